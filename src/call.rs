@@ -1,0 +1,404 @@
+//! [`Call`]: one call of an operation with its parameters, options and ways of sending.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Method, Request};
+use serde::de::DeserializeOwned;
+
+use crate::client::BackendClient;
+use crate::error::{Error, RequestInfo, Result};
+use crate::operation::{Answer, Operation, Page};
+use crate::pagination::ListAll;
+use crate::transport::{Outgoing, Received, Transport, is_transport_header};
+use crate::url_conversion::Conversions;
+
+/// One call of an operation: await it, or [`send`](Call::send) it.
+///
+/// What is set within [`params`](Call::params) is the server's: filters and fields that the API's document names. What is
+/// set outside is this crate's: time-outs, headers, conversions.
+///
+/// ```no_run
+/// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+/// use std::time::Duration;
+///
+/// let page = client
+///     .list_ground_truth_events()
+///     .params(|p| p.ground_truth_dataset_versions([123]).page_size(500))
+///     .param("review_state", "accepted")
+///     .timeout(Duration::from_secs(120))
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a call does nothing until it is awaited or sent"]
+pub struct Call<'c, B> {
+    client: &'c BackendClient,
+    operation: B,
+    options: CallOptions,
+}
+
+/// What may be set for each call.
+#[derive(Clone, Default)]
+pub(crate) struct CallOptions {
+    params: Vec<(String, Vec<String>)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    read_timeout: Option<Duration>,
+    timeout: Option<Duration>,
+    conversions: Conversions,
+    /// What can't be right, told when the call is sent.
+    problems: Vec<String>,
+}
+
+impl CallOptions {
+    pub(crate) fn set_param(&mut self, name: String, values: Vec<String>) {
+        self.params.retain(|(other, _)| *other != name);
+        self.params.push((name, values));
+    }
+
+    pub(crate) fn set_header(&mut self, name: &str, value: &str) {
+        match (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            (Ok(header), _) if is_transport_header(&header) => {
+                self.problems.push(format!("header `{name}`: it is set by the client itself"));
+            }
+            (Ok(header), Ok(value)) => self.headers.push((header, value)),
+            (Err(_), _) => self.problems.push(format!("header {name:?}: it is no header's name")),
+            (_, Err(_)) => self.problems.push(format!("header `{name}`: its value holds a character that no header may hold")),
+        }
+    }
+
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = Some(timeout);
+    }
+
+    pub(crate) fn set_read_timeout(&mut self, timeout: Duration) {
+        self.read_timeout = Some(timeout);
+    }
+
+    pub(crate) fn conversions(&mut self) -> &mut Conversions {
+        &mut self.conversions
+    }
+
+    /// What can't be right.
+    fn all_problems(&self) -> Vec<String> {
+        let mut problems = self.problems.clone();
+        problems.extend(self.conversions.problems());
+        for (name, timeout) in [("timeout", self.timeout), ("read_timeout", self.read_timeout)] {
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                problems.push(format!("{name}: it is zero"));
+            }
+        }
+        problems
+    }
+}
+
+impl fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Parameters and headers of the user's own may be anything, a token too: their names do.
+        let names: Vec<_> = self.params.iter().map(|(name, _)| name).collect();
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("CallOptions")
+            .field("params", &names)
+            .field("headers", &headers)
+            .field("timeout", &self.timeout)
+            .field("read_timeout", &self.read_timeout)
+            .field("conversions", &self.conversions)
+            .finish()
+    }
+}
+
+/// The setters of everything that calls, into its field `options`.
+macro_rules! option_setters {
+    () => {
+        /// Replaces or adds a query parameter, whether the API's document names it or not: servers accept more filters than
+        /// it knows.
+        pub fn param(self, name: impl Into<String>, value: impl ToString) -> Self {
+            self.param_list(name, [value])
+        }
+
+        /// As `param`, with the parameter repeated for each value; without values it is taken out.
+        pub fn param_list<V: ToString>(mut self, name: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
+            self.options.set_param(name.into(), values.into_iter().map(|value| value.to_string()).collect());
+            self
+        }
+
+        /// Sets a header of this call's request. It goes to wherever the request goes, so it is no place for a token.
+        pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+            self.options.set_header(name.as_ref(), value.as_ref());
+            self
+        }
+
+        /// How long this call may take as a whole, its answer's body included.
+        pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.options.set_timeout(timeout);
+            self
+        }
+
+        /// How long nothing may move, in either direction, while this call is under way.
+        pub fn read_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.options.set_read_timeout(timeout);
+            self
+        }
+
+        /// Maps the URLs in a file field by a function, before the answer is decoded.
+        ///
+        /// `field` is a dotted path (`file`, `files`, `data_unit.files`); lists on the way are walked through. The field may
+        /// hold a URL, an object of name -> URL, of name -> object with `url`, or a list of such objects. Null and absent
+        /// fields are left alone. The function gets the server's string, and what it gives takes the string's place.
+        ///
+        /// ```no_run
+        /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+        /// let model = client.get_model(456).url_conversion("file", |url| format!("https://cdn.example.com{url}")).await?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub fn url_conversion(mut self, field: impl AsRef<str>, convert: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+            self.options.conversions().plain(field.as_ref(), convert);
+            self
+        }
+
+        /// As `url_conversion`, with a converter that may be asynchronous and may fail.
+        pub fn url_conversion_with(mut self, field: impl AsRef<str>, converter: impl $crate::UrlConverter) -> Self {
+            self.options.conversions().with(field.as_ref(), converter);
+            self
+        }
+    };
+}
+pub(crate) use option_setters;
+
+impl<'c, B: Operation> Call<'c, B> {
+    option_setters!();
+
+    pub(crate) fn new(client: &'c BackendClient, operation: B) -> Self {
+        Call { client, operation, options: CallOptions::default() }
+    }
+
+    /// Sets the operation's own parameters, which the API's document names.
+    pub fn params(mut self, set: impl FnOnce(B) -> B) -> Self {
+        self.operation = set(self.operation);
+        self
+    }
+
+    pub(crate) fn with_options(mut self, options: CallOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sends the request and decodes the answer. Awaiting the call does the same.
+    ///
+    /// # Errors
+    /// Where a parameter can't be right, all of them told and nothing sent; where the server answers with an error, with
+    /// what can't be decoded, or not at all.
+    pub fn send(self) -> Sending<B::Output> {
+        let converts = !self.options.conversions.is_empty();
+        let prepared = self.prepare();
+        if converts {
+            // A conversion needs the text, which every output of JSON can be decoded from again.
+            return Sending::new(async move {
+                let prepared = prepared?;
+                let conversions = prepared.conversions.clone();
+                let list = B::LIST;
+                let received = prepared.start().await?;
+                B::Answer::read(received.converting(conversions, list)).await
+            });
+        }
+        Sending::new(async move { B::Answer::read(prepared?.start().await?).await })
+    }
+
+    /// Sends the request and decodes the answer into a type of yours: a narrow struct, [`Json`](crate::Json), or
+    /// `Box<serde_json::value::RawValue>` for the text as it is.
+    ///
+    /// # Errors
+    /// As [`send`](Call::send).
+    pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> Sending<T> {
+        let prepared = self.prepare();
+        Sending::new(async move {
+            let prepared = prepared?;
+            let conversions = prepared.conversions.clone();
+            prepared.start().await?.converting(conversions, B::LIST).json().await
+        })
+    }
+
+    /// The request that would be sent, without credentials.
+    ///
+    /// # Errors
+    /// Where a parameter can't be right.
+    pub fn request(self) -> Result<Request> {
+        self.prepare().map(|prepared| prepared.request)
+    }
+
+    /// All that can't be right with parameters and options.
+    pub(crate) fn problems(self) -> Vec<String> {
+        let options = self.options.all_problems();
+        let parameters = self.operation.into_request().err().map(|invalid| invalid.problems).unwrap_or_default();
+        parameters.into_iter().chain(options).collect()
+    }
+
+    pub(crate) fn prepare(self) -> Result<Prepared> {
+        let mut problems = self.options.all_problems();
+        let mut request = match self.operation.into_request() {
+            Ok(request) if problems.is_empty() => request,
+            Ok(_) => return Err(invalid(B::ID, problems)),
+            Err(invalid_params) => {
+                problems.splice(0..0, invalid_params.problems);
+                return Err(invalid(B::ID, problems));
+            }
+        };
+        let CallOptions { params, headers, read_timeout, timeout, conversions, .. } = self.options;
+        let settings = self.client.settings();
+        set_params(request.url_mut(), &params);
+        if request.method() == Method::GET
+            && let Some(host) = &settings.url_host
+            && !request.url().query_pairs().any(|(name, _)| name == "url_host")
+        {
+            request.url_mut().query_pairs_mut().append_pair("url_host", host);
+        }
+        for (name, value) in headers {
+            request.headers_mut().insert(name, value);
+        }
+        Ok(Prepared {
+            transport: self.client.transport().clone(),
+            request,
+            operation: B::ID,
+            read_timeout: read_timeout.unwrap_or_else(|| settings.read_timeout(B::LIST)),
+            timeout: timeout.or(settings.timeout),
+            conversions: Arc::new(conversions),
+        })
+    }
+}
+
+impl<B: Operation> Call<'_, B>
+where
+    B::Output: Page,
+{
+    /// Every item of the list, from the page that the parameters ask for (the first, unless set) to the last.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let mut events = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])).list_all();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list_all(self) -> ListAll<<B::Output as Page>::Item>
+    where
+        <B::Output as Page>::Item: DeserializeOwned + Send + 'static,
+    {
+        ListAll::new(self.prepare())
+    }
+
+    /// As [`list_all`](Call::list_all), with items of a type of yours: a narrow struct that skips what it doesn't need,
+    /// or `Box<serde_json::value::RawValue>` for the text as it is.
+    pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
+        ListAll::new(self.prepare())
+    }
+}
+
+impl<B: Operation> IntoFuture for Call<'_, B> {
+    type Output = Result<B::Output>;
+    type IntoFuture = Sending<B::Output>;
+
+    fn into_future(self) -> Sending<B::Output> {
+        self.send()
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for Call<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("operation", &self.operation).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// A call under way. Dropping it stops the request.
+#[must_use = "a future does nothing unless it is polled"]
+pub struct Sending<T>(Pin<Box<dyn Future<Output = Result<T>> + Send>>);
+
+impl<T> Sending<T> {
+    pub(crate) fn new(future: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        Sending(Box::pin(future))
+    }
+}
+
+impl<T> Future for Sending<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl<T> fmt::Debug for Sending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}
+
+/// A call whose request is made: what is left is to send it.
+pub(crate) struct Prepared {
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) request: Request,
+    pub(crate) operation: &'static str,
+    pub(crate) read_timeout: Duration,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) conversions: Arc<Conversions>,
+}
+
+impl Prepared {
+    pub(crate) async fn start(self) -> Result<Received> {
+        let outgoing = Outgoing {
+            request: self.request,
+            operation: self.operation,
+            idle: self.read_timeout,
+            total: self.timeout,
+            activity: None,
+        };
+        self.transport.send(outgoing).await
+    }
+
+    /// The same call for another URL.
+    pub(crate) fn at(&self, url: reqwest::Url) -> Prepared {
+        let mut request = Request::new(self.request.method().clone(), url);
+        *request.headers_mut() = self.request.headers().clone();
+        Prepared {
+            transport: self.transport.clone(),
+            request,
+            operation: self.operation,
+            read_timeout: self.read_timeout,
+            timeout: self.timeout,
+            conversions: self.conversions.clone(),
+        }
+    }
+
+    pub(crate) fn info(&self) -> RequestInfo {
+        RequestInfo::new(self.operation, self.request.method(), self.request.url())
+    }
+}
+
+fn invalid(operation: &str, problems: Vec<String>) -> Error {
+    Error::invalid_input(format!("{operation}: {}", problems.join("; ")))
+}
+
+/// Replaces the parameters in a URL's query; without values they are taken out.
+fn set_params(url: &mut reqwest::Url, params: &[(String, Vec<String>)]) {
+    if params.is_empty() {
+        return;
+    }
+    let kept: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(name, _)| !params.iter().any(|(other, _)| other == name))
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    url.set_query(None);
+    let added = params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+    let mut pairs = kept.iter().map(|(name, value)| (name, value)).chain(added).peekable();
+    if pairs.peek().is_some() {
+        url.query_pairs_mut().extend_pairs(pairs);
+    }
+}

@@ -1,0 +1,155 @@
+//! From an answer's bytes to a value: the fast way first, and a second look only where that fails.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+
+/// Why a body can't be decoded, and where in it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Problem {
+    /// Such as `results[3].id`; empty where the text isn't JSON at all.
+    pub(crate) path: String,
+    pub(crate) message: String,
+}
+
+/// Decodes a body.
+///
+/// What a lenient server may send is mended at the second look: a byte-order mark goes, and half a surrogate pair in a
+/// text (`\ud83d`), which no Rust string can hold, becomes U+FFFD.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    match serde_json::from_slice(body) {
+        Ok(value) => Ok(value),
+        Err(error) => second_look(body, &error),
+    }
+}
+
+#[cold]
+fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> Result<T, Problem> {
+    let mended = mend_surrogates(body);
+    if let Cow::Owned(mended) = &mended
+        && let Ok(value) = serde_json::from_slice(mended)
+    {
+        return Ok(value);
+    }
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Problem { path: String::new(), message: "the body is empty".to_owned() });
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(&mended);
+    let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => (error.path().to_string(), error.into_inner().to_string()),
+        // The value itself was right; what follows it isn't.
+        Ok(_) => (String::new(), first.to_string()),
+    };
+    let path = if path == "." { String::new() } else { path };
+    let message = if first.is_eof() { format!("the answer ends in the middle: {error}") } else { error };
+    Err(Problem { path, message })
+}
+
+/// `body` with U+FFFD in the place of each half of a surrogate pair that stands alone.
+fn mend_surrogates(body: &[u8]) -> Cow<'_, [u8]> {
+    let mut mended: Option<Vec<u8>> = None;
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(found) = body[at..].iter().position(|byte| *byte == b'\\') {
+        at += found;
+        let Some(unit) = escape(body, at) else {
+            at += 2; // another escape, of which the second character is no backslash of its own
+            if at > body.len() {
+                break;
+            }
+            continue;
+        };
+        let paired = (0xd800..0xdc00).contains(&unit) && escape(body, at + 6).is_some_and(|low| (0xdc00..0xe000).contains(&low));
+        if paired {
+            at += 12;
+            continue;
+        }
+        if (0xd800..0xe000).contains(&unit) {
+            let out = mended.get_or_insert_with(|| Vec::with_capacity(body.len()));
+            out.extend_from_slice(&body[copied..at]);
+            out.extend_from_slice(br"\ufffd");
+            copied = at + 6;
+        }
+        at += 6;
+    }
+    match mended {
+        Some(mut out) => {
+            out.extend_from_slice(&body[copied..]);
+            Cow::Owned(out)
+        }
+        None => Cow::Borrowed(body),
+    }
+}
+
+/// The code unit of a `\uXXXX` that stands at `at`.
+fn escape(body: &[u8], at: usize) -> Option<u16> {
+    let digits = body.get(at..at + 6)?.strip_prefix(br"\u")?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Page {
+        results: Vec<Item>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Item {
+        id: i64,
+        name: String,
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_and_a_byte_order_mark_are_mended() {
+        let body = "\u{feff}{\"results\": [{\"id\": 1, \"name\": \"a\\ud83d\\\\ud83d \\ud83d\\ude00 \\ude00\"}]}";
+        let page: Page = decode(body.as_bytes()).unwrap();
+        assert_eq!(page.results[0].name, "a\u{fffd}\\ud83d 😀 \u{fffd}");
+    }
+
+    #[test]
+    fn a_problem_tells_where() {
+        let tell = |body: &str| decode::<Page>(body.as_bytes()).unwrap_err();
+        let wrong = tell(r#"{"results": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}]}"#);
+        assert_eq!(wrong.path, "results[1].id");
+        assert!(wrong.message.starts_with("invalid type: string \"x\", expected i64"), "{wrong:?}");
+        assert_eq!(tell("{}").message.split(" at ").next(), Some("missing field `results`"));
+        assert_eq!(tell(r#"{"results": null}"#).path, "results");
+        assert!(tell(r#"{"results": [{"id": 1,"#).message.starts_with("the answer ends in the middle"));
+        assert_eq!(tell(" \n").message, "the body is empty");
+        assert_eq!(tell("<html>").path, "");
+        assert!(tell(r#"{"results": []} x"#).message.starts_with("trailing characters"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_error_or_a_value_and_never_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode::<serde_json::Value>(&body);
+            let _ = decode::<Page>(&body);
+        }
+
+        #[test]
+        fn mending_leaves_whole_texts_alone(text in any::<String>()) {
+            let ascii: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            let ascii = format!("\"{ascii}\"");
+            let mended = matches!(mend_surrogates(ascii.as_bytes()), Cow::Owned(_));
+            prop_assert!(!mended);
+            let json = serde_json::to_string(&text).unwrap();
+            let mended = matches!(mend_surrogates(json.as_bytes()), Cow::Owned(_));
+            prop_assert!(!mended);
+        }
+
+        #[test]
+        fn any_code_units_make_a_text(units in prop::collection::vec(0xd700_u16..0xe100, 0..8)) {
+            let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let text: String = decode(format!("\"{escaped}\"").as_bytes()).unwrap();
+            prop_assert_eq!(text, String::from_utf16_lossy(&units));
+        }
+    }
+}

@@ -1,0 +1,569 @@
+//! [`Error`]: what went wrong, in a line that a person can act on, with everything that a program needs to decide.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::{Method, StatusCode, Url};
+use serde_json::Value;
+
+use crate::redact::{redact, shown_url};
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure an [`Error`] tells. Kinds may be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting of the client is wrong; nothing was sent.
+    Configuration,
+    /// A parameter or a field is missing or can't be right; nothing was sent.
+    InvalidInput,
+    /// A file on this machine can't be read or written.
+    File,
+    /// The credentials provider failed.
+    Credentials,
+    /// No connection could be made, so that the server can't have seen the request.
+    Connect,
+    /// A time-out of the client ran out.
+    Timeout,
+    /// The connection broke while a request that may be repeated was under way.
+    Interrupted,
+    /// The request was sent and its outcome is not known: the server may have acted on it.
+    UnknownOutcome,
+    /// The server answered with an error.
+    Status,
+    /// The server answered, and its answer can't be used: not JSON, or of another shape than the API has.
+    Decode,
+    /// The answer's body is larger than the client's limit.
+    TooLarge,
+    /// A link or a redirect of the server leads to another host, to which nothing is sent.
+    ForeignUrl,
+    /// A list that doesn't hold together: a `next` link that leads back, say.
+    Pagination,
+    /// An upload that doesn't hold together: an offset beyond the file, say.
+    Upload,
+    /// A URL conversion failed.
+    UrlConversion,
+}
+
+/// Any failure of this crate.
+///
+/// `Display` is one line: which request, what happened, what the server said. It never shows a token or a URL's query,
+/// nor does `Debug`, nor any [`source`](std::error::Error::source).
+///
+/// ```
+/// # use synapse_backend_client::{BackendClient, Error};
+/// # async fn example(client: BackendClient) -> Result<(), Error> {
+/// match client.get_model(999).await {
+///     Ok(model) => println!("{}", model.name),
+///     Err(error) if error.is_not_found() => println!("there is no such model"),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[non_exhaustive]
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    /// What was being done, outermost first: `uploading the model's file`.
+    during: Vec<String>,
+    request: Option<RequestInfo>,
+    response: Option<ErrorResponse>,
+    json_path: Option<String>,
+    upload_id: Option<String>,
+    timed_out: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// Which request an error belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestInfo {
+    pub(crate) operation: &'static str,
+    pub(crate) method: Method,
+    /// Without query and user info.
+    pub(crate) url: String,
+}
+
+impl RequestInfo {
+    pub(crate) fn new(operation: &'static str, method: &Method, url: &Url) -> Self {
+        RequestInfo { operation, method: method.clone(), url: shown_url(url) }
+    }
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            kind,
+            message: message.into(),
+            during: Vec::new(),
+            request: None,
+            response: None,
+            json_path: None,
+            upload_id: None,
+            timed_out: false,
+            source: None,
+        }))
+    }
+
+    pub(crate) fn configuration(setting: &str, problem: impl fmt::Display) -> Self {
+        Error::new(ErrorKind::Configuration, format!("{setting}: {problem}"))
+    }
+
+    pub(crate) fn invalid_input(problem: impl Into<String>) -> Self {
+        Error::new(ErrorKind::InvalidInput, problem)
+    }
+
+    pub(crate) fn file(path: &std::path::Path, what: &str, error: std::io::Error) -> Self {
+        Error::new(ErrorKind::File, format!("{}: {what}: {error}", path.display())).source_of(error)
+    }
+
+    pub(crate) fn status_error(request: RequestInfo, response: ErrorResponse) -> Self {
+        let mut message = shown_status(response.status);
+        if let Some(said) = response.said() {
+            message.push_str(": ");
+            message.push_str(&said);
+        }
+        Error::new(ErrorKind::Status, message).of(request).answered(response)
+    }
+
+    pub(crate) fn of(mut self, request: RequestInfo) -> Self {
+        self.0.request = Some(request);
+        self
+    }
+
+    pub(crate) fn answered(mut self, response: ErrorResponse) -> Self {
+        self.0.response = Some(response);
+        self
+    }
+
+    pub(crate) fn at_path(mut self, path: impl Into<String>) -> Self {
+        self.0.json_path = Some(path.into());
+        self
+    }
+
+    pub(crate) fn timed_out(mut self) -> Self {
+        self.0.timed_out = true;
+        self
+    }
+
+    pub(crate) fn with_upload_id(mut self, id: impl Into<String>) -> Self {
+        self.0.upload_id = Some(id.into());
+        self
+    }
+
+    pub(crate) fn source_of(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn during(mut self, what: impl Into<String>) -> Self {
+        self.0.during.insert(0, what.into());
+        self
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The status that the server answered with: of an error, and of an answer that can't be used.
+    ///
+    /// Nothing where no answer came.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.response.as_ref().map(|response| response.status)
+    }
+
+    /// The server's answer: status, headers, and body as JSON or text.
+    ///
+    /// Nothing where no answer came.
+    pub fn response(&self) -> Option<&ErrorResponse> {
+        self.0.response.as_ref()
+    }
+
+    /// The id of the operation (`operationId` of the API's document) that failed.
+    pub fn operation(&self) -> Option<&str> {
+        self.0.request.as_ref().map(|request| request.operation)
+    }
+
+    /// The method of the request that failed.
+    pub fn method(&self) -> Option<&Method> {
+        self.0.request.as_ref().map(|request| &request.method)
+    }
+
+    /// The URL of the request that failed, without its query.
+    pub fn url(&self) -> Option<&str> {
+        self.0.request.as_ref().map(|request| request.url.as_str())
+    }
+
+    /// Where in the answer's JSON decoding failed, such as `results[3].id`.
+    pub fn json_path(&self) -> Option<&str> {
+        self.0.json_path.as_deref()
+    }
+
+    /// The id of the upload that had succeeded when creating the model failed: with
+    /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file again.
+    pub fn upload_id(&self) -> Option<&str> {
+        self.0.upload_id.as_deref()
+    }
+
+    /// A setting of the client is wrong. **What to do:** the message names the setting.
+    pub fn is_configuration(&self) -> bool {
+        self.0.kind == ErrorKind::Configuration
+    }
+
+    /// A parameter or a field can't be right, and nothing was sent. **What to do:** the message names each of them.
+    pub fn is_invalid_input(&self) -> bool {
+        self.0.kind == ErrorKind::InvalidInput
+    }
+
+    /// A file on this machine can't be read or written.
+    pub fn is_file(&self) -> bool {
+        self.0.kind == ErrorKind::File
+    }
+
+    /// No connection could be made. **What to do:** check base URL, DNS, proxy and certificates; the request was not
+    /// seen by the server and can be sent again.
+    pub fn is_connect(&self) -> bool {
+        self.0.kind == ErrorKind::Connect
+    }
+
+    /// A time-out ran out: while connecting, or while nothing moved, or as a whole. **What to do:** raise the time-out
+    /// of the client or of the call; for a request that isn't repeatable see
+    /// [`is_unknown_outcome`](Error::is_unknown_outcome), which may hold as well.
+    pub fn is_timeout(&self) -> bool {
+        self.0.timed_out
+    }
+
+    /// The request was sent, and whether the server acted on it is not known. **What to do:** ask the server (list or
+    /// get what was to be made) before sending it again.
+    pub fn is_unknown_outcome(&self) -> bool {
+        self.0.kind == ErrorKind::UnknownOutcome
+    }
+
+    /// The server answered with an error status.
+    pub fn is_status(&self) -> bool {
+        self.0.kind == ErrorKind::Status
+    }
+
+    /// The server answered 404.
+    pub fn is_not_found(&self) -> bool {
+        self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// The server answered 401. **What to do:** check the token, and that it belongs to this base URL.
+    pub fn is_unauthorized(&self) -> bool {
+        self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::UNAUTHORIZED)
+    }
+
+    /// The server answered 403. **What to do:** the token is valid; ask for the right, or set the tenant.
+    pub fn is_forbidden(&self) -> bool {
+        self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::FORBIDDEN)
+    }
+
+    /// The server answered 400 or 422. **What to do:** [`ErrorResponse::field_errors`] tells which fields it refused.
+    pub fn is_bad_request(&self) -> bool {
+        self.0.kind == ErrorKind::Status
+            && matches!(self.status(), Some(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY))
+    }
+
+    /// The server, or a proxy before it, answered 413.
+    pub fn is_too_large(&self) -> bool {
+        self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// The server answered 429. **What to do:** send less, or later.
+    pub fn is_too_many_requests(&self) -> bool {
+        self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// The answer can't be used. **What to do:** [`response`](Error::response) holds it, [`json_path`](Error::json_path)
+    /// tells where it went wrong; where the API has changed, its document in `openapi/` is to follow.
+    pub fn is_decode(&self) -> bool {
+        self.0.kind == ErrorKind::Decode
+    }
+
+    /// A URL conversion failed.
+    pub fn is_url_conversion(&self) -> bool {
+        self.0.kind == ErrorKind::UrlConversion
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        for step in &inner.during {
+            write!(f, "{step}: ")?;
+        }
+        if let Some(request) = &inner.request {
+            if !request.operation.is_empty() {
+                write!(f, "{}: ", request.operation)?;
+            }
+            write!(f, "{} {}: ", request.method, request.url)?;
+        }
+        let message = redact(&inner.message);
+        // One line, whatever the server said.
+        for (index, line) in message.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
+            write!(f, "{}{line}", if index > 0 { "; " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        let mut shown = f.debug_struct("Error");
+        shown.field("kind", &inner.kind).field("message", &self.to_string());
+        if let Some(response) = &inner.response {
+            shown.field("response", response);
+        }
+        if let Some(path) = &inner.json_path {
+            shown.field("json_path", path);
+        }
+        if let Some(source) = &inner.source {
+            shown.field("source", source);
+        }
+        shown.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+/// Why something below failed, as text that is fit to be shown: the libraries' own errors may carry whole URLs.
+pub(crate) struct Cause {
+    text: String,
+    source: Option<Box<Cause>>,
+}
+
+impl Cause {
+    pub(crate) fn of(error: &(dyn StdError + 'static)) -> Self {
+        let source = error.source().map(|source| Box::new(Cause::of(source)));
+        Cause { text: redact(&error.to_string()).into_owned(), source }
+    }
+
+    /// The innermost cause, which is the one that tells something: `Connection refused (os error 111)`.
+    pub(crate) fn root(&self) -> &str {
+        let mut cause = self;
+        while let Some(source) = &cause.source {
+            cause = source;
+        }
+        &cause.text
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.text)?;
+        match &self.source {
+            Some(source) => write!(f, " <- {source:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+/// A server's answer that is an error, or can't be used.
+pub struct ErrorResponse {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    json: OnceLock<Option<Value>>,
+}
+
+/// Headers whose values are credentials, or links that may be signed.
+fn is_sensitive(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "set-cookie" | "cookie" | "authorization" | "proxy-authorization" | "synapse-access-token" | "synapse-agent")
+}
+
+impl ErrorResponse {
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        ErrorResponse { status, headers, body, json: OnceLock::new() }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers, whole.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body's bytes. Of a very long body, its beginning.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body as text; bytes that aren't UTF-8 are replaced.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+
+    /// The body as JSON, where it is JSON.
+    pub fn json(&self) -> Option<&Value> {
+        self.json.get_or_init(|| serde_json::from_slice(&self.body).ok()).as_ref()
+    }
+
+    /// What Django REST Framework says as `{"detail": "…"}`.
+    pub fn detail(&self) -> Option<&str> {
+        self.json()?.get("detail")?.as_str()
+    }
+
+    /// The messages by field, as Django REST Framework sends them: `{"name": ["This field is required."]}`. A field
+    /// within another is told as `configuration.input_size`, an item of a list as `[1].name`.
+    ///
+    /// Empty where the answer holds no such messages.
+    pub fn field_errors(&self) -> BTreeMap<String, Vec<String>> {
+        fn collect(place: &str, value: &Value, errors: &mut BTreeMap<String, Vec<String>>) {
+            match value {
+                Value::String(message) => errors.entry(place.to_owned()).or_default().push(message.clone()),
+                Value::Array(items) => {
+                    for (index, item) in items.iter().enumerate() {
+                        match item {
+                            Value::String(_) => collect(place, item, errors),
+                            _ => collect(&format!("{place}[{index}]"), item, errors),
+                        }
+                    }
+                }
+                Value::Object(fields) => {
+                    for (name, value) in fields {
+                        let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+                        collect(&place, value, errors);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut errors = BTreeMap::new();
+        if let Some(json) = self.json().filter(|json| json.get("detail").is_none()) {
+            collect("", json, &mut errors);
+        }
+        errors
+    }
+
+    /// What the server said, in a line.
+    fn said(&self) -> Option<String> {
+        if let Some(detail) = self.detail() {
+            return Some(detail.to_owned());
+        }
+        let fields = self.field_errors();
+        if !fields.is_empty() {
+            let told = fields.iter().map(|(field, messages)| match field.as_str() {
+                "" => messages.join(" "),
+                field => format!("{field}: {}", messages.join(" ")),
+            });
+            return Some(told.collect::<Vec<_>>().join("; "));
+        }
+        let text = self.text();
+        let title = text.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+        let line = title.or_else(|| text.lines().map(str::trim).find(|line| !line.is_empty()))?;
+        let short: String = line.trim().chars().take(200).collect();
+        // A bare status line in HTML says no more than the status.
+        (!short.is_empty() && !short.starts_with(self.status.as_str())).then_some(short)
+    }
+}
+
+impl fmt::Debug for ErrorResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Headers<'h>(&'h HeaderMap);
+        impl fmt::Debug for Headers<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut map = f.debug_map();
+                for (name, value) in self.0 {
+                    let text = String::from_utf8_lossy(value.as_bytes());
+                    if is_sensitive(name) {
+                        map.entry(&name.as_str(), &"<secret>");
+                    } else {
+                        map.entry(&name.as_str(), &redact(&text));
+                    }
+                }
+                map.finish()
+            }
+        }
+        let text = self.text();
+        let text = redact(&text);
+        let short: String = text.chars().take(2_000).collect();
+        f.debug_struct("ErrorResponse")
+            .field("status", &self.status)
+            .field("headers", &Headers(&self.headers))
+            .field("body", &short)
+            .finish()
+    }
+}
+
+/// `404 Not Found`, and `520` for one without a name.
+pub(crate) fn shown_status(status: StatusCode) -> String {
+    match status.canonical_reason() {
+        Some(reason) => format!("{} {reason}", status.as_u16()),
+        None => status.as_u16().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> ErrorResponse {
+        ErrorResponse::new(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    #[test]
+    fn field_errors_of_every_form_are_read() {
+        let nested = answer(400, r#"{"name": ["Required.", "Short."], "configuration": {"size": ["Bad."]}, "non_field_errors": "x"}"#);
+        assert_eq!(
+            nested.field_errors().into_iter().collect::<Vec<_>>(),
+            [
+                ("configuration.size".to_owned(), vec!["Bad.".to_owned()]),
+                ("name".to_owned(), vec!["Required.".to_owned(), "Short.".to_owned()]),
+                ("non_field_errors".to_owned(), vec!["x".to_owned()]),
+            ]
+        );
+        let list = answer(400, r#"[{}, {"name": ["Required."]}]"#);
+        assert_eq!(list.field_errors()["[1].name"], ["Required."]);
+        assert_eq!(answer(400, r#"["Bad."]"#).field_errors()[""], ["Bad."]);
+        assert!(answer(404, r#"{"detail": "Not found."}"#).field_errors().is_empty());
+        assert!(answer(502, "<html>").field_errors().is_empty());
+    }
+
+    #[test]
+    fn display_is_one_line_with_what_the_server_said() {
+        let request = || RequestInfo::new("get_model", &Method::GET, &"https://u:MARK@h/models/1/?sig=MARK".parse().unwrap());
+        for (status, body, line) in [
+            (404, r#"{"detail": "Not found."}"#, "404 Not Found: Not found."),
+            (400, r#"{"a": ["x", "y"], "b": ["z"]}"#, "400 Bad Request: a: x y; b: z"),
+            (502, "<html><head><title>502 Bad Gateway</title></head>\n</html>", "502 Bad Gateway"),
+            (520, "<title>Web server\nis down</title>", "520: Web server; is down"),
+            (500, "", "500 Internal Server Error"),
+            (400, r#"{"detail": "see https://h/x?sig=MARK"}"#, "400 Bad Request: see https://h/x?…"),
+        ] {
+            let error = Error::status_error(request(), answer(status, body));
+            assert_eq!(error.to_string(), format!("get_model: GET https://h/models/1/: {line}"));
+            assert!(!format!("{error:?}").contains("MARK"));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! [`FileUrl`]: where a file is, as the server says it.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+use crate::redact::redact;
+
+/// Where a file is: an absolute URL (often signed, for a while), a path on the server's host, or a `data:` URI.
+///
+/// `Debug` leaves out the query, since a signed URL is a credential; [`as_str`](FileUrl::as_str) and `Display` give the
+/// whole.
+///
+/// ```
+/// use synapse_backend_client::FileUrl;
+/// let url = FileUrl::from("https://files.synapse.sh/1.pt?X-Amz-Signature=0123");
+/// assert_eq!(format!("{url:?}"), r#"FileUrl("https://files.synapse.sh/1.pt?…")"#);
+/// assert!(url.as_str().ends_with("?X-Amz-Signature=0123"));
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FileUrl(String);
+
+impl FileUrl {
+    /// The whole URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for FileUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.split_once(',') {
+            // A file's content is of no use in a log.
+            Some((head, content)) if head.starts_with("data:") => write!(f, "FileUrl(\"{head},… ({} bytes)\")", content.len()),
+            _ => write!(f, "FileUrl({:?})", redact(&self.0)),
+        }
+    }
+}
+
+impl fmt::Display for FileUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Deref for FileUrl {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for FileUrl {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for FileUrl {
+    fn from(url: &str) -> Self {
+        FileUrl(url.to_owned())
+    }
+}
+
+impl From<String> for FileUrl {
+    fn from(url: String) -> Self {
+        FileUrl(url)
+    }
+}
+
+impl PartialEq<str> for FileUrl {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for FileUrl {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl schemars::JsonSchema for FileUrl {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FileUrl".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FileUrl;
+
+    #[test]
+    fn debug_shows_neither_a_signature_nor_a_files_content() {
+        for (url, shown) in [
+            ("https://h/a?X-Sig=MARK,b", r#"FileUrl("https://h/a?…")"#),
+            ("/media/a.png?s=MARK", r#"FileUrl("/media/a.png?…")"#),
+            ("data:image/png;base64,MARK", r#"FileUrl("data:image/png;base64,… (4 bytes)")"#),
+            ("/media/a,b.png", r#"FileUrl("/media/a,b.png")"#),
+        ] {
+            assert_eq!(format!("{:?}", FileUrl::from(url)), shown);
+        }
+    }
+}

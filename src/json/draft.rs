@@ -1,0 +1,185 @@
+//! What [`json!`](crate::json!) writes into: JSON text in the order in which it was written down.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Json, finite::non_finite};
+
+/// Text being written, and what went wrong so far. Made by the macro only.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Draft {
+    text: String,
+    /// The keys and indices that lead to the value which is written next.
+    place: Vec<String>,
+    /// Items written so far on each level that is open.
+    written: Vec<usize>,
+    problems: Vec<String>,
+}
+
+impl Draft {
+    pub fn new() -> Self {
+        Draft::default()
+    }
+
+    pub fn begin(&mut self, bracket: char) {
+        self.text.push(bracket);
+        self.written.push(0);
+    }
+
+    pub fn end(&mut self, bracket: char) {
+        self.written.pop();
+        self.text.push(bracket);
+    }
+
+    /// Before an object's value.
+    pub fn key(&mut self, key: impl AsRef<str>) {
+        self.comma();
+        self.value_of(key.as_ref());
+        self.text.push(':');
+        self.place.push(key.as_ref().to_owned());
+    }
+
+    /// Before a list's item.
+    pub fn item(&mut self) {
+        let index = self.comma();
+        self.place.push(format!("[{index}]"));
+    }
+
+    /// After a value or an item.
+    pub fn done(&mut self) {
+        self.place.pop();
+    }
+
+    fn comma(&mut self) -> usize {
+        let Some(written) = self.written.last_mut() else { return 0 };
+        let index = *written;
+        *written += 1;
+        if index > 0 {
+            self.text.push(',');
+        }
+        index
+    }
+
+    /// A value of the user's.
+    pub fn leaf<T: Serialize + ?Sized>(&mut self, value: &T) {
+        let mut place = String::new();
+        for step in &self.place {
+            if !place.is_empty() && !step.starts_with('[') {
+                place.push('.');
+            }
+            place.push_str(step);
+        }
+        for found in non_finite(value) {
+            let joint = match found.split_once(": ") {
+                Some((inside, _)) if !place.is_empty() && !inside.starts_with('[') => ".",
+                None if !place.is_empty() => ": ",
+                _ => "",
+            };
+            self.problems.push(format!("{place}{joint}{found} is not a JSON number"));
+        }
+        if let Some(problem) = self.value_of(value) {
+            let separator = if place.is_empty() { "" } else { ": " };
+            self.problems.push(format!("{place}{separator}{problem}"));
+        }
+    }
+
+    fn value_of<T: Serialize + ?Sized>(&mut self, value: &T) -> Option<String> {
+        match serde_json::to_string(value) {
+            Ok(text) => {
+                self.text.push_str(&text);
+                None
+            }
+            Err(error) => {
+                self.text.push_str("null");
+                Some(error.to_string())
+            }
+        }
+    }
+
+    pub fn finish(self) -> Json {
+        if !self.problems.is_empty() {
+            return Json::from_problem(self.problems.join("; "));
+        }
+        match RawValue::from_string(self.text) {
+            Ok(raw) => Json::from(raw),
+            Err(error) => Json::from_problem(error.to_string()),
+        }
+    }
+}
+
+/// Makes a [`Json`](crate::Json) as it is written down, keys in that order, with values of yours anywhere in it.
+///
+/// A NaN or an infinity can't be written as JSON. It isn't turned into null, as `serde_json::json!` does: sending such a
+/// `Json` is an error that names the place (`metrics.accuracy: NaN is not a JSON number`), before anything is sent.
+///
+/// ```
+/// use synapse_backend_client::json;
+///
+/// let size = 640;
+/// let configuration = json!({"input_size": [size, size], "framework": "pytorch", "layers": null, "nested": {"on": true}});
+/// assert_eq!(
+///     configuration.text(),
+///     r#"{"input_size":[640,640],"framework":"pytorch","layers":null,"nested":{"on":true}}"#
+/// );
+/// ```
+#[macro_export]
+macro_rules! json {
+    ($($value:tt)+) => {{
+        let mut draft = $crate::__private::Draft::new();
+        $crate::__json!(draft, $($value)+);
+        draft.finish()
+    }};
+}
+
+/// One value of `json!`; then `@items` and `@pairs`, one step at a time.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __json {
+    ($draft:ident, null) => { $draft.leaf(&()) };
+    ($draft:ident, [ $($items:tt)* ]) => {
+        $draft.begin('[');
+        $crate::__json!(@items $draft, $($items)*);
+        $draft.end(']');
+    };
+    ($draft:ident, { $($pairs:tt)* }) => {
+        $draft.begin('{');
+        $crate::__json!(@pairs $draft, $($pairs)*);
+        $draft.end('}');
+    };
+    ($draft:ident, $value:expr) => { $draft.leaf(&$value) };
+
+    (@items $draft:ident,) => {};
+    (@items $draft:ident, null $(, $($rest:tt)*)?) => { $crate::__json!(@item $draft, [null] $($($rest)*)?) };
+    (@items $draft:ident, [ $($inner:tt)* ] $(, $($rest:tt)*)?) => { $crate::__json!(@item $draft, [[ $($inner)* ]] $($($rest)*)?) };
+    (@items $draft:ident, { $($inner:tt)* } $(, $($rest:tt)*)?) => { $crate::__json!(@item $draft, [{ $($inner)* }] $($($rest)*)?) };
+    (@items $draft:ident, $value:expr $(, $($rest:tt)*)?) => {
+        $draft.item();
+        $draft.leaf(&$value);
+        $draft.done();
+        $crate::__json!(@items $draft, $($($rest)*)?);
+    };
+    (@item $draft:ident, [ $value:tt ] $($rest:tt)*) => {
+        $draft.item();
+        $crate::__json!($draft, $value);
+        $draft.done();
+        $crate::__json!(@items $draft, $($rest)*);
+    };
+
+    (@pairs $draft:ident,) => {};
+    (@pairs $draft:ident, $key:tt : null $(, $($rest:tt)*)?) => { $crate::__json!(@pair $draft, $key [null] $($($rest)*)?) };
+    (@pairs $draft:ident, $key:tt : [ $($inner:tt)* ] $(, $($rest:tt)*)?) => { $crate::__json!(@pair $draft, $key [[ $($inner)* ]] $($($rest)*)?) };
+    (@pairs $draft:ident, $key:tt : { $($inner:tt)* } $(, $($rest:tt)*)?) => { $crate::__json!(@pair $draft, $key [{ $($inner)* }] $($($rest)*)?) };
+    (@pairs $draft:ident, $key:tt : $value:expr $(, $($rest:tt)*)?) => {
+        $draft.key($key);
+        $draft.leaf(&$value);
+        $draft.done();
+        $crate::__json!(@pairs $draft, $($($rest)*)?);
+    };
+    (@pair $draft:ident, $key:tt [ $value:tt ] $($rest:tt)*) => {
+        $draft.key($key);
+        $crate::__json!($draft, $value);
+        $draft.done();
+        $crate::__json!(@pairs $draft, $($rest)*);
+    };
+}

@@ -1,0 +1,253 @@
+//! Finds the numbers that JSON can't hold: serde_json writes a NaN or an infinity as null, silently.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::Serialize;
+use serde::ser::{self, Serializer};
+
+/// Part of the name of the types here, by which [`Json`](crate::Json) knows that it is only being checked.
+pub(super) const MODULE: &str = "json::finite";
+
+/// Where in `value` each number stands that isn't finite, as `metrics.accuracy: NaN`.
+pub(crate) fn non_finite<T: Serialize + ?Sized>(value: &T) -> Vec<String> {
+    let found = RefCell::new(Vec::new());
+    // What else can go wrong is told by the serializer that writes.
+    let _ = value.serialize(Check { at: None, found: &found });
+    found.into_inner()
+}
+
+/// A place within the value, as a list that ends at its root.
+#[derive(Clone, Copy)]
+enum Place<'p> {
+    Key(Option<&'p Place<'p>>, &'p str),
+    Index(Option<&'p Place<'p>>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Key(None, key) => write!(f, "{key}"),
+            Place::Key(Some(parent), key) => write!(f, "{parent}.{key}"),
+            Place::Index(parent, index) => {
+                if let Some(parent) = parent {
+                    write!(f, "{parent}")?;
+                }
+                write!(f, "[{index}]")
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Check<'p> {
+    at: Option<&'p Place<'p>>,
+    found: &'p RefCell<Vec<String>>,
+}
+
+impl Check<'_> {
+    fn number(self, number: f64) -> Result<(), Stop> {
+        if !number.is_finite() {
+            let told = match self.at {
+                Some(place) => format!("{place}: {number}"),
+                None => number.to_string(),
+            };
+            self.found.borrow_mut().push(told);
+        }
+        Ok(())
+    }
+
+    fn key<T: Serialize + ?Sized>(self, key: &str, value: &T) -> Result<(), Stop> {
+        value.serialize(Check { at: Some(&Place::Key(self.at, key)), found: self.found })
+    }
+}
+
+/// The value can't be serialised; the serializer that writes will say why.
+#[derive(Debug)]
+struct Stop;
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("can't be serialised")
+    }
+}
+
+impl std::error::Error for Stop {}
+
+impl ser::Error for Stop {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Stop
+    }
+}
+
+macro_rules! nothing_to_check {
+    ($($method:ident: $type:ty),* $(,)?) => {
+        $(fn $method(self, _: $type) -> Result<(), Stop> { Ok(()) })*
+    };
+}
+
+impl<'p> Serializer for Check<'p> {
+    type Ok = ();
+    type Error = Stop;
+    type SerializeSeq = Many<'p>;
+    type SerializeTuple = Many<'p>;
+    type SerializeTupleStruct = Many<'p>;
+    type SerializeTupleVariant = Many<'p>;
+    type SerializeMap = Many<'p>;
+    type SerializeStruct = Many<'p>;
+    type SerializeStructVariant = Many<'p>;
+
+    nothing_to_check! {
+        serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_i128: i128, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64,
+        serialize_u128: u128, serialize_char: char, serialize_str: &str, serialize_bytes: &[u8],
+        serialize_unit_struct: &'static str,
+    }
+
+    fn serialize_f32(self, number: f32) -> Result<(), Stop> {
+        self.number(number.into())
+    }
+
+    fn serialize_f64(self, number: f64) -> Result<(), Stop> {
+        self.number(number)
+    }
+
+    fn serialize_none(self) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn serialize_unit(self) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Stop> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Stop> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Stop> {
+        self.key(variant, value)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Many<'p>, Stop> {
+        Ok(Many::new(self))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Many<'p>, Stop> {
+        Ok(Many::new(self))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+        Ok(Many::new(self))
+    }
+
+    fn serialize_tuple_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+        Ok(Many::new(self))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Many<'p>, Stop> {
+        Ok(Many::new(self))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+        Ok(Many::new(self))
+    }
+
+    fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+        Ok(Many::new(self))
+    }
+}
+
+/// A list, a map or a struct: what is in it is checked under its key or index.
+struct Many<'p> {
+    check: Check<'p>,
+    index: usize,
+    key: String,
+}
+
+impl<'p> Many<'p> {
+    fn new(check: Check<'p>) -> Self {
+        Many { check, index: 0, key: String::new() }
+    }
+
+    fn next<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stop> {
+        let place = Place::Index(self.check.at, self.index);
+        self.index += 1;
+        value.serialize(Check { at: Some(&place), found: self.check.found })
+    }
+}
+
+macro_rules! indexed {
+    ($($trait:ident $method:ident),* $(,)?) => {
+        $(impl ser::$trait for Many<'_> {
+            type Ok = ();
+            type Error = Stop;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stop> {
+                self.next(value)
+            }
+
+            fn end(self) -> Result<(), Stop> {
+                Ok(())
+            }
+        })*
+    };
+}
+
+indexed! {
+    SerializeSeq serialize_element,
+    SerializeTuple serialize_element,
+    SerializeTupleStruct serialize_field,
+    SerializeTupleVariant serialize_field,
+}
+
+macro_rules! keyed {
+    ($($trait:ident),* $(,)?) => {
+        $(impl ser::$trait for Many<'_> {
+            type Ok = ();
+            type Error = Stop;
+
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Stop> {
+                self.check.key(key, value)
+            }
+
+            fn end(self) -> Result<(), Stop> {
+                Ok(())
+            }
+        })*
+    };
+}
+
+keyed! { SerializeStruct, SerializeStructVariant }
+
+impl ser::SerializeMap for Many<'_> {
+    type Ok = ();
+    type Error = Stop;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Stop> {
+        let text = serde_json::to_string(key).unwrap_or_default();
+        self.key = text.trim_matches('"').to_owned();
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stop> {
+        self.check.key(&self.key, value)
+    }
+
+    fn end(self) -> Result<(), Stop> {
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! A client of the Synapse backend: pulls ground truth out, puts trained models in.
+//!
+//! The API's OpenAPI document (`openapi/synapse-v1.yaml`) is turned into builders and types when the crate is built
+//! ([`raw`], [`types`]); a thin layer written by hand gives what a generator can't: [lists that follow every
+//! page](ListAll), [uploads in chunks](BackendClient::create_chunked_upload), [URL conversion](Call::url_conversion) and
+//! [errors](Error) that a person can act on.
+//!
+//! ```no_run
+//! use synapse_backend_client::{BackendClient, json};
+//!
+//! # async fn example() -> Result<(), synapse_backend_client::Error> {
+//! let client = BackendClient::from_env()?;
+//!
+//! let mut events = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])).list_all();
+//! while let Some(event) = events.next().await {
+//!     println!("{}", event?.data["label"]);
+//! }
+//!
+//! let model = client
+//!     .create_model("/data/model.pt", |m| m.name("Detector v2").model_type("detection").project(123).metrics(json!({"accuracy": 0.92})))
+//!     .await?;
+//! println!("{}", model.id);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Cargo features
+//!
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `rustls` | yes | https by rustls, trusting the system's certificates |
+//! | `rustls-no-provider` | | as `rustls`, with the cryptography provider that the program installs |
+//! | `gzip` | yes | answers packed by gzip |
+//! | `brotli`, `zstd`, `deflate` | | answers packed so |
+//! | `http2` | yes | HTTP/2 where the server offers it |
+//! | `system-proxy` | yes | the proxy that the system or `HTTPS_PROXY` names |
+//! | `socks` | | SOCKS proxies |
+//! | `chrono`, `jiff` | | these crates' times as parameters and results ([`Timestamp`]) |
+
+mod builder;
+mod call;
+mod client;
+mod credentials;
+mod decode;
+mod error;
+mod file_url;
+mod ground_truth;
+mod json;
+mod limits;
+mod models;
+mod operation;
+mod origin;
+mod pagination;
+pub mod raw;
+mod redact;
+mod related;
+mod string_list;
+mod timestamp;
+mod transport;
+mod upload;
+mod url_conversion;
+
+pub use bytes;
+pub use http;
+pub use reqwest;
+
+pub use builder::BackendClientBuilder;
+pub use call::{Call, Sending};
+pub use client::BackendClient;
+pub use credentials::{Credentials, CredentialsFuture, CredentialsProvider};
+pub use error::{Error, ErrorKind, ErrorResponse, Result};
+pub use file_url::FileUrl;
+pub use json::{Json, JsonError};
+pub use models::{CreateModel, ModelFile};
+pub use operation::{Operation, Page};
+pub use pagination::ListAll;
+pub use raw::types;
+pub use related::Related;
+pub use string_list::StringList;
+pub use timestamp::{Timestamp, TimestampError};
+pub use transport::ByteStream;
+pub use upload::{CreateChunkedUpload, UploadPhase, UploadProgress, UploadSource};
+pub use url_conversion::{ConversionFuture, UrlConverter};
+
+/// What the crate's macros expand to.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::json::Draft;
+}

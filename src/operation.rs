@@ -1,0 +1,274 @@
+//! What the generated code implements: an [`Operation`] is built by setters and ends in a request. Nothing here sends.
+
+use std::fmt::{self, Write as _};
+use std::marker::PhantomData;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use serde::{Deserializer, Serialize};
+
+use crate::error::Result;
+use crate::json::non_finite;
+use crate::transport::{ByteStream, Received};
+
+/// An operation of the API with its parameters: what the methods of [`raw::Client`](crate::raw::Client) give.
+///
+/// Implemented by the generated builders only, from the OpenAPI document: its id, method, path template and type of
+/// answer. [`BackendClient::call`](crate::BackendClient::call) sends one.
+pub trait Operation: Sealed + Sized + Send {
+    /// What the answer is decoded into.
+    type Output: Send + 'static;
+    #[doc(hidden)]
+    type Answer: Answer<Output = Self::Output>;
+    /// `operationId` in the document.
+    const ID: &'static str;
+    /// The HTTP method.
+    const METHOD: reqwest::Method;
+    /// The path's template, such as `/models/{id}/`.
+    const PATH: &'static str;
+    /// Whether the answer is a page of a list.
+    const LIST: bool;
+    /// The request, without credentials; or all that is wrong with the parameters.
+    #[doc(hidden)]
+    fn into_request(self) -> std::result::Result<reqwest::Request, Invalid>;
+}
+
+/// Keeps [`Operation`] to the generated code.
+pub trait Sealed {}
+
+/// A page of a list: any generated type with `results`.
+pub trait Page {
+    /// The type of the items.
+    type Item;
+    /// The items, in the server's order.
+    fn results(&self) -> &[Self::Item];
+    /// The items, taken out.
+    fn into_results(self) -> Vec<Self::Item>;
+    /// Number of items in the whole list; a cursor list tells none.
+    fn count(&self) -> Option<i64>;
+    /// URL of the next page.
+    fn next(&self) -> Option<&str>;
+    /// URL of the page before.
+    fn previous(&self) -> Option<&str>;
+}
+
+/// How an answer becomes the operation's output.
+#[doc(hidden)]
+pub trait Answer {
+    type Output;
+    fn read(received: Received) -> impl Future<Output = Result<Self::Output>> + Send;
+}
+
+/// The answer is JSON.
+#[doc(hidden)]
+pub struct JsonAnswer<T>(PhantomData<T>);
+
+impl<T: DeserializeOwned + Send> Answer for JsonAnswer<T> {
+    type Output = T;
+
+    async fn read(received: Received) -> Result<T> {
+        received.json().await
+    }
+}
+
+/// The answer has no body, or one that nobody looks at.
+#[doc(hidden)]
+#[allow(dead_code, reason = "which answers there are depends on the document")]
+pub struct EmptyAnswer;
+
+impl Answer for EmptyAnswer {
+    type Output = ();
+
+    async fn read(received: Received) -> Result<()> {
+        received.bytes().await.map(drop)
+    }
+}
+
+/// The answer is bytes, given as they come.
+#[doc(hidden)]
+#[allow(dead_code, reason = "which answers there are depends on the document")]
+pub struct BytesAnswer;
+
+impl Answer for BytesAnswer {
+    type Output = ByteStream;
+
+    async fn read(received: Received) -> Result<ByteStream> {
+        Ok(received.stream())
+    }
+}
+
+/// All that is wrong with an operation's parameters.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Invalid {
+    pub(crate) problems: Vec<String>,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("\n"))
+    }
+}
+
+impl From<String> for Invalid {
+    fn from(problem: String) -> Self {
+        Invalid { problems: problem.lines().map(str::to_owned).collect() }
+    }
+}
+
+impl From<reqwest::Error> for Invalid {
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        Invalid::from(format!("the request can't be made: {error}{source}"))
+    }
+}
+
+impl From<reqwest::header::InvalidHeaderValue> for Invalid {
+    fn from(_: reqwest::header::InvalidHeaderValue) -> Self {
+        Invalid::from("a header parameter holds a character that no header may hold, such as a line break".to_owned())
+    }
+}
+
+/// Tells all problems at once, rather than the first.
+pub(crate) fn all_valid(problems: &[Option<&String>]) -> std::result::Result<(), Invalid> {
+    if problems.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    Err(Invalid { problems: problems.iter().flatten().flat_map(|problem| problem.lines()).map(str::to_owned).collect() })
+}
+
+/// Converts a parameter's value. The message names the field, the value and what was expected.
+pub(crate) fn convert<T, V>(field: &str, expected: &str, value: V) -> std::result::Result<T, String>
+where
+    V: TryInto<T> + fmt::Debug,
+    V::Error: fmt::Display,
+{
+    // An error that can't exist takes no room: then nothing has to be kept for the message.
+    let fallible = size_of::<std::result::Result<(), V::Error>>() > 0;
+    let shown = if fallible { shown(&value) } else { String::new() };
+    value.try_into().map_err(|error| format!("`{field}`: {shown} is not {expected}: {error}"))
+}
+
+/// The beginning of a value, as its `Debug` writes it.
+fn shown(value: &impl fmt::Debug) -> String {
+    struct Short(String);
+    impl fmt::Write for Short {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let room = 60_usize.saturating_sub(self.0.chars().count());
+            self.0.extend(text.chars().take(room));
+            if text.chars().count() > room {
+                self.0.push('…');
+                return Err(fmt::Error);
+            }
+            Ok(())
+        }
+    }
+    let mut short = Short(String::new());
+    let _ = write!(short, "{value:?}");
+    crate::redact::redact(&short.0).into_owned()
+}
+
+/// What RFC 3986 lets stand in a segment of a path stays; all else is percent-encoded.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// A path parameter as one encoded segment. `.`, `..` and nothing at all would make another path of it: the URL's parser
+/// folds them before anyone sees them.
+pub(crate) fn path_segment(field: &str, value: &str) -> std::result::Result<String, Invalid> {
+    match value {
+        "" => Err(Invalid::from(format!("`{field}` is empty: it is part of the path"))),
+        "." | ".." => Err(Invalid::from(format!("`{field}`: {value:?} can't be part of a path"))),
+        _ => Ok(utf8_percent_encode(value, SEGMENT).to_string()),
+    }
+}
+
+/// A body as JSON. A number that isn't finite would go out as null, silently; it is a problem that names the field.
+pub(crate) fn json_body<T: Serialize>(body: &T) -> std::result::Result<Vec<u8>, Invalid> {
+    let problems: Vec<String> =
+        non_finite(body).into_iter().map(|found| format!("{found} is not a JSON number: give a finite one, or none")).collect();
+    if !problems.is_empty() {
+        return Err(Invalid { problems });
+    }
+    let mut written = Vec::new();
+    let mut serializer = serde_json::Serializer::new(&mut written);
+    let outcome = serde_path_to_error::serialize(body, &mut serializer);
+    match outcome {
+        Ok(()) => Ok(written),
+        Err(error) => {
+            let path = error.path().to_string();
+            let problems = error.into_inner().to_string();
+            Err(Invalid { problems: problems.split("; ").map(|problem| format!("{path}: {problem}")).collect() })
+        }
+    }
+}
+
+/// A value of an enumeration that takes any text.
+pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<T, D::Error> {
+    struct Text<T>(PhantomData<T>);
+    impl<T: for<'a> From<&'a str>> serde::de::Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<T, E> {
+            Ok(T::from(text))
+        }
+    }
+    deserializer.deserialize_str(Text(PhantomData))
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::{convert, json_body, path_segment};
+    use crate::json;
+
+    #[test]
+    fn a_conversion_names_field_value_and_expectation() {
+        let error = convert::<i64, u64>("project", "a 64-bit integer", u64::MAX).unwrap_err();
+        assert!(error.starts_with("`project`: 18446744073709551615 is not a 64-bit integer: "), "{error}");
+        assert_eq!(convert::<String, &str>("search", "text", "x"), Ok("x".to_owned()));
+    }
+
+    #[test]
+    fn a_path_parameter_is_one_segment_or_an_error_that_names_it() {
+        assert_eq!(path_segment("id", "a/b c%2e\\한").unwrap(), "a%2Fb%20c%252e%5C%ED%95%9C");
+        for bad in ["", ".", ".."] {
+            assert!(path_segment("id", bad).unwrap_err().to_string().starts_with("`id`"));
+        }
+        assert_eq!(path_segment("id", "...").unwrap(), "...");
+    }
+
+    #[test]
+    fn every_number_that_is_not_finite_is_told() {
+        #[derive(serde::Serialize)]
+        struct Body {
+            a: f64,
+            b: Option<crate::Json>,
+            c: Vec<f32>,
+        }
+        let told = json_body(&Body { a: f64::NAN, b: None, c: vec![1.0, f32::INFINITY] }).unwrap_err().to_string();
+        assert!(told.contains("a: NaN") && told.contains("c[1]: inf"), "{told}");
+        let told = json_body(&Body { a: 1.0, b: Some(json!({"x": {"y": f64::NAN}})), c: vec![] }).unwrap_err().to_string();
+        assert_eq!(told, "b: x.y: NaN is not a JSON number");
+        assert_eq!(json_body(&Body { a: 1.0, b: Some(json!({"x": 1})), c: vec![] }).unwrap(), br#"{"a":1.0,"b":{"x":1},"c":[]}"#);
+    }
+}

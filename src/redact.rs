@@ -24,7 +24,8 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
 }
 
 fn redact_word<'t>(word: &str, after: &'t str, shown: &mut String, rest: &mut &'t str) {
-    let query = word.find('?').filter(|at| word[..*at].contains('/'));
+    // What was cut before is left alone.
+    let query = word.find('?').filter(|at| word[..*at].contains('/') && !word[*at..].starts_with("?…"));
     let visible = &word[..query.unwrap_or(word.len())];
     let authority = visible.find("://").map(|at| at + 3);
     let user_info = authority.and_then(|start| {
@@ -77,6 +78,7 @@ mod tests {
             (r#"{"u":"/media/x.png?s=MARK"}"#, r#"{"u":"/media/x.png?…"}"#),
             ("see (https://u:MARK@h:80/p?x=MARK) now", "see (https://…@h:80/p?…) now"),
             ("a@b.example wrote", "a@b.example wrote"),
+            ("https://h/p?…: disk full", "https://h/p?…: disk full"),
         ] {
             assert_eq!(redact(text), shown);
         }

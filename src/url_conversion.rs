@@ -201,27 +201,33 @@ fn descend(whole: &str, value: &str, names: &[&str], found: &mut Vec<(Range<usiz
 fn leaf(whole: &str, value: &str, found: &mut Vec<(Range<usize>, String)>) {
     match value.as_bytes().first() {
         Some(b'"') => literal(whole, value, found),
-        Some(b'[') => items_of(value).iter().for_each(|item| leaf(whole, item.get(), found)),
-        Some(b'{') => {
-            let entries: Entries<'_> = serde_json::from_str(value).unwrap_or_default();
-            // An object with a `url` is a file; one without holds files by name.
-            let file = entries.0.iter().any(|(name, value)| name == "url" && value.get().starts_with('"'));
-            for (name, value) in entries.0 {
-                match (file, value.get().as_bytes().first()) {
-                    (true, Some(b'"')) if name == "url" => literal(whole, value.get(), found),
-                    (false, Some(b'"')) => literal(whole, value.get(), found),
-                    (false, Some(b'{')) => {
-                        for url in lookup(value.get(), "url") {
-                            if url.get().starts_with('"') {
-                                literal(whole, url.get(), found);
-                            }
-                        }
-                    }
-                    _ => {}
+        Some(b'[') => {
+            for item in items_of(value) {
+                match item.get().as_bytes().first() {
+                    Some(b'{') => object(whole, item.get(), false, found),
+                    _ => leaf(whole, item.get(), found),
                 }
             }
         }
+        Some(b'{') => object(whole, value, true, found),
         _ => {}
+    }
+}
+
+/// An object with a `url` is a file. One without holds files by name: objects with a `url`, or (where it isn't an item of
+/// a list, whose objects are files with texts of other meaning) bare URLs.
+fn object(whole: &str, value: &str, bare: bool, found: &mut Vec<(Range<usize>, String)>) {
+    let entries: Entries<'_> = serde_json::from_str(value).unwrap_or_default();
+    let file = entries.0.iter().any(|(name, value)| name == "url" && !value.get().starts_with('{'));
+    for (name, value) in entries.0 {
+        let value = value.get();
+        if value.starts_with('"') && if file { name == "url" } else { bare } {
+            literal(whole, value, found);
+        } else if value.starts_with('{') && !file {
+            for url in lookup(value, "url").into_iter().filter(|url| url.get().starts_with('"')) {
+                literal(whole, url.get(), found);
+            }
+        }
     }
 }
 
@@ -352,8 +358,8 @@ mod tests {
                 r#"{"files": {"one": {"url": "https://cdn/1", "size": 1e2, "name": "x"}, "two": {"size": 0}}}"#,
             ),
             (
-                r#"{"files": [{"url": "/1", "name": "n"}, "/2", null, {"url": null, "name": "/no"}]}"#,
-                r#"{"files": [{"url": "https://cdn/1", "name": "n"}, "https://cdn/2", null, {"url": null, "name": "/no"}]}"#,
+                r#"{"files": [{"url": "/1", "name": "n"}, "/2", null, {"url": null, "name": "/no"}, {"name": "/no"}]}"#,
+                r#"{"files": [{"url": "https://cdn/1", "name": "n"}, "https://cdn/2", null, {"url": null, "name": "/no"}, {"name": "/no"}]}"#,
             ),
             (r#"{"files": {"url": "/1", "name": "n"}}"#, r#"{"files": {"url": "https://cdn/1", "name": "n"}}"#),
             (r#"{"data_unit": [{"files": {"a": "/1"}}, {"files": "/2"}]}"#, r#"{"data_unit": [{"files": {"a": "https://cdn/1"}}, {"files": "https://cdn/2"}]}"#),

@@ -38,11 +38,7 @@ struct Context {
 /// The generated `code` as the crate wants it; `document` is the prepared one that it was generated from.
 pub fn adapt(code: TokenStream, document: &Value) -> Result<File> {
     let mut file: File = syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
-    let context = Context {
-        described: describe(document),
-        requested: builders_in_requests(&file),
-        pages: pages(&file),
-    };
+    let context = Context { described: describe(document), requested: builders_in_requests(&file), pages: pages(&file) };
     file.items = std::mem::take(&mut file.items)
         .into_iter()
         .map(|item| adapt_top(item, &context))
@@ -71,10 +67,7 @@ fn describe(document: &Value) -> BTreeMap<String, Described> {
             }
         }
         if let Some(id) = text(operation, "operationId") {
-            described.insert(
-                setter_name(&id),
-                Described { method: method.to_uppercase(), path: path.to_owned(), parameters },
-            );
+            described.insert(setter_name(&id), Described { method: method.to_uppercase(), path: path.to_owned(), parameters });
         }
     }
     described
@@ -157,9 +150,7 @@ fn adapt_top(item: Item, context: &Context) -> Result<Vec<Item>> {
 
 fn adapt_builders(mut module: ItemMod, context: &Context) -> Result<ItemMod> {
     let Some((_, items)) = &mut module.content else { return Err("generated code: `mod builder` is empty".to_owned()) };
-    let mut adapted: Vec<Item> = vec![
-        parse_quote! { use super::types; },
-    ];
+    let mut adapted: Vec<Item> = vec![parse_quote! { use super::types; }];
     for item in std::mem::take(items) {
         match item {
             Item::Use(_) => {}
@@ -294,7 +285,9 @@ fn cut_send(send: &ImplItemFn) -> std::result::Result<(String, Vec<Stmt>), Strin
     out.extend(finish);
     if !names.is_empty() {
         out.push(parse_quote! { crate::operation::all_valid(&[#(#names.as_ref().err()),*])?; });
-        out.extend(names.iter().map(|name| -> Stmt { parse_quote! { let #name = #name?; } }));
+        out.extend(names.iter().map(|name| -> Stmt {
+            parse_quote! { let #name = #name?; }
+        }));
     }
     out.extend(rest);
     match out.last() {
@@ -818,7 +811,11 @@ fn builders_in_requests(file: &File) -> BTreeSet<String> {
     requested
 }
 
-fn adapt_type_builders(module: &mut ItemMod, docs: &BTreeMap<(String, String), String>, requested: &BTreeSet<String>) -> Result<()> {
+fn adapt_type_builders(
+    module: &mut ItemMod,
+    docs: &BTreeMap<(String, String), String>,
+    requested: &BTreeSet<String>,
+) -> Result<()> {
     let Some((_, items)) = &mut module.content else { return Ok(()) };
     let mut adapted = Vec::new();
     for mut item in std::mem::take(items) {

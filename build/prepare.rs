@@ -307,8 +307,18 @@ fn times_keep_their_text(document: &mut Value, report: &mut Report) {
 /// name types after themselves.
 fn drop_constraints(document: &mut Value, report: &mut Report) {
     const CONSTRAINTS: [&str; 12] = [
-        "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-        "minItems", "maxItems", "uniqueItems", "title",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "title",
     ];
     let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
@@ -431,7 +441,9 @@ fn for_schemas(document: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
             }
         }
         // An empty `additionalProperties` says that there may be more, not that there is a free-form value.
-        if let Some(child) = schema.get_mut("additionalProperties").filter(|child| child.as_object().is_some_and(|c| !c.is_empty())) {
+        if let Some(child) =
+            schema.get_mut("additionalProperties").filter(|child| child.as_object().is_some_and(|c| !c.is_empty()))
+        {
             descend(&format!("{place}.*"), child, visit);
         }
         for key in ["allOf", "oneOf", "anyOf"] {
@@ -520,10 +532,8 @@ fn reach(document: &Value, roots: impl IntoIterator<Item = String>, found: &mut 
 /// The names of the schemas that request bodies lead to.
 pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let roots: Vec<String> = operations(document)
-        .filter_map(|(_, _, operation)| operation.get("requestBody"))
-        .flat_map(references)
-        .collect();
+    let roots: Vec<String> =
+        operations(document).filter_map(|(_, _, operation)| operation.get("requestBody")).flat_map(references).collect();
     reach(document, roots, &mut found);
     found
 }

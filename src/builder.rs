@@ -184,11 +184,9 @@ impl BackendClientBuilder {
         if origin.is_https() && !cfg!(any(feature = "rustls", feature = "rustls-no-provider")) {
             return Err(Error::configuration("base_url", "https needs the cargo feature `rustls`"));
         }
-        for (name, timeout) in [
-            ("connect_timeout", Some(self.connect_timeout)),
-            ("read_timeout", self.read_timeout),
-            ("timeout", self.timeout),
-        ] {
+        for (name, timeout) in
+            [("connect_timeout", Some(self.connect_timeout)), ("read_timeout", self.read_timeout), ("timeout", self.timeout)]
+        {
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
                 return Err(Error::configuration(name, "it is zero: give a longer time"));
             }

@@ -157,7 +157,11 @@ macro_rules! option_setters {
         /// # Ok(())
         /// # }
         /// ```
-        pub fn url_conversion(mut self, field: impl AsRef<str>, convert: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        pub fn url_conversion(
+            mut self,
+            field: impl AsRef<str>,
+            convert: impl Fn(&str) -> String + Send + Sync + 'static,
+        ) -> Self {
             self.options.conversions().plain(field.as_ref(), convert);
             self
         }

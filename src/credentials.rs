@@ -80,8 +80,9 @@ impl Credentials {
             if value.is_empty() {
                 return Err(Error::configuration(setting, "it is empty: leave it out, or give the token"));
             }
-            let mut header = HeaderValue::from_str(&format!("Token {value}"))
-                .map_err(|_| Error::configuration(setting, "it holds a character that no header may hold, such as a line break"))?;
+            let mut header = HeaderValue::from_str(&format!("Token {value}")).map_err(|_| {
+                Error::configuration(setting, "it holds a character that no header may hold, such as a line break")
+            })?;
             header.set_sensitive(true);
             headers.insert(name, header);
         }

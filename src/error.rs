@@ -396,7 +396,10 @@ pub struct ErrorResponse {
 
 /// Headers whose values are credentials, or links that may be signed.
 fn is_sensitive(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "set-cookie" | "cookie" | "authorization" | "proxy-authorization" | "synapse-access-token" | "synapse-agent")
+    matches!(
+        name.as_str(),
+        "set-cookie" | "cookie" | "authorization" | "proxy-authorization" | "synapse-access-token" | "synapse-agent"
+    )
 }
 
 impl ErrorResponse {
@@ -534,7 +537,8 @@ mod tests {
 
     #[test]
     fn field_errors_of_every_form_are_read() {
-        let nested = answer(400, r#"{"name": ["Required.", "Short."], "configuration": {"size": ["Bad."]}, "non_field_errors": "x"}"#);
+        let nested =
+            answer(400, r#"{"name": ["Required.", "Short."], "configuration": {"size": ["Bad."]}, "non_field_errors": "x"}"#);
         assert_eq!(
             nested.field_errors().into_iter().collect::<Vec<_>>(),
             [

@@ -67,7 +67,9 @@ impl Limits {
             };
             match tokio::time::timeout_at(until.into(), &mut work).await {
                 Ok(output) => return Ok(output),
-                Err(_) if elapsed != Elapsed::Total && activity.is_some_and(|activity| activity.last() + self.idle > Instant::now()) => {}
+                Err(_)
+                    if elapsed != Elapsed::Total
+                        && activity.is_some_and(|activity| activity.last() + self.idle > Instant::now()) => {}
                 Err(_) => return Err(elapsed),
             }
         }

@@ -145,7 +145,8 @@ impl CreateModel {
         let CreateModel { client, file: ModelFile(file), metadata, upload: settings, options } = self;
         // A placeholder stands for the upload while the rest is checked.
         let stand_in = types::UploadId::from("");
-        let problem = settings.problems().into_iter().chain(problems(&client, metadata.clone().chunked_upload(stand_in), &options));
+        let problem =
+            settings.problems().into_iter().chain(problems(&client, metadata.clone().chunked_upload(stand_in), &options));
         let problem = problem.collect::<Vec<_>>().join("; ");
         let refuse = |problems: String| Error::invalid_input(format!("create_model: {problems}"));
         let id = match file {

@@ -219,7 +219,9 @@ pub(crate) fn json_body<T: Serialize>(body: &T) -> std::result::Result<Vec<u8>, 
 }
 
 /// A value of an enumeration that takes any text.
-pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<T, D::Error> {
+pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<T, D::Error> {
     struct Text<T>(PhantomData<T>);
     impl<T: for<'a> From<&'a str>> serde::de::Visitor<'_> for Text<T> {
         type Value = T;
@@ -234,7 +236,6 @@ pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(des
     }
     deserializer.deserialize_str(Text(PhantomData))
 }
-
 
 #[cfg(test)]
 mod tests {

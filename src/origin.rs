@@ -57,9 +57,9 @@ impl Origin {
     /// Behind a proxy the server may name its own scheme and host, and lack the path prefix that the proxy strips: a link
     /// that is the expected resource but for that is put onto the base URL. Any other link to another host is an error.
     pub(crate) fn follow(&self, link: &str, expected: &Url) -> Result<Url> {
-        let url = expected.join(link).map_err(|error| {
-            Error::new(ErrorKind::Decode, format!("the server's link isn't a URL: {error}"))
-        })?;
+        let url = expected
+            .join(link)
+            .map_err(|error| Error::new(ErrorKind::Decode, format!("the server's link isn't a URL: {error}")))?;
         let wanted = expected.path();
         let bare = wanted.strip_prefix(self.prefix.as_str()).unwrap_or(wanted);
         if url.path() == wanted || url.path() == bare {
@@ -127,7 +127,8 @@ mod tests {
             assert_eq!(origin.follow(link, &expected).unwrap().as_str(), "https://public/api/v1/models/?page=2", "{link}");
         }
         assert_eq!(origin.follow("https://public/other/?c=1", &expected).unwrap().as_str(), "https://public/other/?c=1");
-        for link in ["https://evil/other/?sig=MARK", "http://public/other/", "https://public:444/x", "https://public.evil/models"] {
+        for link in ["https://evil/other/?sig=MARK", "http://public/other/", "https://public:444/x", "https://public.evil/models"]
+        {
             let error = origin.follow(link, &expected).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ForeignUrl);
             assert!(error.to_string().contains("https://public/api/v1") && !error.to_string().contains("MARK"), "{error}");

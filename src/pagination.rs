@@ -73,7 +73,10 @@ enum Course {
     /// Nothing was asked for yet.
     Start,
     /// By number. `next` is the number of the first page that isn't under way, `last` the last one that the count told of.
-    Numbered { next: u64, last: u64 },
+    Numbered {
+        next: u64,
+        last: u64,
+    },
     /// By the link of the page before.
     Linked,
     End,

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 /// Characters that end a URL within other text or JSON.
 fn ends_url(character: char) -> bool {
-    character.is_whitespace() || matches!(character, '"' | '\'' | '<' | '>' | '\\' | '(' | ')' | '`' | '{' | '}' | '[' | ']' | ',')
+    character.is_whitespace()
+        || matches!(character, '"' | '\'' | '<' | '>' | '\\' | '(' | ')' | '`' | '{' | '}' | '[' | ']' | ',')
 }
 
 /// `text` with the query and user info of every URL or path in it cut out.
@@ -44,7 +45,8 @@ fn redact_word<'t>(word: &str, after: &'t str, shown: &mut String, rest: &mut &'
     if query.is_some() {
         shown.push_str("?…");
         // A query may hold characters that end a URL elsewhere; only a quote, a space or the text's end surely end it.
-        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | ')')).unwrap_or(after.len());
+        let end =
+            after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | ')')).unwrap_or(after.len());
         // A backslash before the quote belongs to JSON, not to the query.
         let end = if after[..end].ends_with('\\') { end - 1 } else { end };
         *rest = &after[end..];

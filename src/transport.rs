@@ -57,7 +57,8 @@ impl Transport {
             let info = RequestInfo::new(operation, request.method(), request.url());
             let again = request.try_clone();
             let own = self.origin.owns(request.url());
-            let credentials = if own { Some(self.credentials.headers().await.map_err(|error| error.of(info.clone()))?) } else { None };
+            let credentials =
+                if own { Some(self.credentials.headers().await.map_err(|error| error.of(info.clone()))?) } else { None };
             if let Some(credentials) = &credentials {
                 for (name, value) in credentials.iter() {
                     request.headers_mut().insert(name, value.clone());
@@ -110,7 +111,11 @@ impl Transport {
     fn redirected(&self, again: Option<Request>, target: Url, status: StatusCode, info: &RequestInfo) -> Result<Request> {
         let refuse = |what: String| Err(Error::new(ErrorKind::ForeignUrl, what).of(info.clone()));
         if self.origin.is_https() && target.scheme() == "http" {
-            return refuse(format!("{} redirects from https to {}, which isn't followed", shown_status(status), crate::redact::shown_url(&target)));
+            return refuse(format!(
+                "{} redirects from https to {}, which isn't followed",
+                shown_status(status),
+                crate::redact::shown_url(&target)
+            ));
         }
         if !matches!(target.scheme(), "http" | "https") {
             return refuse(format!("{} redirects to the scheme {}", shown_status(status), target.scheme()));
@@ -127,7 +132,10 @@ impl Transport {
                 ));
             }
             if !self.origin.owns(&target) {
-                return Err(self.origin.foreign(&format!("{} redirects a {} to", shown_status(status), info.method), &target).of(info.clone()));
+                return Err(self
+                    .origin
+                    .foreign(&format!("{} redirects a {} to", shown_status(status), info.method), &target)
+                    .of(info.clone()));
             }
         }
         let Some(mut request) = again else { return Err(unrepeatable(info)) };
@@ -140,7 +148,8 @@ impl Transport {
         let (connect, builder) = (error.is_connect(), error.is_builder());
         let cause = Cause::of(&error.without_url());
         let error = if connect && timed_out {
-            Error::new(ErrorKind::Connect, format!("no connection within {:?}, the connect time-out", self.connect_timeout)).timed_out()
+            Error::new(ErrorKind::Connect, format!("no connection within {:?}, the connect time-out", self.connect_timeout))
+                .timed_out()
         } else if connect {
             Error::new(ErrorKind::Connect, format!("no connection: {}", cause.root()))
         } else if builder {
@@ -153,9 +162,10 @@ impl Transport {
 }
 
 fn redirect_target(info: &RequestInfo, from: &Url, location: &[u8]) -> Result<Url> {
-    String::from_utf8(location.to_vec()).ok().and_then(|location| from.join(&location).ok()).ok_or_else(|| {
-        Error::new(ErrorKind::Decode, "a redirect whose `Location` isn't a URL").of(info.clone())
-    })
+    String::from_utf8(location.to_vec())
+        .ok()
+        .and_then(|location| from.join(&location).ok())
+        .ok_or_else(|| Error::new(ErrorKind::Decode, "a redirect whose `Location` isn't a URL").of(info.clone()))
 }
 
 fn unrepeatable(info: &RequestInfo) -> Error {
@@ -239,7 +249,11 @@ impl Received {
     }
 
     fn too_large(&self) -> Error {
-        let message = format!("{}, and the body is larger than {} bytes, the limit `max_body_size`", shown_status(self.status()), self.max_body);
+        let message = format!(
+            "{}, and the body is larger than {} bytes, the limit `max_body_size`",
+            shown_status(self.status()),
+            self.max_body
+        );
         Error::new(ErrorKind::TooLarge, message).of(self.info.clone())
     }
 
@@ -307,13 +321,15 @@ impl Head {
     }
 
     fn undecodable(self, body: Bytes, path: &str, problem: &str) -> Error {
-        let content_type = self.headers.get(reqwest::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            self.headers.get(reqwest::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media = content_type.split(';').next().unwrap_or_default().trim();
         let json = media.is_empty() || media == "application/json" || media.ends_with("+json");
         let kind = if json { String::new() } else { format!(" (it is {media})") };
         let place = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
         let message = format!("{}, and the answer can't be used{kind}{place}: {problem}", shown_status(self.status));
-        let error = Error::new(ErrorKind::Decode, message).of(self.info).answered(ErrorResponse::new(self.status, self.headers, body));
+        let error =
+            Error::new(ErrorKind::Decode, message).of(self.info).answered(ErrorResponse::new(self.status, self.headers, body));
         if path.is_empty() { error } else { error.at_path(path) }
     }
 }

@@ -18,8 +18,7 @@ use crate::error::{Cause, Error, ErrorKind};
 use crate::redact::redact;
 
 /// What a [`UrlConverter`] gives back.
-pub type ConversionFuture<'u> =
-    Pin<Box<dyn Future<Output = Result<String, Box<dyn StdError + Send + Sync>>> + Send + 'u>>;
+pub type ConversionFuture<'u> = Pin<Box<dyn Future<Output = Result<String, Box<dyn StdError + Send + Sync>>> + Send + 'u>>;
 
 /// Maps a URL to another; may be asynchronous and may fail, unlike the plain function that
 /// [`url_conversion`](crate::Call::url_conversion) takes.
@@ -93,7 +92,10 @@ impl Conversions {
     /// What is wrong with the paths, if anything.
     pub(crate) fn problems(&self) -> impl Iterator<Item = String> {
         self.fields.iter().filter(|(path, _)| path.text.split('.').any(str::is_empty)).map(|(path, _)| {
-            format!("url_conversion: `{}` is no field path: give names with dots between them, such as `data_unit.files`", path.text)
+            format!(
+                "url_conversion: `{}` is no field path: give names with dots between them, such as `data_unit.files`",
+                path.text
+            )
         })
     }
 
@@ -141,10 +143,7 @@ impl Conversions {
         let id = lookup(item, "id").first().map(|id| format!(" of item {}", id.get())).unwrap_or_default();
         // A `data:` URI is a file's content.
         let short: String = url.chars().take(200).collect();
-        Failure {
-            message: format!("url_conversion of `{}`{id}: {}: {cause}", path.text, redact(&short)),
-            cause: Some(cause),
-        }
+        Failure { message: format!("url_conversion of `{}`{id}: {}: {cause}", path.text, redact(&short)), cause: Some(cause) }
     }
 }
 
@@ -351,7 +350,10 @@ mod tests {
     async fn every_shape_is_converted_and_every_other_byte_stays() {
         for (text, expected) in [
             (r#"{"file": "/a"}"#, r#"{"file": "https://cdn/a"}"#),
-            (r#" { "x" : 1.10 , "file" : "\/a\u002fb" , "url": "/no" } "#, r#" { "x" : 1.10 , "file" : "https://cdn/a/b" , "url": "/no" } "#),
+            (
+                r#" { "x" : 1.10 , "file" : "\/a\u002fb" , "url": "/no" } "#,
+                r#" { "x" : 1.10 , "file" : "https://cdn/a/b" , "url": "/no" } "#,
+            ),
             (r#"{"files": {"one": "/1", "two": null, "n": 3}}"#, r#"{"files": {"one": "https://cdn/1", "two": null, "n": 3}}"#),
             (
                 r#"{"files": {"one": {"url": "/1", "size": 1e2, "name": "x"}, "two": {"size": 0}}}"#,
@@ -362,7 +364,10 @@ mod tests {
                 r#"{"files": [{"url": "https://cdn/1", "name": "n"}, "https://cdn/2", null, {"url": null, "name": "/no"}, {"name": "/no"}]}"#,
             ),
             (r#"{"files": {"url": "/1", "name": "n"}}"#, r#"{"files": {"url": "https://cdn/1", "name": "n"}}"#),
-            (r#"{"data_unit": [{"files": {"a": "/1"}}, {"files": "/2"}]}"#, r#"{"data_unit": [{"files": {"a": "https://cdn/1"}}, {"files": "https://cdn/2"}]}"#),
+            (
+                r#"{"data_unit": [{"files": {"a": "/1"}}, {"files": "/2"}]}"#,
+                r#"{"data_unit": [{"files": {"a": "https://cdn/1"}}, {"files": "https://cdn/2"}]}"#,
+            ),
             (r#"{"file": null, "files": 7, "data_unit": 12}"#, r#"{"file": null, "files": 7, "data_unit": 12}"#),
             (r#"{"odd": "\ud83d", "n": 1e999, "file": "/a"}"#, r#"{"odd": "\ud83d", "n": 1e999, "file": "https://cdn/a"}"#),
             ("not json", "not json"),

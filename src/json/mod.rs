@@ -141,9 +141,8 @@ impl Json {
     /// # Ok::<(), synapse_backend_client::JsonError>(())
     /// ```
     pub fn try_value(&self) -> Result<&Value, &JsonError> {
-        let parsed = self
-            .value
-            .get_or_init(|| Box::new(serde_json::from_str(self.text()).map_err(|error| JsonError::unparsable(&error))));
+        let parsed =
+            self.value.get_or_init(|| Box::new(serde_json::from_str(self.text()).map_err(|error| JsonError::unparsable(&error))));
         (**parsed).as_ref()
     }
 

@@ -45,7 +45,8 @@ fn a_field_keeps_the_servers_own_text_and_writes_it_again() {
 
 #[test]
 fn it_survives_serdes_buffers() {
-    let Untagged::Other { metrics } = serde_json::from_str(r#"{"metrics": {"a": [1, null, true, 1.5, "x", {"b": -2}]}}"#).unwrap()
+    let Untagged::Other { metrics } =
+        serde_json::from_str(r#"{"metrics": {"a": [1, null, true, 1.5, "x", {"b": -2}]}}"#).unwrap()
     else {
         panic!("not the object")
     };
@@ -92,7 +93,10 @@ fn the_macro_writes_what_is_written_down() {
         (json!([]), "[]"),
         (json!({}), "{}"),
         (json!([null, true, -1, "a", [], {}, list, [[1]], {"k": null,},]), r#"[null,true,-1,"a",[],{},[1,2],[[1]],{"k":null}]"#),
-        (json!({"z": 1, "a": {"b": [1, {"c": null}]}, name: name.len(), (format!("{name}y")): false}), r#"{"z":1,"a":{"b":[1,{"c":null}]},"x":1,"xy":false}"#),
+        (
+            json!({"z": 1, "a": {"b": [1, {"c": null}]}, name: name.len(), (format!("{name}y")): false}),
+            r#"{"z":1,"a":{"b":[1,{"c":null}]},"x":1,"xy":false}"#,
+        ),
     ] {
         assert_eq!(made.text(), text);
     }
@@ -100,7 +104,8 @@ fn the_macro_writes_what_is_written_down() {
 
 #[test]
 fn a_number_that_is_not_finite_is_an_error_that_names_its_place() {
-    let json = json!({"accuracy": f64::NAN, "by_class": [{"cat": 1.0}, {"cat": f32::INFINITY}], "more": vec![0.0, f64::NEG_INFINITY]});
+    let json =
+        json!({"accuracy": f64::NAN, "by_class": [{"cat": 1.0}, {"cat": f32::INFINITY}], "more": vec![0.0, f64::NEG_INFINITY]});
     let error = serde_json::to_string(&json).unwrap_err().to_string();
     assert_eq!(
         error,

@@ -39,7 +39,9 @@ impl UploadSource {
 
     /// Opens the source; blocks. What can't be uploaded is told in the user's own terms.
     pub(crate) fn open(&self) -> Result<OpenSource> {
-        let empty = |what: String| Error::new(ErrorKind::InvalidInput, format!("file: {what} is empty, and the server takes no empty file"));
+        let empty = |what: String| {
+            Error::new(ErrorKind::InvalidInput, format!("file: {what} is empty, and the server takes no empty file"))
+        };
         match &self.0 {
             Kind::Path(path) if path.as_os_str().is_empty() => {
                 Err(Error::invalid_input("file: the path is empty: give the path of the file to upload"))
@@ -47,7 +49,10 @@ impl UploadSource {
             Kind::Path(path) => {
                 let metadata = std::fs::metadata(path).map_err(|error| Error::file(path, "the file can't be read", error))?;
                 if metadata.is_dir() {
-                    return Err(Error::invalid_input(format!("file: {} is a directory: give the path of a file", path.display())));
+                    return Err(Error::invalid_input(format!(
+                        "file: {} is a directory: give the path of a file",
+                        path.display()
+                    )));
                 }
                 if !metadata.is_file() {
                     return Err(Error::invalid_input(format!("file: {} is no regular file", path.display())));

@@ -1,0 +1,394 @@
+//! The handle by which a test holds its backend.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::app::App;
+use crate::asked::{Asked, Query};
+use crate::data;
+use crate::faults::{Fault, Injected};
+use crate::log::RecordedRequest;
+use crate::server::{self, Server};
+use crate::settings::{BackendBuilder, Settings};
+use crate::{media, models, routes};
+
+/// A running backend. Dropped, it stops at once and takes its files with it.
+///
+/// ```
+/// # async fn example() -> std::io::Result<()> {
+/// use synapse_test_backend::Backend;
+///
+/// let backend = Backend::builder().models(5).start().await?;
+/// // … a client is pointed at backend.url() with backend.token() …
+/// assert!(backend.requests().is_empty());
+/// backend.shutdown().await;
+/// # Ok(()) }
+/// ```
+#[must_use = "a backend stops when it is dropped"]
+pub struct Backend {
+    // Before the directory: the server stops, then its files go.
+    server: Server,
+    app: App,
+    address: SocketAddr,
+    url: String,
+    _dir: TempDir,
+}
+
+impl Backend {
+    /// The id of the first model; the others follow without gaps.
+    pub const FIRST_MODEL: i64 = data::FIRST_MODEL;
+    /// The id of the first (and oldest) event.
+    pub const FIRST_EVENT: i64 = data::FIRST_EVENT;
+    /// The id of the first project.
+    pub const FIRST_PROJECT: i64 = data::FIRST_PROJECT;
+    /// The id of the first ground-truth dataset.
+    pub const FIRST_DATASET: i64 = data::FIRST_DATASET;
+    /// The id of the first dataset version.
+    pub const FIRST_VERSION: i64 = data::FIRST_VERSION;
+
+    /// A builder with settings that suit a test.
+    ///
+    /// ```
+    /// # async fn example() -> std::io::Result<()> {
+    /// let backend = synapse_test_backend::Backend::builder().cursor_pagination(true).start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder() -> BackendBuilder {
+        BackendBuilder::default()
+    }
+
+    /// A backend with the default settings.
+    ///
+    /// # Errors
+    /// When no address can be listened at.
+    ///
+    /// ```
+    /// # async fn example() -> std::io::Result<()> {
+    /// let backend = synapse_test_backend::Backend::start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    pub(crate) async fn start_with(settings: Settings) -> io::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("synapse-test-backend-").tempdir()?;
+        let (listener, address) = server::bind(&settings.host, settings.port)?;
+        let origin = format!("http://{address}");
+        let url = format!("{origin}{}", settings.path_prefix);
+        let app = App::new(settings, origin, dir.path().to_owned());
+        let server = Server::start(listener, app.clone(), routes::router(&app))?;
+        Ok(Self { server, app, address, url, _dir: dir })
+    }
+
+    /// The base URL, path prefix and all, without a slash at its end.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// let models = format!("{}/models/", backend.url());
+    /// # }
+    /// ```
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The address that it listens at.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// assert!(backend.address().ip().is_loopback());
+    /// # }
+    /// ```
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The token that it accepts.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// let header = format!("Token {}", backend.token());
+    /// # }
+    /// ```
+    pub fn token(&self) -> &str {
+        &self.app.settings.token
+    }
+
+    /// The token that it accepts from an agent.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// let header = format!("Token {}", backend.agent_token());
+    /// # }
+    /// ```
+    pub fn agent_token(&self) -> &str {
+        &self.app.settings.agent_token
+    }
+
+    /// Stops accepting, lets the requests under way come to their end (for five seconds at most), and stops.
+    ///
+    /// ```
+    /// # async fn example(backend: synapse_test_backend::Backend) {
+    /// backend.shutdown().await;
+    /// # }
+    /// ```
+    pub async fn shutdown(mut self) {
+        self.server.shut_down().await;
+    }
+
+    /// Lets something go wrong. Of several faults that match a request, the one injected first strikes.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// use synapse_test_backend::Fault;
+    /// let fault = backend.inject(Fault::proxy_page(502).on("GET", "/models/").times(2));
+    /// assert_eq!(fault.hits(), 0);
+    /// # }
+    /// ```
+    pub fn inject(&self, fault: Fault) -> Injected {
+        self.app.faults.inject(fault)
+    }
+
+    /// Removes all faults, and lets go of the requests that they hold.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.clear_faults();
+    /// # }
+    /// ```
+    pub fn clear_faults(&self) {
+        self.app.faults.clear();
+    }
+
+    /// The requests that came, in the order in which they came; the last 100,000.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// let posts = backend.requests().iter().filter(|request| request.method == "POST").count();
+    /// assert_eq!(posts, 1);
+    /// # }
+    /// ```
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.app.log.all()
+    }
+
+    /// Forgets the requests that came.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.clear_requests();
+    /// assert!(backend.requests().is_empty());
+    /// # }
+    /// ```
+    pub fn clear_requests(&self) {
+        self.app.log.clear();
+    }
+
+    /// Turns the recording of requests on or off.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.record_requests(false);
+    /// # }
+    /// ```
+    pub fn record_requests(&self, record: bool) {
+        self.app.log.turn(record);
+    }
+
+    /// Waits until so many requests have come (and are recorded, and not cleared).
+    ///
+    /// ```
+    /// # async fn example(backend: synapse_test_backend::Backend) {
+    /// // … two requests are sent by somebody …
+    /// backend.wait_for_requests(2).await;
+    /// assert_eq!(backend.in_flight(), 2);
+    /// # }
+    /// ```
+    pub async fn wait_for_requests(&self, count: u64) {
+        self.app.log.wait_for(count).await;
+    }
+
+    /// How many requests are being served now, those that a fault holds among them.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// assert_eq!(backend.in_flight(), 0);
+    /// # }
+    /// ```
+    pub fn in_flight(&self) -> u64 {
+        self.app.flights.now()
+    }
+
+    /// The most requests that were served at once.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// assert!(backend.peak_in_flight() <= 8, "no more than the concurrency that was asked for");
+    /// # }
+    /// ```
+    pub fn peak_in_flight(&self) -> u64 {
+        self.app.flights.peak()
+    }
+
+    /// Begins to look for the peak anew.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.reset_peak_in_flight();
+    /// # }
+    /// ```
+    pub fn reset_peak_in_flight(&self) {
+        self.app.flights.reset_peak();
+    }
+
+    /// How many connections have been accepted.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// assert_eq!(backend.connections(), 2, "the retry took a fresh connection");
+    /// # }
+    /// ```
+    pub fn connections(&self) -> u64 {
+        self.app.flights.connections()
+    }
+
+    /// The models as the API shows them, in the order of their ids.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// let newest = backend.models().pop();
+    /// assert_eq!(newest.map(|model| model["name"].clone()), Some("my model".into()));
+    /// # }
+    /// ```
+    pub fn models(&self) -> Vec<Value> {
+        let asked = self.asked();
+        let links = self.app.signer.links(&asked);
+        self.app.models.all().iter().map(|model| models::as_value(model, &links)).collect()
+    }
+
+    /// The ids of the models that requests have made.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// assert_eq!(backend.models_created().len(), 1);
+    /// # }
+    /// ```
+    pub fn models_created(&self) -> Vec<i64> {
+        self.app.models.created()
+    }
+
+    /// An event as `GET /sdk/ground_truth_events/` shows it.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// # fn example(backend: &Backend) {
+    /// let oldest = backend.event(Backend::FIRST_EVENT);
+    /// # }
+    /// ```
+    pub fn event(&self, id: i64) -> Option<Value> {
+        let index = self.app.world.event_index(id)?;
+        let asked = self.asked();
+        let links = self.app.signer.links(&asked);
+        let mut text = Vec::new();
+        let values = self.app.world.values(index, links.origin, &links.signature);
+        self.app.world.shape(index).event.render(&values, &mut text);
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// The content of a file of the backend's, by its URL or path.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// let image = backend.file_bytes("/media/data_units/50001/image_1.png");
+    /// # }
+    /// ```
+    pub fn file_bytes(&self, url: &str) -> Option<Bytes> {
+        media::bytes(&self.app, url)
+    }
+
+    /// The URL of a made-up file of any size, for tests and benches of downloads.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// let url = backend.blob_url(1 << 30);
+    /// # }
+    /// ```
+    pub fn blob_url(&self, size: u64) -> String {
+        format!("{}/media/blobs/{size}/blob.bin", self.app.origin)
+    }
+
+    /// The ids of all uploads, in the order in which they began.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// assert_eq!(backend.upload_ids().len(), 1);
+    /// # }
+    /// ```
+    pub fn upload_ids(&self) -> Vec<String> {
+        self.app.uploads.ids()
+    }
+
+    /// Where an upload's bytes lie; the file is there as long as the backend is.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend, id: &str) -> std::io::Result<()> {
+    /// let path = backend.uploaded_file(id).expect("the upload");
+    /// assert_eq!(std::fs::read(path)?, b"weights");
+    /// # Ok(()) }
+    /// ```
+    pub fn uploaded_file(&self, id: &str) -> Option<PathBuf> {
+        Some(self.app.uploads.named(id)?.path.clone())
+    }
+
+    /// The byte ranges that an upload has accepted, in the order in which they came.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend, id: &str) {
+    /// assert_eq!(backend.accepted_ranges(id), [0..100, 100..150]);
+    /// # }
+    /// ```
+    pub fn accepted_ranges(&self, id: &str) -> Vec<Range<u64>> {
+        self.app.uploads.named(id).map(|upload| upload.ranges()).unwrap_or_default()
+    }
+
+    /// How many requests have completed an upload: more than one would be a bug of the backend's.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// assert!(backend.upload_ids().iter().all(|id| backend.completions(id) == 1));
+    /// # }
+    /// ```
+    pub fn completions(&self, id: &str) -> u64 {
+        self.app.uploads.named(id).map_or(0, |upload| upload.completions())
+    }
+
+    /// Lets an incomplete upload be expired from now on. Tells whether there is such an upload.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend, id: &str) {
+    /// assert!(backend.expire_upload(id));
+    /// # }
+    /// ```
+    pub fn expire_upload(&self, id: &str) -> bool {
+        self.app.uploads.named(id).inspect(|upload| upload.expire()).is_some()
+    }
+
+    /// A request of the backend's own, for links.
+    fn asked(&self) -> Asked {
+        let origin = self.app.settings.public_url.clone().unwrap_or_else(|| self.app.origin.clone());
+        Asked { file_origin: origin.clone(), origin, path: String::new(), query: Query::default() }
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend").field("url", &self.url).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,433 @@
+//! Faults: what goes wrong on purpose, and for which requests.
+
+mod standing;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use axum::http::request::Parts;
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::drf;
+
+pub use standing::Injected;
+pub(crate) use standing::{Faults, Standing};
+
+type Predicate = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
+type Edit = Arc<dyn Fn(&mut Value) + Send + Sync>;
+
+/// Something that is to go wrong, for the requests that it matches: once, unless it is told otherwise.
+///
+/// ```
+/// # fn example(backend: &synapse_test_backend::Backend) {
+/// use std::time::Duration;
+/// use synapse_test_backend::Fault;
+///
+/// // The second and third page of a list fail in the proxy.
+/// backend.inject(Fault::proxy_page(502).on("GET", "/models/").after(1).times(2));
+/// // The model is made, and nobody hears of it.
+/// backend.inject(Fault::lose_answer().on("POST", "/models/"));
+/// // Throttled, with something else to say than usual.
+/// backend.inject(Fault::answer(429).header("Retry-After", "1").json(r#"{"detail":"slow down"}"#));
+/// // Only what carries a header, and later than anybody waits.
+/// backend.inject(
+///     Fault::delay_before(Duration::from_secs(60)).when(|request| request.headers.contains_key("range")),
+/// );
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a fault does nothing until it is injected"]
+pub struct Fault {
+    method: Option<String>,
+    path: Option<String>,
+    predicate: Option<Predicate>,
+    pub(crate) times: u64,
+    pub(crate) after: u64,
+    pub(crate) before: Duration,
+    pub(crate) later: Duration,
+    pub(crate) hold_before: bool,
+    pub(crate) hold_after: bool,
+    pub(crate) reset: bool,
+    pub(crate) outcome: Outcome,
+}
+
+#[derive(Clone)]
+pub(crate) enum Outcome {
+    /// As usual, if late.
+    Act,
+    Answer {
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Bytes,
+    },
+    Close {
+        after: u64,
+    },
+    LoseAnswer,
+    CutAnswer {
+        after: u64,
+        stall: bool,
+    },
+    Replace {
+        headers: HeaderMap,
+        body: Bytes,
+    },
+    Edit(Edit),
+}
+
+impl Fault {
+    fn new(outcome: Outcome) -> Self {
+        Self {
+            method: None,
+            path: None,
+            predicate: None,
+            times: 1,
+            after: 0,
+            before: Duration::ZERO,
+            later: Duration::ZERO,
+            hold_before: false,
+            hold_after: false,
+            reset: false,
+            outcome,
+        }
+    }
+
+    /// Answers this status without acting; see [`header`](Self::header), [`body`](Self::body) and [`json`](Self::json).
+    ///
+    /// # Panics
+    /// When `status` is none that HTTP knows (100 to 999).
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// use synapse_test_backend::Fault;
+    /// backend.inject(Fault::answer(301).header("Location", "/elsewhere/").on("POST", "/models/"));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn answer(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).expect("a status from 100 to 999");
+        Self::new(Outcome::Answer { status, headers: HeaderMap::new(), body: Bytes::new() })
+    }
+
+    /// Answers the HTML page of a proxy with this status, without acting.
+    ///
+    /// # Panics
+    /// As [`answer`](Self::answer).
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.inject(synapse_test_backend::Fault::proxy_page(503).always());
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn proxy_page(status: u16) -> Self {
+        let fault = Self::answer(status);
+        let Outcome::Answer { status, .. } = fault.outcome else { return fault };
+        fault.body(drf::proxy_page(status)).header("Content-Type", "text/html")
+    }
+
+    /// Reads the request and closes the connection without acting and without an answer.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.inject(synapse_test_backend::Fault::close().on("GET", "/models/").times(2));
+    /// # }
+    /// ```
+    pub fn close() -> Self {
+        Self::new(Outcome::Close { after: u64::MAX })
+    }
+
+    /// Closes the connection without acting once so many bytes of the request's body have come.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.inject(synapse_test_backend::Fault::cut_request(100_000).on("PUT", "/chunked_upload/").reset());
+    /// # }
+    /// ```
+    pub fn cut_request(bytes: u64) -> Self {
+        Self::new(Outcome::Close { after: bytes })
+    }
+
+    /// Acts, and closes the connection in place of an answer.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.inject(synapse_test_backend::Fault::lose_answer().on("PUT", "/chunked_upload/").after(1));
+    /// # }
+    /// ```
+    pub fn lose_answer() -> Self {
+        Self::new(Outcome::LoseAnswer)
+    }
+
+    /// Acts, answers with a `Content-Length` for the whole, and closes the connection after so many bytes of body.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.inject(synapse_test_backend::Fault::cut_answer(1000).on("GET", "/media/"));
+    /// # }
+    /// ```
+    pub fn cut_answer(bytes: u64) -> Self {
+        Self::new(Outcome::CutAnswer { after: bytes, stall: false })
+    }
+
+    /// As [`cut_answer`](Self::cut_answer), but the connection stays open, and nothing more comes.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.inject(synapse_test_backend::Fault::stall_answer(1000).on("GET", "/media/"));
+    /// # }
+    /// ```
+    pub fn stall_answer(bytes: u64) -> Self {
+        Self::new(Outcome::CutAnswer { after: bytes, stall: true })
+    }
+
+    /// Acts, and answers with the usual status and another body.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// backend.inject(synapse_test_backend::Fault::replace_body(r#"{"results": null}"#).on("GET", "/models/"));
+    /// # }
+    /// ```
+    pub fn replace_body(body: impl Into<Bytes>) -> Self {
+        Self::new(Outcome::Replace { headers: HeaderMap::new(), body: body.into() })
+    }
+
+    /// Acts, and changes the JSON of the answer. An answer that is no JSON stays as it is.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// use synapse_test_backend::Fault;
+    /// backend.inject(Fault::edit_json(|page| page["next"] = "https://elsewhere.example/models/".into()));
+    /// # }
+    /// ```
+    pub fn edit_json(edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        Self::new(Outcome::Edit(Arc::new(edit)))
+    }
+
+    /// Waits before acting, and then does as usual.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// use std::time::Duration;
+    /// backend.inject(synapse_test_backend::Fault::delay_before(Duration::from_millis(200)).always());
+    /// # }
+    /// ```
+    pub fn delay_before(delay: Duration) -> Self {
+        Self::new(Outcome::Act).waiting_before(delay)
+    }
+
+    /// Acts as usual, and waits before the answer.
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// use std::time::Duration;
+    /// backend.inject(synapse_test_backend::Fault::delay_after(Duration::from_secs(30)).on("POST", "/models/"));
+    /// # }
+    /// ```
+    pub fn delay_after(delay: Duration) -> Self {
+        Self::new(Outcome::Act).waiting_after(delay)
+    }
+
+    /// Holds the request before it is acted on, until [`Injected::release`].
+    ///
+    /// ```
+    /// # async fn example(backend: synapse_test_backend::Backend) {
+    /// let held = backend.inject(synapse_test_backend::Fault::hold_before().on("GET", "/models/"));
+    /// // … a request is sent by somebody …
+    /// held.wait_for_hits(1).await;
+    /// held.release();
+    /// # }
+    /// ```
+    pub fn hold_before() -> Self {
+        Self { hold_before: true, ..Self::new(Outcome::Act) }
+    }
+
+    /// Acts, and holds the answer until [`Injected::release`].
+    ///
+    /// ```
+    /// # fn example(backend: &synapse_test_backend::Backend) {
+    /// let held = backend.inject(synapse_test_backend::Fault::hold_after().on("POST", "/chunked_upload/"));
+    /// # }
+    /// ```
+    pub fn hold_after() -> Self {
+        Self { hold_after: true, ..Self::new(Outcome::Act) }
+    }
+
+    /// Only for requests of this method whose path begins so, with or without the backend's path prefix.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::close().on("PUT", "/chunked_upload/");
+    /// ```
+    pub fn on(self, method: &str, path: &str) -> Self {
+        self.method(method).path(path)
+    }
+
+    /// Only for requests of this method.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::close().method("POST");
+    /// ```
+    pub fn method(mut self, method: &str) -> Self {
+        self.method = Some(method.to_ascii_uppercase());
+        self
+    }
+
+    /// Only for requests whose path begins so, with or without the backend's path prefix.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::close().path("/media/");
+    /// ```
+    pub fn path(mut self, prefix: &str) -> Self {
+        self.path = Some(prefix.to_owned());
+        self
+    }
+
+    /// Only for requests that this function says yes to.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::answer(503).when(|request| request.uri.query().unwrap_or_default().contains("page=3"));
+    /// ```
+    pub fn when(mut self, predicate: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.predicate = Some(Arc::new(predicate));
+        self
+    }
+
+    /// For so many requests; once by default.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::proxy_page(502).times(3);
+    /// ```
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// For every request that matches.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::proxy_page(502).always();
+    /// ```
+    pub fn always(self) -> Self {
+        self.times(u64::MAX)
+    }
+
+    /// Lets so many requests that match pass first.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let the_third = Fault::close().after(2);
+    /// ```
+    pub fn after(mut self, requests: u64) -> Self {
+        self.after = requests;
+        self
+    }
+
+    /// Waits before acting, whatever else the fault does.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::lose_answer().waiting_before(Duration::from_millis(10));
+    /// ```
+    pub fn waiting_before(mut self, delay: Duration) -> Self {
+        self.before = delay;
+        self
+    }
+
+    /// Waits before answering, or before closing in place of an answer.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::lose_answer().waiting_after(Duration::from_millis(10));
+    /// ```
+    pub fn waiting_after(mut self, delay: Duration) -> Self {
+        self.later = delay;
+        self
+    }
+
+    /// Where the fault closes a connection, closes it by a TCP reset.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::lose_answer().reset();
+    /// ```
+    pub fn reset(mut self) -> Self {
+        self.reset = true;
+        self
+    }
+
+    /// Sets a header of an [`answer`](Self::answer) or of one with a [replaced body](Self::replace_body).
+    ///
+    /// # Panics
+    /// When name or value can't stand in an HTTP header.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::answer(503).header("Retry-After", "2");
+    /// ```
+    #[track_caller]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Outcome::Answer { headers, .. } | Outcome::Replace { headers, .. } = &mut self.outcome {
+            let name: HeaderName = name.parse().expect("a header name");
+            headers.insert(name, HeaderValue::from_str(value).expect("a header value"));
+        }
+        self
+    }
+
+    /// Sets the body of an [`answer`](Self::answer).
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::answer(500).body("<h1>Server Error (500)</h1>").header("Content-Type", "text/html");
+    /// ```
+    pub fn body(mut self, bytes: impl Into<Bytes>) -> Self {
+        if let Outcome::Answer { body, .. } | Outcome::Replace { body, .. } = &mut self.outcome {
+            *body = bytes.into();
+        }
+        self
+    }
+
+    /// Sets the body of an [`answer`](Self::answer) to this JSON text, and its content type.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Fault;
+    /// let fault = Fault::answer(403).json(r#"{"detail":"You do not have permission to perform this action."}"#);
+    /// ```
+    pub fn json(self, text: impl Into<String>) -> Self {
+        let mut fault = self.body(text.into());
+        if let Outcome::Answer { headers, .. } | Outcome::Replace { headers, .. } = &mut fault.outcome {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        fault
+    }
+
+    pub(crate) fn matches(&self, parts: &Parts, prefix: &str) -> bool {
+        let path = parts.uri.path();
+        let inner = path.strip_prefix(prefix).unwrap_or(path);
+        self.method.as_deref().is_none_or(|method| method == parts.method.as_str())
+            && self.path.as_deref().is_none_or(|start| path.starts_with(start) || inner.starts_with(start))
+            && self.predicate.as_ref().is_none_or(|predicate| predicate(parts))
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("times", &self.times)
+            .field("after", &self.after)
+            .finish_non_exhaustive()
+    }
+}

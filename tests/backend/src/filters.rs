@@ -1,0 +1,97 @@
+//! Filters of lists, read and refused as django-filter does. Filters that nobody declared are ignored.
+
+use crate::asked::Query;
+use crate::drf::{FieldErrors, Refusal};
+use crate::time::Timestamp;
+
+/// Reads the filters of one list; every bad value is told in one answer.
+pub(crate) struct Filters<'q> {
+    query: &'q Query,
+    errors: FieldErrors,
+}
+
+impl<'q> Filters<'q> {
+    pub(crate) fn new(query: &'q Query) -> Self {
+        Self { query, errors: FieldErrors::default() }
+    }
+
+    /// A number filter. A number that is no id (`1.5`) is a fine number, and matches nothing.
+    pub(crate) fn id(&mut self, name: &'static str) -> Option<i64> {
+        let text = self.query.given(name)?;
+        if let Ok(id) = text.parse() {
+            return Some(id);
+        }
+        match text.parse::<f64>() {
+            // Whole and small enough to be exact; `-1` is nobody's id.
+            Ok(number) if number.fract() == 0.0 && number.abs() < 9e15 => Some(number as i64),
+            Ok(number) if number.is_finite() => Some(-1),
+            _ => {
+                self.errors.add(name, "Enter a number.");
+                None
+            }
+        }
+    }
+
+    /// A filter over existing objects that may be given several times.
+    pub(crate) fn ids(&mut self, name: &'static str, exists: impl Fn(i64) -> bool) -> Option<Vec<i64>> {
+        let mut ids = Vec::new();
+        for text in self.query.all(name).map(str::trim).filter(|text| !text.is_empty()) {
+            match text.parse() {
+                Ok(id) if exists(id) => ids.push(id),
+                Ok(_) => {
+                    let message = format!("Select a valid choice. {text} is not one of the available choices.");
+                    self.errors.add(name, message);
+                    return None;
+                }
+                Err(_) => {
+                    self.errors.add(name, format!("“{text}” is not a valid value."));
+                    return None;
+                }
+            }
+        }
+        (!ids.is_empty()).then_some(ids)
+    }
+
+    pub(crate) fn choice(&mut self, name: &'static str, choices: &[&str]) -> Option<&'q str> {
+        let text = self.query.given(name)?;
+        if !choices.contains(&text) {
+            self.errors.add(name, format!("Select a valid choice. {text} is not one of the available choices."));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A word that is no boolean counts as not given, as in django-filter's `BooleanWidget`.
+    pub(crate) fn boolean(&self, name: &str) -> Option<bool> {
+        match self.query.given(name)?.to_ascii_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let text = self.query.given(name)?;
+        let time = Timestamp::parse(text);
+        if time.is_none() {
+            self.errors.add(name, "Enter a valid date/time.");
+        }
+        time
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&'q str> {
+        self.query.given(name)
+    }
+
+    /// The words of `search`, in lower case; an item matches when it holds all of them.
+    pub(crate) fn search(&self) -> Vec<String> {
+        self.query
+            .given("search")
+            .map(|text| text.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_lowercase).collect())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn done(self) -> Result<(), Refusal> {
+        self.errors.into_result()
+    }
+}

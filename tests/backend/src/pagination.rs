@@ -1,0 +1,105 @@
+//! Pages by number, as DRF's `PageNumberPagination` gives them, and by cursor.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::asked::Asked;
+use crate::drf::{self, Refusal};
+use crate::settings::Settings;
+
+/// The part of a list that a request gets, and the links around it.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    count: Option<u64>,
+    next: Option<String>,
+    previous: Option<String>,
+}
+
+impl Page {
+    pub(crate) fn of(total: u64, asked: &Asked, settings: &Settings) -> Result<Self, Refusal> {
+        let size = page_size(asked, settings);
+        if settings.cursor_pagination { Self::by_cursor(total, size, asked) } else { Self::by_number(total, size, asked) }
+    }
+
+    fn by_number(total: u64, size: u64, asked: &Asked) -> Result<Self, Refusal> {
+        // Page 1 is there even when nothing is.
+        let pages = total.div_ceil(size).max(1);
+        let number = match asked.query.given("page") {
+            None => 1,
+            Some("last") => pages,
+            Some(text) => text.parse().unwrap_or(0),
+        };
+        if !(1..=pages).contains(&number) {
+            return Err(Refusal::detail(StatusCode::NOT_FOUND, "Invalid page."));
+        }
+        let link = |page: u64| {
+            let page = (page > 1).then(|| page.to_string());
+            asked.link(&asked.query.with("page", page.as_deref()))
+        };
+        let start = (number - 1) * size;
+        Ok(Self {
+            start,
+            end: (start + size).min(total),
+            count: Some(total),
+            next: (number < pages).then(|| link(number + 1)),
+            previous: (number > 1).then(|| link(number - 1)),
+        })
+    }
+
+    fn by_cursor(total: u64, size: u64, asked: &Asked) -> Result<Self, Refusal> {
+        let start = match asked.query.given("cursor") {
+            None => 0,
+            Some(cursor) => decode(cursor).ok_or_else(|| Refusal::detail(StatusCode::NOT_FOUND, "Invalid cursor"))?,
+        };
+        let start = start.min(total);
+        let end = start.saturating_add(size).min(total);
+        let link = |position: u64| {
+            let cursor = (position > 0).then(|| STANDARD.encode(format!("p={position}")));
+            asked.link(&asked.query.with("cursor", cursor.as_deref()))
+        };
+        Ok(Self {
+            start,
+            end,
+            count: None,
+            next: (end < total).then(|| link(end)),
+            previous: (start > 0).then(|| link(start.saturating_sub(size))),
+        })
+    }
+
+    /// The list's answer; `items` appends each item of the page, with commas between them.
+    pub(crate) fn answer(&self, capacity: usize, items: impl FnOnce(&mut Vec<u8>)) -> Response {
+        let mut out = Vec::with_capacity(capacity + 512);
+        out.push(b'{');
+        if let Some(count) = self.count {
+            out.extend_from_slice(b"\"count\":");
+            out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+            out.push(b',');
+        }
+        for (name, link) in [("next", &self.next), ("previous", &self.previous)] {
+            // A link is percent-encoded, apart from the host, which may hold anything.
+            let link = serde_json::to_string(link).unwrap_or_else(|_| "null".to_owned());
+            out.extend_from_slice(format!("\"{name}\":{link},").as_bytes());
+        }
+        out.extend_from_slice(b"\"results\":[");
+        items(&mut out);
+        out.extend_from_slice(b"]}");
+        drf::json(StatusCode::OK, out)
+    }
+}
+
+/// What DRF makes of `page_size`: capped without a word, and the default where it makes no sense.
+fn page_size(asked: &Asked, settings: &Settings) -> u64 {
+    match asked.query.given("page_size").map(str::parse::<u64>) {
+        Some(Ok(size)) if size > 0 => size.min(settings.max_page_size),
+        _ => settings.page_size.min(settings.max_page_size),
+    }
+}
+
+fn decode(cursor: &str) -> Option<u64> {
+    let text = String::from_utf8(STANDARD.decode(cursor).ok()?).ok()?;
+    text.strip_prefix("p=")?.parse().ok()
+}

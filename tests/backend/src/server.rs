@@ -1,0 +1,130 @@
+//! The thread that serves: an accept loop and its connections, on a runtime of their own.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::connection::{Connection, Socket};
+use crate::service;
+
+/// How long requests may take to their end at an orderly shutdown.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    NotYet,
+    Orderly,
+    Now,
+}
+
+/// The serving thread; dropped, it stops at once.
+#[derive(Debug)]
+pub(crate) struct Server {
+    stop: watch::Sender<Stop>,
+    ended: Option<oneshot::Receiver<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A socket that is bound, so that the address is known before anything is served.
+pub(crate) fn bind(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((host, port))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+impl Server {
+    pub(crate) fn start(listener: TcpListener, app: App, router: Router) -> io::Result<Self> {
+        let (stop, stopping) = watch::channel(Stop::NotYet);
+        let (end, ended) = oneshot::channel();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _guard = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let serve = move || {
+            run(runtime, listener, &app, &router, stopping);
+            drop((app, router));
+            // Nobody may be waiting.
+            let _ = end.send(());
+        };
+        let thread = std::thread::Builder::new().name("synapse-test-backend".to_owned()).spawn(serve)?;
+        Ok(Self { stop, ended: Some(ended), thread: Some(thread) })
+    }
+
+    /// Stops accepting, lets the requests under way come to their end, and stops.
+    pub(crate) async fn shut_down(&mut self) {
+        self.stop.send_replace(Stop::Orderly);
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.send_replace(Stop::Now);
+        if let Some(thread) = self.thread.take() {
+            // It can only have panicked, which has been told already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(runtime: Runtime, listener: tokio::net::TcpListener, app: &App, router: &Router, stopping: watch::Receiver<Stop>) {
+    runtime.block_on(accept(listener, app, router, stopping));
+    // A sum over gigabytes isn't waited for.
+    runtime.shutdown_background();
+}
+
+async fn accept(listener: tokio::net::TcpListener, app: &App, router: &Router, mut stopping: watch::Receiver<Stop>) {
+    let mut connections = JoinSet::new();
+    let mut watcher = stopping.clone();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connect(stream, app.clone(), router.clone(), stopping.clone()));
+                }
+                // Out of file descriptors, most likely: the next one may be free soon.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+            Some(_) = connections.join_next() => {}
+            _ = watcher.wait_for(|stop| *stop != Stop::NotYet) => break,
+        }
+    }
+    drop(listener);
+    let orderly = async { while connections.join_next().await.is_some() {} };
+    tokio::select! {
+        () = orderly => {}
+        _ = stopping.wait_for(|stop| *stop == Stop::Now) => {}
+        () = tokio::time::sleep(PATIENCE) => {}
+    }
+}
+
+async fn connect(stream: tokio::net::TcpStream, app: App, router: Router, mut stopping: watch::Receiver<Stop>) {
+    // Small answers go out at once; where it can't be set they are only later.
+    let _ = stream.set_nodelay(true);
+    let connection = Arc::new(Connection::new(app.flights.connect()));
+    let socket = TokioIo::new(Socket::new(stream, Arc::clone(&connection)));
+    let serve = service_fn(move |request| service::serve(app.clone(), router.clone(), Arc::clone(&connection), request));
+    let mut serving = std::pin::pin!(http1::Builder::new().timer(TokioTimer::new()).serve_connection(socket, serve));
+    // Its errors are the client's, or a fault's: there is nobody to tell.
+    tokio::select! {
+        _ = serving.as_mut() => return,
+        _ = stopping.wait_for(|stop| *stop != Stop::NotYet) => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    let _ = serving.await;
+}

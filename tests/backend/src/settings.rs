@@ -1,0 +1,437 @@
+//! How a backend is to behave: the builder.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use crate::backend::Backend;
+use crate::time::Timestamp;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) path_prefix: String,
+    pub(crate) public_url: Option<String>,
+    pub(crate) token: String,
+    pub(crate) agent_token: String,
+    pub(crate) tenant: Option<String>,
+    pub(crate) require_auth: bool,
+    pub(crate) latency: Duration,
+    pub(crate) page_size: u64,
+    pub(crate) max_page_size: u64,
+    pub(crate) cursor_pagination: bool,
+    pub(crate) signed_urls: bool,
+    pub(crate) relative_urls: bool,
+    pub(crate) url_hosts: Vec<(String, String)>,
+    pub(crate) max_upload_bytes: Option<u64>,
+    pub(crate) max_file_bytes: Option<u64>,
+    pub(crate) upload_expiry: Duration,
+    pub(crate) models: u64,
+    pub(crate) events: u64,
+    pub(crate) projects: u64,
+    pub(crate) datasets: u64,
+    pub(crate) versions: u64,
+    pub(crate) seed: u64,
+    pub(crate) newest: Timestamp,
+    pub(crate) record_requests: bool,
+    pub(crate) record_bodies: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+            path_prefix: String::new(),
+            public_url: None,
+            token: "test-access-token".to_owned(),
+            agent_token: "test-agent-token".to_owned(),
+            tenant: None,
+            require_auth: true,
+            latency: Duration::ZERO,
+            page_size: 100,
+            max_page_size: 1000,
+            cursor_pagination: false,
+            signed_urls: true,
+            relative_urls: false,
+            url_hosts: Vec::new(),
+            max_upload_bytes: None,
+            max_file_bytes: None,
+            upload_expiry: Duration::from_secs(24 * 3600),
+            models: 20,
+            events: 1000,
+            projects: 3,
+            datasets: 2,
+            versions: 4,
+            seed: 0,
+            // 2026-06-30T18:00:00+09:00
+            newest: Timestamp::from_micros(1_782_810_000_000_000),
+            record_requests: true,
+            record_bodies: true,
+        }
+    }
+}
+
+/// Makes a [`Backend`]; every setting has a default that suits a test.
+///
+/// ```
+/// # async fn example() -> std::io::Result<()> {
+/// use synapse_test_backend::Backend;
+///
+/// let backend = Backend::builder()
+///     .models(20)
+///     .ground_truth_events(10_000)
+///     .max_page_size(500)
+///     .start()
+///     .await?;
+/// println!("{} {}", backend.url(), backend.token());
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct BackendBuilder {
+    settings: Settings,
+}
+
+impl BackendBuilder {
+    /// How many models there are from the beginning. Their ids start at [`Backend::FIRST_MODEL`]. Default 20.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().models(5);
+    /// ```
+    pub fn models(mut self, count: u64) -> Self {
+        self.settings.models = count;
+        self
+    }
+
+    /// How many ground-truth events there are. Their ids start at [`Backend::FIRST_EVENT`]. Default 1,000.
+    ///
+    /// Events are rendered when they are asked for, so that a million costs no more memory or start-up time than ten.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().ground_truth_events(1_000_000);
+    /// ```
+    pub fn ground_truth_events(mut self, count: u64) -> Self {
+        self.settings.events = count;
+        self
+    }
+
+    /// How many projects there are, at least one. Their ids start at [`Backend::FIRST_PROJECT`]. Default 3.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().projects(10);
+    /// ```
+    pub fn projects(mut self, count: u64) -> Self {
+        self.settings.projects = count.max(1);
+        self
+    }
+
+    /// How many ground-truth datasets there are, at least one. Their ids start at [`Backend::FIRST_DATASET`].
+    /// Default 2.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().datasets(3);
+    /// ```
+    pub fn datasets(mut self, count: u64) -> Self {
+        self.settings.datasets = count.max(1);
+        self
+    }
+
+    /// How many dataset versions there are in all, from 1 to 1,000, spread over the datasets and sharing the events.
+    /// Their ids start at [`Backend::FIRST_VERSION`]. Default 4.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().datasets(1).versions(1);
+    /// ```
+    pub fn versions(mut self, count: u64) -> Self {
+        self.settings.versions = count.clamp(1, 1000);
+        self
+    }
+
+    /// What the generated data depend on: the same seed gives the same data. Default 0.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().seed(7);
+    /// ```
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// When the newest event and model were created. The default is a fixed time, so that data are the same every day.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().newest(std::time::SystemTime::now());
+    /// ```
+    pub fn newest(mut self, time: SystemTime) -> Self {
+        self.settings.newest = Timestamp::from_system(time);
+        self
+    }
+
+    /// The address to listen at. Default `127.0.0.1`.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().host("0.0.0.0");
+    /// ```
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.settings.host = host.into();
+        self
+    }
+
+    /// The port to listen at. Default 0: a free one.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().port(8000);
+    /// ```
+    pub fn port(mut self, port: u16) -> Self {
+        self.settings.port = port;
+        self
+    }
+
+    /// Serves the API below this path, such as `/api/v1`; it is part of [`Backend::url`].
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().path_prefix("/api/v1");
+    /// ```
+    pub fn path_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.settings.path_prefix = prefix.into();
+        self
+    }
+
+    /// What absolute links (`next`, an upload's `url`, files) begin with, as behind a proxy:
+    /// this URL, followed by the path as the server sees it. By default the `Host` header decides.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().public_url("https://synapse.example/api/v1");
+    /// ```
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.settings.public_url = Some(url.into());
+        self
+    }
+
+    /// The token that the server accepts in `Synapse-Access-Token` and `Authorization`.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().token("secret");
+    /// ```
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.settings.token = token.into();
+        self
+    }
+
+    /// The token that the server accepts in `SYNAPSE-Agent`, besides the access token.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().agent_token("agent-secret");
+    /// ```
+    pub fn agent_token(mut self, token: impl Into<String>) -> Self {
+        self.settings.agent_token = token.into();
+        self
+    }
+
+    /// The only tenant code that the server accepts in `Synapse-Tenant`; another one is a 403. Any by default.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().tenant("acme");
+    /// ```
+    pub fn tenant(mut self, code: impl Into<String>) -> Self {
+        self.settings.tenant = Some(code.into());
+        self
+    }
+
+    /// Whether requests need a token. Default `true`.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().require_auth(false);
+    /// ```
+    pub fn require_auth(mut self, required: bool) -> Self {
+        self.settings.require_auth = required;
+        self
+    }
+
+    /// Waits so long before each request is acted on. Default: not at all.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().latency(std::time::Duration::from_millis(5));
+    /// ```
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.settings.latency = latency;
+        self
+    }
+
+    /// Items on a page when `page_size` isn't given. Default 100.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().page_size(20);
+    /// ```
+    pub fn page_size(mut self, size: u64) -> Self {
+        self.settings.page_size = size.max(1);
+        self
+    }
+
+    /// The most items on a page, whatever `page_size` says; the server caps without a word. Default 1,000.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().max_page_size(500);
+    /// ```
+    pub fn max_page_size(mut self, size: u64) -> Self {
+        self.settings.max_page_size = size.max(1);
+        self
+    }
+
+    /// Lists answer without `count`, and with a `cursor` in `next` and `previous`. Default `false`.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().cursor_pagination(true);
+    /// ```
+    pub fn cursor_pagination(mut self, cursors: bool) -> Self {
+        self.settings.cursor_pagination = cursors;
+        self
+    }
+
+    /// Whether file URLs carry a signature that changes from answer to answer. Default `true`.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().signed_urls(false);
+    /// ```
+    pub fn signed_urls(mut self, signed: bool) -> Self {
+        self.settings.signed_urls = signed;
+        self
+    }
+
+    /// Whether file URLs are relative to the host (`/media/…`) rather than absolute. Default `false`.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().relative_urls(true);
+    /// ```
+    pub fn relative_urls(mut self, relative: bool) -> Self {
+        self.settings.relative_urls = relative;
+        self
+    }
+
+    /// Lets `?url_host=<word>` put `base` (such as `http://storage.internal:9000`) before file paths.
+    /// A word that nobody set changes nothing. May be called several times.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().url_host("internal", "http://storage.internal:9000");
+    /// ```
+    pub fn url_host(mut self, word: impl Into<String>, base: impl Into<String>) -> Self {
+        self.settings.url_hosts.push((word.into(), base.into()));
+        self
+    }
+
+    /// The largest body of one upload request; a larger one gets a 413 page from the "proxy". Default: no limit.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().max_upload_bytes(1 << 20);
+    /// ```
+    pub fn max_upload_bytes(mut self, bytes: u64) -> Self {
+        self.settings.max_upload_bytes = Some(bytes);
+        self
+    }
+
+    /// The largest file that the application takes; a larger one is a 400. Default: no limit.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().max_file_bytes(1 << 30);
+    /// ```
+    pub fn max_file_bytes(mut self, bytes: u64) -> Self {
+        self.settings.max_file_bytes = Some(bytes);
+        self
+    }
+
+    /// How long after its first chunk an incomplete upload expires. Default: a day.
+    /// A test that wants one upload to be expired says so with [`Backend::expire_upload`].
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().upload_expiry(std::time::Duration::from_secs(3600));
+    /// ```
+    pub fn upload_expiry(mut self, expiry: Duration) -> Self {
+        self.settings.upload_expiry = expiry;
+        self
+    }
+
+    /// Whether [`Backend::requests`] is kept. Default `true`; benches turn it off.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().record_requests(false);
+    /// ```
+    pub fn record_requests(mut self, record: bool) -> Self {
+        self.settings.record_requests = record;
+        self
+    }
+
+    /// Whether small request bodies are kept with the requests. Default `true`.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().record_bodies(false);
+    /// ```
+    pub fn record_bodies(mut self, record: bool) -> Self {
+        self.settings.record_bodies = record;
+        self
+    }
+
+    /// Starts the backend on a thread of its own and returns when it listens.
+    ///
+    /// It needs no runtime of the caller, outlives the runtime that started it, and a paused Tokio clock of the caller
+    /// does not stop it.
+    ///
+    /// # Errors
+    /// When the address can't be listened at, or a setting is no URL or path.
+    ///
+    /// ```
+    /// # async fn example() -> std::io::Result<()> {
+    /// let backend = synapse_test_backend::Backend::builder().path_prefix("/api/v1").start().await?;
+    /// assert!(backend.url().ends_with("/api/v1"));
+    /// # Ok(()) }
+    /// ```
+    pub async fn start(self) -> io::Result<Backend> {
+        Backend::start_with(self.checked()?).await
+    }
+
+    fn checked(self) -> io::Result<Settings> {
+        let bad = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
+        let mut settings = self.settings;
+        let prefix = settings.path_prefix.trim_matches('/');
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+        if !prefix.chars().all(plain) || prefix.contains("//") {
+            return Err(bad(format!("path_prefix `{prefix}` must be plain path segments such as `/api/v1`")));
+        }
+        settings.path_prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        let bases = settings.url_hosts.iter_mut().map(|(_, base)| ("url_host", base));
+        for (name, url) in settings.public_url.iter_mut().map(|url| ("public_url", url)).chain(bases) {
+            if !url.contains("://") || url.parse::<axum::http::Uri>().is_err() {
+                return Err(bad(format!("{name} `{url}` must be an absolute URL such as `https://host/path`")));
+            }
+            url.truncate(url.trim_end_matches('/').len());
+        }
+        Ok(settings)
+    }
+}

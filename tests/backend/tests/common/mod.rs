@@ -1,0 +1,77 @@
+//! What the tests of the backend share: a plain client that knows the token.
+
+#![allow(dead_code)]
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use synapse_test_backend::{Backend, BackendBuilder};
+
+pub struct Site {
+    pub backend: Backend,
+    pub http: reqwest::Client,
+}
+
+pub async fn start(builder: BackendBuilder) -> Site {
+    Site { backend: builder.start().await.expect("a backend"), http: client() }
+}
+
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
+}
+
+impl Site {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}{path}", self.backend.url()))
+            .header("Synapse-Access-Token", format!("Token {}", self.backend.token()))
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        read(self.request(Method::GET, path).send().await.expect("an answer")).await
+    }
+
+    pub async fn ok(&self, path: &str) -> Value {
+        let (status, value) = self.get(path).await;
+        assert_eq!(status, 200, "{path}: {value}");
+        value
+    }
+
+    pub async fn post(&self, path: &str, body: &str) -> (StatusCode, Value) {
+        let request = self.request(Method::POST, path).header("Content-Type", "application/json");
+        read(request.body(body.to_owned()).send().await.expect("an answer")).await
+    }
+
+    /// Sends one chunk to an upload, or to a new one.
+    pub async fn put(&self, id: Option<&str>, range: &str, chunk: &[u8]) -> (StatusCode, Value) {
+        let request = self.chunk(id, range, chunk);
+        read(request.send().await.expect("an answer")).await
+    }
+
+    pub fn chunk(&self, id: Option<&str>, range: &str, chunk: &[u8]) -> RequestBuilder {
+        let path = id.map_or_else(|| "/chunked_upload/".to_owned(), |id| format!("/chunked_upload/{id}/"));
+        let file = reqwest::multipart::Part::bytes(chunk.to_vec()).file_name("file");
+        let form = reqwest::multipart::Form::new().text("filename", "모델 1.pt").part("file", file);
+        self.request(Method::PUT, &path).header("Content-Range", range).multipart(form)
+    }
+
+    /// Uploads content in one chunk and completes it.
+    pub async fn upload(&self, content: &[u8], md5: &str) -> String {
+        let size = content.len();
+        let (status, upload) = self.put(None, &format!("bytes 0-{}/{size}", size - 1), content).await;
+        assert_eq!(status, 200, "{upload}");
+        let id = upload["id"].as_str().expect("an id").to_owned();
+        let (status, upload) = self.post(&format!("/chunked_upload/{id}/"), &format!(r#"{{"md5":"{md5}"}}"#)).await;
+        assert_eq!(status, 200, "{upload}");
+        id
+    }
+}
+
+pub async fn read(response: Response) -> (StatusCode, Value) {
+    let status = response.status();
+    let text = response.text().await.expect("a body");
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+pub fn ids(page: &Value) -> Vec<i64> {
+    page["results"].as_array().expect("results").iter().map(|item| item["id"].as_i64().expect("an id")).collect()
+}

@@ -268,7 +268,7 @@ fn cut_send(send: &ImplItemFn) -> std::result::Result<(String, Vec<Stmt>), Strin
         }
         match strip_invalid(&init.expr) {
             Some(value) => {
-                if value != parse_quote!(#name) {
+                if value.to_token_stream().to_string() != name.to_string() {
                     finish.push(parse_quote! { let #name = #value; });
                 }
                 names.push(name);

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, ClientBuilder, Proxy};
+use reqwest::{ClientBuilder, Proxy};
 
 use crate::client::{BackendClient, Settings};
 use crate::credentials::{Credentials, CredentialsProvider, CredentialsSource};
 use crate::error::{Cause, Error, Result};
 use crate::origin::Origin;
 use crate::raw;
+use crate::tls::{self, Certificates};
 use crate::transport::Transport;
 
 /// The hosted platform.
@@ -181,7 +182,7 @@ impl BackendClientBuilder {
     /// Of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the name of the setting that can't be right.
     pub fn build(self) -> Result<BackendClient> {
         let origin = Origin::parse(&self.base_url).map_err(|problem| Error::configuration("base_url", problem))?;
-        if origin.is_https() && !cfg!(any(feature = "rustls", feature = "rustls-no-provider")) {
+        if origin.is_https() && !tls::AVAILABLE {
             return Err(Error::configuration("base_url", "https needs the cargo feature `rustls`"));
         }
         for (name, timeout) in
@@ -215,7 +216,7 @@ impl BackendClientBuilder {
     }
 
     fn http_client(&self, origin: &Origin) -> Result<reqwest::Client> {
-        let certificates = self.certificates()?;
+        let certificates = Certificates::parse(&self.root_certificates)?;
         let proxy = self.proxy.as_deref().map(parse_proxy).transpose()?;
         if self.user_agent.is_empty() || !self.user_agent.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             return Err(Error::configuration("user_agent", "it must be printable ASCII, and not empty"));
@@ -233,17 +234,7 @@ impl BackendClientBuilder {
             if let Some(proxy) = &proxy {
                 builder = builder.proxy(proxy.clone());
             }
-            #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
-            {
-                builder = match only_own_certificates {
-                    true => builder.tls_certs_only(certificates.clone()),
-                    false if certificates.is_empty() => builder,
-                    false => builder.tls_certs_merge(certificates.clone()),
-                };
-            }
-            #[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
-            let _ = (only_own_certificates, &certificates);
-            builder.build()
+            certificates.apply(builder, only_own_certificates).build()
         };
         // A machine without a single CA certificate can talk plain http all the same: then only the certificates given
         // here are trusted, and an https file URL fails when it is fetched, not when the client is built.
@@ -255,31 +246,6 @@ impl BackendClientBuilder {
             let cause = Cause::of(&error.without_url());
             Error::configuration("http", format!("no HTTP client can be made: {}", cause.root())).source_of(cause)
         })
-    }
-
-    fn certificates(&self) -> Result<Vec<Certificate>> {
-        let mut certificates = Vec::new();
-        for bytes in &self.root_certificates {
-            let wrong = |what: &str| Error::configuration("root_certificate", what.to_owned());
-            #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
-            {
-                if bytes.windows(11).any(|window| window == b"-----BEGIN ") {
-                    let bundle = Certificate::from_pem_bundle(bytes).map_err(|_| wrong("it is no certificate in PEM"))?;
-                    if bundle.is_empty() {
-                        return Err(wrong("there is no certificate in the PEM text"));
-                    }
-                    certificates.extend(bundle);
-                } else {
-                    certificates.push(Certificate::from_der(bytes).map_err(|_| wrong("it is no certificate in PEM or DER"))?);
-                }
-            }
-            #[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
-            {
-                let _ = (bytes, &mut certificates);
-                return Err(wrong("it needs the cargo feature `rustls`"));
-            }
-        }
-        Ok(certificates)
     }
 }
 

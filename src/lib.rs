@@ -56,6 +56,7 @@ mod redact;
 mod related;
 mod string_list;
 mod timestamp;
+mod tls;
 mod transport;
 mod upload;
 mod url_conversion;

@@ -1,0 +1,12 @@
+//! The modules of the build script, as a library that tests can call.
+
+#![forbid(unsafe_code)]
+
+#[path = "../../../build/adapt.rs"]
+pub mod adapt;
+#[path = "../../../build/document.rs"]
+pub mod document;
+#[path = "../../../build/generate.rs"]
+pub mod generate;
+#[path = "../../../build/prepare.rs"]
+pub mod prepare;

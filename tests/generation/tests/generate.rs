@@ -1,0 +1,97 @@
+//! The generated code: what each document's case comes out as.
+
+use serde_json::{Value, json};
+use synapse_generation_tests::document::read;
+use synapse_generation_tests::generate::generate;
+
+/// The code without its white space, so that no line break matters.
+fn code(document: Value) -> String {
+    let code = generate(document).map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
+    code.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn own_document() -> Value {
+    read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi/synapse-v1.yaml").as_ref()).unwrap()
+}
+
+fn document(operations: Value, schemas: Value) -> Value {
+    json!({
+        "openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": operations, "components": {"schemas": schemas},
+    })
+}
+
+fn answer(schema: Value) -> Value {
+    json!({"200": {"description": "", "content": {"application/json": {"schema": schema}}}})
+}
+
+#[test]
+fn every_operation_of_the_document_is_there_once_and_ends_in_a_request() {
+    let document = own_document();
+    let code = code(document.clone());
+    let mut count = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            assert_eq!(code.matches(&format!("const ID: &'static str = \"{id}\"")).count(), 1, "{id}");
+            assert!(code.contains(&format!("`{} {path}`", method.to_uppercase())), "{id}");
+            count += 1;
+        }
+    }
+    assert_eq!(code.matches("for crate::Operation for").count() + code.matches("crate::Operation for").count(), count);
+    for gone in ["async fn send", "api-version", "ResponseValue", "ClientHooks", "unwrap()"] {
+        assert!(!code.contains(gone), "{gone} is still there");
+    }
+}
+
+#[test]
+fn setters_and_fields_carry_the_documents_descriptions() {
+    let code = code(own_document());
+    assert!(code.contains("///Only models of the project with this id. pub fn project<V>"));
+    assert!(code.contains("///Which bytes of the file the chunk holds: `bytes <first>-<last>/<total>`. pub fn content_range<V>"));
+    assert!(code.contains("///How the model is configured, such as its input size. pub fn configuration<T>"));
+}
+
+#[test]
+fn types_can_grow_and_only_request_bodies_have_builders() {
+    let code = code(own_document());
+    assert!(code.contains("#[derive(PartialEq)] #[non_exhaustive] pub struct Model {"));
+    assert!(code.contains("pub fn builder() -> builder::ModelCreate"));
+    assert!(!code.contains("pub fn builder() -> builder::Model {"));
+    assert!(code.contains("impl crate::Page for ModelPage"));
+}
+
+#[test]
+fn an_enumeration_takes_any_text_and_makes_room_for_its_own_unrecognized() {
+    let operation = json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
+    let kind = json!({"type": "string", "enum": ["a-b", "unrecognized"]});
+    let code = code(document(json!({"/kind/": operation}), json!({"Kind": kind})));
+    assert!(code.contains("AB, ///`unrecognized` Unrecognized,"), "{code}");
+    assert!(code.contains("UnrecognizedValue(String)"));
+    assert!(code.contains("\"a-b\" => Self::AB"));
+}
+
+#[test]
+fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
+    let operations = json!({
+        "/gone/{id}/": {"delete": {
+            "operationId": "delete_thing", "responses": {"204": {"description": ""}},
+            "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}],
+        }},
+        "/file/": {"get": {"operationId": "get_file", "responses": {"200": {"description": "", "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}}},
+    });
+    let code = code(document(operations, json!({})));
+    assert!(code.contains("type Output = (); type Answer = crate::operation::EmptyAnswer;"));
+    assert!(code.contains("type Output = crate::ByteStream; type Answer = crate::operation::BytesAnswer;"));
+    assert!(code.replace(' ', "").contains("crate::operation::path_segment(\"id\",&id.to_string())?"));
+}
+
+#[test]
+fn what_is_no_openapi_is_named_with_its_place() {
+    let broken = json!({"/a/": {"get": {"operationId": "a", "responses": {"200": {"description": 7}}}}});
+    let error = generate(document(broken, json!({}))).err().unwrap();
+    assert!(error.starts_with("GET /a/ (a): ") && error.lines().count() == 1, "{error}");
+    let operation = json!({"get": {"operationId": "a", "responses": answer(json!({"$ref": "#/components/schemas/Bad"}))}});
+    let error = generate(document(json!({"/a/": operation}), json!({"Bad": {"type": "object", "required": "x", "properties": {"x": {"type": "string"}}}})));
+    assert!(error.err().unwrap().starts_with("components.schemas.Bad: "));
+}

@@ -1,0 +1,233 @@
+//! Each rule of the preparation, on a document that has nothing but its case.
+
+use serde_json::{Value, json};
+use synapse_generation_tests::document::parse;
+use synapse_generation_tests::prepare::{Report, prepare};
+
+/// A document of one operation, `GET /things/`, that gives a `Thing`.
+fn document(operation: Value, thing: Value) -> Value {
+    let mut get = json!({
+        "operationId": "list_things",
+        "responses": {"200": {"description": "", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}}},
+    });
+    merge(&mut get, operation);
+    json!({
+        "openapi": "3.0.3", "info": {"title": "t", "version": "1"},
+        "paths": {"/things/": {"get": get}},
+        "components": {"schemas": {"Thing": thing}},
+    })
+}
+
+fn merge(into: &mut Value, from: Value) {
+    if let (Some(into), Value::Object(from)) = (into.as_object_mut(), from) {
+        into.extend(from);
+    }
+}
+
+fn prepared(mut document: Value) -> (Value, Report) {
+    let report = prepare(&mut document).unwrap();
+    (document, report)
+}
+
+fn refused(mut document: Value) -> String {
+    prepare(&mut document).unwrap_err()
+}
+
+fn thing(document: &Value) -> &Value {
+    &document["components"]["schemas"]["Thing"]
+}
+
+fn told(report: &Report, rule: &str) -> Vec<String> {
+    report.changes.iter().filter(|change| change.rule == rule).map(|change| format!("{}: {}", change.place, change.what)).collect()
+}
+
+#[test]
+fn errors_leave_and_the_first_success_with_a_body_stays() {
+    let responses = json!({"responses": {
+        "202": {"description": ""},
+        "201": {"description": "", "content": {"application/json": {"schema": {"type": "string"}}}},
+        "204": {"description": ""}, "400": {"description": "", "content": {"text/html": {}}}, "default": {"description": ""},
+    }});
+    let (document, report) = prepared(document(responses, json!({})));
+    let kept = document["paths"]["/things/"]["get"]["responses"].as_object().unwrap();
+    assert_eq!(kept.keys().collect::<Vec<_>>(), ["201"]);
+    let mut told = told(&report, "keep_one_success");
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "GET /things/ (list_things): left out the 202 answer beside another 2xx",
+            "GET /things/ (list_things): left out the 204 answer beside another 2xx",
+        ]
+    );
+}
+
+#[test]
+fn an_operation_that_tells_no_success_gets_one_without_a_body() {
+    let (document, report) = prepared(document(json!({"responses": {"400": {"description": ""}}}), json!({})));
+    assert_eq!(document["paths"]["/things/"]["get"]["responses"], json!({"200": {"description": ""}}));
+    assert_eq!(told(&report, "keep_one_success").len(), 1);
+}
+
+#[test]
+fn json_is_preferred_and_a_form_becomes_a_raw_body() {
+    let body = |content: Value| json!({"requestBody": {"required": true, "content": content}});
+    let schema = json!({"schema": {"type": "string"}});
+    let content = json!({"multipart/form-data": {}, "application/json": schema, "application/x-www-form-urlencoded": {}});
+    let (both, report) = prepared(document(body(content), json!({})));
+    assert_eq!(both["paths"]["/things/"]["get"]["requestBody"]["content"], json!({"application/json": schema}));
+    assert_eq!(
+        told(&report, "keep_one_request_type"),
+        ["GET /things/ (list_things): JSON is sent; left out application/x-www-form-urlencoded, multipart/form-data"]
+    );
+    let (form, report) = prepared(document(body(json!({"multipart/form-data": {}})), json!({})));
+    assert_eq!(
+        form["paths"]["/things/"]["get"]["requestBody"]["content"],
+        json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}})
+    );
+    assert_eq!(
+        told(&report, "keep_one_request_type"),
+        ["GET /things/ (list_things): a raw body, filled by hand; left out multipart/form-data"]
+    );
+}
+
+#[test]
+fn a_schema_without_a_shape_is_json() {
+    let (document, report) = prepared(document(
+        json!({}),
+        json!({"type": "object", "properties": {
+            "free": {"type": "object", "description": "d"}, "open": {"type": "object", "additionalProperties": {}}, "any": {},
+            "words": {"type": "object", "additionalProperties": {"type": "string"}},
+        }}),
+    ));
+    let properties = &thing(&document)["properties"];
+    for name in ["free", "open", "any"] {
+        assert_eq!(properties[name]["allOf"], json!([{"$ref": "#/components/schemas/Json"}]), "{name}");
+    }
+    assert_eq!(properties["free"]["description"], "d");
+    assert_eq!(properties["words"]["additionalProperties"], json!({"type": "string"}));
+    assert_eq!(told(&report, "free_form_is_json").len(), 3);
+}
+
+#[test]
+fn unknown_fields_are_kept_also_where_the_document_forbids_them() {
+    for more in [None, Some(json!(true)), Some(json!(false)), Some(json!({}))] {
+        let mut schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+        if let Some(more) = more {
+            schema["additionalProperties"] = more;
+        }
+        let (document, _) = prepared(document(json!({}), schema));
+        assert_eq!(thing(&document)["additionalProperties"], json!({"$ref": "#/components/schemas/Json"}));
+    }
+}
+
+#[test]
+fn an_enumeration_within_a_parameter_is_plain_text() {
+    let parameter = json!({"name": "kind", "in": "query", "schema": {"type": "string", "enum": ["a", "b"]}});
+    let (document, report) = prepared(document(json!({"parameters": [parameter]}), json!({})));
+    assert_eq!(document["paths"]["/things/"]["get"]["parameters"][0]["schema"], json!({"type": "string"}));
+    assert_eq!(
+        told(&report, "inline_query_enums_are_strings"),
+        ["GET /things/ (list_things): parameter kind is plain"]
+    );
+}
+
+#[test]
+fn a_time_keeps_its_text_and_other_formats_are_text() {
+    let (document, _) = prepared(document(
+        json!({}),
+        json!({"type": "object", "properties": {
+            "at": {"type": "string", "format": "date-time", "nullable": true}, "id": {"type": "string", "format": "uuid"},
+        }}),
+    ));
+    let properties = &thing(&document)["properties"];
+    assert_eq!(properties["at"], json!({"nullable": true, "allOf": [{"$ref": "#/components/schemas/Timestamp"}]}));
+    assert_eq!(properties["id"], json!({"type": "string"}));
+}
+
+#[test]
+fn lengths_patterns_bounds_titles_and_defaults_leave() {
+    let (document, report) = prepared(document(
+        json!({}),
+        json!({"type": "object", "title": "T", "properties": {
+            "name": {"type": "string", "maxLength": 3, "pattern": "x", "default": ""}, "n": {"type": "integer", "minimum": 1},
+        }}),
+    ));
+    assert_eq!(thing(&document)["properties"], json!({"name": {"type": "string"}, "n": {"type": "integer"}}));
+    assert!(thing(&document).get("title").is_none());
+    assert_eq!(told(&report, "drop_constraints").len(), 4);
+    assert_eq!(told(&report, "drop_defaults"), ["Thing.name: left out `default`"]);
+}
+
+#[test]
+fn json_is_always_there_in_answers_and_optional_in_requests() {
+    let schema = json!({"type": "object", "properties": {"meta": {"$ref": "#/components/schemas/Json"}}});
+    let (answer, _) = prepared(document(json!({}), schema.clone()));
+    assert_eq!(thing(&answer)["properties"]["meta"]["default"], json!({}));
+    let body = json!({"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}}});
+    let (request, _) = prepared(document(body, schema));
+    assert!(thing(&request)["properties"]["meta"].get("default").is_none());
+}
+
+#[test]
+fn what_no_operation_leads_to_leaves() {
+    let mut document = document(json!({}), json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/Inner"}}}));
+    document["components"]["schemas"]["Inner"] = json!({"type": "string"});
+    document["components"]["schemas"]["Unused"] = json!({"type": "string"});
+    let (document, report) = prepared(document);
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    assert!(schemas.contains_key("Inner") && !schemas.contains_key("Unused"));
+    assert_eq!(told(&report, "drop_unused_schemas"), ["Unused: no operation leads to it"]);
+}
+
+#[test]
+fn shared_responses_and_bodies_are_put_in_place() {
+    let mut document = document(
+        json!({"responses": {"200": {"$ref": "#/components/responses/Ok"}}, "requestBody": {"$ref": "#/components/requestBodies/B"}}),
+        json!({}),
+    );
+    document["components"]["responses"] = json!({"Ok": {"description": "ok"}});
+    document["components"]["requestBodies"] = json!({"B": {"content": {"application/json": {"schema": {"type": "string"}}}}});
+    let (document, _) = prepared(document);
+    let get = &document["paths"]["/things/"]["get"];
+    assert_eq!(get["responses"]["200"]["description"], "ok");
+    assert_eq!(get["requestBody"]["content"]["application/json"]["schema"], json!({"type": "string"}));
+}
+
+#[test]
+fn what_can_not_be_generated_is_one_line_that_names_its_place() {
+    let with = |operation: Value| document(operation, json!({}));
+    assert_eq!(refused(with(json!({"operationId": null}))), "GET /things/: `operationId` is missing");
+    assert_eq!(refused(with(json!({"responses": null}))), "GET /things/ (list_things): `responses` is missing");
+    assert_eq!(
+        refused(with(json!({"responses": {"200": {"$ref": "#/components/responses/No"}}}))),
+        "GET /things/ (list_things): `#/components/responses/No` leads nowhere"
+    );
+    assert_eq!(
+        refused(document(json!({}), json!({"properties": {"a": {"$ref": "#/components/schemas/No"}}}))),
+        "components.schemas.Thing: `#/components/schemas/No` leads nowhere"
+    );
+    let mut twice = with(json!({}));
+    let item = twice["paths"]["/things/"].clone();
+    twice["paths"]["/others/"] = item;
+    assert_eq!(refused(twice), "GET /things/ (list_things): `operationId` is taken by GET /others/");
+    let mut relative = with(json!({}));
+    let item = relative["paths"]["/things/"].take();
+    relative["paths"] = json!({"things/": item});
+    assert_eq!(refused(relative), "GET things/: a path must begin with `/`");
+    assert_eq!(refused(json!({"openapi": "3.0.3"})), "paths: there is no operation");
+}
+
+#[test]
+fn documents_are_read_as_yaml_and_as_json() {
+    assert_eq!(parse("openapi: 3.0.3\nx: no\n").unwrap(), json!({"openapi": "3.0.3", "x": "no"}));
+    assert_eq!(parse("\u{feff} {\"openapi\": \"3.0.0\"}").unwrap(), json!({"openapi": "3.0.0"}));
+    for (text, problem) in [
+        ("openapi: 2.9", "not an OpenAPI document"),
+        ("openapi: 4.0.0", "version 4.0.0 isn't supported"),
+        ("a: [", "not YAML"),
+        ("{\"openapi\": ", "not JSON"),
+    ] {
+        assert!(parse(text).unwrap_err().contains(problem), "{text}");
+    }
+}

@@ -384,8 +384,8 @@ impl VisitMut for MissingMessage {
 fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>) -> Result<()> {
     let name = method.sig.ident.clone();
     let field = name.to_string().trim_start_matches("r#").to_owned();
-    if let Some(description) = description {
-        let description = description.trim();
+    let description = description.map_or_else(|| format!("Sets `{field}`."), |description| description.trim().to_owned());
+    if field != "body" && field != "body_map" {
         method.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
         method.attrs.insert(0, parse_quote!(#[doc = #description]));
     }
@@ -864,7 +864,7 @@ fn adapt_type_builder(block: &mut ItemImpl, owner: &str, docs: &BTreeMap<(String
                 let ImplItem::Fn(method) = item else { continue };
                 let name = method.sig.ident.to_string();
                 let text = docs.get(&(owner.to_owned(), name.clone()));
-                adapt_setter(method, text.or(Some(&format!("Sets `{name}`."))))?;
+                adapt_setter(method, text)?;
             }
         }
         _ => {}

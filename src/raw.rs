@@ -3,4 +3,7 @@
 //!
 //! [`BackendClient::call`](crate::BackendClient::call) takes a [`Client`] and sends what its methods build.
 
+// A document may leave descriptions out.
+#![allow(missing_docs)]
+
 include!(concat!(env!("OUT_DIR"), "/raw.rs"));

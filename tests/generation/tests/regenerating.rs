@@ -69,7 +69,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-const PROBE: &str = r#"
+const PROBE: &str = r#"//! Uses what the document gained.
 use synapse_backend_client::BackendClient;
 use synapse_backend_client::types::Model;
 
@@ -136,7 +136,7 @@ fn a_new_filter_field_or_operation_costs_no_line_and_a_removed_one_is_named() {
     assert!(!output.status.success() && err.contains("get_model"), "{err}");
 
     // A broken document ends the build with one line: file, operation, reason.
-    copy.edit(|document| document.replacen("operationId: list_models\n", "", 1));
+    copy.edit(|document| document.replacen("      operationId: list_models\n", "", 1));
     let output = copy.cargo(&["check", "-q", "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
     let line = "openapi/synapse-v1.yaml: GET /models/: `operationId` is missing";

@@ -1,6 +1,6 @@
 //! Generates the raw client from the OpenAPI document in `openapi/` into `OUT_DIR`.
 
-#[path = "build/adapt.rs"]
+#[path = "build/adapt/mod.rs"]
 mod adapt;
 #[path = "build/document.rs"]
 mod document;

@@ -1,17 +1,12 @@
 //! [`Error`]: what went wrong, in a line that a person can act on, with everything that a program needs to decide.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::OnceLock;
 
-use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, StatusCode, Url};
-use serde_json::Value;
 
 use crate::redact::{redact, shown_url};
+use crate::response::ErrorResponse;
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -127,7 +122,7 @@ impl Error {
     }
 
     pub(crate) fn status_error(request: RequestInfo, response: ErrorResponse) -> Self {
-        let mut message = shown_status(response.status);
+        let mut message = shown_status(response.status());
         if let Some(said) = response.said() {
             message.push_str(": ");
             message.push_str(&said);
@@ -179,7 +174,7 @@ impl Error {
     ///
     /// Nothing where no answer came.
     pub fn status(&self) -> Option<StatusCode> {
-        self.0.response.as_ref().map(|response| response.status)
+        self.0.response.as_ref().map(ErrorResponse::status)
     }
 
     /// The server's answer: status, headers, and body as JSON or text.
@@ -386,139 +381,6 @@ impl StdError for Cause {
     }
 }
 
-/// A server's answer that is an error, or can't be used.
-pub struct ErrorResponse {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-    json: OnceLock<Option<Value>>,
-}
-
-/// Headers whose values are credentials, or links that may be signed.
-fn is_sensitive(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "set-cookie" | "cookie" | "authorization" | "proxy-authorization" | "synapse-access-token" | "synapse-agent"
-    )
-}
-
-impl ErrorResponse {
-    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        ErrorResponse { status, headers, body, json: OnceLock::new() }
-    }
-
-    /// The status.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The headers, whole.
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    /// The body's bytes. Of a very long body, its beginning.
-    pub fn body(&self) -> &Bytes {
-        &self.body
-    }
-
-    /// The body as text; bytes that aren't UTF-8 are replaced.
-    pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.body)
-    }
-
-    /// The body as JSON, where it is JSON.
-    pub fn json(&self) -> Option<&Value> {
-        self.json.get_or_init(|| serde_json::from_slice(&self.body).ok()).as_ref()
-    }
-
-    /// What Django REST Framework says as `{"detail": "…"}`.
-    pub fn detail(&self) -> Option<&str> {
-        self.json()?.get("detail")?.as_str()
-    }
-
-    /// The messages by field, as Django REST Framework sends them: `{"name": ["This field is required."]}`. A field
-    /// within another is told as `configuration.input_size`, an item of a list as `[1].name`.
-    ///
-    /// Empty where the answer holds no such messages.
-    pub fn field_errors(&self) -> BTreeMap<String, Vec<String>> {
-        fn collect(place: &str, value: &Value, errors: &mut BTreeMap<String, Vec<String>>) {
-            match value {
-                Value::String(message) => errors.entry(place.to_owned()).or_default().push(message.clone()),
-                Value::Array(items) => {
-                    for (index, item) in items.iter().enumerate() {
-                        match item {
-                            Value::String(_) => collect(place, item, errors),
-                            _ => collect(&format!("{place}[{index}]"), item, errors),
-                        }
-                    }
-                }
-                Value::Object(fields) => {
-                    for (name, value) in fields {
-                        let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
-                        collect(&place, value, errors);
-                    }
-                }
-                _ => {}
-            }
-        }
-        let mut errors = BTreeMap::new();
-        if let Some(json) = self.json().filter(|json| json.get("detail").is_none()) {
-            collect("", json, &mut errors);
-        }
-        errors
-    }
-
-    /// What the server said, in a line.
-    fn said(&self) -> Option<String> {
-        if let Some(detail) = self.detail() {
-            return Some(detail.to_owned());
-        }
-        let fields = self.field_errors();
-        if !fields.is_empty() {
-            let told = fields.iter().map(|(field, messages)| match field.as_str() {
-                "" => messages.join(" "),
-                field => format!("{field}: {}", messages.join(" ")),
-            });
-            return Some(told.collect::<Vec<_>>().join("; "));
-        }
-        let text = self.text();
-        let title = text.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
-        let line = title.or_else(|| text.lines().map(str::trim).find(|line| !line.is_empty()))?;
-        let short: String = line.trim().chars().take(200).collect();
-        // A bare status line in HTML says no more than the status.
-        (!short.is_empty() && !short.starts_with(self.status.as_str())).then_some(short)
-    }
-}
-
-impl fmt::Debug for ErrorResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        struct Headers<'h>(&'h HeaderMap);
-        impl fmt::Debug for Headers<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut map = f.debug_map();
-                for (name, value) in self.0 {
-                    let text = String::from_utf8_lossy(value.as_bytes());
-                    if is_sensitive(name) {
-                        map.entry(&name.as_str(), &"<secret>");
-                    } else {
-                        map.entry(&name.as_str(), &redact(&text));
-                    }
-                }
-                map.finish()
-            }
-        }
-        let text = self.text();
-        let text = redact(&text);
-        let short: String = text.chars().take(2_000).collect();
-        f.debug_struct("ErrorResponse")
-            .field("status", &self.status)
-            .field("headers", &Headers(&self.headers))
-            .field("body", &short)
-            .finish()
-    }
-}
-
 /// `404 Not Found`, and `520` for one without a name.
 pub(crate) fn shown_status(status: StatusCode) -> String {
     match status.canonical_reason() {
@@ -529,29 +391,13 @@ pub(crate) fn shown_status(status: StatusCode) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use reqwest::header::HeaderMap;
+
     use super::*;
 
     fn answer(status: u16, body: &str) -> ErrorResponse {
         ErrorResponse::new(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()))
-    }
-
-    #[test]
-    fn field_errors_of_every_form_are_read() {
-        let nested =
-            answer(400, r#"{"name": ["Required.", "Short."], "configuration": {"size": ["Bad."]}, "non_field_errors": "x"}"#);
-        assert_eq!(
-            nested.field_errors().into_iter().collect::<Vec<_>>(),
-            [
-                ("configuration.size".to_owned(), vec!["Bad.".to_owned()]),
-                ("name".to_owned(), vec!["Required.".to_owned(), "Short.".to_owned()]),
-                ("non_field_errors".to_owned(), vec!["x".to_owned()]),
-            ]
-        );
-        let list = answer(400, r#"[{}, {"name": ["Required."]}]"#);
-        assert_eq!(list.field_errors()["[1].name"], ["Required."]);
-        assert_eq!(answer(400, r#"["Bad."]"#).field_errors()[""], ["Bad."]);
-        assert!(answer(404, r#"{"detail": "Not found."}"#).field_errors().is_empty());
-        assert!(answer(502, "<html>").field_errors().is_empty());
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn redact_word<'t>(word: &str, after: &'t str, shown: &mut String, rest: &mut &'
     match user_info {
         Some((start, at)) => {
             shown.push_str(&visible[..start]);
-            shown.push_str("…");
+            shown.push('…');
             shown.push_str(&visible[at..]);
         }
         None => shown.push_str(visible),

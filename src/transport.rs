@@ -14,9 +14,10 @@ use serde::de::DeserializeOwned;
 
 use crate::credentials::CredentialsSource;
 use crate::decode::decode;
-use crate::error::{Cause, Error, ErrorKind, ErrorResponse, RequestInfo, Result, shown_status};
+use crate::error::{Cause, Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::limits::{Activity, Elapsed, Limits};
 use crate::origin::Origin;
+use crate::response::ErrorResponse;
 use crate::url_conversion::Conversions;
 
 /// How many redirects a request follows.

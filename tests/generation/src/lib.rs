@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-#[path = "../../../build/adapt.rs"]
+#[path = "../../../build/adapt/mod.rs"]
 pub mod adapt;
 #[path = "../../../build/document.rs"]
 pub mod document;

@@ -62,7 +62,8 @@ fn types_can_grow_and_only_request_bodies_have_builders() {
 
 #[test]
 fn an_enumeration_takes_any_text_and_makes_room_for_its_own_unrecognized() {
-    let operation = json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
+    let operation =
+        json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
     let kind = json!({"type": "string", "enum": ["a-b", "unrecognized"]});
     let code = code(document(json!({"/kind/": operation}), json!({"Kind": kind})));
     assert!(code.contains("AB, ///`unrecognized` Unrecognized,"), "{code}");
@@ -92,6 +93,9 @@ fn what_is_no_openapi_is_named_with_its_place() {
     let error = generate(document(broken, json!({}))).err().unwrap();
     assert!(error.starts_with("GET /a/ (a): ") && error.lines().count() == 1, "{error}");
     let operation = json!({"get": {"operationId": "a", "responses": answer(json!({"$ref": "#/components/schemas/Bad"}))}});
-    let error = generate(document(json!({"/a/": operation}), json!({"Bad": {"type": "object", "required": "x", "properties": {"x": {"type": "string"}}}})));
+    let error = generate(document(
+        json!({"/a/": operation}),
+        json!({"Bad": {"type": "object", "required": "x", "properties": {"x": {"type": "string"}}}}),
+    ));
     assert!(error.err().unwrap().starts_with("components.schemas.Bad: "));
 }

@@ -38,7 +38,12 @@ fn thing(document: &Value) -> &Value {
 }
 
 fn told(report: &Report, rule: &str) -> Vec<String> {
-    report.changes.iter().filter(|change| change.rule == rule).map(|change| format!("{}: {}", change.place, change.what)).collect()
+    report
+        .changes
+        .iter()
+        .filter(|change| change.rule == rule)
+        .map(|change| format!("{}: {}", change.place, change.what))
+        .collect()
 }
 
 #[test]
@@ -126,10 +131,7 @@ fn an_enumeration_within_a_parameter_is_plain_text() {
     let parameter = json!({"name": "kind", "in": "query", "schema": {"type": "string", "enum": ["a", "b"]}});
     let (document, report) = prepared(document(json!({"parameters": [parameter]}), json!({})));
     assert_eq!(document["paths"]["/things/"]["get"]["parameters"][0]["schema"], json!({"type": "string"}));
-    assert_eq!(
-        told(&report, "inline_query_enums_are_strings"),
-        ["GET /things/ (list_things): parameter kind is plain"]
-    );
+    assert_eq!(told(&report, "inline_query_enums_are_strings"), ["GET /things/ (list_things): parameter kind is plain"]);
 }
 
 #[test]
@@ -171,7 +173,8 @@ fn json_is_always_there_in_answers_and_optional_in_requests() {
 
 #[test]
 fn what_no_operation_leads_to_leaves() {
-    let mut document = document(json!({}), json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/Inner"}}}));
+    let mut document =
+        document(json!({}), json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/Inner"}}}));
     document["components"]["schemas"]["Inner"] = json!({"type": "string"});
     document["components"]["schemas"]["Unused"] = json!({"type": "string"});
     let (document, report) = prepared(document);

@@ -1,0 +1,98 @@
+//! Enumerations of texts, opened for the values that the document doesn't know.
+
+use quote::{ToTokens, format_ident};
+use syn::{Fields, Item, ItemEnum, parse_quote};
+
+/// An enumeration of texts takes what the document doesn't know, too: one new value mustn't lose a page.
+pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
+    let mut names = Vec::new();
+    for variant in &mut enumeration.variants {
+        if !matches!(variant.fields, Fields::Unit) {
+            return None;
+        }
+        let mut value = variant.ident.to_string();
+        for attribute in &variant.attrs {
+            if attribute.path().is_ident("serde") {
+                let text = attribute.to_token_stream().to_string();
+                value = text.split('"').nth(1).map(str::to_owned).unwrap_or(value);
+                let literal: std::result::Result<syn::LitStr, _> = syn::parse_str(&format!("\"{value}\""));
+                value = literal.map(|literal| literal.value()).unwrap_or(value);
+            }
+        }
+        variant.attrs.retain(|attribute| !attribute.path().is_ident("serde"));
+        if !variant.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
+            let text = format!("`{value}`");
+            variant.attrs.push(parse_quote!(#[doc = #text]));
+        }
+        names.push((variant.ident.clone(), value));
+    }
+    let ident = enumeration.ident.clone();
+    let mut other = format_ident!("Unrecognized");
+    while names.iter().any(|(name, _)| *name == other) {
+        other = format_ident!("{other}Value");
+    }
+    enumeration.attrs.retain(|attribute| !attribute.path().is_ident("derive") && !attribute.path().is_ident("serde"));
+    enumeration.attrs.push(parse_quote!(#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]));
+    enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
+    enumeration.variants.push(parse_quote! {
+        #[doc = "A value that the document doesn't know, as the server gave it."]
+        #other(String)
+    });
+    let (idents, values): (Vec<_>, Vec<_>) = names.into_iter().unzip();
+    let name = ident.to_string();
+    let items: syn::File = parse_quote! {
+        impl #ident {
+            #[doc = "The value as it stands on the wire."]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    #(Self::#idents => #values,)*
+                    Self::#other(value) => value,
+                }
+            }
+        }
+        impl std::fmt::Display for #ident {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.as_str()) }
+        }
+        impl From<&str> for #ident {
+            fn from(value: &str) -> Self {
+                match value {
+                    #(#values => Self::#idents,)*
+                    other => Self::#other(other.to_owned()),
+                }
+            }
+        }
+        impl From<String> for #ident {
+            fn from(value: String) -> Self { Self::from(value.as_str()) }
+        }
+        impl From<&String> for #ident {
+            fn from(value: &String) -> Self { Self::from(value.as_str()) }
+        }
+        impl std::str::FromStr for #ident {
+            type Err = std::convert::Infallible;
+            fn from_str(value: &str) -> std::result::Result<Self, Self::Err> { Ok(Self::from(value)) }
+        }
+        impl PartialEq<str> for #ident {
+            fn eq(&self, other: &str) -> bool { self.as_str() == other }
+        }
+        impl PartialEq<&str> for #ident {
+            fn eq(&self, other: &&str) -> bool { self.as_str() == *other }
+        }
+        impl ::serde::Serialize for #ident {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+        impl<'de> ::serde::Deserialize<'de> for #ident {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+                crate::operation::open_enum(deserializer)
+            }
+        }
+        impl schemars::JsonSchema for #ident {
+            fn schema_name() -> std::borrow::Cow<'static, str> { #name.into() }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"anyOf": [{"enum": [#(#values),*]}, {"type": "string"}]})
+            }
+        }
+    };
+    Some(items.items)
+}

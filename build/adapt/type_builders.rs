@@ -1,0 +1,102 @@
+//! The builders of request bodies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quote::ToTokens;
+use syn::visit_mut::VisitMut;
+use syn::{Block, Expr, ImplItem, Item, ItemImpl, ItemMod, Stmt, parse_quote};
+
+use super::Result;
+use super::reading::trait_name;
+use super::setters::{MissingMessage, adapt_setter};
+
+pub(super) fn adapt_type_builders(
+    module: &mut ItemMod,
+    docs: &BTreeMap<(String, String), String>,
+    requested: &BTreeSet<String>,
+) -> Result<()> {
+    let Some((_, items)) = &mut module.content else { return Ok(()) };
+    let mut adapted = Vec::new();
+    for mut item in std::mem::take(items) {
+        match &mut item {
+            Item::Struct(structure) => {
+                let name = structure.ident.to_string();
+                if !requested.contains(&name) {
+                    continue;
+                }
+                let text = format!("A builder of [`{name}`](super::{name}).");
+                structure.attrs.insert(0, parse_quote!(#[doc = #text]));
+            }
+            Item::Impl(block) => {
+                let owner = block.self_ty.to_token_stream().to_string();
+                let owner = owner.rsplit("::").next().unwrap_or_default().trim().to_owned();
+                if !requested.contains(&owner) {
+                    continue;
+                }
+                adapt_type_builder(block, &owner, docs)?;
+            }
+            _ => {}
+        }
+        adapted.push(item);
+    }
+    *items = adapted;
+    Ok(())
+}
+
+fn adapt_type_builder(block: &mut ItemImpl, owner: &str, docs: &BTreeMap<(String, String), String>) -> Result<()> {
+    match (block.trait_.is_some(), trait_name(block).as_str()) {
+        (true, "Default") => {
+            for item in &mut block.items {
+                let ImplItem::Fn(method) = item else { continue };
+                MissingMessage.visit_block_mut(&mut method.block);
+                ExtraIsEmpty.visit_block_mut(&mut method.block);
+            }
+        }
+        (true, "TryFrom") => {
+            for item in &mut block.items {
+                let ImplItem::Fn(method) = item else { continue };
+                all_problems_at_once(&mut method.block)?;
+            }
+        }
+        (false, _) => {
+            for item in &mut block.items {
+                let ImplItem::Fn(method) = item else { continue };
+                let name = method.sig.ident.to_string();
+                let text = docs.get(&(owner.to_owned(), name.clone()));
+                adapt_setter(method, text)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Nothing has to be given for the fields that the document doesn't name.
+struct ExtraIsEmpty;
+
+impl VisitMut for ExtraIsEmpty {
+    fn visit_field_value_mut(&mut self, field: &mut syn::FieldValue) {
+        let text = field.expr.to_token_stream().to_string();
+        if text.contains("`extra` is missing") || text.contains("defaults ::") {
+            field.expr = parse_quote!(Ok(Default::default()));
+        }
+    }
+}
+
+/// `Ok(Self { a: value.a?, … })` tells the first problem; this asks all fields before.
+fn all_problems_at_once(block: &mut Block) -> Result<()> {
+    let fields: Vec<syn::Member> = block
+        .stmts
+        .iter()
+        .find_map(|statement| {
+            let Stmt::Expr(Expr::Call(call), _) = statement else { return None };
+            let Some(Expr::Struct(structure)) = call.args.first() else { return None };
+            Some(structure.fields.iter().map(|field| field.member.clone()).collect())
+        })
+        .ok_or("generated code: a body is finished in another form")?;
+    block.stmts.insert(
+        0,
+        parse_quote! { crate::operation::all_valid(&[#(value.#fields.as_ref().err()),*]).map_err(|invalid| invalid.to_string())?; },
+    );
+    Ok(())
+}

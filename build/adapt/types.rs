@@ -1,0 +1,192 @@
+//! The types of parameters and answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quote::{ToTokens, format_ident, quote};
+use syn::{Fields, ImplItem, Item, ItemEnum, ItemMod, ItemStruct, Type, parse_quote};
+
+use super::Result;
+use super::open_enum::open_enum;
+use super::reading::{docs_of, first_argument};
+use super::type_builders::adapt_type_builders;
+
+pub(super) fn adapt_types(mut module: ItemMod, requested: &BTreeSet<String>) -> Result<ItemMod> {
+    let Some((_, items)) = &mut module.content else { return Ok(module) };
+    let docs = field_docs(items);
+    let mut adapted = Vec::new();
+    let mut open = BTreeSet::new();
+    for mut item in std::mem::take(items) {
+        match &mut item {
+            Item::Struct(structure) => {
+                let page = adapt_struct(structure);
+                adapted.push(item);
+                adapted.extend(page);
+                continue;
+            }
+            Item::Enum(enumeration) => {
+                if let Some(more) = open_enum(enumeration) {
+                    open.insert(enumeration.ident.to_string());
+                    adapted.push(item);
+                    adapted.extend(more);
+                    continue;
+                }
+                add_derives(&mut enumeration.attrs);
+                enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
+                let from_text = from_text(enumeration);
+                adapted.push(item);
+                adapted.extend(from_text);
+                continue;
+            }
+            Item::Impl(block) => {
+                let owner = block.self_ty.to_token_stream().to_string();
+                if open.contains(&owner) {
+                    continue; // `open_enum` wrote them anew
+                }
+                // A type that only comes in answers needs no builder.
+                let builds = block.trait_.is_none()
+                    && matches!(block.items.as_slice(), [ImplItem::Fn(only)] if only.sig.ident == "builder");
+                if builds {
+                    if !requested.contains(&owner) {
+                        continue;
+                    }
+                    for item in &mut block.items {
+                        if let ImplItem::Fn(method) = item {
+                            method.attrs.push(parse_quote!(#[doc = "A builder of the fields, none of them set."]));
+                        }
+                    }
+                }
+            }
+            Item::Mod(inner) if inner.ident == "builder" => adapt_type_builders(inner, &docs, requested)?,
+            Item::Mod(inner) if inner.ident == "defaults" => continue,
+            Item::Mod(inner) if inner.ident == "error" => {
+                inner.attrs.push(parse_quote!(#[doc = "Errors of conversions."]));
+            }
+            _ => {}
+        }
+        adapted.push(item);
+    }
+    *items = adapted;
+    Ok(module)
+}
+
+/// Equality, room to grow, and a page's trait where the type is one.
+fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
+    add_derives(&mut structure.attrs);
+    let Fields::Named(fields) = &mut structure.fields else { return None };
+    structure.attrs.push(parse_quote!(#[non_exhaustive]));
+    for field in &mut fields.named {
+        let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+        for attribute in &mut field.attrs {
+            // The crate's own types say themselves what they are without a value.
+            if attribute.path().is_ident("serde") && attribute.to_token_stream().to_string().contains("\"defaults::") {
+                *attribute = parse_quote!(#[serde(default)]);
+            }
+        }
+        if !field.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
+            let text = if is_flattened(&field.attrs) {
+                "Fields that the document doesn't name, as they came.".to_owned()
+            } else {
+                format!("`{name}`, of which the document says nothing more.")
+            };
+            field.attrs.push(parse_quote!(#[doc = #text]));
+        }
+    }
+    page_impl(structure)
+}
+
+/// `impl Page` for a type that has `results`, a list: every list of such a server has it.
+pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
+    let field = |name: &str| structure.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name));
+    let results = &field("results")?.ty;
+    let Type::Path(path) = results else { return None };
+    let item = path.path.segments.last().filter(|segment| segment.ident == "Vec").and_then(|s| first_argument(&s.arguments))?;
+    let ident = &structure.ident;
+    let count = match field("count").map(|count| count.ty.to_token_stream().to_string().replace(' ', "")) {
+        Some(ty) if ty.ends_with("Option<i64>") => quote! { self.count },
+        Some(ty) if ty == "i64" => quote! { Some(self.count) },
+        _ => quote! { None },
+    };
+    let link = |name: &str| match field(name).map(|link| link.ty.to_token_stream().to_string()) {
+        Some(ty) if ty.contains("Option") && ty.contains("String") => {
+            let ident = format_ident!("{name}");
+            quote! { self.#ident.as_deref() }
+        }
+        _ => quote! { None },
+    };
+    let (next, previous) = (link("next"), link("previous"));
+    Some(parse_quote! {
+        impl crate::Page for #ident {
+            type Item = #item;
+            fn results(&self) -> &[#item] { &self.results }
+            fn into_results(self) -> Vec<#item> { self.results }
+            fn count(&self) -> Option<i64> { #count }
+            fn next(&self) -> Option<&str> { #next }
+            fn previous(&self) -> Option<&str> { #previous }
+        }
+    })
+}
+
+/// `"…".into()` for an enumeration that may be a text: the generator gives it for numbers only.
+fn from_text(enumeration: &mut ItemEnum) -> Vec<Item> {
+    for variant in &mut enumeration.variants {
+        if !variant.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
+            let text = format!("As `{}`.", variant.ident);
+            variant.attrs.push(parse_quote!(#[doc = #text]));
+        }
+    }
+    let text = enumeration.variants.iter().find(|variant| {
+        matches!(&variant.fields, Fields::Unnamed(fields) if fields.unnamed.len() == 1
+            && fields.unnamed[0].ty.to_token_stream().to_string().replace(' ', "") == "::std::string::String")
+    });
+    let Some(text) = text.map(|variant| &variant.ident) else { return vec![] };
+    let ident = &enumeration.ident;
+    vec![
+        parse_quote! {
+            impl From<&str> for #ident {
+                fn from(value: &str) -> Self { Self::#text(value.to_owned()) }
+            }
+        },
+        parse_quote! {
+            impl From<String> for #ident {
+                fn from(value: String) -> Self { Self::#text(value) }
+            }
+        },
+        parse_quote! {
+            impl From<&#ident> for #ident {
+                fn from(value: &#ident) -> Self { value.clone() }
+            }
+        },
+    ]
+}
+
+fn add_derives(attributes: &mut Vec<syn::Attribute>) {
+    let derived: String =
+        attributes.iter().filter(|a| a.path().is_ident("derive")).map(|a| a.to_token_stream().to_string()).collect();
+    if !derived.contains("PartialEq") {
+        attributes.push(parse_quote!(#[derive(PartialEq)]));
+    }
+}
+
+fn is_flattened(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|a| a.path().is_ident("serde") && a.to_token_stream().to_string().contains("flatten"))
+}
+
+/// The documentation of each struct's fields, for the setters of its builder.
+fn field_docs(items: &[Item]) -> BTreeMap<(String, String), String> {
+    let mut docs = BTreeMap::new();
+    for item in items {
+        let Item::Struct(structure) = item else { continue };
+        for field in &structure.fields {
+            let Some(name) = &field.ident else { continue };
+            let text = if is_flattened(&field.attrs) {
+                "Fields that the document doesn't name.".to_owned()
+            } else {
+                docs_of(&field.attrs)
+            };
+            if !text.is_empty() {
+                docs.insert((structure.ident.to_string(), name.to_string()), text);
+            }
+        }
+    }
+    docs
+}

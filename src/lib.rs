@@ -90,3 +90,12 @@ pub use url_conversion::{ConversionFuture, UrlConverter};
 pub mod __private {
     pub use crate::json::Draft;
 }
+
+/// The examples of the READMEs compile.
+#[cfg(doctest)]
+mod readme {
+    #[doc = include_str!("../README.md")]
+    struct English;
+    #[doc = include_str!("../README.ko.md")]
+    struct Korean;
+}

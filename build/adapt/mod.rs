@@ -3,6 +3,7 @@
 //! The generator's output is known, statement by statement; one of another shape ends the build with its name, so that
 //! a new version of the generator can't slip through.
 
+mod deserialize;
 mod open_enum;
 mod operations;
 mod reading;

@@ -1,7 +1,9 @@
 //! Enumerations of texts, opened for the values that the document doesn't know.
 
-use quote::{ToTokens, format_ident};
+use quote::format_ident;
 use syn::{Fields, Item, ItemEnum, parse_quote};
+
+use super::reading::serde_text;
 
 /// An enumeration of texts takes what the document doesn't know, too: one new value mustn't lose a page.
 pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
@@ -10,15 +12,7 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
         if !matches!(variant.fields, Fields::Unit) {
             return None;
         }
-        let mut value = variant.ident.to_string();
-        for attribute in &variant.attrs {
-            if attribute.path().is_ident("serde") {
-                let text = attribute.to_token_stream().to_string();
-                value = text.split('"').nth(1).map(str::to_owned).unwrap_or(value);
-                let literal: std::result::Result<syn::LitStr, _> = syn::parse_str(&format!("\"{value}\""));
-                value = literal.map(|literal| literal.value()).unwrap_or(value);
-            }
-        }
+        let value = serde_text(&variant.attrs, "rename").unwrap_or_else(|| variant.ident.to_string());
         variant.attrs.retain(|attribute| !attribute.path().is_ident("serde"));
         if !variant.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
             let text = format!("`{value}`");

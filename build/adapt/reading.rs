@@ -34,3 +34,24 @@ pub(super) fn trait_name(block: &ItemImpl) -> String {
 pub(super) fn start_of(item: &impl ToTokens) -> String {
     item.to_token_stream().to_string().chars().take(60).collect()
 }
+
+pub(super) fn is_flattened(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|a| a.path().is_ident("serde") && a.to_token_stream().to_string().contains("flatten"))
+}
+
+/// `…` of `#[serde(key = "…")]`.
+pub(super) fn serde_text(attributes: &[syn::Attribute], key: &str) -> Option<String> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("serde")).find_map(|attribute| {
+        let mut found = None;
+        let _ = attribute.parse_nested_meta(|meta| {
+            if let Ok(value) = meta.value() {
+                let text: syn::LitStr = value.parse()?;
+                if meta.path.is_ident(key) {
+                    found = Some(text.value());
+                }
+            }
+            Ok(())
+        });
+        found
+    })
+}

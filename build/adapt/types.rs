@@ -6,8 +6,9 @@ use quote::{ToTokens, format_ident, quote};
 use syn::{Fields, ImplItem, Item, ItemEnum, ItemMod, ItemStruct, Type, parse_quote};
 
 use super::Result;
+use super::deserialize::unflattened;
 use super::open_enum::open_enum;
-use super::reading::{docs_of, first_argument};
+use super::reading::{docs_of, first_argument, is_flattened};
 use super::type_builders::adapt_type_builders;
 
 pub(super) fn adapt_types(mut module: ItemMod, requested: &BTreeSet<String>) -> Result<ItemMod> {
@@ -19,8 +20,10 @@ pub(super) fn adapt_types(mut module: ItemMod, requested: &BTreeSet<String>) -> 
         match &mut item {
             Item::Struct(structure) => {
                 let page = adapt_struct(structure);
+                let deserialize = unflattened(structure);
                 adapted.push(item);
                 adapted.extend(page);
+                adapted.extend(deserialize);
                 continue;
             }
             Item::Enum(enumeration) => {
@@ -165,10 +168,6 @@ fn add_derives(attributes: &mut Vec<syn::Attribute>) {
     if !derived.contains("PartialEq") {
         attributes.push(parse_quote!(#[derive(PartialEq)]));
     }
-}
-
-fn is_flattened(attributes: &[syn::Attribute]) -> bool {
-    attributes.iter().any(|a| a.path().is_ident("serde") && a.to_token_stream().to_string().contains("flatten"))
 }
 
 /// The documentation of each struct's fields, for the setters of its builder.

@@ -1,0 +1,69 @@
+//! `Deserialize` for structs that keep unknown fields. serde's own `flatten` buffers them: it loses their text, and fails on
+//! what no buffer can hold, such as `1e999`. Here each goes straight into its place.
+
+use quote::{ToTokens, format_ident, quote};
+use syn::{Fields, Item, ItemStruct, parse_quote};
+
+use super::reading::{is_flattened, serde_text};
+
+/// Takes the derive off a struct with a flattened field and gives the implementation in its place.
+pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
+    let Fields::Named(fields) = &structure.fields else { return None };
+    let extra = fields.named.iter().find(|field| is_flattened(&field.attrs))?.ident.clone()?;
+    let mut names = Vec::new();
+    let mut types = Vec::new();
+    let mut keys = Vec::new();
+    let mut missing = Vec::new();
+    for field in fields.named.iter().filter(|field| !is_flattened(&field.attrs)) {
+        let name = field.ident.clone()?;
+        let key = serde_text(&field.attrs, "rename").unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned());
+        let optional = field.ty.to_token_stream().to_string().replace(' ', "").starts_with("::std::option::Option<");
+        let default =
+            field.attrs.iter().any(|a| a.path().is_ident("serde") && a.to_token_stream().to_string().contains("default"));
+        missing.push(match optional || default {
+            true => quote! { ::std::default::Default::default() },
+            false => quote! { return Err(::serde::de::Error::missing_field(#key)) },
+        });
+        keys.push(key);
+        types.push(field.ty.clone());
+        names.push(name);
+    }
+    let holders: Vec<_> = (0..names.len()).map(|index| format_ident!("field_{index}")).collect();
+    for attribute in structure.attrs.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
+        let derived = attribute.to_token_stream().to_string();
+        if derived.contains("Deserialize") {
+            let kept = derived.trim_start_matches("# [derive (").trim_end_matches(")]");
+            let kept = kept.split(',').filter(|name| !name.contains("Deserialize")).collect::<Vec<_>>().join(",");
+            let kept: proc_macro2::TokenStream = kept.parse().ok()?;
+            *attribute = parse_quote!(#[derive(#kept)]);
+        }
+    }
+    let ident = &structure.ident;
+    let expecting = format!("struct {ident}");
+    Some(parse_quote! {
+        impl<'de> ::serde::Deserialize<'de> for #ident {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
+                struct Fields;
+                impl<'de> ::serde::de::Visitor<'de> for Fields {
+                    type Value = #ident;
+                    fn expecting(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result { f.write_str(#expecting) }
+                    fn visit_map<A: ::serde::de::MapAccess<'de>>(self, mut map: A) -> ::std::result::Result<#ident, A::Error> {
+                        #(let mut #holders: ::std::option::Option<#types> = None;)*
+                        let mut unknown = ::std::collections::BTreeMap::new();
+                        while let Some(key) = map.next_key::<crate::operation::Key<'de>>()? {
+                            match &*key.0 {
+                                #(#keys => #holders = Some(map.next_value()?),)*
+                                _ => { unknown.insert(key.0.into_owned(), map.next_value()?); }
+                            }
+                        }
+                        Ok(#ident {
+                            #(#names: match #holders { Some(value) => value, None => #missing },)*
+                            #extra: unknown,
+                        })
+                    }
+                }
+                deserializer.deserialize_map(Fields)
+            }
+        }
+    })
+}

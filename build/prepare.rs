@@ -45,6 +45,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     keep_one_success(document, &mut report);
     keep_one_request_type(document, &mut report)?;
     free_form_is_json(document, &mut report);
+    page_links_are_urls(document, &mut report);
     keep_unknown_fields(document, &mut report);
     inline_query_enums_are_strings(document, &mut report);
     times_keep_their_text(document, &mut report);
@@ -82,7 +83,8 @@ fn check_operations(document: &Value) -> Result<(), String> {
 /// The rules below refer to `Json` and `Timestamp`; a document that doesn't define them gets them.
 fn add_own_schemas(document: &mut Value, report: &mut Report) {
     let Some(schemas) = entry(document, &["components", "schemas"]) else { return };
-    for (name, schema) in [("Json", json!({})), ("Timestamp", json!({"type": "string"}))] {
+    for (name, schema) in [("Json", json!({})), ("Timestamp", json!({"type": "string"})), ("FileUrl", json!({"type": "string"}))]
+    {
         if !schemas.contains_key(name) {
             schemas.insert(name.to_owned(), schema);
             report.add("add_own_schemas", name, "added");
@@ -225,6 +227,30 @@ fn free_form_is_json(document: &mut Value, report: &mut Report) {
     });
     for place in places {
         report.add("free_form_is_json", place, "a free-form value: `Json`");
+    }
+}
+
+/// The links of a page repeat the query that was asked for: as URLs of the crate's own type they aren't shown whole.
+fn page_links_are_urls(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+        if !properties.contains_key("results") {
+            return;
+        }
+        for link in ["next", "previous"] {
+            let Some(property) = properties.get_mut(link).and_then(Value::as_object_mut) else { continue };
+            if property.get("type").and_then(Value::as_str) == Some("string") {
+                for key in ["type", "format"] {
+                    property.remove(key);
+                }
+                property.insert("allOf".to_owned(), json!([{"$ref": format!("{SCHEMAS}FileUrl")}]));
+                places.push(format!("{place}.{link}"));
+            }
+        }
+    });
+    for place in places {
+        report.add("page_links_are_urls", place, "shown without its query");
     }
 }
 

@@ -64,9 +64,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn create_model(client: &BackendClient, file: &Path, project: i64) -> Result<i64, Box<dyn Error>> {
     let began = Instant::now();
-    let bar = ProgressBar::new(MODEL_SIZE).with_style(ProgressStyle::with_template(
-        "  uploading {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg}",
-    )?);
+    let bar = ProgressBar::new(MODEL_SIZE)
+        .with_style(ProgressStyle::with_template("  uploading {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg}")?);
     let told = bar.clone();
     let model = client
         .create_model(file, |m| {
@@ -132,7 +131,8 @@ async fn events(client: &BackendClient) -> Result<(), Box<dyn Error>> {
     report("list_all", began, &format!("{count} ground-truth events: {}", types.join(", ")));
 
     let began = Instant::now();
-    let typed = client.list_ground_truth_events().params(|p| p.created_after(SystemTime::now() - Duration::from_secs(30 * 86_400)));
+    let typed =
+        client.list_ground_truth_events().params(|p| p.created_after(SystemTime::now() - Duration::from_secs(30 * 86_400)));
     let page = typed.await?;
     report("last 30 days", began, &format!("{} events", page.count.unwrap_or_default()));
     let Some(version) = page.results.first().and_then(|event| event.ground_truth_dataset_version.id()) else { return Ok(()) };

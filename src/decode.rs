@@ -26,10 +26,8 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 
 #[cold]
 fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> Result<T, Problem> {
-    let mended = mend_surrogates(body);
-    if let Cow::Owned(mended) = &mended
-        && let Ok(value) = serde_json::from_slice(mended)
-    {
+    let mended = mend_surrogates::<T>(body, first);
+    if let Ok(value) = serde_json::from_slice(&mended) {
         return Ok(value);
     }
     if body.iter().all(u8::is_ascii_whitespace) {
@@ -46,40 +44,67 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
     Err(Problem { path, message })
 }
 
-/// `body` with U+FFFD in the place of each half of a surrogate pair that stands alone.
-fn mend_surrogates(body: &[u8]) -> Cow<'_, [u8]> {
-    let mut mended: Option<Vec<u8>> = None;
-    let mut copied = 0;
+/// How many texts of a body are mended one by one; each costs another reading of the body.
+const MENDED_SINGLY: usize = 64;
+
+/// `body` with U+FFFD in the place of each half of a surrogate pair that keeps it from being decoded. Those in free-form
+/// values don't, and stay as the server sent them.
+fn mend_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json::Error) -> Cow<'b, [u8]> {
+    let mut halves = lone_surrogates(body);
+    if halves.is_empty() {
+        return Cow::Borrowed(body);
+    }
+    let mut mended = body.to_vec();
+    let mut failed = Some(offset(body, first));
+    for _ in 0..MENDED_SINGLY {
+        let Some(reached) = failed else { return Cow::Owned(mended) };
+        // The one that the reader had just passed, if it was one.
+        let Some(index) = halves.iter().rposition(|half| *half < reached && reached - half <= MARGIN) else {
+            return Cow::Owned(mended);
+        };
+        let half = halves.remove(index);
+        mended[half..half + ESCAPE.len()].copy_from_slice(ESCAPE);
+        failed = serde_json::from_slice::<T>(&mended).err().map(|error| offset(&mended, &error));
+    }
+    for half in halves {
+        mended[half..half + ESCAPE.len()].copy_from_slice(ESCAPE);
+    }
+    Cow::Owned(mended)
+}
+
+/// U+FFFD, as long as what it takes the place of.
+const ESCAPE: &[u8] = br"\ufffd";
+
+/// How far behind half a pair its error is told: past the escape, and the one that should have completed it.
+const MARGIN: usize = 13;
+
+/// Where in `body` an error was told.
+fn offset(body: &[u8], error: &serde_json::Error) -> usize {
+    let lines = body.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+    lines.map(<[u8]>::len).sum::<usize>() + error.column()
+}
+
+/// Where in `body` half a surrogate pair stands alone.
+fn lone_surrogates(body: &[u8]) -> Vec<usize> {
+    let mut halves = Vec::new();
     let mut at = 0;
-    while let Some(found) = body[at..].iter().position(|byte| *byte == b'\\') {
+    while let Some(found) = body.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\')) {
         at += found;
         let Some(unit) = escape(body, at) else {
             at += 2; // another escape, of which the second character is no backslash of its own
-            if at > body.len() {
-                break;
-            }
             continue;
         };
-        let paired = (0xd800..0xdc00).contains(&unit) && escape(body, at + 6).is_some_and(|low| (0xdc00..0xe000).contains(&low));
-        if paired {
+        let low = || escape(body, at + 6).is_some_and(|low| (0xdc00..0xe000).contains(&low));
+        if (0xd800..0xdc00).contains(&unit) && low() {
             at += 12;
             continue;
         }
         if (0xd800..0xe000).contains(&unit) {
-            let out = mended.get_or_insert_with(|| Vec::with_capacity(body.len()));
-            out.extend_from_slice(&body[copied..at]);
-            out.extend_from_slice(br"\ufffd");
-            copied = at + 6;
+            halves.push(at);
         }
         at += 6;
     }
-    match mended {
-        Some(mut out) => {
-            out.extend_from_slice(&body[copied..]);
-            Cow::Owned(out)
-        }
-        None => Cow::Borrowed(body),
-    }
+    halves
 }
 
 /// The code unit of a `\uXXXX` that stands at `at`.
@@ -114,6 +139,31 @@ mod tests {
     }
 
     #[test]
+    fn only_what_keeps_a_value_from_being_read_is_mended() {
+        #[derive(Deserialize)]
+        struct Mixed {
+            name: String,
+            free: crate::Json,
+        }
+        let mixed: Vec<Mixed> = decode(
+            (0..60)
+                .map(|n| format!("{{\"free\": \"\\ud83d{n}\",\n \"name\": \"{n}\\ud83d\"}}"))
+                .collect::<Vec<_>>()
+                .join(",")
+                .replacen('{', "[{", 1)
+                .as_bytes()
+                .iter()
+                .copied()
+                .chain([b']'])
+                .collect::<Vec<_>>()
+                .as_slice(),
+        )
+        .unwrap();
+        assert_eq!(mixed[0].free.text(), r#""\ud83d0""#);
+        assert_eq!(mixed[59].name, "59\u{fffd}");
+    }
+
+    #[test]
     fn a_problem_tells_where() {
         let tell = |body: &str| decode::<Page>(body.as_bytes()).unwrap_err();
         let wrong = tell(r#"{"results": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}]}"#);
@@ -135,14 +185,10 @@ mod tests {
         }
 
         #[test]
-        fn mending_leaves_whole_texts_alone(text in any::<String>()) {
+        fn whole_texts_hold_no_half(text in any::<String>()) {
             let ascii: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-            let ascii = format!("\"{ascii}\"");
-            let mended = matches!(mend_surrogates(ascii.as_bytes()), Cow::Owned(_));
-            prop_assert!(!mended);
-            let json = serde_json::to_string(&text).unwrap();
-            let mended = matches!(mend_surrogates(json.as_bytes()), Cow::Owned(_));
-            prop_assert!(!mended);
+            prop_assert_eq!(lone_surrogates(ascii.as_bytes()), Vec::<usize>::new());
+            prop_assert_eq!(lone_surrogates(serde_json::to_string(&text).unwrap().as_bytes()), Vec::<usize>::new());
         }
 
         #[test]

@@ -76,6 +76,8 @@ struct Inner {
     json_path: Option<String>,
     upload_id: Option<String>,
     timed_out: bool,
+    /// A 401 after which the credentials were renewed, and the request could not be sent again by itself.
+    renewed: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -88,7 +90,15 @@ pub(crate) struct RequestInfo {
     pub(crate) url: String,
 }
 
+/// Added to what happened where the server may have gone on.
+const UNKNOWN: &str = "; the server may have acted on it: ask before sending it again";
+
 impl RequestInfo {
+    /// Whether the server does something each time it gets the request.
+    pub(crate) fn changes_something(&self) -> bool {
+        !matches!(self.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
+    }
+
     pub(crate) fn new(operation: &'static str, method: &Method, url: &Url) -> Self {
         RequestInfo { operation, method: method.clone(), url: shown_url(url) }
     }
@@ -105,6 +115,7 @@ impl Error {
             json_path: None,
             upload_id: None,
             timed_out: false,
+            renewed: false,
             source: None,
         }))
     }
@@ -121,13 +132,30 @@ impl Error {
         Error::new(ErrorKind::File, format!("{}: {what}: {error}", path.display())).source_of(error)
     }
 
+    /// The error for an answer that isn't a success.
     pub(crate) fn status_error(request: RequestInfo, response: ErrorResponse) -> Self {
         let mut message = shown_status(response.status());
         if let Some(said) = response.said() {
             message.push_str(": ");
             message.push_str(&said);
         }
-        Error::new(ErrorKind::Status, message).of(request).answered(response)
+        let kind = match request.changes_something() && response.is_gateways() {
+            true => {
+                message.push_str(UNKNOWN);
+                ErrorKind::UnknownOutcome
+            }
+            false => ErrorKind::Status,
+        };
+        Error::new(kind, message).of(request).answered(response)
+    }
+
+    /// The request was under way, and what became of it isn't known: of one that changes nothing, nothing.
+    pub(crate) fn broken_off(request: RequestInfo, what: &str) -> Self {
+        let error = match request.changes_something() {
+            true => Error::new(ErrorKind::UnknownOutcome, format!("{what}{UNKNOWN}")),
+            false => Error::new(ErrorKind::Interrupted, what),
+        };
+        error.of(request)
     }
 
     pub(crate) fn of(mut self, request: RequestInfo) -> Self {
@@ -148,6 +176,15 @@ impl Error {
     pub(crate) fn timed_out(mut self) -> Self {
         self.0.timed_out = true;
         self
+    }
+
+    pub(crate) fn after_renewal(mut self) -> Self {
+        self.0.renewed = true;
+        self
+    }
+
+    pub(crate) fn renewed(&self) -> bool {
+        self.0.renewed
     }
 
     pub(crate) fn with_upload_id(mut self, id: impl Into<String>) -> Self {

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-use crate::redact::redact;
+use crate::redact::redact_url;
 
 /// Where a file is: an absolute URL (often signed, for a while), a path on the server's host, or a `data:` URI.
 ///
@@ -34,7 +34,7 @@ impl fmt::Debug for FileUrl {
         match self.0.split_once(',') {
             // A file's content is of no use in a log.
             Some((head, content)) if head.starts_with("data:") => write!(f, "FileUrl(\"{head},… ({} bytes)\")", content.len()),
-            _ => write!(f, "FileUrl({:?})", redact(&self.0)),
+            _ => write!(f, "FileUrl({:?})", redact_url(&self.0)),
         }
     }
 }

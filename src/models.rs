@@ -109,7 +109,15 @@ impl ModelFile {
     /// let file = ModelFile::uploaded("0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11");
     /// ```
     pub fn uploaded(id: impl Into<types::UploadId>) -> Self {
-        ModelFile(File::Uploaded(id.into()))
+        let id = match id.into() {
+            // Errors tell ids as text; a number among them is a number on the wire.
+            types::UploadId::String(text) => match text.parse::<i64>() {
+                Ok(number) if number.to_string() == text => types::UploadId::from(number),
+                _ => types::UploadId::String(text),
+            },
+            id => id,
+        };
+        ModelFile(File::Uploaded(id))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Result;
-use crate::json::non_finite;
+use crate::json::unwritable;
 use crate::transport::{ByteStream, Received};
 
 /// An operation of the API with its parameters: what the methods of [`raw::Client`](crate::raw::Client) give.
@@ -151,6 +151,21 @@ where
     value.try_into().map_err(|error| format!("`{field}`: {shown} is not {expected}: {error}"))
 }
 
+/// As [`convert`], for a field of a body: what JSON can't hold is a problem of the field, told with all others.
+pub(crate) fn convert_field<T, V>(field: &str, expected: &str, value: V) -> std::result::Result<T, String>
+where
+    T: Serialize,
+    V: TryInto<T> + fmt::Debug,
+    V::Error: fmt::Display,
+{
+    let value = convert::<T, V>(field, expected, value)?;
+    let problems = unwritable(&value);
+    match problems.is_empty() {
+        true => Ok(value),
+        false => Err(problems.iter().map(|problem| format!("{field}: {problem}")).collect::<Vec<_>>().join("\n")),
+    }
+}
+
 /// The beginning of a value, as its `Debug` writes it.
 fn shown(value: &impl fmt::Debug) -> String {
     struct Short(String);
@@ -201,22 +216,11 @@ pub(crate) fn path_segment(field: &str, value: &str) -> std::result::Result<Stri
 
 /// A body as JSON. A number that isn't finite would go out as null, silently; it is a problem that names the field.
 pub(crate) fn json_body<T: Serialize>(body: &T) -> std::result::Result<Vec<u8>, Invalid> {
-    let problems: Vec<String> =
-        non_finite(body).into_iter().map(|found| format!("{found} is not a JSON number: give a finite one, or none")).collect();
+    let problems: Vec<String> = unwritable(body).iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
         return Err(Invalid { problems });
     }
-    let mut written = Vec::new();
-    let mut serializer = serde_json::Serializer::new(&mut written);
-    let outcome = serde_path_to_error::serialize(body, &mut serializer);
-    match outcome {
-        Ok(()) => Ok(written),
-        Err(error) => {
-            let path = error.path().to_string();
-            let problems = error.into_inner().to_string();
-            Err(Invalid { problems: problems.split("; ").map(|problem| format!("{path}: {problem}")).collect() })
-        }
-    }
+    serde_json::to_vec(body).map_err(|error| Invalid::from(format!("the body can't be written as JSON: {error}")))
 }
 
 /// A key of an object, borrowed from the input where that is possible.
@@ -265,7 +269,7 @@ pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
 
 #[cfg(test)]
 mod tests {
-    use super::{convert, json_body, path_segment};
+    use super::{convert, convert_field, json_body, path_segment};
     use crate::json;
 
     #[test]
@@ -296,6 +300,9 @@ mod tests {
         assert!(told.contains("a: NaN") && told.contains("c[1]: inf"), "{told}");
         let told = json_body(&Body { a: 1.0, b: Some(json!({"x": {"y": f64::NAN}})), c: vec![] }).unwrap_err().to_string();
         assert_eq!(told, "b: x.y: NaN is not a JSON number");
+        let told =
+            convert_field::<crate::Json, _>("metrics", "`Json`", json!({"x": f64::NAN, "y": [f64::INFINITY]})).unwrap_err();
+        assert_eq!(told, "metrics: x: NaN is not a JSON number\nmetrics: y[0]: inf is not a JSON number");
         assert_eq!(json_body(&Body { a: 1.0, b: Some(json!({"x": 1})), c: vec![] }).unwrap(), br#"{"a":1.0,"b":{"x":1},"c":[]}"#);
     }
 }

@@ -50,7 +50,7 @@ const MAX_CONCURRENCY: usize = 64;
 pub struct ListAll<T> {
     /// The call that each page repeats; nothing once the stream has ended.
     template: Option<Prepared>,
-    /// Why the call can't be made, until it is told.
+    /// What ends the stream once the items before it are given out.
     refused: Option<Error>,
     concurrency: usize,
     limit: Option<u64>,
@@ -167,11 +167,11 @@ impl<T: DeserializeOwned + Send + 'static> ListAll<T> {
 
     fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
         loop {
-            if let Some(error) = self.refused.take() {
-                return Poll::Ready(Some(Err(error)));
-            }
             if let Some(item) = self.items.next() {
                 return Poll::Ready(Some(Ok(item)));
+            }
+            if let Some(error) = self.refused.take() {
+                return Poll::Ready(Some(Err(error)));
             }
             if self.limit.is_some_and(|limit| self.taken >= limit) {
                 self.finish();
@@ -197,7 +197,8 @@ impl<T: DeserializeOwned + Send + 'static> ListAll<T> {
                     Err(_) => return Poll::Ready(Some(Err(self.broken_off()))),
                 },
             };
-            self.arrived(page, &url)?;
+            // A page whose link is wrong is right all the same: its items come first.
+            self.refused = self.arrived(page, &url).err();
         }
     }
 

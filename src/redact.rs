@@ -9,7 +9,8 @@ fn ends_url(character: char) -> bool {
         || matches!(character, '"' | '\'' | '<' | '>' | '\\' | '(' | ')' | '`' | '{' | '}' | '[' | ']' | ',')
 }
 
-/// `text` with the query and user info of every URL or path in it cut out.
+/// `text` with the query and user info of every URL or path in it cut out. A quoted URL ends with its quote, any other with
+/// white space or a quote: a query may hold everything else.
 pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     if !text.contains('?') && !text.contains('@') {
         return Cow::Borrowed(text);
@@ -19,42 +20,71 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     while !rest.is_empty() {
         let end = rest.find(ends_url).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
-        redact_word(word, after, &mut shown, &mut rest);
+        rest = match query(word) {
+            Some(at) => {
+                let quoted = shown.ends_with('"');
+                hide_user_info(&word[..at], &mut shown);
+                shown.push_str("?…");
+                &rest[at + query_length(&rest[at..], quoted)..]
+            }
+            None => {
+                hide_user_info(word, &mut shown);
+                after
+            }
+        };
+        if let Some(next) = rest.chars().next() {
+            shown.push(next);
+            rest = &rest[next.len_utf8()..];
+        }
     }
     Cow::Owned(shown)
 }
 
-fn redact_word<'t>(word: &str, after: &'t str, shown: &mut String, rest: &mut &'t str) {
-    // What was cut before is left alone.
-    let query = word.find('?').filter(|at| word[..*at].contains('/') && !word[*at..].starts_with("?…"));
-    let visible = &word[..query.unwrap_or(word.len())];
-    let authority = visible.find("://").map(|at| at + 3);
+/// Where the query of a URL or path begins. What was cut before is left alone.
+fn query(word: &str) -> Option<usize> {
+    word.find('?').filter(|at| word[..*at].contains('/') && !word[*at..].starts_with("?…"))
+}
+
+/// How long a query is that begins `text`: up to a quote that isn't escaped, or, outside quotes, to white space.
+fn query_length(text: &str, quoted: bool) -> usize {
+    let mut escaped = false;
+    for (at, character) in text.char_indices() {
+        match character {
+            // The backslash of an escaped quote belongs to what follows.
+            '"' if escaped && !quoted => return at - 1,
+            '"' if !escaped => return at,
+            _ if !quoted && character.is_whitespace() => return at,
+            _ => escaped = character == '\\' && !escaped,
+        }
+    }
+    text.len()
+}
+
+fn hide_user_info(url: &str, shown: &mut String) {
+    let authority = url.find("://").map(|at| at + 3);
     let user_info = authority.and_then(|start| {
-        let end = visible[start..].find('/').map_or(visible.len(), |at| start + at);
-        visible[start..end].rfind('@').map(|at| (start, start + at))
+        let end = url[start..].find('/').map_or(url.len(), |at| start + at);
+        url[start..end].rfind('@').map(|at| (start, start + at))
     });
     match user_info {
         Some((start, at)) => {
-            shown.push_str(&visible[..start]);
+            shown.push_str(&url[..start]);
             shown.push('…');
-            shown.push_str(&visible[at..]);
+            shown.push_str(&url[at..]);
         }
-        None => shown.push_str(visible),
+        None => shown.push_str(url),
     }
-    *rest = after;
-    if query.is_some() {
-        shown.push_str("?…");
-        // A query may hold characters that end a URL elsewhere; only a quote, a space or the text's end surely end it.
-        let end =
-            after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | ')')).unwrap_or(after.len());
-        // A backslash before the quote belongs to JSON, not to the query.
-        let end = if after[..end].ends_with('\\') { end - 1 } else { end };
-        *rest = &after[end..];
-    }
-    if let Some(next) = rest.chars().next() {
-        shown.push(next);
-        *rest = &rest[next.len_utf8()..];
-    }
+}
+
+/// A text that is one URL, with everything after its first `?` cut out.
+pub(crate) fn redact_url(url: &str) -> String {
+    let (visible, query) = match url.split_once('?') {
+        Some((visible, _)) => (visible, "?…"),
+        None => (url, ""),
+    };
+    let mut shown = String::new();
+    hide_user_info(visible, &mut shown);
+    shown + query
 }
 
 /// A URL as it may be shown: scheme, host and path.
@@ -78,7 +108,8 @@ mod tests {
             ("https://h/p?X-Sig=MARK", "https://h/p?…"),
             (r#"{"url":"https://h/p?a=MARK&b={MARK}","n":1}"#, r#"{"url":"https://h/p?…","n":1}"#),
             (r#"{"u":"/media/x.png?s=MARK"}"#, r#"{"u":"/media/x.png?…"}"#),
-            ("see (https://u:MARK@h:80/p?x=MARK) now", "see (https://…@h:80/p?…) now"),
+            ("see (https://u:MARK@h:80/p?x=MARK) now", "see (https://…@h:80/p?… now"),
+            (r#"{"u":"https://h/p?a='(MARK)' <MARK>&b=\"MARK","n":1}"#, r#"{"u":"https://h/p?…","n":1}"#),
             ("a@b.example wrote", "a@b.example wrote"),
             ("https://h/p?…: disk full", "https://h/p?…: disk full"),
         ] {

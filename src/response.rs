@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use reqwest::StatusCode;
@@ -18,19 +18,52 @@ pub struct ErrorResponse {
     headers: HeaderMap,
     body: Bytes,
     json: OnceLock<Option<Value>>,
+    /// What was sent, which a server may repeat.
+    credentials: Option<Arc<HeaderMap>>,
+}
+
+/// What is shorter is a word that may stand in any text.
+const SHORTEST_TOKEN: usize = 6;
+
+/// `text` without the tokens among the credentials. A tenant's code is no secret.
+pub(crate) fn hide_credentials<'t>(text: &'t str, credentials: Option<&HeaderMap>) -> Cow<'t, str> {
+    let mut hidden = Cow::Borrowed(text);
+    for (name, value) in credentials.into_iter().flatten() {
+        let token = value.to_str().unwrap_or_default().trim_start_matches("Token ");
+        if name != "synapse-tenant" && token.len() >= SHORTEST_TOKEN && hidden.contains(token) {
+            hidden = Cow::Owned(hidden.replace(token, "<secret>"));
+        }
+    }
+    hidden
 }
 
 /// Headers whose values are credentials, or links that may be signed.
 fn is_sensitive(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
-        "set-cookie" | "cookie" | "authorization" | "proxy-authorization" | "synapse-access-token" | "synapse-agent"
+        "set-cookie"
+            | "cookie"
+            | "authorization"
+            | "proxy-authorization"
+            | "synapse-access-token"
+            | "synapse-agent"
+            | "synapse-tenant"
     )
 }
 
 impl ErrorResponse {
     pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        ErrorResponse { status, headers, body, json: OnceLock::new() }
+        ErrorResponse { status, headers, body, json: OnceLock::new(), credentials: None }
+    }
+
+    /// With the credentials that were sent, so that they aren't shown where the server repeats them.
+    pub(crate) fn hiding(mut self, credentials: Option<Arc<HeaderMap>>) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    fn shown(&self, text: &str) -> String {
+        redact(&hide_credentials(text, self.credentials.as_deref())).into_owned()
     }
 
     /// The status.
@@ -95,8 +128,25 @@ impl ErrorResponse {
         errors
     }
 
-    /// What the server said, in a line.
+    /// Whether a gateway answered in the place of the application, which may have gone on: a 503 of the application's own
+    /// says so, by a `Retry-After` or a `detail`.
+    pub(crate) fn is_gateways(&self) -> bool {
+        match self.status.as_u16() {
+            502 | 504 | 520..=524 => true,
+            503 => !self.headers.contains_key(reqwest::header::RETRY_AFTER) && self.detail().is_none(),
+            _ => false,
+        }
+    }
+
+    /// What the server said, in a line that is fit to be shown.
     pub(crate) fn said(&self) -> Option<String> {
+        let said = self.shown(&self.message()?);
+        let short: String = said.trim().chars().take(300).collect();
+        // A bare status line in HTML says no more than the status.
+        (!short.is_empty() && !short.starts_with(self.status.as_str())).then_some(short)
+    }
+
+    fn message(&self) -> Option<String> {
         if let Some(detail) = self.detail() {
             return Some(detail.to_owned());
         }
@@ -110,36 +160,31 @@ impl ErrorResponse {
         }
         let text = self.text();
         let title = text.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
-        let line = title.or_else(|| text.lines().map(str::trim).find(|line| !line.is_empty()))?;
-        let short: String = line.trim().chars().take(200).collect();
-        // A bare status line in HTML says no more than the status.
-        (!short.is_empty() && !short.starts_with(self.status.as_str())).then_some(short)
+        title.or_else(|| text.lines().map(str::trim).find(|line| !line.is_empty())).map(str::to_owned)
     }
 }
 
 impl fmt::Debug for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        struct Headers<'h>(&'h HeaderMap);
+        struct Headers<'h>(&'h ErrorResponse);
         impl fmt::Debug for Headers<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut map = f.debug_map();
-                for (name, value) in self.0 {
+                for (name, value) in &self.0.headers {
                     let text = String::from_utf8_lossy(value.as_bytes());
                     if is_sensitive(name) {
                         map.entry(&name.as_str(), &"<secret>");
                     } else {
-                        map.entry(&name.as_str(), &redact(&text));
+                        map.entry(&name.as_str(), &self.0.shown(&text));
                     }
                 }
                 map.finish()
             }
         }
-        let text = self.text();
-        let text = redact(&text);
-        let short: String = text.chars().take(2_000).collect();
+        let short: String = self.shown(&self.text()).chars().take(2_000).collect();
         f.debug_struct("ErrorResponse")
             .field("status", &self.status)
-            .field("headers", &Headers(&self.headers))
+            .field("headers", &Headers(self))
             .field("body", &short)
             .finish()
     }

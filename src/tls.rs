@@ -26,7 +26,13 @@ mod certificates {
                     certificates.push(Certificate::from_der(bytes).map_err(|_| wrong("it is no certificate in PEM or DER"))?);
                 }
             }
-            Ok(Certificates(certificates))
+            // DER is parsed only where it is used: a client that trusts nothing else tells whether it can be.
+            let usable =
+                |certificate: &Certificate| ClientBuilder::new().no_proxy().tls_certs_only([certificate.clone()]).build().is_ok();
+            match certificates.iter().all(usable) {
+                true => Ok(Certificates(certificates)),
+                false => Err(wrong("it is no certificate in PEM or DER")),
+            }
         }
 
         /// Adds them to the system's, or trusts nothing but them.

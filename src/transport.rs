@@ -17,7 +17,7 @@ use crate::decode::decode;
 use crate::error::{Cause, Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::limits::{Activity, Elapsed, Limits};
 use crate::origin::Origin;
-use crate::response::ErrorResponse;
+use crate::response::{ErrorResponse, hide_credentials};
 use crate::url_conversion::Conversions;
 
 /// How many redirects a request follows.
@@ -67,28 +67,37 @@ impl Transport {
             }
             let response = self.attempt(request, &info, limits, activity.as_ref()).await?;
             let status = response.status();
+            let received = Received { response, info, limits, max_body: self.max_body, conversions: None, credentials };
             if status.is_success() {
-                return Ok(Received { response, info, limits, max_body: self.max_body, conversions: None });
+                return Ok(received);
             }
-            if let (StatusCode::UNAUTHORIZED, Some(refused), false, Some(again)) = (status, &credentials, renewed, &again)
-                && self.credentials.renewed(refused).await.map_err(|error| error.of(info.clone()))?.is_some()
-            {
-                renewed = true;
-                request = again.try_clone().ok_or_else(|| unrepeatable(&info))?;
-                continue;
+            if let (StatusCode::UNAUTHORIZED, Some(refused), false) = (status, &received.credentials, renewed) {
+                let others = self.credentials.renewed(refused).await.map_err(|error| error.of(received.info.clone()))?;
+                match (others, again) {
+                    (None, _) => return Err(received.into_status_error().await),
+                    // Who gave the body has to give it anew.
+                    (Some(_), None) => return Err(received.into_status_error().await.after_renewal()),
+                    (Some(_), Some(again)) => {
+                        renewed = true;
+                        request = again;
+                        continue;
+                    }
+                }
             }
             if status.is_redirection()
-                && let Some(location) = response.headers().get(LOCATION)
+                && let Some(location) = received.response.headers().get(LOCATION)
             {
-                let target = redirect_target(&info, response.url(), location.as_bytes())?;
-                request = self.redirected(again, target, status, &info)?;
+                let info = &received.info;
+                let target = redirect_target(info, received.response.url(), location.as_bytes())?;
+                request = self.redirected(again, target, status, info)?;
                 redirects += 1;
                 if redirects > MAX_REDIRECTS {
-                    return Err(Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects")).of(info));
+                    return Err(
+                        Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects")).of(info.clone())
+                    );
                 }
                 continue;
             }
-            let received = Received { response, info, limits, max_body: MAX_ERROR_BODY, conversions: None };
             return Err(received.into_status_error().await);
         }
     }
@@ -156,7 +165,7 @@ impl Transport {
         } else if builder {
             Error::new(ErrorKind::InvalidInput, format!("the request can't be made: {}", cause.root()))
         } else {
-            broken_off(info, &format!("the connection broke before the answer: {}", cause.root()))
+            Error::broken_off(info.clone(), &format!("the connection broke before the answer: {}", cause.root()))
         };
         error.of(info.clone()).source_of(cause)
     }
@@ -173,21 +182,12 @@ fn unrepeatable(info: &RequestInfo) -> Error {
     Error::new(ErrorKind::ForeignUrl, "a redirect of a streamed body, which can't be sent again").of(info.clone())
 }
 
-/// A request that changes nothing was only interrupted; of any other nobody knows what it did.
-fn broken_off(info: &RequestInfo, what: &str) -> Error {
-    if matches!(info.method, Method::GET | Method::HEAD | Method::DELETE) {
-        Error::new(ErrorKind::Interrupted, what)
-    } else {
-        Error::new(ErrorKind::UnknownOutcome, format!("{what}; the server may have acted on it: ask before sending it again"))
-    }
-}
-
 fn timed_out(elapsed: Elapsed, info: &RequestInfo) -> Error {
-    let error = match info.method {
-        Method::GET | Method::HEAD | Method::DELETE => Error::new(ErrorKind::Timeout, elapsed.to_string()),
-        _ => broken_off(info, &elapsed.to_string()),
+    let error = match info.changes_something() {
+        true => Error::broken_off(info.clone(), &elapsed.to_string()),
+        false => Error::new(ErrorKind::Timeout, elapsed.to_string()).of(info.clone()),
     };
-    error.timed_out().of(info.clone())
+    error.timed_out()
 }
 
 /// The head of an answer, its body still to be read.
@@ -199,6 +199,8 @@ pub struct Received {
     max_body: usize,
     /// What is done to the body's text before it is decoded, and whether that is a page.
     conversions: Option<(Arc<Conversions>, bool)>,
+    /// What was sent, which errors don't show.
+    credentials: Option<Arc<HeaderMap>>,
 }
 
 impl Received {
@@ -207,6 +209,7 @@ impl Received {
     }
 
     /// The body, whole.
+    #[allow(dead_code, reason = "which answers there are depends on the document")]
     pub(crate) async fn bytes(self) -> Result<Bytes> {
         self.whole().await.map(|(body, _)| body)
     }
@@ -237,7 +240,8 @@ impl Received {
             }
         }
         let body = if more.is_empty() { first.unwrap_or_default() } else { more.freeze() };
-        let head = Head { status: self.response.status(), headers: std::mem::take(self.response.headers_mut()), info: self.info };
+        let headers = std::mem::take(self.response.headers_mut());
+        let head = Head { status: self.response.status(), headers, info: self.info, credentials: self.credentials };
         Ok((body, head))
     }
 
@@ -294,11 +298,18 @@ impl Received {
         }
     }
 
-    async fn into_status_error(self) -> Error {
-        let (status, headers, info) = (self.status(), self.response.headers().clone(), self.info.clone());
-        // A body that can't be read whole doesn't hide the status.
-        let body = self.bytes().await.unwrap_or_default();
-        Error::status_error(info, ErrorResponse::new(status, headers, body))
+    /// A body that breaks off, or is very long, doesn't hide the status: what came of it is kept.
+    async fn into_status_error(mut self) -> Error {
+        let mut body = BytesMut::new();
+        while let Ok(Some(piece)) = self.piece().await {
+            body.extend_from_slice(&piece[..piece.len().min(MAX_ERROR_BODY - body.len())]);
+            if body.len() == MAX_ERROR_BODY {
+                break;
+            }
+        }
+        let headers = std::mem::take(self.response.headers_mut());
+        let response = ErrorResponse::new(self.status(), headers, body.freeze()).hiding(self.credentials);
+        Error::status_error(self.info, response)
     }
 }
 
@@ -306,7 +317,7 @@ fn body_failure(error: reqwest::Error, info: &RequestInfo) -> Error {
     let decode = error.is_decode();
     let cause = Cause::of(&error.without_url());
     let what = if decode { "the body can't be unpacked, or broke off" } else { "the connection broke within the answer" };
-    broken_off(info, &format!("{what}: {}", cause.root())).of(info.clone()).source_of(cause)
+    Error::broken_off(info.clone(), &format!("{what}: {}", cause.root())).source_of(cause)
 }
 
 /// What decoding a body needs to tell its errors.
@@ -314,6 +325,7 @@ pub(crate) struct Head {
     status: StatusCode,
     headers: HeaderMap,
     info: RequestInfo,
+    credentials: Option<Arc<HeaderMap>>,
 }
 
 impl Head {
@@ -328,9 +340,10 @@ impl Head {
         let json = media.is_empty() || media == "application/json" || media.ends_with("+json");
         let kind = if json { String::new() } else { format!(" (it is {media})") };
         let place = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
+        let problem = hide_credentials(problem, self.credentials.as_deref());
         let message = format!("{}, and the answer can't be used{kind}{place}: {problem}", shown_status(self.status));
-        let error =
-            Error::new(ErrorKind::Decode, message).of(self.info).answered(ErrorResponse::new(self.status, self.headers, body));
+        let response = ErrorResponse::new(self.status, self.headers, body).hiding(self.credentials);
+        let error = Error::new(ErrorKind::Decode, message).of(self.info).answered(response);
         if path.is_empty() { error } else { error.at_path(path) }
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use crate::error::{Cause, Error, ErrorKind};
-use crate::redact::redact;
+use crate::redact::redact_url;
 
 /// What a [`UrlConverter`] gives back.
 pub type ConversionFuture<'u> = Pin<Box<dyn Future<Output = Result<String, Box<dyn StdError + Send + Sync>>> + Send + 'u>>;
@@ -143,7 +143,7 @@ impl Conversions {
         let id = lookup(item, "id").first().map(|id| format!(" of item {}", id.get())).unwrap_or_default();
         // A `data:` URI is a file's content.
         let short: String = url.chars().take(200).collect();
-        Failure { message: format!("url_conversion of `{}`{id}: {}: {cause}", path.text, redact(&short)), cause: Some(cause) }
+        Failure { message: format!("url_conversion of `{}`{id}: {}: {cause}", path.text, redact_url(&short)), cause: Some(cause) }
     }
 }
 

@@ -66,7 +66,7 @@ fn types_are_read_out_of_values_and_buffers_too() {
     #[serde(untagged)]
     enum Either {
         Model(Box<Model>),
-        Other(Json),
+        Other(#[allow(dead_code, reason = "only decoded")] Json),
     }
     let value = serde_json::json!({"id": 1, "name": "n", "model_type": "detection", "more": {"a": [1]}});
     let from_value: Model = serde_json::from_value(value.clone()).unwrap();

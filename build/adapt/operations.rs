@@ -62,7 +62,7 @@ fn adapt_builder(mut block: ItemImpl, context: &Context) -> Result<Vec<Item>> {
 
     for mut method in setters {
         let setter = method.sig.ident.to_string();
-        adapt_setter(&mut method, about.parameters.get(setter.trim_start_matches("r#")))?;
+        adapt_setter(&mut method, about.parameters.get(setter.trim_start_matches("r#")), false)?;
         kept.push(method);
     }
     block.items = kept.into_iter().map(ImplItem::Fn).collect();

@@ -1,6 +1,6 @@
 //! Setters, of operations and of bodies alike: their documentation, and messages that a person can act on.
 
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::visit_mut::VisitMut;
 use syn::{Expr, FnArg, ImplItemFn, Lit, Type, parse_quote};
 
@@ -25,7 +25,7 @@ impl VisitMut for MissingMessage {
 }
 
 /// A setter with its description, whose message names field, value and what was expected.
-pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>) -> Result<()> {
+pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>, of_body: bool) -> Result<()> {
     let name = method.sig.ident.clone();
     let field = name.to_string().trim_start_matches("r#").to_owned();
     let description = description.map_or_else(|| format!("Sets `{field}`."), |description| description.trim().to_owned());
@@ -50,6 +50,7 @@ pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>
     let wrapped = inner.is_some() || body.contains("map (Some)");
     let target = inner.unwrap_or(target);
     let expected = expected(&target);
+    let convert = format_ident!("{}", if of_body { "convert_field" } else { "convert" });
     let finish = if body.contains("map (From :: from)") {
         quote! { .map(From::from) }
     } else if wrapped {
@@ -63,7 +64,7 @@ pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>
             <#parameter as std::convert::TryInto<#target>>::Error: std::fmt::Display
     });
     method.block = parse_quote! {{
-        self.#name = crate::operation::convert::<#target, #parameter>(#field, #expected, value)#finish;
+        self.#name = crate::operation::#convert::<#target, #parameter>(#field, #expected, value)#finish;
         self
     }};
     // A raw body has no text of its own to show.

@@ -63,7 +63,7 @@ fn adapt_type_builder(block: &mut ItemImpl, owner: &str, docs: &BTreeMap<(String
                 let ImplItem::Fn(method) = item else { continue };
                 let name = method.sig.ident.to_string();
                 let text = docs.get(&(owner.to_owned(), name.clone()));
-                adapt_setter(method, text)?;
+                adapt_setter(method, text, true)?;
             }
         }
         _ => {}

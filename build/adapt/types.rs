@@ -110,7 +110,7 @@ pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
         _ => quote! { None },
     };
     let link = |name: &str| match field(name).map(|link| link.ty.to_token_stream().to_string()) {
-        Some(ty) if ty.contains("Option") && ty.contains("String") => {
+        Some(ty) if ty.contains("Option") && (ty.contains("String") || ty.contains("FileUrl")) => {
             let ident = format_ident!("{name}");
             quote! { self.#ident.as_deref() }
         }

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Json, finite::non_finite};
+use super::Json;
+use super::finite::{SEPARATOR, Unwritable, unwritable};
 
 /// Text being written, and what went wrong so far. Made by the macro only.
 #[doc(hidden)]
@@ -70,17 +71,13 @@ impl Draft {
             }
             place.push_str(step);
         }
-        for found in non_finite(value) {
-            let joint = match found.split_once(": ") {
-                Some((inside, _)) if !place.is_empty() && !inside.starts_with('[') => ".",
-                None if !place.is_empty() => ": ",
-                _ => "",
-            };
-            self.problems.push(format!("{place}{joint}{found} is not a JSON number"));
+        for found in unwritable(value) {
+            let joint = if place.is_empty() || found.place.is_empty() || found.place.starts_with('[') { "" } else { "." };
+            self.problems.push(Unwritable { place: format!("{place}{joint}{}", found.place), ..found }.to_string());
         }
-        if let Some(problem) = self.value_of(value) {
-            let separator = if place.is_empty() { "" } else { ": " };
-            self.problems.push(format!("{place}{separator}{problem}"));
+        match self.value_of(value) {
+            Some(problem) if self.problems.is_empty() => self.problems.push(Unwritable { place, problem }.to_string()),
+            _ => {}
         }
     }
 
@@ -99,7 +96,7 @@ impl Draft {
 
     pub fn finish(self) -> Json {
         if !self.problems.is_empty() {
-            return Json::from_problem(self.problems.join("; "));
+            return Json::from_problem(self.problems.join(SEPARATOR));
         }
         match RawValue::from_string(self.text) {
             Ok(raw) => Json::from(raw),

@@ -9,11 +9,31 @@ use serde::ser::{self, Serializer};
 /// Part of the name of the types here, by which [`Json`](crate::Json) knows that it is only being checked.
 pub(super) const MODULE: &str = "json::finite";
 
-/// Where in `value` each number stands that isn't finite, as `metrics.accuracy: NaN`.
-pub(crate) fn non_finite<T: Serialize + ?Sized>(value: &T) -> Vec<String> {
+/// Between the problems of one [`Json`](crate::Json).
+pub(super) const SEPARATOR: &str = "; ";
+
+/// A part of a value that JSON can't hold.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Unwritable {
+    /// Such as `by_class[1].cat`; empty for the value itself.
+    pub(crate) place: String,
+    pub(crate) problem: String,
+}
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place.as_str() {
+            "" => f.write_str(&self.problem),
+            place => write!(f, "{place}: {}", self.problem),
+        }
+    }
+}
+
+/// Every number in `value` that isn't finite, and every [`Json`](crate::Json) that was made of one.
+pub(crate) fn unwritable<T: Serialize + ?Sized>(value: &T) -> Vec<Unwritable> {
     let found = RefCell::new(Vec::new());
-    // What else can go wrong is told by the serializer that writes.
-    let _ = value.serialize(Check { at: None, found: &found });
+    let check = Check { at: None, found: &found };
+    check.outcome(value.serialize(check));
     found.into_inner()
 }
 
@@ -42,41 +62,52 @@ impl fmt::Display for Place<'_> {
 #[derive(Clone, Copy)]
 struct Check<'p> {
     at: Option<&'p Place<'p>>,
-    found: &'p RefCell<Vec<String>>,
+    found: &'p RefCell<Vec<Unwritable>>,
 }
 
 impl Check<'_> {
     fn number(self, number: f64) -> Result<(), Stop> {
         if !number.is_finite() {
-            let told = match self.at {
-                Some(place) => format!("{place}: {number}"),
-                None => number.to_string(),
-            };
-            self.found.borrow_mut().push(told);
+            self.tell(format!("{number} is not a JSON number"));
         }
         Ok(())
     }
 
+    fn tell(self, problem: String) {
+        let place = self.at.map(ToString::to_string).unwrap_or_default();
+        self.found.borrow_mut().push(Unwritable { place, problem });
+    }
+
+    /// What stopped at this place is told here, and the rest is checked all the same.
+    fn outcome(self, outcome: Result<(), Stop>) {
+        if let Err(Stop(problems)) = outcome {
+            problems.split(SEPARATOR).for_each(|problem| self.tell(problem.to_owned()));
+        }
+    }
+
     fn key<T: Serialize + ?Sized>(self, key: &str, value: &T) -> Result<(), Stop> {
-        value.serialize(Check { at: Some(&Place::Key(self.at, key)), found: self.found })
+        let place = Place::Key(self.at, key);
+        let inner = Check { at: Some(&place), found: self.found };
+        inner.outcome(value.serialize(inner));
+        Ok(())
     }
 }
 
-/// The value can't be serialised; the serializer that writes will say why.
+/// Why a value can't be serialised.
 #[derive(Debug)]
-struct Stop;
+struct Stop(String);
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("can't be serialised")
+        f.write_str(&self.0)
     }
 }
 
 impl std::error::Error for Stop {}
 
 impl ser::Error for Stop {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Stop
+    fn custom<T: fmt::Display>(problem: T) -> Self {
+        Stop(problem.to_string())
     }
 }
 
@@ -186,7 +217,9 @@ impl<'p> Many<'p> {
     fn next<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stop> {
         let place = Place::Index(self.check.at, self.index);
         self.index += 1;
-        value.serialize(Check { at: Some(&place), found: self.check.found })
+        let inner = Check { at: Some(&place), found: self.check.found };
+        inner.outcome(value.serialize(inner));
+        Ok(())
     }
 }
 

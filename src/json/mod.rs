@@ -16,7 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub use draft::Draft;
-pub(crate) use finite::non_finite;
+pub(crate) use finite::unwritable;
 pub(crate) use raw_value::raw_value;
 
 use crate::redact::redact;

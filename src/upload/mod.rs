@@ -219,6 +219,7 @@ pub(crate) async fn upload(
     let told = Told { total: size, sent: Arc::new(AtomicU64::new(0)), on_progress: options.on_progress.clone() };
     let mut started: Option<(types::ChunkedUpload, Url)> = None;
     let mut offset = 0;
+    let mut renewed = false;
     while offset < size {
         let end = size.min(offset.saturating_add(options.chunk_size));
         let range = format!("bytes {offset}-{}/{size}", end - 1);
@@ -232,6 +233,15 @@ pub(crate) async fn upload(
         told.at(offset, UploadPhase::Sending);
         let (back, answer) = send_chunk(prepared, reading, offset..end, name, &told).await?;
         reading = back;
+        let answer = match answer {
+            // The token had run out and there is a new one: the chunk, which the server refused, goes out again.
+            Err(error) if error.renewed() && !renewed => {
+                renewed = true;
+                continue;
+            }
+            answer => answer?,
+        };
+        renewed = false;
         let expected = answer.offset.and_then(|offset| u64::try_from(offset).ok()).unwrap_or(end);
         if expected <= offset || expected > end {
             let message = format!(
@@ -267,7 +277,7 @@ async fn send_chunk(
     range: std::ops::Range<u64>,
     name: &str,
     told: &Told,
-) -> Result<(Reading, types::ChunkedUpload)> {
+) -> Result<(Reading, Result<types::ChunkedUpload>)> {
     let activity = Activity::new();
     let sent = told.clone();
     let form = chunk(reading, range.start, range.end, name, activity.clone(), move |bytes| sent.more(bytes));
@@ -289,7 +299,7 @@ async fn send_chunk(
     let (reading, read) = reader.await.map_err(stopped)?;
     // A file that can't be read on is what broke the request.
     read?;
-    Ok((reading, answer?))
+    Ok((reading, answer))
 }
 
 /// The same call at the URL that the server gave for the upload.
@@ -303,7 +313,11 @@ fn upload_url(client: &BackendClient, answer: &types::ChunkedUpload) -> Result<U
     let expected = client.call(|raw| raw.get_chunked_upload().id(&answer.id)).request()?;
     match &answer.url {
         Some(url) => client.transport().origin.follow(url, expected.url()),
-        None => Ok(expected.url().clone()),
+        None => {
+            let mut url = expected.url().clone();
+            url.set_query(None);
+            Ok(url)
+        }
     }
 }
 

@@ -127,6 +127,19 @@ fn unknown_fields_are_kept_also_where_the_document_forbids_them() {
 }
 
 #[test]
+fn the_links_of_a_page_are_urls() {
+    let link = json!({"type": "string", "format": "uri", "nullable": true});
+    let page =
+        json!({"type": "object", "properties": {"results": {"type": "array", "items": {}}, "next": link, "previous": link}});
+    let (document, report) = prepared(document(json!({}), page));
+    assert_eq!(
+        thing(&document)["properties"]["next"],
+        json!({"nullable": true, "allOf": [{"$ref": "#/components/schemas/FileUrl"}]})
+    );
+    assert_eq!(told(&report, "page_links_are_urls").len(), 2);
+}
+
+#[test]
 fn an_enumeration_within_a_parameter_is_plain_text() {
     let parameter = json!({"name": "kind", "in": "query", "schema": {"type": "string", "enum": ["a", "b"]}});
     let (document, report) = prepared(document(json!({"parameters": [parameter]}), json!({})));

@@ -4,22 +4,28 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Proxy};
+use tokio::sync::Semaphore;
 
 use crate::client::{BackendClient, Settings};
+use crate::clock::SystemClock;
 use crate::credentials::{Credentials, CredentialsProvider, CredentialsSource};
 use crate::error::{Cause, Error, Result};
+use crate::http_clients::HttpClients;
 use crate::origin::Origin;
 use crate::raw;
+use crate::retry::{RetryBucket, RetryPolicy};
 use crate::tls::{self, Certificates};
-use crate::transport::Transport;
+use crate::transport::{AttemptReport, Observer, Transport, is_transport_header};
 
 /// The hosted platform.
 const DEFAULT_BASE_URL: &str = "https://api.synapse.sh";
 /// As the platform's own client has it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BODY_SIZE: usize = 256 << 20;
+const MAX_IN_FLIGHT: usize = 100;
 
 type MakeHttp = dyn Fn() -> ClientBuilder + Send + Sync;
 
@@ -41,6 +47,11 @@ pub struct BackendClientBuilder {
     root_certificates: Vec<Vec<u8>>,
     proxy: Option<String>,
     http: Option<Arc<MakeHttp>>,
+    retry: RetryPolicy,
+    max_in_flight: usize,
+    rewrite_links: bool,
+    secret_headers: Vec<(String, String)>,
+    observer: Option<Arc<Observer>>,
 }
 
 impl BackendClientBuilder {
@@ -58,6 +69,11 @@ impl BackendClientBuilder {
             root_certificates: Vec::new(),
             proxy: None,
             http: None,
+            retry: RetryPolicy::new(),
+            max_in_flight: MAX_IN_FLIGHT,
+            rewrite_links: true,
+            secret_headers: Vec::new(),
+            observer: None,
         }
     }
 
@@ -176,6 +192,49 @@ impl BackendClientBuilder {
         self
     }
 
+    /// How often a request is sent again, and after which waits; [`RetryPolicy::new`] unless set.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// How many requests may be in flight at a time, over all clones of the client; 100 unless set. One counts until its
+    /// answer is read whole, or, where the answer is given as it comes, until its head is there. Waiting for a place counts
+    /// in the total time-out.
+    pub fn max_requests_in_flight(mut self, requests: usize) -> Self {
+        self.max_in_flight = requests;
+        self
+    }
+
+    /// Whether a link of the server (a `next`, an upload's `url`) that names another scheme or host, or lacks the base
+    /// URL's path prefix, and is the expected resource but for that, is followed at the base URL: what a server behind a
+    /// proxy sends. On unless set; without it such a link is an error.
+    pub fn rewrite_links(mut self, rewrite: bool) -> Self {
+        self.rewrite_links = rewrite;
+        self
+    }
+
+    /// A header that is a secret, a gateway's key say: like the tokens it goes to the base URL's own origin and to no
+    /// other, and is never shown.
+    pub fn secret_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.secret_headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Told of every attempt at a request, for metrics. Called from the task that sends: it must not block.
+    ///
+    /// ```
+    /// # use synapse_backend_client::BackendClient;
+    /// let client = BackendClient::builder("https://api.synapse.sh")
+    ///     .on_attempt(|attempt| println!("{} {:?} {:?}", attempt.operation, attempt.status, attempt.duration))
+    ///     .build()?;
+    /// # Ok::<(), synapse_backend_client::Error>(())
+    /// ```
+    pub fn on_attempt(mut self, told: impl Fn(&AttemptReport<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(told));
+        self
+    }
+
     /// Checks the settings and makes the client. Nothing is sent.
     ///
     /// # Errors
@@ -198,54 +257,87 @@ impl BackendClientBuilder {
         if self.url_host.as_deref().is_some_and(|host| host.trim().is_empty()) {
             return Err(Error::configuration("url_host", "it is empty: leave it out, or give a word such as `internal`"));
         }
+        if self.max_in_flight == 0 {
+            return Err(Error::configuration("max_requests_in_flight", "it is zero: no request could be sent"));
+        }
+        let secrets = self.secrets()?;
         let headers = self.credentials.headers()?;
-        let http = self.http_client(&origin)?;
-        let credentials = match self.provider {
-            Some(provider) => CredentialsSource::provided(provider),
-            None => CredentialsSource::Fixed(Arc::new(headers)),
-        };
-        let raw = raw::Client { baseurl: origin.base().to_owned(), client: http.clone() };
+        let http = self.http_clients(&origin)?;
+        let raw = raw::Client { baseurl: origin.base().to_owned(), client: http.first().clone() };
         let settings = Settings {
             read_timeout: self.read_timeout,
             timeout: self.timeout,
             url_host: self.url_host.map(|host| host.trim().to_owned()),
+            retry: self.retry,
         };
-        let transport =
-            Transport { http, origin, credentials, connect_timeout: self.connect_timeout, max_body: self.max_body_size };
+        let transport = Transport {
+            http,
+            origin: origin.rewriting_links(self.rewrite_links),
+            credentials: CredentialsSource::new(self.provider, headers, secrets),
+            connect_timeout: self.connect_timeout,
+            max_body: self.max_body_size,
+            clock: Box::new(SystemClock),
+            bucket: RetryBucket::new(),
+            in_flight: Arc::new(Semaphore::new(self.max_in_flight.min(Semaphore::MAX_PERMITS))),
+            observer: self.observer,
+        };
         Ok(BackendClient::from_parts(transport, raw, settings))
     }
 
-    fn http_client(&self, origin: &Origin) -> Result<reqwest::Client> {
+    fn http_clients(&self, origin: &Origin) -> Result<HttpClients> {
         let certificates = Certificates::parse(&self.root_certificates)?;
         let proxy = self.proxy.as_deref().map(parse_proxy).transpose()?;
         if self.user_agent.is_empty() || !self.user_agent.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             return Err(Error::configuration("user_agent", "it must be printable ASCII, and not empty"));
         }
-        let make = |only_own_certificates: bool| {
-            let mut builder = match &self.http {
+        let (http, user_agent, connect_timeout) = (self.http.clone(), self.user_agent.clone(), self.connect_timeout);
+        let plain = !origin.is_https();
+        let make = move |only_own_certificates: bool, fresh: bool| {
+            let mut builder = match &http {
                 Some(make) => make(),
                 None => ClientBuilder::new(),
             }
             .redirect(Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
-            .connect_timeout(self.connect_timeout)
-            .user_agent(&self.user_agent);
+            .connect_timeout(connect_timeout)
+            .user_agent(&user_agent);
             if let Some(proxy) = &proxy {
                 builder = builder.proxy(proxy.clone());
+            }
+            if fresh {
+                builder = builder.pool_max_idle_per_host(0);
             }
             certificates.apply(builder, only_own_certificates).build()
         };
         // A machine without a single CA certificate can talk plain http all the same: then only the certificates given
         // here are trusted, and an https file URL fails when it is fetched, not when the client is built.
-        let client = match make(false) {
-            Err(_) if !origin.is_https() => make(true),
+        let make = move |fresh: bool| match make(false, fresh) {
+            Err(_) if plain => make(true, fresh),
             other => other,
         };
-        client.map_err(|error| {
+        let first = make(false).map_err(|error| {
             let cause = Cause::of(&error.without_url());
             Error::configuration("http", format!("no HTTP client can be made: {}", cause.root())).source_of(cause)
-        })
+        })?;
+        Ok(HttpClients::new(first, Arc::new(make)))
+    }
+
+    fn secrets(&self) -> Result<HeaderMap> {
+        let mut secrets = HeaderMap::new();
+        for (name, value) in &self.secret_headers {
+            let header: HeaderName =
+                name.parse().map_err(|_| Error::configuration("secret_header", format!("{name:?} is no header's name")))?;
+            if is_transport_header(&header) {
+                return Err(Error::configuration("secret_header", format!("`{name}` is set by the client itself")));
+            }
+            let mut value = HeaderValue::from_str(value.trim()).map_err(|_| {
+                Error::configuration("secret_header", format!("the value of `{name}` holds a character that no header may hold"))
+            })?;
+            value.set_sensitive(true);
+            secrets.append(header, value);
+        }
+        Ok(secrets)
     }
 }
 
@@ -288,6 +380,11 @@ impl fmt::Debug for BackendClientBuilder {
             .field("root_certificates", &self.root_certificates.len())
             .field("proxy", &self.proxy.is_some())
             .field("http", &self.http.is_some())
+            .field("retry", &self.retry)
+            .field("max_requests_in_flight", &self.max_in_flight)
+            .field("rewrite_links", &self.rewrite_links)
+            .field("secret_headers", &self.secret_headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("on_attempt", &self.observer.is_some())
             .finish()
     }
 }

@@ -13,9 +13,11 @@ use serde::de::DeserializeOwned;
 
 use crate::client::BackendClient;
 use crate::error::{Error, RequestInfo, Result};
+use crate::limits::TimeLimits;
 use crate::operation::{Answer, Operation, Page};
 use crate::pagination::ListAll;
-use crate::transport::{Outgoing, Received, Transport, is_transport_header};
+use crate::retry::RetryPolicy;
+use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
 use crate::url_conversion::Conversions;
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
@@ -50,6 +52,9 @@ pub(crate) struct CallOptions {
     headers: Vec<(HeaderName, HeaderValue)>,
     read_timeout: Option<Duration>,
     timeout: Option<Duration>,
+    retries: Option<u32>,
+    retry: Option<RetryPolicy>,
+    retry_unknown_outcome: bool,
     conversions: Conversions,
     /// What can't be right, told when the call is sent.
     problems: Vec<String>,
@@ -80,6 +85,18 @@ impl CallOptions {
         self.read_timeout = Some(timeout);
     }
 
+    pub(crate) fn set_retries(&mut self, retries: u32) {
+        self.retries = Some(retries);
+    }
+
+    pub(crate) fn set_retry(&mut self, policy: RetryPolicy) {
+        self.retry = Some(policy);
+    }
+
+    pub(crate) fn set_retry_unknown_outcome(&mut self, retry: bool) {
+        self.retry_unknown_outcome = retry;
+    }
+
     pub(crate) fn conversions(&mut self) -> &mut Conversions {
         &mut self.conversions
     }
@@ -107,6 +124,9 @@ impl fmt::Debug for CallOptions {
             .field("headers", &headers)
             .field("timeout", &self.timeout)
             .field("read_timeout", &self.read_timeout)
+            .field("retries", &self.retries)
+            .field("retry", &self.retry)
+            .field("retry_unknown_outcome", &self.retry_unknown_outcome)
             .field("conversions", &self.conversions)
             .finish()
     }
@@ -142,6 +162,25 @@ macro_rules! option_setters {
         /// How long nothing may move, in either direction, while this call is under way.
         pub fn read_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_read_timeout(timeout);
+            self
+        }
+
+        /// How often this call's request is sent again at most.
+        pub fn retries(mut self, retries: u32) -> Self {
+            self.options.set_retries(retries);
+            self
+        }
+
+        /// How often this call's request is sent again, and after which waits, in the place of the client's policy.
+        pub fn retry(mut self, policy: $crate::RetryPolicy) -> Self {
+            self.options.set_retry(policy);
+            self
+        }
+
+        /// Sends the request again also where the server may have acted on it: for a caller who knows that acting on it
+        /// twice does no harm.
+        pub fn retry_unknown_outcome(mut self, retry: bool) -> Self {
+            self.options.set_retry_unknown_outcome(retry);
             self
         }
 
@@ -199,19 +238,8 @@ impl<'c, B: Operation> Call<'c, B> {
     /// Where a parameter can't be right, all of them told and nothing sent; where the server answers with an error, with
     /// what can't be decoded, or not at all.
     pub fn send(self) -> Sending<B::Output> {
-        let converts = !self.options.conversions.is_empty();
         let prepared = self.prepare();
-        if converts {
-            // A conversion needs the text, which every output of JSON can be decoded from again.
-            return Sending::new(async move {
-                let prepared = prepared?;
-                let conversions = prepared.conversions.clone();
-                let list = B::LIST;
-                let received = prepared.start().await?;
-                B::Answer::read(received.converting(conversions, list)).await
-            });
-        }
-        Sending::new(async move { B::Answer::read(prepared?.start().await?).await })
+        Sending::new(async move { prepared?.fetch(B::Answer::read).await })
     }
 
     /// Sends the request and decodes the answer into a type of yours: a narrow struct, [`Json`](crate::Json), or
@@ -221,11 +249,7 @@ impl<'c, B: Operation> Call<'c, B> {
     /// As [`send`](Call::send).
     pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> Sending<T> {
         let prepared = self.prepare();
-        Sending::new(async move {
-            let prepared = prepared?;
-            let conversions = prepared.conversions.clone();
-            prepared.start().await?.converting(conversions, B::LIST).json().await
-        })
+        Sending::new(async move { prepared?.fetch(Received::json).await })
     }
 
     /// The request that would be sent, without credentials.
@@ -243,7 +267,7 @@ impl<'c, B: Operation> Call<'c, B> {
         parameters.into_iter().chain(options).collect()
     }
 
-    pub(crate) fn prepare(self) -> Result<Prepared> {
+    pub(crate) fn prepare(mut self) -> Result<Prepared> {
         let mut problems = self.options.all_problems();
         let mut request = match self.operation.into_request() {
             Ok(request) if problems.is_empty() => request,
@@ -253,7 +277,8 @@ impl<'c, B: Operation> Call<'c, B> {
                 return Err(invalid(B::ID, problems));
             }
         };
-        let CallOptions { params, headers, read_timeout, timeout, conversions, .. } = self.options;
+        let CallOptions { params, headers, conversions, .. } = &mut self.options;
+        let (params, headers, conversions) = (std::mem::take(params), std::mem::take(headers), std::mem::take(conversions));
         let settings = self.client.settings();
         set_params(request.url_mut(), &params);
         if request.method() == Method::GET
@@ -265,13 +290,19 @@ impl<'c, B: Operation> Call<'c, B> {
         for (name, value) in headers {
             request.headers_mut().insert(name, value);
         }
+        let mut policy = self.options.retry.unwrap_or_else(|| settings.retry.clone());
+        policy.retries = self.options.retries.unwrap_or(policy.retries);
         Ok(Prepared {
             transport: self.client.transport().clone(),
             request,
             operation: B::ID,
-            read_timeout: read_timeout.unwrap_or_else(|| settings.read_timeout(B::LIST)),
-            timeout: timeout.or(settings.timeout),
+            limits: TimeLimits {
+                idle: self.options.read_timeout.unwrap_or_else(|| settings.read_timeout(B::LIST)),
+                total: self.options.timeout.or(settings.timeout),
+            },
+            retry: Retry { policy, unknown_outcome: self.options.retry_unknown_outcome },
             conversions: Arc::new(conversions),
+            list: B::LIST,
         })
     }
 }
@@ -349,21 +380,22 @@ pub(crate) struct Prepared {
     pub(crate) transport: Arc<Transport>,
     pub(crate) request: Request,
     pub(crate) operation: &'static str,
-    pub(crate) read_timeout: Duration,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) limits: TimeLimits,
+    pub(crate) retry: Retry,
     pub(crate) conversions: Arc<Conversions>,
+    /// Whether the answer is a page.
+    pub(crate) list: bool,
 }
 
 impl Prepared {
-    pub(crate) async fn start(self) -> Result<Received> {
-        let outgoing = Outgoing {
-            request: self.request,
-            operation: self.operation,
-            idle: self.read_timeout,
-            total: self.timeout,
-            activity: None,
-        };
-        self.transport.send(outgoing).await
+    /// Sends the request, as often as it takes and may be, and reads the answer.
+    pub(crate) async fn fetch<T, F>(self, read: impl Fn(Received) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let Prepared { transport, request, operation, limits, retry, conversions, list } = self;
+        let outgoing = Outgoing { request, operation, limits, retry, activity: None };
+        transport.fetch(outgoing, |received| read(received.converting(conversions.clone(), list))).await
     }
 
     /// The same call for another URL.
@@ -374,9 +406,10 @@ impl Prepared {
             transport: self.transport.clone(),
             request,
             operation: self.operation,
-            read_timeout: self.read_timeout,
-            timeout: self.timeout,
+            limits: self.limits,
+            retry: self.retry.clone(),
             conversions: self.conversions.clone(),
+            list: self.list,
         }
     }
 

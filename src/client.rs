@@ -4,17 +4,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::any_request::AnyRequest;
 use crate::builder::BackendClientBuilder;
 use crate::call::Call;
 use crate::error::Result;
 use crate::operation::Operation;
 use crate::raw;
+use crate::retry::RetryPolicy;
 use crate::transport::Transport;
 
 /// A client of one Synapse backend.
 ///
 /// Cheap to clone; clones share connections, limits and credentials. Its futures and streams own what they need, so that
 /// they can be spawned; dropping one stops its request and leaves the client usable.
+///
+/// One client may serve several tokio runtimes, at once or one after the other: each has kept connections of its own, since
+/// a connection is driven by the runtime that made it and hangs without it. Limits, credentials and the budget of retries
+/// are shared by all of them.
 ///
 /// ```no_run
 /// use synapse_backend_client::BackendClient;
@@ -45,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) url_host: Option<String>,
+    pub(crate) retry: RetryPolicy,
 }
 
 /// While no byte moves: as the platform's own client has it.
@@ -97,6 +104,28 @@ impl BackendClient {
     /// ```
     pub fn call<'c, B: Operation>(&'c self, operation: impl FnOnce(&'c raw::Client) -> B) -> Call<'c, B> {
         Call::new(self, operation(&self.inner.raw))
+    }
+
+    /// Calls any method and path of the backend, whether the API's document knows it or not: JSON in, JSON out.
+    ///
+    /// `path` is what follows the base URL and begins with `/`; parameters are set by [`param`](Call::param), a body by
+    /// [`AnyRequest::json`]. Retries, credentials, limits and errors are those of any other call.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// use synapse_backend_client::{json, reqwest::Method};
+    ///
+    /// let project = client.request(Method::GET, "/projects/123/").param("expand", "configuration").await?;
+    /// println!("{}", project["title"]);
+    /// let tagged = client
+    ///     .request(Method::POST, "/tasks/set_tags/")
+    ///     .params(|p| p.json(&json!({"ids": [1, 2], "tags": [7], "action": "add"})))
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, method: reqwest::Method, path: impl Into<String>) -> Call<'_, AnyRequest<'_>> {
+        Call::new(self, AnyRequest::new(&self.inner.raw, method, path.into()))
     }
 
     /// The base URL, without a slash at its end.

@@ -118,26 +118,29 @@ pub trait CredentialsProvider: Send + Sync + 'static {
     fn credentials(&self, rejected: bool) -> CredentialsFuture<'_>;
 }
 
-/// Where a client's credentials come from.
+/// Where a client's credentials come from, and the secret headers that go with them.
 pub(crate) enum CredentialsSource {
     Fixed(Arc<HeaderMap>),
-    Provided { provider: Arc<dyn CredentialsProvider>, current: Mutex<Option<Arc<HeaderMap>>> },
+    Provided { provider: Arc<dyn CredentialsProvider>, secrets: HeaderMap, current: Mutex<Option<Arc<HeaderMap>>> },
 }
 
 impl CredentialsSource {
-    pub(crate) fn provided(provider: Arc<dyn CredentialsProvider>) -> Self {
-        CredentialsSource::Provided { provider, current: Mutex::new(None) }
+    pub(crate) fn new(provider: Option<Arc<dyn CredentialsProvider>>, fixed: HeaderMap, secrets: HeaderMap) -> Self {
+        match provider {
+            Some(provider) => CredentialsSource::Provided { provider, secrets, current: Mutex::new(None) },
+            None => CredentialsSource::Fixed(Arc::new(with(fixed, &secrets))),
+        }
     }
 
     /// The headers to send.
     pub(crate) async fn headers(&self) -> Result<Arc<HeaderMap>> {
         match self {
             CredentialsSource::Fixed(headers) => Ok(headers.clone()),
-            CredentialsSource::Provided { provider, current } => {
+            CredentialsSource::Provided { provider, secrets, current } => {
                 let mut current = current.lock().await;
                 match &*current {
                     Some(headers) => Ok(headers.clone()),
-                    None => Self::ask(&**provider, &mut current, false).await,
+                    None => ask(&**provider, secrets, &mut current, false).await,
                 }
             }
         }
@@ -145,26 +148,32 @@ impl CredentialsSource {
 
     /// Others than `refused`, which the server answered with 401; nothing where there are none to be had.
     pub(crate) async fn renewed(&self, refused: &Arc<HeaderMap>) -> Result<Option<Arc<HeaderMap>>> {
-        let CredentialsSource::Provided { provider, current } = self else { return Ok(None) };
+        let CredentialsSource::Provided { provider, secrets, current } = self else { return Ok(None) };
         let mut current = current.lock().await;
         // Another request may have renewed them while this one waited.
         match &*current {
             Some(headers) if !Arc::ptr_eq(headers, refused) => Ok(Some(headers.clone())),
-            _ => Self::ask(&**provider, &mut current, true).await.map(Some),
+            _ => ask(&**provider, secrets, &mut current, true).await.map(Some),
         }
     }
+}
 
-    async fn ask(
-        provider: &dyn CredentialsProvider,
-        current: &mut Option<Arc<HeaderMap>>,
-        rejected: bool,
-    ) -> Result<Arc<HeaderMap>> {
-        let credentials = provider.credentials(rejected).await.map_err(|error| {
-            let cause = Cause::of(&*error);
-            Error::new(ErrorKind::Credentials, format!("the credentials provider failed: {cause}")).source_of(cause)
-        })?;
-        let headers = Arc::new(credentials.headers()?);
-        *current = Some(headers.clone());
-        Ok(headers)
-    }
+async fn ask(
+    provider: &dyn CredentialsProvider,
+    secrets: &HeaderMap,
+    current: &mut Option<Arc<HeaderMap>>,
+    rejected: bool,
+) -> Result<Arc<HeaderMap>> {
+    let credentials = provider.credentials(rejected).await.map_err(|error| {
+        let cause = Cause::of(&*error);
+        Error::new(ErrorKind::Credentials, format!("the credentials provider failed: {cause}")).source_of(cause)
+    })?;
+    let headers = Arc::new(with(credentials.headers()?, secrets));
+    *current = Some(headers.clone());
+    Ok(headers)
+}
+
+fn with(mut headers: HeaderMap, secrets: &HeaderMap) -> HeaderMap {
+    headers.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
+    headers
 }

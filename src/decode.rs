@@ -10,6 +10,8 @@ pub(crate) struct Problem {
     /// Such as `results[3].id`; empty where the text isn't JSON at all.
     pub(crate) path: String,
     pub(crate) message: String,
+    /// The text ends where it shouldn't.
+    pub(crate) cut_off: bool,
 }
 
 /// Decodes a body.
@@ -31,7 +33,7 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
         return Ok(value);
     }
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(Problem { path: String::new(), message: "the body is empty".to_owned() });
+        return Err(Problem { path: String::new(), message: "the body is empty".to_owned(), cut_off: false });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(&mended);
     let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
@@ -41,7 +43,7 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
     };
     let path = if path == "." { String::new() } else { path };
     let message = if first.is_eof() { format!("the answer ends in the middle: {error}") } else { error };
-    Err(Problem { path, message })
+    Err(Problem { path, message, cut_off: first.is_eof() })
 }
 
 /// How many texts of a body are mended one by one; each costs another reading of the body.

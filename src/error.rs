@@ -78,6 +78,9 @@ struct Inner {
     timed_out: bool,
     /// A 401 after which the credentials were renewed, and the request could not be sent again by itself.
     renewed: bool,
+    /// The answer's text ends in the middle.
+    cut_off: bool,
+    attempts: u32,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -116,6 +119,8 @@ impl Error {
             upload_id: None,
             timed_out: false,
             renewed: false,
+            cut_off: false,
+            attempts: 1,
             source: None,
         }))
     }
@@ -187,6 +192,29 @@ impl Error {
         self.0.renewed
     }
 
+    pub(crate) fn cut_off(mut self) -> Self {
+        self.0.cut_off = true;
+        self
+    }
+
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.0.cut_off
+    }
+
+    pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// Whether the connection is what failed, so that the next attempt is better made on another.
+    pub(crate) fn lost_connection(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Interrupted => true,
+            ErrorKind::UnknownOutcome => self.0.response.is_none(),
+            _ => self.0.cut_off,
+        }
+    }
+
     pub(crate) fn with_upload_id(mut self, id: impl Into<String>) -> Self {
         self.0.upload_id = Some(id.into());
         self
@@ -234,6 +262,19 @@ impl Error {
     /// The URL of the request that failed, without its query.
     pub fn url(&self) -> Option<&str> {
         self.0.request.as_ref().map(|request| request.url.as_str())
+    }
+
+    /// How often the request was sent: 1 where it was not sent again.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// The id that the server, or what stands before it, gave the request (`X-Request-Id` and the like): what its
+    /// operators find it by.
+    pub fn request_id(&self) -> Option<&str> {
+        const NAMES: [&str; 4] = ["x-request-id", "x-correlation-id", "x-amzn-requestid", "cf-ray"];
+        let headers = self.0.response.as_ref()?.headers();
+        NAMES.iter().find_map(|name| headers.get(*name)?.to_str().ok())
     }
 
     /// Where in the answer's JSON decoding failed, such as `results[3].id`.
@@ -345,6 +386,9 @@ impl fmt::Display for Error {
         // One line, whatever the server said.
         for (index, line) in message.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
             write!(f, "{}{line}", if index > 0 { "; " } else { "" })?;
+        }
+        if inner.attempts > 1 {
+            write!(f, " (after {} attempts)", inner.attempts)?;
         }
         Ok(())
     }

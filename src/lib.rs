@@ -37,14 +37,17 @@
 //! | `socks` | | SOCKS proxies |
 //! | `chrono`, `jiff` | | these crates' times as parameters and results ([`Timestamp`]) |
 
+mod any_request;
 mod builder;
 mod call;
 mod client;
+mod clock;
 mod credentials;
 mod decode;
 mod error;
 mod file_url;
 mod ground_truth;
+mod http_clients;
 mod json;
 mod limits;
 mod models;
@@ -55,6 +58,7 @@ pub mod raw;
 mod redact;
 mod related;
 mod response;
+mod retry;
 mod string_list;
 mod timestamp;
 mod tls;
@@ -66,6 +70,7 @@ pub use bytes;
 pub use http;
 pub use reqwest;
 
+pub use any_request::AnyRequest;
 pub use builder::BackendClientBuilder;
 pub use call::{Call, Sending};
 pub use client::BackendClient;
@@ -79,9 +84,10 @@ pub use pagination::ListAll;
 pub use raw::types;
 pub use related::Related;
 pub use response::ErrorResponse;
+pub use retry::RetryPolicy;
 pub use string_list::StringList;
 pub use timestamp::{Timestamp, TimestampError};
-pub use transport::ByteStream;
+pub use transport::{AttemptReport, ByteStream};
 pub use upload::{CreateChunkedUpload, UploadPhase, UploadProgress, UploadSource};
 pub use url_conversion::{ConversionFuture, UrlConverter};
 

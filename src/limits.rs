@@ -5,7 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The time-outs of one request.
+/// The time-outs that a request is given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct TimeLimits {
+    /// While no byte moves in either direction.
+    pub(crate) idle: Duration,
+    /// As a whole, every attempt and every wait included.
+    pub(crate) total: Option<Duration>,
+}
+
+impl TimeLimits {
+    pub(crate) fn start(self) -> Limits {
+        // A time beyond what the clock holds is no limit.
+        Limits { idle: self.idle, deadline: self.total.and_then(|total| Instant::now().checked_add(total)) }
+    }
+}
+
+/// The time-outs of a request that is under way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Limits {
     /// While no byte moves in either direction.
@@ -30,27 +46,42 @@ impl std::fmt::Display for Elapsed {
     }
 }
 
-/// When a byte of a request's body last moved.
+/// The most that a system keeps of a body which it took but hasn't sent, in bytes: what Linux lets a socket's buffer grow to.
+const SOCKET_BUFFER: u64 = 4 << 20;
+
+/// How a request's body moves.
 #[derive(Debug, Clone)]
-pub(crate) struct Activity {
+pub(crate) struct Activity(Arc<Moves>);
+
+#[derive(Debug)]
+struct Moves {
     began: Instant,
-    /// Microseconds after `began`.
-    last: Arc<AtomicU64>,
+    /// When the connection last took a piece, in microseconds after `began`.
+    last: AtomicU64,
+    /// Bytes that it took.
+    taken: AtomicU64,
 }
 
 impl Activity {
     pub(crate) fn new() -> Self {
-        Activity { began: Instant::now(), last: Arc::default() }
+        Activity(Arc::new(Moves { began: Instant::now(), last: AtomicU64::new(0), taken: AtomicU64::new(0) }))
     }
 
-    /// A byte moved.
-    pub(crate) fn touch(&self) {
-        let since = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.last.fetch_max(since, Ordering::Relaxed);
+    /// The connection took a piece of the body.
+    pub(crate) fn moved(&self, bytes: usize) {
+        let since = u64::try_from(self.0.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.0.last.fetch_max(since, Ordering::Relaxed);
+        self.0.taken.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    fn last(&self) -> Instant {
-        self.began + Duration::from_micros(self.last.load(Ordering::Relaxed))
+    /// Until when the body's last bytes may be moving: taken isn't sent yet, and the system's buffer empties at the rate
+    /// at which the pieces before were taken.
+    fn moving_until(&self) -> Instant {
+        let last = Duration::from_micros(self.0.last.load(Ordering::Relaxed));
+        let taken = self.0.taken.load(Ordering::Relaxed);
+        let buffered = taken.min(SOCKET_BUFFER);
+        let draining = if taken > 0 { last.mul_f64(buffered as f64 / taken as f64) } else { Duration::ZERO };
+        self.0.began + last + draining
     }
 }
 
@@ -58,20 +89,34 @@ impl Limits {
     /// Waits for `work` as long as the limits let it. With an `activity`, what moves there isn't idle.
     pub(crate) async fn watch<T>(&self, work: impl Future<Output = T>, activity: Option<&Activity>) -> Result<T, Elapsed> {
         let began = Instant::now();
+        let idle_at = || far(activity.map_or(began, |activity| activity.moving_until().max(began)), self.idle);
         let mut work = std::pin::pin!(work);
         loop {
-            let idle_at = activity.map_or(began, |activity| activity.last().max(began)) + self.idle;
+            let idle_at_now = idle_at();
             let (until, elapsed) = match self.deadline {
-                Some(deadline) if deadline < idle_at => (deadline, Elapsed::Total),
-                _ => (idle_at, Elapsed::Idle(self.idle)),
+                Some(deadline) if deadline < idle_at_now => (deadline, Elapsed::Total),
+                _ => (idle_at_now, Elapsed::Idle(self.idle)),
             };
             match tokio::time::timeout_at(until.into(), &mut work).await {
                 Ok(output) => return Ok(output),
-                Err(_)
-                    if elapsed != Elapsed::Total
-                        && activity.is_some_and(|activity| activity.last() + self.idle > Instant::now()) => {}
+                // Something moved in the meantime.
+                Err(_) if elapsed != Elapsed::Total && idle_at() > idle_at_now => {}
                 Err(_) => return Err(elapsed),
             }
         }
     }
+
+    /// Waits for `work` as long as the request may take as a whole.
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+        match self.deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.map_err(|_| Elapsed::Total),
+            None => Ok(work.await),
+        }
+    }
+}
+
+/// `wait` after `moment`; for a wait that no clock holds, a moment that nobody lives to see.
+pub(crate) fn far(moment: Instant, wait: Duration) -> Instant {
+    const YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
+    moment.checked_add(wait.min(YEARS)).unwrap_or(moment)
 }

@@ -23,8 +23,6 @@ pub trait Operation: Sealed + Sized + Send {
     type Answer: Answer<Output = Self::Output>;
     /// `operationId` in the document.
     const ID: &'static str;
-    /// The HTTP method.
-    const METHOD: reqwest::Method;
     /// The path's template, such as `/models/{id}/`.
     const PATH: &'static str;
     /// Whether the answer is a page of a list.
@@ -215,7 +213,7 @@ pub(crate) fn path_segment(field: &str, value: &str) -> std::result::Result<Stri
 }
 
 /// A body as JSON. A number that isn't finite would go out as null, silently; it is a problem that names the field.
-pub(crate) fn json_body<T: Serialize>(body: &T) -> std::result::Result<Vec<u8>, Invalid> {
+pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> std::result::Result<Vec<u8>, Invalid> {
     let problems: Vec<String> = unwritable(body).iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
         return Err(Invalid { problems });

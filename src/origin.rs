@@ -11,6 +11,7 @@ pub(crate) struct Origin {
     url: Url,
     /// Without a trailing slash; empty where the base URL has no path.
     prefix: String,
+    rewrites_links: bool,
 }
 
 impl Origin {
@@ -32,7 +33,13 @@ impl Origin {
         }
         let prefix = url.path().trim_end_matches('/').to_owned();
         url.set_path(&prefix);
-        Ok(Origin { url, prefix })
+        Ok(Origin { url, prefix, rewrites_links: true })
+    }
+
+    /// Whether links are put onto the base URL: see [`follow`](Origin::follow).
+    pub(crate) fn rewriting_links(mut self, rewrite: bool) -> Self {
+        self.rewrites_links = rewrite;
+        self
     }
 
     /// The base URL without a trailing slash: what paths are put behind.
@@ -62,7 +69,7 @@ impl Origin {
             .map_err(|error| Error::new(ErrorKind::Decode, format!("the server's link isn't a URL: {error}")))?;
         let wanted = expected.path();
         let bare = wanted.strip_prefix(self.prefix.as_str()).unwrap_or(wanted);
-        if url.path() == wanted || url.path() == bare {
+        if self.rewrites_links && (url.path() == wanted || url.path() == bare) {
             let mut own = expected.clone();
             own.set_query(url.query());
             return Ok(own);
@@ -126,6 +133,9 @@ mod tests {
         ] {
             assert_eq!(origin.follow(link, &expected).unwrap().as_str(), "https://public/api/v1/models/?page=2", "{link}");
         }
+        let strict = origin.clone().rewriting_links(false);
+        assert_eq!(strict.follow("?page=2", &expected).unwrap().as_str(), "https://public/api/v1/models/?page=2");
+        assert!(strict.follow("http://internal:8000/models/?page=2", &expected).is_err());
         assert_eq!(origin.follow("https://public/other/?c=1", &expected).unwrap().as_str(), "https://public/other/?c=1");
         for link in ["https://evil/other/?sig=MARK", "http://public/other/", "https://public:444/x", "https://public.evil/models"]
         {

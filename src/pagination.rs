@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::call::Prepared;
 use crate::error::{Error, ErrorKind, Result};
+use crate::transport::Received;
 
 /// Pages under way at a time, unless set: enough to hide a server's latency, few enough for a small server.
 const CONCURRENCY: usize = 4;
@@ -279,8 +280,7 @@ impl<T: DeserializeOwned + Send + 'static> ListAll<T> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| Error::configuration("list_all", "a list is to be read within a tokio runtime"))?;
         let call = template.at(url.clone());
-        let conversions = call.conversions.clone();
-        let handle = runtime.spawn(async move { call.start().await?.converting(conversions, true).json::<PageBody<T>>().await });
+        let handle = runtime.spawn(call.fetch(Received::json::<PageBody<T>>));
         self.ahead.push_back(Task { handle, url });
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The operations' builders: setters, and an `impl Operation` made of what `send` did before it sent.
 
-use quote::{ToTokens, format_ident};
+use quote::ToTokens;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, ImplItem, ImplItemFn, Item, ItemImpl, ItemMod, Pat, ReturnType, Stmt, Type, parse_quote};
 
@@ -76,13 +76,12 @@ fn adapt_builder(mut block: ItemImpl, context: &Context) -> Result<Vec<Item>> {
     let list = context.pages.contains(output.to_token_stream().to_string().rsplit(':').next().unwrap_or_default().trim());
     let self_type = &block.self_ty;
     let generics = &block.generics;
-    let (path, method) = (&about.path, format_ident!("{}", about.method));
+    let path = &about.path;
     let implementation: Item = parse_quote! {
         impl #generics crate::Operation for #self_type {
             type Output = #output;
             type Answer = #answer;
             const ID: &'static str = #id;
-            const METHOD: reqwest::Method = reqwest::Method::#method;
             const PATH: &'static str = #path;
             const LIST: bool = #list;
             fn into_request(self) -> Result<reqwest::Request, crate::operation::Invalid> {

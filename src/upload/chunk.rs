@@ -140,7 +140,7 @@ impl Body for ChunkBody {
         } else {
             return Poll::Ready(None);
         };
-        self.activity.touch();
+        self.activity.moved(data.len());
         self.remaining -= data.len() as u64;
         Poll::Ready(Some(Ok(Frame::data(data))))
     }

@@ -19,7 +19,7 @@ use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Activity;
 use crate::raw::types;
-use crate::transport::Outgoing;
+use crate::transport::{Outgoing, Received};
 use chunk::{Chunk, Reading, chunk};
 
 /// As the platform's own client has it, in bytes.
@@ -288,14 +288,11 @@ async fn send_chunk(
     let outgoing = Outgoing {
         request: prepared.request,
         operation: prepared.operation,
-        idle: prepared.read_timeout,
-        total: prepared.timeout,
+        limits: prepared.limits,
+        retry: prepared.retry,
         activity: Some(activity),
     };
-    let answer = match prepared.transport.send(outgoing).await {
-        Ok(received) => received.json().await,
-        Err(error) => Err(error),
-    };
+    let answer = prepared.transport.fetch(outgoing, Received::json).await;
     let (reading, read) = reader.await.map_err(stopped)?;
     // A file that can't be read on is what broke the request.
     read?;
@@ -330,7 +327,7 @@ async fn complete(
 ) -> Result<types::ChunkedUpload> {
     let call = client.call(|raw| raw.complete_chunked_upload().id(&answer.id).body_map(|body| body.md5(md5)));
     let prepared = at(call.read_timeout(options.completion_timeout).prepare()?, url);
-    prepared.start().await?.json().await
+    prepared.fetch(Received::json).await
 }
 
 /// Who is told how far an upload has come.

@@ -1,0 +1,62 @@
+//! [`AnyRequest`]: a request that no document names, through the same transport as all others.
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Request};
+use serde::Serialize;
+
+use crate::json::Json;
+use crate::operation::{Invalid, JsonAnswer, Operation, Sealed, json_body};
+use crate::raw;
+
+/// Any method and path of the backend: see [`BackendClient::request`](crate::BackendClient::request).
+#[derive(Debug)]
+pub struct AnyRequest<'a> {
+    client: &'a raw::Client,
+    method: Method,
+    path: String,
+    body: Option<Result<Vec<u8>, Invalid>>,
+}
+
+impl<'a> AnyRequest<'a> {
+    pub(crate) fn new(client: &'a raw::Client, method: Method, path: String) -> Self {
+        AnyRequest { client, method, path, body: None }
+    }
+
+    /// Sets the body: any value that can be written as JSON. A number that isn't finite is told when the call is sent.
+    #[must_use]
+    pub fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Self {
+        self.body = Some(json_body(body));
+        self
+    }
+}
+
+impl Sealed for AnyRequest<'_> {}
+
+impl Operation for AnyRequest<'_> {
+    type Output = Json;
+    type Answer = JsonAnswer<Json>;
+    const ID: &'static str = "request";
+    const PATH: &'static str = "";
+    const LIST: bool = false;
+
+    fn into_request(self) -> Result<Request, Invalid> {
+        if !self.path.starts_with('/') {
+            return Err(Invalid::from(format!("`path`: {:?} doesn't begin with `/`", self.path)));
+        }
+        if self.path.contains(['?', '#', '\\']) {
+            return Err(Invalid::from("`path` holds a `?`, `#` or backslash: set parameters by `param`".to_owned()));
+        }
+        // The URL's parser folds these before anyone sees them.
+        let folded = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+        if self.path.split('/').any(folded) {
+            return Err(Invalid::from(format!("`path`: {:?} leads elsewhere by `.` or `..`", self.path)));
+        }
+        let url = format!("{}{}", self.client.baseurl, self.path);
+        let mut request =
+            self.client.client.request(self.method, url).header(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(body) = self.body {
+            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body?);
+        }
+        Ok(request.build()?)
+    }
+}

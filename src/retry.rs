@@ -1,0 +1,220 @@
+//! [`RetryPolicy`]: how often and after which waits a request is sent again, and the bucket that all of a client's retries
+//! are paid from.
+//!
+//! Why no crate carries this: reqwest's own retry knows no waits and no bodies that broke off; tower's and backon's know
+//! waits, but what may be sent again depends on the method, on whether the request was written, and on what exactly the
+//! answer said, and is the heart of this client; reqwest-middleware's policy ignores the method and refuses streamed bodies.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+use crate::clock::Clock;
+
+/// How often a request is sent again, and after which waits.
+///
+/// What may be sent again at all isn't a matter of policy:
+///
+/// | method | is sent again after |
+/// |---|---|
+/// | GET, HEAD, DELETE | no connection, a connection that broke, a read time-out, an answer cut off, 408, 429, 500 (GET only), 502, 503, 504, 520–524 |
+/// | POST, PUT, PATCH | no connection, 429, a 503 of the application's own (with `Retry-After` or a JSON `detail`) |
+///
+/// After anything else a request that changes something is never sent again, since the server may have acted on it
+/// ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)); a caller who knows better says so for a call
+/// ([`retry_unknown_outcome`](crate::Call::retry_unknown_outcome)).
+///
+/// The wait doubles each time, from [`initial_backoff`](RetryPolicy::initial_backoff) to
+/// [`max_backoff`](RetryPolicy::max_backoff), and a random part of it is waited (full jitter), at least what a
+/// `Retry-After` asks for, up to [`max_retry_after`](RetryPolicy::max_retry_after). After a connection that broke a fresh
+/// one is made.
+///
+/// All calls of a client pay their retries from one bucket of 100, which each success refills by a tenth of a retry: when
+/// a server is down, many tasks don't storm it.
+///
+/// ```
+/// use std::time::Duration;
+/// use synapse_backend_client::{BackendClient, RetryPolicy};
+///
+/// let client = BackendClient::builder("https://api.synapse.sh")
+///     .retry(RetryPolicy::new().retries(8).max_elapsed(Duration::from_secs(600)))
+///     .build()?;
+/// # Ok::<(), synapse_backend_client::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "a policy does nothing unless a client is built with it"]
+pub struct RetryPolicy {
+    pub(crate) retries: u32,
+    pub(crate) max_elapsed: Duration,
+    pub(crate) initial_backoff: Duration,
+    pub(crate) max_backoff: Duration,
+    pub(crate) max_retry_after: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        RetryPolicy {
+            retries: 5,
+            max_elapsed: Duration::from_secs(180),
+            initial_backoff: Duration::from_millis(250),
+            max_backoff: Duration::from_secs(15),
+            max_retry_after: Duration::from_secs(60),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Five retries within three minutes.
+    pub fn new() -> Self {
+        RetryPolicy::default()
+    }
+
+    /// No retries at all.
+    pub fn none() -> Self {
+        RetryPolicy::new().retries(0)
+    }
+
+    /// How often a request is sent again at most; 5 unless set.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// How long after the first attempt the last one may begin; 3 minutes unless set. The total time-out of a call, where
+    /// there is one, holds as well.
+    pub fn max_elapsed(mut self, time: Duration) -> Self {
+        self.max_elapsed = time;
+        self
+    }
+
+    /// The longest wait before the first retry; 250 milliseconds unless set.
+    pub fn initial_backoff(mut self, wait: Duration) -> Self {
+        self.initial_backoff = wait;
+        self
+    }
+
+    /// The longest wait that doubling leads to; 15 seconds unless set.
+    pub fn max_backoff(mut self, wait: Duration) -> Self {
+        self.max_backoff = wait;
+        self
+    }
+
+    /// The longest `Retry-After` that is honoured; a longer one is cut to it. 60 seconds unless set.
+    pub fn max_retry_after(mut self, wait: Duration) -> Self {
+        self.max_retry_after = wait;
+        self
+    }
+
+    /// How long to wait before retry number `retry`, counted from 0.
+    pub(crate) fn wait(&self, retry: u32, retry_after: Option<Duration>, clock: &dyn Clock) -> Duration {
+        let doubled = self.initial_backoff.saturating_mul(2_u32.saturating_pow(retry)).min(self.max_backoff);
+        let jittered = doubled.mul_f64(clock.chance());
+        jittered.max(retry_after.unwrap_or_default().min(self.max_retry_after))
+    }
+}
+
+/// What a `Retry-After` asks for: seconds, or an HTTP date. What can't be read, or lies in the past, asks for nothing.
+pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        // Beyond what a duration holds it is as long as anything.
+        return match seconds {
+            seconds if seconds.is_nan() || seconds < 0.0 => None,
+            seconds => Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
+        };
+    }
+    httpdate::parse_http_date(text).ok()?.duration_since(date).ok()
+}
+
+/// What a retry takes out of the bucket, and what a success puts in.
+const RETRY: i64 = 10;
+const SUCCESS: i64 = 1;
+const FULL: i64 = 100 * RETRY;
+
+/// What all of a client's retries are paid from.
+#[derive(Debug)]
+pub(crate) struct RetryBucket(AtomicI64);
+
+impl RetryBucket {
+    pub(crate) fn new() -> Self {
+        RetryBucket(AtomicI64::new(FULL))
+    }
+
+    /// Pays for a retry; false where there isn't enough left.
+    pub(crate) fn take(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| (left >= RETRY).then(|| left - RETRY)).is_ok()
+    }
+
+    /// A request succeeded.
+    pub(crate) fn refill(&self) {
+        // Most of the time it is full, and a look costs less than a write that all cores share.
+        if self.0.load(Ordering::Relaxed) < FULL {
+            let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some((left + SUCCESS).min(FULL)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use proptest::prelude::*;
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn asked(text: &[u8]) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_bytes(text).unwrap());
+        retry_after(&headers, UNIX_EPOCH + Duration::from_secs(784_111_777))
+    }
+
+    #[test]
+    fn every_form_of_retry_after_is_read_and_none_is_harmful() {
+        for (text, wait) in [
+            ("3", Some(Duration::from_secs(3))),
+            (" 1.5 ", Some(Duration::from_millis(1500))),
+            ("0", Some(Duration::ZERO)),
+            ("-1", None),
+            ("99999", Some(Duration::from_secs(99_999))),
+            ("1e400", Some(Duration::MAX)),
+            ("NaN", None),
+            ("inf", Some(Duration::MAX)),
+            ("soon", None),
+            ("", None),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(Duration::from_secs(10))),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", None),
+            ("Sun, 99 Nov 1994 08:49:47 GMT", None),
+        ] {
+            assert_eq!(asked(text.as_bytes()), wait, "{text}");
+        }
+        assert_eq!(asked(b"\xff"), None);
+    }
+
+    #[test]
+    fn the_bucket_runs_dry_and_is_refilled_by_successes() {
+        let bucket = RetryBucket::new();
+        assert_eq!((0..1_000).filter(|_| bucket.take()).count(), 100);
+        (0..9).for_each(|_| bucket.refill());
+        assert!(!bucket.take());
+        bucket.refill();
+        assert!(bucket.take() && !bucket.take());
+        (0..100_000).for_each(|_| bucket.refill());
+        assert_eq!((0..1_000).filter(|_| bucket.take()).count(), 100);
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_longer_than_the_policy_lets_it_be(
+            retry in any::<u32>(), initial in 0_u64..100_000, max in 0_u64..100_000, asked in prop::option::of(any::<u64>()),
+        ) {
+            let policy = RetryPolicy::new().initial_backoff(Duration::from_millis(initial)).max_backoff(Duration::from_millis(max));
+            let asked = asked.map(Duration::from_secs);
+            let wait = policy.wait(retry, asked, &SystemClock);
+            prop_assert!(wait <= Duration::from_millis(max).max(policy.max_retry_after));
+            prop_assert!(wait >= asked.unwrap_or_default().min(policy.max_retry_after));
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The one way a request leaves and an answer comes back: credentials, retries, redirects, limits, traces and errors are
+//! decided here, for generated requests, forms, followed links and downloads alike.
+
+mod failure;
+mod meter;
+mod received;
+mod redirect;
+mod retrying;
+mod sent_body;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, LOCATION};
+use reqwest::{Body, Request, StatusCode};
+use tokio::sync::Semaphore;
+
+pub use meter::AttemptReport;
+pub(crate) use meter::Observer;
+pub use received::Received;
+pub use stream::ByteStream;
+
+use crate::clock::Clock;
+use crate::credentials::CredentialsSource;
+use crate::error::{Cause, Error, ErrorKind, RequestInfo, Result};
+use crate::http_clients::HttpClients;
+use crate::limits::{Activity, Limits, TimeLimits};
+use crate::origin::Origin;
+use crate::retry::{RetryBucket, RetryPolicy};
+use failure::{failure, not_sent_in_time, timed_out};
+use meter::Meter;
+use redirect::{MAX_REDIRECTS, redirect_target};
+use sent_body::{SentBody, is_sent_at_once};
+
+/// What a client's requests have in common.
+pub(crate) struct Transport {
+    pub(crate) http: HttpClients,
+    pub(crate) origin: Origin,
+    pub(crate) credentials: CredentialsSource,
+    pub(crate) connect_timeout: Duration,
+    /// The largest body that is read whole, in bytes.
+    pub(crate) max_body: usize,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) bucket: RetryBucket,
+    /// A permit for each request that may be in flight at a time.
+    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) observer: Option<Arc<Observer>>,
+}
+
+/// A request on its way out.
+pub(crate) struct Outgoing {
+    /// Sent again only where its body is in memory, or there is none.
+    pub(crate) request: Request,
+    /// The operation's id, for errors.
+    pub(crate) operation: &'static str,
+    pub(crate) limits: TimeLimits,
+    pub(crate) retry: Retry,
+    /// Moves with the request's body, where that is streamed.
+    pub(crate) activity: Option<Activity>,
+}
+
+/// How often a request is sent again.
+#[derive(Debug, Clone)]
+pub(crate) struct Retry {
+    pub(crate) policy: RetryPolicy,
+    /// The caller knows that the server may get it twice.
+    pub(crate) unknown_outcome: bool,
+}
+
+/// What stays the same over the attempts at a request.
+struct Attempts<'a> {
+    operation: &'static str,
+    limits: Limits,
+    activity: Option<&'a Activity>,
+    /// A kept connection has just failed.
+    fresh: bool,
+    meter: Arc<Meter>,
+}
+
+impl Transport {
+    /// One attempt: sends a request and waits for the head of its answer, over redirects and one renewal of credentials.
+    /// An answer that isn't a success is an error.
+    async fn exchange(&self, mut request: Request, again: Option<&Request>, attempts: &Attempts<'_>) -> Result<Received> {
+        let limits = attempts.limits;
+        let info = RequestInfo::new(attempts.operation, request.method(), request.url());
+        let permit = limits.within(self.in_flight.clone().acquire_owned()).await;
+        let mut permit = permit.map_err(|elapsed| not_sent_in_time(elapsed, &info))?.ok();
+        let mut info = Some(info);
+        let mut renewed = false;
+        let mut redirects = 0;
+        loop {
+            let info = match info.take() {
+                Some(info) => info,
+                None => RequestInfo::new(attempts.operation, request.method(), request.url()),
+            };
+            let credentials = self.credentials_for(&request, limits, &info).await?;
+            if let Some(credentials) = &credentials {
+                let headers = request.headers_mut();
+                credentials.iter().for_each(|(name, value)| drop(headers.insert(name, value.clone())));
+            }
+            let response = self.execute(request, &info, attempts).await?;
+            let status = response.status();
+            let received = Received {
+                response,
+                info,
+                limits,
+                max_body: self.max_body,
+                conversions: None,
+                credentials,
+                meter: attempts.meter.clone(),
+                permit: permit.take(),
+            };
+            if status.is_success() {
+                return Ok(received);
+            }
+            if let (StatusCode::UNAUTHORIZED, Some(refused), false) = (status, &received.credentials, renewed) {
+                let others = limits.within(self.credentials.renewed(refused)).await;
+                let others = others.map_err(|elapsed| not_sent_in_time(elapsed, &received.info))?;
+                let others = others.map_err(|error| error.of(received.info.clone()))?;
+                match (others, again.and_then(Request::try_clone)) {
+                    (None, _) => return Err(received.into_status_error().await),
+                    // Who gave the body has to give it anew.
+                    (Some(_), None) => return Err(received.into_status_error().await.after_renewal()),
+                    (Some(_), Some(again)) => {
+                        renewed = true;
+                        request = again;
+                        permit = received.permit;
+                        continue;
+                    }
+                }
+            }
+            if status.is_redirection()
+                && let Some(location) = received.response.headers().get(LOCATION)
+            {
+                let info = &received.info;
+                let target = redirect_target(info, received.response.url(), location.as_bytes())?;
+                request = self.redirected(again, target, status, info)?;
+                redirects += 1;
+                if redirects > MAX_REDIRECTS {
+                    let error = Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects"));
+                    return Err(error.of(info.clone()));
+                }
+                permit = received.permit;
+                continue;
+            }
+            return Err(received.into_status_error().await);
+        }
+    }
+
+    /// The credentials for a request: only one to the base URL's own origin gets any.
+    async fn credentials_for(&self, request: &Request, limits: Limits, info: &RequestInfo) -> Result<Option<Arc<HeaderMap>>> {
+        if !self.origin.owns(request.url()) {
+            return Ok(None);
+        }
+        match limits.within(self.credentials.headers()).await {
+            Ok(headers) => headers.map(Some).map_err(|error| error.of(info.clone())),
+            Err(elapsed) => Err(not_sent_in_time(elapsed, info)),
+        }
+    }
+
+    async fn execute(&self, mut request: Request, info: &RequestInfo, attempts: &Attempts<'_>) -> Result<reqwest::Response> {
+        let client = if attempts.fresh { self.http.fresh() } else { self.http.pooled() };
+        let client = client.map_err(|error| {
+            let cause = Cause::of(&error.without_url());
+            Error::configuration("http", format!("no HTTP client can be made: {}", cause.root())).source_of(cause)
+        })?;
+        let mut activity = attempts.activity.cloned();
+        if activity.is_none() && request.body().is_some_and(|body| !is_sent_at_once(body)) {
+            let moves = activity.insert(Activity::new()).clone();
+            let body = request.body_mut().take().unwrap_or_default();
+            *request.body_mut() = Some(Body::wrap(SentBody::new(body, moves)));
+        }
+        match attempts.limits.watch(client.execute(request), activity.as_ref()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(failure(error, info, self.connect_timeout)),
+            Err(elapsed) => Err(timed_out(elapsed, info)),
+        }
+    }
+}
+
+/// Headers that only the transport sets: a caller can't replace them per call.
+pub(crate) fn is_transport_header(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "connection" | "referer")
+}

@@ -1,0 +1,174 @@
+//! An answer: its head is there, its body still to be read, whole or as it comes.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::HeaderMap;
+use reqwest::{Response, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::failure::{body_failure, timed_out};
+use super::meter::Meter;
+use super::stream::ByteStream;
+use crate::decode::{Problem, decode};
+use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
+use crate::limits::Limits;
+use crate::response::{ErrorResponse, hide_credentials};
+use crate::url_conversion::Conversions;
+
+/// How much of an error's body is kept, in bytes.
+const MAX_ERROR_BODY: usize = 1 << 20;
+
+/// The head of an answer, its body still to be read.
+#[doc(hidden)]
+pub struct Received {
+    pub(super) response: Response,
+    pub(super) info: RequestInfo,
+    pub(super) limits: Limits,
+    pub(super) max_body: usize,
+    /// What is done to the body's text before it is decoded, and whether that is a page.
+    pub(super) conversions: Option<(Arc<Conversions>, bool)>,
+    /// What was sent, which errors don't show.
+    pub(super) credentials: Option<Arc<HeaderMap>>,
+    pub(super) meter: Arc<Meter>,
+    /// Held until the body is read whole, or given out as it comes.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Received {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The body, whole.
+    #[allow(dead_code, reason = "which answers there are depends on the document")]
+    pub(crate) async fn bytes(self) -> Result<Bytes> {
+        self.whole().await.map(|(body, _)| body)
+    }
+
+    async fn whole(mut self) -> Result<(Bytes, Head)> {
+        let mut first: Option<Bytes> = None;
+        let mut more = BytesMut::new();
+        let announced = self.response.content_length();
+        if announced.is_some_and(|length| length > self.max_body as u64) {
+            return Err(self.too_large());
+        }
+        while let Some(piece) = self.piece().await? {
+            let so_far = first.as_ref().map_or(0, Bytes::len) + more.len();
+            if so_far + piece.len() > self.max_body {
+                return Err(self.too_large());
+            }
+            match &first {
+                None => first = Some(piece),
+                Some(_) => {
+                    if more.is_empty() {
+                        // Room for the whole at once where its length is told; a lie costs no more than the limit.
+                        let expected = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(so_far * 4);
+                        more.reserve(expected.clamp(so_far + piece.len(), self.max_body.max(so_far + piece.len())));
+                        more.extend_from_slice(&first.replace(Bytes::new()).unwrap_or_default());
+                    }
+                    more.extend_from_slice(&piece);
+                }
+            }
+        }
+        let body = if more.is_empty() { first.unwrap_or_default() } else { more.freeze() };
+        let headers = std::mem::take(self.response.headers_mut());
+        let head = Head { status: self.response.status(), headers, info: self.info, credentials: self.credentials };
+        Ok((body, head))
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>> {
+        match self.limits.watch(self.response.chunk(), None).await {
+            Ok(Ok(piece)) => {
+                self.meter.received(piece.as_ref().map_or(0, Bytes::len));
+                Ok(piece)
+            }
+            Ok(Err(error)) => Err(body_failure(error, &self.info)),
+            Err(elapsed) => Err(timed_out(elapsed, &self.info)),
+        }
+    }
+
+    fn too_large(&self) -> Error {
+        let message = format!(
+            "{}, and the body is larger than {} bytes, the limit `max_body_size`",
+            shown_status(self.status()),
+            self.max_body
+        );
+        let response = ErrorResponse::new(self.status(), self.response.headers().clone(), Bytes::new());
+        Error::new(ErrorKind::TooLarge, message).of(self.info.clone()).answered(response.hiding(self.credentials.clone()))
+    }
+
+    pub(crate) fn converting(mut self, conversions: Arc<Conversions>, list: bool) -> Self {
+        self.conversions = (!conversions.is_empty()).then_some((conversions, list));
+        self
+    }
+
+    /// The body as JSON, its URLs converted.
+    pub(crate) async fn json<T: DeserializeOwned>(mut self) -> Result<T> {
+        let conversions = self.conversions.take();
+        let (body, head) = self.whole().await?;
+        // A body that isn't text has no URLs; decoding it tells what is wrong.
+        if let Some((conversions, list)) = conversions
+            && let Ok(text) = std::str::from_utf8(&body)
+        {
+            let text = text.trim_start_matches('\u{feff}');
+            let converted = conversions.apply(text, list).await.map_err(|failure| failure.into_error().of(head.info.clone()))?;
+            if let std::borrow::Cow::Owned(converted) = converted {
+                return head.decode(Bytes::from(converted));
+            }
+        }
+        head.decode(body)
+    }
+
+    /// The body as it comes.
+    #[allow(dead_code, reason = "which answers there are depends on the document")]
+    pub(crate) fn stream(self) -> ByteStream {
+        let length = self.response.content_length();
+        ByteStream::new(Box::pin(self.response.bytes_stream()), self.info, self.limits, length)
+    }
+
+    /// A body that breaks off, or is very long, doesn't hide the status: what came of it is kept.
+    pub(super) async fn into_status_error(mut self) -> Error {
+        let mut body = BytesMut::new();
+        while let Ok(Some(piece)) = self.piece().await {
+            body.extend_from_slice(&piece[..piece.len().min(MAX_ERROR_BODY - body.len())]);
+            if body.len() == MAX_ERROR_BODY {
+                break;
+            }
+        }
+        let headers = std::mem::take(self.response.headers_mut());
+        let response = ErrorResponse::new(self.status(), headers, body.freeze()).hiding(self.credentials);
+        Error::status_error(self.info, response)
+    }
+}
+
+/// What decoding a body needs to tell its errors.
+pub(crate) struct Head {
+    status: StatusCode,
+    headers: HeaderMap,
+    info: RequestInfo,
+    credentials: Option<Arc<HeaderMap>>,
+}
+
+impl Head {
+    fn decode<T: DeserializeOwned>(self, body: Bytes) -> Result<T> {
+        decode(&body).map_err(|problem| self.undecodable(body, &problem))
+    }
+
+    fn undecodable(self, body: Bytes, problem: &Problem) -> Error {
+        let path = problem.path.as_str();
+        let content_type =
+            self.headers.get(reqwest::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media = content_type.split(';').next().unwrap_or_default().trim();
+        let json = media.is_empty() || media == "application/json" || media.ends_with("+json");
+        let kind = if json { String::new() } else { format!(" (it is {media})") };
+        let place = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
+        let told = hide_credentials(&problem.message, self.credentials.as_deref());
+        let message = format!("{}, and the answer can't be used{kind}{place}: {told}", shown_status(self.status));
+        let response = ErrorResponse::new(self.status, self.headers, body).hiding(self.credentials);
+        let error = Error::new(ErrorKind::Decode, message).of(self.info).answered(response);
+        let error = if problem.cut_off { error.cut_off() } else { error };
+        if path.is_empty() { error } else { error.at_path(path) }
+    }
+}

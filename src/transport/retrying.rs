@@ -1,0 +1,152 @@
+//! Attempt after attempt at a request: what may be sent again, and after which wait.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use tracing::{Instrument, debug, debug_span, warn};
+
+use super::meter::AttemptReport;
+use super::{Attempts, Outgoing, Received, Retry, Transport};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::Limits;
+use crate::retry::retry_after;
+
+impl Transport {
+    /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer: an answer
+    /// that breaks off within its body is a failure of the attempt as well.
+    pub(crate) async fn fetch<T, F>(&self, outgoing: Outgoing, read: impl Fn(Received) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let span = debug_span!(
+            "synapse",
+            operation = outgoing.operation,
+            method = outgoing.request.method().as_str(),
+            path = outgoing.request.url().path()
+        );
+        self.attempts(outgoing, read).instrument(span).await
+    }
+
+    async fn attempts<T, F>(&self, outgoing: Outgoing, read: impl Fn(Received) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let Outgoing { mut request, operation, limits, retry, activity } = outgoing;
+        let began = self.clock.now();
+        let mut attempts =
+            Attempts { operation, limits: limits.start(), activity: activity.as_ref(), fresh: false, meter: Arc::default() };
+        let mut number = 1;
+        loop {
+            // Nothing where the body is streamed: it is sent once.
+            let again = request.try_clone();
+            let method = request.method().clone();
+            let started = Instant::now();
+            let outcome = match self.exchange(request, again.as_ref(), &attempts).await {
+                Ok(received) => {
+                    let status = received.status();
+                    read(received).await.map(|value| (value, status))
+                }
+                Err(error) => Err(error),
+            };
+            let wait = match &outcome {
+                Err(error) if again.is_some() => self.wait_after(error, &method, &retry, number, began, attempts.limits),
+                _ => None,
+            };
+            self.report(&outcome, &method, number, started.elapsed(), wait, &attempts);
+            let error = match outcome {
+                Ok((value, _)) => {
+                    self.bucket.refill();
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            let (Some(wait), Some(again)) = (wait, again) else { return Err(error.after_attempts(number)) };
+            self.clock.sleep(wait).await;
+            attempts.fresh = error.lost_connection();
+            attempts.meter = Arc::default();
+            request = again;
+            number += 1;
+        }
+    }
+
+    /// How long to wait before the next attempt; nothing where there is to be none.
+    fn wait_after(
+        &self,
+        error: &Error,
+        method: &Method,
+        retry: &Retry,
+        number: u32,
+        began: Instant,
+        limits: Limits,
+    ) -> Option<Duration> {
+        let wanted = retry.unknown_outcome && error.is_unknown_outcome();
+        if number > retry.policy.retries || !(wanted || may_be_sent_again(error, method)) {
+            return None;
+        }
+        let asked = error.response().and_then(|response| retry_after(response.headers(), self.clock.date()));
+        let wait = retry.policy.wait(number - 1, asked, &*self.clock);
+        let elapsed = self.clock.now().duration_since(began);
+        if elapsed.saturating_add(wait) > retry.policy.max_elapsed {
+            return None;
+        }
+        if limits.deadline.is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) <= wait) {
+            return None;
+        }
+        if !self.bucket.take() {
+            warn!("too many requests of this client fail: this one isn't sent again");
+            return None;
+        }
+        Some(wait)
+    }
+
+    fn report<T>(
+        &self,
+        outcome: &Result<(T, reqwest::StatusCode)>,
+        method: &Method,
+        attempt: u32,
+        duration: Duration,
+        retry_in: Option<Duration>,
+        attempts: &Attempts<'_>,
+    ) {
+        let (status, error) = match outcome {
+            Ok((_, status)) => (Some(*status), None),
+            Err(error) => (error.status(), Some(error)),
+        };
+        let bytes_received = attempts.meter.bytes();
+        let number = status.map(|status| status.as_u16());
+        match error {
+            None => debug!(attempt, status = number, bytes = bytes_received, ?duration, "answered"),
+            Some(error) => debug!(attempt, status = number, bytes = bytes_received, ?duration, ?retry_in, %error, "failed"),
+        }
+        if let Some(observer) = &self.observer {
+            observer(&AttemptReport {
+                operation: attempts.operation,
+                method,
+                attempt,
+                status,
+                error: error.map(Error::kind),
+                bytes_received,
+                duration,
+                retry_in,
+            });
+        }
+    }
+}
+
+/// Whether a request that failed so may be sent again without the server acting on it twice.
+fn may_be_sent_again(error: &Error, method: &Method) -> bool {
+    let repeatable = matches!(*method, Method::GET | Method::HEAD | Method::DELETE);
+    let status = error.status().map(|status| status.as_u16()).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::Connect => true,
+        ErrorKind::Timeout | ErrorKind::Interrupted => repeatable,
+        ErrorKind::Decode => repeatable && error.is_cut_off(),
+        ErrorKind::Status if repeatable => {
+            matches!(status, 408 | 429 | 502 | 503 | 504 | 520..=524) || (status == 500 && method == Method::GET)
+        }
+        // A 503 of a gateway's own is an unknown outcome.
+        ErrorKind::Status => matches!(status, 429 | 503),
+        _ => false,
+    }
+}

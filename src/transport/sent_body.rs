@@ -1,0 +1,60 @@
+//! A body in memory, sent bit by bit: a body that is still being sent isn't idle, however slow the line.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::limits::Activity;
+
+/// Bytes that are handed to the connection at a time.
+const PIECE: usize = 64 << 10;
+
+/// A body that fits the connection's own buffers is on its way at once.
+pub(super) fn is_sent_at_once(body: &reqwest::Body) -> bool {
+    body.size_hint().exact().is_some_and(|length| length <= PIECE as u64)
+}
+
+/// A body that tells when its bytes move.
+pub(super) struct SentBody {
+    body: reqwest::Body,
+    /// What was taken from `body` and isn't sent yet.
+    rest: Bytes,
+    left: u64,
+    activity: Activity,
+}
+
+impl SentBody {
+    pub(super) fn new(body: reqwest::Body, activity: Activity) -> Self {
+        let left = body.size_hint().exact().unwrap_or_default();
+        SentBody { body, rest: Bytes::new(), left, activity }
+    }
+}
+
+impl Body for SentBody {
+    type Data = Bytes;
+    type Error = reqwest::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, reqwest::Error>>> {
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()? {
+                Some(frame) => self.rest = frame.into_data().unwrap_or_default(),
+                None => return Poll::Ready(None),
+            }
+        }
+        let length = self.rest.len().min(PIECE);
+        let piece = self.rest.split_to(length);
+        self.left = self.left.saturating_sub(length as u64);
+        self.activity.moved(length);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

@@ -10,7 +10,7 @@ use reqwest::{ClientBuilder, Proxy};
 use tokio::sync::Semaphore;
 
 use crate::client::{BackendClient, Settings};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::credentials::{Credentials, CredentialsProvider, CredentialsSource};
 use crate::error::{Cause, Error, Result};
 use crate::http_clients::HttpClients;
@@ -52,6 +52,7 @@ pub struct BackendClientBuilder {
     rewrite_links: bool,
     secret_headers: Vec<(String, String)>,
     observer: Option<Arc<Observer>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl BackendClientBuilder {
@@ -74,6 +75,7 @@ impl BackendClientBuilder {
             rewrite_links: true,
             secret_headers: Vec::new(),
             observer: None,
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -235,6 +237,13 @@ impl BackendClientBuilder {
         self
     }
 
+    /// Waits, asks the time and draws jitter by another clock than the machine's.
+    #[cfg(test)]
+    pub(crate) fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Checks the settings and makes the client. Nothing is sent.
     ///
     /// # Errors
@@ -276,7 +285,7 @@ impl BackendClientBuilder {
             credentials: CredentialsSource::new(self.provider, headers, secrets),
             connect_timeout: self.connect_timeout,
             max_body: self.max_body_size,
-            clock: Box::new(SystemClock),
+            clock: self.clock,
             bucket: RetryBucket::new(),
             in_flight: Arc::new(Semaphore::new(self.max_in_flight.min(Semaphore::MAX_PERMITS))),
             observer: self.observer,

@@ -11,7 +11,7 @@ use server::{assert_every_request, assert_only_get, html, json, line, only, requ
 use socket::{SocketServer, Then, refusing};
 use synapse_backend_client::reqwest::{Method, StatusCode};
 use synapse_backend_client::types::{GroundTruthEvent, Model, ModelPage, ModelType};
-use synapse_backend_client::{BackendClient, Error, ErrorKind, Json, ModelFile};
+use synapse_backend_client::{BackendClient, Error, ErrorKind, Json, ModelFile, RetryPolicy};
 use wiremock::{MockServer, ResponseTemplate};
 
 /// Gets a model that is answered so.
@@ -517,7 +517,7 @@ async fn numbers_keep_every_digit() {
 // ---- connections that fail
 
 fn client(url: &str) -> BackendClient {
-    BackendClient::builder(url).build().unwrap()
+    BackendClient::builder(url).retry(RetryPolicy::none()).build().unwrap()
 }
 
 #[tokio::test]
@@ -583,7 +583,7 @@ async fn a_server_that_says_nothing_runs_into_the_read_time_out() {
     // Before the answer's head, and within its body.
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": 1"] {
         let server = SocketServer::start(answer, Then::Hold).await;
-        let client = BackendClient::builder(server.url()).read_timeout(SHORT).build().unwrap();
+        let client = BackendClient::builder(server.url()).retry(RetryPolicy::none()).read_timeout(SHORT).build().unwrap();
         let error = client.get_model(1).await.unwrap_err();
         assert_eq!((predicates(&error), error.kind()), (vec!["timeout"], ErrorKind::Timeout), "{error:?}");
         assert!(error.to_string().contains("read time-out"), "{error}");

@@ -15,7 +15,7 @@ use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::types::{GroundTruthEvent, GroundTruthEventPage, Model, ModelPage};
 use synapse_backend_client::{
     BackendClient, BackendClientBuilder, ConversionFuture, Credentials, CredentialsFuture, CredentialsProvider, Error, ErrorKind,
-    FileUrl, Json, ModelFile, UrlConverter, json as json_value,
+    FileUrl, Json, ModelFile, RetryPolicy, UrlConverter, json as json_value,
 };
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -52,6 +52,7 @@ fn assert_error_hidden(error: &Error, kind: ErrorKind) {
 /// A builder with every credential set.
 fn builder(url: &str) -> BackendClientBuilder {
     BackendClient::builder(url)
+        .retry(RetryPolicy::none())
         .access_token(secret("access"))
         .legacy_token(secret("legacy"))
         .agent_token(secret("agent"))

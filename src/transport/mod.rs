@@ -41,7 +41,7 @@ pub(crate) struct Transport {
     pub(crate) connect_timeout: Duration,
     /// The largest body that is read whole, in bytes.
     pub(crate) max_body: usize,
-    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) bucket: RetryBucket,
     /// A permit for each request that may be in flight at a time.
     pub(crate) in_flight: Arc<Semaphore>,

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use synapse_backend_client::BackendClient;
+use synapse_backend_client::{BackendClient, RetryPolicy};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -18,7 +18,7 @@ pub fn html(status: u16, text: &str) -> ResponseTemplate {
 }
 
 pub fn client_of(server: &MockServer) -> BackendClient {
-    BackendClient::builder(server.uri()).access_token(TOKEN).build().unwrap()
+    BackendClient::builder(server.uri()).retry(RetryPolicy::none()).access_token(TOKEN).build().unwrap()
 }
 
 /// A server that gives one answer to one path, and a client of it.

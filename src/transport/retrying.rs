@@ -15,7 +15,7 @@ use crate::retry::retry_after;
 impl Transport {
     /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer: an answer
     /// that breaks off within its body is a failure of the attempt as well.
-    pub(crate) async fn fetch<T, F>(&self, outgoing: Outgoing, read: impl Fn(Received) -> F) -> Result<T>
+    pub(crate) fn fetch<T, F>(&self, outgoing: Outgoing, read: impl Fn(Received) -> F) -> impl Future<Output = Result<T>>
     where
         F: Future<Output = Result<T>>,
     {
@@ -25,7 +25,7 @@ impl Transport {
             method = outgoing.request.method().as_str(),
             path = outgoing.request.url().path()
         );
-        self.attempts(outgoing, read).instrument(span).await
+        self.attempts(outgoing, read).instrument(span)
     }
 
     async fn attempts<T, F>(&self, outgoing: Outgoing, read: impl Fn(Received) -> F) -> Result<T>
@@ -42,7 +42,9 @@ impl Transport {
             let again = request.try_clone();
             let method = request.method().clone();
             let started = Instant::now();
-            let outcome = match self.exchange(request, again.as_ref(), &attempts).await {
+            // A statement of its own, so that the one future's room is the other's.
+            let answer = self.exchange(request, again.as_ref(), &attempts).await;
+            let outcome = match answer {
                 Ok(received) => {
                     let status = received.status();
                     read(received).await.map(|value| (value, status))

@@ -16,6 +16,7 @@ use crate::error::{Error, RequestInfo, Result};
 use crate::limits::TimeLimits;
 use crate::operation::{Answer, Operation, Page};
 use crate::pagination::ListAll;
+use crate::query;
 use crate::retry::RetryPolicy;
 use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
 use crate::url_conversion::Conversions;
@@ -280,7 +281,7 @@ impl<'c, B: Operation> Call<'c, B> {
         let CallOptions { params, headers, conversions, .. } = &mut self.options;
         let (params, headers, conversions) = (std::mem::take(params), std::mem::take(headers), std::mem::take(conversions));
         let settings = self.client.settings();
-        set_params(request.url_mut(), &params);
+        query::set(request.url_mut(), &params);
         if request.method() == Method::GET
             && let Some(host) = &settings.url_host
             && !request.url().query_pairs().any(|(name, _)| name == "url_host")
@@ -420,22 +421,4 @@ impl Prepared {
 
 fn invalid(operation: &str, problems: Vec<String>) -> Error {
     Error::invalid_input(format!("{operation}: {}", problems.join("; ")))
-}
-
-/// Replaces the parameters in a URL's query; without values they are taken out.
-fn set_params(url: &mut reqwest::Url, params: &[(String, Vec<String>)]) {
-    if params.is_empty() {
-        return;
-    }
-    let kept: Vec<(String, String)> = url
-        .query_pairs()
-        .filter(|(name, _)| !params.iter().any(|(other, _)| other == name))
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect();
-    url.set_query(None);
-    let added = params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
-    let mut pairs = kept.iter().map(|(name, value)| (name, value)).chain(added).peekable();
-    if pairs.peek().is_some() {
-        url.query_pairs_mut().extend_pairs(pairs);
-    }
 }

@@ -54,6 +54,7 @@ mod models;
 mod operation;
 mod origin;
 mod pagination;
+mod query;
 pub mod raw;
 mod redact;
 mod related;

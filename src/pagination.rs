@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::call::Prepared;
 use crate::error::{Error, ErrorKind, Result};
+use crate::query;
 use crate::transport::Received;
 
 /// Pages under way at a time, unless set: enough to hide a server's latency, few enough for a small server.
@@ -325,12 +326,7 @@ fn page_number(url: &Url) -> Option<u64> {
 /// The URL of another page of the same list.
 fn with_page(url: &Url, number: u64) -> Url {
     let mut paged = url.clone();
-    let kept: Vec<(String, String)> = url
-        .query_pairs()
-        .filter(|(name, _)| name != "page")
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect();
-    paged.query_pairs_mut().clear().extend_pairs(kept).append_pair("page", &number.to_string());
+    query::set(&mut paged, &[("page".to_owned(), vec![number.to_string()])]);
     paged
 }
 

@@ -1,0 +1,41 @@
+//! Parameters in a URL's query.
+
+use reqwest::Url;
+
+/// Replaces or adds parameters, each as often as it has values; without values it is taken out. The others stay.
+pub(crate) fn set(url: &mut Url, params: &[(String, Vec<String>)]) {
+    if params.is_empty() {
+        return;
+    }
+    let kept: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(name, _)| !params.iter().any(|(other, _)| other == name))
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    url.set_query(None);
+    let added = params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+    let mut pairs = kept.iter().map(|(name, value)| (name, value)).chain(added).peekable();
+    if pairs.peek().is_some() {
+        url.query_pairs_mut().extend_pairs(pairs);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_replaced_repeated_added_and_taken_out() {
+        let set_to = |name: &str, values: &[&str]| {
+            let mut url: Url = "http://h/?a=1&b=x%20y&a=2".parse().unwrap();
+            set(&mut url, &[(name.to_owned(), values.iter().map(ToString::to_string).collect())]);
+            url.query().map(str::to_owned)
+        };
+        assert_eq!(set_to("a", &["3"]).as_deref(), Some("b=x+y&a=3"));
+        assert_eq!(set_to("c", &["&", "="]).as_deref(), Some("a=1&b=x+y&a=2&c=%26&c=%3D"));
+        assert_eq!(set_to("a", &[]).as_deref(), Some("b=x+y"));
+        let mut only: Url = "http://h/?a=1".parse().unwrap();
+        set(&mut only, &[("a".to_owned(), vec![])]);
+        assert_eq!(only.as_str(), "http://h/");
+    }
+}

@@ -194,6 +194,20 @@ async fn the_environment_gives_every_setting() {
 }
 
 #[tokio::test]
+async fn plain_http_works_on_a_machine_without_a_single_certificate() {
+    let none = tempfile::tempdir().unwrap();
+    let file = none.path().join("none.pem");
+    std::fs::write(&file, "").unwrap();
+    let (file, directory) = (file.to_str().unwrap(), none.path().to_str().unwrap());
+    let sent = sent_in_environment(&[("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory), ("SYNAPSE_API_TOKEN", "a")]).await;
+    assert_eq!(sent[0].as_deref(), Some("Token a"));
+    // Without any certificate an https client can't be made: the fallback is what made the other.
+    let https = [("SYNAPSE_BASE_URL", "https://h"), ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory)];
+    let told = in_environment(&https.map(|(name, value)| (name, OsStr::new(value)))).await;
+    assert!(told.contains("error=<http: no HTTP client can be made"), "{told}");
+}
+
+#[tokio::test]
 async fn an_empty_variable_counts_as_none() {
     let sent = sent_in_environment(&[("SYNAPSE_API_TOKEN", ""), ("SYNAPSE_AGENT_TOKEN", " \n"), ("SYNAPSE_TENANT", "\t")]).await;
     assert_eq!(sent, [None, None, None, None]);

@@ -4,9 +4,11 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request};
 use serde::Serialize;
 
+use crate::error::Error;
 use crate::json::Json;
-use crate::operation::{Invalid, JsonAnswer, Operation, Sealed, json_body};
+use crate::operation::{Answer, Invalid, Operation, Sealed, json_body};
 use crate::raw;
+use crate::transport::Received;
 
 /// Any method and path of the backend: see [`BackendClient::request`](crate::BackendClient::request).
 #[derive(Debug)]
@@ -32,9 +34,21 @@ impl<'a> AnyRequest<'a> {
 
 impl Sealed for AnyRequest<'_> {}
 
+/// JSON, or null where there is no body: what a HEAD, a DELETE and a 204 give.
+#[doc(hidden)]
+pub struct AnyAnswer;
+
+impl Answer for AnyAnswer {
+    type Output = Json;
+
+    async fn read(received: Received) -> Result<Json, Error> {
+        received.json_or_null().await
+    }
+}
+
 impl Operation for AnyRequest<'_> {
     type Output = Json;
-    type Answer = JsonAnswer<Json>;
+    type Answer = AnyAnswer;
     const ID: &'static str = "request";
     const PATH: &'static str = "";
     const LIST: bool = false;

@@ -106,7 +106,8 @@ impl BackendClient {
         Call::new(self, operation(&self.inner.raw))
     }
 
-    /// Calls any method and path of the backend, whether the API's document knows it or not: JSON in, JSON out.
+    /// Calls any method and path of the backend, whether the API's document knows it or not: JSON in, JSON out,
+    /// and null where the answer has no body.
     ///
     /// `path` is what follows the base URL and begins with `/`; parameters are set by [`param`](Call::param), a body by
     /// [`AnyRequest::json`]. Retries, credentials, limits and errors are those of any other call.

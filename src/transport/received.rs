@@ -1,5 +1,6 @@
 //! An answer: its head is there, its body still to be read, whole or as it comes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +14,7 @@ use super::meter::Meter;
 use super::stream::ByteStream;
 use crate::decode::{Problem, decode};
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
+use crate::json::Json;
 use crate::limits::Limits;
 use crate::response::{ErrorResponse, hide_credentials};
 use crate::url_conversion::Conversions;
@@ -105,7 +107,20 @@ impl Received {
     }
 
     /// The body as JSON, its URLs converted.
-    pub(crate) async fn json<T: DeserializeOwned>(mut self) -> Result<T> {
+    pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T> {
+        let (body, head) = self.converted().await?;
+        head.decode(body)
+    }
+
+    /// As [`json`](Received::json), and null where there is no body.
+    pub(crate) async fn json_or_null(self) -> Result<Json> {
+        match self.converted().await? {
+            (body, _) if body.is_empty() => Ok(Json::default()),
+            (body, head) => head.decode(body),
+        }
+    }
+
+    async fn converted(mut self) -> Result<(Bytes, Head)> {
         let conversions = self.conversions.take();
         let (body, head) = self.whole().await?;
         // A body that isn't text has no URLs; decoding it tells what is wrong.
@@ -114,11 +129,11 @@ impl Received {
         {
             let text = text.trim_start_matches('\u{feff}');
             let converted = conversions.apply(text, list).await.map_err(|failure| failure.into_error().of(head.info.clone()))?;
-            if let std::borrow::Cow::Owned(converted) = converted {
-                return head.decode(Bytes::from(converted));
+            if let Cow::Owned(converted) = converted {
+                return Ok((converted.into(), head));
             }
         }
-        head.decode(body)
+        Ok((body, head))
     }
 
     /// The body as it comes.

@@ -14,8 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::client::BackendClient;
 use crate::error::{Error, RequestInfo, Result};
 use crate::limits::TimeLimits;
-use crate::operation::{Answer, Operation, Page};
-use crate::pagination::ListAll;
+use crate::operation::{Answer, Operation};
 use crate::query;
 use crate::retry::RetryPolicy;
 use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
@@ -305,35 +304,6 @@ impl<'c, B: Operation> Call<'c, B> {
             conversions: Arc::new(conversions),
             list: B::LIST,
         })
-    }
-}
-
-impl<B: Operation> Call<'_, B>
-where
-    B::Output: Page,
-{
-    /// Every item of the list, from the page that the parameters ask for (the first, unless set) to the last.
-    ///
-    /// ```no_run
-    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// let mut events = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])).list_all();
-    /// while let Some(event) = events.next().await {
-    ///     println!("{}", event?.id);
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn list_all(self) -> ListAll<<B::Output as Page>::Item>
-    where
-        <B::Output as Page>::Item: DeserializeOwned + Send + 'static,
-    {
-        ListAll::new(self.prepare())
-    }
-
-    /// As [`list_all`](Call::list_all), with items of a type of yours: a narrow struct that skips what it doesn't need,
-    /// or `Box<serde_json::value::RawValue>` for the text as it is.
-    pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
-        ListAll::new(self.prepare())
     }
 }
 

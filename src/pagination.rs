@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 
-use crate::call::Prepared;
+use crate::call::{Call, Prepared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Operation, Page};
 use crate::query;
 use crate::transport::Received;
 
@@ -25,6 +26,35 @@ const CONCURRENCY: usize = 4;
 
 /// The most pages under way at a time.
 const MAX_CONCURRENCY: usize = 64;
+
+impl<B: Operation> Call<'_, B>
+where
+    B::Output: Page,
+{
+    /// Every item of the list, from the page that the parameters ask for (the first, unless set) to the last.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let mut events = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])).list_all();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list_all(self) -> ListAll<<B::Output as Page>::Item>
+    where
+        <B::Output as Page>::Item: DeserializeOwned + Send + 'static,
+    {
+        ListAll::new(self.prepare())
+    }
+
+    /// As [`list_all`](Call::list_all), with items of a type of yours: a narrow struct that skips what it doesn't need,
+    /// or `Box<serde_json::value::RawValue>` for the text as it is.
+    pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
+        ListAll::new(self.prepare())
+    }
+}
 
 /// Every item of a list: a [`Stream`] in the server's order that follows every page.
 ///

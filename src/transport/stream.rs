@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_core::Stream;
+use tokio::time::{Sleep, sleep_until};
 
 use super::failure::{body_failure, timed_out};
 use crate::error::{RequestInfo, Result};
@@ -23,13 +24,13 @@ pub struct ByteStream {
     info: RequestInfo,
     limits: Limits,
     length: Option<u64>,
-    timer: Option<Pin<Box<tokio::time::Sleep>>>,
-    polled: Instant,
+    /// Runs while a piece is waited for; and which limit it stands for.
+    timer: Option<(Pin<Box<Sleep>>, Elapsed)>,
 }
 
 impl ByteStream {
     pub(super) fn new(pieces: Pieces, info: RequestInfo, limits: Limits, length: Option<u64>) -> Self {
-        ByteStream { pieces, info, limits, length, timer: None, polled: Instant::now() }
+        ByteStream { pieces, info, limits, length, timer: None }
     }
 
     /// The whole length in bytes, where the server told it.
@@ -56,21 +57,25 @@ impl Stream for ByteStream {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let now = Instant::now();
-        // Nobody asked for a while: that was the consumer's time, not the server's.
-        if now.duration_since(std::mem::replace(&mut self.polled, now)) >= self.limits.idle {
-            self.timer = None;
-        }
         if let Poll::Ready(piece) = self.pieces.as_mut().poll_next(context) {
             self.timer = None;
             return Poll::Ready(piece.map(|piece| piece.map_err(|error| body_failure(error, &self.info))));
         }
-        let idle_at = far(now, self.limits.idle);
-        let total = self.limits.deadline.filter(|deadline| *deadline < idle_at);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(total.unwrap_or(idle_at).into())));
-        ready!(timer.as_mut().poll(context));
-        self.timer = None;
-        let elapsed = if total.is_some() { Elapsed::Total } else { Elapsed::Idle(self.limits.idle) };
-        Poll::Ready(Some(Err(timed_out(elapsed, &self.info))))
+        loop {
+            let idle_at = far(Instant::now(), self.limits.idle);
+            let (until, elapsed) = match self.limits.deadline {
+                Some(deadline) if deadline < idle_at => (deadline, Elapsed::Total),
+                _ => (idle_at, Elapsed::Idle(self.limits.idle)),
+            };
+            let (timer, elapsed) = self.timer.get_or_insert_with(|| (Box::pin(sleep_until(until.into())), elapsed));
+            let (due, elapsed) = (timer.deadline().into_std(), *elapsed);
+            ready!(timer.as_mut().poll(context));
+            self.timer = None;
+            // Nobody asked for a while after the time was up: that was the consumer's time, not the server's.
+            let late = Instant::now().saturating_duration_since(due);
+            if elapsed == Elapsed::Total || late < self.limits.idle / 4 {
+                return Poll::Ready(Some(Err(timed_out(elapsed, &self.info))));
+            }
+        }
     }
 }

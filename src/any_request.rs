@@ -34,7 +34,7 @@ impl<'a> AnyRequest<'a> {
 
 impl Sealed for AnyRequest<'_> {}
 
-/// JSON, or null where there is no body: what a HEAD, a DELETE and a 204 give.
+/// JSON, or null where no body belongs to the answer: to a HEAD, or with a 204.
 #[doc(hidden)]
 pub struct AnyAnswer;
 
@@ -59,6 +59,10 @@ impl Operation for AnyRequest<'_> {
         }
         if self.path.contains(['?', '#', '\\']) {
             return Err(Invalid::from("`path` holds a `?`, `#` or backslash: set parameters by `param`".to_owned()));
+        }
+        // The URL's parser takes these out: what is left is another path.
+        if self.path.contains(char::is_control) || self.path.ends_with(' ') {
+            return Err(Invalid::from(format!("`path`: {:?} holds a control character, or ends in a space", self.path)));
         }
         // The URL's parser folds these before anyone sees them.
         let folded = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");

@@ -74,6 +74,11 @@ impl Activity {
         self.0.taken.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// Whether the connection took nothing yet: there is none, or the request waits for it.
+    pub(crate) fn untouched(&self) -> bool {
+        self.0.taken.load(Ordering::Relaxed) == 0
+    }
+
     /// Until when the body's last bytes may be moving: taken isn't sent yet, and the system's buffer empties at the rate
     /// at which the pieces before were taken.
     fn moving_until(&self) -> Instant {

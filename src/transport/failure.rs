@@ -41,3 +41,8 @@ pub(super) fn timed_out(elapsed: Elapsed, info: &RequestInfo) -> Error {
 pub(super) fn not_sent_in_time(elapsed: Elapsed, info: &RequestInfo) -> Error {
     Error::new(ErrorKind::Timeout, format!("{elapsed} before it was sent")).timed_out().of(info.clone())
 }
+
+/// A limit ran out before the connection took a byte of the body, and so of the request.
+pub(super) fn not_connected_in_time(elapsed: Elapsed, info: &RequestInfo) -> Error {
+    Error::new(ErrorKind::Connect, format!("{elapsed}, and the request hadn't begun to leave")).timed_out().of(info.clone())
+}

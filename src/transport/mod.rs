@@ -28,10 +28,10 @@ use crate::http_clients::HttpClients;
 use crate::limits::{Activity, Limits, TimeLimits};
 use crate::origin::Origin;
 use crate::retry::{RetryBucket, RetryPolicy};
-use failure::{failure, not_sent_in_time, timed_out};
+use failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
 use meter::Meter;
 use redirect::{MAX_REDIRECTS, redirect_target};
-use sent_body::{SentBody, is_sent_at_once};
+use sent_body::SentBody;
 
 /// What a client's requests have in common.
 pub(crate) struct Transport {
@@ -89,6 +89,7 @@ impl Transport {
         let mut info = Some(info);
         let mut renewed = false;
         let mut redirects = 0;
+        // What is rare is boxed: every call moves the whole of its future.
         loop {
             let info = match info.take() {
                 Some(info) => info,
@@ -115,13 +116,13 @@ impl Transport {
                 return Ok(received);
             }
             if let (StatusCode::UNAUTHORIZED, Some(refused), false) = (status, &received.credentials, renewed) {
-                let others = limits.within(self.credentials.renewed(refused)).await;
+                let others = Box::pin(limits.within(self.credentials.renewed(refused))).await;
                 let others = others.map_err(|elapsed| not_sent_in_time(elapsed, &received.info))?;
                 let others = others.map_err(|error| error.of(received.info.clone()))?;
                 match (others, again.and_then(Request::try_clone)) {
-                    (None, _) => return Err(received.into_status_error().await),
+                    (None, _) => return Err(Box::pin(received.into_status_error()).await),
                     // Who gave the body has to give it anew.
-                    (Some(_), None) => return Err(received.into_status_error().await.after_renewal()),
+                    (Some(_), None) => return Err(Box::pin(received.into_status_error()).await.after_renewal()),
                     (Some(_), Some(again)) => {
                         renewed = true;
                         request = again;
@@ -144,7 +145,7 @@ impl Transport {
                 permit = received.permit;
                 continue;
             }
-            return Err(received.into_status_error().await);
+            return Err(Box::pin(received.into_status_error()).await);
         }
     }
 
@@ -166,7 +167,7 @@ impl Transport {
             Error::configuration("http", format!("no HTTP client can be made: {}", cause.root())).source_of(cause)
         })?;
         let mut activity = attempts.activity.cloned();
-        if activity.is_none() && request.body().is_some_and(|body| !is_sent_at_once(body)) {
+        if activity.is_none() && request.body().is_some() {
             let moves = activity.insert(Activity::new()).clone();
             let body = request.body_mut().take().unwrap_or_default();
             *request.body_mut() = Some(Body::wrap(SentBody::new(body, moves)));
@@ -174,6 +175,7 @@ impl Transport {
         match attempts.limits.watch(client.execute(request), activity.as_ref()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(failure(error, info, self.connect_timeout)),
+            Err(elapsed) if activity.is_some_and(|activity| activity.untouched()) => Err(not_connected_in_time(elapsed, info)),
             Err(elapsed) => Err(timed_out(elapsed, info)),
         }
     }
@@ -183,3 +185,6 @@ impl Transport {
 pub(crate) fn is_transport_header(name: &HeaderName) -> bool {
     matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "connection" | "referer")
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,11 +11,6 @@ use crate::limits::Activity;
 /// Bytes that are handed to the connection at a time.
 const PIECE: usize = 64 << 10;
 
-/// A body that fits the connection's own buffers is on its way at once.
-pub(super) fn is_sent_at_once(body: &reqwest::Body) -> bool {
-    body.size_hint().exact().is_some_and(|length| length <= PIECE as u64)
-}
-
 /// A body that tells when its bytes move.
 pub(super) struct SentBody {
     body: reqwest::Body,

@@ -1,0 +1,214 @@
+//! Bodies in either direction that are too large, too slow, too early or odd.
+
+use std::time::Duration;
+
+use super::server::{Act, Server, answer, html, json};
+use super::*;
+use crate::ErrorKind;
+
+/// A client with this limit of an answer's size.
+fn limited(url: &str, bytes: usize) -> (BackendClient, Arc<TestClock>) {
+    let (builder, clock) = builder(url);
+    (builder.max_body_size(bytes).build().unwrap(), clock)
+}
+
+fn chunked(body: &[u8]) -> Vec<u8> {
+    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for piece in body.chunks(100) {
+        answer.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        answer.extend_from_slice(piece);
+        answer.extend_from_slice(b"\r\n");
+    }
+    answer.extend_from_slice(b"0\r\n\r\n");
+    answer
+}
+
+#[tokio::test]
+async fn an_answer_larger_than_the_limit_is_told_and_not_asked_for_again() {
+    let large = format!(r#"{{"id": 1, "name": "{}", "model_type": "x"}}"#, "n".repeat(2_000));
+    for bytes in [json(200, &large), chunked(large.as_bytes())] {
+        for op in Op::ALL {
+            let server = Server::of([Act::Keep(bytes.clone())]).await;
+            let (client, clock) = limited(&server.url, 1_000);
+            let error = op.send(&client).await.unwrap_err();
+            assert_eq!((error.kind(), status_of(&error)), (ErrorKind::TooLarge, Some(200)), "{op:?}: {error:?}");
+            assert_eq!((server.count(), error.attempts(), clock.waits().len()), (1, 1, 0), "{op:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_as_large_as_the_limit_is_read() {
+    for bytes in [json(200, MODEL), chunked(MODEL.as_bytes())] {
+        let server = Server::of([Act::Keep(bytes)]).await;
+        limited(&server.url, MODEL.len()).0.get_model(1).await.unwrap();
+        let error = limited(&server.url, MODEL.len() - 1).0.get_model(1).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+    }
+}
+
+/// The announced length alone is enough: the body never comes.
+#[tokio::test]
+async fn an_announced_length_beyond_the_limit_is_not_waited_for() {
+    let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{".to_vec())]).await;
+    let (client, _) = limited(&server.url, 1_000);
+    let error = client.get_model(1).await.unwrap_err();
+    assert_eq!((error.kind(), server.count()), (ErrorKind::TooLarge, 1), "{error:?}");
+    // It isn't read to its end for the sake of the connection either.
+    server.wait_for_hang_ups(1).await;
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn a_small_answer_that_unpacks_to_a_large_one_is_given_up_at_the_limit() {
+    use std::io::Write;
+
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    (0..16).for_each(|_| packed.write_all(&[b' '; 1 << 20]).unwrap());
+    let packed = packed.finish().unwrap();
+    assert!(packed.len() < 200_000, "{}", packed.len());
+    for status in [200, 400] {
+        let server = Server::of([Act::Keep(answer(status, "Content-Encoding: gzip\r\n", &packed))]).await;
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let told = received.clone();
+        let (builder, _) = builder(&server.url);
+        let builder = builder.max_body_size(300_000).on_attempt(move |attempt| told.lock().unwrap().push(attempt.bytes_received));
+        let error = builder.build().unwrap().get_model(1).await.unwrap_err();
+        assert_eq!(status_of(&error), Some(status));
+        assert_eq!(error.kind() == ErrorKind::TooLarge, status == 200, "{error:?}");
+        // What is kept of an error has a limit of its own, a megabyte.
+        let limit = if status == 200 { 300_000 } else { 1 << 20 };
+        let received = received.lock().unwrap().clone();
+        assert!(received.len() == 1 && received[0] < limit + 100_000, "{received:?}");
+        assert!(error.response().unwrap().body().len() <= limit as usize);
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn a_packed_answer_that_is_broken_off_or_none_is_told() {
+    use std::io::Write;
+
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(MODEL.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let gzip = |body: &[u8]| Act::Keep(answer(200, "Content-Encoding: gzip\r\n", body));
+    let server = Server::of([gzip(&packed)]).await;
+    assert_eq!(client(&server.url).0.get_model(1).await.unwrap().name, "n");
+    // Half of it, as a whole: it may be had when asked again.
+    let server = Server::of([gzip(&packed[..packed.len() / 2]), gzip(&packed)]).await;
+    let (half, clock) = client(&server.url);
+    half.get_model(1).await.unwrap();
+    assert_eq!(clock.waits(), [125]);
+    let server = Server::of([gzip(MODEL.as_bytes())]).await;
+    let error = create(&client(&server.url).0).await.unwrap_err();
+    assert!(error.is_unknown_outcome() || error.is_decode(), "{error:?}");
+    assert_eq!((server.count(), error.attempts()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_header_that_is_no_text_harms_nothing() {
+    let mut bytes = b"HTTP/1.1 200 OK\r\nX-Odd: \xff\xfe\r\nContent-Type: \xff\r\n".to_vec();
+    bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n{MODEL}", MODEL.len()).as_bytes());
+    let server = Server::of([Act::Keep(bytes)]).await;
+    client(&server.url).0.get_model(1).await.unwrap();
+
+    let mut bytes = b"HTTP/1.1 429 X\r\nRetry-After: \xff\r\nX-Request-Id: \xff\r\nLocation: \xff\r\n".to_vec();
+    bytes.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    let server = Server::of([Act::Keep(bytes), Act::Keep(json(200, MODEL))]).await;
+    let (client, clock) = client(&server.url);
+    client.get_model(1).await.unwrap();
+    assert_eq!(clock.waits(), [125]);
+}
+
+#[tokio::test]
+async fn what_the_content_type_says_is_not_believed() {
+    for kind in ["text/html", "text/plain; charset=latin-1", "application/octet-stream", "nonsense"] {
+        let server = Server::of([Act::Keep(answer(200, &format!("Content-Type: {kind}\r\n"), MODEL))]).await;
+        assert_eq!(client(&server.url).0.get_model(1).await.unwrap().id, 1, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn hints_before_the_answer_are_no_answer() {
+    let hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
+    for op in Op::ALL {
+        let server = Server::of([Act::Keep([&hints[..], &op.answer()].concat())]).await;
+        let (client, clock) = client(&server.url);
+        op.send(&client).await.unwrap_or_else(|error| panic!("{op:?}: {error:?}"));
+        assert_eq!((server.count(), clock.waits().len()), (1, 0));
+    }
+}
+
+// ---- slow lines
+
+/// Several times as long as the read time-out, and never still for as long as that.
+#[tokio::test]
+async fn an_answer_that_drips_is_waited_for() {
+    for op in [Op::Get, Op::Create] {
+        let server = Server::of([Act::Drip(op.answer(), Duration::from_millis(20))]).await;
+        let (builder, clock) = builder(&server.url);
+        let client = builder.read_timeout(Duration::from_millis(700)).build().unwrap();
+        op.send(&client).await.unwrap_or_else(|error| panic!("{op:?}: {error:?}"));
+        assert_eq!((server.count(), clock.waits().len()), (1, 0));
+    }
+}
+
+/// The server takes several times as long as the read time-out for the body, and a piece of it now and then. The body is
+/// larger than what the system takes off the client at once on a loopback interface.
+#[tokio::test]
+async fn a_body_on_a_slow_line_is_waited_for() {
+    const SIZE: usize = 8_000_000;
+    let server = Server::of([Act::ReadSlowly(json(201, "{}"))]).await;
+    let (builder, clock) = builder(&server.url);
+    let client = builder.read_timeout(Duration::from_millis(500)).build().unwrap();
+    let text = "x".repeat(SIZE);
+    client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap();
+    assert_eq!((server.count(), server.seen()[0].body.len(), clock.waits().len()), (1, SIZE + 2, 0));
+}
+
+#[tokio::test]
+async fn a_body_that_the_server_takes_no_more_of_runs_into_the_read_time_out() {
+    let server = Server::of([Act::StopReading(100_000)]).await;
+    let (builder, clock) = builder(&server.url);
+    let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
+    let text = "x".repeat(20_000_000);
+    let error = client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap_err();
+    assert!(error.is_unknown_outcome() && error.is_timeout(), "{error:?}");
+    assert_eq!((server.count(), error.attempts(), clock.waits().len()), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_body_that_is_taken_whole_and_not_answered_runs_into_the_read_time_out() {
+    let server = Server::of([Act::Hold(Vec::new())]).await;
+    let (builder, _) = builder(&server.url);
+    let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
+    let text = "x".repeat(1_000_000);
+    let error = client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap_err();
+    assert!(error.is_unknown_outcome() && error.is_timeout(), "{error:?}");
+    assert_eq!((server.count(), server.seen()[0].body.len()), (1, 1_000_002));
+}
+
+// ---- an answer that comes before the body was sent
+
+async fn answered_early(act: Act) {
+    let server = Server::of([act]).await;
+    let (client, clock) = client(&server.url);
+    for size in [100, 5_000_000] {
+        let text = "x".repeat(size);
+        let error = client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap_err();
+        assert!(error.is_too_large(), "{size}: {error:?}");
+        assert_eq!((status_of(&error), error.attempts(), clock.waits().len()), (Some(413), 1, 0));
+    }
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_before_it_was_sent_tells_the_refusal() {
+    answered_early(Act::Early(html(413))).await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_and_cut_off_before_it_was_sent_tells_the_refusal() {
+    answered_early(Act::EarlyClose(html(413))).await;
+}

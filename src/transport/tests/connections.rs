@@ -1,0 +1,222 @@
+//! Connections: kept, broken, made anew, and of runtimes that are gone.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use synapse_test_backend::Backend;
+
+use super::server::{Act, Server, json};
+use super::*;
+use crate::ErrorKind;
+
+#[tokio::test]
+async fn a_connection_is_kept_over_requests_and_over_errors() {
+    let server = Server::of([
+        Act::Keep(json(200, MODEL)),
+        Act::Keep(json(429, "{}")),
+        Act::Keep(json(200, MODEL)),
+        Act::Keep(json(404, "{}")),
+        Act::Keep(json(200, MODEL)),
+    ])
+    .await;
+    let (client, _) = client(&server.url);
+    client.get_model(1).await.unwrap();
+    client.get_model(1).await.unwrap();
+    assert!(client.get_model(1).await.unwrap_err().is_not_found());
+    create(&client).await.unwrap();
+    assert_eq!((server.count(), server.connections()), (5, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closes_between_requests_fails_none() {
+    for op in Op::ALL {
+        let server = Server::of([Act::Close(op.answer())]).await;
+        let (client, clock) = client(&server.url);
+        for _ in 0..5 {
+            op.send(&client).await.unwrap_or_else(|error| panic!("{op:?}: {error:?}"));
+        }
+        assert_eq!((server.count(), server.connections(), clock.waits().len()), (5, 5, 0), "{op:?}");
+    }
+}
+
+/// Every connection is good for one answer: the next request on it is read, and the connection closed or reset.
+async fn good_for_one_request(broken: Act) -> Server {
+    Server::with(move |which| match which.on_connection {
+        0 if which.line.starts_with("POST") => Act::Keep(json(201, MODEL)),
+        0 => Act::Keep(json(200, MODEL)),
+        _ => broken.clone(),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_get_on_a_kept_connection_that_breaks_is_sent_again_on_a_fresh_one() {
+    for broken in
+        [Act::Close(Vec::new()), Act::Reset(Vec::new()), Act::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec())]
+    {
+        let server = good_for_one_request(broken).await;
+        let (client, clock) = client(&server.url);
+        // Several kept connections, of which each would break.
+        join_all((0..4).map(|_| client.get_model(1).send())).await.into_iter().for_each(|model| drop(model.unwrap()));
+        let (kept, sent) = (server.connections(), server.count());
+        client.get_model(1).await.unwrap();
+        assert_eq!((server.count() - sent, server.connections() - kept, clock.waits()), (2, 1, vec![125]));
+        let last = server.seen().pop().unwrap();
+        assert_eq!(last.connection, kept, "the last one came over a connection that was there");
+    }
+}
+
+#[tokio::test]
+async fn a_post_on_a_kept_connection_that_breaks_is_unknown() {
+    let server = good_for_one_request(Act::Close(Vec::new())).await;
+    let (client, clock) = client(&server.url);
+    client.get_model(1).await.unwrap();
+    let error = create(&client).await.unwrap_err();
+    assert!(error.is_unknown_outcome() && error.attempts() == 1, "{error:?}");
+    assert_eq!((server.count(), clock.waits().len()), (2, 0));
+    // And the client goes on, over another.
+    create(&client).await.unwrap();
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn each_retry_after_a_broken_connection_takes_a_fresh_one() {
+    for act in [Act::Close(Vec::new()), Act::Hold(Vec::new()), Act::Close(json(200, r#"{"id": 1, "na"#))] {
+        let server = Server::of([act]).await;
+        let (builder, _) = builder(&server.url);
+        let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
+        client.get_model(1).await.unwrap_err();
+        assert_eq!((server.count(), server.connections()), (3, 3));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_no_connection_and_asked_again() {
+    let server = Server::of([Act::Keep(json(200, MODEL))]).await;
+    let url = server.url.replace("http://", "https://");
+    for op in Op::ALL {
+        let (client, clock) = client(&url);
+        let before = server.connections();
+        let error = op.send(&client).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts(), clock.waits()), (ErrorKind::Connect, 3, vec![125, 250]), "{op:?}: {error:?}");
+        assert_eq!((server.connections() - before, server.count()), (3, 0));
+    }
+}
+
+/// An address where nobody answers an attempt to connect: the queue of a listener that accepts nothing is full.
+#[cfg(target_os = "linux")]
+struct Unanswering {
+    url: String,
+    _listener: tokio::net::TcpListener,
+    _queued: Vec<tokio::net::TcpStream>,
+}
+
+#[cfg(target_os = "linux")]
+async fn unanswering() -> Unanswering {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    // Linux takes one more than it was told, and drops what comes after that.
+    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await {
+        queued.push(stream);
+    }
+    Unanswering { url: format!("http://{address}"), _listener: listener, _queued: queued }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_that_is_not_answered_runs_into_the_connect_time_out_and_is_tried_again() {
+    let nobody = unanswering().await;
+    for op in Op::ALL {
+        let (builder, clock) = builder(&nobody.url);
+        let client = builder.connect_timeout(Duration::from_millis(100)).build().unwrap();
+        let error = op.send(&client).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::Connect, true), "{op:?}: {error:?}");
+        assert_eq!((error.attempts(), clock.waits()), (3, vec![125, 250]));
+    }
+}
+
+/// Nothing was sent: the outcome is known, whichever of the time-outs runs out first.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_that_is_not_answered_within_the_read_time_out_leaves_nothing_unknown() {
+    let nobody = unanswering().await;
+    for op in Op::ALL {
+        let (builder, _) = builder(&nobody.url);
+        let client = builder.read_timeout(Duration::from_millis(100)).build().unwrap();
+        let error = op.send(&client).await.unwrap_err();
+        assert!(error.is_timeout() && !error.is_unknown_outcome(), "{op:?}: {error:?}");
+    }
+}
+
+// ---- runtimes
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// On a thread and a runtime of its own, which are gone afterwards.
+fn elsewhere<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> std::thread::JoinHandle<T> {
+    std::thread::spawn(|| runtime().block_on(work))
+}
+
+fn backend() -> Backend {
+    runtime().block_on(Backend::builder().models(3).start()).unwrap()
+}
+
+fn client_of(backend: &Backend) -> BackendClient {
+    BackendClient::builder(backend.url()).access_token(backend.token()).timeout(Duration::from_secs(60)).build().unwrap()
+}
+
+#[test]
+fn a_client_outlives_the_runtime_that_used_it_first() {
+    let backend = backend();
+    let client = client_of(&backend);
+    for _ in 0..12 {
+        let client = client.clone();
+        let used = elsewhere(async move {
+            client.get_model(Backend::FIRST_MODEL).await.unwrap();
+            client.get_model(Backend::FIRST_MODEL).await.unwrap();
+            let models: Vec<crate::types::Model> = client.list_models().list_all().try_collect().await.unwrap();
+            models.len()
+        });
+        assert_eq!(used.join().unwrap(), 3);
+    }
+    // No request was sent again, and each runtime had a connection of its own.
+    assert_eq!((backend.requests().len(), backend.connections()), (36, 12));
+}
+
+#[test]
+fn a_client_serves_several_runtimes_at_once_of_which_one_goes_away() {
+    let backend = backend();
+    let client = client_of(&backend);
+    let (first, second) = (runtime(), runtime());
+    let get = || {
+        let client = client.clone();
+        async move { client.get_model(Backend::FIRST_MODEL).await.unwrap().id }
+    };
+    assert_eq!((first.block_on(get()), second.block_on(get())), (456, 456));
+    drop(first);
+    assert_eq!(second.block_on(get()), 456);
+    let third = runtime();
+    assert_eq!((third.block_on(get()), second.block_on(get())), (456, 456));
+    let posted = second
+        .block_on(async { client.request(Method::POST, "/models/").params(|p| p.json(&json_value!({}))).await.unwrap_err() });
+    assert!(posted.is_bad_request(), "{posted:?}");
+    assert_eq!((backend.requests().len(), backend.connections()), (6, 3));
+}
+
+#[test]
+fn a_retry_on_another_runtime_than_the_first_one_works() {
+    let backend = backend();
+    let client = client_of(&backend);
+    for _ in 0..3 {
+        backend.inject(synapse_test_backend::Fault::close().on("GET", "/models/"));
+        let client = client.clone();
+        let policy = RetryPolicy::new().initial_backoff(Duration::from_millis(1));
+        elsewhere(async move { client.get_model(Backend::FIRST_MODEL).retry(policy).await.unwrap() }).join().unwrap();
+    }
+    assert_eq!(backend.requests().len(), 6);
+}

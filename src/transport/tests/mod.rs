@@ -1,0 +1,181 @@
+//! What the transport does where something goes wrong: how often a request is sent, after which waits, over which
+//! connections, and how it ends. Over real sockets, with a clock that only the waits for a retry move.
+
+mod answers;
+mod connections;
+mod in_flight;
+mod paths;
+mod redirects;
+mod retries;
+mod server;
+mod streams;
+mod table;
+mod told;
+mod twice;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use reqwest::Method;
+use tokio::net::TcpSocket;
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::{BackendClient, BackendClientBuilder, ModelFile, RetryPolicy, json as json_value};
+
+const TOKEN: &str = "a-token-of-the-tests";
+
+const MODEL: &str = r#"{"id": 1, "name": "n", "model_type": "detection"}"#;
+
+/// Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
+const DATE: Duration = Duration::from_secs(784_111_777);
+
+/// What only waits for: it moves by them, never really sleeps, and keeps them.
+struct TestClock {
+    began: Instant,
+    waits: Mutex<Vec<Duration>>,
+    chance: Mutex<f64>,
+}
+
+impl TestClock {
+    /// Half of each backoff is waited, unless it is set.
+    fn new() -> Arc<Self> {
+        Arc::new(TestClock { began: Instant::now(), waits: Mutex::default(), chance: Mutex::new(0.5) })
+    }
+
+    fn set_chance(&self, chance: f64) {
+        *self.chance.lock().unwrap() = chance;
+    }
+
+    /// The waits so far, in milliseconds.
+    fn waits(&self) -> Vec<u128> {
+        self.waits.lock().unwrap().iter().map(Duration::as_millis).collect()
+    }
+
+    fn waited(&self) -> Duration {
+        self.waits.lock().unwrap().iter().sum()
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Instant {
+        self.began + self.waited()
+    }
+
+    fn date(&self) -> SystemTime {
+        UNIX_EPOCH + DATE + self.waited()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.waits.lock().unwrap().push(duration);
+        Box::pin(std::future::ready(()))
+    }
+
+    fn chance(&self) -> f64 {
+        *self.chance.lock().unwrap()
+    }
+}
+
+/// A test that would hang fails.
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), work).await.expect("it hangs")
+}
+
+/// A builder of a client that sends twice again, and its clock.
+fn builder(url: &str) -> (BackendClientBuilder, Arc<TestClock>) {
+    let clock = TestClock::new();
+    let builder = BackendClient::builder(url).access_token(TOKEN).retry(RetryPolicy::new().retries(2)).clock(clock.clone());
+    // The system's certificates take long to load, time in which the test's one thread serves nobody.
+    #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
+    let builder = builder.http(|| reqwest::ClientBuilder::new().tls_certs_only([]));
+    (builder, clock)
+}
+
+fn client(url: &str) -> (BackendClient, Arc<TestClock>) {
+    let (builder, clock) = builder(url);
+    (builder.build().unwrap(), clock)
+}
+
+/// The operations that every fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Op {
+    Get,
+    List,
+    Delete,
+    Patch,
+    Create,
+}
+
+impl Op {
+    const ALL: [Op; 5] = [Op::Get, Op::List, Op::Delete, Op::Patch, Op::Create];
+
+    async fn send(self, client: &BackendClient) -> Result<()> {
+        soon(self.send_to(client)).await
+    }
+
+    async fn send_to(self, client: &BackendClient) -> Result<()> {
+        match self {
+            Op::Get => client.get_model(1).await.map(drop),
+            Op::List => client.list_models().await.map(drop),
+            Op::Delete => client.request(Method::DELETE, "/models/1/").await.map(drop),
+            Op::Patch => {
+                client.request(Method::PATCH, "/models/1/").params(|p| p.json(&json_value!({"name": "m"}))).await.map(drop)
+            }
+            Op::Create => create(client).await,
+        }
+    }
+
+    fn line(self) -> &'static str {
+        match self {
+            Op::Get => "GET /models/1/",
+            Op::List => "GET /models/",
+            Op::Delete => "DELETE /models/1/",
+            Op::Patch => "PATCH /models/1/",
+            Op::Create => "POST /models/",
+        }
+    }
+
+    fn body(self) -> &'static str {
+        match self {
+            Op::Get | Op::List | Op::Delete => "",
+            Op::Patch => r#"{"name":"m"}"#,
+            Op::Create => r#"{"chunked_upload":"a-uuid","model_type":"detection","name":"n","project":1}"#,
+        }
+    }
+
+    /// The body of the answer when all goes well.
+    fn whole(self) -> String {
+        match self {
+            Op::Get | Op::Patch | Op::Create => MODEL.to_owned(),
+            Op::List => format!(r#"{{"count": 1, "next": null, "previous": null, "results": [{MODEL}]}}"#),
+            Op::Delete => r#"{"deleted": 1}"#.to_owned(),
+        }
+    }
+
+    fn answer(self) -> Vec<u8> {
+        server::json(self.status(), self.whole())
+    }
+
+    fn status(self) -> u16 {
+        if self == Op::Create { 201 } else { 200 }
+    }
+}
+
+/// Creates a model from a file that is uploaded already.
+async fn create(client: &BackendClient) -> Result<()> {
+    client.create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1)).await.map(drop)
+}
+
+fn status_of(error: &Error) -> Option<u16> {
+    error.status().map(|status| status.as_u16())
+}
+
+/// A port that refuses connections: bound, so that nobody else takes it, and nobody listens.
+fn refusing() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    (socket, url)
+}

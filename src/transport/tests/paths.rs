@@ -1,0 +1,99 @@
+//! Requests that no document names: exactly what is sent, and what isn't.
+
+use super::server::{Act, Server, json};
+use super::*;
+use crate::ErrorKind;
+
+#[tokio::test]
+async fn a_request_goes_out_as_it_was_put() {
+    let server = Server::of([Act::Keep(json(200, r#"{"id": 18446744073709551615, "x": 1.10}"#))]).await;
+    let (client, _) = client(&server.url);
+    let call = client.request(Method::PUT, "/tasks/1/annotate_task_data/").param("schema", "v 1").param_list("tag", [1, 2]);
+    let answer = call.params(|p| p.json(&json_value!({"b": [1.5, null], "a": "한"}))).header("X-Own", "own").await.unwrap();
+    // The answer is whole, number by number.
+    assert_eq!(answer.text(), r#"{"id": 18446744073709551615, "x": 1.10}"#);
+    let seen = server.seen().remove(0);
+    assert_eq!(seen.line, "PUT /tasks/1/annotate_task_data/?schema=v+1&tag=1&tag=2");
+    let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!(body, serde_json::json!({"b": [1.5, null], "a": "한"}));
+    let headers = ["content-type", "accept", "x-own", "synapse-access-token"].map(|name| seen.header(name).unwrap_or_default());
+    assert_eq!(headers, ["application/json", "application/json", "own", &format!("token {TOKEN}")]);
+    assert_eq!((seen.header("referer"), seen.header("transfer-encoding")), (None, None));
+}
+
+#[tokio::test]
+async fn a_request_without_a_body_has_none() {
+    let server = Server::of([Act::Keep(json(200, "{}"))]).await;
+    let (client, _) = client(&server.url);
+    for method in [Method::GET, Method::DELETE, Method::POST, Method::OPTIONS] {
+        client.request(method, "/a/%EA%B0%80/b%2Fc/").await.unwrap();
+    }
+    assert_eq!(server.lines(), ["GET", "DELETE", "POST", "OPTIONS"].map(|method| format!("{method} /a/%EA%B0%80/b%2Fc/")));
+    for seen in server.seen() {
+        assert_eq!((seen.header("content-type"), seen.body.len()), (None, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_request_goes_below_the_prefix_of_the_base_url() {
+    let server = Server::of([Act::Keep(json(200, "{}"))]).await;
+    let (client, _) = client(&format!("{}/api/v1/", server.url));
+    client.request(Method::GET, "/models/").await.unwrap();
+    client.request(Method::GET, "//models//").await.unwrap();
+    client.request(Method::GET, "/").await.unwrap();
+    assert_eq!(server.lines(), ["GET /api/v1/models/", "GET /api/v1//models//", "GET /api/v1/"]);
+}
+
+async fn refused(paths: &[&str]) {
+    let server = Server::of([Act::Keep(json(200, "{}"))]).await;
+    let (client, clock) = client(&format!("{}/api/v1", server.url));
+    for path in paths {
+        let outcome = client.request(Method::GET, *path).await;
+        let lines = server.lines();
+        let error = outcome.map(|_| lines).expect_err(path);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path:?}: {error:?}");
+    }
+    assert_eq!((server.connections(), clock.waits().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_path_that_leads_elsewhere_is_refused_before_anything_is_sent() {
+    refused(&[
+        "",
+        "models/",
+        "@other/",
+        ":80/",
+        "https://other/",
+        "/..",
+        "/../admin/",
+        "/a/../../b/",
+        "/a/..",
+        "/./a/",
+        "/%2e%2e/admin/",
+        "/%2E%2e/",
+        "/.%2e/",
+        "/%2e./",
+        "/a/%2e/b/",
+        "/a/?x=1",
+        "/a/#b",
+        "/a\\..\\b/",
+        "\\\\other/",
+    ])
+    .await;
+}
+
+/// The parser of URLs takes these out, and what is left is another path: `.` TAB `.` is `..`.
+#[tokio::test]
+async fn a_path_with_control_characters_is_refused_before_anything_is_sent() {
+    refused(&["/.\t./.\t./admin/", "/.\n./admin/", "/a/.\r./b/", "/mod\nels/", "/models/\t"]).await;
+}
+
+#[tokio::test]
+async fn a_body_that_can_not_be_written_is_refused_before_anything_is_sent() {
+    let server = Server::of([Act::Keep(json(200, "{}"))]).await;
+    let (client, _) = client(&server.url);
+    let call = client.request(Method::POST, "/tasks/").params(|p| p.json(&json_value!({"a": {"b": f64::NAN}})));
+    let error = call.await.unwrap_err();
+    assert_eq!((error.kind(), server.connections()), (ErrorKind::InvalidInput, 0));
+    assert!(error.to_string().contains("a.b"), "{error}");
+}

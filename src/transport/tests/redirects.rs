@@ -1,0 +1,258 @@
+//! Where redirects lead, and what goes with them.
+
+use super::server::{Act, Seen, Server, json, redirect};
+use super::*;
+use crate::ErrorKind;
+use crate::credentials::Credentials;
+
+const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
+const SECRET: &str = "a-key-of-the-gateway";
+
+/// A server that redirects each path without `/moved` to `location`, and answers what comes to `/moved`.
+async fn redirecting(status: u16, location: impl Into<String>) -> Server {
+    let location = location.into();
+    Server::with(move |which| match which.line.contains("/moved") {
+        true => Act::Keep(json(200, MODEL)),
+        false => Act::Keep(redirect(status, &location)),
+    })
+    .await
+}
+
+fn client_with_secrets(url: &str) -> BackendClient {
+    let (builder, _) = builder(url);
+    builder
+        .legacy_token("legacy-token-of-the-tests")
+        .agent_token("agent-token-of-the-tests")
+        .tenant("tenant-of-the-tests")
+        .secret_header("X-Gate", SECRET)
+        .build()
+        .unwrap()
+}
+
+fn credentials(seen: &Seen) -> Vec<&str> {
+    ["synapse-access-token", "authorization", "synapse-agent", "synapse-tenant", "x-gate"]
+        .into_iter()
+        .filter_map(|name| seen.header(name))
+        .collect()
+}
+
+fn assert_with_credentials(seen: &Seen) {
+    let expected = [
+        "token a-token-of-the-tests",
+        "token legacy-token-of-the-tests",
+        "token agent-token-of-the-tests",
+        "token tenant-of-the-tests",
+        SECRET,
+    ];
+    assert_eq!(credentials(seen), expected);
+    assert_eq!(seen.header("referer"), None);
+}
+
+fn assert_without_credentials(seen: &Seen) {
+    assert_eq!(credentials(seen), [""; 0]);
+    assert_eq!(seen.header("referer"), None);
+    assert!(!seen.head.contains("of-the-tests") && !seen.head.contains(SECRET), "{}", seen.head);
+}
+
+#[tokio::test]
+async fn a_get_follows_at_the_same_origin_with_its_credentials() {
+    for status in STATUSES {
+        let server = redirecting(status, "/moved/1/?sig=1").await;
+        client_with_secrets(&server.url).get_model(1).param("a", "b").await.unwrap();
+        assert_eq!(server.lines(), ["GET /models/1/?a=b", "GET /moved/1/?sig=1"], "{status}");
+        server.seen().iter().for_each(assert_with_credentials);
+    }
+}
+
+#[tokio::test]
+async fn a_get_follows_to_another_host_without_credentials() {
+    for status in STATUSES {
+        let other = redirecting(500, "").await;
+        let server = redirecting(status, format!("{}/moved/1/?sig=1", other.url)).await;
+        client_with_secrets(&server.url).get_model(1).await.unwrap();
+        assert_eq!((server.lines(), other.lines()), (vec!["GET /models/1/".to_owned()], vec!["GET /moved/1/?sig=1".to_owned()]));
+        assert_with_credentials(&server.seen()[0]);
+        assert_without_credentials(&other.seen()[0]);
+    }
+}
+
+#[tokio::test]
+async fn a_get_that_is_sent_to_another_host_and_back_has_its_credentials_again() {
+    let back = Arc::new(Mutex::new(String::new()));
+    let target = back.clone();
+    let other = Server::with(move |_| Act::Keep(redirect(302, &target.lock().unwrap()))).await;
+    let first = redirecting(302, format!("{}/there/", other.url)).await;
+    *back.lock().unwrap() = format!("{}/moved/1/", first.url);
+    client_with_secrets(&first.url).get_model(1).await.unwrap();
+    assert_eq!(first.lines(), ["GET /models/1/", "GET /moved/1/"]);
+    first.seen().iter().for_each(assert_with_credentials);
+    other.seen().iter().for_each(assert_without_credentials);
+    assert_eq!(other.count(), 1);
+}
+
+#[tokio::test]
+async fn another_host_that_asks_for_a_token_gets_none() {
+    let other = Server::of([Act::Keep(json(401, r#"{"detail": "Who are you?"}"#))]).await;
+    let server = redirecting(302, format!("{}/moved/1/", other.url)).await;
+    let provider = Providing::default();
+    let asked = provider.asked.clone();
+    let (builder, _) = builder(&server.url);
+    let client = builder.credentials_provider(provider).build().unwrap();
+    assert!(client.get_model(1).await.unwrap_err().is_unauthorized());
+    assert_eq!((server.count(), other.count(), asked.lock().unwrap().clone()), (1, 1, vec![false]));
+    assert_without_credentials(&other.seen()[0]);
+}
+
+#[derive(Default)]
+struct Providing {
+    /// Whether the server had refused the last ones, for each time that it was asked.
+    asked: Arc<Mutex<Vec<bool>>>,
+}
+
+impl crate::CredentialsProvider for Providing {
+    fn credentials(&self, rejected: bool) -> crate::CredentialsFuture<'_> {
+        self.asked.lock().unwrap().push(rejected);
+        Box::pin(async { Ok(Credentials::new().access_token(TOKEN)) })
+    }
+}
+
+#[tokio::test]
+async fn a_write_never_becomes_a_get() {
+    for status in [301, 302, 303] {
+        for op in [Op::Create, Op::Patch, Op::Delete] {
+            let other = redirecting(500, "").await;
+            for location in ["/moved/1/".to_owned(), format!("{}/moved/1/", other.url)] {
+                let server = redirecting(status, location).await;
+                let error = op.send(&client_with_secrets(&server.url)).await.unwrap_err();
+                assert_eq!((error.kind(), error.attempts()), (ErrorKind::ForeignUrl, 1), "{status} {op:?}: {error:?}");
+                assert_eq!(server.lines(), [op.line()], "{status}");
+            }
+            assert_eq!(other.count(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_write_is_sent_on_at_the_same_origin_whole() {
+    for status in [307, 308] {
+        for op in [Op::Create, Op::Patch, Op::Delete] {
+            let server = redirecting(status, "/moved/1/").await;
+            op.send(&client_with_secrets(&server.url)).await.unwrap();
+            let method = op.line().split(' ').next().unwrap();
+            assert_eq!(server.lines(), [op.line().to_owned(), format!("{method} /moved/1/")], "{status}");
+            for seen in server.seen() {
+                assert_eq!(String::from_utf8_lossy(&seen.body), op.body(), "{status} {op:?}");
+                assert_with_credentials(&seen);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_is_sent_on_whole() {
+    let server = redirecting(308, "/moved/1/").await;
+    let (client, _) = client(&server.url);
+    let text = "x".repeat(300_000);
+    client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap();
+    let bodies: Vec<usize> = server.seen().iter().map(|seen| seen.body.len()).collect();
+    assert_eq!(bodies, [300_002, 300_002]);
+}
+
+#[tokio::test]
+async fn a_write_is_not_sent_on_to_another_host() {
+    for status in [307, 308] {
+        for op in [Op::Create, Op::Patch, Op::Delete] {
+            let other = redirecting(500, "").await;
+            let server = redirecting(status, format!("{}/moved/1/", other.url)).await;
+            let error = op.send(&client_with_secrets(&server.url)).await.unwrap_err();
+            assert_eq!((error.kind(), error.attempts()), (ErrorKind::ForeignUrl, 1), "{status} {op:?}: {error:?}");
+            assert_eq!((server.count(), other.count()), (1, 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn redirects_in_a_circle_come_to_an_end() {
+    let server = redirecting(302, "/models/1/").await;
+    let (client, clock) = client(&server.url);
+    let error = client.get_model(1).await.unwrap_err();
+    assert_eq!((error.kind(), server.count(), clock.waits().len()), (ErrorKind::ForeignUrl, 11, 0), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_to_no_url_is_told() {
+    for location in ["http://[", "http://:80:80/", "ftp://h/", "data:,x", "file:///etc/passwd"] {
+        let server = redirecting(302, location).await;
+        let (client, _) = client(&server.url);
+        let error = client.get_model(1).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Decode | ErrorKind::ForeignUrl), "{location}: {error:?}");
+        assert_eq!((server.count(), error.attempts()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_fault_behind_a_redirect_is_asked_for_again_from_the_start() {
+    let server = Server::with(|which| match which.number {
+        0 | 2 => Act::Keep(redirect(302, "/moved/1/")),
+        1 => Act::Close(Vec::new()),
+        _ => Act::Keep(json(200, MODEL)),
+    })
+    .await;
+    let (client, clock) = client(&server.url);
+    client.get_model(1).await.unwrap();
+    assert_eq!(server.lines(), ["GET /models/1/", "GET /moved/1/", "GET /models/1/", "GET /moved/1/"]);
+    assert_eq!(clock.waits(), [125]);
+}
+
+#[tokio::test]
+async fn a_redirected_write_whose_answer_is_lost_is_unknown_and_sent_once() {
+    let server = Server::of([Act::Keep(redirect(307, "/moved/")), Act::Close(Vec::new())]).await;
+    let (client, _) = client(&server.url);
+    let error = create(&client).await.unwrap_err();
+    assert!(error.is_unknown_outcome(), "{error:?}");
+    assert_eq!(server.lines(), ["POST /models/", "POST /moved/"]);
+}
+
+/// Needs no server: nothing is sent to either.
+#[tokio::test]
+async fn nothing_leads_from_https_to_http() {
+    let client = BackendClient::builder("https://h").build().unwrap();
+    let transport = client.transport();
+    for status in STATUSES {
+        for method in [Method::GET, Method::POST] {
+            let request = reqwest::Request::new(method.clone(), "https://h/models/".parse().unwrap());
+            let info = crate::error::RequestInfo::new("", &method, request.url());
+            let status = reqwest::StatusCode::from_u16(status).unwrap();
+            let to = |url: &str| transport.redirected(Some(&request), url.parse().unwrap(), status, &info);
+            for target in ["http://h/models/", "http://h:443/models/", "http://other/"] {
+                let error = to(target).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ForeignUrl);
+                assert!(error.to_string().contains("from https to http://"), "{error}");
+            }
+            if method == Method::GET {
+                assert_eq!(to("https://other/x?y=z").unwrap().url().as_str(), "https://other/x?y=z");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_next_at_another_host_is_not_followed() {
+    let other = Server::of([Act::Keep(Op::List.answer())]).await;
+    for rewrite in [true, false] {
+        let next = match rewrite {
+            true => format!("{}/elsewhere/?page=2", other.url),
+            false => format!("{}/models/?page=2", other.url),
+        };
+        let page = format!(r#"{{"count": 2, "next": "{next}", "results": [{MODEL}]}}"#);
+        let server = Server::of([Act::Keep(json(200, page))]).await;
+        let (builder, clock) = builder(&server.url);
+        let client = builder.rewrite_links(rewrite).build().unwrap();
+        let mut models = client.list_models().list_all();
+        assert_eq!(models.next().await.unwrap().unwrap().id, 1);
+        let error = models.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{error:?}");
+        assert!(models.next().await.is_none());
+        assert_eq!((server.lines(), other.count(), clock.waits().len()), (vec!["GET /models/".to_owned()], 0, 0));
+    }
+}

@@ -1,0 +1,202 @@
+//! How often, how long, and who pays for it.
+
+use std::time::Duration;
+
+use super::server::{Act, Server, answer, html, json};
+use super::*;
+use crate::ErrorKind;
+
+async fn unavailable() -> Server {
+    Server::of([Act::Keep(html(503))]).await
+}
+
+#[tokio::test]
+async fn a_request_is_sent_again_as_often_as_it_may_be() {
+    for (retries, waits) in
+        [(0, &[][..]), (1, &[125]), (2, &[125, 250]), (8, &[125, 250, 500, 1_000, 2_000, 4_000, 7_500, 7_500])]
+    {
+        let server = unavailable().await;
+        let (client, clock) = client(&server.url);
+        let error = client.get_model(1).retries(retries).await.unwrap_err();
+        assert_eq!((server.count(), error.attempts()), (retries as usize + 1, retries + 1));
+        assert_eq!(clock.waits(), waits);
+        assert_eq!((error.kind(), status_of(&error)), (ErrorKind::Status, Some(503)));
+    }
+}
+
+#[tokio::test]
+async fn five_retries_are_made_unless_another_policy_is_set() {
+    let server = unavailable().await;
+    let clock = TestClock::new();
+    let client = BackendClient::builder(&server.url).clock(clock.clone()).build().unwrap();
+    let error = client.get_model(1).await.unwrap_err();
+    assert_eq!((server.count(), error.attempts(), clock.waits()), (6, 6, vec![125, 250, 500, 1_000, 2_000]));
+
+    let server = unavailable().await;
+    let (builder, clock) = builder(&server.url);
+    let client = builder.retry(RetryPolicy::none()).build().unwrap();
+    assert_eq!(client.get_model(1).await.unwrap_err().attempts(), 1);
+    let policy = RetryPolicy::new().retries(3).initial_backoff(Duration::from_secs(2)).max_backoff(Duration::from_secs(3));
+    assert_eq!(client.get_model(1).retry(policy.clone()).await.unwrap_err().attempts(), 4);
+    assert_eq!(clock.waits(), [1_000, 1_500, 1_500]);
+    // Which of the two is set first makes no difference.
+    assert_eq!(client.get_model(1).retries(1).retry(policy.clone()).await.unwrap_err().attempts(), 2);
+    assert_eq!(client.get_model(1).retry(policy).retries(1).await.unwrap_err().attempts(), 2);
+}
+
+#[tokio::test]
+async fn a_random_part_of_the_backoff_is_waited_and_all_of_what_the_server_asks_for() {
+    let server = unavailable().await;
+    let (client, clock) = client(&server.url);
+    clock.set_chance(0.0);
+    client.get_model(1).await.unwrap_err();
+    clock.set_chance(0.999);
+    client.get_model(1).await.unwrap_err();
+    assert_eq!(clock.waits(), [0, 0, 249, 499]);
+    let asking = Server::of([Act::Keep(answer(503, "Retry-After: 0.3\r\n", ""))]).await;
+    let (client, clock) = super::client(&asking.url);
+    clock.set_chance(0.0);
+    client.get_model(1).await.unwrap_err();
+    clock.set_chance(0.999);
+    client.get_model(1).await.unwrap_err();
+    assert_eq!(clock.waits(), [300, 300, 300, 499]);
+}
+
+#[tokio::test]
+async fn the_longest_wait_that_a_server_may_ask_for_can_be_set() {
+    let server = Server::of([Act::Keep(answer(429, "Retry-After: 99999\r\n", ""))]).await;
+    let (client, clock) = client(&server.url);
+    let policy = RetryPolicy::new().retries(1).max_retry_after(Duration::from_secs(7));
+    client.get_model(1).retry(policy).await.unwrap_err();
+    assert_eq!(clock.waits(), [7_000]);
+}
+
+#[tokio::test]
+async fn no_attempt_begins_after_max_elapsed() {
+    for (elapsed, waits) in [(875, &[125, 250, 500][..]), (874, &[125, 250]), (1_000, &[125, 250, 500]), (124, &[]), (0, &[])] {
+        let server = unavailable().await;
+        let (client, clock) = client(&server.url);
+        let policy = RetryPolicy::new().max_elapsed(Duration::from_millis(elapsed));
+        let error = client.get_model(1).retry(policy).await.unwrap_err();
+        assert_eq!((clock.waits(), server.count()), (waits.to_vec(), waits.len() + 1), "{elapsed}");
+        assert_eq!((error.attempts() as usize, status_of(&error)), (waits.len() + 1, Some(503)));
+    }
+    // What the server asks for counts as well.
+    let server = Server::of([Act::Keep(answer(503, "Retry-After: 50\r\n", ""))]).await;
+    let (client, clock) = client(&server.url);
+    client.get_model(1).retries(9).await.unwrap_err();
+    assert_eq!((clock.waits(), server.count()), (vec![50_000; 3], 4));
+}
+
+#[tokio::test]
+async fn no_wait_is_begun_that_the_total_time_out_would_not_let_end() {
+    let server = Server::of([Act::Keep(answer(503, "Retry-After: 50\r\n", ""))]).await;
+    let (client, clock) = client(&server.url);
+    let error = client.get_model(1).timeout(Duration::from_secs(45)).await.unwrap_err();
+    assert_eq!((error.kind(), status_of(&error), error.attempts()), (ErrorKind::Status, Some(503), 1), "{error:?}");
+    assert_eq!((server.count(), clock.waits().len()), (1, 0));
+    client.get_model(1).retries(1).timeout(Duration::from_secs(3_600)).await.unwrap_err();
+    assert_eq!((server.count(), clock.waits()), (3, vec![50_000]));
+}
+
+#[tokio::test]
+async fn the_total_time_out_is_the_end_whatever_may_be_sent_again() {
+    for act in [Act::Hold(Vec::new()), Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())] {
+        for op in [Op::Get, Op::Delete, Op::Create] {
+            let server = Server::of([act.clone()]).await;
+            let (builder, clock) = builder(&server.url);
+            clock.set_chance(0.0);
+            let client = builder.timeout(Duration::from_millis(400)).build().unwrap();
+            let error = op.send(&client).await.unwrap_err();
+            let kind = if op == Op::Create { ErrorKind::UnknownOutcome } else { ErrorKind::Timeout };
+            assert_eq!((error.kind(), error.is_timeout(), error.attempts()), (kind, true, 1), "{op:?}: {error:?}");
+            assert!(error.to_string().contains("time-out for the whole request"), "{error}");
+            server.wait_for_requests(1).await;
+            assert_eq!((server.count(), clock.waits().len()), (1, 0));
+        }
+    }
+}
+
+/// Each byte comes in time, and the whole does not.
+#[tokio::test]
+async fn the_total_time_out_holds_while_an_answer_drips() {
+    let server = Server::of([Act::Drip(vec![b'H'; 100_000], Duration::from_millis(10))]).await;
+    let (client, _) = client(&server.url);
+    let error = client.get_model(1).timeout(Duration::from_millis(300)).await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    let head = answer(200, "", vec![b' '; 100_000]);
+    let server = Server::of([Act::Drip(head, Duration::from_millis(2))]).await;
+    let error = super::client(&server.url).0.get_model(1).timeout(Duration::from_millis(500)).await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_knows_better_has_an_unknown_outcome_sent_again() {
+    let body = b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"id\": 1, ".to_vec();
+    let timed_out = Act::Hold(Vec::new());
+    for act in
+        [Act::Close(Vec::new()), Act::Close(body), timed_out, Act::Keep(html(502)), Act::Keep(html(503)), Act::Keep(html(524))]
+    {
+        let server = Server::of([act, Act::Keep(json(201, MODEL))]).await;
+        let (builder, clock) = builder(&server.url);
+        let client = builder.read_timeout(Duration::from_millis(400)).build().unwrap();
+        let call = client.create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1));
+        call.retry_unknown_outcome(true).await.unwrap();
+        assert_eq!((server.lines(), clock.waits()), (vec!["POST /models/".to_owned(); 2], vec![125]));
+        let bodies: Vec<_> = server.seen().into_iter().map(|seen| String::from_utf8(seen.body).unwrap()).collect();
+        assert_eq!(bodies, [Op::Create.body(); 2]);
+    }
+    // Whose outcome is known isn't sent again for it.
+    let server = Server::of([Act::Keep(json(400, "{}"))]).await;
+    let (client, _) = client(&server.url);
+    client.request(Method::POST, "/tasks/").retry_unknown_outcome(true).await.unwrap_err();
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn once_the_shared_budget_is_spent_requests_are_sent_once_until_successes_fill_it() {
+    let server = Server::with(|which| match which.line {
+        "GET /models/1/" => Act::Keep(json(200, MODEL)),
+        _ => Act::Keep(html(503)),
+    })
+    .await;
+    let (client, clock) = client(&server.url);
+    clock.set_chance(0.0);
+    let clone = client.clone();
+    let attempts = |client: &BackendClient, retries: u32| {
+        let call = client.get_model(2).retries(retries).send();
+        async move { call.await.unwrap_err().attempts() }
+    };
+    assert_eq!(attempts(&client, 60).await, 61);
+    assert_eq!(attempts(&clone, 60).await, 41);
+    assert_eq!(attempts(&client, 60).await, 1);
+    assert_eq!(attempts(&clone, 60).await, 1);
+    let before = server.count();
+    for _ in 0..9 {
+        client.get_model(1).await.unwrap();
+    }
+    assert_eq!(attempts(&client, 60).await, 1);
+    clone.get_model(1).await.unwrap();
+    assert_eq!(attempts(&client, 60).await, 2);
+    assert_eq!(attempts(&client, 60).await, 1);
+    assert_eq!(server.count() - before, 9 + 1 + 1 + 2 + 1);
+    // Another client has a budget of its own.
+    let (other, clock) = super::client(&server.url);
+    clock.set_chance(0.0);
+    assert_eq!(attempts(&other, 60).await, 61);
+}
+
+#[tokio::test]
+async fn each_page_of_a_list_is_asked_for_again_by_itself() {
+    let page = |next: &str| json(200, format!(r#"{{"count": 3, "next": {next}, "results": [{MODEL}]}}"#));
+    let server = Server::with(move |which| match (which.number % 2, which.line) {
+        (0, _) => Act::Keep(html(502)),
+        (_, "GET /models/") => Act::Keep(page(r#""/models/?page=2""#)),
+        (_, "GET /models/?page=2") => Act::Keep(page(r#""/models/?page=3""#)),
+        _ => Act::Keep(page("null")),
+    })
+    .await;
+    let (client, clock) = client(&server.url);
+    let models: Vec<crate::types::Model> = client.list_models().list_all().concurrency(1).try_collect().await.unwrap();
+    assert_eq!((models.len(), server.count(), clock.waits()), (3, 6, vec![125; 3]));
+}

@@ -1,0 +1,84 @@
+//! Answers that are given as they come.
+
+use std::time::Duration;
+
+use super::server::{Act, Server, answer, html, json};
+use super::*;
+use crate::{ByteStream, ErrorKind};
+
+/// The stream of an answer; no operation of today's document gives one.
+async fn stream(client: &BackendClient) -> Result<ByteStream> {
+    client.get_model(1).prepare().unwrap().fetch(|received| async { Ok(received.stream()) }).await
+}
+
+async fn read(mut stream: ByteStream) -> Result<Vec<u8>> {
+    let mut read = Vec::new();
+    while let Some(piece) = stream.next().await {
+        read.extend_from_slice(&piece?);
+    }
+    Ok(read)
+}
+
+#[tokio::test]
+async fn a_stream_gives_the_whole_body_and_its_length() {
+    let server = Server::of([Act::Keep(html(503)), Act::Keep(answer(200, "", vec![b'x'; 300_000]))]).await;
+    let (client, clock) = client(&server.url);
+    let stream = stream(&client).await.unwrap();
+    assert_eq!((stream.content_length(), clock.waits()), (Some(300_000), vec![125]));
+    assert!(read(stream).await.unwrap() == vec![b'x'; 300_000]);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_is_interrupted() {
+    let server = Server::of([Act::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
+    let (client, _) = client(&server.url);
+    let error = read(stream(&client).await.unwrap()).await.unwrap_err();
+    assert_eq!((error.kind(), server.count()), (ErrorKind::Interrupted, 1), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_stalls_runs_into_the_read_time_out() {
+    let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
+    let (builder, _) = builder(&server.url);
+    let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
+    let error = soon(read(stream(&client).await.unwrap())).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::Timeout, true), "{error:?}");
+    assert!(error.to_string().contains("read time-out"), "{error}");
+}
+
+#[tokio::test]
+async fn a_stream_that_stalls_runs_into_the_total_time_out() {
+    let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
+    let (builder, _) = builder(&server.url);
+    let client = builder.timeout(Duration::from_millis(300)).build().unwrap();
+    let error = soon(read(stream(&client).await.unwrap())).await.unwrap_err();
+    assert!(error.is_timeout() && error.to_string().contains("whole request"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_drips_is_waited_for() {
+    let server = Server::of([Act::Drip(json(200, MODEL), Duration::from_millis(20))]).await;
+    let (builder, _) = builder(&server.url);
+    let client = builder.read_timeout(Duration::from_millis(700)).build().unwrap();
+    assert_eq!(soon(read(stream(&client).await.unwrap())).await.unwrap(), MODEL.as_bytes());
+}
+
+#[tokio::test]
+async fn a_consumer_that_takes_its_time_is_not_the_servers_silence() {
+    let server = Server::of([Act::Keep(answer(200, "", vec![b'x'; 3_000_000]))]).await;
+    let (builder, _) = builder(&server.url);
+    let idle = Duration::from_millis(200);
+    let client = builder.read_timeout(idle).build().unwrap();
+    let mut stream = stream(&client).await.unwrap();
+    let first = stream.next().await.unwrap().unwrap();
+    tokio::time::sleep(idle * 2).await;
+    assert_eq!(first.len() + soon(read(stream)).await.unwrap().len(), 3_000_000);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_stops_its_transfer() {
+    let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
+    let (client, _) = client(&server.url);
+    drop(stream(&client).await.unwrap());
+    server.wait_for_hang_ups(1).await;
+}

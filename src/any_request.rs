@@ -34,7 +34,7 @@ impl<'a> AnyRequest<'a> {
 
 impl Sealed for AnyRequest<'_> {}
 
-/// JSON, or null where no body belongs to the answer: to a HEAD, or with a 204.
+/// JSON, or null where there is no body: what a HEAD, a DELETE and a 204 give.
 #[doc(hidden)]
 pub struct AnyAnswer;
 

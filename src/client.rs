@@ -107,7 +107,7 @@ impl BackendClient {
     }
 
     /// Calls any method and path of the backend, whether the API's document knows it or not: JSON in, JSON out,
-    /// and null where no body belongs to the answer (a 204).
+    /// and null where the answer has no body.
     ///
     /// `path` is what follows the base URL and begins with `/`; parameters are set by [`param`](Call::param), a body by
     /// [`AnyRequest::json`]. Retries, credentials, limits and errors are those of any other call.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -44,6 +44,7 @@ impl Received {
     }
 
     /// The body, whole.
+    #[allow(dead_code, reason = "which answers there are depends on the document")]
     pub(crate) async fn bytes(self) -> Result<Bytes> {
         self.whole().await.map(|(body, _)| body)
     }
@@ -111,13 +112,12 @@ impl Received {
         head.decode(body)
     }
 
-    /// As [`json`](Received::json), and null where no body belongs to the answer.
+    /// As [`json`](Received::json), and null where there is no body.
     pub(crate) async fn json_or_null(self) -> Result<Json> {
-        let bodiless = matches!(self.status(), StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
-        if bodiless || self.info.method == Method::HEAD {
-            return self.bytes().await.map(|_| Json::default());
+        match self.converted().await? {
+            (body, _) if body.is_empty() => Ok(Json::default()),
+            (body, head) => head.decode(body),
         }
-        self.json().await
     }
 
     async fn converted(mut self) -> Result<(Bytes, Head)> {

@@ -75,6 +75,23 @@ async fn an_answer_that_is_given_as_it_comes_holds_no_place() {
     assert_eq!(server.count(), 4);
 }
 
+#[tokio::test]
+async fn an_answer_that_is_read_whole_holds_its_place_until_it_is() {
+    let half = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec();
+    let not_found = b"HTTP/1.1 404 X\r\nContent-Length: 500\r\n\r\n{".to_vec();
+    for held in [half, not_found] {
+        let server = Server::of([Act::Hold(held), Act::Keep(json(200, MODEL))]).await;
+        let client = capped(&server.url, 1);
+        let first = tokio::spawn(client.get_model(1).send());
+        server.wait_for_requests(1).await;
+        let error = client.get_model(1).timeout(Duration::from_millis(200)).await.unwrap_err();
+        assert!(error.to_string().contains("before it was sent"), "{error:?}");
+        assert_eq!(server.count(), 1);
+        first.abort();
+        client.get_model(1).await.unwrap();
+    }
+}
+
 struct Fetching(BackendClient);
 
 impl UrlConverter for Fetching {

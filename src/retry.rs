@@ -25,6 +25,8 @@ use crate::clock::Clock;
 /// ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)); a caller who knows better says so for a call
 /// ([`retry_unknown_outcome`](crate::Call::retry_unknown_outcome)).
 ///
+/// A DELETE whose answer was lost may be answered 404 when it is sent again: the first one did it.
+///
 /// The wait doubles each time, from [`initial_backoff`](RetryPolicy::initial_backoff) to
 /// [`max_backoff`](RetryPolicy::max_backoff), and a random part of it is waited (full jitter), at least what a
 /// `Retry-After` asks for, up to [`max_retry_after`](RetryPolicy::max_retry_after). After a connection that broke a fresh

@@ -262,21 +262,11 @@ impl<'c, B: Operation> Call<'c, B> {
 
     /// All that can't be right with parameters and options.
     pub(crate) fn problems(self) -> Vec<String> {
-        let options = self.options.all_problems();
-        let parameters = self.operation.into_request().err().map(|invalid| invalid.problems).unwrap_or_default();
-        parameters.into_iter().chain(options).collect()
+        checked(self.operation, &self.options).err().unwrap_or_default()
     }
 
     pub(crate) fn prepare(mut self) -> Result<Prepared> {
-        let mut problems = self.options.all_problems();
-        let mut request = match self.operation.into_request() {
-            Ok(request) if problems.is_empty() => request,
-            Ok(_) => return Err(invalid(B::ID, problems)),
-            Err(invalid_params) => {
-                problems.splice(0..0, invalid_params.problems);
-                return Err(invalid(B::ID, problems));
-            }
-        };
+        let mut request = checked(self.operation, &self.options).map_err(|problems| invalid(B::ID, problems))?;
         let CallOptions { params, headers, conversions, .. } = &mut self.options;
         let (params, headers, conversions) = (std::mem::take(params), std::mem::take(headers), std::mem::take(conversions));
         let settings = self.client.settings();
@@ -386,6 +376,16 @@ impl Prepared {
 
     pub(crate) fn info(&self) -> RequestInfo {
         RequestInfo::new(self.operation, self.request.method(), self.request.url())
+    }
+}
+
+/// The operation's request, or all that can't be right: with its parameters, then with the options.
+fn checked<B: Operation>(operation: B, options: &CallOptions) -> Result<Request, Vec<String>> {
+    let problems = options.all_problems();
+    match operation.into_request() {
+        Ok(request) if problems.is_empty() => Ok(request),
+        Ok(_) => Err(problems),
+        Err(invalid) => Err(invalid.problems.into_iter().chain(problems).collect()),
     }
 }
 

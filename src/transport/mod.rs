@@ -83,18 +83,14 @@ impl Transport {
     /// An answer that isn't a success is an error.
     async fn exchange(&self, mut request: Request, again: Option<&Request>, attempts: &Attempts<'_>) -> Result<Received> {
         let limits = attempts.limits;
-        let info = RequestInfo::new(attempts.operation, request.method(), request.url());
+        let info_of = |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url());
         let permit = limits.within(self.in_flight.clone().acquire_owned()).await;
-        let mut permit = permit.map_err(|elapsed| not_sent_in_time(elapsed, &info))?.ok();
-        let mut info = Some(info);
+        let mut permit = permit.map_err(|elapsed| not_sent_in_time(elapsed, &info_of(&request)))?.ok();
         let mut renewed = false;
         let mut redirects = 0;
         // What is rare is boxed: every call moves the whole of its future.
         loop {
-            let info = match info.take() {
-                Some(info) => info,
-                None => RequestInfo::new(attempts.operation, request.method(), request.url()),
-            };
+            let info = info_of(&request);
             let credentials = self.credentials_for(&request, limits, &info).await?;
             if let Some(credentials) = &credentials {
                 let headers = request.headers_mut();

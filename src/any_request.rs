@@ -41,8 +41,8 @@ pub struct AnyAnswer;
 impl Answer for AnyAnswer {
     type Output = Json;
 
-    async fn read(received: Received) -> Result<Json, Error> {
-        received.json_or_null().await
+    fn read(received: Box<Received>) -> impl Future<Output = Result<Json, Error>> + Send + 'static {
+        received.json_or_null()
     }
 }
 

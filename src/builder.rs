@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 use crate::client::{BackendClient, Settings};
 use crate::clock::{Clock, SystemClock};
 use crate::credentials::{Credentials, CredentialsProvider, CredentialsSource};
-use crate::error::{Cause, Error, Result};
-use crate::http_clients::HttpClients;
+use crate::error::{Error, Result};
+use crate::http_clients::{HttpClients, Kind};
 use crate::origin::Origin;
 use crate::raw;
 use crate::retry::{RetryBucket, RetryPolicy};
@@ -274,6 +274,7 @@ impl BackendClientBuilder {
         let http = self.http_clients(&origin)?;
         let raw = raw::Client { baseurl: origin.base().to_owned(), client: http.first().clone() };
         let settings = Settings {
+            connect_timeout: self.connect_timeout,
             read_timeout: self.read_timeout,
             timeout: self.timeout,
             url_host: self.url_host.map(|host| host.trim().to_owned()),
@@ -283,7 +284,6 @@ impl BackendClientBuilder {
             http,
             origin: origin.rewriting_links(self.rewrite_links),
             credentials: CredentialsSource::new(self.provider, headers, secrets),
-            connect_timeout: self.connect_timeout,
             max_body: self.max_body_size,
             clock: self.clock,
             bucket: RetryBucket::new(),
@@ -299,9 +299,9 @@ impl BackendClientBuilder {
         if self.user_agent.is_empty() || !self.user_agent.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             return Err(Error::configuration("user_agent", "it must be printable ASCII, and not empty"));
         }
-        let (http, user_agent, connect_timeout) = (self.http.clone(), self.user_agent.clone(), self.connect_timeout);
+        let (http, user_agent) = (self.http.clone(), self.user_agent.clone());
         let plain = !origin.is_https();
-        let make = move |only_own_certificates: bool, fresh: bool| {
+        let make = move |kind: Kind, only_own_certificates: bool| {
             let mut builder = match &http {
                 Some(make) => make(),
                 None => ClientBuilder::new(),
@@ -309,27 +309,23 @@ impl BackendClientBuilder {
             .redirect(Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
-            .connect_timeout(connect_timeout)
+            .connect_timeout(kind.connect_timeout)
             .user_agent(&user_agent);
             if let Some(proxy) = &proxy {
                 builder = builder.proxy(proxy.clone());
             }
-            if fresh {
+            if kind.fresh {
                 builder = builder.pool_max_idle_per_host(0);
             }
             certificates.apply(builder, only_own_certificates).build()
         };
         // A machine without a single CA certificate can talk plain http all the same: then only the certificates given
         // here are trusted, and an https file URL fails when it is fetched, not when the client is built.
-        let make = move |fresh: bool| match make(false, fresh) {
-            Err(_) if plain => make(true, fresh),
+        let make = move |kind| match make(kind, false) {
+            Err(_) if plain => make(kind, true),
             other => other,
         };
-        let first = make(false).map_err(|error| {
-            let cause = Cause::of(&error.without_url());
-            Error::configuration("http", format!("no HTTP client can be made: {}", cause.root())).source_of(cause)
-        })?;
-        Ok(HttpClients::new(first, Arc::new(make)))
+        HttpClients::new(self.connect_timeout, Arc::new(make))
     }
 
     fn secrets(&self) -> Result<HeaderMap> {

@@ -50,6 +50,7 @@ pub struct Call<'c, B> {
 pub(crate) struct CallOptions {
     params: Vec<(String, Vec<String>)>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    connect_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
     timeout: Option<Duration>,
     retries: Option<u32>,
@@ -75,6 +76,10 @@ impl CallOptions {
             (Err(_), _) => self.problems.push(format!("header {name:?}: it is no header's name")),
             (_, Err(_)) => self.problems.push(format!("header `{name}`: its value holds a character that no header may hold")),
         }
+    }
+
+    pub(crate) fn set_connect_timeout(&mut self, timeout: Duration) {
+        self.connect_timeout = Some(timeout);
     }
 
     pub(crate) fn set_timeout(&mut self, timeout: Duration) {
@@ -105,7 +110,9 @@ impl CallOptions {
     fn all_problems(&self) -> Vec<String> {
         let mut problems = self.problems.clone();
         problems.extend(self.conversions.problems());
-        for (name, timeout) in [("timeout", self.timeout), ("read_timeout", self.read_timeout)] {
+        for (name, timeout) in
+            [("timeout", self.timeout), ("connect_timeout", self.connect_timeout), ("read_timeout", self.read_timeout)]
+        {
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
                 problems.push(format!("{name}: it is zero"));
             }
@@ -123,6 +130,7 @@ impl fmt::Debug for CallOptions {
             .field("params", &names)
             .field("headers", &headers)
             .field("timeout", &self.timeout)
+            .field("connect_timeout", &self.connect_timeout)
             .field("read_timeout", &self.read_timeout)
             .field("retries", &self.retries)
             .field("retry", &self.retry)
@@ -156,6 +164,13 @@ macro_rules! option_setters {
         /// How long this call may take as a whole, its answer's body included.
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_timeout(timeout);
+            self
+        }
+
+        /// How long making a connection for this call may take. Calls of another time-out than the client's have kept
+        /// connections of their own, of which a client remembers those of the last few time-outs.
+        pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.options.set_connect_timeout(timeout);
             self
         }
 
@@ -239,7 +254,7 @@ impl<'c, B: Operation> Call<'c, B> {
     /// what can't be decoded, or not at all.
     pub fn send(self) -> Sending<B::Output> {
         let prepared = self.prepare();
-        Sending::new(async move { prepared?.fetch(B::Answer::read).await })
+        Sending::prepared(prepared.map(|prepared| prepared.fetch(B::Answer::read)))
     }
 
     /// Sends the request and decodes the answer into a type of yours: a narrow struct, [`Json`](crate::Json), or
@@ -249,7 +264,7 @@ impl<'c, B: Operation> Call<'c, B> {
     /// As [`send`](Call::send).
     pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> Sending<T> {
         let prepared = self.prepare();
-        Sending::new(async move { prepared?.fetch(Received::json).await })
+        Sending::prepared(prepared.map(|prepared| prepared.fetch(Received::json)))
     }
 
     /// The request that would be sent, without credentials.
@@ -287,6 +302,7 @@ impl<'c, B: Operation> Call<'c, B> {
             request,
             operation: B::ID,
             limits: TimeLimits {
+                connect: self.options.connect_timeout.unwrap_or(settings.connect_timeout),
                 idle: self.options.read_timeout.unwrap_or_else(|| settings.read_timeout(B::LIST)),
                 total: self.options.timeout.or(settings.timeout),
             },
@@ -320,6 +336,16 @@ impl<T> Sending<T> {
     pub(crate) fn new(future: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         Sending(Box::pin(future))
     }
+
+    fn prepared(future: Result<impl Future<Output = Result<T>> + Send + 'static>) -> Self
+    where
+        T: Send + 'static,
+    {
+        match future {
+            Ok(future) => Sending::new(future),
+            Err(error) => Sending::new(std::future::ready(Err(error))),
+        }
+    }
 }
 
 impl<T> Future for Sending<T> {
@@ -350,13 +376,13 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Sends the request, as often as it takes and may be, and reads the answer.
-    pub(crate) async fn fetch<T, F>(self, read: impl Fn(Received) -> F) -> Result<T>
+    pub(crate) fn fetch<T, F>(self, read: impl Fn(Box<Received>) -> F) -> impl Future<Output = Result<T>>
     where
         F: Future<Output = Result<T>>,
     {
         let Prepared { transport, request, operation, limits, retry, conversions, list } = self;
         let outgoing = Outgoing { request, operation, limits, retry, activity: None };
-        transport.fetch(outgoing, |received| read(received.converting(conversions.clone(), list))).await
+        transport.fetch(outgoing, move |received| read(received.converting(&conversions, list)))
     }
 
     /// The same call for another URL.

@@ -48,6 +48,7 @@ pub(crate) struct Inner {
 /// What a client was told that calls look up.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) url_host: Option<String>,

@@ -132,6 +132,14 @@ impl CredentialsSource {
         }
     }
 
+    /// The headers to send, where they never change.
+    pub(crate) fn at_hand(&self) -> Option<&Arc<HeaderMap>> {
+        match self {
+            CredentialsSource::Fixed(headers) => Some(headers),
+            CredentialsSource::Provided { .. } => None,
+        }
+    }
+
     /// The headers to send.
     pub(crate) async fn headers(&self) -> Result<Arc<HeaderMap>> {
         match self {

@@ -80,6 +80,8 @@ struct Inner {
     renewed: bool,
     /// The answer's text ends in the middle.
     cut_off: bool,
+    /// The request was under way, and no whole answer came.
+    broken_off: bool,
     attempts: u32,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -120,6 +122,7 @@ impl Error {
             timed_out: false,
             renewed: false,
             cut_off: false,
+            broken_off: false,
             attempts: 1,
             source: None,
         }))
@@ -156,10 +159,11 @@ impl Error {
 
     /// The request was under way, and what became of it isn't known: of one that changes nothing, nothing.
     pub(crate) fn broken_off(request: RequestInfo, what: &str) -> Self {
-        let error = match request.changes_something() {
+        let mut error = match request.changes_something() {
             true => Error::new(ErrorKind::UnknownOutcome, format!("{what}{UNKNOWN}")),
             false => Error::new(ErrorKind::Interrupted, what),
         };
+        error.0.broken_off = true;
         error.of(request)
     }
 
@@ -210,8 +214,7 @@ impl Error {
     pub(crate) fn lost_connection(&self) -> bool {
         match self.0.kind {
             ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Interrupted => true,
-            ErrorKind::UnknownOutcome => self.0.response.is_none(),
-            _ => self.0.cut_off,
+            _ => self.0.broken_off || self.0.cut_off,
         }
     }
 
@@ -235,7 +238,7 @@ impl Error {
         self.0.kind
     }
 
-    /// The status that the server answered with: of an error, and of an answer that can't be used.
+    /// The status that the server answered with: of an error, and of an answer that can't be used or broke off.
     ///
     /// Nothing where no answer came.
     pub fn status(&self) -> Option<StatusCode> {
@@ -476,14 +479,20 @@ mod tests {
     use reqwest::header::HeaderMap;
 
     use super::*;
+    use crate::marker;
 
     fn answer(status: u16, body: &str) -> ErrorResponse {
         ErrorResponse::new(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()))
     }
 
+    fn marked(text: &str) -> String {
+        text.replace("MARK", marker::MARKER)
+    }
+
     #[test]
     fn display_is_one_line_with_what_the_server_said() {
-        let request = || RequestInfo::new("get_model", &Method::GET, &"https://u:MARK@h/models/1/?sig=MARK".parse().unwrap());
+        let request =
+            || RequestInfo::new("get_model", &Method::GET, &marked("https://u:MARK@h/models/1/?sig=MARK").parse().unwrap());
         for (status, body, line) in [
             (404, r#"{"detail": "Not found."}"#, "404 Not Found: Not found."),
             (400, r#"{"a": ["x", "y"], "b": ["z"]}"#, "400 Bad Request: a: x y; b: z"),
@@ -492,9 +501,9 @@ mod tests {
             (500, "", "500 Internal Server Error"),
             (400, r#"{"detail": "see https://h/x?sig=MARK"}"#, "400 Bad Request: see https://h/x?…"),
         ] {
-            let error = Error::status_error(request(), answer(status, body));
+            let error = Error::status_error(request(), answer(status, &marked(body)));
             assert_eq!(error.to_string(), format!("get_model: GET https://h/models/1/: {line}"));
-            assert!(!format!("{error:?}").contains("MARK"));
+            marker::assert_error_hidden(&error);
         }
     }
 }

@@ -50,6 +50,9 @@ mod ground_truth;
 mod http_clients;
 mod json;
 mod limits;
+#[cfg(test)]
+#[path = "../tests/support/marker.rs"]
+mod marker;
 mod models;
 mod operation;
 mod origin;

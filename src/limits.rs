@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The time-outs that a request is given.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct TimeLimits {
+    /// While a connection is made.
+    pub(crate) connect: Duration,
     /// While no byte moves in either direction.
     pub(crate) idle: Duration,
     /// As a whole, every attempt and every wait included.
@@ -17,13 +19,19 @@ pub(crate) struct TimeLimits {
 impl TimeLimits {
     pub(crate) fn start(self) -> Limits {
         // A time beyond what the clock holds is no limit.
-        Limits { idle: self.idle, deadline: self.total.and_then(|total| Instant::now().checked_add(total)) }
+        Limits {
+            connect: self.connect,
+            idle: self.idle,
+            deadline: self.total.and_then(|total| Instant::now().checked_add(total)),
+        }
     }
 }
 
 /// The time-outs of a request that is under way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Limits {
+    /// While a connection is made.
+    pub(crate) connect: Duration,
     /// While no byte moves in either direction.
     pub(crate) idle: Duration,
     /// From the first attempt to the answer's last byte.
@@ -49,6 +57,10 @@ impl std::fmt::Display for Elapsed {
 /// The most that a system keeps of a body which it took but hasn't sent, in bytes: what Linux lets a socket's buffer grow to.
 const SOCKET_BUFFER: u64 = 4 << 20;
 
+/// The slowest line that a body which lies in that buffer is given time for, in bytes a second: how fast it leaves can't be
+/// seen.
+const SLOW_LINE: f64 = (256 << 10) as f64;
+
 /// How a request's body moves.
 #[derive(Debug, Clone)]
 pub(crate) struct Activity(Arc<Moves>);
@@ -60,18 +72,26 @@ struct Moves {
     last: AtomicU64,
     /// Bytes that it took.
     taken: AtomicU64,
+    /// It took all of them.
+    whole: AtomicBool,
 }
 
 impl Activity {
     pub(crate) fn new() -> Self {
-        Activity(Arc::new(Moves { began: Instant::now(), last: AtomicU64::new(0), taken: AtomicU64::new(0) }))
+        Activity(Arc::new(Moves {
+            began: Instant::now(),
+            last: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            whole: AtomicBool::new(false),
+        }))
     }
 
-    /// The connection took a piece of the body.
-    pub(crate) fn moved(&self, bytes: usize) {
+    /// The connection took a piece of the body, and with it all of the body where nothing is `left`.
+    pub(crate) fn moved(&self, bytes: usize, left: u64) {
         let since = u64::try_from(self.0.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.0.last.fetch_max(since, Ordering::Relaxed);
         self.0.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.0.whole.store(left == 0, Ordering::Relaxed);
     }
 
     /// Whether the connection took nothing yet: there is none, or the request waits for it.
@@ -79,13 +99,19 @@ impl Activity {
         self.0.taken.load(Ordering::Relaxed) == 0
     }
 
-    /// Until when the body's last bytes may be moving: taken isn't sent yet, and the system's buffer empties at the rate
-    /// at which the pieces before were taken.
+    /// Until when the body's last bytes may be moving: taken isn't sent yet. The system's buffer, which takes the first
+    /// bytes at once, empties at the rate at which it took the others.
     fn moving_until(&self) -> Instant {
         let last = Duration::from_micros(self.0.last.load(Ordering::Relaxed));
         let taken = self.0.taken.load(Ordering::Relaxed);
         let buffered = taken.min(SOCKET_BUFFER);
-        let draining = if taken > 0 { last.mul_f64(buffered as f64 / taken as f64) } else { Duration::ZERO };
+        let slowest = Duration::from_secs_f64(buffered as f64 / SLOW_LINE);
+        let draining = match taken - buffered {
+            0 if self.0.whole.load(Ordering::Relaxed) => slowest,
+            // What isn't taken yet shows by itself that it moves.
+            0 => last,
+            others => last.mul_f64(buffered as f64 / others as f64).min(slowest),
+        };
         self.0.began + last + draining
     }
 }

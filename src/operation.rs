@@ -20,7 +20,7 @@ pub trait Operation: Sealed + Sized + Send {
     /// What the answer is decoded into.
     type Output: Send + 'static;
     #[doc(hidden)]
-    type Answer: Answer<Output = Self::Output>;
+    type Answer: Answer<Output = Self::Output> + 'static;
     /// `operationId` in the document.
     const ID: &'static str;
     /// The path's template, such as `/models/{id}/`.
@@ -55,18 +55,18 @@ pub trait Page {
 #[doc(hidden)]
 pub trait Answer {
     type Output;
-    fn read(received: Received) -> impl Future<Output = Result<Self::Output>> + Send;
+    fn read(received: Box<Received>) -> impl Future<Output = Result<Self::Output>> + Send + 'static;
 }
 
 /// The answer is JSON.
 #[doc(hidden)]
 pub struct JsonAnswer<T>(PhantomData<T>);
 
-impl<T: DeserializeOwned + Send> Answer for JsonAnswer<T> {
+impl<T: DeserializeOwned + Send + 'static> Answer for JsonAnswer<T> {
     type Output = T;
 
-    async fn read(received: Received) -> Result<T> {
-        received.json().await
+    fn read(received: Box<Received>) -> impl Future<Output = Result<T>> + Send + 'static {
+        received.json()
     }
 }
 
@@ -78,7 +78,7 @@ pub struct EmptyAnswer;
 impl Answer for EmptyAnswer {
     type Output = ();
 
-    async fn read(received: Received) -> Result<()> {
+    async fn read(received: Box<Received>) -> Result<()> {
         received.bytes().await.map(drop)
     }
 }
@@ -91,7 +91,7 @@ pub struct BytesAnswer;
 impl Answer for BytesAnswer {
     type Output = ByteStream;
 
-    async fn read(received: Received) -> Result<ByteStream> {
+    async fn read(received: Box<Received>) -> Result<ByteStream> {
         Ok(received.stream())
     }
 }

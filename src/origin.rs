@@ -92,6 +92,7 @@ impl Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::marker::{Failure, MARKER};
 
     #[test]
     fn base_urls_with_and_without_prefix_and_slash() {
@@ -115,8 +116,8 @@ mod tests {
             ("https://h/?token=MARK", "query"),
             ("https://h/#MARK", "query or a fragment"),
         ] {
-            let problem = Origin::parse(text).unwrap_err();
-            assert!(problem.contains(part) && !problem.contains("MARK"), "{problem}");
+            let problem = Origin::parse(&text.replace("MARK", MARKER)).unwrap_err();
+            assert!(problem.contains(part) && !problem.contains(MARKER), "{problem}");
         }
     }
 
@@ -139,9 +140,9 @@ mod tests {
         assert_eq!(origin.follow("https://public/other/?c=1", &expected).unwrap().as_str(), "https://public/other/?c=1");
         for link in ["https://evil/other/?sig=MARK", "http://public/other/", "https://public:444/x", "https://public.evil/models"]
         {
-            let error = origin.follow(link, &expected).unwrap_err();
+            let error = origin.follow(&link.replace("MARK", MARKER), &expected).failure();
             assert_eq!(error.kind(), ErrorKind::ForeignUrl);
-            assert!(error.to_string().contains("https://public/api/v1") && !error.to_string().contains("MARK"), "{error}");
+            assert!(error.to_string().contains("https://public/api/v1"), "{error}");
         }
     }
 }

@@ -1,7 +1,11 @@
 //! The API as its user writes it: every line compiles, and the main ones run on the embedded backend.
 
+#[path = "support/backend.rs"]
+mod backend;
+
 use std::time::{Duration, SystemTime};
 
+use backend::backend;
 use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 use synapse_backend_client::reqwest::StatusCode;
@@ -94,7 +98,7 @@ fn client(backend: &Backend) -> BackendClient {
 
 #[tokio::test]
 async fn clients_are_shared_and_futures_and_streams_are_spawned() {
-    let backend = Backend::builder().models(3).ground_truth_events(250).start().await.unwrap();
+    let backend = backend().models(3).ground_truth_events(250).start().await.unwrap();
     let client = client(&backend);
     is_a_shared_handle(&client);
     let sending = client.get_model(Backend::FIRST_MODEL).send();
@@ -116,7 +120,7 @@ async fn clients_are_shared_and_futures_and_streams_are_spawned() {
 
 #[tokio::test]
 async fn the_main_job_from_end_to_end() {
-    let backend = Backend::builder().models(20).ground_truth_events(1_000).start().await.unwrap();
+    let backend = backend().models(20).ground_truth_events(1_000).start().await.unwrap();
     let client = client(&backend);
     let file: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let directory = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ mod socket;
 
 use std::time::{Duration, SystemTime};
 
-use server::{assert_every_request, assert_only_get, html, json, line, only, requests, serving};
+use server::{Failure, assert_every_request, assert_only_get, html, json, line, only, requests, serving};
 use socket::{SocketServer, Then, refusing};
 use synapse_backend_client::reqwest::{Method, StatusCode};
 use synapse_backend_client::types::{GroundTruthEvent, Model, ModelPage, ModelType};
@@ -23,7 +23,7 @@ async fn get(answer: ResponseTemplate) -> (Result<Model, Error>, MockServer) {
 async fn get_error(answer: ResponseTemplate) -> Error {
     let (outcome, server) = get(answer).await;
     assert_every_request(&server, "GET /models/999/").await;
-    let error = outcome.unwrap_err();
+    let error = outcome.failure();
     assert_eq!((error.operation(), error.method()), (Some("get_model"), Some(&Method::GET)));
     assert_eq!(error.url(), Some(format!("{}/models/999/", server.uri()).as_str()));
     error
@@ -49,7 +49,7 @@ async fn create(client: &BackendClient) -> Result<Model, Error> {
 
 async fn create_error(answer: ResponseTemplate) -> Error {
     let (server, client) = serving("POST", "/models/", answer).await;
-    let error = create(&client).await.unwrap_err();
+    let error = create(&client).await.failure();
     // Never sent twice.
     let sent = only(&server).await;
     assert_eq!(line(&sent), "POST /models/");
@@ -136,7 +136,7 @@ async fn a_model_file_that_is_too_large_is_told_whoever_refuses_it() {
 #[tokio::test]
 async fn a_refused_token_is_unauthorized() {
     let (outcome, server) = get(json(401, r#"{"detail": "Invalid token."}"#)).await;
-    let error = outcome.unwrap_err();
+    let error = outcome.failure();
     assert_eq!(predicates(&error), ["status", "unauthorized"]);
     assert_eq!(error.response().unwrap().detail(), Some("Invalid token."));
     // There is no other token to be had.
@@ -248,7 +248,7 @@ async fn of_a_very_long_error_the_beginning_is_kept() {
 async fn an_error_whose_body_breaks_off_keeps_its_status_and_what_came() {
     let answer = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nonly this";
     let server = SocketServer::start(answer, Then::Close).await;
-    let error = BackendClient::builder(server.url()).build().unwrap().get_model(1).await.unwrap_err();
+    let error = BackendClient::builder(server.url()).build().unwrap().get_model(1).await.failure();
     assert!(error.is_not_found(), "{error:?}");
     assert_eq!(error.response().unwrap().text(), "only this");
 }
@@ -313,11 +313,11 @@ async fn an_answer_with_more_behind_it_can_not_be_used() {
 
 #[tokio::test]
 async fn a_page_without_results_is_told() {
-    let error = list(r#"{"count": 0, "next": null, "previous": null}"#).await.unwrap_err();
+    let error = list(r#"{"count": 0, "next": null, "previous": null}"#).await.failure();
     assert_unusable(&error, StatusCode::OK, None, "missing field `results`");
-    let error = list(r#"{"count": 0, "results": null}"#).await.unwrap_err();
+    let error = list(r#"{"count": 0, "results": null}"#).await.failure();
     assert_unusable(&error, StatusCode::OK, Some("results"), "null");
-    let error = list("[]").await.unwrap_err();
+    let error = list("[]").await.failure();
     assert!(error.is_decode() && error.status() == Some(StatusCode::OK), "{error:?}");
 }
 
@@ -333,7 +333,7 @@ async fn a_wrong_type_deep_in_the_results_is_told_with_its_place() {
         (r#"{"id": 2, "name": "n"}"#, "results[1]"),
         ("7", "results[1]"),
     ] {
-        let error = list(page(item)).await.unwrap_err();
+        let error = list(page(item)).await.failure();
         assert_unusable(&error, StatusCode::OK, Some(path), &format!("`{path}`"));
     }
 }
@@ -343,7 +343,7 @@ async fn list_all_tells_the_place_in_a_page_too() {
     let body = r#"{"count": 2, "next": null, "results": [{"id": 1}, {"id": "x"}]}"#;
     let (server, client) = serving("GET", "/sdk/ground_truth_events/", json(200, body)).await;
     let mut events = client.list_ground_truth_events().list_all();
-    let error = events.next().await.unwrap().unwrap_err();
+    let error = events.next().await.unwrap().failure();
     assert_unusable(&error, StatusCode::OK, Some("results[1].id"), "`results[1].id`");
     assert!(events.next().await.is_none());
     assert_only_get(&server, "/sdk/ground_truth_events/").await;
@@ -523,17 +523,17 @@ fn client(url: &str) -> BackendClient {
 #[tokio::test]
 async fn a_refused_connection_is_told_and_nothing_is_unknown() {
     let port = refusing();
-    let error = client(&port.url).get_model(1).await.unwrap_err();
+    let error = client(&port.url).get_model(1).await.failure();
     assert_eq!((predicates(&error), error.kind(), error.status()), (vec!["connect"], ErrorKind::Connect, None));
     assert!(error.to_string().contains("refused"), "{error}");
     assert!(std::error::Error::source(&error).is_some());
-    let error = create(&client(&port.url)).await.unwrap_err();
+    let error = create(&client(&port.url)).await.failure();
     assert_eq!((predicates(&error), error.upload_id()), (vec!["connect"], Some("a-uuid")));
 }
 
 #[tokio::test]
 async fn a_host_that_is_not_there_is_no_connection() {
-    let error = client("http://no-such-host.invalid").get_model(1).await.unwrap_err();
+    let error = client("http://no-such-host.invalid").get_model(1).await.failure();
     assert_eq!(predicates(&error), ["connect"], "{error:?}");
 }
 
@@ -546,10 +546,10 @@ async fn an_answer_that_breaks_off_is_interrupted_or_unknown() {
         "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"id\": 1\r\n",
     ] {
         let server = SocketServer::start(answer, Then::Close).await;
-        let error = client(&server.url()).get_model(1).await.unwrap_err();
+        let error = client(&server.url()).get_model(1).await.failure();
         assert_eq!(error.kind(), ErrorKind::Interrupted, "{answer:?}: {error:?}");
         assert_eq!(predicates(&error), [""; 0]);
-        let error = create(&client(&server.url())).await.unwrap_err();
+        let error = create(&client(&server.url())).await.failure();
         assert_eq!(error.kind(), ErrorKind::UnknownOutcome, "{answer:?}: {error:?}");
         assert_eq!((predicates(&error), error.upload_id()), (vec!["unknown_outcome"], Some("a-uuid")));
     }
@@ -561,7 +561,7 @@ async fn list_all_never_takes_a_page_that_breaks_off_for_the_last() {
     let server = SocketServer::start(answer, Then::Close).await;
     let client = client(&server.url());
     let mut events = client.list_ground_truth_events().list_all();
-    let error = events.next().await.unwrap().unwrap_err();
+    let error = events.next().await.unwrap().failure();
     assert_eq!(error.kind(), ErrorKind::Interrupted, "{error:?}");
     assert!(events.next().await.is_none());
 }
@@ -569,9 +569,9 @@ async fn list_all_never_takes_a_page_that_breaks_off_for_the_last() {
 #[tokio::test]
 async fn an_answer_that_is_no_http_is_an_error() {
     let server = SocketServer::start("SSH-2.0-OpenSSH_9.6\r\n", Then::Close).await;
-    let error = client(&server.url()).get_model(1).await.unwrap_err();
+    let error = client(&server.url()).get_model(1).await.failure();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Interrupted, None), "{error:?}");
-    let error = create(&client(&server.url())).await.unwrap_err();
+    let error = create(&client(&server.url())).await.failure();
     assert!(error.is_unknown_outcome(), "{error:?}");
 }
 
@@ -584,12 +584,12 @@ async fn a_server_that_says_nothing_runs_into_the_read_time_out() {
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": 1"] {
         let server = SocketServer::start(answer, Then::Hold).await;
         let client = BackendClient::builder(server.url()).retry(RetryPolicy::none()).read_timeout(SHORT).build().unwrap();
-        let error = client.get_model(1).await.unwrap_err();
+        let error = client.get_model(1).await.failure();
         assert_eq!((predicates(&error), error.kind()), (vec!["timeout"], ErrorKind::Timeout), "{error:?}");
         assert!(error.to_string().contains("read time-out"), "{error}");
-        let error = client.list_models().await.unwrap_err();
+        let error = client.list_models().await.failure();
         assert_eq!(predicates(&error), ["timeout"]);
-        let error = create(&client).await.unwrap_err();
+        let error = create(&client).await.failure();
         assert_eq!((predicates(&error), error.kind()), (vec!["timeout", "unknown_outcome"], ErrorKind::UnknownOutcome));
         assert_eq!(error.upload_id(), Some("a-uuid"));
     }
@@ -599,20 +599,20 @@ async fn a_server_that_says_nothing_runs_into_the_read_time_out() {
 async fn a_call_runs_into_its_own_time_outs() {
     let server = SocketServer::start("", Then::Hold).await;
     let client = client(&server.url());
-    let error = client.get_model(1).read_timeout(SHORT).await.unwrap_err();
+    let error = client.get_model(1).read_timeout(SHORT).await.failure();
     assert!(error.is_timeout() && error.to_string().contains("read time-out"), "{error}");
-    let error = client.get_model(1).timeout(SHORT).await.unwrap_err();
+    let error = client.get_model(1).timeout(SHORT).await.failure();
     assert!(error.is_timeout() && error.to_string().contains("whole request"), "{error}");
     let mut events = client.list_ground_truth_events().timeout(SHORT).list_all();
-    assert!(events.next().await.unwrap().unwrap_err().is_timeout());
+    assert!(events.next().await.unwrap().failure().is_timeout());
     let whole = BackendClient::builder(server.url()).timeout(SHORT).build().unwrap();
-    assert!(whole.get_model(1).await.unwrap_err().is_timeout());
+    assert!(whole.get_model(1).await.failure().is_timeout());
 }
 
 #[tokio::test]
 async fn an_error_leaves_the_client_usable() {
     let (server, client) = serving("GET", "/models/1/", json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
-    assert!(client.get_model(2).await.unwrap_err().is_not_found());
+    assert!(client.get_model(2).await.failure().is_not_found());
     assert_eq!(client.get_model(1).await.unwrap().id, 1);
     assert_eq!(requests(&server).await.len(), 2);
 }

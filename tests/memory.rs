@@ -1,10 +1,14 @@
 //! Memory doesn't grow with the file: the peak of a process of its own, as the kernel counts it.
 #![cfg(target_os = "linux")]
 
+#[path = "support/backend.rs"]
+mod backend;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use backend::{backend, marker};
 use synapse_backend_client::BackendClient;
 use synapse_test_backend::Backend;
 
@@ -33,6 +37,7 @@ fn write_file(path: &Path, size: usize) {
 #[test]
 fn uploading_child() {
     let Ok(path) = std::env::var("UPLOADING_CHILD_FILE") else { return };
+    marker::watch();
     let url = std::env::var("UPLOADING_CHILD_URL").unwrap();
     let token = std::env::var("UPLOADING_CHILD_TOKEN").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -61,7 +66,7 @@ fn upload(backend: &Backend, path: &Path) -> (String, u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_of_120_megabytes_takes_no_more_memory_than_one_of_1_megabyte() {
-    let backend = Backend::builder().record_bodies(false).start().await.unwrap();
+    let backend = backend().record_bodies(false).start().await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     let (small, large) = (directory.path().join("small"), directory.path().join("large"));
     write_file(&small, SMALL);

@@ -13,7 +13,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use server::{assert_nothing_sent, assert_only_get, client_of, header, html, json, line, lines, only, requests, serving};
+use server::{
+    Failure, MARKER, TOKEN, assert_nothing_sent, assert_only_get, client_of, header, html, json, line, lines, only, requests,
+    serving,
+};
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::raw::builder::{GetModel, ListModels};
 use synapse_backend_client::reqwest::StatusCode;
@@ -165,7 +168,7 @@ async fn list_models_converts_the_file_of_every_model() {
 #[tokio::test]
 async fn list_models_sends_nothing_where_a_filter_is_no_64_bit_number() {
     let (server, client) = serving("GET", "/models/", page_of_models()).await;
-    let error = client.list_models().params(|p| p.project(u64::MAX).page(u64::MAX)).await.unwrap_err();
+    let error = client.list_models().params(|p| p.project(u64::MAX).page(u64::MAX)).await.failure();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let told = error.to_string();
     assert!(told.contains("`project`") && told.contains("`page`") && told.contains("18446744073709551615"), "{told}");
@@ -251,13 +254,14 @@ async fn get_model_converts_the_url_of_the_file() {
 async fn a_conversion_gets_the_servers_string_and_no_other() {
     // Signed URLs, whose signature the least change breaks, and JSON's ways of writing a slash or an ampersand.
     for (written, url) in [
-        (r#""https://files/456.pkl?X-Sig=a%2Fb%2B&x=1""#, "https://files/456.pkl?X-Sig=a%2Fb%2B&x=1"),
-        (r#""https:\/\/files\/456.pkl?a=1\u0026b=\"2\"""#, "https://files/456.pkl?a=1&b=\"2\""),
+        (r#""https://files/456.pkl?X-Sig={}a%2Fb%2B&x=1""#, "https://files/456.pkl?X-Sig={}a%2Fb%2B&x=1"),
+        (r#""https:\/\/files\/456.pkl?a=1\u0026b=\"{}\"""#, "https://files/456.pkl?a=1&b=\"{}\""),
         (r#""/미디어/모델.pkl""#, "/미디어/모델.pkl"),
         (r#""""#, ""),
     ] {
-        let (model, seen) = convert(written).await;
-        assert_eq!(seen, [url]);
+        let [written, url] = [written, url].map(|text| text.replace("{}", MARKER));
+        let (model, seen) = convert(&written).await;
+        assert_eq!(seen, [url.as_str()]);
         assert_eq!(model.file.as_deref(), Some(format!("https://cdn.example.com{url}").as_str()));
     }
 }
@@ -272,7 +276,7 @@ async fn a_conversion_leaves_a_model_without_a_file_alone() {
 async fn a_conversion_of_a_field_that_is_no_path_sends_nothing() {
     let (server, client) = serving("GET", "/models/456/", json(200, MODEL)).await;
     for field in ["", "a..b", ".file"] {
-        let error = client.get_model(456).url_conversion(field, str::to_owned).await.unwrap_err();
+        let error = client.get_model(456).url_conversion(field, str::to_owned).await.failure();
         assert!(error.is_invalid_input() && error.to_string().contains("url_conversion"), "{error}");
     }
     assert_nothing_sent(&server).await;
@@ -302,7 +306,7 @@ struct Setup {
 impl Setup {
     /// A server that takes uploads under the id given as JSON, and answers what is given to the creating.
     async fn new(id: &str, created: ResponseTemplate) -> Self {
-        let server = MockServer::start().await;
+        let server = server::start().await;
         take_uploads(&server, id).await;
         Mock::given(method("POST")).and(path("/models/")).respond_with(created).mount(&server).await;
         let client = client_of(&server);
@@ -335,7 +339,7 @@ fn created() -> ResponseTemplate {
 fn body(request: &Request) -> Value {
     assert_eq!(header(request, "content-type"), Some("application/json"));
     assert_eq!(header(request, "accept"), Some("application/json"));
-    assert_eq!(header(request, "synapse-access-token"), Some("Token test-token"));
+    assert_eq!(header(request, "synapse-access-token"), Some(&*format!("Token {TOKEN}")));
     request.body_json().unwrap()
 }
 
@@ -529,7 +533,7 @@ async fn create_model_converts_the_file_of_the_answer() {
 
 /// That creating was refused for each of these reasons, and nothing was sent.
 async fn assert_refused(setup: &Setup, outcome: Result<Model, Error>, reasons: &[&str]) {
-    let error = outcome.unwrap_err();
+    let error = outcome.failure();
     assert!(error.is_invalid_input(), "{error:?}");
     assert_eq!((error.status(), error.upload_id()), (None, None));
     let told = error.to_string();
@@ -626,7 +630,7 @@ async fn create_model_refuses_an_empty_file() {
 
 /// That the file could not be read, and nothing was sent.
 async fn assert_unreadable(setup: &Setup, path: &Path) {
-    let error = setup.create(path).await.unwrap_err();
+    let error = setup.create(path).await.failure();
     assert!(error.is_file(), "{error:?}");
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     assert!(std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()), "{error:?}");
@@ -669,7 +673,7 @@ async fn create_model_sends_nothing_where_the_file_can_not_be_read() {
 async fn create_model_tells_the_fields_that_the_server_refuses() {
     let answer = r#"{"name": ["This field must be unique."], "metrics": {"accuracy": ["A valid number is required."]}}"#;
     let setup = Setup::new("7", json(400, answer)).await;
-    let error = setup.create(Bytes::from_static(CONTENT)).await.unwrap_err();
+    let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
     assert!(error.is_bad_request());
     assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
     assert_eq!(error.operation(), Some("create_model"));
@@ -689,12 +693,12 @@ async fn create_model_tells_the_fields_that_the_server_refuses() {
 
 #[tokio::test]
 async fn create_model_tells_that_the_file_is_too_large() {
-    let server = MockServer::start().await;
+    let server = server::start().await;
     let page = "<html><head><title>413 Request Entity Too Large</title></head></html>";
     Mock::given(method("PUT")).respond_with(html(413, page)).mount(&server).await;
     let client = client_of(&server);
     let model = client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
-    let error = model.await.unwrap_err();
+    let error = model.await.failure();
     assert!(error.is_too_large());
     assert_eq!(error.status(), Some(StatusCode::PAYLOAD_TOO_LARGE));
     assert_eq!(error.upload_id(), None);
@@ -712,7 +716,7 @@ async fn create_model_stops_where_a_later_chunk_is_too_large() {
     let refused = html(413, "<html></html>");
     Mock::given(method("PUT")).and(path("/chunked_upload/7/")).respond_with(refused).with_priority(1).mount(&setup.server).await;
     let model = setup.client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
-    let error = model.chunk_size(4).await.unwrap_err();
+    let error = model.chunk_size(4).await.failure();
     assert!(error.is_too_large(), "{error:?}");
     assert_eq!(lines(&setup.server).await, ["PUT /chunked_upload/", "PUT /chunked_upload/7/"]);
 }
@@ -722,7 +726,7 @@ async fn create_model_makes_no_model_of_a_file_whose_sum_is_wrong() {
     let setup = Setup::new("7", created()).await;
     let wrong = json(400, r#"{"detail": "checksum does not match"}"#);
     Mock::given(method("POST")).and(path("/chunked_upload/7/")).respond_with(wrong).with_priority(1).mount(&setup.server).await;
-    let error = setup.create(Bytes::from_static(CONTENT)).await.unwrap_err();
+    let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
     assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
     assert_eq!(error.response().unwrap().detail(), Some("checksum does not match"));
     assert_eq!(lines(&setup.server).await, ["PUT /chunked_upload/", "POST /chunked_upload/7/"]);
@@ -732,7 +736,7 @@ async fn create_model_makes_no_model_of_a_file_whose_sum_is_wrong() {
 async fn a_model_that_could_not_be_created_is_created_without_the_file_again() {
     let uuid = "0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11";
     let setup = Setup::new(&format!("\"{uuid}\""), html(500, "<h1>Server Error (500)</h1>")).await;
-    let error = setup.create(Bytes::from_static(CONTENT)).await.unwrap_err();
+    let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
     assert_eq!(error.status(), Some(StatusCode::INTERNAL_SERVER_ERROR));
     let id = error.upload_id().unwrap();
     assert_eq!(id, uuid);
@@ -763,7 +767,7 @@ async fn an_uploaded_file_is_named_by_a_number_or_a_uuid() {
 #[tokio::test]
 async fn the_id_of_a_numbered_upload_is_a_number_when_it_is_used_again() {
     let setup = Setup::new("7", json(503, "{}")).await;
-    let error = setup.create(Bytes::from_static(CONTENT)).await.unwrap_err();
+    let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
     let (server, client) = serving("POST", "/models/", created()).await;
     let file = ModelFile::uploaded(error.upload_id().unwrap());
     client.create_model(file, |m| m.name("n").model_type("detection").project(1)).await.unwrap();
@@ -775,7 +779,7 @@ async fn a_creation_whose_answer_is_lost_is_unknown_and_keeps_the_upload() {
     let server = socket::SocketServer::start("", socket::Then::Close).await;
     let client = BackendClient::builder(server.url()).build().unwrap();
     let model = client.create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1));
-    let error = model.await.unwrap_err();
+    let error = model.await.failure();
     assert!(error.is_unknown_outcome(), "{error:?}");
     assert_eq!((error.upload_id(), error.status(), error.operation()), (Some("a-uuid"), None, Some("create_model")));
 }

@@ -1,5 +1,10 @@
 //! Lists that follow every page, on the embedded backend.
 
+#[path = "support/backend.rs"]
+mod backend;
+
+use backend::backend;
+use backend::marker::Failure;
 use serde::Deserialize;
 use synapse_backend_client::{BackendClient, Json};
 use synapse_test_backend::{Backend, BackendBuilder};
@@ -30,7 +35,7 @@ async fn ids_page_by_page(client: &BackendClient, page_size: i64) -> Vec<i64> {
 
 #[tokio::test]
 async fn three_thousand_pages_give_every_event_once_and_in_order() {
-    let (backend, client) = start(Backend::builder().ground_truth_events(30_000).max_page_size(10).record_bodies(false)).await;
+    let (backend, client) = start(backend().ground_truth_events(30_000).max_page_size(10).record_bodies(false)).await;
     let expected = ids_page_by_page(&client, 10).await;
     assert_eq!(expected.len(), 30_000);
     backend.clear_requests();
@@ -47,7 +52,7 @@ async fn three_thousand_pages_give_every_event_once_and_in_order() {
 
 #[tokio::test]
 async fn any_concurrency_gives_the_same_list_and_no_request_more() {
-    let (backend, client) = start(Backend::builder().ground_truth_events(1_003)).await;
+    let (backend, client) = start(backend().ground_truth_events(1_003)).await;
     let expected = ids_page_by_page(&client, 100).await;
     for concurrency in [1, 2, 3, 64] {
         backend.clear_requests();
@@ -62,7 +67,7 @@ async fn any_concurrency_gives_the_same_list_and_no_request_more() {
 
 #[tokio::test]
 async fn a_list_begins_at_the_page_that_is_asked_for() {
-    let (_backend, client) = start(Backend::builder().ground_truth_events(95)).await;
+    let (_backend, client) = start(backend().ground_truth_events(95)).await;
     let expected = ids_page_by_page(&client, 10).await;
     let rest = client.list_ground_truth_events().params(|p| p.page(4).page_size(10)).list_all_as::<Id>();
     let rest: Vec<Id> = rest.try_collect().await.unwrap();
@@ -71,7 +76,7 @@ async fn a_list_begins_at_the_page_that_is_asked_for() {
 
 #[tokio::test]
 async fn a_limit_fetches_no_page_more_than_its_items_need() {
-    let (backend, client) = start(Backend::builder().ground_truth_events(1_000)).await;
+    let (backend, client) = start(backend().ground_truth_events(1_000)).await;
     for (limit, requests) in [(0, 0), (1, 1), (10, 1), (11, 2), (25, 3), (5_000, 100)] {
         backend.clear_requests();
         let events = client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>();
@@ -82,7 +87,7 @@ async fn a_limit_fetches_no_page_more_than_its_items_need() {
 
 #[tokio::test]
 async fn a_cursor_list_is_followed_link_by_link() {
-    let (backend, client) = start(Backend::builder().ground_truth_events(250).cursor_pagination(true)).await;
+    let (backend, client) = start(backend().ground_truth_events(250).cursor_pagination(true)).await;
     let mut events = client.list_ground_truth_events().list_all();
     let mut ids = Vec::new();
     while let Some(event) = events.next().await {
@@ -97,8 +102,7 @@ async fn a_cursor_list_is_followed_link_by_link() {
 #[tokio::test]
 async fn links_that_name_another_host_and_no_prefix_are_followed_at_the_base_url() {
     let (backend, client) =
-        start(Backend::builder().ground_truth_events(250).path_prefix("/api/v1").public_url("http://internal.example:8000"))
-            .await;
+        start(backend().ground_truth_events(250).path_prefix("/api/v1").public_url("http://internal.example:8000")).await;
     let events: Vec<Json> = client.list_ground_truth_events().list_all_as().try_collect().await.unwrap();
     assert_eq!(events.len(), 250);
     assert!(backend.requests().iter().all(|request| request.header("synapse-access-token").is_some()));
@@ -106,7 +110,7 @@ async fn links_that_name_another_host_and_no_prefix_are_followed_at_the_base_url
 
 #[tokio::test]
 async fn dropping_a_list_leaves_the_client_usable() {
-    let (backend, client) = start(Backend::builder().ground_truth_events(10_000)).await;
+    let (backend, client) = start(backend().ground_truth_events(10_000)).await;
     for _ in 0..20 {
         let mut events = client.list_ground_truth_events().list_all_as::<Id>().concurrency(8);
         assert!(events.next().await.unwrap().is_ok());
@@ -119,10 +123,10 @@ async fn dropping_a_list_leaves_the_client_usable() {
 
 #[tokio::test]
 async fn a_page_that_fails_ends_the_stream_with_its_error() {
-    let (backend, client) = start(Backend::builder().ground_truth_events(1_000)).await;
+    let (backend, client) = start(backend().ground_truth_events(1_000)).await;
     backend.clear_requests();
     let mut events = client.list_ground_truth_events().params(|p| p.page(11)).list_all_as::<Id>();
-    let error = events.next().await.unwrap().unwrap_err();
+    let error = events.next().await.unwrap().failure();
     assert!(error.is_not_found(), "{error}");
     assert!(events.next().await.is_none());
 }

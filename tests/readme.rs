@@ -1,5 +1,8 @@
 //! What the README says of the tests is true.
 
+#[path = "support/marker.rs"]
+mod marker;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -18,6 +21,7 @@ fn told() -> BTreeSet<(String, String)> {
 
 #[test]
 fn every_test_that_the_readme_names_exists() {
+    marker::watch();
     let told = told();
     assert!(told.len() > 30, "the table names {} tests", told.len());
     for (file, test) in told {

@@ -5,11 +5,10 @@ mod server;
 #[path = "support/socket.rs"]
 mod socket;
 
-use std::error::Error as StdError;
-use std::fmt::Debug;
 use std::time::Duration;
 
-use server::{assert_nothing_sent, header, json, line, lines, only, requests};
+use server::marker::{self, assert_debug_hidden, assert_hidden};
+use server::{Failure, MARKER, TOKEN, assert_nothing_sent, header, json, line, lines, only, requests, secret};
 use socket::{SocketServer, Then, refusing};
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::types::{GroundTruthEvent, GroundTruthEventPage, Model, ModelPage};
@@ -20,37 +19,19 @@ use synapse_backend_client::{
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// Stands in every token, password and query: what is shown may not hold it.
-const MARK: &str = "M4RK3R";
-
-fn assert_hidden(what: &str, text: &str) {
-    assert!(!text.contains(MARK), "{what} shows a secret: {text}");
-}
-
-fn assert_debug_hidden(what: &str, value: &impl Debug) {
-    assert_hidden(what, &format!("{value:?}"));
-    assert_hidden(what, &format!("{value:#?}"));
-}
-
-/// That neither the error nor what is behind it shows a secret.
+/// That neither the error, nor what it gives, nor what is behind it shows a secret.
 fn assert_error_hidden(error: &Error, kind: ErrorKind) {
     assert_eq!(error.kind(), kind, "{error:?}");
-    assert_hidden("Display", &error.to_string());
-    assert_debug_hidden("Debug", error);
+    marker::assert_error_hidden(error);
     assert_debug_hidden("the response", &error.response());
     for text in [error.url(), error.json_path(), error.operation()] {
         assert_hidden("a part of the error", text.unwrap_or_default());
-    }
-    let mut source = error.source();
-    while let Some(cause) = source {
-        assert_hidden("a source", &cause.to_string());
-        assert_debug_hidden("a source", &cause);
-        source = cause.source();
     }
 }
 
 /// A builder with every credential set.
 fn builder(url: &str) -> BackendClientBuilder {
+    marker::watch();
     BackendClient::builder(url)
         .retry(RetryPolicy::none())
         .access_token(secret("access"))
@@ -59,17 +40,13 @@ fn builder(url: &str) -> BackendClientBuilder {
         .tenant(secret("tenant"))
 }
 
-fn secret(name: &str) -> String {
-    format!("{MARK}-{name}")
-}
-
 fn signed(path: &str) -> String {
-    format!("https://files.example.com{path}?X-Amz-Signature={MARK}&x={{{MARK}}},[{MARK}]")
+    format!("https://files.example.com{path}?X-Amz-Signature={MARKER}&x={{{MARKER}}},[{MARKER}]")
 }
 
 /// A query may hold what ends a URL in a sentence: RFC 3986 lets brackets and apostrophes stand in it.
 fn oddly_signed() -> String {
-    format!("https://files.example.com/a?filename='model(1)>.pt'&X-Amz-Signature={MARK}")
+    format!("https://files.example.com/a?filename='model(1)>.pt'&X-Amz-Signature={MARKER}")
 }
 
 /// The credentials that a request carries, as the wire has them.
@@ -78,7 +55,7 @@ fn credentials(request: &Request) -> [Option<&str>; 4] {
 }
 
 fn all_credentials() -> [Option<String>; 4] {
-    ["access", "legacy", "tenant", "agent"].map(|name| Some(format!("Token {MARK}-{name}")))
+    ["access", "legacy", "tenant", "agent"].map(|name| Some(format!("Token {MARKER}-{name}")))
 }
 
 fn assert_credentials(request: &Request) {
@@ -94,7 +71,7 @@ fn assert_no_credentials(request: &Request) {
 
 /// A server that answers everything so, and a client of it with every credential.
 async fn serving(answer: ResponseTemplate) -> (MockServer, BackendClient) {
-    let server = MockServer::start().await;
+    let server = server::start().await;
     Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&server).await;
     let client = builder(&server.uri()).build().unwrap();
     (server, client)
@@ -118,15 +95,17 @@ async fn credentials_go_out_as_the_four_headers() {
 
 #[tokio::test]
 async fn credentials_that_are_not_set_are_not_sent() {
-    let server = MockServer::start().await;
+    let server = server::start().await;
     Mock::given(method("GET")).respond_with(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).mount(&server).await;
     let of = |set: fn(BackendClientBuilder) -> BackendClientBuilder| set(BackendClient::builder(server.uri())).build().unwrap();
+    let token = format!("Token {TOKEN}");
+    let token = Some(token.as_str());
     let clients = [
         (of(|b| b), [None; 4]),
-        (of(|b| b.access_token(" a \n")), [Some("Token a"), None, None, None]),
-        (of(|b| b.legacy_token("b")), [None, Some("Token b"), None, None]),
-        (of(|b| b.tenant("c")), [None, None, Some("Token c"), None]),
-        (of(|b| b.agent_token("d")), [None, None, None, Some("Token d")]),
+        (of(|b| b.access_token(format!(" {TOKEN} \n"))), [token, None, None, None]),
+        (of(|b| b.legacy_token(TOKEN)), [None, token, None, None]),
+        (of(|b| b.tenant(TOKEN)), [None, None, token, None]),
+        (of(|b| b.agent_token(TOKEN)), [None, None, None, token]),
     ];
     for (client, expected) in clients {
         client.get_model(1).await.unwrap();
@@ -140,12 +119,12 @@ async fn a_redirect_to_another_port_carries_no_credentials() {
     for status in [301, 302, 303, 307, 308] {
         other.reset().await;
         Mock::given(method("GET")).respond_with(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).mount(&other).await;
-        let target = format!("{}/models/1/?X-Sig=1", other.uri());
+        let target = format!("{}/models/1/?X-Sig={MARKER}", other.uri());
         let (server, client) = serving(ResponseTemplate::new(status).insert_header("location", target)).await;
         client.get_model(1).param("token", secret("param")).await.unwrap();
         assert_credentials(&only(&server).await);
         let followed = only(&other).await;
-        assert_eq!(line(&followed), "GET /models/1/?X-Sig=1");
+        assert_eq!(line(&followed), format!("GET /models/1/?X-Sig={MARKER}"));
         assert_no_credentials(&followed);
     }
 }
@@ -166,7 +145,7 @@ async fn a_creation_is_not_redirected_to_another_port() {
     let (other, _) = serving(json(201, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
     let (server, client) =
         serving(ResponseTemplate::new(307).insert_header("location", format!("{}/models/", other.uri()))).await;
-    let error = create(&client, ModelFile::uploaded(7)).await.unwrap_err();
+    let error = create(&client, ModelFile::uploaded(7)).await.failure();
     assert_error_hidden(&error, ErrorKind::ForeignUrl);
     assert_eq!(requests(&server).await.len(), 1);
     assert_nothing_sent(&other).await;
@@ -175,7 +154,7 @@ async fn a_creation_is_not_redirected_to_another_port() {
 #[tokio::test]
 async fn a_next_link_to_another_host_gets_nothing() {
     let (other, _) = serving(json(200, r#"{"results": []}"#)).await;
-    let next = format!("{}/stolen/?page=2&sig={MARK}", other.uri());
+    let next = format!("{}/stolen/?page=2&sig={MARKER}", other.uri());
     let (server, client) = serving(json(200, format!(r#"{{"count": 200, "next": "{next}", "results": [{{"id": 1}}]}}"#))).await;
     let mut events = client.list_ground_truth_events().list_all();
     let error = loop {
@@ -208,10 +187,10 @@ async fn a_next_link_that_names_the_list_at_another_host_is_followed_at_the_base
 #[tokio::test]
 async fn an_upload_whose_url_is_at_another_host_sends_nothing_there() {
     let (other, _) = serving(json(200, r#"{"id": 7}"#)).await;
-    let url = format!("{}/elsewhere/7/?sig={MARK}", other.uri());
+    let url = format!("{}/elsewhere/7/?sig={MARKER}", other.uri());
     let (server, client) = serving(json(200, format!(r#"{{"id": 7, "url": "{url}", "offset": 2}}"#))).await;
     let model = client.create_model(Bytes::from_static(b"0123"), |m| m.name("n").model_type("detection").project(1));
-    let error = model.chunk_size(2).await.unwrap_err();
+    let error = model.chunk_size(2).await.failure();
     assert_error_hidden(&error, ErrorKind::ForeignUrl);
     assert_eq!(lines(&server).await, ["PUT /chunked_upload/"]);
     assert_nothing_sent(&other).await;
@@ -221,19 +200,19 @@ async fn an_upload_whose_url_is_at_another_host_sends_nothing_there() {
 
 #[tokio::test]
 async fn an_error_of_a_setting_shows_no_secret() {
-    let bad = |set: fn(BackendClientBuilder) -> BackendClientBuilder| set(builder("https://h")).build().unwrap_err();
+    let bad = |set: fn(BackendClientBuilder) -> BackendClientBuilder| set(builder("https://h")).build().failure();
     for error in [
-        builder(&format!("https://user:{MARK}@h")).build().unwrap_err(),
-        builder(&format!("https://h/?token={MARK}")).build().unwrap_err(),
-        builder(&format!("https://h:{MARK}")).build().unwrap_err(),
-        bad(|b| b.access_token(format!("{MARK}\n{MARK}"))),
-        bad(|b| b.legacy_token(format!("{MARK}\u{7f}"))),
-        bad(|b| b.agent_token(format!("{MARK}\r\nx: y"))),
-        bad(|b| b.tenant(format!("{MARK}\0"))),
-        bad(|b| b.proxy(format!("http://user:{MARK}@"))),
-        bad(|b| b.proxy(format!("ftp://user:{MARK}@h"))),
-        bad(|b| b.proxy(MARK)),
-        bad(|b| b.root_certificate(format!("-----BEGIN CERTIFICATE-----\n{MARK}\n-----END CERTIFICATE-----"))),
+        builder(&format!("https://user:{MARKER}@h")).build().failure(),
+        builder(&format!("https://h/?token={MARKER}")).build().failure(),
+        builder(&format!("https://h:{MARKER}")).build().failure(),
+        bad(|b| b.access_token(format!("{MARKER}\n{MARKER}"))),
+        bad(|b| b.legacy_token(format!("{MARKER}\u{7f}"))),
+        bad(|b| b.agent_token(format!("{MARKER}\r\nx: y"))),
+        bad(|b| b.tenant(format!("{MARKER}\0"))),
+        bad(|b| b.proxy(format!("http://user:{MARKER}@"))),
+        bad(|b| b.proxy(format!("ftp://user:{MARKER}@h"))),
+        bad(|b| b.proxy(MARKER)),
+        bad(|b| b.root_certificate(format!("-----BEGIN CERTIFICATE-----\n{MARKER}\n-----END CERTIFICATE-----"))),
     ] {
         assert_error_hidden(&error, ErrorKind::Configuration);
     }
@@ -242,16 +221,17 @@ async fn an_error_of_a_setting_shows_no_secret() {
 #[tokio::test]
 async fn an_error_of_input_or_file_shows_no_secret() {
     let (server, client) = serving(json(200, "{}")).await;
-    let error = client.get_model(1).header("x-token", format!("{MARK}\n")).header(format!("x {MARK}"), "y").await.unwrap_err();
+    let error =
+        client.get_model(1).header("x-token", format!("{MARKER}\n")).header(format!("x {MARKER}"), "y").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     // A header's name is no secret; its value may be.
-    assert_hidden("Display", &error.to_string().replace(&format!("x {MARK}"), ""));
-    let error = client.get_model(1).header("host", secret("host")).timeout(Duration::ZERO).await.unwrap_err();
+    assert_hidden("Display", &error.to_string().replace(&format!("x {MARKER}"), ""));
+    let error = client.get_model(1).header("host", secret("host")).timeout(Duration::ZERO).await.failure();
     assert_error_hidden(&error, ErrorKind::InvalidInput);
     let metrics = json_value!({"url": signed("/a"), "n": f64::NAN});
-    let error = client.create_model(Bytes::from_static(b"x"), |m| m.metrics(metrics)).await.unwrap_err();
+    let error = client.create_model(Bytes::from_static(b"x"), |m| m.metrics(metrics)).await.failure();
     assert_error_hidden(&error, ErrorKind::InvalidInput);
-    let error = create(&client, "/no/such/file").await.unwrap_err();
+    let error = create(&client, "/no/such/file").await.failure();
     assert_error_hidden(&error, ErrorKind::File);
     assert_nothing_sent(&server).await;
 }
@@ -268,12 +248,12 @@ impl CredentialsProvider for Provider {
 #[tokio::test]
 async fn an_error_of_the_credentials_provider_shows_no_secret() {
     let (server, _) = serving(json(200, "{}")).await;
-    let failing = Provider(Err(format!("GET https://user:{MARK}@vault/token?key={MARK}: 500")));
+    let failing = Provider(Err(format!("GET https://user:{MARKER}@vault/token?key={MARKER}: 500")));
     let client = BackendClient::builder(server.uri()).credentials_provider(failing).build().unwrap();
-    assert_error_hidden(&client.get_model(1).await.unwrap_err(), ErrorKind::Credentials);
-    let unsendable = Provider(Ok(Credentials::new().access_token(format!("{MARK}\n{MARK}"))));
+    assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Credentials);
+    let unsendable = Provider(Ok(Credentials::new().access_token(format!("{MARKER}\n{MARKER}"))));
     let client = BackendClient::builder(server.uri()).credentials_provider(unsendable).build().unwrap();
-    let error = client.get_model(1).await.unwrap_err();
+    let error = client.get_model(1).await.failure();
     assert_error_hidden(&error, error.kind());
     assert!(error.to_string().contains("access_token"), "{error}");
     assert_nothing_sent(&server).await;
@@ -283,26 +263,26 @@ async fn an_error_of_the_credentials_provider_shows_no_secret() {
 async fn an_error_of_the_connection_shows_no_secret() {
     let get = |client: &BackendClient| client.get_model(1).param("sig", secret("param")).send();
     let port = refusing();
-    assert_error_hidden(&get(&builder(&port.url).build().unwrap()).await.unwrap_err(), ErrorKind::Connect);
+    assert_error_hidden(&get(&builder(&port.url).build().unwrap()).await.failure(), ErrorKind::Connect);
     let proxied =
-        builder("http://backend.invalid").proxy(format!("http://user:{MARK}@{}", port.url.trim_start_matches("http://")));
-    assert_error_hidden(&get(&proxied.build().unwrap()).await.unwrap_err(), ErrorKind::Connect);
+        builder("http://backend.invalid").proxy(format!("http://user:{MARKER}@{}", port.url.trim_start_matches("http://")));
+    assert_error_hidden(&get(&proxied.build().unwrap()).await.failure(), ErrorKind::Connect);
 
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": "] {
         let server = SocketServer::start(answer, Then::Close).await;
         let client = builder(&server.url()).build().unwrap();
-        assert_error_hidden(&get(&client).await.unwrap_err(), ErrorKind::Interrupted);
-        assert_error_hidden(&create(&client, ModelFile::uploaded(7)).await.unwrap_err(), ErrorKind::UnknownOutcome);
+        assert_error_hidden(&get(&client).await.failure(), ErrorKind::Interrupted);
+        assert_error_hidden(&create(&client, ModelFile::uploaded(7)).await.failure(), ErrorKind::UnknownOutcome);
         let server = SocketServer::start(answer, Then::Hold).await;
         let client = builder(&server.url()).read_timeout(Duration::from_millis(100)).build().unwrap();
-        assert_error_hidden(&get(&client).await.unwrap_err(), ErrorKind::Timeout);
+        assert_error_hidden(&get(&client).await.failure(), ErrorKind::Timeout);
     }
 }
 
 /// A body that holds signed URLs wherever a server may put them.
 fn leaky() -> String {
     let (url, escaped) = (signed("/a"), signed("/b").replace('/', "\\/").replace('&', "\\u0026"));
-    format!(r#"{{"detail": "see {url}", "id": "{url}", "file": "{escaped}", "user": "https://u:{MARK}@h/p"}}"#)
+    format!(r#"{{"detail": "see {url}", "id": "{url}", "file": "{escaped}", "user": "https://u:{MARKER}@h/p"}}"#)
 }
 
 #[tokio::test]
@@ -310,31 +290,31 @@ async fn an_error_of_the_server_shows_no_secret() {
     let text = format!("<title>Not at {}</title>\n{}", signed("/t"), signed("/u"));
     let fields = format!(r#"{{"file": ["Can't fetch {}"]}}"#, signed("/f"));
     for body in [leaky(), text, fields] {
-        let answer = json(400, body).insert_header("location", signed("/l").as_str()).insert_header("set-cookie", MARK);
+        let answer = json(400, body).insert_header("location", signed("/l").as_str()).insert_header("set-cookie", MARKER);
         let answer = answer.insert_header("link", format!("<{}>; rel=\"next\"", signed("/n")).as_str());
         let (_server, client) = serving(answer).await;
-        assert_error_hidden(&client.get_model(1).param("sig", secret("param")).await.unwrap_err(), ErrorKind::Status);
-        let uploading = create(&client, Bytes::from_static(b"x")).await.unwrap_err();
+        assert_error_hidden(&client.get_model(1).param("sig", secret("param")).await.failure(), ErrorKind::Status);
+        let uploading = create(&client, Bytes::from_static(b"x")).await.failure();
         assert_error_hidden(&uploading, ErrorKind::Status);
-        assert_error_hidden(&create(&client, ModelFile::uploaded(7)).await.unwrap_err(), ErrorKind::Status);
+        assert_error_hidden(&create(&client, ModelFile::uploaded(7)).await.failure(), ErrorKind::Status);
     }
 }
 
 #[tokio::test]
 async fn a_token_that_the_server_repeats_is_not_shown() {
-    let (_server, client) = serving(json(401, format!(r#"{{"detail": "Invalid token {MARK}-access."}}"#))).await;
-    assert_error_hidden(&client.get_model(1).await.unwrap_err(), ErrorKind::Status);
-    let page = format!("<title>DEBUG</title><td>HTTP_AUTHORIZATION</td><td>Token {MARK}-legacy</td>");
+    let (_server, client) = serving(json(401, format!(r#"{{"detail": "Invalid token {MARKER}-access."}}"#))).await;
+    assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
+    let page = format!("<title>DEBUG</title><td>HTTP_AUTHORIZATION</td><td>Token {MARKER}-legacy</td>");
     let answer = ResponseTemplate::new(500).set_body_raw(page, "text/html");
-    let (_server, client) = serving(answer.insert_header("synapse-tenant", format!("Token {MARK}-tenant").as_str())).await;
-    assert_error_hidden(&client.get_model(1).await.unwrap_err(), ErrorKind::Status);
+    let (_server, client) = serving(answer.insert_header("synapse-tenant", format!("Token {MARKER}-tenant").as_str())).await;
+    assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
 }
 
 #[tokio::test]
 async fn an_answer_that_can_not_be_used_shows_no_secret() {
     for body in [leaky(), format!(r#"{{"id": 1, "name": ["{}"]}}"#, signed("/a")), format!("moved to {}", signed("/m"))] {
         let (_server, client) = serving(json(200, body)).await;
-        assert_error_hidden(&client.get_model(1).param("sig", secret("param")).await.unwrap_err(), ErrorKind::Decode);
+        assert_error_hidden(&client.get_model(1).param("sig", secret("param")).await.failure(), ErrorKind::Decode);
     }
 }
 
@@ -342,35 +322,36 @@ async fn an_answer_that_can_not_be_used_shows_no_secret() {
 async fn an_answer_that_is_too_large_shows_no_secret() {
     let (server, _) = serving(json(200, leaky())).await;
     let client = builder(&server.uri()).max_body_size(10).build().unwrap();
-    assert_error_hidden(&client.get_model(1).param("sig", secret("param")).await.unwrap_err(), ErrorKind::TooLarge);
+    assert_error_hidden(&client.get_model(1).param("sig", secret("param")).await.failure(), ErrorKind::TooLarge);
 }
 
 #[tokio::test]
 async fn a_redirect_that_is_refused_shows_no_secret() {
-    for location in [format!("https://u:{MARK}@h/x?sig={MARK}"), format!("ftp://h/{}?sig={MARK}", "x"), format!("http://[{MARK}")]
+    for location in
+        [format!("https://u:{MARKER}@h/x?sig={MARKER}"), format!("ftp://h/{}?sig={MARKER}", "x"), format!("http://[{MARKER}")]
     {
         let (_server, client) = serving(ResponseTemplate::new(302).insert_header("location", location.as_str())).await;
-        let error = create(&client, ModelFile::uploaded(7)).await.unwrap_err();
+        let error = create(&client, ModelFile::uploaded(7)).await.failure();
         assert_error_hidden(&error, error.kind());
     }
 }
 
 #[tokio::test]
 async fn a_list_that_leads_back_shows_no_secret() {
-    let server = MockServer::start().await;
+    let server = server::start().await;
     let client = builder(&server.uri()).build().unwrap();
-    let next = format!("{}/models/?cursor={MARK}", server.uri());
+    let next = format!("{}/models/?cursor={MARKER}", server.uri());
     let page = json(200, format!(r#"{{"next": "{next}", "results": [{{"id": 1, "name": "n", "model_type": "x"}}]}}"#));
     Mock::given(method("GET")).respond_with(page).mount(&server).await;
     let models: Result<Vec<Model>, Error> = client.list_models().list_all().try_collect().await;
-    assert_error_hidden(&models.unwrap_err(), ErrorKind::Pagination);
+    assert_error_hidden(&models.failure(), ErrorKind::Pagination);
 }
 
 #[tokio::test]
 async fn an_upload_that_does_not_hold_together_shows_no_secret() {
-    let answer = format!(r#"{{"id": 7, "url": "/chunked_upload/7/?sig={MARK}", "offset": 99}}"#);
+    let answer = format!(r#"{{"id": 7, "url": "/chunked_upload/7/?sig={MARKER}", "offset": 99}}"#);
     let (_server, client) = serving(json(200, answer)).await;
-    assert_error_hidden(&create(&client, Bytes::from_static(b"x")).await.unwrap_err(), ErrorKind::Upload);
+    assert_error_hidden(&create(&client, Bytes::from_static(b"x")).await.failure(), ErrorKind::Upload);
 }
 
 struct Failing;
@@ -385,7 +366,7 @@ impl UrlConverter for Failing {
 async fn a_conversion_that_fails_shows_no_secret() {
     let body = format!(r#"{{"id": 1, "name": "n", "model_type": "x", "file": "{}"}}"#, signed("/a"));
     let (_server, client) = serving(json(200, body)).await;
-    let error = client.get_model(1).url_conversion_with("file", Failing).await.unwrap_err();
+    let error = client.get_model(1).url_conversion_with("file", Failing).await.failure();
     assert_error_hidden(&error, ErrorKind::UrlConversion);
     assert!(error.to_string().contains("https://files.example.com/a?…"), "{error}");
 }
@@ -394,18 +375,18 @@ async fn a_conversion_that_fails_shows_no_secret() {
 
 #[tokio::test]
 async fn what_clients_and_calls_show_is_no_secret() {
-    let server = MockServer::start().await;
-    let proxy = format!("http://user:{MARK}@proxy");
+    let server = server::start().await;
+    let proxy = format!("http://user:{MARKER}@proxy");
     let builder = builder(&server.uri()).proxy(proxy).credentials_provider(Provider(Ok(Credentials::new())));
     assert_debug_hidden("a builder", &builder);
-    assert_debug_hidden("a builder", &BackendClient::builder(format!("https://user:{MARK}@h/?token={MARK}")));
+    assert_debug_hidden("a builder", &BackendClient::builder(format!("https://user:{MARKER}@h/?token={MARKER}")));
     let client = builder.build().unwrap();
     assert_debug_hidden("a client", &client);
-    let credentials = Credentials::new().access_token(MARK).legacy_token(MARK).agent_token(MARK).tenant(MARK);
+    let credentials = Credentials::new().access_token(MARKER).legacy_token(MARKER).agent_token(MARKER).tenant(MARKER);
     assert_debug_hidden("credentials", &credentials);
     let call = || {
-        let call = client.list_models().params(|p| p.project(1)).param("token", MARK).param_list("sig", [MARK]);
-        call.header("x-token", MARK).url_conversion("file", |url| format!("{url}?{MARK}"))
+        let call = client.list_models().params(|p| p.project(1)).param("token", MARKER).param_list("sig", [MARKER]);
+        call.header("x-token", MARKER).url_conversion("file", |url| format!("{url}?{MARKER}"))
     };
     assert_debug_hidden("a call", &call());
     assert_debug_hidden("a call's future", &call().send());
@@ -418,24 +399,24 @@ async fn what_clients_and_calls_show_is_no_secret() {
 async fn what_a_creation_shows_is_no_secret() {
     let client = builder("https://h").build().unwrap();
     let metadata = json_value!({"report": signed("/report")});
-    let creation = client.create_model(Bytes::from_static(MARK.as_bytes()), |m| {
+    let creation = client.create_model(Bytes::from_static(MARKER.as_bytes()), |m| {
         let extra = std::collections::BTreeMap::from([("link".to_owned(), json_value!(signed("/x")))]);
         m.name("n").metrics(metadata.clone()).configuration(metadata).extra(extra)
     });
-    let creation = creation.header("x-token", MARK).param("token", MARK);
+    let creation = creation.header("x-token", MARKER).param("token", MARKER);
     assert_debug_hidden("a creation", &creation);
-    assert_debug_hidden("an upload", &client.create_chunked_upload(Bytes::from_static(MARK.as_bytes())));
-    assert_debug_hidden("a model's file", &ModelFile::from(Bytes::from_static(MARK.as_bytes())));
+    assert_debug_hidden("an upload", &client.create_chunked_upload(Bytes::from_static(MARKER.as_bytes())));
+    assert_debug_hidden("a model's file", &ModelFile::from(Bytes::from_static(MARKER.as_bytes())));
 }
 
 #[test]
 fn what_a_file_url_shows_is_no_secret() {
     for url in [
         signed("/a.pt"),
-        format!("/media/a.pt?sig={MARK}"),
-        format!("https://user:{MARK}@h/a.pt"),
-        format!("https://h/a?b={MARK} {MARK}\n{MARK}"),
-        format!("data:image/png;base64,{MARK}"),
+        format!("/media/a.pt?sig={MARKER}"),
+        format!("https://user:{MARKER}@h/a.pt"),
+        format!("https://h/a?b={MARKER} {MARKER}\n{MARKER}"),
+        format!("data:image/png;base64,{MARKER}"),
     ] {
         assert_debug_hidden("a file URL", &FileUrl::from(url.as_str()));
         // What is to be used is whole.
@@ -450,7 +431,7 @@ fn what_free_form_json_shows_is_no_secret() {
         json_value!({"url": signed("/a"), "list": [signed("/b")], "n": 1}),
         json_value!(signed("/a")),
         format!(r#"{{"url": "{escaped}", "n": 1}}"#).parse().unwrap(),
-        json_value!({"text": format!("see {} and {}", signed("/a"), signed("/b")), "file": format!("/media/a.png?s={MARK}")}),
+        json_value!({"text": format!("see {} and {}", signed("/a"), signed("/b")), "file": format!("/media/a.png?s={MARKER}")}),
     ];
     for value in values {
         assert_debug_hidden("JSON", &value);
@@ -480,15 +461,15 @@ async fn a_query_with_brackets_and_quotes_is_hidden_whole() {
     assert_debug_hidden("a file URL", &FileUrl::from(url.as_str()));
     assert_debug_hidden("JSON", &json_value!({"files": [{"url": url}]}));
     let (_server, client) = serving(json(200, format!(r#"{{"id": "{url}"}}"#))).await;
-    assert_error_hidden(&client.get_model(1).await.unwrap_err(), ErrorKind::Decode);
+    assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Decode);
     let (_server, client) = serving(json(400, format!(r#"{{"file": ["{url}"]}}"#))).await;
-    assert_error_hidden(&client.get_model(1).await.unwrap_err(), ErrorKind::Status);
+    assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
 }
 
 #[test]
 fn what_the_links_of_a_page_show_is_no_secret() {
     // They repeat the query that was asked for.
-    let link = format!("https://h/models/?page=2&token={MARK}");
+    let link = format!("https://h/models/?page=2&token={MARKER}");
     let page: ModelPage = serde_json::from_str(&format!(r#"{{"results": [], "next": "{link}", "previous": "{link}"}}"#)).unwrap();
     assert_debug_hidden("a page", &page);
     assert_eq!(page.next.as_deref(), Some(link.as_str()));

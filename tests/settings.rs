@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use server::{assert_nothing_sent, assert_only_get, header, json, line, lines, only, requests, serving};
+use server::{
+    Failure, MARKER, TOKEN, assert_nothing_sent, assert_only_get, header, json, line, lines, only, requests, secret, serving,
+};
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::reqwest::{self, Method};
 use synapse_backend_client::{
@@ -22,13 +24,14 @@ const MODEL: &str = r#"{"id": 1, "name": "n", "model_type": "detection"}"#;
 const EMPTY_PAGE: &str = r#"{"count": 0, "next": null, "previous": null, "results": []}"#;
 
 async fn answering(answer: ResponseTemplate) -> MockServer {
-    let server = MockServer::start().await;
+    let server = server::start().await;
     Mock::given(any()).respond_with(answer).mount(&server).await;
     server
 }
 
 fn configuration_error(builder: BackendClientBuilder) -> Error {
-    let error = builder.build().unwrap_err();
+    server::marker::watch();
+    let error = builder.build().failure();
     assert!(error.is_configuration(), "{error:?}");
     assert_eq!((error.kind(), error.status()), (ErrorKind::Configuration, None));
     error
@@ -57,7 +60,7 @@ async fn a_base_url_is_taken_with_and_without_prefix_and_slash() {
 
 #[tokio::test]
 async fn every_request_of_an_upload_goes_below_the_prefix() {
-    let server = MockServer::start().await;
+    let server = server::start().await;
     // The server doesn't know of the prefix that a proxy strips.
     let upload = json(200, r#"{"id": 7, "url": "http://internal:8000/chunked_upload/7/", "offset": 2}"#);
     Mock::given(path("/api/v1/chunked_upload/")).respond_with(upload).mount(&server).await;
@@ -77,21 +80,17 @@ async fn every_request_of_an_upload_goes_below_the_prefix() {
 
 #[test]
 fn a_base_url_that_can_not_be_is_told() {
-    for url in [
-        "",
-        "api.synapse.sh",
-        "ftp://h",
-        "file:///etc",
-        "https://",
-        "https://user:M4RK3R@h",
-        "https://M4RK3R@h",
-        "https://h/?token=M4RK3R",
-        "https://h/#M4RK3R",
-        "https://h:M4RK3R",
-    ] {
-        let error = configuration_error(BackendClient::builder(url));
+    let no_urls = ["", "api.synapse.sh", "ftp://h", "file:///etc", "https://"].map(str::to_owned);
+    let secrets = [
+        format!("https://user:{MARKER}@h"),
+        format!("https://{MARKER}@h"),
+        format!("https://h/?token={MARKER}"),
+        format!("https://h/#{MARKER}"),
+        format!("https://h:{MARKER}"),
+    ];
+    for url in no_urls.into_iter().chain(secrets) {
+        let error = configuration_error(BackendClient::builder(&url));
         assert!(error.to_string().starts_with("base_url: "), "{url}: {error}");
-        assert!(!format!("{error}{error:?}").contains("M4RK3R"), "{error:?}");
     }
 }
 
@@ -103,13 +102,13 @@ fn every_setting_that_can_not_be_is_told_by_its_name() {
     let cases: [(&str, Set); 24] = [
         ("access_token", |b| b.access_token("")),
         ("access_token", |b| b.access_token(" \n ")),
-        ("access_token", |b| b.access_token("M4RK3R\nM4RK3R")),
+        ("access_token", |b| b.access_token(format!("{MARKER}\n{MARKER}"))),
         ("legacy_token", |b| b.legacy_token("")),
-        ("legacy_token", |b| b.legacy_token("M4RK3R\rM4RK3R")),
+        ("legacy_token", |b| b.legacy_token(format!("{MARKER}\r{MARKER}"))),
         ("agent_token", |b| b.agent_token("")),
-        ("agent_token", |b| b.agent_token("M4RK3R\0M4RK3R")),
+        ("agent_token", |b| b.agent_token(format!("{MARKER}\0{MARKER}"))),
         ("tenant", |b| b.tenant("")),
-        ("tenant", |b| b.tenant("M4RK3R\u{7f}M4RK3R")),
+        ("tenant", |b| b.tenant(format!("{MARKER}\u{7f}{MARKER}"))),
         ("connect_timeout", |b| b.connect_timeout(Duration::ZERO)),
         ("read_timeout", |b| b.read_timeout(Duration::ZERO)),
         ("timeout", |b| b.timeout(Duration::ZERO)),
@@ -120,16 +119,15 @@ fn every_setting_that_can_not_be_is_told_by_its_name() {
         ("user_agent", |b| b.user_agent("a\nb")),
         ("user_agent", |b| b.user_agent("한")),
         ("proxy", |b| b.proxy("")),
-        ("proxy", |b| b.proxy("proxy:M4RK3R")),
-        ("proxy", |b| b.proxy("ftp://user:M4RK3R@proxy")),
-        ("root_certificate", |b| b.root_certificate("M4RK3R")),
-        ("root_certificate", |b| b.root_certificate("-----BEGIN CERTIFICATE-----\nM4RK3R\n")),
+        ("proxy", |b| b.proxy(format!("proxy:{MARKER}"))),
+        ("proxy", |b| b.proxy(format!("ftp://user:{MARKER}@proxy"))),
+        ("root_certificate", |b| b.root_certificate(MARKER)),
+        ("root_certificate", |b| b.root_certificate(format!("-----BEGIN CERTIFICATE-----\n{MARKER}\n"))),
         ("http", |b| b.http(|| reqwest::Client::builder().user_agent("a\nb"))),
     ];
     for (setting, set) in cases {
         let error = configuration_error(set(BackendClient::builder("http://h")));
         assert!(error.to_string().starts_with(&format!("{setting}: ")), "{setting}: {error}");
-        assert!(!format!("{error}{error:?}").contains("M4RK3R"), "{error:?}");
     }
 }
 
@@ -142,6 +140,7 @@ async fn client_of_the_environment() {
     if std::env::var_os("CLIENT_OF_THE_ENVIRONMENT").is_none() {
         return;
     }
+    server::marker::watch();
     match BackendClient::from_env() {
         Ok(client) => {
             println!("base_url=<{}>", client.base_url());
@@ -188,9 +187,10 @@ async fn sent_in_environment(variables: &[(&str, &str)]) -> [Option<String>; 4] 
 
 #[tokio::test]
 async fn the_environment_gives_every_setting() {
-    let sent =
-        sent_in_environment(&[("SYNAPSE_API_TOKEN", "a"), ("SYNAPSE_AGENT_TOKEN", "b"), ("SYNAPSE_TENANT", "c"), ("OTHER", "d")]);
-    assert_eq!(sent.await, [Some("Token a".to_owned()), None, Some("Token c".to_owned()), Some("Token b".to_owned())]);
+    let (access, agent, tenant) = (secret("access"), secret("agent"), secret("tenant"));
+    let set = [("SYNAPSE_API_TOKEN", &*access), ("SYNAPSE_AGENT_TOKEN", &*agent), ("SYNAPSE_TENANT", &*tenant), ("OTHER", "d")];
+    let sent = [Some(access.clone()), None, Some(tenant.clone()), Some(agent.clone())];
+    assert_eq!(sent_in_environment(&set).await, sent.map(|sent| sent.map(|sent| format!("Token {sent}"))));
 }
 
 #[tokio::test]
@@ -199,8 +199,8 @@ async fn plain_http_works_on_a_machine_without_a_single_certificate() {
     let file = none.path().join("none.pem");
     std::fs::write(&file, "").unwrap();
     let (file, directory) = (file.to_str().unwrap(), none.path().to_str().unwrap());
-    let sent = sent_in_environment(&[("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory), ("SYNAPSE_API_TOKEN", "a")]).await;
-    assert_eq!(sent[0].as_deref(), Some("Token a"));
+    let sent = sent_in_environment(&[("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory), ("SYNAPSE_API_TOKEN", TOKEN)]).await;
+    assert_eq!(sent[0].as_deref(), Some(&*format!("Token {TOKEN}")));
     // Without any certificate an https client can't be made: the fallback is what made the other.
     let https = [("SYNAPSE_BASE_URL", "https://h"), ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory)];
     let told = in_environment(&https.map(|(name, value)| (name, OsStr::new(value)))).await;
@@ -215,8 +215,10 @@ async fn an_empty_variable_counts_as_none() {
 
 #[tokio::test]
 async fn white_space_around_a_variable_is_taken_off() {
-    let sent = sent_in_environment(&[("SYNAPSE_API_TOKEN", " a\n"), ("SYNAPSE_TENANT", "\tc ")]).await;
-    assert_eq!(sent, [Some("Token a".to_owned()), None, Some("Token c".to_owned()), None]);
+    let (token, tenant) = (format!(" {TOKEN}\n"), format!("\t{TOKEN} "));
+    let sent = sent_in_environment(&[("SYNAPSE_API_TOKEN", &token), ("SYNAPSE_TENANT", &tenant)]).await;
+    let token = Some(format!("Token {TOKEN}"));
+    assert_eq!(sent, [token.clone(), None, token, None]);
 }
 
 #[tokio::test]
@@ -230,10 +232,10 @@ async fn without_a_variable_the_hosted_platform_is_meant() {
 
 #[tokio::test]
 async fn a_variable_that_can_not_be_is_told_without_its_value() {
-    let told = in_environment(&[("SYNAPSE_API_TOKEN", OsStr::new("M4RK\n3R"))]).await;
-    assert!(told.contains("error=<access_token: ") && !told.contains("M4RK"), "{told}");
-    let told = in_environment(&[("SYNAPSE_BASE_URL", OsStr::new("https://user:M4RK3R@h"))]).await;
-    assert!(told.contains("error=<base_url: ") && !told.contains("M4RK3R"), "{told}");
+    let told = in_environment(&[("SYNAPSE_API_TOKEN", OsStr::new(&format!("{MARKER}\n{MARKER}")))]).await;
+    assert!(told.contains("error=<access_token: ") && !told.contains(MARKER), "{told}");
+    let told = in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(&format!("https://user:{MARKER}@h")))]).await;
+    assert!(told.contains("error=<base_url: ") && !told.contains(MARKER), "{told}");
 }
 
 #[cfg(unix)]
@@ -241,8 +243,8 @@ async fn a_variable_that_can_not_be_is_told_without_its_value() {
 async fn a_variable_that_is_not_unicode_is_told_by_its_name() {
     use std::os::unix::ffi::OsStrExt;
     for name in ["SYNAPSE_BASE_URL", "SYNAPSE_API_TOKEN", "SYNAPSE_AGENT_TOKEN", "SYNAPSE_TENANT"] {
-        let told = in_environment(&[(name, OsStr::from_bytes(b"M4RK3R\xff"))]).await;
-        assert!(told.contains(&format!("error=<{name}: ")) && !told.contains("M4RK3R"), "{told}");
+        let told = in_environment(&[(name, OsStr::from_bytes(&[MARKER.as_bytes(), b"\xff"].concat()))]).await;
+        assert!(told.contains(&format!("error=<{name}: ")) && !told.contains(MARKER), "{told}");
     }
 }
 
@@ -250,7 +252,7 @@ async fn a_variable_that_is_not_unicode_is_told_by_its_name() {
 
 #[tokio::test]
 async fn url_host_goes_with_every_get_that_does_not_set_it() {
-    let server = MockServer::start().await;
+    let server = server::start().await;
     let page = format!(r#"{{"count": 2, "next": "{}/models/?page=2", "results": [{MODEL}]}}"#, server.uri());
     Mock::given(path("/models/"))
         .and(wiremock::matchers::query_param("page", "2"))
@@ -318,7 +320,7 @@ async fn a_list_of_a_call_is_repeated_and_an_empty_one_takes_the_parameter_out()
 
 #[tokio::test]
 async fn a_parameter_of_a_call_goes_with_every_page() {
-    let server = MockServer::start().await;
+    let server = server::start().await;
     let page = format!(r#"{{"count": 2, "next": "{}/models/?page=2", "results": [{MODEL}]}}"#, server.uri());
     Mock::given(wiremock::matchers::query_param("page", "2"))
         .respond_with(json(200, EMPTY_PAGE))
@@ -351,7 +353,7 @@ async fn what_a_call_can_not_have_is_told_at_once_and_nothing_is_sent() {
     let (server, client) = serving("GET", "/models/1/", json(200, MODEL)).await;
     let call =
         client.get_model(1).header("no header", "x").header("x-bad", "a\nb").header("Host", "h").header("content-length", "3");
-    let error = call.timeout(Duration::ZERO).read_timeout(Duration::ZERO).await.unwrap_err();
+    let error = call.timeout(Duration::ZERO).read_timeout(Duration::ZERO).await.failure();
     assert!(error.is_invalid_input());
     let told = error.to_string();
     for part in ["no header", "x-bad", "Host", "content-length", "; timeout: it is zero", "read_timeout: it is zero"] {
@@ -365,7 +367,7 @@ async fn a_body_larger_than_the_limit_is_told() {
     let server = answering(json(200, MODEL)).await;
     let limit = |bytes| BackendClient::builder(server.uri()).max_body_size(bytes).build().unwrap();
     assert_eq!(limit(MODEL.len()).get_model(1).await.unwrap().id, 1);
-    let error = limit(MODEL.len() - 1).get_model(1).await.unwrap_err();
+    let error = limit(MODEL.len() - 1).get_model(1).await.failure();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("max_body_size"), "{error}");
 }
@@ -374,7 +376,7 @@ async fn a_body_larger_than_the_limit_is_told() {
 async fn a_request_is_given_without_credentials_and_nothing_is_sent() {
     let server = answering(json(200, MODEL)).await;
     let base = format!("{}/api", server.uri());
-    let builder = BackendClient::builder(&base).access_token("a").legacy_token("b").agent_token("c").tenant("d");
+    let builder = BackendClient::builder(&base).access_token(TOKEN).legacy_token(TOKEN).agent_token(TOKEN).tenant(TOKEN);
     let client = builder.url_host("internal").build().unwrap();
     let call = client.get_model(456).params(|p| p.expand(["metrics", "versions"])).param("x", 1).header("x-trace", "t");
     let request = call.request().unwrap();
@@ -384,14 +386,14 @@ async fn a_request_is_given_without_credentials_and_nothing_is_sent() {
     names.sort_unstable();
     assert_eq!(names, ["accept", "x-trace"]);
     assert!(request.body().is_none());
-    let error = client.list_models().params(|p| p.project(u64::MAX)).request().unwrap_err();
+    let error = client.list_models().params(|p| p.project(u64::MAX)).request().failure();
     assert!(error.is_invalid_input());
     assert_nothing_sent(&server).await;
 }
 
 // ---- a provider of credentials
 
-/// Gives `token-1`, `token-2` and so on, and keeps what it was asked.
+/// Gives the secrets `1`, `2` and so on, and keeps what it was asked.
 #[derive(Clone, Default)]
 struct Rotating {
     given: Arc<AtomicUsize>,
@@ -405,21 +407,26 @@ impl CredentialsProvider for Rotating {
         Box::pin(async move {
             // Others may come while it is asked.
             tokio::task::yield_now().await;
-            Ok(Credentials::new().access_token(format!("token-{number}")).tenant("acme"))
+            Ok(Credentials::new().access_token(secret(&number.to_string())).tenant(secret("acme")))
         })
     }
 }
 
+/// The header of the token of this number.
+fn given(number: usize) -> String {
+    format!("Token {}", secret(&number.to_string()))
+}
+
 /// A server that takes one token, and a client whose tokens rotate.
-async fn rotating(accepted: &str) -> (MockServer, BackendClient, Rotating) {
-    let server = MockServer::start().await;
-    let token = format!("Token {accepted}");
+async fn rotating(accepted: usize) -> (MockServer, BackendClient, Rotating) {
+    let server = server::start().await;
+    let token = given(accepted);
     let good = Mock::given(with_header("synapse-access-token", token.as_str())).respond_with(json(200, MODEL));
     good.with_priority(1).mount(&server).await;
     let refused = Mock::given(any()).respond_with(json(401, r#"{"detail": "Token has expired."}"#));
     refused.with_priority(2).mount(&server).await;
     let provider = Rotating::default();
-    let client = BackendClient::builder(server.uri()).access_token("unused").credentials_provider(provider.clone());
+    let client = BackendClient::builder(server.uri()).access_token(TOKEN).credentials_provider(provider.clone());
     (server, client.build().unwrap(), provider)
 }
 
@@ -429,28 +436,28 @@ async fn tokens(server: &MockServer) -> Vec<String> {
 
 #[tokio::test]
 async fn a_provider_is_asked_once_and_what_it_gave_is_kept() {
-    let (server, client, provider) = rotating("token-1").await;
+    let (server, client, provider) = rotating(1).await;
     assert_eq!(*provider.asked.lock().unwrap(), [false; 0]);
     for _ in 0..3 {
         client.get_model(1).await.unwrap();
     }
     assert_eq!(*provider.asked.lock().unwrap(), [false]);
-    assert_eq!(tokens(&server).await, ["Token token-1"; 3]);
-    assert_eq!(header(&requests(&server).await[0], "synapse-tenant"), Some("Token acme"));
+    assert_eq!(tokens(&server).await, vec![given(1); 3]);
+    assert_eq!(header(&requests(&server).await[0], "synapse-tenant"), Some(&*format!("Token {}", secret("acme"))));
 }
 
 #[tokio::test]
 async fn a_provider_is_asked_once_more_after_a_401() {
-    let (server, client, provider) = rotating("token-2").await;
+    let (server, client, provider) = rotating(2).await;
     client.get_model(1).await.unwrap();
     client.get_model(1).await.unwrap();
     assert_eq!(*provider.asked.lock().unwrap(), [false, true]);
-    assert_eq!(tokens(&server).await, ["Token token-1", "Token token-2", "Token token-2"]);
+    assert_eq!(tokens(&server).await, [given(1), given(2), given(2)]);
 }
 
 #[tokio::test]
 async fn a_creation_that_was_refused_with_401_goes_out_again_with_the_new_token() {
-    let (server, client, provider) = rotating("token-2").await;
+    let (server, client, provider) = rotating(2).await;
     let model = client.create_model(ModelFile::uploaded(7), |m| m.name("n").model_type("detection").project(1)).await;
     assert_eq!(model.unwrap().id, 1);
     assert_eq!(*provider.asked.lock().unwrap(), [false, true]);
@@ -461,31 +468,31 @@ async fn a_creation_that_was_refused_with_401_goes_out_again_with_the_new_token(
 
 #[tokio::test]
 async fn a_chunk_that_was_refused_with_401_goes_out_again_with_the_new_token() {
-    let (server, client, provider) = rotating("token-2").await;
+    let (server, client, provider) = rotating(2).await;
     client.create_chunked_upload(Bytes::from_static(b"x")).await.unwrap();
     assert_eq!(*provider.asked.lock().unwrap(), [false, true]);
-    assert_eq!(tokens(&server).await, ["Token token-1", "Token token-2", "Token token-2"]);
+    assert_eq!(tokens(&server).await, [given(1), given(2), given(2)]);
 }
 
 #[tokio::test]
 async fn a_second_401_is_the_error() {
-    let (server, client, provider) = rotating("none of them").await;
-    let error = client.get_model(1).await.unwrap_err();
+    let (server, client, provider) = rotating(0).await;
+    let error = client.get_model(1).await.failure();
     assert!(error.is_unauthorized(), "{error:?}");
     assert_eq!(error.response().unwrap().detail(), Some("Token has expired."));
     assert_eq!(*provider.asked.lock().unwrap(), [false, true]);
-    assert_eq!(tokens(&server).await, ["Token token-1", "Token token-2"]);
+    assert_eq!(tokens(&server).await, [given(1), given(2)]);
 }
 
 #[tokio::test]
 async fn many_requests_that_wait_for_a_provider_ask_once() {
-    let (server, client, provider) = rotating("token-1").await;
+    let (server, client, provider) = rotating(1).await;
     let calls: Vec<_> = (0..10).map(|_| tokio::spawn(client.get_model(1).send())).collect();
     for call in calls {
         call.await.unwrap().unwrap();
     }
     assert_eq!(*provider.asked.lock().unwrap(), [false]);
-    assert_eq!(tokens(&server).await, ["Token token-1"; 10]);
+    assert_eq!(tokens(&server).await, vec![given(1); 10]);
 }
 
 struct Broken;
@@ -500,7 +507,7 @@ impl CredentialsProvider for Broken {
 async fn a_provider_that_fails_is_told_and_nothing_is_sent() {
     let server = answering(json(200, MODEL)).await;
     let client = BackendClient::builder(server.uri()).credentials_provider(Broken).build().unwrap();
-    let error = client.get_model(1).await.unwrap_err();
+    let error = client.get_model(1).await.failure();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Credentials, Some("get_model")));
     assert!(error.to_string().contains("the vault is sealed"), "{error}");
     assert_nothing_sent(&server).await;
@@ -513,7 +520,7 @@ async fn the_users_http_settings_are_used() {
     let server = answering(json(200, MODEL)).await;
     let made = Arc::new(AtomicUsize::new(0));
     let counted = made.clone();
-    let builder = BackendClient::builder(server.uri()).access_token("a").http(move || {
+    let builder = BackendClient::builder(server.uri()).access_token(TOKEN).http(move || {
         counted.fetch_add(1, Ordering::Relaxed);
         let headers = [("x-team", "vision"), ("user-agent", "not this")];
         let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
@@ -524,19 +531,20 @@ async fn the_users_http_settings_are_used() {
     client.get_model(1).await.unwrap();
     let request = only(&server).await;
     assert_eq!(header(&request, "x-team"), Some("vision"));
-    assert_eq!(header(&request, "synapse-access-token"), Some("Token a"));
+    assert_eq!(header(&request, "synapse-access-token"), Some(&*format!("Token {TOKEN}")));
     assert_eq!(header(&request, "user-agent"), Some(concat!("synapse-backend-client/", env!("CARGO_PKG_VERSION"))));
 }
 
 #[tokio::test]
 async fn redirects_and_referers_stay_this_crates_whatever_the_user_sets() {
     let other = answering(json(200, MODEL)).await;
-    let server = answering(ResponseTemplate::new(302).insert_header("location", format!("{}/m/?sig=1", other.uri()))).await;
+    let server =
+        answering(ResponseTemplate::new(302).insert_header("location", format!("{}/m/?sig={MARKER}", other.uri()))).await;
     let http = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::limited(5)).referer(true);
-    let client = BackendClient::builder(server.uri()).access_token("a").http(http).build().unwrap();
+    let client = BackendClient::builder(server.uri()).access_token(TOKEN).http(http).build().unwrap();
     client.get_model(1).await.unwrap();
     let followed = only(&other).await;
-    assert_eq!(line(&followed), "GET /m/?sig=1");
+    assert_eq!(line(&followed), format!("GET /m/?sig={MARKER}"));
     assert_eq!((header(&followed, "synapse-access-token"), header(&followed, "referer")), (None, None));
 }
 
@@ -544,8 +552,8 @@ async fn redirects_and_referers_stay_this_crates_whatever_the_user_sets() {
 async fn every_request_goes_through_the_proxy() {
     let proxy = answering(json(200, MODEL)).await;
     // Nobody answers for this host but the proxy.
-    let builder = BackendClient::builder("http://backend.invalid/api").access_token("a");
-    let with_password = proxy.uri().replace("http://", "http://user:pass@");
+    let builder = BackendClient::builder("http://backend.invalid/api").access_token(TOKEN);
+    let with_password = proxy.uri().replace("http://", &format!("http://user:{MARKER}@"));
     let client = builder.proxy(format!(" {with_password} ")).build().unwrap();
     client.get_model(1).await.unwrap();
     client.create_chunked_upload(Bytes::from_static(b"x")).await.unwrap();
@@ -555,8 +563,8 @@ async fn every_request_goes_through_the_proxy() {
     assert_eq!(urls, [format!("{base}/models/1/"), format!("{base}/chunked_upload/"), format!("{base}/chunked_upload/1/")]);
     for request in &requests {
         assert_eq!(header(request, "host"), Some("backend.invalid"));
-        assert_eq!(header(request, "proxy-authorization"), Some("Basic dXNlcjpwYXNz"));
-        assert_eq!(header(request, "synapse-access-token"), Some("Token a"));
+        assert_eq!(header(request, "proxy-authorization"), Some("Basic dXNlcjptNHJrM3I="));
+        assert_eq!(header(request, "synapse-access-token"), Some(&*format!("Token {TOKEN}")));
     }
 }
 

@@ -1,9 +1,14 @@
 //! The generated types: what they take, keep and write again.
 
+#[path = "support/marker.rs"]
+mod marker;
+
+use marker::Failure;
 use synapse_backend_client::types::{GroundTruthVersion, Model, ModelType, UploadId, VersionName};
 use synapse_backend_client::{Json, Page, types};
 
 fn model(more: &str) -> Result<Model, serde_json::Error> {
+    marker::watch();
     serde_json::from_str(&format!(r#"{{"id": 1, "name": "n", "model_type": "detection"{more}}}"#))
 }
 
@@ -30,9 +35,9 @@ fn what_is_left_out_and_what_is_null_is_the_same_and_fails_nothing() {
 
 #[test]
 fn a_required_field_that_is_missing_is_named() {
-    let error = serde_json::from_str::<Model>(r#"{"id": 1, "model_type": "x"}"#).unwrap_err();
+    let error = serde_json::from_str::<Model>(r#"{"id": 1, "model_type": "x"}"#).failure();
     assert!(error.to_string().starts_with("missing field `name`"), "{error}");
-    let error = serde_json::from_str::<Model>("[]").unwrap_err();
+    let error = serde_json::from_str::<Model>("[]").failure();
     assert!(error.to_string().contains("expected struct Model"), "{error}");
 }
 

@@ -8,18 +8,41 @@ use crate::limits::Elapsed;
 /// No answer came.
 pub(super) fn failure(error: reqwest::Error, info: &RequestInfo, connect_timeout: Duration) -> Error {
     let timed_out = error.is_timeout();
-    let (connect, builder) = (error.is_connect(), error.is_builder());
+    let (connect, builder, refused) = (error.is_connect(), error.is_builder(), refused(&error));
     let cause = Cause::of(&error.without_url());
     let error = if connect && timed_out {
         Error::new(ErrorKind::Connect, format!("no connection within {:?}, the connect time-out", connect_timeout)).timed_out()
     } else if connect {
         Error::new(ErrorKind::Connect, format!("no connection: {}", cause.root()))
+    } else if refused {
+        Error::new(ErrorKind::Connect, format!("the server ended the connection before it took the request: {}", cause.root()))
     } else if builder {
         Error::new(ErrorKind::InvalidInput, format!("the request can't be made: {}", cause.root()))
     } else {
         Error::broken_off(info.clone(), &format!("the connection broke before the answer: {}", cause.root()))
     };
     error.of(info.clone()).source_of(cause)
+}
+
+/// Whether an HTTP/2 server says that it did nothing with the request (RFC 9113, section 8.7).
+#[cfg(feature = "http2")]
+fn refused(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let reason = error.reason();
+            return error.is_remote()
+                && ((error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM))
+                    || (error.is_go_away() && reason == Some(h2::Reason::NO_ERROR)));
+        }
+        source = error.source();
+    }
+    false
+}
+
+#[cfg(not(feature = "http2"))]
+fn refused(_: &reqwest::Error) -> bool {
+    false
 }
 
 pub(super) fn body_failure(error: reqwest::Error, info: &RequestInfo) -> Error {

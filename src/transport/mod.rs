@@ -10,7 +10,6 @@ mod sent_body;
 mod stream;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, LOCATION};
 use reqwest::{Body, Request, StatusCode};
@@ -23,8 +22,8 @@ pub use stream::ByteStream;
 
 use crate::clock::Clock;
 use crate::credentials::CredentialsSource;
-use crate::error::{Cause, Error, ErrorKind, RequestInfo, Result};
-use crate::http_clients::HttpClients;
+use crate::error::{Error, ErrorKind, RequestInfo, Result};
+use crate::http_clients::{HttpClients, Kind};
 use crate::limits::{Activity, Limits, TimeLimits};
 use crate::origin::Origin;
 use crate::retry::{RetryBucket, RetryPolicy};
@@ -38,7 +37,6 @@ pub(crate) struct Transport {
     pub(crate) http: HttpClients,
     pub(crate) origin: Origin,
     pub(crate) credentials: CredentialsSource,
-    pub(crate) connect_timeout: Duration,
     /// The largest body that is read whole, in bytes.
     pub(crate) max_body: usize,
     pub(crate) clock: Arc<dyn Clock>,
@@ -81,24 +79,34 @@ struct Attempts<'a> {
 impl Transport {
     /// One attempt: sends a request and waits for the head of its answer, over redirects and one renewal of credentials.
     /// An answer that isn't a success is an error.
-    async fn exchange(&self, mut request: Request, again: Option<&Request>, attempts: &Attempts<'_>) -> Result<Received> {
+    async fn exchange(&self, mut request: Request, again: Option<&Request>, attempts: &Attempts<'_>) -> Result<Box<Received>> {
         let limits = attempts.limits;
         let info_of = |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url());
-        let permit = limits.within(self.in_flight.clone().acquire_owned()).await;
-        let mut permit = permit.map_err(|elapsed| not_sent_in_time(elapsed, &info_of(&request)))?.ok();
+        let mut permit = match self.in_flight.clone().try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) => {
+                let permit = Box::pin(limits.within(self.in_flight.clone().acquire_owned())).await;
+                permit.map_err(|elapsed| not_sent_in_time(elapsed, &info_of(&request)))?.ok()
+            }
+        };
         let mut renewed = false;
         let mut redirects = 0;
         // What is rare is boxed: every call moves the whole of its future.
         loop {
             let info = info_of(&request);
-            let credentials = self.credentials_for(&request, limits, &info).await?;
+            // Only a request to the base URL's own origin gets any.
+            let credentials = match (self.origin.owns(request.url()), self.credentials.at_hand()) {
+                (false, _) => None,
+                (true, Some(fixed)) => Some(fixed.clone()),
+                (true, None) => Some(Box::pin(self.credentials_for(limits, &info)).await?),
+            };
             if let Some(credentials) = &credentials {
                 let headers = request.headers_mut();
                 credentials.iter().for_each(|(name, value)| drop(headers.insert(name, value.clone())));
             }
             let response = self.execute(request, &info, attempts).await?;
             let status = response.status();
-            let received = Received {
+            let mut received = Box::new(Received {
                 response,
                 info,
                 limits,
@@ -107,7 +115,7 @@ impl Transport {
                 credentials,
                 meter: attempts.meter.clone(),
                 permit: permit.take(),
-            };
+            });
             if status.is_success() {
                 return Ok(received);
             }
@@ -122,7 +130,7 @@ impl Transport {
                     (Some(_), Some(again)) => {
                         renewed = true;
                         request = again;
-                        permit = received.permit;
+                        permit = received.permit.take();
                         continue;
                     }
                 }
@@ -138,30 +146,21 @@ impl Transport {
                     let error = Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects"));
                     return Err(error.of(info.clone()));
                 }
-                permit = received.permit;
+                permit = received.permit.take();
                 continue;
             }
             return Err(Box::pin(received.into_status_error()).await);
         }
     }
 
-    /// The credentials for a request: only one to the base URL's own origin gets any.
-    async fn credentials_for(&self, request: &Request, limits: Limits, info: &RequestInfo) -> Result<Option<Arc<HeaderMap>>> {
-        if !self.origin.owns(request.url()) {
-            return Ok(None);
-        }
-        match limits.within(self.credentials.headers()).await {
-            Ok(headers) => headers.map(Some).map_err(|error| error.of(info.clone())),
-            Err(elapsed) => Err(not_sent_in_time(elapsed, info)),
-        }
+    async fn credentials_for(&self, limits: Limits, info: &RequestInfo) -> Result<Arc<HeaderMap>> {
+        let headers = limits.within(self.credentials.headers()).await;
+        headers.map_err(|elapsed| not_sent_in_time(elapsed, info))?.map_err(|error| error.of(info.clone()))
     }
 
     async fn execute(&self, mut request: Request, info: &RequestInfo, attempts: &Attempts<'_>) -> Result<reqwest::Response> {
-        let client = if attempts.fresh { self.http.fresh() } else { self.http.pooled() };
-        let client = client.map_err(|error| {
-            let cause = Cause::of(&error.without_url());
-            Error::configuration("http", format!("no HTTP client can be made: {}", cause.root())).source_of(cause)
-        })?;
+        let kind = Kind { connect_timeout: attempts.limits.connect, fresh: attempts.fresh };
+        let client = self.http.of(kind).await.map_err(|error| error.of(info.clone()))?;
         let mut activity = attempts.activity.cloned();
         if activity.is_none() && request.body().is_some() {
             let moves = activity.insert(Activity::new()).clone();
@@ -170,7 +169,7 @@ impl Transport {
         }
         match attempts.limits.watch(client.execute(request), activity.as_ref()).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failure(error, info, self.connect_timeout)),
+            Ok(Err(error)) => Err(failure(error, info, kind.connect_timeout)),
             Err(elapsed) if activity.is_some_and(|activity| activity.untouched()) => Err(not_connected_in_time(elapsed, info)),
             Err(elapsed) => Err(timed_out(elapsed, info)),
         }

@@ -45,11 +45,11 @@ impl Received {
 
     /// The body, whole.
     #[allow(dead_code, reason = "which answers there are depends on the document")]
-    pub(crate) async fn bytes(self) -> Result<Bytes> {
+    pub(crate) async fn bytes(self: Box<Self>) -> Result<Bytes> {
         self.whole().await.map(|(body, _)| body)
     }
 
-    async fn whole(mut self) -> Result<(Bytes, Head)> {
+    async fn whole(mut self: Box<Self>) -> Result<(Bytes, Head)> {
         let mut first: Option<Bytes> = None;
         let mut more = BytesMut::new();
         let announced = self.response.content_length();
@@ -86,9 +86,15 @@ impl Received {
                 self.meter.received(piece.as_ref().map_or(0, Bytes::len));
                 Ok(piece)
             }
-            Ok(Err(error)) => Err(body_failure(error, &self.info)),
-            Err(elapsed) => Err(timed_out(elapsed, &self.info)),
+            Ok(Err(error)) => Err(body_failure(error, &self.info).answered(self.head())),
+            Err(elapsed) => Err(timed_out(elapsed, &self.info).answered(self.head())),
         }
+    }
+
+    /// The answer without its body.
+    fn head(&self) -> ErrorResponse {
+        let headers = self.response.headers().clone();
+        ErrorResponse::new(self.status(), headers, Bytes::new()).hiding(self.credentials.clone())
     }
 
     fn too_large(&self) -> Error {
@@ -97,30 +103,29 @@ impl Received {
             shown_status(self.status()),
             self.max_body
         );
-        let response = ErrorResponse::new(self.status(), self.response.headers().clone(), Bytes::new());
-        Error::new(ErrorKind::TooLarge, message).of(self.info.clone()).answered(response.hiding(self.credentials.clone()))
+        Error::new(ErrorKind::TooLarge, message).of(self.info.clone()).answered(self.head())
     }
 
-    pub(crate) fn converting(mut self, conversions: Arc<Conversions>, list: bool) -> Self {
-        self.conversions = (!conversions.is_empty()).then_some((conversions, list));
+    pub(crate) fn converting(mut self: Box<Self>, conversions: &Arc<Conversions>, list: bool) -> Box<Self> {
+        self.conversions = (!conversions.is_empty()).then(|| (conversions.clone(), list));
         self
     }
 
     /// The body as JSON, its URLs converted.
-    pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T> {
+    pub(crate) async fn json<T: DeserializeOwned>(self: Box<Self>) -> Result<T> {
         let (body, head) = self.converted().await?;
         head.decode(body)
     }
 
     /// As [`json`](Received::json), and null where there is no body.
-    pub(crate) async fn json_or_null(self) -> Result<Json> {
+    pub(crate) async fn json_or_null(self: Box<Self>) -> Result<Json> {
         match self.converted().await? {
             (body, _) if body.is_empty() => Ok(Json::default()),
             (body, head) => head.decode(body),
         }
     }
 
-    async fn converted(mut self) -> Result<(Bytes, Head)> {
+    async fn converted(mut self: Box<Self>) -> Result<(Bytes, Head)> {
         let conversions = self.conversions.take();
         let (body, head) = self.whole().await?;
         // A body that isn't text has no URLs; decoding it tells what is wrong.
@@ -138,13 +143,13 @@ impl Received {
 
     /// The body as it comes.
     #[allow(dead_code, reason = "which answers there are depends on the document")]
-    pub(crate) fn stream(self) -> ByteStream {
+    pub(crate) fn stream(self: Box<Self>) -> ByteStream {
         let length = self.response.content_length();
         ByteStream::new(Box::pin(self.response.bytes_stream()), self.info, self.limits, length)
     }
 
     /// A body that breaks off, or is very long, doesn't hide the status: what came of it is kept.
-    pub(super) async fn into_status_error(mut self) -> Error {
+    pub(super) async fn into_status_error(mut self: Box<Self>) -> Error {
         let mut body = BytesMut::new();
         while let Ok(Some(piece)) = self.piece().await {
             body.extend_from_slice(&piece[..piece.len().min(MAX_ERROR_BODY - body.len())]);

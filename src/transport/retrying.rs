@@ -15,7 +15,11 @@ use crate::retry::retry_after;
 impl Transport {
     /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer: an answer
     /// that breaks off within its body is a failure of the attempt as well.
-    pub(crate) fn fetch<T, F>(&self, outgoing: Outgoing, read: impl Fn(Received) -> F) -> impl Future<Output = Result<T>>
+    pub(crate) fn fetch<T, F>(
+        self: Arc<Self>,
+        outgoing: Outgoing,
+        read: impl Fn(Box<Received>) -> F,
+    ) -> impl Future<Output = Result<T>>
     where
         F: Future<Output = Result<T>>,
     {
@@ -28,7 +32,7 @@ impl Transport {
         self.attempts(outgoing, read).instrument(span)
     }
 
-    async fn attempts<T, F>(&self, outgoing: Outgoing, read: impl Fn(Received) -> F) -> Result<T>
+    async fn attempts<T, F>(self: Arc<Self>, outgoing: Outgoing, read: impl Fn(Box<Received>) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {

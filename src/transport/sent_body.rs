@@ -41,7 +41,7 @@ impl Body for SentBody {
         let length = self.rest.len().min(PIECE);
         let piece = self.rest.split_to(length);
         self.left = self.left.saturating_sub(length as u64);
-        self.activity.moved(length);
+        self.activity.moved(length, self.left);
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

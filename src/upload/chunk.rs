@@ -140,8 +140,8 @@ impl Body for ChunkBody {
         } else {
             return Poll::Ready(None);
         };
-        self.activity.moved(data.len());
         self.remaining -= data.len() as u64;
+        self.activity.moved(data.len(), self.remaining);
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 

@@ -1,12 +1,15 @@
 //! A server that answers what a test tells it to, and what it saw.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
+
+#[path = "marker.rs"]
+pub mod marker;
 
 use synapse_backend_client::{BackendClient, RetryPolicy};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-pub const TOKEN: &str = "test-token";
+pub use marker::{Failure, MARKER, TOKEN, secret};
 
 /// An answer of JSON, written down as text so that its every byte is the test's.
 pub fn json(status: u16, text: impl Into<String>) -> ResponseTemplate {
@@ -17,13 +20,19 @@ pub fn html(status: u16, text: &str) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_raw(text, "text/html")
 }
 
+/// One without mocks yet.
+pub async fn start() -> MockServer {
+    marker::watch();
+    MockServer::start().await
+}
+
 pub fn client_of(server: &MockServer) -> BackendClient {
     BackendClient::builder(server.uri()).retry(RetryPolicy::none()).access_token(TOKEN).build().unwrap()
 }
 
 /// A server that gives one answer to one path, and a client of it.
 pub async fn serving(verb: &str, at: &str, answer: ResponseTemplate) -> (MockServer, BackendClient) {
-    let server = MockServer::start().await;
+    let server = start().await;
     Mock::given(method(verb)).and(path(at)).respond_with(answer).mount(&server).await;
     let client = client_of(&server);
     (server, client)
@@ -67,7 +76,7 @@ pub fn assert_get(request: &Request, expected: &str) {
     assert_eq!(line(request), format!("GET {expected}"));
     assert_eq!(request.body, b"");
     assert_eq!(header(request, "accept"), Some("application/json"));
-    assert_eq!(header(request, "synapse-access-token"), Some("Token test-token"));
+    assert_eq!(header(request, "synapse-access-token"), Some(&*format!("Token {TOKEN}")));
     let user_agent = header(request, "user-agent").unwrap();
     assert_eq!(user_agent, concat!("synapse-backend-client/", env!("CARGO_PKG_VERSION")));
     // `accept-encoding` depends on the cargo features.

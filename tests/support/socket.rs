@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::server::marker;
+
 /// What is done when the bytes are written.
 #[derive(Clone, Copy)]
 pub enum Then {
@@ -25,6 +27,7 @@ pub struct SocketServer {
 impl SocketServer {
     /// Reads each request whole, writes `answer` and does what comes `then`.
     pub async fn start(answer: impl Into<Vec<u8>>, then: Then) -> Self {
+        marker::watch();
         let answer = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -81,6 +84,7 @@ pub struct Refusing {
 }
 
 pub fn refusing() -> Refusing {
+    marker::watch();
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());

@@ -5,7 +5,7 @@
 use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::server::{header, json};
+use crate::server::{TOKEN, header, json};
 
 /// Takes any upload, under the id that is given as JSON (`7`, or `"a-uuid"`).
 pub async fn take_uploads(server: &MockServer, id: &str) {
@@ -32,7 +32,7 @@ pub fn range(request: &Request) -> (u64, u64, u64) {
 pub fn assert_chunk(request: &Request, path: &str, range: &str, file_name: &str, content: &[u8]) {
     assert_eq!((request.method.as_str(), request.url.path(), request.url.query()), ("PUT", path, None));
     assert_eq!(header(request, "content-range"), Some(range));
-    assert_eq!(header(request, "synapse-access-token"), Some("Token test-token"));
+    assert_eq!(header(request, "synapse-access-token"), Some(&*format!("Token {TOKEN}")));
     assert_eq!(header(request, "transfer-encoding"), None);
     assert_eq!(header(request, "content-length"), Some(request.body.len().to_string().as_str()));
     let boundary = header(request, "content-type").unwrap().strip_prefix("multipart/form-data; boundary=").unwrap();
@@ -52,6 +52,6 @@ pub fn assert_chunk(request: &Request, path: &str, range: &str, file_name: &str,
 pub fn assert_completion(request: &Request, path: &str, md5: &str) {
     assert_eq!((request.method.as_str(), request.url.path(), request.url.query()), ("POST", path, None));
     assert_eq!(header(request, "content-type"), Some("application/json"));
-    assert_eq!(header(request, "synapse-access-token"), Some("Token test-token"));
+    assert_eq!(header(request, "synapse-access-token"), Some(&*format!("Token {TOKEN}")));
     assert_eq!(String::from_utf8_lossy(&request.body), format!(r#"{{"md5":"{md5}"}}"#));
 }

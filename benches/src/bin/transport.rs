@@ -1,7 +1,9 @@
 //! What the transport costs on a plain GET, beside bare reqwest that decodes the same body to the same type.
 //!
-//! Both run in turns in one process, on one connection each, against a server in a process of its own; told are the
-//! medians of the rounds and their ratio, the allocations and bytes allocated a request, for bodies of several sizes.
+//! Both run in turns in one process, on one connection each, against a server in a process of its own. Told are, for
+//! bodies of several sizes, the medians over many short rounds: the time of a request (from its start to its answer's end,
+//! server and kernel included) and the time that its thread was on a core, the median of the differences between a round
+//! and its neighbour, which noise of the machine touches least, and the allocations and bytes allocated a request.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin transport [requests a round] [rounds]
@@ -13,7 +15,7 @@ use std::alloc::System;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use synapse_backend_client::types::Model;
@@ -30,49 +32,79 @@ fn main() {
         return serve();
     }
     let number = |index: usize, default: usize| std::env::args().nth(index).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (requests, rounds) = (number(1, 2_000), number(2, 15));
+    let (requests, rounds) = (number(1, 100), number(2, 200));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if let Ok(only) = std::env::var("VALGRIND") {
         let server = Server::start(0);
         let task = if only == "client" { Task::client(&server) } else { Task::bare(&server) };
         return runtime.block_on(task.run(requests));
     }
-    println!("{:>9}  {:>12} {:>12} {:>7}   {:>18} {:>24}", "body", "bare", "client", "ratio", "allocations", "bytes allocated");
+    println!(
+        "{:>8}  {:>10} {:>10} {:>10}  {:>10} {:>10} {:>10}  {:>17} {:>19}",
+        "body", "bare", "client", "more", "on a core", "client", "more", "allocations", "bytes allocated"
+    );
     for size in SIZES {
         let server = Server::start(size);
-        let (bare, client) = (Task::bare(&server), Task::client(&server));
+        let tasks = [Task::bare(&server), Task::client(&server)];
         let count = if size > 100_000 { requests / 10 } else { requests }.max(1);
-        let (mut bare_times, mut client_times) = (Vec::new(), Vec::new());
-        let (mut bare_memory, mut client_memory) = ((0, 0), (0, 0));
+        let mut costs = [Vec::new(), Vec::new()];
         for _ in 0..rounds {
-            for (task, times, memory) in
-                [(&bare, &mut bare_times, &mut bare_memory), (&client, &mut client_times, &mut client_memory)]
-            {
-                runtime.block_on(task.run(10));
-                let region = Region::new(ALLOCATOR);
-                let began = Instant::now();
-                runtime.block_on(task.run(count));
-                times.push(began.elapsed() / u32::try_from(count).unwrap());
-                let change = region.change();
-                *memory = ((change.allocations + change.reallocations) / count, change.bytes_allocated / count);
+            for (task, costs) in tasks.iter().zip(&mut costs) {
+                costs.push(Cost::of(&runtime, task, count));
             }
         }
-        let (bare_time, client_time) = (median(bare_times), median(client_times));
+        let told = |part: fn(&Cost) -> f64| {
+            let [bare, client] = costs.each_ref().map(|costs| costs.iter().map(part).collect::<Vec<_>>());
+            let more = bare.iter().zip(&client).map(|(bare, client)| client - bare).collect();
+            [median(bare), median(client), median(more)]
+        };
+        let shown = |times: [f64; 3]| times.map(|time| format!("{:>10.1}", time / 1e3)).join(" ");
+        let [bare, client, _] = told(|cost| cost.allocations);
         println!(
-            "{size:>9}  {bare_time:>12.1?} {client_time:>12.1?} {:>7.3}   {:>8} {:>8} {:>4.2} {:>11} {:>11}",
-            client_time.as_secs_f64() / bare_time.as_secs_f64(),
-            bare_memory.0,
-            client_memory.0,
-            client_memory.0 as f64 / bare_memory.0 as f64,
-            bare_memory.1,
-            client_memory.1,
+            "{size:>8}  {}  {}  {bare:>5} {client:>5} {:>5.2} {:>9.0} {:>9.0}",
+            shown(told(|cost| cost.time)),
+            shown(told(|cost| cost.on_core)),
+            client / bare,
+            told(|cost| cost.bytes)[0],
+            told(|cost| cost.bytes)[1],
         );
+    }
+    println!("times in microseconds a request");
+}
+
+/// What a request cost in a round; times in nanoseconds.
+struct Cost {
+    time: f64,
+    on_core: f64,
+    allocations: f64,
+    bytes: f64,
+}
+
+impl Cost {
+    fn of(runtime: &tokio::runtime::Runtime, task: &Task, count: usize) -> Self {
+        runtime.block_on(task.run(2));
+        let (region, began, on_core) = (Region::new(ALLOCATOR), Instant::now(), on_core());
+        runtime.block_on(task.run(count));
+        let (time, on_core, change) = (began.elapsed(), self::on_core() - on_core, region.change());
+        let each = |whole: f64| whole / count as f64;
+        Cost {
+            time: each(time.as_nanos() as f64),
+            on_core: each(on_core),
+            allocations: each((change.allocations + change.reallocations) as f64).round(),
+            bytes: each(change.bytes_allocated as f64),
+        }
     }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+/// How long this thread was on a core so far, in nanoseconds.
+fn on_core() -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    told.split_whitespace().next().and_then(|time| time.parse().ok()).unwrap_or_default()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 enum Task {
@@ -93,7 +125,8 @@ impl Task {
         for _ in 0..requests {
             match self {
                 Task::Bare(client, url) => {
-                    let request = client.get(url).header("accept", "application/json").header("synapse-access-token", "Token token");
+                    let request =
+                        client.get(url).header("accept", "application/json").header("synapse-access-token", "Token token");
                     let body = request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
                     let model: Model = serde_json::from_slice(&body).unwrap();
                     assert_eq!(model.id, 1);

@@ -30,7 +30,7 @@ async fn an_answer_larger_than_the_limit_is_told_and_not_asked_for_again() {
         for op in Op::ALL {
             let server = Server::of([Act::Keep(bytes.clone())]).await;
             let (client, clock) = limited(&server.url, 1_000);
-            let error = op.send(&client).await.unwrap_err();
+            let error = op.send(&client).await.failure();
             assert_eq!((error.kind(), status_of(&error)), (ErrorKind::TooLarge, Some(200)), "{op:?}: {error:?}");
             assert_eq!((server.count(), error.attempts(), clock.waits().len()), (1, 1, 0), "{op:?}");
         }
@@ -42,7 +42,7 @@ async fn an_answer_as_large_as_the_limit_is_read() {
     for bytes in [json(200, MODEL), chunked(MODEL.as_bytes())] {
         let server = Server::of([Act::Keep(bytes)]).await;
         limited(&server.url, MODEL.len()).0.get_model(1).await.unwrap();
-        let error = limited(&server.url, MODEL.len() - 1).0.get_model(1).await.unwrap_err();
+        let error = limited(&server.url, MODEL.len() - 1).0.get_model(1).await.failure();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
     }
 }
@@ -52,7 +52,7 @@ async fn an_answer_as_large_as_the_limit_is_read() {
 async fn an_announced_length_beyond_the_limit_is_not_waited_for() {
     let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{".to_vec())]).await;
     let (client, _) = limited(&server.url, 1_000);
-    let error = client.get_model(1).await.unwrap_err();
+    let error = client.get_model(1).await.failure();
     assert_eq!((error.kind(), server.count()), (ErrorKind::TooLarge, 1), "{error:?}");
     // It isn't read to its end for the sake of the connection either.
     server.wait_for_hang_ups(1).await;
@@ -73,7 +73,7 @@ async fn a_small_answer_that_unpacks_to_a_large_one_is_given_up_at_the_limit() {
         let told = received.clone();
         let (builder, _) = builder(&server.url);
         let builder = builder.max_body_size(300_000).on_attempt(move |attempt| told.lock().unwrap().push(attempt.bytes_received));
-        let error = builder.build().unwrap().get_model(1).await.unwrap_err();
+        let error = builder.build().unwrap().get_model(1).await.failure();
         assert_eq!(status_of(&error), Some(status));
         assert_eq!(error.kind() == ErrorKind::TooLarge, status == 200, "{error:?}");
         // What is kept of an error has a limit of its own, a megabyte.
@@ -101,7 +101,7 @@ async fn a_packed_answer_that_is_broken_off_or_none_is_told() {
     half.get_model(1).await.unwrap();
     assert_eq!(clock.waits(), [125]);
     let server = Server::of([gzip(MODEL.as_bytes())]).await;
-    let error = create(&client(&server.url).0).await.unwrap_err();
+    let error = create(&client(&server.url).0).await.failure();
     assert!(error.is_unknown_outcome() || error.is_decode(), "{error:?}");
     assert_eq!((server.count(), error.attempts()), (1, 1));
 }
@@ -167,13 +167,25 @@ async fn a_body_on_a_slow_line_is_waited_for() {
     assert_eq!((server.count(), server.seen()[0].body.len(), clock.waits().len()), (1, SIZE + 2, 0));
 }
 
+/// The system takes all of it at once; only how long it lies there can tell that it isn't sent yet.
+#[tokio::test]
+async fn a_body_that_fits_the_systems_buffer_is_waited_for_on_a_slow_line() {
+    const SIZE: usize = 1_500_000;
+    let server = Server::of([Act::ReadSlowly(json(201, "{}"))]).await;
+    let (builder, clock) = builder(&server.url);
+    let client = builder.read_timeout(Duration::from_millis(20)).build().unwrap();
+    let text = "x".repeat(SIZE);
+    client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap();
+    assert_eq!((server.count(), server.seen()[0].body.len(), clock.waits().len()), (1, SIZE + 2, 0));
+}
+
 #[tokio::test]
 async fn a_body_that_the_server_takes_no_more_of_runs_into_the_read_time_out() {
     let server = Server::of([Act::StopReading(100_000)]).await;
     let (builder, clock) = builder(&server.url);
     let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
     let text = "x".repeat(20_000_000);
-    let error = client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap_err();
+    let error = client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.failure();
     assert!(error.is_unknown_outcome() && error.is_timeout(), "{error:?}");
     assert_eq!((server.count(), error.attempts(), clock.waits().len()), (1, 1, 0));
 }
@@ -184,7 +196,7 @@ async fn a_body_that_is_taken_whole_and_not_answered_runs_into_the_read_time_out
     let (builder, _) = builder(&server.url);
     let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
     let text = "x".repeat(1_000_000);
-    let error = client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap_err();
+    let error = client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.failure();
     assert!(error.is_unknown_outcome() && error.is_timeout(), "{error:?}");
     assert_eq!((server.count(), server.seen()[0].body.len()), (1, 1_000_002));
 }
@@ -196,7 +208,7 @@ async fn answered_early(act: Act) {
     let (client, clock) = client(&server.url);
     for size in [100, 5_000_000] {
         let text = "x".repeat(size);
-        let error = client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap_err();
+        let error = client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.failure();
         assert!(error.is_too_large(), "{size}: {error:?}");
         assert_eq!((status_of(&error), error.attempts(), clock.waits().len()), (Some(413), 1, 0));
     }

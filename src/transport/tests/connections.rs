@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use synapse_test_backend::Backend;
 
 use super::server::{Act, Server, json};
 use super::*;
@@ -22,7 +21,7 @@ async fn a_connection_is_kept_over_requests_and_over_errors() {
     let (client, _) = client(&server.url);
     client.get_model(1).await.unwrap();
     client.get_model(1).await.unwrap();
-    assert!(client.get_model(1).await.unwrap_err().is_not_found());
+    assert!(client.get_model(1).await.failure().is_not_found());
     create(&client).await.unwrap();
     assert_eq!((server.count(), server.connections()), (5, 1));
 }
@@ -71,7 +70,7 @@ async fn a_post_on_a_kept_connection_that_breaks_is_unknown() {
     let server = good_for_one_request(Act::Close(Vec::new())).await;
     let (client, clock) = client(&server.url);
     client.get_model(1).await.unwrap();
-    let error = create(&client).await.unwrap_err();
+    let error = create(&client).await.failure();
     assert!(error.is_unknown_outcome() && error.attempts() == 1, "{error:?}");
     assert_eq!((server.count(), clock.waits().len()), (2, 0));
     // And the client goes on, over another.
@@ -85,7 +84,7 @@ async fn each_retry_after_a_broken_connection_takes_a_fresh_one() {
         let server = Server::of([act]).await;
         let (builder, _) = builder(&server.url);
         let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
-        client.get_model(1).await.unwrap_err();
+        client.get_model(1).await.failure();
         assert_eq!((server.count(), server.connections()), (3, 3));
     }
 }
@@ -97,7 +96,7 @@ async fn a_server_that_speaks_no_tls_is_no_connection_and_asked_again() {
     for op in Op::ALL {
         let (client, clock) = client(&url);
         let before = server.connections();
-        let error = op.send(&client).await.unwrap_err();
+        let error = op.send(&client).await.failure();
         assert_eq!((error.kind(), error.attempts(), clock.waits()), (ErrorKind::Connect, 3, vec![125, 250]), "{op:?}: {error:?}");
         assert_eq!((server.connections() - before, server.count()), (3, 0));
     }
@@ -132,10 +131,39 @@ async fn a_connection_that_is_not_answered_runs_into_the_connect_time_out_and_is
     for op in Op::ALL {
         let (builder, clock) = builder(&nobody.url);
         let client = builder.connect_timeout(Duration::from_millis(100)).build().unwrap();
-        let error = op.send(&client).await.unwrap_err();
+        let error = op.send(&client).await.failure();
         assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::Connect, true), "{op:?}: {error:?}");
         assert_eq!((error.attempts(), clock.waits()), (3, vec![125, 250]));
     }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_call_has_a_connect_time_out_of_its_own_shorter_or_longer_than_the_clients() {
+    let nobody = unanswering().await;
+    let long = Duration::from_secs(3_600);
+    for (clients, calls, told) in
+        [(long, Some(Duration::from_millis(100)), "100ms"), (Duration::from_millis(1), Some(Duration::from_millis(200)), "200ms")]
+    {
+        let (builder, _) = builder(&nobody.url);
+        let client = builder.connect_timeout(clients).read_timeout(long).build().unwrap();
+        let error = soon(client.get_model(1).connect_timeout(calls.unwrap()).retries(0).send()).await.failure();
+        assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::Connect, true), "{error:?}");
+        assert!(error.to_string().ends_with(&format!("no connection within {told}, the connect time-out")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn calls_of_one_connect_time_out_share_their_connections() {
+    let server = Server::of([Act::Keep(json(200, MODEL))]).await;
+    let (client, _) = client(&server.url);
+    for _ in 0..3 {
+        client.get_model(1).await.unwrap();
+        for seconds in [7, 8] {
+            client.get_model(1).connect_timeout(Duration::from_secs(seconds)).await.unwrap();
+        }
+    }
+    assert_eq!((server.count(), server.connections()), (9, 3));
 }
 
 /// Nothing was sent: the outcome is known, whichever of the time-outs runs out first.
@@ -146,7 +174,7 @@ async fn a_connection_that_is_not_answered_within_the_read_time_out_leaves_nothi
     for op in Op::ALL {
         let (builder, _) = builder(&nobody.url);
         let client = builder.read_timeout(Duration::from_millis(100)).build().unwrap();
-        let error = op.send(&client).await.unwrap_err();
+        let error = op.send(&client).await.failure();
         assert!(error.is_timeout() && !error.is_unknown_outcome(), "{op:?}: {error:?}");
     }
 }
@@ -163,7 +191,7 @@ fn elsewhere<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) 
 }
 
 fn backend() -> Backend {
-    runtime().block_on(Backend::builder().models(3).start()).unwrap()
+    runtime().block_on(super::backend().models(3).start()).unwrap()
 }
 
 fn client_of(backend: &Backend) -> BackendClient {
@@ -202,8 +230,8 @@ fn a_client_serves_several_runtimes_at_once_of_which_one_goes_away() {
     assert_eq!(second.block_on(get()), 456);
     let third = runtime();
     assert_eq!((third.block_on(get()), second.block_on(get())), (456, 456));
-    let posted = second
-        .block_on(async { client.request(Method::POST, "/models/").params(|p| p.json(&json_value!({}))).await.unwrap_err() });
+    let posted =
+        second.block_on(async { client.request(Method::POST, "/models/").params(|p| p.json(&json_value!({}))).await.failure() });
     assert!(posted.is_bad_request(), "{posted:?}");
     assert_eq!((backend.requests().len(), backend.connections()), (6, 3));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use synapse_test_backend::{Backend, Fault};
+use synapse_test_backend::Fault;
 use tokio::sync::watch;
 
 use super::server::{Act, Server, html, json};
@@ -12,12 +12,12 @@ use crate::{ConversionFuture, CredentialsFuture, CredentialsProvider, ErrorKind,
 
 /// A client that has so many requests in flight at most.
 fn capped(url: &str, requests: usize) -> BackendClient {
-    builder(url).0.access_token("test-access-token").max_requests_in_flight(requests).build().unwrap()
+    builder(url).0.max_requests_in_flight(requests).build().unwrap()
 }
 
 #[tokio::test]
 async fn no_more_requests_are_in_flight_than_may_be() {
-    let backend = Backend::builder().models(20).start().await.unwrap();
+    let backend = backend().models(20).start().await.unwrap();
     let client = capped(backend.url(), 3);
     let held = backend.inject(Fault::hold_before().always());
     let all = tokio::spawn({
@@ -32,7 +32,7 @@ async fn no_more_requests_are_in_flight_than_may_be() {
 
 #[tokio::test]
 async fn a_list_with_more_pages_at_a_time_than_requests_comes_to_its_end() {
-    let backend = Backend::builder().ground_truth_events(200).page_size(10).start().await.unwrap();
+    let backend = backend().ground_truth_events(200).page_size(10).start().await.unwrap();
     for requests in [1, 2] {
         backend.reset_peak_in_flight();
         let client = capped(backend.url(), requests);
@@ -46,7 +46,7 @@ async fn a_list_with_more_pages_at_a_time_than_requests_comes_to_its_end() {
 
 #[tokio::test]
 async fn a_list_that_nobody_reads_on_holds_no_place() {
-    let backend = Backend::builder().ground_truth_events(200).page_size(10).start().await.unwrap();
+    let backend = backend().ground_truth_events(200).page_size(10).start().await.unwrap();
     let client = capped(backend.url(), 1);
     let mut lists: Vec<_> = (0..3).map(|_| client.list_ground_truth_events().list_all().concurrency(4)).collect();
     for list in &mut lists {
@@ -84,7 +84,7 @@ async fn an_answer_that_is_read_whole_holds_its_place_until_it_is() {
         let client = capped(&server.url, 1);
         let first = tokio::spawn(client.get_model(1).send());
         server.wait_for_requests(1).await;
-        let error = client.get_model(1).timeout(Duration::from_millis(200)).await.unwrap_err();
+        let error = client.get_model(1).timeout(Duration::from_millis(200)).await.failure();
         assert!(error.to_string().contains("before it was sent"), "{error:?}");
         assert_eq!(server.count(), 1);
         first.abort();
@@ -124,9 +124,9 @@ async fn waiting_for_a_place_counts_in_the_total_time_out() {
         let error = match op {
             Op::Create => {
                 let call = client.create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("x").project(1));
-                call.timeout(total).await.unwrap_err()
+                call.timeout(total).await.failure()
             }
-            _ => client.request(Method::POST, "/tasks/").timeout(total).await.unwrap_err(),
+            _ => client.request(Method::POST, "/tasks/").timeout(total).await.failure(),
         };
         // It was never sent: nothing is unknown.
         assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::Timeout, true), "{error:?}");
@@ -226,7 +226,7 @@ async fn a_credentials_provider_that_hangs_is_bounded_by_the_total_time_out() {
         client.request(method, "/models/1/").timeout(Duration::from_millis(100)).send()
     });
     for outcome in join_all(calls).await {
-        let error = outcome.unwrap_err();
+        let error = outcome.failure();
         assert_eq!((error.kind(), error.is_timeout(), error.attempts()), (ErrorKind::Timeout, true, 1), "{error:?}");
     }
     assert_eq!(server.connections(), 0);
@@ -250,7 +250,7 @@ impl CredentialsProvider for HangingAfter401 {
 async fn a_credentials_provider_that_hangs_after_a_401_is_bounded_too() {
     let server = Server::of([Act::Keep(json(401, "{}"))]).await;
     let client = builder(&server.url).0.credentials_provider(HangingAfter401).build().unwrap();
-    let error = client.get_model(1).timeout(Duration::from_millis(200)).await.unwrap_err();
+    let error = client.get_model(1).timeout(Duration::from_millis(200)).await.failure();
     assert!(error.is_timeout(), "{error:?}");
     assert_eq!(server.count(), 1);
 }

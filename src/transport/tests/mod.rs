@@ -19,13 +19,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reqwest::Method;
+use synapse_test_backend::{Backend, BackendBuilder};
 use tokio::net::TcpSocket;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::marker::{self, Failure, MARKER, TOKEN, secret};
 use crate::{BackendClient, BackendClientBuilder, ModelFile, RetryPolicy, json as json_value};
-
-const TOKEN: &str = "a-token-of-the-tests";
 
 const MODEL: &str = r#"{"id": 1, "name": "n", "model_type": "detection"}"#;
 
@@ -85,6 +85,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 
 /// A builder of a client that sends twice again, and its clock.
 fn builder(url: &str) -> (BackendClientBuilder, Arc<TestClock>) {
+    marker::watch();
     let clock = TestClock::new();
     let builder = BackendClient::builder(url).access_token(TOKEN).retry(RetryPolicy::new().retries(2)).clock(clock.clone());
     // The system's certificates take long to load, time in which the test's one thread serves nobody.
@@ -96,6 +97,12 @@ fn builder(url: &str) -> (BackendClientBuilder, Arc<TestClock>) {
 fn client(url: &str) -> (BackendClient, Arc<TestClock>) {
     let (builder, clock) = builder(url);
     (builder.build().unwrap(), clock)
+}
+
+/// A builder of the embedded backend, with secrets that carry the marker.
+fn backend() -> BackendBuilder {
+    marker::watch();
+    Backend::builder().token(TOKEN).signature_prefix(MARKER)
 }
 
 /// The operations that every fault strikes.
@@ -174,6 +181,7 @@ fn status_of(error: &Error) -> Option<u16> {
 
 /// A port that refuses connections: bound, so that nobody else takes it, and nobody listens.
 fn refusing() -> (TcpSocket, String) {
+    marker::watch();
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());

@@ -50,7 +50,7 @@ async fn refused(paths: &[&str]) {
     for path in paths {
         let outcome = client.request(Method::GET, *path).await;
         let lines = server.lines();
-        let error = outcome.map(|_| lines).expect_err(path);
+        let error = outcome.map(|_| lines).failure_of(path);
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path:?}: {error:?}");
     }
     assert_eq!((server.connections(), clock.waits().len()), (0, 0));
@@ -93,7 +93,7 @@ async fn a_body_that_can_not_be_written_is_refused_before_anything_is_sent() {
     let server = Server::of([Act::Keep(json(200, "{}"))]).await;
     let (client, _) = client(&server.url);
     let call = client.request(Method::POST, "/tasks/").params(|p| p.json(&json_value!({"a": {"b": f64::NAN}})));
-    let error = call.await.unwrap_err();
+    let error = call.await.failure();
     assert_eq!((error.kind(), server.connections()), (ErrorKind::InvalidInput, 0));
     assert!(error.to_string().contains("a.b"), "{error}");
 }

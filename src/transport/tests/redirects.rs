@@ -6,7 +6,6 @@ use crate::ErrorKind;
 use crate::credentials::Credentials;
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
-const SECRET: &str = "a-key-of-the-gateway";
 
 /// A server that redirects each path without `/moved` to `location`, and answers what comes to `/moved`.
 async fn redirecting(status: u16, location: impl Into<String>) -> Server {
@@ -21,10 +20,10 @@ async fn redirecting(status: u16, location: impl Into<String>) -> Server {
 fn client_with_secrets(url: &str) -> BackendClient {
     let (builder, _) = builder(url);
     builder
-        .legacy_token("legacy-token-of-the-tests")
-        .agent_token("agent-token-of-the-tests")
-        .tenant("tenant-of-the-tests")
-        .secret_header("X-Gate", SECRET)
+        .legacy_token(secret("legacy"))
+        .agent_token(secret("agent"))
+        .tenant(secret("tenant"))
+        .secret_header("X-Gate", secret("gate"))
         .build()
         .unwrap()
 }
@@ -37,13 +36,8 @@ fn credentials(seen: &Seen) -> Vec<&str> {
 }
 
 fn assert_with_credentials(seen: &Seen) {
-    let expected = [
-        "token a-token-of-the-tests",
-        "token legacy-token-of-the-tests",
-        "token agent-token-of-the-tests",
-        "token tenant-of-the-tests",
-        SECRET,
-    ];
+    let [legacy, agent, tenant] = ["legacy", "agent", "tenant"].map(|name| format!("token {}", secret(name)));
+    let expected = [format!("token {TOKEN}"), legacy, agent, tenant, secret("gate")];
     assert_eq!(credentials(seen), expected);
     assert_eq!(seen.header("referer"), None);
 }
@@ -51,15 +45,15 @@ fn assert_with_credentials(seen: &Seen) {
 fn assert_without_credentials(seen: &Seen) {
     assert_eq!(credentials(seen), [""; 0]);
     assert_eq!(seen.header("referer"), None);
-    assert!(!seen.head.contains("of-the-tests") && !seen.head.contains(SECRET), "{}", seen.head);
+    assert!(!marker::shows_secret(&seen.head), "{}", seen.head);
 }
 
 #[tokio::test]
 async fn a_get_follows_at_the_same_origin_with_its_credentials() {
     for status in STATUSES {
-        let server = redirecting(status, "/moved/1/?sig=1").await;
+        let server = redirecting(status, format!("/moved/1/?sig={MARKER}")).await;
         client_with_secrets(&server.url).get_model(1).param("a", "b").await.unwrap();
-        assert_eq!(server.lines(), ["GET /models/1/?a=b", "GET /moved/1/?sig=1"], "{status}");
+        assert_eq!(server.lines(), ["GET /models/1/?a=b".to_owned(), format!("GET /moved/1/?sig={MARKER}")], "{status}");
         server.seen().iter().for_each(assert_with_credentials);
     }
 }
@@ -68,9 +62,12 @@ async fn a_get_follows_at_the_same_origin_with_its_credentials() {
 async fn a_get_follows_to_another_host_without_credentials() {
     for status in STATUSES {
         let other = redirecting(500, "").await;
-        let server = redirecting(status, format!("{}/moved/1/?sig=1", other.url)).await;
+        let server = redirecting(status, format!("{}/moved/1/?sig={MARKER}", other.url)).await;
         client_with_secrets(&server.url).get_model(1).await.unwrap();
-        assert_eq!((server.lines(), other.lines()), (vec!["GET /models/1/".to_owned()], vec!["GET /moved/1/?sig=1".to_owned()]));
+        assert_eq!(
+            (server.lines(), other.lines()),
+            (vec!["GET /models/1/".to_owned()], vec![format!("GET /moved/1/?sig={MARKER}")])
+        );
         assert_with_credentials(&server.seen()[0]);
         assert_without_credentials(&other.seen()[0]);
     }
@@ -98,7 +95,7 @@ async fn another_host_that_asks_for_a_token_gets_none() {
     let asked = provider.asked.clone();
     let (builder, _) = builder(&server.url);
     let client = builder.credentials_provider(provider).build().unwrap();
-    assert!(client.get_model(1).await.unwrap_err().is_unauthorized());
+    assert!(client.get_model(1).await.failure().is_unauthorized());
     assert_eq!((server.count(), other.count(), asked.lock().unwrap().clone()), (1, 1, vec![false]));
     assert_without_credentials(&other.seen()[0]);
 }
@@ -123,7 +120,7 @@ async fn a_write_never_becomes_a_get() {
             let other = redirecting(500, "").await;
             for location in ["/moved/1/".to_owned(), format!("{}/moved/1/", other.url)] {
                 let server = redirecting(status, location).await;
-                let error = op.send(&client_with_secrets(&server.url)).await.unwrap_err();
+                let error = op.send(&client_with_secrets(&server.url)).await.failure();
                 assert_eq!((error.kind(), error.attempts()), (ErrorKind::ForeignUrl, 1), "{status} {op:?}: {error:?}");
                 assert_eq!(server.lines(), [op.line()], "{status}");
             }
@@ -164,7 +161,7 @@ async fn a_write_is_not_sent_on_to_another_host() {
         for op in [Op::Create, Op::Patch, Op::Delete] {
             let other = redirecting(500, "").await;
             let server = redirecting(status, format!("{}/moved/1/", other.url)).await;
-            let error = op.send(&client_with_secrets(&server.url)).await.unwrap_err();
+            let error = op.send(&client_with_secrets(&server.url)).await.failure();
             assert_eq!((error.kind(), error.attempts()), (ErrorKind::ForeignUrl, 1), "{status} {op:?}: {error:?}");
             assert_eq!((server.count(), other.count()), (1, 0));
         }
@@ -175,7 +172,7 @@ async fn a_write_is_not_sent_on_to_another_host() {
 async fn redirects_in_a_circle_come_to_an_end() {
     let server = redirecting(302, "/models/1/").await;
     let (client, clock) = client(&server.url);
-    let error = client.get_model(1).await.unwrap_err();
+    let error = client.get_model(1).await.failure();
     assert_eq!((error.kind(), server.count(), clock.waits().len()), (ErrorKind::ForeignUrl, 11, 0), "{error:?}");
 }
 
@@ -184,7 +181,7 @@ async fn a_redirect_to_no_url_is_told() {
     for location in ["http://[", "http://:80:80/", "ftp://h/", "data:,x", "file:///etc/passwd"] {
         let server = redirecting(302, location).await;
         let (client, _) = client(&server.url);
-        let error = client.get_model(1).await.unwrap_err();
+        let error = client.get_model(1).await.failure();
         assert!(matches!(error.kind(), ErrorKind::Decode | ErrorKind::ForeignUrl), "{location}: {error:?}");
         assert_eq!((server.count(), error.attempts()), (1, 1));
     }
@@ -208,7 +205,7 @@ async fn a_fault_behind_a_redirect_is_asked_for_again_from_the_start() {
 async fn a_redirected_write_whose_answer_is_lost_is_unknown_and_sent_once() {
     let server = Server::of([Act::Keep(redirect(307, "/moved/")), Act::Close(Vec::new())]).await;
     let (client, _) = client(&server.url);
-    let error = create(&client).await.unwrap_err();
+    let error = create(&client).await.failure();
     assert!(error.is_unknown_outcome(), "{error:?}");
     assert_eq!(server.lines(), ["POST /models/", "POST /moved/"]);
 }
@@ -225,7 +222,7 @@ async fn nothing_leads_from_https_to_http() {
             let status = reqwest::StatusCode::from_u16(status).unwrap();
             let to = |url: &str| transport.redirected(Some(&request), url.parse().unwrap(), status, &info);
             for target in ["http://h/models/", "http://h:443/models/", "http://other/"] {
-                let error = to(target).unwrap_err();
+                let error = to(target).failure();
                 assert_eq!(error.kind(), ErrorKind::ForeignUrl);
                 assert!(error.to_string().contains("from https to http://"), "{error}");
             }
@@ -250,7 +247,7 @@ async fn a_next_at_another_host_is_not_followed() {
         let client = builder.rewrite_links(rewrite).build().unwrap();
         let mut models = client.list_models().list_all();
         assert_eq!(models.next().await.unwrap().unwrap().id, 1);
-        let error = models.next().await.unwrap().unwrap_err();
+        let error = models.next().await.unwrap().failure();
         assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{error:?}");
         assert!(models.next().await.is_none());
         assert_eq!((server.lines(), other.count(), clock.waits().len()), (vec!["GET /models/".to_owned()], 0, 0));

@@ -17,7 +17,7 @@ async fn a_request_is_sent_again_as_often_as_it_may_be() {
     {
         let server = unavailable().await;
         let (client, clock) = client(&server.url);
-        let error = client.get_model(1).retries(retries).await.unwrap_err();
+        let error = client.get_model(1).retries(retries).await.failure();
         assert_eq!((server.count(), error.attempts()), (retries as usize + 1, retries + 1));
         assert_eq!(clock.waits(), waits);
         assert_eq!((error.kind(), status_of(&error)), (ErrorKind::Status, Some(503)));
@@ -29,19 +29,19 @@ async fn five_retries_are_made_unless_another_policy_is_set() {
     let server = unavailable().await;
     let clock = TestClock::new();
     let client = BackendClient::builder(&server.url).clock(clock.clone()).build().unwrap();
-    let error = client.get_model(1).await.unwrap_err();
+    let error = client.get_model(1).await.failure();
     assert_eq!((server.count(), error.attempts(), clock.waits()), (6, 6, vec![125, 250, 500, 1_000, 2_000]));
 
     let server = unavailable().await;
     let (builder, clock) = builder(&server.url);
     let client = builder.retry(RetryPolicy::none()).build().unwrap();
-    assert_eq!(client.get_model(1).await.unwrap_err().attempts(), 1);
+    assert_eq!(client.get_model(1).await.failure().attempts(), 1);
     let policy = RetryPolicy::new().retries(3).initial_backoff(Duration::from_secs(2)).max_backoff(Duration::from_secs(3));
-    assert_eq!(client.get_model(1).retry(policy.clone()).await.unwrap_err().attempts(), 4);
+    assert_eq!(client.get_model(1).retry(policy.clone()).await.failure().attempts(), 4);
     assert_eq!(clock.waits(), [1_000, 1_500, 1_500]);
     // Which of the two is set first makes no difference.
-    assert_eq!(client.get_model(1).retries(1).retry(policy.clone()).await.unwrap_err().attempts(), 2);
-    assert_eq!(client.get_model(1).retry(policy).retries(1).await.unwrap_err().attempts(), 2);
+    assert_eq!(client.get_model(1).retries(1).retry(policy.clone()).await.failure().attempts(), 2);
+    assert_eq!(client.get_model(1).retry(policy).retries(1).await.failure().attempts(), 2);
 }
 
 #[tokio::test]
@@ -49,16 +49,16 @@ async fn a_random_part_of_the_backoff_is_waited_and_all_of_what_the_server_asks_
     let server = unavailable().await;
     let (client, clock) = client(&server.url);
     clock.set_chance(0.0);
-    client.get_model(1).await.unwrap_err();
+    client.get_model(1).await.failure();
     clock.set_chance(0.999);
-    client.get_model(1).await.unwrap_err();
+    client.get_model(1).await.failure();
     assert_eq!(clock.waits(), [0, 0, 249, 499]);
     let asking = Server::of([Act::Keep(answer(503, "Retry-After: 0.3\r\n", ""))]).await;
     let (client, clock) = super::client(&asking.url);
     clock.set_chance(0.0);
-    client.get_model(1).await.unwrap_err();
+    client.get_model(1).await.failure();
     clock.set_chance(0.999);
-    client.get_model(1).await.unwrap_err();
+    client.get_model(1).await.failure();
     assert_eq!(clock.waits(), [300, 300, 300, 499]);
 }
 
@@ -67,7 +67,7 @@ async fn the_longest_wait_that_a_server_may_ask_for_can_be_set() {
     let server = Server::of([Act::Keep(answer(429, "Retry-After: 99999\r\n", ""))]).await;
     let (client, clock) = client(&server.url);
     let policy = RetryPolicy::new().retries(1).max_retry_after(Duration::from_secs(7));
-    client.get_model(1).retry(policy).await.unwrap_err();
+    client.get_model(1).retry(policy).await.failure();
     assert_eq!(clock.waits(), [7_000]);
 }
 
@@ -77,14 +77,14 @@ async fn no_attempt_begins_after_max_elapsed() {
         let server = unavailable().await;
         let (client, clock) = client(&server.url);
         let policy = RetryPolicy::new().max_elapsed(Duration::from_millis(elapsed));
-        let error = client.get_model(1).retry(policy).await.unwrap_err();
+        let error = client.get_model(1).retry(policy).await.failure();
         assert_eq!((clock.waits(), server.count()), (waits.to_vec(), waits.len() + 1), "{elapsed}");
         assert_eq!((error.attempts() as usize, status_of(&error)), (waits.len() + 1, Some(503)));
     }
     // What the server asks for counts as well.
     let server = Server::of([Act::Keep(answer(503, "Retry-After: 50\r\n", ""))]).await;
     let (client, clock) = client(&server.url);
-    client.get_model(1).retries(9).await.unwrap_err();
+    client.get_model(1).retries(9).await.failure();
     assert_eq!((clock.waits(), server.count()), (vec![50_000; 3], 4));
 }
 
@@ -92,10 +92,10 @@ async fn no_attempt_begins_after_max_elapsed() {
 async fn no_wait_is_begun_that_the_total_time_out_would_not_let_end() {
     let server = Server::of([Act::Keep(answer(503, "Retry-After: 50\r\n", ""))]).await;
     let (client, clock) = client(&server.url);
-    let error = client.get_model(1).timeout(Duration::from_secs(45)).await.unwrap_err();
+    let error = client.get_model(1).timeout(Duration::from_secs(45)).await.failure();
     assert_eq!((error.kind(), status_of(&error), error.attempts()), (ErrorKind::Status, Some(503), 1), "{error:?}");
     assert_eq!((server.count(), clock.waits().len()), (1, 0));
-    client.get_model(1).retries(1).timeout(Duration::from_secs(3_600)).await.unwrap_err();
+    client.get_model(1).retries(1).timeout(Duration::from_secs(3_600)).await.failure();
     assert_eq!((server.count(), clock.waits()), (3, vec![50_000]));
 }
 
@@ -107,7 +107,7 @@ async fn the_total_time_out_is_the_end_whatever_may_be_sent_again() {
             let (builder, clock) = builder(&server.url);
             clock.set_chance(0.0);
             let client = builder.timeout(Duration::from_millis(400)).build().unwrap();
-            let error = op.send(&client).await.unwrap_err();
+            let error = op.send(&client).await.failure();
             let kind = if op == Op::Create { ErrorKind::UnknownOutcome } else { ErrorKind::Timeout };
             assert_eq!((error.kind(), error.is_timeout(), error.attempts()), (kind, true, 1), "{op:?}: {error:?}");
             assert!(error.to_string().contains("time-out for the whole request"), "{error}");
@@ -122,11 +122,11 @@ async fn the_total_time_out_is_the_end_whatever_may_be_sent_again() {
 async fn the_total_time_out_holds_while_an_answer_drips() {
     let server = Server::of([Act::Drip(vec![b'H'; 100_000], Duration::from_millis(10))]).await;
     let (client, _) = client(&server.url);
-    let error = client.get_model(1).timeout(Duration::from_millis(300)).await.unwrap_err();
+    let error = client.get_model(1).timeout(Duration::from_millis(300)).await.failure();
     assert!(error.is_timeout(), "{error:?}");
     let head = answer(200, "", vec![b' '; 100_000]);
     let server = Server::of([Act::Drip(head, Duration::from_millis(2))]).await;
-    let error = super::client(&server.url).0.get_model(1).timeout(Duration::from_millis(500)).await.unwrap_err();
+    let error = super::client(&server.url).0.get_model(1).timeout(Duration::from_millis(500)).await.failure();
     assert!(error.is_timeout(), "{error:?}");
 }
 
@@ -149,7 +149,7 @@ async fn who_knows_better_has_an_unknown_outcome_sent_again() {
     // Whose outcome is known isn't sent again for it.
     let server = Server::of([Act::Keep(json(400, "{}"))]).await;
     let (client, _) = client(&server.url);
-    client.request(Method::POST, "/tasks/").retry_unknown_outcome(true).await.unwrap_err();
+    client.request(Method::POST, "/tasks/").retry_unknown_outcome(true).await.failure();
     assert_eq!(server.count(), 1);
 }
 
@@ -165,7 +165,7 @@ async fn once_the_shared_budget_is_spent_requests_are_sent_once_until_successes_
     let clone = client.clone();
     let attempts = |client: &BackendClient, retries: u32| {
         let call = client.get_model(2).retries(retries).send();
-        async move { call.await.unwrap_err().attempts() }
+        async move { call.await.failure().attempts() }
     };
     assert_eq!(attempts(&client, 60).await, 61);
     assert_eq!(attempts(&clone, 60).await, 41);

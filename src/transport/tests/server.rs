@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::soon;
+use crate::marker;
 
 /// What is done with one request.
 #[derive(Clone)]
@@ -79,6 +80,7 @@ pub(super) struct Server {
 impl Server {
     /// Does `script` to each request.
     pub(super) async fn with(script: impl Fn(Which<'_>) -> Act + Send + Sync + 'static) -> Self {
+        marker::watch();
         let socket = TcpSocket::new_v4().unwrap();
         // What isn't read yet stays with the client, as on a slow line.
         socket.set_recv_buffer_size(16 << 10).unwrap();

@@ -32,7 +32,7 @@ async fn a_stream_gives_the_whole_body_and_its_length() {
 async fn a_stream_that_breaks_off_is_interrupted() {
     let server = Server::of([Act::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
     let (client, _) = client(&server.url);
-    let error = read(stream(&client).await.unwrap()).await.unwrap_err();
+    let error = read(stream(&client).await.unwrap()).await.failure();
     assert_eq!((error.kind(), server.count()), (ErrorKind::Interrupted, 1), "{error:?}");
 }
 
@@ -41,7 +41,7 @@ async fn a_stream_that_stalls_runs_into_the_read_time_out() {
     let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
     let (builder, _) = builder(&server.url);
     let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
-    let error = soon(read(stream(&client).await.unwrap())).await.unwrap_err();
+    let error = soon(read(stream(&client).await.unwrap())).await.failure();
     assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::Timeout, true), "{error:?}");
     assert!(error.to_string().contains("read time-out"), "{error}");
 }
@@ -51,7 +51,7 @@ async fn a_stream_that_stalls_runs_into_the_total_time_out() {
     let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
     let (builder, _) = builder(&server.url);
     let client = builder.timeout(Duration::from_millis(300)).build().unwrap();
-    let error = soon(read(stream(&client).await.unwrap())).await.unwrap_err();
+    let error = soon(read(stream(&client).await.unwrap())).await.failure();
     assert!(error.is_timeout() && error.to_string().contains("whole request"), "{error:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synapse_test_backend::{Backend, Fault};
+use synapse_test_backend::Fault;
 
 use super::*;
 use crate::ErrorKind::{self, Status, UnknownOutcome};
@@ -15,9 +15,9 @@ struct World {
 }
 
 async fn world() -> World {
-    let backend = Backend::builder().start().await.unwrap();
+    let backend = backend().start().await.unwrap();
     let (builder, clock) = builder(backend.url());
-    let client = builder.access_token(backend.token()).read_timeout(Duration::from_millis(500)).build().unwrap();
+    let client = builder.read_timeout(Duration::from_millis(500)).build().unwrap();
     let upload = client.create_chunked_upload(bytes::Bytes::from_static(b"weights")).await.unwrap().id;
     backend.clear_requests();
     World { backend, client, clock, upload }
@@ -59,7 +59,7 @@ async fn no_fault_makes_a_creation_be_acted_on_twice() {
     ] {
         let world = world().await;
         let injected = world.backend.inject(on(fault));
-        let error = world.creation().await.expect_err(name);
+        let error = world.creation().await.failure_of(name);
         assert_eq!((error.kind(), error.attempts()), (kind, 1), "{name}: {error:?}");
         assert_eq!(error.upload_id(), Some(world.upload.to_string().as_str()), "{name}");
         assert_eq!((world.posted(), injected.hits(), world.clock.waits().len()), ((1, created), 1, 0), "{name}");

@@ -10,6 +10,7 @@ use crate::settings::Settings;
 /// Gives every answer a signature of its own.
 pub(crate) struct Signer {
     signed: bool,
+    prefix: String,
     relative: bool,
     seed: u64,
     answers: AtomicU64,
@@ -19,6 +20,7 @@ impl Signer {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             signed: settings.signed_urls,
+            prefix: settings.signature_prefix.clone(),
             relative: settings.relative_urls,
             seed: mix(settings.seed, 3),
             answers: AtomicU64::new(0),
@@ -31,6 +33,7 @@ impl Signer {
         if self.signed {
             let answer = self.answers.fetch_add(1, Relaxed);
             signature.push_str("?X-Amz-Expires=3600&X-Amz-Signature=");
+            signature.push_str(&self.prefix);
             for word in 0..4 {
                 // Writing to a String can't fail.
                 let _ = write!(signature, "{:016x}", mix(mix(self.seed, answer), word));

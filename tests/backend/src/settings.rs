@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) max_page_size: u64,
     pub(crate) cursor_pagination: bool,
     pub(crate) signed_urls: bool,
+    pub(crate) signature_prefix: String,
     pub(crate) relative_urls: bool,
     pub(crate) url_hosts: Vec<(String, String)>,
     pub(crate) max_upload_bytes: Option<u64>,
@@ -53,6 +54,7 @@ impl Default for Settings {
             max_page_size: 1000,
             cursor_pagination: false,
             signed_urls: true,
+            signature_prefix: String::new(),
             relative_urls: false,
             url_hosts: Vec::new(),
             max_upload_bytes: None,
@@ -316,6 +318,17 @@ impl BackendBuilder {
     /// ```
     pub fn signed_urls(mut self, signed: bool) -> Self {
         self.settings.signed_urls = signed;
+        self
+    }
+
+    /// What each signature begins with, so that a test can tell where one is shown. Default: nothing.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().signature_prefix("secret");
+    /// ```
+    pub fn signature_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.settings.signature_prefix = prefix.into();
         self
     }
 

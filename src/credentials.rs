@@ -121,64 +121,55 @@ pub trait CredentialsProvider: Send + Sync + 'static {
 /// Where a client's credentials come from, and the secret headers that go with them.
 pub(crate) enum CredentialsSource {
     Fixed(Arc<HeaderMap>),
-    Provided { provider: Arc<dyn CredentialsProvider>, secrets: HeaderMap, current: Mutex<Option<Arc<HeaderMap>>> },
+    Provided(Provided),
+}
+
+/// Credentials that a provider gives, kept until the server refuses them.
+pub(crate) struct Provided {
+    provider: Arc<dyn CredentialsProvider>,
+    secrets: HeaderMap,
+    current: Mutex<Option<Arc<HeaderMap>>>,
 }
 
 impl CredentialsSource {
     pub(crate) fn new(provider: Option<Arc<dyn CredentialsProvider>>, fixed: HeaderMap, secrets: HeaderMap) -> Self {
         match provider {
-            Some(provider) => CredentialsSource::Provided { provider, secrets, current: Mutex::new(None) },
+            Some(provider) => CredentialsSource::Provided(Provided { provider, secrets, current: Mutex::new(None) }),
             None => CredentialsSource::Fixed(Arc::new(with(fixed, &secrets))),
-        }
-    }
-
-    /// The headers to send, where they never change.
-    pub(crate) fn at_hand(&self) -> Option<&Arc<HeaderMap>> {
-        match self {
-            CredentialsSource::Fixed(headers) => Some(headers),
-            CredentialsSource::Provided { .. } => None,
-        }
-    }
-
-    /// The headers to send.
-    pub(crate) async fn headers(&self) -> Result<Arc<HeaderMap>> {
-        match self {
-            CredentialsSource::Fixed(headers) => Ok(headers.clone()),
-            CredentialsSource::Provided { provider, secrets, current } => {
-                let mut current = current.lock().await;
-                match &*current {
-                    Some(headers) => Ok(headers.clone()),
-                    None => ask(&**provider, secrets, &mut current, false).await,
-                }
-            }
         }
     }
 
     /// Others than `refused`, which the server answered with 401; nothing where there are none to be had.
     pub(crate) async fn renewed(&self, refused: &Arc<HeaderMap>) -> Result<Option<Arc<HeaderMap>>> {
-        let CredentialsSource::Provided { provider, secrets, current } = self else { return Ok(None) };
-        let mut current = current.lock().await;
+        let CredentialsSource::Provided(provided) = self else { return Ok(None) };
+        let mut current = provided.current.lock().await;
         // Another request may have renewed them while this one waited.
         match &*current {
             Some(headers) if !Arc::ptr_eq(headers, refused) => Ok(Some(headers.clone())),
-            _ => ask(&**provider, secrets, &mut current, true).await.map(Some),
+            _ => provided.ask(&mut current, true).await.map(Some),
         }
     }
 }
 
-async fn ask(
-    provider: &dyn CredentialsProvider,
-    secrets: &HeaderMap,
-    current: &mut Option<Arc<HeaderMap>>,
-    rejected: bool,
-) -> Result<Arc<HeaderMap>> {
-    let credentials = provider.credentials(rejected).await.map_err(|error| {
-        let cause = Cause::of(&*error);
-        Error::new(ErrorKind::Credentials, format!("the credentials provider failed: {cause}")).source_of(cause)
-    })?;
-    let headers = Arc::new(with(credentials.headers()?, secrets));
-    *current = Some(headers.clone());
-    Ok(headers)
+impl Provided {
+    /// The headers to send.
+    pub(crate) async fn headers(&self) -> Result<Arc<HeaderMap>> {
+        let mut current = self.current.lock().await;
+        match &*current {
+            Some(headers) => Ok(headers.clone()),
+            None => self.ask(&mut current, false).await,
+        }
+    }
+
+    async fn ask(&self, current: &mut Option<Arc<HeaderMap>>, rejected: bool) -> Result<Arc<HeaderMap>> {
+        let credentials = self.provider.credentials(rejected).await.map_err(|error| {
+            let cause = Cause::of(&*error);
+            Error::new(ErrorKind::Credentials, format!("the credentials provider failed: {cause}")).source_of(cause)
+        })?;
+        let headers = Arc::new(with(credentials.headers()?, &self.secrets));
+        *current = Some(headers.clone());
+        Ok(headers)
+    }
 }
 
 fn with(mut headers: HeaderMap, secrets: &HeaderMap) -> HeaderMap {

@@ -3,6 +3,8 @@
 
 #![cfg(feature = "rustls")]
 
+#[path = "support/predicates.rs"]
+mod predicates;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "support/server.rs"]
@@ -17,6 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::Version;
+use predicates::predicates;
 use proxy::{Does, Proxy, value};
 use server::{Failure, MARKER, TOKEN, secret};
 use socket::refusing;
@@ -60,20 +63,6 @@ async fn post(client: &BackendClient) -> Result<Json, Error> {
 
 async fn send(client: &BackendClient, method: &Method) -> Result<Json, Error> {
     if method == Method::POST { post(client).await } else { get(client).await }
-}
-
-/// The names of the predicates that hold.
-fn predicates(error: &Error) -> Vec<&'static str> {
-    let all = [
-        ("configuration", error.is_configuration()),
-        ("connect", error.is_connect()),
-        ("timeout", error.is_timeout()),
-        ("unknown_outcome", error.is_unknown_outcome()),
-        ("status", error.is_status()),
-        ("unauthorized", error.is_unauthorized()),
-        ("decode", error.is_decode()),
-    ];
-    all.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect()
 }
 
 /// That no connection came about, for this cause.

@@ -1,5 +1,7 @@
 //! What goes wrong, and what is odd but right: each is told with all that is known of it, and nothing panics.
 
+#[path = "support/predicates.rs"]
+mod predicates;
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/socket.rs"]
@@ -7,6 +9,7 @@ mod socket;
 
 use std::time::{Duration, SystemTime};
 
+use predicates::predicates;
 use server::{Failure, assert_every_request, assert_only_get, html, json, line, only, requests, serving};
 use socket::{SocketServer, Then, refusing};
 use synapse_backend_client::reqwest::{Method, StatusCode};
@@ -57,28 +60,6 @@ async fn create_error(answer: ResponseTemplate) -> Error {
     assert_eq!(sent.body_json::<serde_json::Value>().unwrap(), expected);
     assert_eq!(error.upload_id(), Some("a-uuid"));
     error
-}
-
-/// The names of the predicates that hold.
-fn predicates(error: &Error) -> Vec<&'static str> {
-    let all = [
-        ("configuration", error.is_configuration()),
-        ("invalid_input", error.is_invalid_input()),
-        ("file", error.is_file()),
-        ("connect", error.is_connect()),
-        ("timeout", error.is_timeout()),
-        ("unknown_outcome", error.is_unknown_outcome()),
-        ("status", error.is_status()),
-        ("not_found", error.is_not_found()),
-        ("unauthorized", error.is_unauthorized()),
-        ("forbidden", error.is_forbidden()),
-        ("bad_request", error.is_bad_request()),
-        ("too_large", error.is_too_large()),
-        ("too_many_requests", error.is_too_many_requests()),
-        ("decode", error.is_decode()),
-        ("url_conversion", error.is_url_conversion()),
-    ];
-    all.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect()
 }
 
 // ---- answers that are errors

@@ -21,7 +21,7 @@ pub use received::Received;
 pub use stream::ByteStream;
 
 use crate::clock::Clock;
-use crate::credentials::CredentialsSource;
+use crate::credentials::{CredentialsSource, Provided};
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
 use crate::http_clients::{HttpClients, Kind};
 use crate::limits::{Activity, Limits, TimeLimits};
@@ -95,10 +95,10 @@ impl Transport {
         loop {
             let info = info_of(&request);
             // Only a request to the base URL's own origin gets any.
-            let credentials = match (self.origin.owns(request.url()), self.credentials.at_hand()) {
-                (false, _) => None,
-                (true, Some(fixed)) => Some(fixed.clone()),
-                (true, None) => Some(Box::pin(self.credentials_for(limits, &info)).await?),
+            let credentials = match &self.credentials {
+                _ if !self.origin.owns(request.url()) => None,
+                CredentialsSource::Fixed(headers) => Some(headers.clone()),
+                CredentialsSource::Provided(provided) => Some(Box::pin(asked(provided, limits, &info)).await?),
             };
             if let Some(credentials) = &credentials {
                 let headers = request.headers_mut();
@@ -153,11 +153,6 @@ impl Transport {
         }
     }
 
-    async fn credentials_for(&self, limits: Limits, info: &RequestInfo) -> Result<Arc<HeaderMap>> {
-        let headers = limits.within(self.credentials.headers()).await;
-        headers.map_err(|elapsed| not_sent_in_time(elapsed, info))?.map_err(|error| error.of(info.clone()))
-    }
-
     async fn execute(&self, mut request: Request, info: &RequestInfo, attempts: &Attempts<'_>) -> Result<reqwest::Response> {
         let kind = Kind { connect_timeout: attempts.limits.connect, fresh: attempts.fresh };
         let client = self.http.of(kind).await.map_err(|error| error.of(info.clone()))?;
@@ -174,6 +169,12 @@ impl Transport {
             Err(elapsed) => Err(timed_out(elapsed, info)),
         }
     }
+}
+
+/// The credentials that a provider gives, within what the request may take.
+async fn asked(provided: &Provided, limits: Limits, info: &RequestInfo) -> Result<Arc<HeaderMap>> {
+    let headers = limits.within(provided.headers()).await;
+    headers.map_err(|elapsed| not_sent_in_time(elapsed, info))?.map_err(|error| error.of(info.clone()))
 }
 
 /// Headers that only the transport sets: a caller can't replace them per call.

@@ -154,29 +154,27 @@ async fn an_answer_that_drips_is_waited_for() {
     }
 }
 
+/// Sends a body of a JSON text of `size` bytes to a server that takes it slowly: it comes once, and whole.
+async fn sent_slowly(size: usize, read_timeout: Duration) {
+    let server = Server::of([Act::ReadSlowly(json(201, "{}"))]).await;
+    let (builder, clock) = builder(&server.url);
+    let client = builder.read_timeout(read_timeout).build().unwrap();
+    let text = "x".repeat(size);
+    client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap();
+    assert_eq!((server.count(), server.seen()[0].body.len(), clock.waits().len()), (1, size + 2, 0));
+}
+
 /// The server takes several times as long as the read time-out for the body, and a piece of it now and then. The body is
 /// larger than what the system takes off the client at once on a loopback interface.
 #[tokio::test]
 async fn a_body_on_a_slow_line_is_waited_for() {
-    const SIZE: usize = 8_000_000;
-    let server = Server::of([Act::ReadSlowly(json(201, "{}"))]).await;
-    let (builder, clock) = builder(&server.url);
-    let client = builder.read_timeout(Duration::from_millis(500)).build().unwrap();
-    let text = "x".repeat(SIZE);
-    client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap();
-    assert_eq!((server.count(), server.seen()[0].body.len(), clock.waits().len()), (1, SIZE + 2, 0));
+    sent_slowly(8_000_000, Duration::from_millis(500)).await;
 }
 
 /// The system takes all of it at once; only how long it lies there can tell that it isn't sent yet.
 #[tokio::test]
 async fn a_body_that_fits_the_systems_buffer_is_waited_for_on_a_slow_line() {
-    const SIZE: usize = 1_500_000;
-    let server = Server::of([Act::ReadSlowly(json(201, "{}"))]).await;
-    let (builder, clock) = builder(&server.url);
-    let client = builder.read_timeout(Duration::from_millis(20)).build().unwrap();
-    let text = "x".repeat(SIZE);
-    client.request(Method::POST, "/tasks/").params(|p| p.json(&text)).await.unwrap();
-    assert_eq!((server.count(), server.seen()[0].body.len(), clock.waits().len()), (1, SIZE + 2, 0));
+    sent_slowly(1_500_000, Duration::from_millis(20)).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,25 @@
+//! What an error says that it is.
+
+use synapse_backend_client::Error;
+
+/// The names of the predicates that hold.
+pub fn predicates(error: &Error) -> Vec<&'static str> {
+    let all = [
+        ("configuration", error.is_configuration()),
+        ("invalid_input", error.is_invalid_input()),
+        ("file", error.is_file()),
+        ("connect", error.is_connect()),
+        ("timeout", error.is_timeout()),
+        ("unknown_outcome", error.is_unknown_outcome()),
+        ("status", error.is_status()),
+        ("not_found", error.is_not_found()),
+        ("unauthorized", error.is_unauthorized()),
+        ("forbidden", error.is_forbidden()),
+        ("bad_request", error.is_bad_request()),
+        ("too_large", error.is_too_large()),
+        ("too_many_requests", error.is_too_many_requests()),
+        ("decode", error.is_decode()),
+        ("url_conversion", error.is_url_conversion()),
+    ];
+    all.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect()
+}

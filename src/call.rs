@@ -106,8 +106,27 @@ impl CallOptions {
         &mut self.conversions
     }
 
+    /// What holds for each of a call's requests: headers, time-outs and retries.
+    pub(crate) fn of_each_request(&self) -> Self {
+        CallOptions {
+            headers: self.headers.clone(),
+            connect_timeout: self.connect_timeout,
+            read_timeout: self.read_timeout,
+            retries: self.retries,
+            retry: self.retry.clone(),
+            ..CallOptions::default()
+        }
+    }
+
+    /// How often requests are sent again, and after which waits, where a client does so by `policy`.
+    pub(crate) fn retry_policy(&self, policy: &RetryPolicy) -> RetryPolicy {
+        let mut policy = self.retry.as_ref().unwrap_or(policy).clone();
+        policy.retries = self.retries.unwrap_or(policy.retries);
+        policy
+    }
+
     /// What can't be right.
-    fn all_problems(&self) -> Vec<String> {
+    pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = self.problems.clone();
         problems.extend(self.conversions.problems());
         for (name, timeout) in
@@ -140,30 +159,12 @@ impl fmt::Debug for CallOptions {
     }
 }
 
-/// The setters of everything that calls, into its field `options`.
-macro_rules! option_setters {
+/// The setters of everything that sends requests, one or several, into its field `options`.
+macro_rules! sending_setters {
     () => {
-        /// Replaces or adds a query parameter, whether the API's document names it or not: servers accept more filters than
-        /// it knows.
-        pub fn param(self, name: impl Into<String>, value: impl ToString) -> Self {
-            self.param_list(name, [value])
-        }
-
-        /// As `param`, with the parameter repeated for each value; without values it is taken out.
-        pub fn param_list<V: ToString>(mut self, name: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
-            self.options.set_param(name.into(), values.into_iter().map(|value| value.to_string()).collect());
-            self
-        }
-
-        /// Sets a header of this call's request. It goes to wherever the request goes, so it is no place for a token.
+        /// Sets a header of each request of this call. It goes to wherever the request goes, so it is no place for a token.
         pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
             self.options.set_header(name.as_ref(), value.as_ref());
-            self
-        }
-
-        /// How long this call may take as a whole, its answer's body included.
-        pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
-            self.options.set_timeout(timeout);
             self
         }
 
@@ -180,15 +181,41 @@ macro_rules! option_setters {
             self
         }
 
-        /// How often this call's request is sent again at most.
+        /// How often a request of this call is sent again at most.
         pub fn retries(mut self, retries: u32) -> Self {
             self.options.set_retries(retries);
             self
         }
 
-        /// How often this call's request is sent again, and after which waits, in the place of the client's policy.
+        /// How often a request of this call is sent again, and after which waits, in the place of the client's policy.
         pub fn retry(mut self, policy: $crate::RetryPolicy) -> Self {
             self.options.set_retry(policy);
+            self
+        }
+    };
+}
+pub(crate) use sending_setters;
+
+/// The setters of everything that calls, into its field `options`.
+macro_rules! option_setters {
+    () => {
+        $crate::call::sending_setters!();
+
+        /// Replaces or adds a query parameter, whether the API's document names it or not: servers accept more filters than
+        /// it knows.
+        pub fn param(self, name: impl Into<String>, value: impl ToString) -> Self {
+            self.param_list(name, [value])
+        }
+
+        /// As `param`, with the parameter repeated for each value; without values it is taken out.
+        pub fn param_list<V: ToString>(mut self, name: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
+            self.options.set_param(name.into(), values.into_iter().map(|value| value.to_string()).collect());
+            self
+        }
+
+        /// How long this call may take as a whole, its answer's body included.
+        pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.options.set_timeout(timeout);
             self
         }
 
@@ -295,8 +322,7 @@ impl<'c, B: Operation> Call<'c, B> {
         for (name, value) in headers {
             request.headers_mut().insert(name, value);
         }
-        let mut policy = self.options.retry.unwrap_or_else(|| settings.retry.clone());
-        policy.retries = self.options.retries.unwrap_or(policy.retries);
+        let policy = self.options.retry_policy(&settings.retry);
         Ok(Prepared {
             transport: self.client.transport().clone(),
             request,
@@ -337,13 +363,20 @@ impl<T> Sending<T> {
         Sending(Box::pin(future))
     }
 
+    pub(crate) fn failed(error: Error) -> Self
+    where
+        T: Send + 'static,
+    {
+        Sending::new(std::future::ready(Err(error)))
+    }
+
     fn prepared(future: Result<impl Future<Output = Result<T>> + Send + 'static>) -> Self
     where
         T: Send + 'static,
     {
         match future {
             Ok(future) => Sending::new(future),
-            Err(error) => Sending::new(std::future::ready(Err(error))),
+            Err(error) => Sending::failed(error),
         }
     }
 }
@@ -381,7 +414,7 @@ impl Prepared {
         F: Future<Output = Result<T>>,
     {
         let Prepared { transport, request, operation, limits, retry, conversions, list } = self;
-        let outgoing = Outgoing { request, operation, limits, retry, activity: None };
+        let outgoing = Outgoing { request, operation, limits, retry, activity: None, fresh: false };
         transport.fetch(outgoing, move |received| read(received.converting(&conversions, list)))
     }
 
@@ -407,7 +440,7 @@ impl Prepared {
 
 /// The operation's request, or all that can't be right: with its parameters, then with the options.
 fn checked<B: Operation>(operation: B, options: &CallOptions) -> Result<Request, Vec<String>> {
-    let problems = options.all_problems();
+    let problems = options.problems();
     match operation.into_request() {
         Ok(request) if problems.is_empty() => Ok(request),
         Ok(_) => Err(problems),

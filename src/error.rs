@@ -7,6 +7,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use crate::redact::{redact, shown_url};
 use crate::response::ErrorResponse;
+use crate::upload_session::UploadSession;
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -75,6 +76,7 @@ struct Inner {
     response: Option<ErrorResponse>,
     json_path: Option<String>,
     upload_id: Option<String>,
+    upload_session: Option<Box<UploadSession>>,
     timed_out: bool,
     /// A 401 after which the credentials were renewed, and the request could not be sent again by itself.
     renewed: bool,
@@ -119,6 +121,7 @@ impl Error {
             response: None,
             json_path: None,
             upload_id: None,
+            upload_session: None,
             timed_out: false,
             renewed: false,
             cut_off: false,
@@ -223,6 +226,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_upload_session(mut self, session: UploadSession) -> Self {
+        self.0.upload_session = Some(Box::new(session));
+        self
+    }
+
     pub(crate) fn source_of(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
@@ -289,6 +297,12 @@ impl Error {
     /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file again.
     pub fn upload_id(&self) -> Option<&str> {
         self.0.upload_id.as_deref()
+    }
+
+    /// What it takes to go on with the upload that failed, without sending again what arrived: see
+    /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
+    pub fn upload_session(&self) -> Option<&UploadSession> {
+        self.0.upload_session.as_deref()
     }
 
     /// A setting of the client is wrong. **What to do:** the message names the setting.

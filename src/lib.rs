@@ -68,6 +68,7 @@ mod timestamp;
 mod tls;
 mod transport;
 mod upload;
+mod upload_session;
 mod url_conversion;
 
 pub use bytes;
@@ -92,7 +93,10 @@ pub use retry::RetryPolicy;
 pub use string_list::StringList;
 pub use timestamp::{Timestamp, TimestampError};
 pub use transport::{AttemptReport, ByteStream};
-pub use upload::{CreateChunkedUpload, UploadPhase, UploadProgress, UploadSource};
+pub use upload::{
+    CreateChunkedUpload, OneShotSource, Reopen, ResumableSource, UploadAll, UploadPhase, UploadProgress, UploadSource,
+};
+pub use upload_session::UploadSession;
 pub use url_conversion::{ConversionFuture, UrlConverter};
 
 /// What the crate's macros expand to.

@@ -7,7 +7,7 @@ use crate::call::{Call, CallOptions, Sending, option_setters};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::raw::{builder, types};
-use crate::upload::{UploadOptions, UploadSource, open, upload, upload_setters};
+use crate::upload::{Ready, UploadOptions, UploadSource, upload, upload_setters};
 
 impl BackendClient {
     /// Lists models: one page of them, or every one with [`list_all`](Call::list_all).
@@ -92,10 +92,10 @@ impl BackendClient {
 }
 
 /// The file of a model that is to be created: to upload, or uploaded already.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ModelFile(File);
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum File {
     Upload(UploadSource),
     Uploaded(types::UploadId),
@@ -161,12 +161,12 @@ impl CreateModel {
             File::Uploaded(_) if !problem.is_empty() => return Err(refuse(problem)),
             File::Uploaded(id) => id,
             File::Upload(source) => {
-                let opened = match open(&source).await {
+                let ready = match Ready::look_at(source, None, &settings).await {
                     Err(error) if !problem.is_empty() => return Err(refuse(format!("{problem}; {error}"))),
                     _ if !problem.is_empty() => return Err(refuse(problem)),
-                    opened => opened?,
+                    ready => ready?,
                 };
-                let uploaded = upload(&client, opened, &source.file_name(), &settings).await;
+                let uploaded = upload(&client, ready, &settings, &options.of_each_request()).await;
                 uploaded.map_err(|error| error.during("uploading the model's file"))?.id
             }
         };

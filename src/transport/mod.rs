@@ -56,6 +56,8 @@ pub(crate) struct Outgoing {
     pub(crate) retry: Retry,
     /// Moves with the request's body, where that is streamed.
     pub(crate) activity: Option<Activity>,
+    /// Over a connection of its own: a kept one has just failed.
+    pub(crate) fresh: bool,
 }
 
 /// How often a request is sent again.

@@ -10,7 +10,7 @@ use super::meter::AttemptReport;
 use super::{Attempts, Outgoing, Received, Retry, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
-use crate::retry::retry_after;
+use crate::retry::{RetryPolicy, retry_after};
 
 impl Transport {
     /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer: an answer
@@ -36,10 +36,10 @@ impl Transport {
     where
         F: Future<Output = Result<T>>,
     {
-        let Outgoing { mut request, operation, limits, retry, activity } = outgoing;
+        let Outgoing { mut request, operation, limits, retry, activity, fresh } = outgoing;
         let began = self.clock.now();
         let mut attempts =
-            Attempts { operation, limits: limits.start(), activity: activity.as_ref(), fresh: false, meter: Arc::default() };
+            Attempts { operation, limits: limits.start(), activity: activity.as_ref(), fresh, meter: Arc::default() };
         let mut number = 1;
         loop {
             // Nothing where the body is streamed: it is sent once.
@@ -87,16 +87,31 @@ impl Transport {
         limits: Limits,
     ) -> Option<Duration> {
         let wanted = retry.unknown_outcome && error.is_unknown_outcome();
-        if number > retry.policy.retries || !(wanted || may_be_sent_again(error, method)) {
+        if !(wanted || may_be_sent_again(error, method)) {
+            return None;
+        }
+        self.backoff(&retry.policy, number - 1, began, limits.deadline, error)
+    }
+
+    /// How long to wait before retry number `retry`, counted from 0, of what began at `began`; nothing where there are to be
+    /// no more.
+    pub(crate) fn backoff(
+        &self,
+        policy: &RetryPolicy,
+        retry: u32,
+        began: Instant,
+        deadline: Option<Instant>,
+        error: &Error,
+    ) -> Option<Duration> {
+        if retry >= policy.retries {
             return None;
         }
         let asked = error.response().and_then(|response| retry_after(response.headers(), self.clock.date()));
-        let wait = retry.policy.wait(number - 1, asked, &*self.clock);
-        let elapsed = self.clock.now().duration_since(began);
-        if elapsed.saturating_add(wait) > retry.policy.max_elapsed {
+        let wait = policy.wait(retry, asked, &*self.clock);
+        if self.clock.now().duration_since(began).saturating_add(wait) > policy.max_elapsed {
             return None;
         }
-        if limits.deadline.is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) <= wait) {
+        if deadline.is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) <= wait) {
             return None;
         }
         if !self.bucket.take() {

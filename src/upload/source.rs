@@ -1,179 +1,245 @@
-//! What is uploaded: a file, or bytes in memory, read in ranges.
+//! What is uploaded: a file, bytes in memory, something that can be opened again, or a stream that comes once.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fmt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::error::{Error, ErrorKind, Result};
-
-/// Bytes that are read, hashed and sent at a time.
-pub(crate) const PIECE: usize = 256 << 10;
-
-/// A file to upload: a path, or bytes in memory.
+/// What is uploaded: anything that a [`ResumableSource`] is made of (a path, bytes), or a [`OneShotSource`].
 ///
 /// ```
 /// use synapse_backend_client::UploadSource;
 /// let from_path: UploadSource = "/data/model.pt".into();
 /// let from_memory: UploadSource = vec![1_u8, 2, 3].into();
 /// ```
+pub struct UploadSource(pub(super) Kind);
+
+pub(super) enum Kind {
+    Resumable(ResumableSource),
+    OneShot(OneShotSource),
+}
+
+/// A source whose bytes can be read again, by another process too: a path, bytes in memory, or a [`Reopen`].
+///
+/// An upload of it never starts over: what the server has stays there, and the rest is read from where it left off.
 #[derive(Clone)]
-pub struct UploadSource(Kind);
+pub struct ResumableSource(pub(super) Resumable);
 
 #[derive(Clone)]
-enum Kind {
+pub(super) enum Resumable {
     Path(PathBuf),
     Bytes(Bytes),
+    Reopen(Arc<dyn Reopen>),
 }
 
-impl UploadSource {
+/// Something that can be opened again at any offset: an object in a store, a member of an archive.
+///
+/// ```
+/// use std::io::{self, Read, Seek, SeekFrom};
+/// use synapse_backend_client::{Reopen, ResumableSource};
+///
+/// struct Shared(std::path::PathBuf);
+///
+/// impl Reopen for Shared {
+///     fn size(&self) -> io::Result<u64> {
+///         Ok(std::fs::metadata(&self.0)?.len())
+///     }
+///
+///     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+///         let mut file = std::fs::File::open(&self.0)?;
+///         file.seek(SeekFrom::Start(offset))?;
+///         Ok(Box::new(file))
+///     }
+/// }
+///
+/// let source = ResumableSource::reopen(Shared("/data/model.pt".into()));
+/// ```
+pub trait Reopen: Send + Sync + 'static {
+    /// Size in bytes. Called from a thread where it may block.
+    ///
+    /// # Errors
+    /// Where it can't be told.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Reads from `offset`, in bytes, on. Called from a thread where it may block.
+    ///
+    /// # Errors
+    /// Where it can't be opened.
+    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>>;
+
+    /// When it was last changed, which tells that it isn't the same any more; nothing where there is no such time.
+    fn modified(&self) -> Option<std::time::SystemTime> {
+        None
+    }
+
     /// The name that the server is told, unless another is set.
-    pub(crate) fn file_name(&self) -> String {
-        match &self.0 {
-            Kind::Path(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
-            Kind::Bytes(_) => None,
-        }
-        .unwrap_or_else(|| "file".to_owned())
+    fn file_name(&self) -> Option<String> {
+        None
+    }
+}
+
+impl ResumableSource {
+    /// A source of your own.
+    pub fn reopen(source: impl Reopen) -> Self {
+        ResumableSource(Resumable::Reopen(Arc::new(source)))
+    }
+}
+
+/// A stream that comes once, of a length that is known.
+///
+/// The chunk that is being sent is kept in memory, 8 MiB unless set, so that a chunk that fails can be sent again. There is
+/// nothing to resume from: an upload that ends is lost, in this process and for any other.
+///
+/// ```
+/// use synapse_backend_client::OneShotSource;
+/// # fn example(pipe: impl tokio::io::AsyncRead + Send + 'static) {
+/// let source = OneShotSource::reader(pipe, 1_048_576);
+/// # }
+/// ```
+pub struct OneShotSource {
+    pub(super) stream: Pieces,
+    pub(super) size: u64,
+}
+
+pub(super) type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+impl OneShotSource {
+    /// Reads `size` bytes; more or fewer are an error.
+    pub fn reader(reader: impl AsyncRead + Send + 'static, size: u64) -> Self {
+        OneShotSource { stream: Box::pin(ReaderPieces { reader: Box::pin(reader), room: BytesMut::new() }), size }
     }
 
-    /// Opens the source; blocks. What can't be uploaded is told in the user's own terms.
-    pub(crate) fn open(&self) -> Result<OpenSource> {
-        let empty = |what: String| {
-            Error::new(ErrorKind::InvalidInput, format!("file: {what} is empty, and the server takes no empty file"))
-        };
+    /// Takes `size` bytes from a stream; more or fewer are an error.
+    pub fn stream<E>(stream: impl Stream<Item = Result<Bytes, E>> + Send + 'static, size: u64) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        OneShotSource { stream: Box::pin(StreamPieces(Box::pin(stream))), size }
+    }
+}
+
+/// Bytes that a reader is asked for at a time.
+const READ: usize = 64 << 10;
+
+struct ReaderPieces<R> {
+    reader: Pin<Box<R>>,
+    room: BytesMut,
+}
+
+impl<R: AsyncRead> Stream for ReaderPieces<R> {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let this = &mut *self;
+        // Short reads share an allocation.
+        if this.room.is_empty() {
+            this.room = BytesMut::zeroed(READ);
+        }
+        let mut buffer = ReadBuf::new(&mut this.room);
+        ready!(this.reader.as_mut().poll_read(context, &mut buffer))?;
+        let read = buffer.filled().len();
+        Poll::Ready((read > 0).then(|| Ok(this.room.split_to(read).freeze())))
+    }
+}
+
+struct StreamPieces<S>(Pin<Box<S>>);
+
+impl<S: Stream<Item = Result<Bytes, E>>, E: Into<Box<dyn std::error::Error + Send + Sync>>> Stream for StreamPieces<S> {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        self.0.as_mut().poll_next(context).map(|piece| piece.map(|piece| piece.map_err(io::Error::other)))
+    }
+}
+
+impl fmt::Debug for UploadSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Path(path) if path.as_os_str().is_empty() => {
-                Err(Error::invalid_input("file: the path is empty: give the path of the file to upload"))
-            }
-            Kind::Path(path) => {
-                let metadata = std::fs::metadata(path).map_err(|error| Error::file(path, "the file can't be read", error))?;
-                if metadata.is_dir() {
-                    return Err(Error::invalid_input(format!(
-                        "file: {} is a directory: give the path of a file",
-                        path.display()
-                    )));
-                }
-                if !metadata.is_file() {
-                    return Err(Error::invalid_input(format!("file: {} is no regular file", path.display())));
-                }
-                if metadata.len() == 0 {
-                    return Err(empty(path.display().to_string()));
-                }
-                let file = File::open(path).map_err(|error| Error::file(path, "the file can't be read", error))?;
-                Ok(OpenSource { size: metadata.len(), reader: Reader::File { file, path: path.clone() } })
-            }
-            Kind::Bytes(bytes) if bytes.is_empty() => Err(empty("what is given in memory".to_owned())),
-            Kind::Bytes(bytes) => Ok(OpenSource { size: bytes.len() as u64, reader: Reader::Bytes(bytes.clone()) }),
+            Kind::Resumable(source) => fmt::Debug::fmt(source, f),
+            Kind::OneShot(source) => fmt::Debug::fmt(source, f),
         }
     }
 }
 
-impl std::fmt::Debug for UploadSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ResumableSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Path(path) => write!(f, "UploadSource({})", path.display()),
-            Kind::Bytes(bytes) => write!(f, "UploadSource({} bytes)", bytes.len()),
+            Resumable::Path(path) => write!(f, "ResumableSource({})", path.display()),
+            // Megabytes of a model are of no use in a log.
+            Resumable::Bytes(bytes) => write!(f, "ResumableSource({} bytes)", bytes.len()),
+            Resumable::Reopen(_) => f.write_str("ResumableSource(…)"),
         }
     }
 }
 
-impl From<&str> for UploadSource {
+impl fmt::Debug for OneShotSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OneShotSource({} bytes)", self.size)
+    }
+}
+
+impl<S: Into<ResumableSource>> From<S> for UploadSource {
+    fn from(source: S) -> Self {
+        UploadSource(Kind::Resumable(source.into()))
+    }
+}
+
+impl From<OneShotSource> for UploadSource {
+    fn from(source: OneShotSource) -> Self {
+        UploadSource(Kind::OneShot(source))
+    }
+}
+
+impl From<&str> for ResumableSource {
     fn from(path: &str) -> Self {
-        UploadSource(Kind::Path(path.into()))
+        ResumableSource(Resumable::Path(path.into()))
     }
 }
 
-impl From<String> for UploadSource {
+impl From<String> for ResumableSource {
     fn from(path: String) -> Self {
-        UploadSource(Kind::Path(path.into()))
+        ResumableSource(Resumable::Path(path.into()))
     }
 }
 
-impl From<&String> for UploadSource {
+impl From<&String> for ResumableSource {
     fn from(path: &String) -> Self {
-        UploadSource(Kind::Path(path.into()))
+        ResumableSource(Resumable::Path(path.into()))
     }
 }
 
-impl From<PathBuf> for UploadSource {
+impl From<PathBuf> for ResumableSource {
     fn from(path: PathBuf) -> Self {
-        UploadSource(Kind::Path(path))
+        ResumableSource(Resumable::Path(path))
     }
 }
 
-impl From<&PathBuf> for UploadSource {
+impl From<&PathBuf> for ResumableSource {
     fn from(path: &PathBuf) -> Self {
-        UploadSource(Kind::Path(path.clone()))
+        ResumableSource(Resumable::Path(path.clone()))
     }
 }
 
-impl From<&Path> for UploadSource {
+impl From<&Path> for ResumableSource {
     fn from(path: &Path) -> Self {
-        UploadSource(Kind::Path(path.to_owned()))
+        ResumableSource(Resumable::Path(path.to_owned()))
     }
 }
 
-impl From<Bytes> for UploadSource {
+impl From<Bytes> for ResumableSource {
     fn from(bytes: Bytes) -> Self {
-        UploadSource(Kind::Bytes(bytes))
+        ResumableSource(Resumable::Bytes(bytes))
     }
 }
 
-impl From<Vec<u8>> for UploadSource {
+impl From<Vec<u8>> for ResumableSource {
     fn from(bytes: Vec<u8>) -> Self {
-        UploadSource(Kind::Bytes(bytes.into()))
-    }
-}
-
-/// A source that is being read.
-#[derive(Debug)]
-pub(crate) struct OpenSource {
-    pub(crate) size: u64,
-    reader: Reader,
-}
-
-#[derive(Debug)]
-enum Reader {
-    File { file: File, path: PathBuf },
-    Bytes(Bytes),
-}
-
-impl OpenSource {
-    /// The next piece at `offset`, of at most [`PIECE`] bytes and not beyond `end`; blocks.
-    pub(crate) fn piece(&mut self, offset: u64, end: u64) -> Result<Bytes> {
-        let length = usize::try_from(end - offset).unwrap_or(PIECE).min(PIECE);
-        match &mut self.reader {
-            Reader::Bytes(bytes) => {
-                let start = usize::try_from(offset).unwrap_or(bytes.len());
-                Ok(bytes.slice(start..start + length))
-            }
-            Reader::File { file, path } => {
-                let mut piece = vec![0; length];
-                let mut read = || -> io::Result<()> {
-                    file.seek(SeekFrom::Start(offset))?;
-                    file.read_exact(&mut piece)
-                };
-                read().map_err(|error| match error.kind() {
-                    io::ErrorKind::UnexpectedEof => Error::new(
-                        ErrorKind::File,
-                        format!("{}: the file became shorter than {} bytes while it was uploaded", path.display(), self.size),
-                    ),
-                    _ => Error::file(path, "the file can't be read", error),
-                })?;
-                Ok(piece.into())
-            }
-        }
-    }
-
-    /// Whether the file is as long as it was when it was opened; blocks.
-    pub(crate) fn unchanged(&self) -> Result<()> {
-        let Reader::File { file, path } = &self.reader else { return Ok(()) };
-        let now = file.metadata().map_err(|error| Error::file(path, "the file can't be read", error))?.len();
-        if now == self.size {
-            return Ok(());
-        }
-        let message = format!("{}: the file had {} bytes when its upload began and has {now} now", path.display(), self.size);
-        Err(Error::new(ErrorKind::File, message))
+        ResumableSource(Resumable::Bytes(bytes.into()))
     }
 }

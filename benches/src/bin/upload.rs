@@ -1,0 +1,266 @@
+//! How fast an upload is, and what memory it takes.
+//!
+//! A file goes to a sink, a process of its own that answers the protocol and throws the bytes away. Beside it, in the same
+//! run: (a) MD5 alone, over the same bytes; (b) the same bytes, in memory, through bare reqwest as one body without any
+//! hashing. What each took on the cores is told as well, since client and sink share them. Then the peak memory (VmHWM of the
+//! client's own process) for files of several sizes, beside a client that uploads a single byte.
+//!
+//! ```text
+//! cargo run --release --manifest-path benches/Cargo.toml --bin upload [MiB] [rounds]
+//! ```
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use bytes::Bytes;
+use md5::Digest;
+use synapse_backend_client::{BackendClient, reqwest};
+
+const MIB: u64 = 1 << 20;
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["sink"] => sink(),
+        ["client", url, path] => client(url, path),
+        ["bare", url, path] => bare(url, path),
+        ["digest", path] => digest(path),
+        ref sizes => compare(sizes),
+    }
+}
+
+fn compare(arguments: &[&str]) {
+    let number = |index: usize, default: u64| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (size, rounds) = (number(0, 1024) * MIB, number(1, 5));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("model.pt");
+    let shown = path.to_str().unwrap();
+    write_random(&path, size);
+    let sink = Sink::start();
+    println!("{} MiB a round, medians of {rounds}", size / MIB);
+    let mut rates = [const { Vec::new() }; 4];
+    for _ in 0..rounds {
+        for (rates, task) in rates.iter_mut().zip([
+            &["digest", shown][..],
+            &["bare", &sink.url, shown],
+            &["client", &sink.url, shown],
+        ]) {
+            rates.push(Told::of(task));
+        }
+    }
+    let median = |rates: &mut Vec<Told>, part: fn(&Told) -> f64| {
+        rates.sort_by(|one, other| part(one).total_cmp(&part(other)));
+        part(&rates[rates.len() / 2])
+    };
+    let mib = size as f64 / MIB as f64;
+    let [digest, bare, client, _] = &mut rates;
+    let mut rate = |name: &str, told: &mut Vec<Told>| {
+        let seconds = median(told, |told| told.seconds);
+        println!("{name:<28} {:>8.0} MiB/s   {:>5.2} s on cores a GiB", mib / seconds, median(told, |told| told.on_cores) / mib * 1024.0);
+        mib / seconds
+    };
+    let digest = rate("(a) MD5 alone", digest);
+    let bare = rate("(b) bare reqwest, no MD5", bare);
+    let client = rate("create_chunked_upload", client);
+    println!("of the slower of (a) and (b): {:.3}", client / digest.min(bare));
+
+    write_random(&path, 1);
+    let idle = Told::of(&["client", &sink.url, shown]).peak;
+    println!("peak memory of a client that uploads one byte: {:.1} MiB", idle / 1024.0);
+    for size in [256, 1024, 4096] {
+        write_random(&path, size * MIB);
+        let peak = Told::of(&["client", &sink.url, shown]).peak;
+        println!("peak memory of {size:>4} MiB: {:.1} MiB, {:.1} more", peak / 1024.0, (peak - idle) / 1024.0);
+    }
+}
+
+/// What a process told of what it did.
+struct Told {
+    seconds: f64,
+    on_cores: f64,
+    /// In KiB.
+    peak: f64,
+}
+
+impl Told {
+    fn of(arguments: &[&str]) -> Self {
+        let output = Command::new(std::env::current_exe().unwrap()).args(arguments).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap());
+        let mut next = || numbers.next().unwrap();
+        Told { seconds: next(), on_cores: next(), peak: next() }
+    }
+
+    /// Does `work` and tells of it.
+    fn tell(work: impl FnOnce()) {
+        let (began, on_cores) = (Instant::now(), on_cores());
+        work();
+        println!("{} {} {}", began.elapsed().as_secs_f64(), self::on_cores() - on_cores, peak());
+    }
+}
+
+/// How long this process was on the cores, in seconds.
+fn on_cores() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    // In ticks, a hundred a second.
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+}
+
+/// The most memory that this process ever had, in KiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn client(url: &str, path: &str) {
+    let client = BackendClient::builder(url).build().unwrap();
+    let runtime = runtime();
+    Told::tell(|| {
+        runtime.block_on(async { client.create_chunked_upload(path).await.unwrap() });
+    });
+}
+
+fn bare(url: &str, path: &str) {
+    let bytes = Bytes::from(std::fs::read(path).unwrap());
+    let pieces = (0..bytes.len()).step_by(256 << 10);
+    let pieces: Vec<_> = pieces.map(|at| Ok::<_, std::io::Error>(bytes.slice(at..bytes.len().min(at + (256 << 10))))).collect();
+    let client = reqwest::Client::new();
+    let request = client
+        .put(format!("{url}/chunked_upload/"))
+        .header("content-length", bytes.len())
+        .header("content-range", format!("bytes 0-{}/{}", bytes.len() - 1, bytes.len()))
+        .body(reqwest::Body::wrap_stream(futures_util::stream::iter(pieces)));
+    let runtime = runtime();
+    Told::tell(|| {
+        runtime.block_on(async { request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap() });
+    });
+}
+
+fn digest(path: &str) {
+    let mut file = File::open(path).unwrap();
+    let size = file.metadata().unwrap().len();
+    let mut piece = vec![0; 256 << 10];
+    file.read_exact(&mut piece).unwrap();
+    // What other crates make of it, for comparison.
+    let rate = |mut update: Box<dyn FnMut(&[u8])>| {
+        let began = Instant::now();
+        (0..256).for_each(|_| update(&piece));
+        64.0 / began.elapsed().as_secs_f64()
+    };
+    let (mut fast, mut rust_crypto) = (fast_md5::Md5::new(), md5::Md5::new());
+    let rates = [rate(Box::new(move |piece| fast.update(piece))), rate(Box::new(move |piece| rust_crypto.update(piece)))];
+    eprintln!("MD5 of 64 MiB: fast-md5 {:.0} MiB/s, md-5 {:.0} MiB/s", rates[0], rates[1]);
+    let mut sum = fast_md5::Md5::new();
+    Told::tell(|| {
+        for _ in 0..size / piece.len() as u64 {
+            sum.update(&piece);
+        }
+        std::hint::black_box(sum.finalize());
+    });
+}
+
+/// Writes `size` bytes, the same at each run; nothing of them is zero, so that no hole saves reading them.
+fn write_random(path: &Path, size: u64) {
+    let mut file = File::create(path).unwrap();
+    let mut state = 1_u64;
+    let mut piece = vec![0_u8; 1 << 20];
+    let mut left = size;
+    while left > 0 {
+        for word in piece.chunks_exact_mut(8) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            word.copy_from_slice(&state.to_le_bytes());
+        }
+        let length = piece.len().min(usize::try_from(left).unwrap());
+        file.write_all(&piece[..length]).unwrap();
+        left -= length as u64;
+    }
+    file.seek(SeekFrom::Start(0)).unwrap();
+}
+
+/// This program once more, taking uploads.
+struct Sink {
+    child: Child,
+    url: String,
+}
+
+impl Sink {
+    fn start() -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .arg("sink")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Sink { child, url: line.trim().to_owned() }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn sink() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    println!("http://{}", listener.local_addr().unwrap());
+    for stream in listener.incoming() {
+        let stream = stream.unwrap();
+        std::thread::spawn(move || take(stream));
+    }
+}
+
+/// Takes the requests of a connection.
+fn take(mut stream: TcpStream) {
+    let mut buffer = vec![0; 1 << 20];
+    let mut held = 0;
+    loop {
+        let end = loop {
+            if let Some(end) = buffer[..held].windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            match stream.read(&mut buffer[held..]) {
+                Ok(read) if read > 0 => held += read,
+                _ => return,
+            }
+        };
+        let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned));
+        let length: usize = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let next = header("content-range").and_then(|range| {
+            let last: u64 = range.split_once('-')?.1.split_once('/')?.0.parse().ok()?;
+            Some(last + 1)
+        });
+        let mut left = length.saturating_sub(held - end);
+        while left > 0 {
+            let room = left.min(buffer.len());
+            match stream.read(&mut buffer[..room]) {
+                Ok(read) if read > 0 => left -= read,
+                _ => return,
+            }
+        }
+        held = 0;
+        let completed = if head.starts_with("post") { r#""2026-01-01T00:00:00Z""# } else { "null" };
+        let body = format!(r#"{{"id": 1, "offset": {}, "completed_at": {completed}}}"#, next.unwrap_or(0));
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A chunk as a form: `multipart/form-data` of a length that is told in advance.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::feed::Lease;
+use super::progress::Told;
+use crate::error::Error;
+use crate::limits::Activity;
+
+/// The form's bytes.
+pub(super) struct ChunkBody {
+    head: Option<Bytes>,
+    lease: Lease,
+    tail: Option<Bytes>,
+    /// Of the form.
+    remaining: u64,
+    /// Of the file.
+    left: u64,
+    activity: Activity,
+    told: Told,
+}
+
+impl ChunkBody {
+    /// The form of the next `length` bytes, and its `Content-Type`.
+    pub(super) fn new(lease: Lease, length: u64, file_name: &str, activity: Activity, told: Told) -> (Self, String) {
+        // Random, so that no file can hold it.
+        let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"filename\"\r\n\r\n{file_name}\r\n\
+             --{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"file\"\r\n\r\n"
+        );
+        let tail = format!("\r\n--{boundary}--\r\n");
+        let remaining = head.len() as u64 + length + tail.len() as u64;
+        let body = ChunkBody { head: Some(head.into()), lease, tail: Some(tail.into()), remaining, left: length, activity, told };
+        (body, format!("multipart/form-data; boundary={boundary}"))
+    }
+}
+
+impl Body for ChunkBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let data = if let Some(head) = self.head.take() {
+            head
+        } else if self.left > 0 {
+            match ready!(self.lease.poll_piece(context, self.left)) {
+                Ok(piece) => {
+                    self.left -= piece.len() as u64;
+                    self.told.more(piece.len() as u64);
+                    piece
+                }
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        } else if let Some(tail) = self.tail.take() {
+            tail
+        } else {
+            return Poll::Ready(None);
+        };
+        self.remaining -= data.len() as u64;
+        self.activity.moved(data.len(), self.remaining);
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+}

@@ -1,0 +1,224 @@
+//! The source's bytes in order, as requests take them: from where an upload is, and once more where the server says so.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::digest::Pieces as ToDigest;
+use super::read_ahead::{Opened, PIECE};
+use super::source::{OneShotSource, Pieces};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Shared by an upload and the request that is under way.
+#[derive(Clone)]
+pub(super) struct Feed(Arc<Mutex<Lane>>);
+
+struct Lane {
+    /// The next byte to be given.
+    position: u64,
+    /// The rest of a piece that went beyond a chunk's end.
+    rest: Bytes,
+    /// Which request may take: one that was given up is still there for a while.
+    lease: u64,
+    bytes: Source,
+    size: u64,
+    digest: ToDigest,
+    /// Why no more bytes can be given.
+    failed: Option<Error>,
+}
+
+enum Source {
+    ReadAhead {
+        opened: Opened,
+        pieces: Option<mpsc::Receiver<Result<Bytes>>>,
+    },
+    Memory(Bytes),
+    OneShot {
+        stream: Pieces,
+        kept: Vec<u8>,
+        kept_from: u64,
+    },
+    /// The upload is over.
+    Gone,
+}
+
+/// A request's leave to take what comes next.
+pub(super) struct Lease {
+    feed: Feed,
+    number: u64,
+}
+
+impl Feed {
+    pub(super) fn of(opened: Opened, digest: ToDigest) -> Self {
+        let size = opened.size;
+        let bytes = match opened.in_memory() {
+            Some(bytes) => Source::Memory(bytes.clone()),
+            None => Source::ReadAhead { opened, pieces: None },
+        };
+        Feed::new(bytes, size, digest)
+    }
+
+    pub(super) fn of_one_shot(source: OneShotSource, digest: ToDigest) -> Self {
+        let bytes = Source::OneShot { stream: source.stream, kept: Vec::new(), kept_from: 0 };
+        Feed::new(bytes, source.size, digest)
+    }
+
+    fn new(bytes: Source, size: u64, digest: ToDigest) -> Self {
+        let lane = Lane { position: 0, rest: Bytes::new(), lease: 0, bytes, size, digest, failed: None };
+        Feed(Arc::new(Mutex::new(lane)))
+    }
+
+    fn lane(&self) -> MutexGuard<'_, Lane> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes from `offset` on, for one request; a request before it gets no more.
+    ///
+    /// # Errors
+    /// Where the source can't go back so far.
+    pub(super) fn lease(&self, offset: u64) -> Result<Lease> {
+        let mut lane = self.lane();
+        lane.lease += 1;
+        lane.go_to(offset)?;
+        Ok(Lease { feed: self.clone(), number: lane.lease })
+    }
+
+    /// Why the source could give no more, were there a reason.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.lane().failed.take()
+    }
+
+    /// Waits for the end of a stream that comes once: it might be longer than was said.
+    pub(super) async fn end(&self) -> Result<()> {
+        std::future::poll_fn(|context| self.lane().poll_end(context)).await
+    }
+
+    /// Stops reading.
+    pub(super) fn stop(&self) {
+        let mut lane = self.lane();
+        lane.lease += 1;
+        lane.bytes = Source::Gone;
+        lane.rest = Bytes::new();
+    }
+}
+
+impl Lease {
+    /// The next piece, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Where it can't be had: [`Feed::failure`] tells why.
+    pub(super) fn poll_piece(&self, context: &mut Context<'_>, limit: u64) -> Poll<Result<Bytes>> {
+        let mut lane = self.feed.lane();
+        if lane.lease != self.number {
+            return Poll::Ready(Err(Error::new(ErrorKind::Upload, "the request was given up")));
+        }
+        match ready!(lane.poll_piece(context, limit)) {
+            Ok(piece) => Poll::Ready(Ok(piece)),
+            Err(error) => {
+                lane.failed = Some(error);
+                Poll::Ready(Err(Error::new(ErrorKind::File, "the file can't be read on")))
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn go_to(&mut self, offset: u64) -> Result<()> {
+        if let Source::OneShot { kept, kept_from, .. } = &mut self.bytes {
+            let end = *kept_from + kept.len() as u64;
+            if offset < *kept_from || offset > end {
+                let message = format!(
+                    "the server expects byte {offset}, and of a source that comes once only the bytes {kept_from}-{end} are there: \
+                     upload it anew from a source that can be read again"
+                );
+                return Err(Error::new(ErrorKind::Upload, message));
+            }
+            // What the server has is never asked for again.
+            kept.drain(..usize::try_from(offset - *kept_from).unwrap_or(kept.len()));
+            *kept_from = offset;
+        } else if offset == self.position {
+            return Ok(());
+        } else if let Source::ReadAhead { pieces, .. } = &mut self.bytes {
+            *pieces = None;
+        }
+        self.rest = Bytes::new();
+        self.position = offset;
+        Ok(())
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>, limit: u64) -> Poll<Result<Bytes>> {
+        if self.rest.is_empty() {
+            self.rest = ready!(self.poll_next(context))?;
+        }
+        let length = usize::try_from(limit).unwrap_or(usize::MAX).min(self.rest.len());
+        self.position += length as u64;
+        Poll::Ready(Ok(self.rest.split_to(length)))
+    }
+
+    /// The piece at `position`, however long.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes>> {
+        let position = self.position;
+        match &mut self.bytes {
+            Source::Gone => Poll::Ready(Err(Error::new(ErrorKind::Upload, "the upload is over"))),
+            Source::Memory(bytes) => {
+                let start = usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
+                let piece = bytes.slice(start..bytes.len().min(start + PIECE));
+                self.digest.give(position, piece.clone());
+                Poll::Ready(Ok(piece))
+            }
+            Source::ReadAhead { opened, pieces } => {
+                let reading = match pieces {
+                    Some(reading) => reading,
+                    None => pieces.insert(opened.read_ahead(position, self.digest.clone())?),
+                };
+                let gone = || Err(Error::new(ErrorKind::File, "the file can't be read: its thread is gone"));
+                Poll::Ready(ready!(reading.poll_recv(context)).unwrap_or_else(gone))
+            }
+            Source::OneShot { kept, kept_from, .. } if position < *kept_from + kept.len() as u64 => {
+                let start = usize::try_from(position - *kept_from).unwrap_or(usize::MAX).min(kept.len());
+                Poll::Ready(Ok(Bytes::copy_from_slice(&kept[start..kept.len().min(start + PIECE)])))
+            }
+            Source::OneShot { stream, kept, .. } => {
+                let piece = loop {
+                    match ready!(stream.as_mut().poll_next(context)) {
+                        Some(Ok(piece)) if piece.is_empty() => {}
+                        Some(Ok(piece)) => break piece,
+                        Some(Err(error)) => {
+                            let message = format!("the source can't be read: {error}");
+                            return Poll::Ready(Err(Error::new(ErrorKind::File, message).source_of(error)));
+                        }
+                        None => {
+                            let message = format!("the source ended after {position} bytes of {}", self.size);
+                            return Poll::Ready(Err(Error::new(ErrorKind::File, message)));
+                        }
+                    }
+                };
+                kept.extend_from_slice(&piece);
+                self.digest.give(position, piece.clone());
+                Poll::Ready(Ok(piece))
+            }
+        }
+    }
+
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        let size = self.size;
+        let Source::OneShot { stream, kept, kept_from } = &mut self.bytes else { return Poll::Ready(Ok(())) };
+        let longer = || Err(Error::new(ErrorKind::File, format!("the source has more than the {size} bytes that were said")));
+        loop {
+            if *kept_from + kept.len() as u64 > size {
+                return Poll::Ready(longer());
+            }
+            match ready!(stream.as_mut().poll_next(context)) {
+                None => return Poll::Ready(Ok(())),
+                Some(Ok(piece)) if piece.is_empty() => {}
+                Some(Ok(_)) => return Poll::Ready(longer()),
+                Some(Err(error)) => {
+                    let message = format!("the source can't be read to its end: {error}");
+                    return Poll::Ready(Err(Error::new(ErrorKind::File, message).source_of(error)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Many files at once: [`BackendClient::upload_all`].
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::IntoFuture;
+
+use tokio::task::JoinSet;
+
+use super::{CreateChunkedUpload, UploadSource};
+use crate::call::Sending;
+use crate::client::BackendClient;
+use crate::error::{Error, ErrorKind, Result};
+use crate::raw::types;
+
+/// Files that are uploaded at a time, unless it is set.
+const CONCURRENCY: usize = 4;
+const MAX_CONCURRENCY: usize = 64;
+
+type Configure = dyn Fn(usize, CreateChunkedUpload) -> CreateChunkedUpload + Send;
+
+/// Uploads that [`upload_all`](BackendClient::upload_all) makes when it is awaited.
+#[must_use = "nothing is uploaded until it is awaited or sent"]
+pub struct UploadAll {
+    client: BackendClient,
+    sources: Vec<UploadSource>,
+    concurrency: usize,
+    each: Option<Box<Configure>>,
+}
+
+impl BackendClient {
+    /// Uploads many files, several at a time. The results come in the order of the files; one that fails doesn't end the
+    /// others.
+    ///
+    /// Each is what [`create_chunked_upload`](BackendClient::create_chunked_upload) makes.
+    ///
+    /// # Errors
+    /// Only where the settings can't be right; what fails of a file is its own result.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let files = ["/data/a.pt", "/data/b.pt"];
+    /// let uploads = client
+    ///     .upload_all(files)
+    ///     .each(move |index, upload| upload.session_file(format!("{}.session", files[index])))
+    ///     .await?;
+    /// for (file, upload) in files.iter().zip(uploads) {
+    ///     match upload {
+    ///         Ok(upload) => println!("{file}: {}", upload.id),
+    ///         Err(error) => eprintln!("{file}: {error}"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upload_all(&self, sources: impl IntoIterator<Item = impl Into<UploadSource>>) -> UploadAll {
+        let sources = sources.into_iter().map(Into::into).collect();
+        UploadAll { client: self.clone(), sources, concurrency: CONCURRENCY, each: None }
+    }
+}
+
+impl UploadAll {
+    /// How many files are uploaded at a time, at most 64; 4 unless set.
+    pub fn concurrency(mut self, files: usize) -> Self {
+        self.concurrency = files;
+        self
+    }
+
+    /// Sets up each file's upload, given its place among the files, counted from 0.
+    pub fn each(mut self, set: impl Fn(usize, CreateChunkedUpload) -> CreateChunkedUpload + Send + 'static) -> Self {
+        self.each = Some(Box::new(set));
+        self
+    }
+
+    /// Uploads the files. Awaiting does the same; dropping it stops all of them.
+    ///
+    /// # Errors
+    /// See [`upload_all`](BackendClient::upload_all).
+    pub fn send(self) -> Sending<Vec<Result<types::ChunkedUpload>>> {
+        let UploadAll { client, sources, concurrency, each } = self;
+        if concurrency == 0 {
+            return Sending::failed(Error::invalid_input("upload_all: concurrency: it is zero"));
+        }
+        let set_up = |(index, source)| {
+            let upload = client.create_chunked_upload::<UploadSource>(source);
+            (index, if let Some(each) = &each { each(index, upload) } else { upload })
+        };
+        let uploads: VecDeque<_> = sources.into_iter().enumerate().map(set_up).collect();
+        Sending::new(all(uploads, concurrency.min(MAX_CONCURRENCY)))
+    }
+}
+
+async fn all(
+    mut waiting: VecDeque<(usize, CreateChunkedUpload)>,
+    concurrency: usize,
+) -> Result<Vec<Result<types::ChunkedUpload>>> {
+    let stopped = || Err(Error::new(ErrorKind::Interrupted, "the upload's task was stopped"));
+    let mut results: Vec<_> = waiting.iter().map(|_| stopped()).collect();
+    // Aborts what is under way when it is dropped.
+    let mut under_way = JoinSet::new();
+    loop {
+        while under_way.len() < concurrency
+            && let Some((index, upload)) = waiting.pop_front()
+        {
+            under_way.spawn(async move { (index, upload.send().await) });
+        }
+        match under_way.join_next().await {
+            Some(Ok((index, result))) => results[index] = result,
+            // A callback of the user's.
+            Some(Err(stopped)) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
+            Some(Err(_)) => {}
+            None => return Ok(results),
+        }
+    }
+}
+
+impl IntoFuture for UploadAll {
+    type Output = Result<Vec<Result<types::ChunkedUpload>>>;
+    type IntoFuture = Sending<Vec<Result<types::ChunkedUpload>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.send()
+    }
+}
+
+impl fmt::Debug for UploadAll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadAll")
+            .field("sources", &self.sources)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+//! How far an upload has come, and who is told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// How far an upload has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct UploadProgress {
+    /// Bytes of the file that were handed to the connection, or that the server had before, at most
+    /// [`bytes_total`](UploadProgress::bytes_total); while hashing, bytes that were hashed.
+    pub bytes_sent: u64,
+    /// Size of the file in bytes.
+    pub bytes_total: u64,
+    /// Bytes a second since this phase began; zero at its beginning.
+    pub bytes_per_second: f64,
+    /// What is being done.
+    pub phase: UploadPhase,
+}
+
+/// What an upload is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UploadPhase {
+    /// An upload is resumed: what was sent before is read again for the whole file's digest.
+    Hashing,
+    /// Chunks are being sent.
+    Sending,
+    /// All is sent; the server assembles the file.
+    Completing,
+    /// The server has the whole file, its MD5 compared.
+    Complete,
+}
+
+pub(crate) type OnProgress = Arc<dyn Fn(UploadProgress) + Send + Sync>;
+
+/// Counts what was sent, and tells who wants to know.
+#[derive(Clone)]
+pub(super) struct Told {
+    total: u64,
+    sent: Arc<AtomicU64>,
+    /// When the phase began, and with how many bytes.
+    began: (Instant, u64),
+    phase: UploadPhase,
+    on_progress: Option<OnProgress>,
+}
+
+impl Told {
+    pub(super) fn new(total: u64, on_progress: Option<OnProgress>) -> Self {
+        Told { total, sent: Arc::default(), began: (Instant::now(), 0), phase: UploadPhase::Sending, on_progress }
+    }
+
+    /// From now on `phase`, with so many bytes sent.
+    pub(super) fn enter(&mut self, phase: UploadPhase, bytes: u64) {
+        self.phase = phase;
+        self.began = (Instant::now(), bytes);
+        self.at(bytes);
+    }
+
+    /// So many bytes are sent, fewer than before where some have to be sent again.
+    pub(super) fn at(&self, bytes: u64) {
+        self.sent.store(bytes, Ordering::Relaxed);
+        self.tell(bytes);
+    }
+
+    pub(super) fn more(&self, bytes: u64) {
+        self.tell(self.sent.fetch_add(bytes, Ordering::Relaxed) + bytes);
+    }
+
+    fn tell(&self, bytes: u64) {
+        let Some(on_progress) = &self.on_progress else { return };
+        let (began, before) = self.began;
+        let seconds = began.elapsed().as_secs_f64();
+        let moved = bytes.saturating_sub(before) as f64;
+        on_progress(UploadProgress {
+            bytes_sent: bytes.min(self.total),
+            bytes_total: self.total,
+            bytes_per_second: if seconds > 0.0 { moved / seconds } else { 0.0 },
+            phase: self.phase,
+        });
+    }
+}

@@ -1,0 +1,201 @@
+//! The protocol's decisions, apart from all input and output: where an upload goes on, and what follows a failure.
+
+use std::ops::Range;
+
+use crate::error::{Error, ErrorKind};
+
+/// What follows a chunk that failed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum AfterChunk {
+    /// Nothing will help.
+    GiveUp,
+    /// It was refused for what is mended by now: the same again.
+    Again,
+    /// The server expects another offset: which?
+    Ask,
+    /// It may help to wait; and what arrived is to be asked for.
+    WaitAndAsk,
+    /// The server has lost the upload.
+    StartAnew,
+}
+
+/// What follows a chunk that failed, of an upload whose id is known or isn't yet.
+pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
+    if error.renewed() {
+        return AfterChunk::Again;
+    }
+    let status = error.status().map(|status| status.as_u16());
+    match (error.kind(), status) {
+        (ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::UnknownOutcome, _) => {
+            AfterChunk::WaitAndAsk
+        }
+        // The answer was cut off: the chunk arrived, or some of it.
+        (ErrorKind::Decode, _) if error.lost_connection() => AfterChunk::WaitAndAsk,
+        (ErrorKind::Status, Some(404 | 410)) if known => AfterChunk::StartAnew,
+        (ErrorKind::Status, Some(400 | 409 | 416)) if known && tells_offset(error) => AfterChunk::Ask,
+        (ErrorKind::Status, Some(408 | 429 | 500..=599)) => AfterChunk::WaitAndAsk,
+        _ => AfterChunk::GiveUp,
+    }
+}
+
+/// Whether the server refused a chunk for its offset.
+fn tells_offset(error: &Error) -> bool {
+    let Some(response) = error.response() else { return false };
+    let expects = response.json().is_some_and(|json| json.get("expected_offset").is_some());
+    expects || response.text().to_ascii_lowercase().contains("offsets do not match")
+}
+
+/// What follows a completion that failed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum AfterCompletion {
+    /// Nothing will help.
+    GiveUp,
+    /// It was refused for what is mended by now: the same again.
+    Again,
+    /// The server may have completed it, or is about to: has it?
+    Ask,
+    /// The server has other bytes.
+    OtherSum,
+    /// The server has lost the upload.
+    StartAnew,
+}
+
+/// What follows a completion that failed.
+pub(super) fn after_completion(error: &Error) -> AfterCompletion {
+    if error.renewed() {
+        return AfterCompletion::Again;
+    }
+    let said = || error.response().map(|response| response.text().to_ascii_lowercase()).unwrap_or_default();
+    let status = error.status().map(|status| status.as_u16());
+    match (error.kind(), status) {
+        (ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::UnknownOutcome, _) => AfterCompletion::Ask,
+        (ErrorKind::Decode, _) => AfterCompletion::Ask,
+        (ErrorKind::Status, Some(404 | 410)) => AfterCompletion::StartAnew,
+        (ErrorKind::Status, Some(400 | 409 | 422)) if said().contains("checksum") => AfterCompletion::OtherSum,
+        (ErrorKind::Status, Some(400 | 409)) if said().contains("already") => AfterCompletion::Ask,
+        // It may have gone on behind the error's back.
+        (ErrorKind::Status, Some(500)) => AfterCompletion::Ask,
+        _ => AfterCompletion::GiveUp,
+    }
+}
+
+/// The byte that the server expects after the chunk `range`, as its answer tells: the chunk's end where it says nothing.
+///
+/// # Errors
+/// Where it can't be.
+pub(super) fn next_offset(range: &Range<u64>, told: Option<i64>) -> Result<u64, String> {
+    let Some(told) = told else { return Ok(range.end) };
+    match u64::try_from(told) {
+        Ok(offset) if (range.start..=range.end).contains(&offset) => Ok(offset),
+        _ => Err(format!(
+            "the server was sent the bytes {}-{} and expects byte {told} next, which can't be: start the upload anew",
+            range.start,
+            range.end - 1
+        )),
+    }
+}
+
+/// The byte that the server expects, of a file of `size` bytes, as it tells when it is asked.
+///
+/// # Errors
+/// Where it says nothing, or what can't be.
+pub(super) fn offset_of(told: Option<i64>, size: u64) -> Result<u64, String> {
+    let Some(told) = told else { return Err("the server doesn't tell which byte it expects next".to_owned()) };
+    match u64::try_from(told) {
+        Ok(offset) if offset <= size => Ok(offset),
+        _ => Err(format!("the server expects byte {told} of a file of {size} bytes, which can't be: start the upload anew")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use reqwest::header::HeaderMap;
+    use reqwest::{Method, StatusCode};
+
+    use super::*;
+    use crate::error::RequestInfo;
+    use crate::response::ErrorResponse;
+
+    fn info(method: &Method) -> RequestInfo {
+        RequestInfo::new("upload_chunk", method, &"https://h/chunked_upload/1/".parse().unwrap())
+    }
+
+    fn answered(method: &Method, status: u16, body: &'static str) -> Error {
+        let status = StatusCode::from_u16(status).unwrap();
+        Error::status_error(info(method), ErrorResponse::new(status, HeaderMap::new(), Bytes::from_static(body.as_bytes())))
+    }
+
+    #[test]
+    fn what_follows_a_chunk_that_failed() {
+        let mismatch = r#"{"detail": "Offsets do not match", "expected_offset": 3, "provided_offset": 0}"#;
+        for (status, body, known, after) in [
+            (400, mismatch, true, AfterChunk::Ask),
+            (400, r#"{"detail": "Offsets do not match"}"#, true, AfterChunk::Ask),
+            (416, r#"{"expected_offset": 3}"#, true, AfterChunk::Ask),
+            // Nothing was begun that could be asked for.
+            (400, mismatch, false, AfterChunk::GiveUp),
+            (400, r#"{"file": ["required"]}"#, true, AfterChunk::GiveUp),
+            (401, "{}", true, AfterChunk::GiveUp),
+            (403, "{}", true, AfterChunk::GiveUp),
+            (404, "{}", true, AfterChunk::StartAnew),
+            (410, "{}", true, AfterChunk::StartAnew),
+            (404, "{}", false, AfterChunk::GiveUp),
+            (408, "", true, AfterChunk::WaitAndAsk),
+            (413, "<html>", true, AfterChunk::GiveUp),
+            (429, "{}", false, AfterChunk::WaitAndAsk),
+            (500, "", true, AfterChunk::WaitAndAsk),
+            (502, "<html>", false, AfterChunk::WaitAndAsk),
+            (503, r#"{"detail": "busy"}"#, true, AfterChunk::WaitAndAsk),
+            (520, "", true, AfterChunk::WaitAndAsk),
+        ] {
+            assert_eq!(after_chunk(&answered(&Method::PUT, status, body), known), after, "{status} {body} {known}");
+        }
+        assert_eq!(after_chunk(&Error::broken_off(info(&Method::PUT), "x"), false), AfterChunk::WaitAndAsk);
+        assert_eq!(after_chunk(&Error::new(ErrorKind::Connect, "x"), false), AfterChunk::WaitAndAsk);
+        assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x").cut_off(), true), AfterChunk::WaitAndAsk);
+        assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x"), true), AfterChunk::GiveUp);
+        assert_eq!(after_chunk(&Error::new(ErrorKind::ForeignUrl, "x"), true), AfterChunk::GiveUp);
+        assert_eq!(after_chunk(&answered(&Method::PUT, 401, "").after_renewal(), true), AfterChunk::Again);
+    }
+
+    #[test]
+    fn what_follows_a_completion_that_failed() {
+        for (status, body, after) in [
+            (400, r#"{"detail": "checksum does not match"}"#, AfterCompletion::OtherSum),
+            (400, r#"{"detail": "Upload has already been marked as \"complete\""}"#, AfterCompletion::Ask),
+            (400, r#"{"md5": ["This field is required."]}"#, AfterCompletion::GiveUp),
+            (403, "{}", AfterCompletion::GiveUp),
+            (404, "{}", AfterCompletion::StartAnew),
+            (410, "{}", AfterCompletion::StartAnew),
+            (500, "", AfterCompletion::Ask),
+            (502, "<html>", AfterCompletion::Ask),
+            (503, "<html>", AfterCompletion::Ask),
+            (504, "", AfterCompletion::Ask),
+            // The application's own: it did nothing, and the transport has sent it often enough.
+            (503, r#"{"detail": "busy"}"#, AfterCompletion::GiveUp),
+            (429, "{}", AfterCompletion::GiveUp),
+        ] {
+            assert_eq!(after_completion(&answered(&Method::POST, status, body)), after, "{status} {body}");
+        }
+        assert_eq!(after_completion(&Error::broken_off(info(&Method::POST), "x")), AfterCompletion::Ask);
+        assert_eq!(after_completion(&Error::new(ErrorKind::Decode, "x")), AfterCompletion::Ask);
+        assert_eq!(after_completion(&Error::new(ErrorKind::Connect, "x")), AfterCompletion::GiveUp);
+    }
+
+    #[test]
+    fn the_servers_word_is_followed_as_far_as_it_can_be() {
+        assert_eq!(next_offset(&(10..20), None), Ok(20));
+        assert_eq!(next_offset(&(10..20), Some(20)), Ok(20));
+        assert_eq!(next_offset(&(10..20), Some(13)), Ok(13));
+        assert_eq!(next_offset(&(10..20), Some(10)), Ok(10));
+        for told in [9, 0, -1, 21, i64::MAX] {
+            assert!(next_offset(&(10..20), Some(told)).unwrap_err().contains(&format!("byte {told} ")), "{told}");
+        }
+        assert_eq!(offset_of(Some(0), 20), Ok(0));
+        assert_eq!(offset_of(Some(20), 20), Ok(20));
+        for told in [None, Some(-1), Some(21)] {
+            assert!(offset_of(told, 20).is_err(), "{told:?}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Request};
@@ -106,7 +106,13 @@ impl CallOptions {
         &mut self.conversions
     }
 
-    /// What holds for each of a call's requests: headers, time-outs and retries.
+    /// When what begins now has to be done.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        // A time beyond what the clock holds is no limit.
+        self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+    }
+
+    /// What holds for each of a call's requests: headers, time-outs of their own, and retries.
     pub(crate) fn of_each_request(&self) -> Self {
         CallOptions {
             headers: self.headers.clone(),
@@ -181,6 +187,12 @@ macro_rules! sending_setters {
             self
         }
 
+        /// How long this call may take as a whole, all of its requests, waits and answers included.
+        pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.options.set_timeout(timeout);
+            self
+        }
+
         /// How often a request of this call is sent again at most.
         pub fn retries(mut self, retries: u32) -> Self {
             self.options.set_retries(retries);
@@ -210,12 +222,6 @@ macro_rules! option_setters {
         /// As `param`, with the parameter repeated for each value; without values it is taken out.
         pub fn param_list<V: ToString>(mut self, name: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
             self.options.set_param(name.into(), values.into_iter().map(|value| value.to_string()).collect());
-            self
-        }
-
-        /// How long this call may take as a whole, its answer's body included.
-        pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
-            self.options.set_timeout(timeout);
             self
         }
 

@@ -294,7 +294,8 @@ impl Error {
     }
 
     /// The id of the upload that had succeeded when creating the model failed: with
-    /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file again.
+    /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file again. Also of
+    /// one of which the server never told whether it is complete.
     pub fn upload_id(&self) -> Option<&str> {
         self.0.upload_id.as_deref()
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::time::{Duration, Instant};
 
 use crate::call::{Call, CallOptions, Sending, option_setters};
 use crate::client::BackendClient;
@@ -150,7 +151,8 @@ impl CreateModel {
     }
 
     async fn create(self) -> Result<types::Model> {
-        let CreateModel { client, file: ModelFile(file), metadata, upload: settings, options } = self;
+        let CreateModel { client, file: ModelFile(file), metadata, upload: settings, mut options } = self;
+        let deadline = options.deadline();
         // A placeholder stands for the upload while the rest is checked.
         let stand_in = types::UploadId::from("");
         let problem =
@@ -166,10 +168,15 @@ impl CreateModel {
                     _ if !problem.is_empty() => return Err(refuse(problem)),
                     ready => ready?,
                 };
-                let uploaded = upload(&client, ready, &settings, &options.of_each_request()).await;
+                let uploaded = upload(&client, ready, &settings, &options).await;
                 uploaded.map_err(|error| error.during("uploading the model's file"))?.id
             }
         };
+        if let Some(deadline) = deadline {
+            // None left is a time-out as well, not a setting that can't be.
+            let left = deadline.saturating_duration_since(Instant::now());
+            options.set_timeout(left.max(Duration::from_nanos(1)));
+        }
         let call = client.call(|raw| raw.create_model().body_map(|_| metadata.chunked_upload(&id)));
         let created = call.with_options(options).send();
         created.await.map_err(|error| error.with_upload_id(id.to_string()))

@@ -42,7 +42,9 @@ pub(super) struct Engine<'a> {
     client: &'a BackendClient,
     options: &'a UploadOptions,
     /// What holds for each request.
-    requests: &'a CallOptions,
+    requests: CallOptions,
+    /// When all of it has to be done.
+    deadline: Option<Instant>,
     policy: RetryPolicy,
     file_name: &'a str,
     chunk_size: u64,
@@ -55,6 +57,8 @@ pub(super) struct Engine<'a> {
     remote: Option<Remote>,
     /// The byte that the server expects next.
     offset: u64,
+    /// The furthest that this ever was.
+    furthest: u64,
     /// The last chunk's connection broke.
     fresh: bool,
     /// Failures since the upload last came on, and when that was.
@@ -89,7 +93,8 @@ pub(crate) async fn upload(
     let mut engine = Engine {
         client,
         options,
-        requests,
+        requests: requests.of_each_request(),
+        deadline: requests.deadline(),
         policy: requests.retry_policy(&client.settings().retry),
         file_name: options.file_name.as_deref().unwrap_or(&file_name),
         chunk_size: options.chunk_size.unwrap_or(default_size),
@@ -100,6 +105,7 @@ pub(crate) async fn upload(
         told: Told::new(size, options.on_progress.clone()),
         remote: None,
         offset: 0,
+        furthest: 0,
         fresh: false,
         failures: 0,
         came_on: client.transport().clock.now(),
@@ -145,20 +151,27 @@ impl<'a> Engine<'a> {
 
     /// Goes on with an upload: asks where it stands, and reads what the server has for the digest of the whole.
     async fn resume(&mut self, session: UploadSession) -> Result<Option<ChunkedUpload>> {
-        let expected = self.call_upload(|raw| raw.get_chunked_upload().id(&session.id)).request()?;
-        let url = self.client.transport().origin.follow(&session.url, expected.url())?;
+        let origin = &self.client.transport().origin;
+        let Some(url) = Url::parse(&session.url).ok().filter(|url| origin.owns(url)) else {
+            let base = origin.base();
+            let message = format!("session: its upload is at another server than {base}: resume it there, or start it anew here");
+            return Err(Error::invalid_input(message));
+        };
         self.remote = Some(Remote { id: session.id, url });
         self.offset = session.offset;
-        if let Some(complete) = self.ask().await? {
+        // The process that made the session may have come further than it could tell.
+        if let Some(complete) = self.ask(self.size).await? {
             return Ok(Some(complete));
         }
         self.told.enter(UploadPhase::Hashing, 0);
         let read = self.feed.lease(0)?;
         let mut position = 0;
         while position < self.offset {
-            let piece = std::future::poll_fn(|context| read.poll_piece(context, self.offset - position)).await;
-            let Ok(piece) = piece else { return Err(self.feed.failure().unwrap_or_else(|| piece.unwrap_err())) };
-            position += piece.len() as u64;
+            match std::future::poll_fn(|context| read.poll_piece(context, self.offset - position)).await {
+                Ok(piece) => position += piece.len() as u64,
+                Err(error) => return Err(self.feed.failure().unwrap_or(error)),
+            }
+            self.digest.wait_for(position).await?;
             self.told.at(position);
         }
         self.told.enter(UploadPhase::Sending, self.offset);
@@ -170,7 +183,8 @@ impl<'a> Engine<'a> {
         let range = self.offset..self.size.min(self.offset.saturating_add(self.chunk_size));
         self.told.at(range.start);
         let error = match self.send(range.clone()).await {
-            Ok(answer) => match next_offset(&range, answer.offset) {
+            // It may have answered before it was sent all.
+            Ok(answer) => match next_offset(&(range.start..self.feed.given().clamp(range.start, range.end)), answer.offset) {
                 Ok(offset) => {
                     if self.remote.is_none() {
                         self.remote = Some(self.remote_of(&answer)?);
@@ -192,6 +206,10 @@ impl<'a> Engine<'a> {
         }
         self.fresh = error.lost_connection();
         match after_chunk(&error, self.remote.is_some()) {
+            AfterChunk::GiveUp if error.is_too_large() => {
+                let bytes = range.end - range.start;
+                Err(error.during(format!("sending {bytes} bytes in a chunk, more than is taken: set a smaller chunk_size")))
+            }
             AfterChunk::GiveUp => Err(error),
             AfterChunk::StartAnew => self.start_anew(error).map(|()| None),
             AfterChunk::Again => self.fail(&error).map(|()| None),
@@ -243,10 +261,17 @@ impl<'a> Engine<'a> {
     /// A call with the time-outs of a chunk.
     fn call_upload<B: Operation>(&self, operation: impl FnOnce(&'a raw::Client) -> B) -> Call<'a, B> {
         let call = self.client.call(operation).with_options(self.requests.clone());
-        match self.options.chunk_timeout {
+        match self.time_left(self.options.chunk_timeout.or(self.client.settings().timeout)) {
             Some(timeout) => call.timeout(timeout),
             None => call,
         }
+    }
+
+    /// How long a request may take of what is left for all of them, at most `limit`.
+    fn time_left(&self, limit: Option<Duration>) -> Option<Duration> {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // None at all is a time-out as well, not a setting that can't be.
+        limit.into_iter().chain(left).min().map(|left| left.max(Duration::from_nanos(1)))
     }
 
     /// Where further chunks go: the URL that the server gave, under the rule for its links.
@@ -270,17 +295,20 @@ impl<'a> Engine<'a> {
             self.offset = 0;
             return Ok(None);
         }
-        self.ask().await.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))
+        self.ask(self.feed.given()).await.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))
     }
 
-    /// Asks the server where the upload stands, and goes on from there; anew, where it is gone.
-    async fn ask(&mut self) -> Result<Option<ChunkedUpload>> {
+    /// Asks the server, which was sent so many bytes at most, where the upload stands, and goes on from there; anew, where it
+    /// is gone.
+    async fn ask(&mut self, sent: u64) -> Result<Option<ChunkedUpload>> {
         let Some(remote) = &self.remote else { return Ok(None) };
         match self.call_upload(|raw| raw.get_chunked_upload().id(&remote.id)).await {
             Ok(answer) if answer.completed_at.is_some() => Ok(Some(answer)),
             Ok(answer) => {
-                let offset = offset_of(answer.offset, self.size).map_err(|problem| Error::new(ErrorKind::Upload, problem))?;
-                self.come_on(offset);
+                match offset_of(answer.offset, sent) {
+                    Ok(offset) => self.come_on(offset),
+                    Err(problem) => return Err(self.lose(Error::new(ErrorKind::Upload, problem))),
+                }
                 Ok(None)
             }
             Err(error) => match after_chunk(&error, true) {
@@ -291,7 +319,8 @@ impl<'a> Engine<'a> {
     }
 
     fn come_on(&mut self, offset: u64) {
-        if offset > self.offset {
+        if offset > self.furthest {
+            self.furthest = offset;
             self.failures = 0;
             self.came_on = self.client.transport().clock.now();
         }
@@ -303,8 +332,11 @@ impl<'a> Engine<'a> {
         if std::mem::replace(&mut self.started_anew, true) {
             return Err(self.lose(error));
         }
+        if let Err(gone) = self.feed.lease(0) {
+            return Err(self.lose(error.during(gone.to_string())));
+        }
         self.remote = None;
-        self.offset = 0;
+        (self.offset, self.furthest) = (0, 0);
         Ok(())
     }
 
@@ -329,7 +361,7 @@ impl<'a> Engine<'a> {
     /// How long to wait after a failure; nothing where there were too many.
     fn wait_after(&mut self, error: &Error) -> Option<Duration> {
         let failures = self.failures;
-        let wait = self.client.transport().backoff(&self.policy, failures, self.came_on, None, error)?;
+        let wait = self.client.transport().backoff(&self.policy, failures, self.came_on, self.deadline, error)?;
         self.failures += 1;
         Some(wait)
     }
@@ -344,7 +376,10 @@ impl<'a> Engine<'a> {
         }
         let Some(remote) = &self.remote else { return Ok(None) };
         let call = self.client.call(|raw| raw.complete_chunked_upload().id(&remote.id).body_map(|body| body.md5(&md5)));
-        let call = call.with_options(self.requests.clone()).read_timeout(self.options.completion_timeout);
+        let mut call = call.with_options(self.requests.clone()).read_timeout(self.options.completion_timeout);
+        if let Some(timeout) = self.time_left(self.client.settings().timeout) {
+            call = call.timeout(timeout);
+        }
         let mut prepared = call.prepare()?;
         *prepared.request.url_mut() = remote.url.clone();
         let error = match prepared.fetch(Received::json).await {
@@ -383,13 +418,17 @@ impl<'a> Engine<'a> {
             }
             let wait = self.policy.wait(asked, None, &*transport.clock);
             let spent = transport.clock.now().duration_since(began);
-            if spent.saturating_add(wait) > self.options.completion_timeout {
+            if spent.saturating_add(wait) > self.options.completion_timeout
+                || self.time_left(None).is_some_and(|left| left <= wait)
+            {
                 break;
             }
             transport.clock.sleep(wait).await;
         }
-        let limit = self.options.completion_timeout;
-        Err(error.during(format!("completing the upload, which it wasn't {limit:?} later: resume it to find out")))
+        let spent = transport.clock.now().duration_since(began);
+        let what =
+            format!("completing the upload, which it wasn't {spent:.0?} later: resume it, or get it by its id, to find out");
+        Err(error.during(what).with_upload_id(remote.id.to_string()))
     }
 
     /// Both sums, as far as the server tells its own.

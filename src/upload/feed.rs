@@ -18,6 +18,8 @@ pub(super) struct Feed(Arc<Mutex<Lane>>);
 struct Lane {
     /// The next byte to be given.
     position: u64,
+    /// The byte after the last one that was ever given.
+    given: u64,
     /// The rest of a piece that went beyond a chunk's end.
     rest: Bytes,
     /// Which request may take: one that was given up is still there for a while.
@@ -66,7 +68,7 @@ impl Feed {
     }
 
     fn new(bytes: Source, size: u64, digest: ToDigest) -> Self {
-        let lane = Lane { position: 0, rest: Bytes::new(), lease: 0, bytes, size, digest, failed: None };
+        let lane = Lane { position: 0, given: 0, rest: Bytes::new(), lease: 0, bytes, size, digest, failed: None };
         Feed(Arc::new(Mutex::new(lane)))
     }
 
@@ -83,6 +85,11 @@ impl Feed {
         lane.lease += 1;
         lane.go_to(offset)?;
         Ok(Lease { feed: self.clone(), number: lane.lease })
+    }
+
+    /// How many of the source's bytes were ever given, to whichever request.
+    pub(super) fn given(&self) -> u64 {
+        self.lane().given
     }
 
     /// Why the source could give no more, were there a reason.
@@ -154,6 +161,7 @@ impl Lane {
         }
         let length = usize::try_from(limit).unwrap_or(usize::MAX).min(self.rest.len());
         self.position += length as u64;
+        self.given = self.given.max(self.position);
         Poll::Ready(Ok(self.rest.split_to(length)))
     }
 

@@ -79,7 +79,7 @@ pub(super) fn after_completion(error: &Error) -> AfterCompletion {
     }
 }
 
-/// The byte that the server expects after the chunk `range`, as its answer tells: the chunk's end where it says nothing.
+/// The byte that the server expects after it was sent `range`, as its answer tells: the range's end where it says nothing.
 ///
 /// # Errors
 /// Where it can't be.
@@ -88,22 +88,22 @@ pub(super) fn next_offset(range: &Range<u64>, told: Option<i64>) -> Result<u64, 
     match u64::try_from(told) {
         Ok(offset) if (range.start..=range.end).contains(&offset) => Ok(offset),
         _ => Err(format!(
-            "the server was sent the bytes {}-{} and expects byte {told} next, which can't be: start the upload anew",
-            range.start,
-            range.end - 1
+            "the server was sent {} bytes from byte {} on and expects byte {told} next, which can't be: start the upload anew",
+            range.end - range.start,
+            range.start
         )),
     }
 }
 
-/// The byte that the server expects, of a file of `size` bytes, as it tells when it is asked.
+/// The byte that the server expects, of which it was sent `sent` at most, as it tells when it is asked.
 ///
 /// # Errors
 /// Where it says nothing, or what can't be.
-pub(super) fn offset_of(told: Option<i64>, size: u64) -> Result<u64, String> {
+pub(super) fn offset_of(told: Option<i64>, sent: u64) -> Result<u64, String> {
     let Some(told) = told else { return Err("the server doesn't tell which byte it expects next".to_owned()) };
     match u64::try_from(told) {
-        Ok(offset) if offset <= size => Ok(offset),
-        _ => Err(format!("the server expects byte {told} of a file of {size} bytes, which can't be: start the upload anew")),
+        Ok(offset) if offset <= sent => Ok(offset),
+        _ => Err(format!("the server was sent {sent} bytes and expects byte {told} next, which can't be: start the upload anew")),
     }
 }
 

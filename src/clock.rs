@@ -37,3 +37,63 @@ impl Clock for SystemClock {
         fastrand::f64()
     }
 }
+
+#[cfg(test)]
+pub(crate) use test_clock::TestClock;
+
+#[cfg(test)]
+mod test_clock {
+    use std::sync::{Arc, Mutex};
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    /// Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
+    const DATE: Duration = Duration::from_secs(784_111_777);
+
+    /// A clock that only waits move: it moves by them, never really sleeps, and keeps them.
+    pub(crate) struct TestClock {
+        began: Instant,
+        waits: Mutex<Vec<Duration>>,
+        chance: Mutex<f64>,
+    }
+
+    impl TestClock {
+        /// Half of each backoff is waited, unless it is set.
+        pub(crate) fn new() -> Arc<Self> {
+            Arc::new(TestClock { began: Instant::now(), waits: Mutex::default(), chance: Mutex::new(0.5) })
+        }
+
+        pub(crate) fn set_chance(&self, chance: f64) {
+            *self.chance.lock().unwrap() = chance;
+        }
+
+        /// The waits so far, in milliseconds.
+        pub(crate) fn waits(&self) -> Vec<u128> {
+            self.waits.lock().unwrap().iter().map(Duration::as_millis).collect()
+        }
+
+        pub(crate) fn waited(&self) -> Duration {
+            self.waits.lock().unwrap().iter().sum()
+        }
+    }
+
+    impl Clock for TestClock {
+        fn now(&self) -> Instant {
+            self.began + self.waited()
+        }
+
+        fn date(&self) -> SystemTime {
+            UNIX_EPOCH + DATE + self.waited()
+        }
+
+        fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            self.waits.lock().unwrap().push(duration);
+            Box::pin(std::future::ready(()))
+        }
+
+        fn chance(&self) -> f64 {
+            *self.chance.lock().unwrap()
+        }
+    }
+}

@@ -8,7 +8,7 @@ use crate::call::{Call, CallOptions, Sending, option_setters};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::raw::{builder, types};
-use crate::upload::{Ready, UploadOptions, UploadSource, upload, upload_setters};
+use crate::upload::{Ready, UploadOptions, UploadSource, forget_session, upload, upload_setters};
 
 impl BackendClient {
     /// Lists models: one page of them, or every one with [`list_all`](Call::list_all).
@@ -179,8 +179,18 @@ impl CreateModel {
         }
         let call = client.call(|raw| raw.create_model().body_map(|_| metadata.chunked_upload(&id)));
         let created = call.with_options(options).send();
-        created.await.map_err(|error| error.with_upload_id(id.to_string()))
+        let created = created.await.map_err(|error| error.with_upload_id(id.to_string()));
+        // Kept while the upload is of use: with other metadata nothing of the file is sent again.
+        if created.as_ref().err().is_none_or(refuses_upload) {
+            forget_session(&settings).await;
+        }
+        created
     }
+}
+
+/// Whether the server has no use for the upload.
+fn refuses_upload(error: &Error) -> bool {
+    error.response().is_some_and(|response| response.field_errors().contains_key("chunked_upload"))
 }
 
 /// All that is wrong with the metadata and the call's options.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Url};
+use tracing::warn;
 
 use super::body::ChunkBody;
 use super::digest::Digest;
@@ -69,7 +70,7 @@ pub(super) struct Engine<'a> {
     lost: bool,
 }
 
-/// Uploads what is ready.
+/// Uploads what is ready. The session's file stays: it tells that the upload is complete.
 pub(crate) async fn upload(
     client: &BackendClient,
     ready: Ready,
@@ -114,13 +115,12 @@ pub(crate) async fn upload(
     };
     match engine.upload(session).await {
         Ok(complete) => {
-            engine.forget_session().await?;
             engine.told.enter(UploadPhase::Complete, size);
             Ok(complete)
         }
         Err(error) if engine.lost => {
             // To go on from it would fail again.
-            let _ = engine.forget_session().await;
+            forget_session(options).await;
             Err(error)
         }
         Err(error) => match engine.session() {
@@ -475,18 +475,21 @@ impl<'a> Engine<'a> {
             None => Ok(()),
         }
     }
-
-    async fn forget_session(&self) -> Result<()> {
-        match self.options.session_file.clone().map(SessionFile) {
-            Some(file) => blocking(move || file.remove()).await?,
-            None => Ok(()),
-        }
-    }
 }
 
 impl Drop for Engine<'_> {
     fn drop(&mut self) {
         self.feed.stop();
+    }
+}
+
+/// Removes the file of an upload's session, which is of no use any more.
+pub(crate) async fn forget_session(options: &UploadOptions) {
+    if let Some(file) = options.session_file.clone().map(SessionFile)
+        && let Err(error) = blocking(move || file.remove()).await.and_then(|removed| removed)
+    {
+        // What was to be done is done, and a session of it does no harm.
+        warn!(%error, "the upload's session file stays");
     }
 }
 

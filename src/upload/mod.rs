@@ -12,6 +12,8 @@ mod read_ahead;
 mod ready;
 mod session_file;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::future::IntoFuture;
 
@@ -19,7 +21,7 @@ pub use many::UploadAll;
 pub use progress::{UploadPhase, UploadProgress};
 pub use source::{OneShotSource, Reopen, ResumableSource, UploadSource};
 
-pub(crate) use engine::upload;
+pub(crate) use engine::{forget_session, upload};
 pub(crate) use options::{UploadOptions, upload_setters};
 pub(crate) use ready::Ready;
 
@@ -114,7 +116,9 @@ impl CreateChunkedUpload {
                 return Err(Error::invalid_input(format!("create_chunked_upload: {}", problems.join("; "))));
             }
             let ready = Ready::look_at(source, session, &settings).await?;
-            upload(&client, ready, &settings, &options).await
+            let complete = upload(&client, ready, &settings, &options).await?;
+            forget_session(&settings).await;
+            Ok(complete)
         })
     }
 }

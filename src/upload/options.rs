@@ -127,8 +127,8 @@ macro_rules! upload_setters {
             self
         }
 
-        /// Keeps the upload's session in this file: written after each chunk, whole or not at all, and removed when the
-        /// upload is complete. Where the file is there and belongs to what is uploaded (size and time of its last change),
+        /// Keeps the upload's session in this file: written after each chunk, whole or not at all, and removed when what is
+        /// awaited has succeeded. Where the file is there and belongs to what is uploaded (size and time of its last change),
         /// the upload goes on from it.
         ///
         /// The session holds the upload's URL, which may be signed: on Unix only its owner may read the file.

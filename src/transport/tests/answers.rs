@@ -1,5 +1,6 @@
 //! Bodies in either direction that are too large, too slow, too early or odd.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::server::{Act, Server, answer, html, json};

@@ -1,6 +1,8 @@
 //! How many requests are in flight, what waits for a place, and what gives it back.
 
+use std::pin::Pin;
 use std::time::Duration;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use synapse_test_backend::Fault;
@@ -8,6 +10,7 @@ use tokio::sync::watch;
 
 use super::server::{Act, Server, html, json};
 use super::*;
+use crate::clock::Clock;
 use crate::{ConversionFuture, CredentialsFuture, CredentialsProvider, ErrorKind, UrlConverter};
 
 /// A client that has so many requests in flight at most.

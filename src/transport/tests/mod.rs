@@ -14,69 +14,19 @@ mod told;
 mod twice;
 
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use synapse_test_backend::{Backend, BackendBuilder};
 use tokio::net::TcpSocket;
 
-use crate::clock::Clock;
+use crate::clock::TestClock;
 use crate::error::{Error, Result};
 use crate::marker::{self, Failure, MARKER, TOKEN, secret};
 use crate::{BackendClient, BackendClientBuilder, ModelFile, RetryPolicy, json as json_value};
 
 const MODEL: &str = r#"{"id": 1, "name": "n", "model_type": "detection"}"#;
-
-/// Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
-const DATE: Duration = Duration::from_secs(784_111_777);
-
-/// What only waits for: it moves by them, never really sleeps, and keeps them.
-struct TestClock {
-    began: Instant,
-    waits: Mutex<Vec<Duration>>,
-    chance: Mutex<f64>,
-}
-
-impl TestClock {
-    /// Half of each backoff is waited, unless it is set.
-    fn new() -> Arc<Self> {
-        Arc::new(TestClock { began: Instant::now(), waits: Mutex::default(), chance: Mutex::new(0.5) })
-    }
-
-    fn set_chance(&self, chance: f64) {
-        *self.chance.lock().unwrap() = chance;
-    }
-
-    /// The waits so far, in milliseconds.
-    fn waits(&self) -> Vec<u128> {
-        self.waits.lock().unwrap().iter().map(Duration::as_millis).collect()
-    }
-
-    fn waited(&self) -> Duration {
-        self.waits.lock().unwrap().iter().sum()
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Instant {
-        self.began + self.waited()
-    }
-
-    fn date(&self) -> SystemTime {
-        UNIX_EPOCH + DATE + self.waited()
-    }
-
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.waits.lock().unwrap().push(duration);
-        Box::pin(std::future::ready(()))
-    }
-
-    fn chance(&self) -> f64 {
-        *self.chance.lock().unwrap()
-    }
-}
 
 /// A test that would hang fails.
 async fn soon<T>(work: impl Future<Output = T>) -> T {

@@ -1,6 +1,7 @@
 //! What attempts are seen from outside by: reports, spans and events, none of which shows a secret.
 
 use std::fmt::Write as _;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tracing::span::{Attributes, Id, Record};

@@ -1,0 +1,110 @@
+//! How long an upload waits, by a clock that only its waits move; over real sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use synapse_test_backend::{Backend, Fault};
+
+use crate::clock::TestClock;
+use crate::marker::{self, Failure, MARKER, TOKEN};
+use crate::{BackendClient, RetryPolicy};
+
+const CHUNK: u64 = 4;
+const CONTENT: &[u8] = b"0123456789";
+
+async fn backend() -> (Backend, BackendClient, Arc<TestClock>) {
+    marker::watch();
+    let backend = Backend::builder().token(TOKEN).signature_prefix(MARKER).start().await.unwrap();
+    let clock = TestClock::new();
+    let client = BackendClient::builder(backend.url()).access_token(TOKEN).retry(RetryPolicy::new().retries(2));
+    let client = client.clock(clock.clone()).build().unwrap();
+    (backend, client, clock)
+}
+
+fn count(backend: &Backend, method: &str) -> usize {
+    backend.requests().iter().filter(|request| request.method == method).count()
+}
+
+/// What the server tells of an upload whose file it still assembles, so often.
+fn assembling(times: usize) -> Fault {
+    let asked = AtomicUsize::new(0);
+    Fault::edit_json(move |upload| {
+        if asked.fetch_add(1, Ordering::Relaxed) < times {
+            upload["completed_at"] = serde_json::Value::Null;
+        }
+    })
+    .on("GET", "/chunked_upload/")
+    .always()
+}
+
+#[tokio::test]
+async fn a_completion_whose_answer_is_lost_is_asked_for_at_growing_intervals_until_it_is_complete() {
+    let (backend, client, clock) = backend().await;
+    backend.inject(Fault::lose_answer().on("POST", "/chunked_upload/"));
+    backend.inject(assembling(6));
+    let upload = client.create_chunked_upload(CONTENT.to_vec()).await.unwrap();
+    assert!(upload.completed_at.is_some());
+    assert_eq!((count(&backend, "POST"), count(&backend, "GET")), (1, 7));
+    assert_eq!(backend.completions(&upload.id.to_string()), 1);
+    // Half of a quarter of a second, doubled each time.
+    assert_eq!(clock.waits(), [125, 250, 500, 1000, 2000, 4000]);
+}
+
+#[tokio::test]
+async fn a_completion_is_asked_for_no_longer_than_its_time_out() {
+    let (backend, client, clock) = backend().await;
+    backend.inject(Fault::lose_answer().on("POST", "/chunked_upload/"));
+    backend.inject(assembling(usize::MAX));
+    let error = client.create_chunked_upload(CONTENT.to_vec()).completion_timeout(Duration::from_secs(60)).await.failure();
+    assert!(error.is_unknown_outcome(), "{error}");
+    assert!(clock.waited() <= Duration::from_secs(60) && clock.waited() > Duration::from_secs(40), "{:?}", clock.waits());
+    assert_eq!(count(&backend, "POST"), 1);
+    let id = backend.upload_ids().remove(0);
+    assert_eq!(error.upload_id(), Some(&*id));
+    assert!(error.to_string().contains("resume it, or get it by its id, to find out"), "{error}");
+
+    // As the error says.
+    backend.clear_faults();
+    let complete = client.resume_chunked_upload(error.upload_session().unwrap().clone(), CONTENT.to_vec()).await.unwrap();
+    assert_eq!(complete.id.to_string(), id);
+    assert_eq!((backend.completions(&id), count(&backend, "POST")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_chunk_that_fails_waits_as_the_policy_says_and_as_long_as_the_server_asks() {
+    let (backend, client, clock) = backend().await;
+    let busy = || Fault::answer(503).json(r#"{"detail": "busy"}"#).method("PUT");
+    backend.inject(busy().header("Retry-After", "7"));
+    backend.inject(busy());
+    client.create_chunked_upload(CONTENT.to_vec()).await.unwrap();
+    // As the server asks; then half of a quarter of a second doubled.
+    assert_eq!(clock.waits(), [7000, 250]);
+}
+
+#[tokio::test]
+async fn failures_are_counted_from_where_the_upload_last_came_on() {
+    let (backend, client, clock) = backend().await;
+    for chunk in 0..3 {
+        backend.inject(Fault::answer(500).method("PUT").after(chunk).times(2));
+    }
+    let upload = client.create_chunked_upload(CONTENT.to_vec()).chunk_size(CHUNK).await.unwrap();
+    assert_eq!(clock.waits(), [125, 250].repeat(3));
+    assert_eq!(backend.accepted_ranges(&upload.id.to_string()), [0..4, 4..8, 8..10]);
+}
+
+#[tokio::test]
+async fn a_chunk_that_fails_too_often_ends_the_upload_which_can_be_resumed() {
+    let (backend, client, clock) = backend().await;
+    backend.inject(Fault::answer(500).method("PUT").after(1).always());
+    let error = client.create_chunked_upload(CONTENT.to_vec()).chunk_size(CHUNK).await.failure();
+    assert_eq!((error.status().map(|status| status.as_u16()), error.attempts()), (Some(500), 3));
+    assert_eq!(clock.waits(), [125, 250]);
+    let session = error.upload_session().unwrap().clone();
+    assert_eq!((session.offset, session.size, session.chunk_size), (4, 10, 4));
+
+    backend.clear_faults();
+    let upload = client.resume_chunked_upload(session, CONTENT.to_vec()).await.unwrap();
+    assert_eq!(backend.accepted_ranges(&upload.id.to_string()), [0..4, 4..8, 8..10]);
+    assert_eq!(std::fs::read(backend.uploaded_file(&upload.id.to_string()).unwrap()).unwrap(), CONTENT);
+}

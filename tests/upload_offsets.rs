@@ -1,168 +1,347 @@
-//! Files of any length, in chunks of any size, of which a server takes as much as it likes: they come together identical.
+//! Whatever a server takes of each chunk, and however it says so: the file that it puts together is the one that was
+//! uploaded, of any length and from any source, and nothing is sent from another byte than the one that it expects.
 
 #[path = "support/marker.rs"]
 mod marker;
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io::{self, Read};
-use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use md5::{Digest, Md5};
+use marker::{Failure, TOKEN};
 use proptest::prelude::*;
-use synapse_backend_client::{BackendClient, OneShotSource, Reopen, ResumableSource, RetryPolicy, UploadSource, bytes, reqwest};
+use synapse_backend_client::bytes::Bytes;
+use synapse_backend_client::types::ChunkedUpload;
+use synapse_backend_client::{
+    BackendClient, CreateChunkedUpload, OneShotSource, Reopen, ResumableSource, Result, RetryPolicy, UploadSource,
+};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
-/// What a server does with a chunk.
+// ---- what the server does
+
+/// What becomes of a chunk. Shares are of 255.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    /// Takes so many of its bytes, and tells so.
-    Take(usize),
-    /// Takes all, and closes the connection.
-    TakeAndClose,
-    Close,
-    /// Says that it expected another byte, which it didn't.
-    Refuse,
+    /// Takes this share of the chunk, which may be nothing, and tells how far it is.
+    Take(u8),
+    /// As that, without reading the rest.
+    TakeAndHangUp(u8),
+    /// Takes this share, and says that the chunk is not what it expects.
+    Refuse(u8),
+    /// Takes this share, and closes the connection without an answer, having read all of the chunk or not.
+    Drop { taken: u8, reads_all: bool },
+    /// Reads this share, takes nothing, and closes the connection.
+    Lose(u8),
+    /// Takes nothing, and says that it is busy.
+    Busy(u16),
+}
+
+/// What becomes of a question where the upload stands.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    Truth,
+    Nothing,
     Busy,
 }
 
-#[derive(Default)]
-struct Upload {
-    bytes: Vec<u8>,
-    taken: Vec<Range<u64>>,
-    completed: Option<String>,
+#[derive(Debug, Clone)]
+struct Script {
+    chunks: Vec<Act>,
+    asked: Vec<Told>,
+    /// Completes the upload, and closes the connection without an answer.
+    loses_completion: bool,
 }
 
-#[derive(Default)]
+/// So often in a row nothing comes on.
+const MISSES: u32 = 5;
+
+#[derive(Debug)]
 struct State {
-    acts: Vec<Act>,
+    expected: Vec<u8>,
+    chunk_size: u64,
+    chunks: VecDeque<Act>,
+    asked: VecDeque<Told>,
+    loses_completion: bool,
     uploads: Vec<Upload>,
-    requests: usize,
+    /// The furthest byte that was told, and how often since nothing came on.
+    furthest: usize,
+    misses: u32,
+    puts: usize,
+    gets: usize,
+    posts: usize,
     problems: Vec<String>,
 }
 
-struct Server {
-    url: String,
-    state: Arc<Mutex<State>>,
-    _tasks: JoinSet<()>,
-}
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-impl Server {
-    async fn start(mut acts: Vec<Act>) -> Self {
-        acts.reverse();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State { acts, ..State::default() }));
-        let mut tasks = JoinSet::new();
-        let (base, shared) = (url.clone(), state.clone());
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((connection, _)) = listener.accept().await {
-                let (base, state) = (base.clone(), shared.clone());
-                let service = service_fn(move |request| answer(request, base.clone(), state.clone()));
-                connections.spawn(async move {
-                    // A connection that is closed without an answer is an error.
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
-                });
-            }
-        });
-        Server { url, state, _tasks: tasks }
-    }
-}
-
-async fn answer(request: Request<Incoming>, base: String, state: Arc<Mutex<State>>) -> Result<Response<Full<Bytes>>, BoxError> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await?.to_bytes();
-    let mut state = state.lock().unwrap();
-    state.requests += 1;
-    let id = head.uri.path().trim_matches('/').strip_prefix("chunked_upload").unwrap().trim_matches('/').parse::<usize>().ok();
-    let (status, text) = match head.method.as_str() {
-        "PUT" => {
-            let range = head.headers["content-range"].to_str()?.to_owned();
-            state.put(id, &range, chunk(&body), &base)?
-        }
-        "POST" => state.complete(id.unwrap(), &body),
-        _ => (200, state.shown(id.unwrap(), &base)),
-    };
-    let response = Response::builder().status(status).header("content-type", "application/json");
-    Ok(response.body(Full::new(text.into()))?)
-}
-
-/// The bytes of the form's file.
-fn chunk(form: &[u8]) -> &[u8] {
-    const HEAD: &[u8] = b"filename=\"file\"\r\n\r\n";
-    let boundary = form.windows(2).position(|two| two == b"\r\n").unwrap();
-    let start = form.windows(HEAD.len()).position(|window| window == HEAD).unwrap() + HEAD.len();
-    &form[start..form.len() - boundary - "\r\n--\r\n".len()]
+#[derive(Debug, Default)]
+struct Upload {
+    content: Vec<u8>,
+    complete: bool,
 }
 
 impl State {
-    fn put(&mut self, id: Option<usize>, range: &str, chunk: &[u8], base: &str) -> Result<(u16, String), BoxError> {
-        let (first, rest) = range.strip_prefix("bytes ").unwrap().split_once('-').unwrap();
-        let (last, _) = rest.split_once('/').unwrap();
-        let (first, last): (u64, u64) = (first.parse()?, last.parse()?);
-        if last + 1 - first != chunk.len() as u64 {
-            self.problems.push(format!("{range} with {} bytes", chunk.len()));
+    fn problem(&mut self, what: impl Into<String>) {
+        self.problems.push(what.into());
+    }
+
+    fn next_act(&mut self) -> Act {
+        let act = self.chunks.pop_front().unwrap_or(Act::Take(u8::MAX));
+        self.misses += 1;
+        if self.misses > MISSES { Act::Take(u8::MAX) } else { act }
+    }
+
+    fn next_told(&mut self) -> Told {
+        let told = self.asked.pop_front().unwrap_or(Told::Truth);
+        self.misses += 1;
+        if self.misses > MISSES { Told::Truth } else { told }
+    }
+
+    /// The upload as the server tells it; from here on the client knows how far it is.
+    fn shown(&mut self, number: usize) -> String {
+        let Upload { content, complete } = &self.uploads[number];
+        let length = content.len();
+        let completed = if *complete { r#""2026-01-01T00:00:00Z""# } else { "null" };
+        let shown = format!(
+            r#"{{"id": {number}, "url": "/chunked_upload/{number}/", "offset": {length}, "completed_at": {completed}}}"#
+        );
+        if length > self.furthest {
+            (self.furthest, self.misses) = (length, 0);
         }
-        let expected = id.map_or(0, |id| self.uploads[id].bytes.len() as u64);
-        let mismatch = || {
-            let text =
-                format!(r#"{{"detail": "Offsets do not match", "expected_offset": {expected}, "provided_offset": {first}}}"#);
-            Ok((400, text))
-        };
-        if first != expected {
-            return mismatch();
+        shown
+    }
+
+    /// That a chunk is the one which is expected. Gives its length.
+    fn look_at(&mut self, number: Option<usize>, range: &str) -> usize {
+        let size = self.expected.len() as u64;
+        let start = number.map_or(0, |number| self.uploads[number].content.len() as u64);
+        let end = size.min(start + self.chunk_size);
+        if range != format!("bytes {start}-{}/{size}", end.saturating_sub(1)) {
+            self.problem(format!("of {size} bytes {start} are there, and what comes is {range}"));
         }
-        let act = self.acts.pop().unwrap_or(Act::Take(usize::MAX));
-        let taken = match act {
-            Act::Take(bytes) => bytes.min(chunk.len()),
-            Act::TakeAndClose => chunk.len(),
-            Act::Close => return Err("closed".into()),
-            // Of an upload that isn't there yet no byte is expected but the first.
-            Act::Refuse if id.is_some() => return mismatch(),
-            Act::Refuse | Act::Busy => return Ok((503, r#"{"detail": "busy"}"#.to_owned())),
-        };
-        let id = id.unwrap_or_else(|| {
+        usize::try_from(end - start).unwrap()
+    }
+
+    /// Takes what is there of a chunk, at most `share` of `length`. Gives the upload's number.
+    fn take(&mut self, number: Option<usize>, file: &[u8], length: usize, share: u8) -> usize {
+        let number = number.unwrap_or_else(|| {
             self.uploads.push(Upload::default());
             self.uploads.len() - 1
         });
-        let upload = &mut self.uploads[id];
-        upload.bytes.extend_from_slice(&chunk[..taken]);
-        upload.taken.push(first..first + taken as u64);
-        match act {
-            Act::TakeAndClose => Err("closed".into()),
-            _ => Ok((200, self.shown(id, base))),
-        }
-    }
-
-    fn complete(&mut self, id: usize, body: &[u8]) -> (u16, String) {
-        let told: HashMap<String, String> = serde_json::from_slice(body).unwrap();
-        if self.uploads[id].completed.replace(told["md5"].clone()).is_some() {
-            self.problems.push("completed twice".to_owned());
-        }
-        (200, self.shown(id, "http://nowhere"))
-    }
-
-    fn shown(&self, id: usize, base: &str) -> String {
-        let upload = &self.uploads[id];
-        let completed = if upload.completed.is_some() { r#""2026-01-01T00:00:00Z""# } else { "null" };
-        let offset = upload.bytes.len();
-        format!(r#"{{"id": {id}, "url": "{base}/chunked_upload/{id}/", "offset": {offset}, "completed_at": {completed}}}"#)
+        let file = &file[..file.len().min(part(length, share))];
+        self.uploads[number].content.extend_from_slice(file);
+        number
     }
 }
 
-/// What can be uploaded.
-#[derive(Debug, Clone, Copy)]
+fn part(length: usize, share: u8) -> usize {
+    length * usize::from(share) / usize::from(u8::MAX)
+}
+
+type Answer = Response<Full<Bytes>>;
+
+fn answer(status: u16, text: impl Into<Bytes>) -> Answer {
+    let response = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
+    response.body(Full::new(text.into())).unwrap()
+}
+
+fn closed() -> io::Error {
+    io::Error::other("closed on purpose")
+}
+
+struct Server {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(expected: &[u8], chunk_size: u64, script: Script) -> Self {
+        marker::watch();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(State {
+            expected: expected.to_vec(),
+            chunk_size,
+            chunks: script.chunks.into(),
+            asked: script.asked.into(),
+            loses_completion: script.loses_completion,
+            uploads: Vec::new(),
+            furthest: 0,
+            misses: 0,
+            puts: 0,
+            gets: 0,
+            posts: 0,
+            problems: Vec::new(),
+        }));
+        let shared = state.clone();
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = shared.clone();
+                connections.spawn(async move {
+                    let service = hyper::service::service_fn(move |request| serve(state.clone(), request));
+                    // Where it is closed on purpose it ends in an error.
+                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Server { address, state, task }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn client(&self) -> BackendClient {
+        let retry = RetryPolicy::new().retries(2 * MISSES);
+        let retry = retry.initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(2));
+        BackendClient::builder(format!("http://{}", self.address)).access_token(TOKEN).retry(retry).build().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Result<Answer> {
+    let path = request.uri().path().to_owned();
+    let number = path.strip_prefix("/chunked_upload/").map(|rest| rest.trim_end_matches('/'));
+    let number = match number.map(|number| (number.is_empty(), number.parse::<usize>().ok())) {
+        Some((true, _)) => None,
+        Some((false, Some(number))) if number < state.lock().unwrap().uploads.len() => Some(number),
+        _ => {
+            state.lock().unwrap().problem(format!("{path} is no upload's"));
+            return Ok(answer(404, "{}"));
+        }
+    };
+    match (request.method().clone(), number) {
+        (Method::PUT, number) => put(&state, number, request).await,
+        (Method::GET, Some(number)) => {
+            let mut state = state.lock().unwrap();
+            state.gets += 1;
+            match state.next_told() {
+                Told::Truth => Ok(answer(200, state.shown(number))),
+                Told::Nothing => Err(closed()),
+                Told::Busy => Ok(answer(503, r#"{"detail": "busy"}"#)),
+            }
+        }
+        (Method::POST, Some(number)) => {
+            let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+            let mut state = state.lock().unwrap();
+            state.posts += 1;
+            let sum = md5_of(&state.uploads[number].content);
+            if body != format!(r#"{{"md5":"{sum}"}}"#) {
+                state.problem(format!("its MD5 is {sum}, and {body:?} is told"));
+                return Ok(answer(400, r#"{"detail": "checksum does not match"}"#));
+            }
+            state.uploads[number].complete = true;
+            match state.loses_completion {
+                true => Err(closed()),
+                false => Ok(answer(200, state.shown(number))),
+            }
+        }
+        (method, _) => {
+            state.lock().unwrap().problem(format!("{method} {path}"));
+            Ok(answer(405, "{}"))
+        }
+    }
+}
+
+async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incoming>) -> io::Result<Answer> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let (range, form, announced) = (header(CONTENT_RANGE), header(CONTENT_TYPE), header(CONTENT_LENGTH));
+    let (length, act) = {
+        let mut state = state.lock().unwrap();
+        state.puts += 1;
+        (state.look_at(number, &range), state.next_act())
+    };
+    let share = match act {
+        Act::Take(_) | Act::Refuse(_) | Act::Busy(_) | Act::Drop { reads_all: true, .. } => None,
+        Act::TakeAndHangUp(share) | Act::Drop { taken: share, .. } | Act::Lose(share) => Some(share),
+    };
+    let mut chunk = Chunk { form, read: Vec::new(), length };
+    chunk.read(request.into_body(), share.map(|share| part(length, share))).await?;
+    let mut state = state.lock().unwrap();
+    let start = number.map_or(0, |number| state.uploads[number].content.len());
+    if chunk.file() != &state.expected[start..start + chunk.file().len()] {
+        state.problem(format!("other bytes than the file's come from byte {start} on"));
+    }
+    if share.is_none() && (chunk.file().len() != length || announced != chunk.read.len().to_string() || !chunk.ends_well()) {
+        state.problem(format!("{} bytes of {announced} are no chunk of {length}", chunk.read.len()));
+    }
+    match act {
+        Act::Take(share) | Act::TakeAndHangUp(share) => {
+            let number = state.take(number, chunk.file(), length, share);
+            Ok(answer(200, state.shown(number)))
+        }
+        Act::Refuse(share) if number.is_some() => {
+            let number = state.take(number, chunk.file(), length, share);
+            let expected = state.uploads[number].content.len();
+            let said = r#"{"detail": "Offsets do not match", "expected_offset": "#;
+            Ok(answer(400, format!("{said}{expected}, \"provided_offset\": {start}}}")))
+        }
+        // Of what isn't begun no offset can be another.
+        Act::Refuse(share) | Act::Drop { taken: share, .. } => {
+            state.take(number, chunk.file(), length, share);
+            Err(closed())
+        }
+        Act::Lose(_) => Err(closed()),
+        Act::Busy(status) => Ok(answer(status, r#"{"detail": "busy"}"#)),
+    }
+}
+
+/// A form, as far as it was read.
+struct Chunk {
+    form: String,
+    read: Vec<u8>,
+    /// Of the file in it.
+    length: usize,
+}
+
+impl Chunk {
+    /// Reads all of the form, or until so many bytes of the file have come.
+    async fn read(&mut self, mut body: Incoming, enough: Option<usize>) -> io::Result<()> {
+        while enough.is_none_or(|enough| self.file().len() < enough || enough == 0 && self.read.is_empty()) {
+            let Some(frame) = body.frame().await else { return Ok(()) };
+            self.read.extend_from_slice(&frame.map_err(io::Error::other)?.into_data().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// What is there of the file.
+    fn file(&self) -> &[u8] {
+        let ends = |from: usize| self.read[from..].windows(4).position(|four| four == b"\r\n\r\n").map(|at| from + at + 4);
+        // Each of the two parts has a head.
+        let Some(start) = ends(0).and_then(ends) else { return &[] };
+        &self.read[start..self.read.len().min(start + self.length)]
+    }
+
+    fn ends_well(&self) -> bool {
+        let boundary = self.form.strip_prefix("multipart/form-data; boundary=").unwrap_or_default();
+        self.read.ends_with(format!("\r\n--{boundary}--\r\n").as_bytes())
+    }
+}
+
+fn md5_of(bytes: &[u8]) -> String {
+    fast_md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+// ---- what is uploaded
+
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Path,
     Bytes,
@@ -171,112 +350,213 @@ enum Kind {
     Stream,
 }
 
-struct Again(Vec<u8>);
+const KINDS: [Kind; 5] = [Kind::Path, Kind::Bytes, Kind::Reopen, Kind::Reader, Kind::Stream];
 
-impl Reopen for Again {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
+/// Bytes that come in pieces of any length.
+#[derive(Clone)]
+struct Pieces {
+    content: Bytes,
+    longest: usize,
+    random: fastrand::Rng,
+}
+
+impl Pieces {
+    fn of(content: &Bytes, pieces: usize) -> Self {
+        Pieces { content: content.clone(), longest: 2 * content.len() / pieces + 1, random: fastrand::Rng::with_seed(7) }
     }
 
-    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
-        // In pieces of a few bytes.
-        let rest = self.0[offset as usize..].to_vec();
-        Ok(Box::new(io::BufReader::with_capacity(7, io::Cursor::new(rest))))
+    fn next(&mut self, room: usize) -> Bytes {
+        let length = self.random.usize(1..=self.longest).min(room).min(self.content.len());
+        self.content.split_to(length)
     }
 }
 
-impl Kind {
-    fn source(self, content: &[u8], path: &std::path::Path) -> UploadSource {
-        match self {
-            Kind::Path => {
-                std::fs::write(path, content).unwrap();
-                path.into()
-            }
-            Kind::Bytes => content.to_vec().into(),
-            Kind::Reopen => ResumableSource::reopen(Again(content.to_vec())).into(),
-            Kind::Reader => OneShotSource::reader(io::Cursor::new(content.to_vec()), content.len() as u64).into(),
-            Kind::Stream => {
-                let pieces: Vec<_> = content.chunks(11).map(|piece| Ok::<_, io::Error>(Bytes::copy_from_slice(piece))).collect();
-                OneShotSource::stream(futures_util::stream::iter(pieces), content.len() as u64).into()
+impl Read for Pieces {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let piece = self.next(room.len());
+        room[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+impl AsyncRead for Pieces {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.random.u8(..) < 50 {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = self.next(room.remaining());
+        room.put_slice(&piece);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Result<Bytes, Infallible>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.content.is_empty() {
+            return None;
+        }
+        // Some are empty.
+        let room = if self.random.u8(..) < 30 { 0 } else { usize::MAX };
+        Some(Ok(Pieces::next(self, room)))
+    }
+}
+
+impl Reopen for Pieces {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.content.len() as u64)
+    }
+
+    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        let content = self.content.slice(usize::try_from(offset).unwrap()..);
+        Ok(Box::new(Pieces { content, ..self.clone() }))
+    }
+}
+
+/// Gives also what the path's file is there with.
+fn source(kind: Kind, content: &Bytes, pieces: usize) -> (UploadSource, Option<tempfile::NamedTempFile>) {
+    let size = content.len() as u64;
+    let came = Pieces::of(content, pieces);
+    let source = match kind {
+        Kind::Path => {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), content).unwrap();
+            return (file.path().into(), Some(file));
+        }
+        Kind::Bytes => content.clone().into(),
+        Kind::Reopen => ResumableSource::reopen(came).into(),
+        Kind::Reader => OneShotSource::reader(came, size).into(),
+        Kind::Stream => OneShotSource::stream(futures_util::stream::iter(came), size).into(),
+    };
+    (source, None)
+}
+
+// ---- the tests
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+
+fn content(length: usize) -> Bytes {
+    let mut content = vec![0; length];
+    fastrand::Rng::with_seed(length as u64).fill(&mut content);
+    content.into()
+}
+
+/// A client of its own for each server: retries are paid from a bucket, and these servers fail more than any other.
+fn upload(server: &Server, source: UploadSource, chunk_size: u64) -> CreateChunkedUpload {
+    server.client().create_chunked_upload(source).chunk_size(chunk_size)
+}
+
+/// A length and the chunk size that it is cut by: at, before and after each edge, of chunks and of the pieces of files.
+fn lengths() -> impl Strategy<Value = (usize, u64)> {
+    let chunk_size = prop_oneof![
+        4 => 1_usize..10,
+        2 => 60_usize..70,
+        2 => 900_usize..5_000,
+        1 => 65_535_usize..=65_537,
+        1 => 262_143_usize..=262_145,
+        1 => Just(300_000_usize),
+    ];
+    let length = (0_usize..=6, -1_isize..=1);
+    (chunk_size, length).prop_map(|(chunk_size, (chunks, more))| {
+        let length = (chunks * chunk_size).saturating_add_signed(more).max(1);
+        (length, chunk_size as u64)
+    })
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    // Nothing and all of it are as likely as anything between.
+    let share = || prop_oneof![1 => Just(0_u8), 3 => any::<u8>(), 1 => Just(u8::MAX)];
+    prop_oneof![
+        4 => share().prop_map(Act::Take),
+        1 => share().prop_map(Act::TakeAndHangUp),
+        2 => share().prop_map(Act::Refuse),
+        2 => (share(), any::<bool>()).prop_map(|(taken, reads_all)| Act::Drop { taken, reads_all }),
+        1 => share().prop_map(Act::Lose),
+        1 => prop::sample::select(&[408_u16, 429, 500, 502, 503][..]).prop_map(Act::Busy),
+    ]
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    let told = prop_oneof![3 => Just(Told::Truth), 1 => Just(Told::Nothing), 1 => Just(Told::Busy)];
+    (prop::collection::vec(act(), 0..16), prop::collection::vec(told, 0..8), any::<bool>())
+        .prop_map(|(chunks, asked, loses_completion)| Script { chunks, asked, loses_completion })
+}
+
+fn assert_done(server: &Server, outcome: Result<ChunkedUpload>, content: &Bytes, acts: usize, chunk_size: u64) {
+    let state = server.state();
+    assert!(state.problems.is_empty(), "{:?}", state.problems);
+    let done = outcome.unwrap();
+    assert!(done.completed_at.is_some());
+    let complete: Vec<_> = state.uploads.iter().enumerate().filter(|(_, upload)| upload.complete).collect();
+    assert_eq!(complete.len(), 1);
+    let (number, upload) = complete[0];
+    assert_eq!(done.id.to_string(), number.to_string());
+    assert!(upload.content == *content, "the file is another");
+    assert_eq!(state.posts, 1);
+    // An act takes a chunk at most, and after the last one each request has a chunk taken.
+    let chunks = content.len().div_ceil(usize::try_from(chunk_size).unwrap());
+    assert!(state.puts <= acts + chunks, "{} requests for {chunks} chunks and {acts} acts", state.puts);
+    assert!(state.gets <= 2 * acts + 10, "{} questions for {acts} acts", state.gets);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_file_of_any_length_arrives_whole_whatever_is_taken_of_each_chunk(
+        kind in prop::sample::select(&KINDS[..]),
+        (length, chunk_size) in lengths(),
+        pieces in 1_usize..60,
+        script in script(),
+    ) {
+        let content = content(length);
+        RUNTIME.block_on(async {
+            let acts = script.chunks.len();
+            let server = Server::start(&content, chunk_size, script).await;
+            let (source, _file) = source(kind, &content, pieces);
+            let outcome = upload(&server, source, chunk_size).await;
+            assert_done(&server, outcome, &content, acts, chunk_size);
+        });
+    }
+}
+
+#[tokio::test]
+async fn every_length_about_the_edges_of_chunks_arrives_whole_from_every_source() {
+    for kind in KINDS {
+        for chunk_size in [1, 2, 5, 64] {
+            for length in [1, 2, chunk_size - 1, chunk_size, chunk_size + 1, 2 * chunk_size, 7 * chunk_size - 1] {
+                let content = content(length.max(1));
+                let chunk_size = chunk_size as u64;
+                let nothing_wrong = Script { chunks: Vec::new(), asked: Vec::new(), loses_completion: false };
+                let server = Server::start(&content, chunk_size, nothing_wrong).await;
+                let (source, _file) = source(kind, &content, 3);
+                let outcome = upload(&server, source, chunk_size).await;
+                assert_done(&server, outcome, &content, 0, chunk_size);
+                assert_eq!(server.state().gets, 0);
             }
         }
     }
 }
 
-fn any_kind() -> impl Strategy<Value = Kind> {
-    prop_oneof![Just(Kind::Path), Just(Kind::Bytes), Just(Kind::Reopen), Just(Kind::Reader), Just(Kind::Stream)]
-}
-
-fn any_act() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        6 => (0_usize..40).prop_map(Act::Take),
-        2 => Just(Act::Take(usize::MAX)),
-        1 => Just(Act::TakeAndClose),
-        1 => Just(Act::Close),
-        1 => Just(Act::Refuse),
-        1 => Just(Act::Busy),
-    ]
-}
-
-/// A chunk's size, and a length that has something to do with it.
-fn any_sizes() -> impl Strategy<Value = (u64, usize)> {
-    (1_u64..50).prop_flat_map(|chunk| {
-        let near = chunk as usize;
-        (Just(chunk), prop_oneof![Just(1), Just(near.max(2) - 1), Just(near), Just(near + 1), 1_usize..300, Just(4 * near)])
-    })
-}
-
-/// By another implementation than the client's.
-fn md5_of(content: &[u8]) -> String {
-    Md5::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_file_comes_together_identical(
-        kind in any_kind(), (chunk_size, length) in any_sizes(), acts in prop::collection::vec(any_act(), 0..8), seed in any::<u64>(),
-    ) {
-        marker::watch();
-        let content: Vec<u8> = (0..length as u64).map(|at| (seed ^ at).wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        runtime.block_on(async {
-            let server = Server::start(acts.clone()).await;
-            // No more failures in a row than acts.
-            let retry = RetryPolicy::new().retries(10).initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(1));
-            let client = BackendClient::builder(&server.url).retry(retry);
-            let client = client.http(|| reqwest::ClientBuilder::new().tls_certs_only([])).build().unwrap();
-            let source = kind.source(&content, &directory.path().join("file"));
-            let upload = client.create_chunked_upload::<UploadSource>(source).chunk_size(chunk_size);
-            let upload = tokio::time::timeout(Duration::from_secs(30), upload.send()).await.expect("it hangs");
-            prop_assert!(upload.is_ok(), "{:?}", upload);
-            let id: usize = upload.unwrap().id.to_string().parse().unwrap();
-            let state = server.state.lock().unwrap();
-            prop_assert!(state.problems.is_empty(), "{:?}", state.problems);
-            let stored = &state.uploads[id];
-            prop_assert_eq!(&stored.bytes, &content);
-            prop_assert_eq!(&stored.completed, &Some(md5_of(&content)));
-            prop_assert!(state.uploads.iter().enumerate().all(|(other, upload)| other == id || upload.completed.is_none()));
-            // Each act costs a chunk more, and a question; each chunk is asked for once.
-            let chunks = length.div_ceil(chunk_size as usize);
-            prop_assert!(state.requests <= chunks + 3 * acts.len() + 2, "{} requests", state.requests);
-            Ok(())
-        })?;
-    }
-}
-
 #[tokio::test]
-async fn an_empty_file_is_an_error_and_nothing_is_sent() {
-    marker::watch();
-    let server = Server::start(Vec::new()).await;
-    let client = BackendClient::builder(&server.url).build().unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    for kind in [Kind::Path, Kind::Bytes, Kind::Reopen, Kind::Reader, Kind::Stream] {
-        let source = kind.source(b"", &directory.path().join("file"));
-        let error = marker::Failure::failure(client.create_chunked_upload::<UploadSource>(source).await);
-        assert!(error.is_invalid_input() && error.to_string().contains("empty"), "{kind:?}: {error}");
+async fn a_source_of_no_bytes_is_refused_and_nothing_is_sent() {
+    for kind in KINDS {
+        let script = Script { chunks: Vec::new(), asked: Vec::new(), loses_completion: false };
+        let server = Server::start(b"", 5, script).await;
+        let (source, _file) = source(kind, &Bytes::new(), 1);
+        let error = upload(&server, source, 5).await.failure();
+        assert!(error.is_invalid_input(), "{error:?}");
+        assert!(error.to_string().ends_with("is empty, and the server takes no empty file"), "{error}");
+        let state = server.state();
+        assert_eq!((state.puts, state.gets, state.posts, state.problems.len()), (0, 0, 0, 0));
     }
-    assert_eq!(server.state.lock().unwrap().requests, 0);
+}
+
+#[test]
+fn the_servers_sum_is_the_one_of_the_standard() {
+    // RFC 1321, appendix A.5.
+    assert_eq!(md5_of(b"message digest"), "f96b697d7cb7938d525a2f31aaf161d0");
 }

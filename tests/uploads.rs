@@ -203,8 +203,10 @@ async fn a_source_that_can_not_be_read_on_is_told_and_leaves_what_can_be_gone_on
     setup.assert_stored(&upload);
 }
 
+type Change = dyn Fn(&Path) + Send + Sync;
+
 /// Does something to the file when the second chunk is there.
-async fn changing(setup: &Setup, change: impl Fn(&Path) + Send + Sync + 'static) -> Error {
+async fn changing(setup: &Setup, change: Box<Change>) -> Error {
     let path = setup.path();
     let upload = setup.upload().session_file(setup.session_file()).on_session(move |session| {
         if session.offset == 2 * CHUNK {
@@ -221,7 +223,7 @@ async fn a_file_that_changes_while_it_is_sent_is_an_error_and_never_complete() {
     let grow = |path: &Path| io::Write::write_all(&mut std::fs::File::options().append(true).open(path).unwrap(), b"x").unwrap();
     let shrink = |path: &Path| std::fs::File::options().write(true).open(path).unwrap().set_len(2_500).unwrap();
     let remove = |path: &Path| std::fs::remove_file(path).unwrap();
-    let changes: [(Box<dyn Fn(&Path) + Send + Sync>, &str); 4] = [
+    let changes: [(Box<Change>, &str); 4] = [
         (Box::new(touch), "the file was changed while it was uploaded"),
         (Box::new(grow), "the file had 4500 bytes when its upload began and has 4501 now"),
         (Box::new(shrink), "bytes when its upload began and has 2500 now"),

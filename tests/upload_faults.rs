@@ -4,17 +4,26 @@
 #[path = "support/backend.rs"]
 mod backend;
 
-use std::io::Write;
+use std::io::{Cursor, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backend::backend;
-use backend::marker::{self, Failure};
+use backend::marker::{self, Failure, TOKEN, secret};
+use md5::{Digest, Md5};
 use synapse_backend_client::types::ChunkedUpload;
-use synapse_backend_client::{BackendClient, CreateChunkedUpload, Error, ErrorKind, RetryPolicy, UploadPhase};
+use synapse_backend_client::{
+    BackendClient, BackendClientBuilder, CreateChunkedUpload, Credentials, CredentialsFuture, CredentialsProvider, Error,
+    ErrorKind, OneShotSource, RetryPolicy, UploadPhase, reqwest,
+};
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 const CHUNK: u64 = 1 << 16;
 /// Ten chunks and an odd rest.
@@ -30,12 +39,13 @@ struct Setup {
 
 /// Bytes of which no two chunks are alike.
 fn content(size: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    std::iter::repeat_with(next).take(size).collect()
+    let words = (0..size as u64 / 8 + 1).flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+    words.take(size).collect()
+}
+
+/// By another implementation than the client's.
+fn md5_of(content: &[u8]) -> String {
+    Md5::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn quick_retry() -> RetryPolicy {
@@ -52,19 +62,29 @@ impl Setup {
     }
 
     async fn with(backend: BackendBuilder, size: usize) -> Self {
+        Setup::built(backend, size, |client| client).await
+    }
+
+    async fn built(backend: BackendBuilder, size: usize, set: impl FnOnce(BackendClientBuilder) -> BackendClientBuilder) -> Self {
         let backend = Arc::new(backend.record_bodies(false).start().await.unwrap());
-        let client = BackendClient::builder(backend.url()).access_token(backend.token()).retry(quick_retry()).build().unwrap();
+        let client = BackendClient::builder(backend.url()).access_token(backend.token()).retry(quick_retry());
+        // The system's certificates, which take long to read, are of no use here.
+        let client = client.http(|| reqwest::ClientBuilder::new().tls_certs_only([]));
+        let client = set(client).build().unwrap();
         let (content, directory) = (content(size), tempfile::tempdir().unwrap());
         std::fs::write(directory.path().join("model.pt"), &content).unwrap();
         Setup { backend, client, content, directory }
     }
 
     fn upload(&self) -> CreateChunkedUpload {
-        let upload = self.client.create_chunked_upload(self.directory.path().join("model.pt"));
-        upload.chunk_size(CHUNK).session_file(self.session_file())
+        self.client.create_chunked_upload(self.file()).chunk_size(CHUNK).session_file(self.session_file())
     }
 
-    fn session_file(&self) -> std::path::PathBuf {
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("model.pt")
+    }
+
+    fn session_file(&self) -> PathBuf {
         self.directory.path().join("model.pt.session")
     }
 
@@ -160,15 +180,14 @@ async fn a_connection_that_breaks_amid_a_chunk_costs_that_chunk_and_no_other() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_amid_a_chunk_of_megabytes_is_no_other_matter() {
-    let setup = Setup::with(backend(), 20 << 20).await;
     for reset in [false, true] {
+        let setup = Setup::with(backend(), 20 << 20).await;
         let fault = Fault::cut_request(3 << 20);
         setup.backend.inject(chunk(if reset { fault.reset() } else { fault }, 1));
         let upload = setup.upload().chunk_size(8 << 20).await.unwrap();
-        let stored = std::fs::read(setup.backend.uploaded_file(&upload.id.to_string()).unwrap()).unwrap();
-        assert!(stored == setup.content);
+        setup.assert_stored(&upload);
+        assert_eq!(setup.sent().len(), 4);
     }
-    assert_eq!(setup.sent().len(), 8);
 }
 
 #[tokio::test]
@@ -229,42 +248,82 @@ async fn a_completion_that_may_not_have_arrived_is_not_posted_again_by_itself() 
     }
 }
 
-#[tokio::test]
-async fn a_server_that_listens_late_is_waited_for() {
-    marker::watch();
-    // Bound and not listening, it refuses connections.
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap();
-    let setup = Setup::new().await;
-    let attempts = Arc::new(AtomicUsize::new(0));
-    let (counted, third) = (attempts.clone(), Arc::new(tokio::sync::Notify::new()));
+/// A client that waits for a server however long it is away, and what tells of its third connection that is refused.
+fn patient(setup: &Setup, address: SocketAddr) -> (BackendClient, Arc<Notify>) {
+    let (refused, third) = (AtomicUsize::new(0), Arc::new(Notify::new()));
     let told = third.clone();
     let client = BackendClient::builder(format!("http://{address}"))
         .access_token(setup.backend.token())
         .retry(quick_retry().retries(1_000_000).max_elapsed(Duration::from_secs(60)))
         .on_attempt(move |attempt| {
-            if attempt.error == Some(ErrorKind::Connect) && counted.fetch_add(1, Ordering::SeqCst) == 2 {
+            if attempt.error == Some(ErrorKind::Connect) && refused.fetch_add(1, Ordering::SeqCst) == 2 {
                 told.notify_one();
             }
-        })
-        .build()
-        .unwrap();
-    let upload = tokio::spawn(client.create_chunked_upload(setup.content.clone()).chunk_size(CHUNK).send());
-    third.notified().await;
-    let listener = socket.listen(16).unwrap();
-    let upstream = setup.backend.address();
-    tokio::spawn(async move {
+        });
+    (client.build().unwrap(), third)
+}
+
+/// Takes connections on to the backend; shut down, it breaks them off.
+fn forward(setup: &Setup, listener: TcpListener) -> JoinSet<()> {
+    let (upstream, mut forwarding) = (setup.backend.address(), JoinSet::new());
+    forwarding.spawn(async move {
+        let mut connections = JoinSet::new();
         while let Ok((mut near, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut far = tokio::net::TcpStream::connect(upstream).await.unwrap();
+            connections.spawn(async move {
+                let mut far = TcpStream::connect(upstream).await.unwrap();
                 tokio::io::copy_bidirectional(&mut near, &mut far).await
             });
         }
     });
+    forwarding
+}
+
+/// Bound and not listening, it refuses connections. Others may be bound to the same address, of which one listens.
+fn refusing(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
+#[tokio::test]
+async fn a_server_that_listens_late_is_waited_for() {
+    let setup = Setup::new().await;
+    let socket = refusing("127.0.0.1:0".parse().unwrap());
+    let (client, third) = patient(&setup, socket.local_addr().unwrap());
+    let upload = tokio::spawn(client.create_chunked_upload(setup.content.clone()).chunk_size(CHUNK).send());
+    third.notified().await;
+    let _forwarding = forward(&setup, socket.listen(16).unwrap());
     let upload = upload.await.unwrap().unwrap();
     setup.assert_stored(&upload);
     assert_eq!(setup.sent().len(), 11);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_that_goes_away_amid_an_upload_is_waited_for() {
+    for held in [
+        Fault::hold_before().method("PUT").after(4),
+        Fault::hold_after().method("PUT").after(4),
+        Fault::hold_after().method("POST"),
+    ] {
+        let setup = Setup::new().await;
+        let first = refusing("127.0.0.1:0".parse().unwrap());
+        let address = first.local_addr().unwrap();
+        let second = refusing(address);
+        let mut forwarding = forward(&setup, first.listen(16).unwrap());
+        let held = setup.backend.inject(held);
+        let (client, third) = patient(&setup, address);
+        let upload = tokio::spawn(client.create_chunked_upload(setup.content.clone()).chunk_size(CHUNK).send());
+        held.wait_for_hits(1).await;
+        forwarding.shutdown().await;
+        held.release();
+        third.notified().await;
+        let _forwarding = forward(&setup, second.listen(16).unwrap());
+        let upload = upload.await.unwrap().unwrap();
+        setup.assert_stored(&upload);
+        assert_eq!(setup.count("POST"), 1);
+    }
 }
 
 // ---- offsets
@@ -308,8 +367,15 @@ async fn a_server_that_is_asked_and_says_what_can_not_be_is_an_error_too() {
         setup.backend.inject(Fault::edit_json(move |upload| upload["offset"] = offset.into()).on("GET", UPLOADS));
         let error = setup.fails(chunk(Fault::lose_answer(), 2)).await;
         assert!(error.to_string().contains(&format!("expects byte {offset} next, which can't be")), "{error}");
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
         assert_eq!(setup.count("POST"), 0);
     }
+    // Asked, it has to say something.
+    let setup = Setup::new().await;
+    setup.backend.inject(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("offset"))).on("GET", UPLOADS));
+    let error = setup.fails(chunk(Fault::lose_answer(), 2)).await;
+    assert!(error.to_string().contains("the server doesn't tell which byte it expects next"), "{error}");
+    assert_eq!((error.kind(), setup.count("POST")), (ErrorKind::Upload, 0));
 }
 
 #[tokio::test]
@@ -363,27 +429,25 @@ async fn a_server_that_goes_back_and_forth_is_given_up_too() {
 async fn a_gateway_that_gives_up_on_the_completion_does_not_make_it_happen_twice() {
     for status in [500, 502, 503, 504, 520] {
         let setup = Setup::new().await;
-        // The server behind it goes on and finishes.
-        let finished = Arc::new(AtomicUsize::new(0));
-        let asked = finished.clone();
-        setup.backend.inject(
-            Fault::edit_json(move |upload| {
-                if asked.fetch_add(1, Ordering::SeqCst) < 2 {
-                    upload["completed_at"] = serde_json::Value::Null;
-                }
-            })
-            .on("GET", UPLOADS)
-            .always(),
-        );
-        setup.backend.inject(completion(Fault::lose_answer()));
+        // The server behind it goes on and finishes: so it says the third time that it is asked.
+        let asked = AtomicUsize::new(0);
+        let finishing = Fault::edit_json(move |upload| {
+            if asked.fetch_add(1, Ordering::SeqCst) == 2 {
+                upload["completed_at"] = "2026-01-01T00:00:00Z".into();
+            }
+        });
+        setup.backend.inject(finishing.on("GET", UPLOADS).always());
+        setup.backend.inject(completion(Fault::proxy_page(status)));
         let upload = setup.upload().await.unwrap();
-        setup.assert_stored(&upload);
+        assert!(upload.completed_at.is_some() && !setup.session_file().exists());
         assert_eq!((setup.count("POST"), setup.count("GET")), (1, 3));
 
         let setup = Setup::new().await;
         setup.backend.inject(completion(Fault::proxy_page(status)));
         let error = setup.upload().completion_timeout(Duration::from_millis(30)).await.failure();
         assert_eq!((setup.count("POST"), error.status().unwrap().as_u16()), (1, status), "{error}");
+        assert!(error.is_unknown_outcome() || status == 500, "{error:?}");
+        assert_eq!(error.upload_id(), Some(&*setup.backend.upload_ids()[0]));
         setup.goes_on_after(&error).await;
     }
 }
@@ -396,6 +460,34 @@ async fn a_completion_that_the_application_puts_off_is_posted_again() {
     let setup = Setup::new().await;
     setup.succeeds(completion(Fault::answer(429).json(r#"{"detail": "throttled"}"#))).await;
     assert_eq!((setup.count("POST"), setup.count("GET")), (2, 0));
+}
+
+#[tokio::test]
+async fn a_completion_that_takes_longer_than_its_time_out_is_asked_for() {
+    let setup = Setup::new().await;
+    let held = setup.backend.inject(completion(Fault::hold_after()));
+    let upload = setup.upload().completion_timeout(Duration::from_millis(500)).await.unwrap();
+    setup.assert_stored(&upload);
+    assert_eq!((setup.count("POST"), held.hits()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_completion_that_the_server_comes_to_after_it_was_given_up_is_found_by_resuming() {
+    let setup = Setup::new().await;
+    let held = setup.backend.inject(completion(Fault::hold_before()));
+    let error = setup.upload().completion_timeout(Duration::from_millis(200)).await.failure();
+    assert!(error.is_unknown_outcome(), "{error}");
+    let id = setup.backend.upload_ids().remove(0);
+    assert_eq!((error.upload_id(), setup.count("POST"), setup.backend.completions(&id)), (Some(&*id), 1, 0));
+    held.release();
+    while setup.backend.completions(&id) == 0 {
+        tokio::task::yield_now().await;
+    }
+    setup.backend.clear_requests();
+    let session = error.upload_session().unwrap().clone();
+    let upload = setup.client.resume_chunked_upload(session, setup.file()).session_file(setup.session_file()).await.unwrap();
+    setup.assert_stored(&upload);
+    assert_eq!((setup.count("PUT"), setup.count("POST"), setup.count("GET")), (0, 0, 1));
 }
 
 #[tokio::test]
@@ -427,7 +519,8 @@ async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
     let error = spoiling(&setup).await.failure();
     assert!(error.is_bad_request() && error.response().unwrap().detail() == Some("checksum does not match"), "{error}");
     let told = error.to_string();
-    assert!(told.contains("the file's MD5 is ") && told.contains(" is another, which it doesn't tell: upload it anew"), "{told}");
+    assert!(told.contains(&format!("the file's MD5 is {} and that ", md5_of(&setup.content))), "{told}");
+    assert!(told.contains(" is another, which it doesn't tell: upload it anew"), "{told}");
     assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
     assert_eq!(setup.backend.completions(&setup.backend.upload_ids()[0]), 0);
 
@@ -439,25 +532,55 @@ async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
     assert!(told.contains(&format!(" is {theirs}: upload it anew")), "{told}");
 }
 
+/// What a completed upload may say that isn't the file's, and the error.
+fn other_files() -> [(&'static str, serde_json::Value, String); 2] {
+    let theirs = "00112233445566778899aabbccddeeff";
+    let sum = format!("that of what the server has is {theirs}: upload it anew");
+    let size = format!("the server's file has {} bytes and this one {SIZE}: start the upload anew", SIZE - 1);
+    [("checksum", theirs.into(), sum), ("size", (SIZE - 1).into(), size)]
+}
+
 #[tokio::test]
 async fn a_completion_that_tells_another_sum_or_size_is_no_success() {
-    let theirs = "00112233445566778899aabbccddeeff";
-    for (field, value, said) in [
-        ("checksum", serde_json::json!(theirs), format!("that of what the server has is {theirs}: upload it anew")),
-        (
-            "size",
-            serde_json::json!(SIZE - 1),
-            format!("the server's file has {} bytes and this one {SIZE}: start the upload anew", SIZE - 1),
-        ),
-    ] {
+    for (field, value, said) in other_files() {
         let setup = Setup::new().await;
         let error = setup.fails(completion(Fault::edit_json(move |upload| upload[field] = value.clone()))).await;
         assert!(error.to_string().contains(&said), "{error}");
-        assert!(!setup.session_file().exists());
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
     }
     // A sum of another kind is none that can be compared, and one in capitals is the same.
+    for sum in ["sha256:00".to_owned(), md5_of(&content(SIZE)).to_uppercase()] {
+        let setup = Setup::new().await;
+        let told = Fault::edit_json(move |upload| {
+            upload["checksum"] = sum.clone().into();
+            upload["size"] = SIZE.into();
+        });
+        setup.succeeds(completion(told)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_completion_that_is_asked_for_and_tells_another_sum_or_size_is_no_success_either() {
+    for (field, value, said) in other_files() {
+        let setup = Setup::new().await;
+        setup.backend.inject(Fault::edit_json(move |upload| upload[field] = value.clone()).on("GET", UPLOADS).always());
+        let error = setup.fails(completion(Fault::lose_answer())).await;
+        assert!(error.to_string().contains(&said), "{error}");
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+        assert_eq!(setup.count("POST"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_resumed_upload_that_is_complete_with_another_size_is_no_success() {
     let setup = Setup::new().await;
-    setup.succeeds(completion(Fault::edit_json(|upload| upload["checksum"] = "sha256:00".into()))).await;
+    setup.fails(chunk(Fault::answer(403), 4)).await;
+    let other = Fault::edit_json(|upload| {
+        upload["completed_at"] = "2026-01-01T00:00:00Z".into();
+        upload["size"] = (SIZE - 1).into();
+    });
+    let error = setup.fails(other.on("GET", UPLOADS)).await;
+    assert!(error.to_string().contains(&format!("has {} bytes and this one {SIZE}", SIZE - 1)), "{error}");
 }
 
 // ---- statuses
@@ -540,6 +663,71 @@ async fn what_may_not_be_done_ends_the_upload_which_can_be_gone_on_with() {
     }
 }
 
+/// Gives another tenant each time that it is asked.
+#[derive(Clone, Default)]
+struct Rotating(Arc<AtomicUsize>);
+
+impl CredentialsProvider for Rotating {
+    fn credentials(&self, rejected: bool) -> CredentialsFuture<'_> {
+        let number = self.0.fetch_add(1, Ordering::SeqCst);
+        assert_eq!(rejected, number > 0);
+        Box::pin(async move { Ok(Credentials::new().access_token(TOKEN).tenant(secret(&number.to_string()))) })
+    }
+}
+
+async fn rotating() -> (Setup, Rotating) {
+    let provider = Rotating::default();
+    let given = provider.clone();
+    (Setup::built(backend(), SIZE, |client| client.credentials_provider(given)).await, provider)
+}
+
+fn expired() -> Fault {
+    Fault::answer(401).json(r#"{"detail": "Token has expired."}"#)
+}
+
+#[tokio::test]
+async fn credentials_that_expire_amid_an_upload_are_renewed_and_the_chunk_goes_out_again() {
+    for number in [0, 1, 5, 10] {
+        let (setup, provider) = rotating().await;
+        setup.succeeds(chunk(expired(), number)).await;
+        let (sent, number) = (setup.sent(), usize::try_from(number).unwrap());
+        assert_eq!((sent.len(), sent[number]), (12, sent[number + 1]));
+        assert_eq!((setup.count("GET"), provider.0.load(Ordering::SeqCst)), (0, 2));
+        // From there on the new ones, and no old one any more.
+        for (index, request) in setup.backend.requests().iter().enumerate() {
+            let tenant = secret(if index <= number { "0" } else { "1" });
+            assert!(request.header("synapse-tenant") == Some(&format!("Token {tenant}")), "request {index}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_expire_before_the_completion_or_a_question_are_renewed() {
+    let (setup, provider) = rotating().await;
+    setup.succeeds(completion(expired())).await;
+    assert_eq!((setup.sent().len(), setup.count("POST"), provider.0.load(Ordering::SeqCst)), (11, 2, 2));
+
+    let (setup, provider) = rotating().await;
+    setup.backend.inject(expired().on("GET", UPLOADS));
+    setup.succeeds(chunk(Fault::lose_answer(), 4)).await;
+    assert_eq!((setup.sent().len(), setup.count("GET"), provider.0.load(Ordering::SeqCst)), (11, 2, 2));
+
+    // Twice in one upload, and the same chunk's.
+    let (setup, provider) = rotating().await;
+    setup.succeeds(chunk(expired(), 4).times(2)).await;
+    assert_eq!((setup.sent().len(), provider.0.load(Ordering::SeqCst)), (13, 3));
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_however_often_they_are_renewed_are_the_error() {
+    let (setup, provider) = rotating().await;
+    let error = setup.fails(chunk(expired(), 4).always()).await;
+    assert!(setup.sent().len() <= 4 + 5 && provider.0.load(Ordering::SeqCst) <= 6, "{:?}", setup.sent());
+    assert!(error.to_string().contains("Token has expired."), "{error}");
+    assert!(error.is_unauthorized(), "{error:?}");
+    setup.goes_on_after(&error).await;
+}
+
 // ---- the server loses the upload
 
 #[tokio::test]
@@ -585,17 +773,43 @@ async fn an_upload_that_expires_before_its_completion_is_sent_anew() {
     setup.backend.inject(Fault::answer(404).json(r#"{"detail": "Not found."}"#).on("GET", UPLOADS));
     setup.succeeds(completion(Fault::close())).await;
     assert_eq!(setup.backend.upload_ids().len(), 2);
+    // And no more than once.
+    let setup = Setup::new().await;
+    let gone = completion(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#));
+    let error = setup.fails(gone.always()).await;
+    assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
+    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+    assert_eq!((setup.backend.upload_ids().len(), setup.count("POST")), (2, 2));
+}
+
+#[tokio::test]
+async fn an_upload_that_expires_can_not_be_sent_anew_from_a_source_that_comes_once() {
+    let setup = Setup::new().await;
+    setup.backend.inject(chunk(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#), 4));
+    let source = OneShotSource::reader(Cursor::new(setup.content.clone()), SIZE as u64);
+    let error = setup.client.create_chunked_upload(source).chunk_size(CHUNK).await.failure();
+    assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
+    assert!(error.to_string().contains("upload it anew from a source that can be read again"), "{error}");
+    assert_eq!((setup.sent().len(), setup.count("POST")), (5, 0));
 }
 
 #[tokio::test]
 async fn an_upload_that_expired_before_it_was_resumed_is_sent_anew() {
-    let setup = Setup::new().await;
-    let error = setup.fails(chunk(Fault::answer(403), 4)).await;
-    let session = error.upload_session().unwrap().clone();
-    assert!(setup.backend.expire_upload(&session.id.to_string()));
-    let upload = setup.upload().await.unwrap();
-    assert_ne!(upload.id, session.id);
-    setup.assert_stored(&upload);
+    for forgotten in [false, true] {
+        let setup = Setup::new().await;
+        let error = setup.fails(chunk(Fault::answer(403), 4)).await;
+        let session = error.upload_session().unwrap().clone();
+        if forgotten {
+            setup.backend.inject(Fault::answer(404).json(r#"{"detail": "Not found."}"#).on("GET", UPLOADS));
+        } else {
+            assert!(setup.backend.expire_upload(&session.id.to_string()));
+        }
+        setup.backend.clear_requests();
+        let upload = setup.upload().await.unwrap();
+        assert_ne!(upload.id, session.id);
+        setup.assert_stored(&upload);
+        assert_eq!((setup.count("GET"), setup.sent().len()), (1, 11));
+    }
 }
 
 // ---- where the chunks go
@@ -608,7 +822,24 @@ async fn a_url_at_another_host_gets_nothing() {
     let error = setup.fails(chunk(Fault::edit_json(move |upload| upload["url"] = url.clone().into()), 0)).await;
     assert_eq!(error.kind(), ErrorKind::ForeignUrl);
     assert!(error.to_string().contains("nothing was sent there"), "{error}");
+    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
     assert_eq!((elsewhere.connections(), setup.sent().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_gets_nothing() {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = backend().start().await.unwrap();
+        for method in ["PUT", "POST"] {
+            let setup = Setup::new().await;
+            let url = format!("{}/chunked_upload/", elsewhere.url());
+            let after = if method == "PUT" { 4 } else { 0 };
+            let error = setup.fails(Fault::answer(status).header("Location", &url).method(method).after(after)).await;
+            assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{error}");
+            assert_eq!((elsewhere.connections(), setup.count(method) as u64), (0, after + 1));
+            setup.goes_on_after(&error).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -625,4 +856,24 @@ async fn a_url_that_is_the_same_but_for_its_host_is_put_onto_the_base_url() {
 async fn an_answer_without_a_url_has_the_documents_own() {
     let setup = Setup::new().await;
     setup.succeeds(chunk(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("url"))), 0)).await;
+}
+
+#[tokio::test]
+async fn a_url_that_lacks_the_prefix_that_a_proxy_strips_is_put_onto_the_base_url() {
+    let setup = Setup::of(backend().path_prefix("/api/v1")).await;
+    let query = format!("sig={}", secret("signature"));
+    let signed = query.clone();
+    let stripped = Fault::edit_json(move |upload| {
+        let id = upload["id"].as_str().unwrap().to_owned();
+        upload["url"] = format!("https://internal.example/chunked_upload/{id}/?{signed}").into();
+    });
+    setup.backend.inject(chunk(stripped, 0));
+    let error = setup.fails(chunk(Fault::answer(403), 4)).await;
+    // The query goes along, in the session too, and is nowhere shown.
+    marker::assert_debug_hidden("a session", error.upload_session().unwrap());
+    setup.goes_on_after(&error).await;
+    let requests = setup.backend.requests();
+    assert!(requests.iter().all(|request| request.path.starts_with("/api/v1/chunked_upload/")));
+    let sent: Vec<_> = requests.iter().filter(|request| request.method != "GET").collect();
+    assert!(!sent.is_empty() && sent.iter().all(|request| request.query.as_ref() == Some(&query)));
 }

@@ -154,12 +154,13 @@ impl Point {
             1 => Point::HeldAfter { request },
             2 => Point::Told(Stop::Session(random.u64(0..CHUNKS))),
             3 => Point::HeldBefore { request, acts_late: random.bool() },
-            4 => Point::Told(Stop::RunningOn(random.u64(0..SIZE))),
-            5 => Point::Arriving { request },
-            6 => Point::Told(if random.bool() { Stop::Completing } else { Stop::Complete }),
-            7 => Point::HeldAfter { request: if random.bool() { 0 } else { CHUNKS } },
-            // Before anything is sent.
-            _ => Point::Told(Stop::Sending(0)),
+            4 => Point::HeldAfter { request: CHUNKS },
+            5 => Point::Told(Stop::RunningOn(random.u64(0..SIZE))),
+            6 => Point::Arriving { request },
+            7 => Point::Told(if random.bool() { Stop::Completing } else { Stop::Complete }),
+            // Before anything is sent, or known of what was.
+            _ if random.bool() => Point::Told(Stop::Sending(0)),
+            _ => Point::HeldAfter { request: 0 },
         }
     }
 

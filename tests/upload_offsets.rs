@@ -19,12 +19,11 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use marker::{Failure, TOKEN};
+use md5::{Digest, Md5};
 use proptest::prelude::*;
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::types::ChunkedUpload;
-use synapse_backend_client::{
-    BackendClient, CreateChunkedUpload, OneShotSource, Reopen, ResumableSource, Result, RetryPolicy, UploadSource,
-};
+use synapse_backend_client::{BackendClient, OneShotSource, Reopen, Result, ResumableSource, RetryPolicy, UploadSource, reqwest};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -112,9 +111,8 @@ impl State {
         let Upload { content, complete } = &self.uploads[number];
         let length = content.len();
         let completed = if *complete { r#""2026-01-01T00:00:00Z""# } else { "null" };
-        let shown = format!(
-            r#"{{"id": {number}, "url": "/chunked_upload/{number}/", "offset": {length}, "completed_at": {completed}}}"#
-        );
+        let shown =
+            format!(r#"{{"id": {number}, "url": "/chunked_upload/{number}/", "offset": {length}, "completed_at": {completed}}}"#);
         if length > self.furthest {
             (self.furthest, self.misses) = (length, 0);
         }
@@ -206,7 +204,9 @@ impl Server {
     fn client(&self) -> BackendClient {
         let retry = RetryPolicy::new().retries(2 * MISSES);
         let retry = retry.initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(2));
-        BackendClient::builder(format!("http://{}", self.address)).access_token(TOKEN).retry(retry).build().unwrap()
+        let client = BackendClient::builder(format!("http://{}", self.address)).access_token(TOKEN).retry(retry);
+        // Reading the system's certificates takes longer than most uploads here.
+        client.http(|| reqwest::ClientBuilder::new().tls_certs_only([])).build().unwrap()
     }
 }
 
@@ -335,8 +335,9 @@ impl Chunk {
     }
 }
 
+/// By another implementation than the client's.
 fn md5_of(bytes: &[u8]) -> String {
-    fast_md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 // ---- what is uploaded
@@ -445,8 +446,9 @@ fn content(length: usize) -> Bytes {
 }
 
 /// A client of its own for each server: retries are paid from a bucket, and these servers fail more than any other.
-fn upload(server: &Server, source: UploadSource, chunk_size: u64) -> CreateChunkedUpload {
-    server.client().create_chunked_upload(source).chunk_size(chunk_size)
+async fn upload(server: &Server, source: UploadSource, chunk_size: u64) -> Result<ChunkedUpload> {
+    let upload = server.client().create_chunked_upload(source).chunk_size(chunk_size);
+    tokio::time::timeout(Duration::from_secs(60), upload.send()).await.expect("it hangs")
 }
 
 /// A length and the chunk size that it is cut by: at, before and after each edge, of chunks and of the pieces of files.
@@ -553,10 +555,4 @@ async fn a_source_of_no_bytes_is_refused_and_nothing_is_sent() {
         let state = server.state();
         assert_eq!((state.puts, state.gets, state.posts, state.problems.len()), (0, 0, 0, 0));
     }
-}
-
-#[test]
-fn the_servers_sum_is_the_one_of_the_standard() {
-    // RFC 1321, appendix A.5.
-    assert_eq!(md5_of(b"message digest"), "f96b697d7cb7938d525a2f31aaf161d0");
 }

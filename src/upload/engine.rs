@@ -191,7 +191,7 @@ impl<'a> Engine<'a> {
                     }
                     self.fresh = false;
                     if offset == range.start {
-                        self.fail(&Error::new(ErrorKind::Upload, "the server took nothing of the chunk"))?;
+                        self.fail(Error::new(ErrorKind::Upload, "the server took nothing of the chunk"))?;
                     }
                     self.come_on(offset);
                     self.offer_session().await?;
@@ -212,9 +212,9 @@ impl<'a> Engine<'a> {
             }
             AfterChunk::GiveUp => Err(error),
             AfterChunk::StartAnew => self.start_anew(error).map(|()| None),
-            AfterChunk::Again => self.fail(&error).map(|()| None),
+            AfterChunk::Again => self.fail(error).map(|_| None),
             AfterChunk::Ask => {
-                self.fail(&error)?;
+                let error = self.fail(error)?;
                 self.ask_or(error).await
             }
             AfterChunk::WaitAndAsk => {
@@ -303,7 +303,8 @@ impl<'a> Engine<'a> {
     async fn ask(&mut self, sent: u64) -> Result<Option<ChunkedUpload>> {
         let Some(remote) = &self.remote else { return Ok(None) };
         match self.call_upload(|raw| raw.get_chunked_upload().id(&remote.id)).await {
-            Ok(answer) if answer.completed_at.is_some() => Ok(Some(answer)),
+            // What its sum is was told to the server when it was completed.
+            Ok(answer) if answer.completed_at.is_some() => self.checked(answer, None).map(Some).map_err(|error| self.lose(error)),
             Ok(answer) => {
                 match offset_of(answer.offset, sent) {
                     Ok(offset) => self.come_on(offset),
@@ -346,15 +347,12 @@ impl<'a> Engine<'a> {
         error
     }
 
-    /// Counts a failure; too many in a row are an error.
-    fn fail(&mut self, error: &Error) -> Result<()> {
+    /// Counts a failure, and gives it back; too many in a row are the end.
+    fn fail(&mut self, error: Error) -> Result<Error> {
         self.failures += 1;
         match self.failures > self.policy.retries.max(1) {
-            false => Ok(()),
-            true => {
-                let message = format!("the upload doesn't come on, after {} attempts: {error}", self.failures);
-                Err(Error::new(ErrorKind::Upload, message))
-            }
+            false => Ok(error),
+            true => Err(error.during(format!("the upload doesn't come on, after {} attempts", self.failures))),
         }
     }
 
@@ -383,12 +381,12 @@ impl<'a> Engine<'a> {
         let mut prepared = call.prepare()?;
         *prepared.request.url_mut() = remote.url.clone();
         let error = match prepared.fetch(Received::json).await {
-            Ok(answer) => return self.checked(answer, &md5).map(Some).map_err(|error| self.lose(error)),
+            Ok(answer) => return self.checked(answer, Some(&md5)).map(Some).map_err(|error| self.lose(error)),
             Err(error) => error,
         };
         match after_completion(&error) {
             AfterCompletion::GiveUp => Err(error),
-            AfterCompletion::Again => self.fail(&error).map(|()| None),
+            AfterCompletion::Again => self.fail(error).map(|_| None),
             AfterCompletion::StartAnew => {
                 self.start_anew(error).map(|()| self.told.enter(UploadPhase::Sending, 0)).map(|()| None)
             }
@@ -396,19 +394,21 @@ impl<'a> Engine<'a> {
                 let error = self.other_sum(error, &md5).await;
                 Err(self.lose(error))
             }
-            AfterCompletion::Ask => self.settle(error).await,
+            AfterCompletion::Ask => self.settle(error, &md5).await,
         }
     }
 
     /// Asks until the server says that the upload is complete: it may still be assembling the file.
-    async fn settle(&mut self, error: Error) -> Result<Option<ChunkedUpload>> {
+    async fn settle(&mut self, error: Error, md5: &str) -> Result<Option<ChunkedUpload>> {
         let transport = self.client.transport();
         let Some(remote) = &self.remote else { return Err(error) };
         let began = transport.clock.now();
         for asked in 0.. {
             let answer = self.call_upload(|raw| raw.get_chunked_upload().id(&remote.id)).await;
             match answer {
-                Ok(answer) if answer.completed_at.is_some() => return Ok(Some(answer)),
+                Ok(answer) if answer.completed_at.is_some() => {
+                    return self.checked(answer, Some(md5)).map(Some).map_err(|error| self.lose(error));
+                }
                 Err(error) if matches!(after_completion(&error), AfterCompletion::StartAnew) => {
                     self.start_anew(error)?;
                     self.told.enter(UploadPhase::Sending, 0);
@@ -443,9 +443,9 @@ impl<'a> Engine<'a> {
     }
 
     /// An answer that tells another sum or size is no success, whatever its status.
-    fn checked(&self, answer: ChunkedUpload, md5: &str) -> Result<ChunkedUpload> {
-        let is_md5 = |sum: &&str| sum.len() == md5.len() && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if let Some(theirs) = answer.checksum.as_deref().filter(is_md5)
+    fn checked(&self, answer: ChunkedUpload, md5: Option<&str>) -> Result<ChunkedUpload> {
+        let is_md5 = |sum: &&str| sum.len() == 32 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if let (Some(md5), Some(theirs)) = (md5, answer.checksum.as_deref().filter(is_md5))
             && !theirs.eq_ignore_ascii_case(md5)
         {
             return Err(Error::new(ErrorKind::Upload, other_sum(md5, Some(theirs))));

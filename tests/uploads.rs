@@ -315,6 +315,16 @@ async fn a_session_is_gone_on_with_from_where_the_server_is() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_ahead_of_the_server_goes_back_to_where_it_is() {
+    let setup = Setup::new().await;
+    let mut json = serde_json::to_value(setup.broken_off().await).unwrap();
+    json["offset"] = 3_000.into();
+    let upload = setup.client.resume_chunked_upload(serde_json::from_value(json).unwrap(), setup.path()).await.unwrap();
+    setup.assert_stored(&upload);
+    assert_eq!(setup.requests(), ["GET", "PUT 2000-2999", "PUT 3000-3999", "PUT 4000-4499", "POST"]);
+}
+
+#[tokio::test]
 async fn an_upload_that_is_complete_is_resumed_without_sending_anything() {
     let setup = Setup::new().await;
     let session = setup.broken_off().await;
@@ -480,7 +490,7 @@ async fn of_a_dropped_upload_nothing_is_sent_beside_the_one_that_goes_on() {
 async fn a_time_out_of_the_whole_leaves_what_can_be_gone_on_with() {
     let setup = Setup::new().await;
     let held = setup.backend.inject(Fault::hold_before().method("PUT").after(2));
-    let error = setup.upload().timeout(Duration::from_millis(300)).await.failure();
+    let error = setup.upload().timeout(Duration::from_millis(1_000)).await.failure();
     assert!(error.is_timeout(), "{error}");
     let session = error.upload_session().unwrap().clone();
     held.release();
@@ -570,7 +580,7 @@ async fn a_models_time_out_holds_for_its_upload_and_its_creation_together() {
     assert!(error.is_timeout() && error.to_string().starts_with("uploading the model's file: "), "{error}");
     held.release();
     let held = setup.backend.inject(Fault::hold_before().on("POST", "/models/"));
-    let error = create().timeout(Duration::from_millis(500)).await.failure();
+    let error = create().timeout(Duration::from_secs(2)).await.failure();
     assert!(error.is_timeout() && error.is_unknown_outcome() && error.upload_id().is_some(), "{error}");
     held.release();
     let model =

@@ -48,6 +48,11 @@ fn md5_of(content: &[u8]) -> String {
     Md5::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A test that would hang fails.
+async fn soon<W: IntoFuture>(work: W) -> W::Output {
+    tokio::time::timeout(Duration::from_secs(60), work.into_future()).await.expect("it hangs")
+}
+
 fn quick_retry() -> RetryPolicy {
     RetryPolicy::new().retries(3).initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(2))
 }
@@ -107,14 +112,14 @@ impl Setup {
 
     async fn succeeds(&self, fault: Fault) -> ChunkedUpload {
         self.backend.inject(fault);
-        let upload = self.upload().await.unwrap();
+        let upload = soon(self.upload()).await.unwrap();
         self.assert_stored(&upload);
         upload
     }
 
     async fn fails(&self, fault: Fault) -> Error {
         self.backend.inject(fault);
-        self.upload().await.failure()
+        soon(self.upload()).await.failure()
     }
 
     /// What an error leaves is gone on with, and nothing that the server has is sent again.
@@ -123,7 +128,7 @@ impl Setup {
         assert!(self.session_file().exists());
         self.backend.clear_faults();
         self.backend.clear_requests();
-        let upload = self.upload().await.unwrap();
+        let upload = soon(self.upload()).await.unwrap();
         assert_eq!(upload.id, session.id);
         self.assert_stored(&upload);
         let resent: u64 = self.sent().iter().map(|(start, end)| end - start).sum();
@@ -184,7 +189,7 @@ async fn a_connection_that_breaks_amid_a_chunk_of_megabytes_is_no_other_matter()
         let setup = Setup::with(backend(), 20 << 20).await;
         let fault = Fault::cut_request(3 << 20);
         setup.backend.inject(chunk(if reset { fault.reset() } else { fault }, 1));
-        let upload = setup.upload().chunk_size(8 << 20).await.unwrap();
+        let upload = soon(setup.upload().chunk_size(8 << 20)).await.unwrap();
         setup.assert_stored(&upload);
         assert_eq!(setup.sent().len(), 4);
     }
@@ -202,6 +207,16 @@ async fn a_connection_that_breaks_before_a_chunk_is_read_costs_that_chunk_and_no
 }
 
 #[tokio::test]
+async fn after_a_connection_that_broke_the_chunk_goes_over_one_of_its_own() {
+    let setup = Setup::new().await;
+    setup.succeeds(chunk(Fault::close(), 4)).await;
+    let requests = setup.backend.requests();
+    let again = requests.iter().rposition(|request| request.header("content-range") == requests[4].header("content-range"));
+    let (before, rest) = requests.split_at(again.unwrap());
+    assert!(before.len() > 4 && before.iter().all(|request| request.connection != rest[0].connection), "{requests:?}");
+}
+
+#[tokio::test]
 async fn a_chunk_whose_answer_is_lost_is_not_sent_again() {
     for number in [1, 5, 10] {
         for fault in [Fault::lose_answer(), Fault::lose_answer().reset(), Fault::cut_answer(20), Fault::cut_answer(0).reset()] {
@@ -210,6 +225,23 @@ async fn a_chunk_whose_answer_is_lost_is_not_sent_again() {
             assert_eq!(setup.sent().len(), 11);
             assert_eq!(setup.count("GET"), 1, "the server was asked for its offset");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_whose_json_ends_in_the_middle_is_a_lost_one() {
+    let half = || Fault::replace_body(r#"{"id": "2f0b", "off"#);
+    let setup = Setup::new().await;
+    setup.succeeds(chunk(half(), 4)).await;
+    assert_eq!((setup.sent().len(), setup.count("GET")), (11, 1));
+    let setup = Setup::new().await;
+    setup.succeeds(chunk(half(), 0)).await;
+    assert_eq!((setup.sent().len(), setup.backend.upload_ids().len()), (12, 2));
+    // Of a completion no answer that can't be read is a failure: it was acted on.
+    for answer in [half(), Fault::replace_body("<html>Welcome!</html>")] {
+        let setup = Setup::new().await;
+        setup.succeeds(completion(answer)).await;
+        assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
     }
 }
 
@@ -237,7 +269,7 @@ async fn a_completion_that_may_not_have_arrived_is_not_posted_again_by_itself() 
     for fault in [Fault::close(), Fault::close().reset(), Fault::cut_request(5), Fault::cut_request(5).reset()] {
         let setup = Setup::new().await;
         setup.backend.inject(completion(fault));
-        let error = setup.upload().completion_timeout(Duration::from_millis(30)).await.failure();
+        let error = soon(setup.upload().completion_timeout(Duration::from_millis(100))).await.failure();
         assert!(error.is_unknown_outcome(), "{error}");
         assert_eq!(setup.count("POST"), 1);
         assert_eq!(error.upload_id(), Some(&*setup.backend.upload_ids()[0]));
@@ -294,7 +326,7 @@ async fn a_server_that_listens_late_is_waited_for() {
     let upload = tokio::spawn(client.create_chunked_upload(setup.content.clone()).chunk_size(CHUNK).send());
     third.notified().await;
     let _forwarding = forward(&setup, socket.listen(16).unwrap());
-    let upload = upload.await.unwrap().unwrap();
+    let upload = soon(upload).await.unwrap().unwrap();
     setup.assert_stored(&upload);
     assert_eq!(setup.sent().len(), 11);
 }
@@ -320,7 +352,7 @@ async fn a_server_that_goes_away_amid_an_upload_is_waited_for() {
         held.release();
         third.notified().await;
         let _forwarding = forward(&setup, second.listen(16).unwrap());
-        let upload = upload.await.unwrap().unwrap();
+        let upload = soon(upload).await.unwrap().unwrap();
         setup.assert_stored(&upload);
         assert_eq!(setup.count("POST"), 1);
     }
@@ -418,7 +450,7 @@ async fn a_server_that_goes_back_and_forth_is_given_up_too() {
             })
             .always(),
     );
-    let error = setup.upload().await.failure();
+    let error = soon(setup.upload()).await.failure();
     assert!(error.to_string().contains("the upload doesn't come on, after 4 attempts"), "{error}");
     assert!(setup.sent().len() < 20, "{:?}", setup.sent());
 }
@@ -438,13 +470,13 @@ async fn a_gateway_that_gives_up_on_the_completion_does_not_make_it_happen_twice
         });
         setup.backend.inject(finishing.on("GET", UPLOADS).always());
         setup.backend.inject(completion(Fault::proxy_page(status)));
-        let upload = setup.upload().await.unwrap();
+        let upload = soon(setup.upload()).await.unwrap();
         assert!(upload.completed_at.is_some() && !setup.session_file().exists());
         assert_eq!((setup.count("POST"), setup.count("GET")), (1, 3));
 
         let setup = Setup::new().await;
         setup.backend.inject(completion(Fault::proxy_page(status)));
-        let error = setup.upload().completion_timeout(Duration::from_millis(30)).await.failure();
+        let error = soon(setup.upload().completion_timeout(Duration::from_millis(300))).await.failure();
         assert_eq!((setup.count("POST"), error.status().unwrap().as_u16()), (1, status), "{error}");
         assert!(error.is_unknown_outcome() || status == 500, "{error:?}");
         assert_eq!(error.upload_id(), Some(&*setup.backend.upload_ids()[0]));
@@ -466,7 +498,7 @@ async fn a_completion_that_the_application_puts_off_is_posted_again() {
 async fn a_completion_that_takes_longer_than_its_time_out_is_asked_for() {
     let setup = Setup::new().await;
     let held = setup.backend.inject(completion(Fault::hold_after()));
-    let upload = setup.upload().completion_timeout(Duration::from_millis(500)).await.unwrap();
+    let upload = soon(setup.upload().completion_timeout(Duration::from_millis(500))).await.unwrap();
     setup.assert_stored(&upload);
     assert_eq!((setup.count("POST"), held.hits()), (1, 1));
 }
@@ -475,17 +507,21 @@ async fn a_completion_that_takes_longer_than_its_time_out_is_asked_for() {
 async fn a_completion_that_the_server_comes_to_after_it_was_given_up_is_found_by_resuming() {
     let setup = Setup::new().await;
     let held = setup.backend.inject(completion(Fault::hold_before()));
-    let error = setup.upload().completion_timeout(Duration::from_millis(200)).await.failure();
+    let error = soon(setup.upload().completion_timeout(Duration::from_millis(200))).await.failure();
     assert!(error.is_unknown_outcome(), "{error}");
     let id = setup.backend.upload_ids().remove(0);
     assert_eq!((error.upload_id(), setup.count("POST"), setup.backend.completions(&id)), (Some(&*id), 1, 0));
     held.release();
-    while setup.backend.completions(&id) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let completed = async {
+        while setup.backend.completions(&id) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(completed).await;
     setup.backend.clear_requests();
     let session = error.upload_session().unwrap().clone();
-    let upload = setup.client.resume_chunked_upload(session, setup.file()).session_file(setup.session_file()).await.unwrap();
+    let upload =
+        soon(setup.client.resume_chunked_upload(session, setup.file()).session_file(setup.session_file())).await.unwrap();
     setup.assert_stored(&upload);
     assert_eq!((setup.count("PUT"), setup.count("POST"), setup.count("GET")), (0, 0, 1));
 }
@@ -496,7 +532,7 @@ async fn an_upload_that_is_complete_already_is_a_success() {
     let said = Fault::answer(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
     setup.backend.inject(completion(said));
     setup.backend.inject(Fault::edit_json(|upload| upload["completed_at"] = "2026-01-01T00:00:00Z".into()).on("GET", UPLOADS));
-    let upload = setup.upload().await.unwrap();
+    let upload = soon(setup.upload()).await.unwrap();
     assert!(upload.completed_at.is_some());
     assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
 }
@@ -516,7 +552,7 @@ fn spoiling(setup: &Setup) -> CreateChunkedUpload {
 #[tokio::test]
 async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
     let setup = Setup::new().await;
-    let error = spoiling(&setup).await.failure();
+    let error = soon(spoiling(&setup)).await.failure();
     assert!(error.is_bad_request() && error.response().unwrap().detail() == Some("checksum does not match"), "{error}");
     let told = error.to_string();
     assert!(told.contains(&format!("the file's MD5 is {} and that ", md5_of(&setup.content))), "{told}");
@@ -528,7 +564,7 @@ async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
     let setup = Setup::new().await;
     let theirs = "00112233445566778899aabbccddeeff";
     setup.backend.inject(Fault::edit_json(move |upload| upload["checksum"] = theirs.into()).on("GET", UPLOADS));
-    let told = spoiling(&setup).await.failure().to_string();
+    let told = soon(spoiling(&setup)).await.failure().to_string();
     assert!(told.contains(&format!(" is {theirs}: upload it anew")), "{told}");
 }
 
@@ -600,7 +636,7 @@ async fn a_storm_of_503_is_sat_out() {
         for number in [0, 4, 10] {
             setup.backend.inject(chunk(answer(), number).times(3));
         }
-        let upload = setup.upload().await.unwrap();
+        let upload = soon(setup.upload()).await.unwrap();
         setup.assert_stored(&upload);
         assert_eq!(setup.sent().len(), 11 + 9);
     }
@@ -630,12 +666,12 @@ async fn a_storm_in_which_the_server_can_not_be_asked_either_leaves_what_can_be_
 async fn a_chunk_that_is_too_large_is_an_error_that_tells_to_set_another_size() {
     // In front of the application, whose answer comes before the chunk is sent.
     let setup = Setup::with(backend().max_upload_bytes(1 << 20), 9 << 20).await;
-    let error = setup.upload().chunk_size(3 << 20).await.failure();
+    let error = soon(setup.upload().chunk_size(3 << 20)).await.failure();
     assert!(error.is_too_large() && error.upload_session().is_none(), "{error:?}");
     let hint = "sending 3145728 bytes in a chunk, more than is taken: set a smaller chunk_size: ";
     assert!(error.to_string().starts_with(hint), "{error}");
     // As it says.
-    let upload = setup.upload().chunk_size(1 << 19).await.unwrap();
+    let upload = soon(setup.upload().chunk_size(1 << 19)).await.unwrap();
     setup.assert_stored(&upload);
 
     let setup = Setup::new().await;
@@ -647,7 +683,7 @@ async fn a_chunk_that_is_too_large_is_an_error_that_tells_to_set_another_size() 
 #[tokio::test]
 async fn a_file_that_the_application_does_not_take_is_its_own_error() {
     let setup = Setup::of(backend().max_file_bytes(1_000)).await;
-    let error = setup.upload().await.failure();
+    let error = soon(setup.upload()).await.failure();
     assert!(error.is_bad_request() && error.to_string().contains("Size of file exceeds the limit"), "{error}");
     assert_eq!(setup.sent().len(), 1);
 }
@@ -747,7 +783,7 @@ async fn an_upload_that_expires_is_sent_anew_once() {
             assert!(backend.expire_upload(&session.id.to_string()));
         }
     });
-    let upload = upload.await.unwrap();
+    let upload = soon(upload).await.unwrap();
     setup.assert_stored(&upload);
     assert_eq!(setup.backend.upload_ids().len(), 2);
 }
@@ -757,7 +793,7 @@ async fn an_upload_that_expires_again_and_again_is_an_error() {
     let setup = Setup::new().await;
     let backend = setup.backend.clone();
     let upload = setup.upload().on_session(move |session| assert!(backend.expire_upload(&session.id.to_string())));
-    let error = upload.await.failure();
+    let error = soon(upload).await.failure();
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
     assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
     assert_eq!(setup.backend.upload_ids().len(), 2);
@@ -787,7 +823,7 @@ async fn an_upload_that_expires_can_not_be_sent_anew_from_a_source_that_comes_on
     let setup = Setup::new().await;
     setup.backend.inject(chunk(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#), 4));
     let source = OneShotSource::reader(Cursor::new(setup.content.clone()), SIZE as u64);
-    let error = setup.client.create_chunked_upload(source).chunk_size(CHUNK).await.failure();
+    let error = soon(setup.client.create_chunked_upload(source).chunk_size(CHUNK)).await.failure();
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
     assert!(error.to_string().contains("upload it anew from a source that can be read again"), "{error}");
     assert_eq!((setup.sent().len(), setup.count("POST")), (5, 0));
@@ -805,7 +841,7 @@ async fn an_upload_that_expired_before_it_was_resumed_is_sent_anew() {
             assert!(setup.backend.expire_upload(&session.id.to_string()));
         }
         setup.backend.clear_requests();
-        let upload = setup.upload().await.unwrap();
+        let upload = soon(setup.upload()).await.unwrap();
         assert_ne!(upload.id, session.id);
         setup.assert_stored(&upload);
         assert_eq!((setup.count("GET"), setup.sent().len()), (1, 11));
@@ -846,7 +882,7 @@ async fn a_redirect_to_another_host_gets_nothing() {
 async fn a_url_that_is_the_same_but_for_its_host_is_put_onto_the_base_url() {
     let elsewhere = backend().start().await.unwrap();
     let setup = Setup::of(backend().path_prefix("/api/v1").public_url(elsewhere.url())).await;
-    let upload = setup.upload().await.unwrap();
+    let upload = soon(setup.upload()).await.unwrap();
     setup.assert_stored(&upload);
     assert_eq!(elsewhere.connections(), 0);
     assert!(setup.backend.requests().iter().all(|request| request.path.starts_with("/api/v1/chunked_upload/")));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -341,6 +342,7 @@ impl<'c, B: Operation> Call<'c, B> {
             retry: Retry { policy, unknown_outcome: self.options.retry_unknown_outcome },
             conversions: Arc::new(conversions),
             list: B::LIST,
+            throttled: None,
         })
     }
 }
@@ -411,6 +413,8 @@ pub(crate) struct Prepared {
     pub(crate) conversions: Arc<Conversions>,
     /// Whether the answer is a page.
     pub(crate) list: bool,
+    /// Counts the answers that ask for less.
+    pub(crate) throttled: Option<Arc<AtomicU32>>,
 }
 
 impl Prepared {
@@ -419,8 +423,8 @@ impl Prepared {
     where
         F: Future<Output = Result<T>>,
     {
-        let Prepared { transport, request, operation, limits, retry, conversions, list } = self;
-        let outgoing = Outgoing { request, operation, limits, retry, activity: None, fresh: false };
+        let Prepared { transport, request, operation, limits, retry, conversions, list, throttled } = self;
+        let outgoing = Outgoing { request, operation, limits, retry, activity: None, fresh: false, throttled };
         transport.fetch(outgoing, move |received| read(received.converting(&conversions, list)))
     }
 
@@ -436,7 +440,14 @@ impl Prepared {
             retry: self.retry.clone(),
             conversions: self.conversions.clone(),
             list: self.list,
+            throttled: None,
         }
+    }
+
+    /// Counts in `throttled` how often the server asks for less.
+    pub(crate) fn throttled(mut self, throttled: Arc<AtomicU32>) -> Prepared {
+        self.throttled = Some(throttled);
+        self
     }
 
     pub(crate) fn info(&self) -> RequestInfo {

@@ -19,11 +19,16 @@ pub(crate) struct Problem {
 /// What a lenient server may send is mended at the second look: a byte-order mark goes, and half a surrogate pair in a
 /// text (`\ud83d`), which no Rust string can hold, becomes U+FFFD.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let body = without_mark(body);
     match serde_json::from_slice(body) {
         Ok(value) => Ok(value),
         Err(error) => second_look(body, &error),
     }
+}
+
+/// The body without the byte-order mark that some servers begin it with.
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 #[cold]

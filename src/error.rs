@@ -5,6 +5,7 @@ use std::fmt;
 
 use reqwest::{Method, StatusCode, Url};
 
+use crate::list_event::{ItemFailure, ListEvent};
 use crate::redact::{redact, shown_url};
 use crate::response::ErrorResponse;
 use crate::upload_session::UploadSession;
@@ -77,6 +78,8 @@ struct Inner {
     json_path: Option<String>,
     upload_id: Option<String>,
     upload_session: Option<Box<UploadSession>>,
+    list_event: Option<ListEvent>,
+    item_failure: Option<Box<ItemFailure>>,
     timed_out: bool,
     /// A 401 after which the credentials were renewed, and the request could not be sent again by itself.
     renewed: bool,
@@ -122,6 +125,8 @@ impl Error {
             json_path: None,
             upload_id: None,
             upload_session: None,
+            list_event: None,
+            item_failure: None,
             timed_out: false,
             renewed: false,
             cut_off: false,
@@ -231,6 +236,16 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_list_event(mut self, event: ListEvent) -> Self {
+        self.0.list_event = Some(event);
+        self
+    }
+
+    pub(crate) fn with_item_failure(mut self, failure: ItemFailure) -> Self {
+        self.0.item_failure = Some(Box::new(failure));
+        self
+    }
+
     pub(crate) fn source_of(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
@@ -304,6 +319,16 @@ impl Error {
     /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
     pub fn upload_session(&self) -> Option<&UploadSession> {
         self.0.upload_session.as_deref()
+    }
+
+    /// What a list did that it shouldn't, which ended it.
+    pub fn list_event(&self) -> Option<&ListEvent> {
+        self.0.list_event.as_ref()
+    }
+
+    /// The item of a list that can't be decoded, with its text.
+    pub fn item_failure(&self) -> Option<&ItemFailure> {
+        self.0.item_failure.as_deref()
     }
 
     /// A setting of the client is wrong. **What to do:** the message names the setting.

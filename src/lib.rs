@@ -50,6 +50,7 @@ mod ground_truth;
 mod http_clients;
 mod json;
 mod limits;
+mod list_event;
 #[cfg(test)]
 #[path = "../tests/support/marker.rs"]
 mod marker;
@@ -83,9 +84,10 @@ pub use credentials::{Credentials, CredentialsFuture, CredentialsProvider};
 pub use error::{Error, ErrorKind, Result};
 pub use file_url::FileUrl;
 pub use json::{Json, JsonError};
+pub use list_event::{ItemFailure, ListEvent};
 pub use models::{CreateModel, ModelFile};
 pub use operation::{Operation, Page};
-pub use pagination::ListAll;
+pub use pagination::{Checkpoint, ListAll, ListPage, ListPages, ListPolicy, ListReport, PageFailure, RawItem};
 pub use raw::types;
 pub use related::Related;
 pub use response::ErrorResponse;

@@ -10,6 +10,7 @@ mod sent_body;
 mod stream;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use reqwest::header::{HeaderMap, HeaderName, LOCATION};
 use reqwest::{Body, Request, StatusCode};
@@ -58,6 +59,8 @@ pub(crate) struct Outgoing {
     pub(crate) activity: Option<Activity>,
     /// Over a connection of its own: a kept one has just failed.
     pub(crate) fresh: bool,
+    /// Counts the answers that ask for less.
+    pub(crate) throttled: Option<Arc<AtomicU32>>,
 }
 
 /// How often a request is sent again.

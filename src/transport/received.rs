@@ -117,6 +117,15 @@ impl Received {
         head.decode(body)
     }
 
+    /// What `decode` makes of the body, its URLs converted; and the answer, for what is told of parts of it.
+    pub(crate) async fn decoded<T>(self: Box<Self>, decode: impl Fn(&Bytes) -> Result<T, Problem>) -> Result<(T, Answered)> {
+        let (body, head) = self.converted().await?;
+        match decode(&body) {
+            Ok(value) => Ok((value, Answered { head, body })),
+            Err(problem) => Err(head.undecodable(body, &problem)),
+        }
+    }
+
     /// As [`json`](Received::json), and null where there is no body.
     pub(crate) async fn json_or_null(self: Box<Self>) -> Result<Json> {
         match self.converted().await? {
@@ -163,7 +172,21 @@ impl Received {
     }
 }
 
+/// An answer that was read whole.
+pub(crate) struct Answered {
+    head: Head,
+    body: Bytes,
+}
+
+impl Answered {
+    /// The error of a part of it that can't be used.
+    pub(crate) fn undecodable(&self, problem: &Problem) -> Error {
+        self.head.clone().undecodable(self.body.clone(), problem)
+    }
+}
+
 /// What decoding a body needs to tell its errors.
+#[derive(Clone)]
 pub(crate) struct Head {
     status: StatusCode,
     headers: HeaderMap,

@@ -1,9 +1,10 @@
 //! Attempt after attempt at a request: what may be sent again, and after which wait.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use tracing::{Instrument, debug, debug_span, warn};
 
 use super::meter::AttemptReport;
@@ -36,7 +37,7 @@ impl Transport {
     where
         F: Future<Output = Result<T>>,
     {
-        let Outgoing { mut request, operation, limits, retry, activity, fresh } = outgoing;
+        let Outgoing { mut request, operation, limits, retry, activity, fresh, throttled } = outgoing;
         let began = self.clock.now();
         let mut attempts =
             Attempts { operation, limits: limits.start(), activity: activity.as_ref(), fresh, meter: Arc::default() };
@@ -67,6 +68,11 @@ impl Transport {
                 }
                 Err(error) => error,
             };
+            if let (Some(throttled), Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)) =
+                (&throttled, error.status())
+            {
+                throttled.fetch_add(1, Ordering::Relaxed);
+            }
             let (Some(wait), Some(again)) = (wait, again) else { return Err(error.after_attempts(number)) };
             self.clock.sleep(wait).await;
             attempts.fresh = error.lost_connection();

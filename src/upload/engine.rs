@@ -254,6 +254,7 @@ impl<'a> Engine<'a> {
             retry: prepared.retry,
             activity: Some(activity),
             fresh: self.fresh,
+            throttled: None,
         };
         prepared.transport.fetch(outgoing, Received::json).await
     }

@@ -1,0 +1,142 @@
+//! What goes wrong with a list: an error carries one of these, a report all of them.
+
+use std::fmt;
+
+/// What a list did that it shouldn't while it was read.
+///
+/// A `page` is the number of a page; in a list without page numbers, which page it is, counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListEvent {
+    /// The list grew or shrank: items may be missing or be there twice.
+    CountChanged {
+        /// The page that told.
+        page: u64,
+        /// Items in the list, as the pages before told.
+        before: u64,
+        /// Items in the list, as this page tells.
+        now: u64,
+    },
+    /// A page that isn't the last is shorter or longer than those before: items may be missing or be there twice.
+    PageLength {
+        /// The page.
+        page: u64,
+        /// Items in the pages before.
+        expected: u64,
+        /// Items in this one.
+        items: u64,
+    },
+    /// A page that the count promised isn't there (404): the list became shorter, and ends before it.
+    PageGone {
+        /// The page.
+        page: u64,
+    },
+    /// The list ended with fewer items than its count promises.
+    Fewer {
+        /// The count.
+        promised: u64,
+        /// Items that there were.
+        items: u64,
+    },
+    /// The list goes on behind the end that its count promises.
+    BeyondCount {
+        /// The page.
+        page: u64,
+        /// The count.
+        count: u64,
+    },
+    /// The next page isn't the next: the server's link skips pages or goes back. Ends the list by any policy.
+    OutOfOrder {
+        /// The page whose link it is.
+        page: u64,
+        /// The page that it leads to.
+        next: u64,
+    },
+    /// A link leads to a page that was read already. Ends the list by any policy.
+    Loop {
+        /// The page whose link it is.
+        page: u64,
+    },
+    /// A page is the one before once more: the server ignores which page it is asked for. Ends the list by any policy.
+    Repeated {
+        /// The page.
+        page: u64,
+    },
+    /// Page follows on page, and none of them brings anything on. Ends the list by any policy.
+    Endless {
+        /// The last page that was read.
+        page: u64,
+    },
+}
+
+impl ListEvent {
+    /// Whether the list can't be read on, by any policy.
+    pub(crate) fn is_fatal(&self) -> bool {
+        matches!(
+            self,
+            ListEvent::OutOfOrder { .. } | ListEvent::Loop { .. } | ListEvent::Repeated { .. } | ListEvent::Endless { .. }
+        )
+    }
+}
+
+impl fmt::Display for ListEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListEvent::CountChanged { page, before, now } => {
+                write!(f, "the list had {before} items and at page {page} has {now}: items may be missing or be there twice")
+            }
+            ListEvent::PageLength { page, expected, items } => write!(
+                f,
+                "page {page} has {items} items where the pages before have {expected}: items may be missing or be there twice"
+            ),
+            ListEvent::PageGone { page } => write!(f, "page {page} isn't there any more: the list became shorter"),
+            ListEvent::Fewer { promised, items } => {
+                write!(f, "the list ended after {items} items of {promised} that it promised")
+            }
+            ListEvent::BeyondCount { page, count } => write!(f, "page {page} lies behind the end of a list of {count} items"),
+            ListEvent::OutOfOrder { page, next } => write!(f, "page {page} says that page {next} follows it"),
+            ListEvent::Loop { page } => write!(f, "page {page}'s `next` leads back to a page that was already read"),
+            ListEvent::Repeated { page } => {
+                write!(f, "page {page} is the page before it once more: the server ignores which page it is asked for")
+            }
+            ListEvent::Endless { page } => write!(f, "the list doesn't come to an end: page {page} brings it no further"),
+        }
+    }
+}
+
+/// An item that can't be decoded: which one, why, and its text.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ItemFailure {
+    /// The page that it is on.
+    pub page: u64,
+    /// Its place on the page, counted from 0.
+    pub index: usize,
+    /// Its `id`, where it has one.
+    pub id: Option<String>,
+    /// Where in the item decoding failed, such as `files[0].url`; empty for the item itself.
+    pub json_path: String,
+    /// Why.
+    pub message: String,
+    pub(crate) text: String,
+}
+
+impl ItemFailure {
+    /// The item's JSON, as the server sent it. It may hold signed URLs: `Debug` doesn't show it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for ItemFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ItemFailure")
+            .field("page", &self.page)
+            .field("index", &self.index)
+            .field("id", &self.id)
+            .field("json_path", &self.json_path)
+            .field("message", &self.message)
+            .field("text", &format_args!("({} bytes)", self.text.len()))
+            .finish()
+    }
+}

@@ -1,0 +1,142 @@
+//! Pages under way: each in a task of its own, taken in order, given up when nobody waits for them any more.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::task::JoinHandle;
+
+use super::page::{DecodedPage, Decoder, Items, Undecoded};
+use crate::call::Prepared;
+use crate::error::{Error, ErrorKind, Result};
+use crate::list_event::ItemFailure;
+use crate::transport::Received;
+
+/// A page as it arrived: its items decoded, those that can't be as errors.
+pub(super) struct Page<T> {
+    pub(super) items: PageItems<T>,
+    pub(super) count: Option<u64>,
+    pub(super) next: Option<String>,
+    pub(super) mark: Option<u64>,
+}
+
+pub(super) enum PageItems<T> {
+    All(Vec<T>),
+    /// With what their ids come down to where that was asked for.
+    Each(Vec<(Option<u64>, Result<T>)>),
+}
+
+impl<T> PageItems<T> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            PageItems::All(items) => items.len(),
+            PageItems::Each(items) => items.len(),
+        }
+    }
+}
+
+/// Pages under way, in order.
+pub(super) struct Ahead<T> {
+    tasks: VecDeque<Task<T>>,
+}
+
+struct Task<T> {
+    handle: JoinHandle<Result<Page<T>>>,
+    number: u64,
+    url: reqwest::Url,
+}
+
+/// Dropped, it is given up.
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+/// A page that came, or that failed.
+pub(super) struct Arrival<T> {
+    pub(super) number: u64,
+    pub(super) url: reqwest::Url,
+    pub(super) page: Result<Page<T>>,
+}
+
+impl<T: Send + 'static> Ahead<T> {
+    pub(super) fn new() -> Self {
+        Ahead { tasks: VecDeque::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.tasks.clear();
+    }
+
+    /// Sets out for a page.
+    ///
+    /// # Errors
+    /// Outside of a runtime.
+    pub(super) fn start(&mut self, call: Prepared, number: u64, decoder: Decoder<T>, ids: bool) -> Result<()> {
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|_| Error::configuration("list_all", "a list is to be read within a tokio runtime"))?;
+        let url = call.request.url().clone();
+        let read = move |received: Box<Received>| async move {
+            let (decoded, answer) = received.decoded(|body| decoder(body, ids)).await?;
+            Ok(Page::of(decoded, number, |problem| answer.undecodable(problem)))
+        };
+        let handle = runtime.spawn(call.fetch(read));
+        self.tasks.push_back(Task { handle, number, url });
+        Ok(())
+    }
+
+    /// The first of the pages under way; nothing where there is none.
+    pub(super) fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Option<Arrival<T>>> {
+        let Some(first) = self.tasks.front_mut() else { return Poll::Ready(None) };
+        let outcome = ready!(Pin::new(&mut first.handle).poll(context));
+        let (number, url) = (first.number, first.url.clone());
+        self.tasks.pop_front();
+        let page = match outcome {
+            Ok(page) => page,
+            // A panic of the item's own `Deserialize` is its owner's; otherwise the runtime is shutting down.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::new(ErrorKind::Interrupted, "the runtime was shut down while a page was under way")),
+            },
+        };
+        Poll::Ready(Some(Arrival { number, url, page }))
+    }
+}
+
+impl<T> Page<T> {
+    fn of(decoded: DecodedPage<T>, number: u64, error: impl Fn(&crate::decode::Problem) -> Error) -> Self {
+        let DecodedPage { items, count, next, mark } = decoded;
+        let items = match items {
+            Items::All(items) => PageItems::All(items),
+            Items::Each(items) => {
+                let each = |(index, (id, item)): (usize, (Option<u64>, Result<T, Undecoded>))| {
+                    (id, item.map_err(|undecoded| undecoded.into_error(number, index, &error)))
+                };
+                PageItems::Each(items.into_iter().enumerate().map(each).collect())
+            }
+        };
+        Page { items, count, next, mark }
+    }
+}
+
+impl Undecoded {
+    fn into_error(self, page: u64, index: usize, error: impl Fn(&crate::decode::Problem) -> Error) -> Error {
+        let Undecoded { id, text, mut problem } = self;
+        let message = crate::redact::redact(&problem.message).into_owned();
+        let json_path = problem.path.clone();
+        problem.path = match json_path.as_str() {
+            "" => format!("results[{index}]"),
+            // An item that is a list itself.
+            path if path.starts_with('[') => format!("results[{index}]{path}"),
+            path => format!("results[{index}].{path}"),
+        };
+        let named = id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
+        let failure = ItemFailure { page, index, id, json_path, message, text };
+        error(&problem).during(format!("item {index} of page {page}{named}")).with_item_failure(failure)
+    }
+}

@@ -1,0 +1,104 @@
+//! The links between a list's pages: their page numbers, and whether they lead in a circle.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use reqwest::Url;
+
+use crate::query;
+
+/// The `page` of a page-numbered list's URL. A link with a `cursor` has none, whatever else it carries.
+pub(super) fn page_number(url: &Url) -> Option<u64> {
+    let mut number = None;
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "cursor" => return None,
+            "page" => number = value.parse().ok(),
+            _ => {}
+        }
+    }
+    number
+}
+
+/// Whether a URL chooses no page, so that it gives the first.
+pub(super) fn is_first(url: &Url) -> bool {
+    url.query_pairs().all(|(name, value)| name != "cursor" && (name != "page" || value == "1"))
+}
+
+/// The URL of another page of the same list.
+pub(super) fn with_page(url: &Url, number: u64) -> Url {
+    let mut paged = url.clone();
+    query::set(&mut paged, &[("page".to_owned(), vec![number.to_string()])]);
+    paged
+}
+
+/// How many links are remembered one by one.
+const REMEMBERED: usize = 1 << 16;
+
+/// Links that were followed, in bounded memory: a circle among the first of them is seen at once, any other after it was
+/// gone round a few times.
+#[derive(Default)]
+pub(super) struct Followed {
+    hasher: RandomState,
+    first: HashSet<u64>,
+    /// Of the links behind them: one, how many ago it was, and for how many it is kept (Brent's algorithm).
+    kept: u64,
+    ago: u64,
+    keep: u64,
+}
+
+impl Followed {
+    /// Whether a link is new; from then on it isn't.
+    pub(super) fn is_new(&mut self, url: &Url) -> bool {
+        let link = self.hasher.hash_one(url.as_str());
+        if self.first.len() < REMEMBERED {
+            return self.first.insert(link);
+        }
+        if self.first.contains(&link) || (self.keep > 0 && self.kept == link) {
+            return false;
+        }
+        self.ago += 1;
+        if self.ago >= self.keep {
+            (self.kept, self.ago, self.keep) = (link, 0, (self.keep * 2).max(1));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_link_has_a_page_number_or_a_cursor() {
+        for (link, number) in [
+            ("http://h/?page=7", Some(7)),
+            ("http://h/?page_size=9&page=7&project=1", Some(7)),
+            ("http://h/?page=7&cursor=cD0x", None),
+            ("http://h/?cursor=page%3D2", None),
+            ("http://h/?page=last", None),
+            ("http://h/", None),
+        ] {
+            assert_eq!(page_number(&url(link)), number, "{link}");
+        }
+        assert!(is_first(&url("http://h/?page=1&project=2")) && is_first(&url("http://h/")));
+        assert!(!is_first(&url("http://h/?page=2")) && !is_first(&url("http://h/?cursor=x")));
+        assert_eq!(with_page(&url("http://h/?page=1&a=b"), 3).as_str(), "http://h/?a=b&page=3");
+    }
+
+    #[test]
+    fn a_circle_is_seen_wherever_it_begins() {
+        for (tail, circle) in
+            [(0, 1), (0, 1000), (REMEMBERED - 1, 5), (REMEMBERED, 1), (REMEMBERED + 10, 3), (REMEMBERED + 10, 1000)]
+        {
+            let mut followed = Followed::default();
+            let link = |step: usize| if step < tail { step } else { tail + (step - tail) % circle };
+            let seen = (0..).find(|step| !followed.is_new(&url(&format!("http://h/?cursor={}", link(*step))))).unwrap();
+            assert!(seen >= tail + circle && seen <= tail + 5 * circle + 40, "{tail} {circle}: {seen}");
+        }
+    }
+}

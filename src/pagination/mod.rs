@@ -1,0 +1,60 @@
+//! Lists that follow every page.
+//!
+//! Knows how Django REST Framework pages, and nothing of what is on the pages.
+
+mod ahead;
+mod checkpoint;
+mod course;
+mod distinct;
+mod links;
+mod list_all;
+mod page;
+mod pages;
+mod partitions;
+mod raw_item;
+mod report;
+mod window;
+
+pub use checkpoint::Checkpoint;
+pub use list_all::ListAll;
+pub use pages::{ListPage, ListPages};
+pub use raw_item::RawItem;
+pub use report::{ListPolicy, ListReport, PageFailure};
+
+use serde::de::DeserializeOwned;
+
+use crate::call::Call;
+use crate::operation::{Operation, Page};
+
+impl<B: Operation> Call<'_, B>
+where
+    B::Output: Page,
+{
+    /// Every item of the list, from the page that the parameters ask for (the first, unless set) to the last.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let mut events = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])).list_all();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list_all(self) -> ListAll<<B::Output as Page>::Item>
+    where
+        <B::Output as Page>::Item: DeserializeOwned + Send + 'static,
+    {
+        ListAll::new(self.prepare(), page::typed)
+    }
+
+    /// As [`list_all`](Call::list_all), with items of a type of yours: a narrow struct that skips what it doesn't need.
+    pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
+        ListAll::new(self.prepare(), page::typed)
+    }
+
+    /// As [`list_all`](Call::list_all), with items as their own JSON text, for what is written out again.
+    pub fn list_all_raw(self) -> ListAll<RawItem> {
+        ListAll::new(self.prepare(), page::raw)
+    }
+}

@@ -1,0 +1,223 @@
+//! A page's text and what it holds: items decoded all at once, or one by one where one of them can't be.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::raw_item::RawItem;
+use crate::decode::{Problem, decode, without_mark};
+
+/// A page, decoded.
+pub(super) struct DecodedPage<T> {
+    pub(super) items: Items<T>,
+    pub(super) count: Option<u64>,
+    pub(super) next: Option<String>,
+    /// What it looks like, so that the same page again is seen.
+    pub(super) mark: Option<u64>,
+}
+
+pub(super) enum Items<T> {
+    /// Nothing is wrong with any of them.
+    All(Vec<T>),
+    /// Each by itself, with what its id comes down to where that was asked for.
+    Each(Vec<(Option<u64>, Result<T, Undecoded>)>),
+}
+
+/// An item that can't be decoded.
+pub(super) struct Undecoded {
+    pub(super) id: Option<String>,
+    pub(super) text: String,
+    pub(super) problem: Problem,
+}
+
+/// Decodes a page; with its items' ids where they are wanted.
+pub(super) type Decoder<T> = fn(&Bytes, bool) -> Result<DecodedPage<T>, Problem>;
+
+#[derive(Deserialize)]
+struct PageBody<T> {
+    results: Vec<T>,
+    #[serde(default)]
+    next: Option<String>,
+    #[serde(default)]
+    count: Option<u64>,
+}
+
+/// A page whose items stay text.
+#[derive(Deserialize)]
+struct RawPageBody<'b> {
+    #[serde(borrow)]
+    results: Vec<&'b RawValue>,
+    #[serde(default)]
+    next: Option<String>,
+    #[serde(default)]
+    count: Option<u64>,
+}
+
+/// Decodes a page into values.
+pub(super) fn typed<T: DeserializeOwned>(body: &Bytes, ids: bool) -> Result<DecodedPage<T>, Problem> {
+    if !ids {
+        match decode::<PageBody<T>>(body) {
+            Ok(PageBody { results, next, count }) => {
+                return Ok(DecodedPage { items: Items::All(results), count, next, mark: mark(body) });
+            }
+            Err(problem) if problem.cut_off => return Err(problem),
+            // Which item it is, and whether the others are right, is worth a second look.
+            Err(problem) => return one_by_one(body, false, |item| decode(item.get().as_bytes())).map_err(|_| problem),
+        }
+    }
+    one_by_one(body, true, |item| decode(item.get().as_bytes()))
+}
+
+/// Gives a page's items as parts of its own text.
+pub(super) fn raw(body: &Bytes, ids: bool) -> Result<DecodedPage<RawItem>, Problem> {
+    let slice = |item: &RawValue| RawItem::new(body.slice_ref(item.get().as_bytes()));
+    if ids {
+        return one_by_one(body, true, |item| Ok(slice(item)));
+    }
+    let RawPageBody { results, next, count } = raw_page(body)?;
+    let items = Items::All(results.into_iter().map(slice).collect());
+    Ok(DecodedPage { items, count, next, mark: mark(body) })
+}
+
+fn raw_page(body: &Bytes) -> Result<RawPageBody<'_>, Problem> {
+    serde_json::from_slice(without_mark(body)).map_err(|_| match decode::<PageBody<Box<RawValue>>>(body) {
+        Err(problem) => problem,
+        // Mended, the text is no part of the body any more: of the whole it can be told all the same.
+        Ok(_) => Problem { path: String::new(), message: "the page holds half a surrogate pair".to_owned(), cut_off: false },
+    })
+}
+
+fn one_by_one<T>(
+    body: &Bytes,
+    ids: bool,
+    decode_item: impl Fn(&RawValue) -> Result<T, Problem>,
+) -> Result<DecodedPage<T>, Problem> {
+    let RawPageBody { results, next, count } = raw_page(body)?;
+    let each = |item: &RawValue| {
+        let hash = if ids { id_of(item).map(hash_of) } else { None };
+        let value = decode_item(item).map_err(|problem| Undecoded {
+            id: id_of(item).map(|id| id.trim_matches('"').to_owned()),
+            text: item.get().to_owned(),
+            problem,
+        });
+        (hash, value)
+    };
+    let items = Items::Each(results.into_iter().map(each).collect());
+    Ok(DecodedPage { items, count, next, mark: mark(body) })
+}
+
+/// The text of an item's `id`.
+fn id_of(item: &RawValue) -> Option<&str> {
+    #[derive(Deserialize)]
+    struct Id<'i> {
+        #[serde(borrow, default)]
+        id: Option<&'i RawValue>,
+    }
+    serde_json::from_str::<Id<'_>>(item.get()).ok()?.id.map(RawValue::get)
+}
+
+/// The same in every process: checkpoints keep it.
+fn hash_of(id: &str) -> u64 {
+    // FNV-1a.
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// How much of a page is looked at, in bytes.
+const LOOK: usize = 512;
+
+/// What a page looks like: how long its items' text is, and the beginning of it. Different items that look the same would
+/// need to have no id.
+fn mark(body: &[u8]) -> Option<u64> {
+    const KEY: &[u8] = b"\"results\"";
+    let head = &body[..body.len().min(4 * LOOK)];
+    let start = head.windows(KEY.len()).position(|window| window == KEY)?;
+    let items = body.get(start + KEY.len()..)?;
+    let beginning = &items[..items.len().min(LOOK)];
+    // A page without items looks like any other.
+    if !beginning.contains(&b'{') {
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    (items.len(), beginning).hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Item {
+        id: i64,
+        #[serde(default)]
+        name: String,
+    }
+
+    fn page(items: &str) -> Bytes {
+        format!(r#"{{"count": 7, "next": "n", "previous": null, "results": [{items}]}}"#).into()
+    }
+
+    fn each<T>(page: DecodedPage<T>) -> Vec<(Option<u64>, Result<T, Undecoded>)> {
+        match page.items {
+            Items::All(items) => items.into_iter().map(|item| (None, Ok(item))).collect(),
+            Items::Each(items) => items,
+        }
+    }
+
+    #[test]
+    fn an_item_that_can_not_be_decoded_does_not_take_its_page_along() {
+        let body = page(r#"{"id": 1}, {"id": "two", "name": "b"}, {"name": 3, "id": 3}, {"id": 4, "name": "\ud83d"}"#);
+        let decoded = typed::<Item>(&body, false).unwrap_or_else(|problem| panic!("{problem:?}"));
+        assert_eq!((decoded.count, decoded.next.as_deref()), (Some(7), Some("n")));
+        let items = each(decoded);
+        assert_eq!(items[0].1.as_ref().ok(), Some(&Item { id: 1, name: String::new() }));
+        assert_eq!(items[3].1.as_ref().ok(), Some(&Item { id: 4, name: "\u{fffd}".to_owned() }));
+        let failed: Vec<_> = items.iter().filter_map(|(_, item)| item.as_ref().err()).collect();
+        assert_eq!(failed[0].id.as_deref(), Some("two"));
+        assert_eq!((failed[0].problem.path.as_str(), failed[0].text.as_str()), ("id", r#"{"id": "two", "name": "b"}"#));
+        assert_eq!((failed[1].id.as_deref(), failed[1].problem.path.as_str()), (Some("3"), "name"));
+    }
+
+    #[test]
+    fn a_page_that_is_none_is_an_error_as_a_whole() {
+        for (body, path) in [(r#"{"results": 7}"#, "results"), (r#"{"count": -1, "results": []}"#, "count"), ("<html>", "")] {
+            let problem = |result: Result<(), Problem>| result.unwrap_err().path;
+            assert_eq!(problem(typed::<Item>(&body.into(), false).map(drop)), path);
+            assert_eq!(problem(typed::<Item>(&body.into(), true).map(drop)), path);
+            assert_eq!(problem(raw(&body.into(), false).map(drop)), path);
+        }
+        assert!(typed::<Item>(&r#"{"results": [{"id": 1"#.into(), false).err().unwrap().cut_off);
+    }
+
+    #[test]
+    fn raw_items_are_the_servers_text() {
+        let texts = [r#"{ "id":1.50, "a":"\ud83d" }"#, r#"{"id": 12345678901234567890}"#, "7"];
+        let body = page(&texts.join(" , "));
+        let items = each(raw(&body, false).unwrap_or_else(|problem| panic!("{problem:?}")));
+        assert_eq!(items.iter().map(|(_, item)| item.as_ref().ok().unwrap().as_str()).collect::<Vec<_>>(), texts);
+        let with_mark = Bytes::from([b"\xef\xbb\xbf", &body[..]].concat());
+        assert_eq!(each(raw(&with_mark, false).unwrap_or_else(|problem| panic!("{problem:?}"))).len(), 3);
+    }
+
+    #[test]
+    fn ids_are_told_apart_whatever_stands_around_them() {
+        let body = page(r#"{"id": 1}, {"name": "x", "id":1}, {"id": "1"}, {"id": 2}, {"name": "x"}"#);
+        let hashes: Vec<_> =
+            each(raw(&body, true).unwrap_or_else(|problem| panic!("{problem:?}"))).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(hashes[0], hashes[1]);
+        assert!(hashes[0] != hashes[2] && hashes[0] != hashes[3] && hashes[4].is_none());
+    }
+
+    #[test]
+    fn the_same_page_looks_the_same_and_another_does_not() {
+        let one = page(r#"{"id": 1}, {"id": 2}"#);
+        let moved: Bytes = String::from_utf8(one.to_vec()).unwrap().replace("\"n\"", "\"m2\"").into();
+        assert!(mark(&one).is_some() && mark(&one) == mark(&moved));
+        assert_ne!(mark(&one), mark(&page(r#"{"id": 1}, {"id": 2}, {"id": 3}"#)));
+        assert_ne!(mark(&one), mark(&page(r#"{"id": 1}, {"id": 3}"#)));
+        assert_eq!((mark(&page("")), mark(b"{}"), mark(b"")), (None, None, None));
+    }
+}

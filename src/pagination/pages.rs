@@ -1,0 +1,85 @@
+//! [`ListPages`]: a list page by page.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+
+use super::list_all::ListAll;
+use crate::error::{Error, Result};
+
+/// A list page by page: what [`ListAll::pages`] gives.
+///
+/// ```no_run
+/// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+/// let mut pages = client.list_ground_truth_events().params(|p| p.page_size(500)).list_all().pages();
+/// while let Some(page) = pages.next().await {
+///     let page = page?;
+///     println!("page {}: {} of {:?} events", page.number, page.items.len(), pages.list().total());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a stream does nothing unless it is read"]
+#[derive(Debug)]
+pub struct ListPages<T> {
+    list: ListAll<T>,
+    /// What ends the stream behind the items before it.
+    failed: Option<Error>,
+}
+
+/// A page's items.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ListPage<T> {
+    /// The page's number; in a list without page numbers, which page it is, counted from 1.
+    pub number: u64,
+    /// Its items, in the server's order.
+    pub items: Vec<T>,
+}
+
+impl<T: Send + 'static> ListPages<T> {
+    pub(super) fn new(list: ListAll<T>) -> Self {
+        ListPages { list, failed: None }
+    }
+
+    /// The list, for its total, its report, and its checkpoint behind the page that was given last.
+    pub fn list(&self) -> &ListAll<T> {
+        &self.list
+    }
+
+    /// The next page; nothing at the end.
+    ///
+    /// # Errors
+    /// As [`ListAll::next`].
+    pub async fn next(&mut self) -> Option<Result<ListPage<T>>> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+
+    fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<ListPage<T>>>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        if !ready!(self.list.poll_page(context))? {
+            return Poll::Ready(None);
+        }
+        let (items, failed) = self.list.take_page();
+        self.failed = failed;
+        Poll::Ready(Some(Ok(ListPage { number: self.list.page_number(), items })))
+    }
+}
+
+// Nothing in it refers to itself.
+impl<T> Unpin for ListPages<T> {}
+
+impl<T: Send + 'static> Stream for ListPages<T> {
+    type Item = Result<ListPage<T>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let page = ready!(self.poll_page(context));
+        if matches!(page, Some(Err(_))) {
+            self.list.end_by_error();
+        }
+        Poll::Ready(page)
+    }
+}

@@ -1,0 +1,73 @@
+//! How many pages may be under way: fewer where the server asks for less, more again when it stops asking.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Counts how often a server asked for less (429, 503).
+pub(super) type Throttled = Arc<AtomicU32>;
+
+/// The number of pages that may be under way: halved when the server asks for less, one more after each calm round.
+pub(super) struct Window {
+    most: usize,
+    now: usize,
+    /// Pages that came since it last changed.
+    calm: usize,
+    throttled: Throttled,
+    heard: u32,
+}
+
+impl Window {
+    pub(super) fn new(most: usize) -> Self {
+        Window { most, now: most, calm: 0, throttled: Throttled::default(), heard: 0 }
+    }
+
+    pub(super) fn of_most(&mut self, most: usize) {
+        (self.most, self.now) = (most, most);
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.now
+    }
+
+    pub(super) fn throttled(&self) -> Throttled {
+        self.throttled.clone()
+    }
+
+    /// A page came.
+    pub(super) fn arrived(&mut self) {
+        let throttled = self.throttled.load(Ordering::Relaxed);
+        if throttled != self.heard {
+            self.heard = throttled;
+            self.now = (self.now / 2).max(1);
+            self.calm = 0;
+            return;
+        }
+        self.calm += 1;
+        if self.calm >= self.now && self.now < self.most {
+            self.now += 1;
+            self.calm = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_shrinks_when_the_server_asks_for_less_and_grows_again() {
+        let mut window = Window::new(8);
+        let throttled = window.throttled();
+        let mut sizes = Vec::new();
+        for page in 0..40 {
+            if matches!(page, 2 | 3 | 4 | 5) {
+                throttled.fetch_add(3, Ordering::Relaxed);
+            }
+            window.arrived();
+            sizes.push(window.size());
+        }
+        assert_eq!(sizes[..7], [8, 8, 4, 2, 1, 1, 2]);
+        assert!(sizes.windows(2).skip(6).all(|pair| pair[0] <= pair[1]));
+        assert_eq!(sizes.last(), Some(&8));
+    }
+}

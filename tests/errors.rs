@@ -324,8 +324,13 @@ async fn list_all_tells_the_place_in_a_page_too() {
     let body = r#"{"count": 2, "next": null, "results": [{"id": 1}, {"id": "x"}]}"#;
     let (server, client) = serving("GET", "/sdk/ground_truth_events/", json(200, body)).await;
     let mut events = client.list_ground_truth_events().list_all();
+    assert_eq!(events.next().await.unwrap().unwrap().id, 1);
     let error = events.next().await.unwrap().failure();
     assert_unusable(&error, StatusCode::OK, Some("results[1].id"), "`results[1].id`");
+    assert!(error.to_string().starts_with("item 1 of page 1 (id x): "), "{error}");
+    let item = error.item_failure().unwrap();
+    assert_eq!((item.page, item.index, item.id.as_deref(), item.json_path.as_str()), (1, 1, Some("x"), "id"));
+    assert_eq!(item.text(), r#"{"id": "x"}"#);
     assert!(events.next().await.is_none());
     assert_only_get(&server, "/sdk/ground_truth_events/").await;
 }

@@ -112,7 +112,9 @@ impl Course {
     pub(super) fn arrived(&mut self, number: u64, facts: Facts) -> (Heard, Then) {
         let Facts { length, count, next, mark } = facts;
         let mut heard = Heard::default();
-        if mark.is_some() && mark == self.mark {
+        // A list that grew by a page of items gives the same page again, and rightly so.
+        let grew = count.zip(self.total).is_some_and(|(now, before)| now != before);
+        if mark.is_some() && mark == self.mark && !grew {
             heard.before.push(ListEvent::Repeated { page: number });
         }
         self.mark = mark;

@@ -85,7 +85,9 @@ struct CurrentPage<T> {
     length: usize,
     /// Items in the list before it.
     offset: Option<u64>,
+    /// What comes behind it, and the items in the list before that.
     after: Position,
+    after_offset: Option<u64>,
 }
 
 /// Which page it is. Its URL is needed where it has no number.
@@ -124,8 +126,15 @@ impl<T: Send + 'static> ListAll<T> {
             true => Position::Page { number, item: 0 },
             false => Position::Link { url: url.as_str().into(), number, item: 0 },
         };
-        let page =
-            CurrentPage { items: CurrentItems::none(), place: None, index: 0, length: 0, offset: course.offset, after: start };
+        let page = CurrentPage {
+            items: CurrentItems::none(),
+            place: None,
+            index: 0,
+            length: 0,
+            offset: course.offset,
+            after: start,
+            after_offset: course.offset,
+        };
         ListAll {
             template,
             query,
@@ -226,7 +235,7 @@ impl<T: Send + 'static> ListAll<T> {
         self.course.offset = checkpoint.offset;
         self.course.total = checkpoint.total;
         self.passed = item;
-        self.page.offset = checkpoint.offset;
+        self.page.after_offset = checkpoint.offset;
         if let Some(recent) = &mut self.recent {
             recent.extend(checkpoint.recent);
         }
@@ -266,7 +275,7 @@ impl<T: Send + 'static> ListAll<T> {
         Checkpoint {
             until: self.course.until,
             page_size: self.course.page_size,
-            offset: if within { page.offset } else { self.course.offset },
+            offset: if within { page.offset } else { page.after_offset },
             total: self.course.total,
             recent: recent.unwrap_or_default(),
             ..Checkpoint::new(self.query.clone(), at)
@@ -413,7 +422,8 @@ impl<T: Send + 'static> ListAll<T> {
         // A page that a number leads to needs no link.
         let link = (page_number(&url).is_none() && !is_first(&url)).then_some(url);
         let place = Some(Place { number, link });
-        self.page = CurrentPage { items, place, index: passed, length, offset, after };
+        let after_offset = self.course.offset;
+        self.page = CurrentPage { items, place, index: passed, length, offset, after, after_offset };
         self.refused = match unfollowed {
             Some(error) => Some(error),
             None => self.judge(heard.after).err(),
@@ -469,9 +479,13 @@ impl<T: Send + 'static> ListAll<T> {
             let (heard, _) = self.course.gone(number);
             // The pages after it are gone as well.
             self.ahead.clear();
-            self.judge(heard.before)?;
+            // What the server said is told, rather than what it comes to.
+            let told = |judged: Error| match judged.list_event() {
+                Some(event) => error.during(judged.to_string()).with_list_event(event.clone()),
+                None => error,
+            };
+            self.judge(heard.before).map_err(told)?;
             self.page.after = Position::End;
-            self.page.index = self.page.length;
             return self.judge(heard.after);
         }
         let error = error.during(format!("page {number}"));
@@ -483,6 +497,7 @@ impl<T: Send + 'static> ListAll<T> {
                 Then::Page(number) => Position::Page { number, item: 0 },
                 _ => Position::End,
             };
+            self.page.after_offset = self.course.offset;
             return Ok(());
         }
         Err(error)

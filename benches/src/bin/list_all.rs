@@ -1,0 +1,268 @@
+//! How fast `list_all` is, what it costs an item, and what memory it takes.
+//!
+//! The embedded backend, a process of its own, serves ground-truth events. Beside `list_all`, in the same run: (a) a plain
+//! sequential loop on bare reqwest that decodes the same pages to the same type; (b) the same pages fetched by bare reqwest at
+//! the same concurrency, without decoding; and decoding alone, of pages that are in memory. All at 0 and at 20 milliseconds of
+//! the server's latency. Then the peak memory (VmHWM of a process of its own) for lists of several lengths.
+//!
+//! ```text
+//! cargo run --release --manifest-path benches/Cargo.toml --bin list_all [events] [rounds]
+//! ```
+//! With `VALGRIND=typed`, `own`, `raw` or `none` (with everything but the list) it only does that, so that
+//! `valgrind --tool=callgrind` counts its instructions.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use synapse_backend_client::types::GroundTruthEvent;
+use synapse_backend_client::{BackendClient, reqwest};
+use synapse_test_backend::Backend;
+
+const PATH: &str = "/sdk/ground_truth_events/";
+const TOKEN: &str = "bench";
+/// Events on a page.
+const PAGE: u64 = 100;
+
+/// What a program of one's own might want of an event.
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Own {
+    id: i64,
+    data_type: Option<String>,
+    created_at: String,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    results: Vec<T>,
+    #[allow(dead_code)]
+    count: u64,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum As {
+    Typed,
+    Own,
+    Raw,
+}
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let number = |index: usize, default: u64| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
+    match arguments.first().map(String::as_str) {
+        Some("serve") => return serve(number(1, 0), number(2, 0)),
+        Some("memory") => return memory(&arguments[1], &arguments[2]),
+        _ => {}
+    }
+    let (events, rounds) = (number(0, 100_000), number(1, 5));
+    let runtime = runtime();
+    if let Ok(only) = std::env::var("VALGRIND") {
+        let server = Server::start(events, 0);
+        let what = match only.as_str() {
+            "typed" => As::Typed,
+            "own" => As::Own,
+            "raw" => As::Raw,
+            _ => return,
+        };
+        return runtime.block_on(list_all(&server.url, what, 1));
+    }
+    println!("{events} events, {PAGE} a page, thousands of items a second, medians of {rounds}");
+    for latency in [0, 20] {
+        let server = Server::start(events, latency);
+        let pages = runtime.block_on(fetch(&server.url, events, 8));
+        for what in [As::Typed, As::Own, As::Raw] {
+            for concurrency in [1, 8] {
+                compare(&runtime, &server.url, &pages, what, concurrency, events, rounds, latency);
+            }
+        }
+    }
+    for what in ["typed", "raw"] {
+        for events in [1_000, 100_000, 1_000_000] {
+            let server = Server::start(events, 0);
+            let output = Command::new(std::env::current_exe().unwrap()).args(["memory", what, &server.url]).output().unwrap();
+            print!("peak memory, {what}, {events} events: {}", String::from_utf8(output.stdout).unwrap());
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn compare(
+    runtime: &tokio::runtime::Runtime,
+    url: &str,
+    pages: &[Bytes],
+    what: As,
+    concurrency: usize,
+    events: u64,
+    rounds: u64,
+    latency: u64,
+) {
+    let name = match what {
+        As::Typed => "typed",
+        As::Own => "own type",
+        As::Raw => "raw",
+    };
+    let mut times = [const { Vec::new() }; 4];
+    for _ in 0..rounds {
+        times[0].push(timed(|| runtime.block_on(list_all(url, what, concurrency))));
+        times[1].push(timed(|| runtime.block_on(sequential(url, what, events))));
+        times[2].push(timed(|| drop(runtime.block_on(fetch(url, events, concurrency)))));
+        times[3].push(timed(|| decode_all(pages, what)));
+    }
+    let rate = |times: &mut Vec<Duration>| {
+        times.sort();
+        events as f64 / times[times.len() / 2].as_secs_f64() / 1e3
+    };
+    let [client, a, b, decoding] = times.each_mut().map(rate);
+    let slower = if latency == 0 { b.min(decoding) } else { b };
+    println!(
+        "{latency:>3} ms  {name:<9} x{concurrency}  list_all {client:>6.1}   (a) loop {a:>6.1}   (b) fetched {b:>6.1}   \
+         decoded {decoding:>6.1}   to the slower {:.3}",
+        client / slower
+    );
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let began = Instant::now();
+    work();
+    began.elapsed()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+async fn list_all(url: &str, what: As, concurrency: usize) {
+    let client = BackendClient::builder(url).access_token(TOKEN).build().unwrap();
+    let list = client.list_ground_truth_events().params(|p| p.page_size(PAGE as i64));
+    match what {
+        As::Typed => {
+            let mut list = list.list_all().concurrency(concurrency);
+            while let Some(event) = list.next().await {
+                std::hint::black_box(event.unwrap());
+            }
+        }
+        As::Own => {
+            let mut list = list.list_all_as::<Own>().concurrency(concurrency);
+            while let Some(event) = list.next().await {
+                std::hint::black_box(event.unwrap());
+            }
+        }
+        As::Raw => {
+            let mut list = list.list_all_raw().concurrency(concurrency);
+            while let Some(event) = list.next().await {
+                std::hint::black_box(event.unwrap());
+            }
+        }
+    }
+}
+
+fn urls(url: &str, events: u64) -> Vec<String> {
+    (1..=events.div_ceil(PAGE)).map(|page| format!("{url}{PATH}?page_size={PAGE}&page={page}")).collect()
+}
+
+async fn get(client: &reqwest::Client, url: String) -> reqwest::Result<Bytes> {
+    client.get(url).header("Synapse-Access-Token", format!("Token {TOKEN}")).send().await?.error_for_status()?.bytes().await
+}
+
+async fn sequential(url: &str, what: As, events: u64) {
+    let client = reqwest::Client::new();
+    for url in urls(url, events) {
+        let page = get(&client, url).await.unwrap();
+        match what {
+            As::Typed => decode::<GroundTruthEvent>(&page),
+            As::Own => decode::<Own>(&page),
+            As::Raw => decode::<Box<RawValue>>(&page),
+        }
+    }
+}
+
+async fn fetch(url: &str, events: u64, concurrency: usize) -> Vec<Bytes> {
+    let client = reqwest::Client::new();
+    let pages = stream::iter(urls(url, events)).map(|url| tokio::spawn({
+        let client = client.clone();
+        async move { get(&client, url).await.unwrap() }
+    }));
+    pages.buffered(concurrency).try_collect().await.unwrap()
+}
+
+fn decode<T: DeserializeOwned>(page: &[u8]) {
+    for item in serde_json::from_slice::<Page<T>>(page).unwrap().results {
+        std::hint::black_box(item);
+    }
+}
+
+fn decode_all(pages: &[Bytes], what: As) {
+    for page in pages {
+        match what {
+            As::Typed => decode::<GroundTruthEvent>(page),
+            As::Own => decode::<Own>(page),
+            As::Raw => decode::<Box<RawValue>>(page),
+        }
+    }
+}
+
+/// Reads a list with default settings and tells the most memory that it took.
+fn memory(what: &str, url: &str) {
+    let client = BackendClient::builder(url).access_token(TOKEN).build().unwrap();
+    runtime().block_on(async {
+        let list = client.list_ground_truth_events();
+        if what == "raw" {
+            let mut list = list.list_all_raw();
+            while let Some(event) = list.next().await {
+                std::hint::black_box(event.unwrap());
+            }
+        } else {
+            let mut list = list.list_all();
+            while let Some(event) = list.next().await {
+                std::hint::black_box(event.unwrap());
+            }
+        }
+    });
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let peak: f64 = peak.split_whitespace().nth(1).unwrap().parse().unwrap();
+    println!("{:.1} MiB", peak / 1024.0);
+}
+
+/// This program once more, serving events.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(events: u64, latency: u64) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["serve", &events.to_string(), &latency.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Server { child, url: line.trim().to_owned() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(events: u64, latency: u64) {
+    runtime().block_on(async {
+        let backend = Backend::builder().ground_truth_events(events).token(TOKEN).record_requests(false);
+        let backend = backend.latency(Duration::from_millis(latency)).start().await.unwrap();
+        println!("{}", backend.url());
+        // Until whoever started it is gone.
+        let _ = std::io::stdin().read(&mut [0]);
+    });
+}

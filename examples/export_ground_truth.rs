@@ -52,6 +52,7 @@ struct Kept {
     list: Checkpoint,
 }
 
+/// Writes every event of `version` to the file, from where it was left.
 pub async fn export(client: &BackendClient, version: i64, page_size: i64, path: &Path) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let kept_at = beside(path);

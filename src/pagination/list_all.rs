@@ -475,7 +475,7 @@ impl<T: Send + 'static> ListAll<T> {
 
     /// A page failed: it is the list's end after all, is passed over, or ends the stream.
     fn failed(&mut self, number: u64, url: &Url, error: Error) -> Result<()> {
-        if self.report.pages > 0 && page_number(url).is_some() && is_past_the_end(&error) {
+        if self.course.total.is_some() && page_number(url).is_some() && is_past_the_end(&error) {
             let (heard, _) = self.course.gone(number);
             // The pages after it are gone as well.
             self.ahead.clear();

@@ -55,13 +55,20 @@ mod test_clock {
     pub(crate) struct TestClock {
         began: Instant,
         waits: Mutex<Vec<Duration>>,
+        /// What passed besides.
+        passed: Mutex<Duration>,
         chance: Mutex<f64>,
     }
 
     impl TestClock {
         /// Half of each backoff is waited, unless it is set.
         pub(crate) fn new() -> Arc<Self> {
-            Arc::new(TestClock { began: Instant::now(), waits: Mutex::default(), chance: Mutex::new(0.5) })
+            Arc::new(TestClock {
+                began: Instant::now(),
+                waits: Mutex::default(),
+                passed: Mutex::default(),
+                chance: Mutex::new(0.5),
+            })
         }
 
         pub(crate) fn set_chance(&self, chance: f64) {
@@ -73,6 +80,11 @@ mod test_clock {
             self.waits.lock().unwrap().iter().map(Duration::as_millis).collect()
         }
 
+        /// Lets time pass.
+        pub(crate) fn advance(&self, time: Duration) {
+            *self.passed.lock().unwrap() += time;
+        }
+
         pub(crate) fn waited(&self) -> Duration {
             self.waits.lock().unwrap().iter().sum()
         }
@@ -80,7 +92,7 @@ mod test_clock {
 
     impl Clock for TestClock {
         fn now(&self) -> Instant {
-            self.began + self.waited()
+            self.began + self.waited() + *self.passed.lock().unwrap()
         }
 
         fn date(&self) -> SystemTime {

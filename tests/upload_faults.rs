@@ -324,7 +324,7 @@ async fn a_server_that_listens_late_is_waited_for() {
     let socket = refusing("127.0.0.1:0".parse().unwrap());
     let (client, third) = patient(&setup, socket.local_addr().unwrap());
     let upload = tokio::spawn(client.create_chunked_upload(setup.content.clone()).chunk_size(CHUNK).send());
-    third.notified().await;
+    soon(third.notified()).await;
     let _forwarding = forward(&setup, socket.listen(16).unwrap());
     let upload = soon(upload).await.unwrap().unwrap();
     setup.assert_stored(&upload);
@@ -347,10 +347,10 @@ async fn a_server_that_goes_away_amid_an_upload_is_waited_for() {
         let held = setup.backend.inject(held);
         let (client, third) = patient(&setup, address);
         let upload = tokio::spawn(client.create_chunked_upload(setup.content.clone()).chunk_size(CHUNK).send());
-        held.wait_for_hits(1).await;
+        soon(held.wait_for_hits(1)).await;
         forwarding.shutdown().await;
         held.release();
-        third.notified().await;
+        soon(third.notified()).await;
         let _forwarding = forward(&setup, second.listen(16).unwrap());
         let upload = soon(upload).await.unwrap().unwrap();
         setup.assert_stored(&upload);
@@ -456,6 +456,19 @@ async fn a_server_that_goes_back_and_forth_is_given_up_too() {
 }
 
 // ---- completion
+
+#[tokio::test]
+async fn a_completion_that_may_not_be_asked_for_is_told_at_once() {
+    for status in [401, 403] {
+        let setup = Setup::new().await;
+        setup.backend.inject(Fault::answer(status).json(r#"{"detail": "no"}"#).on("GET", UPLOADS).always());
+        // Its time-out is five minutes.
+        let error = setup.fails(completion(Fault::lose_answer())).await;
+        assert!(error.is_unknown_outcome(), "{error}");
+        assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
+        assert!(error.upload_session().is_some() && error.upload_id().is_some());
+    }
+}
 
 #[tokio::test]
 async fn a_gateway_that_gives_up_on_the_completion_does_not_make_it_happen_twice() {

@@ -62,9 +62,8 @@ pub(super) struct Engine<'a> {
     furthest: u64,
     /// The last chunk's connection broke.
     fresh: bool,
-    /// Failures since the upload last came on, and when that was.
+    /// Failures since the upload last came on.
     failures: u32,
-    came_on: Instant,
     started_anew: bool,
     /// What the server has is of no use any more.
     lost: bool,
@@ -109,7 +108,6 @@ pub(crate) async fn upload(
         furthest: 0,
         fresh: false,
         failures: 0,
-        came_on: client.transport().clock.now(),
         started_anew: false,
         lost: false,
     };
@@ -324,7 +322,6 @@ impl<'a> Engine<'a> {
         if offset > self.furthest {
             self.furthest = offset;
             self.failures = 0;
-            self.came_on = self.client.transport().clock.now();
         }
         self.offset = offset;
     }
@@ -359,8 +356,9 @@ impl<'a> Engine<'a> {
 
     /// How long to wait after a failure; nothing where there were too many.
     fn wait_after(&mut self, error: &Error) -> Option<Duration> {
-        let failures = self.failures;
-        let wait = self.client.transport().backoff(&self.policy, failures, self.came_on, self.deadline, error)?;
+        let transport = self.client.transport();
+        // A chunk may take longer than any policy's time: what bounds it is how often it fails.
+        let wait = transport.backoff(&self.policy, self.failures, transport.clock.now(), self.deadline, error)?;
         self.failures += 1;
         Some(wait)
     }
@@ -415,6 +413,8 @@ impl<'a> Engine<'a> {
                     self.told.enter(UploadPhase::Sending, 0);
                     return Ok(None);
                 }
+                // Who may not ask won't be told.
+                Err(refused) if refused.is_unauthorized() || refused.is_forbidden() => break,
                 Ok(_) | Err(_) => {}
             }
             let wait = self.policy.wait(asked, None, &*transport.clock);

@@ -108,3 +108,19 @@ async fn a_chunk_that_fails_too_often_ends_the_upload_which_can_be_resumed() {
     assert_eq!(backend.accepted_ranges(&upload.id.to_string()), [0..4, 4..8, 8..10]);
     assert_eq!(std::fs::read(backend.uploaded_file(&upload.id.to_string()).unwrap()).unwrap(), CONTENT);
 }
+
+#[tokio::test]
+async fn a_chunk_that_fails_late_is_sent_again_all_the_same() {
+    let (backend, client, clock) = backend().await;
+    // A slow line: a chunk was under way for longer than a policy lets a request take with all its retries.
+    let policy = RetryPolicy::new().retries(2).max_elapsed(Duration::from_secs(180));
+    backend.inject(Fault::answer(500).method("PUT"));
+    let slow = clock.clone();
+    let upload = client.create_chunked_upload(CONTENT.to_vec()).retry(policy).on_progress(move |progress| {
+        if progress.bytes_sent == progress.bytes_total {
+            slow.advance(Duration::from_secs(600));
+        }
+    });
+    upload.await.unwrap();
+    assert_eq!(count(&backend, "PUT"), 2);
+}

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::page::{DecodedPage, Decoder, Items, Undecoded};
@@ -44,6 +46,8 @@ struct Task<T> {
     handle: JoinHandle<Result<Page<T>>>,
     number: u64,
     url: reqwest::Url,
+    /// Its body is there, and is decoded; nothing where another page waits for that.
+    read: Option<oneshot::Receiver<()>>,
 }
 
 /// Dropped, it is given up.
@@ -73,20 +77,34 @@ impl<T: Send + 'static> Ahead<T> {
         self.tasks.clear();
     }
 
-    /// Sets out for a page.
+    /// Sets out for a page: as soon as fewer than `width` of the pages before it are still being received, while the others
+    /// are decoded.
     ///
     /// # Errors
     /// Outside of a runtime.
-    pub(super) fn start(&mut self, call: Prepared, number: u64, decoder: Decoder<T>, ids: bool) -> Result<()> {
+    pub(super) fn start(&mut self, call: Prepared, number: u64, width: usize, decoder: Decoder<T>, ids: bool) -> Result<()> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| Error::configuration("list_all", "a list is to be read within a tokio runtime"))?;
         let url = call.request.url().clone();
-        let read = move |received: Box<Received>| async move {
-            let (decoded, answer) = received.decoded(|body| decoder(body, ids)).await?;
-            Ok(Page::of(decoded, number, |problem| answer.undecodable(problem)))
-        };
-        let handle = runtime.spawn(call.fetch(read));
-        self.tasks.push_back(Task { handle, number, url });
+        let turn = self.tasks.len().checked_sub(width).and_then(|earlier| self.tasks[earlier].read.take());
+        let (told, read) = oneshot::channel();
+        let handle = runtime.spawn(async move {
+            if let Some(turn) = turn {
+                // Whether it was read or given up is all the same.
+                let _ = turn.await;
+            }
+            let told = Mutex::new(Some(told));
+            let receive = async |received: Box<Received>| {
+                let decode = |body: &_| {
+                    told.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    decoder(body, ids)
+                };
+                let (decoded, answer) = received.decoded(decode).await?;
+                Ok(Page::of(decoded, number, |problem| answer.undecodable(problem)))
+            };
+            call.fetch(receive).await
+        });
+        self.tasks.push_back(Task { handle, number, url, read: Some(read) });
         Ok(())
     }
 

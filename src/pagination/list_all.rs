@@ -156,7 +156,7 @@ impl<T: Send + 'static> ListAll<T> {
 
     /// How many pages are under way at a time: 4 unless set, 1 for one after the other, 64 at most.
     ///
-    /// As many pages are held in memory at most, besides the one that is being read. A server that answers 429 or 503 is
+    /// One page more is held in memory at most, besides the one that is being read. A server that answers 429 or 503 is
     /// given fewer for a while.
     pub fn concurrency(mut self, pages: usize) -> Self {
         self.window.of_most(pages.clamp(1, MAX_CONCURRENCY));
@@ -377,12 +377,14 @@ impl<T: Send + 'static> ListAll<T> {
 
     /// Sets out for the pages that may be under way.
     fn set_out(&mut self) -> Result<()> {
-        while self.ahead.len() < self.window.size()
+        // One more than may be received at a time waits for its turn: so the connection is busy while a page is decoded.
+        let width = self.window.size();
+        while self.ahead.len() <= width
             && let Some(template) = &self.template
             && let Some((number, url)) = self.course.next_page()
         {
             let call = template.at(url).throttled(self.window.throttled());
-            self.ahead.start(call, number, self.decoder, self.recent.is_some())?;
+            self.ahead.start(call, number, width, self.decoder, self.recent.is_some())?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 //! the server's latency. Then the peak memory (VmHWM of a process of its own) for lists of several lengths.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/Cargo.toml --bin list_all [events] [rounds]
+//! cargo run --release --manifest-path benches/Cargo.toml --bin list_all [events] [rounds] [latency]
 //! ```
 //! With `VALGRIND=typed`, `own`, `raw` or `none` (with everything but the list) it only does that, so that
 //! `valgrind --tool=callgrind` counts its instructions.
@@ -73,7 +73,8 @@ fn main() {
         return runtime.block_on(list_all(&server.url, what, 1));
     }
     println!("{events} events, {PAGE} a page, thousands of items a second, medians of {rounds}");
-    for latency in [0, 20] {
+    let only = arguments.get(2).and_then(|text| text.parse::<u64>().ok());
+    for latency in [0, 20].into_iter().filter(|latency| only.is_none_or(|only| only == *latency)) {
         let server = Server::start(events, latency);
         let pages = runtime.block_on(fetch(&server.url, events, 8));
         for what in [As::Typed, As::Own, As::Raw] {
@@ -81,6 +82,9 @@ fn main() {
                 compare(&runtime, &server.url, &pages, what, concurrency, events, rounds, latency);
             }
         }
+    }
+    if only.is_some() {
+        return;
     }
     for what in ["typed", "raw"] {
         for events in [1_000, 100_000, 1_000_000] {
@@ -184,10 +188,12 @@ async fn sequential(url: &str, what: As, events: u64) {
 
 async fn fetch(url: &str, events: u64, concurrency: usize) -> Vec<Bytes> {
     let client = reqwest::Client::new();
-    let pages = stream::iter(urls(url, events)).map(|url| tokio::spawn({
-        let client = client.clone();
-        async move { get(&client, url).await.unwrap() }
-    }));
+    let pages = stream::iter(urls(url, events)).map(|url| {
+        tokio::spawn({
+            let client = client.clone();
+            async move { get(&client, url).await.unwrap() }
+        })
+    });
     pages.buffered(concurrency).try_collect().await.unwrap()
 }
 

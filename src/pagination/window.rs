@@ -60,7 +60,7 @@ mod tests {
         let throttled = window.throttled();
         let mut sizes = Vec::new();
         for page in 0..40 {
-            if matches!(page, 2 | 3 | 4 | 5) {
+            if matches!(page, 2..=5) {
                 throttled.fetch_add(3, Ordering::Relaxed);
             }
             window.arrived();

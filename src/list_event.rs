@@ -45,7 +45,8 @@ pub enum ListEvent {
         /// The count.
         count: u64,
     },
-    /// The next page isn't the next: the server's link skips pages or goes back. Ends the list by any policy.
+    /// The next page isn't the next: the server ignores which page it is asked for, or its link skips pages or goes back. Whose
+    /// items they are isn't certain then: none of them is given, and the list ends by any policy.
     OutOfOrder {
         /// The page whose link it is.
         page: u64,
@@ -55,11 +56,6 @@ pub enum ListEvent {
     /// A link leads to a page that was read already. Ends the list by any policy.
     Loop {
         /// The page whose link it is.
-        page: u64,
-    },
-    /// A page is the one before once more: the server ignores which page it is asked for. Ends the list by any policy.
-    Repeated {
-        /// The page.
         page: u64,
     },
     /// Page follows on page, and none of them brings anything on. Ends the list by any policy.
@@ -72,10 +68,7 @@ pub enum ListEvent {
 impl ListEvent {
     /// Whether the list can't be read on, by any policy.
     pub(crate) fn is_fatal(&self) -> bool {
-        matches!(
-            self,
-            ListEvent::OutOfOrder { .. } | ListEvent::Loop { .. } | ListEvent::Repeated { .. } | ListEvent::Endless { .. }
-        )
+        matches!(self, ListEvent::OutOfOrder { .. } | ListEvent::Loop { .. } | ListEvent::Endless { .. })
     }
 }
 
@@ -96,9 +89,6 @@ impl fmt::Display for ListEvent {
             ListEvent::BeyondCount { page, count } => write!(f, "page {page} lies behind the end of a list of {count} items"),
             ListEvent::OutOfOrder { page, next } => write!(f, "page {page} says that page {next} follows it"),
             ListEvent::Loop { page } => write!(f, "page {page}'s `next` leads back to a page that was already read"),
-            ListEvent::Repeated { page } => {
-                write!(f, "page {page} is the page before it once more: the server ignores which page it is asked for")
-            }
             ListEvent::Endless { page } => write!(f, "the list doesn't come to an end: page {page} brings it no further"),
         }
     }

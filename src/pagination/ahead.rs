@@ -19,7 +19,6 @@ pub(super) struct Page<T> {
     pub(super) items: PageItems<T>,
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
-    pub(super) mark: Option<u64>,
 }
 
 pub(super) enum PageItems<T> {
@@ -128,7 +127,7 @@ impl<T: Send + 'static> Ahead<T> {
 
 impl<T> Page<T> {
     fn of(decoded: DecodedPage<T>, number: u64, error: impl Fn(&crate::decode::Problem) -> Error) -> Self {
-        let DecodedPage { items, count, next, mark } = decoded;
+        let DecodedPage { items, count, next } = decoded;
         let items = match items {
             Items::All(items) => PageItems::All(items),
             Items::Each(items) => {
@@ -138,7 +137,7 @@ impl<T> Page<T> {
                 PageItems::Each(items.into_iter().enumerate().map(each).collect())
             }
         };
-        Page { items, count, next, mark }
+        Page { items, count, next }
     }
 }
 

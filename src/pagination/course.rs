@@ -23,8 +23,6 @@ pub(super) struct Course {
     pub(super) offset: Option<u64>,
     /// Items in the whole list.
     pub(super) total: Option<u64>,
-    /// What the last page looked like.
-    mark: Option<u64>,
     empty: u32,
     beyond: u32,
     followed: Followed,
@@ -51,8 +49,6 @@ pub(super) struct Facts {
     pub(super) length: u64,
     pub(super) count: Option<u64>,
     pub(super) next: Option<Url>,
-    /// What it looks like, so that the same page again is seen.
-    pub(super) mark: Option<u64>,
 }
 
 /// What follows a page.
@@ -86,7 +82,6 @@ impl Course {
             page_size: None,
             offset: None,
             total: None,
-            mark: None,
             empty: 0,
             beyond: 0,
             followed,
@@ -110,14 +105,8 @@ impl Course {
 
     /// Page `number` is there.
     pub(super) fn arrived(&mut self, number: u64, facts: Facts) -> (Heard, Then) {
-        let Facts { length, count, next, mark } = facts;
+        let Facts { length, count, next } = facts;
         let mut heard = Heard::default();
-        // A list that grew by a page of items gives the same page again, and rightly so.
-        let grew = count.zip(self.total).is_some_and(|(now, before)| now != before);
-        if mark.is_some() && mark == self.mark && !grew {
-            heard.before.push(ListEvent::Repeated { page: number });
-        }
-        self.mark = mark;
         if let Some(now) = count
             && let Some(before) = self.total.replace(now)
             && before != now
@@ -169,7 +158,8 @@ impl Course {
             return then;
         };
         if number.checked_add(1) != Some(following) {
-            heard.after.push(ListEvent::OutOfOrder { page: number, next: following });
+            // It is the page before that link, rather than the one that was asked for.
+            heard.before.push(ListEvent::OutOfOrder { page: number, next: following });
             return Then::Page(number.saturating_add(1));
         }
         let size = self.page_size.unwrap_or(length).max(1);
@@ -216,7 +206,6 @@ impl Course {
     /// What follows page `number`, which is passed over; nothing where that can't be told.
     pub(super) fn pass_over(&mut self, number: u64) -> Option<Then> {
         let Way::Numbered { last, .. } = self.way else { return None };
-        self.mark = None;
         self.offset = self.offset.zip(self.page_size).map(|(offset, size)| offset.saturating_add(size));
         match number < last {
             true => Some(Then::Page(number + 1)),
@@ -247,12 +236,12 @@ mod tests {
 
     fn page(length: u64, count: u64, next: impl Into<Option<u64>>) -> Facts {
         let next = next.into().map(|next| with_page(&LIST.parse().unwrap(), next));
-        Facts { length, count: Some(count), next, mark: None }
+        Facts { length, count: Some(count), next }
     }
 
     fn cursor(length: u64, next: Option<&str>) -> Facts {
         let next = next.map(|next| format!("{LIST}&cursor={next}").parse().unwrap());
-        Facts { length, count: None, next, mark: None }
+        Facts { length, count: None, next }
     }
 
     /// The numbers of the pages that may be asked for now.
@@ -338,13 +327,10 @@ mod tests {
         assert_eq!(heard(&[(1, page(10, 8, None))]), Heard::default());
         for next in [1, 2, 4] {
             let event = ListEvent::OutOfOrder { page: 2, next };
-            assert_eq!(heard(&[first.clone(), (2, page(10, 30, next))]), after(event));
+            assert_eq!(heard(&[first.clone(), (2, page(10, 30, next))]), before(event));
         }
         let beyond = ListEvent::BeyondCount { page: 2, count: 10 };
         assert_eq!(heard(&[(1, page(10, 10, 2)), (2, page(10, 10, 3))]), before(beyond));
-        let same = |facts: Facts| Facts { mark: Some(7), ..facts };
-        let repeated = ListEvent::Repeated { page: 2 };
-        assert_eq!(heard(&[(1, same(page(10, 30, 2))), (2, same(page(10, 30, 3)))]), before(repeated));
         let event = ListEvent::Loop { page: 3 };
         let links = [(1, cursor(9, Some("a"))), (2, cursor(9, Some("b"))), (3, cursor(9, Some("a")))];
         assert_eq!(heard(&links), after(event));

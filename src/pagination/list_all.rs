@@ -391,7 +391,7 @@ impl<T: Send + 'static> ListAll<T> {
 
     /// Takes a page's items and sees to the pages after it.
     fn arrived(&mut self, number: u64, url: Url, page: Page<T>) -> Result<()> {
-        let Page { items, count, next, mark } = page;
+        let Page { items, count, next } = page;
         let Some(template) = &self.template else { return Ok(()) };
         let next = next.map(|next| template.transport.origin.follow(&next, &url)).transpose();
         let (next, unfollowed) = match next {
@@ -402,7 +402,7 @@ impl<T: Send + 'static> ListAll<T> {
         let length = items.len();
         let passed = std::mem::take(&mut self.passed).min(length);
         let offset = self.course.offset;
-        let facts = Facts { length: length as u64, count, next, mark };
+        let facts = Facts { length: length as u64, count, next };
         let (mut heard, then) = self.course.arrived(number, facts);
         if heard.astray {
             self.ahead.clear();

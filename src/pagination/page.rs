@@ -1,7 +1,5 @@
 //! A page's text and what it holds: items decoded all at once, or one by one where one of them can't be.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,8 +13,6 @@ pub(super) struct DecodedPage<T> {
     pub(super) items: Items<T>,
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
-    /// What it looks like, so that the same page again is seen.
-    pub(super) mark: Option<u64>,
 }
 
 pub(super) enum Items<T> {
@@ -61,7 +57,7 @@ pub(super) fn typed<T: DeserializeOwned>(body: &Bytes, ids: bool) -> Result<Deco
     if !ids {
         match decode::<PageBody<T>>(body) {
             Ok(PageBody { results, next, count }) => {
-                return Ok(DecodedPage { items: Items::All(results), count, next, mark: mark(body) });
+                return Ok(DecodedPage { items: Items::All(results), count, next });
             }
             Err(problem) if problem.cut_off => return Err(problem),
             // Which item it is, and whether the others are right, is worth a second look.
@@ -79,7 +75,7 @@ pub(super) fn raw(body: &Bytes, ids: bool) -> Result<DecodedPage<RawItem>, Probl
     }
     let RawPageBody { results, next, count } = raw_page(body)?;
     let items = Items::All(results.into_iter().map(slice).collect());
-    Ok(DecodedPage { items, count, next, mark: mark(body) })
+    Ok(DecodedPage { items, count, next })
 }
 
 fn raw_page(body: &Bytes) -> Result<RawPageBody<'_>, Problem> {
@@ -106,7 +102,7 @@ fn one_by_one<T>(
         (hash, value)
     };
     let items = Items::Each(results.into_iter().map(each).collect());
-    Ok(DecodedPage { items, count, next, mark: mark(body) })
+    Ok(DecodedPage { items, count, next })
 }
 
 /// The text of an item's `id`.
@@ -123,26 +119,6 @@ fn id_of(item: &RawValue) -> Option<&str> {
 fn hash_of(id: &str) -> u64 {
     // FNV-1a.
     id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// How much of a page is looked at, in bytes.
-const LOOK: usize = 512;
-
-/// What a page looks like: how long its items' text is, and the beginning of it. Different items that look the same would
-/// need to have no id.
-fn mark(body: &[u8]) -> Option<u64> {
-    const KEY: &[u8] = b"\"results\"";
-    let head = &body[..body.len().min(4 * LOOK)];
-    let start = head.windows(KEY.len()).position(|window| window == KEY)?;
-    let items = body.get(start + KEY.len()..)?;
-    let beginning = &items[..items.len().min(LOOK)];
-    // A page without items looks like any other.
-    if !beginning.contains(&b'{') {
-        return None;
-    }
-    let mut hasher = DefaultHasher::new();
-    (items.len(), beginning).hash(&mut hasher);
-    Some(hasher.finish())
 }
 
 #[cfg(test)]
@@ -209,15 +185,5 @@ mod tests {
             each(raw(&body, true).unwrap_or_else(|problem| panic!("{problem:?}"))).into_iter().map(|(id, _)| id).collect();
         assert_eq!(hashes[0], hashes[1]);
         assert!(hashes[0] != hashes[2] && hashes[0] != hashes[3] && hashes[4].is_none());
-    }
-
-    #[test]
-    fn the_same_page_looks_the_same_and_another_does_not() {
-        let one = page(r#"{"id": 1}, {"id": 2}"#);
-        let moved: Bytes = String::from_utf8(one.to_vec()).unwrap().replace("\"n\"", "\"m2\"").into();
-        assert!(mark(&one).is_some() && mark(&one) == mark(&moved));
-        assert_ne!(mark(&one), mark(&page(r#"{"id": 1}, {"id": 2}, {"id": 3}"#)));
-        assert_ne!(mark(&one), mark(&page(r#"{"id": 1}, {"id": 3}"#)));
-        assert_eq!((mark(&page("")), mark(b"{}"), mark(b"")), (None, None, None));
     }
 }

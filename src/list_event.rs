@@ -66,6 +66,11 @@ pub enum ListEvent {
 }
 
 impl ListEvent {
+    /// Whether the list doesn't keep what its count promises.
+    pub(crate) fn is_loss(&self) -> bool {
+        matches!(self, ListEvent::Fewer { .. } | ListEvent::PageGone { .. } | ListEvent::BeyondCount { .. })
+    }
+
     /// Whether the list can't be read on, by any policy.
     pub(crate) fn is_fatal(&self) -> bool {
         matches!(self, ListEvent::OutOfOrder { .. } | ListEvent::Loop { .. } | ListEvent::Endless { .. })

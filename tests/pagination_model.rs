@@ -143,7 +143,7 @@ proptest! {
             let script = Script { changes, ..script(count, most) };
             // Strict: whoever hears of no error has the list as it was at one time.
             let server = ListServer::start(script.clone()).await;
-            let mut strict = list(&client(&server.url, 0), None).concurrency(concurrency);
+            let mut strict = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Strict);
             let (ids, error) = read(&mut strict).await;
             let counts: HashSet<_> = server.served().iter().map(|served| served.count).collect();
             match error {
@@ -319,15 +319,35 @@ fn a_strict_list_is_taken_up_after_it_changed() {
         let changes = vec![(1, Change::Insert(60, vec![501]))];
         let server = ListServer::start(Script { changes, ..script(30, 10) }).await;
         let client = client(&server.url, 0);
-        let mut first = list(&client, None).concurrency(1);
+        let mut first = list(&client, None).concurrency(1).policy(ListPolicy::Strict);
         let (mut ids, error) = read(&mut first).await;
         let error = error.unwrap();
         assert_eq!(error.list_event(), Some(&ListEvent::CountChanged { page: 2, before: 30, now: 31 }));
         assert!(error.to_string().contains("the policy `Lenient` reports this and goes on"), "{error}");
         assert_eq!(ids.len(), 10);
-        let (rest, error) = read(&mut list(&client, None).resume(first.checkpoint())).await;
+        let (rest, error) = read(&mut list(&client, None).policy(ListPolicy::Strict).resume(first.checkpoint())).await;
         assert!(error.is_none(), "{error:?}");
         ids.extend(rest);
         assert_eq!(ids, server.ids());
+    });
+}
+
+#[test]
+fn a_list_that_grows_is_read_on_and_told_and_one_that_shrinks_is_an_error_unless_another_policy_is_set() {
+    run(async {
+        let grown = vec![(1, Change::Insert(60, vec![501]))];
+        let server = ListServer::start(Script { changes: grown, ..script(30, 10) }).await;
+        let mut list = list(&client(&server.url, 0), None).concurrency(1);
+        let (ids, error) = read(&mut list).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(ids, server.ids());
+        assert_eq!(list.report().events, [ListEvent::CountChanged { page: 2, before: 30, now: 31 }]);
+
+        let shrunk = vec![(2, Change::Remove(0, 10))];
+        let server = ListServer::start(Script { changes: shrunk, ..script(30, 10) }).await;
+        let mut list = self::list(&client(&server.url, 0), None).concurrency(1);
+        let (ids, error) = read(&mut list).await;
+        assert_eq!(ids.len(), 20);
+        assert_eq!(error.unwrap().list_event(), Some(&ListEvent::PageGone { page: 3 }));
     });
 }

@@ -169,7 +169,7 @@ impl<T: Send + 'static> ListAll<T> {
         self
     }
 
-    /// What a list that changes while it is read comes to: [`Strict`](ListPolicy::Strict) unless set.
+    /// What a list that changes while it is read comes to: [`Complete`](ListPolicy::Complete) unless set.
     pub fn policy(mut self, policy: ListPolicy) -> Self {
         self.policy = policy;
         self
@@ -251,8 +251,8 @@ impl<T: Send + 'static> ListAll<T> {
         self.course.total
     }
 
-    /// What is to be said of the list so far: also where it is read to its end without an error, a
-    /// [`Lenient`](ListPolicy::Lenient) list may have changed meanwhile.
+    /// What is to be said of the list so far: where it is read to its end without an error it may have changed meanwhile all the
+    /// same, unless it is [`Strict`](ListPolicy::Strict).
     pub fn report(&self) -> &ListReport {
         &self.report
     }
@@ -513,7 +513,12 @@ impl<T: Send + 'static> ListAll<T> {
                 ListEvent::CountChanged { before, now, .. } => now > before && self.recent.is_some(),
                 _ => false,
             };
-            if event.is_fatal() || (self.policy == ListPolicy::Strict && !harmless) {
+            let ends = match self.policy {
+                ListPolicy::Strict => !harmless,
+                ListPolicy::Complete => event.is_loss(),
+                ListPolicy::Lenient => false,
+            };
+            if ends || event.is_fatal() {
                 return Err(self.broken(event));
             }
             self.report.event(event);

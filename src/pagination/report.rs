@@ -11,9 +11,13 @@ const KEPT: usize = 100;
 #[non_exhaustive]
 pub enum ListPolicy {
     /// What may have made items missing or double ends the list with an error, which carries the [`ListEvent`].
-    #[default]
     Strict,
-    /// It is written into the [report](crate::ListAll::report), and the list goes on.
+    /// A list that doesn't keep what its count promises (it has fewer items, a page less, or goes on behind its end) ends with
+    /// an error, which carries the [`ListEvent`]. What only may have made items missing or double is written into the
+    /// [report](crate::ListAll::report), and the list goes on.
+    #[default]
+    Complete,
+    /// All of that is written into the [report](crate::ListAll::report), and the list goes on.
     Lenient,
 }
 

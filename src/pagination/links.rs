@@ -92,9 +92,7 @@ mod tests {
 
     #[test]
     fn a_circle_is_seen_wherever_it_begins() {
-        for (tail, circle) in
-            [(0, 1), (0, 1000), (REMEMBERED - 1, 5), (REMEMBERED, 1), (REMEMBERED + 10, 3), (REMEMBERED + 10, 1000)]
-        {
+        for (tail, circle) in [(0, 1), (0, 1000), (REMEMBERED + 10, 300)] {
             let mut followed = Followed::default();
             let link = |step: usize| if step < tail { step } else { tail + (step - tail) % circle };
             let seen = (0..).find(|step| !followed.is_new(&url(&format!("http://h/?cursor={}", link(*step))))).unwrap();

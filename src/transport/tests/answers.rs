@@ -165,11 +165,11 @@ async fn sent_slowly(size: usize, read_timeout: Duration) {
     assert_eq!((server.count(), server.seen()[0].body.len(), clock.waits().len()), (1, size + 2, 0));
 }
 
-/// The server takes several times as long as the read time-out for the body, and a piece of it now and then. The body is
+/// The server takes twice as long as the read time-out for the body, and a piece of it now and then. The body is
 /// larger than what the system takes off the client at once on a loopback interface.
 #[tokio::test]
 async fn a_body_on_a_slow_line_is_waited_for() {
-    sent_slowly(8_000_000, Duration::from_millis(500)).await;
+    sent_slowly(8_000_000, Duration::from_millis(1_200)).await;
 }
 
 /// The system takes all of it at once; only how long it lies there can tell that it isn't sent yet.

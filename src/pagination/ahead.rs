@@ -8,33 +8,15 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::page::{DecodedPage, Decoder, Items, Undecoded};
+use super::page::{DecodedPage, Decoder, Items, Page, Undecoded};
 use crate::call::Prepared;
+use crate::decode::Problem;
 use crate::error::{Error, ErrorKind, Result};
 use crate::list_event::ItemFailure;
 use crate::transport::Received;
 
-/// A page as it arrived: its items decoded, those that can't be as errors.
-pub(super) struct Page<T> {
-    pub(super) items: PageItems<T>,
-    pub(super) count: Option<u64>,
-    pub(super) next: Option<String>,
-}
-
-pub(super) enum PageItems<T> {
-    All(Vec<T>),
-    /// With what their ids come down to where that was asked for.
-    Each(Vec<(Option<u64>, Result<T>)>),
-}
-
-impl<T> PageItems<T> {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            PageItems::All(items) => items.len(),
-            PageItems::Each(items) => items.len(),
-        }
-    }
-}
+/// A page as it arrived: the items that can't be decoded are errors.
+pub(super) type ArrivedPage<T> = Page<T, Error>;
 
 /// Pages under way, in order.
 pub(super) struct Ahead<T> {
@@ -42,7 +24,7 @@ pub(super) struct Ahead<T> {
 }
 
 struct Task<T> {
-    handle: JoinHandle<Result<Page<T>>>,
+    handle: JoinHandle<Result<ArrivedPage<T>>>,
     number: u64,
     url: reqwest::Url,
     /// Its body is there, and is decoded; nothing where another page waits for that.
@@ -60,7 +42,7 @@ impl<T> Drop for Task<T> {
 pub(super) struct Arrival<T> {
     pub(super) number: u64,
     pub(super) url: reqwest::Url,
-    pub(super) page: Result<Page<T>>,
+    pub(super) page: Result<ArrivedPage<T>>,
 }
 
 impl<T: Send + 'static> Ahead<T> {
@@ -99,7 +81,7 @@ impl<T: Send + 'static> Ahead<T> {
                     decoder(body, ids)
                 };
                 let (decoded, answer) = received.decoded(decode).await?;
-                Ok(Page::of(decoded, number, |problem| answer.undecodable(problem)))
+                Ok(telling(decoded, number, |problem| answer.undecodable(problem)))
             };
             call.fetch(receive).await
         });
@@ -125,24 +107,23 @@ impl<T: Send + 'static> Ahead<T> {
     }
 }
 
-impl<T> Page<T> {
-    fn of(decoded: DecodedPage<T>, number: u64, error: impl Fn(&crate::decode::Problem) -> Error) -> Self {
-        let DecodedPage { items, count, next } = decoded;
-        let items = match items {
-            Items::All(items) => PageItems::All(items),
-            Items::Each(items) => {
-                let each = |(index, (id, item)): (usize, (Option<u64>, Result<T, Undecoded>))| {
-                    (id, item.map_err(|undecoded| undecoded.into_error(number, index, &error)))
-                };
-                PageItems::Each(items.into_iter().enumerate().map(each).collect())
-            }
-        };
-        Page { items, count, next }
-    }
+/// Page `number` with errors in the place of the items that can't be decoded.
+fn telling<T>(decoded: DecodedPage<T>, number: u64, error: impl Fn(&Problem) -> Error) -> ArrivedPage<T> {
+    let DecodedPage { items, count, next } = decoded;
+    let items = match items {
+        Items::All(items) => Items::All(items),
+        Items::Each(items) => {
+            let each = |(index, (id, item)): (usize, (Option<u64>, Result<T, Undecoded>))| {
+                (id, item.map_err(|undecoded| undecoded.into_error(number, index, &error)))
+            };
+            Items::Each(items.into_iter().enumerate().map(each).collect())
+        }
+    };
+    Page { items, count, next }
 }
 
 impl Undecoded {
-    fn into_error(self, page: u64, index: usize, error: impl Fn(&crate::decode::Problem) -> Error) -> Error {
+    fn into_error(self, page: u64, index: usize, error: impl Fn(&Problem) -> Error) -> Error {
         let Undecoded { id, text, mut problem } = self;
         let message = crate::redact::redact(&problem.message).into_owned();
         let json_path = problem.path.clone();

@@ -3,6 +3,7 @@
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use super::course::Then;
 use crate::file_url::FileUrl;
 
 /// The version of a checkpoint's written form.
@@ -62,6 +63,16 @@ pub(super) enum Position {
     },
     /// There is none.
     End,
+}
+
+impl From<Then> for Position {
+    fn from(then: Then) -> Self {
+        match then {
+            Then::Page(number) => Position::Page { number, item: 0 },
+            Then::Link(number, url) => Position::Link { url: url.as_str().into(), number, item: 0 },
+            Then::End => Position::End,
+        }
+    }
 }
 
 impl Checkpoint {

@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use reqwest::{StatusCode, Url};
 
-use super::ahead::{Ahead, Arrival, Page, PageItems};
+use super::ahead::{Ahead, Arrival, ArrivedPage};
 use super::checkpoint::{Checkpoint, Position, query_of};
 use super::course::{Course, Facts, Then};
 use super::distinct::Recent;
 use super::links::{is_first, page_number, with_page};
-use super::page::Decoder;
+use super::page::{Decoder, Items};
 use super::pages::ListPages;
 use super::report::{ListPolicy, ListReport, PageFailure};
 use super::window::Window;
@@ -261,21 +261,22 @@ impl<T: Send + 'static> ListAll<T> {
     /// that this one would give next. After an error that is what failed.
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
-        let at = match &page.place {
-            Some(Place { number, link: None }) if page.index < page.length => {
-                Position::Page { number: *number, item: page.index }
+        let (at, offset) = match &page.place {
+            Some(Place { number, link }) if page.index < page.length => {
+                let (number, item) = (*number, page.index);
+                let at = match link {
+                    Some(url) => Position::Link { url: url.as_str().into(), number, item },
+                    None => Position::Page { number, item },
+                };
+                (at, page.offset)
             }
-            Some(Place { number, link: Some(url) }) if page.index < page.length => {
-                Position::Link { url: url.as_str().into(), number: *number, item: page.index }
-            }
-            _ => page.after.clone(),
+            _ => (page.after.clone(), page.after_offset),
         };
-        let within = page.place.is_some() && page.index < page.length;
         let recent = self.recent.as_ref().map(Recent::last);
         Checkpoint {
             until: self.course.until,
             page_size: self.course.page_size,
-            offset: if within { page.offset } else { page.after_offset },
+            offset,
             total: self.course.total,
             recent: recent.unwrap_or_default(),
             ..Checkpoint::new(self.query.clone(), at)
@@ -390,8 +391,8 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// Takes a page's items and sees to the pages after it.
-    fn arrived(&mut self, number: u64, url: Url, page: Page<T>) -> Result<()> {
-        let Page { items, count, next } = page;
+    fn arrived(&mut self, number: u64, url: Url, page: ArrivedPage<T>) -> Result<()> {
+        let ArrivedPage { items, count, next } = page;
         let Some(template) = &self.template else { return Ok(()) };
         let next = next.map(|next| template.transport.origin.follow(&next, &url)).transpose();
         let (next, unfollowed) = match next {
@@ -413,14 +414,10 @@ impl<T: Send + 'static> ListAll<T> {
         self.judge(std::mem::take(&mut heard.before))?;
         self.report.pages += 1;
         let items = self.wanted(number, items, passed);
-        let after = match then {
-            Then::Page(number) => Position::Page { number, item: 0 },
-            Then::Link(number, url) => Position::Link { url: url.as_str().into(), number, item: 0 },
-            Then::End => {
-                self.ahead.clear();
-                Position::End
-            }
-        };
+        if then == Then::End {
+            self.ahead.clear();
+        }
+        let after = Position::from(then);
         // A page that a number leads to needs no link.
         let link = (page_number(&url).is_none() && !is_first(&url)).then_some(url);
         let place = Some(Place { number, link });
@@ -438,18 +435,18 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// The items of a page that are to be given: behind those that were passed, and up to the limit.
-    fn wanted(&mut self, number: u64, items: PageItems<T>, passed: usize) -> CurrentItems<T> {
+    fn wanted(&mut self, number: u64, items: Items<T, Error>, passed: usize) -> CurrentItems<T> {
         let left =
             self.limit.map_or(usize::MAX, |limit| usize::try_from(limit.saturating_sub(self.report.items)).unwrap_or(usize::MAX));
         let (items, wanted) = match items {
-            PageItems::All(mut items) => {
+            Items::All(mut items) => {
                 items.truncate(passed.saturating_add(left));
                 let mut items = items.into_iter();
                 items.by_ref().take(passed).for_each(drop);
                 let wanted = items.len();
                 (CurrentItems::All(items), wanted)
             }
-            PageItems::Each(mut items) => {
+            Items::Each(mut items) => {
                 if let Some(recent) = &mut self.recent {
                     recent.extend(items.drain(..passed).filter_map(|(id, _)| id));
                 } else {
@@ -495,10 +492,7 @@ impl<T: Send + 'static> ListAll<T> {
             && let Some(then) = self.course.pass_over(number)
         {
             self.report.page_failure(PageFailure { page: number, url: shown_url(url), error });
-            self.page.after = match then {
-                Then::Page(number) => Position::Page { number, item: 0 },
-                _ => Position::End,
-            };
+            self.page.after = then.into();
             self.page.after_offset = self.course.offset;
             return Ok(());
         }

@@ -8,18 +8,27 @@ use serde_json::value::RawValue;
 use super::raw_item::RawItem;
 use crate::decode::{Problem, decode, without_mark};
 
-/// A page, decoded.
-pub(super) struct DecodedPage<T> {
-    pub(super) items: Items<T>,
+/// A page, decoded; `E` is what an item comes to that can't be.
+pub(super) struct Page<T, E> {
+    pub(super) items: Items<T, E>,
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
 }
 
-pub(super) enum Items<T> {
+pub(super) enum Items<T, E> {
     /// Nothing is wrong with any of them.
     All(Vec<T>),
     /// Each by itself, with what its id comes down to where that was asked for.
-    Each(Vec<(Option<u64>, Result<T, Undecoded>)>),
+    Each(Vec<(Option<u64>, Result<T, E>)>),
+}
+
+impl<T, E> Items<T, E> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Items::All(items) => items.len(),
+            Items::Each(items) => items.len(),
+        }
+    }
 }
 
 /// An item that can't be decoded.
@@ -28,6 +37,9 @@ pub(super) struct Undecoded {
     pub(super) text: String,
     pub(super) problem: Problem,
 }
+
+/// A page as it is decoded.
+pub(super) type DecodedPage<T> = Page<T, Undecoded>;
 
 /// Decodes a page; with its items' ids where they are wanted.
 pub(super) type Decoder<T> = fn(&Bytes, bool) -> Result<DecodedPage<T>, Problem>;
@@ -57,7 +69,7 @@ pub(super) fn typed<T: DeserializeOwned>(body: &Bytes, ids: bool) -> Result<Deco
     if !ids {
         match decode::<PageBody<T>>(body) {
             Ok(PageBody { results, next, count }) => {
-                return Ok(DecodedPage { items: Items::All(results), count, next });
+                return Ok(Page { items: Items::All(results), count, next });
             }
             Err(problem) if problem.cut_off => return Err(problem),
             // Which item it is, and whether the others are right, is worth a second look.
@@ -75,7 +87,7 @@ pub(super) fn raw(body: &Bytes, ids: bool) -> Result<DecodedPage<RawItem>, Probl
     }
     let RawPageBody { results, next, count } = raw_page(body)?;
     let items = Items::All(results.into_iter().map(slice).collect());
-    Ok(DecodedPage { items, count, next })
+    Ok(Page { items, count, next })
 }
 
 fn raw_page(body: &Bytes) -> Result<RawPageBody<'_>, Problem> {
@@ -102,7 +114,7 @@ fn one_by_one<T>(
         (hash, value)
     };
     let items = Items::Each(results.into_iter().map(each).collect());
-    Ok(DecodedPage { items, count, next })
+    Ok(Page { items, count, next })
 }
 
 /// The text of an item's `id`.

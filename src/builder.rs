@@ -317,6 +317,9 @@ impl BackendClientBuilder {
             if kind.fresh {
                 builder = builder.pool_max_idle_per_host(0);
             }
+            if kind.as_sent {
+                builder = builder.no_gzip().no_brotli().no_zstd().no_deflate();
+            }
             certificates.apply(builder, only_own_certificates).build()
         };
         // A machine without a single CA certificate can talk plain http all the same: then only the certificates given

@@ -12,7 +12,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
 
-use crate::client::BackendClient;
+use crate::client::{BackendClient, Settings};
 use crate::error::{Error, RequestInfo, Result};
 use crate::limits::TimeLimits;
 use crate::operation::{Answer, Operation};
@@ -111,6 +111,19 @@ impl CallOptions {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         // A time beyond what the clock holds is no limit.
         self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+    }
+
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
+    /// The time-outs of a request, as far as they aren't set those of the client.
+    pub(crate) fn limits(&self, settings: &Settings, list: bool) -> TimeLimits {
+        TimeLimits {
+            connect: self.connect_timeout.unwrap_or(settings.connect_timeout),
+            idle: self.read_timeout.unwrap_or_else(|| settings.read_timeout(list)),
+            total: self.timeout.or(settings.timeout),
+        }
     }
 
     /// What holds for each of a call's requests: headers, time-outs of their own, and retries.
@@ -334,11 +347,7 @@ impl<'c, B: Operation> Call<'c, B> {
             transport: self.client.transport().clone(),
             request,
             operation: B::ID,
-            limits: TimeLimits {
-                connect: self.options.connect_timeout.unwrap_or(settings.connect_timeout),
-                idle: self.options.read_timeout.unwrap_or_else(|| settings.read_timeout(B::LIST)),
-                total: self.options.timeout.or(settings.timeout),
-            },
+            limits: self.options.limits(settings, B::LIST),
             retry: Retry { policy, unknown_outcome: self.options.retry_unknown_outcome },
             conversions: Arc::new(conversions),
             list: B::LIST,
@@ -424,7 +433,7 @@ impl Prepared {
         F: Future<Output = Result<T>>,
     {
         let Prepared { transport, request, operation, limits, retry, conversions, list, throttled } = self;
-        let outgoing = Outgoing { request, operation, limits, retry, activity: None, fresh: false, throttled };
+        let outgoing = Outgoing { request, operation, limits, retry, activity: None, fresh: false, as_sent: false, throttled };
         transport.fetch(outgoing, move |received| read(received.converting(&conversions, list)))
     }
 

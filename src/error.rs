@@ -45,6 +45,8 @@ pub enum ErrorKind {
     Pagination,
     /// An upload that doesn't hold together: an offset beyond the file, say.
     Upload,
+    /// A file that came isn't what it should be: of another length, or another digest.
+    Download,
     /// A URL conversion failed.
     UrlConversion,
 }

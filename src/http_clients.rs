@@ -1,5 +1,5 @@
 //! The HTTP clients below a [`BackendClient`](crate::BackendClient): one with kept connections for each tokio runtime and
-//! connect time-out, and one that makes a fresh connection each time.
+//! connect time-out, others that make a fresh connection each time, and others that give bodies as they were sent.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub(crate) struct Kind {
     pub(crate) connect_timeout: Duration,
     /// Keeps no connections.
     pub(crate) fresh: bool,
+    /// Gives bodies as they come, packed or not: ranges count the bytes that are sent.
+    pub(crate) as_sent: bool,
 }
 
 pub(crate) struct HttpClients {
@@ -45,7 +47,7 @@ impl HttpClients {
     /// # Errors
     /// Where no HTTP client can be made of the settings.
     pub(crate) fn new(connect_timeout: Duration, make: Arc<MakeClient>) -> Result<Self> {
-        let first_kind = Kind { connect_timeout, fresh: false };
+        let first_kind = Kind { connect_timeout, fresh: false, as_sent: false };
         let first = make(first_kind).map_err(unusable)?;
         Ok(HttpClients { make, first, first_kind, first_runtime: OnceLock::new(), made: Mutex::default() })
     }

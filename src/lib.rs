@@ -38,12 +38,14 @@
 //! | `chrono`, `jiff` | | these crates' times as parameters and results ([`Timestamp`]) |
 
 mod any_request;
+mod blocking;
 mod builder;
 mod call;
 mod client;
 mod clock;
 mod credentials;
 mod decode;
+mod download;
 mod error;
 mod file_url;
 mod ground_truth;
@@ -64,6 +66,7 @@ mod redact;
 mod related;
 mod response;
 mod retry;
+mod side_by_side;
 mod string_list;
 mod timestamp;
 mod tls;
@@ -81,6 +84,7 @@ pub use builder::BackendClientBuilder;
 pub use call::{Call, Sending};
 pub use client::BackendClient;
 pub use credentials::{Credentials, CredentialsFuture, CredentialsProvider};
+pub use download::{Download, DownloadAll, DownloadProgress, Downloaded, FilesProgress};
 pub use error::{Error, ErrorKind, Result};
 pub use file_url::FileUrl;
 pub use json::{Json, JsonError};

@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 pub use meter::AttemptReport;
 pub(crate) use meter::Observer;
 pub use received::Received;
+pub(crate) use retrying::may_be_sent_again;
 pub use stream::ByteStream;
 
 use crate::clock::Clock;
@@ -59,6 +60,8 @@ pub(crate) struct Outgoing {
     pub(crate) activity: Option<Activity>,
     /// Over a connection of its own: a kept one has just failed.
     pub(crate) fresh: bool,
+    /// Gives the body as it was sent, not unpacked.
+    pub(crate) as_sent: bool,
     /// Counts the answers that ask for less.
     pub(crate) throttled: Option<Arc<AtomicU32>>,
 }
@@ -78,6 +81,7 @@ struct Attempts<'a> {
     activity: Option<&'a Activity>,
     /// A kept connection has just failed.
     fresh: bool,
+    as_sent: bool,
     meter: Arc<Meter>,
 }
 
@@ -159,7 +163,7 @@ impl Transport {
     }
 
     async fn execute(&self, mut request: Request, info: &RequestInfo, attempts: &Attempts<'_>) -> Result<reqwest::Response> {
-        let kind = Kind { connect_timeout: attempts.limits.connect, fresh: attempts.fresh };
+        let kind = Kind { connect_timeout: attempts.limits.connect, fresh: attempts.fresh, as_sent: attempts.as_sent };
         let client = self.http.of(kind).await.map_err(|error| error.of(info.clone()))?;
         let mut activity = attempts.activity.cloned();
         if activity.is_none() && request.body().is_some() {

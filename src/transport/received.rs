@@ -80,7 +80,16 @@ impl Received {
         Ok((body, head))
     }
 
-    async fn piece(&mut self) -> Result<Option<Bytes>> {
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    pub(crate) fn info(&self) -> &RequestInfo {
+        &self.info
+    }
+
+    /// The next piece of the body; nothing at its end.
+    pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>> {
         match self.limits.watch(self.response.chunk(), None).await {
             Ok(Ok(piece)) => {
                 self.meter.received(piece.as_ref().map_or(0, Bytes::len));

@@ -20,7 +20,7 @@ impl Transport {
         info: &RequestInfo,
     ) -> Result<Request> {
         let refuse = |what: String| Err(Error::new(ErrorKind::ForeignUrl, what).of(info.clone()));
-        if self.origin.is_https() && target.scheme() == "http" {
+        if info.url.starts_with("https:") && target.scheme() == "http" {
             return refuse(format!(
                 "{} redirects from https to {}, which isn't followed",
                 shown_status(status),

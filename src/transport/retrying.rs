@@ -37,10 +37,10 @@ impl Transport {
     where
         F: Future<Output = Result<T>>,
     {
-        let Outgoing { mut request, operation, limits, retry, activity, fresh, throttled } = outgoing;
+        let Outgoing { mut request, operation, limits, retry, activity, fresh, as_sent, throttled } = outgoing;
         let began = self.clock.now();
         let mut attempts =
-            Attempts { operation, limits: limits.start(), activity: activity.as_ref(), fresh, meter: Arc::default() };
+            Attempts { operation, limits: limits.start(), activity: activity.as_ref(), fresh, as_sent, meter: Arc::default() };
         let mut number = 1;
         loop {
             // Nothing where the body is streamed: it is sent once.
@@ -162,7 +162,7 @@ impl Transport {
 }
 
 /// Whether a request that failed so may be sent again without the server acting on it twice.
-fn may_be_sent_again(error: &Error, method: &Method) -> bool {
+pub(crate) fn may_be_sent_again(error: &Error, method: &Method) -> bool {
     let repeatable = matches!(*method, Method::GET | Method::HEAD | Method::DELETE);
     let status = error.status().map(|status| status.as_u16()).unwrap_or_default();
     match error.kind() {

@@ -14,8 +14,9 @@ use super::options::UploadOptions;
 use super::progress::{Told, UploadPhase};
 use super::protocol::{AfterChunk, AfterCompletion, after_chunk, after_completion, next_offset, offset_of};
 use super::read_ahead::Opened;
-use super::ready::{Ready, ReadySource, blocking};
+use super::ready::{Ready, ReadySource};
 use super::session_file::SessionFile;
+use crate::blocking::blocking;
 use crate::call::{Call, CallOptions};
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, Result};
@@ -252,6 +253,7 @@ impl<'a> Engine<'a> {
             retry: prepared.retry,
             activity: Some(activity),
             fresh: self.fresh,
+            as_sent: false,
             throttled: None,
         };
         prepared.transport.fetch(outgoing, Received::json).await

@@ -1,20 +1,17 @@
 //! Many files at once: [`BackendClient::upload_all`].
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::IntoFuture;
-
-use tokio::task::JoinSet;
 
 use super::{CreateChunkedUpload, UploadSource};
 use crate::call::Sending;
 use crate::client::BackendClient;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::raw::types;
+use crate::side_by_side::{MAX_CONCURRENCY, side_by_side};
 
 /// Files that are uploaded at a time, unless it is set.
 const CONCURRENCY: usize = 4;
-const MAX_CONCURRENCY: usize = 64;
 
 type Configure = dyn Fn(usize, CreateChunkedUpload) -> CreateChunkedUpload + Send;
 
@@ -82,34 +79,11 @@ impl UploadAll {
         }
         let set_up = |(index, source)| {
             let upload = client.create_chunked_upload::<UploadSource>(source);
-            (index, if let Some(each) = &each { each(index, upload) } else { upload })
+            let upload = if let Some(each) = &each { each(index, upload) } else { upload };
+            async move { upload.send().await }
         };
-        let uploads: VecDeque<_> = sources.into_iter().enumerate().map(set_up).collect();
-        Sending::new(all(uploads, concurrency.min(MAX_CONCURRENCY)))
-    }
-}
-
-async fn all(
-    mut waiting: VecDeque<(usize, CreateChunkedUpload)>,
-    concurrency: usize,
-) -> Result<Vec<Result<types::ChunkedUpload>>> {
-    let stopped = || Err(Error::new(ErrorKind::Interrupted, "the upload's task was stopped"));
-    let mut results: Vec<_> = waiting.iter().map(|_| stopped()).collect();
-    // Aborts what is under way when it is dropped.
-    let mut under_way = JoinSet::new();
-    loop {
-        while under_way.len() < concurrency
-            && let Some((index, upload)) = waiting.pop_front()
-        {
-            under_way.spawn(async move { (index, upload.send().await) });
-        }
-        match under_way.join_next().await {
-            Some(Ok((index, result))) => results[index] = result,
-            // A callback of the user's.
-            Some(Err(stopped)) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
-            Some(Err(_)) => {}
-            None => return Ok(results),
-        }
+        let uploads = sources.into_iter().enumerate().map(set_up).collect();
+        Sending::new(async move { Ok(side_by_side(uploads, concurrency.min(MAX_CONCURRENCY)).await) })
     }
 }
 

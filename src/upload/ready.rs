@@ -4,7 +4,8 @@ use super::options::UploadOptions;
 use super::read_ahead::Opened;
 use super::session_file::SessionFile;
 use super::source::{Kind, OneShotSource, Resumable, UploadSource};
-use crate::error::{Error, ErrorKind, Result};
+use crate::blocking::blocking;
+use crate::error::{Error, Result};
 use crate::upload_session::UploadSession;
 
 /// A source that is fit to be uploaded, and what is known of an upload of it that was broken off.
@@ -57,10 +58,4 @@ impl Ready {
         })
         .await?
     }
-}
-
-/// Does `work` on a thread where it may block.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let stopped = |_| Error::new(ErrorKind::Interrupted, "the runtime was shut down while a file was read");
-    tokio::task::spawn_blocking(work).await.map_err(stopped)
 }

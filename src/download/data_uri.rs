@@ -1,0 +1,65 @@
+//! `data:` URIs, whose file is in the URL itself (RFC 2397).
+
+use data_url::DataUrl;
+
+use crate::error::{Error, Result};
+
+/// The file's bytes, where there are no more than `most`.
+///
+/// # Errors
+/// Where it is malformed, or too large. Its text isn't repeated: it is a file's content.
+pub(super) fn decode(uri: &str, most: u64) -> Result<Vec<u8>> {
+    let wrong = |what: String| Error::invalid_input(format!("download: `url`: the `data:` URI {what}"));
+    // Three bytes take four characters, and as many percent-encoded ones nine.
+    if uri.len() as u64 / 4 * 3 > most.saturating_mul(4).saturating_add(1024) {
+        return Err(too_large(most));
+    }
+    let parsed = DataUrl::process(uri).map_err(|_| wrong("has no comma before its data".to_owned()))?;
+    let mut bytes = Vec::new();
+    let decoded = parsed.decode::<_, Error>(|piece| {
+        if bytes.len() as u64 + piece.len() as u64 > most {
+            return Err(too_large(most));
+        }
+        bytes.extend_from_slice(piece);
+        Ok(())
+    });
+    match decoded {
+        Ok(_) => Ok(bytes),
+        Err(data_url::forgiving_base64::DecodeError::WriteError(error)) => Err(error),
+        Err(data_url::forgiving_base64::DecodeError::InvalidBase64(_)) => Err(wrong("is no base64".to_owned())),
+    }
+}
+
+fn too_large(most: u64) -> Error {
+    Error::invalid_input(format!("download: `url`: the `data:` URI holds more than {most} bytes, the limit `max_data_uri_size`"))
+}
+
+pub(super) fn is_data_uri(url: &str) -> bool {
+    url.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_in_the_uri() {
+        assert_eq!(decode("data:image/png;base64,AAEC/w==", 4).unwrap(), [0, 1, 2, 255]);
+        assert_eq!(decode("DATA:,a%20b", 4).unwrap(), b"a b");
+        assert_eq!(decode("data:;base64,", 0).unwrap(), b"");
+    }
+
+    #[test]
+    fn one_that_is_malformed_or_too_large_is_told_without_its_content() {
+        for (uri, most, part) in [
+            ("data:image/png;base64", 9, "comma"),
+            ("data:;base64,A", 9, "base64"),
+            ("data:;base64,AAEC/w==", 3, "max_data_uri_size"),
+            ("data:,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 3, "max_data_uri_size"),
+        ] {
+            let error = decode(uri, most).unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains("AAEC"), "{error}");
+        }
+        assert!(decode(&format!("data:,{}", "a".repeat(10_000)), 10).is_err());
+    }
+}

@@ -1,0 +1,178 @@
+//! Many files at once: [`BackendClient::download_all`].
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Download, Downloaded};
+use crate::call::Sending;
+use crate::client::BackendClient;
+use crate::error::{Error, Result};
+use crate::side_by_side::{MAX_CONCURRENCY, side_by_side};
+
+/// Files that are downloaded at a time, unless it is set.
+const CONCURRENCY: usize = 8;
+
+type Configure = dyn Fn(usize, Download) -> Download + Send;
+type OnProgress = Arc<dyn Fn(FilesProgress) + Send + Sync>;
+
+/// Downloads that [`download_all`](BackendClient::download_all) makes when it is awaited.
+#[must_use = "nothing is downloaded until it is awaited or sent"]
+pub struct DownloadAll {
+    client: BackendClient,
+    files: Vec<(String, PathBuf)>,
+    concurrency: usize,
+    each: Option<Box<Configure>>,
+    on_progress: Option<OnProgress>,
+}
+
+/// How far a set of files has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FilesProgress {
+    /// Number of files.
+    pub files: usize,
+    /// Files that are there.
+    pub files_complete: usize,
+    /// Files that failed.
+    pub files_failed: usize,
+    /// Bytes that are there, of all files together.
+    pub bytes_received: u64,
+}
+
+impl BackendClient {
+    /// Downloads many files, several at a time: pairs of a URL and the path where its file is to be. The results come in
+    /// their order; one that fails doesn't end the others.
+    ///
+    /// Each is what [`download`](BackendClient::download) makes.
+    ///
+    /// # Errors
+    /// Only where the settings can't be right; what fails of a file is its own result.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let files = [("/media/1.png", "/data/1.png"), ("/media/2.png", "/data/2.png")];
+    /// for downloaded in client.download_all(files).on_progress(|all| println!("{all:?}")).await? {
+    ///     println!("{}", downloaded?.path.display());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn download_all<U: Into<String>, P: Into<PathBuf>>(&self, files: impl IntoIterator<Item = (U, P)>) -> DownloadAll {
+        let files = files.into_iter().map(|(url, path)| (url.into(), path.into())).collect();
+        DownloadAll { client: self.clone(), files, concurrency: CONCURRENCY, each: None, on_progress: None }
+    }
+}
+
+impl DownloadAll {
+    /// How many files are downloaded at a time, at most 64; 8 unless set.
+    pub fn concurrency(mut self, files: usize) -> Self {
+        self.concurrency = files;
+        self
+    }
+
+    /// Sets up each file's download, given its place among the files, counted from 0.
+    pub fn each(mut self, set: impl Fn(usize, Download) -> Download + Send + 'static) -> Self {
+        self.each = Some(Box::new(set));
+        self
+    }
+
+    /// Told how far all files together have come, after each piece of one and at the end of each.
+    ///
+    /// Called from the tasks that receive, one call at a time: it must not block.
+    pub fn on_progress(mut self, told: impl Fn(FilesProgress) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(Arc::new(told));
+        self
+    }
+
+    /// Downloads the files. Awaiting does the same; dropping it stops all of them.
+    ///
+    /// # Errors
+    /// See [`download_all`](BackendClient::download_all).
+    pub fn send(self) -> Sending<Vec<Result<Downloaded>>> {
+        let DownloadAll { client, files, concurrency, each, on_progress } = self;
+        if concurrency == 0 {
+            return Sending::failed(Error::invalid_input("download_all: concurrency: it is zero"));
+        }
+        let told = Arc::new(Told::new(files.len(), on_progress));
+        let downloads = files.into_iter().enumerate().map(|(index, (url, path))| {
+            let mut download = client.download(url);
+            if let Some(each) = &each {
+                download = each(index, download);
+            }
+            let (told, own) = (told.clone(), download.download.on_progress.take());
+            let seen = Arc::new(Mutex::new(0));
+            let so_far = seen.clone();
+            let all = told.clone();
+            download.download.on_progress = Some(Arc::new(move |progress| {
+                all.at(&mut so_far.lock().unwrap_or_else(PoisonError::into_inner), progress.bytes_received);
+                if let Some(own) = &own {
+                    own(progress);
+                }
+            }));
+            async move {
+                let downloaded = download.to(path).await;
+                told.ended(&mut seen.lock().unwrap_or_else(PoisonError::into_inner), &downloaded);
+                downloaded
+            }
+        });
+        let downloads = downloads.collect();
+        Sending::new(async move { Ok(side_by_side(downloads, concurrency.min(MAX_CONCURRENCY)).await) })
+    }
+}
+
+/// Sums up what the files tell.
+struct Told {
+    so_far: Mutex<FilesProgress>,
+    on_progress: Option<OnProgress>,
+}
+
+impl Told {
+    fn new(files: usize, on_progress: Option<OnProgress>) -> Self {
+        Told { so_far: Mutex::new(FilesProgress { files, ..FilesProgress::default() }), on_progress }
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut FilesProgress)) {
+        let mut so_far = self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut so_far);
+        if let Some(on_progress) = &self.on_progress {
+            on_progress(*so_far);
+        }
+    }
+
+    /// One of them has come to `bytes`, from what was `seen` of it.
+    fn at(&self, seen: &mut u64, bytes: u64) {
+        let before = std::mem::replace(seen, bytes);
+        self.tell(|so_far| so_far.bytes_received = so_far.bytes_received - before + bytes);
+    }
+
+    fn ended(&self, seen: &mut u64, downloaded: &Result<Downloaded>) {
+        let before = *seen;
+        self.tell(|so_far| match downloaded {
+            Ok(downloaded) => {
+                so_far.files_complete += 1;
+                so_far.bytes_received = so_far.bytes_received - before + downloaded.bytes;
+            }
+            Err(_) => so_far.files_failed += 1,
+        });
+    }
+}
+
+impl IntoFuture for DownloadAll {
+    type Output = Result<Vec<Result<Downloaded>>>;
+    type IntoFuture = Sending<Vec<Result<Downloaded>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.send()
+    }
+}
+
+impl fmt::Debug for DownloadAll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DownloadAll")
+            .field("files", &self.files.len())
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,36 @@
+//! Several pieces of work at a time, their results in order.
+
+use std::collections::VecDeque;
+
+use tokio::task::JoinSet;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most that is done at a time.
+pub(crate) const MAX_CONCURRENCY: usize = 64;
+
+/// Does all of it, `concurrency` at a time. Dropped, it stops what is under way.
+pub(crate) async fn side_by_side<T: Send + 'static>(
+    waiting: VecDeque<impl Future<Output = Result<T>> + Send + 'static>,
+    concurrency: usize,
+) -> Vec<Result<T>> {
+    let stopped = || Err(Error::new(ErrorKind::Interrupted, "its task was stopped"));
+    let mut results: Vec<_> = waiting.iter().map(|_| stopped()).collect();
+    let mut waiting = waiting.into_iter().enumerate();
+    // Aborts what is under way when it is dropped.
+    let mut under_way = JoinSet::new();
+    loop {
+        while under_way.len() < concurrency
+            && let Some((index, work)) = waiting.next()
+        {
+            under_way.spawn(async move { (index, work.await) });
+        }
+        match under_way.join_next().await {
+            Some(Ok((index, result))) => results[index] = result,
+            // A callback of the user's.
+            Some(Err(stopped)) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
+            Some(Err(_)) => {}
+            None => return results,
+        }
+    }
+}

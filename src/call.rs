@@ -267,9 +267,30 @@ macro_rules! option_setters {
             self
         }
 
-        /// As `url_conversion`, with a converter that may be asynchronous and may fail.
+        /// As `url_conversion`, with a converter that may be asynchronous and may fail: one of yours, or a
+        /// [provided one](crate::conversions).
         pub fn url_conversion_with(mut self, field: impl AsRef<str>, converter: impl $crate::UrlConverter) -> Self {
             self.options.conversions().with(field.as_ref(), converter);
+            self
+        }
+
+        /// A path of a conversion that leads to no file field is an error: one that is in no item of an answer, or that holds
+        /// what can't be a file. Null, and what is missing from some of the items, are left alone all the same.
+        pub fn strict_conversions(mut self, strict: bool) -> Self {
+            self.options.conversions().strict = strict;
+            self
+        }
+
+        /// Leaves a URL whose conversion fails as it was; a list [reports](crate::ListReport::conversion_failures) it.
+        /// Otherwise it ends the call.
+        pub fn skip_failed_conversions(mut self, skip: bool) -> Self {
+            self.options.conversions().skip_failed = skip;
+            self
+        }
+
+        /// Told of each conversion that fails, whether it ends the call or not. It must not block.
+        pub fn on_failed_conversion(mut self, told: impl Fn(&$crate::ConversionFailure) + Send + Sync + 'static) -> Self {
+            self.options.conversions().on_failure = Some(std::sync::Arc::new(told));
             self
         }
     };

@@ -103,7 +103,8 @@ pub use upload::{
     CreateChunkedUpload, OneShotSource, Reopen, ResumableSource, UploadAll, UploadPhase, UploadProgress, UploadSource,
 };
 pub use upload_session::UploadSession;
-pub use url_conversion::{ConversionFuture, UrlConverter};
+pub use url_conversion::provided as conversions;
+pub use url_conversion::{ConversionFailure, ConversionFuture, FileReference, UrlConverter};
 
 /// What the crate's macros expand to.
 #[doc(hidden)]

@@ -80,7 +80,8 @@ impl<T: Send + 'static> Ahead<T> {
                     told.lock().unwrap_or_else(PoisonError::into_inner).take();
                     decoder(body, ids)
                 };
-                let (decoded, answer) = received.decoded(decode).await?;
+                let (mut decoded, mut answer) = received.decoded(decode).await?;
+                decoded.unconverted = std::mem::take(&mut answer.unconverted);
                 Ok(telling(decoded, number, |problem| answer.undecodable(problem)))
             };
             call.fetch(receive).await
@@ -109,7 +110,7 @@ impl<T: Send + 'static> Ahead<T> {
 
 /// Page `number` with errors in the place of the items that can't be decoded.
 fn telling<T>(decoded: DecodedPage<T>, number: u64, error: impl Fn(&Problem) -> Error) -> ArrivedPage<T> {
-    let DecodedPage { items, count, next } = decoded;
+    let DecodedPage { items, count, next, unconverted } = decoded;
     let items = match items {
         Items::All(items) => Items::All(items),
         Items::Each(items) => {
@@ -119,7 +120,7 @@ fn telling<T>(decoded: DecodedPage<T>, number: u64, error: impl Fn(&Problem) -> 
             Items::Each(items.into_iter().enumerate().map(each).collect())
         }
     };
-    Page { items, count, next }
+    Page { items, count, next, unconverted }
 }
 
 impl Undecoded {

@@ -392,7 +392,7 @@ impl<T: Send + 'static> ListAll<T> {
 
     /// Takes a page's items and sees to the pages after it.
     fn arrived(&mut self, number: u64, url: Url, page: ArrivedPage<T>) -> Result<()> {
-        let ArrivedPage { items, count, next } = page;
+        let ArrivedPage { items, count, next, unconverted } = page;
         let Some(template) = &self.template else { return Ok(()) };
         let next = next.map(|next| template.transport.origin.follow(&next, &url)).transpose();
         let (next, unfollowed) = match next {
@@ -413,6 +413,7 @@ impl<T: Send + 'static> ListAll<T> {
         }
         self.judge(std::mem::take(&mut heard.before))?;
         self.report.pages += 1;
+        unconverted.into_iter().for_each(|failure| self.report.conversion_failure(failure));
         let items = self.wanted(number, items, passed);
         if then == Then::End {
             self.ahead.clear();
@@ -488,7 +489,9 @@ impl<T: Send + 'static> ListAll<T> {
             return self.judge(heard.after);
         }
         let error = error.during(format!("page {number}"));
+        // The page is there: what fails is on this side.
         if self.skip_failed_pages
+            && !error.is_url_conversion()
             && let Some(then) = self.course.pass_over(number)
         {
             self.report.page_failure(PageFailure { page: number, url: shown_url(url), error });

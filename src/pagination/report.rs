@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::list_event::{ItemFailure, ListEvent};
+use crate::url_conversion::ConversionFailure;
 
 /// Of each kind, how many are kept; the others are counted.
 const KEPT: usize = 100;
@@ -51,21 +52,33 @@ pub struct ListReport {
     pub page_failures: Vec<PageFailure>,
     /// Items that were passed over: see [`ListAll::skip_failed_items`](crate::ListAll::skip_failed_items).
     pub item_failures: Vec<ItemFailure>,
+    /// URLs that stayed as they were, since their conversion failed: see
+    /// [`skip_failed_conversions`](crate::Call::skip_failed_conversions). Also of items behind a [limit](crate::ListAll::limit).
+    pub conversion_failures: Vec<ConversionFailure>,
     /// Events and failures that aren't kept any more.
     pub omitted: u64,
 }
 
 impl ListReport {
-    /// Whether every item that the list promised was given: nothing was passed over, and the list didn't change.
+    /// Whether every item that the list promised was given, its URLs converted: nothing was passed over, and the list didn't
+    /// change.
     ///
     /// Duplicates that were dropped are no matter.
     pub fn is_complete(&self) -> bool {
-        self.events.is_empty() && self.page_failures.is_empty() && self.item_failures.is_empty() && self.omitted == 0
+        self.events.is_empty()
+            && self.page_failures.is_empty()
+            && self.item_failures.is_empty()
+            && self.conversion_failures.is_empty()
+            && self.omitted == 0
     }
 
     pub(super) fn event(&mut self, event: ListEvent) {
         tracing::warn!(%event, "a list isn't as it should be");
         keep(&mut self.events, event, &mut self.omitted);
+    }
+
+    pub(super) fn conversion_failure(&mut self, failure: ConversionFailure) {
+        keep(&mut self.conversion_failures, failure, &mut self.omitted);
     }
 
     pub(super) fn page_failure(&mut self, failure: PageFailure) {

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::json::Json;
 use crate::limits::Limits;
 use crate::response::{ErrorResponse, hide_credentials};
-use crate::url_conversion::Conversions;
+use crate::url_conversion::{ConversionFailure, Conversions, Converted};
 
 /// How much of an error's body is kept, in bytes.
 const MAX_ERROR_BODY: usize = 1 << 20;
@@ -122,15 +122,15 @@ impl Received {
 
     /// The body as JSON, its URLs converted.
     pub(crate) async fn json<T: DeserializeOwned>(self: Box<Self>) -> Result<T> {
-        let (body, head) = self.converted().await?;
+        let (body, head, _) = self.converted().await?;
         head.decode(body)
     }
 
     /// What `decode` makes of the body, its URLs converted; and the answer, for what is told of parts of it.
     pub(crate) async fn decoded<T>(self: Box<Self>, decode: impl Fn(&Bytes) -> Result<T, Problem>) -> Result<(T, Answered)> {
-        let (body, head) = self.converted().await?;
+        let (body, head, unconverted) = self.converted().await?;
         match decode(&body) {
-            Ok(value) => Ok((value, Answered { head, body })),
+            Ok(value) => Ok((value, Answered { head, body, unconverted })),
             Err(problem) => Err(head.undecodable(body, &problem)),
         }
     }
@@ -138,12 +138,12 @@ impl Received {
     /// As [`json`](Received::json), and null where there is no body.
     pub(crate) async fn json_or_null(self: Box<Self>) -> Result<Json> {
         match self.converted().await? {
-            (body, _) if body.is_empty() => Ok(Json::default()),
-            (body, head) => head.decode(body),
+            (body, ..) if body.is_empty() => Ok(Json::default()),
+            (body, head, _) => head.decode(body),
         }
     }
 
-    async fn converted(mut self: Box<Self>) -> Result<(Bytes, Head)> {
+    async fn converted(mut self: Box<Self>) -> Result<(Bytes, Head, Vec<ConversionFailure>)> {
         let conversions = self.conversions.take();
         let (body, head) = self.whole().await?;
         // A body that isn't text has no URLs; decoding it tells what is wrong.
@@ -152,11 +152,13 @@ impl Received {
         {
             let text = text.trim_start_matches('\u{feff}');
             let converted = conversions.apply(text, list).await.map_err(|failure| failure.into_error().of(head.info.clone()))?;
-            if let Cow::Owned(converted) = converted {
-                return Ok((converted.into(), head));
-            }
+            let Converted { text, failures } = converted;
+            return match text {
+                Cow::Owned(converted) => Ok((converted.into(), head, failures)),
+                Cow::Borrowed(_) => Ok((body, head, failures)),
+            };
         }
-        Ok((body, head))
+        Ok((body, head, Vec::new()))
     }
 
     /// The body as it comes.
@@ -185,6 +187,8 @@ impl Received {
 pub(crate) struct Answered {
     head: Head,
     body: Bytes,
+    /// URLs that stayed as they were.
+    pub(crate) unconverted: Vec<ConversionFailure>,
 }
 
 impl Answered {

@@ -1,0 +1,212 @@
+//! Conversions that many need, for [`url_conversion_with`](crate::Call::url_conversion_with). Files that are in the URL
+//! itself (`data:`) and URLs of other schemes than http and https (`s3:`) stay as they are.
+//!
+//! ```no_run
+//! # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+//! use synapse_backend_client::conversions::base_url;
+//!
+//! let model = client.get_model(456).url_conversion_with("file", base_url("https://cdn.example.com")).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`download_to`](crate::BackendClient::download_to) makes one more: it puts local paths where the URLs were.
+
+use reqwest::Url;
+
+use super::{ConversionFuture, UrlConverter};
+
+/// See [`base_url`].
+#[derive(Debug, Clone)]
+pub struct BaseUrl {
+    base: String,
+}
+
+/// See [`strip_query`].
+#[derive(Debug, Clone, Copy)]
+pub struct StripQuery(());
+
+/// See [`rewrite_host`].
+#[derive(Debug, Clone)]
+pub struct RewriteHost {
+    from: String,
+    to: String,
+}
+
+/// Puts another base before each URL's path: `https://cdn.example.com` makes `https://cdn.example.com/media/x.png` of
+/// `/media/x.png`, of `media/x.png` and of `https://files.synapse.sh/media/x.png`. A path of the base's own stays before it.
+///
+/// A base that can't be one is told when the call is sent.
+pub fn base_url(base: impl Into<String>) -> BaseUrl {
+    let base = base.into();
+    BaseUrl { base: base.trim().trim_end_matches('/').to_owned() }
+}
+
+/// Takes away each URL's query, the signature with it.
+pub fn strip_query() -> StripQuery {
+    StripQuery(())
+}
+
+/// Puts the host `to` in the place of the host `from`, each with a port or without (`files.internal:9000`). Other hosts'
+/// URLs, and those without a host, stay as they are.
+///
+/// A host that can't be one is told when the call is sent.
+pub fn rewrite_host(from: impl Into<String>, to: impl Into<String>) -> RewriteHost {
+    RewriteHost { from: from.into().trim().to_ascii_lowercase(), to: to.into().trim().to_owned() }
+}
+
+/// A URL's parts, as they stand there.
+struct Parts<'u> {
+    /// With its colon; empty where there is none.
+    scheme: &'u str,
+    /// Nothing where there is none.
+    host: Option<&'u str>,
+    /// Path, query and fragment.
+    rest: &'u str,
+}
+
+/// The parts of a URL that a conversion has a say in.
+fn parts(url: &str) -> Option<Parts<'_>> {
+    let letters = |scheme: &str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    let scheme = url.find(':').filter(|at| *at > 0 && letters(&url[..*at])).map_or(0, |at| at + 1);
+    let (scheme, after) = url.split_at(scheme);
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "" | "http:" | "https:") {
+        return None;
+    }
+    let Some(host) = after.strip_prefix("//") else { return Some(Parts { scheme, host: None, rest: after }) };
+    let (host, rest) = host.split_at(host.find(['/', '?', '#']).unwrap_or(host.len()));
+    Some(Parts { scheme, host: Some(host), rest })
+}
+
+impl BaseUrl {
+    fn convert(&self, url: &str) -> String {
+        match parts(url) {
+            Some(Parts { rest, .. }) if rest.starts_with(['/', '?', '#']) || rest.is_empty() => format!("{}{rest}", self.base),
+            Some(Parts { rest, .. }) => format!("{}/{rest}", self.base),
+            None => url.to_owned(),
+        }
+    }
+}
+
+impl UrlConverter for BaseUrl {
+    fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+        ready(self.convert(url))
+    }
+
+    fn problem(&self) -> Option<String> {
+        let told = |what: &str| Some(format!("base_url: {what}"));
+        match Url::parse(&self.base) {
+            Err(_) => told("it is no URL: give it as https://host"),
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => told("its scheme must be http or https"),
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => told("it holds a query or a fragment"),
+            Ok(_) => None,
+        }
+    }
+}
+
+impl UrlConverter for StripQuery {
+    fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+        ready(match (parts(url), url.find('?')) {
+            (Some(_), Some(query)) => {
+                let fragment = url[query..].find('#').map_or("", |at| &url[query + at..]);
+                // A `?` behind the `#` begins no query.
+                match url.find('#') {
+                    Some(fragment) if fragment < query => url.to_owned(),
+                    _ => format!("{}{fragment}", &url[..query]),
+                }
+            }
+            _ => url.to_owned(),
+        })
+    }
+}
+
+impl UrlConverter for RewriteHost {
+    fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+        ready(match parts(url) {
+            Some(Parts { scheme, host: Some(host), rest }) => {
+                let (user_info, bare) =
+                    host.rsplit_once('@').map_or(("", host), |(_, bare)| (&host[..host.len() - bare.len()], bare));
+                match bare.eq_ignore_ascii_case(&self.from) {
+                    true => format!("{scheme}//{user_info}{}{rest}", self.to),
+                    false => url.to_owned(),
+                }
+            }
+            _ => url.to_owned(),
+        })
+    }
+
+    fn problem(&self) -> Option<String> {
+        let wrong = |host: &str| {
+            let url = Url::parse(&format!("http://{host}/"));
+            host.contains(['/', '?', '#', '@']) || url.map_or(true, |url| url.host_str().is_none_or(str::is_empty))
+        };
+        [&self.from, &self.to].into_iter().find(|host| wrong(host)).map(|host| {
+            // What isn't a host may be a whole URL, with a signature.
+            format!("rewrite_host: {} is no host: give it as `host` or `host:port`", crate::redact::redact_url(host))
+        })
+    }
+}
+
+fn ready(url: String) -> ConversionFuture<'static> {
+    Box::pin(std::future::ready(Ok(url)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn converted(converter: impl UrlConverter, url: &str) -> String {
+        converter.convert(url).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_base_url_takes_the_place_of_scheme_and_host() {
+        for (url, expected) in [
+            ("/media/x.png?a=1#b", "https://cdn/p/media/x.png?a=1#b"),
+            ("media/x.png", "https://cdn/p/media/x.png"),
+            ("https://user:pw@h:81/media/%41 x.png?u=https://y/", "https://cdn/p/media/%41 x.png?u=https://y/"),
+            ("HTTP://h", "https://cdn/p"),
+            ("http://h?x", "https://cdn/p?x"),
+            ("//h/media", "https://cdn/p/media"),
+            ("data:image/png;base64,AA==", "data:image/png;base64,AA=="),
+            ("s3://bucket/x", "s3://bucket/x"),
+            ("", "https://cdn/p"),
+        ] {
+            assert_eq!(converted(base_url("https://cdn/p/"), url).await, expected);
+        }
+        for wrong in ["cdn", "ftp://h", "https://h/?x", ""] {
+            assert!(base_url(wrong).problem().is_some(), "{wrong}");
+        }
+        assert_eq!(base_url("https://cdn/p/").problem(), None);
+    }
+
+    #[tokio::test]
+    async fn a_query_is_stripped_and_nothing_else() {
+        for (url, expected) in [
+            ("https://h/x?a=1&b=?", "https://h/x"),
+            ("/x?a#f", "/x#f"),
+            ("/x#f?a", "/x#f?a"),
+            ("/x", "/x"),
+            ("data:text/plain,a?b", "data:text/plain,a?b"),
+        ] {
+            assert_eq!(converted(strip_query(), url).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_is_rewritten_where_it_is_that_one() {
+        for (url, expected) in [
+            ("http://Files.internal:9000/x?a=files.internal:9000", "http://files:1/x?a=files.internal:9000"),
+            ("https://u:p@files.internal:9000", "https://u:p@files:1"),
+            ("//files.internal:9000/x", "//files:1/x"),
+            ("http://files.internal/x", "http://files.internal/x"),
+            ("/files.internal:9000/x", "/files.internal:9000/x"),
+            ("s3://files.internal:9000/x", "s3://files.internal:9000/x"),
+        ] {
+            assert_eq!(converted(rewrite_host("files.internal:9000", "files:1"), url).await, expected);
+        }
+        assert!(rewrite_host("https://h/x", "y").problem().is_some());
+        assert!(rewrite_host("h", "").problem().is_some());
+        assert_eq!(rewrite_host("h", "[::1]:80").problem(), None);
+    }
+}

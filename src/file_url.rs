@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,14 @@ impl FileUrl {
     /// The whole URL.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The local path that [`download_to`](crate::BackendClient::download_to) put in the place of the URL. Nothing where it is
+    /// a URL with a scheme; a URL on the server's host (`/media/x.png`) can't be told from a path.
+    pub fn as_path(&self) -> Option<&Path> {
+        let scheme = self.0.split(['/', '?', '#']).next().and_then(|first| first.split_once(':')).map(|(scheme, _)| scheme);
+        // `C:` is no scheme.
+        scheme.is_none_or(|scheme| scheme.len() < 2).then(|| Path::new(&self.0))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Download, Downloaded};
@@ -15,7 +16,7 @@ use crate::side_by_side::{MAX_CONCURRENCY, side_by_side};
 const CONCURRENCY: usize = 8;
 
 type Configure = dyn Fn(usize, Download) -> Download + Send;
-type OnProgress = Arc<dyn Fn(FilesProgress) + Send + Sync>;
+pub(super) type OnProgress = Arc<dyn Fn(FilesProgress) + Send + Sync>;
 
 /// Downloads that [`download_all`](BackendClient::download_all) makes when it is awaited.
 #[must_use = "nothing is downloaded until it is awaited or sent"]
@@ -35,9 +36,11 @@ pub struct FilesProgress {
     pub files: usize,
     /// Files that are there.
     pub files_complete: usize,
+    /// Files among them that were in the cache, and so not downloaded.
+    pub files_cached: usize,
     /// Files that failed.
     pub files_failed: usize,
-    /// Bytes that are there, of all files together.
+    /// Bytes that were downloaded, of all files together.
     pub bytes_received: u64,
 }
 
@@ -101,21 +104,8 @@ impl DownloadAll {
             if let Some(each) = &each {
                 download = each(index, download);
             }
-            let (told, own) = (told.clone(), download.download.on_progress.take());
-            let seen = Arc::new(Mutex::new(0));
-            let so_far = seen.clone();
-            let all = told.clone();
-            download.download.on_progress = Some(Arc::new(move |progress| {
-                all.at(&mut so_far.lock().unwrap_or_else(PoisonError::into_inner), progress.bytes_received);
-                if let Some(own) = &own {
-                    own(progress);
-                }
-            }));
-            async move {
-                let downloaded = download.to(path).await;
-                told.ended(&mut seen.lock().unwrap_or_else(PoisonError::into_inner), &downloaded);
-                downloaded
-            }
+            let told = told.clone();
+            async move { told.following(download, path).await.inspect_err(|_| told.failed()) }
         });
         let downloads = downloads.collect();
         Sending::new(async move { Ok(side_by_side(downloads, concurrency.min(MAX_CONCURRENCY)).await) })
@@ -123,13 +113,14 @@ impl DownloadAll {
 }
 
 /// Sums up what the files tell.
-struct Told {
+#[derive(Default)]
+pub(super) struct Told {
     so_far: Mutex<FilesProgress>,
     on_progress: Option<OnProgress>,
 }
 
 impl Told {
-    fn new(files: usize, on_progress: Option<OnProgress>) -> Self {
+    pub(super) fn new(files: usize, on_progress: Option<OnProgress>) -> Self {
         Told { so_far: Mutex::new(FilesProgress { files, ..FilesProgress::default() }), on_progress }
     }
 
@@ -141,20 +132,43 @@ impl Told {
         }
     }
 
-    /// One of them has come to `bytes`, from what was `seen` of it.
-    fn at(&self, seen: &mut u64, bytes: u64) {
-        let before = std::mem::replace(seen, bytes);
-        self.tell(|so_far| so_far.bytes_received = so_far.bytes_received - before + bytes);
+    /// Downloads a file, and tells how it comes.
+    pub(super) async fn following(self: &Arc<Self>, mut download: Download, path: PathBuf) -> Result<Downloaded> {
+        let seen = Arc::new(AtomicU64::new(0));
+        if self.on_progress.is_some() {
+            let own = download.download.on_progress.take();
+            let (told, seen) = (self.clone(), seen.clone());
+            download.download.on_progress = Some(Arc::new(move |progress| {
+                let before = seen.swap(progress.bytes_received, Ordering::Relaxed);
+                told.tell(|so_far| so_far.bytes_received = so_far.bytes_received - before + progress.bytes_received);
+                if let Some(own) = &own {
+                    own(progress);
+                }
+            }));
+        }
+        let downloaded = download.to(path).await?;
+        let before = seen.load(Ordering::Relaxed);
+        self.tell(|so_far| {
+            so_far.files_complete += 1;
+            so_far.bytes_received = so_far.bytes_received - before + downloaded.bytes;
+        });
+        Ok(downloaded)
     }
 
-    fn ended(&self, seen: &mut u64, downloaded: &Result<Downloaded>) {
-        let before = *seen;
-        self.tell(|so_far| match downloaded {
-            Ok(downloaded) => {
-                so_far.files_complete += 1;
-                so_far.bytes_received = so_far.bytes_received - before + downloaded.bytes;
-            }
-            Err(_) => so_far.files_failed += 1,
+    pub(super) fn failed(&self) {
+        self.tell(|so_far| so_far.files_failed += 1);
+    }
+
+    /// Another file is asked for.
+    pub(super) fn one_more(&self) {
+        self.tell(|so_far| so_far.files += 1);
+    }
+
+    /// A file was there before.
+    pub(super) fn was_there(&self) {
+        self.tell(|so_far| {
+            so_far.files_complete += 1;
+            so_far.files_cached += 1;
         });
     }
 }

@@ -6,6 +6,7 @@ mod engine;
 mod entity;
 mod many;
 mod part;
+mod to_cache;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use many::{DownloadAll, FilesProgress};
+pub use to_cache::{CacheAt, DownloadTo};
 
 use crate::call::{CallOptions, Sending, sending_setters};
 use crate::client::BackendClient;

@@ -31,7 +31,7 @@ const EXTENSION: usize = 16;
 pub(super) struct KeyHash([u8; 16]);
 
 /// A file's identity, and the extension that its name gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct CacheKey {
     pub(super) hash: KeyHash,
     /// Without its dot; empty where there is none.

@@ -1,0 +1,294 @@
+//! [`DownloadTo`]: the conversion that downloads each file and puts its path in the place of its URL.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
+
+use super::checksum::Checksum;
+use super::data_uri::is_data_uri;
+use super::engine::absolute;
+use super::many::{OnProgress, Told};
+use super::{Download, FilesProgress};
+use crate::blocking::blocking;
+use crate::call::{CallOptions, sending_setters};
+use crate::client::BackendClient;
+use crate::error::{Error, ErrorKind, Result};
+use crate::file_cache::{CacheKey, FileCache};
+use crate::side_by_side::MAX_CONCURRENCY;
+use crate::url_conversion::{ConversionFuture, FileReference, UrlConverter};
+
+/// Files that are downloaded at a time, unless it is set.
+const CONCURRENCY: usize = 8;
+
+/// Downloads each file into a directory and puts its path where its URL was: made by
+/// [`download_to`](BackendClient::download_to).
+///
+/// Clones share their limits: one may be given for several fields and calls.
+#[must_use = "nothing is downloaded until a call has it as a conversion"]
+#[derive(Clone)]
+pub struct DownloadTo {
+    client: BackendClient,
+    into: CacheAt,
+    concurrency: usize,
+    max_data_uri: Option<u64>,
+    lock_timeout: Option<Duration>,
+    durable: bool,
+    options: CallOptions,
+    shared: Arc<Shared>,
+}
+
+/// Where [`download_to`](BackendClient::download_to) puts files: a directory, or a [`FileCache`] of yours.
+#[derive(Debug, Clone)]
+pub struct CacheAt(At);
+
+#[derive(Debug, Clone)]
+enum At {
+    Directory(PathBuf),
+    Cache(FileCache),
+}
+
+impl From<FileCache> for CacheAt {
+    fn from(cache: FileCache) -> Self {
+        CacheAt(At::Cache(cache))
+    }
+}
+
+impl From<&FileCache> for CacheAt {
+    fn from(cache: &FileCache) -> Self {
+        CacheAt(At::Cache(cache.clone()))
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for CacheAt {
+    fn from(directory: P) -> Self {
+        CacheAt(At::Directory(directory.into()))
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    cache: OnceCell<FileCache>,
+    permits: OnceCell<Arc<Semaphore>>,
+    /// What is being downloaded: who wants the same waits for it.
+    under_way: Mutex<HashMap<CacheKey, Weak<AsyncMutex<()>>>>,
+    told: Arc<Told>,
+}
+
+impl BackendClient {
+    /// A conversion that downloads each file into a directory, and puts the path of the file where its URL was: a text in the
+    /// place of a text, an entry `path` in the place of `url` in a file's object.
+    ///
+    /// The directory is a [`FileCache`]: what it has isn't downloaded again, also by another process or the next run. Files
+    /// are known by their URL without its signature. With limits of size it is [opened](FileCache::builder) beforehand and
+    /// given here. The paths stay as long as this conversion, a call that has it, or a clone of the cache's handle lives.
+    ///
+    /// Each file is downloaded as by [`download`](BackendClient::download): size and checksum are compared where the file's
+    /// object has them; what breaks off is gone on from, also after the end of the process.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let mut events = client
+    ///     .list_ground_truth_events()
+    ///     .params(|p| p.ground_truth_dataset_versions([123]))
+    ///     .url_conversion_with("files", client.download_to("/data/cache").concurrency(16))
+    ///     .list_all();
+    /// while let Some(event) = events.next().await {
+    ///     for file in event?.files.files() {
+    ///         println!("{:?}: {:?}", file.name, file.path());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn download_to(&self, into: impl Into<CacheAt>) -> DownloadTo {
+        DownloadTo {
+            client: self.clone(),
+            into: into.into(),
+            concurrency: CONCURRENCY,
+            max_data_uri: None,
+            lock_timeout: None,
+            durable: false,
+            options: CallOptions::default(),
+            shared: Arc::default(),
+        }
+    }
+}
+
+impl DownloadTo {
+    sending_setters!();
+
+    /// How many files are downloaded at a time, at most 64; 8 unless set.
+    pub fn concurrency(mut self, files: usize) -> Self {
+        self.concurrency = files;
+        self
+    }
+
+    /// As [`Download::durable`].
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// As [`Download::max_data_uri_size`].
+    pub fn max_data_uri_size(mut self, bytes: u64) -> Self {
+        self.max_data_uri = Some(bytes);
+        self
+    }
+
+    /// As [`Download::lock_timeout`].
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = Some(timeout);
+        self
+    }
+
+    /// Told how far all files that were asked for so far have come, after each piece of one and at the end of each.
+    ///
+    /// Called from the tasks that receive, one call at a time: it must not block.
+    pub fn on_progress(mut self, told: impl Fn(FilesProgress) + Send + Sync + 'static) -> Self {
+        let told: OnProgress = Arc::new(told);
+        self.shared = Arc::new(Shared { told: Arc::new(Told::new(0, Some(told))), ..Shared::default() });
+        self
+    }
+
+    async fn path_of(&self, file: FileReference<'_>) -> Result<String> {
+        let url = match is_data_uri(file.url) {
+            true => file.url.trim().to_owned(),
+            false => absolute(&self.client, file.url)?.into(),
+        };
+        self.shared.told.one_more();
+        let gotten = self.get(url, file).await;
+        let path = match gotten {
+            Ok((path, bytes)) => {
+                // What was received was told as it came.
+                if bytes.is_none() {
+                    self.shared.told.was_there();
+                }
+                path
+            }
+            Err(error) => {
+                self.shared.told.failed();
+                return Err(error);
+            }
+        };
+        path.into_os_string().into_string().map_err(|_| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))
+    }
+
+    /// The file's path; and its size where it was downloaded.
+    async fn get(&self, url: String, file: FileReference<'_>) -> Result<(PathBuf, Option<u64>)> {
+        let cache = self.cache().await?;
+        let key = cache.key(&url);
+        if let Some(path) = hit(&cache, &key).await? {
+            return Ok((path, None));
+        }
+        let (_alone, waited) = self.alone(&key).await;
+        let permits =
+            self.shared.permits.get_or_init(|| async { Arc::new(Semaphore::new(self.concurrency.min(MAX_CONCURRENCY))) });
+        let permits = permits.await.clone();
+        let (permit, queued) = match permits.clone().try_acquire_owned() {
+            Ok(permit) => (Some(permit), false),
+            Err(_) => (permits.acquire_owned().await.ok(), true),
+        };
+        if (waited || queued)
+            && let Some(path) = hit(&cache, &key).await?
+        {
+            return Ok((path, None));
+        }
+        let download = self.download(url, file);
+        let downloaded = self.shared.told.following(download, cache.path(&key)).await?;
+        drop(permit);
+        let bytes = downloaded.bytes;
+        Ok((blocking(move || cache.added(&key, bytes)).await??, Some(bytes)))
+    }
+
+    fn download(&self, url: String, file: FileReference<'_>) -> Download {
+        let mut download = self.client.download(url);
+        download.options = self.options.clone();
+        download.download.durable = self.durable;
+        download.download.size = file.size;
+        // What is none of those that are known here is no reason to fail.
+        download.download.checksum = file.checksum.and_then(|checksum| Checksum::parse(checksum).ok());
+        if let Some(most) = self.max_data_uri {
+            download.download.max_data_uri = most;
+        }
+        if let Some(timeout) = self.lock_timeout {
+            download.download.lock_timeout = timeout;
+        }
+        download
+    }
+
+    async fn cache(&self) -> Result<FileCache> {
+        let open = || async {
+            match self.into.0.clone() {
+                At::Cache(cache) => Ok(cache),
+                At::Directory(directory) => blocking(move || FileCache::open(directory)).await?,
+            }
+        };
+        self.shared.cache.get_or_try_init(open).await.cloned()
+    }
+
+    /// Keeps others from downloading the same; and whether somebody did meanwhile.
+    async fn alone(&self, key: &CacheKey) -> (OwnedMutexGuard<()>, bool) {
+        let lock = {
+            let mut under_way = self.shared.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            match under_way.get(key).and_then(Weak::upgrade) {
+                Some(lock) => lock,
+                None => {
+                    // Those that are done aren't kept.
+                    if under_way.len() >= 2 * MAX_CONCURRENCY {
+                        under_way.retain(|_, lock| lock.strong_count() > 0);
+                    }
+                    let lock = Arc::new(AsyncMutex::new(()));
+                    under_way.insert(key.clone(), Arc::downgrade(&lock));
+                    lock
+                }
+            }
+        };
+        match lock.clone().try_lock_owned() {
+            Ok(guard) => (guard, false),
+            Err(_) => (lock.lock_owned().await, true),
+        }
+    }
+}
+
+async fn hit(cache: &FileCache, key: &CacheKey) -> Result<Option<PathBuf>> {
+    let (cache, key) = (cache.clone(), key.clone());
+    blocking(move || cache.hit(&key)).await?
+}
+
+impl UrlConverter for DownloadTo {
+    fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+        self.convert_file(FileReference { url, size: None, checksum: None })
+    }
+
+    fn convert_file<'u>(&'u self, file: FileReference<'u>) -> ConversionFuture<'u> {
+        Box::pin(async move { self.path_of(file).await.map_err(|error| -> Box<dyn StdError + Send + Sync> { error.into() }) })
+    }
+
+    fn key(&self) -> &'static str {
+        "path"
+    }
+
+    fn problem(&self) -> Option<String> {
+        let problems = self.options.problems();
+        match (self.concurrency, problems.is_empty()) {
+            (0, _) => Some("download_to: concurrency: it is zero".to_owned()),
+            (_, false) => Some(format!("download_to: {}", problems.join("; "))),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for DownloadTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DownloadTo")
+            .field("into", &self.into)
+            .field("concurrency", &self.concurrency)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

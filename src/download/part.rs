@@ -84,8 +84,8 @@ pub(super) struct Part {
 
 /// Writes go on while the next bytes are received.
 enum Slot {
-    Here(Writer),
-    Away(JoinHandle<Result<Writer>>),
+    Here(Box<Writer>),
+    Away(JoinHandle<Result<Box<Writer>>>),
     /// A write failed.
     Gone,
 }
@@ -157,7 +157,7 @@ impl Part {
     }
 
     /// The writer, when it is back; its place is empty until it is put there again.
-    async fn writer(&mut self) -> Result<Writer> {
+    async fn writer(&mut self) -> Result<Box<Writer>> {
         if let Slot::Away(handle) = &mut self.writer {
             // Waited for in its place: who gives up meanwhile loses nothing.
             let back = handle.await;
@@ -224,7 +224,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn open(place: Place) -> Result<Option<(Writer, Option<Entity>)>> {
+    fn open(place: Place) -> Result<Option<(Box<Writer>, Option<Entity>)>> {
         let failed = |what: &str, error| place.failed(what, error);
         let file = loop {
             let mut options = OpenOptions::new();
@@ -257,11 +257,11 @@ impl Writer {
             None => {}
         }
         writer.entity = entity.clone();
-        Ok(Some((writer, entity)))
+        Ok(Some((Box::new(writer), entity)))
     }
 
     /// Takes another 64 MiB of what is there into the digest.
-    fn hash_on(mut self, mut hasher: Hasher, hashed: u64) -> Result<(Writer, Hasher, u64)> {
+    fn hash_on(mut self: Box<Self>, mut hasher: Hasher, hashed: u64) -> Result<(Box<Self>, Hasher, u64)> {
         let end = self.written.min(hashed + (64 << 20));
         let mut hash = || -> io::Result<()> {
             self.file.seek(SeekFrom::Start(hashed))?;

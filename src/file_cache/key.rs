@@ -106,7 +106,7 @@ pub(super) fn default_key(url: &str) -> String {
     };
     let signed = parameters.iter().any(|(_, name)| signs(name));
     // What the store is to answer with is part of what is signed; of an unsigned URL it may be anything.
-    let kept = parameters.iter().filter(|(_, name)| !signs(name) && !(signed && name.starts_with("response-")));
+    let kept = parameters.iter().filter(|(_, name)| !(signs(name) || (signed && name.starts_with("response-"))));
     let kept: Vec<&str> = kept.map(|(parameter, _)| *parameter).collect();
     match kept.join("&") {
         query if query.is_empty() => base.to_owned(),

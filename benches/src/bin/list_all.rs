@@ -11,11 +11,15 @@
 //! With `VALGRIND=typed`, `own`, `raw` or `none` (with everything but the list) it only does that, so that
 //! `valgrind --tool=callgrind` counts its instructions.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+#[path = "../child.rs"]
+mod child;
+
+use std::io::Read;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use child::{Server, peak};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -63,7 +67,7 @@ fn main() {
     let (events, rounds) = (number(0, 100_000), number(1, 5));
     let runtime = runtime();
     if let Ok(only) = std::env::var("VALGRIND") {
-        let server = Server::start(events, 0);
+        let server = Server::start(&["serve", &events.to_string(), "0"]);
         let what = match only.as_str() {
             "typed" => As::Typed,
             "own" => As::Own,
@@ -75,7 +79,7 @@ fn main() {
     println!("{events} events, {PAGE} a page, thousands of items a second, medians of {rounds}");
     let only = arguments.get(2).and_then(|text| text.parse::<u64>().ok());
     for latency in [0, 20].into_iter().filter(|latency| only.is_none_or(|only| only == *latency)) {
-        let server = Server::start(events, latency);
+        let server = Server::start(&["serve", &events.to_string(), &latency.to_string()]);
         let pages = runtime.block_on(fetch(&server.url, events, 8));
         for what in [As::Typed, As::Own, As::Raw] {
             for concurrency in [1, 8] {
@@ -88,7 +92,7 @@ fn main() {
     }
     for what in ["typed", "raw"] {
         for events in [1_000, 100_000, 1_000_000] {
-            let server = Server::start(events, 0);
+            let server = Server::start(&["serve", &events.to_string(), "0"]);
             let output = Command::new(std::env::current_exe().unwrap()).args(["memory", what, &server.url]).output().unwrap();
             print!("peak memory, {what}, {events} events: {}", String::from_utf8(output.stdout).unwrap());
         }
@@ -230,37 +234,7 @@ fn memory(what: &str, url: &str) {
             }
         }
     });
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    let peak: f64 = peak.split_whitespace().nth(1).unwrap().parse().unwrap();
-    println!("{:.1} MiB", peak / 1024.0);
-}
-
-/// This program once more, serving events.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(events: u64, latency: u64) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["serve", &events.to_string(), &latency.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Server { child, url: line.trim().to_owned() }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    println!("{:.1} MiB", peak() as f64 / 1024.0);
 }
 
 fn serve(events: u64, latency: u64) {

@@ -11,12 +11,15 @@
 //! With `VALGRIND=client` or `VALGRIND=bare` it only runs one of them, so that
 //! `valgrind --tool=callgrind` counts its instructions: the difference of two runs with different numbers of requests.
 
+#[path = "../child.rs"]
+mod child;
+
 use std::alloc::System;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use child::{Server, median};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use synapse_backend_client::types::Model;
 use synapse_backend_client::{BackendClient, reqwest};
@@ -35,7 +38,7 @@ fn main() {
     let (requests, rounds) = (number(1, 100), number(2, 200));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if let Ok(only) = std::env::var("VALGRIND") {
-        let server = Server::start(0);
+        let server = Server::start(&["serve", "0"]);
         let task = if only == "client" { Task::client(&server) } else { Task::bare(&server) };
         return runtime.block_on(task.run(requests));
     }
@@ -44,7 +47,7 @@ fn main() {
         "body", "bare", "client", "more", "on a core", "client", "more", "allocations", "bytes allocated"
     );
     for size in SIZES {
-        let server = Server::start(size);
+        let server = Server::start(&["serve", &size.to_string()]);
         let tasks = [Task::bare(&server), Task::client(&server)];
         let count = if size > 100_000 { requests / 10 } else { requests }.max(1);
         let mut costs = [Vec::new(), Vec::new()];
@@ -102,11 +105,6 @@ fn on_core() -> f64 {
     told.split_whitespace().next().and_then(|time| time.parse().ok()).unwrap_or_default()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 enum Task {
     Bare(reqwest::Client, String),
     Client(BackendClient),
@@ -134,33 +132,6 @@ impl Task {
                 Task::Client(client) => assert_eq!(client.get_model(1).await.unwrap().id, 1),
             }
         }
-    }
-}
-
-/// This program once more, serving one model over and over.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(size: usize) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["serve", &size.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Server { child, url: line.trim().to_owned() }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

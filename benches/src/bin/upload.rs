@@ -9,14 +9,18 @@
 //! cargo run --release --manifest-path benches/Cargo.toml --bin upload [MiB] [rounds]
 //! ```
 
+#[path = "../child.rs"]
+mod child;
+
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use bytes::Bytes;
+use child::{Server, median, peak};
 use md5::Digest;
 use synapse_backend_client::{BackendClient, reqwest};
 
@@ -40,7 +44,7 @@ fn compare(arguments: &[&str]) {
     let path = directory.path().join("model.pt");
     let shown = path.to_str().unwrap();
     write_random(&path, size);
-    let sink = Sink::start();
+    let sink = Server::start(&["sink"]);
     println!("{} MiB a round, medians of {rounds}", size / MIB);
     let mut rates = [const { Vec::new() }; 3];
     for _ in 0..rounds {
@@ -72,11 +76,6 @@ fn compare(arguments: &[&str]) {
         let peak = Told::of(&["client", &sink.url, shown]).peak;
         println!("peak memory of {size:>4} MiB: {:.1} MiB, {:.1} more", peak / 1024.0, (peak - idle) / 1024.0);
     }
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
 }
 
 /// What a process told of what it did.
@@ -111,13 +110,6 @@ fn on_cores() -> f64 {
     let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     // In ticks, a hundred a second.
     (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
-}
-
-/// The most memory that this process ever had, in KiB.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -189,33 +181,6 @@ fn write_random(path: &Path, size: u64) {
         left -= length as u64;
     }
     file.seek(SeekFrom::Start(0)).unwrap();
-}
-
-/// This program once more, taking uploads.
-struct Sink {
-    child: Child,
-    url: String,
-}
-
-impl Sink {
-    fn start() -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .arg("sink")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Sink { child, url: line.trim().to_owned() }
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn sink() {

@@ -91,7 +91,7 @@ fn curls(server: &Server, files: u64, bytes: u64) -> f64 {
     } else {
         command.arg(format!("{}/{bytes}/0", server.url)).arg("--output").arg(path(0));
     }
-    assert!(command.arg("--silent").status().unwrap().success());
+    assert!(command.args(["--silent", "--no-progress-meter"]).status().unwrap().success());
     let seconds = began.elapsed().as_secs_f64();
     all_there(directory.path(), files, bytes);
     seconds

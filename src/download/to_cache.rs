@@ -182,7 +182,8 @@ impl DownloadTo {
     async fn get(&self, url: String, file: FileReference<'_>) -> Result<(PathBuf, Option<u64>)> {
         let cache = self.cache().await?;
         let key = cache.key(&url);
-        if let Some(path) = hit(&cache, &key).await? {
+        let asked = (cache.clone(), key.clone());
+        if let Some(path) = blocking(move || asked.0.hit(&asked.1)).await?? {
             return Ok((path, None));
         }
         let (_alone, waited) = self.alone(&key).await;
@@ -193,10 +194,11 @@ impl DownloadTo {
             Ok(permit) => (Some(permit), false),
             Err(_) => (permits.acquire_owned().await.ok(), true),
         };
-        if (waited || queued)
-            && let Some(path) = hit(&cache, &key).await?
-        {
-            return Ok((path, None));
+        if waited || queued {
+            let asked = (cache.clone(), key.clone());
+            if let Some(path) = blocking(move || asked.0.hit_again(&asked.1)).await?? {
+                return Ok((path, None));
+            }
         }
         let download = self.download(url, file);
         let downloaded = self.shared.told.following(download, cache.path(&key)).await?;
@@ -253,11 +255,6 @@ impl DownloadTo {
             Err(_) => (lock.lock_owned().await, true),
         }
     }
-}
-
-async fn hit(cache: &FileCache, key: &CacheKey) -> Result<Option<PathBuf>> {
-    let (cache, key) = (cache.clone(), key.clone());
-    blocking(move || cache.hit(&key)).await?
 }
 
 impl UrlConverter for DownloadTo {

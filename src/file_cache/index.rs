@@ -254,7 +254,11 @@ fn checksum(text: &[u8]) -> u32 {
 fn parse(line: &[u8]) -> Option<(KeyHash, Option<Entry<'_>>)> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (text, sum) = line.rsplit_once(' ')?;
-    if sum.len() != 8 || u32::from_str_radix(sum, 16).ok()? != checksum(text.as_bytes()) {
+    // Digits of the other case are damage too.
+    if sum.len() != 8 || sum.contains(|digit: char| !matches!(digit, '0'..='9' | 'a'..='f')) {
+        return None;
+    }
+    if u32::from_str_radix(sum, 16).ok()? != checksum(text.as_bytes()) {
         return None;
     }
     let mut words = text.split(' ');

@@ -187,6 +187,11 @@ impl FileCache {
         self.state().hit(key)
     }
 
+    /// As [`hit`](FileCache::hit), for who was told that it isn't there and waited: it is counted once.
+    pub(crate) fn hit_again(&self, key: &CacheKey) -> Result<Option<PathBuf>> {
+        self.state().hit_again(key)
+    }
+
     /// Takes the file that stands at [`path`](FileCache::path) now, of `size` bytes, into the cache, and hands it out. What
     /// was used longest ago is removed for it where a limit is exceeded.
     ///

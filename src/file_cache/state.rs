@@ -61,6 +61,12 @@ impl State {
         Ok(path)
     }
 
+    pub(super) fn hit_again(&mut self, key: &CacheKey) -> Result<Option<PathBuf>> {
+        // Told as missing, it turns out to be there, or is missing still.
+        self.misses = self.misses.saturating_sub(1);
+        self.hit(key)
+    }
+
     fn known(&mut self, hash: KeyHash) -> Result<bool> {
         if self.index.get(hash).is_none() {
             // Another process may have added it.

@@ -30,6 +30,7 @@ fn download(cache: &FileCache, url: &str, content: &[u8]) -> PathBuf {
 
 fn put(cache: &FileCache, url: &str, content: &[u8]) {
     let path = cache.path(&cache.key(url));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
     let beside = path.with_extension(format!("{:016x}", fastrand::u64(..)));
     fs::write(&beside, content).unwrap();
     fs::rename(&beside, &path).unwrap();

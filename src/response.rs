@@ -53,6 +53,7 @@ fn is_sensitive(name: &HeaderName) -> bool {
 
 impl ErrorResponse {
     pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        let body = storage_error(&body).map_or(body, |(code, message)| storage_body(&code, &message));
         ErrorResponse { status, headers, body, json: OnceLock::new(), credentials: None }
     }
 
@@ -76,7 +77,8 @@ impl ErrorResponse {
         &self.headers
     }
 
-    /// The body's bytes. Of a very long body, its beginning.
+    /// The body's bytes. Of a very long body, its beginning; of an object store's error in XML, which repeats what was signed and
+    /// by whom, `Code` and `Message` only.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
@@ -150,6 +152,9 @@ impl ErrorResponse {
         if let Some(detail) = self.detail() {
             return Some(detail.to_owned());
         }
+        if let Some((code, message)) = storage_error(&self.body) {
+            return Some(format!("{code}: {message}"));
+        }
         let fields = self.field_errors();
         if !fields.is_empty() {
             let told = fields.iter().map(|(field, messages)| match field.as_str() {
@@ -162,6 +167,24 @@ impl ErrorResponse {
         let title = text.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
         title.or_else(|| text.lines().map(str::trim).find(|line| !line.is_empty())).map(str::to_owned)
     }
+}
+
+/// What an object store's error says, as S3 and those like it write it: `<Error><Code>…</Code><Message>…</Message>…</Error>`.
+fn storage_error(body: &[u8]) -> Option<(String, String)> {
+    let text = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}').trim_start();
+    if !(text.starts_with("<?xml") || text.starts_with("<Error")) || !text.contains("<Error") {
+        return None;
+    }
+    let element = |name: &str| {
+        let rest = text.split(&format!("<{name}>")).nth(1)?;
+        // A tag within it would be another element.
+        Some(rest.split('<').next().unwrap_or_default().trim().to_owned())
+    };
+    Some((element("Code").unwrap_or_default(), element("Message").unwrap_or_default()))
+}
+
+fn storage_body(code: &str, message: &str) -> Bytes {
+    format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>").into()
 }
 
 impl fmt::Debug for ErrorResponse {
@@ -196,6 +219,19 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> ErrorResponse {
         ErrorResponse::new(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    #[test]
+    fn of_an_object_stores_error_only_code_and_message_are_kept() {
+        for text in [
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message><AWSAccessKeyId>MARK</AWSAccessKeyId><StringToSign>MARK</StringToSign></Error>",
+            "\u{feff}<Error xmlns=\"x\"><Message>Request has expired</Message><Code>AccessDenied</Code><SignatureProvided>MARK</SignatureProvided>",
+        ] {
+            let answer = answer(403, &text.replace("MARK", crate::marker::MARKER));
+            assert_eq!(answer.text(), "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>");
+            assert_eq!(answer.said().as_deref(), Some("AccessDenied: Request has expired"));
+        }
+        assert_eq!(answer(502, "<html><Error>").text(), "<html><Error>");
     }
 
     #[test]

@@ -198,8 +198,36 @@ async fn a_range_that_can_not_be_given_ends_or_begins_anew() {
     })
     .await;
     let error = download(&server).to(&target).await.failure();
-    assert_eq!(error.kind(), ErrorKind::Download, "{error}");
+    assert_eq!((error.kind(), server.asked().len()), (ErrorKind::Interrupted, 7), "{error}");
     assert_eq!(std::fs::read(&target).unwrap(), short);
+}
+
+#[tokio::test]
+async fn parts_may_be_small_but_not_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = noise(1_000, 13);
+    let content = file.clone();
+    let part = |from: usize, to: usize| format!("206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/1000", to - 1);
+    let server = FileServer::start(move |_, asked| match asked.from() {
+        None => ranged(asked, &content, ETAG, 10),
+        Some(from) => {
+            let to = content.len().min(from + 300);
+            answer(&format!("{}\nContent-Length: {}", part(from, to), to - from), &content[from..to])
+        }
+    })
+    .await;
+    let target = directory.path().join("file.bin");
+    assert_eq!(download(&server).to(&target).await.unwrap().bytes, 1_000);
+    assert_eq!(std::fs::read(&target).unwrap(), file);
+    assert_eq!(range_asked(&server), [None, Some(10), Some(310), Some(610), Some(910)]);
+    let server = FileServer::start(move |_, asked| match asked.from() {
+        None => ranged(asked, &file, ETAG, 10),
+        Some(from) => answer(&format!("{}\nTransfer-Encoding: chunked", part(from, 1_000)), b"0\r\n\r\n"),
+    })
+    .await;
+    let error = download(&server).to(&target).await.failure();
+    assert!(error.to_string().contains("gave no more of the file"), "{error}");
+    assert_eq!(server.asked().len(), 5);
 }
 
 /// One chunk, and not the last one.

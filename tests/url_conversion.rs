@@ -41,7 +41,7 @@ enum Kind {
     Base,
     Strip,
     Host(String),
-    Download(DownloadTo),
+    Download(Box<DownloadTo>),
 }
 
 struct Upper;
@@ -63,7 +63,7 @@ impl Kind {
             Kind::Base => call.url_conversion_with(field, base_url("https://cdn.example.com/p/")),
             Kind::Strip => call.url_conversion_with(field, strip_query()),
             Kind::Host(host) => call.url_conversion_with(field, rewrite_host(host, "files.example.com")),
-            Kind::Download(to) => call.url_conversion_with(field, to.clone()),
+            Kind::Download(to) => call.url_conversion_with(field, DownloadTo::clone(to)),
         }
     }
 
@@ -128,7 +128,7 @@ async fn every_shape_and_conversion_typed_and_raw_single_page_and_list() {
         ];
         let item = urls.iter().fold(filled(template), |item, (place, url)| item.replace(place, url));
         mount(&server, &item).await;
-        let download = Kind::Download(client.download_to(directory.path()));
+        let download = Kind::Download(Box::new(client.download_to(directory.path())));
         for kind in [Kind::Plain, Kind::With, Kind::Base, Kind::Strip, Kind::Host(host.clone()), download] {
             let mut expected = filled(template);
             for (place, url) in &urls {
@@ -194,7 +194,10 @@ async fn two_paths_to_one_url_convert_it_one_after_the_other() {
 }
 
 /// Fails for one URL, and wants to know of the file.
-struct Picky(Arc<Mutex<Vec<(Option<u64>, Option<String>)>>>);
+struct Picky(Arc<Mutex<Vec<Seen>>>);
+
+/// Size and checksum of a file.
+type Seen = (Option<u64>, Option<String>);
 
 impl UrlConverter for Picky {
     fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {

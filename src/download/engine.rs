@@ -134,6 +134,7 @@ impl Engine<'_> {
         let (mut failures, mut anew) = (0, 0);
         let mut furthest = state.part.len();
         loop {
+            let (before, packed) = (state.part.len(), state.packed);
             let outcome = self.attempt(state, &policy, deadline).await;
             if state.part.len() > furthest {
                 // What moves on isn't given up.
@@ -141,7 +142,8 @@ impl Engine<'_> {
             }
             let error = match outcome {
                 Ok(Ended::Whole) => return Ok(()),
-                Ok(Ended::Part) => continue,
+                Ok(Ended::Part) if state.part.len() > before || state.packed != packed => continue,
+                Ok(Ended::Part) => Error::broken_off(self.info(), "the server gave no more of the file"),
                 Ok(Ended::Anew(why)) => {
                     anew += 1;
                     if anew > ANEW {

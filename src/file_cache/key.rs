@@ -26,6 +26,15 @@ const AZURE: [&str; 15] = [
 /// Letters and digits of an extension, at most.
 const EXTENSION: usize = 16;
 
+/// Extensions of the files that `data:` URIs carry, which have no name to take one from.
+#[rustfmt::skip]
+const MEDIA_TYPES: [(&str, &str); 16] = [
+    ("image/png", "png"), ("image/jpeg", "jpg"), ("image/gif", "gif"), ("image/webp", "webp"), ("image/bmp", "bmp"),
+    ("image/tiff", "tif"), ("image/svg+xml", "svg"), ("text/plain", "txt"), ("text/csv", "csv"), ("text/html", "html"),
+    ("application/json", "json"), ("application/pdf", "pdf"), ("audio/wav", "wav"), ("audio/x-wav", "wav"),
+    ("audio/mpeg", "mp3"), ("video/mp4", "mp4"),
+];
+
 /// What a file is known by: a part of the SHA-256 of its key's text that no two texts share.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct KeyHash([u8; 16]);
@@ -127,7 +136,9 @@ fn name(parameter: &str) -> String {
 /// The extension of a URL's last path segment; empty where it has none that is safe.
 fn extension(url: &str) -> String {
     if is_data(url) {
-        return String::new();
+        let media_type = url[5..].split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase();
+        let known = MEDIA_TYPES.iter().find(|(known, _)| *known == media_type);
+        return known.map(|(_, extension)| (*extension).to_owned()).unwrap_or_default();
     }
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let authority = url.split_once("://").filter(|(scheme, _)| !scheme.contains('/')).map(|(_, rest)| rest);

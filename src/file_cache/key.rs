@@ -7,15 +7,21 @@ use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
 /// Begin the names of parameters by which object stores sign a URL.
-const SIGNING_PREFIXES: [&str; 5] = ["x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-ms-"];
+#[rustfmt::skip]
+const SIGNING_PREFIXES: [&str; 10] = [
+    "x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-ms-", "q-sign", "q-ak", "q-key-time", "q-header-list", "q-url-param-list",
+];
 
 /// Signatures, expiries, and what goes with them.
 #[rustfmt::skip]
-const SIGNING: [&str; 25] = [
+const SIGNING: [&str; 21] = [
     "signature", "sig", "sign", "expires", "expire", "expiry", "exp", "policy", "key-pair-id", "awsaccesskeyid",
-    "googleaccessid", "ossaccesskeyid", "security-token", "token", "access_token", "auth", "auth_key", "hmac", "md5", "nonce",
-    "timestamp", "hdnea", "hdnts", "__token__", "verify",
+    "googleaccessid", "ossaccesskeyid", "security-token", "token", "access_token", "auth", "auth_key", "hmac", "hdnea", "hdnts",
+    "__token__",
 ];
+
+/// What may be part of a signature, and of what a file is known by otherwise.
+const BESIDE_SIGNING: [&str; 4] = ["md5", "nonce", "timestamp", "verify"];
 
 /// What Azure signs with: names so short that they mean this only beside a `sig`.
 #[rustfmt::skip]
@@ -115,7 +121,8 @@ pub(super) fn default_key(url: &str) -> String {
     };
     let signed = parameters.iter().any(|(_, name)| signs(name));
     // What the store is to answer with is part of what is signed; of an unsigned URL it may be anything.
-    let kept = parameters.iter().filter(|(_, name)| !(signs(name) || (signed && name.starts_with("response-"))));
+    let goes = |name: &str| signs(name) || (signed && (name.starts_with("response-") || BESIDE_SIGNING.contains(&name)));
+    let kept = parameters.iter().filter(|(_, name)| !goes(name));
     let kept: Vec<&str> = kept.map(|(parameter, _)| *parameter).collect();
     match kept.join("&") {
         query if query.is_empty() => base.to_owned(),

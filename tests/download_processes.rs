@@ -187,3 +187,18 @@ async fn processes_that_want_the_same_files_at_once_share_them() {
     assert_eq!(backend.requests().len(), before);
     assert!((FILES..FILES * 3).contains(&before), "{before}");
 }
+
+#[tokio::test]
+async fn no_more_files_are_downloaded_at_a_time_than_is_set() {
+    let backend = backend().start().await.unwrap();
+    let client = BackendClient::builder(backend.url()).access_token(marker::TOKEN).build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    // Until two of them are there, none is answered.
+    let held = backend.inject(Fault::hold_before().method("GET").times(2));
+    let files = (0..9).map(|file| (format!("/media/blobs/1000/{file}"), directory.path().join(file.to_string())));
+    let downloading = tokio::spawn(client.download_all(files).concurrency(2).send());
+    held.wait_for_hits(2).await;
+    held.release();
+    assert!(downloading.await.unwrap().unwrap().iter().all(Result::is_ok));
+    assert_eq!(backend.peak_in_flight(), 2);
+}

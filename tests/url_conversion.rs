@@ -193,6 +193,27 @@ async fn two_paths_to_one_url_convert_it_one_after_the_other() {
     assert_eq!(call.send_as::<Json>().await.unwrap().to_string(), r#"{"files": {"a": "yx/1", "b": "x/2"}}"#);
 }
 
+/// Waits until as many are being converted.
+struct Together(tokio::sync::Barrier);
+
+impl UrlConverter for Together {
+    fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+        Box::pin(async move {
+            self.0.wait().await;
+            Ok(format!("x{url}"))
+        })
+    }
+}
+
+#[tokio::test]
+async fn the_urls_of_a_page_are_converted_at_the_same_time_and_stay_in_order() {
+    let numbers: Vec<_> = (0..16).map(|number| format!("\"/{number}\"")).collect();
+    let (_server, client) = serving(&format!(r#"{{"files": [{}]}}"#, numbers.join(","))).await;
+    let list = client.list_models().url_conversion_with("files", Together(tokio::sync::Barrier::new(16)));
+    let items: Vec<_> = list.list_all_raw().try_collect().await.unwrap();
+    assert_eq!(items[0].as_str(), format!(r#"{{"files": [{}]}}"#, numbers.join(",").replace('/', "x/")));
+}
+
 /// Fails for one URL, and wants to know of the file.
 struct Picky(Arc<Mutex<Vec<Seen>>>);
 

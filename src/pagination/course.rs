@@ -36,6 +36,8 @@ enum Way {
     Numbered {
         next: u64,
         last: u64,
+        /// The last one of the list, whether it is wanted or not.
+        end: u64,
     },
     /// By the link of the page before.
     Linked(Option<(u64, Url)>),
@@ -91,7 +93,7 @@ impl Course {
     /// The next page to be asked for.
     pub(super) fn next_page(&mut self) -> Option<(u64, Url)> {
         match &mut self.way {
-            Way::Numbered { next, last } => {
+            Way::Numbered { next, last, .. } => {
                 let number = *next;
                 (number <= *last).then(|| {
                     *next += 1;
@@ -170,7 +172,7 @@ impl Course {
             Way::Numbered { next, .. } => next.max(following),
             _ => following,
         };
-        self.way = Way::Numbered { next: unstarted, last };
+        self.way = Way::Numbered { next: unstarted, last, end: last };
         Then::Page(following)
     }
 
@@ -205,7 +207,10 @@ impl Course {
 
     /// What follows page `number`, which is passed over; nothing where that can't be told.
     pub(super) fn pass_over(&mut self, number: u64) -> Option<Then> {
-        let Way::Numbered { last, .. } = self.way else { return None };
+        let Way::Numbered { last, end, .. } = &mut self.way else { return None };
+        // Its items are wanted of the page behind those that were.
+        *last = last.saturating_add(1).min(*end);
+        let last = *last;
         self.offset = self.offset.zip(self.page_size).map(|(offset, size)| offset.saturating_add(size));
         match number < last {
             true => Some(Then::Page(number + 1)),
@@ -273,6 +278,16 @@ mod tests {
             course.arrived(1, page(10, 95, 2));
             course.limit(1, left);
             assert_eq!(numbers(&mut course), wanted, "{left}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_reached_follows_no_link() {
+        for (left, goes_on) in [(0, false), (1, true)] {
+            let mut course = course();
+            course.arrived(1, cursor(10, Some("a")));
+            course.limit(1, left);
+            assert_eq!(course.next_page().is_some(), goes_on);
         }
     }
 
@@ -356,6 +371,65 @@ mod tests {
         assert_eq!(numbers(&mut course), [2, 3]);
         assert_eq!(course.pass_over(2), Some(Then::Page(3)));
         assert_eq!(quiet(course.arrived(3, page(10, 30, None))), Then::End);
+    }
+
+    #[test]
+    fn a_list_that_begins_at_a_later_page_is_counted_from_its_head() {
+        let third = || Course::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
+        let mut course = third();
+        assert_eq!(quiet(course.arrived(3, page(10, 95, 4))), Then::Page(4));
+        assert_eq!(course.offset, Some(30));
+        assert_eq!(quiet(course.arrived(4, page(10, 95, 5))), Then::Page(5));
+        let fewer = ListEvent::Fewer { promised: 95, items: 44 };
+        assert_eq!(course.arrived(5, page(4, 95, None)).0.after, [fewer]);
+        // Of the last page alone it isn't known how long the others are.
+        let mut course = third();
+        assert_eq!(quiet(course.arrived(3, page(4, 95, None))), Then::End);
+    }
+
+    #[test]
+    fn a_range_has_as_many_items_as_its_pages_should() {
+        let mut course = course();
+        (course.until, course.page_size) = (Some(2), Some(10));
+        quiet(course.arrived(1, page(10, 95, 2)));
+        let (heard, then) = course.arrived(2, page(7, 95, None));
+        assert_eq!((heard.after, then), (vec![ListEvent::Fewer { promised: 20, items: 17 }], Then::End));
+    }
+
+    #[test]
+    fn a_page_without_items_does_not_tell_how_long_the_others_are() {
+        let mut course = course();
+        assert_eq!(quiet(course.arrived(1, page(0, 20, 2))), Then::Page(2));
+        assert_eq!(quiet(course.arrived(2, page(10, 20, 3))), Then::Page(3));
+        assert_eq!(quiet(course.arrived(3, page(10, 20, None))), Then::End);
+    }
+
+    #[test]
+    fn pages_by_number_that_go_on_with_links_lead_astray() {
+        let mut course = course();
+        course.arrived(1, page(10, 95, 2));
+        assert_eq!(numbers(&mut course), (2..=10).collect::<Vec<_>>());
+        let (heard, then) = course.arrived(2, cursor(10, Some("x")));
+        let url: Url = format!("{LIST}&cursor=x").parse().unwrap();
+        assert_eq!((heard, &then), (Heard { astray: true, ..Heard::default() }, &Then::Link(3, url.clone())));
+        assert_eq!(course.next_page(), Some((3, url)));
+    }
+
+    #[test]
+    fn a_link_back_to_the_first_page_is_a_loop() {
+        let mut course = course();
+        quiet(course.arrived(1, cursor(10, Some("a"))));
+        let back = Facts { length: 10, count: None, next: Some(LIST.parse().unwrap()) };
+        assert_eq!(course.arrived(2, back).0.after, [ListEvent::Loop { page: 2 }]);
+    }
+
+    #[test]
+    fn pages_without_items_are_no_matter_where_others_come_between() {
+        let mut course = course();
+        for number in 1..=3 * u64::from(MAX_EMPTY) {
+            let length = u64::from(number % 60 == 0);
+            assert_eq!(course.arrived(number, cursor(length, Some(&number.to_string()))).0.after, []);
+        }
     }
 
     #[test]

@@ -92,11 +92,12 @@ mod tests {
 
     #[test]
     fn a_circle_is_seen_wherever_it_begins() {
-        for (tail, circle) in [(0, 1), (0, 1000), (REMEMBERED + 10, 300)] {
+        for (tail, circle) in [(0, 1), (0, 1000), (0, REMEMBERED + 10), (REMEMBERED + 10, 300)] {
             let mut followed = Followed::default();
             let link = |step: usize| if step < tail { step } else { tail + (step - tail) % circle };
             let seen = (0..).find(|step| !followed.is_new(&url(&format!("http://h/?cursor={}", link(*step))))).unwrap();
             assert!(seen >= tail + circle && seen <= tail + 5 * circle + 40, "{tail} {circle}: {seen}");
+            assert!(seen == circle || tail >= REMEMBERED, "{tail} {circle}: {seen}");
         }
     }
 }

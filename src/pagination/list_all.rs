@@ -69,6 +69,8 @@ pub struct ListAll<T> {
     refused: Option<Error>,
     /// The ids that were given, where duplicates are dropped.
     recent: Option<Recent>,
+    /// Those that the checkpoint knew.
+    resumed: Vec<u64>,
     /// Items on the first page that were given before.
     passed: usize,
     page: CurrentPage<T>,
@@ -94,6 +96,17 @@ struct CurrentPage<T> {
 struct Place {
     number: u64,
     link: Option<Url>,
+}
+
+impl Place {
+    /// Before the item of this index on it.
+    fn at(&self, item: usize) -> Position {
+        let number = self.number;
+        match &self.link {
+            Some(url) => Position::Link { url: url.as_str().into(), number, item },
+            None => Position::Page { number, item },
+        }
+    }
 }
 
 enum CurrentItems<T> {
@@ -148,6 +161,7 @@ impl<T: Send + 'static> ListAll<T> {
             ahead: Ahead::new(),
             refused,
             recent: None,
+            resumed: Vec::new(),
             passed: 0,
             page,
             report: ListReport::default(),
@@ -195,6 +209,9 @@ impl<T: Send + 'static> ListAll<T> {
     /// Costs another look at each item's text.
     pub fn distinct(mut self, distinct: bool) -> Self {
         self.recent = distinct.then(Recent::default);
+        if let Some(recent) = &mut self.recent {
+            recent.extend(self.resumed.iter().copied());
+        }
         self
     }
 
@@ -237,8 +254,9 @@ impl<T: Send + 'static> ListAll<T> {
         self.passed = item;
         self.page.after_offset = checkpoint.offset;
         if let Some(recent) = &mut self.recent {
-            recent.extend(checkpoint.recent);
+            recent.extend(checkpoint.recent.iter().copied());
         }
+        self.resumed = checkpoint.recent;
         if checkpoint.at == Position::End {
             self.finish();
         }
@@ -262,14 +280,7 @@ impl<T: Send + 'static> ListAll<T> {
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
         let (at, offset) = match &page.place {
-            Some(Place { number, link }) if page.index < page.length => {
-                let (number, item) = (*number, page.index);
-                let at = match link {
-                    Some(url) => Position::Link { url: url.as_str().into(), number, item },
-                    None => Position::Page { number, item },
-                };
-                (at, page.offset)
-            }
+            Some(place) if page.index < page.length => (place.at(page.index), page.offset),
             _ => (page.after.clone(), page.after_offset),
         };
         let recent = self.recent.as_ref().map(Recent::last);
@@ -349,11 +360,13 @@ impl<T: Send + 'static> ListAll<T> {
     /// Waits for the next page; false at the list's end.
     pub(super) fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
         loop {
+            if self.limit.is_some_and(|limit| self.report.items >= limit) {
+                // What would come behind it is nobody's concern.
+                self.refused = self.refused.take().filter(|_| self.page.place.is_none());
+                self.finish();
+            }
             if let Some(error) = self.refused.take() {
                 return Poll::Ready(Err(error));
-            }
-            if self.limit.is_some_and(|limit| self.report.items >= limit) {
-                self.finish();
             }
             if self.template.is_none() {
                 return Poll::Ready(Ok(false));
@@ -408,9 +421,6 @@ impl<T: Send + 'static> ListAll<T> {
         if heard.astray {
             self.ahead.clear();
         }
-        if unfollowed.is_some() {
-            heard.after.clear();
-        }
         self.judge(std::mem::take(&mut heard.before))?;
         self.report.pages += 1;
         unconverted.into_iter().for_each(|failure| self.report.conversion_failure(failure));
@@ -418,11 +428,15 @@ impl<T: Send + 'static> ListAll<T> {
         if then == Then::End {
             self.ahead.clear();
         }
-        let after = Position::from(then);
-        // A page that a number leads to needs no link.
-        let link = (page_number(&url).is_none() && !is_first(&url)).then_some(url);
-        let place = Some(Place { number, link });
-        let after_offset = self.course.offset;
+        // A page that a number leads to needs no link, nor does the first.
+        let link = (page_number(&url).is_none() && !(number == 1 && is_first(&url))).then_some(url);
+        let place = Place { number, link };
+        let (after, after_offset) = match unfollowed {
+            // Behind its items is still what failed.
+            Some(_) => (place.at(length), offset),
+            None => (then.into(), self.course.offset),
+        };
+        let place = Some(place);
         self.page = CurrentPage { items, place, index: passed, length, offset, after, after_offset };
         self.refused = match unfollowed {
             Some(error) => Some(error),
@@ -595,7 +609,7 @@ impl<T: Send + 'static> Stream for ListAll<T> {
         let most = left.map(|left| usize::try_from(left).unwrap_or(usize::MAX));
         match self.template.is_none() && self.refused.is_none() && there == 0 {
             true => (0, Some(0)),
-            false => (there, most.map(|most| most.max(there))),
+            false => (there, most),
         }
     }
 }

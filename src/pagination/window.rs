@@ -70,4 +70,21 @@ mod tests {
         assert!(sizes.windows(2).skip(6).all(|pair| pair[0] <= pair[1]));
         assert_eq!(sizes.last(), Some(&8));
     }
+
+    #[test]
+    fn each_step_up_takes_a_calm_round() {
+        let mut window = Window::new(4);
+        let throttled = window.throttled();
+        let mut sizes_of = |pages| {
+            let size = |_| {
+                window.arrived();
+                window.size()
+            };
+            (0..pages).map(size).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes_of(3), [4; 3]);
+        throttled.fetch_add(1, Ordering::Relaxed);
+        // The pages before it are no matter.
+        assert_eq!(sizes_of(12), [2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]);
+    }
 }

@@ -1,0 +1,123 @@
+//! Where lists end and where they are taken up: behind a limit, a page that was passed over, a link that isn't followed.
+
+#[path = "support/server.rs"]
+mod server;
+
+use serde::Deserialize;
+use server::marker::Failure;
+use synapse_backend_client::{BackendClient, ErrorKind, ListAll, ListPolicy};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+#[derive(Debug, Deserialize)]
+struct Id {
+    id: i64,
+}
+
+/// A server whose pages are made by the parameter `name`.
+async fn serving_by(
+    name: &'static str,
+    answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
+) -> (MockServer, BackendClient) {
+    let server = server::start().await;
+    let answer = move |request: &Request| {
+        answer(request.url.query_pairs().find(|(other, _)| other == name).map_or(1, |(_, value)| value.parse().unwrap()))
+    };
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let client = server::client_of(&server);
+    (server, client)
+}
+
+async fn ids_of(list: &mut ListAll<Id>) -> (Vec<i64>, Option<synapse_backend_client::Error>) {
+    let mut ids = Vec::new();
+    loop {
+        match list.next().await {
+            Some(Ok(item)) => ids.push(item.id),
+            Some(Err(error)) => return (ids, Some(error)),
+            None => return (ids, None),
+        }
+    }
+}
+
+#[tokio::test]
+async fn duplicates_are_dropped_whichever_is_set_first_the_checkpoint_or_that() {
+    let (_server, client) = serving_by("page", |page| {
+        let (next, ids) = if page == 1 { ("\"/models/?page=2\"", [1, 2]) } else { ("null", [2, 3]) };
+        server::json(200, format!(r#"{{"count": 4, "next": {next}, "results": [{{"id": {}}}, {{"id": {}}}]}}"#, ids[0], ids[1]))
+    })
+    .await;
+    let list = || client.list_models().list_all_as::<Id>();
+    let mut first = list().distinct(true);
+    assert_eq!((first.next().await.unwrap().unwrap().id, first.next().await.unwrap().unwrap().id), (1, 2));
+    let checkpoint = first.checkpoint();
+    assert_eq!(ids_of(&mut list().distinct(true).resume(checkpoint.clone())).await.0, [3]);
+    assert_eq!(ids_of(&mut list().resume(checkpoint).distinct(true)).await.0, [3]);
+}
+
+#[tokio::test]
+async fn a_list_whose_next_is_not_followed_is_not_at_its_end() {
+    let (_server, client) = serving_by("page", |_| {
+        server::json(200, r#"{"count": 4, "next": "http://elsewhere.example/other/?page=2", "results": [{"id": 1}, {"id": 2}]}"#)
+    })
+    .await;
+    let mut models = client.list_models().list_all_as::<Id>();
+    let (ids, error) = ids_of(&mut models).await;
+    assert_eq!((ids, error.unwrap().kind()), (vec![1, 2], ErrorKind::ForeignUrl));
+    // What isn't read isn't lost without a word.
+    assert!(!models.checkpoint().is_end());
+    let mut rest = client.list_models().list_all_as::<Id>().resume(models.checkpoint());
+    assert_eq!(rest.next().await.unwrap().failure().kind(), ErrorKind::ForeignUrl);
+}
+
+#[tokio::test]
+async fn a_limit_is_not_used_up_by_a_page_that_is_passed_over() {
+    let (_server, client) = serving_by("page", |page| match page {
+        2 => server::json(400, r#"{"detail": "no"}"#),
+        page => {
+            let next = if page == 4 { "null".to_owned() } else { format!("\"/models/?page={}\"", page + 1) };
+            server::json(200, format!(r#"{{"count": 8, "next": {next}, "results": [{{"id": {page}0}}, {{"id": {page}1}}]}}"#))
+        }
+    })
+    .await;
+    let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).limit(4);
+    let (ids, error) = ids_of(&mut models).await;
+    assert!(error.is_none(), "{error:?}");
+    // At the least: what wasn't read isn't said to be.
+    assert!(!models.checkpoint().is_end(), "{ids:?}");
+    assert_eq!(ids, [10, 11, 30, 31]);
+}
+
+#[tokio::test]
+async fn behind_its_limit_a_list_tells_of_nothing() {
+    for page in [
+        r#"{"count": 4, "next": "http://elsewhere.example/other/?page=2", "results": [{"id": 1}, {"id": 2}]}"#,
+        r#"{"count": 4, "next": null, "results": [{"id": 1}, {"id": 2}]}"#,
+    ] {
+        let (_server, client) = serving_by("page", move |_| server::json(200, page)).await;
+        let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>().limit(1)).await;
+        assert_eq!(ids, [1]);
+        assert!(error.is_none(), "{error:?}");
+        let mut models = client.list_models().list_all_as::<Id>().limit(2);
+        let (ids, error) = ids_of(&mut models).await;
+        assert_eq!(ids, [1, 2]);
+        assert!(error.is_none(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_by_offset_is_taken_up_where_it_was_left() {
+    let (_server, client) = serving_by("offset", |offset| {
+        let offset = if offset == 1 { 0 } else { offset };
+        let next = if offset == 4 { "null".to_owned() } else { format!("\"/models/?offset={}\"", offset + 2) };
+        let results = format!(r#"[{{"id": {offset}}}, {{"id": {}}}]"#, offset + 1);
+        server::json(200, format!(r#"{{"count": 6, "next": {next}, "results": {results}}}"#))
+    })
+    .await;
+    let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+    let mut first = list();
+    for id in 0..3 {
+        assert_eq!(first.next().await.unwrap().unwrap().id, id);
+    }
+    let (ids, _) = ids_of(&mut list().resume(first.checkpoint())).await;
+    assert_eq!(ids, [3, 4, 5]);
+}

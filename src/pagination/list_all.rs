@@ -11,6 +11,7 @@ use reqwest::{StatusCode, Url};
 use super::ahead::{Ahead, Arrival, ArrivedPage};
 use super::checkpoint::{Checkpoint, Position, query_of};
 use super::course::{Course, Facts, Then};
+use super::current_page::{CurrentItems, CurrentPage, Place};
 use super::distinct::Recent;
 use super::links::{is_first, page_number, with_page};
 use super::page::{Decoder, Items};
@@ -75,50 +76,6 @@ pub struct ListAll<T> {
     passed: usize,
     page: CurrentPage<T>,
     report: ListReport,
-}
-
-/// The page whose items are given out.
-struct CurrentPage<T> {
-    items: CurrentItems<T>,
-    /// Where it is; nothing before the first.
-    place: Option<Place>,
-    /// The place of the next item on it, counted from 0, and of the one behind the last.
-    index: usize,
-    length: usize,
-    /// Items in the list before it.
-    offset: Option<u64>,
-    /// What comes behind it, and the items in the list before that.
-    after: Position,
-    after_offset: Option<u64>,
-}
-
-/// Which page it is. Its URL is needed where it has no number.
-struct Place {
-    number: u64,
-    link: Option<Url>,
-}
-
-impl Place {
-    /// Before the item of this index on it.
-    fn at(&self, item: usize) -> Position {
-        let number = self.number;
-        match &self.link {
-            Some(url) => Position::Link { url: url.as_str().into(), number, item },
-            None => Position::Page { number, item },
-        }
-    }
-}
-
-enum CurrentItems<T> {
-    All(std::vec::IntoIter<T>),
-    /// With what their ids come down to where duplicates are dropped.
-    Each(std::vec::IntoIter<(Option<u64>, Result<T>)>),
-}
-
-impl<T> CurrentItems<T> {
-    fn none() -> Self {
-        CurrentItems::All(Vec::new().into_iter())
-    }
 }
 
 impl<T: Send + 'static> ListAll<T> {
@@ -276,7 +233,7 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// Where the reading is: the next stream of this query that [resumes](ListAll::resume) from it begins with the item
-    /// that this one would give next. After an error that is what failed.
+    /// that this one would give next. After an error that is what failed; of a list with fewer items than it promised, its end.
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
         let (at, offset) = match &page.place {

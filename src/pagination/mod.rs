@@ -5,6 +5,7 @@
 mod ahead;
 mod checkpoint;
 mod course;
+mod current_page;
 mod distinct;
 mod links;
 mod list_all;

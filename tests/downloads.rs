@@ -4,6 +4,8 @@
 mod file_server;
 #[path = "support/server.rs"]
 mod server;
+#[path = "support/socket.rs"]
+mod socket;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -291,6 +293,45 @@ async fn without_a_validator_only_a_digest_lets_it_go_on() {
     let error = download(&server).checksum(md5(b"another")).to(directory.path().join("x")).await.failure();
     assert_eq!(error.kind(), ErrorKind::Download);
     assert!(error.to_string().contains("its MD5 is"), "{error}");
+    assert_eq!(names(directory.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_part_that_went_bad_is_downloaded_anew_where_the_digest_tells() {
+    use md5::Digest as _;
+    let directory = tempfile::tempdir().unwrap();
+    let file = noise(100_000, 14);
+    let md5: String = md5::Md5::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+    let content = file.clone();
+    let server = FileServer::start(move |number, asked| match number {
+        0 => ranged(asked, &content, ETAG, 60_000),
+        1 => answer("403 Forbidden\nContent-Length: 0", b""),
+        _ => ranged(asked, &content, ETAG, usize::MAX),
+    })
+    .await;
+    let target = directory.path().join("file.bin");
+    assert!(download(&server).to(&target).await.failure().is_forbidden());
+    let part = names(directory.path()).into_iter().find(|name| name.ends_with(".part")).unwrap();
+    let mut bytes = std::fs::read(directory.path().join(&part)).unwrap();
+    bytes[5] ^= 1;
+    std::fs::write(directory.path().join(&part), bytes).unwrap();
+    let downloaded = download(&server).checksum(md5).to(&target).await.unwrap();
+    assert_eq!((downloaded.bytes, downloaded.resumed_from), (100_000, 0));
+    assert_eq!(std::fs::read(&target).unwrap(), file);
+    assert_eq!(range_asked(&server), [None, Some(60_000), Some(60_000), None]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_tried_as_often_as_the_policy_says() {
+    let tried = Arc::new(Mutex::new(0));
+    let count = tried.clone();
+    let refusing = socket::refusing();
+    let policy = RetryPolicy::new().retries(2).initial_backoff(Duration::from_micros(1));
+    let client = BackendClient::builder(&refusing.url).retry(policy).on_attempt(move |_| *count.lock().unwrap() += 1);
+    let directory = tempfile::tempdir().unwrap();
+    let error = client.build().unwrap().download("/x").to(directory.path().join("x")).await.failure();
+    assert!(error.is_connect() && error.attempts() == 3, "{error}");
+    assert_eq!(*tried.lock().unwrap(), 3);
     assert_eq!(names(directory.path()), [""; 0]);
 }
 

@@ -59,25 +59,25 @@ struct State {
 impl Engine<'_> {
     pub(super) async fn run(self) -> Result<Downloaded> {
         let deadline = self.calls.deadline();
-        let Some(part) = self.acquire(deadline).await? else { return self.by_another().await };
-        let resumed_from = if part.is_resumable() { part.len() } else { 0 };
-        let mut state = State { part, fresh: false, packed: false, resumed_from };
-        match self.fetch(&mut state, deadline).await {
-            Ok(()) => {}
-            Err(error) => {
-                let kept = state.part.keep().await;
-                let target = self.place.target.display();
-                return Err(match kept {
-                    0 => error.during(format!("downloading {target}")),
-                    bytes => {
-                        error.during(format!("downloading {target} ({bytes} bytes are kept, and gone on from the next time)"))
-                    }
-                });
+        loop {
+            let Some(part) = self.acquire(deadline).await? else { return self.by_another().await };
+            let resumed_from = if part.is_resumable() { part.len() } else { 0 };
+            let mut state = State { part, fresh: false, packed: false, resumed_from };
+            if let Err(error) = self.fetch(&mut state, deadline).await {
+                let kept = match state.part.keep().await {
+                    0 => String::new(),
+                    bytes => format!(" ({bytes} bytes are kept, and gone on from the next time)"),
+                };
+                return Err(error.during(format!("downloading {}{kept}", self.place.target.display())));
+            }
+            let (bytes, resumed_from) = (state.part.len(), state.resumed_from);
+            match state.part.finish(self.options.durable).await {
+                Ok(()) => return Ok(Downloaded { path: self.place.target, bytes, resumed_from }),
+                // It may be what was there before that was wrong, which is gone now.
+                Err(error) if error.kind() == ErrorKind::Download && resumed_from > 0 => {}
+                Err(error) => return Err(self.named(error)),
             }
         }
-        let (bytes, resumed_from) = (state.part.len(), state.resumed_from);
-        state.part.finish(self.options.durable).await.map_err(|error| self.named(error))?;
-        Ok(Downloaded { path: self.place.target, bytes, resumed_from })
     }
 
     /// Waits until no other download has the part of this file; nothing where another has brought the file meanwhile.
@@ -140,10 +140,10 @@ impl Engine<'_> {
                 // What moves on isn't given up.
                 (furthest, failures, began) = (state.part.len(), 0, transport.clock.now());
             }
-            let error = match outcome {
+            let (error, broke) = match outcome {
                 Ok(Ended::Whole) => return Ok(()),
                 Ok(Ended::Part) if state.part.len() > before || state.packed != packed => continue,
-                Ok(Ended::Part) => Error::broken_off(self.info(), "the server gave no more of the file"),
+                Ok(Ended::Part) => (Error::broken_off(self.info(), "the server gave no more of the file"), true),
                 Ok(Ended::Anew(why)) => {
                     anew += 1;
                     if anew > ANEW {
@@ -153,10 +153,12 @@ impl Engine<'_> {
                     state.part.begin(None).await?;
                     continue;
                 }
-                Err(error) => error,
+                // Without a head the attempt was made as often as the policy says.
+                Err(error) => {
+                    let broke = error.response().is_some_and(|response| response.status().is_success());
+                    (error, broke)
+                }
             };
-            // The attempt's head was tried as often as the policy says.
-            let broke = error.response().is_none_or(|response| response.status().is_success());
             let wait = match broke && may_be_sent_again(&error, &Method::GET) {
                 true => transport.backoff(&policy, failures, began, deadline, &error),
                 false => None,

@@ -30,6 +30,22 @@ pub type ConversionFuture<'u> = Pin<Box<dyn Future<Output = Result<String, Box<d
 /// [`url_conversion`](crate::Call::url_conversion) takes. Provided ones are in [`conversions`](crate::conversions).
 ///
 /// It is called with the server's string, once for each URL, and may be called for several at a time.
+///
+/// ```
+/// use synapse_backend_client::{ConversionFuture, UrlConverter};
+///
+/// /// Asks another service where a file is.
+/// struct Resolver;
+///
+/// impl UrlConverter for Resolver {
+///     fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+///         Box::pin(async move {
+///             let path = url.strip_prefix("/media/").ok_or("the resolver knows files of `/media/` only")?;
+///             Ok(format!("https://mirror.example.com/{path}"))
+///         })
+///     }
+/// }
+/// ```
 pub trait UrlConverter: Send + Sync + 'static {
     /// What to put in the place of `url`.
     ///

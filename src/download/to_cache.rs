@@ -28,7 +28,8 @@ const CONCURRENCY: usize = 8;
 /// Downloads each file into a directory and puts its path where its URL was: made by
 /// [`download_to`](BackendClient::download_to).
 ///
-/// Clones share their limits: one may be given for several fields and calls.
+/// Clones share their limits: one may be given for several fields and calls. Time-outs and retries of a call that has it are for the
+/// call's own request; for the downloads those set here hold.
 #[must_use = "nothing is downloaded until a call has it as a conversion"]
 #[derive(Clone)]
 pub struct DownloadTo {

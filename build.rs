@@ -6,7 +6,7 @@ mod adapt;
 mod document;
 #[path = "build/generate.rs"]
 mod generate;
-#[path = "build/prepare.rs"]
+#[path = "build/prepare/mod.rs"]
 mod prepare;
 
 use std::fmt::Write as _;

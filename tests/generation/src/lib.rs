@@ -8,5 +8,5 @@ pub mod adapt;
 pub mod document;
 #[path = "../../../build/generate.rs"]
 pub mod generate;
-#[path = "../../../build/prepare.rs"]
+#[path = "../../../build/prepare/mod.rs"]
 pub mod prepare;

@@ -99,3 +99,18 @@ fn what_is_no_openapi_is_named_with_its_place() {
     ));
     assert!(error.err().unwrap().starts_with("components.schemas.Bad: "));
 }
+
+#[test]
+fn enumerations_that_would_be_a_panic_are_generated_plain() {
+    let code = code(document(
+        json!({"/things/": {"get": {"operationId": "list_things", "responses": answer(json!({"$ref": "#/components/schemas/Thing"}))}}}),
+        json!({"Thing": {"type": "object", "properties": {
+            "level": {"type": "integer", "enum": [1, 2]},
+            "sign": {"type": "string", "enum": ["+", "-", "*"]},
+            "case": {"type": "string", "enum": ["utf8", "UTF-8"]},
+            "kind": {"type": "string", "enum": ["a", "b", "a"]},
+        }}}),
+    ));
+    assert!(code.contains("pub level: ::std::option::Option<i64>"), "{code}");
+    assert!(code.contains("pub sign: ::std::option::Option<::std::string::String>"), "{code}");
+}

@@ -175,6 +175,33 @@ fn lengths_patterns_bounds_titles_and_defaults_leave() {
 }
 
 #[test]
+fn enumerations_that_can_not_be_generated_are_plain() {
+    let (document, report) = prepared(document(
+        json!({}),
+        json!({"type": "object", "properties": {
+            "level": {"type": "integer", "enum": [1, 2]},
+            "tags": {"type": "array", "items": {"type": "string"}, "enum": [["a"]]},
+            "kind": {"type": "string", "enum": ["a", "b", "a"]},
+            "sign": {"type": "string", "enum": ["+", "-"]},
+            "blank": {"type": "string", "enum": [""]},
+            "case": {"type": "string", "enum": ["utf8", "UTF-8"]},
+            "maybe": {"type": "string", "nullable": true, "enum": ["x", null]},
+        }}),
+    ));
+    let properties = &thing(&document)["properties"];
+    assert_eq!(properties["level"], json!({"type": "integer"}));
+    assert_eq!(properties["tags"], json!({"type": "array", "items": {"type": "string"}}));
+    assert_eq!(properties["kind"]["enum"], json!(["a", "b"]));
+    for name in ["sign", "blank", "case"] {
+        assert_eq!(properties[name], json!({"type": "string"}), "{name}");
+    }
+    assert_eq!(properties["maybe"]["enum"], json!(["x", null]));
+    assert_eq!(told(&report, "only_strings_are_enumerated").len(), 2);
+    assert_eq!(told(&report, "each_value_is_enumerated_once"), ["Thing.kind: left out 1 doubled values"]);
+    assert_eq!(told(&report, "enumerated_values_have_names").len(), 3);
+}
+
+#[test]
 fn json_is_always_there_in_answers_and_optional_in_requests() {
     let schema = json!({"type": "object", "properties": {"meta": {"$ref": "#/components/schemas/Json"}}});
     let (answer, _) = prepared(document(json!({}), schema.clone()));

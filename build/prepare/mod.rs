@@ -1,6 +1,8 @@
 //! Prepares an OpenAPI document for the generator: one function a rule, each with its reason, each telling what it
 //! changed. Rules change what the generator sees, never the document in `openapi/`.
 
+mod enums;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
@@ -50,6 +52,9 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     inline_query_enums_are_strings(document, &mut report);
     times_keep_their_text(document, &mut report);
     drop_constraints(document, &mut report);
+    enums::only_strings_are_enumerated(document, &mut report);
+    enums::each_value_is_enumerated_once(document, &mut report);
+    enums::enumerated_values_have_names(document, &mut report);
     drop_defaults(document, &mut report);
     nulls_in_own_types(document, &mut report);
     drop_unused_schemas(document, &mut report);

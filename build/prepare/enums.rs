@@ -1,0 +1,71 @@
+//! Enumerations that the generator can't take, or makes code of that doesn't compile.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Report, for_schemas};
+
+/// An integer's enumeration would be derived for by code of an older schemars, which isn't Rust any more; and one of an
+/// array's is no type at all. What remains is the plain type.
+pub fn only_strings_are_enumerated(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let plain = match object.get("type").and_then(Value::as_str) {
+            Some(plain @ ("integer" | "number" | "boolean" | "array")) => plain.to_owned(),
+            _ => return,
+        };
+        if object.remove("enum").is_some() {
+            places.push((place.to_owned(), plain));
+        }
+    });
+    for (place, plain) in places {
+        report.add("only_strings_are_enumerated", place, format!("a plain {plain}"));
+    }
+}
+
+/// A value that stands there twice would be two variants of one name.
+pub fn each_value_is_enumerated_once(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) else { return };
+        let before = values.len();
+        let mut seen = Vec::new();
+        values.retain(|value| {
+            let is_new = !seen.contains(value);
+            seen.push(value.clone());
+            is_new
+        });
+        if values.len() < before {
+            places.push((place.to_owned(), before - values.len()));
+        }
+    });
+    for (place, doubled) in places {
+        report.add("each_value_is_enumerated_once", place, format!("left out {doubled} doubled values"));
+    }
+}
+
+/// Values that come to no name (`+`, an empty text), or to the same one (`a` and `A`, `+1` and `-1`), are a panic of the
+/// generator, which doesn't say where. What remains is a plain string.
+pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let Some(values) = object.get("enum").and_then(Value::as_array) else { return };
+        let mut names = BTreeSet::new();
+        // Null is no variant.
+        let nameless = values.iter().filter_map(Value::as_str).find(|value| {
+            let name: String =
+                value.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+            name.is_empty() || !names.insert(name)
+        });
+        if let Some(value) = nameless.map(str::to_owned) {
+            object.remove("enum");
+            places.push((place.to_owned(), value));
+        }
+    });
+    for (place, value) in places {
+        report.add("enumerated_values_have_names", place, format!("a plain string: {value:?} comes to no name of its own"));
+    }
+}

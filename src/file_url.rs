@@ -38,11 +38,16 @@ impl FileUrl {
     }
 }
 
+/// Whether the file is in the URL itself (RFC 2397).
+pub(crate) fn is_data_uri(url: &str) -> bool {
+    url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+}
+
 impl fmt::Debug for FileUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.split_once(',') {
             // A file's content is of no use in a log.
-            Some((head, content)) if head.starts_with("data:") => write!(f, "FileUrl(\"{head},… ({} bytes)\")", content.len()),
+            Some((head, content)) if is_data_uri(head) => write!(f, "FileUrl(\"{head},… ({} bytes)\")", content.len()),
             _ => write!(f, "FileUrl({:?})", redact_url(&self.0)),
         }
     }

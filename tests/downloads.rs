@@ -29,6 +29,21 @@ fn download(server: &FileServer) -> Download {
     client(server.url()).download(format!("/media/file.bin?X-Amz-Signature={MARKER}"))
 }
 
+/// Breaks off after 60,000 bytes, refuses the rest, and then gives whatever is asked for.
+async fn refusing_once(file: Vec<u8>) -> FileServer {
+    FileServer::start(move |number, asked| match number {
+        0 => ranged(asked, &file, ETAG, 60_000),
+        1 => answer("403 Forbidden\nContent-Length: 0", b""),
+        _ => ranged(asked, &file, ETAG, usize::MAX),
+    })
+    .await
+}
+
+fn md5(bytes: &[u8]) -> String {
+    use md5::Digest as _;
+    md5::Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Names in a directory, in order.
 fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
@@ -241,13 +256,7 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 async fn the_next_download_goes_on_from_what_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(100_000, 8);
-    let content = file.clone();
-    let server = FileServer::start(move |number, asked| match number {
-        0 => ranged(asked, &content, ETAG, 60_000),
-        1 => answer("403 Forbidden\nContent-Length: 0", b""),
-        _ => ranged(asked, &content, ETAG, usize::MAX),
-    })
-    .await;
+    let server = refusing_once(file.clone()).await;
     let target = directory.path().join("file.bin");
     let error = download(&server).to(&target).await.failure();
     assert!(error.is_forbidden() && error.to_string().contains("60000 bytes are kept"), "{error}");
@@ -264,10 +273,6 @@ async fn the_next_download_goes_on_from_what_is_kept() {
 #[tokio::test]
 async fn without_a_validator_only_a_digest_lets_it_go_on() {
     let file = noise(100_000, 9);
-    let md5 = |bytes: &[u8]| {
-        use md5::Digest as _;
-        md5::Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
     for (etag, checksum, asked) in [
         ("W/\"weak\"", None, vec![None, None]),
         ("W/\"weak\"", Some(md5(&file)), vec![None, Some(60_000)]),
@@ -298,24 +303,16 @@ async fn without_a_validator_only_a_digest_lets_it_go_on() {
 
 #[tokio::test]
 async fn a_part_that_went_bad_is_downloaded_anew_where_the_digest_tells() {
-    use md5::Digest as _;
     let directory = tempfile::tempdir().unwrap();
     let file = noise(100_000, 14);
-    let md5: String = md5::Md5::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
-    let content = file.clone();
-    let server = FileServer::start(move |number, asked| match number {
-        0 => ranged(asked, &content, ETAG, 60_000),
-        1 => answer("403 Forbidden\nContent-Length: 0", b""),
-        _ => ranged(asked, &content, ETAG, usize::MAX),
-    })
-    .await;
+    let server = refusing_once(file.clone()).await;
     let target = directory.path().join("file.bin");
     assert!(download(&server).to(&target).await.failure().is_forbidden());
     let part = names(directory.path()).into_iter().find(|name| name.ends_with(".part")).unwrap();
     let mut bytes = std::fs::read(directory.path().join(&part)).unwrap();
     bytes[5] ^= 1;
     std::fs::write(directory.path().join(&part), bytes).unwrap();
-    let downloaded = download(&server).checksum(md5).to(&target).await.unwrap();
+    let downloaded = download(&server).checksum(md5(&file)).to(&target).await.unwrap();
     assert_eq!((downloaded.bytes, downloaded.resumed_from), (100_000, 0));
     assert_eq!(std::fs::read(&target).unwrap(), file);
     assert_eq!(range_asked(&server), [None, Some(60_000), Some(60_000), None]);

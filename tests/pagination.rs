@@ -1,5 +1,7 @@
 //! Lists that follow every page, on the embedded backend.
 
+#[path = "support/ids.rs"]
+mod ids;
 #[path = "support/server.rs"]
 mod server;
 
@@ -9,12 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_core::Stream;
-use serde::Deserialize;
+use ids::{Id, ids_of};
 use server::marker::{self, Failure};
 use synapse_backend_client::types::GroundTruthEvent;
-use synapse_backend_client::{
-    BackendClient, Checkpoint, Error, ErrorKind, Json, ListAll, ListEvent, ListPolicy, RawItem, RetryPolicy,
-};
+use synapse_backend_client::{BackendClient, Checkpoint, ErrorKind, Json, ListAll, ListEvent, ListPolicy, RawItem, RetryPolicy};
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -22,11 +22,6 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 fn backend() -> BackendBuilder {
     marker::watch();
     Backend::builder().token(marker::TOKEN).signature_prefix(marker::MARKER)
-}
-
-#[derive(Debug, Deserialize)]
-struct Id {
-    id: i64,
 }
 
 async fn start(backend: BackendBuilder) -> (Backend, BackendClient) {
@@ -799,18 +794,6 @@ async fn list_of(pages: &'static [&'static [i64]]) -> (MockServer, BackendClient
 /// As another process would get it.
 fn sent_over(checkpoint: &Checkpoint) -> Checkpoint {
     serde_json::from_str(&serde_json::to_string(checkpoint).unwrap()).unwrap()
-}
-
-/// What a list gives, up to its error.
-async fn ids_of(list: &mut ListAll<Id>) -> (Vec<i64>, Option<Error>) {
-    let mut ids = Vec::new();
-    loop {
-        match list.next().await {
-            Some(Ok(item)) => ids.push(item.id),
-            Some(Err(error)) => return (ids, Some(error)),
-            None => return (ids, None),
-        }
-    }
 }
 
 async fn id_of(list: &mut ListAll<Id>) -> i64 {

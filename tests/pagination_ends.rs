@@ -1,18 +1,15 @@
 //! Where lists end and where they are taken up: behind a limit, a page that was passed over, a link that isn't followed.
 
+#[path = "support/ids.rs"]
+mod ids;
 #[path = "support/server.rs"]
 mod server;
 
-use serde::Deserialize;
+use ids::{Id, ids_of};
 use server::marker::Failure;
-use synapse_backend_client::{BackendClient, ErrorKind, ListAll, ListPolicy};
+use synapse_backend_client::{BackendClient, ErrorKind, ListPolicy};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
-
-#[derive(Debug, Deserialize)]
-struct Id {
-    id: i64,
-}
 
 /// A server whose pages are made by the parameter `name`.
 async fn serving_by(
@@ -26,17 +23,6 @@ async fn serving_by(
     Mock::given(any()).respond_with(answer).mount(&server).await;
     let client = server::client_of(&server);
     (server, client)
-}
-
-async fn ids_of(list: &mut ListAll<Id>) -> (Vec<i64>, Option<synapse_backend_client::Error>) {
-    let mut ids = Vec::new();
-    loop {
-        match list.next().await {
-            Some(Ok(item)) => ids.push(item.id),
-            Some(Err(error)) => return (ids, Some(error)),
-            None => return (ids, None),
-        }
-    }
 }
 
 #[tokio::test]

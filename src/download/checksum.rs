@@ -1,5 +1,7 @@
 //! The digest that a file should have, and the one that it comes to.
 
+use std::io;
+
 use fast_md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
@@ -76,6 +78,17 @@ impl Hasher {
             Hasher::Md5(md5) => md5.update(bytes),
             Hasher::Sha1(sha1) => sha1.update(bytes),
             Hasher::Sha256(sha256) => sha256.update(bytes),
+        }
+    }
+
+    /// Takes in all that is left to read.
+    pub(super) fn read(&mut self, mut reader: impl io::Read) -> io::Result<()> {
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(()),
+                read => self.update(&buffer[..read]),
+            }
         }
     }
 

@@ -34,10 +34,6 @@ fn too_large(most: u64) -> Error {
     Error::invalid_input(format!("download: `url`: the `data:` URI holds more than {most} bytes, the limit `max_data_uri_size`"))
 }
 
-pub(super) fn is_data_uri(url: &str) -> bool {
-    url.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ pub use to_cache::{CacheAt, DownloadTo};
 use crate::call::{CallOptions, Sending, sending_setters};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
+use crate::file_url::is_data_uri;
 use crate::redact::redact_url;
 use checksum::Checksum;
 use engine::{Engine, Told, absolute};
@@ -51,6 +52,20 @@ pub(crate) struct DownloadOptions {
     lock_timeout: Duration,
     on_progress: Option<Told>,
     problems: Vec<String>,
+}
+
+impl Default for DownloadOptions {
+    fn default() -> Self {
+        DownloadOptions {
+            size: None,
+            checksum: None,
+            durable: false,
+            max_data_uri: MAX_DATA_URI_SIZE,
+            lock_timeout: LOCK_TIMEOUT,
+            on_progress: None,
+            problems: Vec::new(),
+        }
+    }
 }
 
 /// A file that was downloaded.
@@ -101,20 +116,7 @@ impl BackendClient {
     /// # }
     /// ```
     pub fn download(&self, url: impl Into<String>) -> Download {
-        Download {
-            client: self.clone(),
-            url: url.into(),
-            download: DownloadOptions {
-                size: None,
-                checksum: None,
-                durable: false,
-                max_data_uri: MAX_DATA_URI_SIZE,
-                lock_timeout: LOCK_TIMEOUT,
-                on_progress: None,
-                problems: Vec::new(),
-            },
-            options: CallOptions::default(),
-        }
+        Download { client: self.clone(), url: url.into(), download: DownloadOptions::default(), options: CallOptions::default() }
     }
 }
 
@@ -186,7 +188,7 @@ impl Download {
             return Err(Error::invalid_input(format!("download: {}", problems.join("; "))));
         }
         let place = Place::new(path, &url)?;
-        if data_uri::is_data_uri(&url) {
+        if is_data_uri(url.trim_start()) {
             return inline(&url, place, &download).await;
         }
         let url = absolute(&client, &url)?;
@@ -214,7 +216,7 @@ async fn inline(uri: &str, place: Place, options: &DownloadOptions) -> Result<Do
 
 impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = match data_uri::is_data_uri(&self.url) {
+        let url = match is_data_uri(self.url.trim_start()) {
             true => "data:…".to_owned(),
             false => redact_url(&self.url),
         };

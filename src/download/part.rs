@@ -265,14 +265,7 @@ impl Writer {
         let end = self.written.min(hashed + (64 << 20));
         let mut hash = || -> io::Result<()> {
             self.file.seek(SeekFrom::Start(hashed))?;
-            let mut left = (&self.file).take(end - hashed);
-            let mut buffer = vec![0; 256 << 10];
-            loop {
-                match left.read(&mut buffer)? {
-                    0 => break,
-                    read => hasher.update(&buffer[..read]),
-                }
-            }
+            hasher.read((&self.file).take(end - hashed))?;
             self.file.seek(SeekFrom::End(0)).map(drop)
         };
         hash().map_err(|error| self.place.failed("its part can't be read", error))?;
@@ -373,19 +366,14 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 /// Whether a file that another download brought is the one that is expected.
 pub(super) fn is_as_expected(path: &Path, size: Option<u64>, checksum: Option<&Checksum>) -> bool {
     let check = || -> io::Result<bool> {
-        let mut file = File::open(path)?;
+        let file = File::open(path)?;
         if size.is_some_and(|size| file.metadata().is_ok_and(|metadata| metadata.len() != size)) {
             return Ok(false);
         }
         let Some(checksum) = checksum else { return Ok(true) };
         let mut hasher = checksum.hasher();
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(checksum.problem(hasher).is_none()),
-                read => hasher.update(&buffer[..read]),
-            }
-        }
+        hasher.read(file)?;
+        Ok(checksum.problem(hasher).is_none())
     };
     check().unwrap_or(false)
 }

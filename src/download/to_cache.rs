@@ -4,21 +4,21 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
 
 use super::checksum::Checksum;
-use super::data_uri::is_data_uri;
 use super::engine::absolute;
 use super::many::{OnProgress, Told};
-use super::{Download, FilesProgress};
+use super::{Download, DownloadOptions, FilesProgress};
 use crate::blocking::blocking;
 use crate::call::{CallOptions, sending_setters};
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_cache::{CacheKey, FileCache};
+use crate::file_url::is_data_uri;
 use crate::side_by_side::MAX_CONCURRENCY;
 use crate::url_conversion::{ConversionFuture, FileReference, UrlConverter};
 
@@ -36,9 +36,7 @@ pub struct DownloadTo {
     client: BackendClient,
     into: CacheAt,
     concurrency: usize,
-    max_data_uri: Option<u64>,
-    lock_timeout: Option<Duration>,
-    durable: bool,
+    download: DownloadOptions,
     options: CallOptions,
     shared: Arc<Shared>,
 }
@@ -74,7 +72,7 @@ impl<P: Into<PathBuf>> From<P> for CacheAt {
 #[derive(Default)]
 struct Shared {
     cache: OnceCell<FileCache>,
-    permits: OnceCell<Arc<Semaphore>>,
+    permits: OnceLock<Arc<Semaphore>>,
     /// What is being downloaded: who wants the same waits for it.
     under_way: Mutex<HashMap<CacheKey, Weak<AsyncMutex<()>>>>,
     told: Arc<Told>,
@@ -111,9 +109,7 @@ impl BackendClient {
             client: self.clone(),
             into: into.into(),
             concurrency: CONCURRENCY,
-            max_data_uri: None,
-            lock_timeout: None,
-            durable: false,
+            download: DownloadOptions::default(),
             options: CallOptions::default(),
             shared: Arc::default(),
         }
@@ -131,19 +127,19 @@ impl DownloadTo {
 
     /// As [`Download::durable`].
     pub fn durable(mut self, durable: bool) -> Self {
-        self.durable = durable;
+        self.download.durable = durable;
         self
     }
 
     /// As [`Download::max_data_uri_size`].
     pub fn max_data_uri_size(mut self, bytes: u64) -> Self {
-        self.max_data_uri = Some(bytes);
+        self.download.max_data_uri = bytes;
         self
     }
 
     /// As [`Download::lock_timeout`].
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
-        self.lock_timeout = Some(timeout);
+        self.download.lock_timeout = timeout;
         self
     }
 
@@ -157,71 +153,52 @@ impl DownloadTo {
     }
 
     async fn path_of(&self, file: FileReference<'_>) -> Result<String> {
-        let url = match is_data_uri(file.url) {
+        let url = match is_data_uri(file.url.trim_start()) {
             true => file.url.trim().to_owned(),
             false => absolute(&self.client, file.url)?.into(),
         };
-        self.shared.told.one_more();
-        let gotten = self.get(url, file).await;
-        let path = match gotten {
-            Ok((path, bytes)) => {
-                // What was received was told as it came.
-                if bytes.is_none() {
-                    self.shared.told.was_there();
-                }
-                path
-            }
-            Err(error) => {
-                self.shared.told.failed();
-                return Err(error);
-            }
-        };
+        let told = &self.shared.told;
+        told.one_more();
+        let path = self.get(url, file).await.inspect_err(|_| told.failed())?;
         path.into_os_string().into_string().map_err(|_| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))
     }
 
-    /// The file's path; and its size where it was downloaded.
-    async fn get(&self, url: String, file: FileReference<'_>) -> Result<(PathBuf, Option<u64>)> {
+    /// The file's path.
+    async fn get(&self, url: String, file: FileReference<'_>) -> Result<PathBuf> {
         let cache = self.cache().await?;
         let key = cache.key(&url);
-        let asked = (cache.clone(), key.clone());
-        if let Some(path) = blocking(move || asked.0.hit(&asked.1)).await?? {
-            return Ok((path, None));
+        let look = |hit: fn(&FileCache, &CacheKey) -> Result<Option<PathBuf>>| {
+            let (cache, key) = (cache.clone(), key.clone());
+            blocking(move || hit(&cache, &key))
+        };
+        if let Some(path) = look(FileCache::hit).await?? {
+            self.shared.told.was_there();
+            return Ok(path);
         }
         let (_alone, waited) = self.alone(&key).await;
-        let permits =
-            self.shared.permits.get_or_init(|| async { Arc::new(Semaphore::new(self.concurrency.min(MAX_CONCURRENCY))) });
-        let permits = permits.await.clone();
+        let most = || Arc::new(Semaphore::new(self.concurrency.min(MAX_CONCURRENCY)));
+        let permits = self.shared.permits.get_or_init(most).clone();
         let (permit, queued) = match permits.clone().try_acquire_owned() {
             Ok(permit) => (Some(permit), false),
             Err(_) => (permits.acquire_owned().await.ok(), true),
         };
-        if waited || queued {
-            let asked = (cache.clone(), key.clone());
-            if let Some(path) = blocking(move || asked.0.hit_again(&asked.1)).await?? {
-                return Ok((path, None));
-            }
+        if (waited || queued)
+            && let Some(path) = look(FileCache::hit_again).await??
+        {
+            self.shared.told.was_there();
+            return Ok(path);
         }
         let download = self.download(url, file);
         let downloaded = self.shared.told.following(download, cache.path(&key)).await?;
         drop(permit);
-        let bytes = downloaded.bytes;
-        Ok((blocking(move || cache.added(&key, bytes)).await??, Some(bytes)))
+        blocking(move || cache.added(&key, downloaded.bytes)).await?
     }
 
     fn download(&self, url: String, file: FileReference<'_>) -> Download {
-        let mut download = self.client.download(url);
-        download.options = self.options.clone();
-        download.download.durable = self.durable;
-        download.download.size = file.size;
-        // What is none of those that are known here is no reason to fail.
-        download.download.checksum = file.checksum.and_then(|checksum| Checksum::parse(checksum).ok());
-        if let Some(most) = self.max_data_uri {
-            download.download.max_data_uri = most;
-        }
-        if let Some(timeout) = self.lock_timeout {
-            download.download.lock_timeout = timeout;
-        }
-        download
+        // A checksum that is none of those that are known here is no reason to fail.
+        let checksum = file.checksum.and_then(|checksum| Checksum::parse(checksum).ok());
+        let download = DownloadOptions { size: file.size, checksum, ..self.download.clone() };
+        Download { client: self.client.clone(), url, download, options: self.options.clone() }
     }
 
     async fn cache(&self) -> Result<FileCache> {

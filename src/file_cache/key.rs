@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
+use crate::file_url::is_data_uri;
+
 /// Begin the names of parameters by which object stores sign a URL.
 #[rustfmt::skip]
 const SIGNING_PREFIXES: [&str; 10] = [
@@ -107,7 +109,7 @@ impl std::fmt::Debug for KeyHash {
 
 /// The URL without its fragment and its signature. A file's new signed URL comes to the same text as the one before it.
 pub(super) fn default_key(url: &str) -> String {
-    if is_data(url) {
+    if is_data_uri(url) {
         return url.to_owned();
     }
     let url = url.split_once('#').map_or(url, |(url, _)| url);
@@ -130,10 +132,6 @@ pub(super) fn default_key(url: &str) -> String {
     }
 }
 
-fn is_data(url: &str) -> bool {
-    url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
-}
-
 /// A parameter's name, as it is compared.
 fn name(parameter: &str) -> String {
     let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
@@ -142,7 +140,7 @@ fn name(parameter: &str) -> String {
 
 /// The extension of a URL's last path segment; empty where it has none that is safe.
 fn extension(url: &str) -> String {
-    if is_data(url) {
+    if is_data_uri(url) {
         let media_type = url[5..].split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase();
         let known = MEDIA_TYPES.iter().find(|(known, _)| *known == media_type);
         return known.map(|(_, extension)| (*extension).to_owned()).unwrap_or_default();

@@ -17,6 +17,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use crate::error::{Cause, Error, ErrorKind};
+use crate::file_url::is_data_uri;
 use crate::redact::redact_url;
 use places::{Found, items, lookup, range, search};
 
@@ -326,7 +327,7 @@ fn id_of(item: &str) -> Option<String> {
 fn shown(url: &str) -> String {
     let short: String = url.chars().take(200).collect();
     match short.split_once(',') {
-        Some((head, _)) if head.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) => format!("{head},…"),
+        Some((head, _)) if is_data_uri(head) => format!("{head},…"),
         _ => redact_url(&short),
     }
 }

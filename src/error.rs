@@ -8,6 +8,7 @@ use reqwest::{Method, StatusCode, Url};
 use crate::list_event::{ItemFailure, ListEvent};
 use crate::redact::{redact, shown_url};
 use crate::response::ErrorResponse;
+#[cfg(api = "uploads")]
 use crate::upload_session::UploadSession;
 
 /// The result of everything that can fail here.
@@ -78,7 +79,9 @@ struct Inner {
     request: Option<RequestInfo>,
     response: Option<ErrorResponse>,
     json_path: Option<String>,
+    #[cfg(api = "uploads")]
     upload_id: Option<String>,
+    #[cfg(api = "uploads")]
     upload_session: Option<Box<UploadSession>>,
     list_event: Option<ListEvent>,
     item_failure: Option<Box<ItemFailure>>,
@@ -125,7 +128,9 @@ impl Error {
             request: None,
             response: None,
             json_path: None,
+            #[cfg(api = "uploads")]
             upload_id: None,
+            #[cfg(api = "uploads")]
             upload_session: None,
             list_event: None,
             item_failure: None,
@@ -228,11 +233,13 @@ impl Error {
         }
     }
 
+    #[cfg(api = "uploads")]
     pub(crate) fn with_upload_id(mut self, id: impl Into<String>) -> Self {
         self.0.upload_id = Some(id.into());
         self
     }
 
+    #[cfg(api = "uploads")]
     pub(crate) fn with_upload_session(mut self, session: UploadSession) -> Self {
         self.0.upload_session = Some(Box::new(session));
         self
@@ -313,12 +320,14 @@ impl Error {
     /// The id of the upload that had succeeded when creating the model failed: with
     /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file again. Also of
     /// one of which the server never told whether it is complete.
+    #[cfg(api = "uploads")]
     pub fn upload_id(&self) -> Option<&str> {
         self.0.upload_id.as_deref()
     }
 
     /// What it takes to go on with the upload that failed, without sending again what arrived: see
     /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
+    #[cfg(api = "uploads")]
     pub fn upload_session(&self) -> Option<&UploadSession> {
         self.0.upload_session.as_deref()
     }

@@ -37,6 +37,12 @@
 //! | `socks` | | SOCKS proxies |
 //! | `chrono`, `jiff` | | these crates' times as parameters and results ([`Timestamp`]) |
 
+// What only a part of this layer uses is unused where another document lacks that part's operations.
+#![cfg_attr(
+    not(all(api = "uploads", api = "models", api = "ground_truth")),
+    allow(dead_code, unused_imports, rustdoc::broken_intra_doc_links)
+)]
+
 mod any_request;
 mod blocking;
 mod builder;
@@ -50,6 +56,7 @@ mod error;
 mod file_cache;
 mod file_entry;
 mod file_url;
+#[cfg(api = "ground_truth")]
 mod ground_truth;
 mod http_clients;
 mod json;
@@ -58,12 +65,14 @@ mod list_event;
 #[cfg(test)]
 #[path = "../tests/support/marker.rs"]
 mod marker;
+#[cfg(api = "models")]
 mod models;
 mod operation;
 mod origin;
 mod pagination;
 mod query;
 pub mod raw;
+mod raw_body;
 mod redact;
 mod related;
 mod response;
@@ -73,7 +82,9 @@ mod string_list;
 mod timestamp;
 mod tls;
 mod transport;
+#[cfg(api = "uploads")]
 mod upload;
+#[cfg(api = "uploads")]
 mod upload_session;
 mod url_conversion;
 
@@ -93,19 +104,23 @@ pub use file_entry::FileEntry;
 pub use file_url::FileUrl;
 pub use json::{Json, JsonError};
 pub use list_event::{ItemFailure, ListEvent};
+#[cfg(api = "models")]
 pub use models::{CreateModel, ModelFile};
 pub use operation::{Operation, Page};
 pub use pagination::{Checkpoint, ListAll, ListPage, ListPages, ListPolicy, ListReport, PageFailure, RawItem};
 pub use raw::types;
+pub use raw_body::RawBody;
 pub use related::Related;
 pub use response::ErrorResponse;
 pub use retry::RetryPolicy;
 pub use string_list::StringList;
 pub use timestamp::{Timestamp, TimestampError};
 pub use transport::{AttemptReport, ByteStream};
+#[cfg(api = "uploads")]
 pub use upload::{
     CreateChunkedUpload, OneShotSource, Reopen, ResumableSource, UploadAll, UploadPhase, UploadProgress, UploadSource,
 };
+#[cfg(api = "uploads")]
 pub use upload_session::UploadSession;
 pub use url_conversion::provided as conversions;
 pub use url_conversion::{ConversionFailure, ConversionFuture, FileReference, UrlConverter};

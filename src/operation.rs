@@ -5,11 +5,13 @@ use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Result;
-use crate::json::unwritable;
+use crate::json::{Json, unwritable};
+use crate::raw_body::RawBody;
 use crate::transport::{ByteStream, Received};
 
 /// An operation of the API with its parameters: what the methods of [`raw::Client`](crate::raw::Client) give.
@@ -219,6 +221,64 @@ pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> std::result::Result<
         return Err(Invalid { problems });
     }
     serde_json::to_vec(body).map_err(|error| Invalid::from(format!("the body can't be written as JSON: {error}")))
+}
+
+/// As [`json_body`], for an operation that may be called without its body: then there is neither body nor media type.
+#[allow(dead_code, reason = "which bodies there are depends on the document")]
+pub(crate) fn optional_json<T: Serialize>(
+    request: reqwest::RequestBuilder,
+    body: Option<&T>,
+    media_type: &'static str,
+) -> std::result::Result<reqwest::RequestBuilder, Invalid> {
+    Ok(match body {
+        Some(body) => request.header(CONTENT_TYPE, HeaderValue::from_static(media_type)).body(json_body(body)?),
+        None => request,
+    })
+}
+
+/// Puts a body that isn't JSON into a request, or none where there may be none; `media_type` is the document's.
+#[allow(dead_code, reason = "which bodies there are depends on the document")]
+pub(crate) fn raw_body(
+    request: reqwest::RequestBuilder,
+    body: impl Into<Option<RawBody>>,
+    media_type: &'static str,
+) -> reqwest::RequestBuilder {
+    match body.into() {
+        Some(body) => body.put(request, media_type),
+        None => request,
+    }
+}
+
+/// A list as one text, as documents with `explode: false` want it. Nothing where nothing is set.
+#[allow(dead_code, reason = "which parameters there are depends on the document")]
+pub(crate) fn joined<T: Serialize>(list: &T, separator: &str) -> Option<String> {
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match serde_json::to_value(list).ok()? {
+        serde_json::Value::Array(values) => Some(values.iter().map(text).collect::<Vec<_>>().join(separator)),
+        serde_json::Value::Null => None,
+        value => Some(text(&value)),
+    }
+}
+
+/// A value with the tag that tells which of several types it is.
+#[allow(dead_code, reason = "which choices there are depends on the document")]
+pub(crate) fn tagged<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    tag: &str,
+) -> std::result::Result<(Option<String>, Json), D::Error> {
+    let value = Json::deserialize(deserializer)?;
+    let tag = match &value[tag] {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Null => None,
+        other => Some(other.to_string()),
+    };
+    Ok((tag, value))
+}
+
+/// The value as the type that its tag tells.
+#[allow(dead_code, reason = "which choices there are depends on the document")]
+pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(value: &Json, tag: &str, is: &str) -> std::result::Result<T, E> {
+    value.decode().map_err(|error| E::custom(format!("with `{tag}` {is:?}: {error}")))
 }
 
 /// A key of an object, borrowed from the input where that is possible.

@@ -4,7 +4,7 @@
 use quote::{ToTokens, format_ident, quote};
 use syn::{Fields, Item, ItemStruct, parse_quote};
 
-use super::reading::{is_flattened, serde_text};
+use super::reading::{is_flattened, remove_derive, serde_text};
 
 /// Takes the derive off a struct with a flattened field and gives the implementation in its place.
 pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
@@ -14,6 +14,7 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
     let mut types = Vec::new();
     let mut keys = Vec::new();
     let mut missing = Vec::new();
+    let mut reads = Vec::new();
     for field in fields.named.iter().filter(|field| !is_flattened(&field.attrs)) {
         let name = field.ident.clone()?;
         let key = serde_text(&field.attrs, "rename").unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned());
@@ -24,20 +25,18 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
             true => quote! { ::std::default::Default::default() },
             false => quote! { return Err(::serde::de::Error::missing_field(#key)) },
         });
+        let text = field.ty.to_token_stream().to_string().replace(' ', "");
+        // Of two options the inner one is the null.
+        reads.push(match text.starts_with("::std::option::Option<::std::option::Option<") {
+            true => quote! { Some(Some(map.next_value()?)) },
+            false => quote! { Some(map.next_value()?) },
+        });
         keys.push(key);
         types.push(field.ty.clone());
         names.push(name);
     }
     let holders: Vec<_> = (0..names.len()).map(|index| format_ident!("field_{index}")).collect();
-    for attribute in structure.attrs.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
-        let derived = attribute.to_token_stream().to_string();
-        if derived.contains("Deserialize") {
-            let kept = derived.trim_start_matches("# [derive (").trim_end_matches(")]");
-            let kept = kept.split(',').filter(|name| !name.contains("Deserialize")).collect::<Vec<_>>().join(",");
-            let kept: proc_macro2::TokenStream = kept.parse().ok()?;
-            *attribute = parse_quote!(#[derive(#kept)]);
-        }
-    }
+    remove_derive(&mut structure.attrs, "Deserialize");
     let ident = &structure.ident;
     let expecting = format!("struct {ident}");
     Some(parse_quote! {
@@ -52,7 +51,7 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
                         let mut unknown = ::std::collections::BTreeMap::new();
                         while let Some(key) = map.next_key::<crate::operation::Key<'de>>()? {
                             match &*key.0 {
-                                #(#keys => #holders = Some(map.next_value()?),)*
+                                #(#keys => #holders = #reads,)*
                                 _ => { unknown.insert(key.0.into_owned(), map.next_value()?); }
                             }
                         }

@@ -3,11 +3,13 @@
 //! The generator's output is known, statement by statement; one of another shape ends the build with its name, so that
 //! a new version of the generator can't slip through.
 
+mod clearing;
 mod deserialize;
 mod open_enum;
 mod operations;
 mod reading;
 mod setters;
+mod tagged;
 mod type_builders;
 mod types;
 
@@ -18,7 +20,8 @@ use quote::ToTokens;
 use serde_json::Value;
 use syn::{File, ImplItem, Item, parse_quote};
 
-use super::prepare::operations as operations_of;
+use super::prepare::naming::parameter_name;
+use super::prepare::{Notes, operations as operations_of};
 use operations::adapt_builders;
 use reading::{docs_of, start_of, trait_name};
 use types::{adapt_types, page_impl};
@@ -27,6 +30,8 @@ type Result<T> = std::result::Result<T, String>;
 
 /// What the document says of an operation.
 struct Described {
+    /// `operationId` as it stands there.
+    id: String,
     method: String,
     path: String,
     /// Descriptions of parameters, by the name of their setter.
@@ -34,7 +39,8 @@ struct Described {
 }
 
 /// What is known before the code is walked.
-struct Context {
+struct Context<'a> {
+    notes: &'a Notes,
     described: BTreeMap<String, Described>,
     /// Types that request bodies are made of.
     requested: BTreeSet<String>,
@@ -43,9 +49,9 @@ struct Context {
 }
 
 /// The generated `code` as the crate wants it; `document` is the prepared one that it was generated from.
-pub fn adapt(code: TokenStream, document: &Value) -> Result<File> {
+pub fn adapt(code: TokenStream, document: &Value, notes: &Notes) -> Result<File> {
     let mut file: File = syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
-    let context = Context { described: describe(document), requested: builders_in_requests(&file), pages: pages(&file) };
+    let context = Context { notes, described: describe(document), requested: builders_in_requests(&file), pages: pages(&file) };
     file.items = std::mem::take(&mut file.items)
         .into_iter()
         .map(|item| adapt_top(item, &context))
@@ -60,53 +66,26 @@ fn describe(document: &Value) -> BTreeMap<String, Described> {
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let mut described = BTreeMap::new();
     for (path, method, operation) in operations_of(document) {
-        let shared = document.pointer("/paths").and_then(|paths| paths.get(path)?.get("parameters"));
-        let own = operation.get("parameters");
         let mut parameters = BTreeMap::new();
-        for parameter in shared.into_iter().chain(own).filter_map(Value::as_array).flatten() {
-            let target = parameter
-                .get("$ref")
-                .and_then(Value::as_str)
-                .and_then(|reference| document.pointer(reference.strip_prefix('#')?))
-                .unwrap_or(parameter);
-            if let (Some(name), Some(description)) = (text(target, "name"), text(target, "description")) {
-                parameters.insert(setter_name(&name), description);
+        for parameter in operation.get("parameters").and_then(Value::as_array).into_iter().flatten() {
+            if let (Some(name), Some(description)) = (text(parameter, "name"), text(parameter, "description")) {
+                parameters.insert(parameter_name(&name), description);
             }
         }
         if let Some(id) = text(operation, "operationId") {
-            described.insert(setter_name(&id), Described { method: method.to_uppercase(), path: path.to_owned(), parameters });
+            let name = parameter_name(&id);
+            described.insert(name, Described { id, method: method.to_uppercase(), path: path.to_owned(), parameters });
         }
     }
     described
 }
 
-/// The generator's snake case, near enough to find a description by it: `Content-Range` is `content_range`.
-fn setter_name(name: &str) -> String {
-    let mut snake = String::new();
-    let mut previous_lower = false;
-    for letter in name.chars() {
-        if letter.is_alphanumeric() {
-            if letter.is_uppercase() && previous_lower {
-                snake.push('_');
-            }
-            snake.extend(letter.to_lowercase());
-            previous_lower = letter.is_lowercase() || letter.is_numeric();
-        } else {
-            if !snake.is_empty() && !snake.ends_with('_') {
-                snake.push('_');
-            }
-            previous_lower = false;
-        }
-    }
-    snake.trim_end_matches('_').to_owned()
-}
-
-fn adapt_top(item: Item, context: &Context) -> Result<Vec<Item>> {
+fn adapt_top(item: Item, context: &Context<'_>) -> Result<Vec<Item>> {
     Ok(match item {
         // The generator's runtime: its errors, responses and hooks have no place here.
         Item::Use(_) => vec![],
         Item::Mod(module) if module.ident == "prelude" => vec![],
-        Item::Mod(module) if module.ident == "types" => vec![Item::Mod(adapt_types(module, &context.requested)?)],
+        Item::Mod(module) if module.ident == "types" => vec![Item::Mod(adapt_types(module, context)?)],
         Item::Mod(module) if module.ident == "builder" => vec![Item::Mod(adapt_builders(module, context)?)],
         Item::Struct(client) if client.ident == "Client" => {
             let docs = docs_of(&client.attrs);

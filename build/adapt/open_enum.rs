@@ -30,7 +30,7 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
     enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
     enumeration.variants.push(parse_quote! {
         #[doc = "A value that the document doesn't know, as the server gave it."]
-        #other(String)
+        #other(::std::string::String)
     });
     let (idents, values): (Vec<_>, Vec<_>) = names.into_iter().unzip();
     let name = ident.to_string();
@@ -47,7 +47,7 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
         impl std::fmt::Display for #ident {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.as_str()) }
         }
-        impl From<&str> for #ident {
+        impl ::std::convert::From<&str> for #ident {
             fn from(value: &str) -> Self {
                 match value {
                     #(#values => Self::#idents,)*
@@ -55,11 +55,11 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
                 }
             }
         }
-        impl From<String> for #ident {
-            fn from(value: String) -> Self { Self::from(value.as_str()) }
+        impl ::std::convert::From<::std::string::String> for #ident {
+            fn from(value: ::std::string::String) -> Self { Self::from(value.as_str()) }
         }
-        impl From<&String> for #ident {
-            fn from(value: &String) -> Self { Self::from(value.as_str()) }
+        impl ::std::convert::From<&::std::string::String> for #ident {
+            fn from(value: &::std::string::String) -> Self { Self::from(value.as_str()) }
         }
         impl std::str::FromStr for #ident {
             type Err = std::convert::Infallible;

@@ -1,14 +1,19 @@
 //! The operations' builders: setters, and an `impl Operation` made of what `send` did before it sent.
 
-use quote::ToTokens;
+use std::collections::BTreeMap;
+
+use quote::{ToTokens, format_ident};
 use syn::visit_mut::VisitMut;
 use syn::{Expr, ImplItem, ImplItemFn, Item, ItemImpl, ItemMod, Pat, ReturnType, Stmt, Type, parse_quote};
 
 use super::reading::{docs_of, first_argument, start_of};
-use super::setters::{MissingMessage, adapt_setter};
-use super::{Context, Result, setter_name};
+use super::setters::{MissingMessage, Setter, adapt_setter};
+use super::{Context, Result};
+use crate::prepare::naming::parameter_name;
+use crate::prepare::{Notes, Renamed};
 
-pub(super) fn adapt_builders(mut module: ItemMod, context: &Context) -> Result<ItemMod> {
+pub(super) fn adapt_builders(mut module: ItemMod, context: &Context<'_>) -> Result<ItemMod> {
+    RawBodies.visit_item_mod_mut(&mut module);
     let Some((_, items)) = &mut module.content else { return Err("generated code: `mod builder` is empty".to_owned()) };
     let mut adapted: Vec<Item> = vec![parse_quote! { use super::types; }];
     for item in std::mem::take(items) {
@@ -26,6 +31,10 @@ pub(super) fn adapt_builders(mut module: ItemMod, context: &Context) -> Result<I
                 };
                 builder.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
                 builder.attrs.insert(0, parse_quote!(#[doc = #docs]));
+                let optional_body = context.described.get(&name).is_some_and(|it| context.notes.optional_bodies.contains(&it.id));
+                if let (true, syn::Fields::Named(fields)) = (optional_body, &mut builder.fields) {
+                    fields.named.push(parse_quote!(body_is_set: bool));
+                }
                 adapted.push(Item::Struct(builder));
             }
             Item::Impl(block) => adapted.extend(adapt_builder(block, context)?),
@@ -37,7 +46,7 @@ pub(super) fn adapt_builders(mut module: ItemMod, context: &Context) -> Result<I
 }
 
 /// The setters with their descriptions, and an `impl Operation` made of what `send` did before it sent.
-fn adapt_builder(mut block: ItemImpl, context: &Context) -> Result<Vec<Item>> {
+fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>> {
     let name = block.self_ty.to_token_stream().to_string();
     let at = |what: &str| format!("generated code: {name}: {what}");
     let mut operation = None;
@@ -57,12 +66,20 @@ fn adapt_builder(mut block: ItemImpl, context: &Context) -> Result<Vec<Item>> {
         }
     }
     let send = operation.ok_or_else(|| at("there is no `send`"))?;
-    let (id, statements) = cut_send(&send).map_err(|what| at(&what))?;
-    let about = context.described.get(&setter_name(&id)).ok_or_else(|| at("the document has no such operation"))?;
+    let id = operation_id(&send).ok_or_else(|| at("`send` doesn't tell its operation"))?;
+    let about = context.described.get(&parameter_name(&id)).ok_or_else(|| at("the document has no such operation"))?;
+    let wire = Wire::new(context.notes, &about.id);
+    let statements = cut_send(&send, &wire).map_err(|what| at(&what))?;
+    if wire.optional_body {
+        kept.iter_mut().for_each(|method| BodyIsSet.note(method));
+    }
 
     for mut method in setters {
         let setter = method.sig.ident.to_string();
-        adapt_setter(&mut method, about.parameters.get(setter.trim_start_matches("r#")), false)?;
+        adapt_setter(&mut method, about.parameters.get(setter.trim_start_matches("r#")), Setter::Parameter)?;
+        if wire.optional_body {
+            BodyIsSet.note(&mut method);
+        }
         kept.push(method);
     }
     block.items = kept.into_iter().map(ImplItem::Fn).collect();
@@ -93,25 +110,34 @@ fn adapt_builder(mut block: ItemImpl, context: &Context) -> Result<Vec<Item>> {
     Ok(vec![Item::Impl(block), sealed, implementation])
 }
 
-/// The statements of `send` up to where the request is finished, and the operation's id.
+/// The statements of `send` up to where the request is finished.
 ///
 /// Every parameter is checked before the first is refused, so that a user is told all that is wrong at once.
-fn cut_send(send: &ImplItemFn) -> std::result::Result<(String, Vec<Stmt>), String> {
+fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Result<Vec<Stmt>, String> {
     let mut names = Vec::new();
     let mut finish: Vec<Stmt> = Vec::new();
     let mut rest: Vec<Stmt> = Vec::new();
     let mut statements = send.block.stmts.iter();
     let destructure = statements.next().ok_or("`send` is empty")?;
-    if !matches!(destructure, Stmt::Local(local) if matches!(local.pat, Pat::Struct(_))) {
-        return Err("`send` doesn't begin by taking the builder apart".to_owned());
+    let mut destructure = destructure.clone();
+    match &mut destructure {
+        Stmt::Local(syn::Local { pat: Pat::Struct(parts), .. }) => {
+            if wire.optional_body {
+                let attrs = Vec::new();
+                let member: syn::Member = parse_quote!(body_is_set);
+                parts.fields.push(syn::FieldPat { attrs, member, colon_token: None, pat: parse_quote!(body_is_set) });
+            }
+        }
+        _ => return Err("`send` doesn't begin by taking the builder apart".to_owned()),
     }
-    let mut id = None;
     for statement in statements {
         let Stmt::Local(local) = statement else {
             match api_version(statement) {
                 true => continue, // a header that the backend didn't ask for
                 false => {
-                    rest.push(statement.clone());
+                    let mut statement = statement.clone();
+                    wire.visit(&mut statement);
+                    rest.push(statement);
                     continue;
                 }
             }
@@ -121,26 +147,26 @@ fn cut_send(send: &ImplItemFn) -> std::result::Result<(String, Vec<Stmt>), Strin
             _ => return Err(format!("`{}` is not known", start_of(statement))),
         };
         let init = local.init.as_ref().ok_or("a `let` without a value")?;
-        if name == "info" {
-            id = init.expr.to_token_stream().to_string().split('"').nth(1).map(str::to_owned);
+        if is_info(&init.expr) {
             break;
         }
         match strip_invalid(&init.expr) {
             Some(value) => {
-                if name != value.to_token_stream().to_string() {
+                if wire.optional_body && name == "body" {
+                    finish.push(parse_quote! { let #name = if body_is_set { (#value).map(Some) } else { Ok(None) }; });
+                } else if name != value.to_token_stream().to_string() {
                     finish.push(parse_quote! { let #name = #value; });
                 }
                 names.push(name);
             }
             None => {
                 let mut statement = statement.clone();
-                FinishRequest.visit_stmt_mut(&mut statement);
+                wire.visit(&mut statement);
                 rest.push(allow_unused_mut(path_segments(statement)?));
             }
         }
     }
-    let id = id.ok_or("`send` doesn't tell its operation")?;
-    let mut out = vec![destructure.clone()];
+    let mut out = vec![destructure];
     out.extend(finish);
     if !names.is_empty() {
         out.push(parse_quote! { crate::operation::all_valid(&[#(#names.as_ref().err()),*])?; });
@@ -149,12 +175,20 @@ fn cut_send(send: &ImplItemFn) -> std::result::Result<(String, Vec<Stmt>), Strin
         }));
     }
     out.extend(rest);
-    match out.last() {
-        Some(Stmt::Local(local)) if local.to_token_stream().to_string().contains("build ()") => {}
+    let request = match out.last() {
+        Some(Stmt::Local(local)) if local.to_token_stream().to_string().contains("build ()") => match &local.pat {
+            Pat::Ident(ident) => ident.ident.clone(),
+            _ => return Err("the request has no name".to_owned()),
+        },
         _ => return Err("the request isn't finished where it was expected".to_owned()),
+    };
+    if let Some(media_type) = wire.answer_type {
+        out.push(parse_quote! {
+            #request.headers_mut().insert(reqwest::header::ACCEPT, reqwest::header::HeaderValue::from_static(#media_type));
+        });
     }
-    out.push(parse_quote! { return Ok(request); });
-    Ok((id, out))
+    out.push(parse_quote! { return Ok(#request); });
+    Ok(out)
 }
 
 /// `x.map_err(Error::InvalidRequest)?` without its end.
@@ -200,24 +234,166 @@ fn path_segments(mut statement: Stmt) -> std::result::Result<Stmt, String> {
     Ok(statement)
 }
 
-/// `.json(&body)` writes a NaN as null, silently: the body is written by us, which refuses it.
-struct FinishRequest;
+/// `let info = OperationInfo { operation_id: "…" }`: from there on `send` sends.
+fn is_info(expr: &Expr) -> bool {
+    matches!(expr, Expr::Struct(structure) if structure.path.segments.last().is_some_and(|last| last.ident == "OperationInfo"))
+}
 
-impl VisitMut for FinishRequest {
+fn operation_id(send: &ImplItemFn) -> Option<String> {
+    send.block.stmts.iter().find_map(|statement| {
+        let Stmt::Local(syn::Local { init: Some(init), .. }) = statement else { return None };
+        is_info(&init.expr).then(|| init.expr.to_token_stream().to_string().split('"').nth(1).map(str::to_owned))?
+    })
+}
+
+/// What of an operation goes over the wire otherwise than the generator has it.
+struct Wire<'a> {
+    request_type: Option<&'a str>,
+    answer_type: Option<&'a str>,
+    optional_body: bool,
+    joined: Option<&'a BTreeMap<String, &'static str>>,
+    renamed: &'a [Renamed],
+}
+
+impl<'a> Wire<'a> {
+    fn new(notes: &'a Notes, id: &str) -> Self {
+        // A header that can't be one would be a panic when it is made.
+        let usable = |media_type: &&String| media_type.bytes().all(|byte| (b' '..0x7f).contains(&byte));
+        Wire {
+            request_type: notes.request_types.get(id).filter(usable).map(String::as_str),
+            answer_type: notes.answer_types.get(id).filter(usable).map(String::as_str),
+            optional_body: notes.optional_bodies.contains(id),
+            joined: notes.joined.get(id),
+            renamed: notes.parameters.get(id).map(Vec::as_slice).unwrap_or_default(),
+        }
+    }
+
+    fn visit(&self, statement: &mut Stmt) {
+        FinishRequest { wire: self }.visit_stmt_mut(statement);
+    }
+
+    /// The parameter's name on the wire.
+    fn on_the_wire<'n>(&'n self, name: &'n str) -> &'n str {
+        self.renamed.iter().find(|renamed| renamed.from == name).map_or(name, |renamed| &renamed.wire)
+    }
+}
+
+/// `.json(&body)` writes a NaN as null, silently: the body is written by us, which refuses it. Parameters go out by their
+/// names on the wire, and lists as the document says.
+struct FinishRequest<'a> {
+    wire: &'a Wire<'a>,
+}
+
+impl VisitMut for FinishRequest<'_> {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
         syn::visit_mut::visit_expr_mut(self, expr);
-        let Expr::MethodCall(call) = expr else { return };
-        if call.method == "json" {
-            let receiver = &call.receiver;
-            let body = call.args.first();
-            *expr = parse_quote! {
-                #receiver
-                    .header(
-                        reqwest::header::CONTENT_TYPE,
-                        reqwest::header::HeaderValue::from_static("application/json"),
-                    )
-                    .body(crate::operation::json_body(#body)?)
-            };
+        match expr {
+            Expr::MethodCall(call) if call.method == "json" => {
+                let receiver = &call.receiver;
+                let body = call.args.first();
+                let media_type = self.wire.request_type.unwrap_or("application/json");
+                *expr = match self.wire.optional_body {
+                    true => {
+                        let body = match body {
+                            Some(Expr::Reference(reference)) => &*reference.expr,
+                            _ => return,
+                        };
+                        parse_quote!(crate::operation::optional_json(#receiver, #body.as_ref(), #media_type)?)
+                    }
+                    false => parse_quote! {
+                        #receiver
+                            .header(
+                                reqwest::header::CONTENT_TYPE,
+                                reqwest::header::HeaderValue::from_static(#media_type),
+                            )
+                            .body(crate::operation::json_body(#body)?)
+                    },
+                };
+            }
+            // `.header(CONTENT_TYPE, "application/octet-stream").body(body)`: the body knows its type.
+            Expr::MethodCall(call) if call.method == "body" => {
+                let Expr::MethodCall(header) = &*call.receiver else { return };
+                if header.method != "header" || !header.args.to_token_stream().to_string().contains("octet-stream") {
+                    return;
+                }
+                let receiver = &header.receiver;
+                let body = call.args.first();
+                let media_type = self.wire.request_type.unwrap_or("application/octet-stream");
+                *expr = parse_quote!(crate::operation::raw_body(#receiver, #body, #media_type));
+            }
+            // Methods that reqwest has no shorthand of.
+            Expr::MethodCall(call) if call.method == "options" || call.method == "trace" => {
+                let (receiver, url) = (&call.receiver, call.args.first());
+                let method = format_ident!("{}", call.method.to_string().to_uppercase());
+                *expr = parse_quote!(#receiver.request(reqwest::Method::#method, #url));
+            }
+            Expr::MethodCall(call) if call.method == "append" => {
+                if let Some(name) = call.args.first_mut() {
+                    self.rename(name);
+                }
+            }
+            Expr::Call(call) if call.func.to_token_stream().to_string().replace(' ', "").ends_with("QueryParam::new") => {
+                let Some(name) = call.args.first_mut() else { return };
+                self.rename(name);
+                let wire = text_of(name).unwrap_or_default();
+                if let Some(separator) = self.wire.joined.and_then(|joined| joined.get(&wire))
+                    && let Some(value) = call.args.last_mut()
+                {
+                    *value = parse_quote!(&crate::operation::joined(#value, #separator));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl FinishRequest<'_> {
+    fn rename(&self, name: &mut Expr) {
+        if let Some(text) = text_of(name) {
+            let wire = self.wire.on_the_wire(&text);
+            if wire != text {
+                *name = parse_quote!(#wire);
+            }
+        }
+    }
+}
+
+fn text_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
+    }
+}
+
+/// `reqwest::Body` has no media type; the crate's own raw body has one, or takes a form.
+struct RawBodies;
+
+impl VisitMut for RawBodies {
+    fn visit_path_mut(&mut self, path: &mut syn::Path) {
+        syn::visit_mut::visit_path_mut(self, path);
+        if path.to_token_stream().to_string().replace(' ', "") == "reqwest::Body" {
+            *path = parse_quote!(crate::RawBody);
+        }
+    }
+}
+
+/// Notes that a body was given, where it may be left out.
+struct BodyIsSet;
+
+impl BodyIsSet {
+    fn note(&self, method: &mut ImplItemFn) {
+        match method.sig.ident.to_string().as_str() {
+            "new" => BodyIsSet.visit_block_mut(&mut method.block),
+            "body" | "body_map" => method.block.stmts.insert(0, parse_quote! { self.body_is_set = true; }),
+            _ => {}
+        }
+    }
+}
+
+impl VisitMut for BodyIsSet {
+    fn visit_expr_struct_mut(&mut self, structure: &mut syn::ExprStruct) {
+        if structure.path.is_ident("Self") {
+            structure.fields.push(parse_quote!(body_is_set: false));
         }
     }
 }

@@ -55,3 +55,19 @@ pub(super) fn serde_text(attributes: &[syn::Attribute], key: &str) -> Option<Str
         found
     })
 }
+
+/// Takes one of the derived traits off.
+pub(super) fn remove_derive(attributes: &mut [syn::Attribute], name: &str) {
+    for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
+        let mut kept: Vec<syn::Path> = Vec::new();
+        let read = attribute.parse_nested_meta(|meta| {
+            if !meta.path.segments.last().is_some_and(|last| last.ident == name) {
+                kept.push(meta.path);
+            }
+            Ok(())
+        });
+        if read.is_ok() {
+            *attribute = syn::parse_quote!(#[derive(#(#kept),*)]);
+        }
+    }
+}

@@ -24,8 +24,17 @@ impl VisitMut for MissingMessage {
     }
 }
 
+/// What a setter sets.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Setter {
+    Parameter,
+    Field,
+    /// A body's field for which null is something else than being left out.
+    ClearableField,
+}
+
 /// A setter with its description, whose message names field, value and what was expected.
-pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>, of_body: bool) -> Result<()> {
+pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>, kind: Setter) -> Result<()> {
     let name = method.sig.ident.clone();
     let field = name.to_string().trim_start_matches("r#").to_owned();
     let description = description.map_or_else(|| format!("Sets `{field}`."), |description| description.trim().to_owned());
@@ -50,9 +59,11 @@ pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>
     let wrapped = inner.is_some() || body.contains("map (Some)");
     let target = inner.unwrap_or(target);
     let expected = expected(&target);
-    let convert = format_ident!("{}", if of_body { "convert_field" } else { "convert" });
+    let convert = format_ident!("{}", if kind == Setter::Parameter { "convert" } else { "convert_field" });
     let finish = if body.contains("map (From :: from)") {
         quote! { .map(From::from) }
+    } else if kind == Setter::ClearableField {
+        quote! { .map(|value| Some(Some(value))) }
     } else if wrapped {
         quote! { .map(Some) }
     } else {
@@ -68,7 +79,7 @@ pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>
         self
     }};
     // A raw body has no text of its own to show.
-    if target.to_token_stream().to_string().contains("Body") {
+    if target.to_token_stream().to_string().replace(' ', "") == "crate::RawBody" {
         method.sig.generics.where_clause = Some(parse_quote!(where #parameter: std::convert::Into<#target>));
         method.block = parse_quote! {{
             self.#name = Ok(value.into());

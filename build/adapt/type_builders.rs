@@ -7,13 +7,15 @@ use syn::visit_mut::VisitMut;
 use syn::{Block, Expr, ImplItem, Item, ItemImpl, ItemMod, Stmt, parse_quote};
 
 use super::Result;
+use super::clearing::Clearable;
 use super::reading::trait_name;
-use super::setters::{MissingMessage, adapt_setter};
+use super::setters::{MissingMessage, Setter, adapt_setter};
 
 pub(super) fn adapt_type_builders(
     module: &mut ItemMod,
     docs: &BTreeMap<(String, String), String>,
     requested: &BTreeSet<String>,
+    clearable: &Clearable,
 ) -> Result<()> {
     let Some((_, items)) = &mut module.content else { return Ok(()) };
     let mut adapted = Vec::new();
@@ -26,6 +28,7 @@ pub(super) fn adapt_type_builders(
                 }
                 let text = format!("A builder of [`{name}`](super::{name}).");
                 structure.attrs.insert(0, parse_quote!(#[doc = #text]));
+                clearable.widen_builder(structure);
             }
             Item::Impl(block) => {
                 let owner = block.self_ty.to_token_stream().to_string();
@@ -33,7 +36,7 @@ pub(super) fn adapt_type_builders(
                 if !requested.contains(&owner) {
                     continue;
                 }
-                adapt_type_builder(block, &owner, docs)?;
+                adapt_type_builder(block, &owner, docs, clearable)?;
             }
             _ => {}
         }
@@ -43,7 +46,12 @@ pub(super) fn adapt_type_builders(
     Ok(())
 }
 
-fn adapt_type_builder(block: &mut ItemImpl, owner: &str, docs: &BTreeMap<(String, String), String>) -> Result<()> {
+fn adapt_type_builder(
+    block: &mut ItemImpl,
+    owner: &str,
+    docs: &BTreeMap<(String, String), String>,
+    clearable: &Clearable,
+) -> Result<()> {
     match (block.trait_.is_some(), trait_name(block).as_str()) {
         (true, "Default") => {
             for item in &mut block.items {
@@ -63,8 +71,10 @@ fn adapt_type_builder(block: &mut ItemImpl, owner: &str, docs: &BTreeMap<(String
                 let ImplItem::Fn(method) = item else { continue };
                 let name = method.sig.ident.to_string();
                 let text = docs.get(&(owner.to_owned(), name.clone()));
-                adapt_setter(method, text, true)?;
+                let kind = if clearable.is_tristate(owner, &name) { Setter::ClearableField } else { Setter::Field };
+                adapt_setter(method, text, kind)?;
             }
+            block.items.extend(clearable.setters(owner));
         }
         _ => {}
     }
@@ -78,7 +88,7 @@ impl VisitMut for ExtraIsEmpty {
     fn visit_field_value_mut(&mut self, field: &mut syn::FieldValue) {
         let text = field.expr.to_token_stream().to_string();
         if text.contains("`extra` is missing") || text.contains("defaults ::") {
-            field.expr = parse_quote!(Ok(Default::default()));
+            field.expr = parse_quote!(Ok(::std::default::Default::default()));
         }
     }
 }

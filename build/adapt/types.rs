@@ -5,20 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use quote::{ToTokens, format_ident, quote};
 use syn::{Fields, ImplItem, Item, ItemEnum, ItemMod, ItemStruct, Type, parse_quote};
 
-use super::Result;
+use super::clearing::Clearable;
 use super::deserialize::unflattened;
 use super::open_enum::open_enum;
 use super::reading::{docs_of, first_argument, is_flattened};
+use super::tagged::tagged;
 use super::type_builders::adapt_type_builders;
+use super::{Context, Result};
+use crate::prepare::Notes;
 
-pub(super) fn adapt_types(mut module: ItemMod, requested: &BTreeSet<String>) -> Result<ItemMod> {
+pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<ItemMod> {
+    let requested = &context.requested;
     let Some((_, items)) = &mut module.content else { return Ok(module) };
     let docs = field_docs(items);
+    let clearable = Clearable::among(items, context.notes);
     let mut adapted = Vec::new();
     let mut open = BTreeSet::new();
     for mut item in std::mem::take(items) {
         match &mut item {
             Item::Struct(structure) => {
+                on_the_wire(structure, context.notes);
+                clearable.widen(structure);
                 let page = adapt_struct(structure);
                 let deserialize = unflattened(structure);
                 adapted.push(item);
@@ -35,9 +42,12 @@ pub(super) fn adapt_types(mut module: ItemMod, requested: &BTreeSet<String>) -> 
                 }
                 add_derives(&mut enumeration.attrs);
                 enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
+                let union = context.notes.unions.get(&enumeration.ident.to_string());
+                let deserialize = union.and_then(|union| tagged(enumeration, union));
                 let from_text = from_text(enumeration);
                 adapted.push(item);
                 adapted.extend(from_text);
+                adapted.extend(deserialize);
                 continue;
             }
             Item::Impl(block) => {
@@ -59,7 +69,7 @@ pub(super) fn adapt_types(mut module: ItemMod, requested: &BTreeSet<String>) -> 
                     }
                 }
             }
-            Item::Mod(inner) if inner.ident == "builder" => adapt_type_builders(inner, &docs, requested)?,
+            Item::Mod(inner) if inner.ident == "builder" => adapt_type_builders(inner, &docs, requested, &clearable)?,
             Item::Mod(inner) if inner.ident == "defaults" => continue,
             Item::Mod(inner) if inner.ident == "error" => {
                 inner.attrs.push(parse_quote!(#[doc = "Errors of conversions."]));
@@ -70,6 +80,18 @@ pub(super) fn adapt_types(mut module: ItemMod, requested: &BTreeSet<String>) -> 
     }
     *items = adapted;
     Ok(module)
+}
+
+/// A field that is called otherwise than on the wire gets its name there back.
+fn on_the_wire(structure: &mut ItemStruct, notes: &Notes) {
+    let Some(renamed) = notes.properties.get(&structure.ident.to_string()) else { return };
+    for field in &mut structure.fields {
+        let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+        if let Some(renamed) = renamed.iter().find(|renamed| renamed.from == name) {
+            let wire = &renamed.wire;
+            field.attrs.push(parse_quote!(#[serde(rename = #wire)]));
+        }
+    }
 }
 
 /// Equality, room to grow, and a page's trait where the type is one.
@@ -121,10 +143,10 @@ pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
         impl crate::Page for #ident {
             type Item = #item;
             fn results(&self) -> &[#item] { &self.results }
-            fn into_results(self) -> Vec<#item> { self.results }
-            fn count(&self) -> Option<i64> { #count }
-            fn next(&self) -> Option<&str> { #next }
-            fn previous(&self) -> Option<&str> { #previous }
+            fn into_results(self) -> ::std::vec::Vec<#item> { self.results }
+            fn count(&self) -> ::std::option::Option<i64> { #count }
+            fn next(&self) -> ::std::option::Option<&str> { #next }
+            fn previous(&self) -> ::std::option::Option<&str> { #previous }
         }
     })
 }
@@ -145,17 +167,17 @@ fn from_text(enumeration: &mut ItemEnum) -> Vec<Item> {
     let ident = &enumeration.ident;
     vec![
         parse_quote! {
-            impl From<&str> for #ident {
+            impl ::std::convert::From<&str> for #ident {
                 fn from(value: &str) -> Self { Self::#text(value.to_owned()) }
             }
         },
         parse_quote! {
-            impl From<String> for #ident {
-                fn from(value: String) -> Self { Self::#text(value) }
+            impl ::std::convert::From<::std::string::String> for #ident {
+                fn from(value: ::std::string::String) -> Self { Self::#text(value) }
             }
         },
         parse_quote! {
-            impl From<&#ident> for #ident {
+            impl ::std::convert::From<&#ident> for #ident {
                 fn from(value: &#ident) -> Self { value.clone() }
             }
         },

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Report, for_schemas};
+use super::Report;
+use super::naming::is_nameable;
+use super::walk::for_schemas;
 
 /// An integer's enumeration would be derived for by code of an older schemars, which isn't Rust any more; and one of an
 /// array's is no type at all. What remains is the plain type.
@@ -58,7 +60,7 @@ pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
         let nameless = values.iter().filter_map(Value::as_str).find(|value| {
             let name: String =
                 value.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-            name.is_empty() || !names.insert(name)
+            !is_nameable(value) || !names.insert(name)
         });
         if let Some(value) = nameless.map(str::to_owned) {
             object.remove("enum");

@@ -6,7 +6,11 @@
 pub mod adapt;
 #[path = "../../../build/document.rs"]
 pub mod document;
+#[path = "../../../build/domains.rs"]
+pub mod domains;
 #[path = "../../../build/generate.rs"]
 pub mod generate;
 #[path = "../../../build/prepare/mod.rs"]
 pub mod prepare;
+#[path = "../../../build/selection.rs"]
+pub mod selection;

@@ -67,7 +67,7 @@ fn an_enumeration_takes_any_text_and_makes_room_for_its_own_unrecognized() {
     let kind = json!({"type": "string", "enum": ["a-b", "unrecognized"]});
     let code = code(document(json!({"/kind/": operation}), json!({"Kind": kind})));
     assert!(code.contains("AB, ///`unrecognized` Unrecognized,"), "{code}");
-    assert!(code.contains("UnrecognizedValue(String)"));
+    assert!(code.contains("UnrecognizedValue(::std::string::String)"));
     assert!(code.contains("\"a-b\" => Self::AB"));
 }
 
@@ -89,13 +89,13 @@ fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
 
 #[test]
 fn what_is_no_openapi_is_named_with_its_place() {
-    let broken = json!({"/a/": {"get": {"operationId": "a", "responses": {"200": {"description": 7}}}}});
+    let broken = json!({"/a/": {"get": {"operationId": "a", "responses": answer(json!({"type": "string", "externalDocs": 5}))}}});
     let error = generate(document(broken, json!({}))).err().unwrap();
     assert!(error.starts_with("GET /a/ (a): ") && error.lines().count() == 1, "{error}");
     let operation = json!({"get": {"operationId": "a", "responses": answer(json!({"$ref": "#/components/schemas/Bad"}))}});
     let error = generate(document(
         json!({"/a/": operation}),
-        json!({"Bad": {"type": "object", "required": "x", "properties": {"x": {"type": "string"}}}}),
+        json!({"Bad": {"type": "object", "externalDocs": 5, "properties": {"x": {"type": "string"}}}}),
     ));
     assert!(error.err().unwrap().starts_with("components.schemas.Bad: "));
 }

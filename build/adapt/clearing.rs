@@ -1,0 +1,93 @@
+//! Fields of bodies that can be set to null: not being set and being null are two things there.
+
+use std::collections::BTreeMap;
+
+use quote::{ToTokens, format_ident};
+use syn::{Fields, ImplItem, Item, ItemStruct, Type, parse_quote};
+
+use super::reading::first_argument;
+use crate::prepare::Notes;
+use crate::prepare::naming::field_name;
+
+/// By type and field: whether the field may also be left out.
+pub(super) struct Clearable(BTreeMap<(String, String), bool>);
+
+impl Clearable {
+    /// The fields that the document says may be null, as far as they came out as an option.
+    pub(super) fn among(items: &[Item], notes: &Notes) -> Self {
+        let mut found = BTreeMap::new();
+        for item in items {
+            let Item::Struct(structure) = item else { continue };
+            let name = structure.ident.to_string();
+            let Some(properties) = notes.clearable.get(&name) else { continue };
+            for field in &structure.fields {
+                let Some(ident) = &field.ident else { continue };
+                let ident = ident.to_string();
+                if is_option(&field.ty) && properties.iter().any(|property| field_name(property) == ident) {
+                    let optional = field.attrs.iter().any(|a| a.to_token_stream().to_string().contains("skip_serializing_if"));
+                    found.insert((name.clone(), ident), optional);
+                }
+            }
+        }
+        Clearable(found)
+    }
+
+    /// Whether a field is unset, null or a value.
+    pub(super) fn is_tristate(&self, owner: &str, field: &str) -> bool {
+        self.0.get(&(owner.to_owned(), field.to_owned())) == Some(&true)
+    }
+
+    /// `Option<T>` becomes `Option<Option<T>>`: the outer one is whether the field is set.
+    pub(super) fn widen(&self, structure: &mut ItemStruct) {
+        let owner = structure.ident.to_string();
+        let Fields::Named(fields) = &mut structure.fields else { return };
+        for field in &mut fields.named {
+            let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+            if self.is_tristate(&owner, &name) {
+                let inner = &field.ty;
+                field.ty = parse_quote!(::std::option::Option<#inner>);
+            }
+        }
+    }
+
+    /// As [`widen`](Self::widen), in the builder, where each field is a `Result`.
+    pub(super) fn widen_builder(&self, structure: &mut ItemStruct) {
+        let owner = structure.ident.to_string();
+        for field in &mut structure.fields {
+            let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+            if self.is_tristate(&owner, &name)
+                && let Type::Path(path) = &field.ty
+                && let Some(inner) = path.path.segments.last().and_then(|last| first_argument(&last.arguments))
+            {
+                field.ty = parse_quote!(::std::result::Result<::std::option::Option<#inner>, ::std::string::String>);
+            }
+        }
+    }
+
+    /// `description_null()` for `description`.
+    pub(super) fn setters(&self, owner: &str) -> Vec<ImplItem> {
+        let mut setters = Vec::new();
+        for ((_, field), optional) in self.0.iter().filter(|((of, _), _)| of == owner) {
+            let ident = format_ident!("{field}");
+            let mut name = format!("{}_null", field.trim_end_matches('_'));
+            while self.0.contains_key(&(owner.to_owned(), name.clone())) {
+                name.push_str("_value");
+            }
+            let name = format_ident!("{name}");
+            let docs = format!("Sets `{field}` to null, which clears it: not being set leaves it as it is.");
+            let null: syn::Expr = if *optional { parse_quote!(Some(None)) } else { parse_quote!(None) };
+            setters.push(parse_quote! {
+                #[doc = #docs]
+                pub fn #name(mut self) -> Self {
+                    self.#ident = Ok(#null);
+                    self
+                }
+            });
+        }
+        setters
+    }
+}
+
+fn is_option(ty: &Type) -> bool {
+    ty.to_token_stream().to_string().replace(' ', "").starts_with("::std::option::Option<")
+}

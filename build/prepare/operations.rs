@@ -1,0 +1,367 @@
+//! Operations: names that can be called, one body in, one answer out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::naming::{parameter_name, type_name};
+use super::walk::{
+    SCHEMAS, each_operation, for_operations, only_refers, operations, place_of, references, remove_operation, resolved, schemas,
+};
+use super::{LeftOut, Report};
+
+/// The generator drops paths that don't begin with `/`, without a word; and a path that is there twice is one.
+pub fn paths_begin_with_a_slash(document: &mut Value, report: &mut Report) {
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    for (path, item) in std::mem::take(paths) {
+        // Extensions stand beside the paths.
+        if path.starts_with("x-") {
+            continue;
+        }
+        let right = format!("/{}", path.trim_start_matches('/'));
+        if right != path {
+            report.add("paths_begin_with_a_slash", &path, format!("{right} is sent"));
+        }
+        let Some(operations) = item.as_object() else { continue };
+        let slot = paths.entry(right).or_insert_with(|| json!({}));
+        for (key, value) in operations {
+            if slot.get(key).is_some() {
+                if value.get("responses").is_some() {
+                    let operation = place_of(&path, key, value);
+                    report.left_out.push(LeftOut { operation, why: "the same method and path stand there already".to_owned() });
+                }
+                continue;
+            }
+            slot[key] = value.clone();
+        }
+    }
+}
+
+/// An operation is called by its id: one without is given the name of its method and path, of two the second another.
+pub fn operations_have_names_of_their_own(document: &mut Value, report: &mut Report) {
+    // As the name of a builder these would hide Rust's own.
+    let mut methods: BTreeSet<String> = ["new", "option", "result", "string"].map(str::to_owned).into();
+    let mut builders: BTreeSet<String> = BTreeSet::new();
+    let _ = for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        let given = operation.get("operationId").and_then(Value::as_str).map(str::trim).filter(|id| !id.is_empty());
+        let name = given.map_or_else(|| format!("{method}_{}", parameter_name(path)), str::to_owned);
+        let mut candidate = name.clone();
+        let mut number = 2;
+        while methods.contains(&parameter_name(&candidate)) || builders.contains(&type_name(&candidate)) {
+            candidate = format!("{name}_{number}");
+            number += 1;
+        }
+        methods.insert(parameter_name(&candidate));
+        builders.insert(type_name(&candidate));
+        if given != Some(candidate.as_str()) {
+            let why = if given.is_none() { "it has no `operationId`" } else { "the name is taken" };
+            report.add("operations_have_names_of_their_own", place, format!("called `{}`: {why}", parameter_name(&candidate)));
+            operation["operationId"] = json!(candidate);
+        }
+        Ok(())
+    });
+}
+
+/// An operation without answers can't be generated; and a document without operations is none.
+pub fn operations_have_answers(document: &mut Value, report: &mut Report) -> Result<(), String> {
+    let mut without = Vec::new();
+    for (path, method, operation) in operations(document) {
+        if !operation.is_object() {
+            without.push((path.to_owned(), method.to_owned(), place_of(path, method, operation)));
+        }
+    }
+    for (path, method, operation) in without {
+        remove_operation(document, &path, &method);
+        report.left_out.push(LeftOut { operation, why: "it is no object".to_owned() });
+    }
+    each_operation(document, |place, operation| {
+        if !operation.get("responses").is_some_and(Value::is_object) {
+            operation.insert("responses".to_owned(), json!({}));
+            report.add("operations_have_answers", place, "`responses` is missing");
+        }
+    });
+    match operations(document).next() {
+        Some(_) => Ok(()),
+        None => Err("paths: there is no operation".to_owned()),
+    }
+}
+
+/// The generator panics on references to a whole response or request body, without a name; so they are put in place.
+/// Parameters are, too: what a rule changes for one operation mustn't change another.
+pub fn shared_parts_are_put_in_place(document: &mut Value) -> Result<(), String> {
+    let components = document.get("components").cloned().unwrap_or_default();
+    let resolve = |part: &mut Value, place: &str| -> Result<(), String> {
+        // A shared part may be a reference itself.
+        for _ in 0..8 {
+            let Some(reference) = part.get("$ref").and_then(Value::as_str) else { return Ok(()) };
+            let target = reference
+                .strip_prefix("#/components/")
+                .and_then(|rest| rest.split_once('/'))
+                .and_then(|(kind, name)| components.get(kind)?.get(name));
+            match target {
+                Some(target) => *part = target.clone(),
+                None => return Err(format!("{place}: `{reference}` leads nowhere")),
+            }
+        }
+        Ok(())
+    };
+    let mut shared: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
+        let Some(item) = item.as_object_mut() else { continue };
+        if let Some(Value::Array(mut parameters)) = item.remove("parameters") {
+            for parameter in &mut parameters {
+                resolve(parameter, &format!("paths.{path}"))?;
+            }
+            shared.insert(path.clone(), parameters);
+        }
+    }
+    for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        let Some(operation) = operation.as_object_mut() else { return Ok(()) };
+        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+            resolve(response, &place)?;
+        }
+        if let Some(body) = operation.get_mut("requestBody") {
+            resolve(body, &place)?;
+        }
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            resolve(parameter, &place)?;
+        }
+        if let Some(above) = shared.get(path)
+            && let Some(own) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
+        {
+            let is = |one: &Value, other: &Value| one.get("name") == other.get("name") && one.get("in") == other.get("in");
+            let inherited: Vec<Value> =
+                above.iter().filter(|parameter| !own.iter().any(|other| is(other, parameter))).cloned().collect();
+            own.extend(inherited);
+        }
+        Ok(())
+    })?;
+    if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
+        components.retain(|key, _| key == "schemas");
+    }
+    Ok(())
+}
+
+/// A reference that leads nowhere is a panic of the generator, without a name.
+pub fn references_lead_somewhere(document: &mut Value) -> Result<(), String> {
+    deep_references_are_copies(document)?;
+    let names: BTreeSet<&String> = schemas(document).map(|(name, _)| name).collect();
+    let nowhere = |value: &Value| references(value).into_iter().find(|name| !names.contains(name));
+    for (path, method, operation) in operations(document) {
+        if let Some(name) = nowhere(operation) {
+            return Err(format!("{}: `{SCHEMAS}{name}` leads nowhere", place_of(path, method, operation)));
+        }
+    }
+    for (name, schema) in schemas(document) {
+        if let Some(missing) = nowhere(schema) {
+            return Err(format!("components.schemas.{name}: `{SCHEMAS}{missing}` leads nowhere"));
+        }
+    }
+    Ok(())
+}
+
+/// `#/components/schemas/X/properties/y`: the generator knows whole components only.
+fn deep_references_are_copies(document: &mut Value) -> Result<(), String> {
+    let whole = document.clone();
+    fn copy(place: &str, schema: &mut Value, whole: &Value, depth: usize) -> Result<(), String> {
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str).map(str::to_owned) {
+            let is_component = reference.strip_prefix(SCHEMAS).is_some_and(|name| !name.contains('/'));
+            if !is_component {
+                let target = reference.strip_prefix('#').and_then(|pointer| whole.pointer(pointer));
+                match target.filter(|_| depth < 16) {
+                    Some(target) => *schema = target.clone(),
+                    None => return Err(format!("{place}: `{reference}` leads nowhere")),
+                }
+                return copy(place, schema, whole, depth + 1);
+            }
+        }
+        let mut outcome = Ok(());
+        super::walk::for_children(place, schema, &mut |place, child| {
+            if outcome.is_ok() {
+                outcome = copy(place, child, whole, depth);
+            }
+        });
+        outcome
+    }
+    let mut outcome = Ok(());
+    for (name, schema) in super::walk::schemas_mut(document).into_iter().flatten() {
+        copy(&format!("components.schemas.{name}"), schema, &whole, 0)?;
+    }
+    let _ = for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        super::walk::for_operation_schemas(&place, operation, &mut |place, schema| {
+            if outcome.is_ok() {
+                outcome = copy(place, schema, &whole, 0);
+            }
+        });
+        Ok(())
+    });
+    outcome
+}
+
+/// Errors are mapped from the answer itself, and the generator panics where they stand beside a typed success; of
+/// several successes it takes one. The first with a body stays.
+pub fn one_success_stays(document: &mut Value, report: &mut Report) {
+    each_operation(document, |place, operation| {
+        let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+        let success = |status: &String| status.starts_with('2');
+        let has_body = |status: &&String| responses[*status].get("content").is_some_and(|content| content != &json!({}));
+        let kept = responses
+            .keys()
+            .filter(|status| success(status))
+            .find(has_body)
+            .or_else(|| responses.keys().find(|status| success(status)))
+            .cloned();
+        let dropped: Vec<String> = responses.keys().filter(|status| Some(*status) != kept.as_ref()).cloned().collect();
+        for status in dropped {
+            responses.remove(&status);
+            if success(&status) {
+                report.add("one_success_stays", place, format!("left out the {status} answer beside another 2xx"));
+            }
+        }
+        match kept {
+            // `2XX` is a range, which the generator takes for all.
+            Some(_) => {}
+            None => {
+                responses.insert("200".to_owned(), json!({"description": ""}));
+                report.add("one_success_stays", place, "no 2xx answer is told: any is taken, its body left alone");
+            }
+        }
+    });
+}
+
+/// JSON by its name or its suffix: `application/json`, `application/vnd.api+json`, with parameters or without.
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+}
+
+/// The name among JSON's that the others give way to.
+fn json_of(types: &Map<String, Value>) -> Option<String> {
+    let plain = |name: &&String| name.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json");
+    types.keys().find(plain).or_else(|| types.keys().find(|name| is_json(name))).cloned()
+}
+
+/// The generator takes one media type a request: JSON where it is offered. A form or a file has no type of its own
+/// there: it becomes a raw body, which is filled by hand into the finished request. So does a body that JSON is offered
+/// for but that holds a file: in JSON the file would be a text.
+pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Result<(), String> {
+    let whole = document.clone();
+    for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) else { return Ok(()) };
+        if body.get("required") != Some(&json!(true)) {
+            report.notes.optional_bodies.insert(id.clone());
+        }
+        let types = match body.get("content") {
+            Some(Value::Object(types)) if !types.is_empty() => types.clone(),
+            Some(Value::Object(_)) | None => {
+                report.add("one_request_type_stays", place, "a body of no media type: none is sent");
+                report.notes.optional_bodies.remove(&id);
+                if let Some(operation) = operation.as_object_mut() {
+                    operation.remove("requestBody");
+                }
+                return Ok(());
+            }
+            Some(_) => return Err(format!("{place}: `requestBody.content` isn't an object")),
+        };
+        let form = types.keys().any(|name| name.starts_with("multipart/"));
+        let json = json_of(&types).filter(|name| {
+            let schema = types[name].get("schema");
+            !schema.is_some_and(|schema| holds_a_file(&whole, schema) && (form || is_binary(resolved(&whole, schema))))
+        });
+        let (kept_type, how) = match &json {
+            Some(name) => {
+                let schema = types[name].get("schema").filter(|schema| schema.is_object()).cloned().unwrap_or_else(|| json!({}));
+                body.insert("content".to_owned(), json!({"application/json": {"schema": schema}}));
+                if name != "application/json" {
+                    report.notes.request_types.insert(id.clone(), name.clone());
+                }
+                (name.as_str(), format!("{name} is sent"))
+            }
+            None => {
+                let raw = json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}});
+                body.insert("content".to_owned(), raw);
+                // Which of the offered types a raw body is, only who fills it knows.
+                if types.len() == 1
+                    && let Some(only) = types.keys().next().filter(|only| !only.contains('*') && !only.starts_with("multipart/"))
+                {
+                    report.notes.request_types.insert(id, only.clone());
+                }
+                ("application/octet-stream", "a raw body, filled by hand".to_owned())
+            }
+        };
+        let others: Vec<&str> = types.keys().map(String::as_str).filter(|other| *other != kept_type).collect();
+        if !others.is_empty() {
+            report.add("one_request_type_stays", &place, format!("{how}; left out {}", others.join(", ")));
+        }
+        Ok(())
+    })
+}
+
+/// An answer is JSON where that is offered, however it is called, and bytes otherwise; bytes that are called JSON are
+/// bytes all the same.
+pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    each_operation(document, |place, operation| {
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+            let Some(types) = response.get("content").and_then(Value::as_object).filter(|types| !types.is_empty()) else {
+                continue;
+            };
+            let named = json_of(types);
+            let schema = named.as_ref().and_then(|name| types[name].get("schema")).filter(|schema| schema.is_object());
+            let bytes = schema.is_some_and(|schema| is_binary(resolved(&whole, schema)));
+            let (kept, name) = match (&named, bytes) {
+                (Some(name), false) => {
+                    let schema = schema.cloned().unwrap_or_else(|| json!({}));
+                    (json!({"application/json": {"schema": schema}}), name.clone())
+                }
+                _ => {
+                    let name = types.keys().find(|name| !is_json(name)).or_else(|| types.keys().next()).cloned();
+                    let raw = json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}});
+                    (raw, name.unwrap_or_default())
+                }
+            };
+            let is_plain = matches!(name.as_str(), "application/json" | "application/octet-stream");
+            if !is_plain {
+                report.notes.answer_types.insert(id.clone(), name.clone());
+            }
+            let others: Vec<&str> = types.keys().map(String::as_str).filter(|other| *other != name).collect();
+            if bytes {
+                report.add("one_answer_type_stays", place, format!("{name}: bytes, as they come"));
+            }
+            if !others.is_empty() {
+                report.add("one_answer_type_stays", place, format!("{name} is asked for; left out {}", others.join(", ")));
+            }
+            response["content"] = kept;
+        }
+    });
+}
+
+fn is_binary(schema: &Value) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some("string") && schema.get("format").and_then(Value::as_str) == Some("binary")
+}
+
+/// Whether a body's schema has a file among its fields, or is one.
+fn holds_a_file(document: &Value, schema: &Value) -> bool {
+    fn look(document: &Value, schema: &Value, depth: usize) -> bool {
+        if depth > 8 {
+            return false;
+        }
+        let target = only_refers(schema).and_then(|name| document.pointer("/components/schemas")?.get(name));
+        if let Some(target) = target {
+            return look(document, target, depth + 1);
+        }
+        if is_binary(schema) {
+            return schema.get("readOnly").and_then(Value::as_bool) != Some(true);
+        }
+        let properties = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::values);
+        let parts = ["allOf", "oneOf", "anyOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
+        properties.chain(parts).chain(schema.get("items")).any(|child| look(document, child, depth + 1))
+    }
+    look(document, schema, 0)
+}

@@ -1,0 +1,147 @@
+//! Request bodies: what can be sent isn't what comes in an answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::Report;
+use super::naming::type_name;
+use super::walk::{
+    each_operation, reachable_from_answers, reachable_from_requests, references, rename_references, resolved, schemas,
+    schemas_mut,
+};
+
+/// A component that is sent and received is two, where the two differ: what only the server sets (`readOnly`) is required
+/// in an answer and has no place in a body, what only the client sets (`writeOnly`) never comes back, and only in a body
+/// does it matter whether a field isn't set or is set to null.
+pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Report) {
+    let sent = reachable_from_requests(document);
+    let received = reachable_from_answers(document);
+    let both: BTreeSet<String> = sent.intersection(&received).cloned().collect();
+    let differs = |schema: &Value| {
+        let required: Vec<&str> =
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        schema.get("properties").and_then(Value::as_object).into_iter().flatten().any(|(name, property)| {
+            let is = |key: &str| property.get(key) == Some(&json!(true));
+            is("readOnly") || is("writeOnly") || (is("nullable") && !required.contains(&name.as_str()))
+        })
+    };
+    let mut split: BTreeSet<String> = schemas(document)
+        .filter(|(name, schema)| both.contains(*name) && differs(schema))
+        .map(|(name, _)| name.clone())
+        .collect();
+    // What leads to a component that is split is so itself.
+    loop {
+        let before = split.len();
+        let more: Vec<String> = schemas(document)
+            .filter(|(name, schema)| both.contains(*name) && references(schema).iter().any(|other| split.contains(other)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        split.extend(more);
+        if split.len() == before {
+            break;
+        }
+    }
+    let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| type_name(name)).collect();
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    for name in &split {
+        let mut candidate = format!("{name}Request");
+        let mut number = 2;
+        while !taken.insert(type_name(&candidate)) {
+            candidate = format!("{name}Request{number}");
+            number += 1;
+        }
+        report.add("bodies_have_schemas_of_their_own", name, format!("in a body it is `{candidate}`"));
+        names.insert(name.clone(), candidate);
+    }
+    let renamed = |name: &str| names.get(name).cloned();
+    if let Some(schemas) = schemas_mut(document) {
+        for (name, body) in &names {
+            let mut schema = schemas.get(name).cloned().unwrap_or_default();
+            rename_references(&mut schema, &renamed);
+            schemas.insert(body.clone(), schema);
+        }
+        // What is only sent leads to what is sent.
+        for (name, schema) in schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name)) {
+            let _ = name;
+            rename_references(schema, &renamed);
+        }
+    }
+    each_operation(document, |_, operation| {
+        if let Some(body) = operation.get_mut("requestBody") {
+            rename_references(body, &renamed);
+        }
+    });
+    for (name, body) in &names {
+        if let Some(union) = report.notes.unions.get(name).cloned() {
+            let choices = union.choices.into_iter().map(|(value, target)| (value, renamed(&target).unwrap_or(target))).collect();
+            report.notes.unions.insert(body.clone(), super::Union { tag: union.tag, choices });
+        }
+    }
+    one_direction_each(document, report);
+}
+
+/// Takes `readOnly` fields out of bodies and `writeOnly` ones out of answers.
+fn one_direction_each(document: &mut Value, report: &mut Report) {
+    let sent = reachable_from_requests(document);
+    let received = reachable_from_answers(document);
+    let Some(schemas) = schemas_mut(document) else { return };
+    for (name, schema) in schemas {
+        let (key, why) = match (sent.contains(name), received.contains(name)) {
+            (true, false) => ("readOnly", "the server sets it"),
+            (false, true) => ("writeOnly", "it never comes back"),
+            _ => continue,
+        };
+        let mut gone = Vec::new();
+        super::walk::descend(name, schema, &mut |place, schema| {
+            let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+            let mut here = Vec::new();
+            properties.retain(|property, value| {
+                let kept = value.get(key) != Some(&json!(true));
+                if !kept {
+                    here.push(property.clone());
+                }
+                kept
+            });
+            if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+                required.retain(|property| !here.iter().any(|gone| property == gone));
+            }
+            gone.extend(here.into_iter().map(|property| format!("{place}.{property}")));
+        });
+        for place in gone {
+            report.add("bodies_have_schemas_of_their_own", place, format!("left out: `{key}`, {why}"));
+        }
+    }
+}
+
+/// In a body an empty list or map is something else than none: it clears what is there. The generator leaves out an
+/// empty one of its own accord unless it may be null; and what may be null can be set to it.
+pub fn bodies_can_clear_fields(document: &mut Value, report: &mut Report) {
+    let sent = reachable_from_requests(document);
+    let received = reachable_from_answers(document);
+    let whole = document.clone();
+    let Some(schemas) = schemas_mut(document) else { return };
+    for (name, schema) in schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name)) {
+        let required: Vec<String> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect();
+        for (property, value) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+            let target = resolved(&whole, value);
+            let is_map = |schema: &Value| {
+                schema.get("additionalProperties").is_some_and(Value::is_object)
+                    && schema.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty)
+            };
+            let collection = target.get("type").and_then(Value::as_str) == Some("array") || is_map(target);
+            if value.get("nullable") == Some(&json!(true)) {
+                report.notes.clearable.entry(name.clone()).or_default().insert(property.clone());
+            } else if collection && !required.contains(property) && value.get("$ref").is_none() {
+                value["nullable"] = json!(true);
+                report.add("bodies_can_clear_fields", format!("{name}.{property}"), "an empty one is sent");
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Null, choices between schemas, and discriminators.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::walk::{for_schemas, only_refers, reference, referred, resolved, schemas, schemas_mut};
+use super::{OWN_TYPES, Report, Union};
+
+/// `anyOf` would be a struct of flattened options, which fails for every value.
+pub fn any_of_is_one_of(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        if let Some(choices) = object.remove("anyOf") {
+            object.entry("oneOf").or_insert(choices);
+            places.push(place.to_owned());
+        }
+    });
+    for place in places {
+        report.add("any_of_is_one_of", place, "the first that fits is taken");
+    }
+}
+
+/// A null among an enumeration's values or among the choices says that the whole may be null; an empty text among them
+/// needs no choice of its own, since enumerations take any text.
+pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    let only_null = |schema: &Value| resolved(&whole, schema).get("enum").is_some_and(|values| values == &json!([null]));
+    let only_blank = |schema: &Value| {
+        let values = resolved(&whole, schema).get("enum").and_then(Value::as_array);
+        values.is_some_and(|values| !values.is_empty() && values.iter().all(|value| value == "" || value.is_null()))
+    };
+    let is_text = |schema: &Value| {
+        let target = resolved(&whole, schema);
+        target.get("type").and_then(Value::as_str) == Some("string")
+            || target.get("enum").and_then(Value::as_array).is_some_and(|values| values.iter().any(Value::is_string))
+    };
+    let mut told = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        if let Some(choices) = object.get_mut("oneOf").and_then(Value::as_array_mut) {
+            let before = choices.len();
+            let mut nullable = choices.iter().any(only_null);
+            choices.retain(|choice| !only_null(choice));
+            // Of a component the null goes where it is used.
+            for choice in choices.iter_mut().filter_map(Value::as_object_mut) {
+                nullable |= choice.remove("nullable") == Some(json!(true));
+            }
+            if choices.iter().any(|choice| is_text(choice) && !only_blank(choice)) {
+                choices.retain(|choice| !only_blank(choice));
+            }
+            let mut seen: Vec<Value> = Vec::new();
+            choices.retain(|choice| {
+                let shape = without_words(choice);
+                let is_new = !seen.contains(&shape);
+                seen.push(shape);
+                is_new
+            });
+            let (now, choices) = (choices.len(), choices.clone());
+            if nullable {
+                object.insert("nullable".to_owned(), json!(true));
+            }
+            if now < before {
+                told.push((place.to_owned(), format!("{} of {before} choices stay", now)));
+            }
+            match choices.as_slice() {
+                [] => {
+                    object.remove("oneOf");
+                }
+                [only] => {
+                    object.remove("oneOf");
+                    join(object, only);
+                }
+                _ => {}
+            }
+        }
+        if let Some(values) = object.get("enum").and_then(Value::as_array).cloned() {
+            let mut kept: Vec<Value> = values.iter().filter(|value| !value.is_null()).cloned().collect();
+            if kept.len() < values.len() {
+                object.insert("nullable".to_owned(), json!(true));
+            }
+            if kept.iter().any(|value| value.as_str().is_some_and(|text| !text.is_empty())) {
+                kept.retain(|value| value != "");
+            }
+            if kept.len() < values.len() {
+                told.push((place.to_owned(), "null and the empty text are no values of the enumeration".to_owned()));
+            }
+            match kept.is_empty() {
+                true => object.remove("enum"),
+                false => object.insert("enum".to_owned(), Value::Array(kept)),
+            };
+        }
+    });
+    for (place, what) in told {
+        report.add("null_and_blank_are_no_choices", place, what);
+    }
+}
+
+/// A choice of one is that one: a reference with what stands beside it, or the schema itself.
+fn join(object: &mut Map<String, Value>, only: &Value) {
+    if referred(only).is_some() {
+        object.insert("allOf".to_owned(), json!([only]));
+        return;
+    }
+    for (key, value) in only.as_object().into_iter().flatten() {
+        object.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+}
+
+/// What of a choice its type shows: two that differ in words only would be two variants of one type.
+fn without_words(choice: &Value) -> Value {
+    let mut shape = choice.clone();
+    if let Some(object) = shape.as_object_mut() {
+        for key in ["description", "title", "example", "examples", "format", "maxLength", "minLength", "pattern", "readOnly"] {
+            object.remove(key);
+        }
+    }
+    shape
+}
+
+/// A component that is nullable itself would be two types, the one and the one that may be null, of one name. Being null
+/// is for the places that use it.
+pub fn components_are_nullable_where_they_are_used(document: &mut Value, report: &mut Report) {
+    let mut nullable = BTreeSet::new();
+    // One that is but another, which is nullable, is so too.
+    for _ in 0..8 {
+        for (name, schema) in schemas(document).filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
+            let itself = schema.get("nullable") == Some(&json!(true));
+            if itself || only_refers(schema).is_some_and(|other| nullable.contains(other)) {
+                nullable.insert(name.clone());
+            }
+        }
+    }
+    if nullable.is_empty() {
+        return;
+    }
+    for (name, schema) in schemas_mut(document).into_iter().flatten() {
+        if nullable.contains(name)
+            && let Some(schema) = schema.as_object_mut()
+            && schema.remove("nullable").is_some()
+        {
+            report.add("components_are_nullable_where_they_are_used", name, "null is for the places that refer to it");
+        }
+    }
+    for_schemas(document, &mut |_, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        // The places: properties, items, answers. Parts of a composition are visited by themselves, and none of them is.
+        for key in ["properties"] {
+            for (_, child) in object.get_mut(key).and_then(Value::as_object_mut).into_iter().flatten() {
+                null_where_used(child, &nullable);
+            }
+        }
+        for key in ["items", "additionalProperties"] {
+            if let Some(child) = object.get_mut(key) {
+                null_where_used(child, &nullable);
+            }
+        }
+    });
+    let _ = super::walk::for_operations(document, |_, _, operation| {
+        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+            for (_, media) in response.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
+                null_where_used(&mut media["schema"], &nullable);
+            }
+        }
+        Ok(())
+    });
+}
+
+fn null_where_used(schema: &mut Value, nullable: &BTreeSet<String>) {
+    if let Some(name) = referred(schema).filter(|name| nullable.contains(*name)) {
+        *schema = json!({"allOf": [reference(name)], "nullable": true});
+    } else if only_refers(schema).is_some_and(|name| nullable.contains(name)) {
+        schema["nullable"] = json!(true);
+    } else if let Some(choices) = schema.get("oneOf").and_then(Value::as_array)
+        && choices.iter().any(|choice| referred(choice).is_some_and(|name| nullable.contains(name)))
+    {
+        schema["nullable"] = json!(true);
+    }
+}
+
+/// The generator doesn't look at discriminators: the first choice whose fields fit would be taken. The adapted code
+/// reads the tag, for which each choice must be a component and the tag a plain text in it.
+pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
+    let mut unions: BTreeMap<String, Union> = BTreeMap::new();
+    let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut inline = Vec::new();
+    for (name, schema) in schemas(document) {
+        let Some(choices) = schema.get("oneOf").and_then(Value::as_array) else { continue };
+        let Some(property) = schema.pointer("/discriminator/propertyName").and_then(Value::as_str) else { continue };
+        let components: Vec<&str> = choices.iter().filter_map(only_refers).collect();
+        if components.len() < choices.len() {
+            inline.push(name.clone());
+            continue;
+        }
+        let mut union = Union { tag: property.to_owned(), choices: Vec::new() };
+        let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object);
+        for (value, target) in mapping.into_iter().flatten() {
+            let target = target.as_str().unwrap_or_default();
+            let target = target.rsplit('/').next().unwrap_or_default();
+            if components.contains(&target) {
+                union.choices.push((value.clone(), target.to_owned()));
+            }
+        }
+        // Without a mapping a component's name is its tag; often the tag's own enumeration tells better.
+        for component in components {
+            tags.entry(component.to_owned()).or_default().insert(property.to_owned());
+            if union.choices.iter().any(|(_, mapped)| mapped == component) {
+                continue;
+            }
+            let tag = schemas(document)
+                .find(|(name, _)| *name == component)
+                .and_then(|(_, schema)| resolved(document, schema.get("properties")?.get(property)?).get("enum")?.as_array());
+            match tag.filter(|values| !values.is_empty()) {
+                Some(values) => union
+                    .choices
+                    .extend(values.iter().filter_map(Value::as_str).map(|value| (value.to_owned(), component.to_owned()))),
+                None => union.choices.push((component.to_owned(), component.to_owned())),
+            }
+        }
+        report.add("discriminators_are_read", name, format!("by `{property}`: {} choices", union.choices.len()));
+        unions.insert(name.clone(), union);
+    }
+    for name in inline {
+        report.add("discriminators_are_read", name, "not this one: not each of its choices is a component");
+    }
+    if let Some(schemas) = schemas_mut(document) {
+        for name in unions.keys() {
+            if let Some(schema) = schemas.get_mut(name).and_then(Value::as_object_mut) {
+                schema.remove("discriminator");
+            }
+        }
+        for (component, properties) in tags {
+            for property in properties {
+                // An enumeration of one value would make the generator see a tag, and refuse all others.
+                if let Some(tag) = schemas.get_mut(&component).and_then(|schema| schema.get_mut("properties")?.get_mut(&property))
+                {
+                    let description = tag.get("description").cloned();
+                    *tag = json!({"type": "string"});
+                    if let Some(description) = description {
+                        tag["description"] = description;
+                    }
+                }
+            }
+        }
+    }
+    report.notes.unions = unions;
+}

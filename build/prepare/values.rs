@@ -1,0 +1,175 @@
+//! What values may be: free-form ones, times, links, unknown fields, constraints, defaults, enumerations' texts.
+
+use serde_json::{Map, Value, json};
+
+use super::Report;
+use super::walk::{for_schemas, only_refers, reachable_from_requests, reference, schemas_mut};
+
+/// Own types that hold a null themselves, so that an answer's field of such a type needs no `Option`.
+const HOLD_NULL: [&str; 2] = ["Json", "Related"];
+
+/// A schema that says nothing about the value's shape is the user's own JSON: kept as its text, decoded when looked at.
+pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        if place == "Json" {
+            return;
+        }
+        let Some(object) = schema.as_object_mut() else { return };
+        let shapeless_object = object.get("type").and_then(Value::as_str) == Some("object")
+            && object.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty)
+            && object.get("additionalProperties").is_none_or(|more| more == &json!({}) || more == &json!(true));
+        let shapeless = !["type", "$ref", "allOf", "oneOf", "anyOf", "enum"].iter().any(|key| object.contains_key(*key));
+        let combined = ["allOf", "oneOf", "anyOf", "$ref"].iter().any(|key| object.contains_key(*key));
+        if shapeless || (shapeless_object && !combined) {
+            // `Json` holds a null itself.
+            object.retain(|key, _| ["description", "readOnly", "writeOnly"].contains(&key.as_str()));
+            object.insert("allOf".to_owned(), json!([reference("Json")]));
+            places.push(place.to_owned());
+        }
+    });
+    for place in places {
+        report.add("free_form_is_json", place, "a free-form value: `Json`");
+    }
+}
+
+/// The links of a page repeat the query that was asked for: as URLs of the crate's own type they aren't shown whole.
+pub fn page_links_are_urls(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+        if !properties.contains_key("results") {
+            return;
+        }
+        for link in ["next", "previous"] {
+            let Some(property) = properties.get_mut(link).and_then(Value::as_object_mut) else { continue };
+            if property.get("type").and_then(Value::as_str) == Some("string") {
+                for key in ["type", "format"] {
+                    property.remove(key);
+                }
+                property.insert("allOf".to_owned(), json!([reference("FileUrl")]));
+                places.push(format!("{place}.{link}"));
+            }
+        }
+    });
+    for place in places {
+        report.add("page_links_are_urls", place, "shown without its query");
+    }
+}
+
+/// Servers grow: a field that the document doesn't name is kept, as it came, in `extra`.
+pub fn keep_unknown_fields(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        if !object.get("properties").is_some_and(Value::is_object) {
+            return;
+        }
+        let open = match object.get("additionalProperties") {
+            None | Some(Value::Bool(_)) => true,
+            Some(Value::Object(more)) => more.is_empty(),
+            Some(_) => false,
+        };
+        if open && !object.contains_key("allOf") {
+            object.insert("additionalProperties".to_owned(), reference("Json"));
+            places.push(place.to_owned());
+        }
+    });
+    for place in places {
+        report.add("keep_unknown_fields", place, "unknown fields are kept");
+    }
+}
+
+/// A date-time without an offset, or an empty one, mustn't fail an answer: the text is kept and parsed when asked for.
+/// Other formats of text would bring strict types of their own, and are kept as text.
+pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        if place == "Timestamp" || object.get("type").and_then(Value::as_str) != Some("string") {
+            return;
+        }
+        match object.get("format").and_then(Value::as_str) {
+            Some("date-time") => {
+                for key in ["type", "format", "example"] {
+                    object.remove(key);
+                }
+                object.insert("allOf".to_owned(), json!([reference("Timestamp")]));
+                places.push((place.to_owned(), "a time, kept as text until asked for"));
+            }
+            Some("binary") | None => {}
+            Some(_) => {
+                object.remove("format");
+                places.push((place.to_owned(), "kept as text"));
+            }
+        }
+    });
+    for (place, what) in places {
+        report.add("times_keep_their_text", place, what);
+    }
+}
+
+/// Lengths, patterns and bounds would be checked on answers, where one long name would lose a whole page; titles would
+/// name types after themselves.
+pub fn drop_constraints(document: &mut Value, report: &mut Report) {
+    const CONSTRAINTS: [&str; 12] = [
+        "minLength",
+        "maxLength",
+        "pattern",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "title",
+    ];
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        for constraint in CONSTRAINTS {
+            if object.remove(constraint).is_some() {
+                places.push((place.to_owned(), constraint));
+            }
+        }
+    });
+    for (place, constraint) in places {
+        report.add("drop_constraints", place, format!("left out `{constraint}`"));
+    }
+}
+
+/// A default in a request would be sent though nobody set it, and one that isn't of its type is a panic.
+pub fn drop_defaults(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        if schema.as_object_mut().is_some_and(|object| object.remove("default").is_some()) {
+            places.push(place.to_owned());
+        }
+    });
+    for place in places {
+        report.add("drop_defaults", place, "left out `default`");
+    }
+}
+
+/// `Json` and `Related` hold a null themselves: in an answer such a field is always there (`model.metrics["accuracy"]`,
+/// not `model.metrics.as_ref()…`). In a request it stays optional, since what isn't set isn't sent.
+pub fn nulls_in_own_types(document: &mut Value, report: &mut Report) {
+    let requested = reachable_from_requests(document);
+    let mut places = Vec::new();
+    for (name, schema) in schemas_mut(document).into_iter().flatten().filter(|(name, _)| !requested.contains(*name)) {
+        for (property, value) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+            let Some(own) = only_refers(value).filter(|own| HOLD_NULL.contains(own)) else { continue };
+            let mut holder = json!({"allOf": [reference(own)], "default": {}});
+            if let Some(description) = value.get("description") {
+                holder["description"] = description.clone();
+            }
+            *value = holder;
+            places.push(format!("{name}.{property}"));
+        }
+    }
+    for place in places {
+        report.add("nulls_in_own_types", place, "always there, null where the server gives none");
+    }
+}

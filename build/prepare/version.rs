@@ -1,0 +1,247 @@
+//! The forms of OpenAPI 3.1 in those of 3.0, which the generator reads.
+
+use serde_json::{Map, Value, json};
+
+use super::Report;
+use super::walk::{each_operation, for_operation_schemas, for_operations, place_of, schemas_mut};
+
+/// What 3.1 (JSON Schema 2020-12) has and 3.0 hasn't, and that says nothing which a type could show.
+const WITHOUT_A_TYPE: [&str; 17] = [
+    "$schema",
+    "$id",
+    "$anchor",
+    "$comment",
+    "$defs",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "minContains",
+    "maxContains",
+    "propertyNames",
+    "dependentSchemas",
+    "dependentRequired",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contentSchema",
+];
+
+/// Writes each schema in the words of 3.0. Documents mix the two, so that it is done whatever the version.
+pub fn written_in_3_0(document: &mut Value, report: &mut Report) -> Result<(), String> {
+    path_items_are_put_in_place(document)?;
+    let mut places = Vec::new();
+    let mut visit = |place: &str, schema: &mut Value| rewrite(place, schema, &mut places);
+    if let Some(schemas) = schemas_mut(document) {
+        for (name, schema) in schemas {
+            visit(name, schema);
+        }
+    }
+    let _ = for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        for_operation_schemas(&place, operation, &mut visit);
+        Ok(())
+    });
+    for kind in ["parameters", "responses", "requestBodies"] {
+        let shared = document.get_mut("components").and_then(|components| components.get_mut(kind));
+        for (name, part) in shared.and_then(Value::as_object_mut).into_iter().flatten() {
+            // As if an operation held each: the places where schemas stand are the same.
+            let mut holder = match kind {
+                "parameters" => json!({"parameters": [part.take()]}),
+                "responses" => json!({"responses": {"200": part.take()}}),
+                _ => json!({"requestBody": part.take()}),
+            };
+            for_operation_schemas(&format!("components.{kind}.{name}"), &mut holder, &mut visit);
+            *part = match kind {
+                "parameters" => holder["parameters"][0].take(),
+                "responses" => holder["responses"]["200"].take(),
+                _ => holder["requestBody"].take(),
+            };
+        }
+    }
+    for (place, what) in places {
+        report.add("written_in_3_0", place, what);
+    }
+    if let Some(webhooks) = document.get("webhooks").and_then(Value::as_object).filter(|webhooks| !webhooks.is_empty()) {
+        let names: Vec<&str> = webhooks.keys().map(String::as_str).collect();
+        report.add("written_in_3_0", "webhooks", format!("left out {}: the server calls them", names.join(", ")));
+    }
+    document["openapi"] = json!("3.0.3");
+    Ok(())
+}
+
+/// A path may refer to `components.pathItems`.
+fn path_items_are_put_in_place(document: &mut Value) -> Result<(), String> {
+    let items = document.pointer("/components/pathItems").cloned().unwrap_or_default();
+    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
+        let Some(reference) = item.get("$ref").and_then(Value::as_str) else { continue };
+        let target = reference.strip_prefix("#/components/pathItems/").and_then(|name| items.get(name));
+        *item = target.cloned().ok_or_else(|| format!("paths.{path}: `{reference}` leads nowhere"))?;
+    }
+    Ok(())
+}
+
+fn rewrite(place: &str, schema: &mut Value, told: &mut Vec<(String, String)>) {
+    if let Value::Bool(anything) = schema {
+        told.push((place.to_owned(), format!("the schema `{anything}` is a free-form value")));
+        *schema = json!({});
+    }
+    if let Some(object) = schema.as_object_mut() {
+        rewrite_object(place, object, told);
+    }
+    // Parents first: what a union of types becomes is looked at as any other.
+    for_all_children(place, schema, &mut |place, child| rewrite(place, child, told));
+}
+
+/// As `for_children`, the ones that are `true` or `false` among them.
+fn for_all_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
+    for (name, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        visit(&format!("{place}.{name}"), child);
+    }
+    if let Some(child) = schema.get_mut("items") {
+        visit(&format!("{place}[]"), child);
+    }
+    if let Some(child) = schema.get_mut("additionalProperties").filter(|child| child.is_object()) {
+        visit(&format!("{place}.*"), child);
+    }
+    for key in ["allOf", "oneOf", "anyOf"] {
+        for child in schema.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
+            visit(place, child);
+        }
+    }
+}
+
+fn rewrite_object(place: &str, schema: &mut Map<String, Value>, told: &mut Vec<(String, String)>) {
+    let mut tell = |what: String| told.push((place.to_owned(), what));
+    for key in WITHOUT_A_TYPE {
+        if schema.remove(key).is_some() {
+            tell(format!("left out `{key}`"));
+        }
+    }
+    if schema.get("examples").is_some_and(Value::is_array) {
+        schema.remove("examples");
+    }
+    if let Some(only) = schema.remove("const") {
+        tell("`const` is an enumeration of one value".to_owned());
+        schema.insert("enum".to_owned(), json!([only]));
+    }
+    if schema.remove("prefixItems").is_some() {
+        tell("`prefixItems`: a list of free-form values".to_owned());
+        schema.insert("items".to_owned(), json!({}));
+    }
+    if let Some(patterns) = schema.remove("patternProperties") {
+        tell("`patternProperties` are `additionalProperties`".to_owned());
+        let only = patterns.as_object().filter(|patterns| patterns.len() == 1).and_then(|patterns| patterns.values().next());
+        schema.entry("additionalProperties").or_insert_with(|| only.cloned().unwrap_or_else(|| json!({})));
+    }
+    let media = schema.remove("contentMediaType");
+    let encoding = schema.remove("contentEncoding");
+    if let Some(media) = media
+        && encoding.is_none()
+        && !media.as_str().is_some_and(|media| media.starts_with("text/") || media.ends_with("json"))
+    {
+        tell("`contentMediaType`: the bytes of a file".to_owned());
+        schema.entry("type").or_insert_with(|| json!("string"));
+        schema.insert("format".to_owned(), json!("binary"));
+    }
+    types_in_a_list(schema, &mut tell);
+    siblings_of_a_reference(schema, &mut tell);
+}
+
+/// `type: [string, "null"]`; several types are a choice of them.
+fn types_in_a_list(schema: &mut Map<String, Value>, tell: &mut dyn FnMut(String)) {
+    let Some(types) = schema.get("type").and_then(Value::as_array) else { return };
+    let mut kinds: Vec<Value> = types.iter().filter(|kind| kind.as_str() != Some("null")).cloned().collect();
+    kinds.dedup();
+    let nullable = kinds.len() < types.len();
+    tell(format!("a list of types: {}", Value::Array(types.clone())));
+    schema.remove("type");
+    if nullable {
+        schema.insert("nullable".to_owned(), json!(true));
+    }
+    match kinds.as_slice() {
+        [] => {
+            schema.insert("enum".to_owned(), json!([null]));
+        }
+        [only] => {
+            schema.insert("type".to_owned(), only.clone());
+        }
+        several => {
+            let mut choices = Vec::new();
+            for kind in several {
+                let mut choice = Map::from_iter([("type".to_owned(), kind.clone())]);
+                // What says something of one type goes with it.
+                let own: &[&str] = match kind.as_str() {
+                    Some("array") => &["items"],
+                    Some("object") => &["properties", "required", "additionalProperties"],
+                    Some("string") => &["format"],
+                    _ => &[],
+                };
+                for key in own {
+                    choice.extend(schema.get(*key).map(|value| ((*key).to_owned(), value.clone())));
+                }
+                choices.push(Value::Object(choice));
+            }
+            for key in ["items", "properties", "required", "additionalProperties", "format", "enum"] {
+                schema.remove(key);
+            }
+            schema.insert("oneOf".to_owned(), Value::Array(choices));
+        }
+    }
+}
+
+/// In 3.0 what stands beside a `$ref` counts for nothing; whoever wrote it meant it.
+fn siblings_of_a_reference(schema: &mut Map<String, Value>, tell: &mut dyn FnMut(String)) {
+    if schema.len() < 2 || !schema.get("$ref").is_some_and(Value::is_string) {
+        return;
+    }
+    let Some(reference) = schema.remove("$ref") else { return };
+    let siblings: Vec<&str> = schema.keys().map(String::as_str).collect();
+    tell(format!("beside `$ref` stand {}", siblings.join(", ")));
+    let mut parts = match schema.remove("allOf") {
+        Some(Value::Array(parts)) => parts,
+        _ => Vec::new(),
+    };
+    parts.insert(0, json!({"$ref": reference}));
+    // A type beside the reference is that of the component, told again.
+    for key in ["type", "format", "enum"] {
+        schema.remove(key);
+    }
+    schema.insert("allOf".to_owned(), Value::Array(parts));
+}
+
+/// What an operation holds and no request or answer shows: its own servers, callbacks, security, examples.
+pub fn only_requests_and_answers_stay(document: &mut Value, report: &mut Report) {
+    each_operation(document, |place, operation| {
+        for key in ["callbacks", "servers"] {
+            if operation.remove(key).is_some_and(|value| value != json!({}) && value != json!([])) {
+                report.add("only_requests_and_answers_stay", place, format!("left out `{key}`"));
+            }
+        }
+        const KEPT: [&str; 8] =
+            ["operationId", "summary", "description", "tags", "parameters", "requestBody", "responses", "deprecated"];
+        operation.retain(|key, _| KEPT.contains(&key.as_str()));
+        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+            if let Some(response) = response.as_object_mut() {
+                response.retain(|key, _| ["$ref", "description", "content"].contains(&key.as_str()));
+            }
+        }
+        if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
+            body.retain(|key, _| ["$ref", "description", "content", "required"].contains(&key.as_str()));
+        }
+    });
+    let Some(document) = document.as_object_mut() else { return };
+    document.retain(|key, _| ["openapi", "info", "paths", "components"].contains(&key.as_str()));
+    if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
+        components.retain(|key, _| ["schemas", "parameters", "responses", "requestBodies"].contains(&key.as_str()));
+    }
+    let text = |info: Option<&Value>, key: &str| info?.get(key)?.as_str().map(str::to_owned);
+    let info = document.get("info");
+    let mut kept = json!({
+        "title": text(info, "title").unwrap_or_else(|| "an API".to_owned()),
+        "version": text(info, "version").unwrap_or_default(),
+    });
+    if let Some(description) = text(info, "description") {
+        kept["description"] = json!(description);
+    }
+    document.insert("info".to_owned(), kept);
+}

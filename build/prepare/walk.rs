@@ -1,0 +1,246 @@
+//! Walking a document: its operations, its schemas, and what refers to what.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::OWN_TYPES;
+
+/// Where the document's components live.
+pub const SCHEMAS: &str = "#/components/schemas/";
+
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// Every operation, as path, method and object.
+pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+    document.get("paths").and_then(Value::as_object).into_iter().flatten().flat_map(|(path, item)| {
+        item.as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(method, _)| METHODS.contains(&method.as_str()))
+            .map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+    })
+}
+
+/// As [`operations`], to be changed.
+pub fn for_operations(
+    document: &mut Value,
+    mut visit: impl FnMut(&str, &str, &mut Value) -> Result<(), String>,
+) -> Result<(), String> {
+    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            if METHODS.contains(&method.as_str()) {
+                visit(path, method, operation)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Visits every operation; nothing can go wrong on the way.
+pub fn each_operation(document: &mut Value, mut visit: impl FnMut(&str, &mut Map<String, Value>)) {
+    let _ = for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        if let Some(operation) = operation.as_object_mut() {
+            visit(&place, operation);
+        }
+        Ok(())
+    });
+}
+
+/// Takes an operation out, and its path where that was its last.
+pub fn remove_operation(document: &mut Value, path: &str, method: &str) {
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    let Some(item) = paths.get_mut(path).and_then(Value::as_object_mut) else { return };
+    item.remove(method);
+    if !item.keys().any(|key| METHODS.contains(&key.as_str())) {
+        paths.remove(path);
+    }
+}
+
+/// `GET /models/ (list_models)`.
+pub fn place_of(path: &str, method: &str, operation: &Value) -> String {
+    let id = operation.get("operationId").and_then(Value::as_str).unwrap_or("no operationId");
+    format!("{} {path} ({id})", method.to_uppercase())
+}
+
+/// The parameters of an operation.
+pub fn parameters(operation: &mut Map<String, Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
+    operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+pub fn schemas(document: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten()
+}
+
+pub fn schemas_mut(document: &mut Value) -> Option<&mut Map<String, Value>> {
+    entry(document, &["components", "schemas"])
+}
+
+/// Visits every schema of the document, children before their parents, with a place that a person finds again.
+pub fn for_schemas(document: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
+    if let Some(schemas) = schemas_mut(document) {
+        for (name, schema) in schemas.iter_mut().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
+            descend(name, schema, visit);
+        }
+    }
+    let _ = for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        for_operation_schemas(&place, operation, &mut |place, schema| descend(place, schema, visit));
+        Ok(())
+    });
+}
+
+/// Visits the schemas that an operation itself holds, not those within them.
+pub fn for_operation_schemas(place: &str, operation: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(schema) = parameter.get_mut("schema") {
+            visit(place, schema);
+        }
+    }
+    if let Some(body) = operation.get_mut("requestBody") {
+        in_content(place, body, visit);
+    }
+    for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+        in_content(place, response, visit);
+    }
+}
+
+fn in_content(place: &str, holder: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
+    for (_, media) in holder.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
+        if let Some(schema) = media.get_mut("schema") {
+            visit(place, schema);
+        }
+    }
+}
+
+/// Visits the schemas directly within a schema.
+pub fn for_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
+    for (name, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        visit(&format!("{place}.{name}"), child);
+    }
+    for key in ["items", "not"] {
+        if let Some(child) = schema.get_mut(key).filter(|child| child.is_object()) {
+            visit(&format!("{place}[]"), child);
+        }
+    }
+    // An empty `additionalProperties` says that there may be more, not that there is a free-form value.
+    if let Some(child) = schema.get_mut("additionalProperties").filter(|child| child.as_object().is_some_and(|c| !c.is_empty())) {
+        visit(&format!("{place}.*"), child);
+    }
+    for key in ["allOf", "oneOf", "anyOf"] {
+        for child in schema.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
+            visit(place, child);
+        }
+    }
+}
+
+/// Visits a schema and all within it, children first.
+pub fn descend(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
+    for_children(place, schema, &mut |place, child| descend(place, child, visit));
+    visit(place, schema);
+}
+
+/// The object at a path of keys, made where it is missing; nothing where something else stands there.
+pub fn entry<'a>(document: &'a mut Value, keys: &[&str]) -> Option<&'a mut Map<String, Value>> {
+    let mut current = document;
+    for key in keys {
+        current = current.as_object_mut()?.entry(*key).or_insert_with(|| json!({}));
+    }
+    current.as_object_mut()
+}
+
+/// The component's name in a reference to a schema.
+pub fn referred(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix(SCHEMAS)
+}
+
+/// The component's name where a schema is nothing but a reference, plain or as the only part of an `allOf`.
+pub fn only_refers(schema: &Value) -> Option<&str> {
+    referred(schema).or_else(|| match schema.get("allOf")?.as_array()?.as_slice() {
+        [only] => referred(only),
+        _ => None,
+    })
+}
+
+/// A reference to a component.
+pub fn reference(name: &str) -> Value {
+    json!({"$ref": format!("{SCHEMAS}{name}")})
+}
+
+/// The schema itself, or the component that it refers to.
+pub fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let mut current = schema;
+    // A document may refer in a circle.
+    for _ in 0..16 {
+        match only_refers(current).and_then(|name| document.pointer("/components/schemas")?.get(name)) {
+            Some(next) => current = next,
+            None => break,
+        }
+    }
+    current
+}
+
+/// The names of the schemas that a value refers to.
+pub fn references(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    match value {
+        Value::Object(object) => {
+            for (key, child) in object {
+                match child.as_str() {
+                    Some(text) if key == "$ref" => found.extend(text.strip_prefix(SCHEMAS).map(str::to_owned)),
+                    _ if key == "example" || key == "examples" => {}
+                    _ => found.extend(references(child)),
+                }
+            }
+        }
+        Value::Array(items) => found.extend(items.iter().flat_map(references)),
+        _ => {}
+    }
+    found
+}
+
+/// Renames references by `rename`, where it gives another name.
+pub fn rename_references(value: &mut Value, rename: &dyn Fn(&str) -> Option<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, child) in object {
+                match child {
+                    Value::String(text) if key == "$ref" => {
+                        if let Some(new) = text.strip_prefix(SCHEMAS).and_then(rename) {
+                            *text = format!("{SCHEMAS}{new}");
+                        }
+                    }
+                    child => rename_references(child, rename),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename_references(item, rename)),
+        _ => {}
+    }
+}
+
+/// The names of all schemas that `roots` lead to, themselves included.
+pub fn reach(document: &Value, roots: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<String> = roots.into_iter().collect();
+    while let Some(name) = open.pop() {
+        if !found.insert(name.clone()) {
+            continue;
+        }
+        if let Some(schema) = document.pointer("/components/schemas").and_then(|schemas| schemas.get(&name)) {
+            open.extend(references(schema));
+        }
+    }
+    found
+}
+
+/// The names of the schemas that request bodies lead to.
+pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
+    reach(document, operations(document).filter_map(|(_, _, operation)| operation.get("requestBody")).flat_map(references))
+}
+
+/// The names of the schemas that answers lead to.
+pub fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
+    reach(document, operations(document).filter_map(|(_, _, operation)| operation.get("responses")).flat_map(references))
+}

@@ -97,7 +97,8 @@ fn what_is_no_openapi_is_named_with_its_place() {
         json!({"/a/": operation}),
         json!({"Bad": {"type": "object", "externalDocs": 5, "properties": {"x": {"type": "string"}}}}),
     ));
-    assert!(error.err().unwrap().starts_with("components.schemas.Bad: "));
+    let error = error.err().unwrap();
+    assert!(error.starts_with("components.schemas.Bad (of GET /a/ (a)): ") && error.lines().count() == 1, "{error}");
 }
 
 #[test]

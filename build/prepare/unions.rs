@@ -26,7 +26,11 @@ pub fn any_of_is_one_of(document: &mut Value, report: &mut Report) {
 /// needs no choice of its own, since enumerations take any text.
 pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
-    let only_null = |schema: &Value| resolved(&whole, schema).get("enum").is_some_and(|values| values == &json!([null]));
+    let only_null = |schema: &Value| {
+        // One within the choice was looked at already: of its enumeration nothing is left.
+        let emptied = schema.get("nullable") == Some(&json!(true)) && without_words(schema) == json!({"nullable": true});
+        emptied || resolved(&whole, schema).get("enum").is_some_and(|values| values == &json!([null]))
+    };
     let only_blank = |schema: &Value| {
         let values = resolved(&whole, schema).get("enum").and_then(Value::as_array);
         values.is_some_and(|values| !values.is_empty() && values.iter().all(|value| value == "" || value.is_null()))

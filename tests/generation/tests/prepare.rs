@@ -1,50 +1,10 @@
 //! Each rule of the preparation, on a document that has nothing but its case.
 
+mod support;
+
 use serde_json::{Value, json};
+use support::{document, prepared, refused, thing, told};
 use synapse_generation_tests::document::parse;
-use synapse_generation_tests::prepare::{Report, prepare};
-
-/// A document of one operation, `GET /things/`, that gives a `Thing`.
-fn document(operation: Value, thing: Value) -> Value {
-    let mut get = json!({
-        "operationId": "list_things",
-        "responses": {"200": {"description": "", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}}},
-    });
-    merge(&mut get, operation);
-    json!({
-        "openapi": "3.0.3", "info": {"title": "t", "version": "1"},
-        "paths": {"/things/": {"get": get}},
-        "components": {"schemas": {"Thing": thing}},
-    })
-}
-
-fn merge(into: &mut Value, from: Value) {
-    if let (Some(into), Value::Object(from)) = (into.as_object_mut(), from) {
-        into.extend(from);
-    }
-}
-
-fn prepared(mut document: Value) -> (Value, Report) {
-    let report = prepare(&mut document).unwrap();
-    (document, report)
-}
-
-fn refused(mut document: Value) -> String {
-    prepare(&mut document).unwrap_err()
-}
-
-fn thing(document: &Value) -> &Value {
-    &document["components"]["schemas"]["Thing"]
-}
-
-fn told(report: &Report, rule: &str) -> Vec<String> {
-    report
-        .changes
-        .iter()
-        .filter(|change| change.rule == rule)
-        .map(|change| format!("{}: {}", change.place, change.what))
-        .collect()
-}
 
 #[test]
 fn errors_leave_and_the_first_success_with_a_body_stays() {

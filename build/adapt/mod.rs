@@ -5,6 +5,7 @@
 
 mod clearing;
 mod deserialize;
+mod documentation;
 mod open_enum;
 mod operations;
 mod reading;
@@ -59,6 +60,7 @@ pub fn adapt(code: TokenStream, document: &Value, notes: &Notes) -> Result<File>
         .into_iter()
         .flatten()
         .collect();
+    documentation::make_harmless(&mut file);
     Ok(file)
 }
 

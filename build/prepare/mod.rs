@@ -144,6 +144,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     requests::bodies_have_schemas_of_their_own(document, report_to);
     components::inline_types_are_components(document, report_to);
     requests::bodies_can_clear_fields(document, report_to);
+    requests::lists_of_words_in_bodies_are_string_lists(document, report_to);
     values::keep_unknown_fields(document, report_to);
     values::nulls_in_own_types(document, report_to);
     components::properties_have_names_of_their_own(document, report_to);

@@ -115,3 +115,20 @@ fn enumerations_that_would_be_a_panic_are_generated_plain() {
     assert!(code.contains("pub level: ::std::option::Option<i64>"), "{code}");
     assert!(code.contains("pub sign: ::std::option::Option<::std::string::String>"), "{code}");
 }
+
+#[test]
+fn descriptions_are_no_tests() {
+    let description =
+        "Lists.\r\n\r\n```\nlet x = 1\n```\n\n    indented()\n    again()\n\nA list:\n* a\n    * b\n\n~~~python\nx\n";
+    let code = generate(document(
+        json!({"/things/": {"get": {"operationId": "list_things", "description": description, "responses": answer(json!({}))}}}),
+        json!({}),
+    ));
+    let code = code.map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
+    let docs: Vec<&str> =
+        code.lines().map(str::trim).skip_while(|line| *line != "/**Lists.").take_while(|line| !line.ends_with("*/")).collect();
+    for line in ["```text", "let x = 1", "indented()", "~~~text"] {
+        assert!(docs.contains(&line), "{line}\n{docs:#?}");
+    }
+    assert!(!code.contains('\r') && !code.contains("\n    indented"), "{code}");
+}

@@ -1,6 +1,8 @@
 //! Documents that have nothing but their case, and what was done to them.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod crate_copy;
+
 use serde_json::{Value, json};
 use synapse_generation_tests::prepare::{Report, prepare};
 

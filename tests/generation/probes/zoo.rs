@@ -1,0 +1,294 @@
+//! Calls a client of the zoo's document over a socket, and says what went over it.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use synapse_backend_client::reqwest::multipart::{Form, Part};
+use synapse_backend_client::{BackendClient, ByteStream, RawBody, json, types};
+
+/// Answers in the order that they were put in, and remembers what was asked.
+#[derive(Clone)]
+struct Server {
+    url: String,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    answers: VecDeque<(u16, &'static str, Vec<u8>)>,
+    asked: Vec<Asked>,
+}
+
+struct Asked {
+    line: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Asked {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(State::default()));
+        let server = Server { url, state: state.clone() };
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                // A connection may be made and not used.
+                let state = state.clone();
+                std::thread::spawn(move || serve(stream.unwrap(), &state));
+            }
+        });
+        server
+    }
+
+    fn answer(&self, status: u16, media_type: &'static str, body: &str) {
+        self.state.lock().unwrap().answers.push_back((status, media_type, body.as_bytes().to_vec()));
+    }
+
+    fn json(&self, body: &str) {
+        self.answer(200, "application/json", body);
+    }
+
+    fn asked(&self) -> Asked {
+        self.state.lock().unwrap().asked.pop().unwrap()
+    }
+}
+
+fn serve(stream: TcpStream, state: &Mutex<State>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    if reader.read_line(&mut line).unwrap_or(0) == 0 {
+        return;
+    }
+    let (mut headers, mut length, mut chunked) = (Vec::new(), 0, false);
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).unwrap();
+        let Some((name, value)) = header.trim_end().split_once(": ") else { break };
+        let name = name.to_ascii_lowercase();
+        length = if name == "content-length" { value.parse().unwrap() } else { length };
+        chunked |= name == "transfer-encoding";
+        headers.push((name, value.to_owned()));
+    }
+    assert!(!chunked, "a body of a known length");
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let mut state = state.lock().unwrap();
+    let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+    state.asked.push(Asked { line, headers, body: String::from_utf8_lossy(&body).into_owned() });
+    let (status, media_type, body) = state.answers.pop_front().expect("an answer for each request");
+    let mut stream = stream;
+    write!(
+        stream,
+        "HTTP/1.1 {status} X\r\ncontent-type: {media_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    )
+    .unwrap();
+    stream.write_all(&body).unwrap();
+}
+
+const PET: &str = r#"{"id": 1, "name": "Methuselah", "age": 900, "created": "2024-01-02T03:04:05", "status": "resting", "tags": null,
+    "keeper": {"id": 7, "name": "김"}, "isGlobal": true, "is_global": false, "extra": "e", "unheard_of": [1.50]}"#;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Server::start();
+        let client = BackendClient::builder(&server.url).build().unwrap();
+        answers(&server, &client).await;
+        parameters(&server, &client).await;
+        bodies(&server, &client).await;
+        bytes(&server, &client).await;
+        choices(&server, &client).await;
+    });
+    println!("done");
+}
+
+async fn answers(server: &Server, client: &BackendClient) {
+    // Longer, older and odder than the document says; with a status and a field that it doesn't know.
+    server.json(&format!(
+        r#"{{"count": 1, "next": null, "previous": null, "results": [{}]}}"#,
+        PET.replace("\"tags\": null", "\"tags\": []")
+    ));
+    let page = client.call(|raw| raw.pets_list()).await.unwrap();
+    let pet = &page.results[0];
+    assert_eq!(pet.name, "Methuselah");
+    assert_eq!(pet.age, Some(900));
+    let status = pet.status.as_ref().unwrap();
+    assert_eq!((status.as_str(), matches!(status, types::StatusEnum::Unrecognized(_))), ("resting", true));
+    assert_eq!(pet.created.as_str(), "2024-01-02T03:04:05");
+    assert_eq!(pet.extra["unheard_of"].text(), "[1.50]");
+    assert_eq!((pet.is_global_field, pet.is_global, pet.extra_field.as_deref()), (Some(true), Some(false), Some("e")));
+    assert_eq!((pet.keeper.id(), pet.keeper["name"].as_str()), (Some(7), Some("김")));
+    println!("an answer that is more than its document");
+
+    // Another 2xx than the documented one.
+    server.answer(203, "application/json", PET.replace("\"tags\": null", "\"tags\": [\"a\"]").as_str());
+    let pet = client.call(|raw| raw.pets_partial_update().id(1)).await.unwrap();
+    assert_eq!((pet.id, pet.tags.as_slice()), (1, ["a".to_owned()].as_slice()));
+    println!("another 2xx");
+
+    server.answer(201, "application/json", "");
+    let created = client.call(|raw| raw.pets_create().body_map(|pet| pet.name("x"))).await;
+    let error = created.unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains("201") && text.contains("the body is empty"), "{text}");
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(201));
+    println!("a 201 without its body: {}", text.lines().next().unwrap().replace(&server.url, ""));
+
+    server.json(r#"{"results": [], "count": 0}"#);
+    let mut pets = client.call(|raw| raw.pets_list()).list_all();
+    assert!(pets.next().await.is_none());
+    println!("list_all");
+}
+
+async fn parameters(server: &Server, client: &BackendClient) {
+    let list = r#"{"count": 0, "results": []}"#;
+    server.json(list);
+    let call = client.call(|raw| raw.pets_list()).params(|p| {
+        p.created_gte("2024-01-01T00:00:00Z")
+            .created_gte_query("2025-01-01T00:00:00Z")
+            .id_in([1, 2, 3])
+            .tags(["a", "b"])
+            .status("sold")
+            .expand("keeper")
+            .filter_age(3)
+            .filter_name("x y")
+            .x_trace("t")
+    });
+    call.await.unwrap();
+    let asked = server.asked();
+    let mut query: Vec<&str> = asked.line.split_once('?').unwrap().1.split('&').collect();
+    query.sort_unstable();
+    println!("{}", query.join(" "));
+    println!("x-trace: {}", asked.header("x-trace").unwrap());
+
+    server.json(list);
+    let call = client.call(|raw| raw.pets_list()).params(|p| {
+        p.client("a").request("b").response("c").result("d").url("e").info("f").new_query("g").value("h").type_("i").self_("j")
+    });
+    call.await.unwrap();
+    let asked = server.asked();
+    let mut query: Vec<&str> = asked.line.split_once('?').unwrap().1.split('&').collect();
+    query.sort_unstable();
+    println!("{}", query.join(" "));
+
+    server.answer(200, "text/plain", "");
+    client.call(|raw| raw.pets_photo_upload().id(5).id_query("q").format("png")).await.unwrap();
+    println!("{}", server.asked().line);
+    for (name, line) in [("options", "OPTIONS /api/pets/5/"), ("trace", "TRACE /api/pets/5/"), ("head", "HEAD /api/pets/5/")] {
+        server.answer(200, "text/plain", "");
+        match name {
+            "options" => client.call(|raw| raw.pets_options().id(5)).await.unwrap(),
+            "trace" => client.call(|raw| raw.pets_trace().id(5)).await.unwrap(),
+            _ => client.call(|raw| raw.pets_head().id(5)).await.unwrap(),
+        }
+        assert_eq!(server.asked().line, line);
+    }
+    println!("every method");
+}
+
+async fn bodies(server: &Server, client: &BackendClient) {
+    let pet = PET.replace("\"tags\": null", "\"tags\": []");
+    let sent =
+        |what: &str, asked: Asked| println!("{what}: {} {}", asked.header("content-type").unwrap_or("nothing"), asked.body);
+    server.json(&pet);
+    client.call(|raw| raw.pets_partial_update().id(1)).await.unwrap();
+    sent("patch", server.asked());
+    server.json(&pet);
+    client.call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet)).await.unwrap();
+    sent("patch", server.asked());
+    server.json(&pet);
+    client
+        .call(|raw| {
+            raw.pets_partial_update()
+                .id(1)
+                .body_map(|pet| pet.age_null().status_null().tags([] as [&str; 0]).is_global_field(true))
+        })
+        .await
+        .unwrap();
+    sent("patch", server.asked());
+    server.json(&pet);
+    client.call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet.age(3).status("new").tags(["t"]))).await.unwrap();
+    sent("patch", server.asked());
+    // What the server sets isn't asked for; what it never gives can be sent.
+    server.json(&pet);
+    client.call(|raw| raw.pets_create().body_map(|pet| pet.name("x").secret("s"))).await.unwrap();
+    sent("create", server.asked());
+    let error = client.call(|raw| raw.pets_create().body_map(|pet| pet.secret("s"))).await.unwrap_err();
+    assert!(error.to_string().contains("`name` is missing"), "{error}");
+    server.json(r#"{"food": "hay"}"#);
+    client.call(|raw| raw.pets_feed().id(1)).await.unwrap();
+    sent("feed", server.asked());
+    server.json(r#"{"food": "hay"}"#);
+    client.call(|raw| raw.pets_feed().id(1).body_map(|meal| meal.food("hay"))).await.unwrap();
+    sent("feed", server.asked());
+    let read: types::PatchedPet = serde_json::from_str(r#"{"age": null, "name": "n"}"#).unwrap();
+    server.json(&pet);
+    client.call(|raw| raw.pets_partial_update().id(1).body(read)).await.unwrap();
+    sent("patch", server.asked());
+}
+
+async fn read(mut stream: ByteStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = stream.next().await {
+        bytes.extend_from_slice(&piece.unwrap());
+    }
+    bytes
+}
+
+async fn bytes(server: &Server, client: &BackendClient) {
+    server.answer(200, "application/json", "\u{1}{\"not\": \"decoded\"");
+    let photo = client.call(|raw| raw.pets_photo().id(5).format("jpg")).await.unwrap();
+    assert_eq!(read(photo).await, b"\x01{\"not\": \"decoded\"");
+    println!("{}", server.asked().line);
+    server.answer(200, "text/csv", "id\n1\n");
+    let table = client.call(|raw| raw.export()).await.unwrap();
+    assert_eq!(read(table).await, b"id\n1\n");
+    let asked = server.asked();
+    println!("{} {}", asked.line, asked.header("accept").unwrap());
+
+    server.answer(200, "text/plain", "");
+    let form = Form::new().text("title", "제목").part("photo", Part::bytes(b"\xff\xd8".as_slice()).file_name("a.jpg"));
+    client.call(|raw| raw.pets_photo_upload().id(5).format("png").body(form)).await.unwrap();
+    let asked = server.asked();
+    let kind = asked.header("content-type").unwrap().split("; boundary=").next().unwrap();
+    assert!(asked.body.contains("name=\"title\"\r\n\r\n제목\r\n") && asked.body.contains("filename=\"a.jpg\""), "{}", asked.body);
+    println!("{kind}");
+    server.answer(200, "text/plain", "");
+    let body = RawBody::from("x").media_type("image/png");
+    client.call(|raw| raw.pets_photo_upload().id(5).format("png").body(body)).await.unwrap();
+    let asked = server.asked();
+    println!("{} {}", asked.header("content-type").unwrap(), asked.body);
+}
+
+async fn choices(server: &Server, client: &BackendClient) {
+    server.answer(
+        200,
+        "application/vnd.api+json",
+        r#"[{"kind": "dog", "name": "d", "bark": "loud", "lives": 1}, {"kind": "cat", "lives": 9}, {"kind": "axolotl", "gills": 6}]"#,
+    );
+    let animals = client.call(|raw| raw.animals_list()).await.unwrap();
+    let [types::Animal::Dog(dog), types::Animal::Cat(cat), types::Animal::Unrecognized(other)] = &animals[..] else {
+        panic!("{animals:?}")
+    };
+    assert_eq!((dog.bark.as_deref(), cat.lives, other["gills"].as_i64()), (Some("loud"), Some(9), Some(6)));
+    println!("{}", server.asked().header("accept").unwrap());
+    server.answer(201, "application/vnd.api+json", r#"{"kind": "cat", "lives": 9}"#);
+    let created = client.call(|raw| raw.animals_create().body(animals[1].clone())).await.unwrap();
+    assert_eq!(created, animals[1]);
+    let asked = server.asked();
+    println!("{} {}", asked.header("content-type").unwrap(), asked.body);
+    server.json(r#"[{"level": 9, "zone": "Etc/GMT+1", "either": 5, "분류": "추적", "tree": [{"level": 1}], "any": {"a": 1}}]"#);
+    let odd = client.call(|raw| raw.oddities_list().structure(json!({"a": 1}).text())).await.unwrap();
+    assert_eq!((odd[0].level, odd[0].tree[0].level, odd[0].any["a"].as_i64()), (9, 1, Some(1)));
+    println!("{}", server.asked().line);
+}

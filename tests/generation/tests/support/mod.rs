@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod crate_copy;
+pub mod large;
 
 use serde_json::{Value, json};
 use synapse_generation_tests::prepare::{Report, prepare};

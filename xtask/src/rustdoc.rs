@@ -25,6 +25,9 @@ pub fn stand_in() -> Option<ExitCode> {
 }
 
 /// The JSON of the library with all features.
+///
+/// The whole workspace is documented, as it is with `cargo doc`: with the library alone some dependencies would have fewer
+/// features, and be built once more.
 pub fn json() -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
     let real = std::env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into());
@@ -32,10 +35,10 @@ pub fn json() -> Result<PathBuf, String> {
     let target = project::target();
     let status = Command::new(cargo)
         .current_dir(project::root())
-        .args(["rustdoc", "--quiet", "--package", "synapse-backend-client", "--lib", "--all-features", "--target-dir"])
+        .args(["doc", "--quiet", "--workspace", "--lib", "--no-deps", "--all-features", "--target-dir"])
         .arg(&target)
-        .args(["--", "-Z", "unstable-options", "--output-format", "json"])
         .env("RUSTDOC", own)
+        .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json")
         .env(REAL, real)
         .status()
         .map_err(|error| format!("cargo can't be run: {error}"))?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Api, In, Operation, Parameter};
+use super::model::{Api, In, Operation, Parameter, Type};
 use super::renames::{self, nameless, pairs};
 use super::report::{Change, Report, Verdict, What};
 use super::schemas::{OWN_TYPES, Place};
@@ -235,7 +235,11 @@ impl Comparison<'_> {
                 self.tell(&at, Verdict::breaking_if(used), What::Renamed, String::new());
                 at.text = new_name.clone();
             }
-            if OWN_TYPES.contains(&name.as_str()) {
+            let own = OWN_TYPES.contains(&name.as_str());
+            if !own {
+                self.use_of_type(&at, was, is);
+            }
+            if own {
                 if was.shape != is.shape {
                     let detail = "a type of the crate's own: does it still hold?".to_owned();
                     self.tell(&at, Verdict::breaking_if(used), What::Changed, detail);
@@ -249,6 +253,23 @@ impl Comparison<'_> {
                 let operations: Vec<&String> = is.sent_by.union(&is.answers).collect();
                 self.tell(&place("type", name.clone(), operations), Verdict::Fine, What::Added, String::new());
             }
+        }
+    }
+
+    /// A type that nothing leads to isn't generated, and one that isn't sent has no builder.
+    fn use_of_type(&mut self, at: &Place, was: &Type, is: &Type) {
+        let used = |named: &Type| !(named.sent_by.is_empty() && named.answers.is_empty());
+        let sent = |named: &Type| !named.sent_by.is_empty();
+        let mut tell = |verdict, what, detail: &str| self.tell(at, verdict, what, detail.to_owned());
+        match (used(was), used(is)) {
+            (true, false) => tell(Verdict::Breaking, What::Removed, "no operation leads to it any more"),
+            (false, true) => tell(Verdict::Fine, What::Added, "an operation leads to it now"),
+            _ if sent(was) && !sent(is) => tell(Verdict::Breaking, What::Changed, "sent and answered -> answered"),
+            // In what is sent, a field that may be left out is one that may be missing, whatever its type.
+            _ if !sent(was) && sent(is) => {
+                tell(Verdict::breaking_if(is.shape.has_fields_that_hold_null()), What::Changed, "answered -> sent too");
+            }
+            _ => {}
         }
     }
 

@@ -147,7 +147,7 @@ impl Api {
                 }
                 Kind::List(item) | Kind::Map(item) => open.push(item),
                 Kind::Object(fields) => open.extend(fields.values().map(|field| &field.shape)),
-                Kind::Choice(choices) => open.extend(choices),
+                Kind::Choice(_, choices) => open.extend(choices),
                 Kind::Scalar(_) | Kind::Enumeration => {}
             }
         }

@@ -7,13 +7,10 @@ use serde_json::Value;
 use super::compare::Comparison;
 use super::renames::pairs;
 use super::report::{Verdict, What};
-use super::shape::{Field, Kind, Shape};
+use super::shape::{Field, HOLD_NULL, Kind, Shape};
 
 /// Types that the crate has by hand: what the document says of them doesn't reach them by itself.
 pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", "Related"];
-
-/// Own types that hold a null themselves: in an answer they are there whatever comes.
-const HOLD_NULL: [&str; 2] = ["Json", "Related"];
 
 /// Where a schema stands.
 #[derive(Clone)]
@@ -65,7 +62,7 @@ impl Comparison<'_> {
             (Kind::List(old), Kind::List(new)) => self.schema(&place.below("[]"), old, new, (true, true)),
             (Kind::Map(old), Kind::Map(new)) => self.schema(&place.below(".*"), old, new, (true, true)),
             (Kind::Object(old), Kind::Object(new)) => self.fields(place, old, new),
-            (Kind::Choice(old), Kind::Choice(new)) if old.len() == new.len() => {
+            (Kind::Choice(_, old), Kind::Choice(_, new)) if old.len() == new.len() => {
                 for (old, new) in old.iter().zip(new) {
                     if old.text(&self.renamed) == new.text(&BTreeMap::new()) {
                         self.inside(place, old, new);
@@ -110,7 +107,7 @@ impl Comparison<'_> {
 
     /// Whether a value may be missing or null: `Option` in answers, a setter that has to be called in requests.
     fn presence(&mut self, place: &Place, types: (&str, &str), nullable: (bool, bool), required: (bool, bool)) {
-        if nullable == nullable_same(nullable) && required.0 == required.1 {
+        if nullable.0 == nullable.1 && required.0 == required.1 {
             return;
         }
         let holds_null = !place.sent && types.0 == types.1 && HOLD_NULL.contains(&types.0);
@@ -175,10 +172,6 @@ impl Comparison<'_> {
     }
 }
 
-fn nullable_same(nullable: (bool, bool)) -> (bool, bool) {
-    (nullable.0, nullable.0)
-}
-
 fn described(text: &str, required: bool) -> String {
     format!("{text}, {}", if required { "required" } else { "optional" })
 }
@@ -208,12 +201,13 @@ fn is_narrower(key: &str, was: Option<&Value>, is: Option<&Value>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::OWN_TYPES;
+    use super::{HOLD_NULL, OWN_TYPES};
 
     #[test]
     fn own_types_are_those_of_the_generation() {
         let text = std::fs::read_to_string(crate::project::root().join("build/prepare/mod.rs")).unwrap();
-        let told = OWN_TYPES.map(|name| format!("{name:?}")).join(", ");
-        assert!(text.contains(&format!("= [{told}];")), "build/prepare/mod.rs has other types of its own than {told}");
+        for list in [OWN_TYPES.as_slice(), HOLD_NULL.as_slice()] {
+            assert!(text.contains(&format!("= {list:?};")), "build/prepare/mod.rs doesn't have the list {list:?}");
+        }
     }
 }

@@ -8,6 +8,9 @@ use crate::document::resolve;
 
 const SCHEMAS: &str = "#/components/schemas/";
 
+/// Types of the crate's own that hold a null themselves: in an answer they are there whatever comes.
+pub const HOLD_NULL: [&str; 2] = ["Json", "Related"];
+
 /// The server checks these; the client doesn't.
 const CONSTRAINTS: [&str; 13] = [
     "minLength",
@@ -69,8 +72,8 @@ pub enum Kind {
     Object(BTreeMap<String, Field>),
     /// An object whose keys are data.
     Map(Box<Shape>),
-    /// One of several.
-    Choice(Vec<Shape>),
+    /// One of several, or any of several at once.
+    Choice(&'static str, Vec<Shape>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -95,12 +98,18 @@ impl Shape {
             Kind::List(item) => format!("list of {}", item.text(renamed)),
             Kind::Object(_) => "object".to_owned(),
             Kind::Map(value) => format!("map of {}", value.text(renamed)),
-            Kind::Choice(choices) => {
+            Kind::Choice(word, choices) => {
                 let mut choices: Vec<String> = choices.iter().map(|choice| choice.text(renamed)).collect();
                 choices.sort();
-                format!("one of ({})", choices.join(" | "))
+                format!("{word} of ({})", choices.join(" | "))
             }
         }
+    }
+
+    /// Whether it has fields that are always there in an answer, null where there is nothing.
+    pub fn has_fields_that_hold_null(&self) -> bool {
+        let Kind::Object(fields) = &self.kind else { return false };
+        fields.values().any(|field| matches!(&field.shape.kind, Kind::Named(name) if HOLD_NULL.contains(&name.as_str())))
     }
 
     /// Like the type's text, with all that is in it: what two types that differ by their names have in common.
@@ -177,7 +186,9 @@ impl Reader<'_> {
         for key in ["oneOf", "anyOf"] {
             if let Some(choices) = object.get(key).and_then(Value::as_array) {
                 let choices = choices.iter().map(|choice| self.shape(choice)).collect::<Result<Vec<_>, _>>()?;
-                return Ok((Kind::Choice(choices), None));
+                // Several plain values can't be there at once, so that there is no difference.
+                let several = key == "anyOf" && choices.iter().any(|choice| !matches!(choice.kind, Kind::Scalar(_)));
+                return Ok((Kind::Choice(if several { "any" } else { "one" }, choices), None));
             }
         }
         let kind = object.get("type").and_then(Value::as_str);

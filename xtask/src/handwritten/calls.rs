@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::visit::Visit;
@@ -19,6 +19,8 @@ pub struct Function {
     pub name: String,
     pub file: String,
     pub public: bool,
+    /// It can be called within its own file alone, or by a trait.
+    pub private: bool,
     /// Operations that it calls itself.
     pub operations: BTreeSet<String>,
     /// What it calls, in the words of the code.
@@ -44,8 +46,8 @@ pub enum Called {
 #[derive(Default)]
 pub struct Functions {
     pub all: Vec<Function>,
-    /// The types that are declared `pub`.
-    pub public_types: BTreeSet<String>,
+    /// The crate's own types, and whether they are declared `pub`.
+    pub types: BTreeMap<String, bool>,
 }
 
 impl Functions {
@@ -90,15 +92,15 @@ impl Functions {
                     let name = format!("{name}!");
                     self.all.push(Function { name, file: file.to_owned(), ..reader.function });
                 }
-                Item::Struct(item) if matches!(item.vis, Visibility::Public(_)) => {
-                    self.public_types.insert(item.ident.to_string());
-                }
-                Item::Enum(item) if matches!(item.vis, Visibility::Public(_)) => {
-                    self.public_types.insert(item.ident.to_string());
-                }
+                Item::Struct(item) => self.add_type(&item.ident, &item.vis),
+                Item::Enum(item) => self.add_type(&item.ident, &item.vis),
                 _ => {}
             }
         }
+    }
+
+    fn add_type(&mut self, name: &Ident, visibility: &Visibility) {
+        self.types.insert(name.to_string(), matches!(visibility, Visibility::Public(_)));
     }
 
     fn add_function(
@@ -121,6 +123,7 @@ impl Functions {
             name: signature.ident.to_string(),
             file: file.to_owned(),
             public: matches!(visibility, Visibility::Public(_)),
+            private: matches!(visibility, Visibility::Inherited),
             returns: returns.0,
             ..reader.function
         });

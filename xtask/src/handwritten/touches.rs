@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::calls::{Called, Function, Functions};
 
+/// What everything is called on. Who makes one leads to nothing in particular.
+const CLIENT: &str = "BackendClient";
+
 /// The public methods that touch each operation, as a person names them: `BackendClient::list_models (src/models.rs)`.
 #[derive(Default)]
 pub struct Touches(BTreeMap<String, BTreeSet<String>>);
@@ -38,11 +41,11 @@ fn told(function: &Function) -> String {
 /// Public, and not a method of what another public method makes: there its maker is told.
 fn is_told(functions: &Functions, function: &Function) -> bool {
     let Some(owner) = &function.owner else { return function.public };
-    let made = functions
-        .all
-        .iter()
-        .any(|maker| maker.public && maker.owner.as_ref().is_some_and(|other| other != owner) && maker.returns.contains(owner));
-    function.public && functions.public_types.contains(owner) && !made
+    let makes = |maker: &Function| {
+        maker.public && maker.owner.as_ref().is_some_and(|other| other != owner) && maker.returns.contains(owner)
+    };
+    let made = owner != CLIENT && functions.all.iter().any(makes);
+    function.public && functions.types.get(owner) == Some(&true) && !made
 }
 
 /// Which functions each function leads to.
@@ -50,7 +53,7 @@ fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
     let names = functions.by_name();
     let mut methods: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for (index, function) in functions.all.iter().enumerate() {
-        if let Some(owner) = &function.owner {
+        if let Some(owner) = function.owner.as_ref().filter(|owner| functions.types.contains_key(*owner)) {
             methods.entry(owner).or_default().insert(index);
         }
     }
@@ -58,14 +61,16 @@ fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
         let all = names.get(name).into_iter().flatten().copied();
         all.filter(|index| functions.all[*index].owner.as_deref() == owner).collect()
     };
-    let only = |name: &str| -> Vec<usize> {
-        let all: Vec<usize> = names.get(name).into_iter().flatten().copied().collect();
-        let owners: BTreeSet<_> = all.iter().filter_map(|index| functions.all[*index].owner.as_deref()).collect();
-        if owners.len() == 1 {
-            all.into_iter().filter(|index| functions.all[*index].owner.is_some()).collect()
-        } else {
-            Vec::new()
-        }
+    // What is private to another file can't be meant: `create` of a file's options is none of ours.
+    let only = |name: &str, file: &str| -> Vec<usize> {
+        let all = names.get(name).into_iter().flatten().copied();
+        let all = all.filter(|index| {
+            let function = &functions.all[*index];
+            function.owner.is_some() && (!function.private || function.file == file)
+        });
+        let all: Vec<usize> = all.collect();
+        let owners: BTreeSet<_> = all.iter().map(|index| functions.all[*index].owner.as_deref()).collect();
+        if owners.len() == 1 { all } else { Vec::new() }
     };
     let leads = functions.all.iter().map(|function| {
         let own = function.owner.as_deref();
@@ -76,10 +81,10 @@ fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
                 Called::Of(owner, name) if owner == "Self" => to.extend(of(own, name)),
                 Called::Of(owner, name) => to.extend(of(Some(owner), name)),
                 Called::Own(name) => to.extend(of(own, name)),
-                Called::Method(name) => to.extend(only(name)),
+                Called::Method(name) => to.extend(only(name, &function.file)),
             }
         }
-        for made in function.returns.iter().filter(|made| Some(made.as_str()) != own) {
+        for made in function.returns.iter().filter(|made| Some(made.as_str()) != own && *made != CLIENT) {
             to.extend(methods.get(made.as_str()).into_iter().flatten());
         }
         to

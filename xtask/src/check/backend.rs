@@ -1,0 +1,143 @@
+//! The test backend implements every operation: each is sent to it, and an answer that tells that there is no such route
+//! or method is a finding.
+//!
+//! What is sent has the ids of the backend's own world and an empty body: a 400 tells as well as a 200 that somebody is
+//! there. A 404 is told by Django in HTML where no route is, and by the framework in JSON where no object is; the latter
+//! counts as an answer only where the path has an id of a kind that this module doesn't know.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use synapse_test_backend::Backend;
+use ureq::http::{Request, StatusCode};
+
+use crate::document::{Place, resolve};
+
+/// How many operations are answered, and what is wrong.
+pub fn findings(document: &Value, operations: &[Place<'_>]) -> Result<(usize, Vec<String>), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| format!("test backend: {error}"))?;
+    let backend = Backend::builder().models(3).ground_truth_events(10).start();
+    let backend = runtime.block_on(backend).map_err(|error| format!("test backend: {error}"))?;
+    let asking = Asking {
+        agent: ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .max_redirects(0)
+            .build()
+            .into(),
+        url: backend.url(),
+        token: backend.token(),
+    };
+    let upload = asking.begin_upload()?;
+    let mut findings = Vec::new();
+    for place in operations {
+        let method = place.method.to_uppercase();
+        let (path, known) = filled(document, place, &upload)?;
+        let answer = asking.send(&method, &path)?;
+        if let Some(problem) = problem(&answer, known) {
+            findings.push(format!("test backend: {} ({method} {}): {problem}", place.id, place.path));
+        }
+    }
+    runtime.block_on(backend.shutdown());
+    Ok((operations.len() - findings.len(), findings))
+}
+
+/// The path with ids in the places of its parameters, and whether all of them are of objects that are there.
+fn filled(document: &Value, place: &Place<'_>, upload: &str) -> Result<(String, bool), String> {
+    let mut path = String::new();
+    let mut known = true;
+    for (index, piece) in place.path.split('/').enumerate() {
+        if index > 0 {
+            path.push('/');
+        }
+        if !(piece.starts_with('{') && piece.ends_with('}')) {
+            path.push_str(piece);
+            continue;
+        }
+        match path.trim_end_matches('/').rsplit('/').next().unwrap_or_default() {
+            "models" => path.push_str(&Backend::FIRST_MODEL.to_string()),
+            "ground_truth_dataset_versions" => path.push_str(&Backend::FIRST_VERSION.to_string()),
+            "chunked_upload" => path.push_str(upload),
+            _ => {
+                known = false;
+                path.push_str(if takes_text(document, place, piece)? { "x" } else { "1" });
+            }
+        }
+    }
+    Ok((path, known))
+}
+
+/// Whether a path's parameter is text.
+fn takes_text(document: &Value, place: &Place<'_>, piece: &str) -> Result<bool, String> {
+    for holder in [place.item, place.operation] {
+        for parameter in holder.get("parameters").and_then(Value::as_array).into_iter().flatten() {
+            let parameter = resolve(document, parameter)?;
+            if parameter.get("name").and_then(Value::as_str).is_some_and(|name| piece == format!("{{{name}}}")) {
+                return Ok(parameter.pointer("/schema/type").and_then(Value::as_str) == Some("string"));
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// What is wrong with an answer.
+fn problem(answer: &Answer, known: bool) -> Option<String> {
+    let Answer { status, json } = answer;
+    match *status {
+        StatusCode::METHOD_NOT_ALLOWED => Some("the path is there, the method isn't (405)".to_owned()),
+        StatusCode::NOT_FOUND if !json => Some("there is no such route (404)".to_owned()),
+        StatusCode::NOT_FOUND if known => Some("another route took it: its objects are there (404)".to_owned()),
+        status if status.is_redirection() => Some(format!("the route has another path ({status})")),
+        status if status.is_server_error() => Some(format!("it fails ({status})")),
+        _ => None,
+    }
+}
+
+struct Asking<'a> {
+    agent: ureq::Agent,
+    url: &'a str,
+    token: &'a str,
+}
+
+struct Answer {
+    status: StatusCode,
+    json: bool,
+}
+
+impl Asking<'_> {
+    fn request(&self, method: &str, path: &str) -> ureq::http::request::Builder {
+        let authorization = format!("Token {}", self.token);
+        Request::builder().method(method).uri(format!("{}{path}", self.url)).header("Synapse-Access-Token", authorization)
+    }
+
+    /// Asks with an empty body.
+    fn send(&self, method: &str, path: &str) -> Result<Answer, String> {
+        let fail = |error: &dyn std::fmt::Display| format!("test backend: {method} {path}: {error}");
+        let request = self.request(method, path).header("Content-Type", "application/json").body(Vec::<u8>::new());
+        let answer = self.agent.run(request.map_err(|error| fail(&error))?).map_err(|error| fail(&error))?;
+        let media = answer.headers().get("Content-Type").and_then(|media| media.to_str().ok()).unwrap_or_default();
+        Ok(Answer { status: answer.status(), json: media.starts_with("application/json") })
+    }
+
+    /// The id of an upload that is under way.
+    fn begin_upload(&self) -> Result<String, String> {
+        let fail = |error: &dyn std::fmt::Display| format!("test backend: beginning an upload: {error}");
+        let part = |disposition: &str| format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\nx\r\n");
+        let body = format!("{}{}--b--\r\n", part("name=\"filename\""), part("name=\"file\"; filename=\"x\""));
+        let request = self
+            .request("PUT", "/chunked_upload/")
+            .header("Content-Type", "multipart/form-data; boundary=b")
+            .header("Content-Range", "bytes 0-0/2")
+            .body(body)
+            .map_err(|error| fail(&error))?;
+        let mut answer = self.agent.run(request).map_err(|error| fail(&error))?;
+        let text = answer.body_mut().read_to_string().map_err(|error| fail(&error))?;
+        let told: Value = serde_json::from_str(&text).map_err(|error| fail(&error))?;
+        match told.get("id") {
+            Some(Value::String(id)) => Ok(id.clone()),
+            Some(id) if !id.is_null() => Ok(id.to_string()),
+            _ => Err(fail(&format!("the answer has no id ({})", answer.status()))),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `spec check`: the linter, the handwritten layer and the test backend, each asked about every operation.
+
+mod backend;
+mod coverage;
+mod lint;
+
+use std::path::Path;
+
+use crate::{Outcome, document};
+
+pub fn run(source: &str, no_lint: bool, src: Option<&Path>, uncovered: Option<&Path>) -> Result<Outcome, String> {
+    let document = document::read(source)?;
+    let operations = document::operations(&document).map_err(|reason| format!("{source}: {reason}"))?;
+    let mut found = false;
+    let mut tell = |summary: String, findings: Vec<String>| {
+        println!("{summary}");
+        findings.iter().for_each(|finding| println!("{finding}"));
+        found |= !findings.is_empty();
+    };
+    if no_lint {
+        tell("lint: left out (--no-lint)".to_owned(), Vec::new());
+    } else {
+        let findings = lint::findings(source)?;
+        tell(format!("lint: {} findings by redocly {}", findings.len(), lint::VERSION), findings);
+    }
+    let all = operations.len();
+    let (called, findings) = coverage::findings(&operations, src, uncovered)?;
+    tell(format!("coverage: {called} of {all} operations are called by the handwritten layer"), findings);
+    let (answered, findings) = backend::findings(&document, &operations)?;
+    tell(format!("test backend: {answered} of {all} operations are answered"), findings);
+    Ok(if found { Outcome::Findings } else { Outcome::Well })
+}

@@ -1,0 +1,213 @@
+//! Compares schemas: types, fields, and what the server makes of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::compare::Comparison;
+use super::renames::pairs;
+use super::report::{Verdict, What};
+use super::shape::{Field, HOLD_NULL, Kind, Shape};
+
+/// Types that the crate has by hand: what the document says of them doesn't reach them by itself.
+pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", "Related"];
+
+/// Where a schema stands.
+#[derive(Clone)]
+pub struct Place {
+    pub text: String,
+    pub kind: &'static str,
+    pub operations: BTreeSet<String>,
+    /// It is sent.
+    pub sent: bool,
+    /// It comes in answers.
+    pub answered: bool,
+}
+
+impl Place {
+    fn below(&self, suffix: &str) -> Self {
+        let kind = match (self.sent, self.answered) {
+            (true, false) => "body-field",
+            (false, true) => "answer-field",
+            _ => "field",
+        };
+        Place { text: format!("{}{suffix}", self.text), kind, ..self.clone() }
+    }
+
+    /// Whether what is there isn't there any more, for whoever uses it.
+    fn used(&self) -> bool {
+        self.sent || self.answered
+    }
+}
+
+impl Comparison<'_> {
+    /// Compares two schemas of the same place; `required` is whether a value has to be there.
+    pub fn schema(&mut self, place: &Place, old: &Shape, new: &Shape, required: (bool, bool)) {
+        let (was, is) = (old.text(&self.renamed), new.text(&BTreeMap::new()));
+        let same_type = was == is;
+        if !same_type {
+            self.tell(place, Verdict::breaking_if(place.used()), What::Changed, format!("{was} -> {is}"));
+        }
+        self.presence(place, (&was, &is), (old.nullable, new.nullable), required);
+        self.values(place, old, new);
+        self.rules(place, old, new);
+        if same_type {
+            self.inside(place, old, new);
+        }
+    }
+
+    /// What a type is made of.
+    fn inside(&mut self, place: &Place, old: &Shape, new: &Shape) {
+        match (&old.kind, &new.kind) {
+            (Kind::List(old), Kind::List(new)) => self.schema(&place.below("[]"), old, new, (true, true)),
+            (Kind::Map(old), Kind::Map(new)) => self.schema(&place.below(".*"), old, new, (true, true)),
+            (Kind::Object(old), Kind::Object(new)) => self.fields(place, old, new),
+            (Kind::Choice(_, old), Kind::Choice(_, new)) if old.len() == new.len() => {
+                for (old, new) in old.iter().zip(new) {
+                    if old.text(&self.renamed) == new.text(&BTreeMap::new()) {
+                        self.inside(place, old, new);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fields(&mut self, place: &Place, old: &BTreeMap<String, Field>, new: &BTreeMap<String, Field>) {
+        let at = |name: &str| place.below(&format!(".{name}"));
+        let gone: Vec<&str> = old.keys().filter(|name| !new.contains_key(*name)).map(String::as_str).collect();
+        let came: Vec<&str> = new.keys().filter(|name| !old.contains_key(*name)).map(String::as_str).collect();
+        let same = |gone: &str, came: &str| {
+            old[gone].required == new[came].required
+                && old[gone].shape.text(&self.renamed) == new[came].shape.text(&BTreeMap::new())
+        };
+        let renamed = pairs(&gone, &came, same);
+        for (gone, came) in &renamed {
+            let mut at = at(gone);
+            at.text = format!("{} -> {came}", at.text);
+            self.tell(&at, Verdict::breaking_if(place.used()), What::Renamed, "maybe renamed".to_owned());
+            at.text = place.below(&format!(".{came}")).text;
+            self.schema(&at, &old[*gone].shape, &new[*came].shape, (old[*gone].required, new[*came].required));
+        }
+        for gone in gone.iter().filter(|gone| !renamed.iter().any(|(one, _)| one == *gone)) {
+            let told = described(&old[*gone].shape.text(&self.renamed), old[*gone].required);
+            self.tell(&at(gone), Verdict::breaking_if(place.used()), What::Removed, told);
+        }
+        for came in came.iter().filter(|came| !renamed.iter().any(|(_, other)| other == *came)) {
+            let field = &new[*came];
+            let told = described(&field.shape.text(&BTreeMap::new()), field.required);
+            self.tell(&at(came), Verdict::breaking_if(place.sent && field.required), What::Added, told);
+        }
+        for (name, was) in old {
+            if let Some(is) = new.get(name) {
+                self.schema(&at(name), &was.shape, &is.shape, (was.required, is.required));
+            }
+        }
+    }
+
+    /// Whether a value may be missing or null: `Option` in answers, a setter that has to be called in requests.
+    fn presence(&mut self, place: &Place, types: (&str, &str), nullable: (bool, bool), required: (bool, bool)) {
+        if nullable.0 == nullable.1 && required.0 == required.1 {
+            return;
+        }
+        let holds_null = !place.sent && types.0 == types.1 && HOLD_NULL.contains(&types.0);
+        let option = |required: bool, nullable: bool| !holds_null && (!required || nullable);
+        let type_changes = place.answered && option(required.0, nullable.0) != option(required.1, nullable.1);
+        let refused =
+            place.sent && ((required.1 && !required.0) || (nullable.0 && !nullable.1 && (required.0 || place.kind == "type")));
+        let mut told = Vec::new();
+        if required.0 != required.1 {
+            told.push(if required.1 { "optional -> required" } else { "required -> optional" });
+        }
+        if nullable.0 != nullable.1 {
+            told.push(if nullable.1 { "not null -> nullable" } else { "nullable -> not null" });
+        }
+        self.tell(place, Verdict::breaking_if(type_changes || refused), What::Changed, told.join(", "));
+    }
+
+    /// Values of an enumeration. In Rust it is open: one more is no more than a variant, one less is one that is gone.
+    fn values(&mut self, place: &Place, old: &Shape, new: &Shape) {
+        let has_variants = matches!(new.kind, Kind::Enumeration);
+        match (&old.values, &new.values) {
+            (Some(was), Some(is)) => {
+                for value in was.difference(is) {
+                    let breaks = place.used() && (has_variants || place.sent);
+                    self.tell(place, Verdict::breaking_if(breaks), What::Removed, format!("value {value}"));
+                }
+                for value in is.difference(was) {
+                    self.tell(place, Verdict::Fine, What::Added, format!("value {value}"));
+                }
+            }
+            // The type tells it where it is one of its own.
+            (None, Some(is)) if !has_variants => {
+                let values = is.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                self.tell(place, Verdict::breaking_if(place.sent), What::Changed, format!("any value -> only {values}"));
+            }
+            (Some(_), None) if !matches!(old.kind, Kind::Enumeration) => {
+                self.tell(place, Verdict::Fine, What::Changed, "only some values -> any value".to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    /// What the server checks, and whatever else a schema says.
+    fn rules(&mut self, place: &Place, old: &Shape, new: &Shape) {
+        for (key, was, is) in differences(&old.constraints, &new.constraints) {
+            let breaks = place.sent && is_narrower(key, was, is);
+            self.tell(place, Verdict::breaking_if(breaks), What::Changed, told(key, was, is));
+        }
+        for (key, was, is) in differences(&old.others, &new.others) {
+            let breaks = match key {
+                "deprecated" => false,
+                // What isn't set isn't sent, and the server takes its default.
+                "default" => place.sent,
+                // Nobody takes what may only be read, or gives what may only be written.
+                "readOnly" => place.sent && is.is_some(),
+                "writeOnly" => place.answered && is.is_some(),
+                // Nobody has thought about it yet.
+                _ => place.used(),
+            };
+            self.tell(place, Verdict::breaking_if(breaks), What::Changed, told(key, was, is));
+        }
+    }
+}
+
+fn described(text: &str, required: bool) -> String {
+    format!("{text}, {}", if required { "required" } else { "optional" })
+}
+
+fn told(key: &str, was: Option<&Value>, is: Option<&Value>) -> String {
+    let word = |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), Value::to_string);
+    format!("{key} {} -> {}", word(was), word(is))
+}
+
+type Difference<'a> = (&'a str, Option<&'a Value>, Option<&'a Value>);
+
+fn differences<'a>(old: &'a BTreeMap<String, Value>, new: &'a BTreeMap<String, Value>) -> Vec<Difference<'a>> {
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    keys.into_iter().map(|key| (key.as_str(), old.get(key), new.get(key))).filter(|(_, was, is)| was != is).collect()
+}
+
+/// Whether the server refuses more than it did.
+fn is_narrower(key: &str, was: Option<&Value>, is: Option<&Value>) -> bool {
+    let Some(is) = is.filter(|is| *is != &Value::Bool(false)) else { return false };
+    let Some(was) = was else { return true };
+    match (was.as_f64(), is.as_f64()) {
+        (Some(was), Some(is)) if key.starts_with("min") => is > was,
+        (Some(was), Some(is)) if key.starts_with("max") => is < was,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HOLD_NULL, OWN_TYPES};
+
+    #[test]
+    fn own_types_are_those_of_the_generation() {
+        let text = std::fs::read_to_string(crate::project::root().join("build/prepare/mod.rs")).unwrap();
+        for list in [OWN_TYPES.as_slice(), HOLD_NULL.as_slice()] {
+            assert!(text.contains(&format!("= {list:?};")), "build/prepare/mod.rs doesn't have the list {list:?}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Schemas, as far as they decide Rust's types and what goes over the wire.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::document::resolve;
+
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// Types of the crate's own that hold a null themselves: in an answer they are there whatever comes.
+pub const HOLD_NULL: [&str; 2] = ["Json", "Related"];
+
+/// The server checks these; the client doesn't.
+const CONSTRAINTS: [&str; 13] = [
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minProperties",
+    "maxProperties",
+];
+
+/// Words for people: neither a type nor a byte depends on them.
+const WORDS: [&str; 6] = ["description", "title", "example", "examples", "externalDocs", "xml"];
+
+/// What the rest of a schema is read from.
+const READ: [&str; 13] = [
+    "$ref",
+    "type",
+    "format",
+    "nullable",
+    "enum",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "allOf",
+    "oneOf",
+    "anyOf",
+    "default",
+];
+
+/// A schema.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    pub kind: Kind,
+    pub nullable: bool,
+    /// The values that are enumerated, in order to be compared by themselves.
+    pub values: Option<BTreeSet<String>>,
+    pub constraints: BTreeMap<String, Value>,
+    /// `default`, `readOnly` and whatever else there is.
+    pub others: BTreeMap<String, Value>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// A component, by its name.
+    Named(String),
+    /// Told as it is read: `integer int64`.
+    Scalar(String),
+    /// Text of which the values are enumerated: a type of its own.
+    Enumeration,
+    List(Box<Shape>),
+    Object(BTreeMap<String, Field>),
+    /// An object whose keys are data.
+    Map(Box<Shape>),
+    /// One of several, or any of several at once.
+    Choice(&'static str, Vec<Shape>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub shape: Shape,
+    pub required: bool,
+}
+
+impl Shape {
+    /// Reads a schema. A parameter's enumeration is no type of its own: text serves there.
+    pub fn read(document: &Value, schema: &Value, parameter: bool) -> Result<Self, String> {
+        let mut reader = Reader { document, parameter, open: Vec::new() };
+        reader.shape(schema)
+    }
+
+    /// The type, in words; `renamed` gives components their new names.
+    pub fn text(&self, renamed: &BTreeMap<String, String>) -> String {
+        match &self.kind {
+            Kind::Named(name) => renamed.get(name).unwrap_or(name).clone(),
+            Kind::Scalar(text) => text.clone(),
+            Kind::Enumeration => "enumeration".to_owned(),
+            Kind::List(item) => format!("list of {}", item.text(renamed)),
+            Kind::Object(_) => "object".to_owned(),
+            Kind::Map(value) => format!("map of {}", value.text(renamed)),
+            Kind::Choice(word, choices) => {
+                let mut choices: Vec<String> = choices.iter().map(|choice| choice.text(renamed)).collect();
+                choices.sort();
+                format!("{word} of ({})", choices.join(" | "))
+            }
+        }
+    }
+
+    /// Whether it has fields that are always there in an answer, null where there is nothing.
+    pub fn has_fields_that_hold_null(&self) -> bool {
+        let Kind::Object(fields) = &self.kind else { return false };
+        fields.values().any(|field| matches!(&field.shape.kind, Kind::Named(name) if HOLD_NULL.contains(&name.as_str())))
+    }
+
+    /// Like the type's text, with all that is in it: what two types that differ by their names have in common.
+    pub fn signature(&self, renamed: &BTreeMap<String, String>) -> String {
+        match &self.kind {
+            Kind::Object(fields) => {
+                let fields = fields.iter().map(|(name, field)| {
+                    format!("{name}: {} {} {}", field.shape.signature(renamed), field.required, field.shape.nullable)
+                });
+                format!("object {:?}", fields.collect::<Vec<_>>())
+            }
+            Kind::List(item) => format!("list of {}", item.signature(renamed)),
+            Kind::Enumeration => format!("enumeration {:?}", self.values),
+            _ => self.text(renamed),
+        }
+    }
+}
+
+struct Reader<'a> {
+    document: &'a Value,
+    parameter: bool,
+    /// Components that are being merged, so that one within itself ends.
+    open: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn shape(&mut self, schema: &Value) -> Result<Shape, String> {
+        let empty = Map::new();
+        let object = match schema {
+            Value::Object(object) => object,
+            Value::Bool(true) => &empty,
+            _ => return Err(format!("a schema isn't an object: {schema}")),
+        };
+        if object.contains_key("$ref") {
+            return Ok(plain(self.named(schema)?));
+        }
+        let nullable = object.get("nullable").and_then(Value::as_bool).unwrap_or(false);
+        let mut shape = plain(Kind::Scalar(String::new()));
+        (shape.kind, shape.values) = self.kind(object)?;
+        shape.nullable = nullable;
+        for (key, value) in object {
+            if CONSTRAINTS.contains(&key.as_str()) {
+                shape.constraints.insert(key.clone(), value.clone());
+            } else if key == "default"
+                || !(READ.contains(&key.as_str()) || WORDS.contains(&key.as_str()) || key.starts_with("x-"))
+            {
+                // What is off says nothing.
+                if value != &Value::Bool(false) || key == "default" {
+                    shape.others.insert(key.clone(), value.clone());
+                }
+            }
+        }
+        Ok(shape)
+    }
+
+    fn named(&self, schema: &Value) -> Result<Kind, String> {
+        let reference = schema.get("$ref").and_then(Value::as_str).unwrap_or_default();
+        resolve(self.document, schema)?;
+        let name = reference.strip_prefix(SCHEMAS).ok_or_else(|| format!("`{reference}` isn't a component's schema"))?;
+        Ok(Kind::Named(name.to_owned()))
+    }
+
+    fn kind(&mut self, object: &Map<String, Value>) -> Result<(Kind, Option<BTreeSet<String>>), String> {
+        if let Some(all) = object.get("allOf").and_then(Value::as_array) {
+            return match all.as_slice() {
+                // What a nullable or described reference has to be written as.
+                [only] if !object.contains_key("properties") => {
+                    let only = self.shape(only)?;
+                    Ok((only.kind, only.values))
+                }
+                _ => Ok((Kind::Object(self.merged(object)?), None)),
+            };
+        }
+        for key in ["oneOf", "anyOf"] {
+            if let Some(choices) = object.get(key).and_then(Value::as_array) {
+                let choices = choices.iter().map(|choice| self.shape(choice)).collect::<Result<Vec<_>, _>>()?;
+                // Several plain values can't be there at once, so that there is no difference.
+                let several = key == "anyOf" && choices.iter().any(|choice| !matches!(choice.kind, Kind::Scalar(_)));
+                return Ok((Kind::Choice(if several { "any" } else { "one" }, choices), None));
+            }
+        }
+        let kind = object.get("type").and_then(Value::as_str);
+        let format = object.get("format").and_then(Value::as_str);
+        let values: Option<BTreeSet<String>> = object.get("enum").and_then(Value::as_array).map(|values| {
+            let told = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            values.iter().filter(|value| !value.is_null()).map(told).collect()
+        });
+        Ok(match kind {
+            Some("array") => {
+                let items = object.get("items").map(|items| self.shape(items)).transpose()?;
+                (Kind::List(Box::new(items.unwrap_or_else(free_form))), values)
+            }
+            Some("object") | None if object.contains_key("properties") => (Kind::Object(self.merged(object)?), values),
+            Some("object") => match object.get("additionalProperties") {
+                Some(more @ Value::Object(keys)) if !keys.is_empty() => (Kind::Map(Box::new(self.shape(more)?)), values),
+                _ => (free_form().kind, values),
+            },
+            Some("string") => match format {
+                Some("date-time") => (Kind::Named("Timestamp".to_owned()), values),
+                Some("binary") => (Kind::Scalar("bytes".to_owned()), values),
+                _ if values.is_some() && !self.parameter => (Kind::Enumeration, values),
+                // Any other format is kept as text.
+                _ => (Kind::Scalar("string".to_owned()), values),
+            },
+            Some(other) => {
+                let format = format.map(|format| format!(" {format}")).unwrap_or_default();
+                (Kind::Scalar(format!("{other}{format}")), values)
+            }
+            None if values.is_some() && !self.parameter => (Kind::Enumeration, values),
+            None => (free_form().kind, values),
+        })
+    }
+
+    /// The fields of an object, those of what it is made of among them.
+    fn merged(&mut self, object: &Map<String, Value>) -> Result<BTreeMap<String, Field>, String> {
+        let mut fields = BTreeMap::new();
+        let mut required: BTreeSet<&str> =
+            object.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        for part in object.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            let name = part.get("$ref").and_then(Value::as_str).map(str::to_owned);
+            if name.as_ref().is_some_and(|name| self.open.contains(name)) {
+                continue;
+            }
+            let part = resolve(self.document, part)?.as_object().cloned().unwrap_or_default();
+            self.open.extend(name.clone());
+            fields.append(&mut self.merged(&part)?);
+            if name.is_some() {
+                self.open.pop();
+            }
+        }
+        for (name, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let shape = self.shape(property).map_err(|reason| format!("{name}: {reason}"))?;
+            fields.insert(name.clone(), Field { shape, required: false });
+        }
+        for (name, field) in &mut fields {
+            field.required |= required.remove(name.as_str());
+        }
+        Ok(fields)
+    }
+}
+
+fn plain(kind: Kind) -> Shape {
+    Shape { kind, nullable: false, values: None, constraints: BTreeMap::new(), others: BTreeMap::new() }
+}
+
+/// Any JSON value.
+fn free_form() -> Shape {
+    plain(Kind::Named("Json".to_owned()))
+}

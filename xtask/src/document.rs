@@ -1,0 +1,77 @@
+//! Where documents come from: a file, or a revision of the project.
+
+#[path = "../../build/document.rs"]
+mod reading;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::project;
+
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// The document that `source` names: a file, or `git:REV` for the project's own at that revision.
+pub fn read(source: &str) -> Result<Value, String> {
+    let document = match source.strip_prefix("git:") {
+        Some(revision) => reading::parse(&at_revision(revision)?),
+        // The project's own is found from any directory below it.
+        None if source == project::DOCUMENT && !Path::new(source).exists() => reading::read(&project::root().join(source)),
+        None => reading::read(Path::new(source)),
+    };
+    document.map_err(|reason| format!("{source}: {reason}"))
+}
+
+fn at_revision(revision: &str) -> Result<String, String> {
+    let object = format!("{revision}:{}", project::DOCUMENT);
+    let git = Command::new("git").arg("-C").arg(project::root()).args(["show", "--end-of-options", &object]).output();
+    let output = git.map_err(|error| format!("git can't be run: {error}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("git:{revision}: {}", said.lines().next().unwrap_or("git failed")));
+    }
+    String::from_utf8(output.stdout).map_err(|_| format!("git:{revision}: the document isn't UTF-8"))
+}
+
+/// An operation as it stands in the document.
+pub struct Place<'a> {
+    pub id: &'a str,
+    /// In lower case.
+    pub method: &'a str,
+    pub path: &'a str,
+    /// What holds for all methods of the path.
+    pub item: &'a Value,
+    pub operation: &'a Value,
+}
+
+/// Every operation, by path and method. An operation without a name of its own has none in Rust either.
+pub fn operations(document: &Value) -> Result<Vec<Place<'_>>, String> {
+    let mut found: Vec<Place<'_>> = Vec::new();
+    for (path, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
+        for method in METHODS {
+            let Some(operation) = item.get(method) else { continue };
+            let place = format!("{} {path}", method.to_uppercase());
+            let id = operation.get("operationId").and_then(Value::as_str);
+            let id = id.ok_or_else(|| format!("{place}: `operationId` is missing"))?;
+            if let Some(other) = found.iter().find(|other| other.id == id) {
+                let other = format!("{} {}", other.method.to_uppercase(), other.path);
+                return Err(format!("{place} ({id}): `operationId` is taken by {other}"));
+            }
+            found.push(Place { id, method, path, item, operation });
+        }
+    }
+    Ok(found)
+}
+
+/// What a reference leads to, through further references; the value itself where it is none.
+pub fn resolve<'a>(document: &'a Value, value: &'a Value) -> Result<&'a Value, String> {
+    let mut value = value;
+    // Longer chains don't occur; circles do.
+    for _ in 0..32 {
+        let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Ok(value) };
+        let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+        value = target.ok_or_else(|| format!("`{reference}` leads nowhere"))?;
+    }
+    Err("references lead in a circle".to_owned())
+}

@@ -1,0 +1,120 @@
+//! The files of a crate, found as the compiler finds them: from the root along `mod` items.
+
+use std::path::{Path, PathBuf};
+
+use syn::{Attribute, Expr, ExprLit, Item, Lit, Meta, Token, punctuated::Punctuated};
+
+/// A file with what it holds, tests left out.
+pub struct SourceFile {
+    /// Below the root's own parent, such as `src/upload/mod.rs`.
+    pub name: String,
+    pub items: Vec<Item>,
+}
+
+/// The crate's files, its root first.
+pub fn files(root: &Path) -> Result<Vec<SourceFile>, String> {
+    let directory = root.parent().unwrap_or(Path::new("."));
+    let project = directory.parent().unwrap_or(Path::new("."));
+    let mut found = Vec::new();
+    read(project, root, directory, &mut found)?;
+    Ok(found)
+}
+
+/// Reads a file whose submodules lie in `directory`.
+fn read(project: &Path, file: &Path, directory: &Path, found: &mut Vec<SourceFile>) -> Result<(), String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let parsed = syn::parse_file(&text).map_err(|error| format!("{}:{}: {error}", file.display(), error.span().start().line))?;
+    let name = file.strip_prefix(project).unwrap_or(file).display().to_string();
+    let items: Vec<Item> = parsed.items.into_iter().filter(|item| is_built(attributes(item))).collect();
+    let own_directory = file.parent().unwrap_or(Path::new("."));
+    let modules = modules(&items, own_directory, directory);
+    found.push(SourceFile { name, items });
+    for (file, directory) in modules {
+        read(project, &file, &directory, found)?;
+    }
+    Ok(())
+}
+
+/// The files of the modules that `items` declare, each with the directory of its own submodules.
+fn modules(items: &[Item], own_directory: &Path, directory: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let mut found = Vec::new();
+    for item in items {
+        let Item::Mod(module) = item else { continue };
+        let name = module.ident.to_string();
+        let name = name.trim_start_matches("r#");
+        let below = directory.join(name);
+        if let Some((_, items)) = &module.content {
+            let items: Vec<Item> = items.iter().filter(|item| is_built(attributes(item))).cloned().collect();
+            found.extend(modules(&items, &below, &below));
+            continue;
+        }
+        match module.attrs.iter().find_map(path_of) {
+            // A file that is named by its path has its submodules beside it.
+            Some(path) => {
+                let file = own_directory.join(path);
+                let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
+                found.push((file, directory));
+            }
+            None => {
+                let file = directory.join(format!("{name}.rs"));
+                let file = if file.exists() { file } else { below.join("mod.rs") };
+                found.push((file, below));
+            }
+        }
+    }
+    found
+}
+
+/// `#[path = "…"]`.
+fn path_of(attribute: &Attribute) -> Option<String> {
+    match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether an item is there when the library is built: not where it is of tests alone. Features count as set.
+pub fn is_built(attributes: &[Attribute]) -> bool {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).all(|attribute| {
+        let condition = attribute.parse_args::<Meta>();
+        condition.is_ok_and(|condition| holds(&condition) != Some(false))
+    })
+}
+
+/// Whether a condition holds in a build; nothing where that depends on the build.
+fn holds(condition: &Meta) -> Option<bool> {
+    match condition {
+        Meta::Path(path) if path.is_ident("test") || path.is_ident("doctest") => Some(false),
+        Meta::List(list) => {
+            let parts = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
+            let mut parts = parts.iter().map(holds);
+            if list.path.is_ident("not") {
+                parts.next().flatten().map(|holds| !holds)
+            } else if list.path.is_ident("all") {
+                parts.any(|part| part == Some(false)).then_some(false)
+            } else {
+                parts.all(|part| part == Some(false)).then_some(false)
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The attributes of an item that may hold code.
+pub fn attributes(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Fn(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Macro(item) => &item.attrs,
+        Item::Mod(item) => &item.attrs,
+        Item::Trait(item) => &item.attrs,
+        Item::Const(item) => &item.attrs,
+        Item::Static(item) => &item.attrs,
+        Item::Struct(item) => &item.attrs,
+        Item::Enum(item) => &item.attrs,
+        _ => &[],
+    }
+}

@@ -1,0 +1,108 @@
+//! From functions that call one another to the public methods that touch an operation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::calls::{Called, Function, Functions};
+
+/// What everything is called on. Who makes one leads to nothing in particular.
+const CLIENT: &str = "BackendClient";
+
+/// The public methods that touch each operation, as a person names them: `BackendClient::list_models (src/models.rs)`.
+#[derive(Default)]
+pub struct Touches(BTreeMap<String, BTreeSet<String>>);
+
+impl Touches {
+    pub(super) fn of(functions: &Functions) -> Self {
+        let touched = reached(functions, &leads(functions));
+        let mut touches: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (function, operations) in functions.all.iter().zip(&touched) {
+            if is_told(functions, function) {
+                for operation in operations {
+                    touches.entry(operation.clone()).or_default().insert(told(function));
+                }
+            }
+        }
+        Touches(touches)
+    }
+
+    /// The methods that touch any of the operations.
+    pub fn methods<'a>(&self, operations: impl IntoIterator<Item = &'a String>) -> BTreeSet<&str> {
+        operations.into_iter().filter_map(|operation| self.0.get(operation)).flatten().map(String::as_str).collect()
+    }
+}
+
+fn told(function: &Function) -> String {
+    match &function.owner {
+        Some(owner) => format!("{owner}::{} ({})", function.name, function.file),
+        None => format!("{} ({})", function.name, function.file),
+    }
+}
+
+/// Public, and not a method of what another public method makes: there its maker is told.
+fn is_told(functions: &Functions, function: &Function) -> bool {
+    let Some(owner) = &function.owner else { return function.public };
+    let makes = |maker: &Function| {
+        maker.public && maker.owner.as_ref().is_some_and(|other| other != owner) && maker.returns.contains(owner)
+    };
+    let made = owner != CLIENT && functions.all.iter().any(makes);
+    function.public && functions.types.get(owner) == Some(&true) && !made
+}
+
+/// Which functions each function leads to.
+fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
+    let names = functions.by_name();
+    let mut methods: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (index, function) in functions.all.iter().enumerate() {
+        if let Some(owner) = function.owner.as_ref().filter(|owner| functions.types.contains_key(*owner)) {
+            methods.entry(owner).or_default().insert(index);
+        }
+    }
+    let of = |owner: Option<&str>, name: &str| -> Vec<usize> {
+        let all = names.get(name).into_iter().flatten().copied();
+        all.filter(|index| functions.all[*index].owner.as_deref() == owner).collect()
+    };
+    // What is private to another file can't be meant: `create` of a file's options is none of ours.
+    let only = |name: &str, file: &str| -> Vec<usize> {
+        let all = names.get(name).into_iter().flatten().copied();
+        let all = all.filter(|index| {
+            let function = &functions.all[*index];
+            function.owner.is_some() && (!function.private || function.file == file)
+        });
+        let all: Vec<usize> = all.collect();
+        let owners: BTreeSet<_> = all.iter().map(|index| functions.all[*index].owner.as_deref()).collect();
+        if owners.len() == 1 { all } else { Vec::new() }
+    };
+    let leads = functions.all.iter().map(|function| {
+        let own = function.owner.as_deref();
+        let mut to = BTreeSet::new();
+        for called in &function.calls {
+            match called {
+                Called::Free(name) | Called::Macro(name) => to.extend(of(None, name)),
+                Called::Of(owner, name) if owner == "Self" => to.extend(of(own, name)),
+                Called::Of(owner, name) => to.extend(of(Some(owner), name)),
+                Called::Own(name) => to.extend(of(own, name)),
+                Called::Method(name) => to.extend(only(name, &function.file)),
+            }
+        }
+        for made in function.returns.iter().filter(|made| Some(made.as_str()) != own && *made != CLIENT) {
+            to.extend(methods.get(made.as_str()).into_iter().flatten());
+        }
+        to
+    });
+    leads.collect()
+}
+
+/// The operations that each function reaches.
+fn reached(functions: &Functions, leads: &[BTreeSet<usize>]) -> Vec<BTreeSet<String>> {
+    let mut reached: Vec<BTreeSet<String>> = functions.all.iter().map(|function| function.operations.clone()).collect();
+    let mut grows = true;
+    while grows {
+        grows = false;
+        for (index, to) in leads.iter().enumerate() {
+            let more: Vec<String> = to.iter().flat_map(|other| reached[*other].difference(&reached[index])).cloned().collect();
+            grows |= !more.is_empty();
+            reached[index].extend(more);
+        }
+    }
+    reached
+}

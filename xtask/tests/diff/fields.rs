@@ -1,0 +1,240 @@
+//! Types and their fields.
+
+use serde_json::{Value, json};
+
+use crate::changes::*;
+
+#[test]
+fn a_bodys_field_comes_and_goes() {
+    let fields = format!("{SCHEMAS}/ModelCreate/properties");
+    let optional = |new: &mut Value| set(new, format!("{fields}/size"), json!({"type": "integer"}));
+    assert_lines(changed(optional), &[("ok added body-field ModelCreate.size integer, optional", CREATED)]);
+    assert_lines(undone(optional), &[("breaking removed body-field ModelCreate.size integer, optional", CREATED)]);
+    let required = |new: &mut Value| {
+        optional(new);
+        set(new, format!("{SCHEMAS}/ModelCreate/required/-"), json!("size"));
+    };
+    assert_lines(changed(required), &[("breaking added body-field ModelCreate.size integer, required", CREATED)]);
+    assert_lines(
+        changed(|new| {
+            let field = take(new, format!("{fields}/comment"));
+            set(new, format!("{fields}/comments"), field);
+        }),
+        &[("breaking renamed body-field ModelCreate.comment -> comments maybe renamed", CREATED)],
+    );
+}
+
+#[test]
+fn a_bodys_field_changes() {
+    let fields = format!("{SCHEMAS}/ModelCreate/properties");
+    let required = |new: &mut Value| set(new, format!("{SCHEMAS}/ModelCreate/required/-"), json!("active"));
+    assert_lines(changed(required), &[("breaking changed body-field ModelCreate.active optional -> required", CREATED)]);
+    assert_lines(undone(required), &[("ok changed body-field ModelCreate.active required -> optional", CREATED)]);
+    // What is optional and null isn't sent.
+    let nullable = |new: &mut Value| set(new, format!("{fields}/active/nullable"), json!(true));
+    assert_lines(changed(nullable), &[("ok changed body-field ModelCreate.active not null -> nullable", CREATED)]);
+    assert_lines(undone(nullable), &[("ok changed body-field ModelCreate.active nullable -> not null", CREATED)]);
+    let nullable = |new: &mut Value| set(new, format!("{fields}/name/nullable"), json!(true));
+    assert_lines(changed(nullable), &[("ok changed body-field ModelCreate.name not null -> nullable", CREATED)]);
+    assert_lines(undone(nullable), &[("breaking changed body-field ModelCreate.name nullable -> not null", CREATED)]);
+    assert_lines(
+        changed(|new| set(new, format!("{fields}/active/type"), json!("string"))),
+        &[("breaking changed body-field ModelCreate.active boolean -> string", CREATED)],
+    );
+    assert_lines(
+        changed(|new| set(new, format!("{fields}/active/default"), json!(false))),
+        &[("breaking changed body-field ModelCreate.active default true -> false", CREATED)],
+    );
+    let only_read = |new: &mut Value| set(new, format!("{fields}/active/readOnly"), json!(true));
+    assert_lines(changed(only_read), &[("breaking changed body-field ModelCreate.active readOnly none -> true", CREATED)]);
+    assert_lines(undone(only_read), &[("ok changed body-field ModelCreate.active readOnly true -> none", CREATED)]);
+}
+
+#[test]
+fn what_the_server_checks_gets_narrower_or_wider() {
+    let name = format!("{SCHEMAS}/ModelCreate/properties/name");
+    let length = |new: &mut Value| set(new, format!("{name}/maxLength"), json!(50));
+    assert_lines(changed(length), &[("breaking changed body-field ModelCreate.name maxLength 100 -> 50", CREATED)]);
+    assert_lines(undone(length), &[("ok changed body-field ModelCreate.name maxLength 50 -> 100", CREATED)]);
+    let pattern = |new: &mut Value| set(new, format!("{name}/pattern"), json!("^a"));
+    assert_lines(changed(pattern), &[("breaking changed body-field ModelCreate.name pattern none -> \"^a\"", CREATED)]);
+    assert_lines(undone(pattern), &[("ok changed body-field ModelCreate.name pattern \"^a\" -> none", CREATED)]);
+    // Nobody checks answers.
+    assert_lines(
+        changed(|new| set(new, format!("{SCHEMAS}/Model/properties/title/maxLength"), json!(5))),
+        &[("ok changed answer-field Model.title maxLength none -> 5", ALL)],
+    );
+}
+
+#[test]
+fn an_answers_field_comes_and_goes() {
+    let fields = format!("{SCHEMAS}/Model/properties");
+    let optional = |new: &mut Value| set(new, format!("{fields}/owner"), json!({"type": "string"}));
+    assert_lines(changed(optional), &[("ok added answer-field Model.owner string, optional", ALL)]);
+    assert_lines(undone(optional), &[("breaking removed answer-field Model.owner string, optional", ALL)]);
+    let required = |new: &mut Value| {
+        optional(new);
+        set(new, format!("{SCHEMAS}/Model/required/-"), json!("owner"));
+    };
+    assert_lines(changed(required), &[("ok added answer-field Model.owner string, required", ALL)]);
+    assert_lines(undone(required), &[("breaking removed answer-field Model.owner string, required", ALL)]);
+    assert_lines(
+        changed(|new| {
+            let field = take(new, format!("{fields}/size"));
+            set(new, format!("{fields}/byte_size"), field);
+        }),
+        &[("breaking renamed answer-field Model.size -> byte_size maybe renamed", ALL)],
+    );
+}
+
+#[test]
+fn an_answers_field_changes() {
+    let fields = format!("{SCHEMAS}/Model/properties");
+    let required = |new: &mut Value| set(new, format!("{SCHEMAS}/Model/required/-"), json!("size"));
+    assert_lines(changed(required), &[("breaking changed answer-field Model.size optional -> required", ALL)]);
+    assert_lines(undone(required), &[("breaking changed answer-field Model.size required -> optional", ALL)]);
+    let nullable = |new: &mut Value| set(new, format!("{fields}/id/nullable"), json!(true));
+    assert_lines(changed(nullable), &[("breaking changed answer-field Model.id not null -> nullable", ALL)]);
+    assert_lines(undone(nullable), &[("breaking changed answer-field Model.id nullable -> not null", ALL)]);
+    // `Option` it is either way.
+    let nullable = |new: &mut Value| set(new, format!("{fields}/size/nullable"), json!(true));
+    assert_lines(changed(nullable), &[("ok changed answer-field Model.size not null -> nullable", ALL)]);
+    assert_lines(undone(nullable), &[("ok changed answer-field Model.size nullable -> not null", ALL)]);
+    // `Json` holds a null itself.
+    let required = |new: &mut Value| set(new, format!("{SCHEMAS}/Model/required/-"), json!("metrics"));
+    assert_lines(changed(required), &[("ok changed answer-field Model.metrics optional -> required", ALL)]);
+    assert_lines(
+        changed(|new| set(new, format!("{fields}/size"), json!({"type": "string", "format": "date-time"}))),
+        &[("breaking changed answer-field Model.size integer int64 -> Timestamp", ALL)],
+    );
+    // Text of any format is text.
+    assert_lines(changed(|new| set(new, format!("{fields}/title/format"), json!("uri"))), &[]);
+    assert_lines(
+        changed(|new| set(new, format!("{fields}/kind"), json!({"type": "string"}))),
+        &[
+            ("breaking changed answer-field Model.kind Kind -> string", ALL),
+            ("breaking removed type Kind no operation leads to it any more", ALL),
+        ],
+    );
+    assert_lines(
+        changed(|new| set(new, format!("{fields}/title/not"), json!({"enum": ["x"]}))),
+        &[("breaking changed answer-field Model.title not none -> {\"enum\":[\"x\"]}", ALL)],
+    );
+}
+
+#[test]
+fn values_of_an_answers_enumeration_come_and_go() {
+    let change = |new: &mut Value| set(new, format!("{SCHEMAS}/Kind/enum/-"), json!("pose"));
+    assert_lines(changed(change), &[("ok added type Kind value pose", ALL)]);
+    assert_lines(undone(change), &[("breaking removed type Kind value pose", ALL)]);
+    let free = |new: &mut Value| drop(take(new, format!("{SCHEMAS}/Kind/enum")));
+    assert_lines(changed(free), &[("breaking changed type Kind enumeration -> string", ALL)]);
+}
+
+#[test]
+fn a_type_comes_goes_and_is_renamed() {
+    assert_lines(
+        changed(|new| set(new, format!("{SCHEMAS}/More"), json!({"type": "string"}))),
+        &[("ok added type More", "touches nothing")],
+    );
+    // Nothing leads to it.
+    assert_lines(changed(|new| drop(take(new, format!("{SCHEMAS}/Problem")))), &[("ok removed type Problem", "touches nothing")]);
+    let renamed = |new: &mut Value, from: &str, to: &str| {
+        let text = new.to_string();
+        let text = text
+            .replace(&format!("schemas/{from}\""), &format!("schemas/{to}\""))
+            .replace(&format!("\"{from}\":"), &format!("\"{to}\":"));
+        *new = serde_json::from_str(&text).unwrap();
+    };
+    assert_lines(changed(|new| renamed(new, "Kind", "ModelKind")), &[("breaking renamed type Kind -> ModelKind", ALL)]);
+    let sent = |new: &mut Value| {
+        let field = json!({"type": "array", "items": {"$ref": "#/components/schemas/Model"}});
+        set(new, format!("{SCHEMAS}/ModelCreate/properties/parents"), field);
+    };
+    assert_lines(
+        changed(sent),
+        &[
+            ("breaking changed type Model answered -> sent too", ALL),
+            ("ok added body-field ModelCreate.parents list of Model, optional", CREATED),
+            ("ok changed type Kind answered -> sent too", ALL),
+        ],
+    );
+    assert_lines(
+        undone(sent),
+        &[
+            ("breaking removed body-field ModelCreate.parents list of Model, optional", CREATED),
+            ("breaking changed type Kind sent and answered -> answered", ALL),
+            ("breaking changed type Model sent and answered -> answered", ALL),
+        ],
+    );
+    // One within another, and the outer one with a field that changed.
+    assert_lines(
+        changed(|new| {
+            renamed(new, "Kind", "ModelKind");
+            renamed(new, "Model", "MlModel");
+            set(new, format!("{SCHEMAS}/MlModel/properties/id/format"), json!("int32"));
+        }),
+        &[
+            ("breaking changed answer-field MlModel.id integer int64 -> integer int32", ALL),
+            ("breaking renamed type Kind -> ModelKind", ALL),
+            ("breaking renamed type Model -> MlModel", ALL),
+        ],
+    );
+    assert_lines(
+        changed(|new| set(new, format!("{SCHEMAS}/Json"), json!({"type": "string"}))),
+        &[("breaking changed type Json a type of the crate's own: does it still hold?", ALL)],
+    );
+}
+
+#[test]
+fn one_of_several_comes_and_goes() {
+    let id = format!("{SCHEMAS}/Model/properties/id");
+    let choice = |more: bool| {
+        let mut choices = vec![json!({"type": "integer", "format": "int64"}), json!({"type": "string"})];
+        choices.extend(more.then(|| json!({"type": "boolean"})));
+        json!({"oneOf": choices})
+    };
+    let (mut old, mut new) = (document(), document());
+    set(&mut old, &id, choice(false));
+    set(&mut new, &id, choice(true));
+    let told =
+        "breaking changed answer-field Model.id one of (integer int64 | string) -> one of (boolean | integer int64 | string)";
+    assert_lines(diff(&old, &new), &[(told, ALL)]);
+    let kinds = |word: &str| json!({word: [{"$ref": "#/components/schemas/Kind"}, {"type": "integer"}]});
+    set(&mut old, &id, kinds("oneOf"));
+    set(&mut new, &id, kinds("anyOf"));
+    let told = "breaking changed answer-field Model.id one of (Kind | integer) -> any of (Kind | integer)";
+    assert_lines(diff(&old, &new), &[(told, ALL)]);
+}
+
+#[test]
+fn an_object_made_of_others_has_their_fields() {
+    let parts = json!({"allOf": [
+        {"$ref": "#/components/schemas/Problem"},
+        {"type": "object", "required": ["detail"], "properties": {"code": {"type": "integer"}}}
+    ]});
+    let (mut old, mut new) = (document(), document());
+    set(&mut old, format!("{GET}/responses/200/content/application~1json/schema"), parts);
+    new.clone_from(&old);
+    set(&mut new, format!("{SCHEMAS}/Problem/properties/detail/type"), json!("integer"));
+    let (lines, code) = diff(&old, &new);
+    let told = format!("breaking changed answer-field get_model(answer).detail string -> integer {GOT}");
+    assert!(lines.contains(&told), "{lines:#?}");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn what_is_sent_is_told_beyond_json_too() {
+    let upload = "touches BackendClient::create_model (src/lib.rs)";
+    assert_lines(
+        changed(|new| {
+            set(new, format!("{SCHEMAS}/Chunk/properties/filename"), json!({"type": "string"}));
+            set(new, format!("{SCHEMAS}/Chunk/required/-"), json!("filename"));
+        }),
+        &[("breaking added body-field Chunk.filename string, required", upload)],
+    );
+    assert_lines(
+        changed(|new| set(new, format!("{UPLOAD}/parameters/0/name"), json!("Range"))),
+        &[("breaking renamed parameter start_upload[Content-Range] -> Range maybe renamed", upload)],
+    );
+}

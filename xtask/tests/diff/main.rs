@@ -1,0 +1,9 @@
+//! `spec diff`: one small change at a time, the exact line that tells it, and the exit code.
+
+mod changes;
+mod fields;
+mod operations;
+#[path = "../support/small.rs"]
+mod small;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,297 @@
+//! Operations, parameters, bodies and answers.
+
+use serde_json::{Value, json};
+
+use crate::changes::*;
+
+#[test]
+fn nothing_is_nothing_and_words_are_nothing_too() {
+    assert_told(diff(&document(), &document()), &[]);
+    assert_told(
+        changed(|new| {
+            set(new, "/info/title", json!("another"));
+            set(new, format!("{LIST}/summary"), json!("another"));
+            set(new, format!("{LIST}/tags"), json!(["another"]));
+            set(new, format!("{SCHEMAS}/Model/description"), json!("another"));
+            set(new, format!("{SCHEMAS}/Model/properties/id/example"), json!(1));
+            set(new, format!("{SCHEMAS}/Model/x-of-somebody"), json!(1));
+        }),
+        &[],
+    );
+}
+
+#[test]
+fn an_operation_comes_and_goes() {
+    let more = json!({"operationId": "list_tags", "responses": {"200": {"description": ""}}});
+    let tags = "touches BackendClient::list_tags (src/lib.rs)";
+    let change = |new: &mut Value| set(new, "/paths/~1tags~1", json!({"get": more}));
+    assert_lines(changed(change), &[("ok added operation list_tags GET /tags/", tags)]);
+    assert_lines(undone(change), &[("breaking removed operation list_tags GET /tags/", tags)]);
+}
+
+#[test]
+fn an_operation_is_renamed_or_moved() {
+    assert_lines(
+        changed(|new| set(new, format!("{GET}/operationId"), json!("models_retrieve"))),
+        &[("breaking renamed operation get_model -> models_retrieve GET /models/{id}/", GOT)],
+    );
+    assert_lines(
+        changed(|new| {
+            let item = take(new, "/paths/~1models~1{id}~1");
+            set(new, "/paths/~1v2~1models~1{id}~1", item);
+        }),
+        &[("breaking moved operation get_model GET /models/{id}/ -> GET /v2/models/{id}/", GOT)],
+    );
+    assert_lines(
+        changed(|new| {
+            let operation = take(new, CREATE);
+            set(new, "/paths/~1models~1/put", operation);
+        }),
+        &[("breaking moved operation create_model POST /models/ -> PUT /models/", CREATED)],
+    );
+}
+
+#[test]
+fn an_operation_is_deprecated() {
+    assert_lines(
+        changed(|new| set(new, format!("{GET}/deprecated"), json!(true))),
+        &[("ok changed operation get_model not deprecated -> deprecated", GOT)],
+    );
+}
+
+#[test]
+fn a_filter_comes_and_goes() {
+    let filter = json!({"name": "active", "in": "query", "schema": {"type": "boolean"}});
+    let change = |new: &mut Value| set(new, format!("{LIST}/parameters/-"), filter.clone());
+    assert_lines(changed(change), &[("ok added parameter list_models?active boolean, optional", LISTED)]);
+    assert_lines(undone(change), &[("breaking removed parameter list_models?active boolean", LISTED)]);
+    let mut required = filter.clone();
+    required["required"] = json!(true);
+    assert_lines(
+        changed(|new| set(new, format!("{LIST}/parameters/-"), required)),
+        &[("breaking added parameter list_models?active boolean, required", LISTED)],
+    );
+}
+
+#[test]
+fn a_filter_is_renamed() {
+    assert_lines(
+        changed(|new| set(new, format!("{LIST}/parameters/0/name"), json!("project_id"))),
+        &[("breaking renamed parameter list_models?project -> project_id maybe renamed", LISTED)],
+    );
+    // Another type is another filter.
+    assert_lines(
+        changed(|new| {
+            let filter = json!({"name": "project_id", "in": "query", "schema": {"type": "string", "format": "uuid"}});
+            set(new, format!("{LIST}/parameters/0"), filter);
+        }),
+        &[
+            ("breaking removed parameter list_models?project integer int64", LISTED),
+            ("ok added parameter list_models?project_id string, optional", LISTED),
+        ],
+    );
+}
+
+#[test]
+fn a_paths_parameter_is_renamed() {
+    assert_lines(
+        changed(|new| {
+            let mut item = take(new, "/paths/~1models~1{id}~1");
+            item["get"]["parameters"][0]["name"] = json!("pk");
+            set(new, "/paths/~1models~1{pk}~1", item);
+        }),
+        &[("breaking renamed parameter get_model{id} -> pk", GOT)],
+    );
+}
+
+#[test]
+fn a_parameter_is_sent_elsewhere_or_otherwise() {
+    assert_lines(
+        changed(|new| set(new, format!("{LIST}/parameters/0/in"), json!("header"))),
+        &[("breaking moved parameter list_models?project query -> header", LISTED)],
+    );
+    assert_lines(
+        changed(|new| set(new, format!("{LIST}/parameters/2/explode"), json!(false))),
+        &[("breaking changed parameter list_models?ids written form, exploded -> form", LISTED)],
+    );
+}
+
+#[test]
+fn a_parameter_changes() {
+    let change = |new: &mut Value| set(new, format!("{LIST}/parameters/0/required"), json!(true));
+    assert_lines(changed(change), &[("breaking changed parameter list_models?project optional -> required", LISTED)]);
+    assert_lines(undone(change), &[("ok changed parameter list_models?project required -> optional", LISTED)]);
+    assert_lines(
+        changed(|new| set(new, format!("{LIST}/parameters/0/schema"), json!({"type": "string"}))),
+        &[("breaking changed parameter list_models?project integer int64 -> string", LISTED)],
+    );
+    assert_lines(
+        changed(|new| set(new, format!("{GET}/parameters/0/schema/format"), json!("int32"))),
+        &[("breaking changed parameter get_model{id} integer int64 -> integer int32", GOT)],
+    );
+    assert_lines(
+        changed(|new| set(new, "/components/parameters/Search/deprecated", json!(true))),
+        &[("ok changed parameter list_models?search not deprecated -> deprecated", LISTED)],
+    );
+    assert_lines(
+        changed(|new| set(new, format!("{LIST}/parameters/2/schema/items/format"), json!("int64"))),
+        &[("breaking changed parameter list_models?ids list of integer -> list of integer int64", LISTED)],
+    );
+}
+
+#[test]
+fn a_filters_values_come_and_go() {
+    let change = |new: &mut Value| set(new, format!("{LIST}/parameters/1/schema/enum"), json!(["id", "name", "size"]));
+    assert_lines(changed(change), &[("ok added parameter list_models?order value size", LISTED)]);
+    assert_lines(undone(change), &[("breaking removed parameter list_models?order value size", LISTED)]);
+    let free = |new: &mut Value| drop(take(new, format!("{LIST}/parameters/1/schema/enum")));
+    assert_lines(changed(free), &[("ok changed parameter list_models?order only some values -> any value", LISTED)]);
+    assert_lines(undone(free), &[("breaking changed parameter list_models?order any value -> only id, name", LISTED)]);
+}
+
+#[test]
+fn a_body_comes_and_goes() {
+    let change = |new: &mut Value| drop(take(new, format!("{CREATE}/requestBody")));
+    assert_lines(
+        changed(change),
+        &[
+            ("breaking removed body create_model(body) ModelCreate", CREATED),
+            ("breaking removed type ModelCreate no operation leads to it any more", CREATED),
+        ],
+    );
+    assert_lines(
+        undone(change),
+        &[
+            ("breaking added body create_model(body) ModelCreate, required", CREATED),
+            ("ok added type ModelCreate an operation leads to it now", CREATED),
+        ],
+    );
+    let optional = |new: &mut Value| set(new, format!("{CREATE}/requestBody/required"), json!(false));
+    assert_lines(changed(optional), &[("ok changed body create_model(body) required -> optional", CREATED)]);
+    assert_lines(undone(optional), &[("breaking changed body create_model(body) optional -> required", CREATED)]);
+    assert_lines(
+        changed(|new| {
+            let content = take(new, format!("{CREATE}/requestBody/content/application~1json"));
+            set(new, format!("{CREATE}/requestBody/content/multipart~1form-data"), content);
+        }),
+        &[("breaking changed body create_model(body) application/json -> multipart/form-data", CREATED)],
+    );
+    // Beside JSON another media type makes no difference.
+    assert_lines(changed(|new| set(new, format!("{CREATE}/requestBody/content/application~1xml"), json!({}))), &[]);
+}
+
+#[test]
+fn an_answer_changes() {
+    let content = |new: &mut Value| drop(take(new, format!("{GET}/responses/200/content")));
+    assert_lines(changed(content), &[("breaking removed answer get_model(answer) Model", GOT)]);
+    assert_lines(undone(content), &[("breaking added answer get_model(answer) Model", GOT)]);
+    assert_lines(
+        changed(|new| {
+            let answer = take(new, format!("{GET}/responses/200"));
+            set(new, format!("{GET}/responses/203"), answer);
+        }),
+        &[("ok changed answer get_model(answer) status 200 -> 203", GOT)],
+    );
+    assert_lines(
+        changed(|new| {
+            take(new, format!("{LIST}/responses/404"));
+            set(new, format!("{LIST}/responses/410"), json!({"description": ""}));
+        }),
+        &[
+            ("ok added answer list_models(answer) status 410", LISTED),
+            ("ok removed answer list_models(answer) status 404", LISTED),
+        ],
+    );
+    assert_lines(
+        changed(|new| {
+            let content = take(new, format!("{GET}/responses/200/content/application~1json"));
+            set(new, format!("{GET}/responses/200/content/application~1xml"), content);
+        }),
+        &[("breaking changed answer get_model(answer) application/json -> application/xml", GOT)],
+    );
+    // Within an answer's own schema.
+    let page = format!("{LIST}/responses/200/content/application~1json/schema");
+    assert_lines(
+        changed(|new| set(new, format!("{page}/properties/count"), json!({"type": "integer"}))),
+        &[("ok added answer-field list_models(answer).count integer, optional", LISTED)],
+    );
+    assert_lines(
+        changed(|new| set(new, format!("{page}/properties/results/items"), json!({"type": "string"}))),
+        &[("breaking changed answer-field list_models(answer).results list of Model -> list of string", LISTED)],
+    );
+}
+
+#[test]
+fn ways_to_sign_in_come_and_go() {
+    let key = |name: &str| json!({"type": "apiKey", "in": "header", "name": name});
+    let more = |new: &mut Value| {
+        set(new, "/components/securitySchemes/other", key("X-Other"));
+        set(new, "/security/-", json!({"other": []}));
+    };
+    let all = "touches BackendClient::create_model (src/lib.rs), BackendClient::get_model (src/lib.rs), \
+               BackendClient::list_models (src/lib.rs)";
+    assert_lines(changed(more), &[("ok added security document apiKey header X-Other", all)]);
+    assert_lines(undone(more), &[("breaking removed security document apiKey header X-Other", all)]);
+    assert_lines(
+        changed(|new| set(new, format!("{GET}/security"), json!([{"token": []}, {}]))),
+        &[("ok added security get_model none", GOT)],
+    );
+}
+
+#[test]
+fn lines_are_aligned_and_sorted() {
+    let files = Files::new();
+    let (old, mut new) = (document(), document());
+    set(&mut new, format!("{LIST}/parameters/0/name"), json!("project_id"));
+    set(&mut new, format!("{SCHEMAS}/Model/properties/owner"), json!({"type": "string"}));
+    let (old, new) = (files.document("old.json", &old), files.document("new.json", &new));
+    let ended = xtask(&["spec", "diff", &old, &new, "--src", &layer()]);
+    let expected = format!(
+        "breaking  renamed  parameter     list_models?project -> project_id  maybe renamed     {LISTED}\n\
+         ok        added    answer-field  Model.owner                        string, optional  {ALL}\n\
+         2 changes, 1 breaking\n"
+    );
+    assert_eq!(ended.out, expected);
+}
+
+#[test]
+fn what_can_not_be_compared_is_an_error_of_one_line() {
+    let files = Files::new();
+    let good = files.document("good.json", &document());
+    let mut nowhere = document();
+    set(&mut nowhere, format!("{SCHEMAS}/Model/properties/kind/$ref"), json!("#/components/schemas/Nothing"));
+    let mut nameless = document();
+    take(&mut nameless, format!("{GET}/operationId"));
+    let mut twice = document();
+    set(&mut twice, format!("{GET}/operationId"), json!("list_models"));
+    let cases = [
+        (files.path("missing.yaml").display().to_string(), "No such file"),
+        (files.write("broken.yaml", "a: [\n"), "not YAML"),
+        (files.write("three-one.yaml", "openapi: 3.1.0\n"), "version 3.1.0 isn't supported"),
+        (
+            files.document("nowhere.json", &nowhere),
+            "components.schemas.Model: kind: `#/components/schemas/Nothing` leads nowhere",
+        ),
+        (files.document("nameless.json", &nameless), "GET /models/{id}/: `operationId` is missing"),
+        (files.document("twice.json", &twice), "`operationId` is taken by"),
+        ("git:no-such-revision".to_owned(), "git:no-such-revision"),
+        ("git:--help".to_owned(), "git:--help"),
+    ];
+    for (bad, reason) in cases {
+        for arguments in [["spec", "diff", &bad, &good], ["spec", "diff", &good, &bad]] {
+            let ended = xtask(&arguments);
+            assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{bad}");
+            assert!(ended.err.starts_with("xtask: ") && ended.err.contains(reason), "{bad}: {}", ended.err);
+            assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+        }
+    }
+    let ended = xtask(&["spec", "diff", &good, &good, "--src", "nothing.rs"]);
+    assert_eq!(ended.code, 2);
+    assert_eq!(xtask(&["spec", "diff"]).code, 2);
+}
+
+#[test]
+fn the_projects_document_is_compared_with_itself_at_a_revision() {
+    let ended = xtask(&["spec", "diff", "git:HEAD", "git:HEAD"]);
+    assert_eq!((ended.code, ended.out.as_str()), (0, "0 changes, 0 breaking\n"), "{}", ended.err);
+}

@@ -1,8 +1,9 @@
 """What the schemas of openapi/synapse-v1.yaml can't say of a Django REST Framework backend.
 
 Two checks stand for schemathesis' own of the same matter: each asks that one first, and lets a failure pass only
-where the framework is known to be right. And chunks announce the bytes that they hold, sums are those of the files,
-and models name what is there: otherwise no upload would ever get past its first refusal.
+where the framework is known to be right. Two others look where schemathesis doesn't. And chunks announce the bytes that
+they hold, sums are those of the files, and models name what is there: otherwise no upload would ever get past its first
+refusal.
 """
 
 import datetime
@@ -12,8 +13,10 @@ import unicodedata
 from decimal import Decimal, InvalidOperation
 from urllib.parse import parse_qs, urlsplit
 
+import requests
 import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData
+from schemathesis.core.transport import Response
 from schemathesis.openapi.checks import RejectedPositiveData
 from schemathesis.specs.openapi import checks
 from schemathesis.transport.serialization import Binary
@@ -160,6 +163,39 @@ class every_operation_succeeds:
     def after_run(self, ctx):
         missing = sorted(self.asked - self.succeeded)
         assert not missing, f"no success at all: {', '.join(missing)}"
+
+
+TOKENS = ("Synapse-Access-Token", "Authorization", "SYNAPSE-Agent")
+CONFORMANCE = (
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+)
+
+
+@schemathesis.check
+class refused_tokens_conform:
+    """`ignored_auth` looks at nothing but the status of its answers; here the answers to bad tokens are looked at whole."""
+
+    def __init__(self):
+        self.done = set()
+
+    def after_response(self, ctx, response, case):
+        label = case.operation.label
+        if label in self.done or response.status_code >= 300 or response.request.method != case.operation.method.upper():
+            return
+        for tokens in ({}, {TOKENS[0]: "Token"}, {TOKENS[0]: "Token of others"}, {TOKENS[1]: "Token wrong"}):
+            request = response.request.copy()
+            for name in TOKENS:
+                request.headers.pop(name, None)
+            request.headers.update(tokens)
+            with requests.Session() as session:
+                answer = Response.from_any(session.send(request, timeout=10))
+            assert answer.status_code == 401, f"{label} answered {answer.status_code} to {tokens}"
+            for check in CONFORMANCE:
+                check(ctx, answer, case)
+        self.done.add(label)
 
 
 # The bytes of each upload that isn't complete, and the completed ones that no model was made of, by their ids.

@@ -126,7 +126,7 @@ def messages(problem, field=None):
 def excused(field, text, case):
     match text:
         case "This field may not be null.":
-            # `Json` is any value; only its description says where null isn't one.
+            # `Json` is any value; only the operation's description says that null isn't one here.
             return field in ("metrics", "configuration")
         case "Enter a valid date/time.":
             return field == "created_after" and not is_date(case.query[field][:10])

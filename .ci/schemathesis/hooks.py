@@ -71,7 +71,6 @@ RIGHTLY_REFUSED = [
         r"The upload has already been used\.",
         r"File size doesn't match headers: .*",
         r"End of chunk exceeds reported total .*",
-        r"The submitted file is empty\.",
         r"Offsets do not match",
         r"checksum does not match",
         r'Upload has already been marked as "complete"',

@@ -60,7 +60,8 @@ async fn paths_and_methods() {
     let response = site.request(Method::GET, "/nothing/").send().await.unwrap();
     assert_eq!(response.status(), 404);
     assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
-    for path in ["/models/999/", "/models/abc/", "/ground_truth_dataset_versions/1/", "/chunked_upload/7/"] {
+    let (models, versions) = (format!("/models/{}/", i64::MIN), format!("/ground_truth_dataset_versions/{}/", i64::MIN));
+    for path in [&models, &versions, "/models/999/", "/models/abc/", "/ground_truth_dataset_versions/1/", "/chunked_upload/7/"] {
         assert_eq!(site.get(path).await, (404.try_into().unwrap(), json!({"detail": "Not found."})), "{path}");
     }
 

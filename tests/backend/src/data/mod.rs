@@ -114,19 +114,19 @@ impl World {
     }
 
     pub(crate) fn has_version(&self, id: i64) -> bool {
-        (0..self.versions as i64).contains(&(id - FIRST_VERSION))
+        place(id, FIRST_VERSION, self.versions).is_some()
     }
 
     pub(crate) fn has_project(&self, id: i64) -> bool {
-        (0..self.projects as i64).contains(&(id - FIRST_PROJECT))
+        place(id, FIRST_PROJECT, self.projects).is_some()
     }
 
     pub(crate) fn has_unit(&self, id: i64) -> bool {
-        (0..self.events as i64).contains(&(id - FIRST_UNIT))
+        place(id, FIRST_UNIT, self.events).is_some()
     }
 
     pub(crate) fn event_index(&self, id: i64) -> Option<u64> {
-        u64::try_from(id - FIRST_EVENT).ok().filter(|index| *index < self.events)
+        place(id, FIRST_EVENT, self.events)
     }
 
     /// The events that pass all of `choice`.
@@ -168,6 +168,11 @@ impl World {
         }
         range.start
     }
+}
+
+/// Which of `count` objects with ids from `first` on has this id. The id is anybody's: a difference may not fit.
+fn place(id: i64, first: i64, count: u64) -> Option<u64> {
+    u64::try_from(id.checked_sub(first)?).ok().filter(|place| *place < count)
 }
 
 /// Which events a list is asked for.

@@ -113,15 +113,19 @@ fn choose_domains(generated: &Generated, whole: bool, tell: &Tell) -> Result<(),
     Ok(())
 }
 
-/// What a build says. Of the project's own document only what a user of the client would miss is told aloud; the rest is
-/// in `cargo build -vv` and in `prepared.tsv`.
+/// What a build says. Of the project's own document only what isn't routine is told aloud; the rest is in `cargo build -vv`
+/// and in `prepared.tsv`.
 struct Tell {
     aloud: bool,
 }
 
 impl Tell {
     fn line(&self, text: &str) {
-        match self.aloud {
+        Self::say(self.aloud, text);
+    }
+
+    fn say(aloud: bool, text: &str) {
+        match aloud {
             true => println!("cargo::warning={text}"),
             false => println!("{text}"),
         }
@@ -141,7 +145,7 @@ impl Tell {
             }
         }
         for (rule, count, first) in rules {
-            self.line(&format!("{rule} ({count}), such as {first}"));
+            Self::say(self.aloud || !prepare::ROUTINE.contains(&rule), &format!("{rule} ({count}), such as {first}"));
         }
         for left_out in &report.left_out {
             match self.aloud {

@@ -24,6 +24,29 @@ pub use walk::{operations, place_of, reach, references, remove_operation};
 /// Schemas that the crate has types of its own for: the name of the component is the name of the type.
 pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", "Related"];
 
+/// Rules that take nothing away which a user of the client would look for: of the project's own document a build tells the
+/// others aloud.
+pub const ROUTINE: [&str; 18] = [
+    "add_own_schemas",
+    "any_of_is_one_of",
+    "bodies_can_clear_fields",
+    "bodies_have_schemas_of_their_own",
+    "components_are_nullable_where_they_are_used",
+    "discriminators_are_read",
+    "drop_constraints",
+    "drop_defaults",
+    "drop_unused_schemas",
+    "free_form_is_json",
+    "inline_query_enums_are_strings",
+    "inline_types_are_components",
+    "keep_unknown_fields",
+    "lists_of_words_in_bodies_are_string_lists",
+    "nulls_in_own_types",
+    "one_request_type_stays",
+    "page_links_are_urls",
+    "times_keep_their_text",
+];
+
 /// One change: where, and what was done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {

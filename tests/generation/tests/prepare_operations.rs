@@ -50,6 +50,26 @@ fn every_operation_has_an_id_of_its_own() {
 }
 
 #[test]
+fn only_what_is_asked_and_answered_stays() {
+    let mut given = document(
+        json!({"callbacks": {"done": {}}, "servers": [{"url": "/v2"}], "security": [{}], "x-more": 1, "responses": null}),
+        json!({"type": "string"}),
+    );
+    given["components"]["securitySchemes"] = json!({"token": {"type": "nonsense"}});
+    given["servers"] = json!("nonsense");
+    given["info"] = json!({"title": "t", "contact": 7});
+    let (prepared, report) = prepared(given);
+    assert_eq!(prepared["info"], json!({"title": "t", "version": ""}));
+    assert!(prepared.get("servers").is_none() && prepared["components"].get("securitySchemes").is_none());
+    assert_eq!(get(&prepared).as_object().unwrap().keys().collect::<Vec<_>>(), ["operationId", "responses"]);
+    assert_eq!(
+        told(&report, "only_requests_and_answers_stay"),
+        ["GET /things/ (list_things): left out `callbacks`", "GET /things/ (list_things): left out `servers`"]
+    );
+    assert_eq!(told(&report, "operations_have_answers"), ["GET /things/ (list_things): `responses` is missing"]);
+}
+
+#[test]
 fn a_file_in_a_body_makes_it_raw_where_a_form_is_offered() {
     let body = |types: &[&str], schema: Value| {
         let content: serde_json::Map<String, Value> =

@@ -16,13 +16,15 @@ pub(super) struct SentBody {
     body: reqwest::Body,
     /// What was taken from `body` and isn't sent yet.
     rest: Bytes,
-    left: u64,
+    /// Bytes that are still to be sent; nothing where a stream doesn't tell its length.
+    left: Option<u64>,
     activity: Activity,
 }
 
 impl SentBody {
-    pub(super) fn new(body: reqwest::Body, activity: Activity) -> Self {
-        let left = body.size_hint().exact().unwrap_or_default();
+    /// A body with what its request tells of its length: a form is a stream, and has it only there.
+    pub(super) fn new(body: reqwest::Body, told: Option<u64>, activity: Activity) -> Self {
+        let left = body.size_hint().exact().or(told);
         SentBody { body, rest: Bytes::new(), left, activity }
     }
 }
@@ -35,21 +37,31 @@ impl Body for SentBody {
         if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()? {
                 Some(frame) => self.rest = frame.into_data().unwrap_or_default(),
-                None => return Poll::Ready(None),
+                None => {
+                    self.activity.moved(0, 0);
+                    return Poll::Ready(None);
+                }
             }
         }
         let length = self.rest.len().min(PIECE);
         let piece = self.rest.split_to(length);
-        self.left = self.left.saturating_sub(length as u64);
-        self.activity.moved(length, self.left);
+        self.left = self.left.map(|left| left.saturating_sub(length as u64));
+        // Of a stream it shows at its end.
+        self.activity.moved(length, self.left.unwrap_or(u64::MAX));
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        match self.left {
+            Some(left) => left == 0,
+            None => self.rest.is_empty() && self.body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        match self.left {
+            Some(left) => SizeHint::with_exact(left),
+            None => SizeHint::default(),
+        }
     }
 }

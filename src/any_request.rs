@@ -1,6 +1,6 @@
 //! [`AnyRequest`]: a request that no document names, through the same transport as all others.
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request};
 use serde::Serialize;
 
@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::json::Json;
 use crate::operation::{Answer, Invalid, Operation, Sealed, json_body};
 use crate::raw;
+use crate::raw_body::RawBody;
 use crate::transport::Received;
 
 /// Any method and path of the backend: see [`BackendClient::request`](crate::BackendClient::request).
@@ -16,7 +17,7 @@ pub struct AnyRequest<'a> {
     client: &'a raw::Client,
     method: Method,
     path: String,
-    body: Option<Result<Vec<u8>, Invalid>>,
+    body: Option<Result<RawBody, Invalid>>,
 }
 
 impl<'a> AnyRequest<'a> {
@@ -27,7 +28,26 @@ impl<'a> AnyRequest<'a> {
     /// Sets the body: any value that can be written as JSON. A number that isn't finite is told when the call is sent.
     #[must_use]
     pub fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Self {
-        self.body = Some(json_body(body));
+        self.body = Some(json_body(body).map(|body| RawBody::from(body).media_type("application/json")));
+        self
+    }
+
+    /// Sets a body that isn't JSON: a file, a form, a text. Also for an operation of the document that takes a file beside
+    /// JSON, which its own body is made of then.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// use synapse_backend_client::http::Method;
+    /// use synapse_backend_client::reqwest::multipart::{Form, Part};
+    ///
+    /// let form = Form::new().text("name", "report").part("content", Part::bytes(b"...".as_slice()).file_name("a.pdf"));
+    /// let document = client.request(Method::POST, "/documents/").params(|p| p.body(form)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn body(mut self, body: impl Into<RawBody>) -> Self {
+        self.body = Some(Ok(body.into()));
         self
     }
 }
@@ -73,7 +93,7 @@ impl Operation for AnyRequest<'_> {
         let mut request =
             self.client.client.request(self.method, url).header(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(body) = self.body {
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body?);
+            request = body?.put(request, "application/octet-stream");
         }
         Ok(request.build()?)
     }

@@ -183,6 +183,10 @@ fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Result<Vec<Stmt>
         _ => return Err("the request isn't finished where it was expected".to_owned()),
     };
     if let Some(media_type) = wire.answer_type {
+        // Bytes are taken as they come. Many a server gives a file by hand, of a type that it doesn't negotiate: where only
+        // that one is asked for it answers with a 406.
+        let bytes = success_type(&send.sig.output).is_some_and(|output| output.to_token_stream().to_string() == "ByteStream");
+        let media_type = if bytes { format!("{media_type}, */*;q=0.1") } else { media_type.to_owned() };
         out.push(parse_quote! {
             #request.headers_mut().insert(reqwest::header::ACCEPT, reqwest::header::HeaderValue::from_static(#media_type));
         });

@@ -12,7 +12,7 @@ mod stream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use reqwest::header::{HeaderMap, HeaderName, LOCATION};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LOCATION};
 use reqwest::{Body, Request, StatusCode};
 use tokio::sync::Semaphore;
 
@@ -169,7 +169,8 @@ impl Transport {
         if activity.is_none() && request.body().is_some() {
             let moves = activity.insert(Activity::new()).clone();
             let body = request.body_mut().take().unwrap_or_default();
-            *request.body_mut() = Some(Body::wrap(SentBody::new(body, moves)));
+            let told = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+            *request.body_mut() = Some(Body::wrap(SentBody::new(body, told, moves)));
         }
         match attempts.limits.watch(client.execute(request), activity.as_ref()).await {
             Ok(Ok(response)) => Ok(response),

@@ -16,14 +16,15 @@ pub(super) struct SentBody {
     body: reqwest::Body,
     /// What was taken from `body` and isn't sent yet.
     rest: Bytes,
-    /// Nothing where the body is a stream of unknown length.
+    /// Bytes that are still to be sent; nothing where a stream doesn't tell its length.
     left: Option<u64>,
     activity: Activity,
 }
 
 impl SentBody {
-    pub(super) fn new(body: reqwest::Body, activity: Activity) -> Self {
-        let left = body.size_hint().exact();
+    /// A body with what its request tells of its length: a form is a stream, and has it only there.
+    pub(super) fn new(body: reqwest::Body, told: Option<u64>, activity: Activity) -> Self {
+        let left = body.size_hint().exact().or(told);
         SentBody { body, rest: Bytes::new(), left, activity }
     }
 }
@@ -45,7 +46,7 @@ impl Body for SentBody {
         let length = self.rest.len().min(PIECE);
         let piece = self.rest.split_to(length);
         self.left = self.left.map(|left| left.saturating_sub(length as u64));
-        // Of a stream the end alone tells that nothing is left.
+        // Of a stream it shows at its end.
         self.activity.moved(length, self.left.unwrap_or(u64::MAX));
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
@@ -58,6 +59,9 @@ impl Body for SentBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left.map(SizeHint::with_exact).unwrap_or_default()
+        match self.left {
+            Some(left) => SizeHint::with_exact(left),
+            None => SizeHint::default(),
+        }
     }
 }

@@ -80,11 +80,17 @@ fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
         }},
         "/file/": {"get": {"operationId": "get_file", "responses": {"200": {"description": "", "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}}},
+        "/table/": {"get": {"operationId": "get_table", "responses": {"200": {"description": "", "content": {
+            "text/csv": {"schema": {"type": "string"}}}}}}},
+        "/vendor/": {"get": {"operationId": "get_vendor", "responses": {"200": {"description": "", "content": {
+            "application/vnd.api+json": {"schema": {"type": "string"}}}}}}},
     });
     let code = code(document(operations, json!({})));
     assert!(code.contains("type Output = (); type Answer = crate::operation::EmptyAnswer;"));
     assert!(code.contains("type Output = crate::ByteStream; type Answer = crate::operation::BytesAnswer;"));
     assert!(code.replace(' ', "").contains("crate::operation::path_segment(\"id\",&id.to_string())?"));
+    // Bytes are taken as any type, JSON only as itself.
+    assert!(code.contains("from_static(\"text/csv, */*;q=0.1\")") && code.contains("from_static(\"application/vnd.api+json\")"));
 }
 
 #[test]

@@ -1,0 +1,37 @@
+"""What is in the database when it is served."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.models import User
+from rest_framework.authtoken.models import Token
+
+from .models import Asset, Project, Reading, Shape
+
+ASSETS = 25
+READINGS = 40
+
+
+def fill(token):
+    Token.objects.create(user=User.objects.create(username="tester"), key=token)
+    projects = [Project.objects.create(name="거리"), Project.objects.create(name="Plant & Co", state="closed")]
+    began = datetime(2024, 1, 1, tzinfo=ZoneInfo("Asia/Seoul"))
+    for number in range(1, ASSETS + 1):
+        Asset.objects.create(
+            project=projects[number % 2],
+            title=f"asset {number}",
+            # One that the schema doesn't know: the enumeration had it once, or will.
+            state="quarantined" if number == 13 else ["draft", "in-review", "done"][number % 3],
+            verdict=[None, "", "good"][number % 3],
+            created=began + timedelta(days=number),
+        )
+    Reading.objects.bulk_create(Reading(value=number / 8) for number in range(READINGS))
+    for number in range(1, 13):
+        match number % 4:
+            case 0:
+                # Another kind that the schema doesn't know.
+                Shape.objects.create(kind="torus", radius=number)
+            case 1:
+                Shape.objects.create(kind="box", width=number, height=2)
+            case _:
+                Shape.objects.create(kind="circle", radius=number / 2)

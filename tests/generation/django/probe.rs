@@ -1,0 +1,282 @@
+//! A program of the client that is generated from the document of `backend.py`, run against that backend: `URL TOKEN FOLDER`.
+//!
+//! It asserts by itself, and prints a line for each step that holds.
+
+use std::error::Error;
+
+use synapse_backend_client::reqwest::multipart::{Form, Part};
+use synapse_backend_client::types::{self, Asset, AssetStateEnum, BareShape, PointRequest, ProjectStateEnum, Shape, VerdictEnum};
+use synapse_backend_client::{BackendClient, ByteStream, Json, http, json};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn main() -> Outcome {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || arguments.next().ok_or("URL TOKEN FOLDER");
+    let (url, token, folder) = (next()?, next()?, next()?);
+    let client = BackendClient::builder(url).legacy_token(token).build()?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        lists(&client).await?;
+        pages(&client).await?;
+        unknown_values(&client).await?;
+        let asset = created(&client).await?;
+        patched(&client, &asset).await?;
+        refused(&client, &asset).await?;
+        files(&client, &asset, &folder).await?;
+        tables(&client).await?;
+        choices(&client).await?;
+        actions(&client, &asset).await
+    })
+}
+
+async fn lists(client: &BackendClient) -> Outcome {
+    let page = client
+        .call(|raw| raw.assets_list().created_gte("2024-01-10T00:00:00+09:00").created_lt("2024-01-21T00:00:00+09:00"))
+        .params(|p| p.state("done").page_size(2))
+        .await?;
+    assert_eq!((page.count, page.results.len()), (3, 2));
+    assert!(page.results.iter().all(|asset| asset.state == Some(AssetStateEnum::Done)));
+    println!("filters");
+
+    let page = client.call(|raw| raw.assets_list().id_in([3, 1, 2, 999])).await?;
+    let request = client.call(|raw| raw.assets_list().id_in([3, 1])).request()?;
+    assert_eq!(page.results.iter().map(|asset| asset.id).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(matches!(request.url().query(), Some("id__in=3%2C1" | "id__in=3,1")), "{}", request.url());
+    println!("a comma-joined filter");
+
+    let page = client.call(|raw| raw.assets_list().priority(1).page_size(1)).await?;
+    assert_eq!(page.count, 25);
+    println!("a filter of an integer's choices");
+
+    let projects = client.call(|raw| raw.projects_list()).await?;
+    let names: Vec<&str> = projects.iter().map(|project| project.name.as_str()).collect();
+    assert_eq!(names, ["거리", "Plant & Co"]);
+    assert_eq!(projects[1].state, Some(ProjectStateEnum::Closed));
+    println!("a list that isn't paged");
+    Ok(())
+}
+
+async fn pages(client: &BackendClient) -> Outcome {
+    let mut assets = client.call(|raw| raw.assets_list().page_size(4)).list_all();
+    let mut ids = Vec::new();
+    while let Some(asset) = assets.next().await {
+        ids.push(asset?.id);
+    }
+    assert_eq!(ids, (1..=25).collect::<Vec<i64>>());
+    println!("pages by number");
+
+    let mut samples = client.call(|raw| raw.samples_list()).list_all();
+    let mut values = Vec::new();
+    while let Some(sample) = samples.next().await {
+        values.push(sample?.value);
+    }
+    let expected: Vec<f64> = (0..40).map(|number| f64::from(number) / 8.0).collect();
+    assert_eq!(values, expected);
+    println!("pages by offset");
+
+    let mut readings = client.call(|raw| raw.readings_list()).list_all();
+    let mut values = Vec::new();
+    while let Some(reading) = readings.next().await {
+        values.push(reading?.value);
+    }
+    assert_eq!(values, expected);
+    println!("pages by cursor");
+    Ok(())
+}
+
+async fn unknown_values(client: &BackendClient) -> Outcome {
+    let page = client.call(|raw| raw.assets_list().id_in([12, 13, 14])).await?;
+    let odd = &page.results[1];
+    assert_eq!(odd.state, Some(AssetStateEnum::Unrecognized("quarantined".to_owned())));
+    let known = [AssetStateEnum::Draft, AssetStateEnum::Done];
+    assert_eq!([&page.results[0], &page.results[2]].map(|asset| asset.state.clone().unwrap()), known);
+    let written: Asset = serde_json::from_str(&serde_json::to_string(odd)?)?;
+    assert_eq!((&written, serde_json::to_value(odd)?["state"].as_str()), (odd, Some("quarantined")));
+    println!("an unknown value of an enumeration");
+
+    // Ids 12, 13 and 14: null, the empty text, a value.
+    let verdicts: Vec<Option<&str>> = page.results.iter().map(|asset| asset.verdict.as_ref().map(VerdictEnum::as_str)).collect();
+    assert_eq!(verdicts, [None, Some(""), Some("good")]);
+    println!("a choice that is null, blank or a value");
+    Ok(())
+}
+
+async fn created(client: &BackendClient) -> Result<Asset, Box<dyn Error>> {
+    let least = client.call(|raw| raw.assets_create().body_map(|b| b.project(1).title("least"))).await?;
+    assert_eq!((least.note.as_deref(), least.tags.len(), least.meta.text()), (None, 0, "{}"));
+    assert_eq!(least.state, Some(AssetStateEnum::Draft));
+    println!("created with the least");
+
+    let corner = PointRequest::builder().x(1.5).y_null().try_into()?;
+    let asset = client
+        .call(|raw| raw.assets_create())
+        .params(|p| {
+            p.body_map(|b| {
+                b.project(2)
+                    .title("제목 \"1\"")
+                    .note("first")
+                    .state(AssetStateEnum::InReview)
+                    .verdict("bad")
+                    .priority(10)
+                    .weight("1.0000000001")
+                    .tags(["a".to_owned(), "나".to_owned()])
+                    .meta(json!({"n": 1, "deep": [null, {"x": true}]}))
+                    .corners([corner])
+                    .captured_at("2024-02-29T12:34:56.123456+09:00")
+                    .due_on("2024-03-01")
+                    .password("secret")
+            })
+        })
+        .await?;
+    let asset = client.call(|raw| raw.assets_retrieve().id(asset.id)).await?;
+    assert_eq!((asset.title.as_str(), asset.note.as_deref()), ("제목 \"1\"", Some("first")));
+    assert_eq!((asset.state.clone(), asset.verdict.clone()), (Some(AssetStateEnum::InReview), Some(VerdictEnum::Bad)));
+    assert_eq!(asset.priority.as_deref(), Some(&10));
+    assert_eq!(asset.weight.as_deref(), Some("1.0000000001"));
+    assert_eq!(asset.tags, ["a", "나"]);
+    assert_eq!((&asset.meta["n"], &asset.meta["deep"][1]["x"]), (&1.into(), &true.into()));
+    assert_eq!(
+        (&asset.meta["corners"][0]["x"], asset.meta["corners"][0].get("y")),
+        (&1.5.into(), Some(&serde_json::Value::Null))
+    );
+    assert_eq!(asset.captured_at.as_ref().map(|at| at.as_str()), Some("2024-02-29T12:34:56.123456+09:00"));
+    assert_eq!(asset.due_on.as_deref(), Some("2024-03-01"));
+    assert_eq!((asset.project, asset.project_detail.name.as_str()), (2, "Plant & Co"));
+    assert_eq!(asset.label, "Plant & Co/제목 \"1\"");
+    assert_eq!(asset.code.len(), 36);
+    assert!(asset.extra.is_empty() && asset.file.is_none());
+    println!("created with everything");
+    Ok(asset)
+}
+
+async fn patched(client: &BackendClient, asset: &Asset) -> Outcome {
+    let patch = || client.call(|raw| raw.assets_partial_update().id(asset.id));
+    let bodiless = patch().request()?;
+    assert!(bodiless.body().is_none() && !bodiless.headers().contains_key(http::header::CONTENT_TYPE));
+    assert_eq!(&patch().await?, asset);
+    let empty = patch().params(|p| p.body_map(|b| b)).request()?;
+    assert_eq!(empty.body().and_then(|body| body.as_bytes()), Some(b"{}".as_slice()));
+    assert_eq!(&patch().params(|p| p.body_map(|b| b)).await?, asset);
+    println!("a patch of nothing changes nothing");
+
+    let one = patch().params(|p| p.body_map(|b| b.title("renamed"))).await?;
+    let mut expected = asset.clone();
+    (expected.title, expected.label) = ("renamed".to_owned(), "Plant & Co/renamed".to_owned());
+    assert_eq!(one, expected);
+    println!("a patch of one field leaves the others");
+
+    let cleared = patch()
+        .params(|p| {
+            p.body_map(|b| b.note_null().verdict_null().weight_null().captured_at_null().due_on_null().tags([]).meta(json!({})))
+        })
+        .await?;
+    assert_eq!((&cleared.note, &cleared.verdict, &cleared.weight), (&None, &None, &None));
+    assert_eq!((&cleared.captured_at, &cleared.due_on), (&None, &None));
+    assert_eq!((cleared.tags.len(), cleared.meta.text()), (0, "{}"));
+    assert_eq!(cleared.title, "renamed");
+    println!("null and empty lists clear");
+
+    let blank = patch().params(|p| p.body_map(|b| b.verdict("").note(""))).await?;
+    assert_eq!((blank.verdict.as_ref().map(VerdictEnum::as_str), blank.note.as_deref()), (Some(""), Some("")));
+    println!("blank is neither null nor left out");
+    Ok(())
+}
+
+async fn refused(client: &BackendClient, asset: &Asset) -> Outcome {
+    let strange = AssetStateEnum::from("quarantined");
+    let error = client
+        .call(|raw| raw.assets_partial_update().id(asset.id).body_map(|b| b.state(strange).title("x".repeat(41))))
+        .await
+        .unwrap_err();
+    assert!(error.is_bad_request(), "{error}");
+    let errors = error.response().map(|response| response.field_errors()).unwrap_or_default();
+    assert_eq!(errors["state"], [r#""quarantined" is not a valid choice."#]);
+    assert_eq!(errors["title"], ["Ensure this field has no more than 40 characters."]);
+    println!("a 400 tells the fields");
+
+    let error = client.call(|raw| raw.assets_create().body_map(|b| b.title("no project"))).await.unwrap_err();
+    assert!(error.is_invalid_input() && error.to_string().contains("`project`"), "{error}");
+    let error = client.call(|raw| raw.assets_retrieve().id(999)).await.unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    println!("a missing field, and a 404");
+    Ok(())
+}
+
+async fn files(client: &BackendClient, asset: &Asset, folder: &str) -> Outcome {
+    let bytes: Vec<u8> = (0..300_000_u32).map(|index| (index * 7 % 251) as u8).collect();
+    let part = Part::bytes(bytes.clone()).file_name("표본.bin");
+    let form = Form::new().text("note", "with a file").part("file", part);
+    let uploaded = client.call(|raw| raw.assets_upload_create().id(asset.id).body(form)).await?;
+    assert_eq!(uploaded.note.as_deref(), Some("with a file"));
+    let url = uploaded.file.ok_or("the file has no URL")?;
+    let to = format!("{folder}/downloaded");
+    client.download(url.as_str()).to(&to).await?;
+    assert!(std::fs::read(&to)? == bytes, "{url}");
+    println!("a file up by multipart and down again");
+
+    // Offered as JSON as well, and `format: uri` as every URL: the typed body can't hold the file.
+    let form = Form::new().text("name", "doc").part("content", Part::bytes(b"%PDF".as_slice()).file_name("a.pdf"));
+    let document = client.request(http::Method::POST, "/api/documents/").params(|p| p.body(form)).await?;
+    let document: types::Document = document.decode()?;
+    let mut documents = client.call(|raw| raw.documents_list().limit(1)).list_all();
+    let listed = documents.next().await.ok_or("no document")??;
+    assert_eq!((&listed, listed.name.as_str()), (&document, "doc"));
+    println!("a file where JSON is offered too");
+    Ok(())
+}
+
+async fn text(mut stream: ByteStream) -> Result<String, Box<dyn Error>> {
+    let mut text = Vec::new();
+    while let Some(bytes) = stream.next().await {
+        text.extend_from_slice(&bytes?);
+    }
+    Ok(String::from_utf8(text)?)
+}
+
+async fn tables(client: &BackendClient) -> Outcome {
+    let table = text(client.call(|raw| raw.assets_table_retrieve()).await?).await?;
+    assert!(table.starts_with("1,asset 1\r\n2,asset 2\r\n"), "{table}");
+    println!("csv of a renderer");
+
+    let table = text(client.call(|raw| raw.assets_export_retrieve()).await?).await?;
+    assert!(table.starts_with("1,asset 1\n2,asset 2\n"), "{table}");
+    println!("csv that no renderer gives");
+    Ok(())
+}
+
+async fn choices(client: &BackendClient) -> Outcome {
+    let mut shapes = client.call(|raw| raw.shapes_list().page_size(5)).list_all();
+    let mut told = Vec::new();
+    while let Some(shape) = shapes.next().await {
+        told.push(match shape? {
+            Shape::Box(shape) => format!("{} {:?}", shape.kind, shape.width),
+            Shape::Circle(shape) => format!("{} {:?}", shape.kind, shape.radius),
+            Shape::Unrecognized(shape) => format!("? {}", shape["kind"]),
+            _ => "another".to_owned(),
+        });
+    }
+    assert_eq!(told.len(), 12);
+    assert_eq!(told[..4], ["box Some(1)", "circle Some(1.0)", "circle Some(1.5)", "? \"torus\""]);
+    println!("shapes by their tag");
+
+    let shape = client.call(|raw| raw.bare_shapes_retrieve().id(5)).await?;
+    let again: Json = serde_json::to_string(&shape)?.parse()?;
+    assert!(matches!(&shape, BareShape::Box(shape) if shape.width == Some(5)), "{shape:?}");
+    assert_eq!((&again["kind"], &again["height"]), (&"box".into(), &2.into()));
+    println!("shapes whose tag isn't among their fields");
+    Ok(())
+}
+
+async fn actions(client: &BackendClient, asset: &Asset) -> Outcome {
+    let published = client.call(|raw| raw.assets_publish_create().id(asset.id)).await?;
+    assert_eq!((published.state.as_str(), published.job.len()), ("queued", 36));
+    client.call(|raw| raw.assets_publish_create().id(asset.id).body_map(|b| b.comment(""))).await?;
+    println!("202 with and without the body that may be left out");
+
+    client.call(|raw| raw.assets_archive_create().id(asset.id)).await?;
+    client.call(|raw| raw.assets_destroy().id(asset.id)).await?;
+    let error = client.call(|raw| raw.assets_retrieve().id(asset.id)).await.unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    println!("204");
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Bodies that aren't JSON arrive whole, whether their length is told or not.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use synapse_backend_client::http::Method;
+use synapse_backend_client::reqwest::Body;
+use synapse_backend_client::reqwest::multipart::{Form, Part};
+use synapse_backend_client::{BackendClient, RawBody};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+/// Sends a body, and gives the request as it arrived.
+async fn arrived(body: impl Into<RawBody>) -> Request {
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(204)).mount(&server).await;
+    let client = BackendClient::builder(server.uri()).read_timeout(Duration::from_secs(5)).build().unwrap();
+    let answer = client.request(Method::POST, "/files/").params(|p| p.body(body)).await.unwrap();
+    assert!(answer.is_null());
+    server.received_requests().await.unwrap().remove(0)
+}
+
+fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+    request.headers.get(name).map(|value| value.to_str().unwrap())
+}
+
+/// A stream that doesn't tell its length, of some pieces.
+fn pieces(pieces: &[&'static [u8]]) -> Body {
+    let pieces: Vec<_> = pieces.iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece))).collect();
+    Body::wrap_stream(stream::iter(pieces))
+}
+
+#[tokio::test]
+async fn a_form_arrives_whole() {
+    let file: Vec<u8> = (0..300_000_u32).map(|index| index as u8).collect();
+    let form = Form::new().text("title", "street").part("file", Part::bytes(file.clone()).file_name("a.bin"));
+    let request = arrived(form).await;
+    assert!(header(&request, "content-type").unwrap().starts_with("multipart/form-data; boundary="));
+    assert_eq!(header(&request, "content-length"), Some(request.body.len().to_string().as_str()));
+    assert!(request.body.windows(file.len()).any(|window| window == file));
+}
+
+#[tokio::test]
+async fn a_form_with_a_stream_arrives_whole() {
+    let request = arrived(Form::new().part("file", Part::stream(pieces(&[b"one ", b"", b"two"]))).text("title", "street")).await;
+    assert_eq!(header(&request, "content-length"), None);
+    let body = String::from_utf8(request.body).unwrap();
+    assert!(body.contains("\r\n\r\none two\r\n") && body.contains("\r\n\r\nstreet\r\n"), "{body}");
+}
+
+#[tokio::test]
+async fn a_stream_of_unknown_length_arrives_whole() {
+    let request = arrived(RawBody::from(pieces(&[b"1,a\n", b"2,b\n"])).media_type("text/csv")).await;
+    assert_eq!((request.body.as_slice(), header(&request, "content-type")), (b"1,a\n2,b\n".as_slice(), Some("text/csv")));
+    assert_eq!(arrived(pieces(&[])).await.body, b"");
+}
+
+#[tokio::test]
+async fn bytes_and_texts_arrive_with_their_length() {
+    let request = arrived("text").await;
+    assert_eq!((request.body.as_slice(), header(&request, "content-length")), (b"text".as_slice(), Some("4")));
+    assert_eq!(header(&request, "content-type"), Some("application/octet-stream"));
+    assert_eq!(arrived(Bytes::new()).await.body, b"");
+}

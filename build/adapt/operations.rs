@@ -6,7 +6,7 @@ use quote::{ToTokens, format_ident};
 use syn::visit_mut::VisitMut;
 use syn::{Expr, ImplItem, ImplItemFn, Item, ItemImpl, ItemMod, Pat, ReturnType, Stmt, Type, parse_quote};
 
-use super::reading::{docs_of, first_argument, start_of};
+use super::reading::{docs_of, first_argument, remove_derive, start_of};
 use super::setters::{MissingMessage, Setter, adapt_setter};
 use super::{Context, Result};
 use crate::prepare::naming::parameter_name;
@@ -32,8 +32,18 @@ pub(super) fn adapt_builders(mut module: ItemMod, context: &Context<'_>) -> Resu
                 builder.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
                 builder.attrs.insert(0, parse_quote!(#[doc = #docs]));
                 let optional_body = context.described.get(&name).is_some_and(|it| context.notes.optional_bodies.contains(&it.id));
-                if let (true, syn::Fields::Named(fields)) = (optional_body, &mut builder.fields) {
-                    fields.named.push(parse_quote!(body_is_set: bool));
+                let form = context.described.get(&name).is_some_and(|it| context.notes.forms.contains(&it.id));
+                if let syn::Fields::Named(fields) = &mut builder.fields {
+                    if optional_body {
+                        fields.named.push(parse_quote!(body_is_set: bool));
+                    }
+                    if form {
+                        fields.named.push(parse_quote!(form: ::std::option::Option<crate::RawBody>));
+                    }
+                }
+                if form {
+                    // A form may be a stream, of which there is one.
+                    remove_derive(&mut builder.attrs, "Clone");
                 }
                 adapted.push(Item::Struct(builder));
             }
@@ -72,6 +82,10 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
     let statements = cut_send(&send, &wire).map_err(|what| at(&what))?;
     if wire.optional_body {
         kept.iter_mut().for_each(|method| BodyIsSet.note(method));
+    }
+    if wire.form {
+        kept.iter_mut().for_each(|method| NoForm.visit_block_mut(&mut method.block));
+        kept.push(form_setter());
     }
 
     for mut method in setters {
@@ -122,10 +136,12 @@ fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Result<Vec<Stmt>
     let mut destructure = destructure.clone();
     match &mut destructure {
         Stmt::Local(syn::Local { pat: Pat::Struct(parts), .. }) => {
-            if wire.optional_body {
-                let attrs = Vec::new();
-                let member: syn::Member = parse_quote!(body_is_set);
-                parts.fields.push(syn::FieldPat { attrs, member, colon_token: None, pat: parse_quote!(body_is_set) });
+            for (is_there, name) in [(wire.optional_body, "body_is_set"), (wire.form, "form")] {
+                let name = format_ident!("{name}");
+                let (attrs, pat) = (Vec::new(), parse_quote!(#name));
+                if is_there {
+                    parts.fields.push(syn::FieldPat { attrs, member: name.into(), colon_token: None, pat });
+                }
             }
         }
         _ => return Err("`send` doesn't begin by taking the builder apart".to_owned()),
@@ -152,8 +168,13 @@ fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Result<Vec<Stmt>
         }
         match strip_invalid(&init.expr) {
             Some(value) => {
-                if wire.optional_body && name == "body" {
-                    finish.push(parse_quote! { let #name = if body_is_set { (#value).map(Some) } else { Ok(None) }; });
+                if wire.may_lack_its_body() && name == "body" {
+                    let is_sent: Expr = match (wire.optional_body, wire.form) {
+                        (true, true) => parse_quote!(body_is_set && form.is_none()),
+                        (true, false) => parse_quote!(body_is_set),
+                        _ => parse_quote!(form.is_none()),
+                    };
+                    finish.push(parse_quote! { let #name = if #is_sent { (#value).map(Some) } else { Ok(None) }; });
                 } else if name != value.to_token_stream().to_string() {
                     finish.push(parse_quote! { let #name = #value; });
                 }
@@ -255,6 +276,8 @@ struct Wire<'a> {
     request_type: Option<&'a str>,
     answer_type: Option<&'a str>,
     optional_body: bool,
+    /// A form may take the body's place.
+    form: bool,
     joined: Option<&'a BTreeMap<String, &'static str>>,
     renamed: &'a [Renamed],
 }
@@ -267,9 +290,14 @@ impl<'a> Wire<'a> {
             request_type: notes.request_types.get(id).filter(usable).map(String::as_str),
             answer_type: notes.answer_types.get(id).filter(usable).map(String::as_str),
             optional_body: notes.optional_bodies.contains(id),
+            form: notes.forms.contains(id),
             joined: notes.joined.get(id),
             renamed: notes.parameters.get(id).map(Vec::as_slice).unwrap_or_default(),
         }
+    }
+
+    fn may_lack_its_body(&self) -> bool {
+        self.optional_body || self.form
     }
 
     fn visit(&self, statement: &mut Stmt) {
@@ -296,13 +324,17 @@ impl VisitMut for FinishRequest<'_> {
                 let receiver = &call.receiver;
                 let body = call.args.first();
                 let media_type = self.wire.request_type.unwrap_or("application/json");
-                *expr = match self.wire.optional_body {
+                *expr = match self.wire.may_lack_its_body() {
                     true => {
                         let body = match body {
                             Some(Expr::Reference(reference)) => &*reference.expr,
                             _ => return,
                         };
-                        parse_quote!(crate::operation::optional_json(#receiver, #body.as_ref(), #media_type)?)
+                        let json: Expr = parse_quote!(crate::operation::optional_json(#receiver, #body.as_ref(), #media_type)?);
+                        match self.wire.form {
+                            true => parse_quote!(crate::operation::raw_body(#json, form, "multipart/form-data")),
+                            false => json,
+                        }
                     }
                     false => parse_quote! {
                         #receiver
@@ -377,6 +409,28 @@ impl VisitMut for RawBodies {
         syn::visit_mut::visit_path_mut(self, path);
         if path.to_token_stream().to_string().replace(' ', "") == "reqwest::Body" {
             *path = parse_quote!(crate::RawBody);
+        }
+    }
+}
+
+/// A form in the place of the JSON body: files can't be sent in JSON.
+fn form_setter() -> ImplItemFn {
+    parse_quote! {
+        #[doc = "Sets a form, in the place of the JSON body: with files, as a `reqwest::multipart::Form`."]
+        pub fn form(mut self, value: impl ::std::convert::Into<crate::RawBody>) -> Self {
+            self.form = Some(value.into());
+            self
+        }
+    }
+}
+
+/// No form, unless one is set.
+struct NoForm;
+
+impl VisitMut for NoForm {
+    fn visit_expr_struct_mut(&mut self, structure: &mut syn::ExprStruct) {
+        if structure.path.is_ident("Self") {
+            structure.fields.push(parse_quote!(form: None));
         }
     }
 }

@@ -26,7 +26,7 @@ pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", 
 
 /// Rules that take nothing away which a user of the client would look for: of the project's own document a build tells the
 /// others aloud.
-pub const ROUTINE: [&str; 18] = [
+pub const ROUTINE: [&str; 19] = [
     "add_own_schemas",
     "any_of_is_one_of",
     "bodies_can_clear_fields",
@@ -40,6 +40,7 @@ pub const ROUTINE: [&str; 18] = [
     "inline_query_enums_are_strings",
     "inline_types_are_components",
     "keep_unknown_fields",
+    "links_are_urls",
     "lists_of_words_in_bodies_are_string_lists",
     "nulls_in_own_types",
     "one_request_type_stays",
@@ -96,6 +97,8 @@ pub struct Notes {
     /// Media types of requests and answers that aren't the generator's.
     pub request_types: BTreeMap<String, String>,
     pub answer_types: BTreeMap<String, String>,
+    /// Operations of a JSON body that take a form in its place, and may have files to take.
+    pub forms: BTreeSet<String>,
     /// Operations that may be called without their body.
     pub optional_bodies: BTreeSet<String>,
     /// Lists that are sent as one text, by operation and parameter, with what joins them.
@@ -154,12 +157,14 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     // Values.
     values::free_form_is_json(document, report_to);
     values::page_links_are_urls(document, report_to);
+    values::links_are_urls(document, report_to);
     values::times_keep_their_text(document, report_to);
     values::drop_constraints(document, report_to);
     values::drop_defaults(document, report_to);
     enums::only_strings_are_enumerated(document, report_to);
     enums::each_value_is_enumerated_once(document, report_to);
     enums::enumerated_values_have_names(document, report_to);
+    enums::plain_components_are_put_in_place(document, report_to);
     // Types, and the names of them and of their fields.
     drop_unused_schemas(document, report_to);
     components::components_have_names_of_their_own(document, report_to);

@@ -277,6 +277,9 @@ pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Resu
             Some(name) => {
                 let schema = types[name].get("schema").filter(|schema| schema.is_object()).cloned().unwrap_or_else(|| json!({}));
                 body.insert("content".to_owned(), json!({"application/json": {"schema": schema}}));
+                if form && types[name].get("schema").is_some_and(|schema| may_be_a_file(&whole, schema)) {
+                    report.notes.forms.insert(id.clone());
+                }
                 if name != "application/json" {
                     report.notes.request_types.insert(id.clone(), name.clone());
                 }
@@ -343,25 +346,37 @@ pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
 }
 
 fn is_binary(schema: &Value) -> bool {
-    schema.get("type").and_then(Value::as_str) == Some("string") && schema.get("format").and_then(Value::as_str) == Some("binary")
+    is_text_of(schema, "binary")
+}
+
+fn is_text_of(schema: &Value, format: &str) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some("string") && schema.get("format").and_then(Value::as_str) == Some(format)
 }
 
 /// Whether a body's schema has a file among its fields, or is one.
 fn holds_a_file(document: &Value, schema: &Value) -> bool {
-    fn look(document: &Value, schema: &Value, depth: usize) -> bool {
-        if depth > 8 {
-            return false;
-        }
-        let target = only_refers(schema).and_then(|name| document.pointer("/components/schemas")?.get(name));
-        if let Some(target) = target {
-            return look(document, target, depth + 1);
-        }
-        if is_binary(schema) {
-            return schema.get("readOnly").and_then(Value::as_bool) != Some(true);
-        }
-        let properties = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::values);
-        let parts = ["allOf", "oneOf", "anyOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
-        properties.chain(parts).chain(schema.get("items")).any(|child| look(document, child, depth + 1))
+    has_a_field(document, schema, 0, &is_binary)
+}
+
+/// Whether one of a body's fields may be a file: an answer has its URL, and a document that tells bodies and answers
+/// together tells of the URL.
+fn may_be_a_file(document: &Value, schema: &Value) -> bool {
+    has_a_field(document, schema, 0, &|field| is_binary(field) || is_text_of(field, "uri"))
+}
+
+fn has_a_field(document: &Value, schema: &Value, depth: usize, is: &dyn Fn(&Value) -> bool) -> bool {
+    if depth > 8 {
+        return false;
     }
-    look(document, schema, 0)
+    let target = only_refers(schema).and_then(|name| document.pointer("/components/schemas")?.get(name));
+    if let Some(target) = target {
+        return has_a_field(document, target, depth + 1, is);
+    }
+    // What only the server sets is in no body.
+    if is(schema) && schema.get("readOnly") != Some(&json!(true)) {
+        return true;
+    }
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let parts = ["allOf", "oneOf", "anyOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
+    properties.chain(parts).chain(schema.get("items")).any(|child| has_a_field(document, child, depth + 1, is))
 }

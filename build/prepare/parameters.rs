@@ -196,7 +196,7 @@ pub fn parameters_have_names_of_their_own(document: &mut Value, report: &mut Rep
         // `new`, `send` and `stream` are the generator's.
         let mut taken: BTreeSet<String> = ["new", "send", "stream"].map(str::to_owned).into();
         if operation.get("requestBody").is_some() {
-            taken.extend(["body".to_owned(), "body_map".to_owned()]);
+            taken.extend(["body", "body_map", "body_is_set", "form"].map(str::to_owned));
         }
         let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else { return Ok(()) };
         // The path's come first: they are in every call.

@@ -96,7 +96,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
 }
 
 const PET: &str = r#"{"id": 1, "name": "Methuselah", "age": 900, "created": "2024-01-02T03:04:05", "status": "resting", "tags": null,
-    "keeper": {"id": 7, "name": "김"}, "isGlobal": true, "is_global": false, "extra": "e", "unheard_of": [1.50]}"#;
+    "keeper": {"id": 7, "name": "김"}, "isGlobal": true, "is_global": false, "extra": "e", "rank": 3, "photo": "/media/a.jpg?sig=s", "unheard_of": [1.50]}"#;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -128,6 +128,7 @@ async fn answers(server: &Server, client: &BackendClient) {
     assert_eq!(pet.extra["unheard_of"].text(), "[1.50]");
     assert_eq!((pet.is_global_field, pet.is_global, pet.extra_field.as_deref()), (Some(true), Some(false), Some("e")));
     assert_eq!((pet.keeper.id(), pet.keeper["name"].as_str()), (Some(7), Some("김")));
+    assert_eq!((pet.rank, format!("{pet:?}").contains("sig=s")), (Some(3), false));
     println!("an answer that is more than its document");
 
     // Another 2xx than the documented one.
@@ -263,6 +264,13 @@ async fn bytes(server: &Server, client: &BackendClient) {
     let kind = asked.header("content-type").unwrap().split("; boundary=").next().unwrap();
     assert!(asked.body.contains("name=\"title\"\r\n\r\n제목\r\n") && asked.body.contains("filename=\"a.jpg\""), "{}", asked.body);
     println!("{kind}");
+    // Where JSON is offered too, a form takes its place.
+    server.json(&PET.replace("\"tags\": null", "\"tags\": []"));
+    let form = Form::new().text("name", "x").part("photo", Part::bytes(b"\xff".as_slice()).file_name("b.jpg"));
+    client.call(|raw| raw.pets_create().form(form)).await.unwrap();
+    let asked = server.asked();
+    assert!(asked.header("content-type").unwrap().starts_with("multipart/form-data; ") && asked.body.contains("b.jpg"), "{}", asked.body);
+    println!("a form in the place of JSON");
     server.answer(200, "text/plain", "");
     let body = RawBody::from("x").media_type("image/png");
     client.call(|raw| raw.pets_photo_upload().id(5).format("png").body(body)).await.unwrap();

@@ -84,6 +84,12 @@ fn a_file_in_a_body_makes_it_raw_where_a_form_is_offered() {
     read_only["properties"]["file"]["readOnly"] = json!(true);
     let (json, _) = body(&["application/json", "multipart/form-data"], read_only);
     assert!(get(&json)["requestBody"]["content"]["application/json"].is_object());
+    // Where the file's URL stands in its place, JSON is sent, or a form.
+    let link = json!({"type": "object", "properties": {"file": {"type": "string", "format": "uri"}}});
+    let (json, report) = body(&["application/json", "multipart/form-data"], link.clone());
+    assert!(get(&json)["requestBody"]["content"]["application/json"].is_object());
+    assert!(report.notes.forms.contains("list_things"));
+    assert!(body(&["application/json"], link).1.notes.forms.is_empty());
     // One type alone is the body's.
     let (_, report) = body(&["text/csv"], json!({"type": "string"}));
     assert_eq!(report.notes.request_types["list_things"], "text/csv");

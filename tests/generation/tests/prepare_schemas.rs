@@ -166,13 +166,13 @@ fn components_and_inline_types_of_one_name_are_told_apart() {
     let mut given = document(
         json!({}),
         properties(json!({
-            "permissions": inner, "a": reference("_Thing"), "b": reference("thing_permissions"), "c": reference("Ok"), "d": reference("Timestamp"),
+            "permissions": inner.clone(), "a": reference("_Thing"), "b": reference("thing_permissions"), "c": reference("Ok"), "d": reference("Timestamp"),
         })),
     );
     let schemas = given["components"]["schemas"].as_object_mut().unwrap();
-    schemas.insert("_Thing".to_owned(), json!({"type": "string"}));
-    schemas.insert("thing_permissions".to_owned(), json!({"type": "string"}));
-    schemas.insert("Ok".to_owned(), json!({"type": "string"}));
+    schemas.insert("_Thing".to_owned(), inner.clone());
+    schemas.insert("thing_permissions".to_owned(), inner.clone());
+    schemas.insert("Ok".to_owned(), inner.clone());
     schemas.insert("Timestamp".to_owned(), properties(json!({"seconds": {"type": "integer"}})));
     let (document, report) = prepared(given);
     let fields = &thing(&document)["properties"];
@@ -183,6 +183,28 @@ fn components_and_inline_types_of_one_name_are_told_apart() {
     assert_eq!(fields["permissions"]["allOf"], json!([reference("ThingPermissions2")]));
     assert_eq!(told(&report, "components_have_names_of_their_own").len(), 3);
     assert_eq!(told(&report, "own_types_are_meant"), ["Timestamp: called `TimestampSchema`: the crate has a type of that name"]);
+}
+
+#[test]
+fn a_plain_component_is_what_it_is_where_it_is_used() {
+    let choice = json!({"oneOf": [reference("Priority"), reference("Name")]});
+    let mut given = document(
+        json!({}),
+        properties(json!({
+            "priority": {"allOf": [reference("Priority")], "nullable": true}, "names": {"type": "array", "items": reference("Name")},
+            "either": choice, "link": {"type": "string", "format": "uri", "nullable": true},
+        })),
+    );
+    given["components"]["schemas"]["Priority"] = json!({"type": "integer", "enum": [1, 10], "description": "d"});
+    given["components"]["schemas"]["Name"] = json!({"type": "string"});
+    let (document, report) = prepared(given);
+    let fields = &thing(&document)["properties"];
+    assert_eq!(fields["priority"], json!({"type": "integer", "nullable": true, "description": "d"}));
+    assert_eq!(fields["names"]["items"], json!({"type": "string"}));
+    assert_eq!(component(&document, "ThingEither")["oneOf"], choice["oneOf"]);
+    assert_eq!(fields["link"], json!({"nullable": true, "allOf": [reference("FileUrl")]}));
+    assert_eq!(told(&report, "plain_components_are_put_in_place").len(), 2);
+    assert_eq!(told(&report, "links_are_urls"), ["Thing.link: shown without its query"]);
 }
 
 #[test]

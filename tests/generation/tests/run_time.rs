@@ -33,8 +33,9 @@ fn what_goes_over_the_wire_is_what_the_document_means() {
             r#"feed: application/json {"food":"hay"}"#,
             r#"patch: application/json {"age":null,"name":"n"}"#,
             "GET /api/pets/5/photo.jpg",
-            "GET /api/export text/csv",
+            "GET /api/export text/csv, */*;q=0.1",
             "multipart/form-data",
+            "a form in the place of JSON",
             "image/png x",
             "application/vnd.api+json",
             r#"application/vnd.api+json {"kind":"cat","lives":9}"#,
@@ -55,6 +56,7 @@ fn what_goes_over_the_wire_is_what_the_document_means() {
     }
 
     // Descriptions are documentation and no tests.
+    copy.succeed(&["rustdoc", "--lib", "--", "-D", "warnings"]);
     let (out, _) = copy.succeed(&["test", "--doc", "--", "--list"]);
     assert!(out.contains("src/client.rs") && !out.contains("raw.rs"), "{out}");
 }

@@ -103,7 +103,7 @@ fn choose_domains(generated: &Generated, whole: bool, tell: &Tell) -> Result<(),
     if whole && !absent.is_empty() {
         let lines: Vec<String> = absent
             .iter()
-            .map(|(name, missing)| format!("the document has no more what `{name}` in src/ needs: {missing}"))
+            .map(|(name, missing)| format!("the document no longer has what `{name}` in src/ needs: {missing}"))
             .collect();
         return Err(lines.join("; "));
     }

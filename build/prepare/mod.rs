@@ -26,7 +26,7 @@ pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", 
 
 /// Rules that take nothing away which a user of the client would look for: of the project's own document a build tells the
 /// others aloud.
-pub const ROUTINE: [&str; 19] = [
+pub const ROUTINE: [&str; 18] = [
     "add_own_schemas",
     "any_of_is_one_of",
     "bodies_can_clear_fields",
@@ -41,7 +41,6 @@ pub const ROUTINE: [&str; 19] = [
     "inline_types_are_components",
     "keep_unknown_fields",
     "links_are_urls",
-    "lists_of_words_in_bodies_are_string_lists",
     "nulls_in_own_types",
     "one_request_type_stays",
     "page_links_are_urls",
@@ -172,7 +171,6 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     requests::bodies_have_schemas_of_their_own(document, report_to);
     components::inline_types_are_components(document, report_to);
     requests::bodies_can_clear_fields(document, report_to);
-    requests::lists_of_words_in_bodies_are_string_lists(document, report_to);
     values::keep_unknown_fields(document, report_to);
     values::nulls_in_own_types(document, report_to);
     components::properties_have_names_of_their_own(document, report_to);

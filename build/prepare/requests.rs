@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Report;
 use super::naming::type_name;
 use super::walk::{
-    each_operation, reachable_from_answers, reachable_from_requests, reference, references, rename_references, resolved, schemas,
+    each_operation, reachable_from_answers, reachable_from_requests, references, rename_references, resolved, schemas,
     schemas_mut,
 };
 
@@ -110,28 +110,6 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
         });
         for place in gone {
             report.add("bodies_have_schemas_of_their_own", place, format!("left out: `{key}`, {why}"));
-        }
-    }
-}
-
-/// A list of words takes any words, not just owned ones: `.tags(["a", "b"])`.
-pub fn lists_of_words_in_bodies_are_string_lists(document: &mut Value, report: &mut Report) {
-    let sent = reachable_from_requests(document);
-    let received = reachable_from_answers(document);
-    for (name, schema) in schemas_mut(document).into_iter().flatten() {
-        if !sent.contains(name) || received.contains(name) {
-            continue;
-        }
-        for (property, value) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-            if value.get("type").and_then(Value::as_str) == Some("array")
-                && value.get("items") == Some(&json!({"type": "string"}))
-            {
-                let Some(value) = value.as_object_mut() else { continue };
-                value.remove("type");
-                value.remove("items");
-                value.insert("allOf".to_owned(), json!([reference("StringList")]));
-                report.add("lists_of_words_in_bodies_are_string_lists", format!("{name}.{property}"), "any words");
-            }
         }
     }
 }

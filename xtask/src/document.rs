@@ -1,5 +1,6 @@
 //! Where documents come from: a file, or a revision of the project.
 
+#[allow(dead_code, reason = "of what the build reads documents by, a part is used")]
 #[path = "../../build/document.rs"]
 mod reading;
 

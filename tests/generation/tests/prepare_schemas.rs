@@ -151,16 +151,6 @@ fn what_is_sent_and_what_is_received_are_two_components_where_they_differ() {
 }
 
 #[test]
-fn words_in_bodies_are_any_words() {
-    let words = json!({"type": "array", "items": {"type": "string"}, "description": "d"});
-    let (document, report) = prepared(both_ways(properties(json!({"id": {"type": "integer", "readOnly": true}, "tags": words}))));
-    let sent = &component(&document, "ThingRequest")["properties"]["tags"];
-    assert_eq!(sent, &json!({"allOf": [reference("StringList")], "nullable": true, "description": "d"}));
-    assert_eq!(thing(&document)["properties"]["tags"], words);
-    assert_eq!(told(&report, "lists_of_words_in_bodies_are_string_lists"), ["ThingRequest.tags: any words"]);
-}
-
-#[test]
 fn components_and_inline_types_of_one_name_are_told_apart() {
     let inner = properties(json!({"x": {"type": "string"}}));
     let mut given = document(

@@ -68,7 +68,7 @@ fn a_new_filter_field_or_operation_costs_no_line_and_a_removed_one_is_named() {
     copy.edit(|document| document.replacen("operationId: get_model\n", "operationId: read_model\n", 1));
     let output = copy.cargo(&["build", "-q", "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
-    let line = "openapi/synapse-v1.yaml: the document has no more what `models` in src/ needs: the operation `get_model`";
+    let line = "openapi/synapse-v1.yaml: the document no longer has what `models` in src/ needs: the operation `get_model`";
     assert!(!output.status.success() && err.contains(line), "{err}");
 
     // A broken document ends the build with one line: file, operation, reason.

@@ -1,5 +1,8 @@
 //! Where documents come from: a file, or a revision of the project.
 
+#[allow(dead_code, reason = "of the preparation, the forms of 3.1 are used")]
+#[path = "../../build/prepare/mod.rs"]
+mod prepare;
 #[allow(dead_code, reason = "of what the build reads documents by, a part is used")]
 #[path = "../../build/document.rs"]
 mod reading;
@@ -21,7 +24,15 @@ pub fn read(source: &str) -> Result<Value, String> {
         None if source == project::DOCUMENT && !Path::new(source).exists() => reading::read(&project::root().join(source)),
         None => reading::read(Path::new(source)),
     };
-    document.map_err(|reason| format!("{source}: {reason}"))
+    document.and_then(in_3_0).map_err(|reason| format!("{source}: {reason}"))
+}
+
+/// The document in the words of 3.0, which the comparison knows.
+fn in_3_0(mut document: Value) -> Result<Value, String> {
+    if document.get("openapi").and_then(Value::as_str).is_some_and(|version| version.starts_with("3.1")) {
+        prepare::written_in_3_0(&mut document, &mut prepare::Report::default())?;
+    }
+    Ok(document)
 }
 
 fn at_revision(revision: &str) -> Result<String, String> {
@@ -37,7 +48,7 @@ fn at_revision(revision: &str) -> Result<String, String> {
 
 /// An operation as it stands in the document.
 pub struct Place<'a> {
-    pub id: &'a str,
+    pub id: String,
     /// In lower case.
     pub method: &'a str,
     pub path: &'a str,
@@ -46,23 +57,31 @@ pub struct Place<'a> {
     pub operation: &'a Value,
 }
 
-/// Every operation, by path and method. An operation without a name of its own has none in Rust either.
+/// Every operation, by path and method. One without a name of its own is called as the build calls it: by its method and path,
+/// or with a number.
 pub fn operations(document: &Value) -> Result<Vec<Place<'_>>, String> {
     let mut found: Vec<Place<'_>> = Vec::new();
     for (path, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
         for method in METHODS {
             let Some(operation) = item.get(method) else { continue };
-            let place = format!("{} {path}", method.to_uppercase());
-            let id = operation.get("operationId").and_then(Value::as_str);
-            let id = id.ok_or_else(|| format!("{place}: `operationId` is missing"))?;
-            if let Some(other) = found.iter().find(|other| other.id == id) {
-                let other = format!("{} {}", other.method.to_uppercase(), other.path);
-                return Err(format!("{place} ({id}): `operationId` is taken by {other}"));
+            let given = operation.get("operationId").and_then(Value::as_str).map(str::trim).filter(|id| !id.is_empty());
+            let name = given.map_or_else(|| by_its_path(method, path), str::to_owned);
+            let mut id = name.clone();
+            let mut number = 2;
+            while found.iter().any(|other| other.id == id) {
+                id = format!("{name}_{number}");
+                number += 1;
             }
             found.push(Place { id, method, path, item, operation });
         }
     }
     Ok(found)
+}
+
+/// `get_models_id` for `GET /models/{id}/`.
+fn by_its_path(method: &str, path: &str) -> String {
+    let words = path.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
 }
 
 /// What a reference leads to, through further references; the value itself where it is none.

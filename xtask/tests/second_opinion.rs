@@ -80,10 +80,30 @@ fn variants(document: &Value) -> Vec<(String, Value)> {
     variants
 }
 
+/// How a refusal looks is no type of the client: an error keeps the answer as it came.
+fn without_refusals(document: &mut Value) {
+    for item in document["paths"].as_object_mut().unwrap().values_mut() {
+        for operation in item.as_object_mut().unwrap().values_mut() {
+            operation["responses"].as_object_mut().unwrap().retain(|status, _| status.starts_with('2'));
+        }
+    }
+    document["components"]["responses"] = json!({});
+    loop {
+        let text = document.to_string();
+        let schemas = document["components"]["schemas"].as_object_mut().unwrap();
+        let before = schemas.len();
+        schemas.retain(|name, _| text.contains(&format!("\"#/components/schemas/{name}\"")));
+        if schemas.len() == before {
+            return;
+        }
+    }
+}
+
 #[test]
 fn what_breaks_on_the_wire_breaks_here() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/synapse-v1.yaml");
-    let document: Value = serde_norway::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let mut document: Value = serde_norway::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    without_refusals(&mut document);
     let files = Files::new();
     let old = files.document("old.json", &document);
     let (mut judged, mut broke, mut disputed) = (0, 0, Vec::new());

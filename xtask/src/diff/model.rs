@@ -101,7 +101,7 @@ impl Api {
         for place in operations(document)? {
             let operation = operation(document, &place)
                 .map_err(|reason| format!("{} {} ({}): {reason}", place.method.to_uppercase(), place.path, place.id))?;
-            read.insert(place.id.to_owned(), operation);
+            read.insert(place.id.clone(), operation);
         }
         let security = security(document, document).unwrap_or_default();
         let mut api = Api { operations: read, types, security };

@@ -260,20 +260,14 @@ fn what_can_not_be_compared_is_an_error_of_one_line() {
     let good = files.document("good.json", &document());
     let mut nowhere = document();
     set(&mut nowhere, format!("{SCHEMAS}/Model/properties/kind/$ref"), json!("#/components/schemas/Nothing"));
-    let mut nameless = document();
-    take(&mut nameless, format!("{GET}/operationId"));
-    let mut twice = document();
-    set(&mut twice, format!("{GET}/operationId"), json!("list_models"));
     let cases = [
         (files.path("missing.yaml").display().to_string(), "No such file"),
         (files.write("broken.yaml", "a: [\n"), "not YAML"),
-        (files.write("three-one.yaml", "openapi: 3.1.0\n"), "version 3.1.0 isn't supported"),
+        (files.write("two.yaml", "swagger: '2.0'\n"), "version \"2.0\" isn't supported"),
         (
             files.document("nowhere.json", &nowhere),
             "components.schemas.Model: kind: `#/components/schemas/Nothing` leads nowhere",
         ),
-        (files.document("nameless.json", &nameless), "GET /models/{id}/: `operationId` is missing"),
-        (files.document("twice.json", &twice), "`operationId` is taken by"),
         ("git:no-such-revision".to_owned(), "git:no-such-revision"),
         ("git:--help".to_owned(), "git:--help"),
     ];
@@ -288,6 +282,35 @@ fn what_can_not_be_compared_is_an_error_of_one_line() {
     let ended = xtask(&["spec", "diff", &good, &good, "--src", "nothing.rs"]);
     assert_eq!(ended.code, 2);
     assert_eq!(xtask(&["spec", "diff"]).code, 2);
+}
+
+#[test]
+fn operations_without_a_name_of_their_own_are_called_as_the_build_calls_them() {
+    let files = Files::new();
+    let good = files.document("good.json", &document());
+    let mut nameless = document();
+    take(&mut nameless, format!("{GET}/operationId"));
+    let mut twice = document();
+    set(&mut twice, format!("{GET}/operationId"), json!("list_models"));
+    for (name, document, called) in [("nameless.json", nameless, "get_models_id"), ("twice.json", twice, "list_models_2")] {
+        let ended = xtask(&["spec", "diff", &good, &files.document(name, &document)]);
+        assert_eq!(ended.code, 1, "{}", ended.err);
+        assert!(ended.out.contains(called), "{}", ended.out);
+    }
+}
+
+#[test]
+fn the_forms_of_3_1_are_those_of_3_0() {
+    let files = Files::new();
+    let plain = json!({"type": "object", "properties": {"note": {"type": "string", "nullable": true}}});
+    let modern = json!({"type": "object", "properties": {"note": {"type": ["string", "null"]}}});
+    let mut old = document();
+    set(&mut old, format!("{SCHEMAS}/Model"), plain);
+    let mut new = old.clone();
+    set(&mut new, "/openapi", json!("3.1.0"));
+    set(&mut new, format!("{SCHEMAS}/Model"), modern);
+    let ended = xtask(&["spec", "diff", &files.document("old.json", &old), &files.document("new.json", &new)]);
+    assert_eq!((ended.code, ended.out.as_str()), (0, "0 changes, 0 breaking\n"), "{}", ended.err);
 }
 
 #[test]

@@ -325,6 +325,13 @@ pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
     deserializer.deserialize_str(Text(PhantomData))
 }
 
+/// The schema of an enumeration that takes any text. A function: of some hundred values the macro is too deep for the
+/// compiler.
+#[allow(dead_code, reason = "which enumerations there are depends on the document")]
+pub(crate) fn open_enum_schema(values: &[&str]) -> schemars::Schema {
+    schemars::json_schema!({"anyOf": [{"enum": values}, {"type": "string"}]})
+}
+
 #[cfg(test)]
 mod tests {
     use super::{convert, convert_field, json_body, path_segment};

@@ -84,7 +84,7 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
         impl schemars::JsonSchema for #ident {
             fn schema_name() -> std::borrow::Cow<'static, str> { #name.into() }
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({"anyOf": [{"enum": [#(#values),*]}, {"type": "string"}]})
+                crate::operation::open_enum_schema(&[#(#values),*])
             }
         }
     };

@@ -72,6 +72,15 @@ fn an_enumeration_takes_any_text_and_makes_room_for_its_own_unrecognized() {
 }
 
 #[test]
+fn an_enumeration_of_hundreds_of_values_is_no_macro_of_as_many() {
+    let operation =
+        json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
+    let values: Vec<String> = (0..300).map(|number| format!("v{number}")).collect();
+    let code = code(document(json!({"/kind/": operation}), json!({"Kind": {"type": "string", "enum": values}})));
+    assert!(code.contains("crate::operation::open_enum_schema( &[ \"v0\", \"v1\",") && !code.contains("json_schema!"), "{code}");
+}
+
+#[test]
 fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
     let operations = json!({
         "/gone/{id}/": {"delete": {

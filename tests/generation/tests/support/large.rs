@@ -31,6 +31,11 @@ const RESOURCES: [&str; 25] = [
     "workshop",
 ];
 
+/// Two letters for each of some hundred countries.
+fn countries() -> Vec<String> {
+    (b'A'..b'S').flat_map(|one| (b'A'..b'P').map(move |two| [one, two].map(char::from).iter().collect())).collect()
+}
+
 /// 150 operations on 25 resources.
 pub fn document() -> Value {
     let mut paths = Map::new();
@@ -40,6 +45,7 @@ pub fn document() -> Value {
         let next = RESOURCES[index / 5 * 5 + (index + 1) % 5];
         resource(name, next, index % 2 == 1, &mut paths, &mut schemas);
     }
+    schemas.insert("CountryEnum".to_owned(), json!({"enum": countries(), "type": "string"}));
     schemas.insert("BlankEnum".to_owned(), json!({"enum": [""]}));
     schemas.insert("NullEnum".to_owned(), json!({"enum": [null]}));
     json!({
@@ -140,6 +146,7 @@ fn resource(name: &str, next: &str, modern: bool, paths: &mut Map<String, Value>
         "score": {"type": "string", "format": "decimal", "pattern": "^-?\\d{0,3}(?:\\.\\d{0,2})?$"},
         "password": {"type": "string", "writeOnly": true},
         "fixed": if modern { json!({"const": "fixed"}) } else { json!({"enum": ["fixed"], "type": "string"}) },
+        "country": reference("CountryEnum"),
         "either": {"type": if modern { json!(["integer", "string", "null"]) } else { json!("string") }},
     });
     let patched = properties.clone();

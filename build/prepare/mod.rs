@@ -132,6 +132,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     values::free_form_is_json(document, report_to);
     values::page_links_are_urls(document, report_to);
     values::times_keep_their_text(document, report_to);
+    values::numbers_are_wide(document, report_to);
     values::drop_constraints(document, report_to);
     values::drop_defaults(document, report_to);
     enums::only_strings_are_enumerated(document, report_to);

@@ -109,6 +109,27 @@ pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
     }
 }
 
+/// An id is one type wherever it comes from, whether or not the document told its width there: `.owner([user.id])`. And the
+/// server sends its numbers as wide as they are: a coordinate loses its end in an `f32`.
+pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let kept = match object.get("type").and_then(Value::as_str) {
+            Some("integer") => ["int64", "uint64"],
+            Some("number") => ["double", "double"],
+            _ => return,
+        };
+        if let Some(format) = object.get("format").and_then(Value::as_str).filter(|format| !kept.contains(format)) {
+            places.push((place.to_owned(), format!("left out `format: {format}`")));
+            object.remove("format");
+        }
+    });
+    for (place, what) in places {
+        report.add("numbers_are_wide", place, what);
+    }
+}
+
 /// Lengths, patterns and bounds would be checked on answers, where one long name would lose a whole page; titles would
 /// name types after themselves.
 pub fn drop_constraints(document: &mut Value, report: &mut Report) {

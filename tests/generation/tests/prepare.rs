@@ -28,6 +28,22 @@ fn errors_leave_and_the_first_success_with_a_body_stays() {
 }
 
 #[test]
+fn numbers_are_as_wide_as_they_can_be() {
+    let (document, report) = prepared(document(
+        json!({"parameters": [{"name": "id", "in": "query", "schema": {"type": "array", "items": {"type": "integer", "format": "int32"}}}]}),
+        json!({"type": "object", "properties": {
+            "id": {"type": "integer", "format": "int32"}, "size": {"type": "integer", "format": "uint64"},
+            "lon": {"type": "number", "format": "float"}, "lat": {"type": "number", "format": "double"},
+        }}),
+    ));
+    let properties = &thing(&document)["properties"];
+    assert_eq!((&properties["id"], &properties["lon"]), (&json!({"type": "integer"}), &json!({"type": "number"})));
+    assert_eq!((&properties["size"]["format"], &properties["lat"]["format"]), (&json!("uint64"), &json!("double")));
+    assert_eq!(support::get(&document)["parameters"][0]["schema"]["items"], json!({"type": "integer"}));
+    assert_eq!(told(&report, "numbers_are_wide").len(), 3);
+}
+
+#[test]
 fn an_operation_that_tells_no_success_gets_one_without_a_body() {
     let (document, report) = prepared(document(json!({"responses": {"400": {"description": ""}}}), json!({})));
     assert_eq!(document["paths"]["/things/"]["get"]["responses"], json!({"200": {"description": ""}}));

@@ -72,6 +72,22 @@ impl<T: DeserializeOwned + Send + 'static> Answer for JsonAnswer<T> {
     }
 }
 
+/// The answer is JSON with the status `WITH`, and may have no body with another.
+#[doc(hidden)]
+#[allow(dead_code, reason = "which answers there are depends on the document")]
+pub struct OptionalJsonAnswer<T, const WITH: u16>(PhantomData<T>);
+
+impl<T: DeserializeOwned + Send + 'static, const WITH: u16> Answer for OptionalJsonAnswer<T, WITH> {
+    type Output = Option<T>;
+
+    async fn read(received: Box<Received>) -> Result<Option<T>> {
+        match received.status().as_u16() == WITH {
+            true => received.json().await.map(Some),
+            false => received.json_if_any().await,
+        }
+    }
+}
+
 /// The answer has no body, or one that nobody looks at.
 #[doc(hidden)]
 #[allow(dead_code, reason = "which answers there are depends on the document")]

@@ -75,6 +75,8 @@ pub struct Notes {
     pub answer_types: BTreeMap<String, String>,
     /// Operations that may be called without their body.
     pub optional_bodies: BTreeSet<String>,
+    /// Operations that may answer without a body, and the status that has one.
+    pub empty_answers: BTreeMap<String, u16>,
     /// Lists that are sent as one text, by operation and parameter, with what joins them.
     pub joined: BTreeMap<String, BTreeMap<String, &'static str>>,
     /// Parameters, by operation, and fields, by type, that are called otherwise than on the wire.

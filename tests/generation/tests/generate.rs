@@ -97,6 +97,15 @@ fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
 }
 
 #[test]
+fn an_answer_that_may_be_without_its_body_is_an_option() {
+    let mut responses = answer(json!({"type": "integer"}));
+    responses["204"] = json!({"description": ""});
+    let code = code(document(json!({"/n/": {"get": {"operationId": "get_n", "responses": responses}}}), json!({})));
+    assert!(code.contains("type Output = ::std::option::Option<i64>;"), "{code}");
+    assert!(code.contains("type Answer = crate::operation::OptionalJsonAnswer<i64, 200u16>;"), "{code}");
+}
+
+#[test]
 fn what_is_no_openapi_is_named_with_its_place() {
     let broken = json!({"/a/": {"get": {"operationId": "a", "responses": answer(json!({"type": "string", "externalDocs": 5}))}}});
     let error = generate(document(broken, json!({}))).err().unwrap();

@@ -21,10 +21,36 @@ fn errors_leave_and_the_first_success_with_a_body_stays() {
     assert_eq!(
         told,
         [
+            "GET /things/ (list_things): an answer other than 201 may have no body: an option",
             "GET /things/ (list_things): left out the 202 answer beside another 2xx",
             "GET /things/ (list_things): left out the 204 answer beside another 2xx",
         ]
     );
+}
+
+#[test]
+fn a_success_that_may_be_without_its_body_is_noted_with_the_status_that_has_it() {
+    let of = |responses: Value| prepared(document(json!({"responses": responses}), json!({})));
+    let body = json!({"description": "", "content": {"application/json": {"schema": {"type": "string"}}}});
+    let (_, report) = of(json!({"200": body, "204": {"description": ""}}));
+    assert_eq!(report.notes.empty_answers["list_things"], 200);
+    let page = json!({"type": "object", "properties": {"results": {"type": "array", "items": {}}}});
+    let page = json!({"description": "", "content": {"application/json": {"schema": page}}});
+    let bytes = json!({"description": "", "content": {"text/csv": {}}});
+    for whole in [body.clone(), page, bytes] {
+        assert!(of(json!({"200": whole})).1.notes.empty_answers.is_empty());
+        let (_, report) = of(json!({"200": whole, "204": {"description": ""}}));
+        assert_eq!(report.notes.empty_answers.len(), usize::from(whole == body), "{whole}");
+    }
+    // Two bodies that differ are a choice.
+    let object = |name: &str| {
+        let schema = json!({"type": "object", "required": [name], "properties": {name: {"type": "string"}}});
+        json!({"description": "", "content": {"application/json": {"schema": schema}}})
+    };
+    let (document, _) = of(json!({"200": object("done"), "201": object("done"), "202": object("queued")}));
+    let schema = &support::get(&document)["responses"]["200"]["content"]["application/json"]["schema"]["allOf"];
+    assert_eq!(schema, &json!([support::reference("ListThingsResponse")]));
+    assert_eq!(support::component(&document, "ListThingsResponse")["oneOf"].as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -182,6 +182,29 @@ where
     }
 }
 
+/// As [`convert_field`], for a list of values of which each is converted by itself.
+#[allow(dead_code, reason = "which lists there are depends on the document")]
+pub(crate) fn convert_list<T, V, I>(field: &str, expected: &str, values: I) -> std::result::Result<Vec<T>, String>
+where
+    I: IntoIterator<Item = V>,
+    T: Serialize,
+    V: TryInto<T> + fmt::Debug,
+    V::Error: fmt::Display,
+{
+    let mut list = Vec::new();
+    let mut problems = Vec::new();
+    for (index, value) in values.into_iter().enumerate() {
+        match convert_field::<T, V>(&format!("{field}[{index}]"), expected, value) {
+            Ok(value) => list.push(value),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(list),
+        false => Err(problems.join("\n")),
+    }
+}
+
 /// The beginning of a value, as its `Debug` writes it.
 fn shown(value: &impl fmt::Debug) -> String {
     struct Short(String);
@@ -350,7 +373,7 @@ pub(crate) fn open_enum_schema(values: &[&str]) -> schemars::Schema {
 
 #[cfg(test)]
 mod tests {
-    use super::{convert, convert_field, json_body, path_segment};
+    use super::{convert, convert_field, convert_list, json_body, path_segment};
     use crate::json;
 
     #[test]
@@ -358,6 +381,13 @@ mod tests {
         let error = convert::<i64, u64>("project", "a 64-bit integer", u64::MAX).unwrap_err();
         assert!(error.starts_with("`project`: 18446744073709551615 is not a 64-bit integer: "), "{error}");
         assert_eq!(convert::<String, &str>("search", "text", "x"), Ok("x".to_owned()));
+    }
+
+    #[test]
+    fn each_item_of_a_list_is_converted_and_each_problem_told() {
+        assert_eq!(convert_list::<String, _, _>("names", "text", ["a", "b"]), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        let problems = convert_list::<i64, _, _>("ids", "a 64-bit integer", [1, u64::MAX, 2, u64::MAX]).unwrap_err();
+        assert!(problems.starts_with("`ids[1]`: 1844") && problems.lines().count() == 2, "{problems}");
     }
 
     #[test]

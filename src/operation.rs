@@ -320,6 +320,24 @@ pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(value: &Json, tag
     value.decode().map_err(|error| E::custom(format!("with `{tag}` {is:?}: {error}")))
 }
 
+/// The choices for a value, by their places, the one that fits it best first: of an object the one that leaves the fewest
+/// of its fields unnamed, then the one that has the fewest beside. `choices` are the fields that each names, where it has
+/// such.
+#[allow(dead_code, reason = "which choices there are depends on the document")]
+pub(crate) fn by_fit(value: &Json, choices: &[Option<&[&str]>]) -> Vec<usize> {
+    let object = value.value().as_object();
+    let misfit = |choice: &Option<&[&str]>| match (object, choice) {
+        (Some(object), Some(fields)) => {
+            let unnamed = object.keys().filter(|key| !fields.contains(&key.as_str())).count();
+            (false, unnamed, fields.iter().filter(|field| !object.contains_key(**field)).count())
+        }
+        (object, choice) => (object.is_some() != choice.is_some(), 0, 0),
+    };
+    let mut order: Vec<usize> = (0..choices.len()).collect();
+    order.sort_by_key(|index| misfit(&choices[*index]));
+    order
+}
+
 /// A key of an object, borrowed from the input where that is possible.
 pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
 
@@ -373,7 +391,7 @@ pub(crate) fn open_enum_schema(values: &[&str]) -> schemars::Schema {
 
 #[cfg(test)]
 mod tests {
-    use super::{convert, convert_field, convert_list, json_body, path_segment};
+    use super::{by_fit, convert, convert_field, convert_list, json_body, path_segment};
     use crate::json;
 
     #[test]
@@ -388,6 +406,14 @@ mod tests {
         assert_eq!(convert_list::<String, _, _>("names", "text", ["a", "b"]), Ok(vec!["a".to_owned(), "b".to_owned()]));
         let problems = convert_list::<i64, _, _>("ids", "a 64-bit integer", [1, u64::MAX, 2, u64::MAX]).unwrap_err();
         assert!(problems.starts_with("`ids[1]`: 1844") && problems.lines().count() == 2, "{problems}");
+    }
+
+    #[test]
+    fn the_choice_that_names_most_fields_and_has_fewest_others_comes_first() {
+        let choices: [Option<&[&str]>; 4] = [Some(&["a"]), Some(&["a", "b", "c"]), None, Some(&["a", "b"])];
+        assert_eq!(by_fit(&json!({"a": 1, "b": 2}), &choices), [3, 1, 0, 2]);
+        assert_eq!(by_fit(&json!({"a": 1}), &choices), [0, 3, 1, 2]);
+        assert_eq!(by_fit(&json!("text"), &choices), [2, 0, 1, 3]);
     }
 
     #[test]

@@ -135,6 +135,19 @@ fn a_list_of_a_bodys_types_takes_whatever_each_can_be_made_of() {
 }
 
 #[test]
+fn a_choice_without_a_tag_is_the_one_that_names_most_of_the_fields() {
+    let code = both(json!({
+        "Thing": {"oneOf": [{"$ref": "#/components/schemas/Short"}, {"$ref": "#/components/schemas/Long"}, {"type": "string"}]},
+        "Short": {"type": "object", "properties": {"a": {"type": "string"}}},
+        "Long": {"type": "object", "properties": {"a": {"type": "string"}, "bC": {"type": "string"}}},
+    }))
+    .replace(' ', "")
+    .replace(",)", ")");
+    assert!(code.contains("crate::operation::by_fit(&value,&[Some(&[\"a\"]),Some(&[\"a\",\"bC\"]),None])"), "{code}");
+    assert!(code.contains("Unrecognized(crate::Json)"), "{code}");
+}
+
+#[test]
 fn what_is_no_openapi_is_named_with_its_place() {
     let broken = json!({"/a/": {"get": {"operationId": "a", "responses": answer(json!({"type": "string", "externalDocs": 5}))}}});
     let error = generate(document(broken, json!({}))).err().unwrap();

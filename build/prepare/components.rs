@@ -92,7 +92,7 @@ fn rename(document: &mut Value, names: &BTreeMap<String, String>, report: &mut R
     }
 }
 
-fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
+pub(super) fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
     let mut candidate = wanted.to_owned();
     let mut number = 2;
     while !taken.insert(candidate.clone()) {
@@ -105,6 +105,11 @@ fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
 /// A type that is written into another is named after it and its property, by which it may meet a component's name. As a
 /// component it is given a name that is free.
 pub fn inline_types_are_components(document: &mut Value, report: &mut Report) {
+    hoist(document, report, "inline_types_are_components", &needs_a_name);
+}
+
+/// A component each of the schemas, written into others or into operations, that `wanted` is true of.
+pub(super) fn hoist(document: &mut Value, report: &mut Report, rule: &'static str, wanted: &dyn Fn(&Value) -> bool) {
     let mut hoisting = Hoisting {
         taken: schemas(document).map(|(name, _)| name.clone()).chain(RESERVED.map(str::to_owned)).collect(),
         found: Map::new(),

@@ -2,6 +2,7 @@
 //! changed. Rules change what the generator sees, never the document in `openapi/`.
 
 mod components;
+mod compositions;
 mod enums;
 mod mending;
 pub mod naming;
@@ -116,10 +117,12 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     components::own_types_are_meant(document, report_to);
     add_own_schemas(document, report_to);
     operations::references_lead_somewhere(document)?;
-    // Null and choices.
+    // Null, choices and compositions.
     unions::any_of_is_one_of(document, report_to);
     unions::null_and_blank_are_no_choices(document, report_to);
     unions::components_are_nullable_where_they_are_used(document, report_to);
+    compositions::choices_of_what_is_required_are_none(document, report_to);
+    compositions::compositions_are_one_object(document, report_to);
     // Operations.
     operations::one_success_stays(document, report_to);
     operations::one_request_type_stays(document, report_to)?;

@@ -146,6 +146,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     // Types, and the names of them and of their fields.
     drop_unused_schemas(document, report_to);
     components::components_have_names_of_their_own(document, report_to);
+    unions::unions_are_components(document, report_to);
     unions::discriminators_are_read(document, report_to);
     requests::bodies_have_schemas_of_their_own(document, report_to);
     components::inline_types_are_components(document, report_to);

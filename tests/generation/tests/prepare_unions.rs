@@ -80,3 +80,23 @@ fn choices_of_what_is_required_are_none() {
     assert_eq!(told(&report, "choices_of_what_is_required_are_none"), ["Thing: left out `oneOf`"]);
 }
 
+#[test]
+fn values_that_differ_in_each_choice_are_a_tag() {
+    let kind = |value: &str| json!({"type": "string", "enum": [value]});
+    let choice = |value: &str| json!({"type": "object", "required": ["kind"], "properties": {"kind": kind(value), "n": {"type": "integer"}}});
+    let list = json!({"type": "array", "items": {"oneOf": [reference("One"), choice("two")]}});
+    let (document, report) = with(properties(json!({"list": list})), json!({"One": choice("one")}));
+    assert_eq!(thing(&document)["properties"]["list"]["items"]["allOf"], json!([reference("ThingListItem")]));
+    let union = &report.notes.unions["ThingListItem"];
+    let choices = [("one".to_owned(), "One".to_owned()), ("two".to_owned(), "ThingListItemTwo".to_owned())];
+    assert_eq!((union.tag.as_str(), union.choices.as_slice()), ("kind", choices.as_slice()));
+    assert_eq!(component(&document, "One")["properties"]["kind"], json!({"type": "string"}));
+    // One value in two choices tells nothing, nor does one that may be missing.
+    let (_, report) =
+        with(json!({"oneOf": [reference("One"), reference("Two")]}), json!({"One": choice("x"), "Two": choice("x")}));
+    assert!(report.notes.unions.is_empty());
+    let may = properties(json!({"kind": kind("y")}));
+    let (_, report) = with(json!({"oneOf": [reference("One"), reference("Two")]}), json!({"One": choice("x"), "Two": may}));
+    assert!(report.notes.unions.is_empty());
+}
+

@@ -8,6 +8,7 @@ mod mending;
 pub mod naming;
 mod operations;
 mod parameters;
+mod plain_types;
 mod requests;
 mod unions;
 mod values;
@@ -147,6 +148,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     drop_unused_schemas(document, report_to);
     components::components_have_names_of_their_own(document, report_to);
     unions::unions_are_components(document, report_to);
+    plain_types::plain_types_need_no_name(document, report_to);
     unions::discriminators_are_read(document, report_to);
     requests::bodies_have_schemas_of_their_own(document, report_to);
     components::inline_types_are_components(document, report_to);

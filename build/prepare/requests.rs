@@ -124,7 +124,10 @@ pub fn lists_of_words_in_bodies_are_string_lists(document: &mut Value, report: &
         }
         for (property, value) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
             if value.get("type").and_then(Value::as_str) == Some("array")
-                && value.get("items") == Some(&json!({"type": "string"}))
+                && value.get("items").and_then(Value::as_object).is_some_and(|items| {
+                    items.get("type").is_some_and(|kind| kind == "string")
+                        && items.keys().all(|key| key == "type" || key == "description")
+                })
             {
                 let Some(value) = value.as_object_mut() else { continue };
                 value.remove("type");

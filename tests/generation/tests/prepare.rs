@@ -219,7 +219,7 @@ fn json_is_always_there_in_answers_and_optional_in_requests() {
 fn what_no_operation_leads_to_leaves() {
     let mut document =
         document(json!({}), json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/Inner"}}}));
-    document["components"]["schemas"]["Inner"] = json!({"type": "string"});
+    document["components"]["schemas"]["Inner"] = json!({"type": "string", "enum": ["a"]});
     document["components"]["schemas"]["Unused"] = json!({"type": "string"});
     let (document, report) = prepared(document);
     let schemas = document["components"]["schemas"].as_object().unwrap();

@@ -160,9 +160,9 @@ fn components_and_inline_types_of_one_name_are_told_apart() {
         })),
     );
     let schemas = given["components"]["schemas"].as_object_mut().unwrap();
-    schemas.insert("_Thing".to_owned(), json!({"type": "string"}));
-    schemas.insert("thing_permissions".to_owned(), json!({"type": "string"}));
-    schemas.insert("Ok".to_owned(), json!({"type": "string"}));
+    schemas.insert("_Thing".to_owned(), json!({"type": "string", "enum": ["a"]}));
+    schemas.insert("thing_permissions".to_owned(), json!({"type": "string", "enum": ["a"]}));
+    schemas.insert("Ok".to_owned(), json!({"type": "string", "enum": ["a"]}));
     schemas.insert("Timestamp".to_owned(), properties(json!({"seconds": {"type": "integer"}})));
     let (document, report) = prepared(given);
     let fields = &thing(&document)["properties"];

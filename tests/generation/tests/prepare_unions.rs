@@ -100,3 +100,29 @@ fn values_that_differ_in_each_choice_are_a_tag() {
     assert!(report.notes.unions.is_empty());
 }
 
+#[test]
+fn a_component_that_only_names_a_plain_type_is_that_type() {
+    let (document, report) = with(
+        properties(json!({
+            "id": reference("Id"), "other": {"allOf": [reference("Alias")], "nullable": true}, "tags": reference("Tags"), "kind": reference("Kind"),
+            "free": reference("Free"), "at": reference("At"),
+        })),
+        json!({
+            "Id": {"type": "integer", "description": "An id."}, "Alias": reference("Id"), "Tags": {"type": "array", "items": reference("Id")},
+            "Kind": {"type": "string", "enum": ["a", "b"]}, "Free": {}, "At": {"type": "string", "format": "date-time"},
+        }),
+    );
+    let fields = &thing(&document)["properties"];
+    assert_eq!(fields["id"], json!({"type": "integer", "description": "An id."}));
+    assert_eq!(fields["other"], json!({"type": "integer", "nullable": true, "description": "An id."}));
+    assert_eq!(fields["tags"]["items"]["type"], "integer");
+    assert_eq!(fields["kind"], reference("Kind"));
+    assert_eq!(
+        (&fields["free"]["allOf"], &fields["at"]["allOf"]),
+        (&json!([reference("Json")]), &json!([reference("Timestamp")]))
+    );
+    assert_eq!(told(&report, "plain_types_need_no_name").len(), 5);
+    // A list of itself can't be written out.
+    let (document, _) = with(json!({"type": "array", "items": reference("Thing")}), json!({}));
+    assert_eq!(thing(&document)["items"], reference("Thing"));
+}

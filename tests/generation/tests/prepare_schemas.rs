@@ -20,7 +20,8 @@ fn the_forms_of_3_1_are_those_of_3_0() {
             "maybe": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
             "beside": {"$ref": "#/components/schemas/Other", "description": "d", "nullable": true},
             "anything": true,
-            "point": {"type": "array", "prefixItems": [{"type": "number"}]},
+            "point": {"type": "array", "prefixItems": [{"type": "number"}, {"type": "number", "title": "y"}]},
+            "pair": {"type": "array", "prefixItems": [{"type": "number"}, {"type": "string"}]},
             "file": {"type": "string", "contentMediaType": "application/octet-stream"},
             "limit": {"type": "integer", "exclusiveMinimum": 0},
             "map": {"type": "object", "patternProperties": {"^x": {"type": "integer"}}},
@@ -38,7 +39,8 @@ fn the_forms_of_3_1_are_those_of_3_0() {
     assert_eq!(fields["maybe"], json!({"type": "integer", "nullable": true}));
     assert_eq!(fields["beside"], json!({"allOf": [reference("Other")], "nullable": true, "description": "d"}));
     assert_eq!(fields["anything"]["allOf"], json!([reference("Json")]));
-    assert_eq!(fields["point"]["items"]["allOf"], json!([reference("Json")]));
+    assert_eq!(fields["point"]["items"], json!({"type": "number"}));
+    assert_eq!(fields["pair"]["items"]["allOf"], json!([reference("Json")]));
     assert_eq!(fields["limit"], json!({"type": "integer"}));
     assert_eq!(fields["map"]["additionalProperties"], json!({"type": "integer"}));
     assert!(told(&report, "written_in_3_0").contains(&"webhooks: left out done: the server calls them".to_owned()));

@@ -8,7 +8,8 @@ use super::walk::{for_schemas, only_refers, reachable_from_requests, reference, 
 /// Own types that hold a null themselves, so that an answer's field of such a type needs no `Option`.
 const HOLD_NULL: [&str; 2] = ["Json", "Related"];
 
-/// A schema that says nothing about the value's shape is the user's own JSON: kept as its text, decoded when looked at.
+/// A schema that says nothing about the value's shape is the user's own JSON: kept as its text, decoded when looked at. So
+/// is an object that may have no fields at all: the generator would refuse the first that a server adds.
 pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
     let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
@@ -18,7 +19,7 @@ pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
         let Some(object) = schema.as_object_mut() else { return };
         let shapeless_object = object.get("type").and_then(Value::as_str) == Some("object")
             && object.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty)
-            && object.get("additionalProperties").is_none_or(|more| more == &json!({}) || more == &json!(true));
+            && object.get("additionalProperties").is_none_or(|more| more == &json!({}) || more.is_boolean());
         let shapeless = !["type", "$ref", "allOf", "oneOf", "anyOf", "enum"].iter().any(|key| object.contains_key(*key));
         let combined = ["allOf", "oneOf", "anyOf", "$ref"].iter().any(|key| object.contains_key(*key));
         if shapeless || (shapeless_object && !combined) {

@@ -104,11 +104,11 @@ fn a_schema_without_a_shape_is_json() {
         json!({}),
         json!({"type": "object", "properties": {
             "free": {"type": "object", "description": "d"}, "open": {"type": "object", "additionalProperties": {}}, "any": {},
-            "words": {"type": "object", "additionalProperties": {"type": "string"}},
+            "shut": {"type": "object", "additionalProperties": false}, "words": {"type": "object", "additionalProperties": {"type": "string"}},
         }}),
     ));
     let properties = &thing(&document)["properties"];
-    for name in ["free", "open", "any"] {
+    for name in ["free", "open", "any", "shut"] {
         assert_eq!(properties[name]["allOf"], json!([{"$ref": "#/components/schemas/Json"}]), "{name}");
     }
     assert_eq!(properties["free"]["description"], "d");

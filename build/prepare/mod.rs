@@ -135,6 +135,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     parameters::parameters_are_plain(document, report_to);
     parameters::parameters_have_names_of_their_own(document, report_to);
     // Values.
+    values::what_is_required_is_there(document, report_to);
     values::free_form_is_json(document, report_to);
     values::page_links_are_urls(document, report_to);
     values::times_keep_their_text(document, report_to);

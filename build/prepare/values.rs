@@ -110,6 +110,32 @@ pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
     }
 }
 
+/// A field that is required and described nowhere would be a free-form value without which an answer fails. What comes is
+/// among the unknown fields, as all that the document doesn't describe.
+pub fn what_is_required_is_there(document: &mut Value, report: &mut Report) {
+    let mut told = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
+        let known: Vec<String> = properties.keys().cloned().collect();
+        // In a composition another part may have it.
+        if object.contains_key("allOf") {
+            return;
+        }
+        let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) else { return };
+        required.retain(|name| {
+            let kept = known.iter().any(|known| name == known);
+            if !kept {
+                told.push((place.to_owned(), format!("`{}` is required and no property", name.as_str().unwrap_or_default())));
+            }
+            kept
+        });
+    });
+    for (place, what) in told {
+        report.add("what_is_required_is_there", place, what);
+    }
+}
+
 /// An id is one type wherever it comes from, whether or not the document told its width there: `.owner([user.id])`. And the
 /// server sends its numbers as wide as they are: a coordinate loses its end in an `f32`.
 pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {

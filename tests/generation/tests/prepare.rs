@@ -113,7 +113,17 @@ fn a_schema_without_a_shape_is_json() {
     }
     assert_eq!(properties["free"]["description"], "d");
     assert_eq!(properties["words"]["additionalProperties"], json!({"type": "string"}));
-    assert_eq!(told(&report, "free_form_is_json").len(), 3);
+    assert_eq!(told(&report, "free_form_is_json").len(), 4);
+}
+
+#[test]
+fn what_is_required_is_among_the_properties() {
+    let (document, report) = prepared(document(
+        json!({}),
+        json!({"type": "object", "required": ["a", "gone"], "properties": {"a": {"type": "string"}}}),
+    ));
+    assert_eq!(thing(&document)["required"], json!(["a"]));
+    assert_eq!(told(&report, "what_is_required_is_there"), ["Thing: `gone` is required and no property"]);
 }
 
 #[test]

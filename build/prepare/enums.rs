@@ -49,25 +49,36 @@ pub fn each_value_is_enumerated_once(document: &mut Value, report: &mut Report) 
 }
 
 /// Values that come to no name (`+`, an empty text), or to the same one (`a` and `A`, `+1` and `-1`), are a panic of the
-/// generator, which doesn't say where. What remains is a plain string.
+/// generator, which doesn't say where. One without a name is left out, since an enumeration takes any text; where two have
+/// the same, or none has one, what remains is a plain string.
 pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
     let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
-        let Some(values) = object.get("enum").and_then(Value::as_array) else { return };
-        let mut names = BTreeSet::new();
+        let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) else { return };
         // Null is no variant.
-        let nameless = values.iter().filter_map(Value::as_str).find(|value| {
+        let nameless = |value: &Value| value.as_str().is_some_and(|text| !is_nameable(text));
+        if values.iter().any(|value| value.is_string() && !nameless(value)) {
+            values.retain(|value| {
+                let kept = !nameless(value);
+                if !kept {
+                    places.push((place.to_owned(), format!("left out {value}: it comes to no name")));
+                }
+                kept
+            });
+        }
+        let mut names = BTreeSet::new();
+        let clash = values.iter().filter_map(Value::as_str).find(|value| {
             let name: String =
                 value.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect();
             !is_nameable(value) || !names.insert(name)
         });
-        if let Some(value) = nameless.map(str::to_owned) {
+        if let Some(value) = clash.map(str::to_owned) {
             object.remove("enum");
-            places.push((place.to_owned(), value));
+            places.push((place.to_owned(), format!("a plain string: {value:?} comes to no name of its own")));
         }
     });
-    for (place, value) in places {
-        report.add("enumerated_values_have_names", place, format!("a plain string: {value:?} comes to no name of its own"));
+    for (place, what) in places {
+        report.add("enumerated_values_have_names", place, what);
     }
 }

@@ -127,6 +127,23 @@ fn what_is_required_is_among_the_properties() {
 }
 
 #[test]
+fn an_enumeration_loses_values_without_a_name_and_not_its_type() {
+    let (document, report) = prepared(document(
+        json!({}),
+        json!({"type": "object", "properties": {
+            "status": {"type": "string", "enum": ["open", "-", "closed"]}, "sign": {"type": "string", "enum": ["+", "-"]},
+            "order": {"type": "string", "enum": ["name", "-name"]},
+        }}),
+    ));
+    assert_eq!(support::component(&document, "ThingStatus")["enum"], json!(["open", "closed"]));
+    let properties = &thing(&document)["properties"];
+    for plain in ["sign", "order"] {
+        assert_eq!(properties[plain], json!({"type": "string"}), "{plain}");
+    }
+    assert_eq!(told(&report, "enumerated_values_have_names").len(), 3);
+}
+
+#[test]
 fn unknown_fields_are_kept_also_where_the_document_forbids_them() {
     for more in [None, Some(json!(true)), Some(json!(false)), Some(json!({}))] {
         let mut schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});

@@ -72,6 +72,22 @@ impl<T: DeserializeOwned + Send + 'static> Answer for JsonAnswer<T> {
     }
 }
 
+/// The answer is JSON with the status `WITH`, and may have no body with another.
+#[doc(hidden)]
+#[allow(dead_code, reason = "which answers there are depends on the document")]
+pub struct OptionalJsonAnswer<T, const WITH: u16>(PhantomData<T>);
+
+impl<T: DeserializeOwned + Send + 'static, const WITH: u16> Answer for OptionalJsonAnswer<T, WITH> {
+    type Output = Option<T>;
+
+    async fn read(received: Box<Received>) -> Result<Option<T>> {
+        match received.status().as_u16() == WITH {
+            true => received.json().await.map(Some),
+            false => received.json_if_any().await,
+        }
+    }
+}
+
 /// The answer has no body, or one that nobody looks at.
 #[doc(hidden)]
 #[allow(dead_code, reason = "which answers there are depends on the document")]
@@ -163,6 +179,29 @@ where
     match problems.is_empty() {
         true => Ok(value),
         false => Err(problems.iter().map(|problem| format!("{field}: {problem}")).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+/// As [`convert_field`], for a list of values of which each is converted by itself.
+#[allow(dead_code, reason = "which lists there are depends on the document")]
+pub(crate) fn convert_list<T, V, I>(field: &str, expected: &str, values: I) -> std::result::Result<Vec<T>, String>
+where
+    I: IntoIterator<Item = V>,
+    T: Serialize,
+    V: TryInto<T> + fmt::Debug,
+    V::Error: fmt::Display,
+{
+    let mut list = Vec::new();
+    let mut problems = Vec::new();
+    for (index, value) in values.into_iter().enumerate() {
+        match convert_field::<T, V>(&format!("{field}[{index}]"), expected, value) {
+            Ok(value) => list.push(value),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(list),
+        false => Err(problems.join("\n")),
     }
 }
 
@@ -281,6 +320,24 @@ pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(value: &Json, tag
     value.decode().map_err(|error| E::custom(format!("with `{tag}` {is:?}: {error}")))
 }
 
+/// The choices for a value, by their places, the one that fits it best first: of an object the one that leaves the fewest
+/// of its fields unnamed, then the one that has the fewest beside. `choices` are the fields that each names, where it has
+/// such.
+#[allow(dead_code, reason = "which choices there are depends on the document")]
+pub(crate) fn by_fit(value: &Json, choices: &[Option<&[&str]>]) -> Vec<usize> {
+    let object = value.value().as_object();
+    let misfit = |choice: &Option<&[&str]>| match (object, choice) {
+        (Some(object), Some(fields)) => {
+            let unnamed = object.keys().filter(|key| !fields.contains(&key.as_str())).count();
+            (false, unnamed, fields.iter().filter(|field| !object.contains_key(**field)).count())
+        }
+        (object, choice) => (object.is_some() != choice.is_some(), 0, 0),
+    };
+    let mut order: Vec<usize> = (0..choices.len()).collect();
+    order.sort_by_key(|index| misfit(&choices[*index]));
+    order
+}
+
 /// A key of an object, borrowed from the input where that is possible.
 pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
 
@@ -334,7 +391,7 @@ pub(crate) fn open_enum_schema(values: &[&str]) -> schemars::Schema {
 
 #[cfg(test)]
 mod tests {
-    use super::{convert, convert_field, json_body, path_segment};
+    use super::{by_fit, convert, convert_field, convert_list, json_body, path_segment};
     use crate::json;
 
     #[test]
@@ -342,6 +399,21 @@ mod tests {
         let error = convert::<i64, u64>("project", "a 64-bit integer", u64::MAX).unwrap_err();
         assert!(error.starts_with("`project`: 18446744073709551615 is not a 64-bit integer: "), "{error}");
         assert_eq!(convert::<String, &str>("search", "text", "x"), Ok("x".to_owned()));
+    }
+
+    #[test]
+    fn each_item_of_a_list_is_converted_and_each_problem_told() {
+        assert_eq!(convert_list::<String, _, _>("names", "text", ["a", "b"]), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        let problems = convert_list::<i64, _, _>("ids", "a 64-bit integer", [1, u64::MAX, 2, u64::MAX]).unwrap_err();
+        assert!(problems.starts_with("`ids[1]`: 1844") && problems.lines().count() == 2, "{problems}");
+    }
+
+    #[test]
+    fn the_choice_that_names_most_fields_and_has_fewest_others_comes_first() {
+        let choices: [Option<&[&str]>; 4] = [Some(&["a"]), Some(&["a", "b", "c"]), None, Some(&["a", "b"])];
+        assert_eq!(by_fit(&json!({"a": 1, "b": 2}), &choices), [3, 1, 0, 2]);
+        assert_eq!(by_fit(&json!({"a": 1}), &choices), [0, 3, 1, 2]);
+        assert_eq!(by_fit(&json!("text"), &choices), [2, 0, 1, 3]);
     }
 
     #[test]

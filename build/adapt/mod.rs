@@ -6,6 +6,7 @@
 mod clearing;
 mod deserialize;
 mod documentation;
+mod fitting;
 mod open_enum;
 mod operations;
 mod reading;

@@ -102,7 +102,13 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
     let (output, answer): (Type, Type) = match output.to_token_stream().to_string().as_str() {
         "()" => (output, parse_quote!(crate::operation::EmptyAnswer)),
         "ByteStream" => (parse_quote!(crate::ByteStream), parse_quote!(crate::operation::BytesAnswer)),
-        _ => (output.clone(), parse_quote!(crate::operation::JsonAnswer<#output>)),
+        _ => match context.notes.empty_answers.get(&about.id) {
+            Some(status) => {
+                let answer = parse_quote!(crate::operation::OptionalJsonAnswer<#output, #status>);
+                (parse_quote!(::std::option::Option<#output>), answer)
+            }
+            None => (output.clone(), parse_quote!(crate::operation::JsonAnswer<#output>)),
+        },
     };
     let list = context.pages.contains(output.to_token_stream().to_string().rsplit(':').next().unwrap_or_default().trim());
     let self_type = &block.self_ty;

@@ -69,6 +69,24 @@ pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>
     } else {
         quote! {}
     };
+    if let Some(item) = typed_item(&target) {
+        let expected = format!("`{}`", last_name(&item));
+        method.sig.generics.params.insert(0, parse_quote!(I));
+        if let Some(FnArg::Typed(value)) = method.sig.inputs.iter_mut().nth(1) {
+            value.ty = parse_quote!(I);
+        }
+        method.sig.generics.where_clause = Some(parse_quote! {
+            where
+                I: ::std::iter::IntoIterator<Item = #parameter>,
+                #parameter: std::convert::TryInto<#item> + std::fmt::Debug,
+                <#parameter as std::convert::TryInto<#item>>::Error: std::fmt::Display
+        });
+        method.block = parse_quote! {{
+            self.#name = crate::operation::convert_list::<#item, #parameter, I>(#field, #expected, value)#finish;
+            self
+        }};
+        return Ok(());
+    }
     method.sig.generics.where_clause = Some(parse_quote! {
         where
             #parameter: std::convert::TryInto<#target> + std::fmt::Debug,
@@ -118,6 +136,20 @@ fn expected(target: &Type) -> String {
         _ if text.contains("Vec<") => "a list".to_owned(),
         name => format!("`{}`", name.trim_end_matches('>')),
     }
+}
+
+/// What a list of one of the document's types holds: each item is converted by itself, so that a list takes words for an
+/// enumeration's values, and builders.
+fn typed_item(target: &Type) -> Option<Type> {
+    let Type::Path(path) = target else { return None };
+    let list = path.path.segments.last().filter(|segment| segment.ident == "Vec")?;
+    let item = first_argument(&list.arguments)?;
+    let text = item.to_token_stream().to_string().replace(' ', "");
+    ["super::", "types::"].iter().any(|module| text.starts_with(module)).then_some(item)
+}
+
+fn last_name(ty: &Type) -> String {
+    ty.to_token_stream().to_string().rsplit("::").next().unwrap_or_default().trim().to_owned()
 }
 
 fn option_inner(target: &Type) -> Option<Type> {

@@ -7,6 +7,7 @@ use syn::{Fields, ImplItem, Item, ItemEnum, ItemMod, ItemStruct, Type, parse_quo
 
 use super::clearing::Clearable;
 use super::deserialize::unflattened;
+use super::fitting::{Keys, fitting};
 use super::open_enum::open_enum;
 use super::reading::{docs_of, first_argument, is_flattened};
 use super::tagged::tagged;
@@ -21,10 +22,16 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
     let clearable = Clearable::among(items, context.notes);
     let mut adapted = Vec::new();
     let mut open = BTreeSet::new();
+    let mut keys = Keys::new();
+    for item in items.iter_mut() {
+        if let Item::Struct(structure) = item {
+            on_the_wire(structure, context.notes);
+            keys.note(structure);
+        }
+    }
     for mut item in std::mem::take(items) {
         match &mut item {
             Item::Struct(structure) => {
-                on_the_wire(structure, context.notes);
                 clearable.widen(structure);
                 let page = adapt_struct(structure);
                 let deserialize = unflattened(structure);
@@ -44,6 +51,7 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                 enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
                 let union = context.notes.unions.get(&enumeration.ident.to_string());
                 let deserialize = union.and_then(|union| tagged(enumeration, union));
+                let deserialize = deserialize.or_else(|| fitting(enumeration, &keys));
                 let from_text = from_text(enumeration);
                 adapted.push(item);
                 adapted.extend(from_text);

@@ -92,7 +92,7 @@ fn rename(document: &mut Value, names: &BTreeMap<String, String>, report: &mut R
     }
 }
 
-fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
+pub(super) fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
     let mut candidate = wanted.to_owned();
     let mut number = 2;
     while !taken.insert(candidate.clone()) {
@@ -105,9 +105,15 @@ fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
 /// A type that is written into another is named after it and its property, by which it may meet a component's name. As a
 /// component it is given a name that is free.
 pub fn inline_types_are_components(document: &mut Value, report: &mut Report) {
+    hoist(document, report, "inline_types_are_components", &needs_a_name);
+}
+
+/// A component each of the schemas, written into others or into operations, that `wanted` is true of.
+pub(super) fn hoist(document: &mut Value, report: &mut Report, rule: &'static str, wanted: &dyn Fn(&Value) -> bool) {
     let mut hoisting = Hoisting {
         taken: schemas(document).map(|(name, _)| name.clone()).chain(RESERVED.map(str::to_owned)).collect(),
         found: Map::new(),
+        wanted,
     };
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         if !OWN_TYPES.contains(&name.as_str()) {
@@ -124,7 +130,7 @@ pub fn inline_types_are_components(document: &mut Value, report: &mut Report) {
         }
     });
     for name in hoisting.found.keys() {
-        report.add("inline_types_are_components", name, "a component");
+        report.add(rule, name, "a component");
     }
     if let Some(schemas) = schemas_mut(document) {
         schemas.extend(hoisting.found);
@@ -132,12 +138,13 @@ pub fn inline_types_are_components(document: &mut Value, report: &mut Report) {
 }
 
 /// Components made of inline types.
-struct Hoisting {
+struct Hoisting<'w> {
     taken: BTreeSet<String>,
     found: Map<String, Value>,
+    wanted: &'w dyn Fn(&Value) -> bool,
 }
 
-impl Hoisting {
+impl Hoisting<'_> {
     fn in_content(&mut self, name: &str, holder: &mut Value) {
         for (_, media) in holder.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
             if let Some(schema) = media.get_mut("schema") {
@@ -166,7 +173,7 @@ impl Hoisting {
 
     /// Makes a component of a type, and of those within it.
     fn take(&mut self, name: &str, schema: &mut Value) {
-        if !needs_a_name(schema) {
+        if !(self.wanted)(schema) {
             self.within(name, schema);
             return;
         }
@@ -188,7 +195,7 @@ impl Hoisting {
 }
 
 /// Whether the generator makes a type of its own of a schema.
-fn needs_a_name(schema: &Value) -> bool {
+pub(super) fn needs_a_name(schema: &Value) -> bool {
     let has = |key: &str| schema.get(key).is_some_and(|value| value != &json!({}) && value != &json!([]));
     let composed = match schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
         None | Some([]) => false,

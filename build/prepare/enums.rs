@@ -1,13 +1,12 @@
 //! Enumerations that the generator can't take, or makes code of that doesn't compile.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::OWN_TYPES;
 use super::Report;
 use super::naming::is_nameable;
-use super::walk::{for_operation_schemas, for_operations, for_schemas, only_refers, schemas};
+use super::walk::for_schemas;
 
 /// An integer's enumeration would be derived for by code of an older schemars, which isn't Rust any more; and one of an
 /// array's is no type at all. What remains is the plain type.
@@ -50,67 +49,36 @@ pub fn each_value_is_enumerated_once(document: &mut Value, report: &mut Report) 
 }
 
 /// Values that come to no name (`+`, an empty text), or to the same one (`a` and `A`, `+1` and `-1`), are a panic of the
-/// generator, which doesn't say where. What remains is a plain string.
+/// generator, which doesn't say where. One without a name is left out, since an enumeration takes any text; where two have
+/// the same, or none has one, what remains is a plain string.
 pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
     let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
-        let Some(values) = object.get("enum").and_then(Value::as_array) else { return };
-        let mut names = BTreeSet::new();
+        let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) else { return };
         // Null is no variant.
-        let nameless = values.iter().filter_map(Value::as_str).find(|value| {
+        let nameless = |value: &Value| value.as_str().is_some_and(|text| !is_nameable(text));
+        if values.iter().any(|value| value.is_string() && !nameless(value)) {
+            values.retain(|value| {
+                let kept = !nameless(value);
+                if !kept {
+                    places.push((place.to_owned(), format!("left out {value}: it comes to no name")));
+                }
+                kept
+            });
+        }
+        let mut names = BTreeSet::new();
+        let clash = values.iter().filter_map(Value::as_str).find(|value| {
             let name: String =
                 value.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect();
             !is_nameable(value) || !names.insert(name)
         });
-        if let Some(value) = nameless.map(str::to_owned) {
+        if let Some(value) = clash.map(str::to_owned) {
             object.remove("enum");
-            places.push((place.to_owned(), value));
+            places.push((place.to_owned(), format!("a plain string: {value:?} comes to no name of its own")));
         }
     });
-    for (place, value) in places {
-        report.add("enumerated_values_have_names", place, format!("a plain string: {value:?} comes to no name of its own"));
-    }
-}
-
-/// A component that is nothing but a number or a text, as an enumeration may have become, would be a type around it:
-/// `priority == 10` is what a user writes.
-pub fn plain_components_are_put_in_place(document: &mut Value, report: &mut Report) {
-    let is_plain = |schema: &Value| {
-        let kind = schema.get("type").and_then(Value::as_str);
-        matches!(kind, Some("string" | "integer" | "number" | "boolean")) && schema.get("enum").is_none()
-    };
-    let plain: BTreeMap<String, Value> = schemas(document)
-        .filter(|(name, schema)| is_plain(schema) && !OWN_TYPES.contains(&name.as_str()))
-        .map(|(name, schema)| (name.clone(), schema.clone()))
-        .collect();
-    let mut used = BTreeSet::new();
-    let mut put = |schema: &mut Value| {
-        let Some((name, target)) = only_refers(schema).and_then(|name| plain.get_key_value(name)) else { return };
-        used.insert(name.clone());
-        let Some(object) = schema.as_object_mut() else { return };
-        object.remove("$ref");
-        object.remove("allOf");
-        for (key, value) in target.as_object().into_iter().flatten() {
-            object.entry(key.clone()).or_insert_with(|| value.clone());
-        }
-    };
-    // Choices stay what they are: two of one plain type would be one.
-    for_schemas(document, &mut |_, schema| {
-        for (_, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-            put(property);
-        }
-        for key in ["items", "additionalProperties"] {
-            if let Some(child) = schema.get_mut(key) {
-                put(child);
-            }
-        }
-    });
-    let _ = for_operations(document, |_, _, operation| {
-        for_operation_schemas("", operation, &mut |_, schema| put(schema));
-        Ok(())
-    });
-    for name in used {
-        report.add("plain_components_are_put_in_place", name, "in the places that refer to it");
+    for (place, what) in places {
+        report.add("enumerated_values_have_names", place, what);
     }
 }

@@ -2,11 +2,13 @@
 //! changed. Rules change what the generator sees, never the document in `openapi/`.
 
 mod components;
+mod compositions;
 mod enums;
 mod mending;
 pub mod naming;
 mod operations;
 mod parameters;
+mod plain_types;
 mod requests;
 mod unions;
 mod values;
@@ -103,6 +105,8 @@ pub struct Notes {
     pub forms: BTreeSet<String>,
     /// Operations that may be called without their body.
     pub optional_bodies: BTreeSet<String>,
+    /// Operations that may answer without a body, and the status that has one.
+    pub empty_answers: BTreeMap<String, u16>,
     /// Lists that are sent as one text, by operation and parameter, with what joins them.
     pub joined: BTreeMap<String, BTreeMap<String, &'static str>>,
     /// Parameters, by operation, and fields, by type, that are called otherwise than on the wire.
@@ -142,10 +146,12 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     components::own_types_are_meant(document, report_to);
     add_own_schemas(document, report_to);
     operations::references_lead_somewhere(document)?;
-    // Null and choices.
+    // Null, choices and compositions.
     unions::any_of_is_one_of(document, report_to);
     unions::null_and_blank_are_no_choices(document, report_to);
     unions::components_are_nullable_where_they_are_used(document, report_to);
+    compositions::choices_of_what_is_required_are_none(document, report_to);
+    compositions::compositions_are_one_object(document, report_to);
     // Operations.
     operations::one_success_stays(document, report_to);
     operations::one_request_type_stays(document, report_to)?;
@@ -157,19 +163,22 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     parameters::parameters_are_plain(document, report_to);
     parameters::parameters_have_names_of_their_own(document, report_to);
     // Values.
+    values::what_is_required_is_there(document, report_to);
     values::free_form_is_json(document, report_to);
     values::page_links_are_urls(document, report_to);
     values::links_are_urls(document, report_to);
     values::times_keep_their_text(document, report_to);
+    values::numbers_are_wide(document, report_to);
     values::drop_constraints(document, report_to);
     values::drop_defaults(document, report_to);
     enums::only_strings_are_enumerated(document, report_to);
     enums::each_value_is_enumerated_once(document, report_to);
     enums::enumerated_values_have_names(document, report_to);
-    enums::plain_components_are_put_in_place(document, report_to);
     // Types, and the names of them and of their fields.
     drop_unused_schemas(document, report_to);
     components::components_have_names_of_their_own(document, report_to);
+    unions::unions_are_components(document, report_to);
+    plain_types::plain_types_need_no_name(document, report_to);
     unions::discriminators_are_read(document, report_to);
     requests::bodies_have_schemas_of_their_own(document, report_to);
     components::inline_types_are_components(document, report_to);

@@ -202,24 +202,50 @@ fn deep_references_are_copies(document: &mut Value) -> Result<(), String> {
 }
 
 /// Errors are mapped from the answer itself, and the generator panics where they stand beside a typed success; of
-/// several successes it takes one. The first with a body stays.
+/// several successes it takes one. The first with a body stays. Bodies of others that differ are choices of it, and one
+/// without a body makes it an option; not of a list, which is there, if empty, nor of bytes, of which there may be none.
 pub fn one_success_stays(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
     each_operation(document, |place, operation| {
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
         let success = |status: &String| status.starts_with('2');
-        let has_body = |status: &&String| responses[*status].get("content").is_some_and(|content| content != &json!({}));
+        let has_body = |status: &str| responses[status].get("content").is_some_and(|content| content != &json!({}));
         let kept = responses
             .keys()
             .filter(|status| success(status))
-            .find(has_body)
+            .find(|status| has_body(status))
             .or_else(|| responses.keys().find(|status| success(status)))
             .cloned();
-        let dropped: Vec<String> = responses.keys().filter(|status| Some(*status) != kept.as_ref()).cloned().collect();
-        for status in dropped {
-            responses.remove(&status);
-            if success(&status) {
-                report.add("one_success_stays", place, format!("left out the {status} answer beside another 2xx"));
+        let beside: Vec<String> =
+            responses.keys().filter(|status| success(status) && Some(*status) != kept.as_ref()).cloned().collect();
+        if let Some(kept) = kept.as_ref().filter(|kept| has_body(kept)) {
+            let empty = beside.iter().any(|status| !has_body(status));
+            let shape = |status: &str| json_schema(&responses[status]).cloned();
+            let mut shapes: Vec<Value> = shape(kept).into_iter().collect();
+            for other in beside.iter().filter_map(|status| shape(status)) {
+                if !shapes.is_empty() && !shapes.contains(&other) {
+                    shapes.push(other);
+                }
             }
+            let is_page = |schema: &Value| resolved(&whole, schema).pointer("/properties/results").is_some();
+            let is_value = |schema: &Value| !is_page(schema) && !is_binary(resolved(&whole, schema));
+            if empty && shapes.first().is_some_and(is_value) {
+                if let Ok(status) = kept.parse() {
+                    report.notes.empty_answers.insert(id, status);
+                    report.add("one_success_stays", place, format!("an answer other than {kept} may have no body: an option"));
+                }
+            }
+            if shapes.len() > 1 {
+                report.add("one_success_stays", place, format!("a choice of {} bodies", shapes.len()));
+                for media in responses[kept]["content"].as_object_mut().into_iter().flatten().map(|(_, media)| media) {
+                    media["schema"] = json!({"oneOf": shapes});
+                }
+            }
+        }
+        responses.retain(|status, _| Some(status) == kept.as_ref());
+        for status in beside {
+            report.add("one_success_stays", place, format!("left out the {status} answer beside another 2xx"));
         }
         match kept {
             // `2XX` is a range, which the generator takes for all.
@@ -230,6 +256,12 @@ pub fn one_success_stays(document: &mut Value, report: &mut Report) {
             }
         }
     });
+}
+
+/// The schema of a response's JSON.
+fn json_schema(response: &Value) -> Option<&Value> {
+    let types = response.get("content")?.as_object()?;
+    types.get(&json_of(types)?)?.get("schema")
 }
 
 /// JSON by its name or its suffix: `application/json`, `application/vnd.api+json`, with parameters or without.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::components::{free, hoist};
+use super::naming::type_name;
 use super::walk::{for_schemas, only_refers, reference, referred, resolved, schemas, schemas_mut};
 use super::{OWN_TYPES, Report, Union};
 
@@ -54,13 +56,7 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
             if choices.iter().any(|choice| is_text(choice) && !only_blank(choice)) {
                 choices.retain(|choice| !only_blank(choice));
             }
-            let mut seen: Vec<Value> = Vec::new();
-            choices.retain(|choice| {
-                let shape = without_words(choice);
-                let is_new = !seen.contains(&shape);
-                seen.push(shape);
-                is_new
-            });
+            each_shape_once(choices);
             let (now, choices) = (choices.len(), choices.clone());
             if nullable {
                 object.insert("nullable".to_owned(), json!(true));
@@ -102,7 +98,7 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
 }
 
 /// A choice of one is that one: a reference with what stands beside it, or the schema itself.
-fn join(object: &mut Map<String, Value>, only: &Value) {
+pub(super) fn join(object: &mut Map<String, Value>, only: &Value) {
     if referred(only).is_some() {
         object.insert("allOf".to_owned(), json!([only]));
         return;
@@ -110,6 +106,17 @@ fn join(object: &mut Map<String, Value>, only: &Value) {
     for (key, value) in only.as_object().into_iter().flatten() {
         object.entry(key.clone()).or_insert_with(|| value.clone());
     }
+}
+
+/// Of choices that come to one type the first stays.
+pub(super) fn each_shape_once(choices: &mut Vec<Value>) {
+    let mut seen: Vec<Value> = Vec::new();
+    choices.retain(|choice| {
+        let shape = without_words(choice);
+        let is_new = !seen.contains(&shape);
+        seen.push(shape);
+        is_new
+    });
 }
 
 /// What of a choice its type shows: two that differ in words only would be two variants of one type.
@@ -183,52 +190,86 @@ fn null_where_used(schema: &mut Value, nullable: &BTreeSet<String>) {
     }
 }
 
+/// A choice between objects that is written into a schema or an operation: as a component it has a name, by which its tag
+/// is known.
+pub fn unions_are_components(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    let is_union = |schema: &Value| {
+        let choices = schema.get("oneOf").and_then(Value::as_array);
+        choices.is_some_and(|choices| choices.len() > 1 && choices.iter().all(|choice| has_properties(&whole, choice)))
+    };
+    hoist(document, report, "unions_are_components", &is_union);
+}
+
+fn has_properties(document: &Value, schema: &Value) -> bool {
+    resolved(document, schema).get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty())
+}
+
 /// The generator doesn't look at discriminators: the first choice whose fields fit would be taken. The adapted code
-/// reads the tag, for which each choice must be a component and the tag a plain text in it.
+/// reads the tag, for which each choice must be a component and the tag a plain text in it. A property whose values differ
+/// in each choice is a tag, too, though the document doesn't say so.
 pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
     let mut unions: BTreeMap<String, Union> = BTreeMap::new();
     let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut inline = Vec::new();
+    let mut named: Vec<(String, usize, String)> = Vec::new();
+    let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| name.clone()).collect();
     for (name, schema) in schemas(document) {
         let Some(choices) = schema.get("oneOf").and_then(Value::as_array) else { continue };
-        let Some(property) = schema.pointer("/discriminator/propertyName").and_then(Value::as_str) else { continue };
-        let components: Vec<&str> = choices.iter().filter_map(only_refers).collect();
-        if components.len() < choices.len() {
-            inline.push(name.clone());
+        let told = schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned);
+        let Some(property) = told.clone().or_else(|| tag_that_is_meant(document, choices)) else { continue };
+        let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object);
+        let mapped = |component: &str| {
+            let targets = mapping.into_iter().flatten().filter_map(|(value, target)| Some((value, target.as_str()?)));
+            targets
+                .filter(|(_, target)| target.rsplit('/').next() == Some(component))
+                .map(|(value, _)| value.clone())
+                .collect::<Vec<_>>()
+        };
+        let mut union = Union { tag: property.clone(), choices: Vec::new() };
+        let mut inline = Vec::new();
+        for (index, choice) in choices.iter().enumerate() {
+            let component = only_refers(choice);
+            let mut values = component.map(mapped).unwrap_or_default();
+            // Without a mapping a component's name is its tag; often the tag's own enumeration tells better.
+            if values.is_empty() {
+                values = tag_values(document, choice, &property).unwrap_or_default();
+            }
+            let component = match component {
+                Some(component) => component.to_owned(),
+                None => {
+                    let Some(value) = values.first() else { break };
+                    let own = free(&format!("{name}{}", type_name(value)), &mut taken);
+                    inline.push((name.clone(), index, own.clone()));
+                    own
+                }
+            };
+            if values.is_empty() {
+                values.push(component.clone());
+            }
+            union.choices.extend(values.into_iter().map(|value| (value, component.clone())));
+        }
+        let covered: BTreeSet<&String> = union.choices.iter().map(|(_, component)| component).collect();
+        if covered.len() < choices.len() {
+            report.add("discriminators_are_read", name, "not this one: a choice has no value of the tag");
             continue;
         }
-        let mut union = Union { tag: property.to_owned(), choices: Vec::new() };
-        let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object);
-        for (value, target) in mapping.into_iter().flatten() {
-            let target = target.as_str().unwrap_or_default();
-            let target = target.rsplit('/').next().unwrap_or_default();
-            if components.contains(&target) {
-                union.choices.push((value.clone(), target.to_owned()));
-            }
+        for component in covered {
+            tags.entry(component.clone()).or_default().insert(property.clone());
         }
-        // Without a mapping a component's name is its tag; often the tag's own enumeration tells better.
-        for component in components {
-            tags.entry(component.to_owned()).or_default().insert(property.to_owned());
-            if union.choices.iter().any(|(_, mapped)| mapped == component) {
-                continue;
-            }
-            let tag = schemas(document)
-                .find(|(name, _)| *name == component)
-                .and_then(|(_, schema)| resolved(document, schema.get("properties")?.get(property)?).get("enum")?.as_array());
-            match tag.filter(|values| !values.is_empty()) {
-                Some(values) => union
-                    .choices
-                    .extend(values.iter().filter_map(Value::as_str).map(|value| (value.to_owned(), component.to_owned()))),
-                None => union.choices.push((component.to_owned(), component.to_owned())),
-            }
-        }
-        report.add("discriminators_are_read", name, format!("by `{property}`: {} choices", union.choices.len()));
+        let how = if told.is_some() { "" } else { ", of which each has values of its own" };
+        report.add("discriminators_are_read", name, format!("by `{property}`{how}: {} choices", union.choices.len()));
         unions.insert(name.clone(), union);
+        named.append(&mut inline);
     }
-    for name in inline {
-        report.add("discriminators_are_read", name, "not this one: not each of its choices is a component");
-    }
+    let whole = document.clone();
     if let Some(schemas) = schemas_mut(document) {
+        for (union, index, own) in named {
+            let choice = schemas.get_mut(&union).and_then(|schema| schema.get_mut("oneOf")?.get_mut(index));
+            if let Some(choice) = choice {
+                let body = std::mem::replace(choice, reference(&own));
+                schemas.insert(own, body);
+            }
+        }
         for name in unions.keys() {
             if let Some(schema) = schemas.get_mut(name).and_then(Value::as_object_mut) {
                 schema.remove("discriminator");
@@ -236,9 +277,10 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
         }
         for (component, properties) in tags {
             for property in properties {
+                let tag = schemas.get_mut(&component).and_then(|schema| schema.get_mut("properties")?.get_mut(&property));
+                let Some(tag) = tag else { continue };
                 // An enumeration of one value would make the generator see a tag, and refuse all others.
-                if let Some(tag) = schemas.get_mut(&component).and_then(|schema| schema.get_mut("properties")?.get_mut(&property))
-                {
+                if resolved(&whole, tag).get("enum").and_then(Value::as_array).is_some_and(|values| values.len() == 1) {
                     let description = tag.get("description").cloned();
                     *tag = json!({"type": "string"});
                     if let Some(description) = description {
@@ -249,4 +291,29 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
         }
     }
     report.notes.unions = unions;
+}
+
+/// The values that a property of a choice may have, where they are enumerated.
+fn tag_values(document: &Value, choice: &Value, property: &str) -> Option<Vec<String>> {
+    let schema = resolved(document, choice).get("properties")?.get(property)?;
+    let values = resolved(document, schema).get("enum")?.as_array()?;
+    let values: Vec<String> = values.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    (!values.is_empty()).then_some(values)
+}
+
+/// A property that each choice must have, of other values than any other choice has.
+fn tag_that_is_meant(document: &Value, choices: &[Value]) -> Option<String> {
+    if choices.len() < 2 {
+        return None;
+    }
+    let first = resolved(document, choices.first()?);
+    let tells = |property: &str| {
+        let mut seen = BTreeSet::new();
+        choices.iter().all(|choice| {
+            let required = resolved(document, choice).get("required").and_then(Value::as_array);
+            required.is_some_and(|required| required.iter().any(|name| name == property))
+                && tag_values(document, choice, property).is_some_and(|values| values.into_iter().all(|value| seen.insert(value)))
+        })
+    };
+    first.get("properties")?.as_object()?.keys().find(|property| tells(property)).cloned()
 }

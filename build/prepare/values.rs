@@ -8,7 +8,8 @@ use super::walk::{for_schemas, only_refers, reachable_from_requests, reference, 
 /// Own types that hold a null themselves, so that an answer's field of such a type needs no `Option`.
 const HOLD_NULL: [&str; 2] = ["Json", "Related"];
 
-/// A schema that says nothing about the value's shape is the user's own JSON: kept as its text, decoded when looked at.
+/// A schema that says nothing about the value's shape is the user's own JSON: kept as its text, decoded when looked at. So
+/// is an object that may have no fields at all: the generator would refuse the first that a server adds.
 pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
     let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
@@ -18,7 +19,7 @@ pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
         let Some(object) = schema.as_object_mut() else { return };
         let shapeless_object = object.get("type").and_then(Value::as_str) == Some("object")
             && object.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty)
-            && object.get("additionalProperties").is_none_or(|more| more == &json!({}) || more == &json!(true));
+            && object.get("additionalProperties").is_none_or(|more| more == &json!({}) || more.is_boolean());
         let shapeless = !["type", "$ref", "allOf", "oneOf", "anyOf", "enum"].iter().any(|key| object.contains_key(*key));
         let combined = ["allOf", "oneOf", "anyOf", "$ref"].iter().any(|key| object.contains_key(*key));
         if shapeless || (shapeless_object && !combined) {
@@ -127,6 +128,53 @@ pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
     });
     for (place, what) in places {
         report.add("times_keep_their_text", place, what);
+    }
+}
+
+/// A field that is required and described nowhere would be a free-form value without which an answer fails. What comes is
+/// among the unknown fields, as all that the document doesn't describe.
+pub fn what_is_required_is_there(document: &mut Value, report: &mut Report) {
+    let mut told = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
+        let known: Vec<String> = properties.keys().cloned().collect();
+        // In a composition another part may have it.
+        if object.contains_key("allOf") {
+            return;
+        }
+        let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) else { return };
+        required.retain(|name| {
+            let kept = known.iter().any(|known| name == known);
+            if !kept {
+                told.push((place.to_owned(), format!("`{}` is required and no property", name.as_str().unwrap_or_default())));
+            }
+            kept
+        });
+    });
+    for (place, what) in told {
+        report.add("what_is_required_is_there", place, what);
+    }
+}
+
+/// An id is one type wherever it comes from, whether or not the document told its width there: `.owner([user.id])`. And the
+/// server sends its numbers as wide as they are: a coordinate loses its end in an `f32`.
+pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
+    let mut places = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let kept = match object.get("type").and_then(Value::as_str) {
+            Some("integer") => ["int64", "uint64"],
+            Some("number") => ["double", "double"],
+            _ => return,
+        };
+        if let Some(format) = object.get("format").and_then(Value::as_str).filter(|format| !kept.contains(format)) {
+            places.push((place.to_owned(), format!("left out `format: {format}`")));
+            object.remove("format");
+        }
+    });
+    for (place, what) in places {
+        report.add("numbers_are_wide", place, what);
     }
 }
 

@@ -124,9 +124,25 @@ fn rewrite_object(place: &str, schema: &mut Map<String, Value>, told: &mut Vec<(
         tell("`const` is an enumeration of one value".to_owned());
         schema.insert("enum".to_owned(), json!([only]));
     }
-    if schema.remove("prefixItems").is_some() {
-        tell("`prefixItems`: a list of free-form values".to_owned());
-        schema.insert("items".to_owned(), json!({}));
+    if let Some(places) = schema.remove("prefixItems") {
+        let kind = |place: &Value| Some((place.get("type")?.as_str()?.to_owned(), place.get("format").cloned()));
+        let mut kinds: Vec<_> = places.as_array().into_iter().flatten().map(kind).collect();
+        kinds.dedup();
+        let items = match kinds.as_slice() {
+            [Some((kind, format))] if !matches!(kind.as_str(), "object" | "array") => {
+                tell(format!("`prefixItems`: a list of {kind}s"));
+                let mut items = json!({"type": kind});
+                if let Some(format) = format {
+                    items["format"] = format.clone();
+                }
+                items
+            }
+            _ => {
+                tell("`prefixItems`: a list of free-form values".to_owned());
+                json!({})
+            }
+        };
+        schema.insert("items".to_owned(), items);
     }
     if let Some(patterns) = schema.remove("patternProperties") {
         tell("`patternProperties` are `additionalProperties`".to_owned());

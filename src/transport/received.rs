@@ -126,6 +126,15 @@ impl Received {
         head.decode(body)
     }
 
+    /// As [`json`](Self::json), of a body that may be missing.
+    #[allow(dead_code, reason = "which answers there are depends on the document")]
+    pub(crate) async fn json_if_any<T: DeserializeOwned>(self: Box<Self>) -> Result<Option<T>> {
+        match self.converted().await? {
+            (body, ..) if body.is_empty() => Ok(None),
+            (body, head, _) => head.decode(body).map(Some),
+        }
+    }
+
     /// What `decode` makes of the body, its URLs converted; and the answer, for what is told of parts of it.
     pub(crate) async fn decoded<T>(self: Box<Self>, decode: impl Fn(&Bytes) -> Result<T, Problem>) -> Result<(T, Answered)> {
         let (body, head, unconverted) = self.converted().await?;

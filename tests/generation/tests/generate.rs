@@ -103,6 +103,57 @@ fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
 }
 
 #[test]
+fn an_answer_that_may_be_without_its_body_is_an_option() {
+    let mut responses = answer(json!({"type": "integer"}));
+    responses["204"] = json!({"description": ""});
+    let code = code(document(json!({"/n/": {"get": {"operationId": "get_n", "responses": responses}}}), json!({})));
+    assert!(code.contains("type Output = ::std::option::Option<i64>;"), "{code}");
+    assert!(code.contains("type Answer = crate::operation::OptionalJsonAnswer<i64, 200u16>;"), "{code}");
+}
+
+/// An operation that takes and gives `schema`.
+fn both(schemas: Value) -> String {
+    let content = json!({"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}});
+    let operation = json!({
+        "operationId": "set_thing", "requestBody": {"required": true, "content": content},
+        "responses": {"200": {"description": "", "content": content}},
+    });
+    code(document(json!({"/things/": {"put": operation}}), schemas))
+}
+
+#[test]
+fn a_list_of_a_bodys_types_takes_whatever_each_can_be_made_of() {
+    let code = both(json!({
+        "Thing": {"type": "object", "properties": {
+            "kinds": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+            "parts": {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "integer"}}}},
+            "ids": {"type": "array", "items": {"type": "integer"}},
+        }},
+    }))
+    .replace(' ', "")
+    .replace(",>", ">");
+    assert!(code.contains("pubfnkinds<I,T>(mutself,value:I)->SelfwhereI:::std::iter::IntoIterator<Item=T>,"), "{code}");
+    assert!(
+        code.contains("crate::operation::convert_list::<super::ThingPartsItem,T,I>(\"parts\",\"`ThingPartsItem`\",value)"),
+        "{code}"
+    );
+    assert!(code.contains("pubfnids<T>(mutself,value:T)"), "{code}");
+}
+
+#[test]
+fn a_choice_without_a_tag_is_the_one_that_names_most_of_the_fields() {
+    let code = both(json!({
+        "Thing": {"oneOf": [{"$ref": "#/components/schemas/Short"}, {"$ref": "#/components/schemas/Long"}, {"type": "string"}]},
+        "Short": {"type": "object", "properties": {"a": {"type": "string"}}},
+        "Long": {"type": "object", "properties": {"a": {"type": "string"}, "bC": {"type": "string"}}},
+    }))
+    .replace(' ', "")
+    .replace(",)", ")");
+    assert!(code.contains("crate::operation::by_fit(&value,&[Some(&[\"a\"]),Some(&[\"a\",\"bC\"]),None])"), "{code}");
+    assert!(code.contains("Unrecognized(crate::Json)"), "{code}");
+}
+
+#[test]
 fn what_is_no_openapi_is_named_with_its_place() {
     let broken = json!({"/a/": {"get": {"operationId": "a", "responses": answer(json!({"type": "string", "externalDocs": 5}))}}});
     let error = generate(document(broken, json!({}))).err().unwrap();

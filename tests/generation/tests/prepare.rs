@@ -21,10 +21,52 @@ fn errors_leave_and_the_first_success_with_a_body_stays() {
     assert_eq!(
         told,
         [
+            "GET /things/ (list_things): an answer other than 201 may have no body: an option",
             "GET /things/ (list_things): left out the 202 answer beside another 2xx",
             "GET /things/ (list_things): left out the 204 answer beside another 2xx",
         ]
     );
+}
+
+#[test]
+fn a_success_that_may_be_without_its_body_is_noted_with_the_status_that_has_it() {
+    let of = |responses: Value| prepared(document(json!({"responses": responses}), json!({})));
+    let body = json!({"description": "", "content": {"application/json": {"schema": {"type": "string"}}}});
+    let (_, report) = of(json!({"200": body, "204": {"description": ""}}));
+    assert_eq!(report.notes.empty_answers["list_things"], 200);
+    let page = json!({"type": "object", "properties": {"results": {"type": "array", "items": {}}}});
+    let page = json!({"description": "", "content": {"application/json": {"schema": page}}});
+    let bytes = json!({"description": "", "content": {"text/csv": {}}});
+    for whole in [body.clone(), page, bytes] {
+        assert!(of(json!({"200": whole})).1.notes.empty_answers.is_empty());
+        let (_, report) = of(json!({"200": whole, "204": {"description": ""}}));
+        assert_eq!(report.notes.empty_answers.len(), usize::from(whole == body), "{whole}");
+    }
+    // Two bodies that differ are a choice.
+    let object = |name: &str| {
+        let schema = json!({"type": "object", "required": [name], "properties": {name: {"type": "string"}}});
+        json!({"description": "", "content": {"application/json": {"schema": schema}}})
+    };
+    let (document, _) = of(json!({"200": object("done"), "201": object("done"), "202": object("queued")}));
+    let schema = &support::get(&document)["responses"]["200"]["content"]["application/json"]["schema"]["allOf"];
+    assert_eq!(schema, &json!([support::reference("ListThingsResponse")]));
+    assert_eq!(support::component(&document, "ListThingsResponse")["oneOf"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn numbers_are_as_wide_as_they_can_be() {
+    let (document, report) = prepared(document(
+        json!({"parameters": [{"name": "id", "in": "query", "schema": {"type": "array", "items": {"type": "integer", "format": "int32"}}}]}),
+        json!({"type": "object", "properties": {
+            "id": {"type": "integer", "format": "int32"}, "size": {"type": "integer", "format": "uint64"},
+            "lon": {"type": "number", "format": "float"}, "lat": {"type": "number", "format": "double"},
+        }}),
+    ));
+    let properties = &thing(&document)["properties"];
+    assert_eq!((&properties["id"], &properties["lon"]), (&json!({"type": "integer"}), &json!({"type": "number"})));
+    assert_eq!((&properties["size"]["format"], &properties["lat"]["format"]), (&json!("uint64"), &json!("double")));
+    assert_eq!(support::get(&document)["parameters"][0]["schema"]["items"], json!({"type": "integer"}));
+    assert_eq!(told(&report, "numbers_are_wide").len(), 3);
 }
 
 #[test]
@@ -62,16 +104,43 @@ fn a_schema_without_a_shape_is_json() {
         json!({}),
         json!({"type": "object", "properties": {
             "free": {"type": "object", "description": "d"}, "open": {"type": "object", "additionalProperties": {}}, "any": {},
-            "words": {"type": "object", "additionalProperties": {"type": "string"}},
+            "shut": {"type": "object", "additionalProperties": false}, "words": {"type": "object", "additionalProperties": {"type": "string"}},
         }}),
     ));
     let properties = &thing(&document)["properties"];
-    for name in ["free", "open", "any"] {
+    for name in ["free", "open", "any", "shut"] {
         assert_eq!(properties[name]["allOf"], json!([{"$ref": "#/components/schemas/Json"}]), "{name}");
     }
     assert_eq!(properties["free"]["description"], "d");
     assert_eq!(properties["words"]["additionalProperties"], json!({"type": "string"}));
-    assert_eq!(told(&report, "free_form_is_json").len(), 3);
+    assert_eq!(told(&report, "free_form_is_json").len(), 4);
+}
+
+#[test]
+fn what_is_required_is_among_the_properties() {
+    let (document, report) = prepared(document(
+        json!({}),
+        json!({"type": "object", "required": ["a", "gone"], "properties": {"a": {"type": "string"}}}),
+    ));
+    assert_eq!(thing(&document)["required"], json!(["a"]));
+    assert_eq!(told(&report, "what_is_required_is_there"), ["Thing: `gone` is required and no property"]);
+}
+
+#[test]
+fn an_enumeration_loses_values_without_a_name_and_not_its_type() {
+    let (document, report) = prepared(document(
+        json!({}),
+        json!({"type": "object", "properties": {
+            "status": {"type": "string", "enum": ["open", "-", "closed"]}, "sign": {"type": "string", "enum": ["+", "-"]},
+            "order": {"type": "string", "enum": ["name", "-name"]},
+        }}),
+    ));
+    assert_eq!(support::component(&document, "ThingStatus")["enum"], json!(["open", "closed"]));
+    let properties = &thing(&document)["properties"];
+    for plain in ["sign", "order"] {
+        assert_eq!(properties[plain], json!({"type": "string"}), "{plain}");
+    }
+    assert_eq!(told(&report, "enumerated_values_have_names").len(), 3);
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn the_forms_of_3_1_are_those_of_3_0() {
             "maybe": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
             "beside": {"$ref": "#/components/schemas/Other", "description": "d", "nullable": true},
             "anything": true,
-            "point": {"type": "array", "prefixItems": [{"type": "number"}]},
+            "point": {"type": "array", "prefixItems": [{"type": "number"}, {"type": "number", "title": "y"}]},
+            "pair": {"type": "array", "prefixItems": [{"type": "number"}, {"type": "string"}]},
             "file": {"type": "string", "contentMediaType": "application/octet-stream"},
             "limit": {"type": "integer", "exclusiveMinimum": 0},
             "map": {"type": "object", "patternProperties": {"^x": {"type": "integer"}}},
@@ -38,7 +39,8 @@ fn the_forms_of_3_1_are_those_of_3_0() {
     assert_eq!(fields["maybe"], json!({"type": "integer", "nullable": true}));
     assert_eq!(fields["beside"], json!({"allOf": [reference("Other")], "nullable": true, "description": "d"}));
     assert_eq!(fields["anything"]["allOf"], json!([reference("Json")]));
-    assert_eq!(fields["point"]["items"]["allOf"], json!([reference("Json")]));
+    assert_eq!(fields["point"]["items"], json!({"type": "number"}));
+    assert_eq!(fields["pair"]["items"]["allOf"], json!([reference("Json")]));
     assert_eq!(fields["limit"], json!({"type": "integer"}));
     assert_eq!(fields["map"]["additionalProperties"], json!({"type": "integer"}));
     assert!(told(&report, "written_in_3_0").contains(&"webhooks: left out done: the server calls them".to_owned()));
@@ -177,7 +179,7 @@ fn components_and_inline_types_of_one_name_are_told_apart() {
 
 #[test]
 fn a_plain_component_is_what_it_is_where_it_is_used() {
-    let choice = json!({"oneOf": [reference("Priority"), reference("Name")]});
+    let choice = json!({"oneOf": [reference("Priority"), reference("Name"), reference("Title")]});
     let mut given = document(
         json!({}),
         properties(json!({
@@ -187,13 +189,16 @@ fn a_plain_component_is_what_it_is_where_it_is_used() {
     );
     given["components"]["schemas"]["Priority"] = json!({"type": "integer", "enum": [1, 10], "description": "d"});
     given["components"]["schemas"]["Name"] = json!({"type": "string"});
+    given["components"]["schemas"]["Title"] = json!({"type": "string"});
     let (document, report) = prepared(given);
     let fields = &thing(&document)["properties"];
     assert_eq!(fields["priority"], json!({"type": "integer", "nullable": true, "description": "d"}));
     assert_eq!(fields["names"]["items"], json!({"type": "string"}));
-    assert_eq!(component(&document, "ThingEither")["oneOf"], choice["oneOf"]);
+    // Two of one type would be two variants of it.
+    let kinds = json!([{"type": "integer", "description": "d"}, {"type": "string"}]);
+    assert_eq!(component(&document, "ThingEither")["oneOf"], kinds);
     assert_eq!(fields["link"], json!({"nullable": true, "allOf": [reference("FileUrl")]}));
-    assert_eq!(told(&report, "plain_components_are_put_in_place").len(), 2);
+    assert_eq!(told(&report, "plain_types_need_no_name").len(), 3);
     assert_eq!(told(&report, "links_are_urls"), ["Thing.link: shown without its query"]);
 }
 

@@ -1,0 +1,88 @@
+//! Choices that no tag tells apart: the one whose fields fit best is taken.
+
+use std::collections::BTreeMap;
+
+use quote::{ToTokens, format_ident, quote};
+use syn::{Fields, Item, ItemEnum, ItemStruct, Type, parse_quote};
+
+use super::reading::{first_argument, is_flattened, remove_derive, serde_text};
+
+/// The names on the wire of each struct's fields.
+pub(super) struct Keys(BTreeMap<String, Vec<String>>);
+
+impl Keys {
+    pub(super) fn new() -> Self {
+        Keys(BTreeMap::new())
+    }
+
+    pub(super) fn note(&mut self, structure: &ItemStruct) {
+        let Fields::Named(fields) = &structure.fields else { return };
+        let keys = fields.named.iter().filter(|field| !is_flattened(&field.attrs)).filter_map(|field| {
+            let name = field.ident.as_ref()?.to_string();
+            Some(serde_text(&field.attrs, "rename").unwrap_or_else(|| name.trim_start_matches("r#").to_owned()))
+        });
+        self.0.insert(structure.ident.to_string(), keys.collect());
+    }
+
+    fn of(&self, ty: &Type) -> Option<&[String]> {
+        let Type::Path(path) = ty else { return None };
+        let last = path.path.segments.last()?;
+        match self.0.get(&last.ident.to_string()) {
+            Some(keys) => Some(keys),
+            None if last.ident == "Box" => self.of(&first_argument(&last.arguments)?),
+            None => None,
+        }
+    }
+}
+
+/// Structs take fields that they don't name, so that the first of several would take whatever comes. Gives a choice of
+/// them its own `Deserialize`, and room for what fits none.
+pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
+    if !enumeration.attrs.iter().any(|attribute| attribute.to_token_stream().to_string().contains("untagged")) {
+        return None;
+    }
+    let mut names = Vec::new();
+    let mut fields = Vec::new();
+    let mut structs = 0;
+    for variant in &enumeration.variants {
+        let Fields::Unnamed(held) = &variant.fields else { return None };
+        let known = held.unnamed.first().and_then(|field| keys.of(&field.ty));
+        structs += usize::from(known.is_some());
+        fields.push(match known {
+            Some(known) => quote! { Some(&[#(#known),*]) },
+            None => quote! { None },
+        });
+        names.push(variant.ident.clone());
+    }
+    if structs < 2 {
+        return None;
+    }
+    let mut other = format_ident!("Unrecognized");
+    while names.contains(&other) {
+        other = format_ident!("{other}Value");
+    }
+    enumeration.variants.push(parse_quote! {
+        #[doc = "What is none of the choices, as the server gave it."]
+        #other(crate::Json)
+    });
+    remove_derive(&mut enumeration.attrs, "Deserialize");
+    let ident = &enumeration.ident;
+    let indexes = 0..names.len();
+    Some(parse_quote! {
+        impl<'de> ::serde::Deserialize<'de> for #ident {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
+                let value = <crate::Json as ::serde::Deserialize>::deserialize(deserializer)?;
+                for index in crate::operation::by_fit(&value, &[#(#fields),*]) {
+                    let choice = match index {
+                        #(#indexes => value.decode().map(Self::#names),)*
+                        _ => break,
+                    };
+                    if let Ok(choice) = choice {
+                        return Ok(choice);
+                    }
+                }
+                Ok(Self::#other(value))
+            }
+        }
+    })
+}

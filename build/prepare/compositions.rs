@@ -1,0 +1,220 @@
+//! Compositions: `allOf` of several parts, as the one object that they describe.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::components::free;
+use super::naming::type_name;
+use super::walk::{for_children, for_operation_schemas, for_operations, for_schemas, place_of, reference, referred, schemas_mut};
+use super::{OWN_TYPES, Report};
+
+/// `oneOf: [{required: [a]}, {required: [b]}]` beside properties tells which must be there, which no type can show; the
+/// generator would make a choice of free-form values of it.
+pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut Report) {
+    const SAYS_NO_TYPE: [&str; 5] = ["required", "title", "description", "not", "type"];
+    let only_required = |choice: &Value| {
+        choice.as_object().is_some_and(|choice| {
+            choice.keys().all(|key| SAYS_NO_TYPE.contains(&key.as_str()))
+                && choice.keys().any(|key| key == "required" || key == "not")
+                && choice.get("type").is_none_or(|kind| kind == "object")
+        })
+    };
+    let mut told = Vec::new();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut().filter(|object| object.contains_key("properties")) else { return };
+        for key in ["oneOf", "anyOf", "allOf"] {
+            let choices = object.get(key).and_then(Value::as_array);
+            if choices.is_some_and(|choices| !choices.is_empty() && choices.iter().all(only_required)) {
+                object.remove(key);
+                told.push((place.to_owned(), format!("left out `{key}`")));
+            }
+        }
+    });
+    for (place, what) in told {
+        report.add("choices_of_what_is_required_are_none", place, what);
+    }
+}
+
+/// The rules look at a schema's own properties, of which a composition has none: what may be null, what only the server
+/// sets, a tag, unknown fields would all be missed in it. A composition of objects is one object; one with a choice in it is
+/// a choice of compositions, since the generator would give its variants fields that nobody can name, and no tag.
+pub fn compositions_are_one_object(document: &mut Value, report: &mut Report) {
+    let whole = document.get("components").and_then(|components| components.get("schemas")).cloned().unwrap_or_default();
+    let Some(known) = whole.as_object() else { return };
+    let taken = known.keys().map(|name| type_name(name)).collect();
+    let mut composing = Composing { known, taken, made: Map::new(), told: Vec::new() };
+    for (name, schema) in schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
+        composing.compose(name, schema, true, &mut vec![name.clone()]);
+    }
+    let _ = for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        for_operation_schemas(&place, operation, &mut |place, schema| composing.compose(place, schema, false, &mut vec![]));
+        Ok(())
+    });
+    let Composing { made, told, .. } = composing;
+    if let Some(schemas) = schemas_mut(document) {
+        schemas.extend(made);
+    }
+    for (place, what) in told {
+        report.add("compositions_are_one_object", place, what);
+    }
+}
+
+/// How many parts a composition has, its own properties being one; nothing where it is but a reference.
+fn parts(schema: &Value) -> Option<usize> {
+    let all = schema.get("allOf")?.as_array()?;
+    let parts = all.len() + usize::from(schema.get("properties").is_some());
+    let only_refers = parts == 1 && all.first().is_some_and(|only| referred(only).is_some());
+    (!only_refers).then_some(parts)
+}
+
+struct Composing<'d> {
+    /// The document's components, as they were.
+    known: &'d Map<String, Value>,
+    /// The types' names.
+    taken: BTreeSet<String>,
+    /// Components that choices became.
+    made: Map<String, Value>,
+    told: Vec<(String, String)>,
+}
+
+impl Composing<'_> {
+    /// Composes a schema, then what is within it. `within` are the components that its fields came from: what leads to
+    /// itself has no end.
+    fn compose(&mut self, place: &str, schema: &mut Value, is_component: bool, within: &mut Vec<String>) {
+        let outside = within.len();
+        if let Some(parts) = parts(schema) {
+            let mut object = Composed::default();
+            if object.take(self.known, schema, within) {
+                self.told.push((place.to_owned(), format!("{parts} parts")));
+                within.append(&mut object.from);
+                self.put(place, schema, object, is_component, within);
+            }
+        }
+        for_children(place, schema, &mut |place, child| self.compose(place, child, false, within));
+        within.truncate(outside);
+    }
+
+    fn put(&mut self, place: &str, schema: &mut Value, mut object: Composed, is_component: bool, within: &mut Vec<String>) {
+        let Some(schema) = schema.as_object_mut() else { return };
+        for key in ["allOf", "oneOf", "properties", "required", "type", "additionalProperties", "discriminator"] {
+            schema.remove(key);
+        }
+        let Some(choices) = object.choices.take() else {
+            schema.extend(object.written());
+            return;
+        };
+        let mut names = Vec::new();
+        let mut listed = Vec::new();
+        for (name, choice) in choices {
+            let mut one = object.clone();
+            one.add(choice);
+            let mut one = Value::Object(one.written());
+            let Some(name) = name.filter(|_| is_component) else {
+                listed.push(one);
+                continue;
+            };
+            let own = free(&format!("{place}{}", type_name(&name)), &mut self.taken);
+            for_children(&own, &mut one, &mut |place, child| self.compose(place, child, false, within));
+            listed.push(reference(&own));
+            self.made.insert(own.clone(), one);
+            names.push((name, own));
+        }
+        schema.insert("oneOf".to_owned(), Value::Array(listed));
+        let Some(mut discriminator) = object.discriminator else { return };
+        for (_, target) in discriminator.get_mut("mapping").and_then(Value::as_object_mut).into_iter().flatten() {
+            let old = target.as_str().and_then(|text| text.rsplit('/').next()).unwrap_or_default();
+            if let Some((_, own)) = names.iter().find(|(name, _)| name == old) {
+                *target = json!(own);
+            }
+        }
+        schema.insert("discriminator".to_owned(), discriminator);
+    }
+}
+
+/// What several parts come to.
+#[derive(Default, Clone)]
+struct Composed {
+    properties: Map<String, Value>,
+    required: Vec<Value>,
+    /// Each with the component that it was.
+    choices: Option<Vec<(Option<String>, Composed)>>,
+    discriminator: Option<Value>,
+    /// The components that parts came from.
+    from: Vec<String>,
+}
+
+impl Composed {
+    /// Takes a part, and all that it is composed of itself. False where it is something else than an object.
+    fn take(&mut self, known: &Map<String, Value>, part: &Value, within: &mut Vec<String>) -> bool {
+        if let Some(name) = referred(part) {
+            let target = known.get(name).filter(|_| !OWN_TYPES.contains(&name) && !within.iter().any(|other| other == name));
+            let Some(target) = target else { return false };
+            within.push(name.to_owned());
+            let taken = self.take(known, target, within);
+            within.pop();
+            self.from.push(name.to_owned());
+            return taken;
+        }
+        let Some(part) = part.as_object() else { return false };
+        let is_object = part.get("type").is_none_or(|kind| kind == "object")
+            && ["anyOf", "enum", "items", "$ref"].iter().all(|key| !part.contains_key(*key))
+            && part.get("additionalProperties").and_then(Value::as_object).is_none_or(Map::is_empty);
+        if !is_object {
+            return false;
+        }
+        let list = |key: &str| part.get(key).and_then(Value::as_array).into_iter().flatten();
+        for inner in list("allOf") {
+            if !self.take(known, inner, within) {
+                return false;
+            }
+        }
+        if part.contains_key("oneOf") {
+            let mut choices = Vec::new();
+            for choice in list("oneOf") {
+                let mut one = Composed::default();
+                // A choice of choices would be too many to name.
+                if !one.take(known, choice, within) || one.choices.is_some() || one.properties.is_empty() {
+                    return false;
+                }
+                self.from.append(&mut one.from);
+                choices.push((referred(choice).map(str::to_owned), one));
+            }
+            if self.choices.replace(choices).is_some() {
+                return false;
+            }
+            self.discriminator = part.get("discriminator").cloned();
+        }
+        let own = part.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        self.add(Composed { properties: own, required: list("required").cloned().collect(), ..Composed::default() });
+        true
+    }
+
+    /// Of a property that is there already the later part tells more, unless it tells nothing of the value.
+    fn add(&mut self, part: Composed) {
+        const SHAPE: [&str; 5] = ["type", "$ref", "allOf", "oneOf", "enum"];
+        for (name, property) in part.properties {
+            let tells = SHAPE.iter().any(|key| property.get(*key).is_some());
+            if tells || !self.properties.contains_key(&name) {
+                self.properties.insert(name, property);
+            }
+        }
+        for name in part.required {
+            if !self.required.contains(&name) {
+                self.required.push(name);
+            }
+        }
+    }
+
+    fn written(self) -> Map<String, Value> {
+        let mut object = Map::from_iter([("type".to_owned(), json!("object"))]);
+        if !self.properties.is_empty() {
+            object.insert("properties".to_owned(), Value::Object(self.properties));
+        }
+        if !self.required.is_empty() {
+            object.insert("required".to_owned(), Value::Array(self.required));
+        }
+        object
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::components::needs_a_name;
+use super::unions::choices_differ;
 use super::walk::{for_children, for_operation_schemas, for_operations, only_refers, reach, references, schemas, schemas_mut};
 use super::{OWN_TYPES, Report};
 
@@ -54,10 +55,13 @@ fn is_plain(schema: &Value) -> bool {
     }
 }
 
-/// The whole of `allOf: [$ref]` before its part.
+/// The whole of `allOf: [$ref]` before its part; and what were two names among choices may be one type now.
 fn put_within(schema: &mut Value, plain: &BTreeMap<String, Value>) {
     put(schema, plain);
     for_children("", schema, &mut |_, child| put_within(child, plain));
+    if let Some(object) = schema.as_object_mut() {
+        choices_differ(object);
+    }
 }
 
 /// Puts the plain type in the place of a reference to it. What is said of the place itself stays.

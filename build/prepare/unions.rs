@@ -56,29 +56,13 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
             if choices.iter().any(|choice| is_text(choice) && !only_blank(choice)) {
                 choices.retain(|choice| !only_blank(choice));
             }
-            let mut seen: Vec<Value> = Vec::new();
-            choices.retain(|choice| {
-                let shape = without_words(choice);
-                let is_new = !seen.contains(&shape);
-                seen.push(shape);
-                is_new
-            });
-            let (now, choices) = (choices.len(), choices.clone());
             if nullable {
                 object.insert("nullable".to_owned(), json!(true));
             }
+            choices_differ(object);
+            let now = object.get("oneOf").and_then(Value::as_array).map_or(1, Vec::len);
             if now < before {
-                told.push((place.to_owned(), format!("{} of {before} choices stay", now)));
-            }
-            match choices.as_slice() {
-                [] => {
-                    object.remove("oneOf");
-                }
-                [only] => {
-                    object.remove("oneOf");
-                    join(object, only);
-                }
-                _ => {}
+                told.push((place.to_owned(), format!("{now} of {before} choices stay")));
             }
         }
         if let Some(values) = object.get("enum").and_then(Value::as_array).cloned() {
@@ -100,6 +84,28 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
     });
     for (place, what) in told {
         report.add("null_and_blank_are_no_choices", place, what);
+    }
+}
+
+/// Two choices of one shape would be two variants of one type, and a choice of one is none.
+pub fn choices_differ(object: &mut Map<String, Value>) {
+    let Some(choices) = object.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
+    let mut seen: Vec<Value> = Vec::new();
+    choices.retain(|choice| {
+        let shape = without_words(choice);
+        let is_new = !seen.contains(&shape);
+        seen.push(shape);
+        is_new
+    });
+    match choices.clone().as_slice() {
+        [] => {
+            object.remove("oneOf");
+        }
+        [only] => {
+            object.remove("oneOf");
+            join(object, only);
+        }
+        _ => {}
     }
 }
 

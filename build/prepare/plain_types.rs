@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::components::needs_a_name;
-use super::unions::{each_shape_once, join};
+use super::unions::choices_differ;
 use super::walk::{for_children, for_operation_schemas, for_operations, only_refers, reach, references, schemas, schemas_mut};
 use super::{OWN_TYPES, Report};
 
@@ -55,18 +55,12 @@ fn is_plain(schema: &Value) -> bool {
     }
 }
 
-/// The whole of `allOf: [$ref]` before its part.
+/// The whole of `allOf: [$ref]` before its part; and what were two names among choices may be one type now.
 fn put_within(schema: &mut Value, plain: &BTreeMap<String, Value>) {
     put(schema, plain);
     for_children("", schema, &mut |_, child| put_within(child, plain));
-    // Two choices may be one now.
-    let Some(object) = schema.as_object_mut() else { return };
-    let Some(choices) = object.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
-    each_shape_once(choices);
-    if let [only] = choices.as_slice() {
-        let only = only.clone();
-        object.remove("oneOf");
-        join(object, &only);
+    if let Some(object) = schema.as_object_mut() {
+        choices_differ(object);
     }
 }
 

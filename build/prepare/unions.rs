@@ -56,23 +56,13 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
             if choices.iter().any(|choice| is_text(choice) && !only_blank(choice)) {
                 choices.retain(|choice| !only_blank(choice));
             }
-            each_shape_once(choices);
-            let (now, choices) = (choices.len(), choices.clone());
             if nullable {
                 object.insert("nullable".to_owned(), json!(true));
             }
+            choices_differ(object);
+            let now = object.get("oneOf").and_then(Value::as_array).map_or(1, Vec::len);
             if now < before {
-                told.push((place.to_owned(), format!("{} of {before} choices stay", now)));
-            }
-            match choices.as_slice() {
-                [] => {
-                    object.remove("oneOf");
-                }
-                [only] => {
-                    object.remove("oneOf");
-                    join(object, only);
-                }
-                _ => {}
+                told.push((place.to_owned(), format!("{now} of {before} choices stay")));
             }
         }
         if let Some(values) = object.get("enum").and_then(Value::as_array).cloned() {
@@ -97,19 +87,9 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
     }
 }
 
-/// A choice of one is that one: a reference with what stands beside it, or the schema itself.
-pub(super) fn join(object: &mut Map<String, Value>, only: &Value) {
-    if referred(only).is_some() {
-        object.insert("allOf".to_owned(), json!([only]));
-        return;
-    }
-    for (key, value) in only.as_object().into_iter().flatten() {
-        object.entry(key.clone()).or_insert_with(|| value.clone());
-    }
-}
-
-/// Of choices that come to one type the first stays.
-pub(super) fn each_shape_once(choices: &mut Vec<Value>) {
+/// Two choices of one shape would be two variants of one type, and a choice of one is none.
+pub fn choices_differ(object: &mut Map<String, Value>) {
+    let Some(choices) = object.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
     let mut seen: Vec<Value> = Vec::new();
     choices.retain(|choice| {
         let shape = without_words(choice);
@@ -117,6 +97,27 @@ pub(super) fn each_shape_once(choices: &mut Vec<Value>) {
         seen.push(shape);
         is_new
     });
+    match choices.clone().as_slice() {
+        [] => {
+            object.remove("oneOf");
+        }
+        [only] => {
+            object.remove("oneOf");
+            join(object, only);
+        }
+        _ => {}
+    }
+}
+
+/// A choice of one is that one: a reference with what stands beside it, or the schema itself.
+fn join(object: &mut Map<String, Value>, only: &Value) {
+    if referred(only).is_some() {
+        object.insert("allOf".to_owned(), json!([only]));
+        return;
+    }
+    for (key, value) in only.as_object().into_iter().flatten() {
+        object.entry(key.clone()).or_insert_with(|| value.clone());
+    }
 }
 
 /// What of a choice its type shows: two that differ in words only would be two variants of one type.

@@ -108,6 +108,7 @@ fn main() {
         bodies(&server, &client).await;
         bytes(&server, &client).await;
         choices(&server, &client).await;
+        visits(&server, &client).await;
     });
     println!("done");
 }
@@ -299,4 +300,41 @@ async fn choices(server: &Server, client: &BackendClient) {
     let odd = client.call(|raw| raw.oddities_list().structure(json!({"a": 1}).text())).await.unwrap();
     assert_eq!((odd[0].level, odd[0].tree[0].level, odd[0].any["a"].as_i64()), (9, 1, Some(1)));
     println!("{}", server.asked().line);
+}
+
+async fn visits(server: &Server, client: &BackendClient) {
+    server.answer(204, "application/json", "");
+    assert!(client.call(|raw| raw.visits_last()).await.unwrap().is_none());
+    // A visitor, too, would take all fields of a visit.
+    let pet: types::Pet = serde_json::from_str(PET.replace("null", "[]").as_str()).unwrap();
+    server.json(r#"{"id": 3, "name": "n", "cage": 3000000000, "place": [127.12345678901234, 37.5], "kinds": ["-"], "new": 1}"#);
+    let last = client.call(|raw| raw.visits_last()).await.unwrap();
+    let Some(types::VisitsLastResponse::Visit(visit)) = last else { panic!("{last:?}") };
+    assert_eq!((visit.cage, visit.place[0], visit.kinds[0].as_str(), visit.id), (3_000_000_000, 127.123_456_789_012_34, "-", Some(3)));
+    server.json(r#"{"name": "n"}"#);
+    let last = client.call(|raw| raw.visits_last()).await.unwrap();
+    assert!(matches!(last, Some(types::VisitsLastResponse::Visitor(_))), "{last:?}");
+    server.json("7");
+    let last = client.call(|raw| raw.visits_last()).await.unwrap();
+    assert!(matches!(last, Some(types::VisitsLastResponse::Unrecognized(_))), "{last:?}");
+    println!("the choice that fits, or none");
+
+    server.answer(201, "application/json", r#"[{"kind": "year", "until": "x"}, {"kind": "day"}, {"kind": "hour"}]"#);
+    let call = client.call(|raw| {
+        raw.visits_create().body_map(|visit| {
+            let groups = [types::Group::builder().size(2), types::Group::builder().size(3)];
+            visit.name("n").cage(pet.id).kinds(["day", "other"]).groups(groups).place([1.5, 2.0]).note_null()
+        })
+    });
+    let tickets = call.await.unwrap();
+    let [types::VisitsCreateResponseItem::Year(year), types::VisitsCreateResponseItem::Day(_), other] = &tickets[..] else {
+        panic!("{tickets:?}")
+    };
+    assert_eq!(year.until.as_deref(), Some("x"));
+    assert!(matches!(other, types::VisitsCreateResponseItem::Unrecognized(_)));
+    println!("{}", server.asked().body);
+    let error = client.call(|raw| raw.visits_create().body_map(|visit| visit.groups([types::Group::builder()]))).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("`groups[0]`") && text.contains("`size` is missing") && text.contains("`cage` is missing"), "{text}");
+    println!("all problems, with their places");
 }

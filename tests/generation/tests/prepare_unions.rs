@@ -105,7 +105,7 @@ fn a_component_that_only_names_a_plain_type_is_that_type() {
     let (document, report) = with(
         properties(json!({
             "id": reference("Id"), "other": {"allOf": [reference("Alias")], "nullable": true}, "tags": reference("Tags"), "kind": reference("Kind"),
-            "free": reference("Free"), "at": reference("At"),
+            "either": {"oneOf": [reference("Id"), reference("Alias"), {"type": "boolean"}]}, "free": reference("Free"), "at": reference("At"),
         })),
         json!({
             "Id": {"type": "integer", "description": "An id."}, "Alias": reference("Id"), "Tags": {"type": "array", "items": reference("Id")},
@@ -117,6 +117,8 @@ fn a_component_that_only_names_a_plain_type_is_that_type() {
     assert_eq!(fields["other"], json!({"type": "integer", "nullable": true, "description": "An id."}));
     assert_eq!(fields["tags"]["items"]["type"], "integer");
     assert_eq!(fields["kind"], reference("Kind"));
+    let either = &component(&document, "ThingEither")["oneOf"];
+    assert_eq!(either, &json!([{"type": "integer", "description": "An id."}, {"type": "boolean"}]));
     assert_eq!(
         (&fields["free"]["allOf"], &fields["at"]["allOf"]),
         (&json!([reference("Json")]), &json!([reference("Timestamp")]))

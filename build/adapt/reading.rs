@@ -61,7 +61,7 @@ pub(super) fn remove_derive(attributes: &mut [syn::Attribute], name: &str) {
     for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
         let mut kept: Vec<syn::Path> = Vec::new();
         let read = attribute.parse_nested_meta(|meta| {
-            if !meta.path.segments.last().is_some_and(|last| last.ident == name) {
+            if meta.path.segments.last().is_none_or(|last| last.ident != name) {
                 kept.push(meta.path);
             }
             Ok(())

@@ -230,11 +230,12 @@ pub fn one_success_stays(document: &mut Value, report: &mut Report) {
             }
             let is_page = |schema: &Value| resolved(&whole, schema).pointer("/properties/results").is_some();
             let is_value = |schema: &Value| !is_page(schema) && !is_binary(resolved(&whole, schema));
-            if empty && shapes.first().is_some_and(is_value) {
-                if let Ok(status) = kept.parse() {
-                    report.notes.empty_answers.insert(id, status);
-                    report.add("one_success_stays", place, format!("an answer other than {kept} may have no body: an option"));
-                }
+            if empty
+                && shapes.first().is_some_and(is_value)
+                && let Ok(status) = kept.parse()
+            {
+                report.notes.empty_answers.insert(id, status);
+                report.add("one_success_stays", place, format!("an answer other than {kept} may have no body: an option"));
             }
             if shapes.len() > 1 {
                 report.add("one_success_stays", place, format!("a choice of {} bodies", shapes.len()));

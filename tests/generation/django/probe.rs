@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use synapse_backend_client::reqwest::multipart::{Form, Part};
-use synapse_backend_client::types::{self, Asset, AssetStateEnum, BareShape, PointRequest, ProjectStateEnum, Shape, VerdictEnum};
+use synapse_backend_client::types::{Asset, AssetStateEnum, BareShape, PointRequest, ProjectStateEnum, Shape, VerdictEnum};
 use synapse_backend_client::{BackendClient, ByteStream, Json, http, json};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -107,7 +107,7 @@ async fn created(client: &BackendClient) -> Result<Asset, Box<dyn Error>> {
     assert_eq!(least.state, Some(AssetStateEnum::Draft));
     println!("created with the least");
 
-    let corner = PointRequest::builder().x(1.5).y_null().try_into()?;
+    let corner = PointRequest::builder().x(1.5).y_null();
     let asset = client
         .call(|raw| raw.assets_create())
         .params(|p| {

@@ -210,16 +210,15 @@ async fn bodies(server: &Server, client: &BackendClient) {
     sent("patch", server.asked());
     server.json(&pet);
     client
-        .call(|raw| {
-            raw.pets_partial_update()
-                .id(1)
-                .body_map(|pet| pet.age_null().status_null().tags([]).is_global_field(true))
-        })
+        .call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet.age_null().status_null().tags([]).is_global_field(true)))
         .await
         .unwrap();
     sent("patch", server.asked());
     server.json(&pet);
-    client.call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet.age(3).status("new").tags(["t".to_owned()]))).await.unwrap();
+    client
+        .call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet.age(3).status("new").tags(["t".to_owned()])))
+        .await
+        .unwrap();
     sent("patch", server.asked());
     // What the server sets isn't asked for; what it never gives can be sent.
     server.json(&pet);
@@ -270,7 +269,11 @@ async fn bytes(server: &Server, client: &BackendClient) {
     let form = Form::new().text("name", "x").part("photo", Part::bytes(b"\xff".as_slice()).file_name("b.jpg"));
     client.call(|raw| raw.pets_create().form(form)).await.unwrap();
     let asked = server.asked();
-    assert!(asked.header("content-type").unwrap().starts_with("multipart/form-data; ") && asked.body.contains("b.jpg"), "{}", asked.body);
+    assert!(
+        asked.header("content-type").unwrap().starts_with("multipart/form-data; ") && asked.body.contains("b.jpg"),
+        "{}",
+        asked.body
+    );
     println!("a form in the place of JSON");
     server.answer(200, "text/plain", "");
     let body = RawBody::from("x").media_type("image/png");
@@ -310,7 +313,10 @@ async fn visits(server: &Server, client: &BackendClient) {
     server.json(r#"{"id": 3, "name": "n", "cage": 3000000000, "place": [127.12345678901234, 37.5], "kinds": ["-"], "new": 1}"#);
     let last = client.call(|raw| raw.visits_last()).await.unwrap();
     let Some(types::VisitsLastResponse::Visit(visit)) = last else { panic!("{last:?}") };
-    assert_eq!((visit.cage, visit.place[0], visit.kinds[0].as_str(), visit.id), (3_000_000_000, 127.123_456_789_012_34, "-", Some(3)));
+    assert_eq!(
+        (visit.cage, visit.place[0], visit.kinds[0].as_str(), visit.id),
+        (3_000_000_000, 127.123_456_789_012_34, "-", Some(3))
+    );
     server.json(r#"{"name": "n"}"#);
     let last = client.call(|raw| raw.visits_last()).await.unwrap();
     assert!(matches!(last, Some(types::VisitsLastResponse::Visitor(_))), "{last:?}");
@@ -333,7 +339,8 @@ async fn visits(server: &Server, client: &BackendClient) {
     assert_eq!(year.until.as_deref(), Some("x"));
     assert!(matches!(other, types::VisitsCreateResponseItem::Unrecognized(_)));
     println!("{}", server.asked().body);
-    let error = client.call(|raw| raw.visits_create().body_map(|visit| visit.groups([types::Group::builder()]))).await.unwrap_err();
+    let error =
+        client.call(|raw| raw.visits_create().body_map(|visit| visit.groups([types::Group::builder()]))).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("`groups[0]`") && text.contains("`size` is missing") && text.contains("`cage` is missing"), "{text}");
     println!("all problems, with their places");

@@ -63,7 +63,8 @@ fn a_composition_with_a_choice_is_a_choice_of_compositions() {
 #[test]
 fn what_composes_itself_is_left_alone() {
     let node = json!({"allOf": [reference("Thing"), properties(json!({"a": {"type": "string"}}))]});
-    let mut given = document(json!({}), json!({"oneOf": [reference("Node"), {"type": "string"}]}));
+    let leaf = properties(json!({"b": {"type": "string"}}));
+    let mut given = document(json!({}), json!({"oneOf": [reference("Node"), leaf]}));
     given["components"]["schemas"]["Node"] = node;
     let (document, report) = prepared(given);
     assert_eq!(component(&document, "Node")["allOf"][0], reference("Thing"));

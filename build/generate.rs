@@ -7,7 +7,9 @@ use progenitor_impl::{GenerationSettings, Generator, InterfaceStyle};
 use serde_json::{Value, json};
 
 use super::adapt::adapt;
-use super::prepare::{Notes, OWN_TYPES, Report, operations, place_of, prepare, reach, references, remove_operation};
+use super::prepare::{
+    Notes, OWN_TYPES, Report, drop_unused_schemas, operations, place_of, prepare, reach, references, remove_operation,
+};
 
 /// The raw client's code, and what was changed on the way.
 pub struct Generated {
@@ -100,11 +102,7 @@ fn only(document: &Value, wanted: impl Fn(&str, &str) -> bool) -> Value {
             remove_operation(&mut part, path, method);
         }
     }
-    let roots: Vec<String> = operations(&part).flat_map(|(_, _, operation)| references(operation)).collect();
-    let used = reach(&part, roots);
-    if let Some(schemas) = part.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
-        schemas.retain(|name, _| used.contains(name));
-    }
+    drop_unused_schemas(&mut part, &mut Report::default());
     part
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use quote::{ToTokens, format_ident, quote};
-use syn::{Fields, Item, ItemEnum, ItemStruct, Type, parse_quote};
+use quote::{ToTokens, quote};
+use syn::{Fields, Item, ItemEnum, ItemStruct, Variant, parse_quote};
 
-use super::reading::{first_argument, is_flattened, remove_derive, serde_text};
+use super::reading::{held_type, is_flattened, remove_derive, serde_text, unrecognized};
 
 /// The names on the wire of each struct's fields.
 pub(super) struct Keys(BTreeMap<String, Vec<String>>);
@@ -24,14 +24,8 @@ impl Keys {
         self.0.insert(structure.ident.to_string(), keys.collect());
     }
 
-    fn of(&self, ty: &Type) -> Option<&[String]> {
-        let Type::Path(path) = ty else { return None };
-        let last = path.path.segments.last()?;
-        match self.0.get(&last.ident.to_string()) {
-            Some(keys) => Some(keys),
-            None if last.ident == "Box" => self.of(&first_argument(&last.arguments)?),
-            None => None,
-        }
+    fn of(&self, variant: &Variant) -> Option<&[String]> {
+        self.0.get(&held_type(variant)?.to_string()).map(Vec::as_slice)
     }
 }
 
@@ -45,8 +39,10 @@ pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
     let mut fields = Vec::new();
     let mut structs = 0;
     for variant in &enumeration.variants {
-        let Fields::Unnamed(held) = &variant.fields else { return None };
-        let known = held.unnamed.first().and_then(|field| keys.of(&field.ty));
+        if !matches!(variant.fields, Fields::Unnamed(_)) {
+            return None;
+        }
+        let known = keys.of(variant);
         structs += usize::from(known.is_some());
         fields.push(match known {
             Some(known) => quote! { Some(&[#(#known),*]) },
@@ -57,10 +53,7 @@ pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
     if structs < 2 {
         return None;
     }
-    let mut other = format_ident!("Unrecognized");
-    while names.contains(&other) {
-        other = format_ident!("{other}Value");
-    }
+    let other = unrecognized(enumeration);
     enumeration.variants.push(parse_quote! {
         #[doc = "What is none of the choices, as the server gave it."]
         #other(crate::Json)

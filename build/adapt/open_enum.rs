@@ -1,9 +1,8 @@
 //! Enumerations of texts, opened for the values that the document doesn't know.
 
-use quote::format_ident;
 use syn::{Fields, Item, ItemEnum, parse_quote};
 
-use super::reading::serde_text;
+use super::reading::{serde_text, unrecognized};
 
 /// An enumeration of texts takes what the document doesn't know, too: one new value mustn't lose a page.
 pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
@@ -21,10 +20,7 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
         names.push((variant.ident.clone(), value));
     }
     let ident = enumeration.ident.clone();
-    let mut other = format_ident!("Unrecognized");
-    while names.iter().any(|(name, _)| *name == other) {
-        other = format_ident!("{other}Value");
-    }
+    let other = unrecognized(enumeration);
     enumeration.attrs.retain(|attribute| !attribute.path().is_ident("derive") && !attribute.path().is_ident("serde"));
     enumeration.attrs.push(parse_quote!(#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]));
     enumeration.attrs.push(parse_quote!(#[non_exhaustive]));

@@ -31,19 +31,16 @@ pub(super) fn adapt_builders(mut module: ItemMod, context: &Context<'_>) -> Resu
                 };
                 builder.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
                 builder.attrs.insert(0, parse_quote!(#[doc = #docs]));
-                let optional_body = context.described.get(&name).is_some_and(|it| context.notes.optional_bodies.contains(&it.id));
-                let form = context.described.get(&name).is_some_and(|it| context.notes.forms.contains(&it.id));
-                if let syn::Fields::Named(fields) = &mut builder.fields {
-                    if optional_body {
+                if let (Some(operation), syn::Fields::Named(fields)) = (context.described.get(&name), &mut builder.fields) {
+                    let wire = Wire::new(context.notes, &operation.id);
+                    if wire.optional_body {
                         fields.named.push(parse_quote!(body_is_set: bool));
                     }
-                    if form {
+                    if wire.form {
                         fields.named.push(parse_quote!(form: ::std::option::Option<crate::RawBody>));
+                        // A form may be a stream, of which there is one.
+                        remove_derive(&mut builder.attrs, "Clone");
                     }
-                }
-                if form {
-                    // A form may be a stream, of which there is one.
-                    remove_derive(&mut builder.attrs, "Clone");
                 }
                 adapted.push(Item::Struct(builder));
             }
@@ -80,19 +77,18 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
     let about = context.described.get(&parameter_name(&id)).ok_or_else(|| at("the document has no such operation"))?;
     let wire = Wire::new(context.notes, &about.id);
     let statements = cut_send(&send, &wire).map_err(|what| at(&what))?;
-    if wire.optional_body {
-        kept.iter_mut().for_each(|method| BodyIsSet.note(method));
+    for method in &mut kept {
+        BeginsWith(&wire).visit_block_mut(&mut method.block);
     }
     if wire.form {
-        kept.iter_mut().for_each(|method| NoForm.visit_block_mut(&mut method.block));
         kept.push(form_setter());
     }
 
     for mut method in setters {
         let setter = method.sig.ident.to_string();
         adapt_setter(&mut method, about.parameters.get(setter.trim_start_matches("r#")), Setter::Parameter)?;
-        if wire.optional_body {
-            BodyIsSet.note(&mut method);
+        if wire.optional_body && matches!(setter.as_str(), "body" | "body_map") {
+            method.block.stmts.insert(0, parse_quote! { self.body_is_set = true; });
         }
         kept.push(method);
     }
@@ -430,34 +426,18 @@ fn form_setter() -> ImplItemFn {
     }
 }
 
-/// No form, unless one is set.
-struct NoForm;
+/// A new builder has neither a body nor a form, where either may be missing.
+struct BeginsWith<'a>(&'a Wire<'a>);
 
-impl VisitMut for NoForm {
+impl VisitMut for BeginsWith<'_> {
     fn visit_expr_struct_mut(&mut self, structure: &mut syn::ExprStruct) {
         if structure.path.is_ident("Self") {
-            structure.fields.push(parse_quote!(form: None));
-        }
-    }
-}
-
-/// Notes that a body was given, where it may be left out.
-struct BodyIsSet;
-
-impl BodyIsSet {
-    fn note(&self, method: &mut ImplItemFn) {
-        match method.sig.ident.to_string().as_str() {
-            "new" => BodyIsSet.visit_block_mut(&mut method.block),
-            "body" | "body_map" => method.block.stmts.insert(0, parse_quote! { self.body_is_set = true; }),
-            _ => {}
-        }
-    }
-}
-
-impl VisitMut for BodyIsSet {
-    fn visit_expr_struct_mut(&mut self, structure: &mut syn::ExprStruct) {
-        if structure.path.is_ident("Self") {
-            structure.fields.push(parse_quote!(body_is_set: false));
+            if self.0.optional_body {
+                structure.fields.push(parse_quote!(body_is_set: false));
+            }
+            if self.0.form {
+                structure.fields.push(parse_quote!(form: None));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Small readings of code.
 
-use quote::ToTokens;
-use syn::{Expr, GenericArgument, ItemImpl, Lit, PathArguments, Type};
+use quote::{ToTokens, format_ident};
+use syn::{Expr, Fields, GenericArgument, Ident, ItemEnum, ItemImpl, Lit, PathArguments, Type, Variant};
 
 pub(super) fn first_argument(arguments: &PathArguments) -> Option<Type> {
     let PathArguments::AngleBracketed(arguments) = arguments else { return None };
@@ -54,6 +54,31 @@ pub(super) fn serde_text(attributes: &[syn::Attribute], key: &str) -> Option<Str
         });
         found
     })
+}
+
+/// The name of the type that a variant holds, boxed or not.
+pub(super) fn held_type(variant: &Variant) -> Option<Ident> {
+    fn name(ty: &Type) -> Option<Ident> {
+        let Type::Path(path) = ty else { return None };
+        let last = path.path.segments.last()?;
+        match last.ident == "Box" {
+            true => name(&first_argument(&last.arguments)?),
+            false => Some(last.ident.clone()),
+        }
+    }
+    match &variant.fields {
+        Fields::Unnamed(fields) => name(&fields.unnamed.first()?.ty),
+        _ => None,
+    }
+}
+
+/// A name for the variant that holds what the document doesn't know.
+pub(super) fn unrecognized(enumeration: &ItemEnum) -> Ident {
+    let mut name = format_ident!("Unrecognized");
+    while enumeration.variants.iter().any(|variant| variant.ident == name) {
+        name = format_ident!("{name}Value");
+    }
+    name
 }
 
 /// Takes one of the derived traits off.

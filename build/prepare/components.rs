@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::naming::{field_name, type_name};
-use super::walk::{each_operation, reference, referred, rename_references, schemas, schemas_mut};
+use super::walk::{each_operation, for_schemas, in_content, reference, referred, rename_references, schemas, schemas_mut};
 use super::{OWN_TYPES, Renamed, Report};
 
 /// Names of values that the generated code uses: as a type's they would hide them.
@@ -76,7 +76,7 @@ fn rename(document: &mut Value, names: &BTreeMap<String, String>, report: &mut R
             }
         }
     }
-    super::walk::for_schemas(document, &mut |_, schema| mappings(schema, names));
+    for_schemas(document, &mut |_, schema| mappings(schema, names));
     rename_references(document, &|name| names.get(name).cloned());
     let unions = std::mem::take(&mut report.notes.unions);
     for (name, mut union) in unions {
@@ -92,6 +92,7 @@ fn rename(document: &mut Value, names: &BTreeMap<String, String>, report: &mut R
     }
 }
 
+/// The name that is wanted, or it with the first number that nothing is called by; which is then taken.
 pub(super) fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
     let mut candidate = wanted.to_owned();
     let mut number = 2;
@@ -123,10 +124,10 @@ pub(super) fn hoist(document: &mut Value, report: &mut Report, rule: &'static st
     each_operation(document, |_, operation| {
         let id = type_name(operation.get("operationId").and_then(Value::as_str).unwrap_or_default());
         if let Some(body) = operation.get_mut("requestBody") {
-            hoisting.in_content(&format!("{id}Body"), body);
+            in_content(&format!("{id}Body"), body, &mut |name, schema| hoisting.take(name, schema));
         }
         for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
-            hoisting.in_content(&format!("{id}Response"), response);
+            in_content(&format!("{id}Response"), response, &mut |name, schema| hoisting.take(name, schema));
         }
     });
     for name in hoisting.found.keys() {
@@ -145,14 +146,6 @@ struct Hoisting<'w> {
 }
 
 impl Hoisting<'_> {
-    fn in_content(&mut self, name: &str, holder: &mut Value) {
-        for (_, media) in holder.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
-            if let Some(schema) = media.get_mut("schema") {
-                self.take(name, schema);
-            }
-        }
-    }
-
     /// Looks for types within the component `name`.
     fn within(&mut self, name: &str, schema: &mut Value) {
         for (property, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
@@ -207,8 +200,6 @@ pub(super) fn needs_a_name(schema: &Value) -> bool {
 
 /// `isGlobal` beside `is_global` come to one field. The second is called otherwise, and stays what it is on the wire.
 pub fn properties_have_names_of_their_own(document: &mut Value, report: &mut Report) {
-    let mut told = Vec::new();
-    let mut renamed: BTreeMap<String, Vec<Renamed>> = BTreeMap::new();
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { continue };
         // Who is called as its field keeps its name; `extra` holds what the document doesn't name.
@@ -227,8 +218,9 @@ pub fn properties_have_names_of_their_own(document: &mut Value, report: &mut Rep
             if let Some(value) = properties.remove(property) {
                 properties.insert(new.clone(), value);
             }
-            told.push((format!("{name}.{property}"), format!("the field `{new}`; `{property}` on the wire")));
-            renamed.entry(name.clone()).or_default().push(Renamed { from: new.clone(), wire: property.clone() });
+            let what = format!("the field `{new}`; `{property}` on the wire");
+            report.add("properties_have_names_of_their_own", format!("{name}.{property}"), what);
+            report.notes.properties.entry(name.clone()).or_default().push(Renamed { from: new.clone(), wire: property.clone() });
         }
         for required in schema.get_mut("required").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(new) = required.as_str().and_then(|required| here.get(required)) {
@@ -236,8 +228,4 @@ pub fn properties_have_names_of_their_own(document: &mut Value, report: &mut Rep
             }
         }
     }
-    for (place, what) in told {
-        report.add("properties_have_names_of_their_own", place, what);
-    }
-    report.notes.properties = renamed;
 }

@@ -20,20 +20,16 @@ pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut R
                 && choice.get("type").is_none_or(|kind| kind == "object")
         })
     };
-    let mut told = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut().filter(|object| object.contains_key("properties")) else { return };
         for key in ["oneOf", "anyOf", "allOf"] {
             let choices = object.get(key).and_then(Value::as_array);
             if choices.is_some_and(|choices| !choices.is_empty() && choices.iter().all(only_required)) {
                 object.remove(key);
-                told.push((place.to_owned(), format!("left out `{key}`")));
+                report.add("choices_of_what_is_required_are_none", place, format!("left out `{key}`"));
             }
         }
     });
-    for (place, what) in told {
-        report.add("choices_of_what_is_required_are_none", place, what);
-    }
 }
 
 /// The rules look at a schema's own properties, of which a composition has none: what may be null, what only the server
@@ -43,7 +39,7 @@ pub fn compositions_are_one_object(document: &mut Value, report: &mut Report) {
     let whole = document.get("components").and_then(|components| components.get("schemas")).cloned().unwrap_or_default();
     let Some(known) = whole.as_object() else { return };
     let taken = known.keys().map(|name| type_name(name)).collect();
-    let mut composing = Composing { known, taken, made: Map::new(), told: Vec::new() };
+    let mut composing = Composing { known, taken, made: Map::new(), report };
     for (name, schema) in schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
         composing.compose(name, schema, true, &mut vec![name.clone()]);
     }
@@ -52,12 +48,9 @@ pub fn compositions_are_one_object(document: &mut Value, report: &mut Report) {
         for_operation_schemas(&place, operation, &mut |place, schema| composing.compose(place, schema, false, &mut vec![]));
         Ok(())
     });
-    let Composing { made, told, .. } = composing;
+    let made = composing.made;
     if let Some(schemas) = schemas_mut(document) {
         schemas.extend(made);
-    }
-    for (place, what) in told {
-        report.add("compositions_are_one_object", place, what);
     }
 }
 
@@ -76,7 +69,7 @@ struct Composing<'d> {
     taken: BTreeSet<String>,
     /// Components that choices became.
     made: Map<String, Value>,
-    told: Vec<(String, String)>,
+    report: &'d mut Report,
 }
 
 impl Composing<'_> {
@@ -87,7 +80,7 @@ impl Composing<'_> {
         if let Some(parts) = parts(schema) {
             let mut object = Composed::default();
             if object.take(self.known, schema, within) {
-                self.told.push((place.to_owned(), format!("{parts} parts")));
+                self.report.add("compositions_are_one_object", place, format!("{parts} parts"));
                 within.append(&mut object.from);
                 self.put(place, schema, object, is_component, within);
             }

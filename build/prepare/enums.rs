@@ -11,7 +11,6 @@ use super::walk::for_schemas;
 /// An integer's enumeration would be derived for by code of an older schemars, which isn't Rust any more; and one of an
 /// array's is no type at all. What remains is the plain type.
 pub fn only_strings_are_enumerated(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let plain = match object.get("type").and_then(Value::as_str) {
@@ -19,17 +18,13 @@ pub fn only_strings_are_enumerated(document: &mut Value, report: &mut Report) {
             _ => return,
         };
         if object.remove("enum").is_some() {
-            places.push((place.to_owned(), plain));
+            report.add("only_strings_are_enumerated", place, format!("a plain {plain}"));
         }
     });
-    for (place, plain) in places {
-        report.add("only_strings_are_enumerated", place, format!("a plain {plain}"));
-    }
 }
 
 /// A value that stands there twice would be two variants of one name.
 pub fn each_value_is_enumerated_once(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) else { return };
         let before = values.len();
@@ -40,19 +35,15 @@ pub fn each_value_is_enumerated_once(document: &mut Value, report: &mut Report) 
             is_new
         });
         if values.len() < before {
-            places.push((place.to_owned(), before - values.len()));
+            report.add("each_value_is_enumerated_once", place, format!("left out {} doubled values", before - values.len()));
         }
     });
-    for (place, doubled) in places {
-        report.add("each_value_is_enumerated_once", place, format!("left out {doubled} doubled values"));
-    }
 }
 
 /// Values that come to no name (`+`, an empty text), or to the same one (`a` and `A`, `+1` and `-1`), are a panic of the
 /// generator, which doesn't say where. One without a name is left out, since an enumeration takes any text; where two have
 /// the same, or none has one, what remains is a plain string.
 pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) else { return };
@@ -62,7 +53,7 @@ pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
             values.retain(|value| {
                 let kept = !nameless(value);
                 if !kept {
-                    places.push((place.to_owned(), format!("left out {value}: it comes to no name")));
+                    report.add("enumerated_values_have_names", place, format!("left out {value}: it comes to no name"));
                 }
                 kept
             });
@@ -75,10 +66,7 @@ pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
         });
         if let Some(value) = clash.map(str::to_owned) {
             object.remove("enum");
-            places.push((place.to_owned(), format!("a plain string: {value:?} comes to no name of its own")));
+            report.add("enumerated_values_have_names", place, format!("a plain string: {value:?} comes to no name of its own"));
         }
     });
-    for (place, what) in places {
-        report.add("enumerated_values_have_names", place, what);
-    }
 }

@@ -209,14 +209,15 @@ fn add_own_schemas(document: &mut Value, report: &mut Report) {
 }
 
 /// A schema that no operation leads to (an error's, a form's) would only cost compile time.
-fn drop_unused_schemas(document: &mut Value, report: &mut Report) {
+pub fn drop_unused_schemas(document: &mut Value, report: &mut Report) {
     let roots: Vec<String> = operations(document).flat_map(|(_, _, operation)| references(operation)).collect();
     let used = reach(document, roots);
     let Some(schemas) = schemas_mut(document) else { return };
-    let unused: Vec<String> =
-        schemas.keys().filter(|name| !used.contains(*name) && !OWN_TYPES.contains(&name.as_str())).cloned().collect();
-    for name in unused {
-        schemas.remove(&name);
-        report.add("drop_unused_schemas", name, "no operation leads to it");
-    }
+    schemas.retain(|name, _| {
+        let kept = used.contains(name) || OWN_TYPES.contains(&name.as_str());
+        if !kept {
+            report.add("drop_unused_schemas", name, "no operation leads to it");
+        }
+        kept
+    });
 }

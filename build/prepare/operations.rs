@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::naming::{parameter_name, type_name};
 use super::walk::{
-    SCHEMAS, each_operation, for_operations, only_refers, operations, place_of, references, remove_operation, resolved, schemas,
+    SCHEMAS, each_operation, for_operations, only_refers, operations, place_of, references, remove_operation, resolved, says,
+    schemas,
 };
 use super::{LeftOut, Report};
 
@@ -406,7 +407,7 @@ fn has_a_field(document: &Value, schema: &Value, depth: usize, is: &dyn Fn(&Valu
         return has_a_field(document, target, depth + 1, is);
     }
     // What only the server sets is in no body.
-    if is(schema) && schema.get("readOnly") != Some(&json!(true)) {
+    if is(schema) && !says(schema, "readOnly") {
         return true;
     }
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::values);

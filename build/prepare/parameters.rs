@@ -10,13 +10,12 @@ use super::{Renamed, Report};
 
 /// Parameters as they can be sent: in the path, the query or a header, each with a schema, each once.
 pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
-    let mut told = Vec::new();
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
         let in_path: Vec<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
         let mut seen = BTreeSet::new();
-        let mut tell = |what: String| told.push((place.clone(), what));
+        let mut tell = |what: String| report.add("parameters_can_be_sent", &place, what);
         if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
             parameters.retain_mut(|parameter| {
                 let Some(parameter) = parameter.as_object_mut() else { return false };
@@ -64,9 +63,6 @@ pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
         }
         Ok(())
     });
-    for (place, what) in told {
-        report.add("parameters_can_be_sent", place, what);
-    }
 }
 
 /// An object in a query is its properties, each a parameter: `form` by their names, `deepObject` by `name[property]`.

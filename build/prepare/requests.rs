@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::Report;
-use super::naming::type_name;
+use super::components::free;
 use super::walk::{
-    each_operation, reachable_from_answers, reachable_from_requests, references, rename_references, resolved, schemas,
-    schemas_mut,
+    descend, each_operation, reachable_from_answers, reachable_from_requests, references, rename_references, resolved, says,
+    schemas, schemas_mut,
 };
+use super::{Report, Union};
 
 /// A component that is sent and received is two, where the two differ: what only the server sets (`readOnly`) is required
 /// in an answer and has no place in a body, what only the client sets (`writeOnly`) never comes back, and only in a body
@@ -22,7 +22,7 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
         let required: Vec<&str> =
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         schema.get("properties").and_then(Value::as_object).into_iter().flatten().any(|(name, property)| {
-            let is = |key: &str| property.get(key) == Some(&json!(true));
+            let is = |key: &str| says(property, key);
             is("readOnly") || is("writeOnly") || (is("nullable") && !required.contains(&name.as_str()))
         })
     };
@@ -42,15 +42,10 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
             break;
         }
     }
-    let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| type_name(name)).collect();
+    let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| name.clone()).collect();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for name in &split {
-        let mut candidate = format!("{name}Request");
-        let mut number = 2;
-        while !taken.insert(type_name(&candidate)) {
-            candidate = format!("{name}Request{number}");
-            number += 1;
-        }
+        let candidate = free(&format!("{name}Request"), &mut taken);
         report.add("bodies_have_schemas_of_their_own", name, format!("in a body it is `{candidate}`"));
         names.insert(name.clone(), candidate);
     }
@@ -62,8 +57,7 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
             schemas.insert(body.clone(), schema);
         }
         // What is only sent leads to what is sent.
-        for (name, schema) in schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name)) {
-            let _ = name;
+        for (_, schema) in schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name)) {
             rename_references(schema, &renamed);
         }
     }
@@ -75,7 +69,7 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
     for (name, body) in &names {
         if let Some(union) = report.notes.unions.get(name).cloned() {
             let choices = union.choices.into_iter().map(|(value, target)| (value, renamed(&target).unwrap_or(target))).collect();
-            report.notes.unions.insert(body.clone(), super::Union { tag: union.tag, choices });
+            report.notes.unions.insert(body.clone(), Union { tag: union.tag, choices });
         }
     }
     one_direction_each(document, report);
@@ -93,11 +87,11 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
             _ => continue,
         };
         let mut gone = Vec::new();
-        super::walk::descend(name, schema, &mut |place, schema| {
+        descend(name, schema, &mut |place, schema| {
             let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
             let mut here = Vec::new();
             properties.retain(|property, value| {
-                let kept = value.get(key) != Some(&json!(true));
+                let kept = !says(value, key);
                 if !kept {
                     here.push(property.clone());
                 }
@@ -136,7 +130,7 @@ pub fn bodies_can_clear_fields(document: &mut Value, report: &mut Report) {
                     && schema.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty)
             };
             let collection = target.get("type").and_then(Value::as_str) == Some("array") || is_map(target);
-            if value.get("nullable") == Some(&json!(true)) {
+            if says(value, "nullable") {
                 report.notes.clearable.entry(name.clone()).or_default().insert(property.clone());
             } else if collection && !required.contains(property) && value.get("$ref").is_none() {
                 value["nullable"] = json!(true);

@@ -6,22 +6,20 @@ use serde_json::{Map, Value, json};
 
 use super::components::{free, hoist};
 use super::naming::type_name;
-use super::walk::{for_schemas, only_refers, reference, referred, resolved, schemas, schemas_mut};
+use super::walk::{
+    each_operation, for_schemas, in_content, only_refers, reference, referred, resolved, says, schemas, schemas_mut,
+};
 use super::{OWN_TYPES, Report, Union};
 
 /// `anyOf` would be a struct of flattened options, which fails for every value.
 pub fn any_of_is_one_of(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         if let Some(choices) = object.remove("anyOf") {
             object.entry("oneOf").or_insert(choices);
-            places.push(place.to_owned());
+            report.add("any_of_is_one_of", place, "the first that fits is taken");
         }
     });
-    for place in places {
-        report.add("any_of_is_one_of", place, "the first that fits is taken");
-    }
 }
 
 /// A null among an enumeration's values or among the choices says that the whole may be null; an empty text among them
@@ -30,7 +28,7 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
     let whole = document.clone();
     let only_null = |schema: &Value| {
         // One within the choice was looked at already: of its enumeration nothing is left.
-        let emptied = schema.get("nullable") == Some(&json!(true)) && without_words(schema) == json!({"nullable": true});
+        let emptied = says(schema, "nullable") && without_words(schema) == json!({"nullable": true});
         emptied || resolved(&whole, schema).get("enum").is_some_and(|values| values == &json!([null]))
     };
     let only_blank = |schema: &Value| {
@@ -42,7 +40,6 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
         target.get("type").and_then(Value::as_str) == Some("string")
             || target.get("enum").and_then(Value::as_array).is_some_and(|values| values.iter().any(Value::is_string))
     };
-    let mut told = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         if let Some(choices) = object.get_mut("oneOf").and_then(Value::as_array_mut) {
@@ -62,7 +59,7 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
             choices_differ(object);
             let now = object.get("oneOf").and_then(Value::as_array).map_or(1, Vec::len);
             if now < before {
-                told.push((place.to_owned(), format!("{now} of {before} choices stay")));
+                report.add("null_and_blank_are_no_choices", place, format!("{now} of {before} choices stay"));
             }
         }
         if let Some(values) = object.get("enum").and_then(Value::as_array).cloned() {
@@ -74,7 +71,7 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
                 kept.retain(|value| value != "");
             }
             if kept.len() < values.len() {
-                told.push((place.to_owned(), "null and the empty text are no values of the enumeration".to_owned()));
+                report.add("null_and_blank_are_no_choices", place, "null and the empty text are no values of the enumeration");
             }
             match kept.is_empty() {
                 true => object.remove("enum"),
@@ -82,9 +79,6 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
             };
         }
     });
-    for (place, what) in told {
-        report.add("null_and_blank_are_no_choices", place, what);
-    }
 }
 
 /// Two choices of one shape would be two variants of one type, and a choice of one is none.
@@ -138,8 +132,7 @@ pub fn components_are_nullable_where_they_are_used(document: &mut Value, report:
     // One that is but another, which is nullable, is so too.
     for _ in 0..8 {
         for (name, schema) in schemas(document).filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
-            let itself = schema.get("nullable") == Some(&json!(true));
-            if itself || only_refers(schema).is_some_and(|other| nullable.contains(other)) {
+            if says(schema, "nullable") || only_refers(schema).is_some_and(|other| nullable.contains(other)) {
                 nullable.insert(name.clone());
             }
         }
@@ -158,10 +151,8 @@ pub fn components_are_nullable_where_they_are_used(document: &mut Value, report:
     for_schemas(document, &mut |_, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         // The places: properties, items, answers. Parts of a composition are visited by themselves, and none of them is.
-        for key in ["properties"] {
-            for (_, child) in object.get_mut(key).and_then(Value::as_object_mut).into_iter().flatten() {
-                null_where_used(child, &nullable);
-            }
+        for (_, child) in object.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+            null_where_used(child, &nullable);
         }
         for key in ["items", "additionalProperties"] {
             if let Some(child) = object.get_mut(key) {
@@ -169,13 +160,10 @@ pub fn components_are_nullable_where_they_are_used(document: &mut Value, report:
             }
         }
     });
-    let _ = super::walk::for_operations(document, |_, _, operation| {
+    each_operation(document, |place, operation| {
         for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
-            for (_, media) in response.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
-                null_where_used(&mut media["schema"], &nullable);
-            }
+            in_content(place, response, &mut |_, schema| null_where_used(schema, &nullable));
         }
-        Ok(())
     });
 }
 

@@ -11,7 +11,6 @@ const HOLD_NULL: [&str; 2] = ["Json", "Related"];
 /// A schema that says nothing about the value's shape is the user's own JSON: kept as its text, decoded when looked at. So
 /// is an object that may have no fields at all: the generator would refuse the first that a server adds.
 pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         if place == "Json" {
             return;
@@ -26,17 +25,13 @@ pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
             // `Json` holds a null itself.
             object.retain(|key, _| ["description", "readOnly", "writeOnly"].contains(&key.as_str()));
             object.insert("allOf".to_owned(), json!([reference("Json")]));
-            places.push(place.to_owned());
+            report.add("free_form_is_json", place, "a free-form value: `Json`");
         }
     });
-    for place in places {
-        report.add("free_form_is_json", place, "a free-form value: `Json`");
-    }
 }
 
 /// The links of a page repeat the query that was asked for: as URLs of the crate's own type they aren't shown whole.
 pub fn page_links_are_urls(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
         if !properties.contains_key("results") {
@@ -49,18 +44,14 @@ pub fn page_links_are_urls(document: &mut Value, report: &mut Report) {
                     property.remove(key);
                 }
                 property.insert("allOf".to_owned(), json!([reference("FileUrl")]));
-                places.push(format!("{place}.{link}"));
+                report.add("page_links_are_urls", format!("{place}.{link}"), "shown without its query");
             }
         }
     });
-    for place in places {
-        report.add("page_links_are_urls", place, "shown without its query");
-    }
 }
 
 /// A URL may be signed: as one of the crate's own type it isn't shown whole.
 pub fn links_are_urls(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let text = object.get("type").and_then(Value::as_str) == Some("string") && object.get("enum").is_none();
@@ -71,17 +62,13 @@ pub fn links_are_urls(document: &mut Value, report: &mut Report) {
                 object.remove(key);
             }
             object.insert("allOf".to_owned(), json!([reference("FileUrl")]));
-            places.push(place.to_owned());
+            report.add("links_are_urls", place, "shown without its query");
         }
     });
-    for place in places {
-        report.add("links_are_urls", place, "shown without its query");
-    }
 }
 
 /// Servers grow: a field that the document doesn't name is kept, as it came, in `extra`.
 pub fn keep_unknown_fields(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         if !object.get("properties").is_some_and(Value::is_object) {
@@ -94,18 +81,14 @@ pub fn keep_unknown_fields(document: &mut Value, report: &mut Report) {
         };
         if open && !object.contains_key("allOf") {
             object.insert("additionalProperties".to_owned(), reference("Json"));
-            places.push(place.to_owned());
+            report.add("keep_unknown_fields", place, "unknown fields are kept");
         }
     });
-    for place in places {
-        report.add("keep_unknown_fields", place, "unknown fields are kept");
-    }
 }
 
 /// A date-time without an offset, or an empty one, mustn't fail an answer: the text is kept and parsed when asked for.
 /// Other formats of text would bring strict types of their own, and are kept as text.
 pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         if place == "Timestamp" || object.get("type").and_then(Value::as_str) != Some("string") {
@@ -117,24 +100,20 @@ pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
                     object.remove(key);
                 }
                 object.insert("allOf".to_owned(), json!([reference("Timestamp")]));
-                places.push((place.to_owned(), "a time, kept as text until asked for"));
+                report.add("times_keep_their_text", place, "a time, kept as text until asked for");
             }
             Some("binary") | None => {}
             Some(_) => {
                 object.remove("format");
-                places.push((place.to_owned(), "kept as text"));
+                report.add("times_keep_their_text", place, "kept as text");
             }
         }
     });
-    for (place, what) in places {
-        report.add("times_keep_their_text", place, what);
-    }
 }
 
 /// A field that is required and described nowhere would be a free-form value without which an answer fails. What comes is
 /// among the unknown fields, as all that the document doesn't describe.
 pub fn what_is_required_is_there(document: &mut Value, report: &mut Report) {
-    let mut told = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
@@ -147,20 +126,20 @@ pub fn what_is_required_is_there(document: &mut Value, report: &mut Report) {
         required.retain(|name| {
             let kept = known.iter().any(|known| name == known);
             if !kept {
-                told.push((place.to_owned(), format!("`{}` is required and no property", name.as_str().unwrap_or_default())));
+                report.add(
+                    "what_is_required_is_there",
+                    place,
+                    format!("`{}` is required and no property", name.as_str().unwrap_or_default()),
+                );
             }
             kept
         });
     });
-    for (place, what) in told {
-        report.add("what_is_required_is_there", place, what);
-    }
 }
 
 /// An id is one type wherever it comes from, whether or not the document told its width there: `.owner([user.id])`. And the
 /// server sends its numbers as wide as they are: a coordinate loses its end in an `f32`.
 pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let kept = match object.get("type").and_then(Value::as_str) {
@@ -169,13 +148,10 @@ pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
             _ => return,
         };
         if let Some(format) = object.get("format").and_then(Value::as_str).filter(|format| !kept.contains(format)) {
-            places.push((place.to_owned(), format!("left out `format: {format}`")));
+            report.add("numbers_are_wide", place, format!("left out `format: {format}`"));
             object.remove("format");
         }
     });
-    for (place, what) in places {
-        report.add("numbers_are_wide", place, what);
-    }
 }
 
 /// Lengths, patterns and bounds would be checked on answers, where one long name would lose a whole page; titles would
@@ -195,38 +171,29 @@ pub fn drop_constraints(document: &mut Value, report: &mut Report) {
         "uniqueItems",
         "title",
     ];
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         for constraint in CONSTRAINTS {
             if object.remove(constraint).is_some() {
-                places.push((place.to_owned(), constraint));
+                report.add("drop_constraints", place, format!("left out `{constraint}`"));
             }
         }
     });
-    for (place, constraint) in places {
-        report.add("drop_constraints", place, format!("left out `{constraint}`"));
-    }
 }
 
 /// A default in a request would be sent though nobody set it, and one that isn't of its type is a panic.
 pub fn drop_defaults(document: &mut Value, report: &mut Report) {
-    let mut places = Vec::new();
     for_schemas(document, &mut |place, schema| {
         if schema.as_object_mut().is_some_and(|object| object.remove("default").is_some()) {
-            places.push(place.to_owned());
+            report.add("drop_defaults", place, "left out `default`");
         }
     });
-    for place in places {
-        report.add("drop_defaults", place, "left out `default`");
-    }
 }
 
 /// `Json` and `Related` hold a null themselves: in an answer such a field is always there (`model.metrics["accuracy"]`,
 /// not `model.metrics.as_ref()…`). In a request it stays optional, since what isn't set isn't sent.
 pub fn nulls_in_own_types(document: &mut Value, report: &mut Report) {
     let requested = reachable_from_requests(document);
-    let mut places = Vec::new();
     for (name, schema) in schemas_mut(document).into_iter().flatten().filter(|(name, _)| !requested.contains(*name)) {
         for (property, value) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
             let Some(own) = only_refers(value).filter(|own| HOLD_NULL.contains(own)) else { continue };
@@ -235,10 +202,7 @@ pub fn nulls_in_own_types(document: &mut Value, report: &mut Report) {
                 holder["description"] = description.clone();
             }
             *value = holder;
-            places.push(format!("{name}.{property}"));
+            report.add("nulls_in_own_types", format!("{name}.{property}"), "always there, null where the server gives none");
         }
-    }
-    for place in places {
-        report.add("nulls_in_own_types", place, "always there, null where the server gives none");
     }
 }

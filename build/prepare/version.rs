@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::walk::{each_operation, for_operation_schemas, for_operations, place_of, schemas_mut};
+use super::walk::{each_operation, for_operation_schemas, for_operations, in_content, place_of, schemas_mut};
 
 /// What 3.1 (JSON Schema 2020-12) has and 3.0 hasn't, and that says nothing which a type could show.
 const WITHOUT_A_TYPE: [&str; 17] = [
@@ -29,8 +29,7 @@ const WITHOUT_A_TYPE: [&str; 17] = [
 /// Writes each schema in the words of 3.0. Documents mix the two, so that it is done whatever the version.
 pub fn written_in_3_0(document: &mut Value, report: &mut Report) -> Result<(), String> {
     path_items_are_put_in_place(document)?;
-    let mut places = Vec::new();
-    let mut visit = |place: &str, schema: &mut Value| rewrite(place, schema, &mut places);
+    let mut visit = |place: &str, schema: &mut Value| rewrite(place, schema, report);
     if let Some(schemas) = schemas_mut(document) {
         for (name, schema) in schemas {
             visit(name, schema);
@@ -44,22 +43,12 @@ pub fn written_in_3_0(document: &mut Value, report: &mut Report) -> Result<(), S
     for kind in ["parameters", "responses", "requestBodies"] {
         let shared = document.get_mut("components").and_then(|components| components.get_mut(kind));
         for (name, part) in shared.and_then(Value::as_object_mut).into_iter().flatten() {
-            // As if an operation held each: the places where schemas stand are the same.
-            let mut holder = match kind {
-                "parameters" => json!({"parameters": [part.take()]}),
-                "responses" => json!({"responses": {"200": part.take()}}),
-                _ => json!({"requestBody": part.take()}),
-            };
-            for_operation_schemas(&format!("components.{kind}.{name}"), &mut holder, &mut visit);
-            *part = match kind {
-                "parameters" => holder["parameters"][0].take(),
-                "responses" => holder["responses"]["200"].take(),
-                _ => holder["requestBody"].take(),
-            };
+            let place = format!("components.{kind}.{name}");
+            match kind {
+                "parameters" => part.get_mut("schema").into_iter().for_each(|schema| visit(&place, schema)),
+                _ => in_content(&place, part, &mut visit),
+            }
         }
-    }
-    for (place, what) in places {
-        report.add("written_in_3_0", place, what);
     }
     if let Some(webhooks) = document.get("webhooks").and_then(Value::as_object).filter(|webhooks| !webhooks.is_empty()) {
         let names: Vec<&str> = webhooks.keys().map(String::as_str).collect();
@@ -80,16 +69,16 @@ fn path_items_are_put_in_place(document: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
-fn rewrite(place: &str, schema: &mut Value, told: &mut Vec<(String, String)>) {
+fn rewrite(place: &str, schema: &mut Value, report: &mut Report) {
     if let Value::Bool(anything) = schema {
-        told.push((place.to_owned(), format!("the schema `{anything}` is a free-form value")));
+        report.add("written_in_3_0", place, format!("the schema `{anything}` is a free-form value"));
         *schema = json!({});
     }
     if let Some(object) = schema.as_object_mut() {
-        rewrite_object(place, object, told);
+        rewrite_object(place, object, report);
     }
     // Parents first: what a union of types becomes is looked at as any other.
-    for_all_children(place, schema, &mut |place, child| rewrite(place, child, told));
+    for_all_children(place, schema, &mut |place, child| rewrite(place, child, report));
 }
 
 /// As `for_children`, the ones that are `true` or `false` among them.
@@ -110,8 +99,8 @@ fn for_all_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str,
     }
 }
 
-fn rewrite_object(place: &str, schema: &mut Map<String, Value>, told: &mut Vec<(String, String)>) {
-    let mut tell = |what: String| told.push((place.to_owned(), what));
+fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
+    let mut tell = |what: String| report.add("written_in_3_0", place, what);
     for key in WITHOUT_A_TYPE {
         if schema.remove(key).is_some() {
             tell(format!("left out `{key}`"));

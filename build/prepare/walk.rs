@@ -106,7 +106,8 @@ pub fn for_operation_schemas(place: &str, operation: &mut Value, visit: &mut dyn
     }
 }
 
-fn in_content(place: &str, holder: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
+/// Visits the schema of each media type of a body or an answer.
+pub fn in_content(place: &str, holder: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
     for (_, media) in holder.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
         if let Some(schema) = media.get_mut("schema") {
             visit(place, schema);
@@ -161,6 +162,11 @@ pub fn only_refers(schema: &Value) -> Option<&str> {
         [only] => referred(only),
         _ => None,
     })
+}
+
+/// Whether a schema says that something is so: `nullable`, `readOnly`, `writeOnly`.
+pub fn says(schema: &Value, key: &str) -> bool {
+    schema.get(key).and_then(Value::as_bool) == Some(true)
 }
 
 /// A reference to a component.

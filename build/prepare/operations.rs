@@ -45,6 +45,7 @@ pub fn operations_have_names_of_their_own(document: &mut Value, report: &mut Rep
     let mut builders: BTreeSet<String> = BTreeSet::new();
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
+        let Some(operation) = operation.as_object_mut() else { return Ok(()) };
         let given = operation.get("operationId").and_then(Value::as_str).map(str::trim).filter(|id| !id.is_empty());
         let name = given.map_or_else(|| format!("{method}_{}", parameter_name(path)), str::to_owned);
         let mut candidate = name.clone();
@@ -58,7 +59,7 @@ pub fn operations_have_names_of_their_own(document: &mut Value, report: &mut Rep
         if given != Some(candidate.as_str()) {
             let why = if given.is_none() { "it has no `operationId`" } else { "the name is taken" };
             report.add("operations_have_names_of_their_own", place, format!("called `{}`: {why}", parameter_name(&candidate)));
-            operation["operationId"] = json!(candidate);
+            operation.insert("operationId".to_owned(), json!(candidate));
         }
         Ok(())
     });

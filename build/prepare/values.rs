@@ -6,7 +6,7 @@ use super::Report;
 use super::walk::{for_schemas, only_refers, reachable_from_requests, reference, schemas_mut};
 
 /// Own types that hold a null themselves, so that an answer's field of such a type needs no `Option`.
-const HOLD_NULL: [&str; 2] = ["Json", "Related"];
+pub const HOLD_NULL: [&str; 2] = ["Json", "Related"];
 
 /// A schema that says nothing about the value's shape is the user's own JSON: kept as its text, decoded when looked at. So
 /// is an object that may have no fields at all: the generator would refuse the first that a server adds.
@@ -154,26 +154,27 @@ pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
     });
 }
 
+/// What the server checks of a value.
+pub const CONSTRAINTS: [&str; 11] = [
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+];
+
 /// Lengths, patterns and bounds would be checked on answers, where one long name would lose a whole page; titles would
 /// name types after themselves.
 pub fn drop_constraints(document: &mut Value, report: &mut Report) {
-    const CONSTRAINTS: [&str; 12] = [
-        "minLength",
-        "maxLength",
-        "pattern",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minItems",
-        "maxItems",
-        "uniqueItems",
-        "title",
-    ];
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
-        for constraint in CONSTRAINTS {
+        for constraint in CONSTRAINTS.into_iter().chain(["title"]) {
             if object.remove(constraint).is_some() {
                 report.add("drop_constraints", place, format!("left out `{constraint}`"));
             }

@@ -1,8 +1,5 @@
 //! Where documents come from: a file, or a revision of the project.
 
-#[allow(dead_code, reason = "of the preparation, the forms of 3.1 are used")]
-#[path = "../../build/prepare/mod.rs"]
-mod prepare;
 #[allow(dead_code, reason = "of what the build reads documents by, a part is used")]
 #[path = "../../build/document.rs"]
 mod reading;
@@ -12,9 +9,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::prepare::{self, Report, operations_have_names_of_their_own, written_in_3_0};
 use crate::project;
-
-const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// The document that `source` names: a file, or `git:REV` for the project's own at that revision.
 pub fn read(source: &str) -> Result<Value, String> {
@@ -24,14 +20,16 @@ pub fn read(source: &str) -> Result<Value, String> {
         None if source == project::DOCUMENT && !Path::new(source).exists() => reading::read(&project::root().join(source)),
         None => reading::read(Path::new(source)),
     };
-    document.and_then(in_3_0).map_err(|reason| format!("{source}: {reason}"))
+    document.and_then(as_the_build_reads_it).map_err(|reason| format!("{source}: {reason}"))
 }
 
-/// The document in the words of 3.0, which the comparison knows.
-fn in_3_0(mut document: Value) -> Result<Value, String> {
+/// The document in the words of 3.0, which the comparison knows, and each operation with the name that it has in Rust.
+fn as_the_build_reads_it(mut document: Value) -> Result<Value, String> {
+    let mut report = Report::default();
     if document.get("openapi").and_then(Value::as_str).is_some_and(|version| version.starts_with("3.1")) {
-        prepare::written_in_3_0(&mut document, &mut prepare::Report::default())?;
+        written_in_3_0(&mut document, &mut report)?;
     }
+    operations_have_names_of_their_own(&mut document, &mut report);
     Ok(document)
 }
 
@@ -48,7 +46,7 @@ fn at_revision(revision: &str) -> Result<String, String> {
 
 /// An operation as it stands in the document.
 pub struct Place<'a> {
-    pub id: String,
+    pub id: &'a str,
     /// In lower case.
     pub method: &'a str,
     pub path: &'a str,
@@ -57,31 +55,14 @@ pub struct Place<'a> {
     pub operation: &'a Value,
 }
 
-/// Every operation, by path and method. One without a name of its own is called as the build calls it: by its method and path,
-/// or with a number.
-pub fn operations(document: &Value) -> Result<Vec<Place<'_>>, String> {
-    let mut found: Vec<Place<'_>> = Vec::new();
-    for (path, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
-        for method in METHODS {
-            let Some(operation) = item.get(method) else { continue };
-            let given = operation.get("operationId").and_then(Value::as_str).map(str::trim).filter(|id| !id.is_empty());
-            let name = given.map_or_else(|| by_its_path(method, path), str::to_owned);
-            let mut id = name.clone();
-            let mut number = 2;
-            while found.iter().any(|other| other.id == id) {
-                id = format!("{name}_{number}");
-                number += 1;
-            }
-            found.push(Place { id, method, path, item, operation });
-        }
-    }
-    Ok(found)
-}
-
-/// `get_models_id` for `GET /models/{id}/`.
-fn by_its_path(method: &str, path: &str) -> String {
-    let words = path.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
-    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
+/// Every operation, by path and method.
+pub fn operations(document: &Value) -> Vec<Place<'_>> {
+    prepare::operations(document)
+        .filter_map(|(path, method, operation)| {
+            let id = operation.get("operationId")?.as_str()?;
+            Some(Place { id, method, path, item: document.get("paths")?.get(path)?, operation })
+        })
+        .collect()
 }
 
 /// What a reference leads to, through further references; the value itself where it is none.

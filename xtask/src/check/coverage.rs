@@ -23,12 +23,12 @@ pub fn findings(operations: &[Place<'_>], src: Option<&Path>, uncovered: Option<
     let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let listed: Uncovered = toml::from_str(&text).map_err(|error| format!("{}: {}", file.display(), error.message()))?;
     let listed = listed.operations;
-    let known: BTreeSet<&str> = operations.iter().map(|place| place.id.as_str()).collect();
+    let known: BTreeSet<&str> = operations.iter().map(|place| place.id).collect();
     let handwritten = Handwritten::read(src, &known)?;
     let called = handwritten.called();
     let mut findings = Vec::new();
-    for place in operations.iter().filter(|place| !called.contains(place.id.as_str()) && !listed.contains_key(&place.id)) {
-        let (id, method, path) = (&place.id, place.method.to_uppercase(), place.path);
+    for place in operations.iter().filter(|place| !called.contains(place.id) && !listed.contains_key(place.id)) {
+        let (id, method, path) = (place.id, place.method.to_uppercase(), place.path);
         findings.push(format!("uncovered: {id} ({method} {path}): no handwritten code calls it, and no reason is listed"));
     }
     let name = file.file_name().unwrap_or_default().to_string_lossy();

@@ -10,7 +10,7 @@ use crate::{Outcome, document};
 
 pub fn run(source: &str, no_lint: bool, src: Option<&Path>, uncovered: Option<&Path>) -> Result<Outcome, String> {
     let document = document::read(source)?;
-    let operations = document::operations(&document).map_err(|reason| format!("{source}: {reason}"))?;
+    let operations = document::operations(&document);
     let mut found = false;
     let mut tell = |summary: String, findings: Vec<String>| {
         println!("{summary}");

@@ -98,10 +98,10 @@ impl Api {
             types.insert(name.clone(), Type { shape, sent_by: BTreeSet::new(), answers: BTreeSet::new() });
         }
         let mut read = BTreeMap::new();
-        for place in operations(document)? {
+        for place in operations(document) {
             let operation = operation(document, &place)
                 .map_err(|reason| format!("{} {} ({}): {reason}", place.method.to_uppercase(), place.path, place.id))?;
-            read.insert(place.id.clone(), operation);
+            read.insert(place.id.to_owned(), operation);
         }
         let security = security(document, document).unwrap_or_default();
         let mut api = Api { operations: read, types, security };

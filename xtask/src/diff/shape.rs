@@ -5,28 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::document::resolve;
+use crate::prepare::{CONSTRAINTS, HOLD_NULL, SCHEMAS};
 
-const SCHEMAS: &str = "#/components/schemas/";
-
-/// Types of the crate's own that hold a null themselves: in an answer they are there whatever comes.
-pub const HOLD_NULL: [&str; 2] = ["Json", "Related"];
-
-/// The server checks these; the client doesn't.
-const CONSTRAINTS: [&str; 13] = [
-    "minLength",
-    "maxLength",
-    "pattern",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "minProperties",
-    "maxProperties",
-];
+/// Constraints that no type comes near: the build leaves them alone.
+const OF_OBJECTS: [&str; 2] = ["minProperties", "maxProperties"];
 
 /// Words for people: neither a type nor a byte depends on them.
 const WORDS: [&str; 6] = ["description", "title", "example", "examples", "externalDocs", "xml"];
@@ -151,7 +133,7 @@ impl Reader<'_> {
         (shape.kind, shape.values) = self.kind(object)?;
         shape.nullable = nullable;
         for (key, value) in object {
-            if CONSTRAINTS.contains(&key.as_str()) {
+            if CONSTRAINTS.contains(&key.as_str()) || OF_OBJECTS.contains(&key.as_str()) {
                 shape.constraints.insert(key.clone(), value.clone());
             } else if key == "default"
                 || !(READ.contains(&key.as_str()) || WORDS.contains(&key.as_str()) || key.starts_with("x-"))

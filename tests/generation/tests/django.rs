@@ -1,11 +1,15 @@
 //! A client of a real backend: Django REST Framework, described by drf-spectacular as it does by default. The document is
 //! the one that it emits, the crate is built from it, and a program of the client is run against the backend.
 
+mod support;
+
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+
+use support::crate_copy::root;
 
 /// What the program tells, a line a step.
 const STEPS: [&str; 25] = [
@@ -35,10 +39,6 @@ const STEPS: [&str; 25] = [
     "202 with and without the body that may be left out",
     "204",
 ];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
 
 /// What is kept between runs.
 fn kept(name: &str) -> PathBuf {

@@ -61,9 +61,10 @@ pub(super) fn held_type(variant: &Variant) -> Option<Ident> {
     fn name(ty: &Type) -> Option<Ident> {
         let Type::Path(path) = ty else { return None };
         let last = path.path.segments.last()?;
-        match last.ident == "Box" {
-            true => name(&first_argument(&last.arguments)?),
-            false => Some(last.ident.clone()),
+        match first_argument(&last.arguments) {
+            Some(boxed) if last.ident == "Box" => name(&boxed),
+            // A component may be named `Box`, too: it has no arguments.
+            _ => Some(last.ident.clone()),
         }
     }
     match &variant.fields {

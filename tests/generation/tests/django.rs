@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use support::crate_copy::root;
+use support::crate_copy::{cargo, root};
 
 /// What the program tells, a line a step.
 const STEPS: [&str; 25] = [
@@ -164,7 +164,7 @@ fn the_client_of_a_django_project_does_what_its_document_says() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(&project, data.path());
     assert_eq!(server.address.len(), 2, "the backend tells its URL and token");
-    let mut program = Command::new(env!("CARGO"));
+    let mut program = cargo();
     program
         .args(["run", "-q", "--offline", "--"])
         .args(&server.address)

@@ -141,6 +141,21 @@ fn a_list_of_a_bodys_types_takes_whatever_each_can_be_made_of() {
 }
 
 #[test]
+fn a_choice_is_told_by_its_tag_even_where_a_component_has_the_name_of_a_rust_type() {
+    let solid = |kind: &str| json!({"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string", "enum": [kind]}, "next": {"$ref": "#/components/schemas/Thing"}}});
+    let code = both(json!({
+        "Thing": {
+            "oneOf": [{"$ref": "#/components/schemas/Box"}, {"$ref": "#/components/schemas/Vec"}],
+            "discriminator": {"propertyName": "kind", "mapping": {"box": "#/components/schemas/Box", "vec": "#/components/schemas/Vec"}},
+        },
+        "Box": solid("box"),
+        "Vec": solid("vec"),
+    }))
+    .replace(' ', "");
+    assert!(code.contains("Unrecognized(crate::Json)"), "{code}");
+}
+
+#[test]
 fn a_choice_without_a_tag_is_the_one_that_names_most_of_the_fields() {
     let code = both(json!({
         "Thing": {"oneOf": [{"$ref": "#/components/schemas/Short"}, {"$ref": "#/components/schemas/Long"}, {"type": "string"}]},

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Once;
 
 pub struct CrateCopy {
     directory: tempfile::TempDir,
@@ -12,6 +13,16 @@ pub struct CrateCopy {
 
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Cargo, which finds what the project depends on already here: a build of one package alone doesn't load it all.
+pub fn cargo() -> Command {
+    static FETCHED: Once = Once::new();
+    FETCHED.call_once(|| {
+        let status = Command::new(env!("CARGO")).args(["fetch", "--quiet", "--locked"]).current_dir(root()).status().unwrap();
+        assert!(status.success(), "cargo fetch: {status}");
+    });
+    Command::new(env!("CARGO"))
 }
 
 impl CrateCopy {
@@ -66,7 +77,7 @@ impl CrateCopy {
     pub fn cargo(&self, arguments: &[&str]) -> Output {
         // One folder for all copies: the dependencies are compiled once.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("regenerating");
-        let mut command = Command::new(env!("CARGO"));
+        let mut command = cargo();
         command
             .arg(arguments[0])
             .args(["--offline", "--no-default-features"])

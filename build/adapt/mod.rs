@@ -10,6 +10,7 @@ mod fitting;
 mod open_enum;
 mod operations;
 mod reading;
+mod recursive;
 mod setters;
 mod tagged;
 mod type_builders;
@@ -148,7 +149,7 @@ fn pages(file: &File) -> BTreeSet<String> {
     structs.collect()
 }
 
-/// The structs that request bodies are made of: only they need a builder.
+/// The structs that requests are made of: only they need a builder.
 fn builders_in_requests(file: &File) -> BTreeSet<String> {
     let module = |name: &str| {
         file.items.iter().find_map(|item| match item {
@@ -156,16 +157,6 @@ fn builders_in_requests(file: &File) -> BTreeSet<String> {
             _ => None,
         })
     };
-    let mut open: Vec<String> = Vec::new();
-    for item in module("builder").into_iter().flatten() {
-        if let Item::Struct(builder) = item {
-            for field in &builder.fields {
-                let text = field.ty.to_token_stream().to_string();
-                let body = text.split("types :: builder :: ").nth(1);
-                open.extend(body.map(|rest| rest.split([' ', ',']).next().unwrap_or_default().to_owned()));
-            }
-        }
-    }
     let mut fields: BTreeMap<String, String> = BTreeMap::new();
     for item in module("types").into_iter().flatten() {
         match item {
@@ -174,11 +165,18 @@ fn builders_in_requests(file: &File) -> BTreeSet<String> {
             _ => None,
         };
     }
+    let types_in = |text: &str| text.split(' ').filter(|word| fields.contains_key(*word)).map(str::to_owned).collect::<Vec<_>>();
+    let mut open: Vec<String> = Vec::new();
+    for item in module("builder").into_iter().flatten() {
+        if let Item::Struct(builder) = item {
+            // The builder of the body, or the body as it is where it is a choice or a list.
+            open.extend(builder.fields.iter().flat_map(|field| types_in(&field.ty.to_token_stream().to_string())));
+        }
+    }
     let mut requested = BTreeSet::new();
     while let Some(name) = open.pop() {
         if requested.insert(name.clone()) {
-            let used = fields.get(&name).map(String::as_str).unwrap_or_default();
-            open.extend(used.split(' ').filter(|word| fields.contains_key(*word)).map(str::to_owned));
+            open.extend(types_in(fields.get(&name).map(String::as_str).unwrap_or_default()));
         }
     }
     requested

@@ -56,15 +56,29 @@ pub(super) fn serde_text(attributes: &[syn::Attribute], key: &str) -> Option<Str
     })
 }
 
+/// `T` of `Box<T>`. A component may be named `Box`, too: it has no arguments.
+pub(super) fn boxed(ty: &Type) -> Option<Type> {
+    argument_of(ty, "Box")
+}
+
+/// `T` of `Option<T>`.
+pub(super) fn option_inner(ty: &Type) -> Option<Type> {
+    argument_of(ty, "Option")
+}
+
+fn argument_of(ty: &Type, name: &str) -> Option<Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|segment| segment.ident == name)?;
+    first_argument(&last.arguments)
+}
+
 /// The name of the type that a variant holds, boxed or not.
 pub(super) fn held_type(variant: &Variant) -> Option<Ident> {
     fn name(ty: &Type) -> Option<Ident> {
         let Type::Path(path) = ty else { return None };
-        let last = path.path.segments.last()?;
-        match first_argument(&last.arguments) {
-            Some(boxed) if last.ident == "Box" => name(&boxed),
-            // A component may be named `Box`, too: it has no arguments.
-            _ => Some(last.ident.clone()),
+        match boxed(ty) {
+            Some(inner) => name(&inner),
+            None => Some(path.path.segments.last()?.ident.clone()),
         }
     }
     match &variant.fields {

@@ -5,7 +5,7 @@ use syn::visit_mut::VisitMut;
 use syn::{Expr, FnArg, ImplItemFn, Lit, Type, parse_quote};
 
 use super::Result;
-use super::reading::first_argument;
+use super::reading::{boxed, first_argument, option_inner};
 
 /// `"id was not initialized"` and `"no value supplied for name"` in the words of a person.
 pub(super) struct MissingMessage;
@@ -58,6 +58,10 @@ pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>
     let inner = option_inner(&target);
     let wrapped = inner.is_some() || body.contains("map (Some)");
     let target = inner.unwrap_or(target);
+    let (target, boxing) = match boxed(&target) {
+        Some(value) => (value, quote! { .map(::std::boxed::Box::new) }),
+        None => (target, quote! {}),
+    };
     let expected = expected(&target);
     let convert = format_ident!("{}", if kind == Setter::Parameter { "convert" } else { "convert_field" });
     let finish = if body.contains("map (From :: from)") {
@@ -93,7 +97,7 @@ pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>
             <#parameter as std::convert::TryInto<#target>>::Error: std::fmt::Display
     });
     method.block = parse_quote! {{
-        self.#name = crate::operation::#convert::<#target, #parameter>(#field, #expected, value)#finish;
+        self.#name = crate::operation::#convert::<#target, #parameter>(#field, #expected, value)#boxing #finish;
         self
     }};
     // A raw body has no text of its own to show.
@@ -150,10 +154,4 @@ fn typed_item(target: &Type) -> Option<Type> {
 
 fn last_name(ty: &Type) -> String {
     ty.to_token_stream().to_string().rsplit("::").next().unwrap_or_default().trim().to_owned()
-}
-
-fn option_inner(target: &Type) -> Option<Type> {
-    let Type::Path(path) = target else { return None };
-    let last = path.path.segments.last().filter(|segment| segment.ident == "Option")?;
-    first_argument(&last.arguments)
 }

@@ -10,6 +10,7 @@ use super::deserialize::unflattened;
 use super::fitting::{Keys, fitting};
 use super::open_enum::open_enum;
 use super::reading::{docs_of, first_argument, is_flattened};
+use super::recursive::boxes_are_around_values;
 use super::tagged::tagged;
 use super::type_builders::adapt_type_builders;
 use super::{Context, Result};
@@ -18,6 +19,7 @@ use crate::prepare::Notes;
 pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<ItemMod> {
     let requested = &context.requested;
     let Some((_, items)) = &mut module.content else { return Ok(module) };
+    boxes_are_around_values(items);
     let docs = field_docs(items);
     let clearable = Clearable::among(items, context.notes);
     let mut adapted = Vec::new();

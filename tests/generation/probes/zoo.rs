@@ -236,6 +236,16 @@ async fn bodies(server: &Server, client: &BackendClient) {
     server.json(&pet);
     client.call(|raw| raw.pets_partial_update().id(1).body(read)).await.unwrap();
     sent("patch", server.asked());
+    // What holds itself is sent as far as it is set.
+    server.json(&pet);
+    let nested = types::PatchedPet::builder().name("m").mate_null();
+    let home = types::Home::builder().guest(nested).owner_null();
+    client.call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet.home(home).mate_null())).await.unwrap();
+    sent("patch", server.asked());
+    server.json(&pet);
+    let nested = types::PatchedPet::builder().home(types::Home::builder().size(2));
+    client.call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet.mate(nested))).await.unwrap();
+    sent("patch", server.asked());
 }
 
 async fn read(mut stream: ByteStream) -> Vec<u8> {
@@ -299,6 +309,10 @@ async fn choices(server: &Server, client: &BackendClient) {
     assert_eq!(created, animals[1]);
     let asked = server.asked();
     println!("{} {}", asked.header("content-type").unwrap(), asked.body);
+    server.answer(201, "application/vnd.api+json", r#"{"kind": "cat"}"#);
+    let friend = types::Dog::try_from(types::Dog::builder().kind("dog").friend(animals[1].clone())).unwrap();
+    client.call(|raw| raw.animals_create().body(friend)).await.unwrap();
+    println!("{}", server.asked().body);
     server.json(r#"[{"level": 9, "zone": "Etc/GMT+1", "either": 5, "분류": "추적", "tree": [{"level": 1}], "any": {"a": 1}}]"#);
     let odd = client.call(|raw| raw.oddities_list().structure(json!({"a": 1}).text())).await.unwrap();
     assert_eq!((odd[0].level, odd[0].tree[0].level, odd[0].any["a"].as_i64()), (9, 1, Some(1)));

@@ -141,6 +141,31 @@ fn a_list_of_a_bodys_types_takes_whatever_each_can_be_made_of() {
 }
 
 #[test]
+fn a_body_that_is_a_list_or_a_choice_is_made_of_what_has_builders() {
+    let part = |name: &str| json!({"type": "object", "properties": {name: {"type": "string", "nullable": true}}});
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let list = json!({"Thing": {"type": "array", "items": reference("Part")}, "Part": part("a")});
+    let choice = json!({"Thing": {"oneOf": [reference("Part"), reference("Other")]}, "Part": part("a"), "Other": part("b")});
+    for schemas in [list, choice] {
+        let code = both(schemas);
+        assert!(code.contains("pub fn builder() -> builder::Part"), "{code}");
+        assert!(code.contains("pub fn a_null(mut self)"), "{code}");
+    }
+}
+
+#[test]
+fn optional_fields_of_what_holds_itself_are_options_and_set_without_a_box() {
+    let field = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let code = both(json!({
+        "Thing": {"type": "object", "properties": {"itself": field("Thing"), "link": field("Link")}},
+        "Link": {"type": "object", "properties": {"of": field("Thing")}},
+    }));
+    assert!(!code.contains("::std::boxed::Box<::std::option::Option<"), "{code}");
+    assert_eq!(code.matches("#[serde(skip_serializing_if = \"::std::option::Option::is_none\")]").count(), 3, "{code}");
+    assert!(!code.contains("TryInto<::std::boxed::Box<"), "{code}");
+}
+
+#[test]
 fn a_choice_is_told_by_its_tag_even_where_a_component_has_the_name_of_a_rust_type() {
     let solid = |kind: &str| json!({"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string", "enum": [kind]}, "next": {"$ref": "#/components/schemas/Thing"}}});
     let code = both(json!({

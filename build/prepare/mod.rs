@@ -9,6 +9,7 @@ pub mod naming;
 mod operations;
 mod parameters;
 mod plain_types;
+mod references;
 mod requests;
 mod unions;
 mod values;
@@ -24,6 +25,7 @@ use serde_json::{Value, json};
 #[allow(unused_imports)]
 pub use {
     operations::operations_have_names_of_their_own,
+    references::{references_are_to_components, shared_parts_are_put_in_place},
     values::{CONSTRAINTS, HOLD_NULL},
     version::written_in_3_0,
     walk::{SCHEMAS, operations, place_of, reach, references, remove_operation},
@@ -141,16 +143,17 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     let mut report = Report::default();
     let report_to = &mut report;
     // What the parser and the rules below need.
+    references::shared_parts_are_put_in_place(document)?;
+    references::references_are_to_components(document, report_to)?;
     operations::paths_begin_with_a_slash(document, report_to);
-    version::written_in_3_0(document, report_to)?;
+    version::written_in_3_0(document, report_to);
     version::only_requests_and_answers_stay(document, report_to);
     operations::operations_have_answers(document, report_to)?;
     operations::operations_have_names_of_their_own(document, report_to);
-    operations::shared_parts_are_put_in_place(document)?;
     mending::values_are_of_their_kind(document, report_to);
     components::own_types_are_meant(document, report_to);
     add_own_schemas(document, report_to);
-    operations::references_lead_somewhere(document)?;
+    references::references_lead_somewhere(document)?;
     // Null, choices and compositions.
     unions::any_of_is_one_of(document, report_to);
     unions::null_and_blank_are_no_choices(document, report_to);

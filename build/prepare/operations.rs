@@ -1,14 +1,11 @@
 //! Operations: names that can be called, one body in, one answer out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
 use super::naming::{parameter_name, type_name};
-use super::walk::{
-    SCHEMAS, each_operation, for_operations, only_refers, operations, place_of, references, remove_operation, resolved, says,
-    schemas,
-};
+use super::walk::{each_operation, for_operations, only_refers, operations, place_of, remove_operation, resolved, says};
 use super::{LeftOut, Report};
 
 /// The generator drops paths that don't begin with `/`, without a word; and a path that is there twice is one.
@@ -87,120 +84,6 @@ pub fn operations_have_answers(document: &mut Value, report: &mut Report) -> Res
         Some(_) => Ok(()),
         None => Err("paths: there is no operation".to_owned()),
     }
-}
-
-/// The generator panics on references to a whole response or request body, without a name; so they are put in place.
-/// Parameters are, too: what a rule changes for one operation mustn't change another.
-pub fn shared_parts_are_put_in_place(document: &mut Value) -> Result<(), String> {
-    let components = document.get("components").cloned().unwrap_or_default();
-    let resolve = |part: &mut Value, place: &str| -> Result<(), String> {
-        // A shared part may be a reference itself.
-        for _ in 0..8 {
-            let Some(reference) = part.get("$ref").and_then(Value::as_str) else { return Ok(()) };
-            let target = reference
-                .strip_prefix("#/components/")
-                .and_then(|rest| rest.split_once('/'))
-                .and_then(|(kind, name)| components.get(kind)?.get(name));
-            match target {
-                Some(target) => *part = target.clone(),
-                None => return Err(format!("{place}: `{reference}` leads nowhere")),
-            }
-        }
-        Ok(())
-    };
-    let mut shared: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
-        let Some(item) = item.as_object_mut() else { continue };
-        if let Some(Value::Array(mut parameters)) = item.remove("parameters") {
-            for parameter in &mut parameters {
-                resolve(parameter, &format!("paths.{path}"))?;
-            }
-            shared.insert(path.clone(), parameters);
-        }
-    }
-    for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        let Some(operation) = operation.as_object_mut() else { return Ok(()) };
-        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
-            resolve(response, &place)?;
-        }
-        if let Some(body) = operation.get_mut("requestBody") {
-            resolve(body, &place)?;
-        }
-        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-            resolve(parameter, &place)?;
-        }
-        if let Some(above) = shared.get(path)
-            && let Some(own) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
-        {
-            let is = |one: &Value, other: &Value| one.get("name") == other.get("name") && one.get("in") == other.get("in");
-            let inherited: Vec<Value> =
-                above.iter().filter(|parameter| !own.iter().any(|other| is(other, parameter))).cloned().collect();
-            own.extend(inherited);
-        }
-        Ok(())
-    })?;
-    if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
-        components.retain(|key, _| key == "schemas");
-    }
-    Ok(())
-}
-
-/// A reference that leads nowhere is a panic of the generator, without a name.
-pub fn references_lead_somewhere(document: &mut Value) -> Result<(), String> {
-    deep_references_are_copies(document)?;
-    let names: BTreeSet<&String> = schemas(document).map(|(name, _)| name).collect();
-    let nowhere = |value: &Value| references(value).into_iter().find(|name| !names.contains(name));
-    for (path, method, operation) in operations(document) {
-        if let Some(name) = nowhere(operation) {
-            return Err(format!("{}: `{SCHEMAS}{name}` leads nowhere", place_of(path, method, operation)));
-        }
-    }
-    for (name, schema) in schemas(document) {
-        if let Some(missing) = nowhere(schema) {
-            return Err(format!("components.schemas.{name}: `{SCHEMAS}{missing}` leads nowhere"));
-        }
-    }
-    Ok(())
-}
-
-/// `#/components/schemas/X/properties/y`: the generator knows whole components only.
-fn deep_references_are_copies(document: &mut Value) -> Result<(), String> {
-    let whole = document.clone();
-    fn copy(place: &str, schema: &mut Value, whole: &Value, depth: usize) -> Result<(), String> {
-        if let Some(reference) = schema.get("$ref").and_then(Value::as_str).map(str::to_owned) {
-            let is_component = reference.strip_prefix(SCHEMAS).is_some_and(|name| !name.contains('/'));
-            if !is_component {
-                let target = reference.strip_prefix('#').and_then(|pointer| whole.pointer(pointer));
-                match target.filter(|_| depth < 16) {
-                    Some(target) => *schema = target.clone(),
-                    None => return Err(format!("{place}: `{reference}` leads nowhere")),
-                }
-                return copy(place, schema, whole, depth + 1);
-            }
-        }
-        let mut outcome = Ok(());
-        super::walk::for_children(place, schema, &mut |place, child| {
-            if outcome.is_ok() {
-                outcome = copy(place, child, whole, depth);
-            }
-        });
-        outcome
-    }
-    let mut outcome = Ok(());
-    for (name, schema) in super::walk::schemas_mut(document).into_iter().flatten() {
-        copy(&format!("components.schemas.{name}"), schema, &whole, 0)?;
-    }
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        super::walk::for_operation_schemas(&place, operation, &mut |place, schema| {
-            if outcome.is_ok() {
-                outcome = copy(place, schema, &whole, 0);
-            }
-        });
-        Ok(())
-    });
-    outcome
 }
 
 /// Errors are mapped from the answer itself, and the generator panics where they stand beside a typed success; of

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::walk::{each_operation, for_operation_schemas, for_operations, in_content, place_of, schemas_mut};
+use super::walk::{each_operation, for_all_children, for_operation_schemas, for_operations, place_of, schemas_mut};
 
 /// What 3.1 (JSON Schema 2020-12) has and 3.0 hasn't, and that says nothing which a type could show.
 const WITHOUT_A_TYPE: [&str; 17] = [
@@ -27,8 +27,7 @@ const WITHOUT_A_TYPE: [&str; 17] = [
 ];
 
 /// Writes each schema in the words of 3.0. Documents mix the two, so that it is done whatever the version.
-pub fn written_in_3_0(document: &mut Value, report: &mut Report) -> Result<(), String> {
-    path_items_are_put_in_place(document)?;
+pub fn written_in_3_0(document: &mut Value, report: &mut Report) {
     let mut visit = |place: &str, schema: &mut Value| rewrite(place, schema, report);
     if let Some(schemas) = schemas_mut(document) {
         for (name, schema) in schemas {
@@ -40,33 +39,11 @@ pub fn written_in_3_0(document: &mut Value, report: &mut Report) -> Result<(), S
         for_operation_schemas(&place, operation, &mut visit);
         Ok(())
     });
-    for kind in ["parameters", "responses", "requestBodies"] {
-        let shared = document.get_mut("components").and_then(|components| components.get_mut(kind));
-        for (name, part) in shared.and_then(Value::as_object_mut).into_iter().flatten() {
-            let place = format!("components.{kind}.{name}");
-            match kind {
-                "parameters" => part.get_mut("schema").into_iter().for_each(|schema| visit(&place, schema)),
-                _ => in_content(&place, part, &mut visit),
-            }
-        }
-    }
     if let Some(webhooks) = document.get("webhooks").and_then(Value::as_object).filter(|webhooks| !webhooks.is_empty()) {
         let names: Vec<&str> = webhooks.keys().map(String::as_str).collect();
         report.add("written_in_3_0", "webhooks", format!("left out {}: the server calls them", names.join(", ")));
     }
     document["openapi"] = json!("3.0.3");
-    Ok(())
-}
-
-/// A path may refer to `components.pathItems`.
-fn path_items_are_put_in_place(document: &mut Value) -> Result<(), String> {
-    let items = document.pointer("/components/pathItems").cloned().unwrap_or_default();
-    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
-        let Some(reference) = item.get("$ref").and_then(Value::as_str) else { continue };
-        let target = reference.strip_prefix("#/components/pathItems/").and_then(|name| items.get(name));
-        *item = target.cloned().ok_or_else(|| format!("paths.{path}: `{reference}` leads nowhere"))?;
-    }
-    Ok(())
 }
 
 fn rewrite(place: &str, schema: &mut Value, report: &mut Report) {
@@ -79,24 +56,6 @@ fn rewrite(place: &str, schema: &mut Value, report: &mut Report) {
     }
     // Parents first: what a union of types becomes is looked at as any other.
     for_all_children(place, schema, &mut |place, child| rewrite(place, child, report));
-}
-
-/// As `for_children`, the ones that are `true` or `false` among them.
-fn for_all_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
-    for (name, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-        visit(&format!("{place}.{name}"), child);
-    }
-    if let Some(child) = schema.get_mut("items") {
-        visit(&format!("{place}[]"), child);
-    }
-    if let Some(child) = schema.get_mut("additionalProperties").filter(|child| child.is_object()) {
-        visit(&format!("{place}.*"), child);
-    }
-    for key in ["allOf", "oneOf", "anyOf"] {
-        for child in schema.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
-            visit(place, child);
-        }
-    }
 }
 
 fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
@@ -227,17 +186,17 @@ pub fn only_requests_and_answers_stay(document: &mut Value, report: &mut Report)
         operation.retain(|key, _| KEPT.contains(&key.as_str()));
         for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
             if let Some(response) = response.as_object_mut() {
-                response.retain(|key, _| ["$ref", "description", "content"].contains(&key.as_str()));
+                response.retain(|key, _| ["description", "content"].contains(&key.as_str()));
             }
         }
         if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
-            body.retain(|key, _| ["$ref", "description", "content", "required"].contains(&key.as_str()));
+            body.retain(|key, _| ["description", "content", "required"].contains(&key.as_str()));
         }
     });
     let Some(document) = document.as_object_mut() else { return };
     document.retain(|key, _| ["openapi", "info", "paths", "components"].contains(&key.as_str()));
     if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
-        components.retain(|key, _| ["schemas", "parameters", "responses", "requestBodies"].contains(&key.as_str()));
+        components.retain(|key, _| key == "schemas");
     }
     let text = |info: Option<&Value>, key: &str| info?.get(key)?.as_str().map(str::to_owned);
     let info = document.get("info");

@@ -136,6 +136,24 @@ pub fn for_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str,
     }
 }
 
+/// As [`for_children`], the ones that are `true` or `false` among them.
+pub fn for_all_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
+    for (name, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        visit(&format!("{place}.{name}"), child);
+    }
+    if let Some(child) = schema.get_mut("items") {
+        visit(&format!("{place}[]"), child);
+    }
+    if let Some(child) = schema.get_mut("additionalProperties").filter(|child| child.is_object()) {
+        visit(&format!("{place}.*"), child);
+    }
+    for key in ["allOf", "oneOf", "anyOf"] {
+        for child in schema.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
+            visit(place, child);
+        }
+    }
+}
+
 /// Visits a schema and all within it, children first.
 pub fn descend(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
     for_children(place, schema, &mut |place, child| descend(place, child, visit));

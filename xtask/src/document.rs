@@ -9,7 +9,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::prepare::{self, Report, operations_have_names_of_their_own, written_in_3_0};
+use crate::prepare::{
+    self, Report, operations_have_names_of_their_own, references_are_to_components, shared_parts_are_put_in_place, written_in_3_0,
+};
 use crate::project;
 
 /// The document that `source` names: a file, or `git:REV` for the project's own at that revision.
@@ -26,8 +28,10 @@ pub fn read(source: &str) -> Result<Value, String> {
 /// The document in the words of 3.0, which the comparison knows, and each operation with the name that it has in Rust.
 fn as_the_build_reads_it(mut document: Value) -> Result<Value, String> {
     let mut report = Report::default();
+    shared_parts_are_put_in_place(&mut document)?;
+    references_are_to_components(&mut document, &mut report)?;
     if document.get("openapi").and_then(Value::as_str).is_some_and(|version| version.starts_with("3.1")) {
-        written_in_3_0(&mut document, &mut report)?;
+        written_in_3_0(&mut document, &mut report);
     }
     operations_have_names_of_their_own(&mut document, &mut report);
     Ok(document)

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{both_ways, component, document, prepared, reference, refused, thing, told};
+use support::{both_ways, component, document, prepared, reference, thing, told};
 
 fn properties(properties: Value) -> Value {
     json!({"type": "object", "properties": properties})
@@ -215,14 +215,4 @@ fn properties_of_one_field_are_told_apart() {
     assert_eq!(renamed, [("extra_field", "extra"), ("is_global_field", "isGlobal")]);
     assert_eq!(thing(&document)["required"], json!(["is_global_field"]));
     assert!(thing(&document)["properties"].get("Plain").is_some());
-}
-
-#[test]
-fn a_reference_into_a_component_is_a_copy_and_one_to_nowhere_is_named() {
-    let deep = json!({"$ref": "#/components/schemas/Other/properties/a"});
-    let mut given = document(json!({}), properties(json!({"x": deep})));
-    given["components"]["schemas"]["Other"] = properties(json!({"a": {"type": "integer"}}));
-    assert_eq!(thing(&prepared(given).0)["properties"]["x"], json!({"type": "integer"}));
-    let elsewhere = document(json!({}), properties(json!({"x": {"$ref": "other.yaml#/X"}})));
-    assert_eq!(refused(elsewhere), "components.schemas.Thing.x: `other.yaml#/X` leads nowhere");
 }

@@ -57,6 +57,8 @@ pub(crate) struct CallOptions {
     retries: Option<u32>,
     retry: Option<RetryPolicy>,
     retry_unknown_outcome: bool,
+    /// No other host may answer in the backend's place.
+    backend_only: bool,
     conversions: Conversions,
     /// What can't be right, told when the call is sent.
     problems: Vec<String>,
@@ -134,6 +136,7 @@ impl CallOptions {
             read_timeout: self.read_timeout,
             retries: self.retries,
             retry: self.retry.clone(),
+            backend_only: true,
             ..CallOptions::default()
         }
     }
@@ -372,6 +375,7 @@ impl<'c, B: Operation> Call<'c, B> {
             retry: Retry { policy, unknown_outcome: self.options.retry_unknown_outcome },
             conversions: Arc::new(conversions),
             list: B::LIST,
+            elsewhere: !(B::LIST || self.options.backend_only),
             throttled: None,
         })
     }
@@ -443,6 +447,8 @@ pub(crate) struct Prepared {
     pub(crate) conversions: Arc<Conversions>,
     /// Whether the answer is a page.
     pub(crate) list: bool,
+    /// Whether another host may answer in the backend's place.
+    pub(crate) elsewhere: bool,
     /// Counts the answers that ask for less.
     pub(crate) throttled: Option<Arc<AtomicU32>>,
 }
@@ -453,8 +459,9 @@ impl Prepared {
     where
         F: Future<Output = Result<T>>,
     {
-        let Prepared { transport, request, operation, limits, retry, conversions, list, throttled } = self;
-        let outgoing = Outgoing { request, operation, limits, retry, activity: None, fresh: false, as_sent: false, throttled };
+        let Prepared { transport, request, operation, limits, retry, conversions, list, elsewhere, throttled } = self;
+        let outgoing =
+            Outgoing { request, operation, limits, retry, activity: None, fresh: false, as_sent: false, elsewhere, throttled };
         transport.fetch(outgoing, move |received| read(received.converting(&conversions, list)))
     }
 
@@ -470,6 +477,7 @@ impl Prepared {
             retry: self.retry.clone(),
             conversions: self.conversions.clone(),
             list: self.list,
+            elsewhere: self.elsewhere,
             throttled: None,
         }
     }

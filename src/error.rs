@@ -175,11 +175,16 @@ impl Error {
     /// The request was under way, and what became of it isn't known: of one that changes nothing, nothing.
     pub(crate) fn broken_off(request: RequestInfo, what: &str) -> Self {
         let mut error = match request.changes_something() {
-            true => Error::new(ErrorKind::UnknownOutcome, format!("{what}{UNKNOWN}")),
+            true => Error::unknown_outcome(what),
             false => Error::new(ErrorKind::Interrupted, what),
         };
         error.0.broken_off = true;
         error.of(request)
+    }
+
+    /// The server may have acted.
+    pub(crate) fn unknown_outcome(what: impl fmt::Display) -> Self {
+        Error::new(ErrorKind::UnknownOutcome, format!("{what}{UNKNOWN}"))
     }
 
     pub(crate) fn of(mut self, request: RequestInfo) -> Self {

@@ -270,6 +270,26 @@ async fn the_next_download_goes_on_from_what_is_kept() {
     assert_eq!(names(directory.path()), ["file.bin"]);
 }
 
+/// A validator tells the states of one file apart, not files that a parameter names.
+#[tokio::test]
+async fn what_is_kept_of_one_file_is_no_part_of_another_to_the_same_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = [noise(100_000, 21), noise(100_000, 22)];
+    let both = files.clone();
+    let server = FileServer::start(move |number, asked| match (number, asked.line.contains("id=2")) {
+        (0, _) => ranged(asked, &both[0], ETAG, 60_000),
+        (1, _) => answer("403 Forbidden\nContent-Length: 0", b""),
+        (_, second) => ranged(asked, &both[usize::from(second)], ETAG, usize::MAX),
+    })
+    .await;
+    let target = directory.path().join("file.bin");
+    let client = client(server.url());
+    assert!(client.download("/media/get/?id=1").to(&target).await.failure().is_forbidden());
+    let downloaded = client.download("/media/get/?id=2").to(&target).await.unwrap();
+    assert_eq!((downloaded.bytes, downloaded.resumed_from), (100_000, 0));
+    assert_eq!(std::fs::read(&target).unwrap(), files[1]);
+}
+
 #[tokio::test]
 async fn without_a_validator_only_a_digest_lets_it_go_on() {
     let file = noise(100_000, 9);

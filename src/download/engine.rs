@@ -184,6 +184,7 @@ impl Engine<'_> {
             activity: None,
             fresh: std::mem::take(&mut state.fresh),
             as_sent: !state.packed,
+            elsewhere: true,
             throttled: None,
         };
         let known = state.part.entity().cloned().unwrap_or_default();

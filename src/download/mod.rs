@@ -99,7 +99,7 @@ impl BackendClient {
     /// It comes under a temporary name in the directory of its own, which it gets when all of it is there: a reader never
     /// sees half a file. What breaks off is gone on from (`Range` and `If-Range`, RFC 9110, section 14), by this call or by
     /// the next one of the same file to the same path, in this process or another; begun anew where the server gives no
-    /// ranges, or the file changed. Two downloads of the same file to the same path at once are one: the second waits.
+    /// ranges, or the file changed; a URL that was signed anew is the same file. Two downloads of the same file to the same path at once are one: the second waits.
     /// Length, and the digest where one is given, are compared.
     ///
     /// Credentials go to the backend's own origin only; a redirect is followed without them. The user's umask decides who

@@ -13,6 +13,7 @@ use super::checksum::{Checksum, Hasher};
 use super::entity::Entity;
 use crate::blocking::blocking;
 use crate::error::{Error, ErrorKind, Result};
+use crate::file_cache::default_key;
 
 /// Bytes that are gathered before they are written at once.
 const BATCH: usize = 1 << 20;
@@ -37,7 +38,7 @@ struct Note {
 }
 
 impl Place {
-    /// The same target and URL (but for its query) have the same part, whichever process downloads it.
+    /// The same target and URL (but for its signature) have the same part, whichever process downloads it.
     ///
     /// # Errors
     /// Where the target is no path of a file.
@@ -47,7 +48,7 @@ impl Place {
         if target.is_dir() {
             return Err(wrong("it is a directory: give the path of a file"));
         }
-        let url = url.split(['?', '#']).next().unwrap_or_default();
+        let url = default_key(url);
         let digest = Sha256::new().chain_update(name.as_encoded_bytes()).chain_update([0]).chain_update(url).finalize();
         let key: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let beside = |ending: &str| target.with_file_name(format!(".{key}.{ending}"));

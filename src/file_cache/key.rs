@@ -108,7 +108,7 @@ impl std::fmt::Debug for KeyHash {
 }
 
 /// The URL without its fragment and its signature. A file's new signed URL comes to the same text as the one before it.
-pub(super) fn default_key(url: &str) -> String {
+pub(crate) fn default_key(url: &str) -> String {
     if is_data_uri(url) {
         return url.to_owned();
     }

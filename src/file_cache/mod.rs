@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub(crate) use key::CacheKey;
+pub(crate) use key::{CacheKey, default_key};
 
 use crate::error::{Error, Result};
 use eviction::Limits;

@@ -62,6 +62,9 @@ pub(crate) struct Outgoing {
     pub(crate) fresh: bool,
     /// Gives the body as it was sent, not unpacked.
     pub(crate) as_sent: bool,
+    /// Another host, to which the backend redirects, may answer in its place: a file's bytes are often elsewhere, what a list
+    /// holds is not.
+    pub(crate) elsewhere: bool,
     /// Counts the answers that ask for less.
     pub(crate) throttled: Option<Arc<AtomicU32>>,
 }
@@ -82,6 +85,7 @@ struct Attempts<'a> {
     /// A kept connection has just failed.
     fresh: bool,
     as_sent: bool,
+    elsewhere: bool,
     meter: Arc<Meter>,
 }
 
@@ -149,7 +153,7 @@ impl Transport {
             {
                 let info = &received.info;
                 let target = redirect_target(info, received.response.url(), location.as_bytes())?;
-                request = self.redirected(again, target, status, info)?;
+                request = self.redirected(again, target, status, attempts.elsewhere, info)?;
                 redirects += 1;
                 if redirects > MAX_REDIRECTS {
                     let error = Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects"));

@@ -232,7 +232,12 @@ impl Head {
         let told = hide_credentials(&problem.message, self.credentials.as_deref());
         let message = format!("{}, and the answer can't be used{kind}{place}: {told}", shown_status(self.status));
         let response = ErrorResponse::new(self.status, self.headers, body).hiding(self.credentials);
-        let error = Error::new(ErrorKind::Decode, message).of(self.info).answered(response);
+        // What breaks off, or was written by something before the backend, says nothing of what the backend did.
+        let error = match self.info.changes_something() && (problem.cut_off || !json) {
+            true => Error::unknown_outcome(message),
+            false => Error::new(ErrorKind::Decode, message),
+        };
+        let error = error.of(self.info).answered(response);
         let error = if problem.cut_off { error.cut_off() } else { error };
         if path.is_empty() { error } else { error.at_path(path) }
     }

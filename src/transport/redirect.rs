@@ -11,12 +11,14 @@ pub(super) const MAX_REDIRECTS: usize = 10;
 
 impl Transport {
     /// Where a redirect leads, and how: a POST never becomes a GET, nothing goes from https to http, and only a request
-    /// that changes nothing follows to another host (without credentials, since that isn't the base URL's origin).
+    /// that changes nothing follows to another host (without credentials, since that isn't the base URL's origin), and only
+    /// where one may answer in the backend's place, `elsewhere`.
     pub(super) fn redirected(
         &self,
         again: Option<&Request>,
         target: Url,
         status: StatusCode,
+        elsewhere: bool,
         info: &RequestInfo,
     ) -> Result<Request> {
         let refuse = |what: String| Err(Error::new(ErrorKind::ForeignUrl, what).of(info.clone()));
@@ -41,12 +43,10 @@ impl Transport {
                     shown_url(&target)
                 ));
             }
-            if !self.origin.owns(&target) {
-                return Err(self
-                    .origin
-                    .foreign(&format!("{} redirects a {} to", shown_status(status), info.method), &target)
-                    .of(info.clone()));
-            }
+        }
+        if !(safe && elsewhere) && !self.origin.owns(&target) {
+            let what = format!("{} redirects a {} to", shown_status(status), info.method);
+            return Err(self.origin.foreign(&what, &target).of(info.clone()));
         }
         let Some(mut request) = again.and_then(Request::try_clone) else { return Err(unrepeatable(info)) };
         *request.url_mut() = target;

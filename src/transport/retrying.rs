@@ -37,10 +37,11 @@ impl Transport {
     where
         F: Future<Output = Result<T>>,
     {
-        let Outgoing { mut request, operation, limits, retry, activity, fresh, as_sent, throttled } = outgoing;
+        let Outgoing { mut request, operation, limits, retry, activity, fresh, as_sent, elsewhere, throttled } = outgoing;
         let began = self.clock.now();
+        let limits = limits.start();
         let mut attempts =
-            Attempts { operation, limits: limits.start(), activity: activity.as_ref(), fresh, as_sent, meter: Arc::default() };
+            Attempts { operation, limits, activity: activity.as_ref(), fresh, as_sent, elsewhere, meter: Arc::default() };
         let mut number = 1;
         loop {
             // Nothing where the body is streamed: it is sent once.

@@ -254,6 +254,7 @@ impl<'a> Engine<'a> {
             activity: Some(activity),
             fresh: self.fresh,
             as_sent: false,
+            elsewhere: false,
             throttled: None,
         };
         prepared.transport.fetch(outgoing, Received::json).await

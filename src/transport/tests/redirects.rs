@@ -221,7 +221,7 @@ async fn nothing_leads_from_https_to_http() {
             let request = reqwest::Request::new(method.clone(), "https://h/models/".parse().unwrap());
             let info = crate::error::RequestInfo::new("", &method, request.url());
             let status = reqwest::StatusCode::from_u16(status).unwrap();
-            let to = |url: &str| transport.redirected(Some(&request), url.parse().unwrap(), status, &info);
+            let to = |url: &str| transport.redirected(Some(&request), url.parse().unwrap(), status, true, &info);
             for target in ["http://h/models/", "http://h:443/models/", "http://other/"] {
                 let error = to(target).failure();
                 assert_eq!(error.kind(), ErrorKind::ForeignUrl);
@@ -232,6 +232,44 @@ async fn nothing_leads_from_https_to_http() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_list_is_not_taken_from_another_host() {
+    let nothing = r#"{"count": null, "next": null, "results": []}"#;
+    for status in STATUSES {
+        let other = Server::of([Act::Keep(json(200, nothing))]).await;
+        let elsewhere = redirect(status, &format!("{}/models/?cursor=b&sig={MARKER}", other.url));
+        let server = Server::of([Act::Keep(elsewhere.clone())]).await;
+        let (client, clock) = client(&server.url);
+        let error = client.list_models().await.failure();
+        assert_eq!((error.kind(), error.attempts(), clock.waits().len()), (ErrorKind::ForeignUrl, 1, 0), "{error:?}");
+        assert!(error.to_string().contains("redirects a GET to http://") && error.to_string().contains("nothing was sent there"));
+
+        let page = format!(r#"{{"next": "/models/?cursor=b", "results": [{MODEL}]}}"#);
+        let server = Server::of([Act::Keep(json(200, page)), Act::Keep(elsewhere)]).await;
+        let mut models = super::client(&server.url).0.list_models().list_all();
+        assert_eq!(models.next().await.unwrap().unwrap().id, 1);
+        assert_eq!(models.next().await.unwrap().failure().kind(), ErrorKind::ForeignUrl);
+        assert_eq!((server.count(), other.count()), (2, 0), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn where_an_upload_stands_is_not_taken_from_another_host() {
+    let done = r#"{"id": "u", "offset": 4, "completed_at": "2024-01-01T00:00:00Z"}"#;
+    let other = Server::of([Act::Keep(json(200, done))]).await;
+    let elsewhere = format!("{}/chunked_upload/u/", other.url);
+    let server = Server::with(move |which| match (which.number, which.line.starts_with("GET")) {
+        (0, _) => Act::Keep(json(200, r#"{"id": "u", "url": "/chunked_upload/u/", "offset": 2, "completed_at": null}"#)),
+        (_, true) => Act::Keep(redirect(302, &elsewhere)),
+        _ => Act::Close(Vec::new()),
+    })
+    .await;
+    let (client, _) = client(&server.url);
+    let error = client.create_chunked_upload(bytes::Bytes::from_static(b"1234")).chunk_size(2).await.failure();
+    assert_eq!((error.kind(), other.count()), (ErrorKind::ForeignUrl, 0), "{error:?}");
+    assert!(error.upload_session().is_some(), "what the server has isn't lost: {error:?}");
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ async fn no_fault_makes_a_creation_be_acted_on_twice() {
         ("the answer stalls", Fault::stall_answer(10), UnknownOutcome, 1),
         ("the answer is late", Fault::hold_after(), UnknownOutcome, 1),
         ("the answer is empty", Fault::replace_body(""), ErrorKind::Decode, 1),
-        ("the answer ends in the middle", Fault::replace_body(r#"{"id": 1, "#), ErrorKind::Decode, 1),
+        ("the answer ends in the middle", Fault::replace_body(r#"{"id": 1, "#), UnknownOutcome, 1),
         ("the connection is closed", Fault::close(), UnknownOutcome, 0),
         ("the connection is reset", Fault::close().reset(), UnknownOutcome, 0),
         ("the connection is cut amid the body", Fault::cut_request(10).reset(), UnknownOutcome, 0),

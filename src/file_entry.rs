@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::file_url::FileUrl;
+use crate::file_url::{FileUrl, names_a_url};
 use crate::json::Json;
 
 /// A file of a file field: see [`Json::files`].
@@ -76,7 +76,7 @@ impl Json {
                 Value::String(url) => files.push(FileEntry::bare(name, url)),
                 Value::Array(items) => {
                     for item in items {
-                        of(name, item, false, files);
+                        of(name, item, item.as_object().is_some_and(holds_only_urls), files);
                     }
                 }
                 Value::Object(entries) => match FileEntry::object(name, value) {
@@ -101,6 +101,11 @@ impl Json {
     }
 }
 
+/// Whether an object in a list is name -> URL: by all that it holds.
+fn holds_only_urls(entries: &Map<String, Value>) -> bool {
+    entries.iter().all(|(key, value)| value.is_null() || value.as_str().is_some_and(|text| names_a_url(key, text)))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::json;
@@ -114,6 +119,7 @@ mod tests {
             (json!({"x": [{"url": "/a"}, "/b"]}), vec![(Some("x"), "/a"), (Some("x"), "/b")]),
             (json!([{"url": "/a", "name": "n"}, "/b", null]), vec![(None, "/a"), (None, "/b")]),
             (json!({"url": "/a", "name": "n"}), vec![(None, "/a")]),
+            (json!([{"x": "/a", "y": null}, {"x": "/b", "name": "n"}]), vec![(Some("x"), "/a")]),
             (json!(null), vec![]),
             (json!(7), vec![]),
         ] {

@@ -43,6 +43,14 @@ pub(crate) fn is_data_uri(url: &str) -> bool {
     url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
+/// Whether an entry of an object that may be anything is name -> URL: it has a scheme, or is a path on the server's host, and
+/// isn't called as what else a file's object says.
+pub(crate) fn names_a_url(key: &str, text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    let has_scheme = scheme.is_some_and(|scheme| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    !matches!(key, "name" | "filename" | "path" | "checksum") && (text.starts_with('/') || has_scheme || is_data_uri(text))
+}
+
 impl fmt::Debug for FileUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.split_once(',') {

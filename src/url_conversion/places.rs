@@ -7,6 +7,8 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::file_url::names_a_url;
+
 /// What a path leads to in an item.
 #[derive(Default)]
 pub(super) struct Search {
@@ -99,14 +101,22 @@ fn list(whole: &str, value: &str, search: &mut Search) {
         match item.get().as_bytes().first() {
             Some(b'"') => search.urls.extend(literal(whole, item.get())),
             Some(b'[') => list(whole, item.get(), search),
-            Some(b'{') => object(whole, item.get(), false, search),
+            Some(b'{') => object(whole, item.get(), holds_only_urls(item.get()), search),
             _ => {}
         }
     }
 }
 
+/// Whether an object is name -> URL by all that it holds: of a list's objects nothing else tells.
+fn holds_only_urls(object: &str) -> bool {
+    let text = |literal: &RawValue| serde_json::from_str::<String>(literal.get()).ok();
+    let is_url =
+        |key: &RawValue, value: &RawValue| text(key).zip(text(value)).is_some_and(|(key, text)| names_a_url(&key, &text));
+    entries(object, None).into_iter().all(|(key, value)| value.get() == "null" || is_url(key, value))
+}
+
 /// An object with a `url` is a file. One without holds files by name: objects with a `url`, lists of them, or (where it
-/// isn't an item of a list, whose objects are files with texts of other meaning) bare URLs.
+/// isn't an item of a list, whose objects may be files with texts of other meaning) bare URLs.
 fn object(whole: &str, value: &str, bare: bool, search: &mut Search) {
     let entries = entries(value, None);
     if entries.iter().any(|(key, value)| is_named(key.get(), "url") && !value.get().starts_with('{')) {

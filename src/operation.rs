@@ -182,6 +182,46 @@ where
     }
 }
 
+/// A field of a body that is a text, if one may be missing or null.
+#[allow(dead_code, reason = "which lengths there are depends on the document")]
+pub(crate) trait Text {
+    fn text(&self) -> Option<&str>;
+}
+
+impl Text for String {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl<T: Text> Text for Option<T> {
+    fn text(&self) -> Option<&str> {
+        self.as_ref()?.text()
+    }
+}
+
+/// A text of a body whose length, in characters, is what the document lets it be.
+#[allow(dead_code, reason = "which lengths there are depends on the document")]
+pub(crate) fn of_length<T: Text>(
+    field: &str,
+    value: std::result::Result<T, String>,
+    least: u64,
+    most: u64,
+    blank: bool,
+) -> std::result::Result<T, String> {
+    let Some(text) = value.as_ref().ok().and_then(Text::text) else { return value };
+    let length = text.chars().count() as u64;
+    if (text.is_empty() && least > 0) || (text.trim().is_empty() && !blank) {
+        Err(format!("`{field}` is blank: the API takes a text that isn't"))
+    } else if length < least {
+        Err(format!("`{field}` has {length} characters: the API takes {least} or more"))
+    } else if length > most {
+        Err(format!("`{field}` has {length} characters: the API takes {most} at most"))
+    } else {
+        value
+    }
+}
+
 /// As [`convert_field`], for a list of values of which each is converted by itself.
 #[allow(dead_code, reason = "which lists there are depends on the document")]
 pub(crate) fn convert_list<T, V, I>(field: &str, expected: &str, values: I) -> std::result::Result<Vec<T>, String>

@@ -572,6 +572,23 @@ async fn create_model_tells_a_missing_field_and_a_missing_file_at_once() {
 }
 
 #[tokio::test]
+async fn create_model_refuses_texts_that_the_document_does_not_let_be() {
+    let setup = Setup::new("7", created()).await;
+    let long = "이".repeat(256);
+    for (name, version, reasons) in [
+        ("", "1", ["`name` is blank"].as_slice()),
+        (" \t ", "", &["`name` is blank", "`version` is blank"]),
+        (&long, "1", &["`name` has 256 characters: the API takes 255 at most"]),
+    ] {
+        let file = Bytes::from_static(CONTENT);
+        let model = setup.client.create_model(file, |m| m.name(name).version(version).model_type("detection").project(1));
+        assert_refused(&setup, model.await, reasons).await;
+    }
+    // Characters, not bytes.
+    setup.client.create_model(ModelFile::uploaded(7), |m| m.name(&long[3..]).model_type("detection").project(1)).await.unwrap();
+}
+
+#[tokio::test]
 async fn create_model_of_an_uploaded_file_tells_missing_fields_too() {
     let setup = Setup::new("7", created()).await;
     let outcome = setup.client.create_model(ModelFile::uploaded(7), |m| m.name("n")).await;

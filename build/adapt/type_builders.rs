@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quote::ToTokens;
+use quote::{ToTokens, format_ident};
 use syn::visit_mut::VisitMut;
 use syn::{Block, Expr, ImplItem, Item, ItemImpl, ItemMod, Stmt, parse_quote};
 
@@ -10,12 +10,15 @@ use super::Result;
 use super::clearing::Clearable;
 use super::reading::trait_name;
 use super::setters::{MissingMessage, Setter, adapt_setter};
+use crate::prepare::naming::field_name;
+use crate::prepare::{Length, Notes};
 
 pub(super) fn adapt_type_builders(
     module: &mut ItemMod,
     docs: &BTreeMap<(String, String), String>,
     requested: &BTreeSet<String>,
     clearable: &Clearable,
+    notes: &Notes,
 ) -> Result<()> {
     let Some((_, items)) = &mut module.content else { return Ok(()) };
     let mut adapted = Vec::new();
@@ -36,7 +39,7 @@ pub(super) fn adapt_type_builders(
                 if !requested.contains(&owner) {
                     continue;
                 }
-                adapt_type_builder(block, &owner, docs, clearable)?;
+                adapt_type_builder(block, &owner, docs, clearable, notes.lengths.get(&owner))?;
             }
             _ => {}
         }
@@ -51,6 +54,7 @@ fn adapt_type_builder(
     owner: &str,
     docs: &BTreeMap<(String, String), String>,
     clearable: &Clearable,
+    lengths: Option<&BTreeMap<String, Length>>,
 ) -> Result<()> {
     match (block.trait_.is_some(), trait_name(block).as_str()) {
         (true, "Default") => {
@@ -64,6 +68,7 @@ fn adapt_type_builder(
             for item in &mut block.items {
                 let ImplItem::Fn(method) = item else { continue };
                 all_problems_at_once(&mut method.block)?;
+                lengths.into_iter().for_each(|lengths| compare_lengths(&mut method.block, lengths));
             }
         }
         (false, _) => {
@@ -91,6 +96,18 @@ impl VisitMut for ExtraIsEmpty {
             field.expr = parse_quote!(Ok(::std::default::Default::default()));
         }
     }
+}
+
+/// A text that is too short or too long is a problem of its field.
+fn compare_lengths(block: &mut Block, lengths: &BTreeMap<String, Length>) {
+    let compared = lengths.iter().map(|(property, Length { least, most, blank })| -> Stmt {
+        let name = field_name(property);
+        let field = format_ident!("{name}");
+        let (least, most) = (least.unwrap_or(0), most.unwrap_or(u64::MAX));
+        parse_quote! { value.#field = crate::operation::of_length(#name, value.#field, #least, #most, #blank); }
+    });
+    let taken: Stmt = parse_quote! { let mut value = value; };
+    block.stmts.splice(..0, std::iter::once(taken).chain(compared));
 }
 
 /// `Ok(Self { a: value.a?, … })` tells the first problem; this asks all fields before.

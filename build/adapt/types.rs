@@ -79,7 +79,9 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                     }
                 }
             }
-            Item::Mod(inner) if inner.ident == "builder" => adapt_type_builders(inner, &docs, requested, &clearable)?,
+            Item::Mod(inner) if inner.ident == "builder" => {
+                adapt_type_builders(inner, &docs, requested, &clearable, context.notes)?
+            }
             Item::Mod(inner) if inner.ident == "defaults" => continue,
             Item::Mod(inner) if inner.ident == "error" => {
                 inner.attrs.push(parse_quote!(#[doc = "Errors of conversions."]));

@@ -4,6 +4,7 @@
 mod components;
 mod compositions;
 mod enums;
+mod lengths;
 mod mending;
 pub mod naming;
 mod operations;
@@ -38,7 +39,7 @@ pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", 
 
 /// Rules that take nothing away which a user of the client would look for: of the project's own document a build tells the
 /// others aloud.
-pub const ROUTINE: [&str; 18] = [
+pub const ROUTINE: [&str; 19] = [
     "add_own_schemas",
     "any_of_is_one_of",
     "bodies_can_clear_fields",
@@ -56,6 +57,7 @@ pub const ROUTINE: [&str; 18] = [
     "nulls_in_own_types",
     "one_request_type_stays",
     "page_links_are_urls",
+    "texts_of_bodies_have_lengths",
     "times_keep_their_text",
 ];
 
@@ -123,6 +125,16 @@ pub struct Notes {
     pub clearable: BTreeMap<String, BTreeSet<String>>,
     /// Choices that a tag tells apart.
     pub unions: BTreeMap<String, Union>,
+    /// How long texts of bodies may be, by type and field.
+    pub lengths: BTreeMap<String, BTreeMap<String, Length>>,
+}
+
+/// How long a text may be, in characters, and whether it may be nothing but white space.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Length {
+    pub least: Option<u64>,
+    pub most: Option<u64>,
+    pub blank: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -177,6 +189,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     values::links_are_urls(document, report_to);
     values::times_keep_their_text(document, report_to);
     values::numbers_are_wide(document, report_to);
+    lengths::lengths_stay_with_their_object(document);
     values::drop_constraints(document, report_to);
     values::drop_defaults(document, report_to);
     enums::only_strings_are_enumerated(document, report_to);
@@ -194,6 +207,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     values::keep_unknown_fields(document, report_to);
     values::nulls_in_own_types(document, report_to);
     components::properties_have_names_of_their_own(document, report_to);
+    lengths::texts_of_bodies_have_lengths(document, report_to);
     drop_unused_schemas(document, report_to);
     Ok(report)
 }

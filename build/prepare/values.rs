@@ -170,7 +170,7 @@ pub const CONSTRAINTS: [&str; 11] = [
 ];
 
 /// Lengths, patterns and bounds would be checked on answers, where one long name would lose a whole page; titles would
-/// name types after themselves.
+/// name types after themselves. (Lengths of bodies' texts are noted before.)
 pub fn drop_constraints(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };

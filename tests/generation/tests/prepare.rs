@@ -190,6 +190,21 @@ fn a_time_keeps_its_text_and_other_formats_are_text() {
 }
 
 #[test]
+fn lengths_of_a_bodys_texts_are_noted_by_the_names_that_type_and_field_come_to() {
+    let thing = json!({"type": "object", "properties": {
+        "id": {"type": "integer", "readOnly": true},
+        "name": {"type": "string", "minLength": 1, "maxLength": 3}, "extra": {"type": "string", "pattern": "[^\\s]"},
+        "at": {"type": "string", "format": "date-time", "maxLength": 30}, "kind": {"type": "string", "enum": ["a"], "maxLength": 9},
+        "free": {"type": "string", "pattern": "^[a-z]+$"},
+    }});
+    let (_, report) = prepared(support::both_ways(thing));
+    assert_eq!(report.notes.lengths.keys().collect::<Vec<_>>(), ["ThingRequest"]);
+    let lengths = &report.notes.lengths["ThingRequest"];
+    let noted: Vec<_> = lengths.iter().map(|(field, it)| (field.as_str(), it.least, it.most, it.blank)).collect();
+    assert_eq!(noted, [("extra_field", None, None, false), ("name", Some(1), Some(3), true)]);
+}
+
+#[test]
 fn lengths_patterns_bounds_titles_and_defaults_leave() {
     let (document, report) = prepared(document(
         json!({}),

@@ -88,6 +88,8 @@ struct Inner {
     timed_out: bool,
     /// A 401 after which the credentials were renewed, and the request could not be sent again by itself.
     renewed: bool,
+    /// Where the request is to be sent again, by whoever can give its body once more.
+    redirect: Option<Box<Url>>,
     /// The answer's text ends in the middle.
     cut_off: bool,
     /// The request was under way, and no whole answer came.
@@ -136,6 +138,7 @@ impl Error {
             item_failure: None,
             timed_out: false,
             renewed: false,
+            redirect: None,
             cut_off: false,
             broken_off: false,
             attempts: 1,
@@ -214,6 +217,15 @@ impl Error {
 
     pub(crate) fn renewed(&self) -> bool {
         self.0.renewed
+    }
+
+    pub(crate) fn redirected_to(mut self, target: Url) -> Self {
+        self.0.redirect = Some(Box::new(target));
+        self
+    }
+
+    pub(crate) fn redirect(&self) -> Option<&Url> {
+        self.0.redirect.as_deref()
     }
 
     pub(crate) fn cut_off(mut self) -> Self {

@@ -48,7 +48,7 @@ impl Transport {
             let what = format!("{} redirects a {} to", shown_status(status), info.method);
             return Err(self.origin.foreign(&what, &target).of(info.clone()));
         }
-        let Some(mut request) = again.and_then(Request::try_clone) else { return Err(unrepeatable(info)) };
+        let Some(mut request) = again.and_then(Request::try_clone) else { return Err(unrepeatable(info, target)) };
         *request.url_mut() = target;
         Ok(request)
     }
@@ -61,6 +61,7 @@ pub(super) fn redirect_target(info: &RequestInfo, from: &Url, location: &[u8]) -
         .ok_or_else(|| Error::new(ErrorKind::Decode, "a redirect whose `Location` isn't a URL").of(info.clone()))
 }
 
-fn unrepeatable(info: &RequestInfo) -> Error {
-    Error::new(ErrorKind::ForeignUrl, "a redirect of a streamed body, which can't be sent again").of(info.clone())
+fn unrepeatable(info: &RequestInfo, target: Url) -> Error {
+    let error = Error::new(ErrorKind::ForeignUrl, "a redirect of a streamed body, which can't be sent again");
+    error.redirected_to(target).of(info.clone())
 }

@@ -66,6 +66,8 @@ pub(super) struct Engine<'a> {
     /// Failures since the upload last came on.
     failures: u32,
     started_anew: bool,
+    /// Where the next chunk is to be sent, once.
+    redirect: Option<Url>,
     /// What the server has is of no use any more.
     lost: bool,
 }
@@ -110,6 +112,7 @@ pub(crate) async fn upload(
         fresh: false,
         failures: 0,
         started_anew: false,
+        redirect: None,
         lost: false,
     };
     match engine.upload(session).await {
@@ -211,7 +214,10 @@ impl<'a> Engine<'a> {
             }
             AfterChunk::GiveUp => Err(error),
             AfterChunk::StartAnew => self.start_anew(error).map(|()| None),
-            AfterChunk::Again => self.fail(error).map(|_| None),
+            AfterChunk::Again => {
+                self.redirect = error.redirect().cloned();
+                self.fail(error).map(|_| None)
+            }
             AfterChunk::Ask => {
                 let error = self.fail(error)?;
                 self.ask_or(error).await
@@ -240,6 +246,9 @@ impl<'a> Engine<'a> {
                 prepared
             }
         };
+        if let Some(target) = self.redirect.take() {
+            *prepared.request.url_mut() = target;
+        }
         let activity = Activity::new();
         let lease = self.feed.lease(range.start)?;
         let (body, form) = ChunkBody::new(lease, range.end - range.start, self.file_name, activity.clone(), self.told.clone());

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 pub(super) enum AfterChunk {
     /// Nothing will help.
     GiveUp,
-    /// It was refused for what is mended by now: the same again.
+    /// It was refused for what is mended by now, or is to go elsewhere at the server: the same again.
     Again,
     /// The server expects another offset: which?
     Ask,
@@ -21,7 +21,7 @@ pub(super) enum AfterChunk {
 
 /// What follows a chunk that failed, of an upload whose id is known or isn't yet.
 pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
-    if error.renewed() {
+    if error.renewed() || error.redirect().is_some() {
         return AfterChunk::Again;
     }
     let status = error.status().map(|status| status.as_u16());

@@ -255,6 +255,34 @@ async fn a_list_is_not_taken_from_another_host() {
     }
 }
 
+/// A chunk's body is streamed, but there to be sent again.
+#[tokio::test]
+async fn chunks_are_sent_on_at_the_same_origin() {
+    for status in [307, 308] {
+        let stands = |offset: u8, completed_at: &str| {
+            let answer =
+                format!(r#"{{"id": "u", "url": "/chunked_upload/u/", "offset": {offset}, "completed_at": {completed_at}}}"#);
+            Act::Keep(json(200, answer))
+        };
+        let moved = |path: &str| Act::Keep(redirect(status, path));
+        let server = Server::of([
+            moved("/moved/chunked_upload/"),
+            stands(2, "null"),
+            moved("/moved/chunked_upload/u/"),
+            stands(4, "null"),
+            stands(4, r#""2024-01-01T00:00:00Z""#),
+        ])
+        .await;
+        let (client, _) = client(&server.url);
+        client.create_chunked_upload(bytes::Bytes::from_static(b"1234")).chunk_size(2).await.unwrap();
+        let (first, next) = ("PUT /chunked_upload/", "PUT /chunked_upload/u/");
+        let (moved, next_moved) = ("PUT /moved/chunked_upload/", "PUT /moved/chunked_upload/u/");
+        assert_eq!(server.lines(), [first, moved, next, next_moved, "POST /chunked_upload/u/"], "{status}");
+        let bodies = server.seen().into_iter().map(|seen| String::from_utf8_lossy(&seen.body).into_owned()).collect::<Vec<_>>();
+        assert!(bodies[1].contains("\r\n12\r\n") && bodies[3].contains("\r\n34\r\n"), "{bodies:?}");
+    }
+}
+
 #[tokio::test]
 async fn where_an_upload_stands_is_not_taken_from_another_host() {
     let done = r#"{"id": "u", "offset": 4, "completed_at": "2024-01-01T00:00:00Z"}"#;

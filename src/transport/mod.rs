@@ -162,7 +162,13 @@ impl Transport {
                 permit = received.permit.take();
                 continue;
             }
-            return Err(Box::pin(received.into_status_error()).await);
+            let wants_credentials = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+            let led_away = redirects > 0 && wants_credentials && received.credentials.is_none();
+            let error = Box::pin(received.into_status_error()).await;
+            return Err(match led_away {
+                true => error.during("following a redirect to another host, where no credentials go (is the base URL right?)"),
+                false => error,
+            });
         }
     }
 

@@ -96,7 +96,11 @@ async fn another_host_that_asks_for_a_token_gets_none() {
     let asked = provider.asked.clone();
     let (builder, _) = builder(&server.url);
     let client = builder.credentials_provider(provider).build().unwrap();
-    assert!(client.get_model(1).await.failure().is_unauthorized());
+    let error = client.get_model(1).await.failure();
+    assert!(
+        error.is_unauthorized() && error.to_string().contains("a redirect to another host, where no credentials go"),
+        "{error}"
+    );
     assert_eq!((server.count(), other.count(), asked.lock().unwrap().clone()), (1, 1, vec![false]));
     assert_without_credentials(&other.seen()[0]);
 }

@@ -284,6 +284,11 @@ async fn an_answer_that_ends_in_the_middle_says_so() {
     let error = get_error(json(200, r#"{"id": 999, "name": "Det"#)).await;
     assert_eq!((predicates(&error), error.status()), (vec!["decode"], Some(StatusCode::OK)));
     assert!(error.to_string().contains("ends in the middle"), "{error}");
+    // Within a key there is no more to tell than what it is in.
+    let error = get_error(json(200, r#"{"id": 999, "na"#)).await;
+    assert_unusable(&error, StatusCode::OK, None, "can't be used: the answer ends in the middle");
+    let error = list(r#"{"results": [{"id": 1, "na"#).await.failure();
+    assert_unusable(&error, StatusCode::OK, Some("results[0]"), "at `results[0]`: the answer ends in the middle");
 }
 
 #[tokio::test]

@@ -466,6 +466,33 @@ async fn a_query_with_brackets_and_quotes_is_hidden_whole() {
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
 }
 
+#[tokio::test]
+async fn a_query_is_hidden_whatever_the_name_of_the_file_holds() {
+    let names =
+        ["photo(1).jpg", "a,b.jpg", "x[1].jpg", "{id}.jpg", "it's.jpg", "a`b.jpg", "a\\u0026b.jpg", "a\\\\b.jpg", "my photo.jpg"];
+    for name in names {
+        for query in [format!("X-Amz-Signature={MARKER}"), MARKER.to_owned()] {
+            let url = format!("https://files.example.com/m/{name}?{query}");
+            assert_debug_hidden("JSON", &format!(r#"{{"files": ["{url}"]}}"#).parse::<Json>().unwrap());
+            let model = format!(r#"{{"id": 1, "name": "n", "model_type": "x", "file": "{url}"}}"#);
+            let (_server, client) = serving(json(200, model)).await;
+            let error = client.get_model(1).url_conversion_with("file", Failing).await.failure();
+            assert_error_hidden(&error, ErrorKind::UrlConversion);
+            let (_server, client) = serving(json(200, format!(r#"{{"id": "{url}"}}"#))).await;
+            assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Decode);
+            let link = format!("<{url}>; rel=\"next\"");
+            let headers = |answer: ResponseTemplate| answer.insert_header("location", &*url).insert_header("link", &*link);
+            let (_server, client) = serving(headers(json(400, format!(r#"{{"file": ["{url}"]}}"#)))).await;
+            assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
+        }
+        let url = format!("https://files.example.com/m/{name}?X-Amz-Signature={MARKER}");
+        let (_server, client) = serving(json(400, format!(r#"{{"detail": "can't read {url} now"}}"#))).await;
+        let error = client.get_model(1).await.failure();
+        assert_error_hidden(&error, ErrorKind::Status);
+        assert!(error.to_string().ends_with(".jpg?… now"), "{error}");
+    }
+}
+
 #[test]
 fn what_the_links_of_a_page_show_is_no_secret() {
     // They repeat the query that was asked for.

@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::Value;
 
-use crate::redact::redact;
+use crate::redact::{redact, unescaped};
 
 /// A server's answer that is an error, or can't be used.
 pub struct ErrorResponse {
@@ -28,13 +28,37 @@ const SHORTEST_TOKEN: usize = 6;
 /// `text` without the tokens among the credentials. A tenant's code is no secret.
 pub(crate) fn hide_credentials<'t>(text: &'t str, credentials: Option<&HeaderMap>) -> Cow<'t, str> {
     let mut hidden = Cow::Borrowed(text);
-    for (name, value) in credentials.into_iter().flatten() {
-        let token = value.to_str().unwrap_or_default().trim_start_matches("Token ");
-        if name != "synapse-tenant" && token.len() >= SHORTEST_TOKEN && hidden.contains(token) {
-            hidden = Cow::Owned(hidden.replace(token, "<secret>"));
+    for (_, value) in credentials.into_iter().flatten().filter(|(name, _)| *name != "synapse-tenant") {
+        for form in forms(value.as_bytes()).iter().filter(|form| form.len() >= SHORTEST_TOKEN) {
+            if hidden.contains(form) {
+                hidden = Cow::Owned(hidden.replace(form, "<secret>"));
+            }
+            let plain = unescaped(&hidden);
+            if plain.contains(form) {
+                hidden = Cow::Owned(plain.replace(form, "<secret>"));
+            }
         }
     }
     hidden
+}
+
+/// The token in a header's value, after its scheme where it has one, as a server may repeat it: as it is or, where the server
+/// takes headers for Latin-1, as that reads; and each as JSON and Rust write it in quotes.
+fn forms(mut value: &[u8]) -> Vec<String> {
+    while let Some(token) = value.strip_prefix(b"Token ") {
+        value = token;
+    }
+    let after_scheme = value.split(|byte| *byte == b' ').next().and_then(|scheme| value.get(scheme.len() + 1..));
+    let mut forms = Vec::new();
+    for bytes in [value].into_iter().chain(after_scheme) {
+        for token in [String::from_utf8_lossy(bytes).into_owned(), bytes.iter().copied().map(char::from).collect()] {
+            let quoted = [Value::from(token.as_str()).to_string(), format!("{token:?}")];
+            forms.extend(quoted.map(|quoted| quoted[1..quoted.len() - 1].to_owned()));
+            forms.push(token);
+        }
+    }
+    forms.dedup();
+    forms
 }
 
 /// Headers whose values are credentials, or links that may be signed.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 /// Why a body can't be decoded, and where in it.
 #[derive(Debug, PartialEq)]
@@ -42,13 +43,30 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
     }
     let mut deserializer = serde_json::Deserializer::from_slice(&mended);
     let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) => (error.path().to_string(), error.into_inner().to_string()),
+        Err(error) => (known_path(error.path()), error.into_inner().to_string()),
         // The value itself was right; what follows it isn't.
         Ok(_) => (String::new(), first.to_string()),
     };
-    let path = if path == "." { String::new() } else { path };
     let message = if first.is_eof() { format!("the answer ends in the middle: {error}") } else { error };
     Err(Problem { path, message, cut_off: first.is_eof() })
+}
+
+/// As much of a path as is known: of an answer that ends within a key, what the key is in.
+fn known_path(path: &serde_path_to_error::Path) -> String {
+    let mut known = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => known.push_str(&format!("[{index}]")),
+            Segment::Map { key: name } | Segment::Enum { variant: name } => {
+                if !known.is_empty() {
+                    known.push('.');
+                }
+                known.push_str(name);
+            }
+            Segment::Unknown => break,
+        }
+    }
+    known
 }
 
 /// How many texts of a body are mended one by one; each costs another reading of the body.
@@ -179,6 +197,7 @@ mod tests {
         assert_eq!(tell("{}").message.split(" at ").next(), Some("missing field `results`"));
         assert_eq!(tell(r#"{"results": null}"#).path, "results");
         assert!(tell(r#"{"results": [{"id": 1,"#).message.starts_with("the answer ends in the middle"));
+        assert_eq!((tell(r#"{"resu"#).path, tell(r#"{"results": [{"id": 1,"#).path), (String::new(), "results[0]".to_owned()));
         assert_eq!(tell(" \n").message, "the body is empty");
         assert_eq!(tell("<html>").path, "");
         assert!(tell(r#"{"results": []} x"#).message.starts_with("trailing characters"));

@@ -2,36 +2,34 @@
 //! info, is a credential until proven otherwise.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-/// Characters that end a URL within other text or JSON.
-fn ends_url(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(character, '"' | '\'' | '<' | '>' | '\\' | '(' | ')' | '`' | '{' | '}' | '[' | ']' | ',')
+/// Characters that end a URL within other text: white space, and what stands around one in JSON and in markup. All others
+/// may stand in the name of a file.
+fn ends_word(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '"' | '<' | '>')
 }
 
 /// `text` with the query and user info of every URL or path in it cut out. A quoted URL ends with its quote, any other with
 /// white space or a quote: a query may hold everything else.
 pub(crate) fn redact(text: &str) -> Cow<'_, str> {
-    if !text.contains('?') && !text.contains('@') {
+    let plain = unescaped(text);
+    if !plain.contains(['?', '@']) {
         return Cow::Borrowed(text);
     }
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut shown = String::with_capacity(plain.len());
+    let mut rest = &*plain;
     while !rest.is_empty() {
-        let end = rest.find(ends_url).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        rest = match query(word) {
-            Some(at) => {
-                let quoted = shown.ends_with('"');
-                hide_user_info(&word[..at], &mut shown);
-                shown.push_str("?…");
-                &rest[at + query_length(&rest[at..], quoted)..]
-            }
-            None => {
-                hide_user_info(word, &mut shown);
-                after
-            }
-        };
+        let end = rest.find(ends_word).unwrap_or(rest.len());
+        // A quoted URL is one word, whatever is in it.
+        let quoted = opened(&shown).filter(|_| rest[..end].contains('/'));
+        let end = if quoted.is_some() { length(rest, quoted) } else { end };
+        let query = query(rest, end, quoted);
+        hide_user_info(&rest[..query.start], &mut shown);
+        if !query.is_empty() {
+            shown.push_str("?…");
+        }
+        rest = &rest[query.end..];
         if let Some(next) = rest.chars().next() {
             shown.push(next);
             rest = &rest[next.len_utf8()..];
@@ -40,40 +38,100 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Where the query of a URL or path begins. What was cut before is left alone.
-fn query(word: &str) -> Option<usize> {
-    word.find('?').filter(|at| word[..*at].contains('/') && !word[*at..].starts_with("?…"))
+/// `text` without the escapes that JSON doesn't need, which some servers write all the same: `\/`, and `\u0026` for `&`. White
+/// space, quotes and backslashes stay escaped, since they would end what they are in.
+pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
+    let mut plain = String::new();
+    let mut copied = 0;
+    for (at, _) in text.match_indices('\\') {
+        let Some((character, length)) = escape(&text[at + 1..]).filter(|_| at >= copied) else { continue };
+        plain.push_str(&text[copied..at]);
+        plain.push(character);
+        copied = at + 1 + length;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    plain.push_str(&text[copied..]);
+    Cow::Owned(plain)
 }
 
-/// How long a query is that begins `text`: up to a quote that isn't escaped, or, outside quotes, to white space.
-fn query_length(text: &str, quoted: bool) -> usize {
-    let mut escaped = false;
+/// The character that an escape stands for, of which `text` is what follows the backslash, and how long it is.
+fn escape(text: &str) -> Option<(char, usize)> {
+    if text.starts_with('/') {
+        return Some(('/', 1));
+    }
+    let unit = |text: &str| u16::from_str_radix(text.strip_prefix('u')?.get(..4)?, 16).ok();
+    let high = unit(text)?;
+    let low = text.get(5..).and_then(|rest| unit(rest.strip_prefix('\\')?));
+    let mut characters = char::decode_utf16([high].into_iter().chain(low));
+    let character = characters.next()?.ok()?;
+    let needed = character.is_control() || character.is_whitespace() || matches!(character, '"' | '\\');
+    (!needed).then_some((character, if character.len_utf16() == 2 { 11 } else { 5 }))
+}
+
+/// How often the quote is escaped that `shown` ends with, if it does.
+fn opened(shown: &str) -> Option<usize> {
+    let before = shown.strip_suffix('"')?;
+    Some(before.len() - before.trim_end_matches('\\').len())
+}
+
+/// Where the query is in the word that ends at `end`; what was cut before is left alone. Empty where there is none: then all
+/// before it can be shown.
+fn query(text: &str, end: usize, quoted: Option<usize>) -> Range<usize> {
+    let mut marks = text[..end].match_indices('?').map(|(at, _)| at);
+    let Some(at) = marks.find(|at| !text[at + 1..].starts_with('…')) else { return end..end };
+    let query_end = if quoted.is_some() { end } else { at + length(&text[at..], None) };
+    let query = &text[at + 1..query_end];
+    // A sentence has question marks too; but what directly follows them is punctuation.
+    let named = query.starts_with(|first: char| first.is_ascii_alphanumeric()) || query.contains(['/', '=']);
+    let is_query = !query.is_empty() && (named || text[..at].contains('/'));
+    if is_query { at..query_end } else { query_end..query_end }
+}
+
+/// How long a quoted URL is that begins `text`, or a query: up to the quote that is escaped as often as the one before it, or,
+/// outside quotes, to white space or any quote. A quote with more of a query behind it is part of that.
+fn length(text: &str, quoted: Option<usize>) -> usize {
+    let mut backslashes = 0;
     for (at, character) in text.char_indices() {
         match character {
-            // The backslash of an escaped quote belongs to what follows.
-            '"' if escaped && !quoted => return at - 1,
-            '"' if !escaped => return at,
-            _ if !quoted && character.is_whitespace() => return at,
-            _ => escaped = character == '\\' && !escaped,
+            '\\' => {
+                backslashes += 1;
+                continue;
+            }
+            '"' if closes(backslashes, quoted) && !goes_on(&text[at + 1..]) => return at - backslashes,
+            _ if quoted.is_none() && character.is_whitespace() => return at,
+            _ => backslashes = 0,
         }
     }
     text.len()
 }
 
-fn hide_user_info(url: &str, shown: &mut String) {
-    let authority = url.find("://").map(|at| at + 3);
-    let user_info = authority.and_then(|start| {
-        let end = url[start..].find('/').map_or(url.len(), |at| start + at);
-        url[start..end].rfind('@').map(|at| (start, start + at))
-    });
-    match user_info {
-        Some((start, at)) => {
-            shown.push_str(&url[..start]);
-            shown.push('…');
-            shown.push_str(&url[at..]);
-        }
-        None => shown.push_str(url),
+/// Whether a quote with so many backslashes before it ends what a quote with `quoted` of them began: each level of escaping
+/// doubles the backslashes of what is within it.
+fn closes(backslashes: usize, quoted: Option<usize>) -> bool {
+    quoted.is_none_or(|level| backslashes < level || backslashes % (2 * (level + 1)) == level)
+}
+
+fn goes_on(text: &str) -> bool {
+    text.starts_with(|next: char| next.is_ascii_alphanumeric() || matches!(next, '&' | '=' | '%' | '_'))
+}
+
+fn hide_user_info(text: &str, shown: &mut String) {
+    let mut rest = text;
+    while let Some(found) = rest.find("://") {
+        let (scheme, after) = rest.split_at(found + 3);
+        shown.push_str(scheme);
+        let authority = &after[..after.find('/').unwrap_or(after.len())];
+        rest = match authority.rfind('@') {
+            Some(at) => {
+                shown.push('…');
+                &after[at..]
+            }
+            None => after,
+        };
     }
+    shown.push_str(rest);
 }
 
 /// A text that is one URL, with everything after its first `?` cut out.
@@ -113,8 +171,21 @@ mod tests {
             (r#"{"u":"https://h/p?a='(MARK)' <MARK>&b=\"MARK","n":1}"#, r#"{"u":"https://h/p?…","n":1}"#),
             ("a@b.example wrote", "a@b.example wrote"),
             ("https://h/p?…: disk full", "https://h/p?…: disk full"),
+            ("at https://h/photo(1)[x],{y}'s`.jpg?MARK now", "at https://h/photo(1)[x],{y}'s`.jpg?… now"),
+            (r#"{"u":"https://h/a\u0026b.jpg?s=MARK","n":1}"#, r#"{"u":"https://h/a&b.jpg?…","n":1}"#),
+            (r#"{"u":"https:\/\/u:MARK@h\/p\u003fs\u003dMARK","n":1}"#, r#"{"u":"https://…@h/p?…","n":1}"#),
+            (r#"{"u":"/media/my photo.jpg?MARK MARK","n":1}"#, r#"{"u":"/media/my photo.jpg?…","n":1}"#),
+            ("no my photo.jpg?s=MARK here", "no my photo.jpg?… here"),
+            ("<https://h/a,1.png?s=MARK>; rel=next", "<https://h/a,1.png?… rel=next"),
+            (r#"{"a":"{\"u\":\"https://h/p?s=\\\"MARK \\\"MARK\",\"n\":1}"}"#, r#"{"a":"{\"u\":\"https://h/p?…\",\"n\":1}"}"#),
+            (r#"{"u":"see https://h/p?f=\"a\"&s=MARK now"}"#, r#"{"u":"see https://h/p?… now"}"#),
+            ("https://a/,https://u:MARK,(MARK@h/", "https://a/,https://…@h/"),
+            ("no my photo.jpg?MARK here", "no my photo.jpg?… here"),
+            ("(what?) a/b? what?!", "(what?) a/b? what?!"),
         ] {
-            assert_eq!(redact(&text.replace("MARK", MARKER)), shown);
+            let redacted = redact(&text.replace("MARK", MARKER)).into_owned();
+            assert_eq!(redacted, shown);
+            assert_eq!(redact(&redacted), shown, "once is enough");
         }
     }
 }

@@ -10,7 +10,8 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::Value;
 
-use crate::redact::redact;
+use crate::error::shown_status;
+use crate::redact::{redact, unescaped};
 
 /// A server's answer that is an error, or can't be used.
 pub struct ErrorResponse {
@@ -28,13 +29,37 @@ const SHORTEST_TOKEN: usize = 6;
 /// `text` without the tokens among the credentials. A tenant's code is no secret.
 pub(crate) fn hide_credentials<'t>(text: &'t str, credentials: Option<&HeaderMap>) -> Cow<'t, str> {
     let mut hidden = Cow::Borrowed(text);
-    for (name, value) in credentials.into_iter().flatten() {
-        let token = value.to_str().unwrap_or_default().trim_start_matches("Token ");
-        if name != "synapse-tenant" && token.len() >= SHORTEST_TOKEN && hidden.contains(token) {
-            hidden = Cow::Owned(hidden.replace(token, "<secret>"));
+    for (_, value) in credentials.into_iter().flatten().filter(|(name, _)| *name != "synapse-tenant") {
+        for form in forms(value.as_bytes()).iter().filter(|form| form.len() >= SHORTEST_TOKEN) {
+            if hidden.contains(form) {
+                hidden = Cow::Owned(hidden.replace(form, "<secret>"));
+            }
+            let plain = unescaped(&hidden);
+            if plain.contains(form) {
+                hidden = Cow::Owned(plain.replace(form, "<secret>"));
+            }
         }
     }
     hidden
+}
+
+/// The token in a header's value, after its scheme where it has one, as a server may repeat it: as it is or, where the server
+/// takes headers for Latin-1, as that reads; and each as JSON and Rust write it in quotes.
+fn forms(mut value: &[u8]) -> Vec<String> {
+    while let Some(token) = value.strip_prefix(b"Token ") {
+        value = token;
+    }
+    let after_scheme = value.split(|byte| *byte == b' ').next().and_then(|scheme| value.get(scheme.len() + 1..));
+    let mut forms = Vec::new();
+    for bytes in [value].into_iter().chain(after_scheme) {
+        for token in [String::from_utf8_lossy(bytes).into_owned(), bytes.iter().copied().map(char::from).collect()] {
+            let quoted = [Value::from(token.as_str()).to_string(), format!("{token:?}")];
+            forms.extend(quoted.map(|quoted| quoted[1..quoted.len() - 1].to_owned()));
+            forms.push(token);
+        }
+    }
+    forms.dedup();
+    forms
 }
 
 /// Headers whose values are credentials, or links that may be signed.
@@ -101,31 +126,34 @@ impl ErrorResponse {
     /// The messages by field, as Django REST Framework sends them: `{"name": ["This field is required."]}`. A field
     /// within another is told as `configuration.input_size`, an item of a list as `[1].name`.
     ///
+    /// A `detail` that is a list or an object is told as any field is. Beside one that is a text only messages in lists are
+    /// taken: a text there is a code, say.
+    ///
     /// Empty where the answer holds no such messages.
     pub fn field_errors(&self) -> BTreeMap<String, Vec<String>> {
-        fn collect(place: &str, value: &Value, errors: &mut BTreeMap<String, Vec<String>>) {
+        fn collect(place: &str, value: &Value, texts: bool, errors: &mut BTreeMap<String, Vec<String>>) {
             match value {
-                Value::String(message) => errors.entry(place.to_owned()).or_default().push(message.clone()),
+                Value::String(message) if texts => errors.entry(place.to_owned()).or_default().push(message.clone()),
                 Value::Array(items) => {
                     for (index, item) in items.iter().enumerate() {
                         match item {
-                            Value::String(_) => collect(place, item, errors),
-                            _ => collect(&format!("{place}[{index}]"), item, errors),
+                            Value::String(_) => collect(place, item, true, errors),
+                            _ => collect(&format!("{place}[{index}]"), item, texts, errors),
                         }
                     }
                 }
                 Value::Object(fields) => {
                     for (name, value) in fields {
                         let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
-                        collect(&place, value, errors);
+                        collect(&place, value, texts, errors);
                     }
                 }
                 _ => {}
             }
         }
         let mut errors = BTreeMap::new();
-        if let Some(json) = self.json().filter(|json| json.get("detail").is_none()) {
-            collect("", json, &mut errors);
+        if let Some(json) = self.json() {
+            collect("", json, self.detail().is_none(), &mut errors);
         }
         errors
     }
@@ -133,9 +161,10 @@ impl ErrorResponse {
     /// Whether a gateway answered in the place of the application, which may have gone on: a 503 of the application's own
     /// says so, by a `Retry-After` or a `detail`.
     pub(crate) fn is_gateways(&self) -> bool {
+        let tells = || self.json().and_then(|json| json.get("detail")).is_some_and(|detail| !detail.is_null());
         match self.status.as_u16() {
             502 | 504 | 520..=524 => true,
-            503 => !self.headers.contains_key(reqwest::header::RETRY_AFTER) && self.detail().is_none(),
+            503 => !self.headers.contains_key(reqwest::header::RETRY_AFTER) && !tells(),
             _ => false,
         }
     }
@@ -144,29 +173,40 @@ impl ErrorResponse {
     pub(crate) fn said(&self) -> Option<String> {
         let said = self.shown(&self.message()?);
         let short: String = said.trim().chars().take(300).collect();
-        // A bare status line in HTML says no more than the status.
-        (!short.is_empty() && !short.starts_with(self.status.as_str())).then_some(short)
+        (!short.is_empty()).then_some(short)
     }
 
     fn message(&self) -> Option<String> {
-        if let Some(detail) = self.detail() {
-            return Some(detail.to_owned());
-        }
         if let Some((code, message)) = storage_error(&self.body) {
             return Some(format!("{code}: {message}"));
         }
-        let fields = self.field_errors();
-        if !fields.is_empty() {
-            let told = fields.iter().map(|(field, messages)| match field.as_str() {
-                "" => messages.join(" "),
-                field => format!("{field}: {}", messages.join(" ")),
-            });
-            return Some(told.collect::<Vec<_>>().join("; "));
+        let fields = self.field_errors().into_iter().map(|(field, messages)| match field.as_str() {
+            "" => messages.join(" "),
+            field => format!("{field}: {}", messages.join(" ")),
+        });
+        let told: Vec<String> = self.detail().map(str::to_owned).into_iter().chain(fields).collect();
+        if !told.is_empty() {
+            return Some(told.join("; "));
         }
         let text = self.text();
-        let title = text.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
-        title.or_else(|| text.lines().map(str::trim).find(|line| !line.is_empty())).map(str::to_owned)
+        // A title that is a status line says no more than the status, and neither does such a line alone.
+        match title(&text) {
+            Some(title) => (!title.starts_with(self.status.as_str())).then(|| title.to_owned()),
+            None => {
+                let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+                (!line.eq_ignore_ascii_case(&shown_status(self.status))).then(|| line.to_owned())
+            }
+        }
     }
+}
+
+/// The title of a page in HTML.
+fn title(text: &str) -> Option<&str> {
+    let lower = text.to_ascii_lowercase();
+    let tag = lower.find("<title")?;
+    let start = tag + lower[tag..].find('>')? + 1;
+    let end = lower[start..].find("</title").map_or(text.len(), |length| start + length);
+    Some(text[start..end].trim()).filter(|title| !title.is_empty())
 }
 
 /// What an object store's error says, as S3 and those like it write it: `<Error><Code>…</Code><Message>…</Message>…</Error>`.
@@ -249,7 +289,21 @@ mod tests {
         let list = answer(400, r#"[{}, {"name": ["Required."]}]"#);
         assert_eq!(list.field_errors()["[1].name"], ["Required."]);
         assert_eq!(answer(400, r#"["Bad."]"#).field_errors()[""], ["Bad."]);
-        assert!(answer(404, r#"{"detail": "Not found."}"#).field_errors().is_empty());
+        let told =
+            |body: &str| answer(400, body).field_errors().into_iter().map(|(field, told)| (field, told.join(" "))).collect();
+        let fields = |fields: &[(&str, &str)]| -> Vec<(String, String)> {
+            fields.iter().map(|(field, told)| ((*field).to_owned(), (*told).to_owned())).collect()
+        };
+        for (body, expected) in [
+            (r#"{"detail": ["Blank."], "name": ["Required."]}"#, fields(&[("detail", "Blank."), ("name", "Required.")])),
+            (r#"{"detail": {"name": ["Bad."]}}"#, fields(&[("detail.name", "Bad.")])),
+            (r#"{"detail": null, "name": ["Bad."]}"#, fields(&[("name", "Bad.")])),
+            (r#"{"detail": "No.", "code": "invalid", "errors": {"name": ["Bad."]}}"#, fields(&[("errors.name", "Bad.")])),
+            (r#"{"detail": "No.", "code": "invalid", "messages": [{"class": "Access"}]}"#, fields(&[])),
+        ] {
+            let told: Vec<_> = told(body);
+            assert_eq!(told, expected, "{body}");
+        }
         assert!(answer(502, "<html>").field_errors().is_empty());
     }
 }

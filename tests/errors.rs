@@ -104,6 +104,39 @@ async fn a_list_of_errors_is_read_too() {
 }
 
 #[tokio::test]
+async fn messages_by_field_are_told_whatever_the_detail_is() {
+    for (body, fields, line) in [
+        (r#"{"detail": ["Blank."], "name": ["Required."]}"#, "detail=Blank. name=Required.", "detail: Blank.; name: Required."),
+        (r#"{"detail": ["one", "two"]}"#, "detail=one,two", "detail: one two"),
+        (r#"{"detail": {"name": ["Bad."]}}"#, "detail.name=Bad.", "detail.name: Bad."),
+        (r#"{"detail": null, "name": ["Bad."]}"#, "name=Bad.", "name: Bad."),
+        (r#"{"detail": "Invalid.", "errors": {"name": ["Bad."]}}"#, "errors.name=Bad.", "Invalid.; errors.name: Bad."),
+        (r#"{"detail": "Not found.", "code": "not_found"}"#, "", "Not found."),
+    ] {
+        let error = get_error(json(400, body)).await;
+        let told = error.response().unwrap().field_errors();
+        let told: Vec<_> = told.iter().map(|(field, messages)| format!("{field}={}", messages.join(","))).collect();
+        assert_eq!(told.join(" "), fields, "{body}");
+        assert!(error.to_string().ends_with(&format!(": 400 Bad Request: {line}")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_begins_with_the_status_is_told_and_a_status_line_is_not() {
+    for (answer, line) in [
+        (json(400, r#"{"detail": "400 items are the most."}"#), ": 400 Bad Request: 400 items are the most."),
+        (json(400, r#"{"ids": ["400 at most."]}"#), ": 400 Bad Request: ids: 400 at most."),
+        (json(400, r#"["400 at most."]"#), ": 400 Bad Request: 400 at most."),
+        (ResponseTemplate::new(404).set_body_raw("404 models are gone", "text/plain"), ": 404 Not Found: 404 models are gone"),
+        (ResponseTemplate::new(404).set_body_raw("404 not found\n", "text/plain"), "/models/999/: 404 Not Found"),
+        (html(413, "<title>413 Request Entity Too Large</title>"), "/models/999/: 413 Payload Too Large"),
+    ] {
+        let error = get_error(answer).await;
+        assert!(error.to_string().ends_with(line), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_model_file_that_is_too_large_is_told_whoever_refuses_it() {
     let page = "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n</html>";
     let error = create_error(html(413, page)).await;
@@ -157,6 +190,10 @@ async fn a_proxys_page_is_an_error_of_one_line() {
     assert_eq!((response.json(), response.detail(), response.field_errors().len()), (None, None, 0));
     assert_eq!((response.text().as_ref(), response.body().as_ref()), (page, page.as_bytes()));
     assert!(error.to_string().ends_with("/models/999/: 502 Bad Gateway"), "{error}");
+    for title in ["<TITLE>Down for maintenance</TITLE>", "<title lang=\"en\">\n  Down for maintenance\n</title >"] {
+        let error = get_error(html(500, &format!("<HTML><HEAD>{title}</HEAD></HTML>"))).await;
+        assert!(error.to_string().ends_with(": 500 Internal Server Error: Down for maintenance"), "{error}");
+    }
     let error = get_error(html(503, "<p>\n  Down for\n  maintenance\n</p>")).await;
     assert!(!error.to_string().contains('\n'), "{error}");
 }
@@ -171,6 +208,8 @@ async fn a_gateway_that_gives_up_leaves_a_creation_unknown() {
     }
     let error = create_error(html(503, "<html></html>")).await;
     assert!(error.is_unknown_outcome() && error.status() == Some(StatusCode::SERVICE_UNAVAILABLE), "{error:?}");
+    let error = create_error(json(503, r#"{"detail": null}"#)).await;
+    assert!(error.is_unknown_outcome(), "{error:?}");
 }
 
 #[tokio::test]
@@ -284,6 +323,11 @@ async fn an_answer_that_ends_in_the_middle_says_so() {
     let error = get_error(json(200, r#"{"id": 999, "name": "Det"#)).await;
     assert_eq!((predicates(&error), error.status()), (vec!["decode"], Some(StatusCode::OK)));
     assert!(error.to_string().contains("ends in the middle"), "{error}");
+    // Within a key there is no more to tell than what it is in.
+    let error = get_error(json(200, r#"{"id": 999, "na"#)).await;
+    assert_unusable(&error, StatusCode::OK, None, "can't be used: the answer ends in the middle");
+    let error = list(r#"{"results": [{"id": 1, "na"#).await.failure();
+    assert_unusable(&error, StatusCode::OK, Some("results[0]"), "at `results[0]`: the answer ends in the middle");
 }
 
 #[tokio::test]

@@ -311,6 +311,46 @@ async fn a_token_that_the_server_repeats_is_not_shown() {
 }
 
 #[tokio::test]
+async fn a_token_is_hidden_however_the_server_writes_it() {
+    let ascii = |text: &str| text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect::<String>();
+    let latin = |text: &str| text.bytes().map(char::from).collect::<String>();
+    for token in [
+        format!("비밀토큰{MARKER}"),
+        format!("S3CR\u{c9}T{MARKER}\u{1f511}"),
+        format!("a\"{MARKER}\\/b"),
+        format!("Token {MARKER}/+="),
+    ] {
+        let quoted = serde_json::to_string(&token).unwrap();
+        let inner = &quoted[1..quoted.len() - 1];
+        let latin_quoted = serde_json::to_string(&latin(&token)).unwrap();
+        for written in [inner, &inner.replace('/', "\\/"), &ascii(&token), &latin_quoted[1..latin_quoted.len() - 1]] {
+            let answers = [
+                json(401, format!(r#"{{"detail": "Invalid token {written}."}}"#)),
+                json(200, format!(r#"{{"id": "{written}"}}"#)),
+                json(200, format!(r#"{{"id": 1, "name": ["{written}"]}}"#)),
+                ResponseTemplate::new(500).set_body_raw(format!("no {token}"), "text/plain"),
+            ];
+            for answer in answers {
+                let (server, _) = serving(answer).await;
+                let client = builder(&server.uri()).access_token(token.as_str()).build().unwrap();
+                let error = client.get_model(1).await.failure();
+                let sent = only(&server).await;
+                let sent = sent.headers["synapse-access-token"].as_bytes().to_vec();
+                assert_eq!(String::from_utf8(sent).unwrap(), format!("Token {token}"));
+                assert_error_hidden(&error, error.kind());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_header_is_hidden_without_its_scheme_too() {
+    let (server, _) = serving(json(401, format!(r#"{{"detail": "Unknown key {MARKER}-key."}}"#))).await;
+    let client = builder(&server.uri()).secret_header("x-gateway", format!("Bearer {MARKER}-key")).build().unwrap();
+    assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
+}
+
+#[tokio::test]
 async fn an_answer_that_can_not_be_used_shows_no_secret() {
     for body in [leaky(), format!(r#"{{"id": 1, "name": ["{}"]}}"#, signed("/a")), format!("moved to {}", signed("/m"))] {
         let (_server, client) = serving(json(200, body)).await;
@@ -464,6 +504,33 @@ async fn a_query_with_brackets_and_quotes_is_hidden_whole() {
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Decode);
     let (_server, client) = serving(json(400, format!(r#"{{"file": ["{url}"]}}"#))).await;
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
+}
+
+#[tokio::test]
+async fn a_query_is_hidden_whatever_the_name_of_the_file_holds() {
+    let names =
+        ["photo(1).jpg", "a,b.jpg", "x[1].jpg", "{id}.jpg", "it's.jpg", "a`b.jpg", "a\\u0026b.jpg", "a\\\\b.jpg", "my photo.jpg"];
+    for name in names {
+        for query in [format!("X-Amz-Signature={MARKER}"), MARKER.to_owned()] {
+            let url = format!("https://files.example.com/m/{name}?{query}");
+            assert_debug_hidden("JSON", &format!(r#"{{"files": ["{url}"]}}"#).parse::<Json>().unwrap());
+            let model = format!(r#"{{"id": 1, "name": "n", "model_type": "x", "file": "{url}"}}"#);
+            let (_server, client) = serving(json(200, model)).await;
+            let error = client.get_model(1).url_conversion_with("file", Failing).await.failure();
+            assert_error_hidden(&error, ErrorKind::UrlConversion);
+            let (_server, client) = serving(json(200, format!(r#"{{"id": "{url}"}}"#))).await;
+            assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Decode);
+            let link = format!("<{url}>; rel=\"next\"");
+            let headers = |answer: ResponseTemplate| answer.insert_header("location", &*url).insert_header("link", &*link);
+            let (_server, client) = serving(headers(json(400, format!(r#"{{"file": ["{url}"]}}"#)))).await;
+            assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
+        }
+        let url = format!("https://files.example.com/m/{name}?X-Amz-Signature={MARKER}");
+        let (_server, client) = serving(json(400, format!(r#"{{"detail": "can't read {url} now"}}"#))).await;
+        let error = client.get_model(1).await.failure();
+        assert_error_hidden(&error, ErrorKind::Status);
+        assert!(error.to_string().ends_with(".jpg?… now"), "{error}");
+    }
 }
 
 #[test]

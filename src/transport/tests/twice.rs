@@ -77,6 +77,7 @@ async fn what_surely_was_not_acted_on_is_sent_again() {
     for fault in [
         Fault::answer(429).json(r#"{"detail": "Request was throttled."}"#),
         Fault::answer(503).json(r#"{"detail": "Down for maintenance."}"#),
+        Fault::answer(503).json(r#"{"detail": ["Down for maintenance."]}"#),
         Fault::proxy_page(503).header("Retry-After", "2"),
     ] {
         let world = world().await;

@@ -5,9 +5,11 @@ mod ids;
 #[path = "support/server.rs"]
 mod server;
 
+use std::time::Duration;
+
 use ids::{Id, ids_of};
 use server::marker::Failure;
-use synapse_backend_client::{BackendClient, ErrorKind, ListPolicy};
+use synapse_backend_client::{BackendClient, ErrorKind, ListPolicy, RetryPolicy};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -106,4 +108,52 @@ async fn a_list_by_offset_is_taken_up_where_it_was_left() {
     }
     let (ids, _) = ids_of(&mut list().resume(first.checkpoint())).await;
     assert_eq!(ids, [3, 4, 5]);
+}
+
+// ---- time-outs
+
+/// A list of 10 pages, each of which takes its time.
+async fn slow_list() -> (MockServer, BackendClient) {
+    serving_by("page", |page| {
+        let next = if page == 10 { "null".to_owned() } else { format!("\"/models/?page={}\"", page + 1) };
+        let page = server::json(200, format!(r#"{{"count": 10, "next": {next}, "results": [{{"id": {page}}}]}}"#));
+        page.set_delay(Duration::from_millis(100))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_time_out_is_that_of_the_whole_list_which_is_taken_up_where_it_ran_out() {
+    let (_server, client) = slow_list().await;
+    for skip in [false, true] {
+        let timeout = Duration::from_millis(500);
+        let list = client.list_models().timeout(timeout).list_all_as::<Id>().concurrency(1);
+        let mut models = list.skip_failed_pages(skip).policy(ListPolicy::Lenient);
+        let (mut ids, error) = ids_of(&mut models).await;
+        let error = error.expect("ten pages take longer than the time-out");
+        assert!(error.is_timeout() && error.to_string().contains("500ms"), "{error}");
+        // It is no failure of that page.
+        assert!(models.report().page_failures.is_empty(), "{:?}", models.report());
+        let (rest, error) = ids_of(&mut client.list_models().list_all_as::<Id>().resume(models.checkpoint())).await;
+        assert!(error.is_none(), "{error:?}");
+        ids.extend(rest);
+        assert_eq!(ids, (1..=10).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn the_clients_time_out_is_that_of_each_page() {
+    let (server, _) = serving_by("page", |page| match page {
+        1 => server::json(200, r#"{"count": 2, "next": "/models/?page=2", "results": [{"id": 1}]}"#),
+        _ => server::json(200, r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#).set_delay(Duration::from_secs(10)),
+    })
+    .await;
+    let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::none());
+    let client = builder.timeout(Duration::from_secs(2)).build().unwrap();
+    let list = client.list_models().timeout(Duration::from_secs(3_600)).list_all_as::<Id>();
+    let mut models = list.skip_failed_pages(true).policy(ListPolicy::Lenient);
+    let (ids, error) = ids_of(&mut models).await;
+    assert!(error.is_none(), "{error:?}");
+    let failures = &models.report().page_failures;
+    assert!(ids == [1] && failures.len() == 1 && failures[0].error.is_timeout(), "{ids:?} {failures:?}");
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ids::{Id, ids_of};
 use server::marker::Failure;
-use synapse_backend_client::{BackendClient, ErrorKind, ListPolicy, RetryPolicy};
+use synapse_backend_client::{BackendClient, ErrorKind, ListEvent, ListPolicy, RetryPolicy};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -108,6 +108,82 @@ async fn a_list_by_offset_is_taken_up_where_it_was_left() {
     }
     let (ids, _) = ids_of(&mut list().resume(first.checkpoint())).await;
     assert_eq!(ids, [3, 4, 5]);
+}
+
+/// Page of a list of `count` models by limit and offset, two at a time.
+fn page_at(offset: u64, count: u64) -> ResponseTemplate {
+    let end = count.min(offset + 2);
+    let items: Vec<_> = (offset..end).map(|id| format!(r#"{{"id": {id}}}"#)).collect();
+    let next = if end < count { format!("\"/models/?limit=2&offset={end}\"") } else { "null".to_owned() };
+    server::json(200, format!(r#"{{"count": {count}, "next": {next}, "results": [{}]}}"#, items.join(", ")))
+}
+
+#[tokio::test]
+async fn a_list_that_begins_at_an_offset_has_what_is_behind_it() {
+    let (_server, client) = serving_by("offset", |offset| page_at(offset, 7)).await;
+    for offset in [2, 3, 6, 7, 9] {
+        let list =
+            || client.list_models().param("limit", 2).param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let expected: Vec<i64> = (offset..7).collect();
+        let mut models = list();
+        let fresh = models.checkpoint();
+        let (ids, error) = ids_of(&mut models).await;
+        assert!(error.is_none(), "{offset}: {error:?}");
+        assert_eq!(ids, expected, "{offset}");
+        // So it has wherever it is taken up, and as a part.
+        let mut partitions = client.list_models().param("limit", 2).param("offset", offset).partitions(2).await.unwrap();
+        assert_eq!(partitions.len(), 1);
+        for checkpoint in [fresh, partitions.remove(0)] {
+            let (ids, error) = ids_of(&mut list().resume(checkpoint)).await;
+            assert!(error.is_none(), "{offset}: {error:?}");
+            assert_eq!(ids, expected, "{offset}");
+        }
+        for read in 0..expected.len() {
+            let mut first = list();
+            for id in &expected[..read] {
+                assert_eq!(first.next().await.unwrap().unwrap().id, *id);
+            }
+            let (ids, error) = ids_of(&mut list().resume(first.checkpoint())).await;
+            assert!(error.is_none(), "{offset}, {read}: {error:?}");
+            assert_eq!(ids, expected[read..], "{offset}, {read}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_behind_an_offset_is_told() {
+    let (_server, client) = serving_by("offset", |offset| match offset {
+        5 => server::json(200, r#"{"count": 9, "next": null, "results": [{"id": 5}]}"#),
+        offset => page_at(offset, 9),
+    })
+    .await;
+    let mut models = client.list_models().param("offset", 3).list_all_as::<Id>();
+    let (ids, error) = ids_of(&mut models).await;
+    assert_eq!((ids, error.unwrap().list_event()), (vec![3, 4, 5], Some(&ListEvent::Fewer { promised: 9, items: 6 })));
+}
+
+#[tokio::test]
+async fn an_offset_that_the_server_does_not_know_is_a_parameter_like_any_other() {
+    // Pages by number, and a list of one page that the offset would lie behind.
+    let numbered = |page| {
+        let next = if page == 1 { "\"/models/?offset=3&page=2\"" } else { "null" };
+        server::json(200, format!(r#"{{"count": 4, "next": {next}, "results": [{{"id": {page}0}}, {{"id": {page}1}}]}}"#))
+    };
+    for offset in [1, 3, 50] {
+        let (_server, client) = serving_by("page", numbered).await;
+        let mut models = client.list_models().param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let (ids, error) = ids_of(&mut models).await;
+        assert!(error.is_none(), "{offset}: {error:?}");
+        assert_eq!(ids, [10, 11, 20, 21]);
+        let mut last = client.list_models().params(|p| p.page(2)).param("offset", offset).list_all_as::<Id>();
+        assert!(ids_of(&mut last).await.1.is_none());
+        let one = |_| server::json(200, r#"{"count": 2, "next": null, "results": [{"id": 1}, {"id": 2}]}"#);
+        let (_server, client) = serving_by("page", one).await;
+        let mut models = client.list_models().param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let (ids, error) = ids_of(&mut models).await;
+        assert!(error.is_none(), "{offset}: {error:?}");
+        assert_eq!(ids, [1, 2]);
+    }
 }
 
 // ---- time-outs

@@ -14,7 +14,7 @@ use super::checkpoint::{Checkpoint, Position, query_of};
 use super::course::{Course, Facts, Then};
 use super::current_page::{CurrentItems, CurrentPage, Place};
 use super::distinct::Recent;
-use super::links::{is_first, page_number, with_page};
+use super::links::{is_first, is_head, page_number, with_page};
 use super::page::{Decoder, Items};
 use super::pages::ListPages;
 use super::report::{ListPolicy, ListReport, PageFailure};
@@ -99,7 +99,7 @@ impl<T: Send + 'static> ListAll<T> {
         let query = query_of(template.as_ref().map_or("", |template| template.operation), &url);
         let number = page_number(&url).unwrap_or(1).max(1);
         let mut course = Course::new(url.clone(), url.clone(), number);
-        if is_first(&url) {
+        if is_head(&url) {
             course.offset = Some(0);
         }
         let start = match page_number(&url).is_some() || is_first(&url) {

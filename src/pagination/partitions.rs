@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::checkpoint::{Checkpoint, Position, query_of};
-use super::links::{is_first, page_number};
+use super::links::{is_first, is_head, page_number};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::operation::{Operation, Page};
@@ -62,7 +62,7 @@ where
                 true => Position::Page { number: from, item: 0 },
                 false => Position::Link { url: url.as_str().into(), number: 1, item: 0 },
             };
-            let known = numbered || is_first(&url);
+            let known = numbered || is_head(&url);
             Checkpoint {
                 until,
                 page_size: numbered.then_some(size),

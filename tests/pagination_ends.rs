@@ -8,7 +8,7 @@ mod server;
 use std::time::Duration;
 
 use ids::{Id, ids_of};
-use server::marker::Failure;
+use server::marker::{Failure, secret};
 use synapse_backend_client::{BackendClient, ErrorKind, ListEvent, ListPolicy, RetryPolicy};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -232,4 +232,28 @@ async fn the_clients_time_out_is_that_of_each_page() {
     assert!(error.is_none(), "{error:?}");
     let failures = &models.report().page_failures;
     assert!(ids == [1] && failures.len() == 1 && failures[0].error.is_timeout(), "{ids:?} {failures:?}");
+}
+
+// ---- another list
+
+#[tokio::test]
+async fn a_checkpoint_of_another_query_tells_by_name_what_differs() {
+    let (server, client) = serving_by("page", |_| server::json(200, "{}")).await;
+    let list = || client.list_models().params(|p| p.project(1)).param("token", secret("one"));
+    let checkpoint = list().list_all().checkpoint();
+    for (other, told) in [
+        (list().param("order", "x").params(|p| p.project(2)), "without `order`, with another `project`"),
+        (list().param("token", secret("two")), "with another `token`"),
+        (list().param_list("token", [""; 0]).param("project", 1), "with a `token`"),
+    ] {
+        let error = other.list_all_as::<Id>().resume(checkpoint.clone()).next().await.unwrap().failure();
+        assert!(error.is_invalid_input() && error.to_string().ends_with(&format!("it is of another query: {told}")), "{error}");
+    }
+    let mut events = client.list_ground_truth_events().list_all().resume(checkpoint.clone());
+    let error = events.next().await.unwrap().failure();
+    assert!(error.to_string().ends_with("of `list_models`, and this is `list_ground_truth_events`"), "{error}");
+    let elsewhere = BackendClient::builder("http://elsewhere.example/api").build().unwrap();
+    let error = elsewhere.list_models().list_all().resume(checkpoint).next().await.unwrap().failure();
+    assert!(error.to_string().contains("and this is at http://elsewhere.example/api/models/"), "{error}");
+    server::assert_nothing_sent(&server).await;
 }

@@ -10,11 +10,12 @@ use futures_core::Stream;
 use reqwest::{StatusCode, Url};
 
 use super::ahead::{Ahead, Arrival, ArrivedPage};
-use super::checkpoint::{Checkpoint, Position, query_of};
+use super::checkpoint::{Checkpoint, Position};
 use super::course::{Course, Facts, Then};
 use super::current_page::{CurrentItems, CurrentPage, Place};
 use super::distinct::Recent;
 use super::links::{is_first, is_head, page_number, with_page};
+use super::list_query::query_of;
 use super::page::{Decoder, Items};
 use super::pages::ListPages;
 use super::report::{ListPolicy, ListReport, PageFailure};

@@ -9,6 +9,7 @@ mod current_page;
 mod distinct;
 mod links;
 mod list_all;
+mod list_query;
 mod page;
 mod pages;
 mod partitions;

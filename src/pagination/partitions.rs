@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::checkpoint::{Checkpoint, Position, query_of};
+use super::checkpoint::{Checkpoint, Position};
 use super::links::{is_first, is_head, page_number};
+use super::list_query::query_of;
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::operation::{Operation, Page};

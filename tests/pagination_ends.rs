@@ -234,7 +234,28 @@ async fn the_clients_time_out_is_that_of_each_page() {
     assert!(ids == [1] && failures.len() == 1 && failures[0].error.is_timeout(), "{ids:?} {failures:?}");
 }
 
-// ---- another list
+// ---- what is no list, or another one
+
+#[tokio::test]
+async fn an_answer_that_is_a_list_itself_is_told_from_a_page() {
+    for text in [r#"[{"id": 1}, {"id": 2}]"#, "[]", " \n[[{\"id\": 1}], null, 1]", "\u{feff}[1"] {
+        let (_server, client) = serving_by("page", move |_| server::json(200, text)).await;
+        let list = || client.list_models();
+        let errors = [
+            list().list_all_as::<Id>().next().await.unwrap().failure(),
+            list().list_all_as::<Id>().distinct(true).next().await.unwrap().failure(),
+            list().list_all_raw().next().await.unwrap().failure(),
+            list().partitions(2).await.failure(),
+        ];
+        for error in errors {
+            assert!(error.is_decode() && error.json_path().is_none(), "{text}: {error}");
+            let told = error.to_string();
+            assert!(told.contains("it is a list and no page") && told.contains("`send_as::<Vec<…>>()`"), "{text}: {error}");
+        }
+    }
+    let (_server, client) = serving_by("page", |_| server::json(200, r#"[{"id": 1}, {"id": 2}]"#)).await;
+    assert_eq!(client.list_models().send_as::<Vec<Id>>().await.unwrap().len(), 2);
+}
 
 #[tokio::test]
 async fn a_checkpoint_of_another_query_tells_by_name_what_differs() {

@@ -125,6 +125,7 @@ impl CallOptions {
             connect: self.connect_timeout.unwrap_or(settings.connect_timeout),
             idle: self.read_timeout.unwrap_or_else(|| settings.read_timeout(list)),
             total: self.timeout.or(settings.timeout),
+            deadline: None,
         }
     }
 
@@ -379,6 +380,13 @@ impl<'c, B: Operation> Call<'c, B> {
             throttled: None,
         })
     }
+
+    /// The first of several requests, each with the client's time-out; all of them have the call's own, which comes besides.
+    pub(crate) fn prepare_several(self) -> (Result<Prepared>, Option<Duration>) {
+        let (timeout, each) = (self.options.timeout, self.client.settings().timeout);
+        let of_each = |prepared: Prepared| Prepared { limits: TimeLimits { total: each, ..prepared.limits }, ..prepared };
+        (self.prepare().map(of_each), timeout)
+    }
 }
 
 impl<B: Operation> IntoFuture for Call<'_, B> {
@@ -465,15 +473,15 @@ impl Prepared {
         transport.fetch(outgoing, move |received| read(received.converting(&conversions, list)))
     }
 
-    /// The same call for another URL.
-    pub(crate) fn at(&self, url: reqwest::Url) -> Prepared {
+    /// The same call for another URL, done by `deadline`.
+    pub(crate) fn at(&self, url: reqwest::Url, deadline: Option<Instant>) -> Prepared {
         let mut request = Request::new(self.request.method().clone(), url);
         *request.headers_mut() = self.request.headers().clone();
         Prepared {
             transport: self.transport.clone(),
             request,
             operation: self.operation,
-            limits: self.limits,
+            limits: TimeLimits { deadline, ..self.limits },
             retry: self.retry.clone(),
             conversions: self.conversions.clone(),
             list: self.list,

@@ -14,16 +14,15 @@ pub(crate) struct TimeLimits {
     pub(crate) idle: Duration,
     /// As a whole, every attempt and every wait included.
     pub(crate) total: Option<Duration>,
+    /// When it has to be done at the latest, whenever it begins.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl TimeLimits {
     pub(crate) fn start(self) -> Limits {
         // A time beyond what the clock holds is no limit.
-        Limits {
-            connect: self.connect,
-            idle: self.idle,
-            deadline: self.total.and_then(|total| Instant::now().checked_add(total)),
-        }
+        let own = self.total.and_then(|total| Instant::now().checked_add(total));
+        Limits { connect: self.connect, idle: self.idle, deadline: own.into_iter().chain(self.deadline).min() }
     }
 }
 

@@ -108,6 +108,8 @@ async fn clients_are_shared_and_futures_and_streams_are_spawned() {
     let creating =
         client.create_model(vec![0; 10], |m| m.name("x").model_type("detection").project(Backend::FIRST_PROJECT)).send();
     is_send_and_static(&creating);
+    let parted = client.clone();
+    is_send_and_static(&async move { parted.list_ground_truth_events().partitions(2).await });
     let (model, events, created) = tokio::join!(
         tokio::spawn(sending),
         tokio::spawn(events.map(|event| event.unwrap().id).collect::<Vec<_>>()),

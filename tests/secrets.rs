@@ -431,6 +431,7 @@ async fn what_clients_and_calls_show_is_no_secret() {
     assert_debug_hidden("a call", &call());
     assert_debug_hidden("a call's future", &call().send());
     assert_debug_hidden("a list", &call().list_all());
+    assert_debug_hidden("a checkpoint", &call().list_all().checkpoint());
     // The request carries no credentials; what the user put into it is the user's.
     assert_debug_hidden("a request", &client.get_model(1).request().unwrap());
 }

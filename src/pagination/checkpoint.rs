@@ -1,9 +1,11 @@
 //! [`Checkpoint`]: where the reading of a list is, so that another stream can go on there.
 
-use reqwest::Url;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::course::Then;
+use super::list_query::{difference, shown_query};
 use crate::file_url::FileUrl;
 
 /// The version of a checkpoint's written form.
@@ -15,13 +17,15 @@ const VERSION: u32 = 1;
 /// serde, and is taken by [`resume`](crate::ListAll::resume) of the same query, in this process or another one.
 /// [`partitions`](crate::Call::partitions) of a list are checkpoints that have an end too.
 ///
+/// Its written form holds the list's parameters and links as they are; `Debug` shows no value of theirs.
+///
 /// ```
 /// # fn example(events: &synapse_backend_client::ListAll<synapse_backend_client::Json>) -> Result<(), Box<dyn std::error::Error>> {
 /// std::fs::write("events.checkpoint", serde_json::to_vec(&events.checkpoint())?)?;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub(super) version: u32,
     /// Which list it is: the operation, and the URL with all parameters but those that choose a page.
@@ -96,7 +100,7 @@ impl Checkpoint {
             return Some(format!("it is of format {}, and this crate reads format {VERSION}", self.version));
         }
         if self.query != query {
-            return Some(format!("it is of another query: of {}, and this is {query}", self.query));
+            return Some(format!("it is of another query: {}", difference(&self.query, query)));
         }
         let number = match self.at {
             Position::Page { number, .. } | Position::Link { number, .. } => number,
@@ -106,41 +110,24 @@ impl Checkpoint {
     }
 }
 
-/// What parameters choose a page, or which host files are to be had from, and are no part of the query.
-const ASIDE: [&str; 3] = ["page", "cursor", "url_host"];
-
-/// What tells one query from another.
-pub(super) fn query_of(operation: &str, url: &Url) -> String {
-    let pairs = url.query_pairs().filter(|(name, _)| !ASIDE.contains(&&**name));
-    let mut pairs: Vec<(String, String)> = pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    // The order of values matters to no filter.
-    pairs.sort_unstable();
-    let mut plain = url.clone();
-    plain.set_query(None);
-    if !pairs.is_empty() {
-        plain.query_pairs_mut().extend_pairs(pairs);
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checkpoint")
+            .field("version", &self.version)
+            .field("query", &format_args!("{}", shown_query(&self.query)))
+            .field("at", &self.at)
+            .field("until", &self.until)
+            .field("page_size", &self.page_size)
+            .field("offset", &self.offset)
+            .field("total", &self.total)
+            .field("recent", &format_args!("({} ids)", self.recent.len()))
+            .finish()
     }
-    format!("{operation} {plain}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn query(url: &str) -> String {
-        query_of("list_models", &url.parse().unwrap())
-    }
-
-    #[test]
-    fn a_query_is_what_chooses_the_items_and_not_the_page() {
-        let one = query("https://h/api/models/?project=1&page=7&model_type=a&url_host=internal");
-        assert_eq!(one, "list_models https://h/api/models/?model_type=a&project=1");
-        assert_eq!(one, query("https://h/api/models/?model_type=a&project=1&cursor=x"));
-        for other in ["https://h/api/models/?project=1", "https://g/api/models/?project=1&model_type=a", "https://h/models/"] {
-            assert_ne!(one, query(other));
-        }
-        assert_ne!(query("https://h/models/?page_size=1"), query("https://h/models/?page_size=2"));
-    }
 
     #[test]
     fn a_checkpoint_that_can_not_be_used_is_refused() {

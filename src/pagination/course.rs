@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use super::links::{Followed, page_number, with_page};
+use super::links::{Followed, offset, page_number, with_page};
 use crate::list_event::ListEvent;
 
 /// Pages without an item that may follow one another.
@@ -21,6 +21,8 @@ pub(super) struct Course {
     pub(super) page_size: Option<u64>,
     /// Items in the list before the next page.
     pub(super) offset: Option<u64>,
+    /// As the first page's URL asks for it, which the server may not know as that: nothing once the page is there.
+    asked_offset: Option<u64>,
     /// Items in the whole list.
     pub(super) total: Option<u64>,
     empty: u32,
@@ -78,6 +80,7 @@ impl Course {
         let mut followed = Followed::default();
         followed.is_new(&url);
         Course {
+            asked_offset: offset(&url),
             way: Way::Linked(Some((number, url))),
             template,
             until: None,
@@ -126,7 +129,9 @@ impl Course {
         }
         let numbered = matches!(self.way, Way::Numbered { .. }) || next.as_ref().is_some_and(|next| page_number(next).is_some());
         let by_number = || self.page_size.filter(|_| numbered).and_then(|size| size.checked_mul(number.saturating_sub(1)));
-        let offset = self.offset.or_else(by_number);
+        // A server that counts pages, or has items where there can't be any, takes an `offset` for something else.
+        let asked = self.asked_offset.take().filter(|asked| !numbered && count.is_none_or(|count| *asked < count));
+        let offset = self.offset.or(asked).or_else(by_number);
         if let (Some(offset), Some(count)) = (offset, count)
             && offset >= count
             && length > 0

@@ -20,9 +20,28 @@ pub(super) fn page_number(url: &Url) -> Option<u64> {
     number
 }
 
-/// Whether a URL chooses no page, so that it gives the first.
+/// Whether a URL chooses no page, so that it gives the first: of a list that begins at an `offset`, the first behind that.
 pub(super) fn is_first(url: &Url) -> bool {
     url.query_pairs().all(|(name, value)| name != "cursor" && (name != "page" || value == "1"))
+}
+
+/// The `offset` of a list by limit and offset: how many items lie before the page. Nothing where the URL chooses a page
+/// otherwise.
+pub(super) fn offset(url: &Url) -> Option<u64> {
+    let mut offset = None;
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "cursor" | "page" => return None,
+            "offset" => offset = value.parse().ok(),
+            _ => {}
+        }
+    }
+    offset
+}
+
+/// Whether a URL gives the list from its head.
+pub(super) fn is_head(url: &Url) -> bool {
+    is_first(url) && offset(url).is_none()
 }
 
 /// The URL of another page of the same list.
@@ -87,6 +106,17 @@ mod tests {
         }
         assert!(is_first(&url("http://h/?page=1&project=2")) && is_first(&url("http://h/")));
         assert!(!is_first(&url("http://h/?page=2")) && !is_first(&url("http://h/?cursor=x")));
+        for (link, behind) in [
+            ("http://h/?limit=10&offset=50", Some(50)),
+            ("http://h/?offset=50&page=1", None),
+            ("http://h/?offset=50&cursor=x", None),
+            ("http://h/?offset=-1", None),
+            ("http://h/?limit=10", None),
+        ] {
+            assert_eq!(offset(&url(link)), behind, "{link}");
+        }
+        assert!(is_head(&url("http://h/?offset=50&page=1")) && is_head(&url("http://h/?limit=10")));
+        assert!(!is_head(&url("http://h/?offset=50")) && !is_head(&url("http://h/?page=2")));
         assert_eq!(with_page(&url("http://h/?page=1&a=b"), 3).as_str(), "http://h/?a=b&page=3");
     }
 

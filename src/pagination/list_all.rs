@@ -4,22 +4,25 @@ use std::collections::HashSet;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use reqwest::{StatusCode, Url};
 
 use super::ahead::{Ahead, Arrival, ArrivedPage};
-use super::checkpoint::{Checkpoint, Position, query_of};
+use super::checkpoint::{Checkpoint, Position};
 use super::course::{Course, Facts, Then};
 use super::current_page::{CurrentItems, CurrentPage, Place};
 use super::distinct::Recent;
-use super::links::{is_first, page_number, with_page};
+use super::links::{is_first, is_head, page_number, with_page};
+use super::list_query::query_of;
 use super::page::{Decoder, Items};
 use super::pages::ListPages;
 use super::report::{ListPolicy, ListReport, PageFailure};
 use super::window::Window;
 use crate::call::Prepared;
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::far;
 use crate::list_event::ListEvent;
 use crate::redact::shown_url;
 
@@ -40,6 +43,10 @@ const MAX_CONCURRENCY: usize = 64;
 /// or is reported, as the [`policy`](ListAll::policy) says. Any error ends the stream, which can be taken up from its
 /// [`checkpoint`](ListAll::checkpoint). Dropping it stops its requests.
 ///
+/// The call's [`timeout`](crate::Call::timeout) is that of the whole list, from the first read on, the time between the reads
+/// included; pages that came by then are given. The client's [`timeout`](crate::BackendClientBuilder::timeout) is that of each
+/// page.
+///
 /// ```no_run
 /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
 /// use synapse_backend_client::types::GroundTruthEvent;
@@ -57,6 +64,9 @@ const MAX_CONCURRENCY: usize = 64;
 pub struct ListAll<T> {
     /// The call that each page repeats; nothing once the stream has ended.
     template: Option<Prepared>,
+    /// How long the list may take as a whole, and when that is over, once it has begun.
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
     query: String,
     decoder: Decoder<T>,
     policy: ListPolicy,
@@ -79,7 +89,8 @@ pub struct ListAll<T> {
 }
 
 impl<T: Send + 'static> ListAll<T> {
-    pub(super) fn new(template: Result<Prepared>, decoder: Decoder<T>) -> Self {
+    /// Reads pages as `template` says, within `timeout` all of them.
+    pub(super) fn new((template, timeout): (Result<Prepared>, Option<Duration>), decoder: Decoder<T>) -> Self {
         let (template, refused) = match template {
             Ok(template) => (Some(template), None),
             Err(error) => (None, Some(error)),
@@ -89,7 +100,7 @@ impl<T: Send + 'static> ListAll<T> {
         let query = query_of(template.as_ref().map_or("", |template| template.operation), &url);
         let number = page_number(&url).unwrap_or(1).max(1);
         let mut course = Course::new(url.clone(), url.clone(), number);
-        if is_first(&url) {
+        if is_head(&url) {
             course.offset = Some(0);
         }
         let start = match page_number(&url).is_some() || is_first(&url) {
@@ -107,6 +118,8 @@ impl<T: Send + 'static> ListAll<T> {
         };
         ListAll {
             template,
+            timeout,
+            deadline: None,
             query,
             decoder,
             policy: ListPolicy::default(),
@@ -348,13 +361,14 @@ impl<T: Send + 'static> ListAll<T> {
 
     /// Sets out for the pages that may be under way.
     fn set_out(&mut self) -> Result<()> {
+        self.deadline = self.deadline.or_else(|| self.timeout.map(|timeout| far(Instant::now(), timeout)));
         // One more than may be received at a time waits for its turn: so the connection is busy while a page is decoded.
         let width = self.window.size();
         while self.ahead.len() <= width
             && let Some(template) = &self.template
             && let Some((number, url)) = self.course.next_page()
         {
-            let call = template.at(url).throttled(self.window.throttled());
+            let call = template.at(url, self.deadline).throttled(self.window.throttled());
             self.ahead.start(call, number, width, self.decoder, self.recent.is_some())?;
         }
         Ok(())
@@ -459,9 +473,15 @@ impl<T: Send + 'static> ListAll<T> {
             self.page.after = Position::End;
             return self.judge(heard.after);
         }
-        let error = error.during(format!("page {number}"));
-        // The page is there: what fails is on this side.
+        let ran_out =
+            self.timeout.filter(|_| error.is_timeout() && self.deadline.is_some_and(|deadline| deadline <= Instant::now()));
+        let error = match ran_out {
+            Some(timeout) => error.during(format!("page {number} of a list that may take {timeout:?} as a whole")),
+            None => error.during(format!("page {number}")),
+        };
+        // A page that is there fails on this side, and one that had no time left not by itself.
         if self.skip_failed_pages
+            && ran_out.is_none()
             && !error.is_url_conversion()
             && let Some(then) = self.course.pass_over(number)
         {

@@ -9,6 +9,7 @@ mod current_page;
 mod distinct;
 mod links;
 mod list_all;
+mod list_query;
 mod page;
 mod pages;
 mod partitions;
@@ -46,16 +47,16 @@ where
     where
         <B::Output as Page>::Item: DeserializeOwned + Send + 'static,
     {
-        ListAll::new(self.prepare(), page::typed)
+        ListAll::new(self.prepare_several(), page::typed)
     }
 
     /// As [`list_all`](Call::list_all), with items of a type of yours: a narrow struct that skips what it doesn't need.
     pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
-        ListAll::new(self.prepare(), page::typed)
+        ListAll::new(self.prepare_several(), page::typed)
     }
 
     /// As [`list_all`](Call::list_all), with items as their own JSON text, for what is written out again.
     pub fn list_all_raw(self) -> ListAll<RawItem> {
-        ListAll::new(self.prepare(), page::raw)
+        ListAll::new(self.prepare_several(), page::raw)
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::raw_item::RawItem;
@@ -47,7 +47,19 @@ pub(super) type DecodedPage<T> = Page<T, Undecoded>;
 /// Decodes a page; with its items' ids where they are wanted.
 pub(super) type Decoder<T> = fn(&Bytes, bool) -> Result<DecodedPage<T>, Problem>;
 
+/// A page of which only the length matters.
 #[derive(Deserialize)]
+#[serde(expecting = "a page, an object with `results`")]
+pub(super) struct Length {
+    pub(super) results: Vec<IgnoredAny>,
+    #[serde(default)]
+    pub(super) next: Option<String>,
+    #[serde(default)]
+    pub(super) count: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "a page, an object with `results`")]
 struct PageBody<T> {
     results: Vec<T>,
     #[serde(default)]
@@ -58,6 +70,7 @@ struct PageBody<T> {
 
 /// A page whose items stay text.
 #[derive(Deserialize)]
+#[serde(expecting = "a page, an object with `results`")]
 struct RawPageBody<'b> {
     #[serde(borrow)]
     results: Vec<&'b RawValue>,
@@ -67,8 +80,24 @@ struct RawPageBody<'b> {
     count: Option<u64>,
 }
 
+/// Refuses a list in the place of a page, of which the first items would be taken for the page's fields.
+fn refuse_list(body: &[u8]) -> Result<(), Problem> {
+    if !without_mark(body).trim_ascii_start().starts_with(b"[") {
+        return Ok(());
+    }
+    let message = "it is a list and no page of one: the call's `send_as::<Vec<…>>()` gives it".to_owned();
+    Err(Problem { path: String::new(), message, cut_off: false })
+}
+
+/// Decodes only how long a page is.
+pub(super) fn length(body: &Bytes) -> Result<Length, Problem> {
+    refuse_list(body)?;
+    decode(body)
+}
+
 /// Decodes a page into values.
 pub(super) fn typed<T: DeserializeOwned>(body: &Bytes, ids: bool) -> Result<DecodedPage<T>, Problem> {
+    refuse_list(body)?;
     if !ids {
         match decode::<PageBody<T>>(body) {
             Ok(PageBody { results, next, count }) => {
@@ -84,6 +113,7 @@ pub(super) fn typed<T: DeserializeOwned>(body: &Bytes, ids: bool) -> Result<Deco
 
 /// Gives a page's items as parts of its own text.
 pub(super) fn raw(body: &Bytes, ids: bool) -> Result<DecodedPage<RawItem>, Problem> {
+    refuse_list(body)?;
     let slice = |item: &RawValue| RawItem::new(body.slice_ref(item.get().as_bytes()));
     if ids {
         return one_by_one(body, true, |item| Ok(slice(item)));
@@ -174,12 +204,18 @@ mod tests {
 
     #[test]
     fn a_page_that_is_none_is_an_error_as_a_whole() {
-        for (body, path) in [(r#"{"results": 7}"#, "results"), (r#"{"count": -1, "results": []}"#, "count"), ("<html>", "")] {
+        let bodies =
+            [(r#"{"results": 7}"#, "results"), (r#"{"count": -1, "results": []}"#, "count"), ("<html>", ""), ("[[]]", "")];
+        for (body, path) in bodies {
             let problem = |result: Result<(), Problem>| result.unwrap_err().path;
             assert_eq!(problem(typed::<Item>(&body.into(), false).map(drop)), path);
             assert_eq!(problem(typed::<Item>(&body.into(), true).map(drop)), path);
             assert_eq!(problem(raw(&body.into(), false).map(drop)), path);
+            assert_eq!(problem(length(&body.into()).map(drop)), path);
         }
+        let null = [typed::<Item>(&"null".into(), false).err(), raw(&"null".into(), false).err(), length(&"null".into()).err()];
+        let told = |problem: &&Problem| problem.message.contains("null, expected a page, an object with `results`");
+        assert_eq!(null.iter().flatten().filter(told).count(), null.len());
         assert!(typed::<Item>(&r#"{"results": [{"id": 1"#.into(), false).err().unwrap().cut_off);
     }
 

@@ -1,24 +1,13 @@
 //! A list in parts that can be read apart from one another.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-
-use super::checkpoint::{Checkpoint, Position, query_of};
-use super::links::{is_first, page_number};
+use super::checkpoint::{Checkpoint, Position};
+use super::links::{is_first, is_head, page_number};
+use super::list_query::query_of;
+use super::page::{self, Length};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::operation::{Operation, Page};
 use crate::transport::Received;
-
-/// A page of which only the length matters.
-#[derive(Deserialize)]
-struct Length {
-    results: Vec<IgnoredAny>,
-    #[serde(default)]
-    next: Option<String>,
-    #[serde(default)]
-    count: Option<u64>,
-}
 
 impl<B: Operation> Call<'_, B>
 where
@@ -52,7 +41,8 @@ where
         let url = template.request.url().clone();
         let query = query_of(template.operation, &url);
         let transport = template.transport.clone();
-        let Length { results, next, count } = template.fetch(Received::json).await?;
+        let receive = async |received: Box<Received>| Ok(received.decoded(page::length).await?.0);
+        let Length { results, next, count } = template.fetch(receive).await?;
         let first = page_number(&url).unwrap_or(1).max(1);
         let next = next.map(|next| transport.origin.follow(&next, &url)).transpose()?;
         let size = results.len() as u64;
@@ -62,7 +52,7 @@ where
                 true => Position::Page { number: from, item: 0 },
                 false => Position::Link { url: url.as_str().into(), number: 1, item: 0 },
             };
-            let known = numbered || is_first(&url);
+            let known = numbered || is_head(&url);
             Checkpoint {
                 until,
                 page_size: numbered.then_some(size),

@@ -58,6 +58,21 @@ async fn a_list_whose_next_is_not_followed_is_not_at_its_end() {
 }
 
 #[tokio::test]
+async fn an_empty_next_is_the_end() {
+    let (_server, client) = serving_by("page", |page| {
+        let next = if page == 1 { "/models/?page=2" } else { "" };
+        server::json(200, format!(r#"{{"next": "{next}", "results": [{{"id": {page}}}]}}"#))
+    })
+    .await;
+    for distinct in [false, true] {
+        let mut models = client.list_models().list_all_as::<Id>().distinct(distinct);
+        let (ids, error) = ids_of(&mut models).await;
+        assert!(error.is_none() && models.report().is_complete(), "{error:?}");
+        assert_eq!(ids, [1, 2]);
+    }
+}
+
+#[tokio::test]
 async fn a_limit_is_not_used_up_by_a_page_that_is_passed_over() {
     let (_server, client) = serving_by("page", |page| match page {
         2 => server::json(400, r#"{"detail": "no"}"#),

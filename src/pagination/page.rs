@@ -1,8 +1,8 @@
 //! A page's text and what it holds: items decoded all at once, or one by one where one of them can't be.
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::raw_item::RawItem;
@@ -52,7 +52,7 @@ pub(super) type Decoder<T> = fn(&Bytes, bool) -> Result<DecodedPage<T>, Problem>
 #[serde(expecting = "a page, an object with `results`")]
 pub(super) struct Length {
     pub(super) results: Vec<IgnoredAny>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "link")]
     pub(super) next: Option<String>,
     #[serde(default)]
     pub(super) count: Option<u64>,
@@ -62,10 +62,15 @@ pub(super) struct Length {
 #[serde(expecting = "a page, an object with `results`")]
 struct PageBody<T> {
     results: Vec<T>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "link")]
     next: Option<String>,
     #[serde(default)]
     count: Option<u64>,
+}
+
+/// An empty text leads nowhere either.
+fn link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|link| !link.is_empty()))
 }
 
 /// A page whose items stay text.
@@ -74,7 +79,7 @@ struct PageBody<T> {
 struct RawPageBody<'b> {
     #[serde(borrow)]
     results: Vec<&'b RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "link")]
     next: Option<String>,
     #[serde(default)]
     count: Option<u64>,

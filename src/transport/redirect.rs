@@ -44,7 +44,8 @@ impl Transport {
                 ));
             }
         }
-        if !(safe && elsewhere) && !self.origin.owns(&target) {
+        let may_go = (safe && elsewhere) || self.origin.owns(&target);
+        if !may_go {
             let what = format!("{} redirects a {} to", shown_status(status), info.method);
             return Err(self.origin.foreign(&what, &target).of(info.clone()));
         }

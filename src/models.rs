@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::call::{Call, CallOptions, Sending, option_setters};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
+use crate::operation::Lengths as _;
 use crate::raw::{builder, types};
 use crate::upload::{Ready, UploadOptions, UploadSource, forget_session, upload, upload_setters};
 
@@ -195,8 +196,9 @@ fn refuses_upload(error: &Error) -> bool {
 
 /// All that is wrong with the metadata and the call's options.
 fn problems(client: &BackendClient, metadata: types::builder::ModelCreate, options: &CallOptions) -> Vec<String> {
+    let lengths = metadata.length_problems();
     let call = client.call(|raw| raw.create_model().body_map(|_| metadata));
-    call.with_options(options.clone()).problems()
+    call.with_options(options.clone()).problems().into_iter().chain(lengths).collect()
 }
 
 impl IntoFuture for CreateModel {

@@ -182,6 +182,15 @@ where
     }
 }
 
+/// What the document says of the lengths of a body's texts. That is the server's to judge, and looked at only where a file would
+/// be sent for nothing.
+pub(crate) trait Lengths {
+    #[allow(dead_code, reason = "which bodies go with a file depends on the document")]
+    fn length_problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
 /// A field of a body that is a text, if one may be missing or null.
 #[allow(dead_code, reason = "which lengths there are depends on the document")]
 pub(crate) trait Text {
@@ -200,25 +209,23 @@ impl<T: Text> Text for Option<T> {
     }
 }
 
-/// A text of a body whose length, in characters, is what the document lets it be.
+/// What is wrong with the length of a text, in characters.
 #[allow(dead_code, reason = "which lengths there are depends on the document")]
-pub(crate) fn of_length<T: Text>(
+pub(crate) fn length_problem<T: Text>(
     field: &str,
-    value: std::result::Result<T, String>,
+    value: &std::result::Result<T, String>,
     least: u64,
     most: u64,
     blank: bool,
-) -> std::result::Result<T, String> {
-    let Some(text) = value.as_ref().ok().and_then(Text::text) else { return value };
+) -> Option<String> {
+    let text = value.as_ref().ok()?.text()?;
     let length = text.chars().count() as u64;
     if (text.is_empty() && least > 0) || (text.trim().is_empty() && !blank) {
-        Err(format!("`{field}` is blank: the API takes a text that isn't"))
+        Some(format!("`{field}` is blank: the API takes a text that isn't"))
     } else if length < least {
-        Err(format!("`{field}` has {length} characters: the API takes {least} or more"))
-    } else if length > most {
-        Err(format!("`{field}` has {length} characters: the API takes {most} at most"))
+        Some(format!("`{field}` has {length} characters: the API takes {least} or more"))
     } else {
-        value
+        (length > most).then(|| format!("`{field}` has {length} characters: the API takes {most} at most"))
     }
 }
 

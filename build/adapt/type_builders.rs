@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quote::{ToTokens, format_ident};
 use syn::visit_mut::VisitMut;
-use syn::{Block, Expr, ImplItem, Item, ItemImpl, ItemMod, Stmt, parse_quote};
+use syn::{Block, Expr, ImplItem, Item, ItemImpl, ItemMod, ItemStruct, Stmt, parse_quote};
 
 use super::Result;
 use super::clearing::Clearable;
@@ -32,6 +32,7 @@ pub(super) fn adapt_type_builders(
                 let text = format!("A builder of [`{name}`](super::{name}).");
                 structure.attrs.insert(0, parse_quote!(#[doc = #text]));
                 clearable.widen_builder(structure);
+                adapted.push(lengths(structure, notes.lengths.get(&name)));
             }
             Item::Impl(block) => {
                 let owner = block.self_ty.to_token_stream().to_string();
@@ -39,7 +40,7 @@ pub(super) fn adapt_type_builders(
                 if !requested.contains(&owner) {
                     continue;
                 }
-                adapt_type_builder(block, &owner, docs, clearable, notes.lengths.get(&owner))?;
+                adapt_type_builder(block, &owner, docs, clearable)?;
             }
             _ => {}
         }
@@ -54,7 +55,6 @@ fn adapt_type_builder(
     owner: &str,
     docs: &BTreeMap<(String, String), String>,
     clearable: &Clearable,
-    lengths: Option<&BTreeMap<String, Length>>,
 ) -> Result<()> {
     match (block.trait_.is_some(), trait_name(block).as_str()) {
         (true, "Default") => {
@@ -68,7 +68,6 @@ fn adapt_type_builder(
             for item in &mut block.items {
                 let ImplItem::Fn(method) = item else { continue };
                 all_problems_at_once(&mut method.block)?;
-                lengths.into_iter().for_each(|lengths| compare_lengths(&mut method.block, lengths));
             }
         }
         (false, _) => {
@@ -98,16 +97,26 @@ impl VisitMut for ExtraIsEmpty {
     }
 }
 
-/// A text that is too short or too long is a problem of its field.
-fn compare_lengths(block: &mut Block, lengths: &BTreeMap<String, Length>) {
-    let compared = lengths.iter().map(|(property, Length { least, most, blank })| -> Stmt {
+/// The lengths that the document lets the texts of a body have.
+fn lengths(builder: &ItemStruct, lengths: Option<&BTreeMap<String, Length>>) -> Item {
+    let compared = lengths.into_iter().flatten().map(|(property, Length { least, most, blank })| -> Expr {
         let name = field_name(property);
         let field = format_ident!("{name}");
         let (least, most) = (least.unwrap_or(0), most.unwrap_or(u64::MAX));
-        parse_quote! { value.#field = crate::operation::of_length(#name, value.#field, #least, #most, #blank); }
+        parse_quote! { crate::operation::length_problem(#name, &self.#field, #least, #most, #blank) }
     });
-    let taken: Stmt = parse_quote! { let mut value = value; };
-    block.stmts.splice(..0, std::iter::once(taken).chain(compared));
+    let compared: Vec<Expr> = compared.collect();
+    let ident = &builder.ident;
+    match compared.is_empty() {
+        true => parse_quote! { impl crate::operation::Lengths for #ident {} },
+        false => parse_quote! {
+            impl crate::operation::Lengths for #ident {
+                fn length_problems(&self) -> ::std::vec::Vec<::std::string::String> {
+                    [#(#compared),*].into_iter().flatten().collect()
+                }
+            }
+        },
+    }
 }
 
 /// `Ok(Self { a: value.a?, … })` tells the first problem; this asks all fields before.

@@ -1,4 +1,4 @@
-//! Lengths of texts in bodies: what the document says is told before anything is sent, a large file above all.
+//! Lengths of texts in bodies, which are the server's to judge, but to be looked at where a file would be uploaded for nothing.
 
 use serde_json::{Map, Value, json};
 
@@ -24,7 +24,7 @@ pub fn lengths_stay_with_their_object(document: &mut Value) {
     });
 }
 
-/// The adapted code of a body compares them. Of an answer nothing is compared: one long name would lose a whole page.
+/// The adapted code of a body can compare them. Of an answer nothing is: one long name would lose a whole page.
 pub fn texts_of_bodies_have_lengths(document: &mut Value, report: &mut Report) {
     let sent = reachable_from_requests(document);
     for (component, schema) in schemas_mut(document).into_iter().flatten() {
@@ -37,7 +37,11 @@ pub fn texts_of_bodies_have_lengths(document: &mut Value, report: &mut Report) {
             let number = |key: &str| length.get(key).and_then(Value::as_u64);
             if is_text {
                 let length = Length { least: number("least"), most: number("most"), blank: length["blank"] == json!(true) };
-                report.add("texts_of_bodies_have_lengths", format!("{component}.{property}"), "told before it is sent");
+                report.add(
+                    "texts_of_bodies_have_lengths",
+                    format!("{component}.{property}"),
+                    "can be looked at before it is sent",
+                );
                 report.notes.lengths.entry(component.clone()).or_default().insert(property.clone(), length);
             }
         }

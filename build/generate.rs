@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::adapt::adapt;
 use super::prepare::{
     Notes, OWN_TYPES, Report, drop_unused_schemas, operations, place_of, prepare, reach, references, remove_operation,
+    shared_parts_are_put_in_place,
 };
 
 /// The raw client's code, and what was changed on the way.
@@ -22,6 +23,8 @@ pub struct Generated {
 
 /// Generates the raw client. An error is one line that says where and why.
 pub fn generate(mut document: Value) -> Result<Generated, String> {
+    // Operations of path items that are shared count wherever they are used.
+    shared_parts_are_put_in_place(&mut document)?;
     let given = operations(&document).count();
     let report = prepare(&mut document)?;
     let code = code(&document, &report.notes).map_err(|error| culprit(&document, &report.notes, &error))?;

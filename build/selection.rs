@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::prepare::{LeftOut, operations, place_of, remove_operation};
+use super::prepare::{LeftOut, operations, place_of, remove_operation, shared_parts_are_put_in_place};
 
 /// Tags and path prefixes, as `SYNAPSE_OPENAPI_ONLY` lists them.
 pub struct Selection(Vec<String>);
@@ -19,6 +19,7 @@ impl Selection {
 
     /// Takes out of `document` what isn't selected, and tells it. An entry that nothing matches is an error: it is misspelt.
     pub fn apply(&self, document: &mut Value) -> Result<Vec<LeftOut>, String> {
+        shared_parts_are_put_in_place(document)?;
         let mut used = vec![false; self.0.len()];
         let mut unwanted = Vec::new();
         for (path, method, operation) in operations(document) {

@@ -13,7 +13,9 @@ const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "
 
 /// Every operation, as path, method and object.
 pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
-    document.get("paths").and_then(Value::as_object).into_iter().flatten().flat_map(|(path, item)| {
+    let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    // Extensions stand beside the paths.
+    paths.filter(|(path, _)| !path.starts_with("x-")).flat_map(|(path, item)| {
         item.as_object()
             .into_iter()
             .flatten()

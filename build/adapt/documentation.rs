@@ -17,43 +17,57 @@ impl VisitMut for Descriptions {
             && let Expr::Lit(literal) = &pair.value
             && let Lit::Str(text) = &literal.lit
         {
-            let text = text.value();
-            let harmless = harmless(&text);
-            if harmless != text {
-                *attribute = parse_quote!(#[doc = #harmless]);
-            }
+            let text = harmless(&text.value());
+            *attribute = match may_hold_code(&text) {
+                // Also in a list or a quotation, where fences aren't looked for here, there may be some.
+                true => parse_quote!(#[cfg_attr(not(doctest), doc = #text)]),
+                false => parse_quote!(#[doc = #text]),
+            };
         }
     }
+}
+
+fn may_hold_code(text: &str) -> bool {
+    ["```", "~~~", "    ", "\t"].iter().any(|mark| text.contains(mark))
 }
 
 /// A fence without a language is Rust to rustdoc, and so is what is indented by four: neither is meant. A carriage return
 /// can't stand in a comment.
 fn harmless(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    let mut fence: Option<&str> = None;
+    // What the open fence begins with: one as long or longer, with nothing after it, closes it (CommonMark, 4.5).
+    let mut fence: Option<String> = None;
     let mut after_blank = true;
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     for line in text.lines() {
         let bare = line.trim_start();
-        let opens = ["```", "~~~"].into_iter().find(|mark| bare.starts_with(mark));
         let indented = line.starts_with("    ") || line.starts_with('\t');
-        let line = match (fence, opens) {
-            (Some(open), Some(mark)) if open == mark => {
-                fence = None;
+        let marks = marks(bare);
+        let line = match &fence {
+            Some(open) => {
+                if marks.starts_with(open.as_str()) && bare[marks.len()..].trim().is_empty() {
+                    fence = None;
+                }
                 line.to_owned()
             }
-            (Some(_), _) => line.to_owned(),
-            (None, Some(mark)) => {
-                fence = Some(mark);
-                let marks = bare.chars().take_while(|letter| mark.starts_with(*letter)).count();
-                format!("{}text", &bare[..marks])
+            // What is within three marks on one line is code within the text.
+            None if marks.len() >= 3 && !(marks.starts_with('`') && bare[marks.len()..].contains('`')) => {
+                fence = Some(marks.to_owned());
+                format!("{marks}text")
             }
-            (None, None) if indented && after_blank => format!("   {bare}"),
-            (None, None) => line.to_owned(),
+            None if indented && after_blank => format!("   {bare}"),
+            None => line.to_owned(),
         };
         after_blank = bare.is_empty() || (after_blank && indented);
         lines.push(line);
     }
-    lines.extend(fence.map(str::to_owned));
+    lines.extend(fence);
     lines.join("\n")
+}
+
+/// The marks of a fence that a line begins with.
+fn marks(line: &str) -> &str {
+    let first = line.chars().next().filter(|first| matches!(first, '`' | '~'));
+    let end = line.find(|letter| Some(letter) != first).unwrap_or(line.len());
+    first.map_or("", |_| &line[..end])
 }

@@ -41,12 +41,12 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
     let expecting = format!("struct {ident}");
     Some(parse_quote! {
         impl<'de> ::serde::Deserialize<'de> for #ident {
-            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
-                struct Fields;
-                impl<'de> ::serde::de::Visitor<'de> for Fields {
+            fn deserialize<__D: ::serde::Deserializer<'de>>(deserializer: __D) -> ::std::result::Result<Self, __D::Error> {
+                struct __Fields;
+                impl<'de> ::serde::de::Visitor<'de> for __Fields {
                     type Value = #ident;
                     fn expecting(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result { f.write_str(#expecting) }
-                    fn visit_map<A: ::serde::de::MapAccess<'de>>(self, mut map: A) -> ::std::result::Result<#ident, A::Error> {
+                    fn visit_map<__A: ::serde::de::MapAccess<'de>>(self, mut map: __A) -> ::std::result::Result<#ident, __A::Error> {
                         #(let mut #holders: ::std::option::Option<#types> = None;)*
                         let mut unknown = ::std::collections::BTreeMap::new();
                         while let Some(key) = map.next_key::<crate::operation::Key<'de>>()? {
@@ -61,7 +61,7 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
                         })
                     }
                 }
-                deserializer.deserialize_map(Fields)
+                deserializer.deserialize_map(__Fields)
             }
         }
     })

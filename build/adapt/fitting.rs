@@ -63,7 +63,7 @@ pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
     let indexes = 0..names.len();
     Some(parse_quote! {
         impl<'de> ::serde::Deserialize<'de> for #ident {
-            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
+            fn deserialize<__D: ::serde::Deserializer<'de>>(deserializer: __D) -> ::std::result::Result<Self, __D::Error> {
                 let value = <crate::Json as ::serde::Deserialize>::deserialize(deserializer)?;
                 for index in crate::operation::by_fit(&value, &[#(#fields),*]) {
                     let choice = match index {

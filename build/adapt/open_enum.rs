@@ -61,19 +61,19 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
             type Err = std::convert::Infallible;
             fn from_str(value: &str) -> std::result::Result<Self, Self::Err> { Ok(Self::from(value)) }
         }
-        impl PartialEq<str> for #ident {
+        impl ::std::cmp::PartialEq<str> for #ident {
             fn eq(&self, other: &str) -> bool { self.as_str() == other }
         }
-        impl PartialEq<&str> for #ident {
+        impl ::std::cmp::PartialEq<&str> for #ident {
             fn eq(&self, other: &&str) -> bool { self.as_str() == *other }
         }
         impl ::serde::Serialize for #ident {
-            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            fn serialize<__S: ::serde::Serializer>(&self, serializer: __S) -> std::result::Result<__S::Ok, __S::Error> {
                 serializer.serialize_str(self.as_str())
             }
         }
         impl<'de> ::serde::Deserialize<'de> for #ident {
-            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+            fn deserialize<__D: ::serde::Deserializer<'de>>(deserializer: __D) -> std::result::Result<Self, __D::Error> {
                 crate::operation::open_enum(deserializer)
             }
         }

@@ -65,7 +65,7 @@ pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>
     let expected = expected(&target);
     let convert = format_ident!("{}", if kind == Setter::Parameter { "convert" } else { "convert_field" });
     let finish = if body.contains("map (From :: from)") {
-        quote! { .map(From::from) }
+        quote! { .map(::std::convert::From::from) }
     } else if kind == Setter::ClearableField {
         quote! { .map(|value| Some(Some(value))) }
     } else if wrapped {

@@ -25,7 +25,7 @@ pub(super) fn tagged(enumeration: &mut ItemEnum, union: &Union) -> Option<Item> 
     let tag = &union.tag;
     Some(parse_quote! {
         impl<'de> ::serde::Deserialize<'de> for #ident {
-            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
+            fn deserialize<__D: ::serde::Deserializer<'de>>(deserializer: __D) -> ::std::result::Result<Self, __D::Error> {
                 let (tag, value) = crate::operation::tagged(deserializer, #tag)?;
                 match tag.as_deref() {
                     #(Some(#values) => crate::operation::choice(&value, #tag, #values).map(Self::#variants),)*

@@ -9,7 +9,7 @@ use super::walk::{each_operation, for_schemas, in_content, reference, referred, 
 use super::{OWN_TYPES, Renamed, Report};
 
 /// Names of values that the generated code uses: as a type's they would hide them.
-const RESERVED: [&str; 5] = ["Ok", "Err", "Some", "None", "Self_"];
+const RESERVED: [&str; 6] = ["Ok", "Err", "Some", "None", "Self_", "Default"];
 
 /// The crate has types of its own for some components, by their names. One of such a name and another shape isn't meant.
 pub fn own_types_are_meant(document: &mut Value, report: &mut Report) {
@@ -212,7 +212,7 @@ pub fn properties_have_names_of_their_own(document: &mut Value, report: &mut Rep
             if settled || taken.insert(field.clone()) {
                 continue;
             }
-            here.insert(property.clone(), free(&format!("{field}_field"), &mut taken));
+            here.insert(property.clone(), free(&format!("{}_field", field.trim_end_matches('_')), &mut taken));
         }
         for (property, new) in &here {
             if let Some(value) = properties.remove(property) {

@@ -32,6 +32,29 @@ pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut R
     });
 }
 
+/// A component with a tag of which others are composed is a choice between them, where no choice lists them: whoever gets
+/// one gets one of those. (Where it may be what it is itself, too, it stays that, and what else comes is kept.)
+pub fn bases_with_a_tag_are_choices(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    let Some(known) = whole.pointer("/components/schemas").and_then(Value::as_object) else { return };
+    for (name, schema) in schemas_mut(document).into_iter().flatten() {
+        let Some(discriminator) = schema.get("discriminator") else { continue };
+        let itself = discriminator
+            .get("mapping")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .any(|(_, target)| target.as_str().is_some_and(|target| target.rsplit('/').next() == Some(name)));
+        let is_object = ["oneOf", "anyOf", "$ref", "enum"].iter().all(|key| schema.get(*key).is_none());
+        let made_of_it: Vec<Value> =
+            known.iter().filter(|(_, other)| extends(known, other, name)).map(|(other, _)| reference(other)).collect();
+        if is_object && !itself && !made_of_it.is_empty() {
+            report.add("bases_with_a_tag_are_choices", name, format!("{} components are composed of it", made_of_it.len()));
+            schema["oneOf"] = Value::Array(made_of_it);
+        }
+    }
+}
+
 /// The rules look at a schema's own properties, of which a composition has none: what may be null, what only the server
 /// sets, a tag, unknown fields would all be missed in it. A composition of objects is one object; one with a choice in it is
 /// a choice of compositions, since the generator would give its variants fields that nobody can name, and no tag.
@@ -54,13 +77,20 @@ pub fn compositions_are_one_object(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// How many parts a composition has, its own properties being one; nothing where it is but a reference.
+/// How many parts a composition has, its own properties and choices being one each; nothing where it is but a reference, an
+/// object or a choice.
 fn parts(schema: &Value) -> Option<usize> {
-    let all = schema.get("allOf")?.as_array()?;
-    let parts = all.len() + usize::from(schema.get("properties").is_some());
-    let only_refers = parts == 1 && all.first().is_some_and(|only| referred(only).is_some());
-    (!only_refers).then_some(parts)
+    let all = schema.get("allOf").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let own = ["properties", "oneOf"].into_iter().filter(|key| schema.get(*key).is_some()).count();
+    match (all, own) {
+        ([], 0 | 1) => None,
+        ([only], 0) if referred(only).is_some() => None,
+        _ => Some(all.len() + own),
+    }
 }
+
+/// So many choices at most are made of choices beside choices: more are nobody's to tell apart.
+const MOST_CHOICES: usize = 64;
 
 struct Composing<'d> {
     /// The document's components, as they were.
@@ -74,12 +104,20 @@ struct Composing<'d> {
 
 impl Composing<'_> {
     /// Composes a schema, then what is within it. `within` are the components that its fields came from: what leads to
-    /// itself has no end.
+    /// itself has no end. As a component it is without what it would take of itself; written into another, where each would
+    /// hold the next, it is the component that it leads to.
     fn compose(&mut self, place: &str, schema: &mut Value, is_component: bool, within: &mut Vec<String>) {
         let outside = within.len();
         if let Some(parts) = parts(schema) {
             let mut object = Composed::default();
-            if object.take(self.known, schema, within) {
+            let taken = object.take(self.known, schema, within);
+            if let Some(component) = object.leads_to.take().filter(|_| taken && !is_component) {
+                self.report.add("compositions_are_one_object", place, format!("`{component}`, which it is part of"));
+                if let Some(schema) = schema.as_object_mut() {
+                    schema.retain(|key, _| ["description", "nullable", "readOnly", "writeOnly"].contains(&key.as_str()));
+                    schema.insert("allOf".to_owned(), json!([reference(&component)]));
+                }
+            } else if taken {
                 self.report.add("compositions_are_one_object", place, format!("{parts} parts"));
                 within.append(&mut object.from);
                 self.put(place, schema, object, is_component, within);
@@ -101,6 +139,13 @@ impl Composing<'_> {
         let mut names = Vec::new();
         let mut listed = Vec::new();
         for (name, choice) in choices {
+            // A choice that is made of this has all that it has.
+            if let Some(name) =
+                name.as_deref().filter(|name| self.known.get(*name).is_some_and(|it| extends(self.known, it, place)))
+            {
+                listed.push(reference(name));
+                continue;
+            }
             let mut one = object.clone();
             one.add(choice);
             let mut one = Value::Object(one.written());
@@ -136,16 +181,53 @@ struct Composed {
     discriminator: Option<Value>,
     /// The components that parts came from.
     from: Vec<String>,
+    /// A component among them that has itself this composition in it.
+    leads_to: Option<String>,
+}
+
+/// Whether a component is composed of another, by whatever way.
+fn extends(known: &Map<String, Value>, component: &Value, base: &str) -> bool {
+    let bases = |schema: &Value| -> Vec<String> {
+        let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
+        parts.filter_map(referred).map(str::to_owned).collect()
+    };
+    let mut seen = BTreeSet::new();
+    let mut open = bases(component);
+    while let Some(name) = open.pop() {
+        if name == base {
+            return true;
+        }
+        if let Some(next) = known.get(&name).filter(|_| seen.insert(name.clone())) {
+            open.extend(bases(next));
+        }
+    }
+    false
+}
+
+/// A base as what is composed of it takes it: without the choice between all that are. (A base of a choice with a tag lists
+/// them; each of them would be a choice between all.)
+fn as_base(known: &Map<String, Value>, name: &str, target: &Value) -> Value {
+    let mut base = target.clone();
+    let listed = target.get("oneOf").and_then(Value::as_array).into_iter().flatten().filter_map(referred);
+    let is_base = listed.filter_map(|choice| known.get(choice)).any(|choice| extends(known, choice, name));
+    if let Some(base) = base.as_object_mut().filter(|_| is_base) {
+        base.remove("oneOf");
+        base.remove("discriminator");
+    }
+    base
 }
 
 impl Composed {
     /// Takes a part, and all that it is composed of itself. False where it is something else than an object.
     fn take(&mut self, known: &Map<String, Value>, part: &Value, within: &mut Vec<String>) -> bool {
         if let Some(name) = referred(part) {
-            let target = known.get(name).filter(|_| !OWN_TYPES.contains(&name) && !within.iter().any(|other| other == name));
-            let Some(target) = target else { return false };
+            if within.iter().any(|other| other == name) {
+                self.leads_to = Some(name.to_owned());
+                return true;
+            }
+            let Some(target) = known.get(name).filter(|_| !OWN_TYPES.contains(&name)) else { return false };
             within.push(name.to_owned());
-            let taken = self.take(known, target, within);
+            let taken = self.take(known, &as_base(known, name, target), within);
             within.pop();
             self.from.push(name.to_owned());
             return taken;
@@ -167,17 +249,31 @@ impl Composed {
             let mut choices = Vec::new();
             for choice in list("oneOf") {
                 let mut one = Composed::default();
-                // A choice of choices would be too many to name.
-                if !one.take(known, choice, within) || one.choices.is_some() || one.properties.is_empty() {
+                let leads_to = referred(choice).is_some_and(|name| within.iter().any(|other| other == name));
+                if leads_to || !one.take(known, choice, within) {
                     return false;
                 }
                 self.from.append(&mut one.from);
-                choices.push((referred(choice).map(str::to_owned), one));
+                let name = referred(choice).map(str::to_owned);
+                match one.choices.take() {
+                    None if one.properties.is_empty() => return false,
+                    None => choices.push((name, one)),
+                    Some(inner) => choices.extend(inner.into_iter().map(|(inner, more)| joint(&name, &one, &inner, &more))),
+                }
             }
-            if self.choices.replace(choices).is_some() {
+            // Of two choices each goes with each; their tags tell no more which is which.
+            (self.choices, self.discriminator) = match self.choices.take() {
+                None => (Some(choices), part.get("discriminator").cloned()),
+                Some(others) => {
+                    let each = |(name, one): &(Option<String>, Composed)| {
+                        choices.iter().map(|(inner, more)| joint(name, one, inner, more)).collect::<Vec<_>>()
+                    };
+                    (Some(others.iter().flat_map(each).collect()), None)
+                }
+            };
+            if self.choices.as_ref().is_some_and(|choices| choices.len() > MOST_CHOICES) {
                 return false;
             }
-            self.discriminator = part.get("discriminator").cloned();
         }
         let own = part.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
         self.add(Composed { properties: own, required: list("required").cloned().collect(), ..Composed::default() });
@@ -210,4 +306,12 @@ impl Composed {
         }
         object
     }
+}
+
+/// A choice within a choice, or beside one, with a name of both.
+fn joint(name: &Option<String>, one: &Composed, inner: &Option<String>, more: &Composed) -> (Option<String>, Composed) {
+    let mut both = one.clone();
+    both.add(more.clone());
+    let names: Vec<&str> = [name, inner].into_iter().filter_map(Option::as_deref).collect();
+    ((!names.is_empty()).then(|| names.join("_")), both)
 }

@@ -8,6 +8,9 @@ use super::Report;
 use super::naming::is_nameable;
 use super::walk::for_schemas;
 
+/// Where a number keeps the values that it was enumerated by: they may be a tag's.
+pub(super) const ENUMERATED: &str = "x-enumerated";
+
 /// An integer's enumeration would be derived for by code of an older schemars, which isn't Rust any more; and one of an
 /// array's is no type at all. What remains is the plain type.
 pub fn only_strings_are_enumerated(document: &mut Value, report: &mut Report) {
@@ -17,7 +20,8 @@ pub fn only_strings_are_enumerated(document: &mut Value, report: &mut Report) {
             Some(plain @ ("integer" | "number" | "boolean" | "array")) => plain.to_owned(),
             _ => return,
         };
-        if object.remove("enum").is_some() {
+        if let Some(values) = object.remove("enum") {
+            object.insert(ENUMERATED.to_owned(), values);
             report.add("only_strings_are_enumerated", place, format!("a plain {plain}"));
         }
     });

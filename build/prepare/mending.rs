@@ -99,6 +99,9 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
         type_that_is_meant(place, schema, report);
     }
     let kind = schema.get("type").and_then(Value::as_str).map(str::to_owned);
+    if kind.as_deref() == Some("string") {
+        texts_without_quotes(place, schema, report);
+    }
     match kind.as_deref() {
         Some("object" | "string" | "integer" | "number" | "boolean") | None => {}
         Some("array") => {
@@ -125,6 +128,17 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
     // A discriminator without a property says nothing.
     let names_a_property = |value: &Value| value.get("propertyName").is_some_and(Value::is_string);
     keep_if(place, schema, "discriminator", names_a_property, report);
+}
+
+/// `enum: [1.0, true]` of texts: what YAML reads as another kind was written without quotes.
+fn texts_without_quotes(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
+    for value in schema.get_mut("enum").and_then(Value::as_array_mut).into_iter().flatten() {
+        if value.is_number() || value.is_boolean() {
+            let text = value.to_string();
+            tell(report, place, format!("`{text}` among texts is meant as one"));
+            *value = json!(text);
+        }
+    }
 }
 
 /// A schema without a type that says all the same what it describes.

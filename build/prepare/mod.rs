@@ -163,12 +163,15 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     operations::operations_have_answers(document, report_to)?;
     operations::operations_have_names_of_their_own(document, report_to);
     mending::values_are_of_their_kind(document, report_to);
+    compositions::bases_with_a_tag_are_choices(document, report_to);
+    unions::tags_are_told(document, report_to);
     components::own_types_are_meant(document, report_to);
     add_own_schemas(document, report_to);
     references::references_lead_somewhere(document)?;
     // Null, choices and compositions.
     unions::any_of_is_one_of(document, report_to);
     unions::null_and_blank_are_no_choices(document, report_to);
+    unions::choices_of_choices_are_one(document, report_to);
     unions::components_are_nullable_where_they_are_used(document, report_to);
     compositions::choices_of_what_is_required_are_none(document, report_to);
     compositions::compositions_are_one_object(document, report_to);
@@ -188,6 +191,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     values::page_links_are_urls(document, report_to);
     values::links_are_urls(document, report_to);
     values::times_keep_their_text(document, report_to);
+    values::only_numbers_and_texts_have_formats(document, report_to);
     values::numbers_are_wide(document, report_to);
     lengths::lengths_stay_with_their_object(document);
     values::drop_constraints(document, report_to);
@@ -201,8 +205,8 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     unions::unions_are_components(document, report_to);
     plain_types::plain_types_need_no_name(document, report_to);
     unions::discriminators_are_read(document, report_to);
-    requests::bodies_have_schemas_of_their_own(document, report_to);
     components::inline_types_are_components(document, report_to);
+    requests::bodies_have_schemas_of_their_own(document, report_to);
     requests::bodies_can_clear_fields(document, report_to);
     values::keep_unknown_fields(document, report_to);
     values::nulls_in_own_types(document, report_to);

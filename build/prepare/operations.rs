@@ -152,13 +152,13 @@ fn json_schema(response: &Value) -> Option<&Value> {
 
 /// JSON by its name or its suffix: `application/json`, `application/vnd.api+json`, with parameters or without.
 fn is_json(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = essence(media_type);
     essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
 }
 
 /// The name among JSON's that the others give way to.
 fn json_of(types: &Map<String, Value>) -> Option<String> {
-    let plain = |name: &&String| name.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json");
+    let plain = |name: &&String| essence(name) == "application/json";
     types.keys().find(plain).or_else(|| types.keys().find(|name| is_json(name))).cloned()
 }
 
@@ -233,7 +233,7 @@ pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
             let Some(types) = response.get("content").and_then(Value::as_object).filter(|types| !types.is_empty()) else {
                 continue;
             };
-            let named = json_of(types);
+            let named = json_of(types).or_else(|| any_of_a_shape(&whole, types));
             let schema = named.as_ref().and_then(|name| types[name].get("schema")).filter(|schema| schema.is_object());
             let bytes = schema.is_some_and(|schema| is_binary(resolved(&whole, schema)));
             let (kept, name) = match (&named, bytes) {
@@ -247,9 +247,13 @@ pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
                     (raw, name.unwrap_or_default())
                 }
             };
-            let is_plain = matches!(name.as_str(), "application/json" | "application/octet-stream");
-            if !is_plain {
-                report.notes.answer_types.insert(id.clone(), name.clone());
+            let accepted = match (name.as_str(), bytes || named.is_none()) {
+                ("application/json", _) | ("application/octet-stream" | "*/*", true) => None,
+                (any, false) if any.contains('*') => Some("application/json, */*;q=0.1"),
+                (other, _) => Some(other),
+            };
+            if let Some(accepted) = accepted {
+                report.notes.answer_types.insert(id.clone(), accepted.to_owned());
             }
             let others: Vec<&str> = types.keys().map(String::as_str).filter(|other| *other != name).collect();
             if bytes {
@@ -261,6 +265,22 @@ pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
             response["content"] = kept;
         }
     });
+}
+
+/// `*/*` or `application/*` of an object, a list or a choice: what is described so comes as JSON.
+fn any_of_a_shape(document: &Value, types: &Map<String, Value>) -> Option<String> {
+    let has_shape = |media: &Value| {
+        let Some(schema) = media.get("schema").map(|schema| resolved(document, schema)) else { return false };
+        matches!(schema.get("type").and_then(Value::as_str), Some("object" | "array"))
+            || ["properties", "items", "oneOf", "anyOf", "allOf"].iter().any(|key| schema.get(*key).is_some())
+    };
+    let any = types.iter().find(|(name, media)| matches!(essence(name).as_str(), "*/*" | "application/*") && has_shape(media));
+    any.map(|(name, _)| name.clone())
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> String {
+    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn is_binary(schema: &Value) -> bool {

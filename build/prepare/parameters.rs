@@ -26,10 +26,11 @@ pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
                     "header" if ["accept", "content-type", "authorization"].contains(&name.to_ascii_lowercase().as_str()) => {
                         Some("the client sets this header itself")
                     }
+                    "header" if !is_token(&name) => Some("it is no name of a header"),
                     "cookie" => Some("a cookie is no parameter of this client"),
-                    "path" | "query" | "header" => {
-                        (!seen.insert((name.clone(), holder.clone()))).then_some("it stands there twice")
-                    }
+                    "path" | "query" => (!seen.insert((name.clone(), holder.clone()))).then_some("it stands there twice"),
+                    // The name of a header is the same in capitals (RFC 9110, 5.1).
+                    "header" => (!seen.insert((name.to_ascii_lowercase(), holder.clone()))).then_some("it stands there twice"),
                     _ => Some("it is neither in the path nor in the query nor a header"),
                 };
                 if let Some(why) = dropped {
@@ -63,6 +64,11 @@ pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
         }
         Ok(())
     });
+}
+
+/// Whether a text can be a header's name (RFC 9110, 5.6.2): another would be a panic when it is sent.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// An object in a query is its properties, each a parameter: `form` by their names, `deepObject` by `name[property]`.
@@ -189,8 +195,8 @@ pub fn parameters_have_names_of_their_own(document: &mut Value, report: &mut Rep
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        // `new`, `send` and `stream` are the generator's.
-        let mut taken: BTreeSet<String> = ["new", "send", "stream"].map(str::to_owned).into();
+        // `new`, `send` and `stream` are the generator's, and so is the variable that holds the headers.
+        let mut taken: BTreeSet<String> = ["new", "send", "stream", "header_map"].map(str::to_owned).into();
         if operation.get("requestBody").is_some() {
             taken.extend(["body", "body_map", "body_is_set", "form"].map(str::to_owned));
         }

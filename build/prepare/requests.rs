@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::components::free;
 use super::walk::{
@@ -13,7 +13,7 @@ use super::{Report, Union};
 
 /// A component that is sent and received is two, where the two differ: what only the server sets (`readOnly`) is required
 /// in an answer and has no place in a body, what only the client sets (`writeOnly`) never comes back, and only in a body
-/// does it matter whether a field isn't set or is set to null.
+/// does it matter whether a field isn't set or is set to null or to an empty list.
 pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Report) {
     let sent = reachable_from_requests(document);
     let received = reachable_from_answers(document);
@@ -23,7 +23,8 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         schema.get("properties").and_then(Value::as_object).into_iter().flatten().any(|(name, property)| {
             let is = |key: &str| says(property, key);
-            is("readOnly") || is("writeOnly") || (is("nullable") && !required.contains(&name.as_str()))
+            let can_be_cleared = is("nullable") || is_collection(resolved(document, property));
+            is("readOnly") || is("writeOnly") || (can_be_cleared && !required.contains(&name.as_str()))
         })
     };
     let mut split: BTreeSet<String> = schemas(document)
@@ -75,6 +76,13 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
     one_direction_each(document, report);
 }
 
+/// A list or a map.
+fn is_collection(schema: &Value) -> bool {
+    let has_properties = schema.get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty());
+    let is_map = schema.get("additionalProperties").is_some_and(Value::is_object) && !has_properties;
+    schema.get("type").and_then(Value::as_str) == Some("array") || is_map
+}
+
 /// Takes `readOnly` fields out of bodies and `writeOnly` ones out of answers.
 fn one_direction_each(document: &mut Value, report: &mut Report) {
     let sent = reachable_from_requests(document);
@@ -124,12 +132,7 @@ pub fn bodies_can_clear_fields(document: &mut Value, report: &mut Report) {
             .filter_map(|name| name.as_str().map(str::to_owned))
             .collect();
         for (property, value) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-            let target = resolved(&whole, value);
-            let is_map = |schema: &Value| {
-                schema.get("additionalProperties").is_some_and(Value::is_object)
-                    && schema.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty)
-            };
-            let collection = target.get("type").and_then(Value::as_str) == Some("array") || is_map(target);
+            let collection = is_collection(resolved(&whole, value));
             if says(value, "nullable") {
                 report.notes.clearable.entry(name.clone()).or_default().insert(property.clone());
             } else if collection && !required.contains(property) && value.get("$ref").is_none() {

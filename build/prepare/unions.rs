@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::components::{free, hoist};
+use super::enums::ENUMERATED;
 use super::naming::type_name;
 use super::walk::{
-    each_operation, for_schemas, in_content, only_refers, reference, referred, resolved, says, schemas, schemas_mut,
+    each_operation, entry, for_schemas, in_content, only_refers, reference, referred, resolved, says, schemas, schemas_mut,
 };
-use super::{OWN_TYPES, Report, Union};
+use super::{OWN_TYPES, Report, SCHEMAS, Union};
 
 /// `anyOf` would be a struct of flattened options, which fails for every value.
 pub fn any_of_is_one_of(document: &mut Value, report: &mut Report) {
@@ -81,6 +82,118 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
     });
 }
 
+/// A tag means a component also where no mapping says so: by a value that the tag has in it, or else by the component's name.
+/// It is looked up before rules give components other names and leave numbers without enumerations.
+pub fn tags_are_told(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    for_schemas(document, &mut |place, schema| {
+        let Some(property) = schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned) else {
+            return;
+        };
+        let choices = ["oneOf", "anyOf"].into_iter().find_map(|key| schema.get(key)?.as_array()).cloned().unwrap_or_default();
+        let mut untold = Vec::new();
+        let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object).cloned().unwrap_or_default();
+        let is_told = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
+        for choice in &choices {
+            // A choice within that has the same tag tells itself.
+            let inner = resolved(&whole, choice).pointer("/discriminator/propertyName").and_then(Value::as_str);
+            if inner == Some(&property) {
+                continue;
+            }
+            let Some(name) = only_refers(choice).filter(|name| !is_told(name)) else { continue };
+            let values = tag_values(&whole, choice, &property).unwrap_or_else(|| vec![name.to_owned()]);
+            untold.extend(values.into_iter().filter(|value| !mapping.contains_key(value)).map(|value| (value, name.to_owned())));
+        }
+        if untold.is_empty() {
+            return;
+        }
+        let Some(mapping) = entry(schema, &["discriminator", "mapping"]) else { return };
+        for (value, name) in untold {
+            report.add("tags_are_told", place, format!("{property:?} {value:?} means `{name}`"));
+            mapping.insert(value, json!(format!("{SCHEMAS}{name}")));
+        }
+    });
+}
+
+/// A choice among whose choices is a choice is one of all: as a type of its own the inner one would take whatever comes, as
+/// something that it doesn't know, and nothing would be left for those after it. Where another tag tells it from the others
+/// it stays.
+pub fn choices_of_choices_are_one(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let Some(choices) = object.get("oneOf").and_then(Value::as_array) else { return };
+        let mut all = Flat { document: &whole, choices: Vec::new(), nullable: false, tags: Vec::new() };
+        all.tags.extend(object.get("discriminator").cloned());
+        choices.iter().for_each(|choice| all.take(choice, &mut Vec::new()));
+        let discriminator = all.discriminator();
+        if all.choices == *choices || (object.contains_key("discriminator") && discriminator.is_none()) {
+            return;
+        }
+        report.add("choices_of_choices_are_one", place, format!("{} choices", all.choices.len()));
+        if all.nullable {
+            object.insert("nullable".to_owned(), json!(true));
+        }
+        object.insert("oneOf".to_owned(), Value::Array(all.choices));
+        if let Some(discriminator) = discriminator {
+            object.insert("discriminator".to_owned(), discriminator);
+        }
+        choices_differ(object);
+    });
+}
+
+/// The choices within choices.
+struct Flat<'d> {
+    document: &'d Value,
+    choices: Vec<Value>,
+    nullable: bool,
+    /// Their discriminators.
+    tags: Vec<Value>,
+}
+
+impl Flat<'_> {
+    fn take(&mut self, choice: &Value, within: &mut Vec<String>) {
+        let target = resolved(self.document, choice);
+        let inner = target.get("oneOf").and_then(Value::as_array);
+        let Some(inner) = inner.filter(|_| ["properties", "allOf"].iter().all(|key| target.get(*key).is_none())) else {
+            if !self.choices.contains(choice) {
+                self.choices.push(choice.clone());
+            }
+            return;
+        };
+        // What leads to itself is taken already.
+        let name = only_refers(choice).unwrap_or_default().to_owned();
+        if !name.is_empty() && within.contains(&name) {
+            return;
+        }
+        self.nullable |= says(target, "nullable") || says(choice, "nullable");
+        self.tags.extend(target.get("discriminator").cloned());
+        within.push(name);
+        inner.iter().for_each(|choice| self.take(choice, within));
+        within.pop();
+    }
+
+    /// The one discriminator of all: of one property, which each choice has.
+    fn discriminator(&self) -> Option<Value> {
+        let property = self.tags.first()?.get("propertyName")?;
+        let mappings = self.tags.iter().filter_map(|tag| tag.get("mapping")?.as_object());
+        let mapping: Map<String, Value> = mappings.flatten().map(|(value, to)| (value.clone(), to.clone())).collect();
+        let has_it = |choice: &Value| {
+            let is_told = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
+            let properties = resolved(self.document, choice).get("properties");
+            only_refers(choice).is_some_and(is_told)
+                || properties.is_some_and(|all| all.get(property.as_str().unwrap_or_default()).is_some())
+        };
+        let is_one = self.tags.iter().all(|tag| tag.get("propertyName") == Some(property)) && self.choices.iter().all(has_it);
+        is_one.then(|| json!({"propertyName": property, "mapping": mapping}))
+    }
+}
+
+/// The component that a discriminator's mapping means: by a reference or by its name.
+fn component_of(target: &Value) -> Option<&str> {
+    target.as_str()?.rsplit('/').next()
+}
+
 /// Two choices of one shape would be two variants of one type, and a choice of one is none.
 pub fn choices_differ(object: &mut Map<String, Value>) {
     let Some(choices) = object.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
@@ -121,6 +234,7 @@ fn without_words(choice: &Value) -> Value {
         for key in ["description", "title", "example", "examples", "format", "maxLength", "minLength", "pattern", "readOnly"] {
             object.remove(key);
         }
+        object.remove(ENUMERATED);
     }
     shape
 }
@@ -208,11 +322,8 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
         let Some(property) = told.clone().or_else(|| tag_that_is_meant(document, choices)) else { continue };
         let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object);
         let mapped = |component: &str| {
-            let targets = mapping.into_iter().flatten().filter_map(|(value, target)| Some((value, target.as_str()?)));
-            targets
-                .filter(|(_, target)| target.rsplit('/').next() == Some(component))
-                .map(|(value, _)| value.clone())
-                .collect::<Vec<_>>()
+            let targets = mapping.into_iter().flatten().filter(|(_, target)| component_of(target) == Some(component));
+            targets.map(|(value, _)| value.clone()).collect::<Vec<_>>()
         };
         let mut union = Union { tag: property.clone(), choices: Vec::new() };
         let mut inline = Vec::new();
@@ -279,14 +390,25 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
             }
         }
     }
+    for_schemas(document, &mut |_, schema| {
+        if let Some(schema) = schema.as_object_mut() {
+            schema.remove(ENUMERATED);
+        }
+    });
     report.notes.unions = unions;
 }
 
 /// The values that a property of a choice may have, where they are enumerated.
 fn tag_values(document: &Value, choice: &Value, property: &str) -> Option<Vec<String>> {
     let schema = resolved(document, choice).get("properties")?.get(property)?;
-    let values = resolved(document, schema).get("enum")?.as_array()?;
-    let values: Vec<String> = values.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let schema = resolved(document, schema);
+    let values = schema.get("enum").or_else(|| schema.get(ENUMERATED))?.as_array()?;
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    };
+    let values: Vec<String> = values.iter().filter_map(text).collect();
     (!values.is_empty()).then_some(values)
 }
 

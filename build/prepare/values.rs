@@ -154,6 +154,19 @@ pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
     });
 }
 
+/// The generator panics on a format of a list, an object or a flag; it says nothing of their type.
+pub fn only_numbers_and_texts_have_formats(document: &mut Value, report: &mut Report) {
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        if matches!(object.get("type").and_then(Value::as_str), Some("string" | "integer" | "number")) {
+            return;
+        }
+        if let Some(Value::String(format)) = object.remove("format") {
+            report.add("only_numbers_and_texts_have_formats", place, format!("left out `format: {format}`"));
+        }
+    });
+}
+
 /// What the server checks of a value.
 pub const CONSTRAINTS: [&str; 11] = [
     "minLength",

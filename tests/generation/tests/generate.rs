@@ -231,10 +231,55 @@ fn descriptions_are_no_tests() {
         json!({}),
     ));
     let code = code.map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
-    let docs: Vec<&str> =
-        code.lines().map(str::trim).skip_while(|line| *line != "/**Lists.").take_while(|line| !line.ends_with("*/")).collect();
-    for line in ["```text", "let x = 1", "indented()", "~~~text"] {
-        assert!(docs.contains(&line), "{line}\n{docs:#?}");
+    let told = r#"doc = "Lists.\n\n```text\nlet x = 1\n```\n\n   indented()\n   again()\n\nA list:\n* a\n    * b\n\n~~~text\nx"#;
+    assert!(code.contains("#[cfg_attr(") && code.contains("not(doctest)") && code.contains(told), "{code}");
+    // A fence is closed by one that is as long, and what is on one line is none.
+    let description = "a\n````\nb\n```\nc\n````\n```d``` e\nf";
+    let code = generate(document(
+        json!({"/things/": {"get": {"operationId": "list_things", "description": description, "responses": answer(json!({}))}}}),
+        json!({}),
+    ));
+    let code = code.map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
+    assert!(code.contains(r#""a\n````text\nb\n```\nc\n````\n```d``` e\nf"#), "{code}");
+}
+
+#[test]
+fn names_that_code_uses_and_headers_that_it_sets_are_the_documents_all_the_same() {
+    let parameter = |name: &str, holder: &str| json!({"name": name, "in": holder, "schema": {"type": "string"}});
+    let parameters = json!([parameter("api-version", "header"), parameter("header_map", "query"), parameter("from", "query")]);
+    let operation = json!({"operationId": "from", "parameters": parameters, "responses": answer(json!({"$ref": "#/components/schemas/Thing"}))});
+    let put = json!({
+        "operationId": "put_thing", "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}},
+        "responses": {"204": {"description": ""}},
+    });
+    let object = json!({"type": "object", "properties": {"x": {"type": "string"}}});
+    let field = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let code = code(document(
+        json!({"/things/": {"get": operation, "put": put}}),
+        json!({
+            "Thing": {"type": "object", "properties": {
+                "a": field("A"), "d": field("D"), "default": field("Default"), "fields": field("Fields"),
+                "@type": {"type": "string"}, "type": {"type": "string"},
+            }},
+            "A": object, "D": object, "Default": object, "Fields": object,
+        }),
+    ));
+    assert!(code.contains(r#"header_map.append("api-version", value.to_string().try_into()?)"#), "{code}");
+    assert!(code.contains(r#"QueryParam::new("header_map", &header_map_query)"#), "{code}");
+    assert!(code.contains(".map(::std::convert::From::from)"), "{code}");
+    assert!(code.contains(r#"rename = "@type""#) && code.contains(r#"rename = "type")"#), "{code}");
+    // Names that a document can't have, or has no more.
+    for named in ["pub struct Default2 ", "struct __Fields;", "fn deserialize<__D: ", "visit_map<__A: "] {
+        assert!(code.contains(named), "{named}\n{code}");
     }
-    assert!(!code.contains('\r') && !code.contains("\n    indented"), "{code}");
+}
+
+#[test]
+fn operations_of_a_shared_path_item_count_wherever_it_is_used() {
+    let operation = json!({"operationId": "things", "responses": {"204": {"description": ""}}});
+    let shared = json!({"$ref": "#/components/pathItems/Things"});
+    let mut given = document(json!({"/a/": shared, "/b/": shared, "x-note": {"get": {}}}), json!({}));
+    given["components"]["pathItems"] = json!({"Things": {"get": operation}});
+    let generated = generate(given).map_err(|error| panic!("{error}")).ok().unwrap();
+    assert_eq!(generated.operations.iter().collect::<Vec<_>>(), ["things", "things_2"]);
 }

@@ -226,3 +226,44 @@ fn a_selection_takes_tags_and_paths_and_tells_what_it_leaves() {
     assert!(apply("models").unwrap_err().starts_with("no operation has the tag `models`"));
     assert_eq!(apply(" , ").unwrap_err(), "it names neither a tag nor the beginning of a path");
 }
+
+#[test]
+fn an_answer_of_any_type_that_has_a_shape_is_json() {
+    let answer = |name: &str, schema: Value| {
+        let content = json!({name: {"schema": schema}});
+        let (document, report) =
+            prepared(document(json!({"responses": {"200": {"description": "", "content": content}}}), json!({})));
+        let content = get(&document)["responses"]["200"]["content"].as_object().unwrap();
+        let kept = content.keys().next().unwrap().clone();
+        (kept, report.notes.answer_types.get("list_things").cloned())
+    };
+    let any = Some("application/json, */*;q=0.1".to_owned());
+    let list = json!({"type": "array", "items": {"type": "string"}});
+    assert_eq!(answer("*/*", reference("Json")), ("application/octet-stream".to_owned(), None));
+    assert_eq!(answer("*/*", list.clone()), ("application/json".to_owned(), any.clone()));
+    assert_eq!(answer("application/*; charset=utf-8", list), ("application/json".to_owned(), any));
+    assert_eq!(answer("*/*", json!({"type": "string", "format": "binary"})), ("application/octet-stream".to_owned(), None));
+    assert_eq!(answer("*/*", json!({"type": "string"})), ("application/octet-stream".to_owned(), None));
+}
+
+#[test]
+fn headers_have_names_that_can_be_sent_each_once() {
+    let header = |name: &str| json!({"name": name, "in": "header", "schema": {"type": "string"}});
+    let (document, report) = prepared(parameters(json!([header("X-Trace"), header("x-trace"), header("a b"), header("é")])));
+    assert_eq!(names(&document), ["X-Trace"]);
+    let told = told(&report, "parameters_can_be_sent");
+    assert_eq!(told.iter().filter(|told| told.contains("it is no name of a header")).count(), 2, "{told:?}");
+    assert!(told.iter().any(|told| told.ends_with("`x-trace`: it stands there twice")), "{told:?}");
+}
+
+#[test]
+fn operations_of_a_shared_path_item_are_selected_as_others() {
+    let mut given = document(json!({}), json!({"type": "string"}));
+    let item = json!({"get": {"operationId": "shared", "tags": ["odd"], "responses": {}}, "put": {"operationId": "other", "responses": {}}});
+    given["components"]["pathItems"] = json!({"Odd": item});
+    given["paths"]["/odd/"] = json!({"$ref": "#/components/pathItems/Odd"});
+    let left_out = Selection::parse("odd").unwrap().apply(&mut given).unwrap();
+    let left_out: Vec<&str> = left_out.iter().map(|left_out| left_out.operation.as_str()).collect();
+    assert_eq!(left_out, ["PUT /odd/ (other)", "GET /things/ (list_things)"]);
+    assert!(given["paths"]["/odd/"]["get"].is_object());
+}

@@ -216,3 +216,51 @@ fn properties_of_one_field_are_told_apart() {
     assert_eq!(thing(&document)["required"], json!(["is_global_field"]));
     assert!(thing(&document)["properties"].get("Plain").is_some());
 }
+
+#[test]
+fn what_is_written_into_a_body_is_split_as_components_are() {
+    let id = json!({"type": "integer", "readOnly": true});
+    let inner = json!({"type": "object", "required": ["id", "name"], "properties": {
+        "id": id, "name": {"type": "string"}, "secret": {"type": "string", "writeOnly": true}, "note": {"type": "string", "nullable": true},
+    }});
+    let (document, report) = prepared(both_ways(properties(json!({"inner": inner, "list": {"type": "array", "items": inner}}))));
+    let names = |name: &str| component(&document, name)["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    for name in ["ThingInner", "ThingListItem"] {
+        assert_eq!(names(name), ["id", "name", "note"]);
+        assert_eq!(names(&format!("{name}Request")), ["name", "note", "secret"]);
+        assert_eq!(component(&document, &format!("{name}Request"))["required"], json!(["name"]));
+        assert!(report.notes.clearable[&format!("{name}Request")].contains("note"));
+    }
+}
+
+#[test]
+fn an_optional_list_of_what_is_sent_and_received_can_be_sent_empty() {
+    let list = json!({"type": "array", "items": {"type": "string"}});
+    let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
+    let (document, _) = prepared(both_ways(properties(json!({"tags": list, "counts": map}))));
+    for field in ["tags", "counts"] {
+        assert_eq!(component(&document, "ThingRequest")["properties"][field]["nullable"], true, "{field}");
+        assert!(thing(&document)["properties"][field].get("nullable").is_none(), "{field}");
+    }
+}
+
+#[test]
+fn texts_without_quotes_are_texts_and_formats_are_of_numbers_and_texts() {
+    let (document, report) = prepared(document(
+        json!({}),
+        properties(json!({
+            "version": {"type": "string", "enum": [1.5, true, "x", null]}, "list": {"type": "array", "format": "csv", "items": {"type": "string"}},
+            "flag": {"type": "boolean", "format": "checkbox"}, "id": {"type": "integer", "format": "int64"},
+        })),
+    ));
+    let fields = &thing(&document)["properties"];
+    assert_eq!(component(&document, "ThingVersion")["enum"], json!(["1.5", "true", "x"]));
+    assert_eq!(
+        (&fields["list"]["format"], &fields["flag"]["format"], &fields["id"]["format"]),
+        (&Value::Null, &Value::Null, &json!("int64"))
+    );
+    assert_eq!(
+        told(&report, "only_numbers_and_texts_have_formats"),
+        ["Thing.flag: left out `format: checkbox`", "Thing.list: left out `format: csv`"]
+    );
+}

@@ -61,14 +61,102 @@ fn a_composition_with_a_choice_is_a_choice_of_compositions() {
 }
 
 #[test]
-fn what_composes_itself_is_left_alone() {
-    let node = json!({"allOf": [reference("Thing"), properties(json!({"a": {"type": "string"}}))]});
+fn what_composes_itself_has_an_end() {
+    // A choice between what is composed of it is no part of that, and a component isn't part of itself.
+    let node = json!({"allOf": [reference("Thing"), reference("Node"), properties(json!({"a": {"type": "string"}}))]});
     let leaf = properties(json!({"b": {"type": "string"}}));
-    let mut given = document(json!({}), json!({"oneOf": [reference("Node"), leaf]}));
-    given["components"]["schemas"]["Node"] = node;
-    let (document, report) = prepared(given);
-    assert_eq!(component(&document, "Node")["allOf"][0], reference("Thing"));
-    assert_eq!(told(&report, "compositions_are_one_object"), [] as [&str; 0]);
+    let (document, report) = with(json!({"oneOf": [reference("Node"), leaf]}), json!({"Node": node}));
+    assert_eq!(names(component(&document, "Node")), ["a"]);
+    assert_eq!(told(&report, "compositions_are_one_object"), ["Node: 3 parts"]);
+    // Written into itself it would hold the next without end.
+    let next = json!({"allOf": [reference("Thing"), properties(json!({"x": {"type": "string"}}))], "nullable": true});
+    let (document, report) = with(properties(json!({"next": next})), json!({}));
+    assert_eq!(thing(&document)["properties"]["next"], json!({"allOf": [reference("Thing")], "nullable": true}));
+    assert_eq!(told(&report, "compositions_are_one_object"), ["Thing.next: `Thing`, which it is part of"]);
+}
+
+#[test]
+fn a_base_and_what_is_composed_of_it_lead_to_each_other() {
+    let child = |name: &str| json!({"allOf": [reference("Thing"), properties(json!({name: {"type": "string"}}))]});
+    let others = json!({"Cat": child("lives"), "Dog": child("barks")});
+    let mut base = properties(json!({"kind": {"type": "string"}}));
+    base["discriminator"] = json!({"propertyName": "kind", "mapping": {"felis": "#/components/schemas/Cat"}});
+    let mut told_apart = base.clone();
+    told_apart["oneOf"] = json!([reference("Cat"), reference("Dog")]);
+    let choices = [("felis".to_owned(), "Cat".to_owned()), ("Dog".to_owned(), "Dog".to_owned())];
+    // Whether the base lists them or only has the tag.
+    for base in [told_apart, base] {
+        let (document, report) = with(base, others.clone());
+        assert_eq!(names(component(&document, "Cat")), ["kind", "lives"]);
+        assert_eq!(thing(&document)["oneOf"], json!([reference("Cat"), reference("Dog")]));
+        assert_eq!(report.notes.unions["Thing"].choices, choices);
+    }
+    // One that may be what it is itself stays that.
+    let mut base = properties(json!({"kind": {"type": "string"}}));
+    base["discriminator"] = json!({"propertyName": "kind", "mapping": {"thing": "Thing", "cat": "Cat"}});
+    let (document, _) = with(base, others);
+    assert_eq!(names(thing(&document)), ["kind"]);
+}
+
+#[test]
+fn each_of_two_choices_goes_with_each_of_the_other() {
+    let of = |name: &str| properties(json!({name: {"type": "string"}}));
+    let two = |one: &str, other: &str| json!({"oneOf": [reference(one), reference(other)]});
+    let (document, _) = with(
+        json!({"allOf": [two("A", "B"), two("C", "D"), of("x")]}),
+        json!({"A": of("a"), "B": of("b"), "C": of("c"), "D": of("d")}),
+    );
+    let choices = thing(&document)["oneOf"].as_array().unwrap();
+    let fields: Vec<_> = choices
+        .iter()
+        .map(|choice| names(component(&document, choice["$ref"].as_str().unwrap().rsplit('/').next().unwrap())))
+        .collect();
+    assert_eq!(fields, [["a", "c", "x"], ["a", "d", "x"], ["b", "c", "x"], ["b", "d", "x"]]);
+}
+
+#[test]
+fn a_tag_without_a_mapping_means_the_name_in_the_document_or_a_value_of_its_own() {
+    let kind = |values: Value| json!({"type": "object", "required": ["kind"], "properties": {"kind": values}});
+    let choices = |report: &Report, name: &str| -> Vec<(String, String)> { report.notes.unions[name].choices.clone() };
+    let pair = |value: &str, name: &str| (value.to_owned(), name.to_owned());
+    let (_, report) = with(
+        json!({"oneOf": [reference("cute_cat"), reference("Dog")], "discriminator": {"propertyName": "kind"}}),
+        json!({"cute_cat": kind(json!({"type": "string"})), "Dog": kind(json!({"type": "string", "enum": ["canis"]}))}),
+    );
+    assert_eq!(choices(&report, "Thing"), [pair("cute_cat", "CuteCat"), pair("canis", "Dog")]);
+    // Numbers are tags as well, told or not.
+    let numbers =
+        json!({"One": kind(json!({"type": "integer", "enum": [1]})), "Two": kind(json!({"type": "integer", "enum": [2]}))});
+    for tag in
+        [json!({"propertyName": "kind"}), json!({"propertyName": "kind", "mapping": {"1": "One", "2": "Two"}}), json!(null)]
+    {
+        let (document, report) =
+            with(json!({"oneOf": [reference("One"), reference("Two")], "discriminator": tag}), numbers.clone());
+        assert_eq!(choices(&report, "Thing"), [pair("1", "One"), pair("2", "Two")], "{tag}");
+        assert_eq!(component(&document, "One")["properties"]["kind"], json!({"type": "integer"}));
+    }
+}
+
+#[test]
+fn choices_of_choices_are_one() {
+    let kind = |value: &str| json!({"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string", "enum": [value]}}});
+    let inner = json!({"oneOf": [reference("A"), reference("B")], "nullable": true, "discriminator": {"propertyName": "kind"}});
+    let either = json!({"oneOf": [reference("Inner"), reference("C"), {"oneOf": [{"type": "string"}, {"type": "integer"}]}]});
+    let (document, report) = with(
+        properties(json!({"either": either, "tagged": {"oneOf": [reference("Inner"), reference("C")]}})),
+        json!({"A": kind("a"), "B": kind("b"), "C": kind("c"), "Inner": inner}),
+    );
+    assert_eq!(component(&document, "ThingEither")["oneOf"].as_array().unwrap().len(), 5);
+    assert_eq!(thing(&document)["properties"]["either"]["nullable"], true);
+    let pairs: Vec<&str> = report.notes.unions["ThingTagged"].choices.iter().map(|(value, _)| value.as_str()).collect();
+    assert_eq!(pairs, ["a", "b", "c"]);
+    assert_eq!(told(&report, "choices_of_choices_are_one"), ["Thing.either: 5 choices", "Thing.tagged: 3 choices"]);
+    // What another tag tells from the rest stays as it is; what leads to itself has an end.
+    let outer = json!({"oneOf": [reference("Inner"), reference("C")], "discriminator": {"propertyName": "type", "mapping": {"i": "Inner"}}});
+    let all = json!({"A": kind("a"), "B": kind("b"), "C": kind("c"), "Inner": {"oneOf": [reference("A"), reference("Inner"), reference("B")]}});
+    let (document, _) = with(outer, all);
+    assert_eq!(thing(&document)["oneOf"], json!([reference("Inner"), reference("C")]));
+    assert_eq!(component(&document, "Inner")["oneOf"], json!([reference("A"), reference("B")]));
 }
 
 #[test]

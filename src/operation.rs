@@ -367,18 +367,29 @@ pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(value: &Json, tag
     value.decode().map_err(|error| E::custom(format!("with `{tag}` {is:?}: {error}")))
 }
 
-/// The choices for a value, by their places, the one that fits it best first: of an object the one that leaves the fewest
-/// of its fields unnamed, then the one that has the fewest beside. `choices` are the fields that each names, where it has
-/// such.
+/// What a choice holds, as far as it tells it from others: an object or a list of objects, with the fields that it names.
 #[allow(dead_code, reason = "which choices there are depends on the document")]
-pub(crate) fn by_fit(value: &Json, choices: &[Option<&[&str]>]) -> Vec<usize> {
-    let object = value.value().as_object();
-    let misfit = |choice: &Option<&[&str]>| match (object, choice) {
-        (Some(object), Some(fields)) => {
-            let unnamed = object.keys().filter(|key| !fields.contains(&key.as_str())).count();
-            (false, unnamed, fields.iter().filter(|field| !object.contains_key(**field)).count())
-        }
-        (object, choice) => (object.is_some() != choice.is_some(), 0, 0),
+pub(crate) enum Shape<'a> {
+    Object(&'a [&'a str]),
+    List(&'a [&'a str]),
+    Other,
+}
+
+/// The choices for a value, by their places, the one that fits it best first: of an object the one that leaves the fewest
+/// of its fields unnamed, then the one that has the fewest beside; of a list the one that fits its first item so.
+#[allow(dead_code, reason = "which choices there are depends on the document")]
+pub(crate) fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
+    let value = value.value();
+    let first = value.as_array().and_then(|list| list.first());
+    let misfit = |choice: &Shape<'_>| {
+        let (object, fields) = match choice {
+            Shape::Object(fields) => (value.as_object(), *fields),
+            Shape::List(fields) => (first.and_then(|first| first.as_object()), *fields),
+            Shape::Other => return (value.is_object() || first.is_some_and(|first| first.is_object()), 0, 0),
+        };
+        let Some(object) = object else { return (!matches!(choice, Shape::List(_)) || !value.is_array(), 0, 0) };
+        let unnamed = object.keys().filter(|key| !fields.contains(&key.as_str())).count();
+        (false, unnamed, fields.iter().filter(|field| !object.contains_key(**field)).count())
     };
     let mut order: Vec<usize> = (0..choices.len()).collect();
     order.sort_by_key(|index| misfit(&choices[*index]));
@@ -438,7 +449,7 @@ pub(crate) fn open_enum_schema(values: &[&str]) -> schemars::Schema {
 
 #[cfg(test)]
 mod tests {
-    use super::{by_fit, convert, convert_field, convert_list, json_body, path_segment};
+    use super::{Shape, by_fit, convert, convert_field, convert_list, json_body, path_segment};
     use crate::json;
 
     #[test]
@@ -457,10 +468,19 @@ mod tests {
 
     #[test]
     fn the_choice_that_names_most_fields_and_has_fewest_others_comes_first() {
-        let choices: [Option<&[&str]>; 4] = [Some(&["a"]), Some(&["a", "b", "c"]), None, Some(&["a", "b"])];
-        assert_eq!(by_fit(&json!({"a": 1, "b": 2}), &choices), [3, 1, 0, 2]);
-        assert_eq!(by_fit(&json!({"a": 1}), &choices), [0, 3, 1, 2]);
-        assert_eq!(by_fit(&json!("text"), &choices), [2, 0, 1, 3]);
+        let choices = [
+            Shape::Object(&["a"]),
+            Shape::Object(&["a", "b", "c"]),
+            Shape::Other,
+            Shape::Object(&["a", "b"]),
+            Shape::List(&["b"]),
+        ];
+        assert_eq!(by_fit(&json!({"a": 1, "b": 2}), &choices), [3, 1, 0, 2, 4]);
+        assert_eq!(by_fit(&json!({"a": 1}), &choices), [0, 3, 1, 2, 4]);
+        assert_eq!(by_fit(&json!("text"), &choices), [2, 0, 1, 3, 4]);
+        let lists = [Shape::List(&["a"]), Shape::List(&["b", "c"]), Shape::Other, Shape::Object(&["b"])];
+        assert_eq!(by_fit(&json!([{"b": 1}, {"a": 1}]), &lists), [1, 0, 2, 3]);
+        assert_eq!(by_fit(&json!([]), &lists), [0, 1, 2, 3]);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Fields, Item, ItemEnum, ItemStruct, Variant, parse_quote};
 
-use super::reading::{held_type, is_flattened, remove_derive, serde_text, unrecognized};
+use super::reading::{held_type, is_flattened, list_item, name_of, remove_derive, serde_text, unrecognized};
 
 /// The names on the wire of each struct's fields.
 pub(super) struct Keys(BTreeMap<String, Vec<String>>);
@@ -24,8 +25,15 @@ impl Keys {
         self.0.insert(structure.ident.to_string(), keys.collect());
     }
 
-    fn of(&self, variant: &Variant) -> Option<&[String]> {
-        self.0.get(&held_type(variant)?.to_string()).map(Vec::as_slice)
+    /// What a variant holds, as `by_fit` wants it; nothing where it is neither a struct nor a list of them.
+    fn of(&self, variant: &Variant) -> Option<TokenStream> {
+        let held = held_type(variant)?;
+        let (kind, held) = match list_item(&held) {
+            Some(item) => (quote!(List), item),
+            None => (quote!(Object), held),
+        };
+        let known = self.0.get(&name_of(&held)?.to_string())?;
+        Some(quote!(crate::operation::Shape::#kind(&[#(#known),*])))
     }
 }
 
@@ -44,10 +52,7 @@ pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
         }
         let known = keys.of(variant);
         structs += usize::from(known.is_some());
-        fields.push(match known {
-            Some(known) => quote! { Some(&[#(#known),*]) },
-            None => quote! { None },
-        });
+        fields.push(known.unwrap_or_else(|| quote!(crate::operation::Shape::Other)));
         names.push(variant.ident.clone());
     }
     if structs < 2 {

@@ -72,19 +72,26 @@ fn argument_of(ty: &Type, name: &str) -> Option<Type> {
     first_argument(&last.arguments)
 }
 
-/// The name of the type that a variant holds, boxed or not.
-pub(super) fn held_type(variant: &Variant) -> Option<Ident> {
-    fn name(ty: &Type) -> Option<Ident> {
-        let Type::Path(path) = ty else { return None };
-        match boxed(ty) {
-            Some(inner) => name(&inner),
-            None => Some(path.path.segments.last()?.ident.clone()),
-        }
+/// `T` of `Vec<T>`.
+pub(super) fn list_item(ty: &Type) -> Option<Type> {
+    argument_of(ty, "Vec")
+}
+
+/// The type that a variant holds, without its box.
+pub(super) fn held_type(variant: &Variant) -> Option<Type> {
+    let Fields::Unnamed(fields) = &variant.fields else { return None };
+    let mut held = fields.unnamed.first()?.ty.clone();
+    while let Some(inner) = boxed(&held) {
+        held = inner;
     }
-    match &variant.fields {
-        Fields::Unnamed(fields) => name(&fields.unnamed.first()?.ty),
-        _ => None,
-    }
+    Some(held)
+}
+
+/// The name of a type that has no arguments.
+pub(super) fn name_of(ty: &Type) -> Option<Ident> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    last.arguments.is_none().then(|| last.ident.clone())
 }
 
 /// A name for the variant that holds what the document doesn't know.

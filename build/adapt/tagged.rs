@@ -1,9 +1,13 @@
 //! Choices that a tag tells apart: the tag is read, and what it names is decoded.
 
-use syn::{Item, ItemEnum, parse_quote};
+use syn::{Item, ItemEnum, Variant, parse_quote};
 
-use super::reading::{held_type, remove_derive, unrecognized};
+use super::reading::{held_type, name_of, remove_derive, unrecognized};
 use crate::prepare::Union;
+
+fn holds(variant: &Variant, component: &str) -> bool {
+    held_type(variant).and_then(|held| name_of(&held)).is_some_and(|held| held == component)
+}
 
 /// Gives a choice its own `Deserialize`, and room for what no tag of the document names; nothing where the generator made
 /// something else of it.
@@ -11,7 +15,7 @@ pub(super) fn tagged(enumeration: &mut ItemEnum, union: &Union) -> Option<Item> 
     let mut values = Vec::new();
     let mut variants = Vec::new();
     for (value, component) in &union.choices {
-        let variant = enumeration.variants.iter().find(|variant| held_type(variant).is_some_and(|held| held == component))?;
+        let variant = enumeration.variants.iter().find(|variant| holds(variant, component))?;
         values.push(value.clone());
         variants.push(variant.ident.clone());
     }

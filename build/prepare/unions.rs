@@ -400,9 +400,7 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
 
 /// The values that a property of a choice may have, where they are enumerated.
 fn tag_values(document: &Value, choice: &Value, property: &str) -> Option<Vec<String>> {
-    let schema = resolved(document, choice).get("properties")?.get(property)?;
-    let schema = resolved(document, schema);
-    let values = schema.get("enum").or_else(|| schema.get(ENUMERATED))?.as_array()?;
+    let values = enumerated(document, choice, property, &mut Vec::new())?;
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
@@ -410,6 +408,23 @@ fn tag_values(document: &Value, choice: &Value, property: &str) -> Option<Vec<St
     };
     let values: Vec<String> = values.iter().filter_map(text).collect();
     (!values.is_empty()).then_some(values)
+}
+
+/// The values of a property's enumeration: in a composition the last part that has one tells.
+fn enumerated<'d>(document: &'d Value, schema: &'d Value, property: &str, within: &mut Vec<&'d Value>) -> Option<&'d Vec<Value>> {
+    let schema = resolved(document, schema);
+    if within.iter().any(|other| std::ptr::eq(*other, schema)) {
+        return None;
+    }
+    within.push(schema);
+    let own = schema.get("properties").and_then(|properties| properties.get(property)).and_then(|own| {
+        let own = resolved(document, own);
+        own.get("enum").or_else(|| own.get(ENUMERATED))?.as_array()
+    });
+    let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten().rev();
+    let values = own.or_else(|| parts.filter_map(|part| enumerated(document, part, property, within)).next());
+    within.pop();
+    values
 }
 
 /// A property that each choice must have, of other values than any other choice has.

@@ -109,6 +109,7 @@ fn main() {
         bytes(&server, &client).await;
         choices(&server, &client).await;
         visits(&server, &client).await;
+        stalls(&server, &client).await;
     });
     println!("done");
 }
@@ -358,4 +359,44 @@ async fn visits(server: &Server, client: &BackendClient) {
     let text = error.to_string();
     assert!(text.contains("`groups[0]`") && text.contains("`size` is missing") && text.contains("`cage` is missing"), "{text}");
     println!("all problems, with their places");
+}
+
+async fn stalls(server: &Server, client: &BackendClient) {
+    let guests = [r#"[{"size": 2}]"#, r#"[{"name": "v"}]"#, r#"{"food": "hay"}"#, "\"none\""];
+    let stalls: Vec<String> = guests
+        .iter()
+        .enumerate()
+        .map(|(at, guests)| format!(r#"{{"level": {at}, "guests": {guests}, "grass": true}}"#))
+        .collect();
+    server.json(&format!("[{}]", stalls.join(",")));
+    let stalls = client.call(|raw| raw.stalls_list().api_version("2")).await.unwrap();
+    let [
+        types::Stall::Unrecognized(_),
+        types::Stall::Box(boxed),
+        types::Stall::PaddockStall(two),
+        types::Stall::PaddockStall(three),
+    ] = &stalls[..]
+    else {
+        panic!("{stalls:?}")
+    };
+    assert!(
+        matches!(boxed.guests, Some(types::Guests::Variant0(ref guests)) if guests[0].name == "v"),
+        "{boxed:?}"
+    );
+    assert!(
+        matches!(two.guests, Some(types::Guests::Variant3(ref meal)) if meal.food == "hay") && two.grass == Some(true),
+        "{two:?}"
+    );
+    assert!(matches!(three.guests, Some(types::Guests::Variant2(ref text)) if text == "none"), "{three:?}");
+    let asked = server.asked();
+    println!("api-version: {}, accept: {}", asked.header("api-version").unwrap(), asked.header("accept").unwrap());
+    let homes: types::Guests = serde_json::from_str(guests[0]).unwrap();
+    assert!(matches!(homes, types::Guests::Variant1(ref homes) if homes[0].size == Some(2)), "{homes:?}");
+    println!("a choice of lists, within choices");
+
+    server.json(r#"{"place": {"id": 1, "name": "n", "note": null}}"#);
+    let place = types::ShiftPlaceRequest::builder().name("n").note_null();
+    let shift = client.call(|raw| raw.stalls_update().body_map(|shift| shift.keepers([]).hours([]).place(place))).await.unwrap();
+    assert_eq!((shift.keepers.len(), shift.place.map(|place| place.id)), (0, Some(1)));
+    println!("{}", server.asked().body);
 }

@@ -46,6 +46,9 @@ fn what_goes_over_the_wire_is_what_the_document_means() {
             "the choice that fits, or none",
             r#"{"cage":1,"groups":[{"size":2},{"size":3}],"kinds":["day","other"],"name":"n","note":null,"place":[1.5,2.0]}"#,
             "all problems, with their places",
+            "api-version: 2, accept: application/json, */*;q=0.1",
+            "a choice of lists, within choices",
+            r#"{"hours":{},"keepers":[],"place":{"name":"n","note":null}}"#,
             "done",
         ],
         "{err}"
@@ -53,7 +56,7 @@ fn what_goes_over_the_wire_is_what_the_document_means() {
 
     // What was changed is told, a line a rule, and which parts of the layer the document doesn't serve.
     for told in [
-        "zoo.yaml: 16 operations, ",
+        "zoo.yaml: 18 operations, ",
         "paths_begin_with_a_slash (1), such as api/export: /api/export is sent",
         "one_success_stays (4), such as POST /api/pets/ (pets_create): an answer other than 201 may have no body: an option",
         "handwritten part `models` is left out: it needs the operations `list_models`, `get_model`, `create_model` and the schemas",

@@ -191,7 +191,9 @@ impl CreateModel {
 
 /// Whether the server has no use for the upload.
 fn refuses_upload(error: &Error) -> bool {
-    error.response().is_some_and(|response| response.field_errors().contains_key("chunked_upload"))
+    // Some servers put the fields into an `errors` of their own.
+    let is_the_upload = |field: &String| field.rsplit('.').next() == Some("chunked_upload");
+    error.response().is_some_and(|response| response.field_errors().keys().any(is_the_upload))
 }
 
 /// All that is wrong with the metadata and the call's options.

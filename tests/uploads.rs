@@ -566,9 +566,13 @@ async fn a_model_that_is_refused_is_created_from_the_session_file_without_the_fi
     assert!(!setup.session_file().exists());
 
     // An upload that the server has no use for is not kept.
-    setup.backend.inject(Fault::answer(400).json(r#"{"chunked_upload": ["Invalid pk."]}"#).on("POST", "/models/"));
-    let error = create("another").await.failure();
-    assert!(error.is_bad_request() && !setup.session_file().exists());
+    for refusal in
+        [r#"{"chunked_upload": ["Invalid pk."]}"#, r#"{"detail": "No.", "errors": {"chunked_upload": ["Invalid pk."]}}"#]
+    {
+        setup.backend.inject(Fault::answer(400).json(refusal).on("POST", "/models/"));
+        let error = create("another").await.failure();
+        assert!(error.is_bad_request() && !setup.session_file().exists(), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,42 @@ pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut R
     });
 }
 
+/// `allOf: [$ref, {nullable: true, description: …}]`: a part that describes no shape is said of the whole, which the generator
+/// would make a type around the type of. What is left of one part is that part.
+pub fn parts_without_a_shape_are_said_of_the_whole(document: &mut Value, report: &mut Report) {
+    const SHAPE: [&str; 10] =
+        ["type", "$ref", "properties", "required", "items", "enum", "allOf", "oneOf", "anyOf", "additionalProperties"];
+    let has_shape = |part: &Map<String, Value>| SHAPE.iter().any(|key| part.contains_key(*key));
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let Some(Value::Array(parts)) = object.remove("allOf") else { return };
+        let mut kept = Vec::new();
+        for part in parts {
+            match part.as_object().filter(|part| !has_shape(part)) {
+                Some(words) => {
+                    for (key, value) in words {
+                        object.entry(key.clone()).or_insert_with(|| value.clone());
+                    }
+                    report.add("parts_without_a_shape_are_said_of_the_whole", place, "a part");
+                }
+                None => kept.push(part),
+            }
+        }
+        match kept.as_slice() {
+            [] => {}
+            [Value::Object(only)] if !only.contains_key("$ref") && !has_shape(object) => {
+                for (key, value) in only {
+                    object.entry(key.clone()).or_insert_with(|| value.clone());
+                }
+                report.add("parts_without_a_shape_are_said_of_the_whole", place, "the only part");
+            }
+            _ => {
+                object.insert("allOf".to_owned(), Value::Array(kept));
+            }
+        }
+    });
+}
+
 /// A component with a tag of which others are composed is a choice between them, where no choice lists them: whoever gets
 /// one gets one of those. (Where it may be what it is itself, too, it stays that, and what else comes is kept.)
 pub fn bases_with_a_tag_are_choices(document: &mut Value, report: &mut Report) {
@@ -176,6 +212,8 @@ impl Composing<'_> {
 struct Composed {
     properties: Map<String, Value>,
     required: Vec<Value>,
+    /// What other fields are, where that is told.
+    more: Option<Value>,
     /// Each with the component that it was.
     choices: Option<Vec<(Option<String>, Composed)>>,
     discriminator: Option<Value>,
@@ -234,8 +272,7 @@ impl Composed {
         }
         let Some(part) = part.as_object() else { return false };
         let is_object = part.get("type").is_none_or(|kind| kind == "object")
-            && ["anyOf", "enum", "items", "$ref"].iter().all(|key| !part.contains_key(*key))
-            && part.get("additionalProperties").and_then(Value::as_object).is_none_or(Map::is_empty);
+            && ["anyOf", "enum", "items", "$ref"].iter().all(|key| !part.contains_key(*key));
         if !is_object {
             return false;
         }
@@ -276,7 +313,9 @@ impl Composed {
             }
         }
         let own = part.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-        self.add(Composed { properties: own, required: list("required").cloned().collect(), ..Composed::default() });
+        let more = part.get("additionalProperties").filter(|more| more.as_object().is_some_and(|more| !more.is_empty()));
+        let required = list("required").cloned().collect();
+        self.add(Composed { properties: own, required, more: more.cloned(), ..Composed::default() });
         true
     }
 
@@ -289,6 +328,7 @@ impl Composed {
                 self.properties.insert(name, property);
             }
         }
+        self.more = part.more.or(self.more.take());
         for name in part.required {
             if !self.required.contains(&name) {
                 self.required.push(name);
@@ -299,7 +339,10 @@ impl Composed {
     fn written(self) -> Map<String, Value> {
         let mut object = Map::from_iter([("type".to_owned(), json!("object"))]);
         if !self.properties.is_empty() {
+            // Fields that another part names needn't be what this one says of all others, which are kept as they come.
             object.insert("properties".to_owned(), Value::Object(self.properties));
+        } else if let Some(more) = self.more {
+            object.insert("additionalProperties".to_owned(), more);
         }
         if !self.required.is_empty() {
             object.insert("required".to_owned(), Value::Array(self.required));

@@ -209,20 +209,24 @@ pub fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
 
 /// The names of the schemas that a value refers to.
 pub fn references(value: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    match value {
-        Value::Object(object) => {
-            for (key, child) in object {
-                match child.as_str() {
-                    Some(text) if key == "$ref" => found.extend(text.strip_prefix(SCHEMAS).map(str::to_owned)),
-                    _ if key == "example" || key == "examples" => {}
-                    _ => found.extend(references(child)),
+    /// `named` is whether the keys are names of properties: one may be called `example`, too.
+    fn find(value: &Value, named: bool, found: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                for (key, child) in object {
+                    match child.as_str() {
+                        Some(text) if key == "$ref" => found.extend(text.strip_prefix(SCHEMAS).map(str::to_owned)),
+                        _ if !named && (key == "example" || key == "examples") => {}
+                        _ => find(child, !named && key == "properties", found),
+                    }
                 }
             }
+            Value::Array(items) => items.iter().for_each(|item| find(item, false, found)),
+            _ => {}
         }
-        Value::Array(items) => found.extend(items.iter().flat_map(references)),
-        _ => {}
     }
+    let mut found = Vec::new();
+    find(value, false, &mut found);
     found
 }
 

@@ -109,3 +109,11 @@ fn a_reference_that_cant_be_followed_is_named_and_says_what_to_do() {
     circle["components"]["requestBodies"] = json!({"A": {"$ref": "#/components/requestBodies/A"}});
     assert_eq!(refused(circle), "GET /things/ (list_things): a reference leads to itself");
 }
+
+#[test]
+fn a_property_called_example_leads_to_its_component() {
+    let mut given = document(json!({}), properties(json!({"example": reference("Other"), "properties": reference("Thing")})));
+    given["components"]["schemas"]["Other"] = properties(json!({"a": {"type": "string", "example": reference("None")}}));
+    let (document, _) = prepared(given);
+    assert!(component(&document, "Other")["properties"]["a"].is_object());
+}

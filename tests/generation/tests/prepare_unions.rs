@@ -217,3 +217,32 @@ fn a_component_that_only_names_a_plain_type_is_that_type() {
     let (document, _) = with(json!({"type": "array", "items": reference("Thing")}), json!({}));
     assert_eq!(thing(&document)["items"], reference("Thing"));
 }
+
+#[test]
+fn a_part_without_a_shape_is_said_of_the_whole() {
+    let (document, report) = with(
+        properties(json!({
+            "kind": {"allOf": [reference("Kind"), {"nullable": true, "description": "d"}]},
+            "text": {"allOf": [{"type": "string"}, {"maxLength": 5}]},
+            "other": {"allOf": [reference("Other"), {"nullable": true}, {"required": ["x"]}]},
+        })),
+        json!({"Kind": {"type": "string", "enum": ["a", "b"]}, "Other": properties(json!({"x": {"type": "string"}}))}),
+    );
+    let fields = &thing(&document)["properties"];
+    assert_eq!(fields["kind"], json!({"allOf": [reference("Kind")], "nullable": true, "description": "d"}));
+    assert_eq!(fields["text"], json!({"type": "string"}));
+    assert_eq!(fields["other"], json!({"allOf": [reference("ThingOther")], "nullable": true}));
+    assert_eq!(component(&document, "ThingOther")["required"], json!(["x"]));
+    assert_eq!(told(&report, "parts_without_a_shape_are_said_of_the_whole").len(), 4);
+}
+
+#[test]
+fn a_map_beside_an_object_is_no_type_of_its_fields() {
+    let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
+    let of = |parts: Value| with(json!({"allOf": parts}), json!({"Other": properties(json!({"x": {"type": "string"}}))})).0;
+    let document = of(json!([reference("Other"), map]));
+    assert_eq!(names(thing(&document)), ["x"]);
+    assert_eq!(thing(&document)["additionalProperties"], reference("Json"));
+    let (document, _) = with(properties(json!({"counts": {"allOf": [{"type": "object"}, map]}})), json!({}));
+    assert_eq!(thing(&document)["properties"]["counts"]["additionalProperties"], json!({"type": "integer"}));
+}

@@ -6,7 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::components::free;
 use super::naming::type_name;
-use super::walk::{for_children, for_operation_schemas, for_operations, for_schemas, place_of, reference, referred, schemas_mut};
+use super::unions::component_of;
+use super::walk::{
+    for_children, for_operation_schemas, for_operations, for_schemas, only_refers, place_of, reference, referred, schemas_mut,
+};
 use super::{OWN_TYPES, Report};
 
 /// `oneOf: [{required: [a]}, {required: [b]}]` beside properties tells which must be there, which no type can show; the
@@ -68,25 +71,22 @@ pub fn parts_without_a_shape_are_said_of_the_whole(document: &mut Value, report:
     });
 }
 
-/// A component with a tag of which others are composed is a choice between them, where no choice lists them: whoever gets
-/// one gets one of those. (Where it may be what it is itself, too, it stays that, and what else comes is kept.)
+/// A component with a tag whose values all mean components that are composed of it is a choice between those: whoever gets
+/// one gets one of them. (Where it may be what it is itself, too, or one that isn't told, it stays what it is, and what else
+/// comes is kept.)
 pub fn bases_with_a_tag_are_choices(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let Some(known) = whole.pointer("/components/schemas").and_then(Value::as_object) else { return };
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
-        let Some(discriminator) = schema.get("discriminator") else { continue };
-        let itself = discriminator
-            .get("mapping")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .any(|(_, target)| target.as_str().is_some_and(|target| target.rsplit('/').next() == Some(name)));
+        let Some(mapping) = schema.pointer("/discriminator/mapping").and_then(Value::as_object) else { continue };
+        let meant: BTreeSet<&str> = mapping.values().filter_map(component_of).collect();
+        let is_leaf = |(_, component): &(&String, &Value)| component.get("discriminator").is_none();
+        let composed: Vec<(&String, &Value)> = known.iter().filter(|(_, other)| extends(known, other, name)).collect();
+        let told = composed.iter().map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>() == meant;
         let is_object = ["oneOf", "anyOf", "$ref", "enum"].iter().all(|key| schema.get(*key).is_none());
-        let made_of_it: Vec<Value> =
-            known.iter().filter(|(_, other)| extends(known, other, name)).map(|(other, _)| reference(other)).collect();
-        if is_object && !itself && !made_of_it.is_empty() {
-            report.add("bases_with_a_tag_are_choices", name, format!("{} components are composed of it", made_of_it.len()));
-            schema["oneOf"] = Value::Array(made_of_it);
+        if is_object && told && !composed.is_empty() && composed.iter().all(is_leaf) {
+            report.add("bases_with_a_tag_are_choices", name, format!("{} components are composed of it", composed.len()));
+            schema["oneOf"] = composed.into_iter().map(|(name, _)| reference(name)).collect();
         }
     }
 }
@@ -144,7 +144,8 @@ impl Composing<'_> {
     /// hold the next, it is the component that it leads to.
     fn compose(&mut self, place: &str, schema: &mut Value, is_component: bool, within: &mut Vec<String>) {
         let outside = within.len();
-        if let Some(parts) = parts(schema) {
+        let parts = parts(schema).or_else(|| (is_component && self.is_all_of_its_base(schema)).then_some(1));
+        if let Some(parts) = parts {
             let mut object = Composed::default();
             let taken = object.take(self.known, schema, within);
             if let Some(component) = object.leads_to.take().filter(|_| taken && !is_component) {
@@ -161,6 +162,12 @@ impl Composing<'_> {
         }
         for_children(place, schema, &mut |place, child| self.compose(place, child, false, within));
         within.truncate(outside);
+    }
+
+    /// Whether a component is nothing but its base, which lists it: as another name of that it would be a choice of itself.
+    fn is_all_of_its_base(&self, schema: &Value) -> bool {
+        let base = only_refers(schema).and_then(|name| Some((name, self.known.get(name)?)));
+        base.is_some_and(|(name, base)| as_base(self.known, name, base) != *base)
     }
 
     fn put(&mut self, place: &str, schema: &mut Value, mut object: Composed, is_component: bool, within: &mut Vec<String>) {

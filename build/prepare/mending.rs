@@ -34,6 +34,10 @@ pub fn values_are_of_their_kind(document: &mut Value, report: &mut Report) {
             flag(place, body, "required", report);
         }
         for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+            if !response.is_object() {
+                tell(report, place, "an answer that is no object: one without a body");
+                *response = json!({});
+            }
             let Some(response) = response.as_object_mut() else { continue };
             text(place, response, "description", report);
             if !response.contains_key("$ref") {

@@ -22,6 +22,7 @@ pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
                 let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let (name, holder) = (text("name"), text("in"));
                 let dropped = match holder.as_str() {
+                    _ if !parameter.get("name").is_some_and(Value::is_string) => Some("it has no name"),
                     "path" if !in_path.contains(&name.as_str()) => Some("the path has no such part"),
                     "header" if ["accept", "content-type", "authorization"].contains(&name.to_ascii_lowercase().as_str()) => {
                         Some("the client sets this header itself")
@@ -37,9 +38,9 @@ pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
                     tell(format!("left out the parameter `{name}`: {why}"));
                     return false;
                 }
+                // `content` says how a parameter is written as JSON or XML; whoever sets it writes it.
+                let written = parameter.remove("content").is_some();
                 if !parameter.get("schema").is_some_and(Value::is_object) {
-                    // `content` says how a parameter is written as JSON or XML; whoever sets it writes it.
-                    let written = parameter.remove("content").is_some();
                     parameter.insert("schema".to_owned(), json!({"type": "string"}));
                     tell(format!("`{name}` is text: {}", if written { "it has a `content`" } else { "it has no schema" }));
                 }

@@ -150,8 +150,8 @@ impl Following<'_> {
                     schema["$ref"] = json!(right);
                 }
             }
-            return Ok(());
         }
+        // In 3.1 more may stand beside a reference.
         let mut outcome = Ok(());
         for_all_children(place, schema, &mut |place, child| {
             if outcome.is_ok() {

@@ -190,7 +190,7 @@ impl Flat<'_> {
 }
 
 /// The component that a discriminator's mapping means: by a reference or by its name.
-fn component_of(target: &Value) -> Option<&str> {
+pub(super) fn component_of(target: &Value) -> Option<&str> {
     target.as_str()?.rsplit('/').next()
 }
 

@@ -168,7 +168,7 @@ pub fn only_numbers_and_texts_have_formats(document: &mut Value, report: &mut Re
 }
 
 /// What the server checks of a value.
-pub const CONSTRAINTS: [&str; 11] = [
+pub const CONSTRAINTS: [&str; 13] = [
     "minLength",
     "maxLength",
     "pattern",
@@ -180,6 +180,8 @@ pub const CONSTRAINTS: [&str; 11] = [
     "minItems",
     "maxItems",
     "uniqueItems",
+    "minProperties",
+    "maxProperties",
 ];
 
 /// Lengths, patterns and bounds would be checked on answers, where one long name would lose a whole page; titles would

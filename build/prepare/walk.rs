@@ -143,6 +143,12 @@ pub fn for_all_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&
     for (name, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         visit(&format!("{place}.{name}"), child);
     }
+    for (name, child) in schema.get_mut("patternProperties").and_then(Value::as_object_mut).into_iter().flatten() {
+        visit(&format!("{place}.{name}"), child);
+    }
+    for child in schema.get_mut("prefixItems").and_then(Value::as_array_mut).into_iter().flatten() {
+        visit(&format!("{place}[]"), child);
+    }
     if let Some(child) = schema.get_mut("items") {
         visit(&format!("{place}[]"), child);
     }

@@ -267,3 +267,16 @@ fn operations_of_a_shared_path_item_are_selected_as_others() {
     assert_eq!(left_out, ["PUT /odd/ (other)", "GET /things/ (list_things)"]);
     assert!(given["paths"]["/odd/"]["get"].is_object());
 }
+
+#[test]
+fn what_is_no_parameter_or_no_answer_is_told() {
+    let nameless = json!({"in": "query", "schema": {"type": "string"}});
+    let both = json!({"name": "a", "in": "query", "schema": {"type": "string"}, "content": {"application/json": {}}});
+    let (document, report) = prepared(document(
+        json!({"parameters": [nameless, both], "responses": {"200": null}}),
+        json!({"type": "string", "minProperties": -3}),
+    ));
+    assert_eq!(names(&document), ["a"]);
+    assert!(get(&document)["parameters"][0].get("content").is_none() && get(&document)["responses"]["200"].is_object());
+    assert!(told(&report, "parameters_can_be_sent")[0].ends_with("left out the parameter ``: it has no name"));
+}

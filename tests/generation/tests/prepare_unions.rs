@@ -80,22 +80,28 @@ fn a_base_and_what_is_composed_of_it_lead_to_each_other() {
     let child = |name: &str| json!({"allOf": [reference("Thing"), properties(json!({name: {"type": "string"}}))]});
     let others = json!({"Cat": child("lives"), "Dog": child("barks")});
     let mut base = properties(json!({"kind": {"type": "string"}}));
-    base["discriminator"] = json!({"propertyName": "kind", "mapping": {"felis": "#/components/schemas/Cat"}});
+    base["discriminator"] = json!({"propertyName": "kind", "mapping": {"felis": "#/components/schemas/Cat", "canis": "Dog"}});
     let mut told_apart = base.clone();
     told_apart["oneOf"] = json!([reference("Cat"), reference("Dog")]);
-    let choices = [("felis".to_owned(), "Cat".to_owned()), ("Dog".to_owned(), "Dog".to_owned())];
+    let choices = [("felis".to_owned(), "Cat".to_owned()), ("canis".to_owned(), "Dog".to_owned())];
     // Whether the base lists them or only has the tag.
-    for base in [told_apart, base] {
+    for base in [told_apart.clone(), base] {
         let (document, report) = with(base, others.clone());
         assert_eq!(names(component(&document, "Cat")), ["kind", "lives"]);
         assert_eq!(thing(&document)["oneOf"], json!([reference("Cat"), reference("Dog")]));
         assert_eq!(report.notes.unions["Thing"].choices, choices);
     }
+    // Also where one of them has nothing of its own.
+    let (document, _) = with(told_apart, json!({"Cat": others["Cat"], "Dog": {"type": "object", "allOf": [reference("Thing")]}}));
+    assert_eq!(names(component(&document, "Dog")), ["kind"]);
+    assert_eq!(thing(&document)["oneOf"], json!([reference("Cat"), reference("Dog")]));
     // One that may be what it is itself stays that.
     let mut base = properties(json!({"kind": {"type": "string"}}));
-    base["discriminator"] = json!({"propertyName": "kind", "mapping": {"thing": "Thing", "cat": "Cat"}});
-    let (document, _) = with(base, others);
-    assert_eq!(names(thing(&document)), ["kind"]);
+    for mapping in [json!({"thing": "Thing", "cat": "Cat", "dog": "Dog"}), json!({"cat": "Cat"}), json!(null)] {
+        base["discriminator"] = json!({"propertyName": "kind", "mapping": mapping});
+        let (document, _) = with(base.clone(), others.clone());
+        assert_eq!(names(thing(&document)), ["kind"]);
+    }
 }
 
 #[test]

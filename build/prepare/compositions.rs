@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::components::free;
+use super::components::{free, hoist};
 use super::naming::type_name;
 use super::unions::component_of;
 use super::walk::{
-    for_children, for_operation_schemas, for_operations, for_schemas, only_refers, place_of, reference, referred, schemas_mut,
+    for_children, for_operation_schemas, for_operations, for_schemas, only_refers, place_of, reference, referred, resolved,
+    schemas_mut,
 };
 use super::{OWN_TYPES, Report};
 
@@ -89,6 +90,18 @@ pub fn bases_with_a_tag_are_choices(document: &mut Value, report: &mut Report) {
             schema["oneOf"] = composed.into_iter().map(|(name, _)| reference(name)).collect();
         }
     }
+}
+
+/// A choice among what a composition is made of becomes several types, by whose names a tag knows them: written into
+/// another schema or an operation it is a component before it is composed.
+pub fn compositions_with_a_choice_are_components(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    let is_choice = |schema: &Value| resolved(&whole, schema).get("oneOf").is_some();
+    hoist(document, report, "compositions_with_a_choice_are_components", &|schema| {
+        let parts = schema.get("allOf").and_then(Value::as_array);
+        parts.is_some_and(|parts| parts.len() > 1 && parts.iter().any(is_choice))
+            || (schema.get("oneOf").is_some() && (parts.is_some() || schema.get("properties").is_some()))
+    });
 }
 
 /// The rules look at a schema's own properties, of which a composition has none: what may be null, what only the server

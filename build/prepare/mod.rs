@@ -175,6 +175,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     unions::choices_of_choices_are_one(document, report_to);
     unions::components_are_nullable_where_they_are_used(document, report_to);
     compositions::choices_of_what_is_required_are_none(document, report_to);
+    compositions::compositions_with_a_choice_are_components(document, report_to);
     compositions::compositions_are_one_object(document, report_to);
     // Operations.
     operations::one_success_stays(document, report_to);

@@ -346,6 +346,8 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
             if values.is_empty() {
                 values.push(component.clone());
             }
+            // A value that means two is the first's.
+            values.retain(|value| !union.choices.iter().any(|(known, _)| known == value));
             union.choices.extend(values.into_iter().map(|value| (value, component.clone())));
         }
         let covered: BTreeSet<&String> = union.choices.iter().map(|(_, component)| component).collect();

@@ -252,3 +252,17 @@ fn a_map_beside_an_object_is_no_type_of_its_fields() {
     let (document, _) = with(properties(json!({"counts": {"allOf": [{"type": "object"}, map]}})), json!({}));
     assert_eq!(thing(&document)["properties"]["counts"]["additionalProperties"], json!({"type": "integer"}));
 }
+
+#[test]
+fn a_composition_with_a_choice_has_a_name_wherever_it_stands() {
+    let of = |name: &str| properties(json!({name: {"type": "string"}}));
+    let mut either = properties(json!({"kind": {"type": "string", "enum": ["a", "a2", "b"]}}));
+    either["oneOf"] = json!([reference("A"), reference("B")]);
+    either["discriminator"] = json!({"propertyName": "kind", "mapping": {"a": "A", "a2": "A", "b": "B"}});
+    let (document, report) = with(properties(json!({"either": either})), json!({"A": of("a"), "B": of("b")}));
+    assert_eq!(thing(&document)["properties"]["either"]["allOf"], json!([reference("ThingEither")]));
+    assert_eq!(names(component(&document, "ThingEitherA")), ["a", "kind"]);
+    let choices = &report.notes.unions["ThingEither"].choices;
+    let choices: Vec<(&str, &str)> = choices.iter().map(|(value, name)| (value.as_str(), name.as_str())).collect();
+    assert_eq!(choices, [("a", "ThingEitherA"), ("a2", "ThingEitherA"), ("b", "ThingEitherB")]);
+}

@@ -2,11 +2,42 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Report;
 use super::naming::is_nameable;
 use super::walk::for_schemas;
+
+/// `oneOf: [{const: a, description: …}, {const: b, …}]` is an enumeration whose values are described: as a choice between types
+/// the first would take every text. And one that stands beside parts of a composition tells all that they do.
+pub fn choices_of_constants_are_enumerations(document: &mut Value, report: &mut Report) {
+    fn constants(choices: &Value) -> Option<Vec<Value>> {
+        let mut values = Vec::new();
+        for choice in choices.as_array()? {
+            let only_words = |key: &String| ["enum", "type", "title", "description"].contains(&key.as_str());
+            let of_this = choice.get("enum")?.as_array()?;
+            if !choice.as_object()?.keys().all(only_words) || !of_this.iter().all(Value::is_string) {
+                return None;
+            }
+            values.extend(of_this.iter().cloned());
+        }
+        (values.len() > 1).then_some(values)
+    }
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        for key in ["oneOf", "anyOf"] {
+            if let Some(values) = object.get(key).and_then(constants) {
+                report.add("choices_of_constants_are_enumerations", place, format!("{} values", values.len()));
+                object.remove(key);
+                object.insert("type".to_owned(), json!("string"));
+                object.entry("enum").or_insert(Value::Array(values));
+            }
+        }
+        if object.contains_key("enum") && object.contains_key("type") && object.remove("allOf").is_some() {
+            report.add("choices_of_constants_are_enumerations", place, "its own values, beside `allOf`");
+        }
+    });
+}
 
 /// Where a number keeps the values that it was enumerated by: they may be a tag's.
 pub(super) const ENUMERATED: &str = "x-enumerated";

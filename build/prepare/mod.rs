@@ -169,6 +169,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     add_own_schemas(document, report_to);
     references::references_lead_somewhere(document)?;
     // Null, choices and compositions.
+    enums::choices_of_constants_are_enumerations(document, report_to);
     compositions::parts_without_a_shape_are_said_of_the_whole(document, report_to);
     unions::any_of_is_one_of(document, report_to);
     unions::null_and_blank_are_no_choices(document, report_to);

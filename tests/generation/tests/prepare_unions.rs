@@ -266,3 +266,19 @@ fn a_composition_with_a_choice_has_a_name_wherever_it_stands() {
     let choices: Vec<(&str, &str)> = choices.iter().map(|(value, name)| (value.as_str(), name.as_str())).collect();
     assert_eq!(choices, [("a", "ThingEitherA"), ("a2", "ThingEitherA"), ("b", "ThingEitherB")]);
 }
+
+#[test]
+fn a_choice_of_constants_is_an_enumeration() {
+    let described = json!({"type": "string", "oneOf": [{"const": "a", "description": "A."}, {"const": "b", "title": "B"}]});
+    let narrower = json!({"type": "string", "enum": ["a"], "allOf": [reference("Described")]});
+    let (document, report) = with(
+        properties(
+            json!({"kind": reference("Described"), "one": narrower, "other": {"anyOf": [{"const": "a"}, reference("Described")]}}),
+        ),
+        json!({"Described": described}),
+    );
+    assert_eq!(component(&document, "Described"), &json!({"type": "string", "enum": ["a", "b"]}));
+    assert_eq!(component(&document, "ThingOne"), &json!({"type": "string", "enum": ["a"]}));
+    assert_eq!(component(&document, "ThingOther")["oneOf"].as_array().unwrap().len(), 2);
+    assert_eq!(told(&report, "choices_of_constants_are_enumerations").len(), 2);
+}

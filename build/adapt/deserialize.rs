@@ -4,7 +4,7 @@
 use quote::{ToTokens, format_ident, quote};
 use syn::{Fields, Item, ItemStruct, parse_quote};
 
-use super::reading::{is_flattened, remove_derive, serde_text};
+use super::reading::{is_flattened, remove_derive, serde_says, serde_text};
 
 /// Takes the derive off a struct with a flattened field and gives the implementation in its place.
 pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
@@ -19,9 +19,7 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
         let name = field.ident.clone()?;
         let key = serde_text(&field.attrs, "rename").unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned());
         let optional = field.ty.to_token_stream().to_string().replace(' ', "").starts_with("::std::option::Option<");
-        let default =
-            field.attrs.iter().any(|a| a.path().is_ident("serde") && a.to_token_stream().to_string().contains("default"));
-        missing.push(match optional || default {
+        missing.push(match optional || serde_says(&field.attrs, "default") {
             true => quote! { ::std::default::Default::default() },
             false => quote! { return Err(::serde::de::Error::missing_field(#key)) },
         });

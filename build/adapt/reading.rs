@@ -36,7 +36,22 @@ pub(super) fn start_of(item: &impl ToTokens) -> String {
 }
 
 pub(super) fn is_flattened(attributes: &[syn::Attribute]) -> bool {
-    attributes.iter().any(|a| a.path().is_ident("serde") && a.to_token_stream().to_string().contains("flatten"))
+    serde_says(attributes, "flatten")
+}
+
+/// Whether `#[serde(…)]` has a key, with a value or without; a name on the wire may have the same letters.
+pub(super) fn serde_says(attributes: &[syn::Attribute], key: &str) -> bool {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("serde")).any(|attribute| {
+        let mut found = false;
+        let _ = attribute.parse_nested_meta(|meta| {
+            found |= meta.path.is_ident(key);
+            if let Ok(value) = meta.value() {
+                value.parse::<Expr>()?;
+            }
+            Ok(())
+        });
+        found
+    })
 }
 
 /// `…` of `#[serde(key = "…")]`.

@@ -284,3 +284,15 @@ fn operations_of_a_shared_path_item_count_wherever_it_is_used() {
     let generated = generate(given).map_err(|error| panic!("{error}")).ok().unwrap();
     assert_eq!(generated.operations.iter().collect::<Vec<_>>(), ["things", "things_2"]);
 }
+
+#[test]
+fn a_name_on_the_wire_is_no_word_of_the_codes() {
+    let kind = json!({"type": "string", "enum": ["a", "b"]});
+    let code = code(document(
+        json!({"/things/": {"get": {"operationId": "list_things", "responses": answer(json!({"$ref": "#/components/schemas/Thing"}))}}}),
+        json!({"Thing": {"type": "object", "required": ["default-kind", "flatten-it"], "properties": {"default-kind": kind, "flatten-it": kind}}}),
+    ));
+    for name in ["default-kind", "flatten-it"] {
+        assert!(code.contains(&format!(r#"missing_field("{name}")"#)), "{name}\n{code}");
+    }
+}

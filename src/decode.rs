@@ -32,6 +32,22 @@ pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
+/// The text of a JSON string's literal, in linear time; half a surrogate pair in it is U+FFFD. `None` if it is no such literal.
+#[allow(dead_code)]
+pub(crate) fn text_of(literal: &str) -> Option<Cow<'_, str>> {
+    if let Ok(text) = serde_json::from_str::<&str>(literal) {
+        return Some(Cow::Borrowed(text));
+    }
+    let text: Option<String> = serde_json::from_str(literal).ok().or_else(|| {
+        let mut mended = literal.as_bytes().to_vec();
+        for half in lone_surrogates(literal.as_bytes()) {
+            mended[half..half + ESCAPE.len()].copy_from_slice(ESCAPE);
+        }
+        serde_json::from_slice(&mended).ok()
+    });
+    text.map(Cow::Owned)
+}
+
 #[cold]
 fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> Result<T, Problem> {
     let mended = mend_surrogates::<T>(body, first);
@@ -161,6 +177,13 @@ mod tests {
         let body = "\u{feff}{\"results\": [{\"id\": 1, \"name\": \"a\\ud83d\\\\ud83d \\ud83d\\ude00 \\ude00\"}]}";
         let page: Page = decode(body.as_bytes()).unwrap();
         assert_eq!(page.results[0].name, "a\u{fffd}\\ud83d 😀 \u{fffd}");
+    }
+
+    #[test]
+    fn text_of_a_literal_with_half_pairs() {
+        assert_eq!(text_of(r#""plain""#), Some("plain".into()));
+        assert_eq!(text_of(r#""a\ud83d\n\ude00\ud83d\ude00""#), Some("a\u{fffd}\n\u{fffd}😀".into()));
+        assert_eq!((text_of("7"), text_of(r#""open"#), text_of("")), (None, None, None));
     }
 
     #[test]

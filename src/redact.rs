@@ -145,6 +145,27 @@ pub(crate) fn redact_url(url: &str) -> String {
     shown + query
 }
 
+/// The beginning of `text`, at most `limit` bytes and one line of it, as it may be shown: redacted, control characters replaced
+/// by spaces. Costs no more than `limit`, however long the text is.
+#[allow(dead_code)]
+pub(crate) fn excerpt(text: &str, limit: usize) -> String {
+    let end = boundary(text, limit);
+    let mut shown = redact(&text[..end]).into_owned();
+    if shown.contains(char::is_control) {
+        shown = shown.replace(char::is_control, " ");
+    }
+    shown.truncate(boundary(&shown, limit));
+    if end < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The last character boundary of `text` that isn't behind `limit`.
+fn boundary(text: &str, limit: usize) -> usize {
+    (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 /// A URL as it may be shown: scheme, host and path.
 pub(crate) fn shown_url(url: &reqwest::Url) -> String {
     let mut url = url.clone();
@@ -157,8 +178,15 @@ pub(crate) fn shown_url(url: &reqwest::Url) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use super::{excerpt, redact};
     use crate::marker::MARKER;
+
+    #[test]
+    fn excerpt_is_short_and_one_line() {
+        assert_eq!(excerpt("a\nb\u{7f}c", 100), "a b c");
+        assert_eq!(excerpt("한글 https://h/p?MARK", 4), "한…");
+        assert_eq!(excerpt(&"x".repeat(1 << 20), 10), format!("{}…", "x".repeat(10)));
+    }
 
     #[test]
     fn queries_and_user_info_are_cut_and_the_rest_stays() {

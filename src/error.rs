@@ -2,12 +2,17 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use reqwest::{Method, StatusCode, Url};
 
+use crate::bounded::{bounded, shortened};
+pub(crate) use crate::cause::Cause;
+use crate::cause::failure_of;
 use crate::list_event::{ItemFailure, ListEvent};
-use crate::redact::{redact, shown_url};
+use crate::redact::{excerpt, excerpt_without, shown_url};
 use crate::response::ErrorResponse;
+use crate::secrets::Secrets;
 #[cfg(api = "uploads")]
 use crate::upload_session::UploadSession;
 
@@ -54,8 +59,12 @@ pub enum ErrorKind {
 
 /// Any failure of this crate.
 ///
-/// `Display` is one line: which request, what happened, what the server said. It never shows a token or a URL's query,
-/// nor does `Debug`, nor any [`source`](std::error::Error::source).
+/// `Display` is one line of at most 4 KiB without control characters: which request, what happened, what the server said. It
+/// never shows a token or a URL's query, nor does `Debug` (at most 16 KiB), nor any [`source`](std::error::Error::source).
+///
+/// `Display` tells the cause as well: who prints nothing else learns what failed. A `source` tells what `Display` doesn't: where
+/// the text of one is in `Display` already, it is passed over, and there is none where nothing is left to be told. Of a file that
+/// can't be read or written `Display` has the kind of failure, and the source is the [`std::io::Error`] with the system's words.
 ///
 /// ```
 /// # use synapse_backend_client::{BackendClient, Error};
@@ -96,7 +105,23 @@ struct Inner {
     broken_off: bool,
     attempts: u32,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// The message tells what the source does.
+    source_is_told: bool,
 }
+
+/// The longest `Display`, in bytes.
+const MAX_DISPLAY: usize = 4 << 10;
+
+/// How much of a message is kept, in bytes: what is shown, and some more, since redacting makes it shorter.
+const MAX_MESSAGE: usize = 6 << 10;
+
+/// How much of what was being done is shown, in bytes, of each step and of all; and how many steps are kept.
+const MAX_STEP: usize = 1 << 10;
+const MAX_STEPS: usize = 1_500;
+const KEPT_STEPS: usize = 16;
+
+/// How much of a URL is shown, in bytes.
+const MAX_URL: usize = 512;
 
 /// Which request an error belongs to.
 #[derive(Debug, Clone)]
@@ -104,7 +129,9 @@ pub(crate) struct RequestInfo {
     pub(crate) operation: &'static str,
     pub(crate) method: Method,
     /// Without query and user info.
-    pub(crate) url: String,
+    pub(crate) url: Arc<str>,
+    /// The credentials of the client, which the server may repeat.
+    pub(crate) secrets: Secrets,
 }
 
 /// Added to what happened where the server may have gone on.
@@ -117,7 +144,14 @@ impl RequestInfo {
     }
 
     pub(crate) fn new(operation: &'static str, method: &Method, url: &Url) -> Self {
-        RequestInfo { operation, method: method.clone(), url: shown_url(url) }
+        RequestInfo { operation, method: method.clone(), url: shown_url(url).into(), secrets: Secrets::default() }
+    }
+
+    /// With the client's credentials, so that nothing that the server repeats of them is shown: also not in the URL, which a
+    /// redirect or a link chose.
+    pub(crate) fn hiding(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
     }
 }
 
@@ -125,7 +159,7 @@ impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error(Box::new(Inner {
             kind,
-            message: message.into(),
+            message: shortened(message.into(), MAX_MESSAGE),
             during: Vec::new(),
             request: None,
             response: None,
@@ -143,6 +177,7 @@ impl Error {
             broken_off: false,
             attempts: 1,
             source: None,
+            source_is_told: false,
         }))
     }
 
@@ -155,7 +190,7 @@ impl Error {
     }
 
     pub(crate) fn file(path: &std::path::Path, what: &str, error: std::io::Error) -> Self {
-        Error::new(ErrorKind::File, format!("{}: {what}: {error}", path.display())).source_of(error)
+        Error::new(ErrorKind::File, format!("{}: {what}: {}", path.display(), failure_of(&error))).source_of(error)
     }
 
     /// The error for an answer that isn't a success.
@@ -272,13 +307,21 @@ impl Error {
         self
     }
 
+    /// What failed below. What of it the message tells isn't told again.
     pub(crate) fn source_of(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = match source.into().downcast::<Cause>() {
+            Ok(cause) => cause.beside(&self.0.message).map(|cause| Box::new(cause) as _),
+            Err(source) => {
+                self.0.source_is_told = self.0.message.contains(&bounded(&source, MAX_MESSAGE));
+                Some(source)
+            }
+        };
         self
     }
 
     pub(crate) fn during(mut self, what: impl Into<String>) -> Self {
-        self.0.during.insert(0, what.into());
+        self.0.during.truncate(KEPT_STEPS - 1);
+        self.0.during.insert(0, shortened(what.into(), 2 * MAX_STEP));
         self
     }
 
@@ -313,7 +356,7 @@ impl Error {
 
     /// The URL of the request that failed, without its query.
     pub fn url(&self) -> Option<&str> {
-        self.0.request.as_ref().map(|request| request.url.as_str())
+        self.0.request.as_ref().map(|request| &*request.url)
     }
 
     /// How often the request was sent: 1 where it was not sent again.
@@ -323,10 +366,14 @@ impl Error {
 
     /// The id that the server, or what stands before it, gave the request (`X-Request-Id` and the like): what its
     /// operators find it by.
+    ///
+    /// `None` also for one that isn't fit to be shown: of more than 256 bytes, or with a token in it.
     pub fn request_id(&self) -> Option<&str> {
         const NAMES: [&str; 4] = ["x-request-id", "x-correlation-id", "x-amzn-requestid", "cf-ray"];
+        const MAX_ID: usize = 256;
         let headers = self.0.response.as_ref()?.headers();
-        NAMES.iter().find_map(|name| headers.get(*name)?.to_str().ok())
+        let shown = |id: &&str| id.len() <= MAX_ID && excerpt_without(id, MAX_ID, self.secrets(), " ") == *id;
+        NAMES.iter().find_map(|name| headers.get(*name)?.to_str().ok().filter(shown))
     }
 
     /// Where in the answer's JSON decoding failed, such as `results[3].id`.
@@ -441,27 +488,40 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &*self.0;
+impl Error {
+    fn secrets(&self) -> &Secrets {
+        const NONE: &Secrets = &Secrets::NONE;
+        let of_request = self.0.request.as_ref().map(|request| &request.secrets).filter(|secrets| !secrets.is_empty());
+        of_request.or(self.0.response.as_ref().map(ErrorResponse::secrets)).unwrap_or(NONE)
+    }
+
+    /// What `Display` writes.
+    fn line(&self) -> String {
+        let (inner, secrets) = (&*self.0, self.secrets());
+        let shown = |text: &str, limit: usize| excerpt_without(text, limit, secrets, "; ");
+        let mut line = String::new();
         for step in &inner.during {
-            write!(f, "{step}: ")?;
+            let room = MAX_STEPS.saturating_sub(line.len()).min(MAX_STEP);
+            if room == 0 {
+                break;
+            }
+            line.extend([&*shown(step, room), ": "]);
         }
         if let Some(request) = &inner.request {
             if !request.operation.is_empty() {
-                write!(f, "{}: ", request.operation)?;
+                line.extend([&*shown(request.operation, MAX_URL), ": "]);
             }
-            write!(f, "{} {}: ", request.method, request.url)?;
+            line.extend([&*shown(request.method.as_str(), 64), " ", &*shown(&request.url, MAX_URL), ": "]);
         }
-        let message = redact(&inner.message);
-        // One line, whatever the server said.
-        for (index, line) in message.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
-            write!(f, "{}{line}", if index > 0 { "; " } else { "" })?;
-        }
-        if inner.attempts > 1 {
-            write!(f, " (after {} attempts)", inner.attempts)?;
-        }
-        Ok(())
+        let attempts = if inner.attempts > 1 { format!(" (after {} attempts)", inner.attempts) } else { String::new() };
+        let room = MAX_DISPLAY.saturating_sub(line.len() + attempts.len() + "…".len());
+        line + &shown(&inner.message, room) + &attempts
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line())
     }
 }
 
@@ -469,15 +529,15 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
         let mut shown = f.debug_struct("Error");
-        shown.field("kind", &inner.kind).field("message", &self.to_string());
+        shown.field("kind", &inner.kind).field("message", &self.line());
         if let Some(response) = &inner.response {
             shown.field("response", response);
         }
-        if let Some(path) = &inner.json_path {
-            shown.field("json_path", path);
+        if let Some(path) = self.json_path() {
+            shown.field("json_path", &excerpt_without(path, MAX_STEP, self.secrets(), " "));
         }
         if let Some(source) = &inner.source {
-            shown.field("source", source);
+            shown.field("source", &format_args!("{}", excerpt(&bounded(&format_args!("{source:?}"), MAX_STEP), MAX_STEP)));
         }
         shown.finish()
     }
@@ -485,51 +545,8 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
-    }
-}
-
-/// Why something below failed, as text that is fit to be shown: the libraries' own errors may carry whole URLs.
-pub(crate) struct Cause {
-    text: String,
-    source: Option<Box<Cause>>,
-}
-
-impl Cause {
-    pub(crate) fn of(error: &(dyn StdError + 'static)) -> Self {
-        let source = error.source().map(|source| Box::new(Cause::of(source)));
-        Cause { text: redact(&error.to_string()).into_owned(), source }
-    }
-
-    /// The innermost cause, which is the one that tells something: `Connection refused (os error 111)`.
-    pub(crate) fn root(&self) -> &str {
-        let mut cause = self;
-        while let Some(source) = &cause.source {
-            cause = source;
-        }
-        &cause.text
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.text)?;
-        match &self.source {
-            Some(source) => write!(f, " <- {source:?}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl StdError for Cause {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+        let source = &**self.0.source.as_ref()?;
+        if self.0.source_is_told { source.source() } else { Some(source) }
     }
 }
 

@@ -196,6 +196,55 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_read_a_bounded_number_of_times() {
+        use std::cell::Cell;
+        thread_local!(static READ: Cell<usize> = const { Cell::new(0) });
+        struct Counted;
+        impl<'de> Deserialize<'de> for Counted {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                READ.set(READ.get() + 1);
+                std::collections::HashMap::<String, Vec<String>>::deserialize(deserializer).map(|_| Counted)
+            }
+        }
+        for fields in [1, 3, 100, 10_000] {
+            let fields = (0..fields).map(|n| format!(r#""f{n}": ["\ud83d", "\ude00"]"#)).collect::<Vec<_>>().join(",");
+            for end in ["}", "", ", 7}", r#", "g": [7]}"#] {
+                READ.set(0);
+                assert_eq!(decode::<Counted>(format!("{{{fields}{end}").as_bytes()).is_ok(), end == "}");
+                assert!(READ.get() <= 13, "{} times", READ.get());
+            }
+        }
+    }
+
+    #[test]
+    fn free_form_values_keep_halves_in_a_long_page() {
+        #[derive(Deserialize)]
+        struct Mixed {
+            name: String,
+            free: crate::Json,
+        }
+        let items: Vec<_> = (0..10_000).map(|n| format!(r#"{{"free": {{"name": "\ud83d{n}"}}, "name": "{n}\ud83d"}}"#)).collect();
+        let mixed: Vec<Mixed> = decode(format!("[{}]", items.join(",")).as_bytes()).unwrap();
+        assert_eq!(mixed[9_999].free.text(), r#"{"name": "\ud83d9999"}"#);
+        assert_eq!(mixed[9_999].name, "9999\u{fffd}");
+    }
+
+    #[test]
+    fn a_problem_is_short() {
+        let tell = |body: String| decode::<Page>(body.as_bytes()).unwrap_err();
+        let long = tell(format!(r#"{{"results": [{{"id": "{}"}}]}}"#, "x".repeat(1 << 20)));
+        assert!(long.message.len() < 2_000, "{}", long.message.len());
+        assert!(
+            long.message.starts_with("invalid type: string \"") && long.message.contains("expected i64 at line 1"),
+            "{}",
+            long.message
+        );
+        let deep =
+            decode::<Vec<std::collections::HashMap<String, i64>>>(format!(r#"[{{"{}": ""}}]"#, "k".repeat(1 << 20)).as_bytes());
+        assert_eq!(deep.unwrap_err().path, format!("[0].{}…{}", "k".repeat(64), "k".repeat(64)));
+    }
+
+    #[test]
     fn a_problem_tells_where() {
         let tell = |body: &str| decode::<Page>(body.as_bytes()).unwrap_err();
         let wrong = tell(r#"{"results": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}]}"#);

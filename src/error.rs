@@ -225,7 +225,10 @@ impl Error {
         Error::new(ErrorKind::UnknownOutcome, format!("{what}{UNKNOWN}"))
     }
 
-    pub(crate) fn of(mut self, request: RequestInfo) -> Self {
+    pub(crate) fn of(mut self, mut request: RequestInfo) -> Self {
+        if let std::borrow::Cow::Owned(hidden) = request.secrets.hide(&request.url) {
+            request.url = hidden.into();
+        }
         self.0.request = Some(request);
         self
     }
@@ -236,7 +239,8 @@ impl Error {
     }
 
     pub(crate) fn at_path(mut self, path: impl Into<String>) -> Self {
-        self.0.json_path = Some(path.into());
+        let path = path.into();
+        self.0.json_path = Some(self.secrets().hide(&path).into_owned());
         self
     }
 
@@ -589,6 +593,81 @@ mod tests {
             let error = Error::status_error(request(), answer(status, &marked(body)));
             assert_eq!(error.to_string(), format!("get_model: GET https://h/models/1/: {line}"));
             marker::assert_error_hidden(&error);
+        }
+    }
+
+    #[test]
+    fn display_is_bounded_and_clean() {
+        let odd = "a\u{1b}[31m\u{7f}\u{202e}b\u{2028}c\r\nd\u{85}e\u{9b}\u{feff}\0";
+        let url = format!("https://h/{}/", "x".repeat(10_000)).parse().unwrap();
+        let request = RequestInfo::new("get_model", &Method::from_bytes(&[b'M'; 5_000]).unwrap(), &url);
+        let mut error = Error::new(ErrorKind::Status, odd.repeat(100_000)).of(request).at_path(odd.repeat(1_000));
+        error = error.source_of(std::io::Error::other(odd.repeat(10_000)));
+        for step in 0..1_000 {
+            error = error.during(format!("step {step} {}", odd.repeat(100)));
+        }
+        let line = error.to_string();
+        assert!(line.starts_with("step 999 a [31m") && line.contains("; d; e"), "{line}");
+        for text in [line, format!("{error:?}"), error.source().map(ToString::to_string).unwrap_or_default()] {
+            assert!(!text.contains(|shown: char| shown.is_control() || "\u{202e}\u{2028}\u{feff}".contains(shown)), "{text}");
+        }
+        assert!(error.to_string().len() <= 4 << 10 && format!("{error:?}").len() <= 16 << 10);
+        assert!(error.0.during.len() <= 16 && error.0.message.len() <= 7 << 10);
+    }
+
+    #[test]
+    fn a_source_is_not_repeated() {
+        use std::io;
+        let path = std::path::Path::new("/data/model.pt");
+        let os = Error::file(path, "the file can't be read", io::Error::from_raw_os_error(2));
+        assert_eq!(os.to_string(), "/data/model.pt: the file can't be read: entity not found");
+        let source = os.source().and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(source.and_then(io::Error::raw_os_error), Some(2));
+        let other = Error::file(path, "the file can't be read", io::Error::other("it is odd"));
+        assert_eq!(
+            (other.to_string().as_str(), other.source().is_none()),
+            ("/data/model.pt: the file can't be read: it is odd", true)
+        );
+
+        #[derive(Debug)]
+        struct Layer(&'static str, Option<Box<Layer>>);
+        impl fmt::Display for Layer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl StdError for Layer {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                self.1.as_deref().map(|source| source as _)
+            }
+        }
+        let chain = || Layer("sending failed", Some(Box::new(Layer("no route", Some(Box::new(Layer("refused", None)))))));
+        let below = Error::new(ErrorKind::Connect, "no connection: refused").source_of(Cause::of(&chain()));
+        let told = |error: &Error| {
+            std::iter::successors(error.source(), |error| (*error).source()).map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&below), ["sending failed", "no route"]);
+        let all =
+            Error::new(ErrorKind::Connect, "no connection: sending failed; no route; refused").source_of(Cause::of(&chain()));
+        assert!(all.source().is_none());
+        let outer = Error::new(ErrorKind::File, "x: sending failed").source_of(chain());
+        assert_eq!(told(&outer), ["no route", "refused"]);
+    }
+
+    #[test]
+    fn tokens_are_hidden_wherever_they_are() {
+        let mut credentials = HeaderMap::new();
+        credentials.insert("synapse-access-token", marked("Token MARK/+tail").parse().unwrap());
+        let secrets = Secrets::from(Some(Arc::new(credentials)));
+        let url = marked("https://h/moved/MARK%2F+tail/").parse().unwrap();
+        let error = Error::new(ErrorKind::Decode, marked("no MARK/+tail, MARK%2f%2Btail"))
+            .of(RequestInfo::new("", &Method::GET, &url).hiding(secrets))
+            .at_path(marked("a.MARK/+tail"))
+            .during(marked("item 1 (id MARK\\/+tail)"));
+        marker::assert_error_hidden(&error);
+        assert_eq!(error.to_string(), "item 1 (id <secret>): GET https://h/moved/<secret>/: no <secret>, <secret>");
+        for text in [error.url(), error.json_path()] {
+            marker::assert_hidden("a part", text.unwrap());
         }
     }
 }

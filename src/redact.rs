@@ -189,10 +189,22 @@ pub(crate) fn excerpt_without(text: &str, limit: usize, secrets: &Secrets, betwe
     };
     let redacted = redact(&hidden);
     let line = one_line(&redacted, between);
-    let end = boundary(&line, limit);
+    let end = match boundary(&line, limit) {
+        end if end < line.len() => word_end(&line[..end]),
+        end => end,
+    };
     match end < line.len() || looked_at.len() < text.len() {
         true => format!("{}…", &line[..end]),
         false => line.into_owned(),
+    }
+}
+
+/// Where the last word but the one that was cut off ends; a long one stays.
+fn word_end(text: &str) -> usize {
+    const LONG: usize = 128;
+    match text.rfind(ends_word) {
+        Some(end) if text.len() - end <= LONG => end,
+        _ => text.len(),
     }
 }
 
@@ -265,7 +277,9 @@ pub(crate) fn shown_url(url: &reqwest::Url) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{excerpt, redact};
+    use proptest::prelude::*;
+
+    use super::{cut, excerpt, one_line, redact, redact_url};
     use crate::marker::MARKER;
 
     #[test]
@@ -301,6 +315,81 @@ mod tests {
             let redacted = redact(&text.replace("MARK", MARKER)).into_owned();
             assert_eq!(redacted, shown);
             assert_eq!(redact(&redacted), shown, "once is enough");
+        }
+    }
+
+    #[test]
+    fn a_cut_leaves_no_half_of_a_secret() {
+        let text = format!("see https://user:{MARKER}@h/p?sig={MARKER} or {MARKER}");
+        for limit in 0..=text.len() {
+            for kept in [cut(&text, limit).to_owned(), excerpt(&text, limit)] {
+                let shown = redact(&kept).into_owned();
+                let half = shown.contains(&MARKER[..3]) && !shown.contains(MARKER);
+                assert!(!half && !shown.contains("use"), "{limit}: {shown}");
+            }
+        }
+        for (long, before) in [("x", "https://user:"), ("x", r"https:\/\/"), ("x", r"https:\u002f\u002F")] {
+            let text = format!("see {before}{}@h/ now", long.repeat(20_000));
+            let shown = [excerpt(&text, 500), cut(&text, 9_000).to_owned(), redact_url(&text[4..])];
+            for shown in shown {
+                assert!(!shown.contains("user") && !shown.contains("pass") && !shown.contains("xx"), "{before}: {shown}");
+            }
+        }
+        assert_eq!(redact("https://user:pa?ss@h/"), "https://…?…");
+        assert_eq!(redact("https://h:80?a=1 https://[::1]:80?a=1 //u:p@h/x?a=1"), "https://h:80?… https://[::1]:80?… //…@h/x?…");
+    }
+
+    #[test]
+    fn one_line_has_nothing_that_is_not_seen() {
+        assert_eq!(one_line(" a\u{1b}[1m \r\n\n b\u{2028}\u{2029}c ", "; "), "a [1m; b; c");
+        assert_eq!(one_line("한\u{202e}글\u{2066}\u{200b}\u{feff}x\u{200d}", "; "), "한 글   x\u{200d}");
+    }
+
+    /// What grew with the square of a text would never come to an end here.
+    #[test]
+    fn a_megabyte_of_anything_is_redacted() {
+        for piece in [
+            r"\",
+            "\"",
+            "\\\"",
+            "?",
+            "/?",
+            "\"/?",
+            "?…",
+            "://",
+            "//",
+            "@",
+            "://@",
+            "https://u:",
+            "\"/",
+            "<",
+            " ",
+            r"\u00",
+            r"\u002f",
+            "a?b",
+            "?\"&",
+            "\"/?\\\"x",
+        ] {
+            let text = piece.repeat((1 << 20) / piece.len());
+            let shown = redact(&text).len();
+            assert!(shown <= 3 * text.len(), "{piece}: {shown}");
+            assert!(excerpt(&text, 1_000).len() < 1_010);
+            assert!(cut(&text, 1_000).len() <= 1_000);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn redacting_twice_changes_nothing(text in r#"([a?/@:&=" <>…]|//|://|\n){0,60}"#) {
+            let once = redact(&text).into_owned();
+            prop_assert_eq!(redact(&once).into_owned(), once.clone());
+        }
+
+        #[test]
+        fn an_excerpt_is_short_and_clean(text in any::<String>(), limit in 0_usize..300) {
+            let shown = excerpt(&text, limit);
+            prop_assert!(shown.len() <= limit + "…".len() && !shown.contains(char::is_control));
+            prop_assert!(cut(&text, limit).len() <= limit);
         }
     }
 }

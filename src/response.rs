@@ -279,4 +279,69 @@ mod tests {
         }
         assert!(answer(502, "<html>").field_errors().is_empty());
     }
+
+    #[test]
+    fn odd_texts_hide_no_messages() {
+        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        for odd in [r#""\ud83d""#, "1e999", &deep, r#"{"\ude00": null}"#] {
+            let body = format!(r#"{{"odd": {odd}, "detail": "No\ud83d.", "name": ["Bad \ud83d"], "after": {odd}}}"#);
+            let answer = answer(503, &body);
+            assert_eq!((answer.detail(), answer.is_gateways()), (Some("No\u{fffd}."), false), "{odd:.20}");
+            assert_eq!(answer.field_errors()["name"], ["Bad \u{fffd}"], "{odd:.20}");
+            assert!(answer.said().unwrap().starts_with("No\u{fffd}.; "), "{odd:.20}");
+        }
+        // The end of a long body isn't kept.
+        let cut_off = answer(400, r#"{"detail": "No.", "name": ["Bad."], "size": ["Ba"#);
+        assert_eq!((cut_off.detail(), cut_off.field_errors().len()), (Some("No."), 1));
+        let not_utf8 = Bytes::from_static(b"{\"name\": [\"caf\xe9\"]}");
+        let not_utf8 = ErrorResponse::new(StatusCode::BAD_REQUEST, HeaderMap::new(), not_utf8);
+        assert_eq!(not_utf8.field_errors()["name"], ["caf\u{fffd}"]);
+        assert!(answer(400, r#"{"name": ["Bad."]} x"#).field_errors().is_empty());
+    }
+
+    #[test]
+    fn field_errors_are_bounded() {
+        let long = answer(400, &format!(r#"{{"{}": {{"{}": ["{}"]}}}}"#, "k".repeat(5_000), "l".repeat(50), "m".repeat(50_000)));
+        let (path, messages) = long.field_errors().pop_first().unwrap();
+        assert_eq!(path, format!("{}…{}.{}", "k".repeat(64), "k".repeat(64), "l".repeat(50)));
+        assert!(messages[0].len() < 5_000 && messages[0].ends_with('…'));
+        let many = answer(400, &format!("[{}1]", r#"{"name": ["Bad."]}, "#.repeat(5_000)));
+        assert_eq!(many.field_errors().len(), 1_000);
+        assert!(many.said().unwrap().len() < 700);
+        let levels = |depth: usize| format!("{}\"x\"{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(answer(400, &levels(16)).field_errors().into_keys().next(), Some("[0]".repeat(15)));
+        assert!(answer(400, &levels(17)).field_errors().is_empty());
+    }
+
+    #[test]
+    fn json_that_takes_too_much_is_not_made() {
+        assert!(answer(400, &format!("[{}0]", "0,".repeat(100_000))).json().is_some());
+        assert!(answer(400, &format!("[{}0]", r#"{"":0},"#.repeat(100_000))).json().is_none());
+        assert!(answer(400, &format!("[{}0]", r#"{"":0},"#.repeat(1_000))).json().is_some());
+        assert_eq!(answer(400, r#"{"a": "\ud83d"}"#).json().unwrap()["a"], "\u{fffd}");
+    }
+
+    #[test]
+    fn debug_of_headers_is_bounded_and_clean() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("location", "https://u:MARK@h/p?sig=MARK"),
+            ("link", "</p?sig=MARK>; rel=next"),
+            ("refresh", "0;url=https://h/?sig=MARK"),
+            ("x-amz-security-token", "MARK"),
+            ("x-amz-signature", "MARK"),
+            ("x-api-key", "MARK"),
+            ("x-goog-credential", "MARK"),
+        ] {
+            headers.insert(name, value.replace("MARK", crate::marker::MARKER).parse().unwrap());
+        }
+        for n in 0..1_000 {
+            let name: HeaderName = format!("x-{n}-{}", "n".repeat(100)).parse().unwrap();
+            headers
+                .insert(name, reqwest::header::HeaderValue::from_bytes(&[b'v', 0x9b, 0xe2, 0x80, 0xae].repeat(1_000)).unwrap());
+        }
+        let shown = format!("{:?}", ErrorResponse::new(StatusCode::OK, headers, "\u{1b}[31m\n".repeat(1_000).into()));
+        crate::marker::assert_hidden("a header", &shown);
+        assert!(shown.len() < 12 << 10 && shown.contains("975 more") && !shown.contains(r"\u{"), "{shown}");
+    }
 }

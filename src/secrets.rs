@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
@@ -15,26 +15,6 @@ pub(crate) struct Secrets(Option<Arc<HeaderMap>>);
 
 /// What is shorter is a word that may stand in any text.
 const SHORTEST_TOKEN: usize = 6;
-
-/// What RFC 3986 leaves as it is wherever it stands.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// What reqwest leaves as it is in a path.
-const PATH: &AsciiSet = &UNRESERVED
-    .remove(b'!')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b',')
-    .remove(b';')
-    .remove(b'=')
-    .remove(b':')
-    .remove(b'@')
-    .remove(b'/');
 
 impl From<Option<Arc<HeaderMap>>> for Secrets {
     fn from(credentials: Option<Arc<HeaderMap>>) -> Self {
@@ -83,16 +63,25 @@ fn hide<'t>(text: &'t str, tokens: &[String]) -> Cow<'t, str> {
         }
         text
     };
+    let shows = |text: &str| tokens.iter().any(|token| text.contains(token));
     let hidden = without(Cow::Borrowed(text));
     let plain = unescaped(&hidden);
-    match tokens.iter().any(|token| plain.contains(token)) {
-        true => without(Cow::Owned(plain.into_owned())),
-        false => hidden,
+    let hidden = if shows(&plain) { without(Cow::Owned(plain.into_owned())) } else { hidden };
+    if !hidden.contains('%') {
+        return hidden;
+    }
+    // As a URL's path or query, or a form has it.
+    let decoded = percent_decode_str(&hidden).decode_utf8_lossy();
+    let spaced = decoded.replace('+', " ");
+    match (shows(&decoded), shows(&spaced)) {
+        (true, _) => without(Cow::Owned(decoded.into_owned())),
+        (false, true) => without(Cow::Owned(spaced)),
+        (false, false) => hidden,
     }
 }
 
 /// The token in a header's value, after its scheme where it has one, as a server may repeat it: as it is or, where the server
-/// takes headers for Latin-1, as that reads; and each as JSON and Rust write it in quotes, as a URL and as a page in HTML do.
+/// takes headers for Latin-1, as that reads; and each as JSON and Rust write it in quotes, and as a page in HTML does.
 fn forms(mut value: &[u8]) -> Vec<String> {
     while let Some(token) = value.strip_prefix(b"Token ") {
         value = token;
@@ -105,27 +94,12 @@ fn forms(mut value: &[u8]) -> Vec<String> {
             if !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')) {
                 let quoted = [Value::from(token.as_str()).to_string(), format!("{token:?}")];
                 forms.extend(quoted.iter().filter_map(|quoted| Some(quoted.get(1..quoted.len().checked_sub(1)?)?.to_owned())));
-                let encoded =
-                    [utf8_percent_encode(&token, UNRESERVED), utf8_percent_encode(&token, PATH)].map(|url| url.to_string());
-                forms.extend(encoded.iter().flat_map(|url| [lower_escapes(url), url.replace("%20", "+")]));
-                forms.extend(encoded);
                 forms.extend(["&#x27;", "&#39;"].map(|quote| in_html(&token, quote)));
             }
             forms.push(token);
         }
     }
     forms
-}
-
-/// `url` with the digits of its escapes in lower case.
-fn lower_escapes(url: &str) -> String {
-    let mut digits = 0;
-    let lower = |character: char| {
-        let escaped = digits > 0;
-        digits = if character == '%' { 2 } else { i32::max(digits - 1, 0) };
-        if escaped { character.to_ascii_lowercase() } else { character }
-    };
-    url.chars().map(lower).collect()
 }
 
 fn in_html(token: &str, quote: &str) -> String {

@@ -48,6 +48,7 @@ fn is_sensitive(name: &HeaderName) -> bool {
 }
 
 impl ErrorResponse {
+    #[cfg(test)]
     pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
         ErrorResponse::hiding(status, headers, body, Secrets::default())
     }

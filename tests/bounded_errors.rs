@@ -195,3 +195,31 @@ async fn file_hosts_error_is_bounded() {
         assert_eq!(error.status(), Some(StatusCode::FORBIDDEN), "{error}");
     }
 }
+
+/// What the items of a page take at most, in bytes for each byte of its text: the documentation of `max_body_size` gives them.
+const TYPED: usize = 55;
+const RAW: usize = 35;
+
+#[tokio::test]
+async fn page_takes_what_is_documented() {
+    let _alone = ALONE.lock().await;
+    let allocated = || ALLOCATOR.stats().bytes_allocated;
+    for (item, raw) in [(r#"{"id":0}"#, false), (r#"{"id":0,"a":0,"b":0}"#, false), ("0", true), ("{}", true), (r#""""#, true)] {
+        let body = format!("{{\"results\":{}}}", list(300 << 10, |_| item.to_owned()));
+        let (_server, client) = serving(200, &body).await;
+        // The same exchange with an answer that stays text.
+        let before = allocated();
+        client.request(Method::GET, "/x/").await.unwrap();
+        let exchange = allocated() - before;
+        let before = allocated();
+        let events = client.list_ground_truth_events();
+        match raw {
+            true => assert!(events.list_all_raw().next().await.unwrap().is_ok()),
+            false => assert!(events.list_all().next().await.unwrap().is_ok()),
+        }
+        let cost = (allocated() - before).saturating_sub(exchange);
+        println!("{item}: {cost} bytes for {}", body.len());
+        assert!(cost <= if raw { RAW } else { TYPED } * body.len(), "{item}: {cost} bytes for {}", body.len());
+        assert!(cost > body.len(), "{item}: nothing was measured");
+    }
+}

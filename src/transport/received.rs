@@ -232,6 +232,12 @@ impl Answered {
         let response = || ErrorResponse::hiding(head.status, head.headers.clone(), self.body.clone(), head.secrets.clone());
         head.undecodable(self.response.get_or_init(response).shared(), problem)
     }
+
+    /// A text of it without the credentials that were sent.
+    #[allow(dead_code)]
+    pub(crate) fn hide(&self, text: &str) -> String {
+        self.head.secrets.hide(text).into_owned()
+    }
 }
 
 /// What decoding a body needs to tell its errors.

@@ -1,9 +1,20 @@
-//! Work that blocks, away from the threads that drive requests.
+//! Work that blocks or takes long, away from the threads that drive requests.
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// Does `work` on a thread where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let stopped = |_| Error::new(ErrorKind::Interrupted, "the runtime was shut down while a file was read or written");
-    tokio::task::spawn_blocking(work).await.map_err(stopped)
+    let stopped = |_| Error::new(ErrorKind::Interrupted, "the runtime was shut down while work was done on another thread");
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        // A panic in a caller's own code, such as a type's `Deserialize`, is the caller's.
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(stopped(error)),
+        },
+    }
 }
+
+/// The longest text that is worked on where requests are driven, in bytes: it takes no longer than handing it over. Work on a
+/// longer one is done apart, so that time-outs and drops take effect meanwhile.
+pub(crate) const INLINE: usize = 256 << 10;

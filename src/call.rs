@@ -18,6 +18,7 @@ use crate::limits::TimeLimits;
 use crate::operation::{Answer, Operation};
 use crate::query;
 use crate::retry::RetryPolicy;
+use crate::secrets::Secrets;
 use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
 use crate::url_conversion::Conversions;
 
@@ -498,6 +499,7 @@ impl Prepared {
 
     pub(crate) fn info(&self) -> RequestInfo {
         RequestInfo::new(self.operation, self.request.method(), self.request.url())
+            .hiding(Secrets::from(self.transport.credentials.known()))
     }
 }
 

@@ -139,6 +139,14 @@ impl CredentialsSource {
         }
     }
 
+    /// Those that are sent at present, where there are any by now.
+    pub(crate) fn known(&self) -> Option<Arc<HeaderMap>> {
+        match self {
+            CredentialsSource::Fixed(headers) => Some(headers.clone()),
+            CredentialsSource::Provided(provided) => provided.current.try_lock().ok()?.clone(),
+        }
+    }
+
     /// Others than `refused`, which the server answered with 401; nothing where there are none to be had.
     pub(crate) async fn renewed(&self, refused: &Arc<HeaderMap>) -> Result<Option<Arc<HeaderMap>>> {
         let CredentialsSource::Provided(provided) = self else { return Ok(None) };

@@ -1,11 +1,16 @@
 //! From an answer's bytes to a value: the fast way first, and a second look only where that fails.
 
+mod surrogates;
+
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
-/// Why a body can't be decoded, and where in it.
+use crate::bounded::bounded;
+use crate::json_path::JsonPath;
+
+/// Why a body can't be decoded, and where in it. Its size is bounded, whatever the body holds.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Problem {
     /// Such as `results[3].id`; empty where the text isn't JSON at all.
@@ -18,7 +23,7 @@ pub(crate) struct Problem {
 /// Decodes a body.
 ///
 /// What a lenient server may send is mended at the second look: a byte-order mark goes, and half a surrogate pair in a
-/// text (`\ud83d`), which no Rust string can hold, becomes U+FFFD.
+/// text (`\ud83d`), which no Rust string can hold, becomes U+FFFD. A body is read a bounded number of times.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = without_mark(body);
     match serde_json::from_slice(body) {
@@ -33,15 +38,14 @@ pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
 }
 
 /// The text of a JSON string's literal, in linear time; half a surrogate pair in it is U+FFFD. `None` if it is no such literal.
-#[allow(dead_code)]
 pub(crate) fn text_of(literal: &str) -> Option<Cow<'_, str>> {
     if let Ok(text) = serde_json::from_str::<&str>(literal) {
         return Some(Cow::Borrowed(text));
     }
     let text: Option<String> = serde_json::from_str(literal).ok().or_else(|| {
         let mut mended = literal.as_bytes().to_vec();
-        for half in lone_surrogates(literal.as_bytes()) {
-            mended[half..half + ESCAPE.len()].copy_from_slice(ESCAPE);
+        for half in surrogates::halves(literal.as_bytes()) {
+            mended.get_mut(half.at..half.at + ESCAPE.len())?.copy_from_slice(ESCAPE);
         }
         serde_json::from_slice(&mended).ok()
     });
@@ -50,67 +54,76 @@ pub(crate) fn text_of(literal: &str) -> Option<Cow<'_, str>> {
 
 #[cold]
 fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> Result<T, Problem> {
-    let mended = mend_surrogates::<T>(body, first);
-    if let Ok(value) = serde_json::from_slice(&mended) {
-        return Ok(value);
-    }
+    let mended = match mend_surrogates(body, first) {
+        Mended::Value(value) => return Ok(value),
+        Mended::Body(body) => body,
+    };
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Problem { path: String::new(), message: "the body is empty".to_owned(), cut_off: false });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(&mended);
     let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) => (known_path(error.path()), error.into_inner().to_string()),
+        Err(error) => (known_path(error.path()), bounded(error.inner(), MAX_MESSAGE)),
         // The value itself was right; what follows it isn't.
-        Ok(_) => (String::new(), first.to_string()),
+        Ok(_) => (String::new(), bounded(first, MAX_MESSAGE)),
     };
     let message = if first.is_eof() { format!("the answer ends in the middle: {error}") } else { error };
     Err(Problem { path, message, cut_off: first.is_eof() })
 }
 
+/// How much is told of why a body can't be decoded, in bytes: the message may quote a text of any length.
+const MAX_MESSAGE: usize = 1 << 10;
+
 /// As much of a path as is known: of an answer that ends within a key, what the key is in.
 fn known_path(path: &serde_path_to_error::Path) -> String {
-    let mut known = String::new();
+    let mut known = JsonPath::default();
     for segment in path {
         match segment {
-            Segment::Seq { index } => known.push_str(&format!("[{index}]")),
-            Segment::Map { key: name } | Segment::Enum { variant: name } => {
-                if !known.is_empty() {
-                    known.push('.');
-                }
-                known.push_str(name);
-            }
+            Segment::Seq { index } => known.index(*index),
+            Segment::Map { key: name } | Segment::Enum { variant: name } => known.key(name),
             Segment::Unknown => break,
         }
     }
-    known
+    known.into_string()
 }
 
-/// How many texts of a body are mended one by one; each costs another reading of the body.
-const MENDED_SINGLY: usize = 64;
+/// How many kinds of places are mended one by one; each costs another reading of the body.
+const MENDED_SINGLY: usize = 8;
 
-/// `body` with U+FFFD in the place of each half of a surrogate pair that keeps it from being decoded. Those in free-form
-/// values don't, and stay as the server sent them.
-fn mend_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json::Error) -> Cow<'b, [u8]> {
-    let mut halves = lone_surrogates(body);
+/// What mending leads to.
+enum Mended<'b, T> {
+    Value(T),
+    Body(Cow<'b, [u8]>),
+}
+
+/// Decodes `body` with U+FFFD in the place of each half of a surrogate pair that keeps it from being decoded. Those in free-form
+/// values don't, and stay as the server sent them. Where one is mended, all at such places are: at the same keys, whatever the
+/// indexes. A body with more than a few kinds of such places is mended as a whole.
+fn mend_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json::Error) -> Mended<'b, T> {
+    let mut halves = surrogates::halves(body);
     if halves.is_empty() {
-        return Cow::Borrowed(body);
+        return Mended::Body(Cow::Borrowed(body));
     }
     let mut mended = body.to_vec();
-    let mut failed = Some(offset(body, first));
-    for _ in 0..MENDED_SINGLY {
-        let Some(reached) = failed else { return Cow::Owned(mended) };
+    let mut failed = offset(body, first);
+    for reading in 1.. {
         // The one that the reader had just passed, if it was one.
-        let Some(index) = halves.iter().rposition(|half| *half < reached && reached - half <= MARGIN) else {
-            return Cow::Owned(mended);
-        };
-        let half = halves.remove(index);
-        mended[half..half + ESCAPE.len()].copy_from_slice(ESCAPE);
-        failed = serde_json::from_slice::<T>(&mended).err().map(|error| offset(&mended, &error));
+        let passed = halves.partition_point(|half| half.at < failed).checked_sub(1).and_then(|index| halves.get(index));
+        let Some(passed) = passed.filter(|half| failed - half.at <= MARGIN) else { break };
+        let place = passed.place;
+        halves.retain(|half| {
+            let mend = half.place == place || reading > MENDED_SINGLY;
+            if mend && let Some(escape) = mended.get_mut(half.at..half.at + ESCAPE.len()) {
+                escape.copy_from_slice(ESCAPE);
+            }
+            !mend
+        });
+        match serde_json::from_slice(&mended) {
+            Ok(value) => return Mended::Value(value),
+            Err(error) => failed = offset(&mended, &error),
+        }
     }
-    for half in halves {
-        mended[half..half + ESCAPE.len()].copy_from_slice(ESCAPE);
-    }
-    Cow::Owned(mended)
+    Mended::Body(Cow::Owned(mended))
 }
 
 /// U+FFFD, as long as what it takes the place of.
@@ -123,35 +136,6 @@ const MARGIN: usize = 13;
 fn offset(body: &[u8], error: &serde_json::Error) -> usize {
     let lines = body.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
     lines.map(<[u8]>::len).sum::<usize>() + error.column()
-}
-
-/// Where in `body` half a surrogate pair stands alone.
-fn lone_surrogates(body: &[u8]) -> Vec<usize> {
-    let mut halves = Vec::new();
-    let mut at = 0;
-    while let Some(found) = body.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\')) {
-        at += found;
-        let Some(unit) = escape(body, at) else {
-            at += 2; // another escape, of which the second character is no backslash of its own
-            continue;
-        };
-        let low = || escape(body, at + 6).is_some_and(|low| (0xdc00..0xe000).contains(&low));
-        if (0xd800..0xdc00).contains(&unit) && low() {
-            at += 12;
-            continue;
-        }
-        if (0xd800..0xe000).contains(&unit) {
-            halves.push(at);
-        }
-        at += 6;
-    }
-    halves
-}
-
-/// The code unit of a `\uXXXX` that stands at `at`.
-fn escape(body: &[u8], at: usize) -> Option<u16> {
-    let digits = body.get(at..at + 6)?.strip_prefix(br"\u")?;
-    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]
@@ -212,6 +196,55 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_read_a_bounded_number_of_times() {
+        use std::cell::Cell;
+        thread_local!(static READ: Cell<usize> = const { Cell::new(0) });
+        struct Counted;
+        impl<'de> Deserialize<'de> for Counted {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                READ.set(READ.get() + 1);
+                std::collections::HashMap::<String, Vec<String>>::deserialize(deserializer).map(|_| Counted)
+            }
+        }
+        for fields in [1, 3, 100, 10_000] {
+            let fields = (0..fields).map(|n| format!(r#""f{n}": ["\ud83d", "\ude00"]"#)).collect::<Vec<_>>().join(",");
+            for end in ["}", "", ", 7}", r#", "g": [7]}"#] {
+                READ.set(0);
+                assert_eq!(decode::<Counted>(format!("{{{fields}{end}").as_bytes()).is_ok(), end == "}");
+                assert!(READ.get() <= 13, "{} times", READ.get());
+            }
+        }
+    }
+
+    #[test]
+    fn free_form_values_keep_halves_in_a_long_page() {
+        #[derive(Deserialize)]
+        struct Mixed {
+            name: String,
+            free: crate::Json,
+        }
+        let items: Vec<_> = (0..10_000).map(|n| format!(r#"{{"free": {{"name": "\ud83d{n}"}}, "name": "{n}\ud83d"}}"#)).collect();
+        let mixed: Vec<Mixed> = decode(format!("[{}]", items.join(",")).as_bytes()).unwrap();
+        assert_eq!(mixed[9_999].free.text(), r#"{"name": "\ud83d9999"}"#);
+        assert_eq!(mixed[9_999].name, "9999\u{fffd}");
+    }
+
+    #[test]
+    fn a_problem_is_short() {
+        let tell = |body: String| decode::<Page>(body.as_bytes()).unwrap_err();
+        let long = tell(format!(r#"{{"results": [{{"id": "{}"}}]}}"#, "x".repeat(1 << 20)));
+        assert!(long.message.len() < 2_000, "{}", long.message.len());
+        assert!(
+            long.message.starts_with("invalid type: string \"") && long.message.contains("expected i64 at line 1"),
+            "{}",
+            long.message
+        );
+        let deep =
+            decode::<Vec<std::collections::HashMap<String, i64>>>(format!(r#"[{{"{}": ""}}]"#, "k".repeat(1 << 20)).as_bytes());
+        assert_eq!(deep.unwrap_err().path, format!("[0].{}…{}", "k".repeat(64), "k".repeat(64)));
+    }
+
+    #[test]
     fn a_problem_tells_where() {
         let tell = |body: &str| decode::<Page>(body.as_bytes()).unwrap_err();
         let wrong = tell(r#"{"results": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}]}"#);
@@ -236,8 +269,8 @@ mod tests {
         #[test]
         fn whole_texts_hold_no_half(text in any::<String>()) {
             let ascii: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-            prop_assert_eq!(lone_surrogates(ascii.as_bytes()), Vec::<usize>::new());
-            prop_assert_eq!(lone_surrogates(serde_json::to_string(&text).unwrap().as_bytes()), Vec::<usize>::new());
+            prop_assert!(surrogates::halves(ascii.as_bytes()).is_empty());
+            prop_assert!(surrogates::halves(serde_json::to_string(&text).unwrap().as_bytes()).is_empty());
         }
 
         #[test]

@@ -2,12 +2,17 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use reqwest::{Method, StatusCode, Url};
 
+use crate::bounded::{bounded, shortened};
+pub(crate) use crate::cause::Cause;
+use crate::cause::failure_of;
 use crate::list_event::{ItemFailure, ListEvent};
-use crate::redact::{redact, shown_url};
+use crate::redact::{excerpt, excerpt_without, shown_url};
 use crate::response::ErrorResponse;
+use crate::secrets::Secrets;
 #[cfg(api = "uploads")]
 use crate::upload_session::UploadSession;
 
@@ -54,8 +59,12 @@ pub enum ErrorKind {
 
 /// Any failure of this crate.
 ///
-/// `Display` is one line: which request, what happened, what the server said. It never shows a token or a URL's query,
-/// nor does `Debug`, nor any [`source`](std::error::Error::source).
+/// `Display` is one line of at most 4 KiB without control characters: which request, what happened, what the server said. It
+/// never shows a token or a URL's query, nor does `Debug` (at most 16 KiB), nor any [`source`](std::error::Error::source).
+///
+/// `Display` tells the cause as well: who prints nothing else learns what failed. A `source` tells what `Display` doesn't: where
+/// the text of one is in `Display` already, it is passed over, and there is none where nothing is left to be told. Of a file that
+/// can't be read or written `Display` has the kind of failure, and the source is the [`std::io::Error`] with the system's words.
 ///
 /// ```
 /// # use synapse_backend_client::{BackendClient, Error};
@@ -96,7 +105,23 @@ struct Inner {
     broken_off: bool,
     attempts: u32,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// The message tells what the source does.
+    source_is_told: bool,
 }
+
+/// The longest `Display`, in bytes.
+const MAX_DISPLAY: usize = 4 << 10;
+
+/// How much of a message is kept, in bytes: what is shown, and some more, since redacting makes it shorter.
+const MAX_MESSAGE: usize = 6 << 10;
+
+/// How much of what was being done is shown, in bytes, of each step and of all; and how many steps are kept.
+const MAX_STEP: usize = 1 << 10;
+const MAX_STEPS: usize = 1_500;
+const KEPT_STEPS: usize = 16;
+
+/// How much of a URL is shown, in bytes.
+const MAX_URL: usize = 512;
 
 /// Which request an error belongs to.
 #[derive(Debug, Clone)]
@@ -104,7 +129,9 @@ pub(crate) struct RequestInfo {
     pub(crate) operation: &'static str,
     pub(crate) method: Method,
     /// Without query and user info.
-    pub(crate) url: String,
+    pub(crate) url: Arc<str>,
+    /// The credentials of the client, which the server may repeat.
+    pub(crate) secrets: Secrets,
 }
 
 /// Added to what happened where the server may have gone on.
@@ -117,7 +144,14 @@ impl RequestInfo {
     }
 
     pub(crate) fn new(operation: &'static str, method: &Method, url: &Url) -> Self {
-        RequestInfo { operation, method: method.clone(), url: shown_url(url) }
+        RequestInfo { operation, method: method.clone(), url: shown_url(url).into(), secrets: Secrets::default() }
+    }
+
+    /// With the client's credentials, so that nothing that the server repeats of them is shown: also not in the URL, which a
+    /// redirect or a link chose.
+    pub(crate) fn hiding(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
     }
 }
 
@@ -125,7 +159,7 @@ impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error(Box::new(Inner {
             kind,
-            message: message.into(),
+            message: shortened(message.into(), MAX_MESSAGE),
             during: Vec::new(),
             request: None,
             response: None,
@@ -143,6 +177,7 @@ impl Error {
             broken_off: false,
             attempts: 1,
             source: None,
+            source_is_told: false,
         }))
     }
 
@@ -155,7 +190,7 @@ impl Error {
     }
 
     pub(crate) fn file(path: &std::path::Path, what: &str, error: std::io::Error) -> Self {
-        Error::new(ErrorKind::File, format!("{}: {what}: {error}", path.display())).source_of(error)
+        Error::new(ErrorKind::File, format!("{}: {what}: {}", path.display(), failure_of(&error))).source_of(error)
     }
 
     /// The error for an answer that isn't a success.
@@ -190,7 +225,10 @@ impl Error {
         Error::new(ErrorKind::UnknownOutcome, format!("{what}{UNKNOWN}"))
     }
 
-    pub(crate) fn of(mut self, request: RequestInfo) -> Self {
+    pub(crate) fn of(mut self, mut request: RequestInfo) -> Self {
+        if let std::borrow::Cow::Owned(hidden) = request.secrets.hide(&request.url) {
+            request.url = hidden.into();
+        }
         self.0.request = Some(request);
         self
     }
@@ -201,7 +239,8 @@ impl Error {
     }
 
     pub(crate) fn at_path(mut self, path: impl Into<String>) -> Self {
-        self.0.json_path = Some(path.into());
+        let path = path.into();
+        self.0.json_path = Some(self.secrets().hide(&path).into_owned());
         self
     }
 
@@ -272,13 +311,21 @@ impl Error {
         self
     }
 
+    /// What failed below. What of it the message tells isn't told again.
     pub(crate) fn source_of(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = match source.into().downcast::<Cause>() {
+            Ok(cause) => cause.beside(&self.0.message).map(|cause| Box::new(cause) as _),
+            Err(source) => {
+                self.0.source_is_told = self.0.message.contains(&bounded(&source, MAX_MESSAGE));
+                Some(source)
+            }
+        };
         self
     }
 
     pub(crate) fn during(mut self, what: impl Into<String>) -> Self {
-        self.0.during.insert(0, what.into());
+        self.0.during.truncate(KEPT_STEPS - 1);
+        self.0.during.insert(0, shortened(what.into(), 2 * MAX_STEP));
         self
     }
 
@@ -313,7 +360,7 @@ impl Error {
 
     /// The URL of the request that failed, without its query.
     pub fn url(&self) -> Option<&str> {
-        self.0.request.as_ref().map(|request| request.url.as_str())
+        self.0.request.as_ref().map(|request| &*request.url)
     }
 
     /// How often the request was sent: 1 where it was not sent again.
@@ -323,10 +370,14 @@ impl Error {
 
     /// The id that the server, or what stands before it, gave the request (`X-Request-Id` and the like): what its
     /// operators find it by.
+    ///
+    /// `None` also for one that isn't fit to be shown: of more than 256 bytes, or with a token in it.
     pub fn request_id(&self) -> Option<&str> {
         const NAMES: [&str; 4] = ["x-request-id", "x-correlation-id", "x-amzn-requestid", "cf-ray"];
+        const MAX_ID: usize = 256;
         let headers = self.0.response.as_ref()?.headers();
-        NAMES.iter().find_map(|name| headers.get(*name)?.to_str().ok())
+        let shown = |id: &&str| id.len() <= MAX_ID && excerpt_without(id, MAX_ID, self.secrets(), " ") == *id;
+        NAMES.iter().find_map(|name| headers.get(*name)?.to_str().ok().filter(shown))
     }
 
     /// Where in the answer's JSON decoding failed, such as `results[3].id`.
@@ -441,27 +492,40 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &*self.0;
+impl Error {
+    fn secrets(&self) -> &Secrets {
+        const NONE: &Secrets = &Secrets::NONE;
+        let of_request = self.0.request.as_ref().map(|request| &request.secrets).filter(|secrets| !secrets.is_empty());
+        of_request.or(self.0.response.as_ref().map(ErrorResponse::secrets)).unwrap_or(NONE)
+    }
+
+    /// What `Display` writes.
+    fn line(&self) -> String {
+        let (inner, secrets) = (&*self.0, self.secrets());
+        let shown = |text: &str, limit: usize| excerpt_without(text, limit, secrets, "; ");
+        let mut line = String::new();
         for step in &inner.during {
-            write!(f, "{step}: ")?;
+            let room = MAX_STEPS.saturating_sub(line.len()).min(MAX_STEP);
+            if room == 0 {
+                break;
+            }
+            line.extend([&*shown(step, room), ": "]);
         }
         if let Some(request) = &inner.request {
             if !request.operation.is_empty() {
-                write!(f, "{}: ", request.operation)?;
+                line.extend([&*shown(request.operation, MAX_URL), ": "]);
             }
-            write!(f, "{} {}: ", request.method, request.url)?;
+            line.extend([&*shown(request.method.as_str(), 64), " ", &*shown(&request.url, MAX_URL), ": "]);
         }
-        let message = redact(&inner.message);
-        // One line, whatever the server said.
-        for (index, line) in message.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
-            write!(f, "{}{line}", if index > 0 { "; " } else { "" })?;
-        }
-        if inner.attempts > 1 {
-            write!(f, " (after {} attempts)", inner.attempts)?;
-        }
-        Ok(())
+        let attempts = if inner.attempts > 1 { format!(" (after {} attempts)", inner.attempts) } else { String::new() };
+        let room = MAX_DISPLAY.saturating_sub(line.len() + attempts.len() + "…".len());
+        line + &shown(&inner.message, room) + &attempts
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line())
     }
 }
 
@@ -469,15 +533,15 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
         let mut shown = f.debug_struct("Error");
-        shown.field("kind", &inner.kind).field("message", &self.to_string());
+        shown.field("kind", &inner.kind).field("message", &self.line());
         if let Some(response) = &inner.response {
             shown.field("response", response);
         }
-        if let Some(path) = &inner.json_path {
-            shown.field("json_path", path);
+        if let Some(path) = self.json_path() {
+            shown.field("json_path", &excerpt_without(path, MAX_STEP, self.secrets(), " "));
         }
         if let Some(source) = &inner.source {
-            shown.field("source", source);
+            shown.field("source", &format_args!("{}", excerpt(&bounded(&format_args!("{source:?}"), MAX_STEP), MAX_STEP)));
         }
         shown.finish()
     }
@@ -485,51 +549,8 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
-    }
-}
-
-/// Why something below failed, as text that is fit to be shown: the libraries' own errors may carry whole URLs.
-pub(crate) struct Cause {
-    text: String,
-    source: Option<Box<Cause>>,
-}
-
-impl Cause {
-    pub(crate) fn of(error: &(dyn StdError + 'static)) -> Self {
-        let source = error.source().map(|source| Box::new(Cause::of(source)));
-        Cause { text: redact(&error.to_string()).into_owned(), source }
-    }
-
-    /// The innermost cause, which is the one that tells something: `Connection refused (os error 111)`.
-    pub(crate) fn root(&self) -> &str {
-        let mut cause = self;
-        while let Some(source) = &cause.source {
-            cause = source;
-        }
-        &cause.text
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.text)?;
-        match &self.source {
-            Some(source) => write!(f, " <- {source:?}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl StdError for Cause {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+        let source = &**self.0.source.as_ref()?;
+        if self.0.source_is_told { source.source() } else { Some(source) }
     }
 }
 
@@ -572,6 +593,81 @@ mod tests {
             let error = Error::status_error(request(), answer(status, &marked(body)));
             assert_eq!(error.to_string(), format!("get_model: GET https://h/models/1/: {line}"));
             marker::assert_error_hidden(&error);
+        }
+    }
+
+    #[test]
+    fn display_is_bounded_and_clean() {
+        let odd = "a\u{1b}[31m\u{7f}\u{202e}b\u{2028}c\r\nd\u{85}e\u{9b}\u{feff}\0";
+        let url = format!("https://h/{}/", "x".repeat(10_000)).parse().unwrap();
+        let request = RequestInfo::new("get_model", &Method::from_bytes(&[b'M'; 5_000]).unwrap(), &url);
+        let mut error = Error::new(ErrorKind::Status, odd.repeat(100_000)).of(request).at_path(odd.repeat(1_000));
+        error = error.source_of(std::io::Error::other(odd.repeat(10_000)));
+        for step in 0..1_000 {
+            error = error.during(format!("step {step} {}", odd.repeat(100)));
+        }
+        let line = error.to_string();
+        assert!(line.starts_with("step 999 a [31m") && line.contains("; d; e"), "{line}");
+        for text in [line, format!("{error:?}"), error.source().map(ToString::to_string).unwrap_or_default()] {
+            assert!(!text.contains(|shown: char| shown.is_control() || "\u{202e}\u{2028}\u{feff}".contains(shown)), "{text}");
+        }
+        assert!(error.to_string().len() <= 4 << 10 && format!("{error:?}").len() <= 16 << 10);
+        assert!(error.0.during.len() <= 16 && error.0.message.len() <= 7 << 10);
+    }
+
+    #[test]
+    fn a_source_is_not_repeated() {
+        use std::io;
+        let path = std::path::Path::new("/data/model.pt");
+        let os = Error::file(path, "the file can't be read", io::Error::from_raw_os_error(2));
+        assert_eq!(os.to_string(), "/data/model.pt: the file can't be read: entity not found");
+        let source = os.source().and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(source.and_then(io::Error::raw_os_error), Some(2));
+        let other = Error::file(path, "the file can't be read", io::Error::other("it is odd"));
+        assert_eq!(
+            (other.to_string().as_str(), other.source().is_none()),
+            ("/data/model.pt: the file can't be read: it is odd", true)
+        );
+
+        #[derive(Debug)]
+        struct Layer(&'static str, Option<Box<Layer>>);
+        impl fmt::Display for Layer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl StdError for Layer {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                self.1.as_deref().map(|source| source as _)
+            }
+        }
+        let chain = || Layer("sending failed", Some(Box::new(Layer("no route", Some(Box::new(Layer("refused", None)))))));
+        let below = Error::new(ErrorKind::Connect, "no connection: refused").source_of(Cause::of(&chain()));
+        let told = |error: &Error| {
+            std::iter::successors(error.source(), |error| (*error).source()).map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&below), ["sending failed", "no route"]);
+        let all =
+            Error::new(ErrorKind::Connect, "no connection: sending failed; no route; refused").source_of(Cause::of(&chain()));
+        assert!(all.source().is_none());
+        let outer = Error::new(ErrorKind::File, "x: sending failed").source_of(chain());
+        assert_eq!(told(&outer), ["no route", "refused"]);
+    }
+
+    #[test]
+    fn tokens_are_hidden_wherever_they_are() {
+        let mut credentials = HeaderMap::new();
+        credentials.insert("synapse-access-token", marked("Token MARK/+tail").parse().unwrap());
+        let secrets = Secrets::from(Some(Arc::new(credentials)));
+        let url = marked("https://h/moved/MARK%2F+tail/").parse().unwrap();
+        let error = Error::new(ErrorKind::Decode, marked("no MARK/+tail, MARK%2f%2Btail"))
+            .of(RequestInfo::new("", &Method::GET, &url).hiding(secrets))
+            .at_path(marked("a.MARK/+tail"))
+            .during(marked("item 1 (id MARK\\/+tail)"));
+        marker::assert_error_hidden(&error);
+        assert_eq!(error.to_string(), "item 1 (id <secret>): GET https://h/moved/<secret>/: no <secret>, <secret>");
+        for text in [error.url(), error.json_path()] {
+            marker::assert_hidden("a part", text.unwrap());
         }
     }
 }

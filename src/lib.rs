@@ -45,8 +45,10 @@
 
 mod any_request;
 mod blocking;
+mod bounded;
 mod builder;
 mod call;
+mod cause;
 mod choices;
 mod client;
 mod clock;
@@ -54,6 +56,7 @@ mod credentials;
 mod decode;
 mod download;
 mod error;
+mod error_body;
 mod file_cache;
 mod file_entry;
 mod file_url;
@@ -61,6 +64,7 @@ mod file_url;
 mod ground_truth;
 mod http_clients;
 mod json;
+mod json_path;
 mod limits;
 mod list_event;
 #[cfg(test)]
@@ -78,6 +82,7 @@ mod redact;
 mod related;
 mod response;
 mod retry;
+mod secrets;
 mod side_by_side;
 mod string_list;
 mod timestamp;

@@ -649,3 +649,37 @@ async fn an_error_leaves_the_client_usable() {
     assert_eq!(client.get_model(1).await.unwrap().id, 1);
     assert_eq!(requests(&server).await.len(), 2);
 }
+
+// ---- large answers
+
+/// Waits within its decoding until the gate is open.
+#[derive(Debug)]
+struct Slow;
+
+static GATE: (std::sync::Mutex<bool>, std::sync::Condvar) = (std::sync::Mutex::new(false), std::sync::Condvar::new());
+
+impl<'de> serde::Deserialize<'de> for Slow {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer)?;
+        let (open, opened) = &GATE;
+        // A time at which the test has failed.
+        drop(opened.wait_timeout_while(open.lock().unwrap(), Duration::from_secs(20), |open| !*open));
+        Ok(Slow)
+    }
+}
+
+/// The test has a single thread, which decoding would hold.
+#[tokio::test]
+async fn time_outs_work_while_decoding() {
+    let body = format!(r#"{{"text": "{}"}}"#, "x".repeat(300_000));
+    let (_server, client) = serving("GET", "/models/1/", json(200, body)).await;
+    let error = client.get_model(1).timeout(Duration::from_secs(2)).send_as::<Slow>().await.failure();
+    assert!(error.is_timeout() && error.to_string().contains("whole request"), "{error}");
+    let waiting = client.get_model(1).send_as::<Slow>();
+    let opening = async {
+        tokio::task::yield_now().await;
+        *GATE.0.lock().unwrap() = true;
+        GATE.1.notify_all();
+    };
+    assert!(tokio::join!(waiting, opening).0.is_ok());
+}

@@ -377,6 +377,71 @@ async fn a_redirect_that_is_refused_shows_no_secret() {
 }
 
 #[tokio::test]
+async fn a_token_in_a_redirects_path_is_hidden() {
+    let token = format!("{MARKER}/+=");
+    let (other, _) = serving(json(403, r#"{"detail": "No."}"#)).await;
+    for host in ["", &other.uri()] {
+        let moved = format!("{host}/moved/{MARKER}%2F+=/?a=1");
+        let server = server::start().await;
+        let redirect = ResponseTemplate::new(302).insert_header("location", moved.as_str());
+        Mock::given(path("/models/1/")).respond_with(redirect).mount(&server).await;
+        let client = builder(&server.uri()).access_token(&token).build().unwrap();
+        let error = client.get_model(1).await.failure();
+        assert_error_hidden(&error, ErrorKind::Status);
+        assert!(error.to_string().contains("/moved/<secret>/"), "{error}");
+    }
+    // One that is refused, and one that leads nowhere.
+    let refused = refusing();
+    for moved in [format!("ftp://h/{MARKER}%2F+=/"), format!("{}/{MARKER}/%2b=/", refused.url)] {
+        let (server, _) = serving(ResponseTemplate::new(302).insert_header("location", moved.as_str())).await;
+        let client = builder(&server.uri()).access_token(&token).build().unwrap();
+        let error = client.get_model(1).await.failure();
+        assert_error_hidden(&error, error.kind());
+    }
+}
+
+#[tokio::test]
+async fn a_token_among_ids_and_keys_is_hidden() {
+    for body in [
+        format!(r#"{{"results": [{{"id": "{MARKER}-access", "name": 7}}], "count": 1}}"#),
+        format!(r#"{{"results": [{{"id": 1, "{MARKER}-access": 7}}]}}"#),
+    ] {
+        let (_server, client) = serving(json(200, body)).await;
+        let models: Result<Vec<Model>, Error> = client.list_models().list_all().try_collect().await;
+        assert_error_hidden(&models.failure(), ErrorKind::Decode);
+    }
+    let id = format!("{MARKER}-access");
+    let answer =
+        json(400, format!(r#"{{"{MARKER}-access": ["no {MARKER}-access"]}}"#)).insert_header("x-request-id", id.as_str());
+    let (_server, client) = serving(answer).await;
+    let error = client.get_model(1).await.failure();
+    assert_error_hidden(&error, ErrorKind::Status);
+    assert_eq!(error.request_id(), None);
+}
+
+#[tokio::test]
+async fn what_a_server_says_is_one_clean_line() {
+    let said = "\u{1b}[2J\u{9b}31m\u{202e}a\u{2028}b\u{85}c\nd\u{7f}\u{200b}\0";
+    let written = serde_json::to_string(said).unwrap();
+    for answer in [
+        json(400, format!(r#"{{"detail": {written}}}"#)),
+        json(400, format!("{{{written}: [{written}]}}")),
+        ResponseTemplate::new(500).set_body_raw(said, "text/plain"),
+        ResponseTemplate::new(500).set_body_raw(format!("<title>{said}</title>"), "text/html"),
+        json(200, format!(r#"{{"id": {written}}}"#)),
+        json(200, format!(r#"{{"id": 1, "name": {{{written}: 1}}}}"#)),
+        ResponseTemplate::new(200).set_body_raw("x", "text/\u{9b}31m"),
+    ] {
+        let (_server, client) = serving(answer).await;
+        let error = client.get_model(1).await.failure();
+        for text in [error.to_string(), format!("{error:?}")] {
+            let odd = |shown: char| shown.is_control() || "\u{202e}\u{2028}\u{200b}".contains(shown);
+            assert!(!text.contains(odd), "{text:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_leads_back_shows_no_secret() {
     let server = server::start().await;
     let client = builder(&server.uri()).build().unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
@@ -74,9 +74,10 @@ impl<T: Send + 'static> Ahead<T> {
                 // Whether it was read or given up is all the same.
                 let _ = turn.await;
             }
-            let told = Mutex::new(Some(told));
+            let told = Arc::new(Mutex::new(Some(told)));
             let receive = async |received: Box<Received>| {
-                let decode = |body: &_| {
+                let told = told.clone();
+                let decode = move |body: &_| {
                     told.lock().unwrap_or_else(PoisonError::into_inner).take();
                     decoder(body, ids)
                 };

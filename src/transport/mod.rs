@@ -29,6 +29,7 @@ use crate::http_clients::{HttpClients, Kind};
 use crate::limits::{Activity, Limits, TimeLimits};
 use crate::origin::Origin;
 use crate::retry::{RetryBucket, RetryPolicy};
+use crate::secrets::Secrets;
 use failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
 use meter::Meter;
 use redirect::{MAX_REDIRECTS, redirect_target};
@@ -94,7 +95,9 @@ impl Transport {
     /// An answer that isn't a success is an error.
     async fn exchange(&self, mut request: Request, again: Option<&Request>, attempts: &Attempts<'_>) -> Result<Box<Received>> {
         let limits = attempts.limits;
-        let info_of = |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url());
+        let secrets = Secrets::from(self.credentials.known());
+        let info_of =
+            |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url()).hiding(secrets.clone());
         let mut permit = match self.in_flight.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
             Err(_) => {

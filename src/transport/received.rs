@@ -1,10 +1,10 @@
 //! An answer: its head is there, its body still to be read, whole or as it comes.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
@@ -12,15 +12,21 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::failure::{body_failure, timed_out};
 use super::meter::Meter;
 use super::stream::ByteStream;
+use crate::blocking::{INLINE, blocking};
 use crate::decode::{Problem, decode};
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::json::Json;
 use crate::limits::Limits;
-use crate::response::{ErrorResponse, hide_credentials};
+use crate::redact::excerpt;
+use crate::response::ErrorResponse;
+use crate::secrets::Secrets;
 use crate::url_conversion::{ConversionFailure, Conversions, Converted};
 
 /// How much of an error's body is kept, in bytes.
 const MAX_ERROR_BODY: usize = 1 << 20;
+
+/// The longest media type that is shown, in bytes.
+const MAX_MEDIA: usize = 100;
 
 /// The head of an answer, its body still to be read.
 #[doc(hidden)]
@@ -75,8 +81,8 @@ impl Received {
             }
         }
         let body = if more.is_empty() { first.unwrap_or_default() } else { more.freeze() };
-        let headers = std::mem::take(self.response.headers_mut());
-        let head = Head { status: self.response.status(), headers, info: self.info, credentials: self.credentials };
+        let (secrets, headers) = (self.secrets(), std::mem::take(self.response.headers_mut()));
+        let head = Head { status: self.response.status(), headers, info: self.info, limits: self.limits, secrets };
         Ok((body, head))
     }
 
@@ -103,7 +109,14 @@ impl Received {
     /// The answer without its body.
     fn head(&self) -> ErrorResponse {
         let headers = self.response.headers().clone();
-        ErrorResponse::new(self.status(), headers, Bytes::new()).hiding(self.credentials.clone())
+        ErrorResponse::hiding(self.status(), headers, Bytes::new(), self.secrets())
+    }
+
+    fn secrets(&self) -> Secrets {
+        match self.info.secrets.is_empty() {
+            true => self.credentials.clone().into(),
+            false => self.info.secrets.clone(),
+        }
     }
 
     fn too_large(&self) -> Error {
@@ -121,34 +134,39 @@ impl Received {
     }
 
     /// The body as JSON, its URLs converted.
-    pub(crate) async fn json<T: DeserializeOwned>(self: Box<Self>) -> Result<T> {
+    pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(self: Box<Self>) -> Result<T> {
         let (body, head, _) = self.converted().await?;
-        head.decode(body)
+        head.decode(body).await
     }
 
     /// As [`json`](Self::json), of a body that may be missing.
     #[allow(dead_code, reason = "which answers there are depends on the document")]
-    pub(crate) async fn json_if_any<T: DeserializeOwned>(self: Box<Self>) -> Result<Option<T>> {
+    pub(crate) async fn json_if_any<T: DeserializeOwned + Send + 'static>(self: Box<Self>) -> Result<Option<T>> {
         match self.converted().await? {
             (body, ..) if body.is_empty() => Ok(None),
-            (body, head, _) => head.decode(body).map(Some),
+            (body, head, _) => head.decode(body).await.map(Some),
         }
     }
 
     /// What `decode` makes of the body, its URLs converted; and the answer, for what is told of parts of it.
-    pub(crate) async fn decoded<T>(self: Box<Self>, decode: impl Fn(&Bytes) -> Result<T, Problem>) -> Result<(T, Answered)> {
+    pub(crate) async fn decoded<T: Send + 'static>(
+        self: Box<Self>,
+        decode: impl FnOnce(&Bytes) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<(T, Answered)> {
         let (body, head, unconverted) = self.converted().await?;
-        match decode(&body) {
-            Ok(value) => Ok((value, Answered { head, body, unconverted })),
-            Err(problem) => Err(head.undecodable(body, &problem)),
-        }
+        let length = body.len();
+        let decode = move |head: Head| match decode(&body) {
+            Ok(value) => Ok((value, Answered { head, body, response: OnceLock::new(), unconverted })),
+            Err(problem) => Err(head.into_undecodable(body, &problem)),
+        };
+        head.apart(length, decode).await
     }
 
     /// As [`json`](Received::json), and null where there is no body.
     pub(crate) async fn json_or_null(self: Box<Self>) -> Result<Json> {
         match self.converted().await? {
             (body, ..) if body.is_empty() => Ok(Json::default()),
-            (body, head, _) => head.decode(body),
+            (body, head, _) => head.decode(body).await,
         }
     }
 
@@ -187,8 +205,13 @@ impl Received {
             }
         }
         let headers = std::mem::take(self.response.headers_mut());
-        let response = ErrorResponse::new(self.status(), headers, body.freeze()).hiding(self.credentials);
-        Error::status_error(self.info, response)
+        let secrets = self.secrets();
+        let head = Head { status: self.response.status(), headers, info: self.info, limits: self.limits, secrets };
+        let length = body.len();
+        let error = move |head: Head| {
+            Ok(Error::status_error(head.info, ErrorResponse::hiding(head.status, head.headers, body.freeze(), head.secrets)))
+        };
+        head.apart(length, error).await.unwrap_or_else(|failed| failed)
     }
 }
 
@@ -196,48 +219,76 @@ impl Received {
 pub(crate) struct Answered {
     head: Head,
     body: Bytes,
+    /// Shared by the errors of all parts of it.
+    response: OnceLock<ErrorResponse>,
     /// URLs that stayed as they were.
     pub(crate) unconverted: Vec<ConversionFailure>,
 }
 
 impl Answered {
-    /// The error of a part of it that can't be used.
+    /// The error of a part of it that can't be used. It shares the answer with the others, and costs no more than it tells.
     pub(crate) fn undecodable(&self, problem: &Problem) -> Error {
-        self.head.clone().undecodable(self.body.clone(), problem)
+        let head = &self.head;
+        let response = || ErrorResponse::hiding(head.status, head.headers.clone(), self.body.clone(), head.secrets.clone());
+        head.undecodable(self.response.get_or_init(response).shared(), problem)
+    }
+
+    /// A text of it without the credentials that were sent.
+    #[allow(dead_code)]
+    pub(crate) fn hide(&self, text: &str) -> String {
+        self.head.secrets.hide(text).into_owned()
     }
 }
 
 /// What decoding a body needs to tell its errors.
-#[derive(Clone)]
-pub(crate) struct Head {
+struct Head {
     status: StatusCode,
     headers: HeaderMap,
     info: RequestInfo,
-    credentials: Option<Arc<HeaderMap>>,
+    limits: Limits,
+    secrets: Secrets,
 }
 
 impl Head {
-    fn decode<T: DeserializeOwned>(self, body: Bytes) -> Result<T> {
-        decode(&body).map_err(|problem| self.undecodable(body, &problem))
+    /// Works on a body of `length` bytes, for as long as the request may take.
+    async fn apart<T: Send + 'static>(self, length: usize, work: impl FnOnce(Head) -> Result<T> + Send + 'static) -> Result<T> {
+        if length <= INLINE {
+            return work(self);
+        }
+        let (limits, info) = (self.limits, self.info.clone());
+        match Box::pin(limits.within(blocking(move || work(self)))).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(stopped)) => Err(stopped.of(info)),
+            Err(elapsed) => Err(timed_out(elapsed, &info)),
+        }
     }
 
-    fn undecodable(self, body: Bytes, problem: &Problem) -> Error {
-        let path = problem.path.as_str();
-        let content_type =
-            self.headers.get(reqwest::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    async fn decode<T: DeserializeOwned + Send + 'static>(self, body: Bytes) -> Result<T> {
+        let length = body.len();
+        self.apart(length, move |head| decode(&body).map_err(|problem| head.into_undecodable(body, &problem))).await
+    }
+
+    fn into_undecodable(mut self, body: Bytes, problem: &Problem) -> Error {
+        let headers = std::mem::take(&mut self.headers);
+        let response = ErrorResponse::hiding(self.status, headers, body, self.secrets.clone());
+        self.undecodable(response, problem)
+    }
+
+    fn undecodable(&self, response: ErrorResponse, problem: &Problem) -> Error {
+        let path = self.secrets.hide(&problem.path);
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media = content_type.split(';').next().unwrap_or_default().trim();
         let json = media.is_empty() || media == "application/json" || media.ends_with("+json");
-        let kind = if json { String::new() } else { format!(" (it is {media})") };
+        let kind = if json { String::new() } else { format!(" (it is {})", excerpt(media, MAX_MEDIA)) };
         let place = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
-        let told = hide_credentials(&problem.message, self.credentials.as_deref());
+        let told = &problem.message;
         let message = format!("{}, and the answer can't be used{kind}{place}: {told}", shown_status(self.status));
-        let response = ErrorResponse::new(self.status, self.headers, body).hiding(self.credentials);
         // What breaks off, or was written by something before the backend, says nothing of what the backend did.
         let error = match self.info.changes_something() && (problem.cut_off || !json) {
             true => Error::unknown_outcome(message),
             false => Error::new(ErrorKind::Decode, message),
         };
-        let error = error.of(self.info).answered(response);
+        let error = error.of(self.info.clone()).answered(response);
         let error = if problem.cut_off { error.cut_off() } else { error };
         if path.is_empty() { error } else { error.at_path(path) }
     }

@@ -41,7 +41,7 @@ pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
 /// Whether the server refused a chunk for its offset.
 fn tells_offset(error: &Error) -> bool {
     let Some(response) = error.response() else { return false };
-    let expects = response.json().is_some_and(|json| json.get("expected_offset").is_some());
+    let expects = response.has_field("expected_offset");
     expects || response.text().to_ascii_lowercase().contains("offsets do not match")
 }
 

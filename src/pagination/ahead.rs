@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -85,15 +86,22 @@ impl<T: Send + 'static> Ahead<T> {
             let told = Arc::new(Mutex::new(Some(told)));
             let receive = async |received: Box<Received>| {
                 let (told, fields) = (told.clone(), fields.clone());
-                let decode = move |body: &_| {
+                let decode = move |body: &Bytes| {
                     told.lock().unwrap_or_else(PoisonError::into_inner).take();
                     decoder.page(body, &fields)
                 };
                 let (decoded, mut answer) = received.decoded(decode).await?;
                 let DecodedPage { items, failed, marks, count, next, body } = decoded;
                 let (length, unconverted) = (items.len() + failed.len(), std::mem::take(&mut answer.unconverted));
-                let source =
-                    (!failed.is_empty()).then(|| Source { body, error: Box::new(move |problem| answer.undecodable(problem)) });
+                let source = (!failed.is_empty()).then(|| {
+                    let answer = Arc::new(answer);
+                    let hiding = answer.clone();
+                    Source {
+                        body,
+                        error: Box::new(move |problem| answer.undecodable(problem)),
+                        hide: Box::new(move |text| hiding.hide(text)),
+                    }
+                });
                 let items = PageItems::new(items, failed, source);
                 Ok(ArrivedPage { items, length, marks, count, next, unconverted })
             };

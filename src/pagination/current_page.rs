@@ -8,7 +8,7 @@ use super::identity::Mark;
 use super::page::{Decoder, Failed};
 use super::page_text::field;
 use crate::decode::Problem;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::list_event::ItemFailure;
 use crate::redact::excerpt;
 
@@ -60,6 +60,8 @@ pub(super) struct PageItems<T> {
 pub(super) struct Source {
     pub(super) body: Bytes,
     pub(super) error: Box<dyn Fn(&Problem) -> Error + Send + Sync>,
+    /// A text without the credentials that were sent.
+    pub(super) hide: Box<dyn Fn(&str) -> String + Send + Sync>,
 }
 
 /// The next of a page's items.
@@ -119,36 +121,40 @@ impl<T> PageItems<T> {
 
     /// The error that it is.
     pub(super) fn error(&self, decoder: Decoder<T>, page: u64, failed: &Failed) -> Error {
-        let (failure, mut problem) = self.problem(decoder, page, failed);
+        let (failure, cut_off) = self.problem(decoder, page, failed);
         let index = failed.index;
         let named = failure.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
-        problem.message = excerpt(&problem.message, MAX_MESSAGE);
-        problem.path = match failure.json_path.as_str() {
+        let path = match failure.json_path.as_str() {
             "" => format!("results[{index}]"),
             // An item that is a list itself.
             path if path.starts_with('[') => format!("results[{index}]{path}"),
             path => format!("results[{index}].{path}"),
         };
+        let problem = Problem { path, message: failure.message.clone(), cut_off };
         let error = match &self.source {
             Some(source) => (source.error)(&problem),
-            None => Error::new(crate::error::ErrorKind::Decode, problem.message),
+            None => Error::new(ErrorKind::Decode, problem.message),
         };
         error.during(format!("item {index} of page {page}{named}")).with_item_failure(failure)
     }
 
-    fn problem(&self, decoder: Decoder<T>, page: u64, failed: &Failed) -> (ItemFailure, Problem) {
+    fn problem(&self, decoder: Decoder<T>, page: u64, failed: &Failed) -> (ItemFailure, bool) {
         let body = self.source.as_ref().map_or(&[][..], |source| &source.body);
         let (text, problem) = decoder.problem(body, failed);
+        let shown = |text: &str, limit| match &self.source {
+            Some(source) => excerpt(&(source.hide)(text), limit),
+            None => excerpt(text, limit),
+        };
         let id = field(text, "id").map(String::from_utf8_lossy).filter(|id| id != "null");
         let failure = ItemFailure {
             page,
             index: failed.index,
-            id: id.map(|id| excerpt(id.trim_matches('"'), MAX_ID)),
-            json_path: excerpt(&problem.path, MAX_PATH),
-            message: excerpt(&problem.message, MAX_MESSAGE),
+            id: id.map(|id| shown(id.trim_matches('"'), MAX_ID)),
+            json_path: shown(&problem.path, MAX_PATH),
+            message: shown(&problem.message, MAX_MESSAGE),
             text: String::from_utf8_lossy(text).into_owned(),
         };
-        (failure, problem)
+        (failure, problem.cut_off)
     }
 }
 

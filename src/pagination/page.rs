@@ -71,8 +71,9 @@ impl<T: DeserializeOwned> Decoder<T> {
                     return Some((length, Some(item)));
                 }
                 let (_, length) = parse::<IgnoredAny>(rest).ok()?;
-                // What a lenient server may send is mended at the second look.
-                Some((length, decode(rest.get(..length)?).ok()))
+                let item = rest.get(..length)?;
+                // What a lenient server may send is mended at the second look: half a surrogate pair.
+                Some((length, memchr::memmem::find(item, br"\u").and_then(|_| decode(item).ok())))
             },
             problem: |item| decode::<T>(item).err(),
         }
@@ -105,9 +106,12 @@ impl<T> Decoder<T> {
         refuse_list(body)?;
         let body = body.slice_ref(without_mark(body));
         let (mut items, mut failed, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        let mut text = None;
+        let (mut text, mut hopeless) = (None, Hopeless::default());
         let walked = walk(&body, |at| {
-            let (length, item) = (self.item)(&body, at)?;
+            let (length, item) = match hopeless.length(&body, at) {
+                Some(length) => (length, None),
+                None => (self.item)(&body, at)?,
+            };
             match item {
                 Some(item) => {
                     items.push(item);
@@ -115,7 +119,10 @@ impl<T> Decoder<T> {
                         places.push((at, length));
                     }
                 }
-                None => failed.push(Failed { index: items.len() + failed.len(), at }),
+                None => {
+                    failed.push(Failed { index: items.len() + failed.len(), at });
+                    hopeless.add(at, length);
+                }
             }
             text.get_or_insert((at, at)).1 = at + length;
             Some(length)
@@ -144,6 +151,29 @@ impl<T> Decoder<T> {
         let text = rest.get(..length).unwrap_or_default();
         let unknown = || Problem { path: String::new(), message: "it can't be decoded".to_owned(), cut_off: false };
         (text, (self.problem)(text).unwrap_or_else(unknown))
+    }
+}
+
+/// Short texts on a page that can't be decoded, wherever they stand: each is tried once, however often it is there.
+#[derive(Default)]
+struct Hopeless(Vec<(usize, usize)>);
+
+impl Hopeless {
+    /// How long they are, and how many.
+    const LONGEST: usize = 16;
+    const MOST: usize = 16;
+
+    fn add(&mut self, at: usize, length: usize) {
+        if length <= Self::LONGEST && self.0.len() < Self::MOST {
+            self.0.push((at, length));
+        }
+    }
+
+    /// The length of the item that begins at a place, if it is one of them.
+    fn length(&self, body: &[u8], at: usize) -> Option<usize> {
+        let rest = body.get(at..)?;
+        let is_here = |text: &[u8]| matches!(rest.strip_prefix(text), Some([b',' | b']' | b' ' | b'\n', ..]));
+        self.0.iter().find(|(from, length)| body.get(*from..from + length).is_some_and(is_here)).map(|(_, length)| *length)
     }
 }
 

@@ -205,6 +205,11 @@ impl Answered {
     pub(crate) fn undecodable(&self, problem: &Problem) -> Error {
         self.head.clone().undecodable(self.body.clone(), problem)
     }
+
+    /// A text of it without the credentials that were sent.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        hide_credentials(text, self.head.credentials.as_deref()).into_owned()
+    }
 }
 
 /// What decoding a body needs to tell its errors.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::pagination::MAX_STALLED;
+
 /// What a list did that it shouldn't while it was read.
 ///
 /// A `page` is the number of a page; in a list without page numbers, which page it is, counted from 1.
@@ -31,11 +33,20 @@ pub enum ListEvent {
         /// The page.
         page: u64,
     },
-    /// The list ended with fewer items than its count promises.
+    /// The list ended with fewer items than its count promises. Where items have an
+    /// [identity](crate::ListReport::identity), those that were there twice count once.
     Fewer {
-        /// The count.
+        /// The count; of a list that grew while it was read, the count before.
         promised: u64,
         /// Items that there were.
+        items: u64,
+    },
+    /// A page has items that were there before: others may be missing. Only in a list whose items have an
+    /// [identity](crate::ListReport::identity), and that doesn't [drop](crate::ListAll::distinct) such items.
+    Repeated {
+        /// The page.
+        page: u64,
+        /// Items on it that were there before.
         items: u64,
     },
     /// The list goes on behind the end that its count promises.
@@ -58,7 +69,8 @@ pub enum ListEvent {
         /// The page whose link it is.
         page: u64,
     },
-    /// Page follows on page, and none of them brings anything on. Ends the list by any policy.
+    /// The list makes no progress: a hundred pages in a row brought no item that wasn't there before, or failed. Ends the list by
+    /// any policy.
     Endless {
         /// The last page that was read.
         page: u64,
@@ -91,15 +103,20 @@ impl fmt::Display for ListEvent {
             ListEvent::Fewer { promised, items } => {
                 write!(f, "the list ended after {items} items of {promised} that it promised")
             }
+            ListEvent::Repeated { page, items } => {
+                write!(f, "{items} items of page {page} were there before: others may be missing")
+            }
             ListEvent::BeyondCount { page, count } => write!(f, "page {page} lies behind the end of a list of {count} items"),
             ListEvent::OutOfOrder { page, next } => write!(f, "page {page} says that page {next} follows it"),
             ListEvent::Loop { page } => write!(f, "page {page}'s `next` leads back to a page that was already read"),
-            ListEvent::Endless { page } => write!(f, "the list doesn't come to an end: page {page} brings it no further"),
+            ListEvent::Endless { page } => {
+                write!(f, "the list makes no progress: {MAX_STALLED} pages in a row, page {page} the last, brought no new item")
+            }
         }
     }
 }
 
-/// An item that can't be decoded: which one, why, and its text.
+/// An item that can't be decoded: which one, why, and its text. All but the text is fit to be shown, and short.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ItemFailure {
@@ -117,7 +134,8 @@ pub struct ItemFailure {
 }
 
 impl ItemFailure {
-    /// The item's JSON, as the server sent it. It may hold signed URLs: `Debug` doesn't show it.
+    /// The item's JSON, as the server sent it; in a [report](crate::ListReport::item_failures), its first 64 KiB. It may hold
+    /// signed URLs: `Debug` doesn't show it.
     pub fn text(&self) -> &str {
         &self.text
     }

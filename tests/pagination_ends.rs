@@ -273,6 +273,67 @@ async fn an_answer_that_is_a_list_itself_is_told_from_a_page() {
 }
 
 #[tokio::test]
+async fn forged_checkpoint_is_refused() {
+    let (server, client) =
+        serving_by("cursor", |_| server::json(200, r#"{"next": "/models/?cursor=2", "results": [{"id": 1}, {"id": 2}]}"#)).await;
+    let list = || client.list_models().list_all_as::<Id>();
+    let mut first = list();
+    first.next().await.unwrap().unwrap();
+    first.next().await.unwrap().unwrap();
+    let good = serde_json::to_value(first.checkpoint()).unwrap();
+    let uri = server.uri();
+    let link = |url: String| serde_json::json!({"link": {"url": url, "number": 2, "item": 0}});
+    let page = |number: u64, item: u64| serde_json::json!({"page": {"number": number, "item": item}});
+    let own = || link(format!("{uri}/models/?cursor=2"));
+    let mut forged: Vec<(&str, serde_json::Value)> = [
+        format!("{uri}/other/?cursor=2"),
+        format!("{uri}/models/../users/"),
+        format!("{uri}/models/%2e%2e/users/"),
+        format!("{uri}//models/"),
+        "http://elsewhere.example/models/?cursor=2".to_owned(),
+        format!("{}/models/", uri.replace("http://", "https://")),
+        format!("{}/models/", uri.replace("http://", "http://user:password@")),
+        format!("{}/models/", uri.replace("127.0.0.1", "127.0.0.1.evil.example")),
+        format!("http://{}@elsewhere.example/models/", uri.replace("http://", "")),
+        "file:///etc/passwd".to_owned(),
+        "/models/?cursor=2".to_owned(),
+        String::new(),
+        format!("http://{}", "x".repeat(1 << 20)),
+        format!("{uri}/{}", "x".repeat(1 << 20)),
+    ]
+    .map(|url| ("at", link(url)))
+    .into();
+    forged.extend([(u64::MAX, 0), (1 << 63, 0), (0, 0), (2, u64::MAX)].map(|(number, item)| ("at", page(number, item))));
+    forged.push(("recent", vec![7_u64; 1_000_000].into()));
+    forged.push(("query", format!("list_models {uri}/models/?{}", "a=b&".repeat(5 << 19)).into()));
+    forged.push(("query", "x".repeat(10 << 20).into()));
+    forged.push(("version", 2.into()));
+    forged.push(("repeated", u64::MAX.into()));
+    forged.push(("total", u64::MAX.into()));
+    forged.push(("until", 1.into()));
+    server.reset().await;
+    Mock::given(any()).respond_with(server::json(500, "{}")).mount(&server).await;
+    for (field, value) in forged {
+        let mut checkpoint = good.clone();
+        checkpoint["at"] = own();
+        checkpoint[field] = value;
+        if field == "repeated" {
+            checkpoint["offset"] = 7.into();
+        }
+        let checkpoint = serde_json::from_value(checkpoint).unwrap();
+        assert!(format!("{checkpoint:?}").len() < 2_000);
+        let error = list().resume(checkpoint).next().await.unwrap().failure();
+        let told = error.to_string();
+        assert!(error.is_invalid_input() && told.contains("read the list from its beginning"), "{field}: {told}");
+        assert!(told.len() < 1_500, "{field}: {} bytes", told.len());
+    }
+    server::assert_nothing_sent(&server).await;
+    // What is nested deep is no checkpoint.
+    let deep = format!(r#"{{"version": 1, "query": "q", "at": {}"#, r#"{"link":"#.repeat(100_000));
+    assert!(serde_json::from_str::<synapse_backend_client::Checkpoint>(&deep).is_err());
+}
+
+#[tokio::test]
 async fn a_checkpoint_of_another_query_tells_by_name_what_differs() {
     let (server, client) = serving_by("page", |_| server::json(200, "{}")).await;
     let list = || client.list_models().params(|p| p.project(1)).param("token", secret("one"));

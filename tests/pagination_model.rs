@@ -235,6 +235,56 @@ proptest! {
     }
 
     #[test]
+    fn shifted_pages_are_judged_by_identity(
+        count in 1_u64..60, most in 1_usize..12, concurrency in 1_usize..5, distinct in any::<bool>(),
+        shifts in prop::collection::vec((0_usize..8, 1_usize..8, any::<bool>()), 0..3),
+        stops in prop::collection::vec(0_usize..30, 0..3), policy in prop_oneof![Just(ListPolicy::Complete), Just(ListPolicy::Lenient)],
+    ) {
+        run(async {
+            // As many come in at one end as go at the other: the count stays.
+            let shift = |(number, (at, length, forward)): (usize, (usize, usize, bool))| {
+                let length = length.min(count as usize);
+                let ids: Vec<u64> = (0..length as u64).map(|id| 500 + 20 * number as u64 + id).collect();
+                match forward {
+                    true => [(at, Change::Insert(0, ids)), (at, Change::Remove(count as usize, length))],
+                    false => [(at, Change::Remove(0, length)), (at, Change::Insert(usize::MAX, ids))],
+                }
+            };
+            let changes = shifts.into_iter().enumerate().flat_map(shift).collect();
+            let server = ListServer::start(Script { changes, ..script(count, most) }).await;
+            let client = client(&server.url, 0);
+            let mut given = Vec::new();
+            let mut checkpoint: Option<Checkpoint> = None;
+            let mut stops = stops.into_iter();
+            let (complete, error) = loop {
+                let mut list = list(&client, None).concurrency(concurrency).distinct(distinct).policy(policy);
+                if let Some(checkpoint) = checkpoint.take() {
+                    let text = serde_json::to_string(&checkpoint).unwrap();
+                    list = list.resume(serde_json::from_str(&text).unwrap());
+                }
+                let Some(stop) = stops.next() else {
+                    let (ids, error) = read(&mut list).await;
+                    given.extend(ids);
+                    break (list.report().is_complete(), error);
+                };
+                for _ in 0..stop {
+                    match list.next().await {
+                        Some(Ok(item)) => given.push(item.id),
+                        _ => break,
+                    }
+                }
+                checkpoint = Some(list.checkpoint());
+            };
+            let different: HashSet<_> = given.iter().copied().collect();
+            let whole = different.len() as u64 == count;
+            prop_assert!(whole || error.is_some() || policy == ListPolicy::Lenient, "{:?}", given);
+            prop_assert!(whole || !complete, "{:?}", given);
+            prop_assert!(!distinct || different.len() == given.len());
+            Ok(())
+        })?;
+    }
+
+    #[test]
     fn partitions_give_every_item_once(
         count in 0_u64..80, most in 1_usize..12, parts in 1_usize..9, cursors in any::<bool>(), concurrency in 1_usize..5,
     ) {

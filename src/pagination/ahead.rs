@@ -5,18 +5,27 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::page::{DecodedPage, Decoder, Items, Page, Undecoded};
+use super::current_page::{PageItems, Source};
+use super::page::{DecodedPage, Decoder, Fields, Marks};
 use crate::call::Prepared;
-use crate::decode::Problem;
 use crate::error::{Error, ErrorKind, Result};
-use crate::list_event::ItemFailure;
 use crate::transport::Received;
+use crate::url_conversion::ConversionFailure;
 
-/// A page as it arrived: the items that can't be decoded are errors.
-pub(super) type ArrivedPage<T> = Page<T, Error>;
+/// A page as it arrived.
+pub(super) struct ArrivedPage<T> {
+    pub(super) items: PageItems<T>,
+    pub(super) length: usize,
+    pub(super) marks: Marks,
+    pub(super) count: Option<u64>,
+    pub(super) next: Option<String>,
+    /// URLs whose conversion failed.
+    pub(super) unconverted: Vec<ConversionFailure>,
+}
 
 /// Pages under way, in order.
 pub(super) struct Ahead<T> {
@@ -63,7 +72,7 @@ impl<T: Send + 'static> Ahead<T> {
     ///
     /// # Errors
     /// Outside of a runtime.
-    pub(super) fn start(&mut self, call: Prepared, number: u64, width: usize, decoder: Decoder<T>, ids: bool) -> Result<()> {
+    pub(super) fn start(&mut self, call: Prepared, number: u64, width: usize, decoder: Decoder<T>, fields: Fields) -> Result<()> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| Error::configuration("list_all", "a list is to be read within a tokio runtime"))?;
         let url = call.request.url().clone();
@@ -76,14 +85,25 @@ impl<T: Send + 'static> Ahead<T> {
             }
             let told = Arc::new(Mutex::new(Some(told)));
             let receive = async |received: Box<Received>| {
-                let told = told.clone();
-                let decode = move |body: &_| {
+                let (told, fields) = (told.clone(), fields.clone());
+                let decode = move |body: &Bytes| {
                     told.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    decoder(body, ids)
+                    decoder.page(body, &fields)
                 };
-                let (mut decoded, mut answer) = received.decoded(decode).await?;
-                decoded.unconverted = std::mem::take(&mut answer.unconverted);
-                Ok(telling(decoded, number, |problem| answer.undecodable(problem)))
+                let (decoded, mut answer) = received.decoded(decode).await?;
+                let DecodedPage { items, failed, marks, count, next, body } = decoded;
+                let (length, unconverted) = (items.len() + failed.len(), std::mem::take(&mut answer.unconverted));
+                let source = (!failed.is_empty()).then(|| {
+                    let answer = Arc::new(answer);
+                    let hiding = answer.clone();
+                    Source {
+                        body,
+                        error: Box::new(move |problem| answer.undecodable(problem)),
+                        hide: Box::new(move |text| hiding.hide(text)),
+                    }
+                });
+                let items = PageItems::new(items, failed, source);
+                Ok(ArrivedPage { items, length, marks, count, next, unconverted })
             };
             call.fetch(receive).await
         });
@@ -106,37 +126,5 @@ impl<T: Send + 'static> Ahead<T> {
             },
         };
         Poll::Ready(Some(Arrival { number, url, page }))
-    }
-}
-
-/// Page `number` with errors in the place of the items that can't be decoded.
-fn telling<T>(decoded: DecodedPage<T>, number: u64, error: impl Fn(&Problem) -> Error) -> ArrivedPage<T> {
-    let DecodedPage { items, count, next, unconverted } = decoded;
-    let items = match items {
-        Items::All(items) => Items::All(items),
-        Items::Each(items) => {
-            let each = |(index, (id, item)): (usize, (Option<u64>, Result<T, Undecoded>))| {
-                (id, item.map_err(|undecoded| undecoded.into_error(number, index, &error)))
-            };
-            Items::Each(items.into_iter().enumerate().map(each).collect())
-        }
-    };
-    Page { items, count, next, unconverted }
-}
-
-impl Undecoded {
-    fn into_error(self, page: u64, index: usize, error: impl Fn(&Problem) -> Error) -> Error {
-        let Undecoded { id, text, mut problem } = self;
-        let message = crate::redact::redact(&problem.message).into_owned();
-        let json_path = problem.path.clone();
-        problem.path = match json_path.as_str() {
-            "" => format!("results[{index}]"),
-            // An item that is a list itself.
-            path if path.starts_with('[') => format!("results[{index}]{path}"),
-            path => format!("results[{index}].{path}"),
-        };
-        let named = id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
-        let failure = ItemFailure { page, index, id, json_path, message, text };
-        error(&problem).during(format!("item {index} of page {page}{named}")).with_item_failure(failure)
     }
 }

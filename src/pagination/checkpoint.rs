@@ -5,8 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::course::Then;
+use super::identity::KEPT;
 use super::list_query::{difference, shown_query};
 use crate::file_url::FileUrl;
+use crate::redact::excerpt;
 
 /// The version of a checkpoint's written form.
 const VERSION: u32 = 1;
@@ -17,7 +19,9 @@ const VERSION: u32 = 1;
 /// serde, and is taken by [`resume`](crate::ListAll::resume) of the same query, in this process or another one.
 /// [`partitions`](crate::Call::partitions) of a list are checkpoints that have an end too.
 ///
-/// Its written form holds the list's parameters and links as they are; `Debug` shows no value of theirs.
+/// Its written form holds the list's parameters and links as they are, and up to 1,000 ids of items as numbers, about 20 KB.
+/// `Debug` shows no parameter's value. A checkpoint that was changed is refused where it names what isn't its list's: no other
+/// host or path is asked.
 ///
 /// ```
 /// # fn example(events: &synapse_backend_client::ListAll<synapse_backend_client::Json>) -> Result<(), Box<dyn std::error::Error>> {
@@ -43,13 +47,26 @@ pub struct Checkpoint {
     /// Items in the whole list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) total: Option<u64>,
-    /// What the last ids that were given come down to, where duplicates are dropped.
+    /// The least that there ever were, if that is less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) least: Option<u64>,
+    /// Items up to here that were there twice: the others are as many distinct ones.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) repeated: u64,
+    /// The field that tells items apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) identity: Option<String>,
+    /// What its value in the items that were given last comes down to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) recent: Vec<u64>,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// The next item of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Position {
     /// On a page that has a number.
@@ -81,7 +98,19 @@ impl From<Then> for Position {
 
 impl Checkpoint {
     pub(super) fn new(query: String, at: Position) -> Self {
-        Checkpoint { version: VERSION, query, at, until: None, page_size: None, offset: None, total: None, recent: Vec::new() }
+        Checkpoint {
+            version: VERSION,
+            query,
+            at,
+            until: None,
+            page_size: None,
+            offset: None,
+            total: None,
+            least: None,
+            repeated: 0,
+            identity: None,
+            recent: Vec::new(),
+        }
     }
 
     /// Items in the whole list, where that is known.
@@ -94,7 +123,7 @@ impl Checkpoint {
         self.at == Position::End
     }
 
-    /// Why a list of this query can't go on from it, were there a reason.
+    /// Why a list of this query can't go on from it, if it can't.
     pub(super) fn problem(&self, query: &str) -> Option<String> {
         if self.version != VERSION {
             return Some(format!("it is of format {}, and this crate reads format {VERSION}", self.version));
@@ -102,11 +131,40 @@ impl Checkpoint {
         if self.query != query {
             return Some(format!("it is of another query: {}", difference(&self.query, query)));
         }
-        let number = match self.at {
-            Position::Page { number, .. } | Position::Link { number, .. } => number,
+        if self.recent.len() > KEPT {
+            return Some(format!("it holds {} ids, and a list keeps {KEPT}", self.recent.len()));
+        }
+        let (number, item) = match self.at {
+            Position::Page { number, item } | Position::Link { number, item, .. } => (number, item as u64),
             Position::End => return None,
         };
-        (number == 0 || self.until.is_some_and(|until| until < number)).then(|| "it doesn't hold together".to_owned())
+        let numbers = [Some(number), Some(item), self.page_size, self.offset, self.total, self.least, Some(self.repeated)];
+        let whole = (1..=LARGEST).contains(&number)
+            && numbers.iter().flatten().all(|number| *number <= LARGEST)
+            && self.until.is_none_or(|until| number <= until)
+            && self.offset.is_none_or(|offset| self.repeated <= offset.saturating_add(item));
+        (!whole).then(|| "it doesn't hold together".to_owned())
+    }
+}
+
+/// The largest number that a list can have: a database's.
+const LARGEST: u64 = i64::MAX as u64;
+
+/// How much of a text is shown, in bytes.
+const SHOWN: usize = 300;
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Position::Page { number, item } => f.debug_struct("Page").field("number", number).field("item", item).finish(),
+            Position::Link { url, number, item } => f
+                .debug_struct("Link")
+                .field("url", &excerpt(url.split(['?', '#']).next().unwrap_or_default(), SHOWN))
+                .field("number", number)
+                .field("item", item)
+                .finish(),
+            Position::End => f.write_str("End"),
+        }
     }
 }
 
@@ -120,6 +178,9 @@ impl fmt::Debug for Checkpoint {
             .field("page_size", &self.page_size)
             .field("offset", &self.offset)
             .field("total", &self.total)
+            .field("least", &self.least)
+            .field("repeated", &self.repeated)
+            .field("identity", &self.identity.as_ref().map(|name| excerpt(name, SHOWN)))
             .field("recent", &format_args!("({} ids)", self.recent.len()))
             .finish()
     }
@@ -140,6 +201,41 @@ mod tests {
         let told = |checkpoint: Checkpoint| checkpoint.problem("q").unwrap();
         assert!(told(Checkpoint { version: 2, ..good.clone() }).contains("format 2"));
         assert!(told(Checkpoint { until: Some(2), ..good.clone() }).contains("hold together"));
-        assert!(told(Checkpoint { at: Position::Page { number: 0, item: 0 }, ..good }).contains("hold together"));
+        for at in [
+            Position::Page { number: 0, item: 0 },
+            Position::Page { number: u64::MAX, item: 0 },
+            Position::Page { number: 3, item: usize::MAX },
+            Position::Link { url: "x".into(), number: 1 << 63, item: 0 },
+        ] {
+            assert!(told(Checkpoint { at, ..good.clone() }).contains("hold together"));
+        }
+        assert!(told(Checkpoint { offset: Some(u64::MAX), ..good.clone() }).contains("hold together"));
+        assert!(told(Checkpoint { offset: Some(10), repeated: 16, ..good.clone() }).contains("hold together"));
+        assert!(told(Checkpoint { recent: vec![1; 1_001], ..good.clone() }).contains("1001 ids"));
+        let long = told(Checkpoint { query: "list_models http://h/?".to_owned() + &"a=b&".repeat(1 << 20), ..good });
+        assert!(long.len() < 1_000, "{long}");
+    }
+
+    #[test]
+    fn debug_is_short_and_shows_no_value() {
+        let secret = crate::marker::MARKER;
+        let url = format!("http://u:{secret}@h/{}?cursor={secret}", "x".repeat(1 << 20));
+        let mut checkpoint = Checkpoint::new(
+            format!("list_models http://h/models/?token={secret}&{}", "a".repeat(1 << 20)),
+            Position::Link { url: url.into(), number: 2, item: 1 },
+        );
+        for query in [format!("x {secret}"), format!("list_models http://h/models/?token={secret}")] {
+            let shown = format!("{checkpoint:?}");
+            assert!(shown.len() < 2_000 && !shown.contains(secret), "{shown}");
+            checkpoint.query = query;
+        }
+        assert!(format!("{checkpoint:?}").contains("http://h/models/?token=…"));
+    }
+
+    #[test]
+    fn checkpoint_of_an_earlier_release_is_read() {
+        let text = r#"{"version":1,"query":"q","at":{"page":{"number":3,"item":5}},"offset":20,"total":60,"recent":[1,2]}"#;
+        let old: Checkpoint = serde_json::from_str(text).unwrap();
+        assert_eq!((old.problem("q"), old.repeated, old.least, old.identity), (None, 0, None, None));
     }
 }

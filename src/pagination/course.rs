@@ -5,10 +5,8 @@ use reqwest::Url;
 use super::links::{Followed, offset, page_number, with_page};
 use crate::list_event::ListEvent;
 
-/// Pages without an item that may follow one another.
-const MAX_EMPTY: u32 = 100;
-/// Pages that may lie behind the end that the count tells of.
-const MAX_BEYOND: u32 = 1_000;
+/// Pages that may follow one another without an item that is new, those that failed among them.
+pub(crate) const MAX_STALLED: u32 = 100;
 
 /// Where a list is, and where it goes.
 pub(super) struct Course {
@@ -25,8 +23,12 @@ pub(super) struct Course {
     asked_offset: Option<u64>,
     /// Items in the whole list.
     pub(super) total: Option<u64>,
-    empty: u32,
-    beyond: u32,
+    /// The least that it ever had: what it had from the beginning is there as long as nothing goes.
+    pub(super) least: Option<u64>,
+    /// Of the items in the list before the next page, those that were there twice.
+    pub(super) repeated: u64,
+    /// Pages without an item that is new, up to now.
+    stalled: u32,
     followed: Followed,
 }
 
@@ -53,6 +55,10 @@ pub(super) struct Facts {
     pub(super) length: u64,
     pub(super) count: Option<u64>,
     pub(super) next: Option<Url>,
+    /// Items on it that were there before.
+    pub(super) repeated: u64,
+    /// Whether one of them is new.
+    pub(super) progress: bool,
 }
 
 /// What follows a page.
@@ -87,8 +93,9 @@ impl Course {
             page_size: None,
             offset: None,
             total: None,
-            empty: 0,
-            beyond: 0,
+            least: None,
+            repeated: 0,
+            stalled: 0,
             followed,
         }
     }
@@ -98,10 +105,14 @@ impl Course {
         match &mut self.way {
             Way::Numbered { next, last, .. } => {
                 let number = *next;
-                (number <= *last).then(|| {
-                    *next += 1;
-                    (number, with_page(&self.template, number))
-                })
+                if number > *last {
+                    return None;
+                }
+                match number.checked_add(1) {
+                    Some(following) => *next = following,
+                    None => self.way = Way::End,
+                }
+                Some((number, with_page(&self.template, number)))
             }
             Way::Linked(page) => page.take(),
             Way::End => None,
@@ -110,8 +121,9 @@ impl Course {
 
     /// Page `number` is there.
     pub(super) fn arrived(&mut self, number: u64, facts: Facts) -> (Heard, Then) {
-        let Facts { length, count, next } = facts;
+        let Facts { length, count, next, repeated, progress } = facts;
         let mut heard = Heard::default();
+        self.least = self.least.or(self.total).into_iter().chain(count).min();
         if let Some(now) = count
             && let Some(before) = self.total.replace(now)
             && before != now
@@ -136,22 +148,30 @@ impl Course {
             && offset >= count
             && length > 0
         {
-            self.beyond += 1;
-            heard.before.push(match self.beyond > MAX_BEYOND {
-                true => ListEvent::Endless { page: number },
-                false => ListEvent::BeyondCount { page: number, count },
-            });
+            heard.before.push(ListEvent::BeyondCount { page: number, count });
         }
         self.offset = offset.map(|offset| offset.saturating_add(length));
-        self.empty = if length == 0 { self.empty + 1 } else { 0 };
-        if self.empty > MAX_EMPTY {
-            heard.after.push(ListEvent::Endless { page: number });
+        if repeated > 0 {
+            self.repeated = self.repeated.saturating_add(repeated);
+            heard.before.push(ListEvent::Repeated { page: number, items: repeated });
         }
         let then = match next {
-            Some(next) if self.until.is_none_or(|until| number < until) => self.go_on(number, next, count, length, &mut heard),
-            _ => self.end(&mut heard),
+            Some(next) if self.until.is_none_or(|until| number < until) => {
+                heard.after.extend(self.stall(number, progress));
+                self.go_on(number, next, count, length, &mut heard)
+            }
+            _ => {
+                heard.after.extend(self.end());
+                Then::End
+            }
         };
         (heard, then)
+    }
+
+    /// Counts the pages that bring nothing new; there are others behind page `number`.
+    fn stall(&mut self, number: u64, progress: bool) -> Option<ListEvent> {
+        self.stalled = if progress { 0 } else { self.stalled.saturating_add(1) };
+        (self.stalled >= MAX_STALLED).then_some(ListEvent::Endless { page: number })
     }
 
     fn go_on(&mut self, number: u64, next: Url, count: Option<u64>, length: u64, heard: &mut Heard) -> Then {
@@ -160,8 +180,9 @@ impl Course {
                 heard.after.push(ListEvent::Loop { page: number });
             }
             heard.astray = matches!(self.way, Way::Numbered { .. });
-            let then = Then::Link(number + 1, next.clone());
-            self.way = Way::Linked(Some((number + 1, next)));
+            let following = number.saturating_add(1);
+            let then = Then::Link(following, next.clone());
+            self.way = Way::Linked(Some((following, next)));
             return then;
         };
         if number.checked_add(1) != Some(following) {
@@ -192,38 +213,50 @@ impl Course {
         }
     }
 
-    fn end(&mut self, heard: &mut Heard) -> Then {
+    /// The list ends here: what is missing.
+    pub(super) fn end(&mut self) -> Vec<ListEvent> {
         self.way = Way::End;
+        let mut missing = Vec::new();
         let of_range = self.until.zip(self.page_size).and_then(|(until, size)| until.checked_mul(size)).unwrap_or(u64::MAX);
-        if let (Some(items), Some(total)) = (self.offset, self.total)
-            && items < total.min(of_range)
-        {
-            heard.after.push(ListEvent::Fewer { promised: total.min(of_range), items });
+        if let (Some(offset), Some(total)) = (self.offset, self.total) {
+            // Items that came while the list was read push others back, which come twice and are there all the same.
+            let least = self.least.unwrap_or(total).min(total);
+            let items = offset.saturating_sub(self.repeated);
+            let short = |promised: u64, items: u64| items < promised.min(of_range);
+            if short(total, offset) || short(least, items) {
+                let promised = if short(total, offset) { total } else { least };
+                missing.push(ListEvent::Fewer { promised: promised.min(of_range), items });
+            }
         }
-        Then::End
+        missing
     }
 
     /// Page `number` isn't there (404), though it should be.
     pub(super) fn gone(&mut self, number: u64) -> (Heard, Then) {
         let mut heard = Heard { before: vec![ListEvent::PageGone { page: number }], ..Heard::default() };
-        let then = self.end(&mut heard);
-        (heard, then)
+        heard.after = self.end();
+        (heard, Then::End)
     }
 
-    /// What follows page `number`, which is passed over; nothing where that can't be told.
-    pub(super) fn pass_over(&mut self, number: u64) -> Option<Then> {
+    /// What follows page `number`, which is passed over; `None` if that isn't known.
+    pub(super) fn pass_over(&mut self, number: u64) -> Option<(Heard, Then)> {
         let Way::Numbered { last, end, .. } = &mut self.way else { return None };
         // Its items are wanted of the page behind those that were.
         *last = last.saturating_add(1).min(*end);
-        let last = *last;
+        let following = number.checked_add(1).filter(|following| *following <= *last);
         self.offset = self.offset.zip(self.page_size).map(|(offset, size)| offset.saturating_add(size));
-        match number < last {
-            true => Some(Then::Page(number + 1)),
-            false => {
-                self.way = Way::End;
-                Some(Then::End)
+        let mut heard = Heard::default();
+        let then = match following {
+            Some(following) => {
+                heard.after.extend(self.stall(number, false));
+                Then::Page(following)
             }
-        }
+            None => {
+                self.way = Way::End;
+                Then::End
+            }
+        };
+        Some((heard, then))
     }
 
     pub(super) fn stop(&mut self) {
@@ -246,12 +279,12 @@ mod tests {
 
     fn page(length: u64, count: u64, next: impl Into<Option<u64>>) -> Facts {
         let next = next.into().map(|next| with_page(&LIST.parse().unwrap(), next));
-        Facts { length, count: Some(count), next }
+        Facts { length, count: Some(count), next, repeated: 0, progress: length > 0 }
     }
 
     fn cursor(length: u64, next: Option<&str>) -> Facts {
         let next = next.map(|next| format!("{LIST}&cursor={next}").parse().unwrap());
-        Facts { length, count: None, next }
+        Facts { length, count: None, next, repeated: 0, progress: length > 0 }
     }
 
     /// The numbers of the pages that may be asked for now.
@@ -374,7 +407,7 @@ mod tests {
         let mut course = course();
         course.arrived(1, page(10, 30, 2));
         assert_eq!(numbers(&mut course), [2, 3]);
-        assert_eq!(course.pass_over(2), Some(Then::Page(3)));
+        assert_eq!(course.pass_over(2), Some((Heard::default(), Then::Page(3))));
         assert_eq!(quiet(course.arrived(3, page(10, 30, None))), Then::End);
     }
 
@@ -424,31 +457,131 @@ mod tests {
     fn a_link_back_to_the_first_page_is_a_loop() {
         let mut course = course();
         quiet(course.arrived(1, cursor(10, Some("a"))));
-        let back = Facts { length: 10, count: None, next: Some(LIST.parse().unwrap()) };
+        let back = Facts { next: Some(LIST.parse().unwrap()), ..cursor(10, None) };
         assert_eq!(course.arrived(2, back).0.after, [ListEvent::Loop { page: 2 }]);
     }
 
     #[test]
     fn pages_without_items_are_no_matter_where_others_come_between() {
         let mut course = course();
-        for number in 1..=3 * u64::from(MAX_EMPTY) {
+        for number in 1..=3 * u64::from(MAX_STALLED) {
             let length = u64::from(number % 60 == 0);
             assert_eq!(course.arrived(number, cursor(length, Some(&number.to_string()))).0.after, []);
         }
     }
 
+    /// The page at which the list is said to be endless, where each page is made by its number.
+    fn endless(course: &mut Course, page: impl Fn(u64) -> Facts) -> u64 {
+        (1..).find(|number| course.arrived(*number, page(*number)).0.after.iter().any(ListEvent::is_fatal)).unwrap()
+    }
+
     #[test]
     fn no_list_is_endless() {
-        // Ever new links to pages without an item.
+        let limit = u64::from(MAX_STALLED);
+        // Ever new links to pages without an item, or with the same items.
+        let link = |number: u64| cursor(0, Some(&number.to_string()));
+        assert_eq!(endless(&mut course(), link), limit);
+        assert_eq!(endless(&mut course(), |number| Facts { length: 10, progress: number == 1, ..link(number) }), limit + 1);
+        // The same items on pages by number, whatever the count.
+        for count in [10, u64::MAX] {
+            let page = |number| Facts { progress: number == 1, ..page(10, count, number + 1) };
+            assert_eq!(endless(&mut course(), page), limit + 1);
+        }
+        // Pages that are passed over.
         let mut course = course();
-        let end = (1..).find(|number| course.arrived(*number, cursor(0, Some(&number.to_string()))).0 != Heard::default());
-        assert_eq!(end, Some(u64::from(MAX_EMPTY) + 1));
-        // The same count on ever new pages.
+        course.arrived(1, page(1, 1_000_000_000_000_000, 2));
+        let fatal = |number: &u64| course.pass_over(*number).unwrap().0.after.iter().any(ListEvent::is_fatal);
+        assert_eq!((2..).find(fatal), Some(limit + 1));
+    }
+
+    #[test]
+    fn end_is_no_lack_of_progress() {
+        let mut course = course();
+        for number in 1..u64::from(MAX_STALLED) {
+            course.arrived(number, cursor(0, Some(&number.to_string())));
+        }
+        assert_eq!(quiet(course.arrived(u64::from(MAX_STALLED), cursor(0, None))), Then::End);
+    }
+
+    #[test]
+    fn repeated_items_are_none_of_those_that_are_promised() {
+        let again = |repeated, facts| Facts { repeated, ..facts };
+        let mut course = course();
+        course.arrived(1, page(10, 30, 2));
+        let (heard, _) = course.arrived(2, again(3, page(10, 30, 3)));
+        assert_eq!(heard.before, [ListEvent::Repeated { page: 2, items: 3 }]);
+        let (heard, _) = course.arrived(3, page(10, 30, None));
+        assert_eq!(heard.after, [ListEvent::Fewer { promised: 30, items: 27 }]);
+        // Of a list that grew all are there that were there from the beginning.
         let mut course = self::course();
-        let fatal = |number: &u64| {
-            let (heard, _) = course.arrived(*number, page(10, 10, number + 1));
-            heard.before.iter().any(ListEvent::is_fatal)
-        };
-        assert_eq!((1..).find(fatal), Some(u64::from(MAX_BEYOND) + 2));
+        course.arrived(1, page(10, 30, 2));
+        course.arrived(2, again(3, page(10, 33, 3)));
+        course.arrived(3, page(10, 33, 4));
+        assert_eq!(course.arrived(4, page(3, 33, None)).0.after, []);
+        let mut course = self::course();
+        course.arrived(1, page(10, 30, 2));
+        course.arrived(2, again(4, page(10, 33, 3)));
+        course.arrived(3, page(10, 33, 4));
+        assert_eq!(course.arrived(4, page(3, 33, None)).0.after, [ListEvent::Fewer { promised: 30, items: 29 }]);
+    }
+
+    mod extremes {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        fn number() -> impl Strategy<Value = u64> {
+            prop_oneof![0_u64..4, (u64::MAX - 3)..=u64::MAX, Just(u64::MAX / 2), Just(1_000_000_000_000_000), any::<u64>()]
+        }
+
+        #[derive(Debug, Clone)]
+        enum Step {
+            Arrived { own: bool, number: u64, length: u64, count: Option<u64>, next: Option<u64>, repeated: u64 },
+            PassOver,
+            Gone,
+            Limit(u64),
+        }
+
+        fn step() -> impl Strategy<Value = Step> {
+            let option = || prop::option::of(number());
+            prop_oneof![
+                6 => (any::<bool>(), number(), number(), option(), option(), number()).prop_map(
+                    |(own, number, length, count, next, repeated)| Step::Arrived { own, number, length, count, next, repeated }
+                ),
+                2 => Just(Step::PassOver),
+                1 => Just(Step::Gone),
+                1 => number().prop_map(Step::Limit),
+            ]
+        }
+
+        proptest! {
+            #[test]
+            fn any_numbers_are_taken(
+                first in number(), until in prop::option::of(number()), size in prop::option::of(number()),
+                offset in prop::option::of(number()), total in prop::option::of(number()), repeated in number(),
+                steps in prop::collection::vec(step(), 0..12),
+            ) {
+                let list: Url = LIST.parse().unwrap();
+                let mut course = Course::new(list.clone(), with_page(&list, first), first);
+                (course.until, course.page_size, course.offset, course.total) = (until, size, offset, total);
+                course.repeated = repeated;
+                let mut asked = first;
+                for step in steps {
+                    asked = course.next_page().map_or(asked, |(number, _)| number);
+                    match step {
+                        Step::Arrived { own, number, length, count, next, repeated } => {
+                            let number = if own { asked } else { number };
+                            // The next page as a server counts that knows no end, or any.
+                            let next = next.map(|next| if own { number.wrapping_add(1) } else { next });
+                            let next = next.map(|next| with_page(&list, next));
+                            course.arrived(number, Facts { length, count, next, repeated, progress: length > 0 });
+                        }
+                        Step::PassOver => drop(course.pass_over(asked)),
+                        Step::Gone => drop(course.gone(asked)),
+                        Step::Limit(left) => course.limit(asked, left),
+                    }
+                }
+            }
+        }
     }
 }

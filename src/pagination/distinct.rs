@@ -1,49 +1,38 @@
-//! Which ids were given lately, in bounded memory.
+//! Which numbers came lately, in bounded memory.
 
 use std::collections::{HashSet, VecDeque};
 
-/// How many ids are remembered: a list shifts by a few pages while it is read, not by hundreds.
-const REMEMBERED: usize = 100_000;
-/// How many of them a checkpoint keeps.
-const KEPT: usize = 1_000;
-
-/// The ids that were given last, each as the number that it comes down to.
-#[derive(Default)]
+/// The numbers that came last: ids, each as the number that it comes down to.
 pub(super) struct Recent {
+    most: usize,
     order: VecDeque<u64>,
-    ids: HashSet<u64>,
+    set: HashSet<u64>,
 }
 
 impl Recent {
-    /// Whether an id is new; from then on it isn't.
-    pub(super) fn is_new(&mut self, id: u64) -> bool {
-        if !self.ids.insert(id) {
+    /// Remembers `most` of them.
+    pub(super) fn new(most: usize) -> Self {
+        Recent { most, order: VecDeque::new(), set: HashSet::new() }
+    }
+
+    /// Whether a number is new; from then on it isn't.
+    pub(super) fn is_new(&mut self, number: u64) -> bool {
+        if !self.set.insert(number) {
             return false;
         }
-        self.order.push_back(id);
-        if self.order.len() > REMEMBERED
+        self.order.push_back(number);
+        if self.order.len() > self.most
             && let Some(oldest) = self.order.pop_front()
         {
-            self.ids.remove(&oldest);
+            self.set.remove(&oldest);
         }
         true
     }
 
-    pub(super) fn contains(&self, id: u64) -> bool {
-        self.ids.contains(&id)
-    }
-
-    /// The last ones.
-    pub(super) fn last(&self) -> Vec<u64> {
-        self.order.range(self.order.len().saturating_sub(KEPT)..).copied().collect()
-    }
-}
-
-impl Extend<u64> for Recent {
-    fn extend<I: IntoIterator<Item = u64>>(&mut self, ids: I) {
-        for id in ids {
-            self.is_new(id);
-        }
+    /// The last `most` of them before the `newest`.
+    pub(super) fn last(&self, most: usize, newest: usize) -> Vec<u64> {
+        let end = self.order.len().saturating_sub(newest);
+        self.order.range(end.saturating_sub(most)..end).copied().collect()
     }
 }
 
@@ -52,17 +41,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_ids_are_remembered_and_no_others() {
-        let mut recent = Recent::default();
-        let last = REMEMBERED as u64 + 10;
-        assert!((0..last).all(|id| recent.is_new(id)));
-        assert!((10..last).all(|id| !recent.is_new(id)));
-        assert_eq!((recent.order.len(), recent.ids.len()), (REMEMBERED, REMEMBERED));
-        assert_eq!(recent.last(), ((last - KEPT as u64)..last).collect::<Vec<_>>());
+    fn the_last_numbers_are_remembered_and_no_others() {
+        let mut recent = Recent::new(1_000);
+        assert!((0..1_010).all(|id| recent.is_new(id)));
+        assert!((10..1_010).all(|id| !recent.is_new(id)));
+        assert_eq!((recent.order.len(), recent.set.len()), (1_000, 1_000));
+        assert_eq!(recent.last(3, 0), [1_007, 1_008, 1_009]);
+        assert_eq!(recent.last(3, 2), [1_005, 1_006, 1_007]);
+        assert_eq!((recent.last(3, 999), recent.last(3, 5_000)), (vec![10], vec![]));
         assert!((0..10).all(|id| recent.is_new(id)));
-        let mut again = Recent::default();
-        again.extend(recent.last());
-        assert!(again.contains(9) && !again.is_new(9) && again.is_new(u64::MAX));
-        assert!(Recent::default().last().is_empty());
+        assert!(Recent::new(5).last(3, 0).is_empty());
     }
 }

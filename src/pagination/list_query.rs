@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reqwest::Url;
 
-use crate::redact::{redact_url, shown_url};
+use crate::redact::{excerpt, shown_url};
 
 /// What parameters choose a page, or which host files are to be had from, and are no part of the query.
 const ASIDE: [&str; 3] = ["page", "cursor", "url_host"];
@@ -44,33 +44,44 @@ impl<'q> Parts<'q> {
     }
 }
 
+/// Longer than this no query is, in bytes: no server takes a longer URL.
+const LONGEST: usize = 1 << 17;
+/// How much of a name and of a URL is shown, in bytes, and how many names.
+const SHOWN_NAME: usize = 60;
+const SHOWN_URL: usize = 300;
+const SHOWN_NAMES: usize = 10;
+
 /// How a query that was kept differs from the one that is asked for.
 pub(super) fn difference(kept: &str, asked: &str) -> String {
+    if kept.len() > LONGEST {
+        return format!("one of {} bytes", kept.len());
+    }
     let (Some(kept), Some(asked)) = (Parts::of(kept), Parts::of(asked)) else { return "of no list that there is".to_owned() };
     if kept.operation != asked.operation {
-        return format!("of `{}`, and this is `{}`", kept.operation, asked.operation);
+        return format!("of `{}`, and this is `{}`", excerpt(kept.operation, SHOWN_NAME), asked.operation);
     }
     if kept.url != asked.url {
-        return format!("at {}, and this is at {}", kept.url, asked.url);
+        return format!("at {}, and this is at {}", excerpt(&kept.url, SHOWN_URL), excerpt(&asked.url, SHOWN_URL));
     }
-    let missing = asked.params.keys().filter(|name| !kept.params.contains_key(*name)).map(|name| format!("without `{name}`"));
+    let missing = asked.params.keys().filter(|name| !kept.params.contains_key(*name)).map(|name| ("without", name));
     let others = kept.params.iter().filter_map(|(name, values)| match asked.params.get(name) {
         Some(asked) if asked == values => None,
-        Some(_) => Some(format!("with another `{name}`")),
-        None => Some(format!("with a `{name}`")),
+        Some(_) => Some(("with another", name)),
+        None => Some(("with a", name)),
     });
-    missing.chain(others).collect::<Vec<_>>().join(", ")
+    let differences: Vec<_> = missing.chain(others).take(SHOWN_NAMES).collect();
+    differences.iter().map(|(how, name)| format!("{how} `{}`", excerpt(name, SHOWN_NAME))).collect::<Vec<_>>().join(", ")
 }
 
 /// A query as it may be shown: with its parameters' names alone.
 pub(super) fn shown_query(query: &str) -> String {
-    match Parts::of(query) {
-        Some(Parts { operation, url, params }) if params.is_empty() => format!("{operation} {url}"),
+    match Some(query).filter(|query| query.len() <= LONGEST).and_then(Parts::of) {
         Some(Parts { operation, url, params }) => {
-            let names: Vec<_> = params.into_keys().map(|name| name + "=…").collect();
-            format!("{operation} {url}?{}", names.join("&"))
+            let names: Vec<_> = params.keys().take(SHOWN_NAMES).map(|name| excerpt(name, SHOWN_NAME) + "=…").collect();
+            let mark = if names.is_empty() { "" } else { "?" };
+            format!("{} {}{mark}{}", excerpt(operation, SHOWN_NAME), excerpt(&url, SHOWN_URL), names.join("&"))
         }
-        None => redact_url(query),
+        None => format!("({} bytes)", query.len()),
     }
 }
 
@@ -109,6 +120,8 @@ mod tests {
         assert_eq!(difference("anything", &kept), "of no list that there is");
         assert_eq!(shown_query(&kept), "list_models https://h/models/?project=…&tag=…&token=…");
         assert_eq!(shown_query(&events), "list_events https://h/events/");
-        assert_eq!(shown_query("anything?x"), "anything?…");
+        assert_eq!(shown_query("anything?x"), "(10 bytes)");
+        let long = query(&format!("https://h/models/?{}", (0..100).map(|n| format!("{n:0>90}=x&")).collect::<String>()));
+        assert!(shown_query(&long).len() < 1_000 && difference(&long, &kept).len() < 1_500);
     }
 }

@@ -3,27 +3,34 @@
 //! Knows how Django REST Framework pages, and nothing of what is on the pages.
 
 mod ahead;
+mod arrivals;
 mod checkpoint;
 mod course;
 mod current_page;
 mod distinct;
+mod identity;
 mod links;
 mod list_all;
 mod list_query;
 mod page;
+mod page_text;
 mod pages;
 mod partitions;
 mod raw_item;
 mod report;
+mod resume;
 mod window;
 
 pub use checkpoint::Checkpoint;
+pub(crate) use course::MAX_STALLED;
 pub use list_all::ListAll;
 pub use pages::{ListPage, ListPages};
 pub use raw_item::RawItem;
 pub use report::{ListPolicy, ListReport, PageFailure};
 
 use serde::de::DeserializeOwned;
+
+use page::Decoder;
 
 use crate::call::Call;
 use crate::operation::{Operation, Page};
@@ -47,16 +54,16 @@ where
     where
         <B::Output as Page>::Item: DeserializeOwned + Send + 'static,
     {
-        ListAll::new(self.prepare_several(), page::typed)
+        ListAll::new(self.prepare_several(), Decoder::typed())
     }
 
     /// As [`list_all`](Call::list_all), with items of a type of yours: a narrow struct that skips what it doesn't need.
     pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
-        ListAll::new(self.prepare_several(), page::typed)
+        ListAll::new(self.prepare_several(), Decoder::typed())
     }
 
     /// As [`list_all`](Call::list_all), with items as their own JSON text, for what is written out again.
     pub fn list_all_raw(self) -> ListAll<RawItem> {
-        ListAll::new(self.prepare_several(), page::raw)
+        ListAll::new(self.prepare_several(), Decoder::raw())
     }
 }

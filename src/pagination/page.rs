@@ -1,88 +1,192 @@
-//! A page's text and what it holds: items decoded all at once, or one by one where one of them can't be.
+//! A page's text and what it holds: its items decoded one by one, those that can't be left where they are.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
+use super::page_text::{Envelope, Irregular, Next, digest, field, parse, walk};
 use super::raw_item::RawItem;
 use crate::decode::{Problem, decode, without_mark};
-use crate::url_conversion::ConversionFailure;
 
-/// A page, decoded; `E` is what an item comes to that can't be.
-pub(super) struct Page<T, E> {
-    pub(super) items: Items<T, E>,
+/// The names of fields by which items are told apart, the first one first.
+pub(super) type Fields = Arc<[Arc<str>]>;
+
+/// A page, decoded.
+pub(super) struct DecodedPage<T> {
+    /// The items that could be decoded.
+    pub(super) items: Vec<T>,
+    /// Those that couldn't, in order.
+    pub(super) failed: Vec<Failed>,
+    pub(super) marks: Marks,
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
-    /// URLs whose conversion failed.
-    pub(super) unconverted: Vec<ConversionFailure>,
+    /// The text that places are in.
+    pub(super) body: Bytes,
 }
 
-pub(super) enum Items<T, E> {
-    /// Nothing is wrong with any of them.
-    All(Vec<T>),
-    /// Each by itself, with what its id comes down to where that was asked for.
-    Each(Vec<(Option<u64>, Result<T, E>)>),
+/// An item that can't be decoded.
+pub(super) struct Failed {
+    /// Its place on the page, counted from 0.
+    pub(super) index: usize,
+    /// Where in the page's text it begins.
+    pub(super) at: usize,
 }
 
-impl<T, E> Items<T, E> {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Items::All(items) => items.len(),
-            Items::Each(items) => items.len(),
+/// What a page's items come down to.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Marks {
+    /// The field that tells them apart.
+    pub(super) identity: Option<Arc<str>>,
+    /// Its value in each item that could be decoded, as a number; none at all without such a field.
+    pub(super) ids: Vec<Option<u64>>,
+    /// All items together: two pages that hold the same have the same.
+    pub(super) digest: u64,
+}
+
+/// How a page's items are decoded.
+pub(super) struct Decoder<T> {
+    /// The length of the item that begins at a place, and its value if it can be decoded; `None` if no item begins there.
+    item: fn(&Bytes, usize) -> Option<(usize, Option<T>)>,
+    /// Why an item can't be decoded.
+    problem: fn(&[u8]) -> Option<Problem>,
+}
+
+impl<T> Clone for Decoder<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Decoder<T> {}
+
+impl<T: DeserializeOwned> Decoder<T> {
+    /// Items as values.
+    pub(super) fn typed() -> Self {
+        Decoder {
+            item: |body, at| {
+                let rest = body.get(at..)?;
+                if let Ok((item, length)) = parse::<T>(rest) {
+                    return Some((length, Some(item)));
+                }
+                let (_, length) = parse::<IgnoredAny>(rest).ok()?;
+                let item = rest.get(..length)?;
+                // What a lenient server may send is mended at the second look: half a surrogate pair.
+                Some((length, memchr::memmem::find(item, br"\u").and_then(|_| decode(item).ok())))
+            },
+            problem: |item| decode::<T>(item).err(),
         }
     }
 }
 
-/// An item that can't be decoded.
-pub(super) struct Undecoded {
-    pub(super) id: Option<String>,
-    pub(super) text: String,
-    pub(super) problem: Problem,
+impl Decoder<RawItem> {
+    /// Items as parts of the page's own text.
+    pub(super) fn raw() -> Self {
+        Decoder {
+            item: |body, at| {
+                let (_, length) = parse::<IgnoredAny>(body.get(at..)?).ok()?;
+                let item = body.slice(at..at + length);
+                Some((length, std::str::from_utf8(&item).is_ok().then(|| RawItem::new(item))))
+            },
+            problem: |item| {
+                let message = std::str::from_utf8(item).err()?.to_string();
+                Some(Problem { path: String::new(), message, cut_off: false })
+            },
+        }
+    }
 }
 
-/// A page as it is decoded.
-pub(super) type DecodedPage<T> = Page<T, Undecoded>;
+impl<T> Decoder<T> {
+    /// Decodes a page, and tells its items apart by the first of `fields` that one of them has.
+    ///
+    /// # Errors
+    /// Returns a problem if the text isn't a page. An item that can't be decoded is no problem of its page.
+    pub(super) fn page(&self, body: &Bytes, fields: &[Arc<str>]) -> Result<DecodedPage<T>, Problem> {
+        refuse_list(body)?;
+        let body = body.slice_ref(without_mark(body));
+        let (mut items, mut failed, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut text, mut hopeless) = (None, Hopeless::default());
+        let walked = walk(&body, |at| {
+            let (length, item) = match hopeless.length(&body, at) {
+                Some(length) => (length, None),
+                None => (self.item)(&body, at)?,
+            };
+            match item {
+                Some(item) => {
+                    items.push(item);
+                    if !fields.is_empty() {
+                        places.push((at, length));
+                    }
+                }
+                None => {
+                    failed.push(Failed { index: items.len() + failed.len(), at });
+                    hopeless.add(at, length);
+                }
+            }
+            text.get_or_insert((at, at)).1 = at + length;
+            Some(length)
+        });
+        let Envelope { count, next } = walked.map_err(|Irregular| problem_of(&body))?;
+        let texts = || places.iter().map(|(at, length)| body.get(*at..at + length).unwrap_or_default());
+        let mut marks = Marks::default();
+        for name in fields {
+            let ids: Vec<_> = texts().map(|item| field(item, name).and_then(id)).collect();
+            if ids.iter().any(Option::is_some) {
+                (marks.identity, marks.ids) = (Some(name.clone()), ids);
+                break;
+            }
+        }
+        marks.digest = match marks.identity.is_some() && marks.ids.iter().all(Option::is_some) {
+            true => marks.ids.iter().flatten().fold(0, |digest, id| (digest ^ id).wrapping_mul(PRIME).rotate_left(29)),
+            false => text.and_then(|(from, to)| body.get(from..to)).map_or(0, digest),
+        };
+        Ok(DecodedPage { items, failed, marks, count, next, body })
+    }
 
-/// Decodes a page; with its items' ids where they are wanted.
-pub(super) type Decoder<T> = fn(&Bytes, bool) -> Result<DecodedPage<T>, Problem>;
-
-/// A page of which only the length matters.
-#[derive(Deserialize)]
-#[serde(expecting = "a page, an object with `results`")]
-pub(super) struct Length {
-    pub(super) results: Vec<IgnoredAny>,
-    #[serde(default, deserialize_with = "link")]
-    pub(super) next: Option<String>,
-    #[serde(default)]
-    pub(super) count: Option<u64>,
+    /// An item that can't be decoded: its text, and why.
+    pub(super) fn problem<'b>(&self, body: &'b [u8], failed: &Failed) -> (&'b [u8], Problem) {
+        let rest = body.get(failed.at..).unwrap_or_default();
+        let length = parse::<IgnoredAny>(rest).map_or(rest.len(), |(_, length)| length);
+        let text = rest.get(..length).unwrap_or_default();
+        let unknown = || Problem { path: String::new(), message: "it can't be decoded".to_owned(), cut_off: false };
+        (text, (self.problem)(text).unwrap_or_else(unknown))
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(expecting = "a page, an object with `results`")]
-struct PageBody<T> {
-    results: Vec<T>,
-    #[serde(default, deserialize_with = "link")]
-    next: Option<String>,
-    #[serde(default)]
-    count: Option<u64>,
+/// Short texts on a page that can't be decoded, wherever they stand: each is tried once, however often it is there.
+#[derive(Default)]
+struct Hopeless(Vec<(usize, usize)>);
+
+impl Hopeless {
+    /// How long they are, and how many.
+    const LONGEST: usize = 16;
+    const MOST: usize = 16;
+
+    fn add(&mut self, at: usize, length: usize) {
+        if length <= Self::LONGEST && self.0.len() < Self::MOST {
+            self.0.push((at, length));
+        }
+    }
+
+    /// The length of the item that begins at a place, if it is one of them.
+    fn length(&self, body: &[u8], at: usize) -> Option<usize> {
+        let rest = body.get(at..)?;
+        let is_here = |text: &[u8]| matches!(rest.strip_prefix(text), Some([b',' | b']' | b' ' | b'\n', ..]));
+        self.0.iter().find(|(from, length)| body.get(*from..from + length).is_some_and(is_here)).map(|(_, length)| *length)
+    }
 }
 
-/// An empty text leads nowhere either.
-fn link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.filter(|link| !link.is_empty()))
-}
-
-/// A page whose items stay text.
-#[derive(Deserialize)]
-#[serde(expecting = "a page, an object with `results`")]
-struct RawPageBody<'b> {
-    #[serde(borrow)]
-    results: Vec<&'b RawValue>,
-    #[serde(default, deserialize_with = "link")]
-    next: Option<String>,
-    #[serde(default)]
-    count: Option<u64>,
+/// How long a page is, and what stands beside its items.
+pub(super) fn length(body: &Bytes) -> Result<(usize, Envelope), Problem> {
+    refuse_list(body)?;
+    let body = without_mark(body);
+    let mut length = 0;
+    let walked = walk(body, |at| {
+        length += 1;
+        parse::<IgnoredAny>(body.get(at..)?).ok().map(|(_, length)| length)
+    });
+    walked.map(|envelope| (length, envelope)).map_err(|Irregular| problem_of(body))
 }
 
 /// Refuses a list in the place of a page, of which the first items would be taken for the page's fields.
@@ -94,82 +198,55 @@ fn refuse_list(body: &[u8]) -> Result<(), Problem> {
     Err(Problem { path: String::new(), message, cut_off: false })
 }
 
-/// Decodes only how long a page is.
-pub(super) fn length(body: &Bytes) -> Result<Length, Problem> {
-    refuse_list(body)?;
-    decode(body)
-}
-
-/// Decodes a page into values.
-pub(super) fn typed<T: DeserializeOwned>(body: &Bytes, ids: bool) -> Result<DecodedPage<T>, Problem> {
-    refuse_list(body)?;
-    if !ids {
-        match decode::<PageBody<T>>(body) {
-            Ok(PageBody { results, next, count }) => {
-                return Ok(Page { items: Items::All(results), count, next, unconverted: Vec::new() });
-            }
-            Err(problem) if problem.cut_off => return Err(problem),
-            // Which item it is, and whether the others are right, is worth a second look.
-            Err(problem) => return one_by_one(body, false, |item| decode(item.get().as_bytes())).map_err(|_| problem),
+/// Why a text is no page.
+#[cold]
+fn problem_of(body: &[u8]) -> Problem {
+    #[derive(Deserialize)]
+    #[serde(expecting = "a page, an object with `results`")]
+    #[allow(dead_code, reason = "only whether it can be read matters")]
+    struct Whole {
+        results: Results,
+        #[serde(default)]
+        next: Next,
+        #[serde(default)]
+        count: Option<u64>,
+    }
+    struct Results;
+    impl<'de> Deserialize<'de> for Results {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(Results)
         }
     }
-    one_by_one(body, true, |item| decode(item.get().as_bytes()))
-}
+    impl<'de> Visitor<'de> for Results {
+        type Value = Results;
 
-/// Gives a page's items as parts of its own text.
-pub(super) fn raw(body: &Bytes, ids: bool) -> Result<DecodedPage<RawItem>, Problem> {
-    refuse_list(body)?;
-    let slice = |item: &RawValue| RawItem::new(body.slice_ref(item.get().as_bytes()));
-    if ids {
-        return one_by_one(body, true, |item| Ok(slice(item)));
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of items")
+        }
+
+        fn visit_unit<E>(self) -> Result<Results, E> {
+            Ok(self)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Results, A::Error> {
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(self)
+        }
     }
-    let RawPageBody { results, next, count } = raw_page(body)?;
-    let items = Items::All(results.into_iter().map(slice).collect());
-    Ok(Page { items, count, next, unconverted: Vec::new() })
+    let unknown = || Problem { path: String::new(), message: "it is no page".to_owned(), cut_off: false };
+    decode::<Whole>(body).err().unwrap_or_else(unknown)
 }
 
-fn raw_page(body: &Bytes) -> Result<RawPageBody<'_>, Problem> {
-    serde_json::from_slice(without_mark(body)).map_err(|_| match decode::<PageBody<Box<RawValue>>>(body) {
-        Err(problem) => problem,
-        // Mended, the text is no part of the body any more: of the whole it can be told all the same.
-        Ok(_) => Problem { path: String::new(), message: "the page holds half a surrogate pair".to_owned(), cut_off: false },
-    })
-}
-
-fn one_by_one<T>(
-    body: &Bytes,
-    ids: bool,
-    decode_item: impl Fn(&RawValue) -> Result<T, Problem>,
-) -> Result<DecodedPage<T>, Problem> {
-    let RawPageBody { results, next, count } = raw_page(body)?;
-    let each = |item: &RawValue| {
-        let hash = if ids { id_of(item).map(hash_of) } else { None };
-        let value = decode_item(item).map_err(|problem| Undecoded {
-            id: id_of(item).map(|id| id.trim_matches('"').to_owned()),
-            text: item.get().to_owned(),
-            problem,
-        });
-        (hash, value)
-    };
-    let items = Items::Each(results.into_iter().map(each).collect());
-    Ok(Page { items, count, next, unconverted: Vec::new() })
-}
-
-/// The text of an item's `id`.
-fn id_of(item: &RawValue) -> Option<&str> {
-    #[derive(Deserialize)]
-    struct Id<'i> {
-        #[serde(borrow, default)]
-        id: Option<&'i RawValue>,
+/// An id's text as a number; only numbers and strings are ids. The same in every process: checkpoints keep it.
+fn id(text: &[u8]) -> Option<u64> {
+    if !matches!(text.first()?, b'"' | b'-' | b'0'..=b'9') {
+        return None;
     }
-    serde_json::from_str::<Id<'_>>(item.get()).ok()?.id.map(RawValue::get)
-}
-
-/// The same in every process: checkpoints keep it.
-fn hash_of(id: &str) -> u64 {
     // FNV-1a.
-    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    Some(text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)))
 }
+
+const PRIME: u64 = 0x0100_0000_01b3;
 
 #[cfg(test)]
 mod tests {
@@ -186,60 +263,82 @@ mod tests {
         format!(r#"{{"count": 7, "next": "n", "previous": null, "results": [{items}]}}"#).into()
     }
 
-    fn each<T>(page: DecodedPage<T>) -> Vec<(Option<u64>, Result<T, Undecoded>)> {
-        match page.items {
-            Items::All(items) => items.into_iter().map(|item| (None, Ok(item))).collect(),
-            Items::Each(items) => items,
-        }
+    fn read<T>(decoder: Decoder<T>, body: &Bytes, fields: &[&str]) -> DecodedPage<T> {
+        let fields: Vec<_> = fields.iter().copied().map(Arc::from).collect();
+        decoder.page(body, &fields).unwrap_or_else(|problem| panic!("{problem:?}"))
     }
 
     #[test]
-    fn an_item_that_can_not_be_decoded_does_not_take_its_page_along() {
+    fn failed_item_leaves_its_page() {
         let body = page(r#"{"id": 1}, {"id": "two", "name": "b"}, {"name": 3, "id": 3}, {"id": 4, "name": "\ud83d"}"#);
-        let decoded = typed::<Item>(&body, false).unwrap_or_else(|problem| panic!("{problem:?}"));
+        let decoder = Decoder::<Item>::typed();
+        let decoded = read(decoder, &body, &[]);
         assert_eq!((decoded.count, decoded.next.as_deref()), (Some(7), Some("n")));
-        let items = each(decoded);
-        assert_eq!(items[0].1.as_ref().ok(), Some(&Item { id: 1, name: String::new() }));
-        assert_eq!(items[3].1.as_ref().ok(), Some(&Item { id: 4, name: "\u{fffd}".to_owned() }));
-        let failed: Vec<_> = items.iter().filter_map(|(_, item)| item.as_ref().err()).collect();
-        assert_eq!(failed[0].id.as_deref(), Some("two"));
-        assert_eq!((failed[0].problem.path.as_str(), failed[0].text.as_str()), ("id", r#"{"id": "two", "name": "b"}"#));
-        assert_eq!((failed[1].id.as_deref(), failed[1].problem.path.as_str()), (Some("3"), "name"));
+        assert_eq!(decoded.items, [Item { id: 1, name: String::new() }, Item { id: 4, name: "\u{fffd}".to_owned() }]);
+        let problems: Vec<_> = decoded.failed.iter().map(|failed| decoder.problem(&decoded.body, failed)).collect();
+        assert_eq!(decoded.failed.iter().map(|failed| failed.index).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!((problems[0].1.path.as_str(), problems[0].0), ("id", &br#"{"id": "two", "name": "b"}"#[..]));
+        assert_eq!(problems[1].1.path, "name");
     }
 
     #[test]
-    fn a_page_that_is_none_is_an_error_as_a_whole() {
-        let bodies =
-            [(r#"{"results": 7}"#, "results"), (r#"{"count": -1, "results": []}"#, "count"), ("<html>", ""), ("[[]]", "")];
+    fn what_is_no_page_is_an_error_as_a_whole() {
+        let bodies = [
+            (r#"{"results": 7}"#, "results"),
+            (r#"{"count": -1, "results": []}"#, "count"),
+            (r#"{"count": "7", "results": []}"#, "count"),
+            (r#"{"count": 7.5, "results": []}"#, "count"),
+            (r#"{"next": true, "results": []}"#, "next"),
+            (r#"{"next": 0, "results": []}"#, "next"),
+            ("<html>", ""),
+            ("[[]]", ""),
+            ("{}", ""),
+        ];
         for (body, path) in bodies {
             let problem = |result: Result<(), Problem>| result.unwrap_err().path;
-            assert_eq!(problem(typed::<Item>(&body.into(), false).map(drop)), path);
-            assert_eq!(problem(typed::<Item>(&body.into(), true).map(drop)), path);
-            assert_eq!(problem(raw(&body.into(), false).map(drop)), path);
+            assert_eq!(problem(Decoder::<Item>::typed().page(&body.into(), &[]).map(drop)), path, "{body}");
+            assert_eq!(problem(Decoder::raw().page(&body.into(), &["id".into()]).map(drop)), path);
             assert_eq!(problem(length(&body.into()).map(drop)), path);
         }
-        let null = [typed::<Item>(&"null".into(), false).err(), raw(&"null".into(), false).err(), length(&"null".into()).err()];
-        let told = |problem: &&Problem| problem.message.contains("null, expected a page, an object with `results`");
-        assert_eq!(null.iter().flatten().filter(told).count(), null.len());
-        assert!(typed::<Item>(&r#"{"results": [{"id": 1"#.into(), false).err().unwrap().cut_off);
+        let null = Decoder::raw().page(&"null".into(), &[]).err().unwrap();
+        assert!(null.message.contains("null, expected a page, an object with `results`"), "{null:?}");
+        assert!(Decoder::<Item>::typed().page(&r#"{"results": [{"id": 1"#.into(), &[]).err().unwrap().cut_off);
     }
 
     #[test]
     fn raw_items_are_the_servers_text() {
         let texts = [r#"{ "id":1.50, "a":"\ud83d" }"#, r#"{"id": 12345678901234567890}"#, "7"];
         let body = page(&texts.join(" , "));
-        let items = each(raw(&body, false).unwrap_or_else(|problem| panic!("{problem:?}")));
-        assert_eq!(items.iter().map(|(_, item)| item.as_ref().ok().unwrap().as_str()).collect::<Vec<_>>(), texts);
-        let with_mark = Bytes::from([b"\xef\xbb\xbf", &body[..]].concat());
-        assert_eq!(each(raw(&with_mark, false).unwrap_or_else(|problem| panic!("{problem:?}"))).len(), 3);
+        let items = |body: &Bytes| read(Decoder::raw(), body, &[]).items;
+        assert_eq!(items(&body).iter().map(RawItem::as_str).collect::<Vec<_>>(), texts);
+        assert_eq!(items(&Bytes::from([b"\xef\xbb\xbf", &body[..]].concat())).len(), 3);
+        let broken = Bytes::from([br#"{"results": [1, ""#, &b"\xff"[..], br#"", 2]}"#].concat());
+        let page = read(Decoder::raw(), &broken, &[]);
+        assert_eq!((page.items.len(), page.failed.len()), (2, 1));
+        assert!(Decoder::raw().problem(&page.body, &page.failed[0]).1.message.contains("utf-8"));
     }
 
     #[test]
-    fn ids_are_told_apart_whatever_stands_around_them() {
-        let body = page(r#"{"id": 1}, {"name": "x", "id":1}, {"id": "1"}, {"id": 2}, {"name": "x"}"#);
-        let hashes: Vec<_> =
-            each(raw(&body, true).unwrap_or_else(|problem| panic!("{problem:?}"))).into_iter().map(|(id, _)| id).collect();
-        assert_eq!(hashes[0], hashes[1]);
-        assert!(hashes[0] != hashes[2] && hashes[0] != hashes[3] && hashes[4].is_none());
+    fn ids_are_told_apart_by_the_first_field_there_is() {
+        let items = r#"{"id": 1}, {"name": "x", "id":1}, {"id": "1"}, {"id": 2, "key": null}, {"id": null}, {"id": [1]}"#;
+        let marks = read(Decoder::raw(), &page(items), &["key", "id"]).marks;
+        assert_eq!(marks.identity.as_deref(), Some("id"));
+        let ids = &marks.ids;
+        assert!(ids[0].is_some() && ids[0] == ids[1] && ids[0] != ids[2] && ids[0] != ids[3]);
+        assert_eq!((ids[4], ids[5], ids.len()), (None, None, 6));
+        let marks = read(Decoder::raw(), &page(r#"{"id": 1}, {"id": 1, "key": 7}"#), &["key", "id"]).marks;
+        assert_eq!((marks.identity.as_deref(), marks.ids[0]), (Some("key"), None));
+        // FNV-1a, as the checkpoints of earlier versions have it.
+        assert_eq!(id(b"7"), Some(0xaf63_aa4c_8601_9796));
+    }
+
+    #[test]
+    fn same_pages_have_the_same_digest() {
+        let digest = |items: &str, fields: &[&str]| read(Decoder::raw(), &page(items), fields).marks.digest;
+        for fields in [&["id"][..], &[]] {
+            let one = digest(r#"{"id": 1, "u": "/a?sig=1"}, {"id": 2}"#, fields);
+            assert_eq!(one, digest(r#"{"id": 1, "u": "/a?sig=2"}, {"id": 2}"#, fields));
+            assert_ne!(one, digest(r#"{"id": 2}, {"id": 1, "u": "/a?sig=1"}"#, fields));
+        }
     }
 }

@@ -3,11 +3,15 @@
 use super::checkpoint::{Checkpoint, Position};
 use super::links::{is_first, is_head, page_number};
 use super::list_query::query_of;
-use super::page::{self, Length};
+use super::page;
+use super::page_text::Envelope;
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::operation::{Operation, Page};
 use crate::transport::Received;
+
+/// The most parts that a list is split into.
+const MAX_PARTS: u64 = 10_000;
 
 impl<B: Operation> Call<'_, B>
 where
@@ -17,11 +21,11 @@ where
     /// processes or machines read it by [`resume`](crate::ListAll::resume), with the same parameters, and together they give
     /// every item once.
     ///
-    /// A list of few pages comes in fewer parts, one without page numbers (a cursor list) in one. The last part ends where the
-    /// list does, also where that grows.
+    /// A list of few pages comes in fewer parts, one without page numbers (a cursor list) in one; there are never more than
+    /// 10,000. The last part ends where the list does, also if that grows.
     ///
     /// # Errors
-    /// Where `parts` is zero, or the first page can't be had.
+    /// Returns an error if `parts` is zero, or if the first page can't be had.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -42,10 +46,10 @@ where
         let query = query_of(template.operation, &url);
         let transport = template.transport.clone();
         let receive = async |received: Box<Received>| Ok(received.decoded(page::length).await?.0);
-        let Length { results, next, count } = template.fetch(receive).await?;
+        let (length, Envelope { next, count }) = template.fetch(receive).await?;
         let first = page_number(&url).unwrap_or(1).max(1);
         let next = next.map(|next| transport.origin.follow(&next, &url)).transpose()?;
-        let size = results.len() as u64;
+        let size = length as u64;
         let numbered = next.as_ref().and_then(page_number) == first.checked_add(1) && size > 0;
         let range = |from: u64, until: Option<u64>| {
             let at = match is_first(&url) || page_number(&url).is_some() {
@@ -63,8 +67,8 @@ where
         };
         let (Some(count), true) = (count, numbered) else { return Ok(vec![range(first, None)]) };
         let last = count.div_ceil(size).max(first);
-        let pages = last - first + 1;
-        let parts = (parts as u64).min(pages);
+        let pages = (last - first).saturating_add(1);
+        let parts = (parts as u64).min(pages).min(MAX_PARTS);
         // The first ones are a page longer where it doesn't come out even.
         let begin = |part: u64| first + part * (pages / parts) + part.min(pages % parts);
         Ok((0..parts).map(|part| range(begin(part), (part + 1 < parts).then(|| begin(part + 1) - 1))).collect())

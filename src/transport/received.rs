@@ -238,6 +238,11 @@ impl Answered {
     pub(crate) fn hide(&self, text: &str) -> String {
         self.head.secrets.hide(text).into_owned()
     }
+
+    /// A text of it without the credentials that were sent.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        hide_credentials(text, self.head.credentials.as_deref()).into_owned()
+    }
 }
 
 /// What decoding a body needs to tell its errors.

@@ -29,6 +29,7 @@ pub(crate) struct Settings {
     pub(crate) upload_expiry: Duration,
     pub(crate) models: u64,
     pub(crate) events: u64,
+    pub(crate) events_per_id: u64,
     pub(crate) projects: u64,
     pub(crate) datasets: u64,
     pub(crate) versions: u64,
@@ -62,6 +63,7 @@ impl Default for Settings {
             upload_expiry: Duration::from_secs(24 * 3600),
             models: 20,
             events: 1000,
+            events_per_id: 1,
             projects: 3,
             datasets: 2,
             versions: 4,
@@ -117,6 +119,18 @@ impl BackendBuilder {
     /// ```
     pub fn ground_truth_events(mut self, count: u64) -> Self {
         self.settings.events = count;
+        self
+    }
+
+    /// How many events, one behind the other, have the same `id`, as in releases where it is the ground truth's; their `pgh_id`
+    /// is always their own. Default 1.
+    ///
+    /// ```
+    /// # use synapse_test_backend::Backend;
+    /// let builder = Backend::builder().events_per_id(3);
+    /// ```
+    pub fn events_per_id(mut self, events: u64) -> Self {
+        self.settings.events_per_id = events.max(1);
         self
     }
 

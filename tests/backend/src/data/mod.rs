@@ -29,6 +29,7 @@ pub(crate) const FIRST_EVENT: i64 = 1001;
 pub(crate) const FIRST_PROJECT: i64 = 123;
 pub(crate) const FIRST_DATASET: i64 = 7;
 pub(crate) const FIRST_VERSION: i64 = 123;
+const FIRST_EVENT_KEY: i64 = 9_000_001;
 const FIRST_UNIT: i64 = 50_001;
 const FIRST_GROUND_TRUTH: i64 = 700_001;
 
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) versions: u64,
     datasets: u64,
     projects: u64,
+    events_per_id: u64,
     newest: Timestamp,
     /// For each slot the number of its version and of its shape.
     slots: Vec<(u16, u16)>,
@@ -62,6 +64,7 @@ impl World {
             versions: settings.versions,
             datasets: settings.datasets,
             projects: settings.projects,
+            events_per_id: settings.events_per_id.max(1),
             newest: settings.newest,
             slots,
             shapes: OnceLock::new(),
@@ -82,10 +85,12 @@ impl World {
     /// What an event's gaps are filled with.
     pub(crate) fn values<'a>(&self, index: u64, origin: &'a str, signature: &'a str) -> Values<'a> {
         let version = u64::from(self.slots[(index % SLOTS) as usize].0);
+        let id = FIRST_EVENT + (index / self.events_per_id) as i64;
         let index = index as i64;
         Values {
             seed: self.seed,
-            id: FIRST_EVENT + index,
+            id,
+            key: FIRST_EVENT_KEY + index,
             ground_truth_id: FIRST_GROUND_TRUTH + index,
             unit: FIRST_UNIT + index,
             version: FIRST_VERSION + version as i64,
@@ -126,7 +131,8 @@ impl World {
     }
 
     pub(crate) fn event_index(&self, id: i64) -> Option<u64> {
-        place(id, FIRST_EVENT, self.events)
+        // The first of those that share it.
+        place(id, FIRST_EVENT, self.events.div_ceil(self.events_per_id)).map(|place| place * self.events_per_id)
     }
 
     /// The events that pass all of `choice`.

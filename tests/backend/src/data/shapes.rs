@@ -78,6 +78,8 @@ impl Shape {
         let event = Template::default()
             .text("{\"id\":")
             .gap(Gap::Id)
+            .text(",\"pgh_id\":")
+            .gap(Gap::EventKey)
             .text(&format!(",\"data\":{data},\"data_unit\":"))
             .append(&unit)
             .text(",\"ground_truth_dataset_version\":")

@@ -9,6 +9,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Gap {
     Id,
+    EventKey,
     GroundTruthId,
     Unit,
     Version,
@@ -24,6 +25,8 @@ pub(crate) enum Gap {
 pub(crate) struct Values<'a> {
     pub(crate) seed: u64,
     pub(crate) id: i64,
+    /// The event's own key, where `id` is its ground truth's.
+    pub(crate) key: i64,
     pub(crate) ground_truth_id: i64,
     pub(crate) unit: i64,
     pub(crate) version: i64,
@@ -76,6 +79,7 @@ impl Template {
             from = *at;
             let value = match gap {
                 Gap::Id => values.id,
+                Gap::EventKey => values.key,
                 Gap::GroundTruthId => values.ground_truth_id,
                 Gap::Unit => values.unit,
                 Gap::Version => values.version,

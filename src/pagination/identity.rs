@@ -1,0 +1,249 @@
+//! What tells a list's items apart, and which of them were there before.
+
+use std::sync::Arc;
+
+use reqwest::Url;
+
+use super::distinct::Recent;
+use super::page::{Fields, Marks};
+
+/// How many ids are remembered: a list shifts by a few pages while it is read, not by hundreds.
+const IDS: usize = 100_000;
+/// How many pages are remembered by what they hold.
+const PAGES: usize = 1 << 16;
+/// How many ids a checkpoint keeps.
+pub(super) const KEPT: usize = 1_000;
+
+/// The fields that tell an operation's items apart, the first one first.
+pub(super) fn identity_of(operation: &str, url: &Url) -> &'static [&'static str] {
+    match operation {
+        // In current releases `id` is the ground truth's and repeats. Releases without `pgh_id` are known by that only where
+        // nothing was left out.
+        "list_ground_truth_events" => match url.query_pairs().any(|(name, _)| name == "fields" || name == "omit") {
+            true => &["pgh_id"],
+            false => &["pgh_id", "id"],
+        },
+        "list_ground_truth_events_data" | "list_ground_truth_events_files" => &[],
+        _ => &["id"],
+    }
+}
+
+/// What was given of a list before.
+pub(super) struct Seen {
+    /// By which fields items may be told apart.
+    fields: Fields,
+    /// By which one they are; decided by the first page that has items.
+    decided: Option<Option<Arc<str>>>,
+    ids: Recent,
+    pages: Recent,
+    /// Ids of the current page that were added and whose items weren't given yet.
+    pending: usize,
+    resumed: Resumed,
+}
+
+/// What a checkpoint knew.
+#[derive(Default)]
+pub(super) struct Resumed {
+    pub(super) identity: Option<String>,
+    pub(super) ids: Vec<u64>,
+}
+
+/// An item, as far as it is known from before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Mark {
+    New,
+    Repeated,
+    /// It has no id.
+    Unknown,
+}
+
+/// A page beside those before it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Compared {
+    /// Of each item that is to be given; empty if none has an id.
+    pub(super) marks: Vec<Mark>,
+    /// Items that were there before, or that were passed and never given.
+    pub(super) missed: u64,
+    /// Whether the page brings an item that wasn't there before.
+    pub(super) progress: bool,
+}
+
+impl Seen {
+    pub(super) fn new<'f>(fields: impl IntoIterator<Item = &'f str>) -> Self {
+        Seen {
+            fields: fields.into_iter().map(Arc::from).collect(),
+            decided: None,
+            ids: Recent::new(IDS),
+            pages: Recent::new(PAGES),
+            pending: 0,
+            resumed: Resumed::default(),
+        }
+    }
+
+    pub(super) fn set_fields<'f>(&mut self, fields: impl IntoIterator<Item = &'f str>) {
+        *self = Seen { resumed: std::mem::take(&mut self.resumed), ..Seen::new(fields) };
+    }
+
+    pub(super) fn resume(&mut self, mut resumed: Resumed) {
+        // Those that kept no name kept ids.
+        if resumed.identity.is_none() && !resumed.ids.is_empty() {
+            resumed.identity = Some("id".to_owned());
+        }
+        self.resumed = resumed;
+    }
+
+    /// What pages are to be looked through for.
+    pub(super) fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The field that tells items apart, once that is decided.
+    pub(super) fn identity(&self) -> Option<&str> {
+        self.decided.as_ref()?.as_deref()
+    }
+
+    /// Compares a page with those before it: `items` could be decoded, of which the first `passed` were given by another
+    /// stream.
+    pub(super) fn compare(&mut self, page: &Marks, items: usize, passed: usize) -> Compared {
+        let mut covered = false;
+        if self.decided.is_none() && items > 0 {
+            covered = self.decide(page.identity.clone(), passed);
+        }
+        let same = self.decided.as_ref() == Some(&page.identity);
+        let ids: &[Option<u64>] = if same { &page.ids } else { &[] };
+        let mut compared = Compared { marks: Vec::new(), missed: 0, progress: false };
+        self.pending = 0;
+        for id in ids.iter().take(passed).flatten() {
+            if self.ids.is_new(*id) && covered {
+                compared.missed += 1;
+            }
+        }
+        let mut mark = |id: &Option<u64>| match id {
+            None => Mark::Unknown,
+            Some(id) if self.ids.is_new(*id) => {
+                self.pending += 1;
+                Mark::New
+            }
+            Some(_) => {
+                compared.missed += 1;
+                Mark::Repeated
+            }
+        };
+        compared.marks = ids.iter().skip(passed).map(&mut mark).collect();
+        let new = match compared.marks.is_empty() {
+            true => items > passed,
+            false => compared.marks.iter().any(|mark| *mark != Mark::Repeated),
+        };
+        // Also a circle of more items than are remembered is one of the same pages.
+        compared.progress = self.pages.is_new(page.digest) && new;
+        compared
+    }
+
+    /// Decides what tells items apart. Whether the checkpoint knows all items that were passed.
+    fn decide(&mut self, identity: Option<Arc<str>>, passed: usize) -> bool {
+        let Resumed { identity: before, ids } = std::mem::take(&mut self.resumed);
+        self.fields = identity.iter().cloned().collect();
+        let same = before.is_some() && before.as_deref() == identity.as_deref();
+        let covered = same && (ids.len() < KEPT || passed <= KEPT);
+        if same {
+            ids.into_iter().for_each(|id| {
+                self.ids.is_new(id);
+            });
+        }
+        self.decided = Some(identity);
+        covered
+    }
+
+    /// An item of the current page was given.
+    pub(super) fn given(&mut self, mark: Mark) {
+        self.pending = self.pending.saturating_sub(usize::from(mark == Mark::New));
+    }
+
+    /// What a checkpoint keeps.
+    pub(super) fn kept(&self) -> Resumed {
+        match &self.decided {
+            None => Resumed { identity: self.resumed.identity.clone(), ids: self.resumed.ids.clone() },
+            Some(identity) => {
+                Resumed { identity: identity.as_deref().map(str::to_owned), ids: self.ids.last(KEPT, self.pending) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(identity: Option<&str>, ids: &[u64]) -> Marks {
+        let digest = ids.iter().fold(7, |digest: u64, id| digest.wrapping_mul(31).wrapping_add(*id));
+        let ids = ids.iter().map(|id| (*id != 0).then_some(*id)).collect();
+        Marks { identity: identity.map(Arc::from), ids, digest }
+    }
+
+    fn compare(seen: &mut Seen, ids: &[u64], passed: usize) -> (u64, bool) {
+        let compared = seen.compare(&page(Some("id"), ids), ids.len(), passed);
+        compared.marks.iter().for_each(|mark| seen.given(*mark));
+        (compared.missed, compared.progress)
+    }
+
+    #[test]
+    fn identity_of_each_list() {
+        let of = |operation, query: &str| identity_of(operation, &format!("http://h/x/?{query}").parse().unwrap());
+        assert_eq!(of("list_ground_truth_events", "page=1"), ["pgh_id", "id"]);
+        assert_eq!(of("list_ground_truth_events", "fields=id"), ["pgh_id"]);
+        assert_eq!(of("list_ground_truth_events", "omit=data"), ["pgh_id"]);
+        assert!(of("list_ground_truth_events_data", "").is_empty() && of("list_ground_truth_events_files", "").is_empty());
+        assert_eq!(of("list_models", "fields=id"), ["id"]);
+    }
+
+    #[test]
+    fn repeated_items_are_no_progress() {
+        let mut seen = Seen::new(["id"]);
+        assert_eq!(compare(&mut seen, &[1, 2, 3], 0), (0, true));
+        assert_eq!(compare(&mut seen, &[2, 3, 4, 4], 0), (3, true));
+        assert_eq!(compare(&mut seen, &[4, 1], 0), (2, false));
+        assert_eq!(compare(&mut seen, &[], 0), (0, false));
+        // What has no id is compared by its page.
+        assert_eq!(compare(&mut seen, &[0, 1], 0), (1, true));
+        assert_eq!(compare(&mut seen, &[0, 1], 0), (1, false));
+    }
+
+    #[test]
+    fn identity_is_decided_once() {
+        let mut seen = Seen::new(["pgh_id", "id"]);
+        assert!(!seen.compare(&page(None, &[]), 0, 0).progress);
+        assert_eq!((seen.identity(), seen.fields().len()), (None, 2));
+        seen.compare(&page(Some("id"), &[1, 2]), 2, 0);
+        assert_eq!((seen.identity(), seen.fields().len()), (Some("id"), 1));
+        // A page that was under way then isn't judged.
+        let other = seen.compare(&page(Some("pgh_id"), &[1, 3]), 2, 0);
+        assert!(other.marks.is_empty() && other.missed == 0 && other.progress);
+        let mut seen = Seen::new(["id"]);
+        seen.compare(&page(None, &[]), 3, 0);
+        assert!(seen.fields().is_empty() && seen.identity().is_none());
+    }
+
+    #[test]
+    fn what_was_not_given_is_not_kept() {
+        let mut seen = Seen::new(["id"]);
+        let marks = seen.compare(&page(Some("id"), &[1, 2, 3]), 3, 0).marks;
+        seen.given(marks[0]);
+        assert_eq!(seen.kept().ids, [1]);
+        let mut again = Seen::new(["id"]);
+        again.resume(seen.kept());
+        assert_eq!(again.kept().ids, [1]);
+        assert_eq!(compare(&mut again, &[1, 2, 3], 1), (0, true));
+        assert_eq!(again.kept().ids, [1, 2, 3]);
+    }
+
+    #[test]
+    fn passed_items_that_were_never_given_are_missed() {
+        let mut seen = Seen::new(["id"]);
+        seen.resume(Resumed { identity: None, ids: vec![1, 2, 3] });
+        assert_eq!(compare(&mut seen, &[3, 4, 5], 2), (1, true));
+        // Ids of another field tell nothing.
+        let mut seen = Seen::new(["id"]);
+        seen.resume(Resumed { identity: Some("pgh_id".to_owned()), ids: vec![1, 2, 3] });
+        assert_eq!(compare(&mut seen, &[3, 4, 5], 2), (0, true));
+    }
+}

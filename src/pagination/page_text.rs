@@ -1,0 +1,384 @@
+//! A page's text, walked item by item: in linear time, without recursion, whatever it is.
+
+use serde::de::{Error, IgnoredAny, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::operation::Key;
+
+/// What stands beside a page's items.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Envelope {
+    pub(super) count: Option<u64>,
+    pub(super) next: Option<String>,
+}
+
+/// The text isn't a page. What is wrong with it is found by reading the whole as one value.
+#[derive(Debug, PartialEq)]
+pub(super) struct Irregular;
+
+/// Walks a page. `item` is called with the place where each item begins and returns the item's length; `None` if none begins
+/// there.
+pub(super) fn walk(body: &[u8], mut item: impl FnMut(usize) -> Option<usize>) -> Result<Envelope, Irregular> {
+    let mut cursor = Cursor { text: body, at: 0 };
+    let (mut count, mut next, mut results) = (None, None, None);
+    cursor.expect(b'{')?;
+    let mut first = true;
+    while !cursor.eat(b'}') {
+        if !std::mem::take(&mut first) {
+            cursor.expect(b',')?;
+        }
+        let key: Key<'_> = cursor.value()?;
+        cursor.expect(b':')?;
+        match &*key.0 {
+            "results" => once(&mut results, cursor.items(&mut item)?)?,
+            "count" => once(&mut count, cursor.value::<Option<u64>>()?)?,
+            "next" => once(&mut next, cursor.value::<Next>()?.0)?,
+            _ => {
+                cursor.value::<IgnoredAny>()?;
+            }
+        }
+    }
+    match (cursor.peek(), results) {
+        (None, Some(())) => Ok(Envelope { count: count.flatten(), next: next.flatten() }),
+        _ => Err(Irregular),
+    }
+}
+
+fn once<V>(slot: &mut Option<V>, value: V) -> Result<(), Irregular> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Irregular),
+    }
+}
+
+struct Cursor<'t> {
+    text: &'t [u8],
+    at: usize,
+}
+
+impl<'t> Cursor<'t> {
+    /// The next byte that isn't white space.
+    fn peek(&mut self) -> Option<u8> {
+        self.at = behind_space(self.text, self.at);
+        self.text.get(self.at).copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let there = self.peek() == Some(byte);
+        self.at += usize::from(there);
+        there
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Irregular> {
+        self.eat(byte).then_some(()).ok_or(Irregular)
+    }
+
+    fn value<V: Deserialize<'t>>(&mut self) -> Result<V, Irregular> {
+        self.peek();
+        let (value, length) = self.text.get(self.at..).and_then(|rest| parse(rest).ok()).ok_or(Irregular)?;
+        self.at += length;
+        Ok(value)
+    }
+
+    /// The items of `results`; null is a list without any.
+    fn items(&mut self, item: &mut impl FnMut(usize) -> Option<usize>) -> Result<(), Irregular> {
+        if self.peek() == Some(b'n') {
+            return self.value();
+        }
+        self.expect(b'[')?;
+        if self.eat(b']') {
+            return Ok(());
+        }
+        loop {
+            self.peek();
+            self.at += item(self.at).ok_or(Irregular)?;
+            if self.eat(b']') {
+                return Ok(());
+            }
+            self.expect(b',')?;
+        }
+    }
+}
+
+/// The value that begins `text`, and its length.
+pub(super) fn parse<'t, V: Deserialize<'t>>(text: &'t [u8]) -> serde_json::Result<(V, usize)> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = V::deserialize(&mut deserializer)?;
+    Ok((value, deserializer.into_iter::<IgnoredAny>().byte_offset()))
+}
+
+/// A `next`: null, false and an empty text lead nowhere.
+#[derive(Default)]
+pub(super) struct Next(pub(super) Option<String>);
+
+impl<'de> Deserialize<'de> for Next {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Link;
+        impl Visitor<'_> for Link {
+            type Value = Next;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a link, null or false")
+            }
+
+            fn visit_str<E: Error>(self, link: &str) -> Result<Next, E> {
+                Ok(Next((!link.is_empty()).then(|| link.to_owned())))
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Next, E> {
+                Ok(Next(None))
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Next, E> {
+                match value {
+                    false => Ok(Next(None)),
+                    true => Err(E::invalid_type(serde::de::Unexpected::Bool(true), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Link)
+    }
+}
+
+/// The value of an object's own field, of the first of that name, as its text. The text was parsed before: here it is only
+/// scanned up to that field.
+pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
+    let mut at = behind_space(object, 0);
+    let mut separator = b'{';
+    while object.get(at) == Some(&separator) {
+        separator = b',';
+        let key = behind_space(object, at + 1);
+        let key_end = value_end(object, key)?;
+        let colon = behind_space(object, key_end);
+        let value = behind_space(object, colon + 1);
+        let end = value_end(object, value)?;
+        if is_name(object.get(key..key_end)?, name) {
+            return object.get(value..end);
+        }
+        at = behind_space(object, end);
+    }
+    None
+}
+
+/// Whether a string literal is `name`.
+fn is_name(literal: &[u8], name: &str) -> bool {
+    match literal.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
+        Some(plain) if !plain.contains(&b'\\') => plain == name.as_bytes(),
+        _ => serde_json::from_slice::<Key<'_>>(literal).is_ok_and(|key| key.0 == name),
+    }
+}
+
+fn behind_space(text: &[u8], mut at: usize) -> usize {
+    while matches!(text.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+/// Where the value ends that begins at `at`.
+fn value_end(text: &[u8], at: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut at = at;
+    loop {
+        match text.get(at)? {
+            b'"' => at = string_end(text, at + 1)?,
+            b'{' | b'[' => {
+                depth += 1;
+                at += 1;
+            }
+            b'}' | b']' => {
+                depth = depth.checked_sub(1)?;
+                at += 1;
+            }
+            _ if depth > 0 => {
+                at += 1;
+                continue;
+            }
+            _ => {
+                let length = text.get(at..)?.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b':' | b' ' | b'\n'))?;
+                at += length.max(1);
+            }
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+}
+
+/// Behind the quote that ends the string literal of which the text from `at` on is the rest.
+fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        match text.get(at) {
+            Some(b'"') => return Some(at + 1),
+            _ => at += 2,
+        }
+    }
+}
+
+/// What a text comes down to, without the queries of its URLs, in which signatures change from answer to answer.
+pub(super) fn digest(text: &[u8]) -> u64 {
+    let mut digest = 0x9e37_79b9_7f4a_7c15;
+    let mut at = 0;
+    while let Some(rest) = text.get(at..) {
+        let query = memchr::memchr(b'?', rest).unwrap_or(rest.len());
+        digest = mixed(digest, &rest[..query]);
+        let Some(behind) = rest.get(query..).and_then(|query| memchr::memchr(b'"', query)) else { break };
+        at += query + behind;
+    }
+    digest
+}
+
+fn mixed(mut digest: u64, bytes: &[u8]) -> u64 {
+    let mut mix = |word: u64| {
+        digest = (digest ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25);
+        digest ^= digest >> 32;
+    };
+    let mut words = bytes.chunks_exact(8);
+    for word in &mut words {
+        mix(word.try_into().map_or(0, u64::from_le_bytes));
+    }
+    for byte in words.remainder() {
+        mix(u64::from(*byte) | 0x100);
+    }
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The texts of a page's items.
+    fn items(body: &str) -> Result<(Envelope, Vec<&str>), Irregular> {
+        let mut texts = Vec::new();
+        let envelope = walk(body.as_bytes(), |at| {
+            let (_, length) = parse::<IgnoredAny>(&body.as_bytes()[at..]).ok()?;
+            texts.push(&body[at..at + length]);
+            Some(length)
+        })?;
+        Ok((envelope, texts))
+    }
+
+    #[test]
+    fn page_is_walked_item_by_item() {
+        let (envelope, texts) =
+            items(" {\"x\": [{}], \"results\" : [ 1 , {\"a\": [\"]\"]},\n\"b\\\"\",7] ,\"next\":\"n\", \"count\":4}\n").unwrap();
+        assert_eq!(envelope, Envelope { count: Some(4), next: Some("n".to_owned()) });
+        assert_eq!(texts, ["1", r#"{"a": ["]"]}"#, r#""b\"""#, "7"]);
+    }
+
+    #[test]
+    fn odd_envelopes_are_read() {
+        for (body, next) in [
+            (r#"{"results": null}"#, None),
+            (r#"{"results": [], "next": null, "count": null}"#, None),
+            (r#"{"next": false, "results": []}"#, None),
+            (r#"{"next": "", "results": []}"#, None),
+            (r#"{"n\u0065xt": "x", "results": []}"#, Some("x")),
+        ] {
+            let (envelope, texts) = items(body).unwrap();
+            assert_eq!((envelope.count, envelope.next.as_deref(), texts.len()), (None, next, 0), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_page_is_irregular() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            "7",
+            r#"{"results": 7}"#,
+            r#"{"results": [1 2]}"#,
+            r#"{"results": [1,]}"#,
+            r#"{"results": [],}"#,
+            r#"{"results": []} x"#,
+            r#"{"results": [], "results": []}"#,
+            r#"{"results": [1"#,
+            r#"{"results": [], "next": true}"#,
+            r#"{"results": [], "next": 0}"#,
+            r#"{"results": [], "next": {}}"#,
+            r#"{"results": [], "count": -1}"#,
+            r#"{"results": [], "count": 1.5}"#,
+            r#"{"results": [], "count": "1"}"#,
+            r#"{"results" []}"#,
+        ] {
+            assert_eq!(items(body), Err(Irregular), "{body}");
+        }
+    }
+
+    #[test]
+    fn field_of_an_object_is_its_own() {
+        for (object, id) in [
+            (r#"{"id":7}"#, Some("7")),
+            (r#" { "id" : "7" , "x":1}"#, Some(r#""7""#)),
+            (r#"{"x":{"id":1},"y":[{"id":2}],"z":"\"id\":3","id":null}"#, Some("null")),
+            (r#"{"i\u0064":4}"#, Some("4")),
+            (r#"{"x":[[["]"]]],"id":-1.5e3}"#, Some("-1.5e3")),
+            (r#"{"id":[1,{"a":2}]}"#, Some(r#"[1,{"a":2}]"#)),
+            (r#"{"ids":1}"#, None),
+            ("{}", None),
+            ("7", None),
+            ("[\"id\",1]", None),
+        ] {
+            assert_eq!(field(object.as_bytes(), "id"), id.map(str::as_bytes), "{object}");
+        }
+    }
+
+    #[test]
+    fn digest_leaves_out_queries() {
+        let digest = |text: &str| digest(text.as_bytes());
+        assert_eq!(digest(r#"{"u":"/a?sig=1","n":1}"#), digest(r#"{"u":"/a?sig=222","n":1}"#));
+        assert_ne!(digest(r#"{"u":"/a?sig=1","n":1}"#), digest(r#"{"u":"/a?sig=1","n":2}"#));
+        assert_ne!(digest(r#"{"u":"/a"}"#), digest(r#"{"u":"/b"}"#));
+        assert_ne!(digest(""), digest("a"));
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    struct Whole {
+        results: Option<Vec<IgnoredAny>>,
+        #[serde(default)]
+        count: Option<u64>,
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_walked_as_serde_reads_it(text in "[ {}\\[\\],:\"\\\\a0-9nul.-]{0,40}") {
+            for body in [text.clone(), format!(r#"{{"results":{text}}}"#), format!(r#"{{"results":[{text}],"count":1}}"#)] {
+                prop_assert_eq!(items(&body).is_ok(), serde_json::from_str::<Whole>(&body).is_ok(), "{}", body);
+                let _ = (field(body.as_bytes(), "a"), digest(body.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn any_object_gives_its_fields(value in any_object()) {
+            let text = value.to_string();
+            for (name, value) in value.as_object().unwrap() {
+                let found = field(text.as_bytes(), name).map(|found| serde_json::from_slice::<serde_json::Value>(found).unwrap());
+                prop_assert_eq!(found.as_ref(), Some(value));
+            }
+            prop_assert_eq!(field(text.as_bytes(), "nowhere"), None);
+        }
+    }
+
+    fn any_object() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<i64>().prop_map(Into::into),
+            any::<bool>().prop_map(Into::into),
+            "[a\"\\\\{}\\[\\],: é]{0,6}".prop_map(Into::into),
+        ];
+        let value = leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::hash_map("[a-c\"\\\\]{0,3}", inner, 0..4)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        });
+        prop::collection::hash_map("[a-c\"\\\\é]{0,3}", value, 0..5)
+            .prop_map(|map| serde_json::Value::Object(map.into_iter().collect()))
+    }
+}

@@ -55,6 +55,7 @@ mod download;
 mod error;
 mod file_cache;
 mod file_entry;
+mod file_shapes;
 mod file_url;
 #[cfg(api = "ground_truth")]
 mod ground_truth;
@@ -62,6 +63,7 @@ mod http_clients;
 mod json;
 mod limits;
 mod list_event;
+mod local_paths;
 #[cfg(test)]
 #[path = "../tests/support/marker.rs"]
 mod marker;

@@ -3,6 +3,7 @@
 mod draft;
 mod finite;
 mod raw_value;
+pub(crate) mod scan;
 
 use std::fmt;
 use std::ops::Index;

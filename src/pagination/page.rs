@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::raw_item::RawItem;
 use crate::decode::{Problem, decode, without_mark};
-use crate::url_conversion::ConversionFailure;
+use crate::url_conversion::Unconverted;
 
 /// A page, decoded; `E` is what an item comes to that can't be.
 pub(super) struct Page<T, E> {
@@ -15,7 +15,7 @@ pub(super) struct Page<T, E> {
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
     /// URLs whose conversion failed.
-    pub(super) unconverted: Vec<ConversionFailure>,
+    pub(super) unconverted: Unconverted,
 }
 
 pub(super) enum Items<T, E> {
@@ -106,7 +106,7 @@ pub(super) fn typed<T: DeserializeOwned>(body: &Bytes, ids: bool) -> Result<Deco
     if !ids {
         match decode::<PageBody<T>>(body) {
             Ok(PageBody { results, next, count }) => {
-                return Ok(Page { items: Items::All(results), count, next, unconverted: Vec::new() });
+                return Ok(Page { items: Items::All(results), count, next, unconverted: Unconverted::default() });
             }
             Err(problem) if problem.cut_off => return Err(problem),
             // Which item it is, and whether the others are right, is worth a second look.
@@ -125,7 +125,7 @@ pub(super) fn raw(body: &Bytes, ids: bool) -> Result<DecodedPage<RawItem>, Probl
     }
     let RawPageBody { results, next, count } = raw_page(body)?;
     let items = Items::All(results.into_iter().map(slice).collect());
-    Ok(Page { items, count, next, unconverted: Vec::new() })
+    Ok(Page { items, count, next, unconverted: Unconverted::default() })
 }
 
 fn raw_page(body: &Bytes) -> Result<RawPageBody<'_>, Problem> {
@@ -152,7 +152,7 @@ fn one_by_one<T>(
         (hash, value)
     };
     let items = Items::Each(results.into_iter().map(each).collect());
-    Ok(Page { items, count, next, unconverted: Vec::new() })
+    Ok(Page { items, count, next, unconverted: Unconverted::default() })
 }
 
 /// The text of an item's `id`.

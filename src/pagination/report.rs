@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::list_event::{ItemFailure, ListEvent};
-use crate::url_conversion::ConversionFailure;
+use crate::url_conversion::{ConversionFailure, Unconverted};
 
 /// Of each kind, how many are kept; the others are counted.
 const KEPT: usize = 100;
@@ -77,8 +77,11 @@ impl ListReport {
         keep(&mut self.events, event, &mut self.omitted);
     }
 
-    pub(super) fn conversion_failure(&mut self, failure: ConversionFailure) {
-        keep(&mut self.conversion_failures, failure, &mut self.omitted);
+    pub(super) fn conversion_failures(&mut self, unconverted: Unconverted) {
+        self.omitted += unconverted.omitted;
+        for failure in unconverted.kept {
+            keep(&mut self.conversion_failures, failure, &mut self.omitted);
+        }
     }
 
     pub(super) fn page_failure(&mut self, failure: PageFailure) {

@@ -1,6 +1,5 @@
 //! An answer: its head is there, its body still to be read, whole or as it comes.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -17,7 +16,7 @@ use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::json::Json;
 use crate::limits::Limits;
 use crate::response::{ErrorResponse, hide_credentials};
-use crate::url_conversion::{ConversionFailure, Conversions, Converted};
+use crate::url_conversion::{Conversions, Converted, Unconverted};
 
 /// How much of an error's body is kept, in bytes.
 const MAX_ERROR_BODY: usize = 1 << 20;
@@ -152,22 +151,14 @@ impl Received {
         }
     }
 
-    async fn converted(mut self: Box<Self>) -> Result<(Bytes, Head, Vec<ConversionFailure>)> {
+    async fn converted(mut self: Box<Self>) -> Result<(Bytes, Head, Unconverted)> {
         let conversions = self.conversions.take();
         let (body, head) = self.whole().await?;
-        // A body that isn't text has no URLs; decoding it tells what is wrong.
-        if let Some((conversions, list)) = conversions
-            && let Ok(text) = std::str::from_utf8(&body)
-        {
-            let text = text.trim_start_matches('\u{feff}');
-            let converted = conversions.apply(text, list).await.map_err(|failure| failure.into_error().of(head.info.clone()))?;
-            let Converted { text, failures } = converted;
-            return match text {
-                Cow::Owned(converted) => Ok((converted.into(), head, failures)),
-                Cow::Borrowed(_) => Ok((body, head, failures)),
-            };
+        let Some((conversions, page)) = conversions else { return Ok((body, head, Unconverted::default())) };
+        match conversions.apply(body, page).await {
+            Ok(Converted { body, unconverted }) => Ok((body, head, unconverted)),
+            Err(error) => Err(error.of(head.info)),
         }
-        Ok((body, head, Vec::new()))
     }
 
     /// The body as it comes.
@@ -197,7 +188,7 @@ pub(crate) struct Answered {
     head: Head,
     body: Bytes,
     /// URLs that stayed as they were.
-    pub(crate) unconverted: Vec<ConversionFailure>,
+    pub(crate) unconverted: Unconverted,
 }
 
 impl Answered {

@@ -107,6 +107,7 @@ fn url_at(text: &str, at: usize) -> Option<FileUrl> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::json;
 
     #[test]
@@ -126,5 +127,73 @@ mod tests {
             let seen: Vec<_> = files.iter().map(|file| (file.name.as_deref(), file.url.as_deref().unwrap_or("no URL"))).collect();
             assert_eq!(seen, expected, "{field}");
         }
+    }
+
+    fn urls(text: &str) -> Vec<(Option<String>, Option<String>)> {
+        let json: Json = serde_json::from_str(text).unwrap();
+        let of = |file: &FileEntry| (file.name.as_deref().map(str::to_owned), file.url.as_deref().map(str::to_owned));
+        json.files().iter().map(of).collect()
+    }
+
+    #[test]
+    fn odd_texts_keep_their_files() {
+        let (open, close) = ("[".repeat(10_000), "]".repeat(10_000));
+        let objects = format!("{}1{}", "{\"a\":".repeat(1_000_000), "}".repeat(1_000_000));
+        for odd in [r#""\ud83d""#, "1e999", &format!("{open}{close}"), &objects] {
+            let text = format!(r#"{{"odd": {{"x": {odd}}}, "a": {{"url": "/a", "n": {odd}}}, "b": "/b"}}"#);
+            assert_eq!(urls(&text), [(Some("a".into()), Some("/a".into())), (Some("b".into()), Some("/b".into()))]);
+        }
+        assert_eq!(urls(r#"{"\ud83d": "/\ude00a"}"#), [(Some("\u{fffd}".into()), Some("/\u{fffd}a".into()))]);
+        assert_eq!(urls(&format!("{open}\"/a\"{close}")), [(None, Some("/a".into()))]);
+        assert_eq!(urls(&format!("[{}\"/a\"]", "null, ".repeat(1_000_000))), [(None, Some("/a".into()))]);
+    }
+
+    #[test]
+    fn of_equal_keys_the_last_counts() {
+        let named = |name: &str, url: &str| (Some(name.to_owned()), Some(url.to_owned()));
+        for (text, expected) in [
+            (r#"{"a": "/1", "b": "/2", "a": "/3"}"#, vec![named("b", "/2"), named("a", "/3")]),
+            (r#"{"a": {"url": "/1"}, "\u0061": null}"#, vec![]),
+            (r#"{"a": ["/1", "/2"], "a": ["/3"]}"#, vec![named("a", "/3")]),
+            (r#"{"a": {"url": "/1", "url": "/2"}}"#, vec![named("a", "/2")]),
+            (r#"[{"a": "/1", "a": "/2"}, {"a": "/3"}]"#, vec![named("a", "/2"), named("a", "/3")]),
+            (r#"{"url": "/1", "url": null, "a": "/2"}"#, vec![named("a", "/2")]),
+        ] {
+            assert_eq!(urls(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_text_of_a_server_is_a_path() {
+        crate::local_paths::remember("/cache/own.png");
+        for (field, paths) in [
+            (r#"{"path": "/etc/passwd"}"#, [None]),
+            (r#"{"url": null, "path": "/etc/passwd"}"#, [None]),
+            (r#"{"url": "/media/a", "path": "/etc/passwd"}"#, [None]),
+            (r#"{"path": "/cache/own.png", "path": "/etc/passwd"}"#, [None]),
+            (r#"{"a": {"p\u0061th": "/etc/passwd"}}"#, [None]),
+            (r#"["/etc/passwd"]"#, [None]),
+            (r#"["C:\\secret"]"#, [None]),
+            (r#"["/cache/../cache/own.png"]"#, [None]),
+            (r#"["/cache/own.png"]"#, [Some("/cache/own.png")]),
+            (r#"{"size": 3, "path": "/cache/own.png"}"#, [Some("/cache/own.png")]),
+        ] {
+            let json: Json = serde_json::from_str(field).unwrap();
+            let files = json.files();
+            let seen: Vec<_> = files.iter().map(|file| file.path().and_then(|path| path.to_str())).collect();
+            assert_eq!(seen, paths, "{field}");
+            assert!(files.iter().all(|file| !format!("{file:?}").contains("path: Some(\"/etc")), "{files:?}");
+        }
+        assert_eq!(FileUrl::from("/etc/passwd").as_path(), None);
+        assert_eq!(FileUrl::from("/cache/own.png").as_path(), Some(Path::new("/cache/own.png")));
+    }
+
+    #[test]
+    fn files_of_one_key_share_its_name() {
+        let key = "k".repeat(100_000);
+        let text = format!("{{\"{key}\": [{}]}}", vec!["\"/a\""; 10_000].join(","));
+        let files = serde_json::from_str::<Json>(&text).unwrap().files();
+        assert_eq!(files.len(), 10_000);
+        assert!(files.iter().all(|file| Arc::ptr_eq(file.name.as_ref().unwrap(), files[0].name.as_ref().unwrap())));
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn shown_path(path: &str) -> String {
 /// read.
 pub(super) fn shown_id(text: &str, at: Option<NonZeroUsize>) -> Option<String> {
     let rest = text.get(at?.get()..)?;
-    let end = (0..=rest.len().min(MAX_ID + 2)).rev().find(|end| rest.is_char_boundary(*end))?;
+    let end = (0..=rest.len().min(MAX_ID + 3)).rev().find(|end| rest.is_char_boundary(*end))?;
     let (mut scanner, cut) = (Scanner::new(rest.get(..end)?), end < rest.len());
     let first = scanner.next()?;
     scanner.skip(first);

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::value::RawValue;
 
 use super::failure::{ConversionFailure, Unconverted, shown_id, shown_path};
-use super::places::{each_item, id_of, search};
+use super::places::{Search, each_item, id_of};
 use super::{Conversions, Converter, FileReference};
 use crate::decode::{text_of, without_mark};
 use crate::error::{Cause, Error, ErrorKind};
@@ -20,8 +20,8 @@ use crate::json::scan::{Scanner, Token};
 /// URLs of an answer that are converted at a time; a converter may have a limit of its own besides.
 const CONCURRENCY: usize = 32;
 
-/// After so much work the other tasks of the thread have their turn, in bytes of URLs.
-const TURN: usize = 64 << 10;
+/// After so much work of each of those the other tasks of the thread have their turn, in bytes of URLs.
+const TURN: usize = 4 << 10;
 
 /// What one conversion counts for besides its URL.
 const TURN_OF_ONE: usize = 256;
@@ -46,7 +46,6 @@ struct Removal {
 }
 
 /// All URLs that some of the conversions find in an answer, in the order of its text.
-#[derive(Default)]
 pub(super) struct Jobs {
     jobs: Vec<Job>,
     objects: Vec<FileObject>,
@@ -62,22 +61,22 @@ pub(super) fn text_of_body(body: &[u8]) -> Option<&str> {
 }
 
 impl Conversions {
-    /// Finds the URLs of some of the conversions. None in what isn't JSON: decoding it reports that.
+    /// Finds the URLs of some of the conversions. `None` if the body isn't JSON: decoding it reports that.
     ///
     /// # Errors
     /// Returns an error if conversions are strict, and one's path leads to no file field.
-    pub(super) fn find(&self, body: &[u8], page: bool, batch: Range<usize>) -> Result<Jobs, Error> {
+    pub(super) fn find(&self, body: &[u8], page: bool, batch: Range<usize>) -> Result<Option<Jobs>, Error> {
         let fields = self.fields.get(batch.clone()).unwrap_or_default();
-        let Some(text) = text_of_body(body) else { return Ok(Jobs::default()) };
+        let Some(text) = text_of_body(body) else { return Ok(None) };
         // What the first ones wrote is JSON.
         if batch.start == 0 && serde_json::from_str::<&RawValue>(text).is_err() {
-            return Ok(Jobs::default());
+            return Ok(None);
         }
         let mut jobs: Vec<Job> = Vec::new();
         let mut shapes = Shapes::new(text, Wanted::Urls { key: "url" });
         let mut keys = Vec::new();
         for (field, (path, converter)) in fields.iter().enumerate() {
-            let names: Vec<&str> = path.split('.').collect();
+            let mut search = Search::new(path);
             let key = converter.key();
             keys.push((key != "url").then(|| serde_json::to_string(key).unwrap_or_default()));
             (shapes.scanner, shapes.wanted) = (Scanner::new(text), Wanted::Urls { key });
@@ -85,7 +84,7 @@ impl Conversions {
             let (mut items, mut misfit) = (false, None);
             each_item(&mut shapes, page, |shapes, item| {
                 items = true;
-                search(shapes, item, &names);
+                search.read(shapes, item);
                 let misfits = std::mem::take(&mut shapes.misfit) && self.strict && misfit.is_none();
                 if shapes.found.is_empty() && !misfits {
                     return;
@@ -113,12 +112,11 @@ impl Conversions {
             }
         }
         let Shapes { objects, removals, .. } = shapes;
-        let mut removals: Vec<_> = removals.into_iter().map(|place| Removal { place, due: false }).collect();
+        let removals = removals.into_iter().map(|place| Removal { place, due: false }).collect();
         if fields.len() > 1 {
             jobs.sort_unstable_by_key(|job| job.at);
         }
-        removals.shrink_to_fit();
-        Ok(Jobs { jobs, objects, removals, keys, literals: Vec::new() })
+        Ok(Some(Jobs { jobs, objects, removals, keys, literals: Vec::new() }))
     }
 
     /// Converts the URLs that were found in `text`.

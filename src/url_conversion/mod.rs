@@ -174,8 +174,11 @@ impl Conversions {
         let mut unconverted = Unconverted::default();
         for batch in self.batches() {
             let (conversions, text, fields) = (self.clone(), body.clone(), batch.clone());
-            let mut jobs = away(body.len(), move || conversions.find(&text, page, fields)).await??;
-            let Some(text) = text_of_body(&body).filter(|_| !jobs.is_empty()) else { continue };
+            let found = away(body.len(), move || conversions.find(&text, page, fields)).await??;
+            let (Some(mut jobs), Some(text)) = (found, text_of_body(&body)) else { break };
+            if jobs.is_empty() {
+                continue;
+            }
             self.convert(text, &mut jobs, &mut unconverted).await?;
             body = away(body.len(), move || jobs.put_into(body, batch.start)).await?;
         }
@@ -224,5 +227,7 @@ impl fmt::Debug for Conversions {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

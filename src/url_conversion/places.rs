@@ -60,20 +60,31 @@ enum Step {
     Out,
 }
 
-/// Looks for a dotted path in an item: lists on the way are walked through, or one of their elements is taken by its number.
-pub(super) fn search(shapes: &mut Shapes<'_>, item: Piece, names: &[&str]) {
-    // Each takes one of the names, but for the lists, which are counted: there are no more levels than names, and twice that.
-    let mut levels: Vec<Level> = Vec::new();
-    let mut step = Step::Into(item, 0);
-    loop {
-        match step {
-            Step::Into(value, next) => levels.extend(enter(shapes, value, names, next)),
-            Step::Past(value) => shapes.scanner.skip(value),
-            Step::Stay => {}
-            Step::Out => drop(levels.pop()),
+/// Looks for a dotted path in items: lists on the way are walked through, or one of their elements is taken by its number.
+pub(super) struct Search<'p> {
+    names: Vec<&'p str>,
+    /// Each takes one of the names, but for the lists, which are counted: there are never more than twice as many as names.
+    levels: Vec<Level>,
+}
+
+impl<'p> Search<'p> {
+    pub(super) fn new(path: &'p str) -> Self {
+        Search { names: path.split('.').collect(), levels: Vec::new() }
+    }
+
+    /// Reads an item to its end.
+    pub(super) fn read(&mut self, shapes: &mut Shapes<'_>, item: Piece) {
+        let mut step = Step::Into(item, 0);
+        loop {
+            match step {
+                Step::Into(value, next) => self.levels.extend(enter(shapes, value, &self.names, next)),
+                Step::Past(value) => shapes.scanner.skip(value),
+                Step::Stay => {}
+                Step::Out => drop(self.levels.pop()),
+            }
+            let Some(level) = self.levels.last_mut() else { return };
+            step = level.step(shapes, &self.names);
         }
-        let Some(level) = levels.last_mut() else { return };
-        step = level.step(shapes, names);
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::local_paths;
 use crate::redact::redact_url;
 
 /// Where a file is: an absolute URL (often signed, for a while), a path on the server's host, or a `data:` URI.
@@ -29,12 +30,19 @@ impl FileUrl {
         &self.0
     }
 
-    /// The local path that [`download_to`](crate::BackendClient::download_to) put in the place of the URL. Nothing where it is
-    /// a URL with a scheme; a URL on the server's host (`/media/x.png`) can't be told from a path.
+    /// The local path that [`download_to`](crate::BackendClient::download_to) put in the place of the URL; `None` if anything
+    /// else stands there.
+    ///
+    /// Only this process's own downloads make a path: no text that a server chose becomes one, be it `/etc/passwd`. So it is
+    /// `None`, too, in an answer that another process downloaded and saved. Whoever trusts that process takes
+    /// [`as_str`](FileUrl::as_str) as the path.
+    ///
+    /// ```
+    /// use synapse_backend_client::FileUrl;
+    /// assert_eq!(FileUrl::from("/etc/passwd").as_path(), None);
+    /// ```
     pub fn as_path(&self) -> Option<&Path> {
-        let scheme = self.0.split(['/', '?', '#']).next().and_then(|first| first.split_once(':')).map(|(scheme, _)| scheme);
-        // `C:` is no scheme.
-        scheme.is_none_or(|scheme| scheme.len() < 2).then(|| Path::new(&self.0))
+        local_paths::is_known(&self.0).then(|| Path::new(&self.0))
     }
 }
 

@@ -59,6 +59,7 @@ mod error;
 mod error_body;
 mod file_cache;
 mod file_entry;
+mod file_shapes;
 mod file_url;
 #[cfg(api = "ground_truth")]
 mod ground_truth;
@@ -67,6 +68,7 @@ mod json;
 mod json_path;
 mod limits;
 mod list_event;
+mod local_paths;
 #[cfg(test)]
 #[path = "../tests/support/marker.rs"]
 mod marker;

@@ -19,6 +19,7 @@ use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_cache::{CacheKey, FileCache};
 use crate::file_url::is_data_uri;
+use crate::local_paths;
 use crate::side_by_side::MAX_CONCURRENCY;
 use crate::url_conversion::{ConversionFuture, FileReference, UrlConverter};
 
@@ -160,7 +161,9 @@ impl DownloadTo {
         let told = &self.shared.told;
         told.one_more();
         let path = self.get(url, file).await.inspect_err(|_| told.failed())?;
-        path.into_os_string().into_string().map_err(|_| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))
+        let path = path.into_os_string().into_string();
+        path.inspect(|path| local_paths::remember(path))
+            .map_err(|_| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))
     }
 
     /// The file's path.

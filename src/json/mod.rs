@@ -8,6 +8,7 @@ mod members;
 mod nesting;
 mod raw_value;
 mod value;
+pub(crate) mod scan;
 
 use std::fmt;
 use std::ops::Index;

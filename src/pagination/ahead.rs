@@ -14,7 +14,7 @@ use super::page::{DecodedPage, Decoder, Fields, Marks};
 use crate::call::Prepared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Received;
-use crate::url_conversion::ConversionFailure;
+use crate::url_conversion::Unconverted;
 
 /// A page as it arrived.
 pub(super) struct ArrivedPage<T> {
@@ -24,7 +24,7 @@ pub(super) struct ArrivedPage<T> {
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
     /// URLs whose conversion failed.
-    pub(super) unconverted: Vec<ConversionFailure>,
+    pub(super) unconverted: Unconverted,
 }
 
 /// Pages under way, in order.

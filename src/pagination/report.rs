@@ -2,8 +2,7 @@
 
 use crate::error::Error;
 use crate::list_event::{ItemFailure, ListEvent};
-use crate::redact::excerpt;
-use crate::url_conversion::ConversionFailure;
+use crate::url_conversion::{ConversionFailure, Unconverted};
 
 /// Of each kind, how many are kept, and how many bytes of all of them together; the others are counted.
 const KEPT: usize = 100;
@@ -95,15 +94,15 @@ impl ListReport {
         }
     }
 
-    pub(super) fn conversion_failure(&mut self, failure: ConversionFailure) {
-        let ConversionFailure { field, item_id, url, message } = failure;
-        let short = |text: String| if text.len() > KEPT_PART { excerpt(&text, KEPT_PART) } else { text };
-        let failure =
-            ConversionFailure { field: short(field), item_id: item_id.map(short), url: short(url), message: short(message) };
-        let size =
-            failure.field.len() + failure.item_id.as_ref().map_or(0, String::len) + failure.url.len() + failure.message.len();
-        if self.has_room(self.conversion_failures.len(), size) {
-            self.conversion_failures.push(failure);
+    /// Those of a page, whose parts are bounded already.
+    pub(super) fn conversion_failures(&mut self, unconverted: Unconverted) {
+        self.omitted += unconverted.omitted;
+        for failure in unconverted.kept {
+            let ConversionFailure { field, item_id, url, message } = &failure;
+            let size = field.len() + item_id.as_ref().map_or(0, String::len) + url.len() + message.len();
+            if self.has_room(self.conversion_failures.len(), size) {
+                self.conversion_failures.push(failure);
+            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! An answer: its head is there, its body still to be read, whole or as it comes.
 
-use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
@@ -20,7 +19,7 @@ use crate::limits::Limits;
 use crate::redact::excerpt;
 use crate::response::ErrorResponse;
 use crate::secrets::Secrets;
-use crate::url_conversion::{ConversionFailure, Conversions, Converted};
+use crate::url_conversion::{Conversions, Converted, Unconverted};
 
 /// How much of an error's body is kept, in bytes.
 const MAX_ERROR_BODY: usize = 1 << 20;
@@ -170,22 +169,14 @@ impl Received {
         }
     }
 
-    async fn converted(mut self: Box<Self>) -> Result<(Bytes, Head, Vec<ConversionFailure>)> {
+    async fn converted(mut self: Box<Self>) -> Result<(Bytes, Head, Unconverted)> {
         let conversions = self.conversions.take();
         let (body, head) = self.whole().await?;
-        // A body that isn't text has no URLs; decoding it tells what is wrong.
-        if let Some((conversions, list)) = conversions
-            && let Ok(text) = std::str::from_utf8(&body)
-        {
-            let text = text.trim_start_matches('\u{feff}');
-            let converted = conversions.apply(text, list).await.map_err(|failure| failure.into_error().of(head.info.clone()))?;
-            let Converted { text, failures } = converted;
-            return match text {
-                Cow::Owned(converted) => Ok((converted.into(), head, failures)),
-                Cow::Borrowed(_) => Ok((body, head, failures)),
-            };
+        let Some((conversions, page)) = conversions else { return Ok((body, head, Unconverted::default())) };
+        match conversions.apply(body, page).await {
+            Ok(Converted { body, unconverted }) => Ok((body, head, unconverted)),
+            Err(error) => Err(error.of(head.info)),
         }
-        Ok((body, head, Vec::new()))
     }
 
     /// The body as it comes.
@@ -222,7 +213,7 @@ pub(crate) struct Answered {
     /// Shared by the errors of all parts of it.
     response: OnceLock<ErrorResponse>,
     /// URLs that stayed as they were.
-    pub(crate) unconverted: Vec<ConversionFailure>,
+    pub(crate) unconverted: Unconverted,
 }
 
 impl Answered {
@@ -234,14 +225,8 @@ impl Answered {
     }
 
     /// A text of it without the credentials that were sent.
-    #[allow(dead_code)]
     pub(crate) fn hide(&self, text: &str) -> String {
         self.head.secrets.hide(text).into_owned()
-    }
-
-    /// A text of it without the credentials that were sent.
-    pub(crate) fn hide(&self, text: &str) -> String {
-        hide_credentials(text, self.head.credentials.as_deref()).into_owned()
     }
 }
 

@@ -1,0 +1,185 @@
+//! Reads JSON text token by token. It keeps no stack, so that no depth of nesting costs anything, and reads each byte once.
+//!
+//! The text is taken to be JSON; of any other text the tokens are meaningless, but it ends.
+
+/// What a piece of JSON text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// `[`
+    List,
+    /// `{`
+    Object,
+    /// `]` or `}`
+    End,
+    /// A string before a colon.
+    Key,
+    /// A string.
+    Text,
+    Null,
+    /// A number, `true` or `false`.
+    Other,
+}
+
+/// A token, and where in the text it is. Of a list and an object it is the bracket alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) token: Token,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// Reads a text from some byte on.
+#[derive(Debug, Clone)]
+pub(crate) struct Scanner<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Scanner<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Scanner::from(text, 0)
+    }
+
+    /// From the byte `at` on, where a token or white space begins.
+    pub(crate) fn from(text: &'t str, at: usize) -> Self {
+        Scanner { text, at }
+    }
+
+    /// How many bytes were read.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The text of a token.
+    pub(crate) fn text(&self, piece: Piece) -> &'t str {
+        self.text.get(piece.start..piece.end).unwrap_or_default()
+    }
+
+    /// The next token; `None` at the end of the text.
+    pub(crate) fn next(&mut self) -> Option<Piece> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let start = self.at + rest.iter().position(|byte| !is_space(*byte) && !matches!(byte, b',' | b':'))?;
+        let rest = self.text.as_bytes().get(start..)?;
+        let (token, length) = match rest.first()? {
+            b'[' => (Token::List, 1),
+            b'{' => (Token::Object, 1),
+            b']' | b'}' => (Token::End, 1),
+            b'"' => {
+                let length = string_length(rest);
+                let after = rest.get(length..).unwrap_or_default().iter().find(|byte| !is_space(**byte));
+                (if after == Some(&b':') { Token::Key } else { Token::Text }, length)
+            }
+            first => {
+                let ends = |byte: &u8| is_space(*byte) || matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{' | b'"');
+                let length = rest.iter().position(ends).unwrap_or(rest.len());
+                (if *first == b'n' { Token::Null } else { Token::Other }, length)
+            }
+        };
+        self.at = start + length;
+        Some(Piece { token, start, end: self.at })
+    }
+
+    /// The next entry of an object: its key, and the first token of its value. `None` at the object's end.
+    pub(crate) fn entry(&mut self) -> Option<(Piece, Piece)> {
+        let key = self.next().filter(|piece| piece.token == Token::Key)?;
+        let value = self.next().filter(|piece| !matches!(piece.token, Token::Key | Token::End))?;
+        Some((key, value))
+    }
+
+    /// Passes over the rest of the value that `first` begins.
+    pub(crate) fn skip(&mut self, first: Piece) {
+        let mut depth = usize::from(matches!(first.token, Token::List | Token::Object));
+        while depth > 0 {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let Some(found) = rest.iter().position(|byte| matches!(byte, b'"' | b'[' | b'{' | b']' | b'}')) else {
+                self.at = self.text.len();
+                return;
+            };
+            let rest = rest.get(found..).unwrap_or_default();
+            let length = match rest.first() {
+                Some(b'"') => string_length(rest),
+                Some(b'[' | b'{') => {
+                    depth += 1;
+                    1
+                }
+                _ => {
+                    depth -= 1;
+                    1
+                }
+            };
+            self.at += found + length;
+        }
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// How long the string is that `bytes` begins with, its quotes counted.
+fn string_length(bytes: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))) {
+        at += found + 1;
+        if bytes.get(at - 1) == Some(&b'"') {
+            return at;
+        }
+        at += 1; // the character that is escaped
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tokens(text: &str) -> Vec<(Token, &str)> {
+        let mut scanner = Scanner::new(text);
+        std::iter::from_fn(|| scanner.next().map(|piece| (piece.token, scanner.text(piece)))).collect()
+    }
+
+    #[test]
+    fn every_token_has_its_text() {
+        assert_eq!(
+            tokens(" { \"a\\\"\" :[ -1.5e3,true , null],\"\\\\\":\"b:\" } "),
+            [
+                (Token::Object, "{"),
+                (Token::Key, r#""a\"""#),
+                (Token::List, "["),
+                (Token::Other, "-1.5e3"),
+                (Token::Other, "true"),
+                (Token::Null, "null"),
+                (Token::End, "]"),
+                (Token::Key, r#""\\""#),
+                (Token::Text, r#""b:""#),
+                (Token::End, "}"),
+            ]
+        );
+    }
+
+    #[test]
+    fn any_depth_is_skipped() {
+        let text = format!("{}{},7", "[{\"]\":".repeat(100_000), "0}]".repeat(100_000));
+        let mut scanner = Scanner::new(&text);
+        let first = scanner.next().unwrap();
+        scanner.skip(first);
+        assert_eq!(scanner.next().map(|piece| scanner.text(piece)), Some("7"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_to_an_end(text in "([\\[\\]{}\":,\\\\a0 n]|\\PC){0,60}", skipped in any::<bool>()) {
+            let mut scanner = Scanner::new(&text);
+            let mut before = 0;
+            while let Some(piece) = scanner.next() {
+                prop_assert!(piece.end > before && text.get(piece.start..piece.end).is_some());
+                if skipped {
+                    scanner.skip(piece);
+                }
+                before = scanner.position();
+            }
+        }
+    }
+}

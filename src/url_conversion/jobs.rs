@@ -1,0 +1,281 @@
+//! The URLs of an answer that are to be converted: found, converted and put into its text.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use serde_json::value::RawValue;
+
+use super::failure::{ConversionFailure, Unconverted, shown_id, shown_path};
+use super::places::{Search, each_item, id_of};
+use super::{Conversions, Converter, FileReference};
+use crate::decode::{text_of, without_mark};
+use crate::error::{Cause, Error, ErrorKind};
+use crate::file_shapes::{FileObject, Shapes, Wanted};
+use crate::json::scan::{Scanner, Token};
+
+/// URLs of an answer that are converted at a time; a converter may have a limit of its own besides.
+const CONCURRENCY: usize = 32;
+
+/// After so much work of each of those the other tasks of the thread have their turn, in bytes of URLs.
+const TURN: usize = 4 << 10;
+
+/// What one conversion counts for besides its URL.
+const TURN_OF_ONE: usize = 256;
+
+/// A URL to be converted. There may be one for each four bytes of an answer, so it holds places only.
+#[derive(Clone, Copy)]
+struct Job {
+    /// Where its literal begins; of one in a file's object the key `url` before it.
+    at: usize,
+    /// Where the literal of the item's `id` begins.
+    item_id: Option<NonZeroUsize>,
+    object: Option<NonZeroUsize>,
+    field: usize,
+    /// Where the literal of what takes its place begins in [`Jobs::literals`], and one.
+    new: Option<NonZeroUsize>,
+}
+
+/// An entry of a file's object that goes if one of its URLs is converted.
+struct Removal {
+    place: Range<usize>,
+    due: bool,
+}
+
+/// All URLs that some of the conversions find in an answer, in the order of its text.
+pub(super) struct Jobs {
+    jobs: Vec<Job>,
+    objects: Vec<FileObject>,
+    removals: Vec<Removal>,
+    /// By field, the literal of the key in the place of `url`, if it is another.
+    keys: Vec<Option<String>>,
+    literals: Vec<u8>,
+}
+
+/// An answer's text, if it is one.
+pub(super) fn text_of_body(body: &[u8]) -> Option<&str> {
+    std::str::from_utf8(without_mark(body)).ok()
+}
+
+impl Conversions {
+    /// Finds the URLs of some of the conversions. `None` if the body isn't JSON: decoding it reports that.
+    ///
+    /// # Errors
+    /// Returns an error if conversions are strict, and one's path leads to no file field.
+    pub(super) fn find(&self, body: &[u8], page: bool, batch: Range<usize>) -> Result<Option<Jobs>, Error> {
+        let fields = self.fields.get(batch.clone()).unwrap_or_default();
+        let Some(text) = text_of_body(body) else { return Ok(None) };
+        // What the first ones wrote is JSON.
+        if batch.start == 0 && serde_json::from_str::<&RawValue>(text).is_err() {
+            return Ok(None);
+        }
+        let mut jobs: Vec<Job> = Vec::new();
+        let mut shapes = Shapes::new(text, Wanted::Urls { key: "url" });
+        let mut keys = Vec::new();
+        for (field, (path, converter)) in fields.iter().enumerate() {
+            let mut search = Search::new(path);
+            let key = converter.key();
+            keys.push((key != "url").then(|| serde_json::to_string(key).unwrap_or_default()));
+            (shapes.scanner, shapes.wanted) = (Scanner::new(text), Wanted::Urls { key });
+            (shapes.present, shapes.misfit) = (false, false);
+            let (mut items, mut misfit) = (false, None);
+            each_item(&mut shapes, page, |shapes, item| {
+                items = true;
+                search.read(shapes, item);
+                let misfits = std::mem::take(&mut shapes.misfit) && self.strict && misfit.is_none();
+                if shapes.found.is_empty() && !misfits {
+                    return;
+                }
+                let item_id = id_of(text, item);
+                jobs.extend(shapes.found.drain(..).map(|found| Job {
+                    at: found.at,
+                    item_id,
+                    object: found.object,
+                    field: batch.start + field,
+                    new: None,
+                }));
+                if misfits {
+                    misfit = Some(item_id);
+                }
+            });
+            if let Some(item_id) = misfit {
+                let id = shown_id(text, item_id).map(|id| format!(" of item {id}")).unwrap_or_default();
+                let message = format!("url_conversion: `{}`{id} is no file field: it holds no URL", shown_path(path));
+                return Err(Error::new(ErrorKind::UrlConversion, message));
+            }
+            if self.strict && !shapes.present && (items || !page) {
+                let message = format!("url_conversion: there is no field `{}`: check its spelling", shown_path(path));
+                return Err(Error::new(ErrorKind::UrlConversion, message));
+            }
+        }
+        let Shapes { objects, removals, .. } = shapes;
+        let removals = removals.into_iter().map(|place| Removal { place, due: false }).collect();
+        if fields.len() > 1 {
+            jobs.sort_unstable_by_key(|job| job.at);
+        }
+        Ok(Some(Jobs { jobs, objects, removals, keys, literals: Vec::new() }))
+    }
+
+    /// Converts the URLs that were found in `text`.
+    ///
+    /// # Errors
+    /// Returns an error if a conversion fails, and such URLs aren't to stay as they were.
+    pub(super) async fn convert(&self, text: &str, jobs: &mut Jobs, unconverted: &mut Unconverted) -> Result<(), Error> {
+        let width = CONCURRENCY.min(jobs.jobs.len());
+        let queue = Mutex::new(Queue { jobs, next: 0, unconverted });
+        let mut workers: FuturesUnordered<_> = (0..width).map(|_| self.work(text, &queue)).collect();
+        while let Some(outcome) = workers.next().await {
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// Converts one URL after the other until none is left.
+    async fn work(&self, text: &str, queue: &Mutex<Queue<'_>>) -> Result<(), Error> {
+        let mut worked = 0;
+        loop {
+            let Some((index, job, object)) = lock(queue).next() else { return Ok(()) };
+            let Some((path, converter)) = self.fields.get(job.field) else { continue };
+            let literal = url_literal(text, job.at);
+            let url = text_of(literal).unwrap_or_default();
+            let checksum = object.checksum(text);
+            let converted = match converter {
+                Converter::Plain(convert) => Ok(convert(&url)),
+                Converter::With(converter) => {
+                    let file = FileReference { url: &url, size: object.size(text), checksum: checksum.as_deref() };
+                    converter.convert_file(file).await
+                }
+            };
+            match converted {
+                Ok(new) => lock(queue).converted(index, &new),
+                Err(error) => {
+                    let cause = Cause::of(&*error);
+                    let failure = ConversionFailure::new(path, shown_id(text, job.item_id), &url, &cause);
+                    if let Some(told) = &self.on_failure {
+                        told(&failure);
+                    }
+                    if !self.skip_failed {
+                        return Err(Error::new(ErrorKind::UrlConversion, failure.to_string()).source_of(cause));
+                    }
+                    tracing::warn!(field = failure.field, item = failure.item_id, "a URL stays as it was");
+                    lock(queue).unconverted.add(failure);
+                }
+            }
+            worked += literal.len() + TURN_OF_ONE;
+            if worked >= TURN {
+                worked = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// What the workers share.
+struct Queue<'q> {
+    jobs: &'q mut Jobs,
+    next: usize,
+    unconverted: &'q mut Unconverted,
+}
+
+fn lock<'m, 'q>(queue: &'m Mutex<Queue<'q>>) -> MutexGuard<'m, Queue<'q>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Queue<'_> {
+    /// The next URL, and what its object says.
+    fn next(&mut self) -> Option<(usize, Job, FileObject)> {
+        let index = self.next;
+        let job = *self.jobs.jobs.get(index)?;
+        self.next += 1;
+        let object = job.object.and_then(|object| self.jobs.objects.get(object.get()));
+        Some((index, job, object.cloned().unwrap_or_default()))
+    }
+
+    fn converted(&mut self, index: usize, new: &str) {
+        let Jobs { jobs, objects, removals, literals, .. } = &mut *self.jobs;
+        let Some(job) = jobs.get_mut(index) else { return };
+        let at = literals.len();
+        if serde_json::to_writer(&mut *literals, new).is_err() {
+            return;
+        }
+        job.new = NonZeroUsize::new(at + 1);
+        let object = job.object.and_then(|object| objects.get_mut(object.get()));
+        let due = object.map(|object| std::mem::take(&mut object.removals)).unwrap_or_default();
+        removals.get_mut(due).unwrap_or_default().iter_mut().for_each(|removal| removal.due = true);
+    }
+}
+
+/// The literal of the URL whose entry or literal begins here.
+fn url_literal(text: &str, at: usize) -> &str {
+    let mut scanner = Scanner::from(text, at);
+    let url = scanner.next().and_then(|first| if first.token == Token::Key { scanner.next() } else { Some(first) });
+    url.map(|url| scanner.text(url)).unwrap_or_default()
+}
+
+impl Jobs {
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// The answer with what was converted in the place of its URLs.
+    pub(super) fn put_into(mut self, body: Bytes, first_field: usize) -> Bytes {
+        self.jobs.retain(|job| job.new.is_some());
+        let (Some(text), Ok(literals)) = (text_of_body(&body), std::str::from_utf8(&self.literals)) else { return body };
+        if self.jobs.is_empty() {
+            return body;
+        }
+        self.removals.retain(|removal| removal.due);
+        self.removals.sort_unstable_by_key(|removal| removal.place.start);
+        let longest = self.keys.iter().flatten().map(String::len).max().unwrap_or_default();
+        let mut spliced = Splice::new(text, text.len() + literals.len() + self.jobs.len() * longest);
+        let mut removals = self.removals.iter().peekable();
+        for job in &self.jobs {
+            while let Some(removal) = removals.next_if(|removal| removal.place.start < job.at) {
+                spliced.replace(removal.place.clone(), "");
+            }
+            let mut scanner = Scanner::from(text, job.at);
+            let Some(mut url) = scanner.next() else { continue };
+            if url.token == Token::Key {
+                if let Some(Some(key)) = self.keys.get(job.field - first_field) {
+                    spliced.replace(url.start..url.end, key);
+                }
+                let Some(value) = scanner.next() else { continue };
+                url = value;
+            }
+            let mut new = Scanner::from(literals, job.new.map_or(0, |new| new.get() - 1));
+            if let Some(literal) = new.next() {
+                spliced.replace(url.start..url.end, new.text(literal));
+            }
+        }
+        removals.for_each(|removal| spliced.replace(removal.place.clone(), ""));
+        spliced.finish()
+    }
+}
+
+/// A text of which parts are replaced, in their order.
+struct Splice<'t> {
+    text: &'t str,
+    copied: usize,
+    spliced: String,
+}
+
+impl<'t> Splice<'t> {
+    fn new(text: &'t str, capacity: usize) -> Self {
+        Splice { text, copied: 0, spliced: String::with_capacity(capacity) }
+    }
+
+    fn replace(&mut self, place: Range<usize>, new: &str) {
+        let Some(between) = self.text.get(self.copied..place.start) else { return };
+        self.spliced.push_str(between);
+        self.spliced.push_str(new);
+        self.copied = place.end;
+    }
+
+    fn finish(mut self) -> Bytes {
+        self.spliced.push_str(self.text.get(self.copied..).unwrap_or_default());
+        self.spliced.into()
+    }
+}

@@ -1,0 +1,311 @@
+use super::*;
+use crate::marker::{MARKER, assert_error_hidden};
+
+fn cdn() -> Conversions {
+    let mut conversions = Conversions::default();
+    for field in ["file", "files", "data_unit.files"] {
+        conversions.plain(field, |url| format!("https://cdn{url}"));
+    }
+    conversions
+}
+
+async fn converted(text: &str, list: bool) -> String {
+    apply(cdn(), text, list).await.unwrap()
+}
+
+pub(super) async fn apply(conversions: Conversions, text: &str, page: bool) -> Result<String, Error> {
+    let converted = Arc::new(conversions).apply(Bytes::copy_from_slice(text.as_bytes()), page).await?;
+    Ok(String::from_utf8(converted.body.into()).unwrap())
+}
+
+#[tokio::test]
+async fn every_shape_is_converted_and_every_other_byte_stays() {
+    for (text, expected) in [
+        (r#"{"file": "/a"}"#, r#"{"file": "https://cdn/a"}"#),
+        (
+            r#" { "x" : 1.10 , "file" : "\/a\u002fb" , "url": "/no" } "#,
+            r#" { "x" : 1.10 , "file" : "https://cdn/a/b" , "url": "/no" } "#,
+        ),
+        (r#"{"files": {"one": "/1", "two": null, "n": 3}}"#, r#"{"files": {"one": "https://cdn/1", "two": null, "n": 3}}"#),
+        (
+            r#"{"files": {"one": {"url": "/1", "size": 1e2, "name": "x"}, "two": {"size": 0}}}"#,
+            r#"{"files": {"one": {"url": "https://cdn/1", "size": 1e2, "name": "x"}, "two": {"size": 0}}}"#,
+        ),
+        (
+            r#"{"files": [{"url": "/1", "name": "n"}, "/2", null, {"url": null, "name": "/no"}, {"name": "/no"}]}"#,
+            r#"{"files": [{"url": "https://cdn/1", "name": "n"}, "https://cdn/2", null, {"url": null, "name": "/no"}, {"name": "/no"}]}"#,
+        ),
+        // Of a list's objects only what they hold tells that they are name -> URL.
+        (
+            r#"{"files": [{"a": "/1", "b": null}, {"c": "https://h/2"}, {"d": "/3", "name": "x"}, {"e": "text"}]}"#,
+            r#"{"files": [{"a": "https://cdn/1", "b": null}, {"c": "https://cdnhttps://h/2"}, {"d": "/3", "name": "x"}, {"e": "text"}]}"#,
+        ),
+        (r#"{"files": {"url": "/1", "name": "n"}}"#, r#"{"files": {"url": "https://cdn/1", "name": "n"}}"#),
+        (
+            r#"{"data_unit": [{"files": {"a": "/1"}}, {"files": "/2"}]}"#,
+            r#"{"data_unit": [{"files": {"a": "https://cdn/1"}}, {"files": "https://cdn/2"}]}"#,
+        ),
+        (r#"{"file": null, "files": 7, "data_unit": 12}"#, r#"{"file": null, "files": 7, "data_unit": 12}"#),
+        (r#"{"odd": "\ud83d", "n": 1e999, "file": "/a"}"#, r#"{"odd": "\ud83d", "n": 1e999, "file": "https://cdn/a"}"#),
+        ("not json", "not json"),
+        ("[]", "[]"),
+    ] {
+        assert_eq!(converted(text, false).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_converted_item_by_item() {
+    let text = r#"{"count": 2, "file": "/page", "results": [ {"id": 1, "file": "/a"}, {"id": 2}, {"id": 3, "file": "/b"} ]}"#;
+    let expected = r#"{"count": 2, "file": "/page", "results": [ {"id": 1, "file": "https://cdn/a"}, {"id": 2}, {"id": 3, "file": "https://cdn/b"} ]}"#;
+    assert_eq!(converted(text, true).await, expected);
+    assert_eq!(converted(r#"{"results": null}"#, true).await, r#"{"results": null}"#);
+}
+
+#[tokio::test]
+async fn a_failing_converter_names_item_field_and_url_without_its_query() {
+    struct Failing;
+    impl UrlConverter for Failing {
+        fn convert<'u>(&'u self, _: &'u str) -> ConversionFuture<'u> {
+            Box::pin(async { Err("disk full".into()) })
+        }
+    }
+    let mut conversions = Conversions::default();
+    conversions.with("file", Failing);
+    let page = format!(r#"{{"results": [{{"id": 7, "file": "https://h/x?sig={MARKER}"}}]}}"#);
+    let error = apply(conversions, &page, true).await.unwrap_err();
+    assert_error_hidden(&error);
+    assert_eq!(error.to_string(), "url_conversion of `file` of item 7: https://h/x?…: disk full");
+}
+
+#[test]
+fn a_path_with_an_empty_name_is_a_problem() {
+    let mut conversions = Conversions::default();
+    conversions.plain("a..b", str::to_owned);
+    assert_eq!(conversions.problems().count(), 1);
+}
+
+/// Puts `x` before a URL, and a path in its place.
+struct Local;
+
+impl UrlConverter for Local {
+    fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+        Box::pin(async move { Ok(format!("x{url}")) })
+    }
+
+    fn key(&self) -> &'static str {
+        "path"
+    }
+}
+
+#[tokio::test]
+async fn deep_text_is_left_or_converted() {
+    for depth in [20_000, 1_000_000] {
+        for open in ["[", "{\"a\":", "{\"files\":", "[{\"a\":[", "[}"] {
+            let deep = open.repeat(depth / open.len());
+            for text in [
+                deep.clone(),
+                format!("{{\"files\":{deep}"),
+                format!("{{\"data_unit\":{deep}"),
+                format!("{{\"results\":{deep}"),
+                format!("{{\"results\":[{{\"files\":[\"/a\",{deep}"),
+            ] {
+                assert!(converted(&text, false).await == text);
+                assert!(converted(&text, true).await == text);
+            }
+        }
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let (objects, ends) = ("{\"b\":".repeat(depth), "}".repeat(depth));
+        for template in [
+            "{\"files\":§}",
+            "{\"data_unit\":{\"files\":§}}",
+            "{\"x\":§,\"files\":\"/a\",\"y\":§}",
+            "{\"x\":{§:1},\"files\":\"/a\"}",
+        ] {
+            let filled = |url: &str| match template.contains(":1") {
+                true => template.replace("{§:1}", &format!("{objects}1{ends}")).replace("/a", url),
+                false => template.replace('§', &format!("{open}\"/a\"{close}")).replace("\"files\":\"/a\"", &format!("\"files\":\"{url}\"")),
+            };
+            let (text, mut expected) = (filled("/a"), filled("https://cdn/a"));
+            if !template.contains("/a") {
+                expected = expected.replace("/a", "https://cdn/a");
+            }
+            assert!(converted(&text, false).await == expected);
+            let (page, expected) = (format!("{{\"results\":[{text}]}}"), format!("{{\"results\":[{expected}]}}"));
+            assert!(converted(&page, true).await == expected);
+        }
+        // Lists on the way.
+        let way = |url: &str| format!("{{\"data_unit\":{open}{{\"files\":\"{url}\"}}{close}}}");
+        assert!(converted(&way("/a"), false).await == way("https://cdn/a"));
+    }
+}
+
+#[tokio::test]
+async fn odd_answers_are_left_to_decoding() {
+    for (text, expected) in [
+        ("{\"file\": \"/a\"", None),
+        ("{\"file\": \"/a\"]", None),
+        ("{\"file\": \"/a\"} x", None),
+        ("{\"file\" \"/a\"}", None),
+        ("{\"file\": \"/a", None),
+        ("\u{feff}\u{feff}{\"file\": \"/a\"}", None),
+        ("\u{feff}{\"file\": 7}", None),
+        ("\u{feff}{\"file\": \"/a\"}", Some("{\"file\": \"https://cdn/a\"}")),
+        ("{\"file\": \"/\\ud83d\"}", Some("{\"file\": \"https://cdn/\u{fffd}\"}")),
+        ("\"/a\"", None),
+        ("null", None),
+        ("", None),
+    ] {
+        assert_eq!(converted(text, false).await, expected.unwrap_or(text));
+    }
+    for (page, expected) in [
+        (
+            "{\"results\": [{\"file\": \"/a\"}], \"results\": [{\"file\": \"/b\"}]}",
+            Some("{\"results\": [{\"file\": \"https://cdn/a\"}], \"results\": [{\"file\": \"https://cdn/b\"}]}"),
+        ),
+        ("{\"results\": {\"file\": \"/a\"}}", None),
+        ("{\"results\": [1, \"/a\", null, [], [\"/b\"], true, {}]}", None),
+        ("[{\"file\": \"/a\"}]", None),
+        ("{\"x\": {\"results\": [{\"file\": \"/a\"}]}}", None),
+    ] {
+        assert_eq!(converted(page, true).await, expected.unwrap_or(page));
+    }
+    let body = Bytes::from_static(b"{\"file\": \"/\xff\"}");
+    assert_eq!(Arc::new(cdn()).apply(body.clone(), false).await.unwrap().body, body);
+}
+
+#[tokio::test]
+async fn places_that_overlap_see_what_was_written() {
+    let metrics = r#"{"metrics":{"path":"/x","url":"/media/a"}}"#;
+    for (text, paths, expected) in [
+        (metrics, &["metrics", "metrics.path"][..], r#"{"metrics":{"path":"xx/media/a"}}"#),
+        (metrics, &["metrics.path", "metrics"], r#"{"metrics":{"path":"x/media/a"}}"#),
+        (metrics, &["metrics.url", "metrics.path"], r#"{"metrics":{"path":"xx/media/a"}}"#),
+        (metrics, &["metrics", "metrics.url"], r#"{"metrics":{"path":"x/media/a"}}"#),
+        (r#"{"a":{"url":"/1","url":"/2"}}"#, &["a"], r#"{"a":{"path":"x/1","path":"x/2"}}"#),
+        (r#"{"a":{"url":"/1","url":"/2"}}"#, &["a", "a.url"], r#"{"a":{"path":"x/1","path":"x/2"}}"#),
+        // To the next one it is an object of name -> URL.
+        (r#"{"a":{"url":"/1","url":"/2"}}"#, &["a.url", "a"], r#"{"a":{"path":"xx/1","path":"xx/2"}}"#),
+        (r#"{"a":{"ur\u006c":"/1","p\u0061th":"/old"}}"#, &["a"], r#"{"a":{"path":"x/1"}}"#),
+        (r#"{"a":{"path":1,"n":2,"path":3,"url":"/1","path":4,"path":5}}"#, &["a"], r#"{"a":{"n":2,"path":"x/1"}}"#),
+        (r#"{"a":{"path":1,"path":2,"url":"/1","n":3}}"#, &["a.url"], r#"{"a":{"path":"x/1","n":3}}"#),
+        (r#"{"a":{"path":{"url":"/2"},"url":"/1"}}"#, &["a.path", "a"], r#"{"a":{"path":"x/1"}}"#),
+        (r#"{"a":{"path":{"url":"/2"},"url":"/1"}}"#, &["a", "a.path"], r#"{"a":{"path":"xx/1"}}"#),
+        (r#"{"files":[{"url":"/1"},{"url":"/2"}]}"#, &["files", "files.0.url"], r#"{"files":[{"path":"x/1"},{"path":"x/2"}]}"#),
+        (
+            r#"{"files":{"image":{"url":"/1"}}}"#,
+            &["files", "files.0.url", "files.image"],
+            r#"{"files":{"image":{"path":"xx/1"}}}"#,
+        ),
+        (r#"{"files":{"image":"/1"}}"#, &["files", "files.0.url", "files.image"], r#"{"files":{"image":"xx/1"}}"#),
+        // What they write may be no URL any more to the next one.
+        (r#"{"files":[{"a":"/1"}]}"#, &["files.a", "files"], r#"{"files":[{"a":"x/1"}]}"#),
+        (r#"{"files":[{"a":"/1"}]}"#, &["files", "files.a"], r#"{"files":[{"a":"xx/1"}]}"#),
+        (r#"{"url":"/1","path":{"url":"/2"}}"#, &["url", "path"], r#"{"path":"xx/1"}"#),
+    ] {
+        let mut conversions = Conversions::default();
+        paths.iter().for_each(|path| conversions.with(path, Local));
+        assert_eq!(apply(conversions, text, false).await.unwrap(), expected, "{text} {paths:?}");
+    }
+}
+
+#[test]
+fn fields_apart_are_converted_together() {
+    for (paths, expected) in [
+        (&["file", "files", "data_unit.files", "data_unit.image"][..], vec![0..4]),
+        (&["a", "a.b", "c"], vec![0..1, 1..3]),
+        (&["a.0.b", "a.1.c", "a.b"], vec![0..2, 2..3]),
+        (&["a.url", "a.path"], vec![0..1, 1..2]),
+        (&["url", "b"], vec![0..1, 1..2]),
+        (&[], vec![]),
+    ] {
+        let mut conversions = Conversions::default();
+        paths.iter().for_each(|path| conversions.plain(path, str::to_owned));
+        assert_eq!(conversions.batches(), expected, "{paths:?}");
+    }
+}
+
+#[tokio::test]
+async fn fields_wait_for_each_other() {
+    struct Together(Arc<tokio::sync::Barrier>);
+    impl UrlConverter for Together {
+        fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+            Box::pin(async move {
+                self.0.wait().await;
+                Ok(url.to_owned())
+            })
+        }
+    }
+    let barrier = Arc::new(tokio::sync::Barrier::new(2));
+    let mut conversions = Conversions::default();
+    ["b", "a"].iter().for_each(|path| conversions.with(path, Together(barrier.clone())));
+    let text = r#"{"a": "/1", "b": {"url": "/2"}}"#;
+    assert_eq!(apply(conversions, text, false).await.unwrap(), text);
+}
+
+#[tokio::test]
+async fn failures_are_bounded() {
+    struct Failing;
+    impl UrlConverter for Failing {
+        fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+            Box::pin(async move { Err(format!("no\n{}", url.get(..49).unwrap_or(url).repeat(1000)).into()) })
+        }
+    }
+    let long = "é".repeat(500_000);
+    let urls = vec!["\"https://h/a\\nb?sig=MARK\""; 1000].join(",").replace("MARK", MARKER);
+    let text = format!("{{\"id\": \"{long}\", \"files\": [\"/{long}\", {urls}]}}");
+    let (told, count) = (Arc::new(std::sync::atomic::AtomicUsize::new(0)), 1001);
+    let mut conversions = Conversions { skip_failed: true, ..Conversions::default() };
+    let seen = told.clone();
+    conversions.on_failure = Some(Arc::new(move |failure| {
+        let shown = format!("{failure} {failure:?}");
+        assert!(shown.len() < 4096 && !shown.contains(MARKER) && !shown.contains('\n'), "{shown}");
+        seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }));
+    conversions.with("files", Failing);
+    conversions.with(&"files.x".repeat(10_000), Failing);
+    let conversions = Arc::new(conversions);
+    let converted = conversions.apply(text.clone().into(), false).await.unwrap();
+    assert!(converted.body == text);
+    let kept = converted.unconverted.kept;
+    assert_eq!((told.load(std::sync::atomic::Ordering::Relaxed), kept.len() as u64 + converted.unconverted.omitted), (count, 1001));
+    assert!(format!("{kept:?}").len() < 1 << 20 && kept.len() == 100);
+    assert!(kept[0].item_id.as_ref().unwrap().ends_with('…'));
+    let error = apply(Conversions { skip_failed: false, on_failure: None, ..(*conversions).clone() }, &text, false).await.unwrap_err();
+    assert!(error.to_string().len() <= 4096);
+    let mut strict = Conversions { strict: true, ..Conversions::default() };
+    strict.plain(&"x".repeat(10_000), str::to_owned);
+    assert!(apply(strict, &text, false).await.unwrap_err().to_string().len() <= 4096);
+}
+
+#[test]
+fn ids_are_shown_as_they_are() {
+    for (id, shown) in [
+        ("7", "7".to_owned()),
+        ("\"a-b\"", "a-b".to_owned()),
+        ("{\"a\": [1]}", "{\"a\": [1]}".to_owned()),
+        ("null", "null".to_owned()),
+        (&format!("\"{}\"", "x".repeat(64)), "x".repeat(64)),
+        (&format!("\"{}\"", "x".repeat(65)), "x".repeat(64) + "…"),
+        (&"1".repeat(10_000), "1".repeat(64) + "…"),
+    ] {
+        let text = format!("{{\"id\":{id},\"n\":1}}");
+        assert_eq!(failure::shown_id(&text, std::num::NonZeroUsize::new(6)), Some(shown), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn many_urls_give_others_a_turn() {
+    let mut conversions = Conversions::default();
+    conversions.plain("files", str::to_owned);
+    let conversions = Arc::new(conversions);
+    let text = Bytes::from(format!("{{\"files\": [{}]}}", vec!["\"a\""; 10_000].join(",")));
+    let mut turns = 0;
+    let mut converting = std::pin::pin!(conversions.apply(text.clone(), false));
+    let converted = std::future::poll_fn(|context| {
+        turns += 1;
+        converting.as_mut().poll(context)
+    });
+    assert_eq!(converted.await.unwrap().body, text);
+    assert!(turns > 10, "{turns}");
+}

@@ -18,6 +18,7 @@ use crate::limits::TimeLimits;
 use crate::operation::{Answer, Operation};
 use crate::query;
 use crate::retry::RetryPolicy;
+use crate::runtime;
 use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
 use crate::url_conversion::Conversions;
 
@@ -435,6 +436,7 @@ impl<T> Future for Sending<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        runtime::check()?;
         self.0.as_mut().poll(context)
     }
 }

@@ -77,6 +77,7 @@ mod redact;
 mod related;
 mod response;
 mod retry;
+mod runtime;
 mod side_by_side;
 mod string_list;
 mod timestamp;

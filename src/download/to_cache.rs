@@ -19,6 +19,7 @@ use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_cache::{CacheKey, FileCache};
 use crate::file_url::is_data_uri;
+use crate::runtime;
 use crate::side_by_side::MAX_CONCURRENCY;
 use crate::url_conversion::{ConversionFuture, FileReference, UrlConverter};
 
@@ -241,7 +242,8 @@ impl UrlConverter for DownloadTo {
     }
 
     fn convert_file<'u>(&'u self, file: FileReference<'u>) -> ConversionFuture<'u> {
-        Box::pin(async move { self.path_of(file).await.map_err(|error| -> Box<dyn StdError + Send + Sync> { error.into() }) })
+        let path = runtime::within(self.path_of(file));
+        Box::pin(async move { path.await.map_err(|error| -> Box<dyn StdError + Send + Sync> { error.into() }) })
     }
 
     fn key(&self) -> &'static str {

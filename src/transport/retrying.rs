@@ -12,6 +12,7 @@ use super::{Attempts, Outgoing, Received, Retry, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::retry::{RetryPolicy, retry_after};
+use crate::runtime;
 
 impl Transport {
     /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer: an answer
@@ -30,7 +31,8 @@ impl Transport {
             method = outgoing.request.method().as_str(),
             path = outgoing.request.url().path()
         );
-        self.attempts(outgoing, read).instrument(span)
+        // Not all that fetches is a `Sending`, which checks for itself.
+        runtime::within(self.attempts(outgoing, read).instrument(span))
     }
 
     async fn attempts<T, F>(self: Arc<Self>, outgoing: Outgoing, read: impl Fn(Box<Received>) -> F) -> Result<T>

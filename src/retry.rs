@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use crate::clock::Clock;
 
@@ -29,7 +29,8 @@ use crate::clock::Clock;
 ///
 /// The wait doubles each time, from [`initial_backoff`](RetryPolicy::initial_backoff) to
 /// [`max_backoff`](RetryPolicy::max_backoff), and a random part of it is waited (full jitter), at least what a
-/// `Retry-After` asks for, up to [`max_retry_after`](RetryPolicy::max_retry_after). After a connection that broke a fresh
+/// `Retry-After` asks for, up to [`max_retry_after`](RetryPolicy::max_retry_after); one that is a date is read against the
+/// answer's own `Date`, so that clocks may differ. After a connection that broke a fresh
 /// one is made.
 ///
 /// All calls of a client pay their retries from one bucket of 100, which each success refills by a tenth of a retry: when
@@ -116,7 +117,9 @@ impl RetryPolicy {
     }
 }
 
-/// What a `Retry-After` asks for: seconds, or an HTTP date. What can't be read, or lies in the past, asks for nothing.
+/// What a `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or an HTTP date, which is read against the answer's own
+/// `Date`: the server's clock and this machine's may be hours apart. `date` is this machine's, where the answer has none that
+/// can be read. What can't be read, or lies in the past, asks for nothing.
 pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<f64>() {
@@ -126,7 +129,9 @@ pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Durat
             seconds => Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
         };
     }
-    httpdate::parse_http_date(text).ok()?.duration_since(date).ok()
+    let of = |text: &str| httpdate::parse_http_date(text.trim()).ok();
+    let servers = headers.get(DATE).and_then(|date| of(date.to_str().ok()?));
+    of(text)?.duration_since(servers.unwrap_or(date)).ok()
 }
 
 /// What a retry takes out of the bucket, and what a success puts in.
@@ -193,6 +198,31 @@ mod tests {
             assert_eq!(asked(text.as_bytes()), wait, "{text}");
         }
         assert_eq!(asked(b"\xff"), None);
+    }
+
+    #[test]
+    fn retry_date_is_read_by_the_servers_clock() {
+        let wait = |date: &[u8], text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+            headers.insert(DATE, HeaderValue::from_bytes(date).unwrap());
+            retry_after(&headers, UNIX_EPOCH + Duration::from_secs(784_111_777)).map(|wait| wait.as_secs())
+        };
+        // This machine says 08:49:37.
+        for (date, text, seconds) in [
+            ("Sun, 06 Nov 1994 03:49:00 GMT", "Sun, 06 Nov 1994 03:49:07 GMT", Some(7)),
+            ("Sun, 06 Nov 1994 14:49:00 GMT", "Sun, 06 Nov 1994 14:49:07 GMT", Some(7)),
+            ("Sunday, 06-Nov-94 14:49:00 GMT", " Sun Nov  6 14:49:07 1994 ", Some(7)),
+            ("Sun, 06 Nov 1994 14:49:00 GMT", "Sun, 06 Nov 1994 14:48:59 GMT", None),
+            ("Sun, 06 Nov 1994 14:49:00 GMT", "3", Some(3)),
+            // Without a date that can be read this machine's holds.
+            ("today", "Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+            ("", "Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+            ("Sun, 99 Nov 1994 14:49:00 GMT", "Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+        ] {
+            assert_eq!(wait(date.as_bytes(), text), seconds, "{date}: {text}");
+        }
+        assert_eq!(wait(b"\xff", "Sun, 06 Nov 1994 08:49:47 GMT"), Some(10));
     }
 
     #[test]

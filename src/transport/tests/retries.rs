@@ -71,6 +71,27 @@ async fn the_longest_wait_that_a_server_may_ask_for_can_be_set() {
     assert_eq!(clock.waits(), [7_000]);
 }
 
+/// The test's clock says 08:49:37.
+#[tokio::test]
+async fn retry_date_of_a_clock_hours_off() {
+    for (date, asked, wait) in [
+        ("Date: Sun, 06 Nov 1994 02:49:37 GMT\r\n", "Sun, 06 Nov 1994 02:49:41 GMT", 4_000),
+        ("Date: Sun, 06 Nov 1994 16:49:37 GMT\r\n", "Sun, 06 Nov 1994 16:49:41 GMT", 4_000),
+        ("Date: Sun, 06 Nov 1994 02:49:37 GMT\r\n", "Sun, 06 Nov 1994 08:49:41 GMT", 60_000),
+        ("Date: Sun, 06 Nov 1994 16:49:37 GMT\r\n", "Sun, 06 Nov 1994 08:49:41 GMT", 0),
+        ("", "Sun, 06 Nov 1994 08:49:41 GMT", 4_000),
+        ("Date: now\r\n", "Sun, 06 Nov 1994 08:49:41 GMT", 4_000),
+    ] {
+        for status in [429, 503] {
+            let server = Server::of([Act::Keep(answer(status, &format!("{date}Retry-After: {asked}\r\n"), ""))]).await;
+            let (client, clock) = client(&server.url);
+            clock.set_chance(0.0);
+            client.get_model(1).retries(1).await.failure();
+            assert_eq!(clock.waits(), [wait], "{date}{asked}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn no_attempt_begins_after_max_elapsed() {
     for (elapsed, waits) in [(875, &[125, 250, 500][..]), (874, &[125, 250]), (1_000, &[125, 250, 500]), (124, &[]), (0, &[])] {

@@ -52,14 +52,14 @@ impl Transport {
             let started = Instant::now();
             // A statement of its own, so that the one future's room is the other's.
             let answer = self.exchange(request, again.as_ref(), &attempts).await;
-            let outcome = match answer {
+            let mut outcome = match answer {
                 Ok(received) => {
                     let status = received.status();
                     read(received).await.map(|value| (value, status))
                 }
                 Err(error) => Err(error),
             };
-            let wait = match &outcome {
+            let wait = match &mut outcome {
                 Err(error) if again.is_some() => self.wait_after(error, &method, &retry, number, began, attempts.limits),
                 _ => None,
             };
@@ -88,7 +88,7 @@ impl Transport {
     /// How long to wait before the next attempt; nothing where there is to be none.
     fn wait_after(
         &self,
-        error: &Error,
+        error: &mut Error,
         method: &Method,
         retry: &Retry,
         number: u32,
@@ -103,14 +103,14 @@ impl Transport {
     }
 
     /// How long to wait before retry number `retry`, counted from 0, of what began at `began`; nothing where there are to be
-    /// no more.
+    /// no more. Where the client's budget is what forbids it, the error says so from then on.
     pub(crate) fn backoff(
         &self,
         policy: &RetryPolicy,
         retry: u32,
         began: Instant,
         deadline: Option<Instant>,
-        error: &Error,
+        error: &mut Error,
     ) -> Option<Duration> {
         if retry >= policy.retries {
             return None;
@@ -123,8 +123,13 @@ impl Transport {
         if deadline.is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) <= wait) {
             return None;
         }
-        if !self.bucket.take() {
-            warn!("too many requests of this client fail: this one isn't sent again");
+        if !self.bucket.take(policy.retry_budget) {
+            warn!(budget = policy.retry_budget, "too many requests of this client fail: this one isn't sent again");
+            let retries = policy.retry_budget;
+            error.add(&format!(
+                "not sent again, since too many requests of this client fail: its budget of {retries} retries is used up \
+                 (`RetryPolicy::retry_budget`)"
+            ));
             return None;
         }
         Some(wait)

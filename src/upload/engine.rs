@@ -184,7 +184,7 @@ impl<'a> Engine<'a> {
     async fn chunk(&mut self) -> Result<Option<ChunkedUpload>> {
         let range = self.offset..self.size.min(self.offset.saturating_add(self.chunk_size));
         self.told.at(range.start);
-        let error = match self.send(range.clone()).await {
+        let mut error = match self.send(range.clone()).await {
             // It may have answered before it was sent all.
             Ok(answer) => match next_offset(&(range.start..self.feed.given().clamp(range.start, range.end)), answer.offset) {
                 Ok(offset) => {
@@ -223,7 +223,7 @@ impl<'a> Engine<'a> {
                 self.ask_or(error).await
             }
             AfterChunk::WaitAndAsk => {
-                let Some(wait) = self.wait_after(&error) else { return Err(error.after_attempts(self.failures + 1)) };
+                let Some(wait) = self.wait_after(&mut error) else { return Err(error.after_attempts(self.failures + 1)) };
                 self.client.transport().clock.sleep(wait).await;
                 self.ask_or(error).await
             }
@@ -367,7 +367,7 @@ impl<'a> Engine<'a> {
     }
 
     /// How long to wait after a failure; nothing where there were too many.
-    fn wait_after(&mut self, error: &Error) -> Option<Duration> {
+    fn wait_after(&mut self, error: &mut Error) -> Option<Duration> {
         let transport = self.client.transport();
         // A chunk may take longer than any policy's time: what bounds it is how often it fails.
         let wait = transport.backoff(&self.policy, self.failures, transport.clock.now(), self.deadline, error)?;

@@ -180,7 +180,7 @@ impl BackendClientBuilder {
 
     /// HTTP settings of your own: a function that gives a [`reqwest::ClientBuilder`], called for each HTTP client that is
     /// needed. Redirects, `Referer` and time-outs are then set by this crate. Its default headers go to every host that
-    /// a request goes to, so they are no place for a token.
+    /// a request goes to, so they are no place for a token; the cookies of a jar go where the jar's own rules let them.
     ///
     /// ```no_run
     /// # use synapse_backend_client::{BackendClient, reqwest};

@@ -120,6 +120,10 @@ impl CallOptions {
         &self.headers
     }
 
+    pub(crate) fn keep_headers(&mut self, keep: impl Fn(&HeaderName) -> bool) {
+        self.headers.retain(|(name, _)| keep(name));
+    }
+
     /// The time-outs of a request, as far as they aren't set those of the client.
     pub(crate) fn limits(&self, settings: &Settings, list: bool) -> TimeLimits {
         TimeLimits {
@@ -187,7 +191,12 @@ impl fmt::Debug for CallOptions {
 /// The setters of everything that sends requests, one or several, into its field `options`.
 macro_rules! sending_setters {
     () => {
-        /// Sets a header of each request of this call. It goes to wherever the request goes, so it is no place for a token.
+        /// Sets a header of each request of this call.
+        ///
+        /// `Authorization`, `Cookie`, `Proxy-Authorization`, the platform's own headers (`Synapse-…`) and those that the client
+        /// has as [`secret_header`](crate::BackendClientBuilder::secret_header) stay at the origin (scheme, host and port) that
+        /// the call is for: once a redirect leads to another one, they are not sent any more, not even on the way back. Any
+        /// other header goes wherever the request goes, so it is no place for a token.
         pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
             self.options.set_header(name.as_ref(), value.as_ref());
             self

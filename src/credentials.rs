@@ -139,6 +139,16 @@ impl CredentialsSource {
         }
     }
 
+    /// Whether a header is a credential, whoever sets it: it stays at the origin that it is for.
+    pub(crate) fn is_credential(&self, header: &HeaderName) -> bool {
+        let own = match self {
+            CredentialsSource::Fixed(headers) => headers,
+            CredentialsSource::Provided(provided) => &provided.secrets,
+        };
+        let known = ["authorization", "cookie", "cookie2", "proxy-authorization"];
+        known.contains(&header.as_str()) || header.as_str().starts_with("synapse-") || own.contains_key(header)
+    }
+
     /// Others than `refused`, which the server answered with 401; nothing where there are none to be had.
     pub(crate) async fn renewed(&self, refused: &Arc<HeaderMap>) -> Result<Option<Arc<HeaderMap>>> {
         let CredentialsSource::Provided(provided) = self else { return Ok(None) };

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use reqwest::Url;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
 
 use super::checksum::Checksum;
@@ -199,7 +200,13 @@ impl DownloadTo {
         // A checksum that is none of those that are known here is no reason to fail.
         let checksum = file.checksum.and_then(|checksum| Checksum::parse(checksum).ok());
         let download = DownloadOptions { size: file.size, checksum, ..self.download.clone() };
-        Download { client: self.client.clone(), url, download, options: self.options.clone() }
+        let mut options = self.options.clone();
+        let transport = self.client.transport();
+        // The server names the file's host, not the user.
+        if Url::parse(&url).map_or(true, |url| !transport.origin.owns(&url)) {
+            options.keep_headers(|name| !transport.credentials.is_credential(name));
+        }
+        Download { client: self.client.clone(), url, download, options }
     }
 
     async fn cache(&self) -> Result<FileCache> {

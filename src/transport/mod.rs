@@ -24,14 +24,14 @@ pub use stream::ByteStream;
 
 use crate::clock::Clock;
 use crate::credentials::{CredentialsSource, Provided};
-use crate::error::{Error, ErrorKind, RequestInfo, Result};
+use crate::error::{RequestInfo, Result};
 use crate::http_clients::{HttpClients, Kind};
 use crate::limits::{Activity, Limits, TimeLimits};
 use crate::origin::Origin;
 use crate::retry::{RetryBucket, RetryPolicy};
 use failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
 use meter::Meter;
-use redirect::{MAX_REDIRECTS, redirect_target};
+use redirect::{Way, redirect_target};
 use sent_body::SentBody;
 
 /// What a client's requests have in common.
@@ -103,13 +103,13 @@ impl Transport {
             }
         };
         let mut renewed = false;
-        let mut redirects = 0;
+        let mut way = Way::of(&self.origin, &request);
         // What is rare is boxed: every call moves the whole of its future.
         loop {
             let info = info_of(&request);
-            // Only a request to the base URL's own origin gets any.
+            // Only a request to the base URL's own origin gets any, which no other host has led there.
             let credentials = match &self.credentials {
-                _ if !self.origin.owns(request.url()) => None,
+                _ if !way.at_home() => None,
                 CredentialsSource::Fixed(headers) => Some(headers.clone()),
                 CredentialsSource::Provided(provided) => Some(Box::pin(asked(provided, limits, &info)).await?),
             };
@@ -153,21 +153,16 @@ impl Transport {
             {
                 let info = &received.info;
                 let target = redirect_target(info, received.response.url(), location.as_bytes())?;
-                request = self.redirected(again, target, status, attempts.elsewhere, info)?;
-                redirects += 1;
-                if redirects > MAX_REDIRECTS {
-                    let error = Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects"));
-                    return Err(error.of(info.clone()));
-                }
+                request = self.follow(&mut way, again, target, status, attempts.elsewhere, info)?;
                 permit = received.permit.take();
                 continue;
             }
             let wants_credentials = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-            let led_away = redirects > 0 && wants_credentials && received.credentials.is_none();
+            let why = way.why_without_credentials(self.origin.owns(received.response.url())).filter(|_| wants_credentials);
             let error = Box::pin(received.into_status_error()).await;
-            return Err(match led_away {
-                true => error.during("following a redirect to another host, where no credentials go (is the base URL right?)"),
-                false => error,
+            return Err(match why {
+                Some(why) => error.during(why),
+                None => error,
             });
         }
     }

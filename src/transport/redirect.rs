@@ -4,15 +4,75 @@ use reqwest::{Method, Request, StatusCode, Url};
 
 use super::Transport;
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
+use crate::origin::Origin;
 use crate::redact::shown_url;
 
 /// How many redirects a request follows.
-pub(super) const MAX_REDIRECTS: usize = 10;
+const MAX_REDIRECTS: usize = 10;
+
+/// The way of one attempt, redirect after redirect.
+pub(super) struct Way {
+    redirects: usize,
+    /// It has been at another host, which may lead it anywhere: from there on no credentials are sent, not even at home.
+    strayed: bool,
+    /// It has been at another origin than the first request's, which a call's own credentials are for.
+    left_first: bool,
+}
+
+impl Way {
+    /// The way that begins with a request.
+    pub(super) fn of(origin: &Origin, request: &Request) -> Self {
+        Way { redirects: 0, strayed: !origin.owns(request.url()), left_first: false }
+    }
+
+    /// Whether credentials may be sent.
+    pub(super) fn at_home(&self) -> bool {
+        !self.strayed
+    }
+
+    /// What an error of an answer that asks for credentials adds, where there was a reason to send none.
+    pub(super) fn why_without_credentials(&self, at_home: bool) -> Option<&'static str> {
+        match (self.redirects > 0 && self.strayed, at_home) {
+            (false, _) => None,
+            (true, false) => Some("following a redirect to another host, where no credentials go (is the base URL right?)"),
+            (true, true) => {
+                Some("following redirects by way of another host, after which no credentials are sent (is the base URL right?)")
+            }
+        }
+    }
+}
 
 impl Transport {
+    /// The next request of a way that a redirect leads on. From another origin than that of its first one on, `again`, it has
+    /// none of the headers that are credentials, whoever set them.
+    pub(super) fn follow(
+        &self,
+        way: &mut Way,
+        again: Option<&Request>,
+        target: Url,
+        status: StatusCode,
+        elsewhere: bool,
+        info: &RequestInfo,
+    ) -> Result<Request> {
+        way.redirects += 1;
+        if way.redirects > MAX_REDIRECTS {
+            let error = Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects"));
+            return Err(error.of(info.clone()));
+        }
+        let mut request = self.redirected(again, target, status, elsewhere, info)?;
+        let first = again.map(|again| again.url().origin());
+        way.left_first |= first.is_none_or(|first| first != request.url().origin());
+        way.strayed |= !self.origin.owns(request.url());
+        if way.left_first {
+            let names: Vec<_> = request.headers().keys().filter(|name| self.credentials.is_credential(name)).cloned().collect();
+            names.iter().for_each(|name| drop(request.headers_mut().remove(name)));
+        }
+        Ok(request)
+    }
+
     /// Where a redirect leads, and how: a POST never becomes a GET, nothing goes from https to http, and only a request
-    /// that changes nothing follows to another host (without credentials, since that isn't the base URL's origin), and only
-    /// where one may answer in the backend's place, `elsewhere`.
+    /// that changes nothing and has no body follows to another host, and only where one may answer in the backend's place,
+    /// `elsewhere`.
     pub(super) fn redirected(
         &self,
         again: Option<&Request>,
@@ -44,9 +104,11 @@ impl Transport {
                 ));
             }
         }
-        let may_go = (safe && elsewhere) || self.origin.owns(&target);
+        let body = again.is_some_and(|again| again.body().is_some());
+        let may_go = (safe && !body && elsewhere) || self.origin.owns(&target);
         if !may_go {
-            let what = format!("{} redirects a {} to", shown_status(status), info.method);
+            let with = if safe && body { " with a body" } else { "" };
+            let what = format!("{} redirects a {}{with} to", shown_status(status), info.method);
             return Err(self.origin.foreign(&what, &target).of(info.clone()));
         }
         let Some(mut request) = again.and_then(Request::try_clone) else { return Err(unrepeatable(info, target)) };
@@ -55,11 +117,15 @@ impl Transport {
     }
 }
 
+/// What a `Location` names. Its user info, credentials of somebody else's choice, and its fragment are not sent.
 pub(super) fn redirect_target(info: &RequestInfo, from: &Url, location: &[u8]) -> Result<Url> {
-    String::from_utf8(location.to_vec())
-        .ok()
-        .and_then(|location| from.join(&location).ok())
-        .ok_or_else(|| Error::new(ErrorKind::Decode, "a redirect whose `Location` isn't a URL").of(info.clone()))
+    let target = std::str::from_utf8(location).ok().and_then(|location| from.join(location).ok());
+    let wrong = || Error::new(ErrorKind::Decode, "a redirect whose `Location` isn't a URL").of(info.clone());
+    let mut target = target.ok_or_else(wrong)?;
+    // Refused of a URL that can have none.
+    let _ = target.set_username("").and_then(|()| target.set_password(None));
+    target.set_fragment(None);
+    Ok(target)
 }
 
 fn unrepeatable(info: &RequestInfo, target: Url) -> Error {

@@ -3,6 +3,7 @@
 
 mod answers;
 mod connections;
+mod hands_off;
 mod in_flight;
 mod paths;
 mod redirects;

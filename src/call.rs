@@ -116,6 +116,15 @@ impl CallOptions {
         self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
     }
 
+    /// What of the time until `deadline` is left is the time-out from now on.
+    pub(crate) fn end_by(&mut self, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline {
+            // None left is a time-out as well, not a setting that can't be.
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.timeout = Some(left.max(Duration::from_nanos(1)));
+        }
+    }
+
     pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
@@ -215,7 +224,8 @@ macro_rules! sending_setters {
             self
         }
 
-        /// How long this call may take as a whole, all of its requests, waits and answers included.
+        /// How long this call may take as a whole: all of its requests, waits and answers included, and what is done on this
+        /// machine: conversions, decoding, files, waiting for a thread where that may block.
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_timeout(timeout);
             self

@@ -113,8 +113,11 @@ pub type CredentialsFuture<'p> =
 pub trait CredentialsProvider: Send + Sync + 'static {
     /// The credentials to send from now on. `rejected` is set where the server refused the last ones.
     ///
+    /// It has the read time-out of the request that asks, and the total one where there is one; then its future is dropped, and
+    /// the next request asks again.
+    ///
     /// # Errors
-    /// Whatever it fails with is told as an error of [`ErrorKind::Credentials`].
+    /// Whatever it fails with is told as an error of [`ErrorKind::Credentials`], and so is that it doesn't answer in time.
     fn credentials(&self, rejected: bool) -> CredentialsFuture<'_>;
 }
 

@@ -50,6 +50,7 @@ mod call;
 mod client;
 mod clock;
 mod credentials;
+mod deadline;
 mod decode;
 mod download;
 mod error;

@@ -12,7 +12,8 @@ mod stream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LOCATION};
+use futures_util::future::poll_immediate;
+use reqwest::header::{CONTENT_LENGTH, HeaderName, LOCATION};
 use reqwest::{Body, Request, StatusCode};
 use tokio::sync::Semaphore;
 
@@ -23,10 +24,10 @@ pub(crate) use retrying::may_be_sent_again;
 pub use stream::ByteStream;
 
 use crate::clock::Clock;
-use crate::credentials::{CredentialsSource, Provided};
-use crate::error::{RequestInfo, Result};
+use crate::credentials::CredentialsSource;
+use crate::error::{Error, ErrorKind, RequestInfo, Result};
 use crate::http_clients::{HttpClients, Kind};
-use crate::limits::{Activity, Limits, TimeLimits};
+use crate::limits::{Activity, Elapsed, Limits, TimeLimits};
 use crate::origin::Origin;
 use crate::retry::{RetryBucket, RetryPolicy};
 use failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
@@ -111,7 +112,7 @@ impl Transport {
             let credentials = match &self.credentials {
                 _ if !way.at_home() => None,
                 CredentialsSource::Fixed(headers) => Some(headers.clone()),
-                CredentialsSource::Provided(provided) => Some(Box::pin(asked(provided, limits, &info)).await?),
+                CredentialsSource::Provided(provided) => Some(Box::pin(given(provided.headers(), limits, &info)).await?),
             };
             if let Some(credentials) = &credentials {
                 let headers = request.headers_mut();
@@ -133,9 +134,7 @@ impl Transport {
                 return Ok(received);
             }
             if let (StatusCode::UNAUTHORIZED, Some(refused), false) = (status, &received.credentials, renewed) {
-                let others = Box::pin(limits.within(self.credentials.renewed(refused))).await;
-                let others = others.map_err(|elapsed| not_sent_in_time(elapsed, &received.info))?;
-                let others = others.map_err(|error| error.of(received.info.clone()))?;
+                let others = Box::pin(given(self.credentials.renewed(refused), limits, &received.info)).await?;
                 match (others, again.and_then(Request::try_clone)) {
                     (None, _) => return Err(Box::pin(received.into_status_error()).await),
                     // Who gave the body has to give it anew.
@@ -169,7 +168,16 @@ impl Transport {
 
     async fn execute(&self, mut request: Request, info: &RequestInfo, attempts: &Attempts<'_>) -> Result<reqwest::Response> {
         let kind = Kind { connect_timeout: attempts.limits.connect, fresh: attempts.fresh, as_sent: attempts.as_sent };
-        let client = self.http.of(kind).await.map_err(|error| error.of(info.clone()))?;
+        let mut making = std::pin::pin!(self.http.of(kind));
+        let client = match poll_immediate(&mut making).await {
+            Some(client) => client,
+            // It is made on a thread, for which it may have to wait.
+            None => {
+                let made = Box::pin(attempts.limits.watch(making, None)).await;
+                made.map_err(|elapsed| not_connected_in_time(elapsed, info))?
+            }
+        };
+        let client = client.map_err(|error| error.of(info.clone()))?;
         let mut activity = attempts.activity.cloned();
         if activity.is_none() && request.body().is_some() {
             let moves = activity.insert(Activity::new()).clone();
@@ -186,10 +194,16 @@ impl Transport {
     }
 }
 
-/// The credentials that a provider gives, within what the request may take.
-async fn asked(provided: &Provided, limits: Limits, info: &RequestInfo) -> Result<Arc<HeaderMap>> {
-    let headers = limits.within(provided.headers()).await;
-    headers.map_err(|elapsed| not_sent_in_time(elapsed, info))?.map_err(|error| error.of(info.clone()))
+/// What a credentials provider gives. It has as long as a server may be silent: all requests wait for it.
+async fn given<T>(asked: impl Future<Output = Result<T>>, limits: Limits, info: &RequestInfo) -> Result<T> {
+    match limits.watch(asked, None).await {
+        Ok(given) => given.map_err(|error| error.of(info.clone())),
+        Err(Elapsed::Idle(limit)) => {
+            let message = format!("the credentials provider gave no answer within {limit:?}, the read time-out");
+            Err(Error::new(ErrorKind::Credentials, message).timed_out().of(info.clone()))
+        }
+        Err(elapsed) => Err(not_sent_in_time(elapsed, info)),
+    }
 }
 
 /// Headers that only the transport sets: a caller can't replace them per call.

@@ -101,7 +101,7 @@ impl Received {
     }
 
     /// The answer without its body.
-    fn head(&self) -> ErrorResponse {
+    pub(super) fn head(&self) -> ErrorResponse {
         let headers = self.response.headers().clone();
         ErrorResponse::new(self.status(), headers, Bytes::new()).hiding(self.credentials.clone())
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use tracing::{Instrument, debug, debug_span, warn};
 
+use super::failure::timed_out;
 use super::meter::AttemptReport;
 use super::{Attempts, Outgoing, Received, Retry, Transport};
 use crate::error::{Error, ErrorKind, Result};
@@ -55,7 +56,11 @@ impl Transport {
             let mut outcome = match answer {
                 Ok(received) => {
                     let status = received.status();
-                    read(received).await.map(|value| (value, status))
+                    let value = match limits.deadline {
+                        None => read(received).await,
+                        Some(_) => Box::pin(in_time(received, limits, &read)).await,
+                    };
+                    value.map(|value| (value, status))
                 }
                 Err(error) => Err(error),
             };
@@ -166,6 +171,18 @@ impl Transport {
                 retry_in,
             });
         }
+    }
+}
+
+/// What `read` makes of an answer, decoding and conversions included, within what the request may take as a whole.
+async fn in_time<T, F>(received: Box<Received>, limits: Limits, read: impl Fn(Box<Received>) -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let (info, head) = (received.info().clone(), received.head());
+    match limits.within(read(received)).await {
+        Ok(outcome) => outcome,
+        Err(elapsed) => Err(timed_out(elapsed, &info).answered(head)),
     }
 }
 

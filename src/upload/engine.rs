@@ -19,6 +19,7 @@ use super::session_file::SessionFile;
 use crate::blocking::blocking;
 use crate::call::{Call, CallOptions};
 use crate::client::BackendClient;
+use crate::deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Activity;
 use crate::operation::Operation;
@@ -115,7 +116,7 @@ pub(crate) async fn upload(
         redirect: None,
         lost: false,
     };
-    match engine.upload(session).await {
+    match deadline::by(engine.deadline, engine.upload(session)).await {
         Ok(complete) => {
             engine.told.enter(UploadPhase::Complete, size);
             Ok(complete)

@@ -13,6 +13,7 @@ mod streams;
 mod table;
 mod told;
 mod twice;
+mod waits;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -32,7 +32,7 @@ use crate::origin::Origin;
 use crate::retry::{RetryBucket, RetryPolicy};
 use failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
 use meter::Meter;
-use redirect::{Way, redirect_target};
+use redirect::{RedirectChain, redirect_target};
 use sent_body::SentBody;
 
 /// What a client's requests have in common.
@@ -104,13 +104,13 @@ impl Transport {
             }
         };
         let mut renewed = false;
-        let mut way = Way::of(&self.origin, &request);
+        let mut chain = RedirectChain::of(&self.origin, &request);
         // What is rare is boxed: every call moves the whole of its future.
         loop {
             let info = info_of(&request);
             // Only a request to the base URL's own origin gets any, which no other host has led there.
             let credentials = match &self.credentials {
-                _ if !way.at_home() => None,
+                _ if !chain.keeps_credentials() => None,
                 CredentialsSource::Fixed(headers) => Some(headers.clone()),
                 CredentialsSource::Provided(provided) => Some(Box::pin(given(provided.headers(), limits, &info)).await?),
             };
@@ -152,12 +152,12 @@ impl Transport {
             {
                 let info = &received.info;
                 let target = redirect_target(info, received.response.url(), location.as_bytes())?;
-                request = self.follow(&mut way, again, target, status, attempts.elsewhere, info)?;
+                request = self.follow(&mut chain, again, target, status, attempts.elsewhere, info)?;
                 permit = received.permit.take();
                 continue;
             }
             let wants_credentials = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-            let why = way.why_without_credentials(self.origin.owns(received.response.url())).filter(|_| wants_credentials);
+            let why = chain.why_without_credentials(self.origin.owns(received.response.url())).filter(|_| wants_credentials);
             let error = Box::pin(received.into_status_error()).await;
             return Err(match why {
                 Some(why) => error.during(why),

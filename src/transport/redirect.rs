@@ -10,29 +10,30 @@ use crate::redact::shown_url;
 /// How many redirects a request follows.
 const MAX_REDIRECTS: usize = 10;
 
-/// The way of one attempt, redirect after redirect.
-pub(super) struct Way {
+/// The requests of one attempt, redirect after redirect.
+pub(super) struct RedirectChain {
     redirects: usize,
-    /// It has been at another host, which may lead it anywhere: from there on no credentials are sent, not even at home.
-    strayed: bool,
-    /// It has been at another origin than the first request's, which a call's own credentials are for.
-    left_first: bool,
+    /// One of its requests went to another origin than the base URL's, which may redirect anywhere: no credentials are sent any
+    /// more, not even to the base URL's.
+    left_origin: bool,
+    /// One of its requests went to another origin than the first one's, which a call's own credentials are for.
+    left_first_origin: bool,
 }
 
-impl Way {
-    /// The way that begins with a request.
+impl RedirectChain {
+    /// The chain that begins with a request.
     pub(super) fn of(origin: &Origin, request: &Request) -> Self {
-        Way { redirects: 0, strayed: !origin.owns(request.url()), left_first: false }
+        RedirectChain { redirects: 0, left_origin: !origin.owns(request.url()), left_first_origin: false }
     }
 
     /// Whether credentials may be sent.
-    pub(super) fn at_home(&self) -> bool {
-        !self.strayed
+    pub(super) fn keeps_credentials(&self) -> bool {
+        !self.left_origin
     }
 
     /// What an error of an answer that asks for credentials adds, where there was a reason to send none.
-    pub(super) fn why_without_credentials(&self, at_home: bool) -> Option<&'static str> {
-        match (self.redirects > 0 && self.strayed, at_home) {
+    pub(super) fn why_without_credentials(&self, to_base_url: bool) -> Option<&'static str> {
+        match (self.redirects > 0 && self.left_origin, to_base_url) {
             (false, _) => None,
             (true, false) => Some("following a redirect to another host, where no credentials go (is the base URL right?)"),
             (true, true) => {
@@ -43,27 +44,27 @@ impl Way {
 }
 
 impl Transport {
-    /// The next request of a way that a redirect leads on. From another origin than that of its first one on, `again`, it has
-    /// none of the headers that are credentials, whoever set them.
+    /// The next request of a chain. Once the chain left the origin of its first request, `again`, it has none of the headers that
+    /// are credentials, whoever set them.
     pub(super) fn follow(
         &self,
-        way: &mut Way,
+        chain: &mut RedirectChain,
         again: Option<&Request>,
         target: Url,
         status: StatusCode,
         elsewhere: bool,
         info: &RequestInfo,
     ) -> Result<Request> {
-        way.redirects += 1;
-        if way.redirects > MAX_REDIRECTS {
+        chain.redirects += 1;
+        if chain.redirects > MAX_REDIRECTS {
             let error = Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects"));
             return Err(error.of(info.clone()));
         }
         let mut request = self.redirected(again, target, status, elsewhere, info)?;
         let first = again.map(|again| again.url().origin());
-        way.left_first |= first.is_none_or(|first| first != request.url().origin());
-        way.strayed |= !self.origin.owns(request.url());
-        if way.left_first {
+        chain.left_first_origin |= first.is_none_or(|first| first != request.url().origin());
+        chain.left_origin |= !self.origin.owns(request.url());
+        if chain.left_first_origin {
             let names: Vec<_> = request.headers().keys().filter(|name| self.credentials.is_credential(name)).cloned().collect();
             names.iter().for_each(|name| drop(request.headers_mut().remove(name)));
         }

@@ -13,6 +13,8 @@ mod document;
 mod domains;
 #[path = "build/generate.rs"]
 mod generate;
+#[path = "build/output.rs"]
+mod output;
 #[path = "build/prepare/mod.rs"]
 mod prepare;
 #[path = "build/selection.rs"]
@@ -20,10 +22,10 @@ mod selection;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use generate::Generated;
+use output::Output;
 use selection::Selection;
 
 /// Where the project's own document is.
@@ -31,29 +33,29 @@ const FOLDER: &str = "openapi";
 const OTHER_DOCUMENT: &str = "SYNAPSE_OPENAPI";
 const ONLY: &str = "SYNAPSE_OPENAPI_ONLY";
 
+type Stdout = Output<std::io::Stdout>;
+
 fn main() {
+    let mut output = Output::new(std::io::stdout());
     for input in [FOLDER, "build.rs", "build"] {
-        println!("cargo::rerun-if-changed={input}");
+        output.rerun_if_changed(Path::new(input));
     }
     for variable in [OTHER_DOCUMENT, ONLY] {
-        println!("cargo::rerun-if-env-changed={variable}");
+        output.rerun_if_env_changed(variable);
     }
-    let names: Vec<String> = domains::DOMAINS.iter().map(|domain| format!("{:?}", domain.name)).collect();
-    println!("cargo::rustc-check-cfg=cfg(api, values({}))", names.join(", "));
-    if let Err(reason) = run() {
-        for line in reason.lines() {
-            println!("cargo::error={line}");
-        }
+    output.domains(domains::DOMAINS.iter().map(|domain| domain.name));
+    if let Err(reason) = run(&mut output) {
+        output.error(&reason);
     }
 }
 
-fn run() -> Result<(), String> {
+fn run(output: &mut Stdout) -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let other = env::var_os(OTHER_DOCUMENT).filter(|path| !path.is_empty()).map(PathBuf::from);
     let only = env::var(ONLY).ok().filter(|only| !only.is_empty());
     let path = match &other {
         Some(path) => {
-            println!("cargo::rerun-if-changed={}", path.display());
+            output.rerun_if_changed(path);
             path.clone()
         }
         None => document::only_one_in(Path::new(FOLDER))?,
@@ -79,22 +81,23 @@ fn run() -> Result<(), String> {
     let mut generated = generated.map_err(at)?;
     generated.report.left_out.splice(0..0, left_out);
     let whole = other.is_none() && only.is_none();
-    let tell = Tell { aloud: !whole };
-    tell.report(&path, &generated, &out);
-    choose_domains(&generated, whole, &tell).map_err(at)?;
+    let prepared = out.join("prepared.tsv");
+    output.aloud(!whole);
+    output.report(&path, &generated, &prepared, ONLY);
+    choose_domains(&generated, whole, output).map_err(at)?;
     write(&out.join("raw.rs"), &generated.code)?;
-    write(&out.join("prepared.tsv"), &generated.report.to_string())
+    write(&prepared, &generated.report.to_string())
 }
 
 /// Each part of the handwritten layer is there when the document has what it needs; the project's own has it.
-fn choose_domains(generated: &Generated, whole: bool, tell: &Tell) -> Result<(), String> {
+fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Result<(), String> {
     let mut absent: BTreeMap<&str, String> = BTreeMap::new();
     for domain in &domains::DOMAINS {
         let missing = domains::missing(domain, &generated.operations, &generated.types).or_else(|| {
             domain.on.iter().find(|other| absent.contains_key(*other)).map(|other| format!("`{other}`, which isn't there"))
         });
         match missing {
-            None => println!("cargo::rustc-cfg=api={:?}", domain.name),
+            None => output.domain(domain.name),
             Some(missing) => {
                 absent.insert(domain.name, missing);
             }
@@ -108,57 +111,9 @@ fn choose_domains(generated: &Generated, whole: bool, tell: &Tell) -> Result<(),
         return Err(lines.join("; "));
     }
     for (name, missing) in absent {
-        tell.line(&format!("handwritten part `{name}` is left out: it needs {missing}"));
+        output.line(&format!("handwritten part `{name}` is left out: it needs {missing}"));
     }
     Ok(())
-}
-
-/// What a build says. Of the project's own document only what isn't routine is told aloud; the rest is in `cargo build -vv`
-/// and in `prepared.tsv`.
-struct Tell {
-    aloud: bool,
-}
-
-impl Tell {
-    fn line(&self, text: &str) {
-        Self::say(self.aloud, text);
-    }
-
-    fn say(aloud: bool, text: &str) {
-        match aloud {
-            true => println!("cargo::warning={text}"),
-            false => println!("{text}"),
-        }
-    }
-
-    fn report(&self, path: &Path, generated: &Generated, out: &Path) {
-        let report = &generated.report;
-        let mut line = format!("{}: {} operations", path.display(), generated.operations.len());
-        let _ =
-            write!(line, ", {} lines; every change is in {}", generated.code.lines().count(), out.join("prepared.tsv").display());
-        self.line(&line);
-        let mut rules: Vec<(&str, usize, String)> = Vec::new();
-        for change in &report.changes {
-            match rules.iter_mut().find(|(rule, ..)| *rule == change.rule) {
-                Some((_, count, _)) => *count += 1,
-                None => rules.push((change.rule, 1, format!("{}: {}", change.place, change.what))),
-            }
-        }
-        for (rule, count, first) in rules {
-            Self::say(self.aloud || !prepare::ROUTINE.contains(&rule), &format!("{rule} ({count}), such as {first}"));
-        }
-        for left_out in &report.left_out {
-            match self.aloud {
-                // One line for what was asked for, one each for what wasn't.
-                true if left_out.why.contains(ONLY) => {}
-                _ => println!("cargo::warning=left out: {}: {}", left_out.operation, left_out.why),
-            }
-        }
-        let unselected = report.left_out.iter().filter(|left_out| left_out.why.contains(ONLY)).count();
-        if unselected > 0 {
-            self.line(&format!("left out: {unselected} operations that {ONLY} doesn't select"));
-        }
-    }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

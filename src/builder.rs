@@ -140,7 +140,8 @@ impl BackendClientBuilder {
         self
     }
 
-    /// How long a request may take as a whole, its answer's body included; without a limit unless set.
+    /// How long a request may take as a whole: the answer's body, its decoding and its conversions included; without a limit
+    /// unless set.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -185,7 +186,7 @@ impl BackendClientBuilder {
 
     /// HTTP settings of your own: a function that gives a [`reqwest::ClientBuilder`], called for each HTTP client that is
     /// needed. Redirects, `Referer` and time-outs are then set by this crate. Its default headers go to every host that
-    /// a request goes to, so they are no place for a token.
+    /// a request goes to, so they are no place for a token; the cookies of a jar go where the jar's own rules let them.
     ///
     /// ```no_run
     /// # use synapse_backend_client::{BackendClient, reqwest};
@@ -207,7 +208,7 @@ impl BackendClientBuilder {
 
     /// How many requests may be in flight at a time, over all clones of the client; 100 unless set. One counts until its
     /// answer is read whole, or, where the answer is given as it comes, until its head is there. Waiting for a place counts
-    /// in the total time-out.
+    /// in the total time-out, and has no end of its own.
     pub fn max_requests_in_flight(mut self, requests: usize) -> Self {
         self.max_in_flight = requests;
         self

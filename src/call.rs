@@ -18,6 +18,7 @@ use crate::limits::TimeLimits;
 use crate::operation::{Answer, Operation};
 use crate::query;
 use crate::retry::RetryPolicy;
+use crate::runtime;
 use crate::secrets::Secrets;
 use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
 use crate::url_conversion::Conversions;
@@ -116,8 +117,21 @@ impl CallOptions {
         self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
     }
 
+    /// What of the time until `deadline` is left is the time-out from now on.
+    pub(crate) fn end_by(&mut self, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline {
+            // None left is a time-out as well, not a setting that can't be.
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.timeout = Some(left.max(Duration::from_nanos(1)));
+        }
+    }
+
     pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
+    }
+
+    pub(crate) fn keep_headers(&mut self, keep: impl Fn(&HeaderName) -> bool) {
+        self.headers.retain(|(name, _)| keep(name));
     }
 
     /// The time-outs of a request, as far as they aren't set those of the client.
@@ -187,7 +201,12 @@ impl fmt::Debug for CallOptions {
 /// The setters of everything that sends requests, one or several, into its field `options`.
 macro_rules! sending_setters {
     () => {
-        /// Sets a header of each request of this call. It goes to wherever the request goes, so it is no place for a token.
+        /// Sets a header of each request of this call.
+        ///
+        /// `Authorization`, `Cookie`, `Proxy-Authorization`, the platform's own headers (`Synapse-…`) and those that the client
+        /// has as [`secret_header`](crate::BackendClientBuilder::secret_header) stay at the origin (scheme, host and port) that
+        /// the call is for: once a redirect leads to another one, they are not sent any more, not even on the way back. Any
+        /// other header goes wherever the request goes, so it is no place for a token.
         pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
             self.options.set_header(name.as_ref(), value.as_ref());
             self
@@ -206,7 +225,8 @@ macro_rules! sending_setters {
             self
         }
 
-        /// How long this call may take as a whole, all of its requests, waits and answers included.
+        /// How long this call may take as a whole: all of its requests, waits and answers included, and what is done on this
+        /// machine: conversions, decoding, files, waiting for a thread where that may block.
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_timeout(timeout);
             self
@@ -436,6 +456,7 @@ impl<T> Future for Sending<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        runtime::check()?;
         self.0.as_mut().poll(context)
     }
 }

@@ -22,6 +22,11 @@ use crate::transport::Transport;
 /// a connection is driven by the runtime that made it and hangs without it. Limits, credentials and the budget of retries
 /// are shared by all of them.
 ///
+/// A client may be built and dropped anywhere. What is awaited needs a tokio runtime: without one it returns an error of
+/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration). The runtime needs its timer and its I/O driver, as
+/// `#[tokio::main]` and [`enable_all`](https://docs.rs/tokio/latest/tokio/runtime/struct.Builder.html#method.enable_all)
+/// give them: tokio panics where one of them is missing.
+///
 /// ```no_run
 /// use synapse_backend_client::BackendClient;
 ///

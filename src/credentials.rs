@@ -113,8 +113,11 @@ pub type CredentialsFuture<'p> =
 pub trait CredentialsProvider: Send + Sync + 'static {
     /// The credentials to send from now on. `rejected` is set where the server refused the last ones.
     ///
+    /// It has the read time-out of the request that asks, and the total one where there is one; then its future is dropped, and
+    /// the next request asks again.
+    ///
     /// # Errors
-    /// Whatever it fails with is told as an error of [`ErrorKind::Credentials`].
+    /// Whatever it fails with is told as an error of [`ErrorKind::Credentials`], and so is that it doesn't answer in time.
     fn credentials(&self, rejected: bool) -> CredentialsFuture<'_>;
 }
 
@@ -145,6 +148,16 @@ impl CredentialsSource {
             CredentialsSource::Fixed(headers) => Some(headers.clone()),
             CredentialsSource::Provided(provided) => provided.current.try_lock().ok()?.clone(),
         }
+    }
+
+    /// Whether a header is a credential, whoever sets it: it stays at the origin that it is for.
+    pub(crate) fn is_credential(&self, header: &HeaderName) -> bool {
+        let own = match self {
+            CredentialsSource::Fixed(headers) => headers,
+            CredentialsSource::Provided(provided) => &provided.secrets,
+        };
+        let known = ["authorization", "cookie", "cookie2", "proxy-authorization"];
+        known.contains(&header.as_str()) || header.as_str().starts_with("synapse-") || own.contains_key(header)
     }
 
     /// Others than `refused`, which the server answered with 401; nothing where there are none to be had.

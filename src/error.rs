@@ -276,6 +276,14 @@ impl Error {
         self.0.cut_off
     }
 
+    /// Adds to the end of what happened, once.
+    pub(crate) fn add(&mut self, what: &str) {
+        if !self.0.message.ends_with(what) {
+            self.0.message.push_str("; ");
+            self.0.message.push_str(what);
+        }
+    }
+
     pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self

@@ -176,7 +176,13 @@ impl<'t> Shapes<'t> {
         }
         let is_file = match self.wanted {
             Wanted::Files => this.url.is_some() || this.path.is_some(),
-            Wanted::Urls { .. } => if role == Role::Parent { has_own } else { has_url },
+            Wanted::Urls { .. } => {
+                if role == Role::Parent {
+                    has_own
+                } else {
+                    has_url
+                }
+            }
         };
         match self.wanted {
             Wanted::Files if is_file => {

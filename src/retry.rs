@@ -5,10 +5,10 @@
 //! waits, but what may be sent again depends on the method, on whether the request was written, and on what exactly the
 //! answer said, and is the heart of this client; reqwest-middleware's policy ignores the method and refuses streamed bodies.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use crate::clock::Clock;
 
@@ -29,11 +29,13 @@ use crate::clock::Clock;
 ///
 /// The wait doubles each time, from [`initial_backoff`](RetryPolicy::initial_backoff) to
 /// [`max_backoff`](RetryPolicy::max_backoff), and a random part of it is waited (full jitter), at least what a
-/// `Retry-After` asks for, up to [`max_retry_after`](RetryPolicy::max_retry_after). After a connection that broke a fresh
+/// `Retry-After` asks for, up to [`max_retry_after`](RetryPolicy::max_retry_after); one that is a date is read against the
+/// answer's own `Date`, so that clocks may differ. After a connection that broke a fresh
 /// one is made.
 ///
-/// All calls of a client pay their retries from one bucket of 100, which each success refills by a tenth of a retry: when
-/// a server is down, many tasks don't storm it.
+/// All calls of a client share one budget of retries, 100 unless [`retry_budget`](RetryPolicy::retry_budget) says otherwise:
+/// a retry takes one out of it, and each request that succeeds puts half a one back. When a server is down, many tasks don't
+/// storm it; where now and then a request fails, even one in three, the budget never runs out.
 ///
 /// ```
 /// use std::time::Duration;
@@ -52,6 +54,7 @@ pub struct RetryPolicy {
     pub(crate) initial_backoff: Duration,
     pub(crate) max_backoff: Duration,
     pub(crate) max_retry_after: Duration,
+    pub(crate) retry_budget: u32,
 }
 
 impl Default for RetryPolicy {
@@ -62,6 +65,7 @@ impl Default for RetryPolicy {
             initial_backoff: Duration::from_millis(250),
             max_backoff: Duration::from_secs(15),
             max_retry_after: Duration::from_secs(60),
+            retry_budget: 100,
         }
     }
 }
@@ -108,6 +112,17 @@ impl RetryPolicy {
         self
     }
 
+    /// How many retries all calls of a client may make beyond what their successes pay for, half a retry each; 100 unless set.
+    /// Once they are used up, a request that fails is not sent again, and its error says so, until requests succeed.
+    ///
+    /// What was used is counted for the client as a whole, and a call with a policy of its own
+    /// ([`Call::retry`](crate::Call::retry)) is held to that policy's number. With 0 nothing is sent again; `u32::MAX` is no
+    /// limit, and such a call's retries aren't counted.
+    pub fn retry_budget(mut self, retries: u32) -> Self {
+        self.retry_budget = retries;
+        self
+    }
+
     /// How long to wait before retry number `retry`, counted from 0.
     pub(crate) fn wait(&self, retry: u32, retry_after: Option<Duration>, clock: &dyn Clock) -> Duration {
         let doubled = self.initial_backoff.saturating_mul(2_u32.saturating_pow(retry)).min(self.max_backoff);
@@ -116,7 +131,9 @@ impl RetryPolicy {
     }
 }
 
-/// What a `Retry-After` asks for: seconds, or an HTTP date. What can't be read, or lies in the past, asks for nothing.
+/// What a `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or an HTTP date, which is read against the answer's own
+/// `Date`: the server's clock and this machine's may be hours apart. `date` is this machine's, where the answer has none that
+/// can be read. What can't be read, or lies in the past, asks for nothing.
 pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<f64>() {
@@ -126,33 +143,40 @@ pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Durat
             seconds => Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
         };
     }
-    httpdate::parse_http_date(text).ok()?.duration_since(date).ok()
+    let of = |text: &str| httpdate::parse_http_date(text.trim()).ok();
+    let servers = headers.get(DATE).and_then(|date| of(date.to_str().ok()?));
+    of(text)?.duration_since(servers.unwrap_or(date)).ok()
 }
 
-/// What a retry takes out of the bucket, and what a success puts in.
-const RETRY: i64 = 10;
-const SUCCESS: i64 = 1;
-const FULL: i64 = 100 * RETRY;
+/// What a retry takes, and what a success gives back: one retry in two requests can go on for ever.
+const RETRY: u64 = 2;
+const SUCCESS: u64 = 1;
 
-/// What all of a client's retries are paid from.
+/// What all of a client's retries have taken and its successes haven't given back.
 #[derive(Debug)]
-pub(crate) struct RetryBucket(AtomicI64);
+pub(crate) struct RetryBucket(AtomicU64);
 
 impl RetryBucket {
     pub(crate) fn new() -> Self {
-        RetryBucket(AtomicI64::new(FULL))
+        RetryBucket(AtomicU64::new(0))
     }
 
-    /// Pays for a retry; false where there isn't enough left.
-    pub(crate) fn take(&self) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| (left >= RETRY).then(|| left - RETRY)).is_ok()
+    /// Takes a retry, where a budget of so many allows one more.
+    pub(crate) fn take(&self, budget: u32) -> bool {
+        if budget == u32::MAX {
+            return true;
+        }
+        let most = u64::from(budget) * RETRY;
+        let one_more = |taken: u64| taken.checked_add(RETRY).filter(|taken| *taken <= most);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
     /// A request succeeded.
     pub(crate) fn refill(&self) {
-        // Most of the time it is full, and a look costs less than a write that all cores share.
-        if self.0.load(Ordering::Relaxed) < FULL {
-            let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some((left + SUCCESS).min(FULL)));
+        // Most of the time nothing is taken, and a look costs less than a write that all cores share.
+        if self.0.load(Ordering::Relaxed) > 0 {
+            let less = |taken: u64| Some(taken.saturating_sub(SUCCESS));
+            let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }
 }
@@ -196,15 +220,54 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_runs_dry_and_is_refilled_by_successes() {
+    fn retry_date_is_read_by_the_servers_clock() {
+        let wait = |date: &[u8], text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+            headers.insert(DATE, HeaderValue::from_bytes(date).unwrap());
+            retry_after(&headers, UNIX_EPOCH + Duration::from_secs(784_111_777)).map(|wait| wait.as_secs())
+        };
+        // This machine says 08:49:37.
+        for (date, text, seconds) in [
+            ("Sun, 06 Nov 1994 03:49:00 GMT", "Sun, 06 Nov 1994 03:49:07 GMT", Some(7)),
+            ("Sun, 06 Nov 1994 14:49:00 GMT", "Sun, 06 Nov 1994 14:49:07 GMT", Some(7)),
+            ("Sunday, 06-Nov-94 14:49:00 GMT", " Sun Nov  6 14:49:07 1994 ", Some(7)),
+            ("Sun, 06 Nov 1994 14:49:00 GMT", "Sun, 06 Nov 1994 14:48:59 GMT", None),
+            ("Sun, 06 Nov 1994 14:49:00 GMT", "3", Some(3)),
+            // Without a date that can be read this machine's holds.
+            ("today", "Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+            ("", "Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+            ("Sun, 99 Nov 1994 14:49:00 GMT", "Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+        ] {
+            assert_eq!(wait(date.as_bytes(), text), seconds, "{date}: {text}");
+        }
+        assert_eq!(wait(b"\xff", "Sun, 06 Nov 1994 08:49:47 GMT"), Some(10));
+    }
+
+    #[test]
+    fn budget_runs_dry_and_is_refilled() {
         let bucket = RetryBucket::new();
-        assert_eq!((0..1_000).filter(|_| bucket.take()).count(), 100);
-        (0..9).for_each(|_| bucket.refill());
-        assert!(!bucket.take());
+        let takes = |budget: u32| (0..1_000).filter(|_| bucket.take(budget)).count();
+        assert_eq!((takes(100), takes(100)), (100, 0));
         bucket.refill();
-        assert!(bucket.take() && !bucket.take());
+        assert_eq!(takes(100), 0);
+        bucket.refill();
+        assert_eq!(takes(100), 1);
+        // Each is held to its own number.
+        assert_eq!((takes(99), takes(0), takes(103), takes(u32::MAX), takes(u32::MAX - 1)), (0, 0, 3, 1_000, 1_000));
         (0..100_000).for_each(|_| bucket.refill());
-        assert_eq!((0..1_000).filter(|_| bucket.take()).count(), 100);
+        assert_eq!((takes(0), takes(100)), (0, 100));
+    }
+
+    #[test]
+    fn trickle_never_empties_the_budget() {
+        for failing in 2..10 {
+            let bucket = RetryBucket::new();
+            for request in 1..100_000 {
+                assert!(request % failing > 0 || bucket.take(100), "one in {failing}: request {request}");
+                bucket.refill();
+            }
+        }
     }
 
     proptest! {

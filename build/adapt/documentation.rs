@@ -3,6 +3,8 @@
 use syn::visit_mut::VisitMut;
 use syn::{Attribute, Expr, File, Lit, parse_quote};
 
+use crate::prepare::is_invisible;
+
 /// Keeps every description from being a test, or no documentation at all.
 pub(super) fn make_harmless(file: &mut File) {
     Descriptions.visit_file_mut(file);
@@ -38,7 +40,9 @@ fn harmless(text: &str) -> String {
     // What the open fence begins with: one as long or longer, with nothing after it, closes it (CommonMark, 4.5).
     let mut fence: Option<String> = None;
     let mut after_blank = true;
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
+    // The compiler refuses comments with marks that turn the direction, and nobody sees the others.
+    text.retain(|letter| matches!(letter, '\n' | '\t') || !(letter.is_control() || is_invisible(letter)));
     for line in text.lines() {
         let bare = line.trim_start();
         let indented = line.starts_with("    ") || line.starts_with('\t');

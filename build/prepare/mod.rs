@@ -7,6 +7,7 @@ mod enums;
 mod lengths;
 mod mending;
 pub mod naming;
+mod one_line;
 mod operations;
 mod parameters;
 mod plain_types;
@@ -25,6 +26,7 @@ use serde_json::{Value, json};
 // Of these the build uses some, the maintainers' commands others.
 #[allow(unused_imports)]
 pub use {
+    one_line::{is_invisible, one_line},
     operations::operations_have_names_of_their_own,
     references::{references_are_to_components, shared_parts_are_put_in_place},
     values::{CONSTRAINTS, HOLD_NULL},
@@ -61,6 +63,9 @@ pub const ROUTINE: [&str; 19] = [
     "times_keep_their_text",
 ];
 
+/// The longest place and the longest change that are written down, in characters.
+const LONGEST_FIELD: usize = 1_000;
+
 /// One change: where, and what was done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
@@ -90,14 +95,15 @@ impl Report {
     }
 }
 
-/// A line a change: rule, place and what was done, between tabs.
+/// A line a change: rule, place and what was done, between tabs; neither may be in what comes from the document.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = |text: &str| one_line(text, LONGEST_FIELD);
         for LeftOut { operation, why } in &self.left_out {
-            writeln!(f, "left_out\t{operation}\t{why}")?;
+            writeln!(f, "left_out\t{}\t{}", field(operation), field(why))?;
         }
         for Change { rule, place, what } in &self.changes {
-            writeln!(f, "{rule}\t{place}\t{}", what.replace(['\n', '\t'], " "))?;
+            writeln!(f, "{rule}\t{}\t{}", field(place), field(what))?;
         }
         Ok(())
     }

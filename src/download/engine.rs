@@ -140,7 +140,7 @@ impl Engine<'_> {
                 // What moves on isn't given up.
                 (furthest, failures, began) = (state.part.len(), 0, transport.clock.now());
             }
-            let (error, broke) = match outcome {
+            let (mut error, broke) = match outcome {
                 Ok(Ended::Whole) => return Ok(()),
                 Ok(Ended::Part) if state.part.len() > before || state.packed != packed => continue,
                 Ok(Ended::Part) => (Error::broken_off(self.info(), "the server gave no more of the file"), true),
@@ -160,7 +160,7 @@ impl Engine<'_> {
                 }
             };
             let wait = match broke && may_be_sent_again(&error, &Method::GET) {
-                true => transport.backoff(&policy, failures, began, deadline, &error),
+                true => transport.backoff(&policy, failures, began, deadline, &mut error),
                 false => None,
             };
             let Some(wait) = wait else { return Err(if failures > 0 { error.after_attempts(failures + 1) } else { error }) };

@@ -20,6 +20,7 @@ pub use to_cache::{CacheAt, DownloadTo};
 
 use crate::call::{CallOptions, Sending, sending_setters};
 use crate::client::BackendClient;
+use crate::deadline;
 use crate::error::{Error, Result};
 use crate::file_url::is_data_uri;
 use crate::redact::redact_url;
@@ -189,10 +190,11 @@ impl Download {
         }
         let place = Place::new(path, &url)?;
         if is_data_uri(url.trim_start()) {
-            return inline(&url, place, &download).await;
+            return deadline::by(options.deadline(), inline(&url, place, &download)).await;
         }
         let url = absolute(&client, &url)?;
-        Engine { client: &client, options: &download, calls: &options, url, place }.run().await
+        let engine = Engine { client: &client, options: &download, calls: &options, url, place };
+        deadline::by(options.deadline(), engine.run()).await
     }
 }
 

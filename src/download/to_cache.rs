@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use reqwest::Url;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
 
 use super::checksum::Checksum;
@@ -20,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file_cache::{CacheKey, FileCache};
 use crate::file_url::is_data_uri;
 use crate::local_paths;
+use crate::runtime;
 use crate::side_by_side::MAX_CONCURRENCY;
 use crate::url_conversion::{ConversionFuture, FileReference, UrlConverter};
 
@@ -201,7 +203,13 @@ impl DownloadTo {
         // A checksum that is none of those that are known here is no reason to fail.
         let checksum = file.checksum.and_then(|checksum| Checksum::parse(checksum).ok());
         let download = DownloadOptions { size: file.size, checksum, ..self.download.clone() };
-        Download { client: self.client.clone(), url, download, options: self.options.clone() }
+        let mut options = self.options.clone();
+        let transport = self.client.transport();
+        // The server names the file's host, not the user.
+        if Url::parse(&url).map_or(true, |url| !transport.origin.owns(&url)) {
+            options.keep_headers(|name| !transport.credentials.is_credential(name));
+        }
+        Download { client: self.client.clone(), url, download, options }
     }
 
     async fn cache(&self) -> Result<FileCache> {
@@ -244,7 +252,8 @@ impl UrlConverter for DownloadTo {
     }
 
     fn convert_file<'u>(&'u self, file: FileReference<'u>) -> ConversionFuture<'u> {
-        Box::pin(async move { self.path_of(file).await.map_err(|error| -> Box<dyn StdError + Send + Sync> { error.into() }) })
+        let path = runtime::within(self.path_of(file));
+        Box::pin(async move { path.await.map_err(|error| -> Box<dyn StdError + Send + Sync> { error.into() }) })
     }
 
     fn key(&self) -> &'static str {

@@ -7,8 +7,8 @@ mod index;
 mod members;
 mod nesting;
 mod raw_value;
-mod value;
 pub(crate) mod scan;
+mod value;
 
 use std::fmt;
 use std::ops::Index;

@@ -73,12 +73,11 @@ impl<T: Send + 'static> Ahead<T> {
     /// # Errors
     /// Outside of a runtime.
     pub(super) fn start(&mut self, call: Prepared, number: u64, width: usize, decoder: Decoder<T>, fields: Fields) -> Result<()> {
-        let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|_| Error::configuration("list_all", "a list is to be read within a tokio runtime"))?;
+        crate::runtime::check()?;
         let url = call.request.url().clone();
         let turn = self.tasks.len().checked_sub(width).and_then(|earlier| self.tasks[earlier].read.take());
         let (told, read) = oneshot::channel();
-        let handle = runtime.spawn(async move {
+        let handle = tokio::spawn(async move {
             if let Some(turn) = turn {
                 // Whether it was read or given up is all the same.
                 let _ = turn.await;

@@ -12,7 +12,8 @@ mod stream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LOCATION};
+use futures_util::future::poll_immediate;
+use reqwest::header::{CONTENT_LENGTH, HeaderName, LOCATION};
 use reqwest::{Body, Request, StatusCode};
 use tokio::sync::Semaphore;
 
@@ -23,16 +24,16 @@ pub(crate) use retrying::may_be_sent_again;
 pub use stream::ByteStream;
 
 use crate::clock::Clock;
-use crate::credentials::{CredentialsSource, Provided};
+use crate::credentials::CredentialsSource;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
 use crate::http_clients::{HttpClients, Kind};
-use crate::limits::{Activity, Limits, TimeLimits};
+use crate::limits::{Activity, Elapsed, Limits, TimeLimits};
 use crate::origin::Origin;
 use crate::retry::{RetryBucket, RetryPolicy};
 use crate::secrets::Secrets;
 use failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
 use meter::Meter;
-use redirect::{MAX_REDIRECTS, redirect_target};
+use redirect::{RedirectChain, redirect_target};
 use sent_body::SentBody;
 
 /// What a client's requests have in common.
@@ -106,15 +107,15 @@ impl Transport {
             }
         };
         let mut renewed = false;
-        let mut redirects = 0;
+        let mut chain = RedirectChain::of(&self.origin, &request);
         // What is rare is boxed: every call moves the whole of its future.
         loop {
             let info = info_of(&request);
-            // Only a request to the base URL's own origin gets any.
+            // Only a request to the base URL's own origin gets any, which no other host has led there.
             let credentials = match &self.credentials {
-                _ if !self.origin.owns(request.url()) => None,
+                _ if !chain.keeps_credentials() => None,
                 CredentialsSource::Fixed(headers) => Some(headers.clone()),
-                CredentialsSource::Provided(provided) => Some(Box::pin(asked(provided, limits, &info)).await?),
+                CredentialsSource::Provided(provided) => Some(Box::pin(given(provided.headers(), limits, &info)).await?),
             };
             if let Some(credentials) = &credentials {
                 let headers = request.headers_mut();
@@ -136,9 +137,7 @@ impl Transport {
                 return Ok(received);
             }
             if let (StatusCode::UNAUTHORIZED, Some(refused), false) = (status, &received.credentials, renewed) {
-                let others = Box::pin(limits.within(self.credentials.renewed(refused))).await;
-                let others = others.map_err(|elapsed| not_sent_in_time(elapsed, &received.info))?;
-                let others = others.map_err(|error| error.of(received.info.clone()))?;
+                let others = Box::pin(given(self.credentials.renewed(refused), limits, &received.info)).await?;
                 match (others, again.and_then(Request::try_clone)) {
                     (None, _) => return Err(Box::pin(received.into_status_error()).await),
                     // Who gave the body has to give it anew.
@@ -156,28 +155,32 @@ impl Transport {
             {
                 let info = &received.info;
                 let target = redirect_target(info, received.response.url(), location.as_bytes())?;
-                request = self.redirected(again, target, status, attempts.elsewhere, info)?;
-                redirects += 1;
-                if redirects > MAX_REDIRECTS {
-                    let error = Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects"));
-                    return Err(error.of(info.clone()));
-                }
+                request = self.follow(&mut chain, again, target, status, attempts.elsewhere, info)?;
                 permit = received.permit.take();
                 continue;
             }
             let wants_credentials = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-            let led_away = redirects > 0 && wants_credentials && received.credentials.is_none();
+            let why = chain.why_without_credentials(self.origin.owns(received.response.url())).filter(|_| wants_credentials);
             let error = Box::pin(received.into_status_error()).await;
-            return Err(match led_away {
-                true => error.during("following a redirect to another host, where no credentials go (is the base URL right?)"),
-                false => error,
+            return Err(match why {
+                Some(why) => error.during(why),
+                None => error,
             });
         }
     }
 
     async fn execute(&self, mut request: Request, info: &RequestInfo, attempts: &Attempts<'_>) -> Result<reqwest::Response> {
         let kind = Kind { connect_timeout: attempts.limits.connect, fresh: attempts.fresh, as_sent: attempts.as_sent };
-        let client = self.http.of(kind).await.map_err(|error| error.of(info.clone()))?;
+        let mut making = std::pin::pin!(self.http.of(kind));
+        let client = match poll_immediate(&mut making).await {
+            Some(client) => client,
+            // It is made on a thread, for which it may have to wait.
+            None => {
+                let made = Box::pin(attempts.limits.watch(making, None)).await;
+                made.map_err(|elapsed| not_connected_in_time(elapsed, info))?
+            }
+        };
+        let client = client.map_err(|error| error.of(info.clone()))?;
         let mut activity = attempts.activity.cloned();
         if activity.is_none() && request.body().is_some() {
             let moves = activity.insert(Activity::new()).clone();
@@ -194,10 +197,16 @@ impl Transport {
     }
 }
 
-/// The credentials that a provider gives, within what the request may take.
-async fn asked(provided: &Provided, limits: Limits, info: &RequestInfo) -> Result<Arc<HeaderMap>> {
-    let headers = limits.within(provided.headers()).await;
-    headers.map_err(|elapsed| not_sent_in_time(elapsed, info))?.map_err(|error| error.of(info.clone()))
+/// What a credentials provider gives. It has as long as a server may be silent: all requests wait for it.
+async fn given<T>(asked: impl Future<Output = Result<T>>, limits: Limits, info: &RequestInfo) -> Result<T> {
+    match limits.watch(asked, None).await {
+        Ok(given) => given.map_err(|error| error.of(info.clone())),
+        Err(Elapsed::Idle(limit)) => {
+            let message = format!("the credentials provider gave no answer within {limit:?}, the read time-out");
+            Err(Error::new(ErrorKind::Credentials, message).timed_out().of(info.clone()))
+        }
+        Err(elapsed) => Err(not_sent_in_time(elapsed, info)),
+    }
 }
 
 /// Headers that only the transport sets: a caller can't replace them per call.

@@ -106,7 +106,7 @@ impl Received {
     }
 
     /// The answer without its body.
-    fn head(&self) -> ErrorResponse {
+    pub(super) fn head(&self) -> ErrorResponse {
         let headers = self.response.headers().clone();
         ErrorResponse::hiding(self.status(), headers, Bytes::new(), self.secrets())
     }

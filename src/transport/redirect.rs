@@ -4,15 +4,76 @@ use reqwest::{Method, Request, StatusCode, Url};
 
 use super::Transport;
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
+use crate::origin::Origin;
 use crate::redact::shown_url;
 
 /// How many redirects a request follows.
-pub(super) const MAX_REDIRECTS: usize = 10;
+const MAX_REDIRECTS: usize = 10;
+
+/// The requests of one attempt, redirect after redirect.
+pub(super) struct RedirectChain {
+    redirects: usize,
+    /// One of its requests went to another origin than the base URL's, which may redirect anywhere: no credentials are sent any
+    /// more, not even to the base URL's.
+    left_origin: bool,
+    /// One of its requests went to another origin than the first one's, which a call's own credentials are for.
+    left_first_origin: bool,
+}
+
+impl RedirectChain {
+    /// The chain that begins with a request.
+    pub(super) fn of(origin: &Origin, request: &Request) -> Self {
+        RedirectChain { redirects: 0, left_origin: !origin.owns(request.url()), left_first_origin: false }
+    }
+
+    /// Whether credentials may be sent.
+    pub(super) fn keeps_credentials(&self) -> bool {
+        !self.left_origin
+    }
+
+    /// What an error of an answer that asks for credentials adds, where there was a reason to send none.
+    pub(super) fn why_without_credentials(&self, to_base_url: bool) -> Option<&'static str> {
+        match (self.redirects > 0 && self.left_origin, to_base_url) {
+            (false, _) => None,
+            (true, false) => Some("following a redirect to another host, where no credentials go (is the base URL right?)"),
+            (true, true) => {
+                Some("following redirects by way of another host, after which no credentials are sent (is the base URL right?)")
+            }
+        }
+    }
+}
 
 impl Transport {
+    /// The next request of a chain. Once the chain left the origin of its first request, `again`, it has none of the headers that
+    /// are credentials, whoever set them.
+    pub(super) fn follow(
+        &self,
+        chain: &mut RedirectChain,
+        again: Option<&Request>,
+        target: Url,
+        status: StatusCode,
+        elsewhere: bool,
+        info: &RequestInfo,
+    ) -> Result<Request> {
+        chain.redirects += 1;
+        if chain.redirects > MAX_REDIRECTS {
+            let error = Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects"));
+            return Err(error.of(info.clone()));
+        }
+        let mut request = self.redirected(again, target, status, elsewhere, info)?;
+        let first = again.map(|again| again.url().origin());
+        chain.left_first_origin |= first.is_none_or(|first| first != request.url().origin());
+        chain.left_origin |= !self.origin.owns(request.url());
+        if chain.left_first_origin {
+            let names: Vec<_> = request.headers().keys().filter(|name| self.credentials.is_credential(name)).cloned().collect();
+            names.iter().for_each(|name| drop(request.headers_mut().remove(name)));
+        }
+        Ok(request)
+    }
+
     /// Where a redirect leads, and how: a POST never becomes a GET, nothing goes from https to http, and only a request
-    /// that changes nothing follows to another host (without credentials, since that isn't the base URL's origin), and only
-    /// where one may answer in the backend's place, `elsewhere`.
+    /// that changes nothing and has no body follows to another host, and only where one may answer in the backend's place,
+    /// `elsewhere`.
     pub(super) fn redirected(
         &self,
         again: Option<&Request>,
@@ -44,9 +105,11 @@ impl Transport {
                 ));
             }
         }
-        let may_go = (safe && elsewhere) || self.origin.owns(&target);
+        let body = again.is_some_and(|again| again.body().is_some());
+        let may_go = (safe && !body && elsewhere) || self.origin.owns(&target);
         if !may_go {
-            let what = format!("{} redirects a {} to", shown_status(status), info.method);
+            let with = if safe && body { " with a body" } else { "" };
+            let what = format!("{} redirects a {}{with} to", shown_status(status), info.method);
             return Err(self.origin.foreign(&what, &target).of(info.clone()));
         }
         let Some(mut request) = again.and_then(Request::try_clone) else { return Err(unrepeatable(info, target)) };
@@ -55,11 +118,15 @@ impl Transport {
     }
 }
 
+/// What a `Location` names. Its user info, credentials of somebody else's choice, and its fragment are not sent.
 pub(super) fn redirect_target(info: &RequestInfo, from: &Url, location: &[u8]) -> Result<Url> {
-    String::from_utf8(location.to_vec())
-        .ok()
-        .and_then(|location| from.join(&location).ok())
-        .ok_or_else(|| Error::new(ErrorKind::Decode, "a redirect whose `Location` isn't a URL").of(info.clone()))
+    let target = std::str::from_utf8(location).ok().and_then(|location| from.join(location).ok());
+    let wrong = || Error::new(ErrorKind::Decode, "a redirect whose `Location` isn't a URL").of(info.clone());
+    let mut target = target.ok_or_else(wrong)?;
+    // Refused of a URL that can have none.
+    let _ = target.set_username("").and_then(|()| target.set_password(None));
+    target.set_fragment(None);
+    Ok(target)
 }
 
 fn unrepeatable(info: &RequestInfo, target: Url) -> Error {

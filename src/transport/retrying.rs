@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use tracing::{Instrument, debug, debug_span, warn};
 
+use super::failure::timed_out;
 use super::meter::AttemptReport;
 use super::{Attempts, Outgoing, Received, Retry, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::retry::{RetryPolicy, retry_after};
+use crate::runtime;
 
 impl Transport {
     /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer: an answer
@@ -30,7 +32,8 @@ impl Transport {
             method = outgoing.request.method().as_str(),
             path = outgoing.request.url().path()
         );
-        self.attempts(outgoing, read).instrument(span)
+        // Not all that fetches is a `Sending`, which checks for itself.
+        runtime::within(self.attempts(outgoing, read).instrument(span))
     }
 
     async fn attempts<T, F>(self: Arc<Self>, outgoing: Outgoing, read: impl Fn(Box<Received>) -> F) -> Result<T>
@@ -50,14 +53,18 @@ impl Transport {
             let started = Instant::now();
             // A statement of its own, so that the one future's room is the other's.
             let answer = self.exchange(request, again.as_ref(), &attempts).await;
-            let outcome = match answer {
+            let mut outcome = match answer {
                 Ok(received) => {
                     let status = received.status();
-                    read(received).await.map(|value| (value, status))
+                    let value = match limits.deadline {
+                        None => read(received).await,
+                        Some(_) => Box::pin(in_time(received, limits, &read)).await,
+                    };
+                    value.map(|value| (value, status))
                 }
                 Err(error) => Err(error),
             };
-            let wait = match &outcome {
+            let wait = match &mut outcome {
                 Err(error) if again.is_some() => self.wait_after(error, &method, &retry, number, began, attempts.limits),
                 _ => None,
             };
@@ -86,7 +93,7 @@ impl Transport {
     /// How long to wait before the next attempt; nothing where there is to be none.
     fn wait_after(
         &self,
-        error: &Error,
+        error: &mut Error,
         method: &Method,
         retry: &Retry,
         number: u32,
@@ -101,14 +108,14 @@ impl Transport {
     }
 
     /// How long to wait before retry number `retry`, counted from 0, of what began at `began`; nothing where there are to be
-    /// no more.
+    /// no more. Where the client's budget is what forbids it, the error says so from then on.
     pub(crate) fn backoff(
         &self,
         policy: &RetryPolicy,
         retry: u32,
         began: Instant,
         deadline: Option<Instant>,
-        error: &Error,
+        error: &mut Error,
     ) -> Option<Duration> {
         if retry >= policy.retries {
             return None;
@@ -121,8 +128,13 @@ impl Transport {
         if deadline.is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) <= wait) {
             return None;
         }
-        if !self.bucket.take() {
-            warn!("too many requests of this client fail: this one isn't sent again");
+        if !self.bucket.take(policy.retry_budget) {
+            warn!(budget = policy.retry_budget, "too many requests of this client fail: this one isn't sent again");
+            let retries = policy.retry_budget;
+            error.add(&format!(
+                "not sent again, since too many requests of this client fail: its budget of {retries} retries is used up \
+                 (`RetryPolicy::retry_budget`)"
+            ));
             return None;
         }
         Some(wait)
@@ -159,6 +171,18 @@ impl Transport {
                 retry_in,
             });
         }
+    }
+}
+
+/// What `read` makes of an answer, decoding and conversions included, within what the request may take as a whole.
+async fn in_time<T, F>(received: Box<Received>, limits: Limits, read: impl Fn(Box<Received>) -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let (info, head) = (received.info().clone(), received.head());
+    match limits.within(read(received)).await {
+        Ok(outcome) => outcome,
+        Err(elapsed) => Err(timed_out(elapsed, &info).answered(head)),
     }
 }
 

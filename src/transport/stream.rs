@@ -11,6 +11,7 @@ use tokio::time::{Sleep, sleep_until};
 use super::failure::{body_failure, timed_out};
 use crate::error::{RequestInfo, Result};
 use crate::limits::{Elapsed, Limits, far};
+use crate::runtime;
 
 type Pieces = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 
@@ -57,6 +58,9 @@ impl Stream for ByteStream {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Err(error) = runtime::check() {
+            return Poll::Ready(Some(Err(error)));
+        }
         if let Poll::Ready(piece) = self.pieces.as_mut().poll_next(context) {
             self.timer = None;
             return Poll::Ready(piece.map(|piece| piece.map_err(|error| body_failure(error, &self.info))));

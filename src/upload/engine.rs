@@ -19,6 +19,7 @@ use super::session_file::SessionFile;
 use crate::blocking::blocking;
 use crate::call::{Call, CallOptions};
 use crate::client::BackendClient;
+use crate::deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Activity;
 use crate::operation::Operation;
@@ -115,7 +116,7 @@ pub(crate) async fn upload(
         redirect: None,
         lost: false,
     };
-    match engine.upload(session).await {
+    match deadline::by(engine.deadline, engine.upload(session)).await {
         Ok(complete) => {
             engine.told.enter(UploadPhase::Complete, size);
             Ok(complete)
@@ -184,7 +185,7 @@ impl<'a> Engine<'a> {
     async fn chunk(&mut self) -> Result<Option<ChunkedUpload>> {
         let range = self.offset..self.size.min(self.offset.saturating_add(self.chunk_size));
         self.told.at(range.start);
-        let error = match self.send(range.clone()).await {
+        let mut error = match self.send(range.clone()).await {
             // It may have answered before it was sent all.
             Ok(answer) => match next_offset(&(range.start..self.feed.given().clamp(range.start, range.end)), answer.offset) {
                 Ok(offset) => {
@@ -223,7 +224,7 @@ impl<'a> Engine<'a> {
                 self.ask_or(error).await
             }
             AfterChunk::WaitAndAsk => {
-                let Some(wait) = self.wait_after(&error) else { return Err(error.after_attempts(self.failures + 1)) };
+                let Some(wait) = self.wait_after(&mut error) else { return Err(error.after_attempts(self.failures + 1)) };
                 self.client.transport().clock.sleep(wait).await;
                 self.ask_or(error).await
             }
@@ -367,7 +368,7 @@ impl<'a> Engine<'a> {
     }
 
     /// How long to wait after a failure; nothing where there were too many.
-    fn wait_after(&mut self, error: &Error) -> Option<Duration> {
+    fn wait_after(&mut self, error: &mut Error) -> Option<Duration> {
         let transport = self.client.transport();
         // A chunk may take longer than any policy's time: what bounds it is how often it fails.
         let wait = transport.backoff(&self.policy, self.failures, transport.clock.now(), self.deadline, error)?;

@@ -17,6 +17,8 @@ mod tests;
 
 use std::future::IntoFuture;
 
+use futures_util::FutureExt;
+
 pub use many::UploadAll;
 pub use progress::{UploadPhase, UploadProgress};
 pub use source::{OneShotSource, Reopen, ResumableSource, UploadSource};
@@ -27,6 +29,7 @@ pub(crate) use ready::Ready;
 
 use crate::call::{CallOptions, Sending, sending_setters};
 use crate::client::BackendClient;
+use crate::deadline;
 use crate::error::{Error, Result};
 use crate::raw::types;
 use crate::upload_session::UploadSession;
@@ -108,16 +111,18 @@ impl CreateChunkedUpload {
     /// See [`create_chunked_upload`](BackendClient::create_chunked_upload).
     pub fn send(self) -> Sending<types::ChunkedUpload> {
         Sending::new(async move {
-            let CreateChunkedUpload { client, source, session, upload: settings, options } = self;
+            let CreateChunkedUpload { client, source, session, upload: settings, mut options } = self;
+            let end = options.deadline();
             let mut problems = settings.problems();
             problems.extend(options.problems());
             problems.extend(session.as_ref().and_then(UploadSession::problem).map(|problem| format!("session: {problem}")));
             if !problems.is_empty() {
                 return Err(Error::invalid_input(format!("create_chunked_upload: {}", problems.join("; "))));
             }
-            let ready = Ready::look_at(source, session, &settings).await?;
+            let ready = deadline::by(end, Ready::look_at(source, session, &settings)).await?;
+            options.end_by(end);
             let complete = upload(&client, ready, &settings, &options).await?;
-            forget_session(&settings).await;
+            let _ = deadline::by(end, forget_session(&settings).map(Ok)).await;
             Ok(complete)
         })
     }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod connections;
+mod hands_off;
 mod in_flight;
 mod paths;
 mod redirects;
@@ -12,6 +13,7 @@ mod streams;
 mod table;
 mod told;
 mod twice;
+mod waits;
 
 use std::future::Future;
 use std::sync::Arc;

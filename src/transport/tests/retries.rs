@@ -1,5 +1,7 @@
 //! How often, how long, and who pays for it.
 
+use std::collections::HashSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::server::{Act, Server, answer, html, json};
@@ -69,6 +71,27 @@ async fn the_longest_wait_that_a_server_may_ask_for_can_be_set() {
     let policy = RetryPolicy::new().retries(1).max_retry_after(Duration::from_secs(7));
     client.get_model(1).retry(policy).await.failure();
     assert_eq!(clock.waits(), [7_000]);
+}
+
+/// The test's clock says 08:49:37.
+#[tokio::test]
+async fn retry_date_of_a_clock_hours_off() {
+    for (date, asked, wait) in [
+        ("Date: Sun, 06 Nov 1994 02:49:37 GMT\r\n", "Sun, 06 Nov 1994 02:49:41 GMT", 4_000),
+        ("Date: Sun, 06 Nov 1994 16:49:37 GMT\r\n", "Sun, 06 Nov 1994 16:49:41 GMT", 4_000),
+        ("Date: Sun, 06 Nov 1994 02:49:37 GMT\r\n", "Sun, 06 Nov 1994 08:49:41 GMT", 60_000),
+        ("Date: Sun, 06 Nov 1994 16:49:37 GMT\r\n", "Sun, 06 Nov 1994 08:49:41 GMT", 0),
+        ("", "Sun, 06 Nov 1994 08:49:41 GMT", 4_000),
+        ("Date: now\r\n", "Sun, 06 Nov 1994 08:49:41 GMT", 4_000),
+    ] {
+        for status in [429, 503] {
+            let server = Server::of([Act::Keep(answer(status, &format!("{date}Retry-After: {asked}\r\n"), ""))]).await;
+            let (client, clock) = client(&server.url);
+            clock.set_chance(0.0);
+            client.get_model(1).retries(1).await.failure();
+            assert_eq!(clock.waits(), [wait], "{date}{asked}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -154,7 +177,7 @@ async fn who_knows_better_has_an_unknown_outcome_sent_again() {
 }
 
 #[tokio::test]
-async fn once_the_shared_budget_is_spent_requests_are_sent_once_until_successes_fill_it() {
+async fn shared_budget_stops_retries() {
     let server = Server::with(|which| match which.line {
         "GET /models/1/" => Act::Keep(json(200, MODEL)),
         _ => Act::Keep(html(503)),
@@ -172,18 +195,90 @@ async fn once_the_shared_budget_is_spent_requests_are_sent_once_until_successes_
     assert_eq!(attempts(&client, 60).await, 1);
     assert_eq!(attempts(&clone, 60).await, 1);
     let before = server.count();
-    for _ in 0..9 {
-        client.get_model(1).await.unwrap();
-    }
+    client.get_model(1).await.unwrap();
     assert_eq!(attempts(&client, 60).await, 1);
     clone.get_model(1).await.unwrap();
     assert_eq!(attempts(&client, 60).await, 2);
     assert_eq!(attempts(&client, 60).await, 1);
-    assert_eq!(server.count() - before, 9 + 1 + 1 + 2 + 1);
+    assert_eq!(server.count() - before, 1 + 1 + 1 + 2 + 1);
+    // A call with a policy of its own is held to its number.
+    let policy = |budget: u32| RetryPolicy::new().retries(9).retry_budget(budget);
+    assert_eq!(client.get_model(2).retry(policy(103)).await.failure().attempts(), 4);
+    assert_eq!(client.get_model(2).retry(policy(u32::MAX)).await.failure().attempts(), 10);
+    assert_eq!(attempts(&client, 60).await, 1);
     // Another client has a budget of its own.
     let (other, clock) = super::client(&server.url);
     clock.set_chance(0.0);
     assert_eq!(attempts(&other, 60).await, 61);
+}
+
+#[tokio::test]
+async fn empty_budget_is_named_by_the_error() {
+    let answers = [html(503), json(429, r#"{"detail": "Slow down."}"#), Vec::new()];
+    for (answer, status, what) in answers
+        .into_iter()
+        .zip([Some(503), Some(429), None])
+        .zip(["503", "Slow down", "broke"])
+        .map(|((answer, status), what)| (answer, status, what))
+    {
+        let server = Server::of([Act::Close(answer)]).await;
+        let (builder, clock) = builder(&server.url);
+        let client = builder.retry(RetryPolicy::new().retries(7).retry_budget(3)).build().unwrap();
+        let error = client.get_model(1).await.failure();
+        assert_eq!((error.attempts(), server.count(), clock.waits().len(), status_of(&error)), (4, 4, 3, status), "{error:?}");
+        let text = error.to_string();
+        let budget = "not sent again, since too many requests of this client fail: its budget of 3 retries is used up \
+                      (`RetryPolicy::retry_budget`) (after 4 attempts)";
+        assert!(text.contains(what) && text.ends_with(budget) && text.matches("budget of 3").count() == 1, "{text}");
+        // What may not be sent again anyway isn't the budget's.
+        let error = client.get_model(1).retries(0).await.failure();
+        assert!(!error.to_string().contains("budget"), "{error}");
+    }
+    let server = unavailable().await;
+    let (builder, clock) = builder(&server.url);
+    let client = builder.retry(RetryPolicy::new().retry_budget(0)).build().unwrap();
+    assert_eq!((client.get_model(1).await.failure().attempts(), clock.waits().len()), (1, 0));
+}
+
+/// One request in `failing` is answered 502 the first time.
+async fn trickle(failing: usize) {
+    let failed = Mutex::new(HashSet::new());
+    let server = Server::with(move |which| {
+        let page: usize = which.line.rsplit('=').next().unwrap().parse().unwrap();
+        match page % failing == 0 && failed.lock().unwrap().insert(page) {
+            true => Act::Keep(html(502)),
+            false => Act::Keep(json(200, MODEL)),
+        }
+    })
+    .await;
+    let (client, clock) = client(&server.url);
+    for page in 1..=3_000 {
+        client.get_model(1).param("page", page).await.unwrap_or_else(|error| panic!("one in {failing}: {page}: {error}"));
+    }
+    assert_eq!((server.count(), clock.waits().len()), (3_000 + 3_000 / failing, 3_000 / failing));
+}
+
+#[tokio::test]
+async fn trickle_of_one_in_five_never_ends() {
+    trickle(5).await;
+}
+
+#[tokio::test]
+async fn trickle_of_one_in_four_never_ends() {
+    trickle(4).await;
+}
+
+#[tokio::test]
+async fn storm_ends_at_the_budget() {
+    let server = unavailable().await;
+    let (client, clock) = client(&server.url);
+    clock.set_chance(0.0);
+    let calls = (0..1_000).map(|_| tokio::spawn(client.get_model(1).retries(5).send()));
+    let errors = soon(futures_util::future::join_all(calls)).await;
+    let errors: Vec<Error> = errors.into_iter().map(|outcome| outcome.unwrap().failure()).collect();
+    assert_eq!((server.count(), clock.waits().len()), (1_100, 100));
+    let stopped = errors.iter().filter(|error| error.to_string().contains("budget of 100 retries is used up")).count();
+    assert!(stopped >= 980 && errors.iter().all(|error| status_of(error) == Some(503)), "{stopped}");
 }
 
 #[tokio::test]

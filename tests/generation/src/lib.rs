@@ -10,6 +10,8 @@ pub mod document;
 pub mod domains;
 #[path = "../../../build/generate.rs"]
 pub mod generate;
+#[path = "../../../build/output.rs"]
+pub mod output;
 #[path = "../../../build/prepare/mod.rs"]
 pub mod prepare;
 #[path = "../../../build/selection.rs"]

@@ -1,0 +1,28 @@
+//! Text of a document as one line that is fit to be printed.
+
+/// The beginning of `text`, at most `limit` characters of it, as one line: white space of any kind is a space, and what is no
+/// character to be seen (control characters, terminals' escapes, marks that turn the direction) is written as its escape.
+pub fn one_line(text: &str, limit: usize) -> String {
+    let mut line = String::new();
+    for (count, character) in text.chars().enumerate() {
+        if count == limit {
+            line.push('…');
+            break;
+        }
+        match character {
+            _ if character.is_whitespace() => line.push(' '),
+            _ if character.is_control() || is_invisible(character) => line.extend(character.escape_unicode()),
+            _ => line.push(character),
+        }
+    }
+    line
+}
+
+/// Whether a character shows nothing and changes how others are shown (Unicode's bidirectional and other format controls).
+pub fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
+}

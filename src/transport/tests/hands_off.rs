@@ -1,0 +1,240 @@
+//! Credentials stay at the origin that they are for, whatever way a redirect takes.
+
+use std::sync::{Arc, Mutex};
+
+use super::redirects::{Providing, assert_with_credentials, assert_without_credentials, client_with_secrets};
+use super::server::{Act, Seen, Server, answer, html, json, redirect};
+use super::*;
+use crate::ErrorKind;
+
+/// What a call may set that is a credential, as a user may spell it.
+const SECRET: [&str; 10] = [
+    "Authorization",
+    "COOKIE",
+    "cookie2",
+    "Proxy-Authorization",
+    "Synapse-Access-Token",
+    "SYNAPSE-Agent",
+    "synapse-tenant",
+    "Synapse-Something-New",
+    "X-GATE",
+    "X-Sess",
+];
+
+fn secrets_of(seen: &Seen) -> Vec<&str> {
+    SECRET.into_iter().filter(|name| seen.header(&name.to_ascii_lowercase()).is_some()).collect()
+}
+
+/// A server that sends each request there, and another host that sends it back to `/home/`; there it is answered so.
+struct ThereAndBack {
+    home: Server,
+    other: Server,
+}
+
+async fn there_and_back(status: u16, answer: Vec<u8>) -> ThereAndBack {
+    let back = Arc::new(Mutex::new(String::new()));
+    let target = back.clone();
+    let other = Server::with(move |_| Act::Keep(redirect(status, &target.lock().unwrap()))).await;
+    let there = format!("{}/there/", other.url);
+    let home = Server::with(move |which| match which.line {
+        "GET /home/" | "HEAD /home/" => Act::Keep(answer.clone()),
+        _ => Act::Keep(redirect(status, &there)),
+    })
+    .await;
+    *back.lock().unwrap() = format!("{}/home/", home.url);
+    ThereAndBack { home, other }
+}
+
+#[tokio::test]
+async fn nothing_comes_back_on_the_way_home() {
+    for status in [301, 302, 303, 307, 308] {
+        let ThereAndBack { home, other } = there_and_back(status, json(200, MODEL)).await;
+        client_with_secrets(&home.url).get_model(1).await.unwrap();
+        assert_eq!(
+            (home.lines(), other.lines()),
+            (vec!["GET /models/1/".into(), "GET /home/".into()], vec!["GET /there/".into()])
+        );
+        assert_with_credentials(&home.seen()[0]);
+        assert_without_credentials(&home.seen()[1]);
+        assert_without_credentials(&other.seen()[0]);
+    }
+}
+
+#[tokio::test]
+async fn refusal_on_the_way_home_says_why() {
+    for status in [401, 403] {
+        let ThereAndBack { home, other } = there_and_back(302, json(status, r#"{"detail": "Who are you?"}"#)).await;
+        let provider = Providing::default();
+        let asked = provider.asked.clone();
+        let (builder, clock) = builder(&home.url);
+        let client = builder.credentials_provider(provider).build().unwrap();
+        let error = client.get_model(1).await.failure();
+        assert_eq!((error.kind(), status_of(&error)), (ErrorKind::Status, Some(status)));
+        assert!(error.to_string().contains("by way of another host, after which no credentials are sent"), "{error}");
+        // Nobody refused the token: it isn't renewed.
+        assert_eq!(*asked.lock().unwrap(), [false]);
+        assert_eq!((home.count(), other.count(), clock.waits().len()), (2, 1, 0));
+    }
+    // At home all along, nothing is to be said of other hosts.
+    let server = Server::of([Act::Keep(redirect(302, "/moved/")), Act::Keep(json(403, "{}"))]).await;
+    let error = client_with_secrets(&server.url).get_model(1).await.failure();
+    assert!(!error.to_string().contains("another host"), "{error}");
+}
+
+#[tokio::test]
+async fn headers_of_a_call_that_are_secret_stay() {
+    let ThereAndBack { home, other } = there_and_back(307, json(200, MODEL)).await;
+    let (builder, _) = builder(&home.url);
+    let client = builder.secret_header("x-gate", "of-the-client").secret_header("x-sess", "of-the-client").build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let set = |name: &str| format!("{name}-is-set");
+    for which in 0..3 {
+        let before = (home.count(), other.count());
+        match which {
+            0 => {
+                let call = SECRET.into_iter().fold(client.get_model(1), |call, name| call.header(name, set(name)));
+                call.header("X-Trace", "t").await.map(drop).unwrap();
+            }
+            1 => {
+                let call = client.request(Method::HEAD, "/models/1/");
+                let call = SECRET.into_iter().fold(call, |call, name| call.header(name, set(name)));
+                call.header("X-Trace", "t").await.map(drop).unwrap();
+            }
+            _ => {
+                let call = client.download("/models/1/");
+                let call = SECRET.into_iter().fold(call, |call, name| call.header(name, set(name)));
+                call.header("X-Trace", "t").to(folder.path().join("file")).await.map(drop).unwrap();
+            }
+        }
+        let (first, last, there) = (&home.seen()[before.0], &home.seen()[before.0 + 1], &other.seen()[before.1]);
+        assert_eq!(secrets_of(first), SECRET, "{which}");
+        for away in [last, there] {
+            assert_eq!(secrets_of(away), [""; 0], "{which}: {}", away.head);
+            assert!(!away.head.contains("-is-set") && !away.head.contains("of-the-client"), "{which}: {}", away.head);
+            assert_eq!(away.header("x-trace"), Some("t"), "{which}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn headers_of_a_call_stay_on_at_home() {
+    let server = Server::of([Act::Keep(redirect(307, "/moved/")), Act::Keep(json(200, MODEL))]).await;
+    let (client, _) = client(&server.url);
+    client.get_model(1).header("Authorization", "Bearer mine").header("Cookie", "a=b").await.unwrap();
+    for seen in server.seen() {
+        assert_eq!((seen.header("authorization"), seen.header("cookie")), (Some("bearer mine"), Some("a=b")));
+    }
+}
+
+#[tokio::test]
+async fn foreign_file_that_leads_home_gets_no_credentials() {
+    let home = Server::of([Act::Keep(answer(200, "", "12345"))]).await;
+    let other = Server::of([Act::Keep(redirect(302, &format!("{}/media/1", home.url)))]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let download =
+        client_with_secrets(&home.url).download(format!("{}/file", other.url)).header("Authorization", "Bearer theirs");
+    download.to(folder.path().join("file")).await.unwrap();
+    // Who names the host himself means it.
+    assert_eq!(other.seen()[0].header("authorization"), Some("bearer theirs"));
+    assert_without_credentials(&home.seen()[0]);
+}
+
+#[tokio::test]
+async fn converted_files_elsewhere_get_no_secret_header() {
+    let other = Server::of([Act::Keep(answer(200, "", "12345"))]).await;
+    let url = format!("{}/file", other.url);
+    let home = Server::with(move |which| match which.line.starts_with("GET /media/") {
+        true => Act::Keep(answer(200, "", "12345")),
+        false if which.number == 0 => {
+            Act::Keep(json(200, format!(r#"{{"id": 1, "name": "n", "model_type": "x", "file": "{url}"}}"#)))
+        }
+        false => Act::Keep(json(200, r#"{"id": 1, "name": "n", "model_type": "x", "file": "/media/1"}"#)),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let client = client_with_secrets(&home.url);
+    let files = || client.download_to(folder.path()).header("Cookie", "a=b").header("X-Trace", "t");
+    client.get_model(1).url_conversion_with("file", files()).await.unwrap();
+    assert_without_credentials(&other.seen()[0]);
+    assert_eq!((other.seen()[0].header("cookie"), other.seen()[0].header("x-trace")), (None, Some("t")));
+    client.get_model(1).url_conversion_with("file", files()).await.unwrap();
+    assert_eq!(home.seen()[2].header("cookie"), Some("a=b"));
+}
+
+#[tokio::test]
+async fn retry_begins_at_home_with_credentials() {
+    let other = Server::of([Act::Keep(html(502)), Act::Keep(json(200, MODEL))]).await;
+    let home = Server::of([Act::Keep(redirect(302, &format!("{}/there/", other.url)))]).await;
+    let client = client_with_secrets(&home.url);
+    client.get_model(1).header("Cookie", "a=b").await.unwrap();
+    assert_eq!((home.count(), other.count()), (2, 2));
+    home.seen().iter().for_each(assert_with_credentials);
+    assert!(home.seen().iter().all(|seen| seen.header("cookie") == Some("a=b")));
+    other.seen().iter().for_each(assert_without_credentials);
+    assert!(other.seen().iter().all(|seen| seen.header("cookie").is_none()));
+}
+
+#[tokio::test]
+async fn renewed_credentials_stay_at_home_too() {
+    let other = Server::of([Act::Keep(json(200, MODEL))]).await;
+    let there = redirect(302, &format!("{}/there/", other.url));
+    let home = Server::of([Act::Keep(json(401, "{}")), Act::Keep(there)]).await;
+    let (builder, _) = builder(&home.url);
+    let client = builder.credentials_provider(Providing::default()).build().unwrap();
+    client.get_model(1).await.unwrap();
+    assert_eq!((home.count(), other.count()), (2, 1));
+    assert_without_credentials(&other.seen()[0]);
+}
+
+#[tokio::test]
+async fn body_of_a_get_goes_to_no_other_host() {
+    for status in [301, 302, 303, 307, 308] {
+        let other = Server::of([Act::Keep(json(200, MODEL))]).await;
+        let home = Server::of([Act::Keep(redirect(status, &format!("{}/there/", other.url)))]).await;
+        let client = client_with_secrets(&home.url);
+        let call = client.request(Method::GET, "/search/").params(|p| p.json(&json_value!({"query": "mine"})));
+        let error = call.await.failure();
+        assert_eq!((error.kind(), home.count(), other.count()), (ErrorKind::ForeignUrl, 1, 0), "{status}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn odd_locations_carry_nothing_away() {
+    let other = Server::of([Act::Keep(json(200, MODEL))]).await;
+    let host = other.url.strip_prefix("http://").unwrap().to_owned();
+    for location in [
+        format!("http://user:pw@{host}/there/#fragment"),
+        format!("//{host}/there/"),
+        format!("\\\\{host}/there/"),
+        format!("http:\\\\{host}\\there\\"),
+        format!("HTTP://{host}/there/"),
+        format!("http://127.0.0.1@{host}/there/"),
+    ] {
+        let home = Server::of([Act::Keep(redirect(302, &location))]).await;
+        let before = other.count();
+        client_with_secrets(&home.url).get_model(1).await.unwrap();
+        let seen = &other.seen()[before];
+        assert_eq!(seen.line, "GET /there/", "{location}");
+        assert_eq!(seen.header("host"), Some(&*host), "{location}");
+        assert_without_credentials(seen);
+    }
+    // What looks like this host and is another.
+    let home = Server::of([Act::Keep(redirect(302, "http://user:pw@127.0.0.1:1/there/"))]).await;
+    let error = client_with_secrets(&home.url).get_model(1).retries(0).await.failure();
+    assert!(error.kind() == ErrorKind::Connect && !error.to_string().contains("pw"), "{error:?}");
+}
+
+#[tokio::test]
+async fn user_info_of_a_location_is_not_sent_at_home() {
+    let own = Arc::new(Mutex::new(String::new()));
+    let target = own.clone();
+    let home = Server::with(move |which| match which.line {
+        "GET /moved/?a=b" => Act::Keep(json(200, MODEL)),
+        _ => Act::Keep(redirect(302, &target.lock().unwrap())),
+    })
+    .await;
+    *own.lock().unwrap() = home.url.replace("http://", "http://user:pw@") + "/moved/?a=b#fragment";
+    client_with_secrets(&home.url).get_model(1).await.unwrap();
+    assert_eq!(home.lines(), ["GET /models/1/", "GET /moved/?a=b"]);
+    home.seen().iter().for_each(assert_with_credentials);
+}

@@ -102,7 +102,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use file_cache::{CacheStatistics, FileCache, FileCacheBuilder};
 pub use file_entry::FileEntry;
 pub use file_url::FileUrl;
-pub use json::{Json, JsonError};
+pub use json::{Json, JsonError, JsonIndex};
 pub use list_event::{ItemFailure, ListEvent};
 #[cfg(api = "models")]
 pub use models::{CreateModel, ModelFile};

@@ -1,6 +1,7 @@
 //! What the generated code implements: an [`Operation`] is built by setters and ends in a request. Nothing here sends.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
@@ -9,8 +10,9 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::decode::text_of;
 use crate::error::Result;
-use crate::json::{Json, unwritable};
+use crate::json::{Json, for_members, item, name, unwritable};
 use crate::raw_body::RawBody;
 use crate::transport::{ByteStream, Received};
 
@@ -353,11 +355,8 @@ pub(crate) fn tagged<'de, D: Deserializer<'de>>(
     tag: &str,
 ) -> std::result::Result<(Option<String>, Json), D::Error> {
     let value = Json::deserialize(deserializer)?;
-    let tag = match &value[tag] {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Null => None,
-        other => Some(other.to_string()),
-    };
+    let tag = value.part(tag).filter(|tag| *tag != "null");
+    let tag = tag.map(|tag| text_of(tag).unwrap_or(Cow::Borrowed(tag)).into_owned());
     Ok((tag, value))
 }
 
@@ -379,21 +378,33 @@ pub(crate) enum Shape<'a> {
 /// of its fields unnamed, then the one that has the fewest beside; of a list the one that fits its first item so.
 #[allow(dead_code, reason = "which choices there are depends on the document")]
 pub(crate) fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
-    let value = value.value();
-    let first = value.as_array().and_then(|list| list.first());
+    let text = value.text();
+    let is_list = text.starts_with('[');
+    let first = item(text, 0).and_then(keys);
+    let object = keys(text);
     let misfit = |choice: &Shape<'_>| {
-        let (object, fields) = match choice {
-            Shape::Object(fields) => (value.as_object(), *fields),
-            Shape::List(fields) => (first.and_then(|first| first.as_object()), *fields),
-            Shape::Other => return (value.is_object() || first.is_some_and(|first| first.is_object()), 0, 0),
+        let (keys, fields) = match choice {
+            Shape::Object(fields) => (&object, *fields),
+            Shape::List(fields) => (&first, *fields),
+            Shape::Other => return (object.is_some() || first.is_some(), 0, 0),
         };
-        let Some(object) = object else { return (!matches!(choice, Shape::List(_)) || !value.is_array(), 0, 0) };
-        let unnamed = object.keys().filter(|key| !fields.contains(&key.as_str())).count();
-        (false, unnamed, fields.iter().filter(|field| !object.contains_key(**field)).count())
+        let Some(keys) = keys else { return (!matches!(choice, Shape::List(_)) || !is_list, 0, 0) };
+        let unnamed = keys.iter().filter(|key| !fields.contains(&key.as_ref())).count();
+        (false, unnamed, fields.iter().filter(|field| !keys.contains(**field)).count())
     };
     let mut order: Vec<usize> = (0..choices.len()).collect();
     order.sort_by_key(|index| misfit(&choices[*index]));
     order
+}
+
+/// The keys of an object, each once.
+#[allow(dead_code, reason = "which choices there are depends on the document")]
+fn keys(text: &str) -> Option<HashSet<Cow<'_, str>>> {
+    let mut keys = HashSet::new();
+    for_members(text, |key, _| {
+        keys.insert(name(key));
+    });
+    text.starts_with('{').then_some(keys)
 }
 
 /// A key of an object, borrowed from the input where that is possible.

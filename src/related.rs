@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::json::{Json, JsonError, raw_value};
+use crate::json::{Json, JsonError, JsonIndex, raw_value};
 
 /// Another object that a field refers to: an id, the object itself where the server expands it, or null.
 ///
@@ -40,7 +40,7 @@ impl Related {
         match &self.0 {
             Inner::Null => None,
             Inner::Id(id) => Some(*id),
-            Inner::Other(json) => json["id"].as_i64(),
+            Inner::Other(json) => json.part("id")?.parse().ok(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Related {
 }
 
 /// A key of the expanded object; null for a bare id.
-impl<I: serde_json::value::Index> Index<I> for Related {
+impl<I: JsonIndex> Index<I> for Related {
     type Output = Value;
 
     fn index(&self, index: I) -> &Value {

@@ -5,6 +5,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::redact::excerpt;
+
 /// A time in ISO 8601, kept as text: a date-time of another form, without an offset or empty, never fails an answer.
 ///
 /// Filters take `&str`, `String`, [`SystemTime`] and, behind the features `chrono` and `jiff`, those crates' types.
@@ -24,7 +26,10 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(String);
 
-/// A text that is no time: the text, and what is wrong with it.
+/// How much of a text messages show, in bytes: a time is shorter.
+const SHOWN: usize = 256;
+
+/// A text that is no time: its beginning, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimestampError {
     text: String,
@@ -50,8 +55,7 @@ impl Timestamp {
     /// # Errors
     /// Where the text is empty or no date-time in ISO 8601.
     pub fn to_system_time(&self) -> Result<SystemTime, TimestampError> {
-        let problem = |error: jiff::Error| TimestampError { text: self.0.clone(), problem: error.to_string() };
-        self.parse().and_then(|time| SystemTime::try_from(time).map_err(problem))
+        self.parse().and_then(|time| SystemTime::try_from(time).map_err(|error| self.no_time(&error)))
     }
 
     fn parse(&self) -> Result<jiff::Timestamp, TimestampError> {
@@ -61,7 +65,11 @@ impl Timestamp {
                 let civil: jiff::civil::DateTime = text.parse().map_err(|_| error)?;
                 jiff::tz::Offset::UTC.to_timestamp(civil)
             })
-            .map_err(|error| TimestampError { text: self.0.clone(), problem: error.to_string() })
+            .map_err(|error| self.no_time(&error))
+    }
+
+    fn no_time(&self, error: &jiff::Error) -> TimestampError {
+        TimestampError { text: excerpt(&self.0, SHOWN), problem: excerpt(&error.to_string(), SHOWN) }
     }
 
     /// The moment as a [`jiff::Timestamp`]. A text without an offset is taken as UTC.
@@ -91,7 +99,7 @@ impl fmt::Display for Timestamp {
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Timestamp({:?})", self.0)
+        write!(f, "Timestamp({:?})", excerpt(&self.0, SHOWN))
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Json;
 use super::finite::{SEPARATOR, Unwritable, unwritable};
+use super::{Json, JsonError};
 
 /// Text being written, and what went wrong so far. Made by the macro only.
 #[doc(hidden)]
@@ -71,13 +71,16 @@ impl Draft {
             }
             place.push_str(step);
         }
-        for found in unwritable(value) {
+        let problems = unwritable(value);
+        if problems.is_empty()
+            && let Some(problem) = self.value_of(value)
+        {
+            self.problems.push(Unwritable { place, problem }.to_string());
+            return;
+        }
+        for found in problems {
             let joint = if place.is_empty() || found.place.is_empty() || found.place.starts_with('[') { "" } else { "." };
             self.problems.push(Unwritable { place: format!("{place}{joint}{}", found.place), ..found }.to_string());
-        }
-        match self.value_of(value) {
-            Some(problem) if self.problems.is_empty() => self.problems.push(Unwritable { place, problem }.to_string()),
-            _ => {}
         }
     }
 
@@ -96,11 +99,11 @@ impl Draft {
 
     pub fn finish(self) -> Json {
         if !self.problems.is_empty() {
-            return Json::from_problem(self.problems.join(SEPARATOR));
+            return Json::from_problem(JsonError::unwritable(&self.problems.join(SEPARATOR)));
         }
         match RawValue::from_string(self.text) {
             Ok(raw) => Json::from(raw),
-            Err(error) => Json::from_problem(error.to_string()),
+            Err(error) => Json::from_problem(JsonError::unwritable(&error.to_string())),
         }
     }
 }

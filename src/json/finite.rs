@@ -1,4 +1,4 @@
-//! Finds the numbers that JSON can't hold: serde_json writes a NaN or an infinity as null, silently.
+//! Finds what JSON can't hold: serde_json writes a NaN or an infinity as null, silently, and recurses into any depth.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -6,8 +6,20 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
+use super::nesting::LEVELS;
+use crate::redact::excerpt;
+
 /// Part of the name of the types here, by which [`Json`](crate::Json) knows that it is only being checked.
 pub(super) const MODULE: &str = "json::finite";
+
+/// How many problems are told, each with its place; of the others only their number.
+const TOLD: usize = 64;
+
+/// The longest place or problem, in bytes.
+const LONGEST: usize = 256;
+
+/// serde_json's own structs, such as a raw value's text, begin so.
+const PRIVATE: &str = "$serde_json::private::";
 
 /// Between the problems of one [`Json`](crate::Json).
 pub(super) const SEPARATOR: &str = "; ";
@@ -29,12 +41,23 @@ impl fmt::Display for Unwritable {
     }
 }
 
-/// Every number in `value` that isn't finite, and every [`Json`](crate::Json) that was made of one.
+/// Every number in `value` that isn't finite, every [`Json`](crate::Json) that was made of one, and what is nested too deep to
+/// be read again.
 pub(crate) fn unwritable<T: Serialize + ?Sized>(value: &T) -> Vec<Unwritable> {
-    let found = RefCell::new(Vec::new());
-    let check = Check { at: None, found: &found };
+    let found = RefCell::new(Problems::default());
+    let check = Check { at: None, depth: 0, found: &found };
     check.outcome(value.serialize(check));
-    found.into_inner()
+    let Problems { mut told, more } = found.into_inner();
+    if more > 0 {
+        told.push(Unwritable { place: String::new(), problem: format!("and {more} more") });
+    }
+    told
+}
+
+#[derive(Default)]
+struct Problems {
+    told: Vec<Unwritable>,
+    more: usize,
 }
 
 /// A place within the value, as a list that ends at its root.
@@ -62,32 +85,47 @@ impl fmt::Display for Place<'_> {
 #[derive(Clone, Copy)]
 struct Check<'p> {
     at: Option<&'p Place<'p>>,
-    found: &'p RefCell<Vec<Unwritable>>,
+    /// How many lists and objects it is in.
+    depth: usize,
+    found: &'p RefCell<Problems>,
 }
 
-impl Check<'_> {
+impl<'p> Check<'p> {
     fn number(self, number: f64) -> Result<(), Stop> {
         if !number.is_finite() {
-            self.tell(format!("{number} is not a JSON number"));
+            self.tell(&format!("{number} is not a JSON number"));
         }
         Ok(())
     }
 
-    fn tell(self, problem: String) {
+    fn tell(self, problem: &str) {
+        let mut found = self.found.borrow_mut();
+        if found.told.len() == TOLD {
+            found.more += 1;
+            return;
+        }
         let place = self.at.map(ToString::to_string).unwrap_or_default();
-        self.found.borrow_mut().push(Unwritable { place, problem });
+        found.told.push(Unwritable { place: excerpt(&place, LONGEST), problem: excerpt(problem, LONGEST) });
+    }
+
+    /// Within a list or an object.
+    fn open(self) -> Result<Many<'p>, Stop> {
+        if self.depth == LEVELS {
+            return Err(Stop(format!("it is nested more than {LEVELS} levels deep")));
+        }
+        Ok(Many { check: Check { depth: self.depth + 1, ..self }, index: 0, key: String::new() })
     }
 
     /// What stopped at this place is told here, and the rest is checked all the same.
     fn outcome(self, outcome: Result<(), Stop>) {
         if let Err(Stop(problems)) = outcome {
-            problems.split(SEPARATOR).for_each(|problem| self.tell(problem.to_owned()));
+            problems.split(SEPARATOR).for_each(|problem| self.tell(problem));
         }
     }
 
     fn key<T: Serialize + ?Sized>(self, key: &str, value: &T) -> Result<(), Stop> {
         let place = Place::Key(self.at, key);
-        let inner = Check { at: Some(&place), found: self.found };
+        let inner = Check { at: Some(&place), ..self };
         inner.outcome(value.serialize(inner));
         Ok(())
     }
@@ -170,35 +208,36 @@ impl<'p> Serializer for Check<'p> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), Stop> {
-        self.key(variant, value)
+        self.open()?.check.key(variant, value)
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Many<'p>, Stop> {
-        Ok(Many::new(self))
+        self.open()
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Many<'p>, Stop> {
-        Ok(Many::new(self))
+        self.open()
     }
 
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
-        Ok(Many::new(self))
+        self.open()
     }
 
     fn serialize_tuple_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
-        Ok(Many::new(self))
+        self.open()
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Many<'p>, Stop> {
-        Ok(Many::new(self))
+        self.open()
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
-        Ok(Many::new(self))
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+        // A text is no level, however deep it is.
+        if name.starts_with(PRIVATE) { Check { depth: 0, ..self }.open() } else { self.open() }
     }
 
     fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
-        Ok(Many::new(self))
+        self.open()
     }
 }
 
@@ -209,15 +248,11 @@ struct Many<'p> {
     key: String,
 }
 
-impl<'p> Many<'p> {
-    fn new(check: Check<'p>) -> Self {
-        Many { check, index: 0, key: String::new() }
-    }
-
+impl Many<'_> {
     fn next<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stop> {
         let place = Place::Index(self.check.at, self.index);
         self.index += 1;
-        let inner = Check { at: Some(&place), found: self.check.found };
+        let inner = Check { at: Some(&place), ..self.check };
         inner.outcome(value.serialize(inner));
         Ok(())
     }

@@ -1,8 +1,13 @@
-//! [`Json`]: a free-form value, kept as the server's own text and parsed at the first look.
+//! [`Json`]: a free-form value, kept as the server's own text, in which keys are looked up.
 
 mod draft;
+mod error;
 mod finite;
+mod index;
+mod members;
+mod nesting;
 mod raw_value;
+mod value;
 
 use std::fmt;
 use std::ops::Index;
@@ -16,10 +21,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub use draft::Draft;
+pub use error::JsonError;
 pub(crate) use finite::unwritable;
+pub use index::JsonIndex;
+pub(crate) use members::{for_members, item, name};
 pub(crate) use raw_value::raw_value;
 
-use crate::redact::redact;
+use crate::redact::excerpt;
+use index::{Found, NULL};
 
 /// Any JSON value, kept as the text that the server sent: `metrics`, `configuration`, `data`, `files` and other
 /// free-form fields.
@@ -27,12 +36,24 @@ use crate::redact::redact;
 /// Nothing is parsed before it is looked at, so that a list of a million events costs no tree of values, and big
 /// integers, key order and the spelling of numbers stay as they were.
 ///
-/// - [`Index`] looks into it: `model.metrics["accuracy"]`. What isn't there is null; indexing never panics.
+/// - [`Index`] looks into it: `model.metrics["accuracy"]`. Only what is looked up is parsed, once. What isn't there is null;
+///   indexing never panics.
+/// - [`get`](Json::get) gives a part of it as a `Json`, of any depth.
 /// - [`decode`](Json::decode) goes straight to a type of yours.
 /// - [`text`](Json::text) is the server's text, and serialising to JSON writes just that.
 /// - [`json!`](crate::json!) makes one, and so does `From<serde_json::Value>`.
 ///
-/// `Debug` shows the text with the queries of URLs cut out, since signed URLs are credentials.
+/// JSON allows texts that no [`Value`] can hold; each is kept as it is, and does no harm to what stands beside it:
+///
+/// | In the text | What is read from it |
+/// |---|---|
+/// | half a surrogate pair (`"\ud83d"`) | U+FFFD in its place |
+/// | a number out of range (`1e999`) | null when indexed, an error of [`try_value`](Json::try_value) and [`decode`](Json::decode) |
+/// | 128 levels of lists and objects, or more | the same; `text`, `get` and looking up keys work at any depth |
+/// | a key twice | the last one |
+///
+/// Two are equal if their texts are equal or, where both have a value, their values are. `Debug` shows the first 4 KiB of the
+/// text with the queries of URLs cut out, since signed URLs are credentials.
 ///
 /// ```
 /// use synapse_backend_client::{Json, json};
@@ -46,39 +67,26 @@ use crate::redact::redact;
 /// ```
 pub struct Json {
     raw: Box<RawValue>,
-    /// The value, once somebody looked; or why there is none.
-    value: OnceLock<Box<Result<Value, JsonError>>>,
+    seen: OnceLock<Box<Seen>>,
 }
 
-/// Why a [`Json`] has no value: its text can't be parsed into one, or it was made from something that JSON can't hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JsonError {
-    problem: String,
-    /// Set where nothing was parsed: the value could not be written as JSON in the first place.
-    unwritable: bool,
+/// What was made of a text, once somebody looked.
+#[derive(Default)]
+struct Seen {
+    /// The value; or why there is none.
+    whole: OnceLock<Result<Value, JsonError>>,
+    found: Found,
 }
 
-impl JsonError {
-    fn unparsable(error: &serde_json::Error) -> Self {
-        JsonError { problem: error.to_string(), unwritable: false }
-    }
-}
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)
-    }
-}
-
-impl std::error::Error for JsonError {}
-
-static NULL: Value = Value::Null;
+/// How much of the text `Debug` shows, in bytes.
+const SHOWN: usize = 4 << 10;
 
 impl Json {
     /// Writes a value of yours as JSON.
     ///
     /// # Errors
-    /// Where the value holds a NaN or an infinity (the error names each place), or can't be written as JSON.
+    /// Returns an error if the value holds a NaN or an infinity (the error names each place), is nested more than 127 levels
+    /// deep, or can't be written as JSON.
     ///
     /// ```
     /// # use synapse_backend_client::Json;
@@ -97,18 +105,27 @@ impl Json {
     }
 
     fn from_raw(raw: Box<RawValue>) -> Self {
-        Json { raw, value: OnceLock::new() }
+        Json { raw, seen: OnceLock::new() }
     }
 
-    /// A value that JSON can't hold: sending it is an error that tells `problem`.
-    fn from_problem(problem: String) -> Self {
+    /// A value that JSON can't hold: sending it is an error that tells the problem.
+    fn from_problem(error: JsonError) -> Self {
         let json = Json::default();
-        let _ = json.value.set(Box::new(Err(JsonError { problem, unwritable: true })));
+        let _ = json.seen().whole.set(Err(error));
         json
     }
 
     fn unwritable(&self) -> Option<&JsonError> {
-        self.value.get().and_then(|value| value.as_ref().as_ref().err()).filter(|error| error.unwritable)
+        self.made()?.as_ref().err().filter(|error| error.unwritable)
+    }
+
+    fn seen(&self) -> &Seen {
+        self.seen.get_or_init(Box::default)
+    }
+
+    /// The value, if somebody asked for it before.
+    fn made(&self) -> Option<&Result<Value, JsonError>> {
+        self.seen.get()?.whole.get()
     }
 
     /// The JSON text, as it came.
@@ -126,30 +143,53 @@ impl Json {
         self.try_value().unwrap_or(&NULL)
     }
 
-    /// The value, parsed at the first call.
+    /// The value, parsed at the first call. Half a surrogate pair in a text (`"\ud83d"`) is U+FFFD in it.
     ///
     /// # Errors
-    /// Where the text is JSON by its form but no value can hold it: half a surrogate pair (`"\ud83d"`), a number out of
-    /// range (`1e999`), or more than 128 levels of nesting. The text itself stays available.
+    /// Returns an error if the text is JSON by its form but no value can hold it: it has a number out of range (`1e999`), or
+    /// 128 levels of lists and objects or more. The text itself and what else is in it stay available.
     ///
     /// ```
     /// # use synapse_backend_client::Json;
-    /// let odd: Json = r#"{"n": 1e999}"#.parse()?;
+    /// let odd: Json = r#"{"n": 1e999, "label": "bus \ud83d"}"#.parse()?;
     /// assert!(odd.try_value().is_err());
     /// assert!(odd["n"].is_null());
-    /// assert_eq!(odd.text(), r#"{"n": 1e999}"#);
+    /// assert_eq!(odd["label"], "bus \u{fffd}");
+    /// assert_eq!(odd.text(), r#"{"n": 1e999, "label": "bus \ud83d"}"#);
     /// # Ok::<(), synapse_backend_client::JsonError>(())
     /// ```
     pub fn try_value(&self) -> Result<&Value, &JsonError> {
-        let parsed =
-            self.value.get_or_init(|| Box::new(serde_json::from_str(self.text()).map_err(|error| JsonError::unparsable(&error))));
-        (**parsed).as_ref()
+        let whole = &self.seen().whole;
+        whole.get_or_init(|| value::value_of(self.text()).map_err(|error| JsonError::unparsable(&error))).as_ref()
     }
 
-    /// Decodes the text into a type of yours.
+    /// The member with this key, or the item at this position, as it is in the text; `None` if there is none. Unlike indexing it
+    /// takes any depth, and costs a copy of what it gives.
+    ///
+    /// ```
+    /// # use synapse_backend_client::Json;
+    /// let statistics: Json = r#"{"classes": [{"name": "bus", "share": 0.250}]}"#.parse()?;
+    /// let first = statistics.get("classes").and_then(|classes| classes.get(0)).unwrap();
+    /// assert_eq!(first.text(), r#"{"name": "bus", "share": 0.250}"#);
+    /// assert!(first.get("no such key").is_none());
+    /// # Ok::<(), synapse_backend_client::JsonError>(())
+    /// ```
+    pub fn get(&self, index: impl JsonIndex) -> Option<Json> {
+        let part = self.part(index)?;
+        RawValue::from_string(part.to_owned()).ok().map(Json::from_raw)
+    }
+
+    /// The text of the member with this key, or of the item at this position.
+    pub(crate) fn part(&self, index: impl JsonIndex) -> Option<&str> {
+        index.step().find(self.text())
+    }
+
+    /// Decodes the text into a type of yours. Half a surrogate pair in a text (`"\ud83d"`) becomes U+FFFD, as it does in an
+    /// answer; within a `Json` it stays.
     ///
     /// # Errors
-    /// Where the text doesn't fit the type; the error tells line and column within the text.
+    /// Returns an error if the text doesn't fit the type, or holds what the type would have to and can't: a number out of range,
+    /// or 128 levels of lists and objects or more. The error tells line and column within the text.
     ///
     /// ```
     /// # use synapse_backend_client::json;
@@ -162,7 +202,7 @@ impl Json {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
         match self.unwritable() {
             Some(error) => Err(error.clone()),
-            None => serde_json::from_str(self.text()).map_err(|error| JsonError::unparsable(&error)),
+            None => nesting::bounded(self.text(), |within| value::decode(self.text(), within)),
         }
     }
 }
@@ -177,7 +217,7 @@ impl Default for Json {
 impl Clone for Json {
     fn clone(&self) -> Self {
         match self.unwritable() {
-            Some(error) => Json::from_problem(error.problem.clone()),
+            Some(error) => Json::from_problem(error.clone()),
             None => Json::from_raw(self.raw.clone()),
         }
     }
@@ -187,7 +227,7 @@ impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.unwritable() {
             Some(error) => write!(f, "Json(<{error}>)"),
-            None => write!(f, "Json({})", redact(self.text())),
+            None => write!(f, "Json({})", excerpt(self.text(), SHOWN)),
         }
     }
 }
@@ -198,7 +238,7 @@ impl fmt::Display for Json {
     }
 }
 
-/// Equal texts are equal, and so are texts of equal values.
+/// Equal texts are equal, and so are texts of equal values. Texts without a value are equal to none but their like.
 impl PartialEq for Json {
     fn eq(&self, other: &Self) -> bool {
         match (self.unwritable(), other.unwritable()) {
@@ -216,21 +256,32 @@ impl PartialEq<Value> for Json {
     }
 }
 
-/// Looks a key or an index up; null where there is none, or where the text can't be parsed.
-impl<I: serde_json::value::Index> Index<I> for Json {
+/// Looks a key or a position up; null where there is none, or where no value can hold what is there. Each is parsed once, and
+/// nothing beside it.
+impl<I: JsonIndex> Index<I> for Json {
     type Output = Value;
 
     fn index(&self, index: I) -> &Value {
-        self.value().get(index).unwrap_or(&NULL)
+        let step = index.step();
+        match self.made() {
+            Some(Ok(whole)) => step.in_value(whole),
+            Some(Err(error)) if error.unwritable => &NULL,
+            _ => self.seen().found.look_up(self.text(), step),
+        }
     }
 }
 
 impl From<Value> for Json {
+    /// One that is nested more than 127 levels deep, and was made by hand then, is refused when it is sent.
     fn from(value: Value) -> Self {
         // Through a `Draft`, since a value with arbitrary precision may fail to be written.
         let mut draft = Draft::new();
         draft.leaf(&value);
-        draft.finish()
+        let json = draft.finish();
+        if json.unwritable().is_some() {
+            value::take_apart(value);
+        }
+        json
     }
 }
 
@@ -260,9 +311,7 @@ impl Serialize for Json {
         if let Some(error) = self.unwritable() {
             return Err(S::Error::custom(error));
         }
-        // serde_json writes a raw value's text as it is; another format would write serde_json's private token, and is
-        // given the value instead. serde offers no other way to tell them apart.
-        if std::any::type_name::<S>().contains("serde_json") || std::any::type_name::<S>().contains(finite::MODULE) {
+        if raw_value::takes_text::<S>() {
             self.raw.serialize(serializer)
         } else {
             self.try_value().map_err(S::Error::custom)?.serialize(serializer)

@@ -10,12 +10,24 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
+use super::finite;
+
 /// The name by which serde_json is asked for a value's text.
 const TOKEN: &str = "$serde_json::private::RawValue";
 
 /// The value's JSON text. `RawValue` itself can't be had from serde's buffers; this can.
 pub(crate) fn raw_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {
     deserializer.deserialize_newtype_struct(TOKEN, Raw)
+}
+
+/// Whether a serialiser writes a raw value's text as it is. Another would write [`TOKEN`], and is given the value instead;
+/// serde offers no other way to tell them apart than their names.
+pub(super) fn takes_text<S>() -> bool {
+    let name = std::any::type_name::<S>();
+    let knows_raw = name.contains("serde_json") || name.contains(finite::MODULE);
+    // Those of serde_json's values parse the text, and take no half of a surrogate pair; those of serde write fields of their
+    // own into it (`tag`, `flatten`).
+    knows_raw && !["serde_json::value::", "TaggedSerializer", "FlatMapSerializer"].iter().any(|other| name.contains(other))
 }
 
 struct Raw;

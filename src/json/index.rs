@@ -1,0 +1,193 @@
+//! [`JsonIndex`], and what was looked up: a `Json` keeps it, since indexing gives references.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use super::members::{for_items, for_members, item, member, name};
+use super::value::value_of;
+
+/// What a [`Json`](crate::Json) can be indexed with: a key (`&str`, `String`) or the position of an item (`usize`).
+pub trait JsonIndex: sealed::Sealed {}
+
+impl JsonIndex for str {}
+impl JsonIndex for String {}
+impl JsonIndex for usize {}
+impl<I: JsonIndex + ?Sized> JsonIndex for &I {}
+
+pub(super) mod sealed {
+    /// What is looked up.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub enum Step<'k> {
+        Key(&'k str),
+        Item(usize),
+    }
+
+    pub trait Sealed {
+        fn step(&self) -> Step<'_>;
+    }
+
+    impl Sealed for str {
+        fn step(&self) -> Step<'_> {
+            Step::Key(self)
+        }
+    }
+
+    impl Sealed for String {
+        fn step(&self) -> Step<'_> {
+            Step::Key(self)
+        }
+    }
+
+    impl Sealed for usize {
+        fn step(&self) -> Step<'_> {
+            Step::Item(*self)
+        }
+    }
+
+    impl<I: Sealed + ?Sized> Sealed for &I {
+        fn step(&self) -> Step<'_> {
+            (**self).step()
+        }
+    }
+}
+
+pub(super) use sealed::Step;
+
+pub(super) static NULL: Value = Value::Null;
+
+impl Step<'_> {
+    /// The text of what is there, in `text`.
+    pub(super) fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match self {
+            Step::Key(key) => member(text, key),
+            Step::Item(index) => item(text, *index),
+        }
+    }
+
+    fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {
+        match self {
+            Step::Key(key) => value.get(key),
+            Step::Item(index) => value.get(index),
+        }
+    }
+
+    /// What `value`, if there is one, has there.
+    pub(super) fn in_value<'v>(&self, value: &'v Value) -> &'v Value {
+        self.of(value).unwrap_or(&NULL)
+    }
+}
+
+/// How many different keys are looked up by walking the text. Who looks up more is likely to want them all, and a table of them
+/// is made.
+const WALKS: usize = 4;
+
+/// The values that were looked up in a text. Each is made once, and stays where it is.
+#[derive(Default)]
+pub(super) struct Found {
+    first: Link,
+    table: OnceLock<Table>,
+}
+
+type Link = OnceLock<Box<Node>>;
+
+struct Node {
+    step: OwnedStep,
+    value: Value,
+    next: Link,
+}
+
+enum OwnedStep {
+    Key(Box<str>),
+    Item(usize),
+}
+
+impl OwnedStep {
+    fn is(&self, step: Step<'_>) -> bool {
+        match self {
+            OwnedStep::Key(key) => step == Step::Key(key),
+            OwnedStep::Item(index) => step == Step::Item(*index),
+        }
+    }
+}
+
+impl Found {
+    /// What `text` has there; null where there is nothing, or where no value can hold it.
+    pub(super) fn look_up(&self, text: &str, step: Step<'_>) -> &Value {
+        let fits = match step {
+            Step::Key(_) => text.starts_with('{'),
+            Step::Item(_) => text.starts_with('['),
+        };
+        if !fits {
+            return &NULL;
+        }
+        let mut link = &self.first;
+        for _ in 0..WALKS {
+            let node = link.get_or_init(|| Box::new(Node::new(text, step)));
+            if node.step.is(step) {
+                return &node.value;
+            }
+            link = &node.next;
+        }
+        self.table.get_or_init(|| Table::new(text)).look_up(text, step)
+    }
+}
+
+impl Node {
+    fn new(text: &str, step: Step<'_>) -> Self {
+        let value = step.find(text).and_then(|found| value_of(found).ok()).unwrap_or_default();
+        let step = match step {
+            Step::Key(key) => OwnedStep::Key(key.into()),
+            Step::Item(index) => OwnedStep::Item(index),
+        };
+        Node { step, value, next: Link::new() }
+    }
+}
+
+/// Where in a text each member or item is.
+enum Table {
+    Members(HashMap<Box<str>, Entry>),
+    Items(Vec<Entry>),
+}
+
+struct Entry {
+    place: Range<usize>,
+    value: OnceLock<Box<Value>>,
+}
+
+impl Table {
+    fn new(text: &str) -> Self {
+        let entry = |part: &str| {
+            let start = part.as_ptr() as usize - text.as_ptr() as usize;
+            Entry { place: start..start + part.len(), value: OnceLock::new() }
+        };
+        if text.starts_with('[') {
+            let mut items = Vec::new();
+            for_items(text, |item| {
+                items.push(entry(item));
+                true
+            });
+            return Table::Items(items);
+        }
+        let mut members = HashMap::new();
+        for_members(text, |key, value| {
+            members.insert(name(key).into(), entry(value));
+        });
+        Table::Members(members)
+    }
+
+    fn look_up(&self, text: &str, step: Step<'_>) -> &Value {
+        let entry = match (self, step) {
+            (Table::Members(members), Step::Key(key)) => members.get(key),
+            (Table::Items(items), Step::Item(index)) => items.get(index),
+            _ => None,
+        };
+        let Some(entry) = entry else { return &NULL };
+        entry.value.get_or_init(|| {
+            let text = text.get(entry.place.clone()).unwrap_or_default();
+            Box::new(value_of(text).unwrap_or_default())
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! Bounds decoding within decoding. The types of a document's choices keep a value's text, look at it and decode it then, so
+//! that each choice within another begins with a deserializer of its own, which knows nothing of how deep it is in others and
+//! how often the same text was tried.
+
+use std::cell::Cell;
+
+use super::JsonError;
+
+/// How many bytes may be decoded within one decoding, in multiples of its text.
+const AGAIN: usize = 64;
+
+/// How many decodings may be within each other where the text has more levels than a deserializer takes.
+const DEEP: usize = 4;
+
+/// How many levels serde_json's deserializers take.
+pub(super) const LEVELS: usize = 127;
+
+thread_local! {
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Level;
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get().saturating_sub(1));
+    }
+}
+
+/// Decodes `text`; `decode` is given whether that is within another decoding.
+pub(super) fn bounded<T>(text: &str, decode: impl FnOnce(bool) -> Result<T, JsonError>) -> Result<T, JsonError> {
+    let depth = DEPTH.get();
+    if depth == 0 {
+        BYTES.set(text.len().saturating_mul(AGAIN));
+    } else {
+        let left = BYTES.get().checked_sub(text.len());
+        BYTES.set(left.ok_or_else(|| JsonError::new("choices within choices take too many tries to decode"))?);
+        if depth >= DEEP && deeper_than(text, LEVELS) {
+            return Err(JsonError::new("choices within choices are nested too deep to decode"));
+        }
+    }
+    DEPTH.set(depth + 1);
+    let _level = Level;
+    decode(depth > 0)
+}
+
+/// Whether a JSON text has more levels of lists and objects than `levels`.
+fn deeper_than(text: &str, levels: usize) -> bool {
+    let mut depth = 0;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' if depth == levels => return true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => while bytes.next().is_some_and(|byte| byte != b'"' && (byte != b'\\' || bytes.next().is_some())) {},
+            _ => {}
+        }
+    }
+    false
+}

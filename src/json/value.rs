@@ -1,0 +1,71 @@
+//! Makes values of a text, with U+FFFD for each half of a surrogate pair.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::JsonError;
+use crate::decode::{self, text_of};
+
+/// The value. None can hold a number out of range, and one with more than 127 levels isn't made: it would be dropped by
+/// recursion.
+pub(super) fn value_of(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text).or_else(|error| match mended(text) {
+        Some(mended) => serde_json::from_str(&mended),
+        None => Err(error),
+    })
+}
+
+/// As [`value_of`], of any type. Halves within the type's `Json`s stay, unless it is decoded within another.
+pub(super) fn decode<T: DeserializeOwned>(text: &str, within: bool) -> Result<T, JsonError> {
+    let error = match serde_json::from_str(text) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    match mended(text) {
+        None => Err(JsonError::unparsable(&error)),
+        Some(mended) if within => serde_json::from_str(&mended).map_err(|error| JsonError::unparsable(&error)),
+        Some(_) => decode::decode(text.as_bytes()).map_err(|problem| JsonError::new(&problem.message)),
+    }
+}
+
+/// Drops a value of any depth.
+pub(super) fn take_apart(value: Value) {
+    let mut parts = vec![value];
+    while let Some(part) = parts.pop() {
+        match part {
+            Value::Array(items) => parts.extend(items),
+            Value::Object(members) => parts.extend(members.into_iter().map(|(_, value)| value)),
+            _ => {}
+        }
+    }
+}
+
+/// `text` with U+FFFD in the place of each half of a surrogate pair; nothing where it has none.
+pub(super) fn mended(text: &str) -> Option<String> {
+    let mut mended = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(start) = text.get(at..)?.find('"').map(|found| at + found) {
+        at = literal_end(text, start);
+        let literal = text.get(start..at)?;
+        if literal.contains(r"\u") && serde_json::from_str::<String>(literal).is_err() {
+            mended.push_str(text.get(copied..start)?);
+            mended.push_str(&serde_json::to_string(&text_of(literal)?).ok()?);
+            copied = at;
+        }
+    }
+    mended.push_str(text.get(copied..)?);
+    (copied > 0).then_some(mended)
+}
+
+/// Where the string ends that begins at `start`.
+fn literal_end(text: &str, start: usize) -> usize {
+    let mut escaped = false;
+    let mut rest = text.as_bytes().iter().skip(start + 1);
+    let closing = rest.position(|byte| {
+        let closes = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        closes
+    });
+    closing.map_or(text.len(), |length| start + 1 + length + 1)
+}

@@ -47,6 +47,7 @@ mod any_request;
 mod blocking;
 mod builder;
 mod call;
+mod choices;
 mod client;
 mod clock;
 mod credentials;

@@ -1,7 +1,6 @@
 //! What the generated code implements: an [`Operation`] is built by setters and ends in a request. Nothing here sends.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
@@ -10,9 +9,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::decode::text_of;
 use crate::error::Result;
-use crate::json::{Json, for_members, item, name, unwritable};
+use crate::json::unwritable;
 use crate::raw_body::RawBody;
 use crate::transport::{ByteStream, Received};
 
@@ -348,65 +346,6 @@ pub(crate) fn joined<T: Serialize>(list: &T, separator: &str) -> Option<String> 
     }
 }
 
-/// A value with the tag that tells which of several types it is.
-#[allow(dead_code, reason = "which choices there are depends on the document")]
-pub(crate) fn tagged<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    tag: &str,
-) -> std::result::Result<(Option<String>, Json), D::Error> {
-    let value = Json::deserialize(deserializer)?;
-    let tag = value.part(tag).filter(|tag| *tag != "null");
-    let tag = tag.map(|tag| text_of(tag).unwrap_or(Cow::Borrowed(tag)).into_owned());
-    Ok((tag, value))
-}
-
-/// The value as the type that its tag tells.
-#[allow(dead_code, reason = "which choices there are depends on the document")]
-pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(value: &Json, tag: &str, is: &str) -> std::result::Result<T, E> {
-    value.decode().map_err(|error| E::custom(format!("with `{tag}` {is:?}: {error}")))
-}
-
-/// What a choice holds, as far as it tells it from others: an object or a list of objects, with the fields that it names.
-#[allow(dead_code, reason = "which choices there are depends on the document")]
-pub(crate) enum Shape<'a> {
-    Object(&'a [&'a str]),
-    List(&'a [&'a str]),
-    Other,
-}
-
-/// The choices for a value, by their places, the one that fits it best first: of an object the one that leaves the fewest
-/// of its fields unnamed, then the one that has the fewest beside; of a list the one that fits its first item so.
-#[allow(dead_code, reason = "which choices there are depends on the document")]
-pub(crate) fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
-    let text = value.text();
-    let is_list = text.starts_with('[');
-    let first = item(text, 0).and_then(keys);
-    let object = keys(text);
-    let misfit = |choice: &Shape<'_>| {
-        let (keys, fields) = match choice {
-            Shape::Object(fields) => (&object, *fields),
-            Shape::List(fields) => (&first, *fields),
-            Shape::Other => return (object.is_some() || first.is_some(), 0, 0),
-        };
-        let Some(keys) = keys else { return (!matches!(choice, Shape::List(_)) || !is_list, 0, 0) };
-        let unnamed = keys.iter().filter(|key| !fields.contains(&key.as_ref())).count();
-        (false, unnamed, fields.iter().filter(|field| !keys.contains(**field)).count())
-    };
-    let mut order: Vec<usize> = (0..choices.len()).collect();
-    order.sort_by_key(|index| misfit(&choices[*index]));
-    order
-}
-
-/// The keys of an object, each once.
-#[allow(dead_code, reason = "which choices there are depends on the document")]
-fn keys(text: &str) -> Option<HashSet<Cow<'_, str>>> {
-    let mut keys = HashSet::new();
-    for_members(text, |key, _| {
-        keys.insert(name(key));
-    });
-    text.starts_with('{').then_some(keys)
-}
-
 /// A key of an object, borrowed from the input where that is possible.
 pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
 
@@ -460,7 +399,7 @@ pub(crate) fn open_enum_schema(values: &[&str]) -> schemars::Schema {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shape, by_fit, convert, convert_field, convert_list, json_body, path_segment};
+    use super::{convert, convert_field, convert_list, json_body, path_segment};
     use crate::json;
 
     #[test]
@@ -475,23 +414,6 @@ mod tests {
         assert_eq!(convert_list::<String, _, _>("names", "text", ["a", "b"]), Ok(vec!["a".to_owned(), "b".to_owned()]));
         let problems = convert_list::<i64, _, _>("ids", "a 64-bit integer", [1, u64::MAX, 2, u64::MAX]).unwrap_err();
         assert!(problems.starts_with("`ids[1]`: 1844") && problems.lines().count() == 2, "{problems}");
-    }
-
-    #[test]
-    fn the_choice_that_names_most_fields_and_has_fewest_others_comes_first() {
-        let choices = [
-            Shape::Object(&["a"]),
-            Shape::Object(&["a", "b", "c"]),
-            Shape::Other,
-            Shape::Object(&["a", "b"]),
-            Shape::List(&["b"]),
-        ];
-        assert_eq!(by_fit(&json!({"a": 1, "b": 2}), &choices), [3, 1, 0, 2, 4]);
-        assert_eq!(by_fit(&json!({"a": 1}), &choices), [0, 3, 1, 2, 4]);
-        assert_eq!(by_fit(&json!("text"), &choices), [2, 0, 1, 3, 4]);
-        let lists = [Shape::List(&["a"]), Shape::List(&["b", "c"]), Shape::Other, Shape::Object(&["b"])];
-        assert_eq!(by_fit(&json!([{"b": 1}, {"a": 1}]), &lists), [1, 0, 2, 3]);
-        assert_eq!(by_fit(&json!([]), &lists), [0, 1, 2, 3]);
     }
 
     #[test]

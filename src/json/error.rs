@@ -14,17 +14,38 @@ const LONGEST: usize = 2 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
     problem: String,
-    /// Set where nothing was parsed: the value could not be written as JSON in the first place.
-    pub(super) unwritable: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unparsable,
+    /// Nothing was parsed: the value could not be written as JSON in the first place.
+    Unwritable,
+    /// It would have cost too much to find out.
+    GivenUp,
 }
 
 impl JsonError {
     pub(super) fn new(problem: &str) -> Self {
-        JsonError { problem: excerpt(problem, LONGEST), unwritable: false }
+        JsonError { problem: excerpt(problem, LONGEST), kind: Kind::Unparsable }
     }
 
     pub(super) fn unwritable(problem: &str) -> Self {
-        JsonError { unwritable: true, ..JsonError::new(problem) }
+        JsonError { kind: Kind::Unwritable, ..JsonError::new(problem) }
+    }
+
+    pub(super) fn given_up(self) -> Self {
+        JsonError { kind: Kind::GivenUp, ..self }
+    }
+
+    pub(super) fn is_unwritable(&self) -> bool {
+        self.kind == Kind::Unwritable
+    }
+
+    #[allow(dead_code, reason = "which choices there are depends on the document")]
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.kind == Kind::GivenUp
     }
 
     pub(super) fn unparsable(error: &serde_json::Error) -> Self {

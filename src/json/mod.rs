@@ -116,7 +116,7 @@ impl Json {
     }
 
     fn unwritable(&self) -> Option<&JsonError> {
-        self.made()?.as_ref().err().filter(|error| error.unwritable)
+        self.made()?.as_ref().err().filter(|error| error.is_unwritable())
     }
 
     fn seen(&self) -> &Seen {
@@ -265,7 +265,7 @@ impl<I: JsonIndex> Index<I> for Json {
         let step = index.step();
         match self.made() {
             Some(Ok(whole)) => step.in_value(whole),
-            Some(Err(error)) if error.unwritable => &NULL,
+            Some(Err(error)) if error.is_unwritable() => &NULL,
             _ => self.seen().found.look_up(self.text(), step),
         }
     }

@@ -18,6 +18,7 @@ pub(super) const LEVELS: usize = 127;
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static BYTES: Cell<usize> = const { Cell::new(0) };
+    static GIVEN_UP: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Level;
@@ -33,16 +34,25 @@ pub(super) fn bounded<T>(text: &str, decode: impl FnOnce(bool) -> Result<T, Json
     let depth = DEPTH.get();
     if depth == 0 {
         BYTES.set(text.len().saturating_mul(AGAIN));
+        GIVEN_UP.set(false);
     } else {
-        let left = BYTES.get().checked_sub(text.len());
-        BYTES.set(left.ok_or_else(|| JsonError::new("choices within choices take too many tries to decode"))?);
+        let Some(left) = BYTES.get().checked_sub(text.len()) else {
+            return give_up("choices within choices take too many tries to decode");
+        };
+        BYTES.set(left);
         if depth >= DEEP && deeper_than(text, LEVELS) {
-            return Err(JsonError::new("choices within choices are nested too deep to decode"));
+            return give_up("choices within choices are nested too deep to decode");
         }
     }
     DEPTH.set(depth + 1);
     let _level = Level;
-    decode(depth > 0)
+    // What failed for this is no misfit, however far out it is told.
+    decode(depth > 0).map_err(|error| if GIVEN_UP.get() { error.given_up() } else { error })
+}
+
+fn give_up<T>(problem: &str) -> Result<T, JsonError> {
+    GIVEN_UP.set(true);
+    Err(JsonError::new(problem).given_up())
 }
 
 /// Whether a JSON text has more levels of lists and objects than `levels`.

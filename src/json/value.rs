@@ -21,7 +21,8 @@ pub(super) fn decode<T: DeserializeOwned>(text: &str, within: bool) -> Result<T,
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    match mended(text) {
+    // Of JSON text, half a pair is a syntax error of the reader's, and a misfit or what a choice within says is none.
+    match error.is_syntax().then(|| mended(text)).flatten() {
         None => Err(JsonError::unparsable(&error)),
         Some(mended) if within => serde_json::from_str(&mended).map_err(|error| JsonError::unparsable(&error)),
         Some(_) => decode::decode(text.as_bytes()).map_err(|problem| JsonError::new(&problem.message)),

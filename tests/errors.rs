@@ -509,14 +509,17 @@ async fn half_a_surrogate_pair_fails_no_page() {
 }
 
 #[tokio::test]
-async fn free_form_json_that_no_parser_takes_is_kept_as_it_came() {
-    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
-    for odd in [r#"{"text": "\ud83d"}"#, r#"{"n": 1e999}"#, &deep] {
+async fn odd_free_form_json_is_kept_and_read() {
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    for (odd, has_value) in [(r#""\ud83d""#, true), ("1e999", false), (&deep, false)] {
+        let odd = &format!(r#"{{"odd": {odd}, "label": "bus", "id": 7}}"#);
         let model =
             get_ok(&format!(r#"{{"id": 1, "name": "n", "model_type": "detection", "metrics": {odd}, "file": "/a"}}"#)).await;
-        assert_eq!((model.metrics.text(), model.file.as_deref()), (odd, Some("/a")));
-        assert!(model.metrics.try_value().is_err() && model.metrics["n"].is_null() && model.metrics[0].is_null());
-        assert!(model.metrics.decode::<serde_json::Value>().is_err());
+        assert_eq!((model.metrics.text(), model.file.as_deref()), (odd.as_str(), Some("/a")));
+        assert!(model.metrics["none"].is_null() && model.metrics[0].is_null());
+        assert_eq!((&model.metrics["label"], model.metrics["odd"].is_null()), (&"bus".into(), !has_value));
+        assert_eq!(model.metrics.try_value().is_ok(), has_value);
+        assert_eq!(model.metrics.decode::<serde_json::Value>().is_ok(), has_value);
         let _ = (format!("{model:?}"), model.clone(), model.metrics.to_string());
 
         let body =
@@ -524,8 +527,8 @@ async fn free_form_json_that_no_parser_takes_is_kept_as_it_came() {
         let (_server, client) = serving("GET", "/sdk/ground_truth_events/", json(200, body)).await;
         let list = client.list_ground_truth_events().url_conversion("files", |url| format!("https://cdn{url}")).list_all();
         let events: Vec<GroundTruthEvent> = list.try_collect().await.unwrap();
-        assert_eq!((events[0].data.text(), events[0].files.text()), (odd, r#"{"f": "https://cdn/a"}"#));
-        assert!(events[0].data_unit["text"].is_null() && events[0].data_unit.id().is_none());
+        assert_eq!((events[0].data.text(), events[0].files.text()), (odd.as_str(), r#"{"f": "https://cdn/a"}"#));
+        assert_eq!((&events[0].data["label"], events[0].data_unit.id()), (&"bus".into(), Some(7)));
     }
 }
 

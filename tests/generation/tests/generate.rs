@@ -189,7 +189,7 @@ fn a_choice_without_a_tag_is_the_one_that_names_most_of_the_fields() {
     }))
     .replace(' ', "")
     .replace(",)", ")");
-    let code = code.replace("crate::operation::", "").replace(",]", "]");
+    let code = code.replace("crate::choices::", "").replace(",]", "]");
     assert!(code.contains(r#"by_fit(&value,&[Shape::Object(&["a"]),Shape::Object(&["a","bC"]),Shape::Other])"#), "{code}");
     assert!(code.contains("Unrecognized(crate::Json)"), "{code}");
 }

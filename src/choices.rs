@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use crate::decode::text_of;
-use crate::json::{Json, for_members, item, name};
+use crate::json::{Json, items, members, name};
 
 /// A value with the tag that tells which of several types it is.
 pub(crate) fn tagged<'de, D: Deserializer<'de>>(deserializer: D, tag: &str) -> Result<(Option<String>, Json), D::Error> {
@@ -46,7 +46,7 @@ pub(crate) enum Shape<'a> {
 pub(crate) fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
     let text = value.text();
     let is_list = text.starts_with('[');
-    let first = item(text, 0).and_then(keys);
+    let first = items(text).next().and_then(keys);
     let object = keys(text);
     let misfit = |choice: &Shape<'_>| {
         let (keys, fields) = match choice {
@@ -65,11 +65,7 @@ pub(crate) fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
 
 /// The keys of an object, each once.
 fn keys(text: &str) -> Option<HashSet<Cow<'_, str>>> {
-    let mut keys = HashSet::new();
-    for_members(text, |key, _| {
-        keys.insert(name(key));
-    });
-    text.starts_with('{').then_some(keys)
+    text.starts_with('{').then(|| members(text).map(|(key, _)| name(key)).collect())
 }
 
 #[cfg(test)]

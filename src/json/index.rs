@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::members::{for_items, for_members, item, member, name};
+use super::members::{items, member, members, name};
 use super::value::value_of;
 
 /// What a [`Json`](crate::Json) can be indexed with: a key (`&str`, `String`) or the position of an item (`usize`).
@@ -63,7 +63,7 @@ impl Step<'_> {
     pub(super) fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
         match self {
             Step::Key(key) => member(text, key),
-            Step::Item(index) => item(text, *index),
+            Step::Item(index) => items(text).nth(*index),
         }
     }
 
@@ -80,9 +80,9 @@ impl Step<'_> {
     }
 }
 
-/// How many different keys are looked up by walking the text. Who looks up more is likely to want them all, and a table of them
-/// is made.
-const WALKS: usize = 4;
+/// How many different keys are looked up by walking the text. Who looks up more may want them all, and a table of them is made,
+/// which costs as much as two walks.
+const WALKS: usize = 2;
 
 /// The values that were looked up in a text. Each is made once, and stays where it is.
 #[derive(Default)]
@@ -163,19 +163,10 @@ impl Table {
             let start = part.as_ptr() as usize - text.as_ptr() as usize;
             Entry { place: start..start + part.len(), value: OnceLock::new() }
         };
-        if text.starts_with('[') {
-            let mut items = Vec::new();
-            for_items(text, |item| {
-                items.push(entry(item));
-                true
-            });
-            return Table::Items(items);
+        match text.starts_with('[') {
+            true => Table::Items(items(text).map(entry).collect()),
+            false => Table::Members(members(text).map(|(key, value)| (name(key).into(), entry(value))).collect()),
         }
-        let mut members = HashMap::new();
-        for_members(text, |key, value| {
-            members.insert(name(key).into(), entry(value));
-        });
-        Table::Members(members)
     }
 
     fn look_up(&self, text: &str, step: Step<'_>) -> &Value {

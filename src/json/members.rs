@@ -1,55 +1,33 @@
 //! Walks the members of an object and the items of a list in JSON text. What is in them is skipped, without recursion: neither
 //! its depth nor what is odd in it matters.
+//!
+//! The text is JSON: it was read as such when the [`Json`](super::Json) was made.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserializer as _;
-use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde_json::Deserializer;
-use serde_json::value::RawValue;
+use memchr::memchr2;
 
 use crate::decode::text_of;
 
+/// The members of the object that `text` is, each with the literal of its key and the text of its value. None where it is no
+/// object.
+pub(crate) fn members(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut walk = Walk::into(text, b'{');
+    std::iter::from_fn(move || {
+        let key = walk.next_part()?;
+        Some((key, walk.next_part()?))
+    })
+}
+
+/// The texts of the items of the list that `text` is. None where it is no list.
+pub(crate) fn items(text: &str) -> impl Iterator<Item = &str> {
+    let mut walk = Walk::into(text, b'[');
+    std::iter::from_fn(move || walk.next_part())
+}
+
 /// The value of `key` in the object that `text` is; of several the last one, as serde_json takes it.
-pub(crate) fn member<'t>(text: &'t str, key: &str) -> Option<&'t str> {
-    let mut found = None;
-    for_members(text, |name, value| {
-        if is_named(name, key) {
-            found = Some(value);
-        }
-    });
-    found
-}
-
-/// The item at `index` of the list that `text` is.
-pub(crate) fn item(text: &str, index: usize) -> Option<&str> {
-    let mut found = None;
-    let mut at = 0;
-    for_items(text, |item| {
-        if at == index {
-            found = Some(item);
-        }
-        at += 1;
-        found.is_none()
-    });
-    found
-}
-
-/// Gives the literal of each key, and its value's text. Nothing where `text` is no object.
-pub(crate) fn for_members<'t>(text: &'t str, each: impl FnMut(&'t str, &'t str)) {
-    if text.starts_with('{') {
-        // The text is JSON already: there is nothing that can fail.
-        let _ = Deserializer::from_str(text).deserialize_map(Members(each));
-    }
-}
-
-/// Gives the text of each item, until `each` says that it wants no more. Nothing where `text` is no list.
-pub(crate) fn for_items<'t>(text: &'t str, each: impl FnMut(&'t str) -> bool) {
-    if text.starts_with('[') {
-        // To stop early is an error of the deserializer's, of no meaning here.
-        let _ = Deserializer::from_str(text).deserialize_seq(Items(each));
-    }
+pub(super) fn member<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    members(text).filter(|(literal, _)| is_named(literal, key)).last().map(|(_, value)| value)
 }
 
 /// The name that a key's literal stands for.
@@ -58,9 +36,11 @@ pub(crate) fn name(literal: &str) -> Cow<'_, str> {
 }
 
 fn is_named(literal: &str, key: &str) -> bool {
-    match plain(literal) {
-        Some(name) => name == key,
-        None => text_of(literal).is_some_and(|name| name == key),
+    // An escape is longer than what it stands for.
+    match literal.len().checked_sub(2) {
+        Some(length) if length == key.len() => plain(literal) == Some(key),
+        Some(length) if length > key.len() => literal.contains('\\') && text_of(literal).is_some_and(|name| name == key),
+        _ => false,
     }
 }
 
@@ -69,38 +49,90 @@ fn plain(literal: &str) -> Option<&str> {
     literal.get(1..literal.len().saturating_sub(1)).filter(|name| !name.contains('\\'))
 }
 
-struct Members<F>(F);
+/// A place within a list or an object, between two of its parts.
+struct Walk<'t> {
+    text: &'t str,
+    at: usize,
+}
 
-impl<'de, F: FnMut(&'de str, &'de str)> Visitor<'de> for Members<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+impl<'t> Walk<'t> {
+    fn into(text: &'t str, bracket: u8) -> Self {
+        let at = if text.as_bytes().first() == Some(&bracket) { 1 } else { text.len() };
+        Walk { text, at }
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            (self.0)(key.get(), value.get());
+    /// The next key, value or item; `None` at the end.
+    fn next_part(&mut self) -> Option<&'t str> {
+        let bytes = self.text.as_bytes();
+        while matches!(bytes.get(self.at)?, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':') {
+            self.at += 1;
         }
-        Ok(())
+        let start = self.at;
+        self.at = match bytes.get(start)? {
+            b'"' => string_end(bytes, start),
+            b'[' | b'{' => brackets_end(bytes, start),
+            b']' | b'}' => return None,
+            _ => scalar_end(bytes, start),
+        };
+        self.text.get(start..self.at)
     }
 }
 
-struct Items<F>(F);
+/// Where the string ends that begins at `start`.
+pub(super) fn string_end(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text.get(at) == Some(&b'"') {
+            return at + 1;
+        }
+        // The character behind a backslash ends nothing.
+        at += 2;
+    }
+    text.len()
+}
 
-impl<'de, F: FnMut(&'de str) -> bool> Visitor<'de> for Items<F> {
-    type Value = ();
+/// Where the list or object ends that begins at `start`.
+fn brackets_end(text: &[u8], start: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut at = start;
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at = string_end(text, at - 1),
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' if depth <= 1 => return at,
+            b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
+fn scalar_end(text: &[u8], start: usize) -> usize {
+    let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}');
+    text.iter().skip(start).position(ends).map_or(text.len(), |length| start + length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{items, member, members};
+
+    #[test]
+    fn parts_are_found_between_spaces() {
+        let list: Vec<_> =
+            items(" [1]".trim()).chain(items("[ ]")).chain(items(r#"[ -1e5 ,"a]\"\\",{"b" : [ { } , []]}, null]"#)).collect();
+        assert_eq!(list, ["1", "-1e5", r#""a]\"\\""#, r#"{"b" : [ { } , []]}"#, "null"]);
+        let object: Vec<_> = members(r#"{"a\"}":1 , "b" : {"a": "{" } ,"":[]}"#).collect();
+        assert_eq!(object, [(r#""a\"}""#, "1"), (r#""b""#, r#"{"a": "{" }"#), (r#""""#, "[]")]);
+        assert_eq!(member(r#"{"a":1, "\u0061" : 2,"b":3}"#, "a"), Some("2"));
+        assert!(members("[1]").next().is_none() && items("{}").next().is_none() && items("null").next().is_none());
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(item) = seq.next_element::<&RawValue>()? {
-            if !(self.0)(item.get()) {
-                break;
-            }
+    #[test]
+    fn what_is_no_json_ends() {
+        for text in ["", "[", "{", "[[", r#"[""#, r#"["\"#, r#"{"a"#, r#"{"a":"#, "[1", "[,", "{]", "[}"] {
+            assert!(items(text).count() + members(text).count() < 5, "{text}");
         }
-        Ok(())
     }
 }

@@ -24,7 +24,7 @@ pub use draft::Draft;
 pub use error::JsonError;
 pub(crate) use finite::unwritable;
 pub use index::JsonIndex;
-pub(crate) use members::{for_members, item, name};
+pub(crate) use members::{items, members, name};
 pub(crate) use raw_value::raw_value;
 
 use crate::redact::excerpt;

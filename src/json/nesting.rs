@@ -5,6 +5,7 @@
 use std::cell::Cell;
 
 use super::JsonError;
+use super::members::string_end;
 
 /// How many bytes may be decoded within one decoding, in multiples of its text.
 const AGAIN: usize = 64;
@@ -57,14 +58,15 @@ fn give_up<T>(problem: &str) -> Result<T, JsonError> {
 
 /// Whether a JSON text has more levels of lists and objects than `levels`.
 fn deeper_than(text: &str, levels: usize) -> bool {
-    let mut depth = 0;
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
+    let text = text.as_bytes();
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(byte) = text.get(at) {
+        at += 1;
         match byte {
+            b'"' => at = string_end(text, at - 1),
             b'[' | b'{' if depth == levels => return true,
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
-            b'"' => while bytes.next().is_some_and(|byte| byte != b'"' && (byte != b'\\' || bytes.next().is_some())) {},
             _ => {}
         }
     }

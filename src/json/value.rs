@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::JsonError;
+use super::members::string_end;
 use crate::decode::{self, text_of};
 
 /// The value. None can hold a number out of range, and one with more than 127 levels isn't made: it would be dropped by
@@ -47,7 +48,7 @@ pub(super) fn mended(text: &str) -> Option<String> {
     let mut copied = 0;
     let mut at = 0;
     while let Some(start) = text.get(at..)?.find('"').map(|found| at + found) {
-        at = literal_end(text, start);
+        at = string_end(text.as_bytes(), start);
         let literal = text.get(start..at)?;
         if literal.contains(r"\u") && serde_json::from_str::<String>(literal).is_err() {
             mended.push_str(text.get(copied..start)?);
@@ -57,16 +58,4 @@ pub(super) fn mended(text: &str) -> Option<String> {
     }
     mended.push_str(text.get(copied..)?);
     (copied > 0).then_some(mended)
-}
-
-/// Where the string ends that begins at `start`.
-fn literal_end(text: &str, start: usize) -> usize {
-    let mut escaped = false;
-    let mut rest = text.as_bytes().iter().skip(start + 1);
-    let closing = rest.position(|byte| {
-        let closes = *byte == b'"' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
-        closes
-    });
-    closing.map_or(text.len(), |length| start + 1 + length + 1)
 }

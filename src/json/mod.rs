@@ -160,7 +160,7 @@ impl Json {
     /// ```
     pub fn try_value(&self) -> Result<&Value, &JsonError> {
         let whole = &self.seen().whole;
-        whole.get_or_init(|| value::value_of(self.text()).map_err(|error| JsonError::unparsable(&error))).as_ref()
+        whole.get_or_init(|| value::value_of(self.text())).as_ref()
     }
 
     /// The member with this key, or the item at this position, as it is in the text; `None` if there is none. Unlike indexing it

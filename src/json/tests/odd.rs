@@ -163,6 +163,47 @@ fn a_json_anywhere_is_written() {
     assert_eq!(Json::new(&flat).unwrap().text(), text);
 }
 
+/// A text whose values serde_json nests without counting: it takes what is under its own key for JSON.
+fn forged(times: usize) -> String {
+    (0..times).fold("1".to_owned(), |text, _| {
+        let inner = serde_json::to_string(&text).unwrap();
+        format!(r#"{}{{"$serde_json::private::RawValue":{inner}}}{}"#, "[".repeat(120), "]".repeat(120))
+    })
+}
+
+#[test]
+fn no_key_is_serde_jsons_own() {
+    #[derive(Deserialize, PartialEq, Debug)]
+    #[serde(untagged)]
+    enum Buffered {
+        Json { a: Json },
+    }
+    on_small_stack(|| {
+        for forged in [
+            forged(1),
+            forged(12),
+            r#"{"$serde_json::private::RawValue" : "]["}"#.to_owned(),
+            r#"{"\u0024serde_json::private::R\u0061wValue": "[1]"}"#.to_owned(),
+            r#"{"$serde_json::private::Number": "12"}"#.to_owned(),
+        ] {
+            let json = parse(&format!(r#"{{"a": {forged}, "label": "bus", "say": "$serde_json::private::RawValue"}}"#));
+            assert_eq!((&json["label"], &json["say"]), (&"bus".into(), &"$serde_json::private::RawValue".into()));
+            assert!(json["a"].is_null() && json.get("a").unwrap().text() == forged);
+            assert!(json.try_value().unwrap_err().to_string().contains("$serde_json::private::"));
+            assert!(json.decode::<Value>().is_err() && json.decode::<BTreeMap<String, Json>>().is_err());
+            // Through serde's buffers, which know no key of serde_json's: what comes out is JSON, or nothing is.
+            for text in [format!(r#"{{"a":{forged}}}"#), format!(r#"{{"a":{{"b":[1,{forged}]}}}}"#)] {
+                match serde_json::from_str(&text) {
+                    Ok(Buffered::Json { a }) => assert_eq!(parse(a.text()), a),
+                    Err(_) => assert!(forged.contains("][")),
+                }
+            }
+        }
+    });
+    let free = parse(r#"{"say": ["$serde_json::private::RawValue", "\u00e9"], "and so on": "\u0041"}"#);
+    assert!(free.try_value().is_ok() && free.decode::<Value>().is_ok());
+}
+
 #[test]
 fn the_last_of_equal_keys_counts() {
     let json = parse(r#"{"a": 1, "\u0061": 2, "b": {"c": 1, "c": 3}, "\ud83d": 4, "\udc00": 5}"#);

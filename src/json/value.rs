@@ -1,6 +1,6 @@
 //! Makes values of a text, with U+FFFD for each half of a surrogate pair.
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -27,8 +27,8 @@ const PRIVATE: &str = "$serde_json::private::";
 fn unforged(text: &str) -> Result<(), JsonError> {
     let bytes = text.as_bytes();
     // Whether it may be there, as it is or escaped, costs next to nothing to find out.
-    let may_hold = bytes.len() > PRIVATE.len()
-        && (memmem::find(bytes, PRIVATE.as_bytes()).is_some() || memmem::find(bytes, br"\u00").is_some());
+    let has = |rare: u8, part: &str| memchr(rare, bytes).is_some() && memmem::find(bytes, part.as_bytes()).is_some();
+    let may_hold = bytes.len() > PRIVATE.len() && (has(b'$', PRIVATE) || has(b'\\', r"\u00"));
     let forged = |(at, literal): (usize, &str)| {
         literal.len() > PRIVATE.len()
             && text.get(at + literal.len()..).is_some_and(|rest| rest.trim_start().starts_with(':'))

@@ -208,6 +208,20 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_long_texts_are_short() {
+        for text in
+            ["9".repeat(1 << 20), format!("https://h/p?sig={}", "x".repeat(1 << 20)), "2025-01-31T00:00:00\n".repeat(1 << 16)]
+        {
+            let time = Timestamp::from(&text);
+            let error = time.to_system_time().unwrap_err();
+            for shown in [error.to_string(), format!("{error:?}"), format!("{time:?}")] {
+                assert!(shown.len() < 1024 && !shown.contains("sig=") && !shown.contains('\n'), "{shown}");
+            }
+            assert_eq!((time.as_str(), time.to_string()), (text.as_str(), text.clone()));
+        }
+    }
+
+    #[test]
     fn times_from_before_and_after_all_years_do_not_panic() {
         for time in [SystemTime::UNIX_EPOCH - Duration::from_secs(1), SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 45)] {
             assert!(Timestamp::from(time).to_system_time().is_ok());

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use crate::decode::text_of;
 
@@ -76,6 +76,16 @@ impl<'t> Walk<'t> {
         };
         self.text.get(start..self.at)
     }
+}
+
+/// The literals of all strings in `text`, keys and values, each with its place.
+pub(super) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + memchr(b'"', text.as_bytes().get(at..)?)?;
+        at = string_end(text.as_bytes(), start);
+        Some((start, text.get(start..at)?))
+    })
 }
 
 /// Where the string ends that begins at `start`.

@@ -52,6 +52,7 @@ use index::{Found, NULL};
 /// | a number out of range (`1e999`) | null when indexed, an error of [`try_value`](Json::try_value) and [`decode`](Json::decode) |
 /// | 128 levels of lists and objects, or more | the same; `text`, `get` and looking up keys work at any depth |
 /// | a key twice | the last one |
+/// | a key that begins with `$serde_json::private::`, which means something to serde_json | as a number out of range |
 ///
 /// Two are equal if their texts are equal or, where both have a value, their values are. `Debug` shows the first 4 KiB of the
 /// text with the queries of URLs cut out, since signed URLs are credentials.
@@ -161,7 +162,7 @@ impl Json {
     /// ```
     pub fn try_value(&self) -> Result<&Value, &JsonError> {
         let whole = &self.seen().whole;
-        whole.get_or_init(|| value::value_of(self.text()).map_err(|error| JsonError::unparsable(&error))).as_ref()
+        whole.get_or_init(|| value::value_of(self.text())).as_ref()
     }
 
     /// The member with this key, or the item at this position, as it is in the text; `None` if there is none. Unlike indexing it

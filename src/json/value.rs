@@ -1,23 +1,48 @@
 //! Makes values of a text, with U+FFFD for each half of a surrogate pair.
 
+use memchr::{memchr, memmem};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::JsonError;
-use super::members::string_end;
+use super::members::{literals, name};
 use crate::decode::{self, text_of};
 
 /// The value. None can hold a number out of range, and one with more than 127 levels isn't made: it would be dropped by
 /// recursion.
-pub(super) fn value_of(text: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str(text).or_else(|error| match mended(text) {
+pub(super) fn value_of(text: &str) -> Result<Value, JsonError> {
+    unforged(text)?;
+    let value = serde_json::from_str(text).or_else(|error| match mended(text) {
         Some(mended) => serde_json::from_str(&mended),
         None => Err(error),
-    })
+    });
+    value.map_err(|error| JsonError::unparsable(&error))
+}
+
+/// With which serde_json's own keys begin. An object with one is no object to it: a [`Value`] takes the text under it for JSON,
+/// whose levels don't count with those around it.
+const PRIVATE: &str = "$serde_json::private::";
+
+/// That no key in `text` is one of serde_json's own.
+fn unforged(text: &str) -> Result<(), JsonError> {
+    let bytes = text.as_bytes();
+    // Whether it may be there, as it is or escaped, costs next to nothing to find out.
+    let has = |rare: u8, part: &str| memchr(rare, bytes).is_some() && memmem::find(bytes, part.as_bytes()).is_some();
+    let may_hold = bytes.len() > PRIVATE.len() && (has(b'$', PRIVATE) || has(b'\\', r"\u00"));
+    let forged = |(at, literal): (usize, &str)| {
+        literal.len() > PRIVATE.len()
+            && text.get(at + literal.len()..).is_some_and(|rest| rest.trim_start().starts_with(':'))
+            && name(literal).starts_with(PRIVATE)
+    };
+    match may_hold && literals(text).any(forged) {
+        true => Err(JsonError::new("it has a key that begins with `$serde_json::private::`, of which no value can be made")),
+        false => Ok(()),
+    }
 }
 
 /// As [`value_of`], of any type. Halves within the type's `Json`s stay, unless it is decoded within another.
 pub(super) fn decode<T: DeserializeOwned>(text: &str, within: bool) -> Result<T, JsonError> {
+    unforged(text)?;
     let error = match serde_json::from_str(text) {
         Ok(value) => return Ok(value),
         Err(error) => error,
@@ -46,14 +71,11 @@ pub(super) fn take_apart(value: Value) {
 pub(super) fn mended(text: &str) -> Option<String> {
     let mut mended = String::new();
     let mut copied = 0;
-    let mut at = 0;
-    while let Some(start) = text.get(at..)?.find('"').map(|found| at + found) {
-        at = string_end(text.as_bytes(), start);
-        let literal = text.get(start..at)?;
+    for (start, literal) in literals(text) {
         if literal.contains(r"\u") && serde_json::from_str::<String>(literal).is_err() {
             mended.push_str(text.get(copied..start)?);
             mended.push_str(&serde_json::to_string(&text_of(literal)?).ok()?);
-            copied = at;
+            copied = start + literal.len();
         }
     }
     mended.push_str(text.get(copied..)?);

@@ -67,7 +67,7 @@ fn singles_keep_their_last_digit() {
     }
     // Between two singles, and no double: rounded once, not twice.
     let json: Json = r#"{"score": 1.0000000596046448000000001}"#.parse().unwrap();
-    assert_eq!(json.decode::<Narrow>().unwrap().score, 1.000_000_119_209_289_6);
+    assert_eq!(json.decode::<Narrow>().unwrap().score, 1.000_000_1);
 }
 
 proptest! {

@@ -163,6 +163,47 @@ fn a_json_anywhere_is_written() {
     assert_eq!(Json::new(&flat).unwrap().text(), text);
 }
 
+/// A text whose values serde_json nests without counting: it takes what is under its own key for JSON.
+fn forged(times: usize) -> String {
+    (0..times).fold("1".to_owned(), |text, _| {
+        let inner = serde_json::to_string(&text).unwrap();
+        format!(r#"{}{{"$serde_json::private::RawValue":{inner}}}{}"#, "[".repeat(120), "]".repeat(120))
+    })
+}
+
+#[test]
+fn no_key_is_serde_jsons_own() {
+    #[derive(Deserialize, PartialEq, Debug)]
+    #[serde(untagged)]
+    enum Buffered {
+        Json { a: Json },
+    }
+    on_small_stack(|| {
+        for forged in [
+            forged(1),
+            forged(12),
+            r#"{"$serde_json::private::RawValue" : "]["}"#.to_owned(),
+            r#"{"\u0024serde_json::private::R\u0061wValue": "[1]"}"#.to_owned(),
+            r#"{"$serde_json::private::Number": "12"}"#.to_owned(),
+        ] {
+            let json = parse(&format!(r#"{{"a": {forged}, "label": "bus", "say": "$serde_json::private::RawValue"}}"#));
+            assert_eq!((&json["label"], &json["say"]), (&"bus".into(), &"$serde_json::private::RawValue".into()));
+            assert!(json["a"].is_null() && json.get("a").unwrap().text() == forged);
+            assert!(json.try_value().unwrap_err().to_string().contains("$serde_json::private::"));
+            assert!(json.decode::<Value>().is_err() && json.decode::<BTreeMap<String, Json>>().is_err());
+            // Through serde's buffers, which know no key of serde_json's: what comes out is JSON, or nothing is.
+            for text in [format!(r#"{{"a":{forged}}}"#), format!(r#"{{"a":{{"b":[1,{forged}]}}}}"#)] {
+                match serde_json::from_str(&text) {
+                    Ok(Buffered::Json { a }) => assert_eq!(parse(a.text()), a),
+                    Err(_) => assert!(forged.contains("][")),
+                }
+            }
+        }
+    });
+    let free = parse(r#"{"say": ["$serde_json::private::RawValue", "\u00e9"], "and so on": "\u0041"}"#);
+    assert!(free.try_value().is_ok() && free.decode::<Value>().is_ok());
+}
+
 #[test]
 fn the_last_of_equal_keys_counts() {
     let json = parse(r#"{"a": 1, "\u0061": 2, "b": {"c": 1, "c": 3}, "\ud83d": 4, "\udc00": 5}"#);
@@ -175,15 +216,16 @@ fn the_last_of_equal_keys_counts() {
 
 #[test]
 fn looked_up_values_stay() {
-    let keys: Vec<String> = (0..300).map(|key| format!("k{key}")).collect();
+    // So many that walking to each would take very long.
+    let keys: Vec<String> = (0..20_000).map(|key| format!("k{key}")).collect();
     let body: Vec<String> = keys.iter().map(|key| format!(r#""{key}": ["{key}"]"#)).collect();
     for odd in ["", r#", "odd": 1e999"#] {
         let json = parse(&format!("{{{}{odd}}}", body.join(", ")));
         let seen: Vec<&Value> = keys.iter().chain(&keys).map(|key| &json[key]).collect();
         assert_eq!(json.try_value().is_ok(), odd.is_empty());
         for (at, value) in seen.iter().enumerate() {
-            assert_eq!(value[0], keys[at % 300]);
-            assert!(std::ptr::eq(*value, seen[at % 300]), "it was made twice");
+            assert_eq!(value[0], keys[at % keys.len()]);
+            assert!(std::ptr::eq(*value, seen[at % keys.len()]), "it was made twice");
         }
     }
     let list = parse(r#"[0, 1, 2, 3, 4, 5, 6, 7, 1e999, 9]"#);

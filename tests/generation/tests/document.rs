@@ -32,3 +32,14 @@ fn a_doubled_key_is_told_with_its_line() {
     let error = parse(&format!("{HEAD}? [a]\n: b\n")).unwrap_err();
     assert!(error.contains("a list or a mapping is no key"), "{error}");
 }
+
+#[test]
+fn doubles_of_a_document_keep_their_last_digit() {
+    let number = 0.001_774_862_202_534_643_9_f64;
+    for text in
+        [format!("{HEAD}one: {{default: {number:?}}}\n"), format!(r#"{{"openapi": "3.0.3", "one": {{"default": {number:?}}}}}"#)]
+    {
+        let read = parse(&text).unwrap()["one"]["default"].as_f64().unwrap();
+        assert_eq!(read.to_bits(), number.to_bits(), "{text}");
+    }
+}

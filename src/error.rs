@@ -1,5 +1,8 @@
 //! [`Error`]: what went wrong, in a line that a person can act on, with everything that a program needs to decide.
 
+mod display;
+mod predicates;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use crate::bounded::{bounded, shortened};
 pub(crate) use crate::cause::Cause;
 use crate::cause::failure_of;
 use crate::list_event::{ItemFailure, ListEvent};
-use crate::redact::{excerpt, excerpt_without, shown_url};
+use crate::redact::{excerpt_without, shown_url};
 use crate::response::ErrorResponse;
 use crate::secrets::Secrets;
 #[cfg(api = "uploads")]
@@ -109,19 +112,12 @@ struct Inner {
     source_is_told: bool,
 }
 
-/// The longest `Display`, in bytes.
-const MAX_DISPLAY: usize = 4 << 10;
-
 /// How much of a message is kept, in bytes: what is shown, and some more, since redacting makes it shorter.
 const MAX_MESSAGE: usize = 6 << 10;
 
-/// How much of what was being done is shown, in bytes, of each step and of all; and how many steps are kept.
+/// How much of what was being done is kept, in bytes of each step, and how many steps.
 const MAX_STEP: usize = 1 << 10;
-const MAX_STEPS: usize = 1_500;
 const KEPT_STEPS: usize = 16;
-
-/// How much of a URL is shown, in bytes.
-const MAX_URL: usize = 512;
 
 /// Which request an error belongs to.
 #[derive(Debug, Clone)]
@@ -416,149 +412,6 @@ impl Error {
     /// The item of a list that can't be decoded, with its text.
     pub fn item_failure(&self) -> Option<&ItemFailure> {
         self.0.item_failure.as_deref()
-    }
-
-    /// A setting of the client is wrong. **What to do:** the message names the setting.
-    pub fn is_configuration(&self) -> bool {
-        self.0.kind == ErrorKind::Configuration
-    }
-
-    /// A parameter or a field can't be right, and nothing was sent. **What to do:** the message names each of them.
-    pub fn is_invalid_input(&self) -> bool {
-        self.0.kind == ErrorKind::InvalidInput
-    }
-
-    /// A file on this machine can't be read or written.
-    pub fn is_file(&self) -> bool {
-        self.0.kind == ErrorKind::File
-    }
-
-    /// No connection could be made. **What to do:** check base URL, DNS, proxy and certificates; the request was not
-    /// seen by the server and can be sent again.
-    pub fn is_connect(&self) -> bool {
-        self.0.kind == ErrorKind::Connect
-    }
-
-    /// A time-out ran out: while connecting, or while nothing moved, or as a whole. **What to do:** raise the time-out
-    /// of the client or of the call; for a request that isn't repeatable see
-    /// [`is_unknown_outcome`](Error::is_unknown_outcome), which may hold as well.
-    pub fn is_timeout(&self) -> bool {
-        self.0.timed_out
-    }
-
-    /// The request was sent, and whether the server acted on it is not known. **What to do:** ask the server (list or
-    /// get what was to be made) before sending it again.
-    pub fn is_unknown_outcome(&self) -> bool {
-        self.0.kind == ErrorKind::UnknownOutcome
-    }
-
-    /// The server answered with an error status.
-    pub fn is_status(&self) -> bool {
-        self.0.kind == ErrorKind::Status
-    }
-
-    /// The server answered 404.
-    pub fn is_not_found(&self) -> bool {
-        self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::NOT_FOUND)
-    }
-
-    /// The server answered 401. **What to do:** check the token, and that it belongs to this base URL.
-    pub fn is_unauthorized(&self) -> bool {
-        self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::UNAUTHORIZED)
-    }
-
-    /// The server answered 403. **What to do:** the token is valid; ask for the right, or set the tenant.
-    pub fn is_forbidden(&self) -> bool {
-        self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::FORBIDDEN)
-    }
-
-    /// The server answered 400 or 422. **What to do:** [`ErrorResponse::field_errors`] tells which fields it refused.
-    pub fn is_bad_request(&self) -> bool {
-        self.0.kind == ErrorKind::Status
-            && matches!(self.status(), Some(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY))
-    }
-
-    /// The server, or a proxy before it, answered 413.
-    pub fn is_too_large(&self) -> bool {
-        self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
-    }
-
-    /// The server answered 429. **What to do:** send less, or later.
-    pub fn is_too_many_requests(&self) -> bool {
-        self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
-    }
-
-    /// The answer can't be used. **What to do:** [`response`](Error::response) holds it, [`json_path`](Error::json_path)
-    /// tells where it went wrong; where the API has changed, its document in `openapi/` is to follow.
-    pub fn is_decode(&self) -> bool {
-        self.0.kind == ErrorKind::Decode
-    }
-
-    /// A URL conversion failed.
-    pub fn is_url_conversion(&self) -> bool {
-        self.0.kind == ErrorKind::UrlConversion
-    }
-}
-
-impl Error {
-    fn secrets(&self) -> &Secrets {
-        const NONE: &Secrets = &Secrets::NONE;
-        let of_request = self.0.request.as_ref().map(|request| &request.secrets).filter(|secrets| !secrets.is_empty());
-        of_request.or(self.0.response.as_ref().map(ErrorResponse::secrets)).unwrap_or(NONE)
-    }
-
-    /// What `Display` writes.
-    fn line(&self) -> String {
-        let (inner, secrets) = (&*self.0, self.secrets());
-        let shown = |text: &str, limit: usize| excerpt_without(text, limit, secrets, "; ");
-        let mut line = String::new();
-        for step in &inner.during {
-            let room = MAX_STEPS.saturating_sub(line.len()).min(MAX_STEP);
-            if room == 0 {
-                break;
-            }
-            line.extend([&*shown(step, room), ": "]);
-        }
-        if let Some(request) = &inner.request {
-            if !request.operation.is_empty() {
-                line.extend([&*shown(request.operation, MAX_URL), ": "]);
-            }
-            line.extend([&*shown(request.method.as_str(), 64), " ", &*shown(&request.url, MAX_URL), ": "]);
-        }
-        let attempts = if inner.attempts > 1 { format!(" (after {} attempts)", inner.attempts) } else { String::new() };
-        let room = MAX_DISPLAY.saturating_sub(line.len() + attempts.len() + "…".len());
-        line + &shown(&inner.message, room) + &attempts
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line())
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &*self.0;
-        let mut shown = f.debug_struct("Error");
-        shown.field("kind", &inner.kind).field("message", &self.line());
-        if let Some(response) = &inner.response {
-            shown.field("response", response);
-        }
-        if let Some(path) = self.json_path() {
-            shown.field("json_path", &excerpt_without(path, MAX_STEP, self.secrets(), " "));
-        }
-        if let Some(source) = &inner.source {
-            shown.field("source", &format_args!("{}", excerpt(&bounded(&format_args!("{source:?}"), MAX_STEP), MAX_STEP)));
-        }
-        shown.finish()
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        let source = &**self.0.source.as_ref()?;
-        if self.0.source_is_told { source.source() } else { Some(source) }
     }
 }
 

@@ -419,6 +419,27 @@ async fn a_token_among_ids_and_keys_is_hidden() {
     assert_eq!(error.request_id(), None);
 }
 
+/// Gives a token, and another once that is rejected.
+struct Renewing;
+
+impl CredentialsProvider for Renewing {
+    fn credentials(&self, rejected: bool) -> CredentialsFuture<'_> {
+        let token = if rejected { secret("second") } else { secret("first") };
+        Box::pin(async move { Ok(Credentials::new().access_token(token)) })
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_token_is_hidden_too() {
+    let (server, _) = serving(json(404, format!(r#"{{"detail": "no {MARKER}-second"}}"#))).await;
+    let refused = json(401, format!(r#"{{"detail": "no {MARKER}-first"}}"#));
+    Mock::given(wiremock::matchers::any()).respond_with(refused).up_to_n_times(1).with_priority(1).mount(&server).await;
+    let client = BackendClient::builder(server.uri()).retry(RetryPolicy::none()).credentials_provider(Renewing).build().unwrap();
+    let error = client.get_model(1).await.failure();
+    assert_error_hidden(&error, ErrorKind::Status);
+    assert!(error.to_string().ends_with("404 Not Found: no <secret>"), "{error}");
+}
+
 #[tokio::test]
 async fn what_a_server_says_is_one_clean_line() {
     let said = "\u{1b}[2J\u{9b}31m\u{202e}a\u{2028}b\u{85}c\nd\u{7f}\u{200b}\0";

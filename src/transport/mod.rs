@@ -96,9 +96,9 @@ impl Transport {
     /// An answer that isn't a success is an error.
     async fn exchange(&self, mut request: Request, again: Option<&Request>, attempts: &Attempts<'_>) -> Result<Box<Received>> {
         let limits = attempts.limits;
-        let secrets = Secrets::from(self.credentials.known());
-        let info_of =
-            |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url()).hiding(secrets.clone());
+        let info_of = |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url());
+        // Wherever a redirect leads to.
+        let mut secrets = Secrets::from(self.credentials.known());
         let mut permit = match self.in_flight.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
             Err(_) => {
@@ -120,7 +120,9 @@ impl Transport {
             if let Some(credentials) = &credentials {
                 let headers = request.headers_mut();
                 credentials.iter().for_each(|(name, value)| drop(headers.insert(name, value.clone())));
+                secrets = Secrets::from(Some(credentials.clone()));
             }
+            let info = info.hiding(secrets.clone());
             let response = self.execute(request, &info, attempts).await?;
             let status = response.status();
             let mut received = Box::new(Received {

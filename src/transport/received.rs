@@ -18,7 +18,6 @@ use crate::json::Json;
 use crate::limits::Limits;
 use crate::redact::excerpt;
 use crate::response::ErrorResponse;
-use crate::secrets::Secrets;
 use crate::url_conversion::{Conversions, Converted, Unconverted};
 
 /// How much of an error's body is kept, in bytes.
@@ -80,8 +79,8 @@ impl Received {
             }
         }
         let body = if more.is_empty() { first.unwrap_or_default() } else { more.freeze() };
-        let (secrets, headers) = (self.secrets(), std::mem::take(self.response.headers_mut()));
-        let head = Head { status: self.response.status(), headers, info: self.info, limits: self.limits, secrets };
+        let headers = std::mem::take(self.response.headers_mut());
+        let head = Head { status: self.response.status(), headers, info: self.info, limits: self.limits };
         Ok((body, head))
     }
 
@@ -108,14 +107,7 @@ impl Received {
     /// The answer without its body.
     pub(super) fn head(&self) -> ErrorResponse {
         let headers = self.response.headers().clone();
-        ErrorResponse::hiding(self.status(), headers, Bytes::new(), self.secrets())
-    }
-
-    fn secrets(&self) -> Secrets {
-        match self.info.secrets.is_empty() {
-            true => self.credentials.clone().into(),
-            false => self.info.secrets.clone(),
-        }
+        ErrorResponse::hiding(self.status(), headers, Bytes::new(), self.info.secrets.clone())
     }
 
     fn too_large(&self) -> Error {
@@ -196,11 +188,11 @@ impl Received {
             }
         }
         let headers = std::mem::take(self.response.headers_mut());
-        let secrets = self.secrets();
-        let head = Head { status: self.response.status(), headers, info: self.info, limits: self.limits, secrets };
+        let head = Head { status: self.response.status(), headers, info: self.info, limits: self.limits };
         let length = body.len();
         let error = move |head: Head| {
-            Ok(Error::status_error(head.info, ErrorResponse::hiding(head.status, head.headers, body.freeze(), head.secrets)))
+            let secrets = head.info.secrets.clone();
+            Ok(Error::status_error(head.info, ErrorResponse::hiding(head.status, head.headers, body.freeze(), secrets)))
         };
         head.apart(length, error).await.unwrap_or_else(|failed| failed)
     }
@@ -220,13 +212,13 @@ impl Answered {
     /// The error of a part of it that can't be used. It shares the answer with the others, and costs no more than it tells.
     pub(crate) fn undecodable(&self, problem: &Problem) -> Error {
         let head = &self.head;
-        let response = || ErrorResponse::hiding(head.status, head.headers.clone(), self.body.clone(), head.secrets.clone());
+        let response = || ErrorResponse::hiding(head.status, head.headers.clone(), self.body.clone(), head.info.secrets.clone());
         head.undecodable(self.response.get_or_init(response).shared(), problem)
     }
 
     /// A text of it without the credentials that were sent.
     pub(crate) fn hide(&self, text: &str) -> String {
-        self.head.secrets.hide(text).into_owned()
+        self.head.info.secrets.hide(text).into_owned()
     }
 }
 
@@ -236,7 +228,6 @@ struct Head {
     headers: HeaderMap,
     info: RequestInfo,
     limits: Limits,
-    secrets: Secrets,
 }
 
 impl Head {
@@ -260,12 +251,12 @@ impl Head {
 
     fn into_undecodable(mut self, body: Bytes, problem: &Problem) -> Error {
         let headers = std::mem::take(&mut self.headers);
-        let response = ErrorResponse::hiding(self.status, headers, body, self.secrets.clone());
+        let response = ErrorResponse::hiding(self.status, headers, body, self.info.secrets.clone());
         self.undecodable(response, problem)
     }
 
     fn undecodable(&self, response: ErrorResponse, problem: &Problem) -> Error {
-        let path = self.secrets.hide(&problem.path);
+        let path = self.info.secrets.hide(&problem.path);
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media = content_type.split(';').next().unwrap_or_default().trim();
         let json = media.is_empty() || media == "application/json" || media.ends_with("+json");

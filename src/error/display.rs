@@ -1,0 +1,81 @@
+//! How an [`Error`] is shown: in one bounded line without secrets, and each source once.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use super::{Error, MAX_STEP};
+use crate::bounded::bounded;
+use crate::redact::{excerpt, excerpt_without};
+use crate::response::ErrorResponse;
+use crate::secrets::Secrets;
+
+/// The longest `Display`, in bytes.
+const MAX_DISPLAY: usize = 4 << 10;
+
+/// How much of all steps of what was being done is shown, in bytes.
+const MAX_STEPS: usize = 1_500;
+
+/// How much of a URL is shown, in bytes.
+const MAX_URL: usize = 512;
+
+impl Error {
+    pub(super) fn secrets(&self) -> &Secrets {
+        const NONE: &Secrets = &Secrets::NONE;
+        let of_request = self.0.request.as_ref().map(|request| &request.secrets).filter(|secrets| !secrets.is_empty());
+        of_request.or(self.0.response.as_ref().map(ErrorResponse::secrets)).unwrap_or(NONE)
+    }
+
+    /// What `Display` writes.
+    fn line(&self) -> String {
+        let (inner, secrets) = (&*self.0, self.secrets());
+        let shown = |text: &str, limit: usize| excerpt_without(text, limit, secrets, "; ");
+        let mut line = String::new();
+        for step in &inner.during {
+            let room = MAX_STEPS.saturating_sub(line.len()).min(MAX_STEP);
+            if room == 0 {
+                break;
+            }
+            line.extend([&*shown(step, room), ": "]);
+        }
+        if let Some(request) = &inner.request {
+            if !request.operation.is_empty() {
+                line.extend([&*shown(request.operation, MAX_URL), ": "]);
+            }
+            line.extend([&*shown(request.method.as_str(), 64), " ", &*shown(&request.url, MAX_URL), ": "]);
+        }
+        let attempts = if inner.attempts > 1 { format!(" (after {} attempts)", inner.attempts) } else { String::new() };
+        let room = MAX_DISPLAY.saturating_sub(line.len() + attempts.len() + "…".len());
+        line + &shown(&inner.message, room) + &attempts
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        let mut shown = f.debug_struct("Error");
+        shown.field("kind", &inner.kind).field("message", &self.line());
+        if let Some(response) = &inner.response {
+            shown.field("response", response);
+        }
+        if let Some(path) = self.json_path() {
+            shown.field("json_path", &excerpt_without(path, MAX_STEP, self.secrets(), " "));
+        }
+        if let Some(source) = &inner.source {
+            shown.field("source", &format_args!("{}", excerpt(&bounded(&format_args!("{source:?}"), MAX_STEP), MAX_STEP)));
+        }
+        shown.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = &**self.0.source.as_ref()?;
+        if self.0.source_is_told { source.source() } else { Some(source) }
+    }
+}

@@ -110,21 +110,21 @@ impl Seen {
             covered = self.decide(page.identity.clone(), passed);
         }
         let same = self.decided.as_ref() == Some(&page.identity);
-        let ids: &[Option<u64>] = if same { &page.ids } else { &[] };
+        let ids: &[u64] = if same { &page.ids } else { &[] };
         let mut compared = Compared { marks: Vec::new(), missed: 0, progress: false };
         self.pending = 0;
-        for id in ids.iter().take(passed).flatten() {
+        for id in ids.iter().take(passed).filter(|id| **id != 0) {
             if self.ids.is_new(*id) && covered {
                 compared.missed += 1;
             }
         }
-        let mut mark = |id: &Option<u64>| match id {
-            None => Mark::Unknown,
-            Some(id) if self.ids.is_new(*id) => {
+        let mut mark = |id: &u64| match *id {
+            0 => Mark::Unknown,
+            id if self.ids.is_new(id) => {
                 self.pending += 1;
                 Mark::New
             }
-            Some(_) => {
+            _ => {
                 compared.missed += 1;
                 Mark::Repeated
             }
@@ -176,8 +176,7 @@ mod tests {
 
     fn page(identity: Option<&str>, ids: &[u64]) -> Marks {
         let digest = ids.iter().fold(7, |digest: u64, id| digest.wrapping_mul(31).wrapping_add(*id));
-        let ids = ids.iter().map(|id| (*id != 0).then_some(*id)).collect();
-        Marks { identity: identity.map(Arc::from), ids, digest }
+        Marks { identity: identity.map(Arc::from), ids: ids.to_vec(), digest }
     }
 
     fn compare(seen: &mut Seen, ids: &[u64], passed: usize) -> (u64, bool) {

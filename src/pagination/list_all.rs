@@ -36,7 +36,9 @@ const MAX_CONCURRENCY: usize = 64;
 /// there is no next page, whatever the size of the pages before.
 ///
 /// A list that changes while it is read may have lost or doubled items by then: what tells of it ends the list with an error,
-/// or is reported, as the [`policy`](ListAll::policy) says. Any error ends the stream, which can be taken up from its
+/// or is reported, as the [`policy`](ListAll::policy) says. A list is complete if it has as many different items
+/// as its count promises; which field makes them different is its [`identity`](ListAll::identity). A list that makes no progress,
+/// a hundred pages in a row without a new item, ends with an error. Any error ends the stream, which can be resumed from its
 /// [`checkpoint`](ListAll::checkpoint). Dropping it stops its requests.
 ///
 /// The call's [`timeout`](crate::Call::timeout) is that of the whole list, from the first read on, the time between the reads
@@ -232,7 +234,8 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// Where the reading is: the next stream of this query that [resumes](ListAll::resume) from it begins with the item
-    /// that this one would give next. After an error that is what failed; of a list with fewer items than it promised, its end.
+    /// that this one would give next. After an error that is what failed; of a list with fewer items than it promised, its end,
+    /// where that is an error again, unless the policy is [`Lenient`](ListPolicy::Lenient).
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
         let (at, offset) = match &page.place {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
-use super::page_text::{Envelope, Irregular, Next, digest, field, parse, walk};
+use super::page_text::{Cursor, Envelope, Irregular, Next, digest, field, parse, walk};
 use super::raw_item::RawItem;
 use crate::decode::{Problem, decode, without_mark};
 
@@ -39,16 +40,16 @@ pub(super) struct Failed {
 pub(super) struct Marks {
     /// The field that tells them apart.
     pub(super) identity: Option<Arc<str>>,
-    /// Its value in each item that could be decoded, as a number; none at all without such a field.
-    pub(super) ids: Vec<Option<u64>>,
+    /// Its value in each item that could be decoded, as a number, 0 in those that don't have it; none at all without such a field.
+    pub(super) ids: Vec<u64>,
     /// All items together: two pages that hold the same have the same.
     pub(super) digest: u64,
 }
 
 /// How a page's items are decoded.
 pub(super) struct Decoder<T> {
-    /// The length of the item that begins at a place, and its value if it can be decoded; `None` if no item begins there.
-    item: fn(&Bytes, usize) -> Option<(usize, Option<T>)>,
+    /// Decodes the items that begin at a place.
+    items: fn(&mut Cursor<'_>, &Bytes, &mut Items<'_, T>) -> Result<(), Irregular>,
     /// Why an item can't be decoded.
     problem: fn(&[u8]) -> Option<Problem>,
 }
@@ -65,15 +66,30 @@ impl<T: DeserializeOwned> Decoder<T> {
     /// Items as values.
     pub(super) fn typed() -> Self {
         Decoder {
-            item: |body, at| {
-                let rest = body.get(at..)?;
-                if let Ok((item, length)) = parse::<T>(rest) {
-                    return Some((length, Some(item)));
-                }
-                let (_, length) = parse::<IgnoredAny>(rest).ok()?;
-                let item = rest.get(..length)?;
-                // What a lenient server may send is mended at the second look: half a surrogate pair.
-                Some((length, memchr::memmem::find(item, br"\u").and_then(|_| decode(item).ok())))
+            items: |cursor, body, items| {
+                let mut hopeless = Hopeless::default();
+                cursor.items(|at| {
+                    let rest = body.get(at..)?;
+                    if let Some(length) = hopeless.length(body, rest) {
+                        items.failed(at, length);
+                        return Some(length);
+                    }
+                    if let Ok((item, length)) = parse::<T>(rest) {
+                        items.decoded(item, at, rest.get(..length)?);
+                        return Some(length);
+                    }
+                    let (_, length) = parse::<IgnoredAny>(rest).ok()?;
+                    let text = rest.get(..length)?;
+                    // What a lenient server may send is mended at the second look: half a surrogate pair.
+                    match memchr::memmem::find(text, br"\u").and_then(|_| decode(text).ok()) {
+                        Some(item) => items.decoded(item, at, text),
+                        None => {
+                            items.failed(at, length);
+                            hopeless.add(at, length);
+                        }
+                    }
+                    Some(length)
+                })
             },
             problem: |item| decode::<T>(item).err(),
         }
@@ -84,16 +100,68 @@ impl Decoder<RawItem> {
     /// Items as parts of the page's own text.
     pub(super) fn raw() -> Self {
         Decoder {
-            item: |body, at| {
-                let (_, length) = parse::<IgnoredAny>(body.get(at..)?).ok()?;
-                let item = body.slice(at..at + length);
-                Some((length, std::str::from_utf8(&item).is_ok().then(|| RawItem::new(item))))
+            items: |cursor, body, items| {
+                let at = |text: &[u8]| text.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+                if let Ok(texts) = cursor.value::<Vec<&RawValue>>() {
+                    for text in texts.into_iter().map(|text| text.get().as_bytes()) {
+                        items.decoded(RawItem::new(body.slice_ref(text)), at(text), text);
+                    }
+                    return Ok(());
+                }
+                // An item that isn't UTF-8 doesn't take the others along.
+                cursor.items(|at| {
+                    let (_, length) = parse::<IgnoredAny>(body.get(at..)?).ok()?;
+                    let text = body.slice(at..at + length);
+                    match std::str::from_utf8(&text) {
+                        Ok(_) => items.decoded(RawItem::new(text.clone()), at, &text),
+                        Err(_) => items.failed(at, length),
+                    }
+                    Some(length)
+                })
             },
             problem: |item| {
                 let message = std::str::from_utf8(item).err()?.to_string();
                 Some(Problem { path: String::new(), message, cut_off: false })
             },
         }
+    }
+}
+
+/// What is gathered of a page's items.
+struct Items<'f, T> {
+    fields: &'f [Arc<str>],
+    items: Vec<T>,
+    failed: Vec<Failed>,
+    /// The values of each field.
+    ids: Vec<Vec<u64>>,
+    /// Where the first item begins and the last one ends.
+    text: Option<(usize, usize)>,
+}
+
+impl<T> Items<'_, T> {
+    fn decoded(&mut self, item: T, at: usize, text: &[u8]) {
+        self.items.push(item);
+        for (name, ids) in self.fields.iter().zip(&mut self.ids) {
+            ids.push(field(text, name).and_then(id).unwrap_or_default());
+        }
+        self.text.get_or_insert((at, at)).1 = at + text.len();
+    }
+
+    fn failed(&mut self, at: usize, length: usize) {
+        self.failed.push(Failed { index: self.items.len() + self.failed.len(), at });
+        self.text.get_or_insert((at, at)).1 = at + length;
+    }
+
+    /// The items' marks, by the first field that one of them has.
+    fn marks(&mut self, body: &[u8]) -> Marks {
+        let found = self.fields.iter().zip(&mut self.ids).find(|(_, ids)| ids.iter().any(|id| *id != 0));
+        let (identity, ids) = found.map(|(name, ids)| (name.clone(), std::mem::take(ids))).unzip();
+        let mut marks = Marks { identity, ids: ids.unwrap_or_default(), digest: 0 };
+        marks.digest = match marks.identity.is_some() && !marks.ids.contains(&0) {
+            true => marks.ids.iter().fold(0, |digest, id| (digest ^ id).wrapping_mul(PRIME).rotate_left(29)),
+            false => self.text.and_then(|(from, to)| body.get(from..to)).map_or(0, digest),
+        };
+        marks
     }
 }
 
@@ -105,43 +173,12 @@ impl<T> Decoder<T> {
     pub(super) fn page(&self, body: &Bytes, fields: &[Arc<str>]) -> Result<DecodedPage<T>, Problem> {
         refuse_list(body)?;
         let body = body.slice_ref(without_mark(body));
-        let (mut items, mut failed, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut text, mut hopeless) = (None, Hopeless::default());
-        let walked = walk(&body, |at| {
-            let (length, item) = match hopeless.length(&body, at) {
-                Some(length) => (length, None),
-                None => (self.item)(&body, at)?,
-            };
-            match item {
-                Some(item) => {
-                    items.push(item);
-                    if !fields.is_empty() {
-                        places.push((at, length));
-                    }
-                }
-                None => {
-                    failed.push(Failed { index: items.len() + failed.len(), at });
-                    hopeless.add(at, length);
-                }
-            }
-            text.get_or_insert((at, at)).1 = at + length;
-            Some(length)
-        });
+        let ids = vec![Vec::new(); fields.len()];
+        let mut items = Items { fields, items: Vec::new(), failed: Vec::new(), ids, text: None };
+        let walked = walk(&body, |cursor| (self.items)(cursor, &body, &mut items));
         let Envelope { count, next } = walked.map_err(|Irregular| problem_of(&body))?;
-        let texts = || places.iter().map(|(at, length)| body.get(*at..at + length).unwrap_or_default());
-        let mut marks = Marks::default();
-        for name in fields {
-            let ids: Vec<_> = texts().map(|item| field(item, name).and_then(id)).collect();
-            if ids.iter().any(Option::is_some) {
-                (marks.identity, marks.ids) = (Some(name.clone()), ids);
-                break;
-            }
-        }
-        marks.digest = match marks.identity.is_some() && marks.ids.iter().all(Option::is_some) {
-            true => marks.ids.iter().flatten().fold(0, |digest, id| (digest ^ id).wrapping_mul(PRIME).rotate_left(29)),
-            false => text.and_then(|(from, to)| body.get(from..to)).map_or(0, digest),
-        };
-        Ok(DecodedPage { items, failed, marks, count, next, body })
+        let marks = items.marks(&body);
+        Ok(DecodedPage { items: items.items, failed: items.failed, marks, count, next, body })
     }
 
     /// An item that can't be decoded: its text, and why.
@@ -169,9 +206,8 @@ impl Hopeless {
         }
     }
 
-    /// The length of the item that begins at a place, if it is one of them.
-    fn length(&self, body: &[u8], at: usize) -> Option<usize> {
-        let rest = body.get(at..)?;
+    /// The length of the item that begins `rest`, if it is one of them.
+    fn length(&self, body: &[u8], rest: &[u8]) -> Option<usize> {
         let is_here = |text: &[u8]| matches!(rest.strip_prefix(text), Some([b',' | b']' | b' ' | b'\n', ..]));
         self.0.iter().find(|(from, length)| body.get(*from..from + length).is_some_and(is_here)).map(|(_, length)| *length)
     }
@@ -182,9 +218,11 @@ pub(super) fn length(body: &Bytes) -> Result<(usize, Envelope), Problem> {
     refuse_list(body)?;
     let body = without_mark(body);
     let mut length = 0;
-    let walked = walk(body, |at| {
-        length += 1;
-        parse::<IgnoredAny>(body.get(at..)?).ok().map(|(_, length)| length)
+    let walked = walk(body, |cursor| {
+        cursor.items(|at| {
+            length += 1;
+            parse::<IgnoredAny>(body.get(at..)?).ok().map(|(_, length)| length)
+        })
     });
     walked.map(|envelope| (length, envelope)).map_err(|Irregular| problem_of(body))
 }
@@ -237,13 +275,13 @@ fn problem_of(body: &[u8]) -> Problem {
     decode::<Whole>(body).err().unwrap_or_else(unknown)
 }
 
-/// An id's text as a number; only numbers and strings are ids. The same in every process: checkpoints keep it.
+/// An id's text as a number that isn't 0; only numbers and strings are ids. The same in every process: checkpoints keep it.
 fn id(text: &[u8]) -> Option<u64> {
     if !matches!(text.first()?, b'"' | b'-' | b'0'..=b'9') {
         return None;
     }
     // FNV-1a.
-    Some(text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)))
+    Some(text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)).max(1))
 }
 
 const PRIME: u64 = 0x0100_0000_01b3;
@@ -324,10 +362,10 @@ mod tests {
         let marks = read(Decoder::raw(), &page(items), &["key", "id"]).marks;
         assert_eq!(marks.identity.as_deref(), Some("id"));
         let ids = &marks.ids;
-        assert!(ids[0].is_some() && ids[0] == ids[1] && ids[0] != ids[2] && ids[0] != ids[3]);
-        assert_eq!((ids[4], ids[5], ids.len()), (None, None, 6));
+        assert!(ids[0] != 0 && ids[0] == ids[1] && ids[0] != ids[2] && ids[0] != ids[3]);
+        assert_eq!((ids[4], ids[5], ids.len()), (0, 0, 6));
         let marks = read(Decoder::raw(), &page(r#"{"id": 1}, {"id": 1, "key": 7}"#), &["key", "id"]).marks;
-        assert_eq!((marks.identity.as_deref(), marks.ids[0]), (Some("key"), None));
+        assert_eq!((marks.identity.as_deref(), marks.ids[0]), (Some("key"), 0));
         // FNV-1a, as the checkpoints of earlier versions have it.
         assert_eq!(id(b"7"), Some(0xaf63_aa4c_8601_9796));
     }

@@ -16,11 +16,13 @@ pub(super) struct Envelope {
 #[derive(Debug, PartialEq)]
 pub(super) struct Irregular;
 
-/// Walks a page. `item` is called with the place where each item begins and returns the item's length; `None` if none begins
-/// there.
-pub(super) fn walk(body: &[u8], mut item: impl FnMut(usize) -> Option<usize>) -> Result<Envelope, Irregular> {
+/// Walks a page; `results` is called where its items are.
+pub(super) fn walk<'t>(
+    body: &'t [u8],
+    mut results: impl FnMut(&mut Cursor<'t>) -> Result<(), Irregular>,
+) -> Result<Envelope, Irregular> {
     let mut cursor = Cursor { text: body, at: 0 };
-    let (mut count, mut next, mut results) = (None, None, None);
+    let (mut count, mut next, mut items) = (None, None, None);
     cursor.expect(b'{')?;
     let mut first = true;
     while !cursor.eat(b'}') {
@@ -30,7 +32,9 @@ pub(super) fn walk(body: &[u8], mut item: impl FnMut(usize) -> Option<usize>) ->
         let key: Key<'_> = cursor.value()?;
         cursor.expect(b':')?;
         match &*key.0 {
-            "results" => once(&mut results, cursor.items(&mut item)?)?,
+            "results" if items.is_some() => return Err(Irregular),
+            "results" if cursor.peek() == Some(b'n') => items = Some(cursor.value::<()>()?),
+            "results" => items = Some(results(&mut cursor)?),
             "count" => once(&mut count, cursor.value::<Option<u64>>()?)?,
             "next" => once(&mut next, cursor.value::<Next>()?.0)?,
             _ => {
@@ -38,7 +42,7 @@ pub(super) fn walk(body: &[u8], mut item: impl FnMut(usize) -> Option<usize>) ->
             }
         }
     }
-    match (cursor.peek(), results) {
+    match (cursor.peek(), items) {
         (None, Some(())) => Ok(Envelope { count: count.flatten(), next: next.flatten() }),
         _ => Err(Irregular),
     }
@@ -51,7 +55,8 @@ fn once<V>(slot: &mut Option<V>, value: V) -> Result<(), Irregular> {
     }
 }
 
-struct Cursor<'t> {
+/// A place in a text.
+pub(super) struct Cursor<'t> {
     text: &'t [u8],
     at: usize,
 }
@@ -73,29 +78,30 @@ impl<'t> Cursor<'t> {
         self.eat(byte).then_some(()).ok_or(Irregular)
     }
 
-    fn value<V: Deserialize<'t>>(&mut self) -> Result<V, Irregular> {
+    pub(super) fn value<V: Deserialize<'t>>(&mut self) -> Result<V, Irregular> {
         self.peek();
         let (value, length) = self.text.get(self.at..).and_then(|rest| parse(rest).ok()).ok_or(Irregular)?;
         self.at += length;
         Ok(value)
     }
 
-    /// The items of `results`; null is a list without any.
-    fn items(&mut self, item: &mut impl FnMut(usize) -> Option<usize>) -> Result<(), Irregular> {
-        if self.peek() == Some(b'n') {
-            return self.value();
-        }
+    /// A list's items. `item` is called with the place where each of them begins and returns its length; `None` if none begins
+    /// there.
+    pub(super) fn items(&mut self, mut item: impl FnMut(usize) -> Option<usize>) -> Result<(), Irregular> {
         self.expect(b'[')?;
         if self.eat(b']') {
             return Ok(());
         }
         loop {
-            self.peek();
+            self.at = behind_space(self.text, self.at);
             self.at += item(self.at).ok_or(Irregular)?;
-            if self.eat(b']') {
-                return Ok(());
+            let end = self.peek();
+            self.at += 1;
+            match end {
+                Some(b',') => {}
+                Some(b']') => return Ok(()),
+                _ => return Err(Irregular),
             }
-            self.expect(b',')?;
         }
     }
 }
@@ -147,12 +153,18 @@ pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
     let mut separator = b'{';
     while object.get(at) == Some(&separator) {
         separator = b',';
-        let key = behind_space(object, at + 1);
-        let key_end = value_end(object, key)?;
-        let colon = behind_space(object, key_end);
+        at = behind_space(object, at + 1);
+        let (is_name, end) = match named(object, at, name.as_bytes()) {
+            Some(end) => (true, end),
+            None => {
+                let end = value_end(object, at)?;
+                (is_escaped(object.get(at..end)?, name), end)
+            }
+        };
+        let colon = behind_space(object, end);
         let value = behind_space(object, colon + 1);
         let end = value_end(object, value)?;
-        if is_name(object.get(key..key_end)?, name) {
+        if is_name {
             return object.get(value..end);
         }
         at = behind_space(object, end);
@@ -160,12 +172,17 @@ pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
     None
 }
 
-/// Whether a string literal is `name`.
-fn is_name(literal: &[u8], name: &str) -> bool {
-    match literal.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
-        Some(plain) if !plain.contains(&b'\\') => plain == name.as_bytes(),
-        _ => serde_json::from_slice::<Key<'_>>(literal).is_ok_and(|key| key.0 == name),
-    }
+/// Where the string literal ends that begins at `at`, if it is `name`.
+fn named(text: &[u8], at: usize, name: &[u8]) -> Option<usize> {
+    let rest = text.get(at..)?.strip_prefix(b"\"")?;
+    let end = at + name.len() + 2;
+    let plain = !name.iter().any(|byte| matches!(byte, b'"' | b'\\'));
+    (rest.strip_prefix(name)?.first() == Some(&b'"') && plain).then_some(end)
+}
+
+/// Whether a string literal with escapes is `name`.
+fn is_escaped(literal: &[u8], name: &str) -> bool {
+    memchr::memchr(b'\\', literal).is_some() && serde_json::from_slice::<Key<'_>>(literal).is_ok_and(|key| key.0 == name)
 }
 
 fn behind_space(text: &[u8], mut at: usize) -> usize {
@@ -195,8 +212,8 @@ fn value_end(text: &[u8], at: usize) -> Option<usize> {
                 continue;
             }
             _ => {
-                let length = text.get(at..)?.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b':' | b' ' | b'\n'))?;
-                at += length.max(1);
+                let of_scalar = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
+                at += text.get(at..)?.iter().take_while(of_scalar).count().max(1);
             }
         }
         if depth == 0 {
@@ -253,10 +270,12 @@ mod tests {
     /// The texts of a page's items.
     fn items(body: &str) -> Result<(Envelope, Vec<&str>), Irregular> {
         let mut texts = Vec::new();
-        let envelope = walk(body.as_bytes(), |at| {
-            let (_, length) = parse::<IgnoredAny>(&body.as_bytes()[at..]).ok()?;
-            texts.push(&body[at..at + length]);
-            Some(length)
+        let envelope = walk(body.as_bytes(), |cursor| {
+            cursor.items(|at| {
+                let (_, length) = parse::<IgnoredAny>(&body.as_bytes()[at..]).ok()?;
+                texts.push(&body[at..at + length]);
+                Some(length)
+            })
         })?;
         Ok((envelope, texts))
     }
@@ -317,6 +336,8 @@ mod tests {
             (r#"{"x":{"id":1},"y":[{"id":2}],"z":"\"id\":3","id":null}"#, Some("null")),
             (r#"{"i\u0064":4}"#, Some("4")),
             (r#"{"x":[[["]"]]],"id":-1.5e3}"#, Some("-1.5e3")),
+            (r#"{"id2":1,"x\"id":2,"id":3}"#, Some("3")),
+            (r#"{"\"id\":1":2,"id":3}"#, Some("3")),
             (r#"{"id":[1,{"a":2}]}"#, Some(r#"[1,{"a":2}]"#)),
             (r#"{"ids":1}"#, None),
             ("{}", None),

@@ -115,14 +115,14 @@ impl<T> PageItems<T> {
     }
 
     /// What is to be reported of an item of page `page` that can't be decoded.
-    pub(super) fn failure(&self, decoder: Decoder<T>, page: u64, failed: &Failed) -> ItemFailure {
+    pub(super) fn failure(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> ItemFailure {
         self.problem(decoder, page, failed).0
     }
 
     /// The error that it is.
-    pub(super) fn error(&self, decoder: Decoder<T>, page: u64, failed: &Failed) -> Error {
-        let (failure, cut_off) = self.problem(decoder, page, failed);
+    pub(super) fn error(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> Error {
         let index = failed.index;
+        let (failure, cut_off) = self.problem(decoder, page, failed);
         let named = failure.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
         let path = match failure.json_path.as_str() {
             "" => format!("results[{index}]"),
@@ -138,8 +138,9 @@ impl<T> PageItems<T> {
         error.during(format!("item {index} of page {page}{named}")).with_item_failure(failure)
     }
 
-    fn problem(&self, decoder: Decoder<T>, page: u64, failed: &Failed) -> (ItemFailure, bool) {
+    fn problem(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> (ItemFailure, bool) {
         let body = self.source.as_ref().map_or(&[][..], |source| &source.body);
+        let index = failed.index;
         let (text, problem) = decoder.problem(body, failed);
         let shown = |text: &str, limit| match &self.source {
             Some(source) => excerpt(&(source.hide)(text), limit),
@@ -148,7 +149,7 @@ impl<T> PageItems<T> {
         let id = field(text, "id").map(String::from_utf8_lossy).filter(|id| id != "null");
         let failure = ItemFailure {
             page,
-            index: failed.index,
+            index,
             id: id.map(|id| shown(id.trim_matches('"'), MAX_ID)),
             json_path: shown(&problem.path, MAX_PATH),
             message: shown(&problem.message, MAX_MESSAGE),

@@ -302,9 +302,9 @@ impl<T: Send + 'static> ListAll<T> {
                 Next::Failed(failed) => {
                     let (items, page) = (&self.page.items, self.page_number());
                     if !self.skip_failed_items {
-                        return Some(Err(items.error(self.decoder, page, &failed)));
+                        return Some(Err(items.error(self.decoder, page, failed)));
                     }
-                    self.report.item_failure(|| items.failure(self.decoder, page, &failed));
+                    self.report.item_failure(|| items.failure(self.decoder, page, failed));
                 }
                 Next::Item(item, mark) => {
                     self.seen.given(mark);

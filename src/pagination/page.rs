@@ -33,7 +33,14 @@ pub(super) struct Failed {
     pub(super) index: usize,
     /// Where in the page's text it begins.
     pub(super) at: usize,
+    /// Of a large one its length, and why: that is found where the page is decoded, and not where its error is made.
+    pub(super) large: Option<Box<(usize, Problem)>>,
 }
+
+/// From how many bytes on an item is large.
+const LARGE: usize = 16 << 10;
+/// How much of a problem is kept, in bytes, of which less is shown.
+const KEPT: usize = 4 << 10;
 
 /// What a page's items come down to.
 #[derive(Debug, Default, Clone)]
@@ -71,7 +78,7 @@ impl<T: DeserializeOwned> Decoder<T> {
                 cursor.items(|at| {
                     let rest = body.get(at..)?;
                     if let Some(length) = hopeless.length(body, rest) {
-                        items.failed(at, length);
+                        items.failed(at, length, None);
                         return Some(length);
                     }
                     if let Ok((item, length)) = parse::<T>(rest) {
@@ -81,10 +88,11 @@ impl<T: DeserializeOwned> Decoder<T> {
                     let (_, length) = parse::<IgnoredAny>(rest).ok()?;
                     let text = rest.get(..length)?;
                     // What a lenient server may send is mended at the second look: half a surrogate pair.
-                    match memchr::memmem::find(text, br"\u").and_then(|_| decode(text).ok()) {
-                        Some(item) => items.decoded(item, at, text),
-                        None => {
-                            items.failed(at, length);
+                    let looked = (length > LARGE || memchr::memmem::find(text, br"\u").is_some()).then(|| decode::<T>(text));
+                    match looked {
+                        Some(Ok(item)) => items.decoded(item, at, text),
+                        looked => {
+                            items.failed(at, length, looked.and_then(Result::err).filter(|_| length > LARGE));
                             hopeless.add(at, length);
                         }
                     }
@@ -114,7 +122,7 @@ impl Decoder<RawItem> {
                     let text = body.slice(at..at + length);
                     match std::str::from_utf8(&text) {
                         Ok(_) => items.decoded(RawItem::new(text.clone()), at, &text),
-                        Err(_) => items.failed(at, length),
+                        Err(_) => items.failed(at, length, None),
                     }
                     Some(length)
                 })
@@ -147,8 +155,17 @@ impl<T> Items<'_, T> {
         self.text.get_or_insert((at, at)).1 = at + text.len();
     }
 
-    fn failed(&mut self, at: usize, length: usize) {
-        self.failed.push(Failed { index: self.items.len() + self.failed.len(), at });
+    fn failed(&mut self, at: usize, length: usize, problem: Option<Problem>) {
+        let kept = |text: &mut String| {
+            text.truncate((0..=KEPT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0));
+            text.shrink_to_fit();
+        };
+        let large = problem.map(|mut problem| {
+            kept(&mut problem.message);
+            kept(&mut problem.path);
+            Box::new((length, problem))
+        });
+        self.failed.push(Failed { index: self.items.len() + self.failed.len(), at, large });
         self.text.get_or_insert((at, at)).1 = at + length;
     }
 
@@ -182,8 +199,11 @@ impl<T> Decoder<T> {
     }
 
     /// An item that can't be decoded: its text, and why.
-    pub(super) fn problem<'b>(&self, body: &'b [u8], failed: &Failed) -> (&'b [u8], Problem) {
+    pub(super) fn problem<'b>(&self, body: &'b [u8], failed: Failed) -> (&'b [u8], Problem) {
         let rest = body.get(failed.at..).unwrap_or_default();
+        if let Some((length, problem)) = failed.large.map(|large| *large) {
+            return (rest.get(..length).unwrap_or_default(), problem);
+        }
         let length = parse::<IgnoredAny>(rest).map_or(rest.len(), |(_, length)| length);
         let text = rest.get(..length).unwrap_or_default();
         let unknown = || Problem { path: String::new(), message: "it can't be decoded".to_owned(), cut_off: false };
@@ -313,8 +333,8 @@ mod tests {
         let decoded = read(decoder, &body, &[]);
         assert_eq!((decoded.count, decoded.next.as_deref()), (Some(7), Some("n")));
         assert_eq!(decoded.items, [Item { id: 1, name: String::new() }, Item { id: 4, name: "\u{fffd}".to_owned() }]);
-        let problems: Vec<_> = decoded.failed.iter().map(|failed| decoder.problem(&decoded.body, failed)).collect();
         assert_eq!(decoded.failed.iter().map(|failed| failed.index).collect::<Vec<_>>(), [1, 2]);
+        let problems: Vec<_> = decoded.failed.into_iter().map(|failed| decoder.problem(&decoded.body, failed)).collect();
         assert_eq!((problems[0].1.path.as_str(), problems[0].0), ("id", &br#"{"id": "two", "name": "b"}"#[..]));
         assert_eq!(problems[1].1.path, "name");
     }
@@ -344,6 +364,19 @@ mod tests {
     }
 
     #[test]
+    fn large_item_that_fails_costs_no_second_reading() {
+        let body = page(&format!(r#"{{"id": 1, "name": ["{}"]}}, {{"id": "{0}"}}, {{"id": 2}}"#, "x".repeat(1 << 20)));
+        let decoder = Decoder::<Item>::typed();
+        let decoded = read(decoder, &body, &[]);
+        assert_eq!(decoded.items.len(), 1);
+        for (failed, path) in decoded.failed.into_iter().zip(["name", "id"]) {
+            let (length, problem) = &**failed.large.as_ref().unwrap();
+            assert!(*length > 1 << 20 && problem.message.len() <= KEPT, "{}", problem.message.len());
+            assert_eq!(decoder.problem(&decoded.body, failed).1.path, path);
+        }
+    }
+
+    #[test]
     fn raw_items_are_the_servers_text() {
         let texts = [r#"{ "id":1.50, "a":"\ud83d" }"#, r#"{"id": 12345678901234567890}"#, "7"];
         let body = page(&texts.join(" , "));
@@ -351,9 +384,9 @@ mod tests {
         assert_eq!(items(&body).iter().map(RawItem::as_str).collect::<Vec<_>>(), texts);
         assert_eq!(items(&Bytes::from([b"\xef\xbb\xbf", &body[..]].concat())).len(), 3);
         let broken = Bytes::from([br#"{"results": [1, ""#, &b"\xff"[..], br#"", 2]}"#].concat());
-        let page = read(Decoder::raw(), &broken, &[]);
+        let mut page = read(Decoder::raw(), &broken, &[]);
         assert_eq!((page.items.len(), page.failed.len()), (2, 1));
-        assert!(Decoder::raw().problem(&page.body, &page.failed[0]).1.message.contains("utf-8"));
+        assert!(Decoder::raw().problem(&page.body, page.failed.remove(0)).1.message.contains("utf-8"));
     }
 
     #[test]

@@ -242,7 +242,7 @@ impl<T: Send + 'static> ListAll<T> {
             Some(place) if page.index < page.length => (place.at(page.index), page.offset),
             _ => (page.after.clone(), page.after_offset),
         };
-        let Resumed { identity, ids } = self.seen.kept();
+        let Resumed { identity, ids } = self.seen.kept(page.items.new_left());
         Checkpoint {
             until: self.course.until,
             page_size: self.course.page_size,
@@ -307,7 +307,6 @@ impl<T: Send + 'static> ListAll<T> {
                     self.report.item_failure(|| items.failure(self.decoder, page, failed));
                 }
                 Next::Item(item, mark) => {
-                    self.seen.given(mark);
                     self.page.repeated = self.page.repeated.saturating_add(u64::from(mark == Mark::Repeated));
                     if mark != Mark::Repeated || !self.distinct {
                         self.page.index += 1;
@@ -340,6 +339,9 @@ impl<T: Send + 'static> ListAll<T> {
     /// An error was given: nothing follows it.
     pub(super) fn end_by_error(&mut self) {
         self.report.failed = true;
+        if self.page.index < self.page.length {
+            self.seen.drop_last(self.page.items.new_left());
+        }
         self.page.items = PageItems::none();
         self.refused = None;
         self.finish();

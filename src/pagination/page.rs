@@ -39,6 +39,8 @@ pub(super) struct Failed {
 
 /// From how many bytes on an item is large.
 const LARGE: usize = 16 << 10;
+/// Items on a page as most have them.
+const USUAL: usize = 128;
 /// How much of a problem is kept, in bytes, of which less is shown.
 const KEPT: usize = 4 << 10;
 
@@ -190,7 +192,7 @@ impl<T> Decoder<T> {
     pub(super) fn page(&self, body: &Bytes, fields: &[Arc<str>]) -> Result<DecodedPage<T>, Problem> {
         refuse_list(body)?;
         let body = body.slice_ref(without_mark(body));
-        let ids = vec![Vec::new(); fields.len()];
+        let ids = fields.iter().map(|_| Vec::with_capacity(USUAL)).collect();
         let mut items = Items { fields, items: Vec::new(), failed: Vec::new(), ids, text: None };
         let walked = walk(&body, |cursor| (self.items)(cursor, &body, &mut items));
         let Envelope { count, next } = walked.map_err(|Irregular| problem_of(&body))?;
@@ -228,6 +230,9 @@ impl Hopeless {
 
     /// The length of the item that begins `rest`, if it is one of them.
     fn length(&self, body: &[u8], rest: &[u8]) -> Option<usize> {
+        if self.0.is_empty() {
+            return None;
+        }
         let is_here = |text: &[u8]| matches!(rest.strip_prefix(text), Some([b',' | b']' | b' ' | b'\n', ..]));
         self.0.iter().find(|(from, length)| body.get(*from..from + length).is_some_and(is_here)).map(|(_, length)| *length)
     }

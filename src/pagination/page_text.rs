@@ -63,9 +63,15 @@ pub(super) struct Cursor<'t> {
 
 impl<'t> Cursor<'t> {
     /// The next byte that isn't white space.
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
-        self.at = behind_space(self.text, self.at);
-        self.text.get(self.at).copied()
+        while let Some(byte) = self.text.get(self.at) {
+            match byte {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                other => return Some(*other),
+            }
+        }
+        None
     }
 
     fn eat(&mut self, byte: u8) -> bool {
@@ -93,7 +99,7 @@ impl<'t> Cursor<'t> {
             return Ok(());
         }
         loop {
-            self.at = behind_space(self.text, self.at);
+            self.peek();
             self.at += item(self.at).ok_or(Irregular)?;
             let end = self.peek();
             self.at += 1;
@@ -149,73 +155,61 @@ impl<'de> Deserialize<'de> for Next {
 /// The value of an object's own field, of the first of that name, as its text. The text was parsed before: here it is only
 /// scanned up to that field.
 pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
-    let mut at = behind_space(object, 0);
-    let mut separator = b'{';
-    while object.get(at) == Some(&separator) {
-        separator = b',';
-        at = behind_space(object, at + 1);
-        let (is_name, end) = match named(object, at, name.as_bytes()) {
-            Some(end) => (true, end),
-            None => {
-                let end = value_end(object, at)?;
-                (is_escaped(object.get(at..end)?, name), end)
-            }
-        };
-        let colon = behind_space(object, end);
-        let value = behind_space(object, colon + 1);
-        let end = value_end(object, value)?;
-        if is_name {
-            return object.get(value..end);
+    let mut rest = behind_space(object).strip_prefix(b"{")?;
+    loop {
+        rest = behind_space(rest).strip_prefix(b"\"")?;
+        let mark = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let escaped = rest.get(mark) == Some(&b'\\');
+        let length = if escaped { string_end(rest, mark)?.checked_sub(1)? } else { mark };
+        let key = rest.get(..length)?;
+        rest = behind_space(rest.get(length + 1..)?).strip_prefix(b":")?;
+        rest = behind_space(rest);
+        let end = value_end(rest)?;
+        if key == name.as_bytes() && !escaped || escaped && is_escaped(key, name) {
+            return rest.get(..end);
         }
-        at = behind_space(object, end);
+        rest = behind_space(rest.get(end..)?).strip_prefix(b",")?;
     }
-    None
 }
 
-/// Where the string literal ends that begins at `at`, if it is `name`.
-fn named(text: &[u8], at: usize, name: &[u8]) -> Option<usize> {
-    let rest = text.get(at..)?.strip_prefix(b"\"")?;
-    let end = at + name.len() + 2;
-    let plain = !name.iter().any(|byte| matches!(byte, b'"' | b'\\'));
-    (rest.strip_prefix(name)?.first() == Some(&b'"') && plain).then_some(end)
+/// Whether a key with escapes is `name`.
+#[cold]
+fn is_escaped(key: &[u8], name: &str) -> bool {
+    let literal = [b"\"", key, b"\""].concat();
+    serde_json::from_slice::<Key<'_>>(&literal).is_ok_and(|key| key.0 == name)
 }
 
-/// Whether a string literal with escapes is `name`.
-fn is_escaped(literal: &[u8], name: &str) -> bool {
-    memchr::memchr(b'\\', literal).is_some() && serde_json::from_slice::<Key<'_>>(literal).is_ok_and(|key| key.0 == name)
-}
-
-fn behind_space(text: &[u8], mut at: usize) -> usize {
-    while matches!(text.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-        at += 1;
+#[inline]
+fn behind_space(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = text {
+        text = rest;
     }
-    at
+    text
 }
 
-/// Where the value ends that begins at `at`.
-fn value_end(text: &[u8], at: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut at = at;
+/// Where the value ends that begins a text.
+#[inline]
+fn value_end(text: &[u8]) -> Option<usize> {
+    match text.first()? {
+        b'"' => string_end(text, 1),
+        b'{' | b'[' => nested_end(text),
+        _ => text.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.'))),
+    }
+}
+
+fn nested_end(text: &[u8]) -> Option<usize> {
+    let (mut at, mut depth) = (0, 0_usize);
     loop {
         match text.get(at)? {
-            b'"' => at = string_end(text, at + 1)?,
-            b'{' | b'[' => {
-                depth += 1;
-                at += 1;
-            }
-            b'}' | b']' => {
-                depth = depth.checked_sub(1)?;
-                at += 1;
-            }
-            _ if depth > 0 => {
-                at += 1;
+            b'"' => {
+                at = string_end(text, at + 1)?;
                 continue;
             }
-            _ => {
-                let of_scalar = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
-                at += text.get(at..)?.iter().take_while(of_scalar).count().max(1);
-            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            _ => {}
         }
+        at += 1;
         if depth == 0 {
             return Some(at);
         }

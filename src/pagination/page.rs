@@ -140,6 +140,8 @@ impl Decoder<RawItem> {
 /// What is gathered of a page's items.
 struct Items<'f, T> {
     fields: &'f [Arc<str>],
+    /// Whether their names are written as they are.
+    plain: bool,
     items: Vec<T>,
     failed: Vec<Failed>,
     /// The values of each field.
@@ -149,10 +151,16 @@ struct Items<'f, T> {
 }
 
 impl<T> Items<'_, T> {
+    #[inline]
     fn decoded(&mut self, item: T, at: usize, text: &[u8]) {
         self.items.push(item);
-        for (name, ids) in self.fields.iter().zip(&mut self.ids) {
-            ids.push(field(text, name).and_then(id).unwrap_or_default());
+        match (self.fields, &mut *self.ids) {
+            ([name], [ids]) => ids.push(id_of(text, name, self.plain)),
+            (fields, all) => {
+                for (name, ids) in fields.iter().zip(all) {
+                    ids.push(id_of(text, name, self.plain));
+                }
+            }
         }
         self.text.get_or_insert((at, at)).1 = at + text.len();
     }
@@ -193,7 +201,8 @@ impl<T> Decoder<T> {
         refuse_list(body)?;
         let body = body.slice_ref(without_mark(body));
         let ids = fields.iter().map(|_| Vec::with_capacity(USUAL)).collect();
-        let mut items = Items { fields, items: Vec::new(), failed: Vec::new(), ids, text: None };
+        let plain = !fields.iter().any(|name| name.contains(['"', '\\']));
+        let mut items = Items { fields, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
         let walked = walk(&body, |cursor| (self.items)(cursor, &body, &mut items));
         let Envelope { count, next } = walked.map_err(|Irregular| problem_of(&body))?;
         let marks = items.marks(&body);
@@ -300,14 +309,45 @@ fn problem_of(body: &[u8]) -> Problem {
     decode::<Whole>(body).err().unwrap_or_else(unknown)
 }
 
+/// The value of an item's field as a number, 0 if it has none.
+#[inline]
+fn id_of(item: &[u8], name: &str, plain: bool) -> u64 {
+    let first = if plain { first_number(item, name.as_bytes()) } else { None };
+    first.or_else(|| field(item, name).and_then(id)).unwrap_or_default()
+}
+
+/// The same of most items: the field is among the first two, a number as the other one is, and there is no white space.
+#[inline]
+fn first_number(item: &[u8], name: &[u8]) -> Option<u64> {
+    let mut rest = item.strip_prefix(b"{\"")?;
+    for _ in 0..2 {
+        let is_name = name.iter().zip(rest).all(|(one, other)| one == other) && rest.get(name.len()) == Some(&b'"');
+        let length = if is_name { name.len() } else { rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))? };
+        rest = rest.get(length..)?.strip_prefix(b"\":")?;
+        let mut hash = BASIS;
+        while let [byte @ (b'0'..=b'9' | b'-'), behind @ ..] = rest {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
+            rest = behind;
+        }
+        match (is_name, rest) {
+            (true, [b',' | b'}', ..]) if hash != BASIS => return Some(hash.max(1)),
+            (false, [b',', b'"', behind @ ..]) => rest = behind,
+            _ => return None,
+        }
+    }
+    None
+}
+
 /// An id's text as a number that isn't 0; only numbers and strings are ids. The same in every process: checkpoints keep it.
 fn id(text: &[u8]) -> Option<u64> {
     if !matches!(text.first()?, b'"' | b'-' | b'0'..=b'9') {
         return None;
     }
     // FNV-1a.
-    Some(text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)).max(1))
+    Some(text.iter().fold(BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)).max(1))
 }
+
+const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
 const PRIME: u64 = 0x0100_0000_01b3;
 
@@ -406,6 +446,34 @@ mod tests {
         assert_eq!((marks.identity.as_deref(), marks.ids[0]), (Some("key"), 0));
         // FNV-1a, as the checkpoints of earlier versions have it.
         assert_eq!(id(b"7"), Some(0xaf63_aa4c_8601_9796));
+    }
+
+    #[test]
+    fn first_numbers_are_read_as_others_are() {
+        for item in [
+            r#"{"id":7}"#,
+            r#"{"id":-12,"x":1}"#,
+            r#"{"x":1,"id":7}"#,
+            r#"{"x":1,"id":7.5}"#,
+            r#"{"x":"a","id":7}"#,
+            r#"{"id":null}"#,
+            r#"{"id":"7"}"#,
+            r#"{"idx":1,"id":2}"#,
+            r#"{"i":1,"id":2}"#,
+            r#"{"x":1,"y":2,"id":3}"#,
+            r#"{"id":1e5}"#,
+            r#"{"id" :7}"#,
+            r#"{"x\"":1,"id":7}"#,
+            "{}",
+            r#"{"":1,"id":7}"#,
+            r#"{"id":12345678901234567890}"#,
+            "7",
+        ] {
+            let slow = field(item.as_bytes(), "id").and_then(id);
+            assert_eq!(id_of(item.as_bytes(), "id", true), slow.unwrap_or_default(), "{item}");
+            assert!(first_number(item.as_bytes(), b"id").is_none_or(|id| Some(id) == slow), "{item}");
+        }
+        assert!(first_number(br#"{"id":7,"pgh_id":8}"#, b"pgh_id").is_some());
     }
 
     #[test]

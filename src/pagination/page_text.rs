@@ -113,6 +113,7 @@ impl<'t> Cursor<'t> {
 }
 
 /// The value that begins `text`, and its length.
+#[inline]
 pub(super) fn parse<'t, V: Deserialize<'t>>(text: &'t [u8]) -> serde_json::Result<(V, usize)> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = V::deserialize(&mut deserializer)?;

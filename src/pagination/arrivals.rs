@@ -82,9 +82,9 @@ impl<T: Send + 'static> ListAll<T> {
         };
         let decoded = items.wanted(false);
         let passed = std::mem::take(&mut self.passed).min(length);
-        let Compared { marks, missed, progress } = self.seen.compare(&marks, decoded, items.pass(passed));
+        let Compared { marks, same, missed, progress } = self.seen.compare(&marks, decoded, items.pass(passed));
         self.report.identity = self.seen.identity().map(str::to_owned);
-        items.mark(marks);
+        items.mark(marks, same);
         let (offset, repeated) = (self.course.offset, self.course.repeated);
         let facts = Facts { length: length as u64, count, next, repeated: missed, progress };
         let (mut heard, then) = self.course.arrived(number, facts);
@@ -107,6 +107,7 @@ impl<T: Send + 'static> ListAll<T> {
             None => (then.into(), self.course.offset),
         };
         let place = Some(place);
+        self.seen.drop_last(0);
         self.page = CurrentPage { items, place, index: passed, length, offset, repeated, after, after_offset };
         self.refused = match unfollowed {
             Some(error) => Some(error),

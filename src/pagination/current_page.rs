@@ -49,8 +49,9 @@ impl Place {
 /// The items that are left of a page.
 pub(super) struct PageItems<T> {
     items: std::vec::IntoIter<T>,
-    /// Of each of them; none at all if none has an id.
+    /// Of each of them; none at all if all have the same.
     marks: std::vec::IntoIter<Mark>,
+    same: Mark,
     failed: std::iter::Peekable<std::vec::IntoIter<Failed>>,
     /// What errors are made of, if one of them failed.
     source: Option<Source>,
@@ -76,7 +77,8 @@ impl<T> PageItems<T> {
     }
 
     pub(super) fn new(items: Vec<T>, failed: Vec<Failed>, source: Option<Source>) -> Self {
-        PageItems { items: items.into_iter(), marks: Vec::new().into_iter(), failed: failed.into_iter().peekable(), source }
+        let (items, failed) = (items.into_iter(), failed.into_iter().peekable());
+        PageItems { items, marks: Vec::new().into_iter(), same: Mark::Unknown, failed, source }
     }
 
     /// Passes the first `length` items, and says how many of them could be decoded.
@@ -91,8 +93,16 @@ impl<T> PageItems<T> {
     }
 
     /// What the items are beside those of the pages before.
-    pub(super) fn mark(&mut self, marks: Vec<Mark>) {
-        self.marks = marks.into_iter();
+    pub(super) fn mark(&mut self, marks: Vec<Mark>, same: Mark) {
+        (self.marks, self.same) = (marks.into_iter(), same);
+    }
+
+    /// How many of those that are left weren't there before.
+    pub(super) fn new_left(&self) -> usize {
+        match self.marks.as_slice() {
+            [] if self.same == Mark::New => self.items.len(),
+            marks => marks.iter().filter(|mark| **mark == Mark::New).count(),
+        }
     }
 
     /// Items that could be decoded, without those that were there before where `distinct` ones are wanted.
@@ -110,19 +120,19 @@ impl<T> PageItems<T> {
     pub(super) fn next(&mut self, index: usize) -> Option<Next<T>> {
         match self.failed.next_if(|item| item.index == index) {
             Some(failed) => Some(Next::Failed(failed)),
-            None => Some(Next::Item(self.items.next()?, self.marks.next().unwrap_or(Mark::Unknown))),
+            None => Some(Next::Item(self.items.next()?, self.marks.next().unwrap_or(self.same))),
         }
     }
 
     /// What is to be reported of an item of page `page` that can't be decoded.
-    pub(super) fn failure(&self, decoder: Decoder<T>, page: u64, failed: &Failed) -> ItemFailure {
+    pub(super) fn failure(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> ItemFailure {
         self.problem(decoder, page, failed).0
     }
 
     /// The error that it is.
-    pub(super) fn error(&self, decoder: Decoder<T>, page: u64, failed: &Failed) -> Error {
-        let (failure, cut_off) = self.problem(decoder, page, failed);
+    pub(super) fn error(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> Error {
         let index = failed.index;
+        let (failure, cut_off) = self.problem(decoder, page, failed);
         let named = failure.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
         let path = match failure.json_path.as_str() {
             "" => format!("results[{index}]"),
@@ -138,8 +148,9 @@ impl<T> PageItems<T> {
         error.during(format!("item {index} of page {page}{named}")).with_item_failure(failure)
     }
 
-    fn problem(&self, decoder: Decoder<T>, page: u64, failed: &Failed) -> (ItemFailure, bool) {
+    fn problem(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> (ItemFailure, bool) {
         let body = self.source.as_ref().map_or(&[][..], |source| &source.body);
+        let index = failed.index;
         let (text, problem) = decoder.problem(body, failed);
         let shown = |text: &str, limit| match &self.source {
             Some(source) => excerpt(&(source.hide)(text), limit),
@@ -148,7 +159,7 @@ impl<T> PageItems<T> {
         let id = field(text, "id").map(String::from_utf8_lossy).filter(|id| id != "null");
         let failure = ItemFailure {
             page,
-            index: failed.index,
+            index,
             id: id.map(|id| shown(id.trim_matches('"'), MAX_ID)),
             json_path: shown(&problem.path, MAX_PATH),
             message: shown(&problem.message, MAX_MESSAGE),

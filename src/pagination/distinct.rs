@@ -1,18 +1,54 @@
 //! Which numbers came lately, in bounded memory.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// The numbers that came last: ids, each as the number that it comes down to.
 pub(super) struct Recent {
     most: usize,
     order: VecDeque<u64>,
-    set: HashSet<u64>,
+    set: HashSet<u64, Keyed>,
+}
+
+/// Hashes a number by one multiplication, with random keys, so that nobody can choose numbers that collide.
+struct Keyed(u64, u64);
+
+impl Keyed {
+    fn new() -> Self {
+        let random = RandomState::new();
+        Keyed(random.hash_one(0), random.hash_one(1) | 1)
+    }
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = Hashed;
+
+    fn build_hasher(&self) -> Hashed {
+        Hashed(self.0, self.1)
+    }
+}
+
+struct Hashed(u64, u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(self.0 ^ number) * u128::from(self.1);
+        self.0 = (product as u64) ^ ((product >> 64) as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Recent {
     /// Remembers `most` of them.
     pub(super) fn new(most: usize) -> Self {
-        Recent { most, order: VecDeque::new(), set: HashSet::new() }
+        Recent { most, order: VecDeque::new(), set: HashSet::with_hasher(Keyed::new()) }
     }
 
     /// Whether a number is new; from then on it isn't.

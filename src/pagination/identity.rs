@@ -36,8 +36,8 @@ pub(super) struct Seen {
     decided: Option<Option<Arc<str>>>,
     ids: Recent,
     pages: Recent,
-    /// Ids of the current page that were added and whose items weren't given yet.
-    pending: usize,
+    /// Ids that were added last and whose items will not be given.
+    dropped: usize,
     resumed: Resumed,
 }
 
@@ -60,8 +60,9 @@ pub(super) enum Mark {
 /// A page beside those before it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Compared {
-    /// Of each item that is to be given; empty if none has an id.
+    /// Of each item that is to be given; empty if all have the same.
     pub(super) marks: Vec<Mark>,
+    pub(super) same: Mark,
     /// Items that were there before, or that were passed and never given.
     pub(super) missed: u64,
     /// Whether the page brings an item that wasn't there before.
@@ -75,7 +76,7 @@ impl Seen {
             decided: None,
             ids: Recent::new(IDS),
             pages: Recent::new(PAGES),
-            pending: 0,
+            dropped: 0,
             resumed: Resumed::default(),
         }
     }
@@ -110,33 +111,43 @@ impl Seen {
             covered = self.decide(page.identity.clone(), passed);
         }
         let same = self.decided.as_ref() == Some(&page.identity);
-        let ids: &[Option<u64>] = if same { &page.ids } else { &[] };
-        let mut compared = Compared { marks: Vec::new(), missed: 0, progress: false };
-        self.pending = 0;
-        for id in ids.iter().take(passed).flatten() {
+        let ids: &[u64] = if same { &page.ids } else { &[] };
+        let mut missed = 0;
+        for id in ids.iter().take(passed).filter(|id| **id != 0) {
             if self.ids.is_new(*id) && covered {
-                compared.missed += 1;
+                missed += 1;
             }
         }
-        let mut mark = |id: &Option<u64>| match id {
-            None => Mark::Unknown,
-            Some(id) if self.ids.is_new(*id) => {
-                self.pending += 1;
-                Mark::New
+        let (ids, mut added) = (ids.get(passed..).unwrap_or_default(), 0);
+        let mut marks: Option<Vec<Mark>> = None;
+        for (index, id) in ids.iter().enumerate() {
+            let mark = match *id {
+                0 => Mark::Unknown,
+                id if self.ids.is_new(id) => Mark::New,
+                _ => Mark::Repeated,
+            };
+            added += usize::from(mark == Mark::New);
+            missed += u64::from(mark == Mark::Repeated);
+            if mark != Mark::New && marks.is_none() {
+                marks = Some(vec![Mark::New; index]);
             }
-            Some(_) => {
-                compared.missed += 1;
-                Mark::Repeated
+            if let Some(marks) = &mut marks {
+                marks.push(mark);
             }
-        };
-        compared.marks = ids.iter().skip(passed).map(&mut mark).collect();
-        let new = match compared.marks.is_empty() {
+        }
+        let new = match ids.is_empty() {
             true => items > passed,
-            false => compared.marks.iter().any(|mark| *mark != Mark::Repeated),
+            false => marks.as_ref().is_none_or(|marks| marks.iter().any(|mark| *mark != Mark::Repeated)),
         };
-        // Also a circle of more items than are remembered is one of the same pages.
-        compared.progress = self.pages.is_new(page.digest) && new;
-        compared
+        // Until they are there to be given.
+        self.dropped = added;
+        Compared {
+            marks: marks.unwrap_or_default(),
+            same: if ids.is_empty() { Mark::Unknown } else { Mark::New },
+            missed,
+            // Also a circle of more items than are remembered is one of the same pages.
+            progress: self.pages.is_new(page.digest) && new,
+        }
     }
 
     /// Decides what tells items apart. Whether the checkpoint knows all items that were passed.
@@ -154,17 +165,17 @@ impl Seen {
         covered
     }
 
-    /// An item of the current page was given.
-    pub(super) fn given(&mut self, mark: Mark) {
-        self.pending = self.pending.saturating_sub(usize::from(mark == Mark::New));
+    /// So many of the ids that were added last are of items that will not be given.
+    pub(super) fn drop_last(&mut self, ids: usize) {
+        self.dropped = ids;
     }
 
-    /// What a checkpoint keeps.
-    pub(super) fn kept(&self) -> Resumed {
+    /// What a checkpoint keeps, where the items of so many of the ids that were added last weren't given yet.
+    pub(super) fn kept(&self, left: usize) -> Resumed {
         match &self.decided {
             None => Resumed { identity: self.resumed.identity.clone(), ids: self.resumed.ids.clone() },
             Some(identity) => {
-                Resumed { identity: identity.as_deref().map(str::to_owned), ids: self.ids.last(KEPT, self.pending) }
+                Resumed { identity: identity.as_deref().map(str::to_owned), ids: self.ids.last(KEPT, left.max(self.dropped)) }
             }
         }
     }
@@ -176,13 +187,12 @@ mod tests {
 
     fn page(identity: Option<&str>, ids: &[u64]) -> Marks {
         let digest = ids.iter().fold(7, |digest: u64, id| digest.wrapping_mul(31).wrapping_add(*id));
-        let ids = ids.iter().map(|id| (*id != 0).then_some(*id)).collect();
-        Marks { identity: identity.map(Arc::from), ids, digest }
+        Marks { identity: identity.map(Arc::from), ids: ids.to_vec(), digest }
     }
 
     fn compare(seen: &mut Seen, ids: &[u64], passed: usize) -> (u64, bool) {
         let compared = seen.compare(&page(Some("id"), ids), ids.len(), passed);
-        compared.marks.iter().for_each(|mark| seen.given(*mark));
+        seen.drop_last(0);
         (compared.missed, compared.progress)
     }
 
@@ -217,7 +227,7 @@ mod tests {
         assert_eq!((seen.identity(), seen.fields().len()), (Some("id"), 1));
         // A page that was under way then isn't judged.
         let other = seen.compare(&page(Some("pgh_id"), &[1, 3]), 2, 0);
-        assert!(other.marks.is_empty() && other.missed == 0 && other.progress);
+        assert!(other.same == Mark::Unknown && other.missed == 0 && other.progress);
         let mut seen = Seen::new(["id"]);
         seen.compare(&page(None, &[]), 3, 0);
         assert!(seen.fields().is_empty() && seen.identity().is_none());
@@ -226,14 +236,15 @@ mod tests {
     #[test]
     fn what_was_not_given_is_not_kept() {
         let mut seen = Seen::new(["id"]);
-        let marks = seen.compare(&page(Some("id"), &[1, 2, 3]), 3, 0).marks;
-        seen.given(marks[0]);
-        assert_eq!(seen.kept().ids, [1]);
+        seen.compare(&page(Some("id"), &[1, 2, 3]), 3, 0);
+        assert!(seen.kept(0).ids.is_empty());
+        seen.drop_last(0);
+        assert_eq!(seen.kept(2).ids, [1]);
         let mut again = Seen::new(["id"]);
-        again.resume(seen.kept());
-        assert_eq!(again.kept().ids, [1]);
+        again.resume(seen.kept(2));
+        assert_eq!(again.kept(0).ids, [1]);
         assert_eq!(compare(&mut again, &[1, 2, 3], 1), (0, true));
-        assert_eq!(again.kept().ids, [1, 2, 3]);
+        assert_eq!(again.kept(0).ids, [1, 2, 3]);
     }
 
     #[test]

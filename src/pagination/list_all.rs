@@ -36,7 +36,9 @@ const MAX_CONCURRENCY: usize = 64;
 /// there is no next page, whatever the size of the pages before.
 ///
 /// A list that changes while it is read may have lost or doubled items by then: what tells of it ends the list with an error,
-/// or is reported, as the [`policy`](ListAll::policy) says. Any error ends the stream, which can be taken up from its
+/// or is reported, as the [`policy`](ListAll::policy) says. A list is complete if it has as many different items
+/// as its count promises; which field makes them different is its [`identity`](ListAll::identity). A list that makes no progress,
+/// a hundred pages in a row without a new item, ends with an error. Any error ends the stream, which can be resumed from its
 /// [`checkpoint`](ListAll::checkpoint). Dropping it stops its requests.
 ///
 /// The call's [`timeout`](crate::Call::timeout) is that of the whole list, from the first read on, the time between the reads
@@ -232,14 +234,15 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// Where the reading is: the next stream of this query that [resumes](ListAll::resume) from it begins with the item
-    /// that this one would give next. After an error that is what failed; of a list with fewer items than it promised, its end.
+    /// that this one would give next. After an error that is what failed; of a list with fewer items than it promised, its end,
+    /// where that is an error again, unless the policy is [`Lenient`](ListPolicy::Lenient).
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
         let (at, offset) = match &page.place {
             Some(place) if page.index < page.length => (place.at(page.index), page.offset),
             _ => (page.after.clone(), page.after_offset),
         };
-        let Resumed { identity, ids } = self.seen.kept();
+        let Resumed { identity, ids } = self.seen.kept(page.items.new_left());
         Checkpoint {
             until: self.course.until,
             page_size: self.course.page_size,
@@ -299,12 +302,11 @@ impl<T: Send + 'static> ListAll<T> {
                 Next::Failed(failed) => {
                     let (items, page) = (&self.page.items, self.page_number());
                     if !self.skip_failed_items {
-                        return Some(Err(items.error(self.decoder, page, &failed)));
+                        return Some(Err(items.error(self.decoder, page, failed)));
                     }
-                    self.report.item_failure(|| items.failure(self.decoder, page, &failed));
+                    self.report.item_failure(|| items.failure(self.decoder, page, failed));
                 }
                 Next::Item(item, mark) => {
-                    self.seen.given(mark);
                     self.page.repeated = self.page.repeated.saturating_add(u64::from(mark == Mark::Repeated));
                     if mark != Mark::Repeated || !self.distinct {
                         self.page.index += 1;
@@ -337,6 +339,9 @@ impl<T: Send + 'static> ListAll<T> {
     /// An error was given: nothing follows it.
     pub(super) fn end_by_error(&mut self) {
         self.report.failed = true;
+        if self.page.index < self.page.length {
+            self.seen.drop_last(self.page.items.new_left());
+        }
         self.page.items = PageItems::none();
         self.refused = None;
         self.finish();

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
-use super::page_text::{Envelope, Irregular, Next, digest, field, parse, walk};
+use super::page_text::{Cursor, Envelope, Irregular, Next, digest, field, parse, walk};
 use super::raw_item::RawItem;
 use crate::decode::{Problem, decode, without_mark};
 
@@ -32,23 +33,32 @@ pub(super) struct Failed {
     pub(super) index: usize,
     /// Where in the page's text it begins.
     pub(super) at: usize,
+    /// Of a large one its length, and why: that is found where the page is decoded, and not where its error is made.
+    pub(super) large: Option<Box<(usize, Problem)>>,
 }
+
+/// From how many bytes on an item is large.
+const LARGE: usize = 16 << 10;
+/// Items on a page as most have them.
+const USUAL: usize = 128;
+/// How much of a problem is kept, in bytes, of which less is shown.
+const KEPT: usize = 4 << 10;
 
 /// What a page's items come down to.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Marks {
     /// The field that tells them apart.
     pub(super) identity: Option<Arc<str>>,
-    /// Its value in each item that could be decoded, as a number; none at all without such a field.
-    pub(super) ids: Vec<Option<u64>>,
+    /// Its value in each item that could be decoded, as a number, 0 in those that don't have it; none at all without such a field.
+    pub(super) ids: Vec<u64>,
     /// All items together: two pages that hold the same have the same.
     pub(super) digest: u64,
 }
 
 /// How a page's items are decoded.
 pub(super) struct Decoder<T> {
-    /// The length of the item that begins at a place, and its value if it can be decoded; `None` if no item begins there.
-    item: fn(&Bytes, usize) -> Option<(usize, Option<T>)>,
+    /// Decodes the items that begin at a place.
+    items: fn(&mut Cursor<'_>, &Bytes, &mut Items<'_, T>) -> Result<(), Irregular>,
     /// Why an item can't be decoded.
     problem: fn(&[u8]) -> Option<Problem>,
 }
@@ -65,15 +75,31 @@ impl<T: DeserializeOwned> Decoder<T> {
     /// Items as values.
     pub(super) fn typed() -> Self {
         Decoder {
-            item: |body, at| {
-                let rest = body.get(at..)?;
-                if let Ok((item, length)) = parse::<T>(rest) {
-                    return Some((length, Some(item)));
-                }
-                let (_, length) = parse::<IgnoredAny>(rest).ok()?;
-                let item = rest.get(..length)?;
-                // What a lenient server may send is mended at the second look: half a surrogate pair.
-                Some((length, memchr::memmem::find(item, br"\u").and_then(|_| decode(item).ok())))
+            items: |cursor, body, items| {
+                let mut hopeless = Hopeless::default();
+                cursor.items(|at| {
+                    let rest = body.get(at..)?;
+                    if let Some(length) = hopeless.length(body, rest) {
+                        items.failed(at, length, None);
+                        return Some(length);
+                    }
+                    if let Ok((item, length)) = parse::<T>(rest) {
+                        items.decoded(item, at, rest.get(..length)?);
+                        return Some(length);
+                    }
+                    let (_, length) = parse::<IgnoredAny>(rest).ok()?;
+                    let text = rest.get(..length)?;
+                    // What a lenient server may send is mended at the second look: half a surrogate pair.
+                    let looked = (length > LARGE || memchr::memmem::find(text, br"\u").is_some()).then(|| decode::<T>(text));
+                    match looked {
+                        Some(Ok(item)) => items.decoded(item, at, text),
+                        looked => {
+                            items.failed(at, length, looked.and_then(Result::err).filter(|_| length > LARGE));
+                            hopeless.add(at, length);
+                        }
+                    }
+                    Some(length)
+                })
             },
             problem: |item| decode::<T>(item).err(),
         }
@@ -84,16 +110,85 @@ impl Decoder<RawItem> {
     /// Items as parts of the page's own text.
     pub(super) fn raw() -> Self {
         Decoder {
-            item: |body, at| {
-                let (_, length) = parse::<IgnoredAny>(body.get(at..)?).ok()?;
-                let item = body.slice(at..at + length);
-                Some((length, std::str::from_utf8(&item).is_ok().then(|| RawItem::new(item))))
+            items: |cursor, body, items| {
+                let at = |text: &[u8]| text.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+                if let Ok(texts) = cursor.value::<Vec<&RawValue>>() {
+                    for text in texts.into_iter().map(|text| text.get().as_bytes()) {
+                        items.decoded(RawItem::new(body.slice_ref(text)), at(text), text);
+                    }
+                    return Ok(());
+                }
+                // An item that isn't UTF-8 doesn't take the others along.
+                cursor.items(|at| {
+                    let (_, length) = parse::<IgnoredAny>(body.get(at..)?).ok()?;
+                    let text = body.slice(at..at + length);
+                    match std::str::from_utf8(&text) {
+                        Ok(_) => items.decoded(RawItem::new(text.clone()), at, &text),
+                        Err(_) => items.failed(at, length, None),
+                    }
+                    Some(length)
+                })
             },
             problem: |item| {
                 let message = std::str::from_utf8(item).err()?.to_string();
                 Some(Problem { path: String::new(), message, cut_off: false })
             },
         }
+    }
+}
+
+/// What is gathered of a page's items.
+struct Items<'f, T> {
+    fields: &'f [Arc<str>],
+    /// Whether their names are written as they are.
+    plain: bool,
+    items: Vec<T>,
+    failed: Vec<Failed>,
+    /// The values of each field.
+    ids: Vec<Vec<u64>>,
+    /// Where the first item begins and the last one ends.
+    text: Option<(usize, usize)>,
+}
+
+impl<T> Items<'_, T> {
+    #[inline]
+    fn decoded(&mut self, item: T, at: usize, text: &[u8]) {
+        self.items.push(item);
+        match (self.fields, &mut *self.ids) {
+            ([name], [ids]) => ids.push(id_of(text, name, self.plain)),
+            (fields, all) => {
+                for (name, ids) in fields.iter().zip(all) {
+                    ids.push(id_of(text, name, self.plain));
+                }
+            }
+        }
+        self.text.get_or_insert((at, at)).1 = at + text.len();
+    }
+
+    fn failed(&mut self, at: usize, length: usize, problem: Option<Problem>) {
+        let kept = |text: &mut String| {
+            text.truncate((0..=KEPT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0));
+            text.shrink_to_fit();
+        };
+        let large = problem.map(|mut problem| {
+            kept(&mut problem.message);
+            kept(&mut problem.path);
+            Box::new((length, problem))
+        });
+        self.failed.push(Failed { index: self.items.len() + self.failed.len(), at, large });
+        self.text.get_or_insert((at, at)).1 = at + length;
+    }
+
+    /// The items' marks, by the first field that one of them has.
+    fn marks(&mut self, body: &[u8]) -> Marks {
+        let found = self.fields.iter().zip(&mut self.ids).find(|(_, ids)| ids.iter().any(|id| *id != 0));
+        let (identity, ids) = found.map(|(name, ids)| (name.clone(), std::mem::take(ids))).unzip();
+        let mut marks = Marks { identity, ids: ids.unwrap_or_default(), digest: 0 };
+        marks.digest = match marks.identity.is_some() && !marks.ids.contains(&0) {
+            true => marks.ids.iter().fold(0, |digest, id| (digest ^ id).wrapping_mul(PRIME).rotate_left(29)),
+            false => self.text.and_then(|(from, to)| body.get(from..to)).map_or(0, digest),
+        };
+        marks
     }
 }
 
@@ -105,48 +200,21 @@ impl<T> Decoder<T> {
     pub(super) fn page(&self, body: &Bytes, fields: &[Arc<str>]) -> Result<DecodedPage<T>, Problem> {
         refuse_list(body)?;
         let body = body.slice_ref(without_mark(body));
-        let (mut items, mut failed, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut text, mut hopeless) = (None, Hopeless::default());
-        let walked = walk(&body, |at| {
-            let (length, item) = match hopeless.length(&body, at) {
-                Some(length) => (length, None),
-                None => (self.item)(&body, at)?,
-            };
-            match item {
-                Some(item) => {
-                    items.push(item);
-                    if !fields.is_empty() {
-                        places.push((at, length));
-                    }
-                }
-                None => {
-                    failed.push(Failed { index: items.len() + failed.len(), at });
-                    hopeless.add(at, length);
-                }
-            }
-            text.get_or_insert((at, at)).1 = at + length;
-            Some(length)
-        });
+        let ids = fields.iter().map(|_| Vec::with_capacity(USUAL)).collect();
+        let plain = !fields.iter().any(|name| name.contains(['"', '\\']));
+        let mut items = Items { fields, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
+        let walked = walk(&body, |cursor| (self.items)(cursor, &body, &mut items));
         let Envelope { count, next } = walked.map_err(|Irregular| problem_of(&body))?;
-        let texts = || places.iter().map(|(at, length)| body.get(*at..at + length).unwrap_or_default());
-        let mut marks = Marks::default();
-        for name in fields {
-            let ids: Vec<_> = texts().map(|item| field(item, name).and_then(id)).collect();
-            if ids.iter().any(Option::is_some) {
-                (marks.identity, marks.ids) = (Some(name.clone()), ids);
-                break;
-            }
-        }
-        marks.digest = match marks.identity.is_some() && marks.ids.iter().all(Option::is_some) {
-            true => marks.ids.iter().flatten().fold(0, |digest, id| (digest ^ id).wrapping_mul(PRIME).rotate_left(29)),
-            false => text.and_then(|(from, to)| body.get(from..to)).map_or(0, digest),
-        };
-        Ok(DecodedPage { items, failed, marks, count, next, body })
+        let marks = items.marks(&body);
+        Ok(DecodedPage { items: items.items, failed: items.failed, marks, count, next, body })
     }
 
     /// An item that can't be decoded: its text, and why.
-    pub(super) fn problem<'b>(&self, body: &'b [u8], failed: &Failed) -> (&'b [u8], Problem) {
+    pub(super) fn problem<'b>(&self, body: &'b [u8], failed: Failed) -> (&'b [u8], Problem) {
         let rest = body.get(failed.at..).unwrap_or_default();
+        if let Some((length, problem)) = failed.large.map(|large| *large) {
+            return (rest.get(..length).unwrap_or_default(), problem);
+        }
         let length = parse::<IgnoredAny>(rest).map_or(rest.len(), |(_, length)| length);
         let text = rest.get(..length).unwrap_or_default();
         let unknown = || Problem { path: String::new(), message: "it can't be decoded".to_owned(), cut_off: false };
@@ -169,9 +237,11 @@ impl Hopeless {
         }
     }
 
-    /// The length of the item that begins at a place, if it is one of them.
-    fn length(&self, body: &[u8], at: usize) -> Option<usize> {
-        let rest = body.get(at..)?;
+    /// The length of the item that begins `rest`, if it is one of them.
+    fn length(&self, body: &[u8], rest: &[u8]) -> Option<usize> {
+        if self.0.is_empty() {
+            return None;
+        }
         let is_here = |text: &[u8]| matches!(rest.strip_prefix(text), Some([b',' | b']' | b' ' | b'\n', ..]));
         self.0.iter().find(|(from, length)| body.get(*from..from + length).is_some_and(is_here)).map(|(_, length)| *length)
     }
@@ -182,9 +252,11 @@ pub(super) fn length(body: &Bytes) -> Result<(usize, Envelope), Problem> {
     refuse_list(body)?;
     let body = without_mark(body);
     let mut length = 0;
-    let walked = walk(body, |at| {
-        length += 1;
-        parse::<IgnoredAny>(body.get(at..)?).ok().map(|(_, length)| length)
+    let walked = walk(body, |cursor| {
+        cursor.items(|at| {
+            length += 1;
+            parse::<IgnoredAny>(body.get(at..)?).ok().map(|(_, length)| length)
+        })
     });
     walked.map(|envelope| (length, envelope)).map_err(|Irregular| problem_of(body))
 }
@@ -237,14 +309,45 @@ fn problem_of(body: &[u8]) -> Problem {
     decode::<Whole>(body).err().unwrap_or_else(unknown)
 }
 
-/// An id's text as a number; only numbers and strings are ids. The same in every process: checkpoints keep it.
+/// The value of an item's field as a number, 0 if it has none.
+#[inline]
+fn id_of(item: &[u8], name: &str, plain: bool) -> u64 {
+    let first = if plain { first_number(item, name.as_bytes()) } else { None };
+    first.or_else(|| field(item, name).and_then(id)).unwrap_or_default()
+}
+
+/// The same of most items: the field is among the first two, a number as the other one is, and there is no white space.
+#[inline]
+fn first_number(item: &[u8], name: &[u8]) -> Option<u64> {
+    let mut rest = item.strip_prefix(b"{\"")?;
+    for _ in 0..2 {
+        let is_name = name.iter().zip(rest).all(|(one, other)| one == other) && rest.get(name.len()) == Some(&b'"');
+        let length = if is_name { name.len() } else { rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))? };
+        rest = rest.get(length..)?.strip_prefix(b"\":")?;
+        let mut hash = BASIS;
+        while let [byte @ (b'0'..=b'9' | b'-'), behind @ ..] = rest {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
+            rest = behind;
+        }
+        match (is_name, rest) {
+            (true, [b',' | b'}', ..]) if hash != BASIS => return Some(hash.max(1)),
+            (false, [b',', b'"', behind @ ..]) => rest = behind,
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// An id's text as a number that isn't 0; only numbers and strings are ids. The same in every process: checkpoints keep it.
 fn id(text: &[u8]) -> Option<u64> {
     if !matches!(text.first()?, b'"' | b'-' | b'0'..=b'9') {
         return None;
     }
     // FNV-1a.
-    Some(text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)))
+    Some(text.iter().fold(BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)).max(1))
 }
+
+const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
 const PRIME: u64 = 0x0100_0000_01b3;
 
@@ -275,8 +378,8 @@ mod tests {
         let decoded = read(decoder, &body, &[]);
         assert_eq!((decoded.count, decoded.next.as_deref()), (Some(7), Some("n")));
         assert_eq!(decoded.items, [Item { id: 1, name: String::new() }, Item { id: 4, name: "\u{fffd}".to_owned() }]);
-        let problems: Vec<_> = decoded.failed.iter().map(|failed| decoder.problem(&decoded.body, failed)).collect();
         assert_eq!(decoded.failed.iter().map(|failed| failed.index).collect::<Vec<_>>(), [1, 2]);
+        let problems: Vec<_> = decoded.failed.into_iter().map(|failed| decoder.problem(&decoded.body, failed)).collect();
         assert_eq!((problems[0].1.path.as_str(), problems[0].0), ("id", &br#"{"id": "two", "name": "b"}"#[..]));
         assert_eq!(problems[1].1.path, "name");
     }
@@ -306,6 +409,19 @@ mod tests {
     }
 
     #[test]
+    fn large_item_that_fails_costs_no_second_reading() {
+        let body = page(&format!(r#"{{"id": 1, "name": ["{}"]}}, {{"id": "{0}"}}, {{"id": 2}}"#, "x".repeat(1 << 20)));
+        let decoder = Decoder::<Item>::typed();
+        let decoded = read(decoder, &body, &[]);
+        assert_eq!(decoded.items.len(), 1);
+        for (failed, path) in decoded.failed.into_iter().zip(["name", "id"]) {
+            let (length, problem) = &**failed.large.as_ref().unwrap();
+            assert!(*length > 1 << 20 && problem.message.len() <= KEPT, "{}", problem.message.len());
+            assert_eq!(decoder.problem(&decoded.body, failed).1.path, path);
+        }
+    }
+
+    #[test]
     fn raw_items_are_the_servers_text() {
         let texts = [r#"{ "id":1.50, "a":"\ud83d" }"#, r#"{"id": 12345678901234567890}"#, "7"];
         let body = page(&texts.join(" , "));
@@ -313,9 +429,9 @@ mod tests {
         assert_eq!(items(&body).iter().map(RawItem::as_str).collect::<Vec<_>>(), texts);
         assert_eq!(items(&Bytes::from([b"\xef\xbb\xbf", &body[..]].concat())).len(), 3);
         let broken = Bytes::from([br#"{"results": [1, ""#, &b"\xff"[..], br#"", 2]}"#].concat());
-        let page = read(Decoder::raw(), &broken, &[]);
+        let mut page = read(Decoder::raw(), &broken, &[]);
         assert_eq!((page.items.len(), page.failed.len()), (2, 1));
-        assert!(Decoder::raw().problem(&page.body, &page.failed[0]).1.message.contains("utf-8"));
+        assert!(Decoder::raw().problem(&page.body, page.failed.remove(0)).1.message.contains("utf-8"));
     }
 
     #[test]
@@ -324,12 +440,40 @@ mod tests {
         let marks = read(Decoder::raw(), &page(items), &["key", "id"]).marks;
         assert_eq!(marks.identity.as_deref(), Some("id"));
         let ids = &marks.ids;
-        assert!(ids[0].is_some() && ids[0] == ids[1] && ids[0] != ids[2] && ids[0] != ids[3]);
-        assert_eq!((ids[4], ids[5], ids.len()), (None, None, 6));
+        assert!(ids[0] != 0 && ids[0] == ids[1] && ids[0] != ids[2] && ids[0] != ids[3]);
+        assert_eq!((ids[4], ids[5], ids.len()), (0, 0, 6));
         let marks = read(Decoder::raw(), &page(r#"{"id": 1}, {"id": 1, "key": 7}"#), &["key", "id"]).marks;
-        assert_eq!((marks.identity.as_deref(), marks.ids[0]), (Some("key"), None));
+        assert_eq!((marks.identity.as_deref(), marks.ids[0]), (Some("key"), 0));
         // FNV-1a, as the checkpoints of earlier versions have it.
         assert_eq!(id(b"7"), Some(0xaf63_aa4c_8601_9796));
+    }
+
+    #[test]
+    fn first_numbers_are_read_as_others_are() {
+        for item in [
+            r#"{"id":7}"#,
+            r#"{"id":-12,"x":1}"#,
+            r#"{"x":1,"id":7}"#,
+            r#"{"x":1,"id":7.5}"#,
+            r#"{"x":"a","id":7}"#,
+            r#"{"id":null}"#,
+            r#"{"id":"7"}"#,
+            r#"{"idx":1,"id":2}"#,
+            r#"{"i":1,"id":2}"#,
+            r#"{"x":1,"y":2,"id":3}"#,
+            r#"{"id":1e5}"#,
+            r#"{"id" :7}"#,
+            r#"{"x\"":1,"id":7}"#,
+            "{}",
+            r#"{"":1,"id":7}"#,
+            r#"{"id":12345678901234567890}"#,
+            "7",
+        ] {
+            let slow = field(item.as_bytes(), "id").and_then(id);
+            assert_eq!(id_of(item.as_bytes(), "id", true), slow.unwrap_or_default(), "{item}");
+            assert!(first_number(item.as_bytes(), b"id").is_none_or(|id| Some(id) == slow), "{item}");
+        }
+        assert!(first_number(br#"{"id":7,"pgh_id":8}"#, b"pgh_id").is_some());
     }
 
     #[test]

@@ -16,11 +16,13 @@ pub(super) struct Envelope {
 #[derive(Debug, PartialEq)]
 pub(super) struct Irregular;
 
-/// Walks a page. `item` is called with the place where each item begins and returns the item's length; `None` if none begins
-/// there.
-pub(super) fn walk(body: &[u8], mut item: impl FnMut(usize) -> Option<usize>) -> Result<Envelope, Irregular> {
+/// Walks a page; `results` is called where its items are.
+pub(super) fn walk<'t>(
+    body: &'t [u8],
+    mut results: impl FnMut(&mut Cursor<'t>) -> Result<(), Irregular>,
+) -> Result<Envelope, Irregular> {
     let mut cursor = Cursor { text: body, at: 0 };
-    let (mut count, mut next, mut results) = (None, None, None);
+    let (mut count, mut next, mut items) = (None, None, None);
     cursor.expect(b'{')?;
     let mut first = true;
     while !cursor.eat(b'}') {
@@ -30,7 +32,9 @@ pub(super) fn walk(body: &[u8], mut item: impl FnMut(usize) -> Option<usize>) ->
         let key: Key<'_> = cursor.value()?;
         cursor.expect(b':')?;
         match &*key.0 {
-            "results" => once(&mut results, cursor.items(&mut item)?)?,
+            "results" if items.is_some() => return Err(Irregular),
+            "results" if cursor.peek() == Some(b'n') => items = Some(cursor.value::<()>()?),
+            "results" => items = Some(results(&mut cursor)?),
             "count" => once(&mut count, cursor.value::<Option<u64>>()?)?,
             "next" => once(&mut next, cursor.value::<Next>()?.0)?,
             _ => {
@@ -38,7 +42,7 @@ pub(super) fn walk(body: &[u8], mut item: impl FnMut(usize) -> Option<usize>) ->
             }
         }
     }
-    match (cursor.peek(), results) {
+    match (cursor.peek(), items) {
         (None, Some(())) => Ok(Envelope { count: count.flatten(), next: next.flatten() }),
         _ => Err(Irregular),
     }
@@ -51,16 +55,23 @@ fn once<V>(slot: &mut Option<V>, value: V) -> Result<(), Irregular> {
     }
 }
 
-struct Cursor<'t> {
+/// A place in a text.
+pub(super) struct Cursor<'t> {
     text: &'t [u8],
     at: usize,
 }
 
 impl<'t> Cursor<'t> {
     /// The next byte that isn't white space.
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
-        self.at = behind_space(self.text, self.at);
-        self.text.get(self.at).copied()
+        while let Some(byte) = self.text.get(self.at) {
+            match byte {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                other => return Some(*other),
+            }
+        }
+        None
     }
 
     fn eat(&mut self, byte: u8) -> bool {
@@ -73,18 +84,16 @@ impl<'t> Cursor<'t> {
         self.eat(byte).then_some(()).ok_or(Irregular)
     }
 
-    fn value<V: Deserialize<'t>>(&mut self) -> Result<V, Irregular> {
+    pub(super) fn value<V: Deserialize<'t>>(&mut self) -> Result<V, Irregular> {
         self.peek();
         let (value, length) = self.text.get(self.at..).and_then(|rest| parse(rest).ok()).ok_or(Irregular)?;
         self.at += length;
         Ok(value)
     }
 
-    /// The items of `results`; null is a list without any.
-    fn items(&mut self, item: &mut impl FnMut(usize) -> Option<usize>) -> Result<(), Irregular> {
-        if self.peek() == Some(b'n') {
-            return self.value();
-        }
+    /// A list's items. `item` is called with the place where each of them begins and returns its length; `None` if none begins
+    /// there.
+    pub(super) fn items(&mut self, mut item: impl FnMut(usize) -> Option<usize>) -> Result<(), Irregular> {
         self.expect(b'[')?;
         if self.eat(b']') {
             return Ok(());
@@ -92,15 +101,19 @@ impl<'t> Cursor<'t> {
         loop {
             self.peek();
             self.at += item(self.at).ok_or(Irregular)?;
-            if self.eat(b']') {
-                return Ok(());
+            let end = self.peek();
+            self.at += 1;
+            match end {
+                Some(b',') => {}
+                Some(b']') => return Ok(()),
+                _ => return Err(Irregular),
             }
-            self.expect(b',')?;
         }
     }
 }
 
 /// The value that begins `text`, and its length.
+#[inline]
 pub(super) fn parse<'t, V: Deserialize<'t>>(text: &'t [u8]) -> serde_json::Result<(V, usize)> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = V::deserialize(&mut deserializer)?;
@@ -143,62 +156,61 @@ impl<'de> Deserialize<'de> for Next {
 /// The value of an object's own field, of the first of that name, as its text. The text was parsed before: here it is only
 /// scanned up to that field.
 pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
-    let mut at = behind_space(object, 0);
-    let mut separator = b'{';
-    while object.get(at) == Some(&separator) {
-        separator = b',';
-        let key = behind_space(object, at + 1);
-        let key_end = value_end(object, key)?;
-        let colon = behind_space(object, key_end);
-        let value = behind_space(object, colon + 1);
-        let end = value_end(object, value)?;
-        if is_name(object.get(key..key_end)?, name) {
-            return object.get(value..end);
+    let mut rest = behind_space(object).strip_prefix(b"{")?;
+    loop {
+        rest = behind_space(rest).strip_prefix(b"\"")?;
+        let mark = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let escaped = rest.get(mark) == Some(&b'\\');
+        let length = if escaped { string_end(rest, mark)?.checked_sub(1)? } else { mark };
+        let key = rest.get(..length)?;
+        rest = behind_space(rest.get(length + 1..)?).strip_prefix(b":")?;
+        rest = behind_space(rest);
+        let end = value_end(rest)?;
+        if key == name.as_bytes() && !escaped || escaped && is_escaped(key, name) {
+            return rest.get(..end);
         }
-        at = behind_space(object, end);
-    }
-    None
-}
-
-/// Whether a string literal is `name`.
-fn is_name(literal: &[u8], name: &str) -> bool {
-    match literal.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
-        Some(plain) if !plain.contains(&b'\\') => plain == name.as_bytes(),
-        _ => serde_json::from_slice::<Key<'_>>(literal).is_ok_and(|key| key.0 == name),
+        rest = behind_space(rest.get(end..)?).strip_prefix(b",")?;
     }
 }
 
-fn behind_space(text: &[u8], mut at: usize) -> usize {
-    while matches!(text.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-        at += 1;
-    }
-    at
+/// Whether a key with escapes is `name`.
+#[cold]
+fn is_escaped(key: &[u8], name: &str) -> bool {
+    let literal = [b"\"", key, b"\""].concat();
+    serde_json::from_slice::<Key<'_>>(&literal).is_ok_and(|key| key.0 == name)
 }
 
-/// Where the value ends that begins at `at`.
-fn value_end(text: &[u8], at: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut at = at;
+#[inline]
+fn behind_space(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    text
+}
+
+/// Where the value ends that begins a text.
+#[inline]
+fn value_end(text: &[u8]) -> Option<usize> {
+    match text.first()? {
+        b'"' => string_end(text, 1),
+        b'{' | b'[' => nested_end(text),
+        _ => text.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.'))),
+    }
+}
+
+fn nested_end(text: &[u8]) -> Option<usize> {
+    let (mut at, mut depth) = (0, 0_usize);
     loop {
         match text.get(at)? {
-            b'"' => at = string_end(text, at + 1)?,
-            b'{' | b'[' => {
-                depth += 1;
-                at += 1;
-            }
-            b'}' | b']' => {
-                depth = depth.checked_sub(1)?;
-                at += 1;
-            }
-            _ if depth > 0 => {
-                at += 1;
+            b'"' => {
+                at = string_end(text, at + 1)?;
                 continue;
             }
-            _ => {
-                let length = text.get(at..)?.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b':' | b' ' | b'\n'))?;
-                at += length.max(1);
-            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            _ => {}
         }
+        at += 1;
         if depth == 0 {
             return Some(at);
         }
@@ -253,10 +265,12 @@ mod tests {
     /// The texts of a page's items.
     fn items(body: &str) -> Result<(Envelope, Vec<&str>), Irregular> {
         let mut texts = Vec::new();
-        let envelope = walk(body.as_bytes(), |at| {
-            let (_, length) = parse::<IgnoredAny>(&body.as_bytes()[at..]).ok()?;
-            texts.push(&body[at..at + length]);
-            Some(length)
+        let envelope = walk(body.as_bytes(), |cursor| {
+            cursor.items(|at| {
+                let (_, length) = parse::<IgnoredAny>(&body.as_bytes()[at..]).ok()?;
+                texts.push(&body[at..at + length]);
+                Some(length)
+            })
         })?;
         Ok((envelope, texts))
     }
@@ -317,6 +331,8 @@ mod tests {
             (r#"{"x":{"id":1},"y":[{"id":2}],"z":"\"id\":3","id":null}"#, Some("null")),
             (r#"{"i\u0064":4}"#, Some("4")),
             (r#"{"x":[[["]"]]],"id":-1.5e3}"#, Some("-1.5e3")),
+            (r#"{"id2":1,"x\"id":2,"id":3}"#, Some("3")),
+            (r#"{"\"id\":1":2,"id":3}"#, Some("3")),
             (r#"{"id":[1,{"a":2}]}"#, Some(r#"[1,{"a":2}]"#)),
             (r#"{"ids":1}"#, None),
             ("{}", None),

@@ -18,8 +18,8 @@ const KEPT_PART: usize = 1 << 10;
 pub enum ListPolicy {
     /// What may have made items missing or double ends the list with an error, which carries the [`ListEvent`].
     Strict,
-    /// A list that doesn't keep what its count promises (it has fewer items, a page less, or goes on behind its end) ends with
-    /// an error, which carries the [`ListEvent`]. What only may have made items missing or double is written into the
+    /// A list that doesn't keep what its count promises (it has fewer items, or fewer different ones, or a page less, or goes on
+    /// behind its end) ends with an error, which carries the [`ListEvent`]. What only may have made items missing or double is written into the
     /// [report](crate::ListAll::report), and the list goes on.
     #[default]
     Complete,

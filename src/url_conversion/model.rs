@@ -92,7 +92,9 @@ impl Tree {
                 Err(_) => items.iter_mut().for_each(|item| item.item(names, change)),
             },
             Tree::Object(entries) if names == ["url"] => {
-                for (_, value) in entries.iter_mut().filter(|(key, value)| called(key) == "url" && !matches!(value, Tree::Text(_))) {
+                for (_, value) in
+                    entries.iter_mut().filter(|(key, value)| called(key) == "url" && !matches!(value, Tree::Text(_)))
+                {
                     value.field(change);
                 }
                 file(entries, change);
@@ -170,7 +172,8 @@ fn file(entries: &mut Vec<(String, Tree)>, change: Change) {
 
 fn any_tree() -> impl Strategy<Value = Tree> {
     let other = prop::sample::select(vec!["null", "7", "1e999", "true"]).prop_map(Tree::Other);
-    let text = prop::sample::select(vec!["/a", "/b", "https://h/x?s='", "text", "", "\"é"]).prop_map(|text| Tree::Text(text.to_owned()));
+    let text =
+        prop::sample::select(vec!["/a", "/b", "https://h/x?s='", "text", "", "\"é"]).prop_map(|text| Tree::Text(text.to_owned()));
     let key = prop::sample::select(vec!["url", "ur\\u006c", "path", "p\\u0061th", "size", "a", "a", "0", "1", "files", "name"]);
     prop_oneof![other, text].prop_recursive(6, 60, 5, move |inner| {
         let entry = (key.clone().prop_map(|key| format!("\"{key}\"")), inner.clone());
@@ -184,7 +187,11 @@ fn any_tree() -> impl Strategy<Value = Tree> {
 fn any_change() -> impl Strategy<Value = Change> {
     let before = prop::sample::select(vec!["", "https://cdn", "\"\\", "x"]);
     let key = prop::sample::select(vec!["url", "url", "path", "a"]);
-    (before, prop::sample::select(vec!["b", "?", "no"]), key).prop_map(|(before, fails_for, key)| Change { before, fails_for, key })
+    (before, prop::sample::select(vec!["b", "?", "no"]), key).prop_map(|(before, fails_for, key)| Change {
+        before,
+        fails_for,
+        key,
+    })
 }
 
 fn any_path() -> impl Strategy<Value = String> {

@@ -43,10 +43,19 @@ pub(super) fn id_of(text: &str, item: Piece) -> Option<NonZeroUsize> {
 /// What a value on the way to the field is in, and which of the names comes next.
 enum Level {
     /// Lists within each other that are walked through: how many, and whether the innermost is empty so far.
-    Lists { depth: usize, empty: bool, next: usize },
+    Lists {
+        depth: usize,
+        empty: bool,
+        next: usize,
+    },
     /// A list of which one element is taken: how many are still before it.
-    Nth { before: Option<usize>, next: usize },
-    Object { next: usize },
+    Nth {
+        before: Option<usize>,
+        next: usize,
+    },
+    Object {
+        next: usize,
+    },
 }
 
 /// What to do with what a level has next.

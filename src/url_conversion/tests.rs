@@ -124,7 +124,9 @@ async fn deep_text_is_left_or_converted() {
         ] {
             let filled = |url: &str| match template.contains(":1") {
                 true => template.replace("{§:1}", &format!("{objects}1{ends}")).replace("/a", url),
-                false => template.replace('§', &format!("{open}\"/a\"{close}")).replace("\"files\":\"/a\"", &format!("\"files\":\"{url}\"")),
+                false => template
+                    .replace('§', &format!("{open}\"/a\"{close}"))
+                    .replace("\"files\":\"/a\"", &format!("\"files\":\"{url}\"")),
             };
             let (text, mut expected) = (filled("/a"), filled("https://cdn/a"));
             if !template.contains("/a") {
@@ -268,10 +270,14 @@ async fn failures_are_bounded() {
     let converted = conversions.apply(text.clone().into(), false).await.unwrap();
     assert!(converted.body == text);
     let kept = converted.unconverted.kept;
-    assert_eq!((told.load(std::sync::atomic::Ordering::Relaxed), kept.len() as u64 + converted.unconverted.omitted), (count, 1001));
+    assert_eq!(
+        (told.load(std::sync::atomic::Ordering::Relaxed), kept.len() as u64 + converted.unconverted.omitted),
+        (count, 1001)
+    );
     assert!(format!("{kept:?}").len() < 1 << 20 && kept.len() == 100);
     assert!(kept[0].item_id.as_ref().unwrap().ends_with('…'));
-    let error = apply(Conversions { skip_failed: false, on_failure: None, ..(*conversions).clone() }, &text, false).await.unwrap_err();
+    let error =
+        apply(Conversions { skip_failed: false, on_failure: None, ..(*conversions).clone() }, &text, false).await.unwrap_err();
     assert!(error.to_string().len() <= 4096);
     let mut strict = Conversions { strict: true, ..Conversions::default() };
     strict.plain(&"x".repeat(10_000), str::to_owned);

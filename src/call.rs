@@ -277,6 +277,9 @@ macro_rules! option_setters {
         /// hold a URL, an object of name -> URL, of name -> object with `url`, or a list of such objects. Null and absent
         /// fields are left alone. The function gets the server's string, and what it gives takes the string's place.
         ///
+        /// Several conversions are applied in the order in which they are set: each finds what those before it wrote. A later
+        /// one of the same `field` takes the earlier one's place.
+        ///
         /// ```no_run
         /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
         /// let model = client.get_model(456).url_conversion("file", |url| format!("https://cdn.example.com{url}")).await?;

@@ -143,80 +143,78 @@ impl<'t> Shapes<'t> {
     /// An object with a `url` is a file. One without holds files by name: objects with a `url`, lists of them, or (where it
     /// isn't an item of a list, whose objects may be files with texts of other meaning) bare URLs.
     fn object(&mut self, name: Option<NonZeroUsize>, role: Role) -> Children {
-        let (found, removals, slot) = (self.found.len(), self.removals.len(), self.objects.len());
+        let mut children = Children::default();
+        let mut open = Open::new(name, role, self);
         self.objects.push(FileObject::default());
-        let (mut this, mut replaced) = (FileObject::default(), Replaced::default());
-        let (mut has_url, mut has_own, mut only_urls) = (false, false, true);
-        let (mut keys, mut children) = (Vec::new(), Children::default());
         while let Some((key, value)) = self.scanner.entry() {
             children.see(value.token);
-            let called = plain(self.scanner.text(key));
-            let is_url = called == "url";
-            has_url |= is_url && value.token != Token::Object;
-            only_urls = only_urls && (role != Role::Item || self.is_url(&called, value));
-            this.see(&called, value);
-            let key_at = NonZeroUsize::new(key.start);
-            match value.token {
-                Token::Text if is_url && self.wanted != Wanted::Files => {
-                    self.found.push(Found { at: key.start, name, object: NonZeroUsize::new(slot) });
-                    self.present |= role == Role::Parent;
-                    has_own = true;
-                }
-                Token::Text if role == Role::Field || (role == Role::Item && only_urls) => drop(self.bare(value, key_at)),
-                Token::List if role == Role::Field => drop(self.list(key_at)),
-                Token::Object if matches!(role, Role::Field | Role::Item) => drop(self.object(key_at, Role::Entry)),
-                _ if role == Role::Parent && is_url => self.field(value),
-                _ => self.scanner.skip(value),
-            }
-            if let Wanted::Urls { key: new } = self.wanted {
-                replaced.see(new != "url" && called == new, key.start..self.scanner.position());
-            } else if role != Role::Entry {
-                keys.push((called, key_at));
-            }
+            self.entry(&mut open, key, value);
         }
-        let is_file = match self.wanted {
-            Wanted::Files => this.url.is_some() || this.path.is_some(),
-            Wanted::Urls { .. } => {
-                if role == Role::Parent {
-                    has_own
-                } else {
-                    has_url
-                }
-            }
-        };
-        match self.wanted {
-            Wanted::Files if is_file => {
-                self.found.truncate(found);
-                self.found.push(Found { at: 0, name, object: NonZeroUsize::new(slot) });
-            }
-            Wanted::Urls { .. } if is_file && role != Role::Parent => {
-                // What looked like names beside a `url` is something else.
-                self.keep(found, |found| found.object.is_some_and(|object| object.get() == slot));
-                self.removals.truncate(removals);
-            }
-            _ if !only_urls => self.keep(found, |found| found.object.is_some()),
-            _ => {}
-        }
-        if is_file {
-            let first = self.removals.len();
-            self.removals.extend(replaced.places());
-            this.removals = first..self.removals.len();
-            if role != Role::Parent {
-                self.objects.truncate(slot + 1);
-            }
-            if let Some(object) = self.objects.get_mut(slot) {
-                *object = this;
-            }
-        } else {
-            let earlier = superseded(&keys);
-            if !earlier.is_empty() {
-                self.keep(found, |found| !earlier.contains(&found.name));
-            }
-            if self.objects.len() == slot + 1 {
-                self.objects.pop();
-            }
+        match open.is_file(self.wanted) {
+            true => self.close_file(open),
+            false => self.close_names(open),
         }
         children
+    }
+
+    fn entry(&mut self, open: &mut Open<'t>, key: Piece, value: Piece) {
+        let (role, called) = (open.role, plain(self.scanner.text(key)));
+        let (is_url, key_at) = (called == "url", NonZeroUsize::new(key.start));
+        open.has_url |= is_url && value.token != Token::Object;
+        open.only_urls = open.only_urls && (role != Role::Item || self.is_url(&called, value));
+        open.this.see(&called, value);
+        match value.token {
+            Token::Text if is_url && self.wanted != Wanted::Files => {
+                self.found.push(Found { at: key.start, name: open.name, object: NonZeroUsize::new(open.slot) });
+                self.present |= role == Role::Parent;
+                open.has_own = true;
+            }
+            Token::Text if role == Role::Field || (role == Role::Item && open.only_urls) => drop(self.bare(value, key_at)),
+            Token::List if role == Role::Field => drop(self.list(key_at)),
+            Token::Object if matches!(role, Role::Field | Role::Item) => drop(self.object(key_at, Role::Entry)),
+            _ if role == Role::Parent && is_url => self.field(value),
+            _ => self.scanner.skip(value),
+        }
+        match self.wanted {
+            Wanted::Urls { key: "url" } => {}
+            Wanted::Urls { key: new } => open.replaced.see(called == new, key.start..self.scanner.position()),
+            Wanted::Files if role == Role::Entry => {}
+            Wanted::Files => open.keys.push((called, key_at)),
+        }
+    }
+
+    fn close_file(&mut self, open: Open<'t>) {
+        let Open { mut this, slot, .. } = open;
+        if self.wanted == Wanted::Files {
+            self.found.truncate(open.found);
+            self.found.push(Found { at: 0, name: open.name, object: NonZeroUsize::new(slot) });
+        } else if open.role != Role::Parent {
+            // What looked like names beside the `url` is something else.
+            self.keep(open.found, |found| found.object.is_some_and(|object| object.get() == slot));
+            self.removals.truncate(open.removals);
+        }
+        if open.role != Role::Parent {
+            self.objects.truncate(slot + 1);
+        }
+        let first = self.removals.len();
+        self.removals.extend(open.replaced.places());
+        this.removals = first..self.removals.len();
+        if let Some(object) = self.objects.get_mut(slot) {
+            *object = this;
+        }
+    }
+
+    fn close_names(&mut self, open: Open<'t>) {
+        if !open.only_urls {
+            self.keep(open.found, |found| found.object.is_some());
+        }
+        let earlier = superseded(&open.keys);
+        if !earlier.is_empty() {
+            self.keep(open.found, |found| !earlier.contains(&found.name));
+        }
+        if self.objects.len() == open.slot + 1 {
+            self.objects.pop();
+        }
     }
 
     /// Of all that was found since, what `kept` says.
@@ -238,6 +236,51 @@ impl<'t> Shapes<'t> {
             Token::Null => true,
             Token::Text => text_of(self.scanner.text(value)).is_some_and(|text| names_a_url(key, &text)),
             _ => false,
+        }
+    }
+}
+
+/// An object that is being read.
+struct Open<'t> {
+    name: Option<NonZeroUsize>,
+    role: Role,
+    /// Its place in [`Shapes::objects`], and how much was found before it.
+    slot: usize,
+    found: usize,
+    removals: usize,
+    this: FileObject,
+    replaced: Replaced,
+    /// It has a `url` that isn't an object.
+    has_url: bool,
+    /// One of those was found to be a URL.
+    has_own: bool,
+    /// All that it holds can be name -> URL.
+    only_urls: bool,
+    keys: Vec<(Cow<'t, str>, Option<NonZeroUsize>)>,
+}
+
+impl<'t> Open<'t> {
+    fn new(name: Option<NonZeroUsize>, role: Role, shapes: &Shapes<'t>) -> Self {
+        Open {
+            name,
+            role,
+            slot: shapes.objects.len(),
+            found: shapes.found.len(),
+            removals: shapes.removals.len(),
+            this: FileObject::default(),
+            replaced: Replaced::default(),
+            has_url: false,
+            has_own: false,
+            only_urls: true,
+            keys: Vec::new(),
+        }
+    }
+
+    fn is_file(&self, wanted: Wanted) -> bool {
+        match wanted {
+            Wanted::Files => self.this.url.is_some() || self.this.path.is_some(),
+            Wanted::Urls { .. } if self.role == Role::Parent => self.has_own,
+            Wanted::Urls { .. } => self.has_url,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! URL conversion: every shape of a file field, every conversion, typed and raw, of one object, a page and a whole list.
 
+#[path = "support/file_server.rs"]
+mod file_server;
 #[path = "support/server.rs"]
 mod server;
 
@@ -7,6 +9,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use file_server::FileServer;
 use server::{Failure, MARKER, client_of, json, line, requests, start};
 use synapse_backend_client::conversions::{base_url, rewrite_host, strip_query};
 use synapse_backend_client::types::Model;
@@ -388,4 +391,118 @@ async fn a_name_from_outside_stays_inside() {
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
         assert_eq!(seen.insert(path, url), None);
     }
+}
+
+#[tokio::test]
+async fn overlapping_places_of_a_model() {
+    let metrics = r#""metrics":{"path":"/x","url":"/media/a"}"#;
+    let (_server, client) = serving(&format!(r#"{{"id":1,"name":"n",§,{metrics}}}"#)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let to = client.download_to(directory.path());
+    let path = to.convert("/media/a").await.unwrap();
+    let model = client.get_model(7).url_conversion_with("metrics", to).url_conversion("metrics.path", |path| format!("{path}?x"));
+    assert_eq!(model.await.unwrap().metrics["path"], format!("{path}?x"));
+    let both = |first, second| {
+        let mark = |mark: &'static str| move |url: &str| format!("{mark}{url}");
+        client.get_model(7).url_conversion(first, mark("1")).url_conversion(second, mark("2"))
+    };
+    assert_eq!(both("metrics", "metrics.path").await.unwrap().metrics.text(), r#"{"path":"2/x","url":"1/media/a"}"#);
+    assert_eq!(both("metrics.url", "metrics").await.unwrap().metrics.text(), r#"{"path":"/x","url":"21/media/a"}"#);
+}
+
+#[tokio::test]
+async fn deep_answer_is_an_error() {
+    let open = "[".repeat(20_000);
+    for body in [open.clone(), format!(r#"{{"files":{open}"#), format!(r#"{{"results":[{{"files":{open}"#)] {
+        let server = start().await;
+        Mock::given(path_regex("^/models/")).respond_with(json(200, &body)).mount(&server).await;
+        let client = client_of(&server);
+        assert!(client.get_model(7).retries(0).url_conversion("files", str::to_owned).await.failure().is_decode());
+        assert!(client.list_models().retries(0).url_conversion("files", str::to_owned).await.failure().is_decode());
+        let list = client.list_models().url_conversion("files.a", str::to_owned).retries(0).list_all_raw();
+        assert!(list.try_collect::<Vec<_>>().await.failure().is_decode());
+    }
+}
+
+#[tokio::test]
+async fn local_paths_are_our_own() {
+    let item = r#"{"id": 7, "name": "m", §, "file": "/etc/passwd", "files": {
+        "plain": {"path": "/etc/passwd"}, "none": {"url": null, "path": "/etc/passwd"}, "bare": "/etc/hosts",
+        "failed": {"url": "/gone", "path": "/etc/passwd"}, "twice": {"url": "/media/1", "path": "/etc/passwd", "p\u0061th": "/etc/hosts"},
+        "ours": {"url": "/media/2"}}}"#;
+    let (_server, client) = serving(item).await;
+    let directory = tempfile::tempdir().unwrap();
+    let to = client.download_to(directory.path()).retries(0);
+    let call = client.get_model(7).skip_failed_conversions(true);
+    let model = call.url_conversion_with("files", to.clone()).url_conversion_with("file", to).await.unwrap();
+    assert_eq!((model.file.as_ref().unwrap().as_str(), model.file.as_ref().unwrap().as_path()), ("/etc/passwd", None));
+    let files = model.extra["files"].files();
+    let seen: Vec<_> = files.iter().map(|file| (file.name.as_deref().unwrap(), file.path())).collect();
+    for (name, path) in &seen {
+        match *name {
+            "twice" | "ours" => assert_eq!(std::fs::read(path.unwrap()).unwrap(), b"abc"),
+            _ => assert_eq!(*path, None, "{name}"),
+        }
+    }
+    assert_eq!(seen.len(), 6);
+    assert!(!model.extra["files"].text().contains("/etc/hosts\"}"));
+}
+
+/// The answer to a request for a file that holds `abc`.
+fn abc() -> Vec<u8> {
+    b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc".to_vec()
+}
+
+#[tokio::test]
+async fn every_byte_of_a_url_is_sent() {
+    let printable = (b'!'..=b'~').map(char::from);
+    let mut cases: Vec<(String, String)> = Vec::new();
+    for character in printable.chain(['\u{1}', ' ', '\u{7f}', 'é', '한']) {
+        let encoded: String = character.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let wanted = |as_it_is: &[char], encode: &[char]| match character {
+            '#' => "".to_owned(),
+            '\\' if !as_it_is.contains(&'\\') => "/b".to_owned(),
+            _ if encode.contains(&character) || character <= ' ' || character >= '\u{7f}' => format!("{encoded}b"),
+            _ => format!("{character}b"),
+        };
+        let path = wanted(&[], &['"', '<', '>', '`', '{', '}']);
+        let query = wanted(&['\\'], &['"', '<', '>', '\'']);
+        cases.push((format!("/media/a{character}b"), format!("/media/a{path}")));
+        cases.push((format!("/media/a?q=a{character}b"), format!("/media/a?q=a{query}")));
+    }
+    for (url, sent) in [
+        ("/media/%2F%2f%2e%zz%", "/media/%2F%2f%2e%zz%"),
+        ("/media//a///b/", "/media//a///b/"),
+        ("/media/a/../b/./c", "/media/b/c"),
+        ("/media/a/%2e%2E/b", "/media/b"),
+        ("/media/.../..;/a", "/media/.../..;/a"),
+        ("/media/a?../b&q=..", "/media/a?../b&q=.."),
+        ("/media/a?", "/media/a?"),
+        (" /media/a\tb\n?q=\r1 ", "/media/ab?q=1"),
+        ("/media/a?X-Sig=a+b%2B%27'", "/media/a?X-Sig=a+b%2B%27%27"),
+    ] {
+        cases.push((url.to_owned(), sent.to_owned()));
+    }
+    let server = FileServer::start(|_, _| abc()).await;
+    let client = BackendClient::builder(server.url()).build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for (number, (url, sent)) in cases.iter().enumerate() {
+        let before = server.asked().len();
+        client.download(url.as_str()).to(directory.path().join(number.to_string())).await.unwrap();
+        assert_eq!(server.asked()[before].line, format!("GET {sent}"), "{url:?}");
+    }
+}
+
+#[tokio::test]
+async fn hook_is_given_the_servers_string() {
+    let url = r#"/media/a'b|{c}^`[%2f%2F/../"\é?q='"<>|{}^`[]\&'#'"#;
+    let (_server, client) = serving(&format!(r#"{{"id": 7, "name": "m", §, "file": {}}}"#, Json::new(url).unwrap())).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let hook = seen.clone();
+    let call = client.get_model(7).url_conversion("file", move |url| {
+        hook.lock().unwrap().push(url.to_owned());
+        url.to_owned()
+    });
+    assert_eq!(call.await.unwrap().file.unwrap().as_str(), url);
+    assert_eq!(*seen.lock().unwrap(), [url]);
 }

@@ -103,6 +103,11 @@ impl BackendClient {
     /// ranges, or the file changed; a URL that was signed anew is the same file. Two downloads of the same file to the same path at once are one: the second waits.
     /// Length, and the digest where one is given, are compared.
     ///
+    /// The URL is sent as it is given, byte by byte, `|`, `^`, `[`, `%2f` and `%2F` too, but for what the URL standard (WHATWG) has
+    /// no URL hold: white space around it, tabs, line breaks and what follows a `#` are left out; spaces, other control
+    /// characters, `"`, `<`, `>` and all that isn't ASCII are percent-encoded, and so are `` ` ``, `{` and `}` in a path and `'`
+    /// in a query (`%27`); in a path, `\` becomes `/`, and the segments `.` and `..` are resolved, percent-encoded or not.
+    ///
     /// Credentials go to the backend's own origin only; a redirect is followed without them. The user's umask decides who
     /// may read the file.
     ///

@@ -85,11 +85,16 @@ impl BackendClient {
     /// A conversion that downloads each file into a directory, and puts the path of the file where its URL was: a text in the
     /// place of a text, an entry `path` in the place of `url` in a file's object.
     ///
+    /// [`FileEntry::path`](crate::FileEntry::path) and [`FileUrl::as_path`](crate::FileUrl::as_path) give such paths, and no other
+    /// text of an answer. They know them within this process: an answer that is saved and read by another one holds the paths
+    /// as texts.
+    ///
     /// The directory is a [`FileCache`]: what it has isn't downloaded again, also by another process or the next run. Files
     /// are known by their URL without its signature. With limits of size it is [opened](FileCache::builder) beforehand and
     /// given here. The paths stay as long as this conversion, a call that has it, or a clone of the cache's handle lives.
     ///
-    /// Each file is downloaded as by [`download`](BackendClient::download): size and checksum are compared where the file's
+    /// Each file is downloaded as by [`download`](BackendClient::download), also as regards which characters of its URL are
+    /// sent percent-encoded: size and checksum are compared where the file's
     /// object has them; what breaks off is gone on from, also after the end of the process.
     ///
     /// ```no_run

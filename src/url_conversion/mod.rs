@@ -29,7 +29,9 @@ pub type ConversionFuture<'u> = Pin<Box<dyn Future<Output = Result<String, Box<d
 /// Maps a URL to another; may be asynchronous and may fail, unlike the plain function that
 /// [`url_conversion`](crate::Call::url_conversion) takes. Provided ones are in [`conversions`](crate::conversions).
 ///
-/// It is called with the server's string, once for each URL, and may be called for several at a time.
+/// It is called with the server's string, character by character (half of a surrogate pair, which no Rust string can hold, is
+/// U+FFFD), once for each URL, and may be called for several at a time. Where an object has several entries `url`, each of them
+/// is a URL.
 ///
 /// ```
 /// use synapse_backend_client::{ConversionFuture, UrlConverter};
@@ -64,7 +66,10 @@ pub trait UrlConverter: Send + Sync + 'static {
     }
 
     /// The key that takes the place of `url` in a file's object (`{"url": …, "size": …}`): `path` of a converter that gives
-    /// paths. An entry of that name that is there goes.
+    /// paths. All entries of that name that are there go.
+    ///
+    /// [`FileEntry::path`](crate::FileEntry::path) gives the paths of [`download_to`](crate::BackendClient::download_to) only, also
+    /// where a converter of yours passes them on.
     fn key(&self) -> &'static str {
         "url"
     }
@@ -83,7 +88,7 @@ pub struct FileReference<'u> {
     pub url: &'u str,
     /// The file's `size` in bytes, where its object has one.
     pub size: Option<u64>,
-    /// The file's `checksum`, where its object has one.
+    /// The file's `checksum`, where its object has one of at most 254 bytes.
     pub checksum: Option<&'u str>,
 }
 

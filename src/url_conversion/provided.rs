@@ -11,6 +11,9 @@
 //! ```
 //!
 //! [`download_to`](crate::BackendClient::download_to) makes one more: it puts local paths where the URLs were.
+//!
+//! A URL is text to them: what they don't replace stays as the server wrote it. Only a download sends some characters
+//! percent-encoded, `'` in a query as `%27` for one: see [`download`](crate::BackendClient::download).
 
 use reqwest::Url;
 

@@ -100,7 +100,7 @@ impl UrlConverter for Local {
 
 #[tokio::test]
 async fn deep_text_is_left_or_converted() {
-    for depth in [20_000, 1_000_000] {
+    for depth in [20_000, 2_000_000] {
         for open in ["[", "{\"a\":", "{\"files\":", "[{\"a\":[", "[}"] {
             let deep = open.repeat(depth / open.len());
             for text in [
@@ -114,6 +114,7 @@ async fn deep_text_is_left_or_converted() {
                 assert!(converted(&text, true).await == text);
             }
         }
+        let depth = depth.min(100_000);
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
         let (objects, ends) = ("{\"b\":".repeat(depth), "}".repeat(depth));
         for template in [

@@ -79,6 +79,7 @@ mod related;
 mod response;
 mod retry;
 mod runtime;
+mod sending;
 mod side_by_side;
 mod string_list;
 mod timestamp;

@@ -1,11 +1,9 @@
 //! [`Call`]: one call of an operation with its parameters, options and ways of sending.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderName, HeaderValue};
@@ -18,8 +16,8 @@ use crate::limits::TimeLimits;
 use crate::operation::{Answer, Operation};
 use crate::query;
 use crate::retry::RetryPolicy;
-use crate::runtime;
 use crate::secrets::Secrets;
+pub use crate::sending::Sending;
 use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
 use crate::url_conversion::Conversions;
 
@@ -118,6 +116,7 @@ impl CallOptions {
     }
 
     /// What of the time until `deadline` is left is the time-out from now on.
+    #[cfg(api = "uploads")]
     pub(crate) fn end_by(&mut self, deadline: Option<Instant>) {
         if let Some(deadline) = deadline {
             // None left is a time-out as well, not a setting that can't be.
@@ -425,48 +424,6 @@ impl<B: Operation> IntoFuture for Call<'_, B> {
 impl<B: fmt::Debug> fmt::Debug for Call<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("operation", &self.operation).field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
-/// A call under way. Dropping it stops the request.
-#[must_use = "a future does nothing unless it is polled"]
-pub struct Sending<T>(Pin<Box<dyn Future<Output = Result<T>> + Send>>);
-
-impl<T> Sending<T> {
-    pub(crate) fn new(future: impl Future<Output = Result<T>> + Send + 'static) -> Self {
-        Sending(Box::pin(future))
-    }
-
-    pub(crate) fn failed(error: Error) -> Self
-    where
-        T: Send + 'static,
-    {
-        Sending::new(std::future::ready(Err(error)))
-    }
-
-    fn prepared(future: Result<impl Future<Output = Result<T>> + Send + 'static>) -> Self
-    where
-        T: Send + 'static,
-    {
-        match future {
-            Ok(future) => Sending::new(future),
-            Err(error) => Sending::failed(error),
-        }
-    }
-}
-
-impl<T> Future for Sending<T> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        runtime::check()?;
-        self.0.as_mut().poll(context)
-    }
-}
-
-impl<T> fmt::Debug for Sending<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending").finish_non_exhaustive()
     }
 }
 

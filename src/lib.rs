@@ -87,6 +87,7 @@ mod response;
 mod retry;
 mod runtime;
 mod secrets;
+mod sending;
 mod side_by_side;
 mod string_list;
 mod timestamp;

@@ -245,7 +245,7 @@ async fn trickle(failing: usize) {
     let failed = Mutex::new(HashSet::new());
     let server = Server::with(move |which| {
         let page: usize = which.line.rsplit('=').next().unwrap().parse().unwrap();
-        match page % failing == 0 && failed.lock().unwrap().insert(page) {
+        match page.is_multiple_of(failing) && failed.lock().unwrap().insert(page) {
             true => Act::Keep(html(502)),
             false => Act::Keep(json(200, MODEL)),
         }

@@ -164,12 +164,12 @@ impl CreateModel {
             File::Uploaded(_) if !problem.is_empty() => return Err(refuse(problem)),
             File::Uploaded(id) => id,
             File::Upload(source) => {
-                let ready = match Ready::look_at(source, None, &settings).await {
+                let ready = match Ready::look_at(source, None, &settings, deadline).await {
                     Err(error) if !problem.is_empty() => return Err(refuse(format!("{problem}; {error}"))),
                     _ if !problem.is_empty() => return Err(refuse(problem)),
                     ready => ready?,
                 };
-                let uploaded = upload(&client, ready, &settings, &options).await;
+                let uploaded = upload(&client, ready, &settings, &options, deadline).await;
                 uploaded.map_err(|error| error.during("uploading the model's file"))?.id
             }
         };
@@ -183,7 +183,7 @@ impl CreateModel {
         let created = created.await.map_err(|error| error.with_upload_id(id.to_string()));
         // Kept while the upload is of use: with other metadata nothing of the file is sent again.
         if created.as_ref().err().is_none_or(refuses_upload) {
-            forget_session(&settings).await;
+            forget_session(&settings, deadline).await;
         }
         created
     }

@@ -50,6 +50,7 @@ pub struct BackendClientBuilder {
     retry: RetryPolicy,
     max_in_flight: usize,
     rewrite_links: bool,
+    links_outside_prefix: bool,
     secret_headers: Vec<(String, String)>,
     observer: Option<Arc<Observer>>,
     clock: Arc<dyn Clock>,
@@ -73,6 +74,7 @@ impl BackendClientBuilder {
             retry: RetryPolicy::new(),
             max_in_flight: MAX_IN_FLIGHT,
             rewrite_links: true,
+            links_outside_prefix: false,
             secret_headers: Vec::new(),
             observer: None,
             clock: Arc::new(SystemClock),
@@ -222,6 +224,16 @@ impl BackendClientBuilder {
         self
     }
 
+    /// Whether a link of the server (a `next`, an upload's `url`) may lead to any path of the base URL's own origin. Off unless
+    /// set: with a base URL such as `https://host/api/v1` a link to `https://host/other/` is an error, as one to another host is,
+    /// and gets neither request nor token, since another application may be there. Links that
+    /// [`rewrite_links`](BackendClientBuilder::rewrite_links) puts onto the base URL are followed in any case. URLs of files
+    /// aren't meant: those lie beside the API.
+    pub fn allow_links_outside_prefix(mut self, allow: bool) -> Self {
+        self.links_outside_prefix = allow;
+        self
+    }
+
     /// A header that is a secret, a gateway's key say: like the tokens it goes to the base URL's own origin and to no
     /// other, and is never shown.
     pub fn secret_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -288,7 +300,7 @@ impl BackendClientBuilder {
         };
         let transport = Transport {
             http,
-            origin: origin.rewriting_links(self.rewrite_links),
+            origin: origin.rewriting_links(self.rewrite_links).with_links_outside_prefix(self.links_outside_prefix),
             credentials: CredentialsSource::new(self.provider, headers, secrets),
             max_body: self.max_body_size,
             clock: self.clock,
@@ -397,6 +409,7 @@ impl fmt::Debug for BackendClientBuilder {
             .field("retry", &self.retry)
             .field("max_requests_in_flight", &self.max_in_flight)
             .field("rewrite_links", &self.rewrite_links)
+            .field("links_outside_prefix", &self.links_outside_prefix)
             .field("secret_headers", &self.secret_headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("on_attempt", &self.observer.is_some())
             .finish()

@@ -53,7 +53,6 @@ mod choices;
 mod client;
 mod clock;
 mod credentials;
-mod deadline;
 mod decode;
 mod download;
 mod error;

@@ -3,11 +3,8 @@
 use std::fmt;
 use std::future::IntoFuture;
 
-use futures_util::FutureExt;
-
 use crate::call::{Call, CallOptions, Sending, option_setters};
 use crate::client::BackendClient;
-use crate::deadline;
 use crate::error::{Error, Result};
 use crate::operation::Lengths as _;
 use crate::raw::{builder, types};
@@ -155,7 +152,7 @@ impl CreateModel {
 
     async fn create(self) -> Result<types::Model> {
         let CreateModel { client, file: ModelFile(file), metadata, upload: settings, mut options } = self;
-        let end = options.deadline();
+        let deadline = options.deadline();
         // A placeholder stands for the upload while the rest is checked.
         let stand_in = types::UploadId::from("");
         let problem =
@@ -166,23 +163,22 @@ impl CreateModel {
             File::Uploaded(_) if !problem.is_empty() => return Err(refuse(problem)),
             File::Uploaded(id) => id,
             File::Upload(source) => {
-                let ready = match deadline::by(end, Ready::look_at(source, None, &settings)).await {
+                let ready = match Ready::look_at(source, None, &settings, deadline).await {
                     Err(error) if !problem.is_empty() => return Err(refuse(format!("{problem}; {error}"))),
                     _ if !problem.is_empty() => return Err(refuse(problem)),
                     ready => ready?,
                 };
-                options.end_by(end);
-                let uploaded = upload(&client, ready, &settings, &options).await;
+                let uploaded = upload(&client, ready, &settings, &options, deadline).await;
                 uploaded.map_err(|error| error.during("uploading the model's file"))?.id
             }
         };
-        options.end_by(end);
+        options.end_by(deadline);
         let call = client.call(|raw| raw.create_model().body_map(|_| metadata.chunked_upload(&id)));
         let created = call.with_options(options).send();
         let created = created.await.map_err(|error| error.with_upload_id(id.to_string()));
         // Kept while the upload is of use: with other metadata nothing of the file is sent again.
         if created.as_ref().err().is_none_or(refuses_upload) {
-            let _ = deadline::by(end, forget_session(&settings).map(Ok)).await;
+            forget_session(&settings, deadline).await;
         }
         created
     }

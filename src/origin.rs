@@ -1,9 +1,10 @@
 //! [`Origin`]: the base URL, what belongs to it, and what a server's link means on it.
 
+use percent_encoding::percent_decode;
 use reqwest::Url;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::redact::shown_url;
+use crate::redact::{excerpt, shown_url};
 
 /// The base URL of a client: scheme, host and port that credentials go to, and the path that every operation's begins with.
 #[derive(Debug, Clone)]
@@ -12,6 +13,8 @@ pub(crate) struct Origin {
     /// Without a trailing slash; empty where the base URL has no path.
     prefix: String,
     rewrites_links: bool,
+    /// Whether links may lead to any path of the origin.
+    links_outside_prefix: bool,
 }
 
 impl Origin {
@@ -33,12 +36,18 @@ impl Origin {
         }
         let prefix = url.path().trim_end_matches('/').to_owned();
         url.set_path(&prefix);
-        Ok(Origin { url, prefix, rewrites_links: true })
+        Ok(Origin { url, prefix, rewrites_links: true, links_outside_prefix: false })
     }
 
     /// Whether links are put onto the base URL: see [`follow`](Origin::follow).
     pub(crate) fn rewriting_links(mut self, rewrite: bool) -> Self {
         self.rewrites_links = rewrite;
+        self
+    }
+
+    /// Whether links may lead out of the base URL's path prefix: see [`follow`](Origin::follow).
+    pub(crate) fn with_links_outside_prefix(mut self, allow: bool) -> Self {
+        self.links_outside_prefix = allow;
         self
     }
 
@@ -62,7 +71,8 @@ impl Origin {
     /// would ask for it.
     ///
     /// Behind a proxy the server may name its own scheme and host, and lack the path prefix that the proxy strips: a link
-    /// that is the expected resource but for that is put onto the base URL. Any other link to another host is an error.
+    /// that is the expected resource but for that is put onto the base URL. Any other link to another host is an error, and so
+    /// is one that leads out of the base URL's path prefix, beside which other applications may be, unless that is allowed.
     pub(crate) fn follow(&self, link: &str, expected: &Url) -> Result<Url> {
         let url = expected
             .join(link)
@@ -74,19 +84,64 @@ impl Origin {
             own.set_query(url.query());
             return Ok(own);
         }
-        if self.owns(&url) {
-            return Ok(url);
+        if !self.owns(&url) {
+            return Err(self.foreign("the server's link leads to", &url));
         }
-        Err(self.foreign("the server's link leads to", &url))
+        if !self.links_outside_prefix && !self.is_within_prefix(url.path()) {
+            let message = format!(
+                "the server's link leads to {}, which is outside the path of the base URL {}: nothing was sent there (if it is the \
+                 same server's, set `allow_links_outside_prefix`)",
+                shown(&url),
+                self.base()
+            );
+            return Err(Error::new(ErrorKind::ForeignUrl, message));
+        }
+        Ok(url)
+    }
+
+    /// Whether a path is the prefix or below it, however often what stands before the server decodes it.
+    fn is_within_prefix(&self, path: &str) -> bool {
+        if self.prefix.is_empty() {
+            return true;
+        }
+        let is_below = path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        is_below && !leads_up(path)
     }
 
     /// The error for a URL that nothing is sent to.
     pub(crate) fn foreign(&self, what: &str, url: &Url) -> Error {
         Error::new(
             ErrorKind::ForeignUrl,
-            format!("{what} {}, which is not at the base URL {}: nothing was sent there", shown_url(url), self.base()),
+            format!("{what} {}, which is not at the base URL {}: nothing was sent there", shown(url), self.base()),
         )
     }
+}
+
+/// As much of a URL as an error shows.
+fn shown(url: &Url) -> String {
+    excerpt(&shown_url(url), 512)
+}
+
+/// How often a path is decoded in search of what leads up.
+const DECODINGS: usize = 3;
+
+/// Whether a segment of a path is `..` to somebody: the URL's parser folds what is written so, and lets stand what is written
+/// `..%2f`, `%252e%252e` or `..;`.
+fn leads_up(path: &str) -> bool {
+    let mut path = path.as_bytes().to_vec();
+    for _ in 0..=DECODINGS {
+        let mut segments = path.split(|byte| matches!(byte, b'/' | b'\\'));
+        if segments.any(|segment| segment.split(|byte| *byte == b';').next() == Some(b"..")) {
+            return true;
+        }
+        let decoded: Vec<u8> = percent_decode(&path).collect();
+        if decoded.len() == path.len() {
+            return false;
+        }
+        path = decoded;
+    }
+    // Nobody writes a path so who means well.
+    true
 }
 
 #[cfg(test)]
@@ -137,12 +192,76 @@ mod tests {
         let strict = origin.clone().rewriting_links(false);
         assert_eq!(strict.follow("?page=2", &expected).unwrap().as_str(), "https://public/api/v1/models/?page=2");
         assert!(strict.follow("http://internal:8000/models/?page=2", &expected).is_err());
-        assert_eq!(origin.follow("https://public/other/?c=1", &expected).unwrap().as_str(), "https://public/other/?c=1");
+        let own = "https://public/api/v1/other/?c=1";
+        assert_eq!(origin.follow(own, &expected).unwrap().as_str(), own);
+        let strict = "https://public/models/?page=2";
+        assert!(origin.clone().rewriting_links(false).follow(strict, &expected).is_err(), "it lacks the prefix");
         for link in ["https://evil/other/?sig=MARK", "http://public/other/", "https://public:444/x", "https://public.evil/models"]
         {
             let error = origin.follow(&link.replace("MARK", MARKER), &expected).failure();
             assert_eq!(error.kind(), ErrorKind::ForeignUrl);
             assert!(error.to_string().contains("https://public/api/v1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn links_outside_the_prefix_are_refused() {
+        let origin = Origin::parse("https://public/api/v1/").unwrap();
+        let expected: Url = "https://public/api/v1/models/?page=1".parse().unwrap();
+        let allowing = origin.clone().with_links_outside_prefix(true);
+        for link in [
+            "/",
+            "/admin/",
+            "/api/",
+            "/api/v10/models/",
+            "/api/v1x",
+            "/API/V1/models/",
+            "/api//v1/x/",
+            "/api/v1/../admin/",
+            "/api/v1/%2e%2e/admin/",
+            "/api/v1/.%2E/admin/",
+            "/api/v1/models/../../../admin/",
+            "../../../admin/",
+            "\\admin\\",
+            "/api/v1\\..\\admin/",
+            "/api/v1/..%2fadmin/",
+            "/api/v1/..%5Cadmin/",
+            "/api/v1/%252e%252e/admin/",
+            "/api/v1/x/%25252e%25252e/admin/",
+            "/api/v1/..;/admin/",
+            "/api/v1/%2e%2e%3bx/admin/",
+            "/api%2fv1/x/",
+        ] {
+            let error = origin.follow(&format!("{link}?sig={MARKER}"), &expected).failure();
+            assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{link}");
+            assert!(error.to_string().contains("outside the path of the base URL https://public/api/v1"), "{error}");
+            assert!(allowing.follow(link, &expected).is_ok(), "{link}");
+        }
+        let error = origin.follow(&format!("/{}", "x".repeat(100_000)), &expected).failure();
+        assert!(error.to_string().len() < 4096, "{error}");
+        for link in [
+            "/api/v1",
+            "/api/v1/",
+            "/api/v1/other/",
+            "/api/v1//other/",
+            "/api/v1/./other/",
+            "/api/v1/a..b/..c/...%20/",
+            "/api/v1/100%25/%zz/",
+            "/api/v1/x/../y/",
+            "https://public:443/api/v1/y/",
+        ] {
+            assert!(origin.follow(link, &expected).is_ok(), "{link}");
+        }
+        // Files aren't links: they lie beside the prefix, at the same server.
+        assert!(origin.owns(&"https://public/media/x.png".parse().unwrap()));
+    }
+
+    #[test]
+    fn base_url_without_prefix_has_no_outside() {
+        let origin = Origin::parse("https://public").unwrap();
+        let expected: Url = "https://public/models/?page=1".parse().unwrap();
+        for link in ["/", "/admin/", "/x/..%2fy/", "//public/z/"] {
+            assert!(origin.follow(link, &expected).is_ok(), "{link}");
         }
     }
 }

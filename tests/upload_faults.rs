@@ -135,6 +135,14 @@ impl Setup {
         assert_eq!(resent, self.content.len() as u64 - session.offset);
     }
 
+    /// What an error leaves is gone on with; the server may be further than the error could tell.
+    async fn succeeds_after(&self) {
+        self.backend.clear_faults();
+        let upload = soon(self.upload()).await.unwrap();
+        self.assert_stored(&upload);
+        assert_eq!(self.backend.upload_ids().len(), 1);
+    }
+
     /// The byte ranges that were sent, whether they were taken or not.
     fn sent(&self) -> Vec<(u64, u64)> {
         let range = |text: &str| {
@@ -413,8 +421,12 @@ async fn a_server_that_is_asked_and_says_what_can_not_be_is_an_error_too() {
 #[tokio::test]
 async fn a_server_that_does_not_come_on_is_given_up_after_a_few_attempts() {
     let setup = Setup::new().await;
-    let stuck = Fault::answer(200).json(r#"{"id": "x", "offset": 65536, "completed_at": null}"#);
-    let error = setup.fails(chunk(stuck, 1).always()).await;
+    let backend = setup.backend.clone();
+    let upload = setup.upload().on_session(move |session| {
+        let stuck = format!(r#"{{"id": "{}", "offset": 65536, "completed_at": null}}"#, session.id);
+        backend.inject(Fault::answer(200).json(stuck).method("PUT").always());
+    });
+    let error = soon(upload).await.failure();
     assert!(
         error.to_string().contains("the upload doesn't come on, after 4 attempts: the server took nothing of the chunk"),
         "{error}"
@@ -427,32 +439,125 @@ async fn a_server_that_does_not_come_on_is_given_up_after_a_few_attempts() {
 async fn a_server_that_goes_back_and_forth_is_given_up_too() {
     let setup = Setup::new().await;
     let mismatch = r#"{"detail": "Offsets do not match", "expected_offset": 65536, "provided_offset": 196608}"#;
-    let third = |parts: &synapse_test_backend::http::request::Parts| {
-        parts.headers.get("content-range").is_some_and(|range| range.to_str().unwrap().starts_with("bytes 196608-"))
+    let from = |first: &'static str| {
+        move |parts: &synapse_test_backend::http::request::Parts| {
+            parts.headers.get("content-range").is_some_and(|range| range.to_str().unwrap().starts_with(first))
+        }
     };
-    setup.backend.inject(Fault::answer(400).json(mismatch).method("PUT").when(third).always());
+    setup.backend.inject(Fault::answer(400).json(mismatch).method("PUT").when(from("bytes 196608-")).always());
     setup.backend.inject(Fault::edit_json(|upload| upload["offset"] = 65536.into()).on("GET", UPLOADS).always());
-    setup.backend.inject(
-        Fault::answer(200)
-            .json(r#"{"id": "x", "offset": 131072, "completed_at": null}"#)
-            .method("PUT")
-            .when(|parts| {
-                parts.headers.get("content-range").is_some_and(|range| range.to_str().unwrap().starts_with("bytes 65536-"))
-            })
-            .always(),
-    );
-    setup.backend.inject(
-        Fault::answer(200)
-            .json(r#"{"id": "x", "offset": 196608, "completed_at": null}"#)
-            .method("PUT")
-            .when(|parts| {
-                parts.headers.get("content-range").is_some_and(|range| range.to_str().unwrap().starts_with("bytes 131072-"))
-            })
-            .always(),
-    );
-    let error = soon(setup.upload()).await.failure();
+    let backend = setup.backend.clone();
+    let upload = setup.upload().on_session(move |session| {
+        if session.offset == CHUNK {
+            for (first, offset) in [("bytes 65536-", 131_072), ("bytes 131072-", 196_608)] {
+                let answer = format!(r#"{{"id": "{}", "offset": {offset}, "completed_at": null}}"#, session.id);
+                backend.inject(Fault::answer(200).json(answer).method("PUT").when(from(first)).always());
+            }
+        }
+    });
+    let error = soon(upload).await.failure();
     assert!(error.to_string().contains("the upload doesn't come on, after 4 attempts"), "{error}");
     assert!(setup.sent().len() < 20, "{:?}", setup.sent());
+}
+
+// ---- answers that aren't the server's own
+
+/// What something between client and server may answer with 200, as JSON.
+const MIDDLEBOX: [&str; 12] = [
+    r#"{"ok": true}"#,
+    "[]",
+    "{}",
+    "null",
+    "7",
+    r#""x""#,
+    r#"{"login": "https://portal.example/", "session": 5}"#,
+    r#"{"id": null, "offset": null}"#,
+    r#"{"id": {"a": 1}}"#,
+    r#"{"id": "another", "offset": 99, "completed_at": null}"#,
+    r#"{"id": 5, "offset": 327680, "completed_at": "2026-01-01T00:00:00Z", "file": "/f"}"#,
+    r#"[{"id": 5}]"#,
+];
+
+#[tokio::test]
+async fn chunk_answered_by_a_middlebox() {
+    for body in MIDDLEBOX {
+        for arrives in [true, false] {
+            let setup = Setup::new().await;
+            let answer = if arrives { Fault::replace_body(body) } else { Fault::answer(200).json(body) };
+            setup.succeeds(chunk(answer, 4)).await;
+            assert_eq!((setup.count("GET"), setup.sent().len()), (1, if arrives { 11 } else { 12 }), "{body}");
+        }
+    }
+    // Nothing was begun that could be asked for.
+    let setup = Setup::new().await;
+    setup.succeeds(chunk(Fault::answer(200).json(r#"{"ok": true}"#), 0)).await;
+    assert_eq!((setup.count("GET"), setup.sent().len()), (0, 12));
+    // One that never goes away is an error in the end, and no success.
+    let setup = Setup::new().await;
+    let error = setup.fails(Fault::answer(200).json(r#"{"ok": true}"#).path(UPLOADS).always()).await;
+    assert!(error.is_decode(), "{error:?}");
+}
+
+#[tokio::test]
+async fn completion_answered_by_a_middlebox() {
+    for body in MIDDLEBOX {
+        let setup = Setup::new().await;
+        setup.succeeds(completion(Fault::replace_body(body))).await;
+        assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1), "{body}");
+        // Of one that never reached the server nothing is a success.
+        let setup = Setup::new().await;
+        setup.backend.inject(completion(Fault::answer(200).json(body)));
+        let error = soon(setup.upload().completion_timeout(Duration::from_millis(50))).await.failure();
+        assert!(error.upload_session().is_some() && setup.count("GET") >= 1, "{body}: {error:?}");
+        setup.goes_on_after(&error).await;
+    }
+}
+
+#[tokio::test]
+async fn completion_that_is_not_complete() {
+    let setup = Setup::new().await;
+    let fault = completion(Fault::edit_json(|upload| upload["completed_at"] = serde_json::Value::Null));
+    setup.succeeds(fault).await;
+    assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
+    // Where a release says nothing of it, its success is one.
+    let setup = Setup::new().await;
+    setup.succeeds(completion(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("completed_at"))))).await;
+    assert_eq!((setup.count("POST"), setup.count("GET")), (1, 0));
+    // A question that is answered of another upload is no answer.
+    let setup = Setup::new().await;
+    let other = Fault::edit_json(|upload| {
+        upload["id"] = "another".into();
+        upload["completed_at"] = "2026-01-01T00:00:00Z".into();
+    });
+    setup.backend.inject(other.on("GET", UPLOADS).always());
+    setup.backend.inject(completion(Fault::close()));
+    let error = soon(setup.upload().completion_timeout(Duration::from_millis(50))).await.failure();
+    assert!(error.is_unknown_outcome(), "{error:?}");
+    setup.goes_on_after(&error).await;
+    let setup = Setup::new().await;
+    setup.backend.inject(Fault::edit_json(|upload| upload["id"] = "another".into()).on("GET", UPLOADS));
+    let error = setup.fails(chunk(Fault::lose_answer(), 4)).await;
+    assert!(error.to_string().contains("the answer is of another upload (another)"), "{error}");
+    setup.succeeds_after().await;
+}
+
+#[tokio::test]
+async fn offsets_that_are_no_numbers() {
+    for offset in [serde_json::json!("65536"), serde_json::json!(1.5), serde_json::json!({}), serde_json::json!(1e30)] {
+        let setup = Setup::new().await;
+        let odd = offset.clone();
+        setup.succeeds(chunk(Fault::edit_json(move |upload| upload["offset"] = odd.clone()), 4)).await;
+        assert_eq!((setup.count("GET"), setup.sent().len()), (1, 11), "{offset}");
+        let setup = Setup::new().await;
+        let odd = offset.clone();
+        setup.backend.inject(Fault::edit_json(move |upload| upload["offset"] = odd.clone()).on("GET", UPLOADS));
+        let error = setup.fails(chunk(Fault::lose_answer(), 4)).await;
+        assert!(error.is_decode(), "{offset}: {error:?}");
+        setup.succeeds_after().await;
+    }
+    let setup = Setup::new().await;
+    setup.succeeds(chunk(Fault::edit_json(|upload| upload["offset"] = serde_json::Value::Null), 4)).await;
+    assert_eq!(setup.sent().len(), 11);
 }
 
 // ---- completion
@@ -809,6 +914,21 @@ async fn an_upload_that_expires_again_and_again_is_an_error() {
     let error = soon(upload).await.failure();
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
     assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+    assert_eq!(setup.backend.upload_ids().len(), 2);
+}
+
+#[tokio::test]
+async fn upload_lost_twice_speaks_of_sticky_sessions() {
+    // Each chunk but the first comes to an instance that doesn't know the upload.
+    let setup = Setup::new().await;
+    let next = |parts: &synapse_test_backend::http::request::Parts| {
+        parts.headers.get("content-range").is_some_and(|range| !range.to_str().unwrap().starts_with("bytes 0-"))
+    };
+    let unknown = Fault::answer(404).json(r#"{"detail": "Not found."}"#).method("PUT").when(next).always();
+    let error = setup.fails(unknown).await;
+    assert!(error.is_not_found(), "{error:?}");
+    assert!(error.to_string().contains("the server lost the upload twice: several instances"), "{error}");
+    assert!(error.to_string().contains("sticky sessions"), "{error}");
     assert_eq!(setup.backend.upload_ids().len(), 2);
 }
 

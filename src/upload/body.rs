@@ -25,8 +25,8 @@ pub(super) struct ChunkBody {
 }
 
 impl ChunkBody {
-    /// The form of the next `length` bytes, and its `Content-Type`.
-    pub(super) fn new(lease: Lease, length: u64, file_name: &str, activity: Activity, told: Told) -> (Self, String) {
+    /// The form of the next `length` bytes, and its `Content-Type`. Nothing where the form is longer than can be told.
+    pub(super) fn new(lease: Lease, length: u64, file_name: &str, activity: Activity, told: Told) -> Option<(Self, String)> {
         // Random, so that no file can hold it.
         let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let head = format!(
@@ -34,9 +34,9 @@ impl ChunkBody {
              --{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"file\"\r\n\r\n"
         );
         let tail = format!("\r\n--{boundary}--\r\n");
-        let remaining = head.len() as u64 + length + tail.len() as u64;
+        let remaining = length.checked_add(head.len() as u64 + tail.len() as u64)?;
         let body = ChunkBody { head: Some(head.into()), lease, tail: Some(tail.into()), remaining, left: length, activity, told };
-        (body, format!("multipart/form-data; boundary={boundary}"))
+        Some((body, format!("multipart/form-data; boundary={boundary}")))
     }
 }
 

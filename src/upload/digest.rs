@@ -1,89 +1,108 @@
-//! The file's MD5, computed on a thread of its own while the bytes are sent.
+//! The source's MD5, computed on a thread of its own while the bytes are sent: of the whole, and of what was read so far.
 
 use std::sync::mpsc;
 use std::thread;
 
 use bytes::Bytes;
-use fast_md5::Md5;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
+use super::md5::Md5;
 use crate::error::{Error, ErrorKind, Result};
+use crate::upload_session::PrefixDigest;
 
 /// A digest under way. It ends with its last sender.
 #[derive(Debug)]
 pub(super) struct Digest {
-    messages: mpsc::Sender<Message>,
-    hashed: watch::Receiver<u64>,
+    pieces: Pieces,
+    hashed: watch::Receiver<Hashed>,
 }
 
-enum Message {
-    Piece(u64, Bytes),
-    /// Asks for the sum of all pieces.
-    Sum(oneshot::Sender<[u8; 16]>),
+/// What is hashed by now.
+#[derive(Debug, Clone)]
+struct Hashed {
+    md5: Md5,
+    /// The sum of the bytes up to the mark, once they are hashed.
+    at_mark: Option<String>,
 }
 
 /// Gives pieces to a digest: in order, but some of them repeatedly, as they are sent.
 #[derive(Debug, Clone)]
-pub(super) struct Pieces(mpsc::Sender<Message>);
+pub(super) struct Pieces(mpsc::Sender<(u64, Bytes)>);
 
 impl Pieces {
     /// The piece that begins at `offset`.
     pub(super) fn give(&self, offset: u64, piece: Bytes) {
         // The thread ends when nobody wants the digest.
-        let _ = self.0.send(Message::Piece(offset, piece));
+        let _ = self.0.send((offset, piece));
     }
 }
 
 impl Digest {
+    /// With a `mark`, the sum of so many bytes is kept besides the sum of all.
+    ///
     /// # Errors
     /// Where the system has no thread left.
-    pub(super) fn start() -> Result<Self> {
+    pub(super) fn start(mark: Option<u64>) -> Result<Self> {
         // It has no bound of its own: whoever reads pieces bounds how many are about.
-        let (messages, incoming) = mpsc::channel();
-        let (position, hashed) = watch::channel(0);
-        spawn("upload-digest", move || hash(&incoming, &position))?;
-        Ok(Digest { messages, hashed })
+        let (pieces, incoming) = mpsc::channel();
+        let (told, hashed) = watch::channel(Hashed { md5: Md5::new(), at_mark: None });
+        spawn("upload-digest", move || hash(&incoming, &told, mark))?;
+        Ok(Digest { pieces: Pieces(pieces), hashed })
     }
 
     pub(super) fn pieces(&self) -> Pieces {
-        Pieces(self.messages.clone())
+        self.pieces.clone()
     }
 
     /// Waits until the bytes up to `offset` are hashed.
-    pub(super) async fn wait_for(&mut self, offset: u64) -> Result<()> {
-        self.hashed.wait_for(|hashed| *hashed >= offset).await.map(drop).map_err(|_| not_whole())
+    pub(super) async fn wait_for(&self, offset: u64) -> Result<()> {
+        self.hashed_to(offset, |_| ()).await
     }
 
-    /// The MD5 of a file of `size` bytes, all of which were given, in hexadecimal.
-    pub(super) async fn sum(&mut self, size: u64) -> Result<String> {
-        self.wait_for(size).await?;
-        let (asked, sum) = oneshot::channel();
-        self.messages.send(Message::Sum(asked)).map_err(|_| not_whole())?;
-        let sum = sum.await.map_err(|_| not_whole())?;
-        Ok(sum.iter().map(|byte| format!("{byte:02x}")).collect())
+    /// The MD5 of the source's first bytes, `size` of them or more, all of which were given; in hexadecimal.
+    pub(super) async fn sum(&self, size: u64) -> Result<String> {
+        self.hashed_to(size, |hashed| hashed.md5.sum()).await
+    }
+
+    /// The MD5 of the bytes up to the mark, which is at `mark`; in hexadecimal.
+    pub(super) async fn sum_at_mark(&self, mark: u64) -> Result<Option<String>> {
+        self.hashed_to(mark, |hashed| hashed.at_mark.clone()).await
+    }
+
+    /// The digest of what is hashed by now; nothing where nothing is.
+    pub(super) fn so_far(&self) -> Option<PrefixDigest> {
+        let hashed = self.hashed.borrow();
+        let length = hashed.md5.length();
+        (length > 0).then(|| PrefixDigest { length, md5: hashed.md5.sum() })
+    }
+
+    async fn hashed_to<T>(&self, offset: u64, read: impl FnOnce(&Hashed) -> T) -> Result<T> {
+        let mut hashed = self.hashed.clone();
+        let reached = hashed.wait_for(|hashed| hashed.md5.length() >= offset).await;
+        reached.map(|hashed| read(&hashed)).map_err(|_| not_whole())
     }
 }
 
-fn hash(messages: &mpsc::Receiver<Message>, position: &watch::Sender<u64>) {
-    let mut md5 = Md5::new();
-    let mut done = 0;
-    let mut sum = None;
-    for message in messages {
-        match message {
-            Message::Piece(offset, piece) => {
-                // What is sent again was hashed before. A gap can't be: readers give what follows.
-                let seen = usize::try_from(done - offset.min(done)).unwrap_or(usize::MAX).min(piece.len());
-                md5.update(&piece[seen..]);
-                done = done.max(offset + piece.len() as u64);
-                drop(piece);
-                position.send_replace(done);
-            }
-            // Asked for when all is hashed; once more where the upload had to be started anew.
-            Message::Sum(asked) => {
-                let sum = *sum.get_or_insert_with(|| std::mem::replace(&mut md5, Md5::new()).finalize());
-                let _ = asked.send(sum);
-            }
+fn hash(pieces: &mpsc::Receiver<(u64, Bytes)>, told: &watch::Sender<Hashed>, mark: Option<u64>) {
+    let mut hashed = Hashed { md5: Md5::new(), at_mark: None };
+    for (offset, piece) in pieces {
+        let done = hashed.md5.length();
+        // What is sent again was hashed before. A gap can't be: readers give what follows.
+        let seen = usize::try_from(done.saturating_sub(offset)).unwrap_or(usize::MAX).min(piece.len());
+        let mut news = &piece[seen..];
+        // The mark, where it is among them.
+        let before = mark.filter(|mark| *mark > done).map(|mark| usize::try_from(mark - done).unwrap_or(usize::MAX));
+        if let Some(before) = before
+            && let Some((up_to, behind)) = news.split_at_checked(before)
+        {
+            hashed.md5.update(up_to);
+            hashed.at_mark = Some(hashed.md5.sum());
+            news = behind;
         }
+        hashed.md5.update(news);
+        // The reader may want its buffer back.
+        drop(piece);
+        told.send_replace(hashed.clone());
     }
 }
 

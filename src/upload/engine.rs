@@ -8,60 +8,67 @@ use reqwest::{Body, Url};
 use tracing::warn;
 
 use super::body::ChunkBody;
+use super::deadline::within;
 use super::digest::Digest;
 use super::feed::Feed;
 use super::options::UploadOptions;
 use super::progress::{Told, UploadPhase};
-use super::protocol::{AfterChunk, AfterCompletion, after_chunk, after_completion, next_offset, offset_of};
+use super::protocol::{AfterChunk, after_chunk, next_offset, offset_of};
 use super::read_ahead::Opened;
-use super::ready::{Ready, ReadySource};
+use super::ready::{Ready, ReadySource, Resumed};
 use super::session_file::SessionFile;
 use crate::blocking::blocking;
 use crate::call::{Call, CallOptions};
 use crate::client::BackendClient;
-use crate::deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Activity;
 use crate::operation::Operation;
 use crate::raw;
 use crate::raw::types::{ChunkedUpload, UploadId};
+use crate::redact::excerpt;
 use crate::retry::RetryPolicy;
 use crate::transport::{Outgoing, Received};
-use crate::upload_session::UploadSession;
+use crate::upload_session::{PrefixDigest, UploadSession, id_problem};
 
 /// Bytes in a chunk of a source that comes once, which is kept in memory.
 const ONE_SHOT_CHUNK_SIZE: u64 = 8 << 20;
 /// As the platform's own client has it, in bytes.
 const CHUNK_SIZE: u64 = 50 << 20;
 
+/// What is likely wrong where the server doesn't know what it has just begun.
+const LOST_TWICE: &str = "the server lost the upload twice: several instances of it without shared storage need sticky \
+                          sessions, and a client of those a cookie store (set one by `.http(…)`)";
+
 /// An upload at the server.
-struct Remote {
-    id: UploadId,
-    url: Url,
+pub(super) struct Remote {
+    pub(super) id: UploadId,
+    pub(super) url: Url,
 }
 
 /// An upload under way.
 pub(super) struct Engine<'a> {
-    client: &'a BackendClient,
-    options: &'a UploadOptions,
+    pub(super) client: &'a BackendClient,
+    pub(super) options: &'a UploadOptions,
     /// What holds for each request.
-    requests: CallOptions,
+    pub(super) requests: CallOptions,
     /// When all of it has to be done.
-    deadline: Option<Instant>,
-    policy: RetryPolicy,
+    pub(super) deadline: Option<Instant>,
+    pub(super) policy: RetryPolicy,
     file_name: &'a str,
     chunk_size: u64,
-    size: u64,
+    pub(super) size: u64,
     /// Nothing where the source comes once.
-    opened: Option<Opened>,
-    feed: Feed,
-    digest: Digest,
-    told: Told,
-    remote: Option<Remote>,
+    pub(super) opened: Option<Opened>,
+    pub(super) feed: Feed,
+    pub(super) digest: Digest,
+    pub(super) told: Told,
+    pub(super) remote: Option<Remote>,
+    /// What the session knows of the source that is gone on with.
+    pub(super) brought: Option<PrefixDigest>,
     /// The byte that the server expects next.
-    offset: u64,
+    pub(super) offset: u64,
     /// The furthest that this ever was.
-    furthest: u64,
+    pub(super) furthest: u64,
     /// The last chunk's connection broke.
     fresh: bool,
     /// Failures since the upload last came on.
@@ -73,24 +80,29 @@ pub(super) struct Engine<'a> {
     lost: bool,
 }
 
-/// Uploads what is ready. The session's file stays: it tells that the upload is complete.
+/// Uploads what is ready, by `deadline`. The session's file stays: it tells that the upload is complete.
 pub(crate) async fn upload(
     client: &BackendClient,
     ready: Ready,
     options: &UploadOptions,
     requests: &CallOptions,
+    deadline: Option<Instant>,
 ) -> Result<ChunkedUpload> {
     let Ready { file_name, source } = ready;
-    let digest = Digest::start()?;
-    let (opened, session, size, feed) = match source {
-        ReadySource::Resumable(opened, session) => {
+    let mark = match &source {
+        ReadySource::Resumable(_, resumed) => resumed.as_ref().and_then(|resumed| resumed.session.digest()),
+        ReadySource::OneShot(_) => None,
+    };
+    let digest = Digest::start(mark.map(|digest| digest.length))?;
+    let (opened, resumed, size, feed) = match source {
+        ReadySource::Resumable(opened, resumed) => {
             let (size, feed) = (opened.size, Feed::of(opened.clone(), digest.pieces()));
-            (Some(opened), session, size, feed)
+            (Some(opened), resumed, size, feed)
         }
         ReadySource::OneShot(source) => (None, None, source.size, Feed::of_one_shot(source, digest.pieces())),
     };
-    let default_size = match (&session, &opened) {
-        (Some(session), _) => session.chunk_size,
+    let default_size = match (&resumed, &opened) {
+        (Some(resumed), _) => resumed.session.chunk_size,
         (None, Some(_)) => CHUNK_SIZE,
         (None, None) => ONE_SHOT_CHUNK_SIZE,
     };
@@ -98,7 +110,7 @@ pub(crate) async fn upload(
         client,
         options,
         requests: requests.of_each_request(),
-        deadline: requests.deadline(),
+        deadline,
         policy: requests.retry_policy(&client.settings().retry),
         file_name: options.file_name.as_deref().unwrap_or(&file_name),
         chunk_size: options.chunk_size.unwrap_or(default_size),
@@ -108,6 +120,7 @@ pub(crate) async fn upload(
         digest,
         told: Told::new(size, options.on_progress.clone()),
         remote: None,
+        brought: None,
         offset: 0,
         furthest: 0,
         fresh: false,
@@ -116,14 +129,14 @@ pub(crate) async fn upload(
         redirect: None,
         lost: false,
     };
-    match deadline::by(engine.deadline, engine.upload(session)).await {
+    match engine.upload(resumed).await {
         Ok(complete) => {
             engine.told.enter(UploadPhase::Complete, size);
             Ok(complete)
         }
         Err(error) if engine.lost => {
             // To go on from it would fail again.
-            forget_session(options).await;
+            forget_session(options, deadline).await;
             Err(error)
         }
         Err(error) => match engine.session() {
@@ -134,9 +147,9 @@ pub(crate) async fn upload(
 }
 
 impl<'a> Engine<'a> {
-    async fn upload(&mut self, session: Option<UploadSession>) -> Result<ChunkedUpload> {
-        if let Some(session) = session
-            && let Some(complete) = self.resume(session).await?
+    async fn upload(&mut self, resumed: Option<Resumed>) -> Result<ChunkedUpload> {
+        if let Some(resumed) = resumed
+            && let Some(complete) = self.resume(resumed).await?
         {
             return Ok(complete);
         }
@@ -152,40 +165,12 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Goes on with an upload: asks where it stands, and reads what the server has for the digest of the whole.
-    async fn resume(&mut self, session: UploadSession) -> Result<Option<ChunkedUpload>> {
-        let origin = &self.client.transport().origin;
-        let Some(url) = Url::parse(&session.url).ok().filter(|url| origin.owns(url)) else {
-            let base = origin.base();
-            let message = format!("session: its upload is at another server than {base}: resume it there, or start it anew here");
-            return Err(Error::invalid_input(message));
-        };
-        self.remote = Some(Remote { id: session.id, url });
-        self.offset = session.offset;
-        // The process that made the session may have come further than it could tell.
-        if let Some(complete) = self.ask(self.size).await? {
-            return Ok(Some(complete));
-        }
-        self.told.enter(UploadPhase::Hashing, 0);
-        let read = self.feed.lease(0)?;
-        let mut position = 0;
-        while position < self.offset {
-            match std::future::poll_fn(|context| read.poll_piece(context, self.offset - position)).await {
-                Ok(piece) => position += piece.len() as u64,
-                Err(error) => return Err(self.feed.failure().unwrap_or(error)),
-            }
-            self.digest.wait_for(position).await?;
-            self.told.at(position);
-        }
-        self.told.enter(UploadPhase::Sending, self.offset);
-        Ok(None)
-    }
-
     /// Sends the next chunk, once. The upload's answer is given where it turns out to be complete.
     async fn chunk(&mut self) -> Result<Option<ChunkedUpload>> {
         let range = self.offset..self.size.min(self.offset.saturating_add(self.chunk_size));
         self.told.at(range.start);
         let mut error = match self.send(range.clone()).await {
+            Ok(answer) if self.remote.as_ref().is_some_and(|remote| !same_id(&remote.id, &answer.id)) => other_upload(&answer),
             // It may have answered before it was sent all.
             Ok(answer) => match next_offset(&(range.start..self.feed.given().clamp(range.start, range.end)), answer.offset) {
                 Ok(offset) => {
@@ -224,7 +209,9 @@ impl<'a> Engine<'a> {
                 self.ask_or(error).await
             }
             AfterChunk::WaitAndAsk => {
-                let Some(wait) = self.wait_after(&mut error) else { return Err(error.after_attempts(self.failures + 1)) };
+                let Some(wait) = self.wait_after(&mut error) else {
+                    return Err(error.after_attempts(self.failures.saturating_add(1)));
+                };
                 self.client.transport().clock.sleep(wait).await;
                 self.ask_or(error).await
             }
@@ -232,10 +219,8 @@ impl<'a> Engine<'a> {
     }
 
     async fn send(&mut self, range: Range<u64>) -> Result<ChunkedUpload> {
-        // The bytes of the chunk before may go once they are hashed.
-        if self.opened.is_none() {
-            self.digest.wait_for(range.start).await?;
-        }
+        // The bytes of the chunk before may go once they are hashed, and a session tells their digest.
+        within(self.deadline, "hashing the file", self.digest.wait_for(range.start)).await??;
         let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.size);
         let mut prepared = match &self.remote {
             None => self.call_upload(|raw| raw.start_chunked_upload().content_range(content_range).body("")).prepare()?,
@@ -252,7 +237,10 @@ impl<'a> Engine<'a> {
         }
         let activity = Activity::new();
         let lease = self.feed.lease(range.start)?;
-        let (body, form) = ChunkBody::new(lease, range.end - range.start, self.file_name, activity.clone(), self.told.clone());
+        let length = range.end - range.start;
+        let form = ChunkBody::new(lease, length, self.file_name, activity.clone(), self.told.clone());
+        let too_long = || Error::invalid_input(format!("chunk_size: {length} bytes are more than a request can announce"));
+        let (body, form) = form.ok_or_else(too_long)?;
         let form = HeaderValue::from_str(&form).map_err(|error| Error::invalid_input(error.to_string()))?;
         prepared.request.headers_mut().insert(CONTENT_TYPE, form);
         *prepared.request.body_mut() = Some(Body::wrap(body));
@@ -271,7 +259,7 @@ impl<'a> Engine<'a> {
     }
 
     /// A call with the time-outs of a chunk.
-    fn call_upload<B: Operation>(&self, operation: impl FnOnce(&'a raw::Client) -> B) -> Call<'a, B> {
+    pub(super) fn call_upload<B: Operation>(&self, operation: impl FnOnce(&'a raw::Client) -> B) -> Call<'a, B> {
         let call = self.client.call(operation).with_options(self.requests.clone());
         match self.time_left(self.options.chunk_timeout.or(self.client.settings().timeout)) {
             Some(timeout) => call.timeout(timeout),
@@ -280,22 +268,29 @@ impl<'a> Engine<'a> {
     }
 
     /// How long a request may take of what is left for all of them, at most `limit`.
-    fn time_left(&self, limit: Option<Duration>) -> Option<Duration> {
+    pub(super) fn time_left(&self, limit: Option<Duration>) -> Option<Duration> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // None at all is a time-out as well, not a setting that can't be.
         limit.into_iter().chain(left).min().map(|left| left.max(Duration::from_nanos(1)))
     }
 
+    /// Where an upload is by the API's document, whatever the server says.
+    pub(super) fn expected_url(&self, id: &UploadId) -> Result<Url> {
+        let request = self.call_upload(|raw| raw.get_chunked_upload().id(id)).request()?;
+        let mut url = request.url().clone();
+        url.set_query(None);
+        Ok(url)
+    }
+
     /// Where further chunks go: the URL that the server gave, under the rule for its links.
-    fn remote_of(&self, answer: &ChunkedUpload) -> Result<Remote> {
-        let expected = self.call_upload(|raw| raw.get_chunked_upload().id(&answer.id)).request()?;
+    pub(super) fn remote_of(&self, answer: &ChunkedUpload) -> Result<Remote> {
+        if let Some(problem) = id_problem(&answer.id) {
+            return Err(Error::new(ErrorKind::Upload, format!("the id that the server gave the upload {problem}")));
+        }
+        let expected = self.expected_url(&answer.id)?;
         let url = match &answer.url {
-            Some(url) => self.client.transport().origin.follow(url, expected.url())?,
-            None => {
-                let mut url = expected.url().clone();
-                url.set_query(None);
-                url
-            }
+            Some(url) => self.client.transport().origin.follow(url, &expected)?,
+            None => expected,
         };
         Ok(Remote { id: answer.id.clone(), url })
     }
@@ -307,28 +302,39 @@ impl<'a> Engine<'a> {
             self.offset = 0;
             return Ok(None);
         }
-        self.ask(self.feed.given()).await.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))
+        let asked = self.asked(self.feed.given()).await;
+        let answer = asked.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))?;
+        Ok(answer.filter(|answer| answer.completed_at.is_some()))
     }
 
     /// Asks the server, which was sent so many bytes at most, where the upload stands, and goes on from there; anew, where it
-    /// is gone.
-    async fn ask(&mut self, sent: u64) -> Result<Option<ChunkedUpload>> {
+    /// is gone, of which there is no answer.
+    pub(super) async fn asked(&mut self, sent: u64) -> Result<Option<ChunkedUpload>> {
         let Some(remote) = &self.remote else { return Ok(None) };
-        match self.call_upload(|raw| raw.get_chunked_upload().id(&remote.id)).await {
-            // What its sum is was told to the server when it was completed.
-            Ok(answer) if answer.completed_at.is_some() => self.checked(answer, None).map(Some).map_err(|error| self.lose(error)),
-            Ok(answer) => {
-                match offset_of(answer.offset, sent) {
-                    Ok(offset) => self.come_on(offset),
-                    Err(problem) => return Err(self.lose(Error::new(ErrorKind::Upload, problem))),
-                }
-                Ok(None)
+        let answer = match self.standing(&remote.id).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                return match after_chunk(&error, true) {
+                    AfterChunk::StartAnew => self.start_anew(error).map(|()| None),
+                    _ => Err(error),
+                };
             }
-            Err(error) => match after_chunk(&error, true) {
-                AfterChunk::StartAnew => self.start_anew(error).map(|()| None),
-                _ => Err(error),
-            },
+        };
+        if answer.completed_at.is_some() {
+            // What its sum is was told to the server when it was completed.
+            return self.checked(answer, None).map(Some).map_err(|error| self.lose(error));
         }
+        match offset_of(answer.offset, sent) {
+            Ok(offset) => self.come_on(offset),
+            Err(problem) => return Err(self.lose(Error::new(ErrorKind::Upload, problem))),
+        }
+        Ok(Some(answer))
+    }
+
+    /// Asks the server where an upload stands.
+    pub(super) async fn standing(&self, id: &UploadId) -> Result<ChunkedUpload> {
+        let answer = self.call_upload(|raw| raw.get_chunked_upload().id(id)).await?;
+        if same_id(&answer.id, id) { Ok(answer) } else { Err(other_upload(&answer)) }
     }
 
     fn come_on(&mut self, offset: u64) {
@@ -340,27 +346,32 @@ impl<'a> Engine<'a> {
     }
 
     /// The server has lost the upload: once, it is sent again from its beginning.
-    fn start_anew(&mut self, error: Error) -> Result<()> {
+    pub(super) fn start_anew(&mut self, error: Error) -> Result<()> {
         if std::mem::replace(&mut self.started_anew, true) {
+            let error = match error.is_not_found() {
+                true => error.during(LOST_TWICE),
+                false => error,
+            };
             return Err(self.lose(error));
         }
         if let Err(gone) = self.feed.lease(0) {
             return Err(self.lose(error.during(gone.to_string())));
         }
+        self.feed.was_sent(0);
         self.remote = None;
         (self.offset, self.furthest) = (0, 0);
         Ok(())
     }
 
     /// There is nothing to go on with.
-    fn lose(&mut self, error: Error) -> Error {
+    pub(super) fn lose(&mut self, error: Error) -> Error {
         self.lost = true;
         error
     }
 
     /// Counts a failure, and gives it back; too many in a row are the end.
-    fn fail(&mut self, error: Error) -> Result<Error> {
-        self.failures += 1;
+    pub(super) fn fail(&mut self, error: Error) -> Result<Error> {
+        self.failures = self.failures.saturating_add(1);
         match self.failures > self.policy.retries.max(1) {
             false => Ok(error),
             true => Err(error.during(format!("the upload doesn't come on, after {} attempts", self.failures))),
@@ -372,120 +383,30 @@ impl<'a> Engine<'a> {
         let transport = self.client.transport();
         // A chunk may take longer than any policy's time: what bounds it is how often it fails.
         let wait = transport.backoff(&self.policy, self.failures, transport.clock.now(), self.deadline, error)?;
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         Some(wait)
-    }
-
-    /// Completes the upload. Nothing where it is to be sent anew.
-    async fn complete(&mut self) -> Result<Option<ChunkedUpload>> {
-        self.told.enter(UploadPhase::Completing, self.size);
-        let md5 = self.digest.sum(self.size).await?;
-        self.feed.end().await?;
-        if let Some(opened) = self.opened.clone() {
-            blocking(move || opened.unchanged()).await?.map_err(|error| self.lose(error))?;
-        }
-        let Some(remote) = &self.remote else { return Ok(None) };
-        let call = self.client.call(|raw| raw.complete_chunked_upload().id(&remote.id).body_map(|body| body.md5(&md5)));
-        let mut call = call.with_options(self.requests.clone()).read_timeout(self.options.completion_timeout);
-        if let Some(timeout) = self.time_left(self.client.settings().timeout) {
-            call = call.timeout(timeout);
-        }
-        let mut prepared = call.prepare()?;
-        *prepared.request.url_mut() = remote.url.clone();
-        let error = match prepared.fetch(Received::json).await {
-            Ok(answer) => return self.checked(answer, Some(&md5)).map(Some).map_err(|error| self.lose(error)),
-            Err(error) => error,
-        };
-        match after_completion(&error) {
-            AfterCompletion::GiveUp => Err(error),
-            AfterCompletion::Again => self.fail(error).map(|_| None),
-            AfterCompletion::StartAnew => {
-                self.start_anew(error).map(|()| self.told.enter(UploadPhase::Sending, 0)).map(|()| None)
-            }
-            AfterCompletion::OtherSum => {
-                let error = self.other_sum(error, &md5).await;
-                Err(self.lose(error))
-            }
-            AfterCompletion::Ask => self.settle(error, &md5).await,
-        }
-    }
-
-    /// Asks until the server says that the upload is complete: it may still be assembling the file.
-    async fn settle(&mut self, error: Error, md5: &str) -> Result<Option<ChunkedUpload>> {
-        let transport = self.client.transport();
-        let Some(remote) = &self.remote else { return Err(error) };
-        let began = transport.clock.now();
-        for asked in 0.. {
-            let answer = self.call_upload(|raw| raw.get_chunked_upload().id(&remote.id)).await;
-            match answer {
-                Ok(answer) if answer.completed_at.is_some() => {
-                    return self.checked(answer, Some(md5)).map(Some).map_err(|error| self.lose(error));
-                }
-                Err(error) if matches!(after_completion(&error), AfterCompletion::StartAnew) => {
-                    self.start_anew(error)?;
-                    self.told.enter(UploadPhase::Sending, 0);
-                    return Ok(None);
-                }
-                // Who may not ask won't be told.
-                Err(refused) if refused.is_unauthorized() || refused.is_forbidden() => break,
-                Ok(_) | Err(_) => {}
-            }
-            let wait = self.policy.wait(asked, None, &*transport.clock);
-            let spent = transport.clock.now().duration_since(began);
-            if spent.saturating_add(wait) > self.options.completion_timeout
-                || self.time_left(None).is_some_and(|left| left <= wait)
-            {
-                break;
-            }
-            transport.clock.sleep(wait).await;
-        }
-        let spent = transport.clock.now().duration_since(began);
-        let what =
-            format!("completing the upload, which it wasn't {spent:.0?} later: resume it, or get it by its id, to find out");
-        Err(error.during(what).with_upload_id(remote.id.to_string()))
-    }
-
-    /// Both sums, as far as the server tells its own.
-    async fn other_sum(&self, error: Error, md5: &str) -> Error {
-        let mut theirs = None;
-        if let Some(remote) = &self.remote
-            && let Ok(answer) = self.call_upload(|raw| raw.get_chunked_upload().id(&remote.id)).await
-        {
-            theirs = answer.checksum;
-        }
-        error.during(other_sum(md5, theirs.as_deref()))
-    }
-
-    /// An answer that tells another sum or size is no success, whatever its status.
-    fn checked(&self, answer: ChunkedUpload, md5: Option<&str>) -> Result<ChunkedUpload> {
-        let is_md5 = |sum: &&str| sum.len() == 32 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if let (Some(md5), Some(theirs)) = (md5, answer.checksum.as_deref().filter(is_md5))
-            && !theirs.eq_ignore_ascii_case(md5)
-        {
-            return Err(Error::new(ErrorKind::Upload, other_sum(md5, Some(theirs))));
-        }
-        if let Some(size) = answer.size
-            && u64::try_from(size) != Ok(self.size)
-        {
-            let message = format!("the server's file has {size} bytes and this one {}: start the upload anew", self.size);
-            return Err(Error::new(ErrorKind::Upload, message));
-        }
-        Ok(answer)
     }
 
     fn session(&self) -> Option<UploadSession> {
         let (opened, remote) = (self.opened.as_ref()?, self.remote.as_ref()?);
         let url = remote.url.as_str().into();
-        Some(UploadSession::new(remote.id.clone(), url, self.offset, self.size, opened.modified, self.chunk_size))
+        let session = UploadSession::new(remote.id.clone(), url, self.offset, self.size, opened.modified, self.chunk_size);
+        // What is resumed may not be hashed as far as the session knew it.
+        let digests = [self.digest.so_far(), self.brought.clone()].into_iter().flatten();
+        Some(session.with_digest(digests.max_by_key(|digest| digest.length)))
     }
 
     async fn offer_session(&self) -> Result<()> {
+        if self.options.on_session.is_none() && self.options.session_file.is_none() {
+            return Ok(());
+        }
+        within(self.deadline, "hashing the file", self.digest.wait_for(self.offset)).await??;
         let Some(session) = self.session() else { return Ok(()) };
         if let Some(on_session) = &self.options.on_session {
             on_session(&session);
         }
         match self.options.session_file.clone().map(SessionFile) {
-            Some(file) => blocking(move || file.save(&session)).await?,
+            Some(file) => within(self.deadline, "keeping the session", blocking(move || file.save(&session))).await??,
             None => Ok(()),
         }
     }
@@ -498,17 +419,22 @@ impl Drop for Engine<'_> {
 }
 
 /// Removes the file of an upload's session, which is of no use any more.
-pub(crate) async fn forget_session(options: &UploadOptions) {
-    if let Some(file) = options.session_file.clone().map(SessionFile)
-        && let Err(error) = blocking(move || file.remove()).await.and_then(|removed| removed)
-    {
+pub(crate) async fn forget_session(options: &UploadOptions, deadline: Option<Instant>) {
+    let Some(file) = options.session_file.clone().map(SessionFile) else { return };
+    let removed = within(deadline, "removing the session", blocking(move || file.remove())).await;
+    if let Err(error) = removed.and_then(|removed| removed?) {
         // What was to be done is done, and a session of it does no harm.
         warn!(%error, "the upload's session file stays");
     }
 }
 
-/// What is wrong where the server has other bytes.
-fn other_sum(ours: &str, theirs: Option<&str>) -> String {
-    let theirs = theirs.map_or_else(|| "another, which it doesn't tell".to_owned(), str::to_owned);
-    format!("the file's MD5 is {ours} and that of what the server has is {theirs}: upload it anew")
+/// Whether two ids name the same upload, as a number or as text.
+pub(super) fn same_id(one: &UploadId, other: &UploadId) -> bool {
+    one.to_string().eq_ignore_ascii_case(&other.to_string())
+}
+
+/// An answer that is of another upload than what was asked for.
+fn other_upload(answer: &ChunkedUpload) -> Error {
+    let id = excerpt(&answer.id.to_string(), 40);
+    Error::new(ErrorKind::Decode, format!("the answer is of another upload ({id}): it may not be the server's own"))
 }

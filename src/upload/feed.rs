@@ -92,12 +92,17 @@ impl Feed {
         self.lane().given
     }
 
+    /// What was given before was for the digest only: the server was sent the bytes up to `offset`.
+    pub(super) fn was_sent(&self, offset: u64) {
+        self.lane().given = offset;
+    }
+
     /// Why the source could give no more, were there a reason.
     pub(super) fn failure(&self) -> Option<Error> {
         self.lane().failed.take()
     }
 
-    /// Waits for the end of a stream that comes once: it might be longer than was said.
+    /// Waits for the end of the source, of which all that was said is read: it might be longer.
     pub(super) async fn end(&self) -> Result<()> {
         std::future::poll_fn(|context| self.lane().poll_end(context)).await
     }
@@ -212,7 +217,14 @@ impl Lane {
 
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         let size = self.size;
-        let Source::OneShot { stream, kept, kept_from } = &mut self.bytes else { return Poll::Ready(Ok(())) };
+        let (stream, kept, kept_from) = match &mut self.bytes {
+            Source::OneShot { stream, kept, kept_from } => (stream, kept, kept_from),
+            // Its thread ends without a word, or tells what is wrong with what it read.
+            Source::ReadAhead { pieces: Some(reading), .. } if self.position == size => {
+                return Poll::Ready(ready!(reading.poll_recv(context)).map_or(Ok(()), |told| told.map(drop)));
+            }
+            _ => return Poll::Ready(Ok(())),
+        };
         let longer = || Err(Error::new(ErrorKind::File, format!("the source has more than the {size} bytes that were said")));
         loop {
             if *kept_from + kept.len() as u64 > size {

@@ -1,23 +1,25 @@
 //! Chunked upload: a file goes to the server in chunks, each at the offset that the server expects.
 
 mod body;
+mod completion;
+mod deadline;
 mod digest;
 mod engine;
 mod feed;
 mod many;
+mod md5;
 mod options;
 mod progress;
 mod protocol;
 mod read_ahead;
 mod ready;
+mod resume;
 mod session_file;
 mod source;
 #[cfg(test)]
 mod tests;
 
 use std::future::IntoFuture;
-
-use futures_util::FutureExt;
 
 pub use many::UploadAll;
 pub use progress::{UploadPhase, UploadProgress};
@@ -29,7 +31,6 @@ pub(crate) use ready::Ready;
 
 use crate::call::{CallOptions, Sending, sending_setters};
 use crate::client::BackendClient;
-use crate::deadline;
 use crate::error::{Error, Result};
 use crate::raw::types;
 use crate::upload_session::UploadSession;
@@ -81,11 +82,15 @@ impl BackendClient {
 
     /// Goes on with an upload that was broken off, by this process or another one. `source` is the same file.
     ///
-    /// The server is asked where the upload stands; what it has isn't sent again, but read again for the digest of the
-    /// whole. Where it has lost the upload, that is started anew.
+    /// The source is read as far as the session knows it, and its MD5 compared, before anything is sent. Then the server is
+    /// asked where the upload stands; what it has isn't sent again, but read again for the digest of the whole. Where it has
+    /// lost the upload, or has completed it and nothing proves that it is this file's, that is started again.
+    ///
+    /// Chunks go to the session's URL only where that is the one of its upload's id; else to the one that the server tells.
     ///
     /// # Errors
-    /// Where the file isn't as it was when the upload began (nothing is sent then); else as
+    /// Returns an error of kind [`InvalidInput`](crate::ErrorKind::InvalidInput) if the source isn't the file that the upload
+    /// began with, by its size or by its bytes, or if the session can't be used (nothing is sent then); else as
     /// [`create_chunked_upload`](BackendClient::create_chunked_upload).
     ///
     /// ```no_run
@@ -111,18 +116,17 @@ impl CreateChunkedUpload {
     /// See [`create_chunked_upload`](BackendClient::create_chunked_upload).
     pub fn send(self) -> Sending<types::ChunkedUpload> {
         Sending::new(async move {
-            let CreateChunkedUpload { client, source, session, upload: settings, mut options } = self;
-            let end = options.deadline();
+            let CreateChunkedUpload { client, source, session, upload: settings, options } = self;
+            let deadline = options.deadline();
             let mut problems = settings.problems();
             problems.extend(options.problems());
             problems.extend(session.as_ref().and_then(UploadSession::problem).map(|problem| format!("session: {problem}")));
             if !problems.is_empty() {
                 return Err(Error::invalid_input(format!("create_chunked_upload: {}", problems.join("; "))));
             }
-            let ready = deadline::by(end, Ready::look_at(source, session, &settings)).await?;
-            options.end_by(end);
-            let complete = upload(&client, ready, &settings, &options).await?;
-            let _ = deadline::by(end, forget_session(&settings).map(Ok)).await;
+            let ready = Ready::look_at(source, session, &settings, deadline).await?;
+            let complete = upload(&client, ready, &settings, &options, deadline).await?;
+            forget_session(&settings, deadline).await;
             Ok(complete)
         })
     }

@@ -128,8 +128,14 @@ macro_rules! upload_setters {
         }
 
         /// Keeps the upload's session in this file: written after each chunk, whole or not at all, and removed when what is
-        /// awaited has succeeded. Where the file is there and belongs to what is uploaded (size and time of its last change),
-        /// the upload goes on from it.
+        /// awaited has succeeded. Where the file is there and belongs to what is uploaded, the upload goes on from it: its size
+        /// is compared, and the MD5 of what was sent, before anything is sent or a complete upload is used; the time of the
+        /// last change may be another.
+        ///
+        /// Where the session is of another file, or of a format that this crate doesn't know, nothing of its upload is used: the
+        /// upload starts again from its beginning, a warning is traced that tells why, and the session is replaced. A complete
+        /// upload of which nothing proves that it is this file's is not used either. A file that holds something else than a
+        /// session, or is longer than 64 KiB, is an error.
         ///
         /// The session holds the upload's URL, which may be signed: on Unix only its owner may read the file.
         pub fn session_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {

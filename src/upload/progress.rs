@@ -65,7 +65,7 @@ impl Told {
     }
 
     pub(super) fn more(&self, bytes: u64) {
-        self.tell(self.sent.fetch_add(bytes, Ordering::Relaxed) + bytes);
+        self.tell(self.sent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes));
     }
 
     fn tell(&self, bytes: u64) {

@@ -29,8 +29,8 @@ pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
         (ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::UnknownOutcome, _) => {
             AfterChunk::WaitAndAsk
         }
-        // The answer was cut off: the chunk arrived, or some of it.
-        (ErrorKind::Decode, _) if error.lost_connection() => AfterChunk::WaitAndAsk,
+        // The answer was cut off, or is another one's than the backend's: the chunk may have arrived, or some of it.
+        (ErrorKind::Decode, _) => AfterChunk::WaitAndAsk,
         (ErrorKind::Status, Some(404 | 410)) if known => AfterChunk::StartAnew,
         (ErrorKind::Status, Some(400 | 409 | 416)) if known && tells_offset(error) => AfterChunk::Ask,
         (ErrorKind::Status, Some(408 | 429 | 500..=599)) => AfterChunk::WaitAndAsk,
@@ -154,7 +154,8 @@ mod tests {
         assert_eq!(after_chunk(&Error::broken_off(info(&Method::PUT), "x"), false), AfterChunk::WaitAndAsk);
         assert_eq!(after_chunk(&Error::new(ErrorKind::Connect, "x"), false), AfterChunk::WaitAndAsk);
         assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x").cut_off(), true), AfterChunk::WaitAndAsk);
-        assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x"), true), AfterChunk::GiveUp);
+        assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x"), true), AfterChunk::WaitAndAsk);
+        assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x"), false), AfterChunk::WaitAndAsk);
         assert_eq!(after_chunk(&Error::new(ErrorKind::ForeignUrl, "x"), true), AfterChunk::GiveUp);
         assert_eq!(after_chunk(&answered(&Method::PUT, 401, "").after_renewal(), true), AfterChunk::Again);
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::digest::{Pieces, spawn};
+use super::ready::check_size;
 use super::source::{Reopen, Resumable, ResumableSource};
 use crate::error::{Error, ErrorKind, Result};
 use crate::upload_session::UploadSession;
@@ -62,10 +63,7 @@ impl Opened {
                 (From::Reopen(source.clone()), size, source.modified())
             }
         };
-        if size == 0 {
-            let message = format!("file: {} is empty, and the server takes no empty file", from.shown());
-            return Err(Error::invalid_input(message));
-        }
+        check_size(size, || from.shown())?;
         let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
         let modified = modified.and_then(since).and_then(|since| u64::try_from(since.as_nanos()).ok());
         Ok(Opened { from, size, modified })
@@ -90,9 +88,15 @@ impl Opened {
         Ok(())
     }
 
-    /// Whether a session is of this source, as it is.
-    pub(super) fn is_of(&self, session: &UploadSession) -> bool {
-        (session.size, session.modified) == (self.size, self.modified)
+    /// Why a session can't be of this source, were there a reason. Where it has a digest the bytes themselves will tell; the
+    /// time of the last change is noise on some disks of the network, and can be the same for two files.
+    pub(super) fn isnt_of(&self, session: &UploadSession) -> Option<String> {
+        const ANOTHER: &str = "the file isn't the one whose upload was begun, or was changed since";
+        if session.size != self.size {
+            return Some(format!("{ANOTHER}: it has {} bytes, and had {}: start the upload anew", self.size, session.size));
+        }
+        let by_time = session.digest().is_none() && session.modified != self.modified;
+        by_time.then(|| format!("{ANOTHER}: start the upload anew"))
     }
 
     /// The bytes themselves, where they are in memory.
@@ -137,7 +141,13 @@ impl Opened {
             }
             offset += length as u64;
         }
-        Ok(())
+        // Of a file its size is looked at once more; a source of the user's may have another one than it says.
+        match &self.from {
+            From::Reopen(_) if has_more(&mut reader)? => {
+                Err(io::Error::other(format!("it has more than the {} bytes that it said", self.size)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn reader(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
@@ -163,6 +173,16 @@ impl From {
             From::Path(path) => path.display().to_string(),
             From::Bytes(_) => "what is given in memory".to_owned(),
             From::Reopen(source) => source.file_name().unwrap_or_else(|| "the source".to_owned()),
+        }
+    }
+}
+
+/// Whether there is more to be read.
+fn has_more(reader: &mut impl Read) -> io::Result<bool> {
+    loop {
+        match reader.read(&mut [0]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read.map(|read| read > 0),
         }
     }
 }

@@ -1,12 +1,17 @@
 //! What is uploaded, looked at before anything is sent.
 
+use std::time::Instant;
+
+use tracing::warn;
+
+use super::deadline::within;
 use super::options::UploadOptions;
 use super::read_ahead::Opened;
 use super::session_file::SessionFile;
-use super::source::{Kind, OneShotSource, Resumable, UploadSource};
+use super::source::{Kind, OneShotSource, Resumable, ResumableSource, UploadSource};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
-use crate::upload_session::UploadSession;
+use crate::upload_session::{LARGEST, UploadSession};
 
 /// A source that is fit to be uploaded, and what is known of an upload of it that was broken off.
 pub(crate) struct Ready {
@@ -16,46 +21,82 @@ pub(crate) struct Ready {
 }
 
 pub(super) enum ReadySource {
-    Resumable(Opened, Option<UploadSession>),
+    Resumable(Opened, Option<Resumed>),
     OneShot(OneShotSource),
 }
 
+/// An upload to go on with, as far as its source is what is uploaded now.
+pub(super) struct Resumed {
+    pub(super) session: UploadSession,
+    /// It was kept in a file: where it is of another source, the upload starts anew. Whoever gives one gets an error.
+    pub(super) kept: bool,
+}
+
 impl Ready {
-    /// Looks at a source, where it may block.
+    /// Looks at a source, where it may block, and at what is kept of an upload of it; done by `deadline`.
     ///
     /// # Errors
     /// Where it can't be uploaded, or isn't what the session is of.
-    pub(crate) async fn look_at(source: UploadSource, session: Option<UploadSession>, options: &UploadOptions) -> Result<Self> {
+    pub(crate) async fn look_at(
+        source: UploadSource,
+        session: Option<UploadSession>,
+        options: &UploadOptions,
+        deadline: Option<Instant>,
+    ) -> Result<Self> {
         let source = match source.0 {
             Kind::Resumable(source) => source,
             Kind::OneShot(_) if options.session_file.is_some() => {
                 return Err(Error::invalid_input("session_file: a source that comes once can't be resumed"));
             }
-            Kind::OneShot(source) if source.size == 0 => {
-                return Err(Error::invalid_input("file: the source is empty, and the server takes no empty file"));
+            Kind::OneShot(source) => {
+                check_size(source.size, || "the source".to_owned())?;
+                return Ok(Ready { file_name: "file".to_owned(), source: ReadySource::OneShot(source) });
             }
-            Kind::OneShot(source) => return Ok(Ready { file_name: "file".to_owned(), source: ReadySource::OneShot(source) }),
         };
         let file = options.session_file.clone().map(SessionFile);
-        blocking(move || {
-            let opened = Opened::open(&source)?;
-            let session = match (session, file) {
-                (Some(session), _) if !opened.is_of(&session) => {
-                    let message =
-                        "session: the file isn't the one whose upload was begun, or was changed since: start the upload anew";
-                    return Err(Error::invalid_input(message));
-                }
-                (None, Some(file)) => file.load()?.filter(|session| session.problem().is_none() && opened.is_of(session)),
-                (session, _) => session,
-            };
-            let file_name = match &source.0 {
-                Resumable::Path(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
-                Resumable::Bytes(_) => None,
-                Resumable::Reopen(source) => source.file_name(),
-            };
-            let file_name = file_name.unwrap_or_else(|| "file".to_owned());
-            Ok(Ready { file_name, source: ReadySource::Resumable(opened, session) })
-        })
-        .await?
+        let looked_at = blocking(move || looked_at(&source, session, file));
+        let (ready, unused) = within(deadline, "looking at the file", looked_at).await???;
+        if let Some(why) = unused {
+            warn!("the session that is kept isn't gone on with, and the upload starts anew: {why}");
+        }
+        Ok(ready)
+    }
+}
+
+/// The source as it is, and why a session that is kept is of no use to it, were there a reason; blocks.
+fn looked_at(
+    source: &ResumableSource,
+    session: Option<UploadSession>,
+    file: Option<SessionFile>,
+) -> Result<(Ready, Option<String>)> {
+    let opened = Opened::open(source)?;
+    let (session, kept) = match (session, file) {
+        (None, Some(file)) => (file.load()?, true),
+        (session, _) => (session, false),
+    };
+    let problem = session.as_ref().and_then(|session| session.problem().or_else(|| opened.isnt_of(session)));
+    let (resumed, unused) = match (session, problem) {
+        (Some(_), Some(problem)) if !kept => return Err(Error::invalid_input(format!("session: {problem}"))),
+        (Some(session), None) => (Some(Resumed { session, kept }), None),
+        (_, problem) => (None, problem),
+    };
+    let file_name = match &source.0 {
+        Resumable::Path(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        Resumable::Bytes(_) => None,
+        Resumable::Reopen(source) => source.file_name(),
+    };
+    let file_name = file_name.unwrap_or_else(|| "file".to_owned());
+    Ok((Ready { file_name, source: ReadySource::Resumable(opened, resumed) }, unused))
+}
+
+/// Whether a source of so many bytes can be uploaded.
+///
+/// # Errors
+/// Where it is empty, or larger than the API can count.
+pub(super) fn check_size(size: u64, shown: impl FnOnce() -> String) -> Result<()> {
+    match size {
+        0 => Err(Error::invalid_input(format!("file: {} is empty, and the server takes no empty file", shown()))),
+        1..=LARGEST => Ok(()),
+        _ => Err(Error::invalid_input(format!("file: {} says that it has {size} bytes, more than the API can count", shown()))),
     }
 }

@@ -1,10 +1,15 @@
 //! A session kept in a file beside what is uploaded: written whole or not at all, gone when the upload is complete.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::redact::excerpt;
 use crate::upload_session::UploadSession;
+
+/// The longest text that is read as a session, in bytes: one has a few hundred, and the signature of its URL.
+const LONGEST: u64 = 64 << 10;
 
 /// Where an upload's session is kept. Its methods block.
 #[derive(Debug, Clone)]
@@ -13,15 +18,29 @@ pub(super) struct SessionFile(pub(super) PathBuf);
 impl SessionFile {
     /// The session that was kept; nothing where there is no file.
     pub(super) fn load(&self) -> Result<Option<UploadSession>> {
-        let text = match std::fs::read(&self.0) {
-            Ok(text) => text,
+        let cant = |error| Error::file(&self.0, "the upload's session can't be read", error);
+        let metadata = match std::fs::metadata(&self.0) {
+            Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::file(&self.0, "the upload's session can't be read", error)),
+            Err(error) => return Err(cant(error)),
         };
-        serde_json::from_slice(&text).map(Some).map_err(|error| {
-            let what = format!("session_file: {} holds no session ({error}): delete it to start anew", self.0.display());
-            Error::invalid_input(what)
-        })
+        // To open a pipe is to wait for who writes to it.
+        if !metadata.is_file() {
+            return Err(cant(io::Error::other("it is no regular file")));
+        }
+        let mut text = Vec::new();
+        let read = File::open(&self.0).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
+        let problem = match read {
+            Ok(read) if read as u64 > LONGEST => format!("it has more than {LONGEST} bytes"),
+            Ok(_) => match serde_json::from_slice(&text) {
+                Ok(session) => return Ok(Some(session)),
+                Err(error) => excerpt(&error.to_string(), 512),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(cant(error)),
+        };
+        let what = format!("session_file: {} holds no session ({problem}): delete it to start anew", self.0.display());
+        Err(Error::invalid_input(what))
     }
 
     /// Puts `session` in the place of what was kept before: a reader sees the one or the other.

@@ -61,7 +61,7 @@ pub(super) enum Resumable {
 /// let source = ResumableSource::reopen(Shared("/data/model.pt".into()));
 /// ```
 pub trait Reopen: Send + Sync + 'static {
-    /// Size in bytes. Called from a thread where it may block.
+    /// Size in bytes. Called from a thread where it may block. To read more or fewer bytes than that is an error of the upload.
     ///
     /// # Errors
     /// Where it can't be told.
@@ -73,7 +73,8 @@ pub trait Reopen: Send + Sync + 'static {
     /// Where it can't be opened.
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>>;
 
-    /// When it was last changed, which tells that it isn't the same any more; nothing where there is no such time.
+    /// When it was last changed: another time tells that it was changed while it was uploaded. Nothing where there is no such
+    /// time.
     fn modified(&self) -> Option<std::time::SystemTime> {
         None
     }

@@ -1,0 +1,153 @@
+//! The end of an upload: what the server makes of it, and how that is found out where its answer doesn't tell.
+
+use reqwest::Url;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+
+use super::deadline::within;
+use super::engine::{Engine, same_id};
+use super::progress::UploadPhase;
+use super::protocol::{AfterCompletion, after_completion};
+use crate::blocking::blocking;
+use crate::decode::decode;
+use crate::error::{Error, ErrorKind, Result};
+use crate::raw::types::ChunkedUpload;
+use crate::redact::excerpt;
+use crate::upload_session::is_md5;
+
+/// Whether an answer says that the upload isn't complete; some releases don't say whether it is.
+#[derive(Deserialize)]
+struct Standing {
+    #[serde(default, deserialize_with = "is_null")]
+    completed_at: bool,
+}
+
+fn is_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::<IgnoredAny>::deserialize(deserializer).map(|given| given.is_none())
+}
+
+impl Engine<'_> {
+    /// Completes the upload. Nothing where it is to be sent anew.
+    pub(super) async fn complete(&mut self) -> Result<Option<ChunkedUpload>> {
+        self.told.enter(UploadPhase::Completing, self.size);
+        let md5 = within(self.deadline, "hashing the file", self.digest.sum(self.size)).await??;
+        within(self.deadline, "reading the source to its end", self.feed.end()).await??;
+        if let Some(opened) = self.opened.clone() {
+            let unchanged = within(self.deadline, "looking at the file", blocking(move || opened.unchanged())).await??;
+            unchanged.map_err(|error| self.lose(error))?;
+        }
+        let Some(remote) = &self.remote else { return Ok(None) };
+        let error = match self.post(remote.url.clone(), &md5).await {
+            Ok(answer) => return self.checked(answer, Some(&md5)).map(Some).map_err(|error| self.lose(error)),
+            Err(error) => error,
+        };
+        match after_completion(&error) {
+            AfterCompletion::GiveUp => Err(error),
+            AfterCompletion::Again => self.fail(error).map(|_| None),
+            AfterCompletion::StartAnew => {
+                self.start_anew(error).map(|()| self.told.enter(UploadPhase::Sending, 0)).map(|()| None)
+            }
+            AfterCompletion::OtherSum => {
+                let error = self.other_sum(error, &md5).await;
+                Err(self.lose(error))
+            }
+            AfterCompletion::Ask => self.settle(error, &md5).await,
+        }
+    }
+
+    /// Tells the server to complete the upload, once.
+    ///
+    /// # Errors
+    /// Also where the answer is a success and not one of this upload's completion: what became of it isn't known then.
+    async fn post(&self, url: Url, md5: &str) -> Result<ChunkedUpload> {
+        let Some(remote) = &self.remote else { return Err(Error::new(ErrorKind::Upload, "there is no upload")) };
+        let call = self.client.call(|raw| raw.complete_chunked_upload().id(&remote.id).body_map(|body| body.md5(md5)));
+        let mut call = call.with_options(self.requests.clone()).read_timeout(self.options.completion_timeout);
+        if let Some(timeout) = self.time_left(self.client.settings().timeout) {
+            call = call.timeout(timeout);
+        }
+        let mut prepared = call.prepare()?;
+        *prepared.request.url_mut() = url;
+        let info = prepared.info();
+        let read = |body: &bytes::Bytes| {
+            let answer = decode::<ChunkedUpload>(body)?;
+            Ok((answer, decode::<Standing>(body).is_ok_and(|standing| standing.completed_at)))
+        };
+        let ((answer, is_incomplete), _) = prepared.fetch(|received| received.decoded(read)).await?;
+        let problem = if !same_id(&answer.id, &remote.id) {
+            format!("the answer is of another upload ({})", excerpt(&answer.id.to_string(), 40))
+        } else if is_incomplete {
+            "the server answers that the upload isn't complete".to_owned()
+        } else {
+            return Ok(answer);
+        };
+        Err(Error::unknown_outcome(problem).of(info))
+    }
+
+    /// Asks until the server says that the upload is complete: it may still be assembling the file.
+    async fn settle(&mut self, error: Error, md5: &str) -> Result<Option<ChunkedUpload>> {
+        let transport = self.client.transport();
+        let Some(remote) = &self.remote else { return Err(error) };
+        let began = transport.clock.now();
+        for asked in 0.. {
+            match self.standing(&remote.id).await {
+                Ok(answer) if answer.completed_at.is_some() => {
+                    return self.checked(answer, Some(md5)).map(Some).map_err(|error| self.lose(error));
+                }
+                Err(error) if matches!(after_completion(&error), AfterCompletion::StartAnew) => {
+                    self.start_anew(error)?;
+                    self.told.enter(UploadPhase::Sending, 0);
+                    return Ok(None);
+                }
+                // Who may not ask won't be told.
+                Err(refused) if refused.is_unauthorized() || refused.is_forbidden() => break,
+                Ok(_) | Err(_) => {}
+            }
+            let wait = self.policy.wait(asked, None, &*transport.clock);
+            let spent = transport.clock.now().duration_since(began);
+            if spent.saturating_add(wait) > self.options.completion_timeout
+                || self.time_left(None).is_some_and(|left| left <= wait)
+            {
+                break;
+            }
+            transport.clock.sleep(wait).await;
+        }
+        let spent = transport.clock.now().duration_since(began);
+        let what =
+            format!("completing the upload, which it wasn't {spent:.0?} later: resume it, or get it by its id, to find out");
+        Err(error.during(what).with_upload_id(remote.id.to_string()))
+    }
+
+    /// Both sums, as far as the server tells its own.
+    async fn other_sum(&self, error: Error, md5: &str) -> Error {
+        let mut theirs = None;
+        if let Some(remote) = &self.remote
+            && let Ok(answer) = self.standing(&remote.id).await
+        {
+            theirs = answer.checksum;
+        }
+        error.during(other_sum(md5, theirs.as_deref()))
+    }
+
+    /// An answer that tells another sum or size is no success, whatever its status.
+    pub(super) fn checked(&self, answer: ChunkedUpload, md5: Option<&str>) -> Result<ChunkedUpload> {
+        if let (Some(md5), Some(theirs)) = (md5, answer.checksum.as_deref().filter(|sum| is_md5(sum)))
+            && !theirs.eq_ignore_ascii_case(md5)
+        {
+            return Err(Error::new(ErrorKind::Upload, other_sum(md5, Some(theirs))));
+        }
+        if let Some(size) = answer.size
+            && u64::try_from(size) != Ok(self.size)
+        {
+            let message = format!("the server's file has {size} bytes and this one {}: start the upload anew", self.size);
+            return Err(Error::new(ErrorKind::Upload, message));
+        }
+        Ok(answer)
+    }
+}
+
+/// What is wrong where the server has other bytes.
+fn other_sum(ours: &str, theirs: Option<&str>) -> String {
+    let theirs = theirs.map_or_else(|| "another, which it doesn't tell".to_owned(), |theirs| excerpt(theirs, 64));
+    format!("the file's MD5 is {ours} and that of what the server has is {theirs}: upload it anew")
+}

@@ -1,0 +1,106 @@
+//! MD5 whose sum can be had on the way, too: of what was hashed so far, while more comes.
+
+use fast_md5::{BLOCK_SIZE, transform};
+
+/// The sum of bytes that come one after the other. `fast_md5` has the core; its own hasher gives its sum once, at the end.
+#[derive(Debug, Clone)]
+pub(super) struct Md5 {
+    state: [u32; 4],
+    /// Bytes that were hashed, those in `block` too.
+    length: u64,
+    /// What came after the last whole block.
+    block: [u8; BLOCK_SIZE],
+}
+
+/// Where a block's last eight bytes begin, which hold the length.
+const LENGTH: usize = BLOCK_SIZE - 8;
+
+impl Md5 {
+    pub(super) fn new() -> Self {
+        // RFC 1321, section 3.3.
+        let state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+        Md5 { state, length: 0, block: [0; BLOCK_SIZE] }
+    }
+
+    /// How many bytes were hashed.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+        let held = self.held();
+        self.length = self.length.wrapping_add(bytes.len() as u64);
+        if held > 0 {
+            let (more, rest) = bytes.split_at(bytes.len().min(BLOCK_SIZE - held));
+            self.block[held..held + more.len()].copy_from_slice(more);
+            if held + more.len() < BLOCK_SIZE {
+                return;
+            }
+            transform(&mut self.state, &self.block);
+            bytes = rest;
+        }
+        let (blocks, rest) = bytes.as_chunks::<BLOCK_SIZE>();
+        for block in blocks {
+            transform(&mut self.state, block);
+        }
+        self.block[..rest.len()].copy_from_slice(rest);
+    }
+
+    /// How many bytes are in the block that isn't whole.
+    fn held(&self) -> usize {
+        (self.length % BLOCK_SIZE as u64) as usize
+    }
+
+    /// The sum of what was hashed so far, in hexadecimal.
+    pub(super) fn sum(&self) -> String {
+        // RFC 1321, sections 3.1 and 3.2: one bit, zeros, and the length in bits.
+        let (mut state, mut block, held) = (self.state, self.block, self.held());
+        block[held] = 0x80;
+        block[held + 1..].fill(0);
+        if held >= LENGTH {
+            transform(&mut state, &block);
+            block.fill(0);
+        }
+        block[LENGTH..].copy_from_slice(&self.length.wrapping_mul(8).to_le_bytes());
+        transform(&mut state, &block);
+        state.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use md5::Digest as _;
+    use proptest::prelude::*;
+
+    use super::Md5;
+
+    /// By another implementation.
+    fn sum_of(bytes: &[u8]) -> String {
+        md5::Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn sums_of_each_length() {
+        let bytes: Vec<u8> = (0..300_u32).map(|at| (at * 31 / 7) as u8).collect();
+        let mut byte_by_byte = Md5::new();
+        for length in 0..=bytes.len() {
+            let mut whole = Md5::new();
+            whole.update(&bytes[..length]);
+            assert_eq!((whole.sum(), whole.length()), (sum_of(&bytes[..length]), length as u64));
+            assert_eq!(byte_by_byte.sum(), whole.sum());
+            byte_by_byte.update(bytes.get(length..=length).unwrap_or_default());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sums_on_the_way(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20)) {
+            let (mut md5, mut so_far) = (Md5::new(), Vec::new());
+            for piece in pieces {
+                md5.update(&piece);
+                so_far.extend_from_slice(&piece);
+                prop_assert_eq!((md5.sum(), md5.length()), (sum_of(&so_far), so_far.len() as u64));
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! How an upload that was broken off goes on: only of the source that it began with, and only where its own requests go.
+
+use reqwest::Url;
+use tracing::{debug, warn};
+
+use super::deadline::within;
+use super::engine::{Engine, Remote};
+use super::progress::UploadPhase;
+use super::ready::Resumed;
+use crate::error::{Error, Result};
+use crate::raw::types::ChunkedUpload;
+use crate::upload_session::{UploadSession, is_md5};
+
+impl Engine<'_> {
+    /// Goes on with an upload: compares the source with what the session knows of it, asks the server where the upload stands,
+    /// and reads what the server has for the digest of the whole. Where the upload is complete, and the source is proven to be
+    /// what it is of, that is given.
+    pub(super) async fn resume(&mut self, resumed: Resumed) -> Result<Option<ChunkedUpload>> {
+        let Resumed { session, kept } = resumed;
+        let url = self.url_of(&session)?;
+        let is_certain = url.is_some();
+        let url = match url {
+            Some(url) => url,
+            None => self.expected_url(&session.id)?,
+        };
+        self.remote = Some(Remote { id: session.id.clone(), url });
+        self.offset = session.offset;
+        self.brought = session.digest().cloned();
+        let mut hashed = 0;
+        if let Some(digest) = session.digest() {
+            // It may have been read further than it was sent, of which nobody is told.
+            hashed = self.hash(0, digest.length, session.offset).await?;
+            let sum = within(self.deadline, "hashing the file", self.digest.sum_at_mark(digest.length)).await??;
+            if !sum.is_some_and(|sum| sum.eq_ignore_ascii_case(&digest.md5)) {
+                return self.is_of_another(digest.length, kept).map(|()| None);
+            }
+            if self.opened.as_ref().is_some_and(|opened| opened.modified != session.modified) {
+                debug!("the file's time of change is another and its bytes are the same: its upload goes on");
+            }
+        }
+        // The process that made the session may have come further than it could tell.
+        let Some(answer) = self.asked(self.size).await? else { return Ok(None) };
+        if answer.completed_at.is_some() {
+            return self.reuse(answer, &session, hashed, kept).await;
+        }
+        if !is_certain {
+            self.remote = Some(self.remote_of(&answer)?);
+        }
+        if hashed < self.offset {
+            self.hash(hashed, self.offset, self.offset).await?;
+        }
+        self.feed.was_sent(self.offset);
+        self.told.enter(UploadPhase::Sending, self.offset);
+        Ok(None)
+    }
+
+    /// Where a session's chunks go: to the URL that it names, where that is its upload's own; nothing where only the server can
+    /// tell. Whoever writes a session could otherwise have token and file sent to any path of the host.
+    fn url_of(&self, session: &UploadSession) -> Result<Option<Url>> {
+        let origin = &self.client.transport().origin;
+        let Some(url) = Url::parse(&session.url).ok().filter(|url| origin.owns(url)) else {
+            let base = origin.base();
+            let message = format!("session: its upload is at another server than {base}: resume it there, or start it anew here");
+            return Err(Error::invalid_input(message));
+        };
+        let mut own = self.expected_url(&session.id)?;
+        // The query may be the URL's signature.
+        own.set_query(url.query());
+        Ok((own.path() == url.path()).then_some(own))
+    }
+
+    /// Hashes the bytes from `position` to `end`, and waits until they are; progress is told up to `told`. Gives `end`.
+    async fn hash(&mut self, mut position: u64, end: u64, told: u64) -> Result<u64> {
+        self.told.enter(UploadPhase::Hashing, position.min(told));
+        let read = self.feed.lease(position)?;
+        while position < end {
+            let piece = std::future::poll_fn(|context| read.poll_piece(context, end - position));
+            match within(self.deadline, "reading the file", piece).await? {
+                Ok(piece) => position += piece.len() as u64,
+                Err(error) => return Err(self.feed.failure().unwrap_or(error)),
+            }
+            within(self.deadline, "hashing the file", self.digest.wait_for(position)).await??;
+            self.told.at(position.min(told));
+        }
+        Ok(end)
+    }
+
+    /// The upload is complete. Whether it is of this source is proven by the session's digest of the whole or by the sum that
+    /// the server tells; where nothing proves it, the upload starts anew.
+    async fn reuse(
+        &mut self,
+        answer: ChunkedUpload,
+        session: &UploadSession,
+        hashed: u64,
+        kept: bool,
+    ) -> Result<Option<ChunkedUpload>> {
+        if let Some(whole) = session.digest().filter(|digest| digest.length == self.size) {
+            return self.checked(answer, Some(&whole.md5)).map(Some).map_err(|error| self.lose(error));
+        }
+        let Some(theirs) = answer.checksum.clone().filter(|sum| is_md5(sum)) else {
+            warn!("the upload is complete, and nothing tells whether it is of this file: it starts anew");
+            self.begin_again();
+            return Ok(None);
+        };
+        self.hash(hashed, self.size, self.size).await?;
+        let sum = within(self.deadline, "hashing the file", self.digest.sum(self.size)).await??;
+        match sum.eq_ignore_ascii_case(&theirs) {
+            true => self.checked(answer, Some(&sum)).map(Some).map_err(|error| self.lose(error)),
+            false => self.is_of_another(self.size, kept).map(|()| None),
+        }
+    }
+
+    /// The session is of another source, of which nothing is used: the upload starts anew where the session was kept in a file.
+    ///
+    /// # Errors
+    /// Where the session was given by the caller.
+    fn is_of_another(&mut self, length: u64, kept: bool) -> Result<()> {
+        let message = format!(
+            "the source isn't the file that its upload began with: of its first {length} bytes the MD5 is another: \
+             start the upload anew"
+        );
+        self.begin_again();
+        if !kept {
+            return Err(Error::invalid_input(format!("session: {message}")));
+        }
+        warn!("the session that is kept isn't gone on with, and the upload starts anew: {message}");
+        Ok(())
+    }
+
+    /// As if there were no session.
+    fn begin_again(&mut self) {
+        (self.remote, self.brought) = (None, None);
+        (self.offset, self.furthest) = (0, 0);
+        self.feed.was_sent(0);
+        self.told.enter(UploadPhase::Sending, 0);
+    }
+}

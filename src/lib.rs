@@ -70,6 +70,7 @@ mod models;
 mod operation;
 mod origin;
 mod pagination;
+mod proxies;
 mod query;
 pub mod raw;
 mod raw_body;

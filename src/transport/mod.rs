@@ -1,6 +1,7 @@
 //! The one way a request leaves and an answer comes back: credentials, retries, redirects, limits, traces and errors are
 //! decided here, for generated requests, forms, followed links and downloads alike.
 
+mod coding;
 mod failure;
 mod meter;
 mod received;
@@ -8,14 +9,17 @@ mod redirect;
 mod retrying;
 mod sent_body;
 mod stream;
+mod too_long;
+mod unpacking;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
 use reqwest::{Body, Request, StatusCode};
 use tokio::sync::Semaphore;
 
+pub(crate) use coding::packed_by;
 pub use meter::AttemptReport;
 pub(crate) use meter::Observer;
 pub use received::Received;
@@ -25,14 +29,16 @@ pub use stream::ByteStream;
 use crate::clock::Clock;
 use crate::credentials::{CredentialsSource, Provided};
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
-use crate::http_clients::{HttpClients, Kind};
+use crate::http_clients::HttpClients;
 use crate::limits::{Activity, Limits, TimeLimits};
 use crate::origin::Origin;
 use crate::retry::{RetryBucket, RetryPolicy};
 use failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
 use meter::Meter;
 use redirect::{MAX_REDIRECTS, redirect_target};
-use sent_body::SentBody;
+use sent_body::{Awaited, SentBody};
+use too_long::shown_query;
+use unpacking::Unpacking;
 
 /// What a client's requests have in common.
 pub(crate) struct Transport {
@@ -117,10 +123,13 @@ impl Transport {
                 let headers = request.headers_mut();
                 credentials.iter().for_each(|(name, value)| drop(headers.insert(name, value.clone())));
             }
-            let response = self.execute(request, &info, attempts).await?;
+            let (mut response, awaited) = self.execute(request, &info, attempts).await?;
             let status = response.status();
+            let unpacking = if attempts.as_sent { None } else { Unpacking::of(&mut response) };
             let mut received = Box::new(Received {
                 response,
+                unpacking,
+                awaited,
                 info,
                 limits,
                 max_body: self.max_body,
@@ -164,32 +173,67 @@ impl Transport {
             }
             let wants_credentials = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
             let led_away = redirects > 0 && wants_credentials && received.credentials.is_none();
+            let during = match status {
+                _ if led_away => Some(LED_AWAY.to_owned()),
+                StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => shown_query(received.response.url()),
+                StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                    self.http.proxy_of(received.response.url()).map(|proxy| format!("asking the proxy {proxy}"))
+                }
+                _ => None,
+            };
             let error = Box::pin(received.into_status_error()).await;
-            return Err(match led_away {
-                true => error.during("following a redirect to another host, where no credentials go (is the base URL right?)"),
-                false => error,
+            return Err(match during {
+                Some(during) => error.during(during),
+                None => error,
             });
         }
     }
 
-    async fn execute(&self, mut request: Request, info: &RequestInfo, attempts: &Attempts<'_>) -> Result<reqwest::Response> {
-        let kind = Kind { connect_timeout: attempts.limits.connect, fresh: attempts.fresh, as_sent: attempts.as_sent };
+    /// The head of the answer; and what ends the request's body once it is dropped, where there is one.
+    async fn execute(
+        &self,
+        mut request: Request,
+        info: &RequestInfo,
+        attempts: &Attempts<'_>,
+    ) -> Result<(reqwest::Response, Option<Awaited>)> {
+        let headers = request.headers_mut();
+        if !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE) {
+            let identity = HeaderValue::from_static("identity");
+            let accepted = if attempts.as_sent { Some(identity) } else { coding::accepted() };
+            headers.extend(accepted.map(|accepted| (ACCEPT_ENCODING, accepted)));
+        }
+        let told = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let body = request.body_mut().take().map(|body| {
+            let moves = attempts.activity.is_none().then(Activity::new);
+            (SentBody::new(body, told, moves.clone()), moves)
+        });
+        // What the peer's window takes is never stopped: only a larger body has a connection for its own read time-out.
+        let is_large = body.as_ref().is_some_and(|((body, _), _)| body.left().is_none_or(|left| left > WINDOW));
+        let kind = self.http.kind(attempts.limits.connect, is_large.then_some(attempts.limits.idle), attempts.fresh);
         let client = self.http.of(kind).await.map_err(|error| error.of(info.clone()))?;
         let mut activity = attempts.activity.cloned();
-        if activity.is_none() && request.body().is_some() {
-            let moves = activity.insert(Activity::new()).clone();
-            let body = request.body_mut().take().unwrap_or_default();
-            let told = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-            *request.body_mut() = Some(Body::wrap(SentBody::new(body, told, moves)));
-        }
+        let awaited = body.map(|((body, awaited), moves)| {
+            *request.body_mut() = Some(Body::wrap(body));
+            activity = activity.take().or(moves);
+            awaited
+        });
         match attempts.limits.watch(client.execute(request), activity.as_ref()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failure(error, info, kind.connect_timeout)),
+            Ok(Ok(response)) => Ok((response, awaited)),
+            Ok(Err(error)) => {
+                let proxy = error.url().and_then(|url| self.http.proxy_of(url));
+                Err(failure(error, info, kind.connect_timeout, proxy.as_deref()))
+            }
             Err(elapsed) if activity.is_some_and(|activity| activity.untouched()) => Err(not_connected_in_time(elapsed, info)),
             Err(elapsed) => Err(timed_out(elapsed, info)),
         }
     }
 }
+
+/// What a peer takes without reading, at least, in bytes: the window that TCP has without its option for larger ones.
+const WINDOW: u64 = 64 << 10;
+
+/// Told where a redirect led to another host, which refuses for want of credentials.
+const LED_AWAY: &str = "following a redirect to another host, where no credentials go (is the base URL right?)";
 
 /// The credentials that a provider gives, within what the request may take.
 async fn asked(provided: &Provided, limits: Limits, info: &RequestInfo) -> Result<Arc<HeaderMap>> {

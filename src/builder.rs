@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{ClientBuilder, Proxy};
+use reqwest::{ClientBuilder, Proxy, Url};
 use tokio::sync::Semaphore;
 
-use crate::client::{BackendClient, Settings};
+use crate::client::{BackendClient, READ_TIMEOUT, Settings};
 use crate::clock::{Clock, SystemClock};
 use crate::credentials::{Credentials, CredentialsProvider, CredentialsSource};
 use crate::error::{Error, Result};
 use crate::http_clients::{HttpClients, Kind};
 use crate::origin::Origin;
+use crate::proxies::Proxies;
 use crate::raw;
 use crate::retry::{RetryBucket, RetryPolicy};
 use crate::tls::{self, Certificates};
@@ -137,6 +137,10 @@ impl BackendClientBuilder {
 
     /// How long nothing may move, in either direction, while a request is under way; 15 seconds unless set, and 60
     /// seconds for lists, whose first page counts the whole list.
+    ///
+    /// On Linux, Android and Fuchsia the system also ends a connection whose peer takes nothing for so long, at least a
+    /// second (`TCP_USER_TIMEOUT`), so that what was given up isn't held there. Elsewhere the system's own time-outs do, which
+    /// are minutes.
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = Some(timeout);
         self
@@ -187,8 +191,14 @@ impl BackendClientBuilder {
     }
 
     /// HTTP settings of your own: a function that gives a [`reqwest::ClientBuilder`], called for each HTTP client that is
-    /// needed. Redirects, `Referer` and time-outs are then set by this crate. Its default headers go to every host that
-    /// a request goes to, so they are no place for a token; the cookies of a jar go where the jar's own rules let them.
+    /// needed: for each tokio runtime and connect time-out, for large bodies whose call has a longer read time-out than the
+    /// client, and for connections that are made anew after one broke. Redirects, `Referer`, time-outs, limits of heads,
+    /// `Accept-Encoding` and unpacking are then set by this crate. Its default headers go to every host that a request goes
+    /// to, so they are no place for a token; the cookies of a jar go where the jar's own rules let them.
+    ///
+    /// What the function makes belongs to one HTTP client. A jar of cookies for all connections is made before it, and
+    /// given by `cookie_provider(jar.clone())` (with reqwest's feature `cookies`); `cookie_store(true)` makes one for each
+    /// HTTP client, so that a request that is sent again over a fresh connection may lack a cookie.
     ///
     /// ```no_run
     /// # use synapse_backend_client::{BackendClient, reqwest};
@@ -319,24 +329,23 @@ impl BackendClientBuilder {
         }
         let (http, user_agent) = (self.http.clone(), self.user_agent.clone());
         let plain = !origin.is_https();
+        let (proxies, proxy) = match (&http, proxy) {
+            (Some(_), proxy) => (Proxies::Unknown, proxy.map(|(_, proxy)| proxy)),
+            (None, Some((url, proxy))) => (Proxies::One(url), Some(proxy)),
+            (None, None) => {
+                let proxies = Proxies::of_environment();
+                let custom = proxies.custom();
+                (proxies, custom)
+            }
+        };
         let make = move |kind: Kind, only_own_certificates: bool| {
-            let mut builder = match &http {
+            let builder = match &http {
                 Some(make) => make(),
                 None => ClientBuilder::new(),
-            }
-            .redirect(Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .connect_timeout(kind.connect_timeout)
-            .user_agent(&user_agent);
+            };
+            let mut builder = kind.finish(builder).user_agent(&user_agent);
             if let Some(proxy) = &proxy {
                 builder = builder.proxy(proxy.clone());
-            }
-            if kind.fresh {
-                builder = builder.pool_max_idle_per_host(0);
-            }
-            if kind.as_sent {
-                builder = builder.no_gzip().no_brotli().no_zstd().no_deflate();
             }
             certificates.apply(builder, only_own_certificates).build()
         };
@@ -346,7 +355,8 @@ impl BackendClientBuilder {
             Err(_) if plain => make(kind, true),
             other => other,
         };
-        HttpClients::new(self.connect_timeout, Arc::new(make))
+        let idle = self.read_timeout.unwrap_or(READ_TIMEOUT);
+        HttpClients::new(self.connect_timeout, idle, proxies, Arc::new(make))
     }
 
     fn secrets(&self) -> Result<HeaderMap> {
@@ -368,16 +378,17 @@ impl BackendClientBuilder {
 }
 
 /// A URL of a proxy may hold its password, which no error repeats.
-fn parse_proxy(url: &str) -> Result<Proxy> {
+fn parse_proxy(url: &str) -> Result<(Url, Proxy)> {
     let wrong = |what: &str| Error::configuration("proxy", what.to_owned());
-    let parsed = reqwest::Url::parse(url.trim()).map_err(|_| wrong("it is not a URL: give it as http://host:port"))?;
+    let parsed = Url::parse(url.trim()).map_err(|_| wrong("it is not a URL: give it as http://host:port"))?;
     match parsed.scheme() {
         "http" | "https" => {}
         "socks4" | "socks4a" | "socks5" | "socks5h" if cfg!(feature = "socks") => {}
         "socks4" | "socks4a" | "socks5" | "socks5h" => return Err(wrong("a SOCKS proxy needs the cargo feature `socks`")),
         _ => return Err(wrong("its scheme must be http, https or socks5")),
     }
-    Proxy::all(parsed).map_err(|_| wrong("it is not a proxy's URL"))
+    let proxy = Proxy::all(parsed.clone()).map_err(|_| wrong("it is not a proxy's URL"))?;
+    Ok((parsed, proxy))
 }
 
 /// An environment variable; nothing where it isn't set or empty.

@@ -61,7 +61,7 @@ pub(crate) struct Settings {
 }
 
 /// While no byte moves: as the platform's own client has it.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// A list's first page counts the whole list.
 const LIST_READ_TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -53,8 +53,9 @@ impl std::fmt::Display for Elapsed {
     }
 }
 
-/// The most that a system keeps of a body which it took but hasn't sent, in bytes: what Linux lets a socket's buffer grow to.
-const SOCKET_BUFFER: u64 = 4 << 20;
+/// What of a body the system is taken to keep at most, in bytes, after it took it and before it is sent. A fast line's buffer
+/// grows to more (4 MiB on Linux), which leaves at once; a stopped line isn't waited for on account of it.
+const SOCKET_BUFFER: u64 = 1 << 20;
 
 /// The slowest line that a body which lies in that buffer is given time for, in bytes a second: how fast it leaves can't be
 /// seen.
@@ -149,4 +150,24 @@ impl Limits {
 pub(crate) fn far(moment: Instant, wait: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
     moment.checked_add(wait.min(YEARS)).unwrap_or(moment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_body_taken_at_once_is_not_on_a_slow_line() {
+        let drains = |bytes: usize| {
+            let activity = Activity::new();
+            activity.moved(bytes, 0);
+            let last = Duration::from_micros(activity.0.last.load(Ordering::Relaxed));
+            activity.moving_until() - activity.0.began - last
+        };
+        // What a slow line's buffer holds has the time that it takes there.
+        assert_eq!(drains(512 << 10), Duration::from_secs(2));
+        assert_eq!(drains(1 << 20), Duration::from_secs(4));
+        // Of a larger body the first bytes left as fast as the last ones were taken.
+        assert!(drains(4 << 20) < Duration::from_secs(1));
+    }
 }

@@ -186,8 +186,8 @@ async fn a_server_that_speaks_tls_gives_no_answer_to_an_http_url() {
     let server = TlsServer::echoing(Authority::new().issue(HERE), Manner::of(HTTP_1)).await;
     let client = builder(format!("http://{}", server.address)).build().unwrap();
     let error = get(&client).await.failure();
-    assert_eq!((error.kind(), predicates(&error)), (ErrorKind::Interrupted, vec![]), "{error:?}");
-    assert!(error.to_string().contains("invalid HTTP version"), "{error}");
+    assert_eq!((error.kind(), predicates(&error)), (ErrorKind::Decode, vec!["decode"]), "{error:?}");
+    assert!(error.to_string().contains("invalid response head: invalid HTTP version"), "{error}");
     let error = post(&client).await.failure();
     assert_eq!((error.kind(), predicates(&error)), (ErrorKind::UnknownOutcome, vec!["unknown_outcome"]), "{error:?}");
     assert!(error.to_string().contains("invalid HTTP version"), "{error}");
@@ -492,6 +492,7 @@ async fn a_proxy_that_refuses_a_plain_request_is_the_answer() {
     for error in [get(&client).await.failure(), post(&client).await.failure()] {
         assert_eq!((error.kind(), error.status()), (ErrorKind::Status, Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)));
         assert_eq!((predicates(&error), error.attempts()), (vec!["status"], 1));
+        assert!(error.to_string().contains(&format!("the proxy {}: ", proxy.url())), "{error}");
     }
     assert_eq!(proxy.heads().len(), 2);
 }
@@ -501,6 +502,9 @@ async fn a_proxy_that_refuses_connections_is_no_connection() {
     let port = refusing();
     let proxy = port.url.replace("http://", &format!("http://{}@", user_info()));
     for scheme in ["http", "https"] {
-        assert_never_connects(builder(format!("{scheme}://{ELSEWHERE}")).proxy(proxy.as_str()), "refused").await;
+        let named = format!("no connection through the proxy {}: ", port.url);
+        for cause in ["refused", &named] {
+            assert_never_connects(builder(format!("{scheme}://{ELSEWHERE}")).proxy(proxy.as_str()), cause).await;
+        }
     }
 }

@@ -144,9 +144,14 @@ async fn client_of_the_environment() {
     match BackendClient::from_env() {
         Ok(client) => {
             println!("base_url=<{}>", client.base_url());
+            let files: Vec<_> = match std::env::var_os("OPEN_ALL_FILES") {
+                Some(_) => std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect(),
+                None => Vec::new(),
+            };
             if std::env::var_os("GET_A_MODEL").is_some() {
-                println!("model={:?}", client.get_model(1).await.map(|model| model.id));
+                println!("model={:?}", client.get_model(1).retries(0).await.map(|model| model.id));
             }
+            drop(files);
         }
         Err(error) => println!("error=<{error}> {error:?}"),
     }
@@ -155,15 +160,18 @@ async fn client_of_the_environment() {
 /// What a client of this environment, and of nothing else, tells.
 async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
     let variables: Vec<(OsString, OsString)> = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let few_files = variables.iter().any(|(name, _)| name == "OPEN_ALL_FILES");
     let run = move || {
         let arguments = ["--exact", "client_of_the_environment", "--nocapture", "--test-threads=1"];
-        Command::new(std::env::current_exe().unwrap())
-            .args(arguments)
-            .env_clear()
-            .env("CLIENT_OF_THE_ENVIRONMENT", "1")
-            .envs(variables)
-            .output()
-            .unwrap()
+        let program = std::env::current_exe().unwrap();
+        let mut command = match few_files {
+            true => Command::new("/bin/sh"),
+            false => Command::new(&program),
+        };
+        if few_files {
+            command.args(["-c", "ulimit -n 200 && exec \"$0\" \"$@\""]).arg(program);
+        }
+        command.args(arguments).env_clear().env("CLIENT_OF_THE_ENVIRONMENT", "1").envs(variables).output().unwrap()
     };
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
@@ -577,4 +585,88 @@ async fn the_proxy_of_the_system_is_used_where_none_is_set() {
     let told = in_environment(&variables.map(|(name, value)| (name, OsStr::new(value)))).await;
     assert!(told.contains("model=Ok(1)"), "{told}");
     assert_eq!(only(&proxy).await.url.as_str(), "http://backend.invalid/models/1/");
+}
+
+// ---- proxies of the environment, and the limits of the process
+
+/// A proxy that nobody is at, which would be asked in vain.
+const NO_PROXY_THERE: &str = "http://user:MARK@127.0.0.1:9";
+
+#[tokio::test]
+async fn brackets_in_no_proxy_are_taken() {
+    let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else { return };
+    let server = MockServer::builder().listener(listener).start().await;
+    Mock::given(any()).respond_with(json(200, MODEL)).mount(&server).await;
+    let uri = server.uri();
+    let proxy = NO_PROXY_THERE.replace("MARK", MARKER);
+    for (name, no_proxy, is_taken) in [
+        ("NO_PROXY", "[::1]", true),
+        ("no_proxy", "a.example, [::1] ", true),
+        ("NO_PROXY", "::1", true),
+        ("NO_PROXY", "[::]/8", true),
+        ("NO_PROXY", "[::2]", false),
+    ] {
+        let told = in_environment(&[
+            ("SYNAPSE_BASE_URL", OsStr::new(&uri)),
+            ("GET_A_MODEL", OsStr::new("1")),
+            ("HTTP_PROXY", OsStr::new(&proxy)),
+            (name, OsStr::new(no_proxy)),
+        ])
+        .await;
+        assert_eq!(told.contains("model=Ok(1)"), is_taken, "{no_proxy}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn the_proxy_is_named_where_it_fails() {
+    let proxy = NO_PROXY_THERE.replace("MARK", MARKER);
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+        for no_proxy in ["", "[::1]"] {
+            let told = in_environment(&[
+                ("SYNAPSE_BASE_URL", OsStr::new("http://backend.invalid")),
+                ("GET_A_MODEL", OsStr::new("1")),
+                (name, OsStr::new(&proxy)),
+                ("NO_PROXY", OsStr::new(no_proxy)),
+            ])
+            .await;
+            assert!(told.contains("no connection through the proxy http://127.0.0.1:9: "), "{name}: {told}");
+            assert!(!told.contains(MARKER), "{told}");
+        }
+    }
+    // One that is there gets the password; nobody else does.
+    let server = answering(json(200, MODEL)).await;
+    let proxy = format!("http://us%40er:{MARKER}@{}", server.address());
+    for no_proxy in ["", "[::1]"] {
+        let told = in_environment(&[
+            ("SYNAPSE_BASE_URL", OsStr::new("http://backend.invalid")),
+            ("GET_A_MODEL", OsStr::new("1")),
+            ("HTTP_PROXY", OsStr::new(&proxy)),
+            ("NO_PROXY", OsStr::new(no_proxy)),
+        ])
+        .await;
+        assert!(told.contains("model=Ok(1)"), "{no_proxy}: {told}");
+    }
+    let sent: Vec<_> =
+        requests(&server).await.iter().map(|sent| header(sent, "proxy-authorization").map(str::to_owned)).collect();
+    assert!(sent.len() == 2 && sent[0] == sent[1] && sent[0].is_some(), "{sent:?}");
+    // For a program that a web server runs, `HTTP_PROXY` is a header that anybody may send.
+    let told = in_environment(&[
+        ("SYNAPSE_BASE_URL", OsStr::new("http://127.0.0.1:9")),
+        ("GET_A_MODEL", OsStr::new("1")),
+        ("HTTP_PROXY", OsStr::new("http://127.0.0.1:10")),
+        ("REQUEST_METHOD", OsStr::new("GET")),
+        ("NO_PROXY", OsStr::new("[::1]")),
+    ])
+    .await;
+    assert!(told.contains("no connection: "), "{told}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn too_many_open_files_are_told_as_such() {
+    let server = answering(json(200, MODEL)).await;
+    let uri = server.uri();
+    let set = [("SYNAPSE_BASE_URL", OsStr::new(&uri)), ("GET_A_MODEL", OsStr::new("1")), ("OPEN_ALL_FILES", OsStr::new("1"))];
+    let told = in_environment(&set).await;
+    assert!(told.contains("too many open files") && told.contains("ulimit -n") && told.contains("Connect"), "{told}");
 }

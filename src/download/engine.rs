@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, IF_RANGE, RANGE};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, IF_RANGE, RANGE};
 use reqwest::{Method, Request, StatusCode, Url};
 
 use super::entity::{Entity, Plan, plan};
@@ -15,7 +15,7 @@ use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
 use crate::limits::TimeLimits;
 use crate::retry::RetryPolicy;
-use crate::transport::{Outgoing, Received, Retry, may_be_sent_again};
+use crate::transport::{Outgoing, Received, Retry, may_be_sent_again, packed_by};
 
 /// What errors and traces call a download.
 const OPERATION: &str = "download";
@@ -241,8 +241,7 @@ impl Engine<'_> {
 
     /// The whole file comes: what was there before is of no use.
     async fn begin(&self, state: &mut State, entity: Entity, received: &Received) -> Result<Option<Ended>> {
-        let encoding = received.headers().get(CONTENT_ENCODING).and_then(|encoding| encoding.to_str().ok()).unwrap_or("identity");
-        if !encoding.eq_ignore_ascii_case("identity") {
+        if let Some(encoding) = packed_by(received.headers()) {
             if state.packed {
                 let message = format!("the server packs the file by `{encoding}`, which the crate's features don't unpack");
                 return Err(Error::new(ErrorKind::Decode, message).of(received.info().clone()));

@@ -20,7 +20,7 @@ pub use to_cache::{CacheAt, DownloadTo};
 
 use crate::call::{CallOptions, Sending, sending_setters};
 use crate::client::BackendClient;
-use crate::deadline;
+use crate::deadline::within;
 use crate::error::{Error, Result};
 use crate::file_url::is_data_uri;
 use crate::redact::redact_url;
@@ -195,11 +195,11 @@ impl Download {
         }
         let place = Place::new(path, &url)?;
         if is_data_uri(url.trim_start()) {
-            return deadline::by(options.deadline(), inline(&url, place, &download)).await;
+            return within(options.deadline(), "writing the file", inline(&url, place, &download)).await?;
         }
         let url = absolute(&client, &url)?;
         let engine = Engine { client: &client, options: &download, calls: &options, url, place };
-        deadline::by(options.deadline(), engine.run()).await
+        within(options.deadline(), "waiting for the file or its part", engine.run()).await?
     }
 }
 

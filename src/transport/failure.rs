@@ -1,42 +1,87 @@
 //! What went wrong below, as errors of this crate.
 
+use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
+use super::unpacking::NotUnpacked;
 use crate::error::{Cause, Error, ErrorKind, RequestInfo};
 use crate::limits::Elapsed;
 
-/// No answer came.
-pub(super) fn failure(error: reqwest::Error, info: &RequestInfo, connect_timeout: Duration) -> Error {
+/// No answer came; where a proxy is asked for it, `proxy` tells which.
+pub(super) fn failure(error: reqwest::Error, info: &RequestInfo, connect_timeout: Duration, proxy: Option<&str>) -> Error {
     let timed_out = error.is_timeout();
     let (connect, builder, refused) = (error.is_connect(), error.is_builder(), refused(&error));
+    let (no_head, no_more_files) = (has_no_head(&error), has_no_more_files(&error));
     let cause = Cause::of(&error.without_url());
+    let root = cause.root();
+    let through = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
     let error = if connect && timed_out {
-        Error::new(ErrorKind::Connect, format!("no connection within {:?}, the connect time-out", connect_timeout)).timed_out()
+        let message = format!("no connection{through} within {connect_timeout:?}, the connect time-out");
+        Error::new(ErrorKind::Connect, message).timed_out()
+    } else if connect && no_more_files {
+        let advice = "the process has too many open files: raise its limit (`ulimit -n`), or send fewer requests at a time";
+        Error::new(ErrorKind::Connect, format!("no connection{through}: {root}: {advice}"))
     } else if connect {
-        Error::new(ErrorKind::Connect, format!("no connection: {}", cause.root()))
+        Error::new(ErrorKind::Connect, format!("no connection{through}: {root}"))
     } else if refused {
-        Error::new(ErrorKind::Connect, format!("the server ended the connection before it took the request: {}", cause.root()))
+        let message = format!("the server ended the connection{through} before it took the request: {root}");
+        Error::new(ErrorKind::Connect, message)
     } else if builder {
-        Error::new(ErrorKind::InvalidInput, format!("the request can't be made: {}", cause.root()))
+        Error::new(ErrorKind::InvalidInput, format!("the request can't be made: {root}"))
+    } else if no_head {
+        // The server answered, and would answer so again.
+        let message = format!("invalid response head{through}: {root}");
+        match info.changes_something() {
+            true => Error::unknown_outcome(message),
+            false => Error::new(ErrorKind::Decode, message),
+        }
     } else {
-        Error::broken_off(info.clone(), &format!("the connection broke before the answer: {}", cause.root()))
+        Error::broken_off(info.clone(), &format!("the connection{through} broke before the answer: {root}"))
     };
     error.of(info.clone()).source_of(cause)
+}
+
+/// The error of this type among an error's causes.
+fn caused_by<'e, E: StdError + 'static>(error: &'e reqwest::Error) -> Option<&'e E> {
+    std::iter::successors(error.source(), |error: &&'e (dyn StdError + 'static)| (*error).source())
+        .find_map(|error| error.downcast_ref())
+}
+
+/// Whether what came isn't the head of an answer.
+fn has_no_head(error: &reqwest::Error) -> bool {
+    caused_by::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) || is_malformed(error)
+}
+
+/// Whether the process or the system can open no more files, and so no connections.
+fn has_no_more_files(error: &reqwest::Error) -> bool {
+    const EMFILE: i32 = 24;
+    const ENFILE: i32 = 23;
+    const WSAEMFILE: i32 = 10_024;
+    let Some(code) = caused_by::<io::Error>(error).and_then(io::Error::raw_os_error) else { return false };
+    (cfg!(unix) && matches!(code, EMFILE | ENFILE)) || (cfg!(windows) && code == WSAEMFILE)
 }
 
 /// Whether an HTTP/2 server says that it did nothing with the request (RFC 9113, section 8.7).
 #[cfg(feature = "http2")]
 fn refused(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            let reason = error.reason();
-            return error.is_remote()
-                && ((error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM))
-                    || (error.is_go_away() && reason == Some(h2::Reason::NO_ERROR)));
-        }
-        source = error.source();
-    }
+    caused_by::<h2::Error>(error).is_some_and(|error| {
+        let reason = error.reason();
+        error.is_remote()
+            && ((error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM))
+                || (error.is_go_away() && reason == Some(h2::Reason::NO_ERROR)))
+    })
+}
+
+/// Whether an answer over HTTP/2 is malformed (RFC 9113, section 8.1.1), which ends its stream and not the connection.
+#[cfg(feature = "http2")]
+fn is_malformed(error: &reqwest::Error) -> bool {
+    caused_by::<h2::Error>(error)
+        .is_some_and(|error| error.is_library() && error.is_reset() && error.reason() == Some(h2::Reason::PROTOCOL_ERROR))
+}
+
+#[cfg(not(feature = "http2"))]
+fn is_malformed(_: &reqwest::Error) -> bool {
     false
 }
 
@@ -45,11 +90,33 @@ fn refused(_: &reqwest::Error) -> bool {
     false
 }
 
-pub(super) fn body_failure(error: reqwest::Error, info: &RequestInfo) -> Error {
-    let decode = error.is_decode();
-    let cause = Cause::of(&error.without_url());
-    let what = if decode { "the body can't be unpacked, or broke off" } else { "the connection broke within the answer" };
-    Error::broken_off(info.clone(), &format!("{what}: {}", cause.root())).source_of(cause)
+/// Why a body can't be read to its end.
+pub(super) enum BodyError {
+    Broken(reqwest::Error),
+    Packed(NotUnpacked),
+}
+
+impl From<reqwest::Error> for BodyError {
+    fn from(error: reqwest::Error) -> Self {
+        BodyError::Broken(error)
+    }
+}
+
+impl From<NotUnpacked> for BodyError {
+    fn from(error: NotUnpacked) -> Self {
+        BodyError::Packed(error)
+    }
+}
+
+pub(super) fn body_failure(error: BodyError, info: &RequestInfo) -> Error {
+    match error {
+        BodyError::Broken(error) => {
+            let cause = Cause::of(&error.without_url());
+            let what = format!("the connection broke within the answer: {}", cause.root());
+            Error::broken_off(info.clone(), &what).source_of(cause)
+        }
+        BodyError::Packed(error) => Error::broken_off(info.clone(), &error.to_string()),
+    }
 }
 
 pub(super) fn timed_out(elapsed: Elapsed, info: &RequestInfo) -> Error {

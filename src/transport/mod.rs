@@ -1,6 +1,7 @@
 //! The one way a request leaves and an answer comes back: credentials, retries, redirects, limits, traces and errors are
 //! decided here, for generated requests, forms, followed links and downloads alike.
 
+mod coding;
 mod failure;
 mod meter;
 mod received;
@@ -8,15 +9,18 @@ mod redirect;
 mod retrying;
 mod sent_body;
 mod stream;
+mod too_long;
+mod unpacking;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use futures_util::future::poll_immediate;
-use reqwest::header::{CONTENT_LENGTH, HeaderName, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION, RANGE};
 use reqwest::{Body, Request, StatusCode};
 use tokio::sync::Semaphore;
 
+pub(crate) use coding::packed_by;
 pub use meter::AttemptReport;
 pub(crate) use meter::Observer;
 pub use received::Received;
@@ -26,7 +30,7 @@ pub use stream::ByteStream;
 use crate::clock::Clock;
 use crate::credentials::CredentialsSource;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
-use crate::http_clients::{HttpClients, Kind};
+use crate::http_clients::HttpClients;
 use crate::limits::{Activity, Elapsed, Limits, TimeLimits};
 use crate::origin::Origin;
 use crate::retry::{RetryBucket, RetryPolicy};
@@ -34,7 +38,9 @@ use crate::secrets::Secrets;
 use failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
 use meter::Meter;
 use redirect::{RedirectChain, redirect_target};
-use sent_body::SentBody;
+use sent_body::{Awaited, SentBody};
+use too_long::shown_query;
+use unpacking::Unpacking;
 
 /// What a client's requests have in common.
 pub(crate) struct Transport {
@@ -123,10 +129,13 @@ impl Transport {
                 secrets = Secrets::from(Some(credentials.clone()));
             }
             let info = info.hiding(secrets.clone());
-            let response = self.execute(request, &info, attempts).await?;
+            let (mut response, awaited) = self.execute(request, &info, attempts).await?;
             let status = response.status();
+            let unpacking = if attempts.as_sent { None } else { Unpacking::of(&mut response) };
             let mut received = Box::new(Received {
                 response,
+                unpacking,
+                awaited,
                 info,
                 limits,
                 max_body: self.max_body,
@@ -163,16 +172,43 @@ impl Transport {
             }
             let wants_credentials = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
             let why = chain.why_without_credentials(self.origin.owns(received.response.url())).filter(|_| wants_credentials);
+            let during = match status {
+                _ if why.is_some() => why.map(str::to_owned),
+                StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => shown_query(received.response.url()),
+                StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                    self.http.proxy_of(received.response.url()).map(|proxy| format!("asking the proxy {proxy}"))
+                }
+                _ => None,
+            };
             let error = Box::pin(received.into_status_error()).await;
-            return Err(match why {
-                Some(why) => error.during(why),
+            return Err(match during {
+                Some(during) => error.during(during),
                 None => error,
             });
         }
     }
 
-    async fn execute(&self, mut request: Request, info: &RequestInfo, attempts: &Attempts<'_>) -> Result<reqwest::Response> {
-        let kind = Kind { connect_timeout: attempts.limits.connect, fresh: attempts.fresh, as_sent: attempts.as_sent };
+    /// The head of the answer; and what ends the request's body once it is dropped, where there is one.
+    async fn execute(
+        &self,
+        mut request: Request,
+        info: &RequestInfo,
+        attempts: &Attempts<'_>,
+    ) -> Result<(reqwest::Response, Option<Awaited>)> {
+        let headers = request.headers_mut();
+        if !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE) {
+            let identity = HeaderValue::from_static("identity");
+            let accepted = if attempts.as_sent { Some(identity) } else { coding::accepted() };
+            headers.extend(accepted.map(|accepted| (ACCEPT_ENCODING, accepted)));
+        }
+        let told = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let body = request.body_mut().take().map(|body| {
+            let moves = attempts.activity.is_none().then(Activity::new);
+            (SentBody::new(body, told, moves.clone()), moves)
+        });
+        // What the peer's window takes is never stopped: only a larger body has a connection for its own read time-out.
+        let is_large = body.as_ref().is_some_and(|((body, _), _)| body.left().is_none_or(|left| left > WINDOW));
+        let kind = self.http.kind(attempts.limits.connect, is_large.then_some(attempts.limits.idle), attempts.fresh);
         let mut making = std::pin::pin!(self.http.of(kind));
         let client = match poll_immediate(&mut making).await {
             Some(client) => client,
@@ -184,20 +220,25 @@ impl Transport {
         };
         let client = client.map_err(|error| error.of(info.clone()))?;
         let mut activity = attempts.activity.cloned();
-        if activity.is_none() && request.body().is_some() {
-            let moves = activity.insert(Activity::new()).clone();
-            let body = request.body_mut().take().unwrap_or_default();
-            let told = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-            *request.body_mut() = Some(Body::wrap(SentBody::new(body, told, moves)));
-        }
+        let awaited = body.map(|((body, awaited), moves)| {
+            *request.body_mut() = Some(Body::wrap(body));
+            activity = activity.take().or(moves);
+            awaited
+        });
         match attempts.limits.watch(client.execute(request), activity.as_ref()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failure(error, info, kind.connect_timeout)),
+            Ok(Ok(response)) => Ok((response, awaited)),
+            Ok(Err(error)) => {
+                let proxy = error.url().and_then(|url| self.http.proxy_of(url));
+                Err(failure(error, info, kind.connect_timeout, proxy.as_deref()))
+            }
             Err(elapsed) if activity.is_some_and(|activity| activity.untouched()) => Err(not_connected_in_time(elapsed, info)),
             Err(elapsed) => Err(timed_out(elapsed, info)),
         }
     }
 }
+
+/// What a peer takes without reading, at least, in bytes: the window that TCP has without its option for larger ones.
+const WINDOW: u64 = 64 << 10;
 
 /// What a credentials provider gives. It has as long as a server may be silent: all requests wait for it.
 async fn given<T>(asked: impl Future<Output = Result<T>>, limits: Limits, info: &RequestInfo) -> Result<T> {

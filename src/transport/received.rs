@@ -8,9 +8,11 @@ use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::failure::{body_failure, timed_out};
+use super::failure::{BodyError, body_failure, timed_out};
 use super::meter::Meter;
+use super::sent_body::Awaited;
 use super::stream::ByteStream;
+use super::unpacking::{Unpacked, Unpacking};
 use crate::blocking::{INLINE, blocking};
 use crate::decode::{Problem, decode};
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
@@ -30,6 +32,10 @@ const MAX_MEDIA: usize = 100;
 #[doc(hidden)]
 pub struct Received {
     pub(super) response: Response,
+    /// Where the body comes packed.
+    pub(super) unpacking: Option<Box<Unpacking>>,
+    /// Where the request has a body, which ends once nobody waits for the answer.
+    pub(super) awaited: Option<Awaited>,
     pub(super) info: RequestInfo,
     pub(super) limits: Limits,
     pub(super) max_body: usize,
@@ -56,7 +62,7 @@ impl Received {
     async fn whole(mut self: Box<Self>) -> Result<(Bytes, Head)> {
         let mut first: Option<Bytes> = None;
         let mut more = BytesMut::new();
-        let announced = self.response.content_length();
+        let announced = self.content_length();
         if announced.is_some_and(|length| length > self.max_body as u64) {
             return Err(self.too_large());
         }
@@ -92,16 +98,27 @@ impl Received {
         &self.info
     }
 
-    /// The next piece of the body; nothing at its end.
+    /// The body's length, where the server told it. That of its packed form says nothing.
+    fn content_length(&self) -> Option<u64> {
+        self.response.content_length().filter(|_| self.unpacking.is_none())
+    }
+
+    /// The next piece of the body, unpacked; nothing at its end.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>> {
-        match self.limits.watch(self.response.chunk(), None).await {
-            Ok(Ok(piece)) => {
-                self.meter.received(piece.as_ref().map_or(0, Bytes::len));
-                Ok(piece)
+        let piece = loop {
+            match self.limits.watch(next_piece(&mut self.response, &mut self.unpacking), None).await {
+                Ok(Ok(Some(piece))) if piece.is_empty() => {}
+                Ok(Ok(piece)) => break piece,
+                Ok(Err(error)) => return Err(body_failure(error, &self.info).answered(self.head())),
+                Err(elapsed) => return Err(timed_out(elapsed, &self.info).answered(self.head())),
             }
-            Ok(Err(error)) => Err(body_failure(error, &self.info).answered(self.head())),
-            Err(elapsed) => Err(timed_out(elapsed, &self.info).answered(self.head())),
+        };
+        match &piece {
+            Some(piece) => self.meter.received(piece.len()),
+            None if self.status().is_success() => self.awaited.take().into_iter().for_each(Awaited::answered),
+            None => {}
         }
+        Ok(piece)
     }
 
     /// The answer without its body.
@@ -174,8 +191,13 @@ impl Received {
     /// The body as it comes.
     #[allow(dead_code, reason = "which answers there are depends on the document")]
     pub(crate) fn stream(self: Box<Self>) -> ByteStream {
-        let length = self.response.content_length();
-        ByteStream::new(Box::pin(self.response.bytes_stream()), self.info, self.limits, length)
+        let length = self.content_length();
+        let Received { response, unpacking, awaited, info, limits, .. } = *self;
+        let pieces = futures_util::stream::try_unfold((response, unpacking), |(mut response, mut unpacking)| async move {
+            let piece = next_piece(&mut response, &mut unpacking).await?;
+            Ok(piece.map(|piece| (piece, (response, unpacking))))
+        });
+        ByteStream::new(Box::pin(pieces), info, limits, length, awaited)
     }
 
     /// A body that breaks off, or is very long, doesn't hide the status: what came of it is kept.
@@ -196,6 +218,22 @@ impl Received {
         };
         head.apart(length, error).await.unwrap_or_else(|failed| failed)
     }
+}
+
+/// The next piece of an answer's body, unpacked where it is packed; nothing at its end. An empty piece tells that bytes came
+/// which didn't unpack to any yet: the server isn't idle.
+async fn next_piece(response: &mut Response, unpacking: &mut Option<Box<Unpacking>>) -> Result<Option<Bytes>, BodyError> {
+    let Some(unpacking) = unpacking else { return Ok(response.chunk().await?) };
+    match unpacking.advance().await? {
+        Unpacked::Piece(piece) => return Ok(Some(piece)),
+        Unpacked::Whole => return Ok(None),
+        Unpacked::Hungry => {}
+    }
+    match response.chunk().await? {
+        Some(packed) => unpacking.push(packed),
+        None => unpacking.end(),
+    }
+    Ok(Some(Bytes::new()))
 }
 
 /// An answer that was read whole.

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Sleep, sleep_until};
 
-use super::failure::{body_failure, timed_out};
+use super::failure::{BodyError, body_failure, timed_out};
+use super::sent_body::Awaited;
 use crate::error::{RequestInfo, Result};
 use crate::limits::{Elapsed, Limits, far};
 use crate::runtime;
 
-type Pieces = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
+type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
 /// A body as it comes: a [`Stream`] of [`Bytes`].
 ///
@@ -25,16 +26,17 @@ pub struct ByteStream {
     info: RequestInfo,
     limits: Limits,
     length: Option<u64>,
+    awaited: Option<Awaited>,
     /// Runs while a piece is waited for; and which limit it stands for.
     timer: Option<(Pin<Box<Sleep>>, Elapsed)>,
 }
 
 impl ByteStream {
-    pub(super) fn new(pieces: Pieces, info: RequestInfo, limits: Limits, length: Option<u64>) -> Self {
-        ByteStream { pieces, info, limits, length, timer: None }
+    pub(super) fn new(pieces: Pieces, info: RequestInfo, limits: Limits, length: Option<u64>, awaited: Option<Awaited>) -> Self {
+        ByteStream { pieces, info, limits, length, awaited, timer: None }
     }
 
-    /// The whole length in bytes, where the server told it.
+    /// The whole length in bytes, where the server told it: of a body that comes packed it doesn't.
     pub fn content_length(&self) -> Option<u64> {
         self.length
     }
@@ -61,8 +63,16 @@ impl Stream for ByteStream {
         if let Err(error) = runtime::check() {
             return Poll::Ready(Some(Err(error)));
         }
-        if let Poll::Ready(piece) = self.pieces.as_mut().poll_next(context) {
+        while let Poll::Ready(piece) = self.pieces.as_mut().poll_next(context) {
             self.timer = None;
+            if matches!(&piece, Some(Ok(piece)) if piece.is_empty()) {
+                continue;
+            }
+            if piece.is_none()
+                && let Some(awaited) = self.awaited.take()
+            {
+                awaited.answered();
+            }
             return Poll::Ready(piece.map(|piece| piece.map_err(|error| body_failure(error, &self.info))));
         }
         loop {

@@ -4,11 +4,11 @@ use reqwest::Url;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use super::deadline::within;
 use super::engine::{Engine, same_id};
 use super::progress::UploadPhase;
 use super::protocol::{AfterCompletion, after_completion};
 use crate::blocking::blocking;
+use crate::deadline::within;
 use crate::decode::decode;
 use crate::error::{Error, ErrorKind, Result};
 use crate::raw::types::ChunkedUpload;

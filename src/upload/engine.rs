@@ -8,7 +8,6 @@ use reqwest::{Body, Url};
 use tracing::warn;
 
 use super::body::ChunkBody;
-use super::deadline::within;
 use super::digest::Digest;
 use super::feed::Feed;
 use super::options::UploadOptions;
@@ -20,6 +19,7 @@ use super::session_file::SessionFile;
 use crate::blocking::blocking;
 use crate::call::{Call, CallOptions};
 use crate::client::BackendClient;
+use crate::deadline::within;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Activity;
 use crate::operation::Operation;

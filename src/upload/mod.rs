@@ -2,7 +2,6 @@
 
 mod body;
 mod completion;
-mod deadline;
 mod digest;
 mod engine;
 mod feed;

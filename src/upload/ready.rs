@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use tracing::warn;
 
-use super::deadline::within;
 use super::options::UploadOptions;
 use super::read_ahead::Opened;
 use super::session_file::SessionFile;
 use super::source::{Kind, OneShotSource, Resumable, ResumableSource, UploadSource};
 use crate::blocking::blocking;
+use crate::deadline::within;
 use crate::error::{Error, Result};
 use crate::upload_session::{LARGEST, UploadSession};
 

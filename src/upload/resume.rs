@@ -3,10 +3,10 @@
 use reqwest::Url;
 use tracing::{debug, warn};
 
-use super::deadline::within;
 use super::engine::{Engine, Remote};
 use super::progress::UploadPhase;
 use super::ready::Resumed;
+use crate::deadline::within;
 use crate::error::{Error, Result};
 use crate::raw::types::ChunkedUpload;
 use crate::upload_session::{UploadSession, is_md5};

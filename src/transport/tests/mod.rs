@@ -3,8 +3,11 @@
 
 mod answers;
 mod connections;
+mod given_up;
 mod hands_off;
+mod heads;
 mod in_flight;
+mod packed;
 mod paths;
 mod redirects;
 mod retries;
@@ -40,10 +43,15 @@ fn builder(url: &str) -> (BackendClientBuilder, Arc<TestClock>) {
     marker::watch();
     let clock = TestClock::new();
     let builder = BackendClient::builder(url).access_token(TOKEN).retry(RetryPolicy::new().retries(2)).clock(clock.clone());
-    // The system's certificates take long to load, time in which the test's one thread serves nobody.
+    (builder.http(http), clock)
+}
+
+/// HTTP settings without the system's certificates: they take long to load, time in which the test's one thread serves nobody.
+fn http() -> reqwest::ClientBuilder {
+    let http = reqwest::ClientBuilder::new();
     #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
-    let builder = builder.http(|| reqwest::ClientBuilder::new().tls_certs_only([]));
-    (builder, clock)
+    let http = http.tls_certs_only([]);
+    http
 }
 
 fn client(url: &str) -> (BackendClient, Arc<TestClock>) {

@@ -107,7 +107,6 @@ async fn a_connection_that_breaks_before_the_answer() {
         ("reset", Act::Reset(Vec::new())),
         ("closed within the head", Act::Close(b"HTTP/1.1 200 OK\r\nContent-Ty".to_vec())),
         ("reset within the head", Act::Reset(b"HTTP/1.1 200 OK\r\nContent-Ty".to_vec())),
-        ("no HTTP", Act::Close(b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec())),
     ];
     strike_all(acts.map(|(name, act)| Fault::new(name, act, ends.0, ends.1, ends.2)).into()).await;
 }

@@ -1,0 +1,137 @@
+//! Which proxy a request goes through: to name it in errors, and because reqwest doesn't take `[::1]` in `NO_PROXY`.
+
+use std::sync::Arc;
+
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::{Proxy, Url};
+
+/// The proxies of a client's requests.
+#[derive(Clone)]
+pub(crate) enum Proxies {
+    /// HTTP settings of the user's own, which nobody can look into.
+    Unknown,
+    /// The one that the client's setting names.
+    One(Url),
+    Environment(Arc<Environment>),
+}
+
+/// The proxies that the environment (or the system, with the feature `system-proxy`) names.
+pub(crate) struct Environment {
+    /// As reqwest reads them.
+    matcher: Matcher,
+    /// Takes every host but those of `NO_PROXY`, its brackets taken off; nothing where it has none.
+    others: Option<Matcher>,
+}
+
+impl Proxies {
+    pub(crate) fn of_environment() -> Self {
+        let no_proxy = ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok());
+        Proxies::Environment(Arc::new(Environment::new(Matcher::from_system(), &no_proxy.unwrap_or_default())))
+    }
+
+    /// What reqwest has to be told, where it wouldn't come to the same by itself.
+    pub(crate) fn custom(&self) -> Option<Proxy> {
+        match self {
+            Proxies::Environment(environment) if environment.others.is_some() => {
+                let environment = environment.clone();
+                Some(Proxy::custom(move |url| environment.of(url)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The proxy of a request to `url`, without its password: `http://host:port`.
+    pub(crate) fn shown(&self, url: &Url) -> Option<String> {
+        const SOCKS: u16 = 1080;
+        let proxy = match self {
+            Proxies::Unknown => return None,
+            Proxies::One(proxy) => proxy.clone(),
+            Proxies::Environment(environment) => environment.of(url)?,
+        };
+        Some(format!("{}://{}:{}", proxy.scheme(), proxy.host_str()?, proxy.port_or_known_default().unwrap_or(SOCKS)))
+    }
+}
+
+impl Environment {
+    fn new(matcher: Matcher, no_proxy: &str) -> Self {
+        let bare: Vec<_> = no_proxy.split(',').map(|entry| without_brackets(entry.trim())).collect();
+        let others = no_proxy.contains('[').then(|| Matcher::builder().all("http://any").no(bare.join(",")).build());
+        Environment { matcher, others }
+    }
+
+    /// The proxy of a request to `url`, with its user and password.
+    fn of(&self, url: &Url) -> Option<Url> {
+        let uri: http::Uri = url.as_str().parse().ok()?;
+        if let Some(others) = &self.others {
+            others.intercept(&uri)?;
+        }
+        let proxy = self.matcher.intercept(&uri)?;
+        let mut url = Url::parse(&proxy.uri().to_string()).ok()?;
+        let basic = || {
+            let encoded = proxy.basic_auth()?.as_bytes().strip_prefix(b"Basic ")?;
+            String::from_utf8(data_url::forgiving_base64::decode_to_vec(encoded).ok()?).ok()
+        };
+        let user_info = match proxy.raw_auth() {
+            Some((user, password)) => Some((user.to_owned(), password.to_owned())),
+            None => basic().and_then(|user_info| {
+                let (user, password) = user_info.split_once(':')?;
+                Some((user.to_owned(), password.to_owned()))
+            }),
+        };
+        if let Some((user, password)) = user_info {
+            url.set_username(&user).ok()?;
+            url.set_password(Some(&password).filter(|password| !password.is_empty()).map(String::as_str)).ok()?;
+        }
+        Some(url)
+    }
+}
+
+/// `[::1]` as `::1`, and `[fe80::]/10` as `fe80::/10`.
+fn without_brackets(entry: &str) -> String {
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    match bare {
+        Some((address, rest)) if rest.is_empty() || rest.starts_with('/') => format!("{address}{rest}"),
+        _ => entry.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(proxy: &str, no_proxy: &str) -> Proxies {
+        let matcher = Matcher::builder().all(proxy).no(no_proxy).build();
+        Proxies::Environment(Arc::new(Environment::new(matcher, no_proxy)))
+    }
+
+    #[test]
+    fn brackets_in_no_proxy_are_taken() {
+        for no_proxy in ["[::1]", "::1", " a.example , [::1]", "[::1]/128", "[fe80::]/10,[::]/96"] {
+            let proxies = environment("http://proxy:3128", no_proxy);
+            let shown = |url: &str| proxies.shown(&url.parse().unwrap());
+            assert_eq!(shown("http://[::1]:8000/x"), None, "{no_proxy}");
+            assert_eq!(shown("http://[2001:db8::1]/x").as_deref(), Some("http://proxy:3128"), "{no_proxy}");
+            assert_eq!(shown("https://b.example/").as_deref(), Some("http://proxy:3128"), "{no_proxy}");
+        }
+        let proxies = environment("http://proxy:3128", "[::1],.a.example,10.0.0.0/8");
+        for url in ["http://x.a.example/", "http://10.1.2.3/"] {
+            assert_eq!(proxies.shown(&url.parse().unwrap()), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_reaches_the_proxy_only() {
+        let url = "http://b.example/".parse().unwrap();
+        for (proxy, shown) in [
+            ("http://us%40er:p%3Aa%2Fss@proxy:3128", "http://proxy:3128"),
+            ("https://us%40er:p%3Aa%2Fss@proxy", "https://proxy:443"),
+            ("socks5://us%40er:p%3Aa%2Fss@proxy", "socks5://proxy:1080"),
+        ] {
+            let proxies = environment(proxy, "[::1]");
+            assert_eq!(proxies.shown(&url).as_deref(), Some(shown));
+            let Proxies::Environment(environment) = &proxies else { unreachable!() };
+            let target = environment.of(&url).unwrap();
+            assert_eq!((target.username(), target.password()), ("us%40er", Some("p%3Aa%2Fss")), "{proxy}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The ways to pack a body that HTTP knows, by the labels and by the marks that a body begins with.
+
+use std::sync::LazyLock;
+
+use compression_codecs::DecodeV2;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+
+/// So many first bytes that are all text are no packed body, where a coding has no mark of its own.
+pub(super) const TELLING: usize = 24;
+
+/// What `Accept-Encoding` says: the codings that this crate's features unpack. Nothing where there are none.
+pub(super) fn accepted() -> Option<HeaderValue> {
+    static ACCEPTED: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
+        let names: Vec<_> = Coding::ALL.iter().filter(|coding| coding.is_supported()).map(|coding| coding.name()).collect();
+        HeaderValue::try_from(names.join(", ")).ok().filter(|value| !value.is_empty())
+    });
+    ACCEPTED.clone()
+}
+
+/// Codings of IANA's registry that this crate doesn't unpack, whatever its features.
+const OTHERS: [&str; 7] = ["compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm"];
+
+/// The first coding that a `Content-Encoding` names. Words that name none, `aws-chunked` say, don't count.
+pub(crate) fn packed_by(headers: &HeaderMap) -> Option<&'static str> {
+    let other = |label: &str| OTHERS.into_iter().find(|other| label.eq_ignore_ascii_case(other));
+    labels(headers).find_map(|label| Coding::of(label).map(Coding::name).or_else(|| other(label)))
+}
+
+/// A way to pack a body that HTTP knows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+/// What `Content-Encoding` says, in the order in which it was applied.
+pub(super) fn labels(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// What the first bytes of a body, or of what follows a member, are.
+pub(super) enum Begins {
+    Packed,
+    Not,
+    /// More of them have to come.
+    Unclear,
+}
+
+impl Coding {
+    pub(super) const ALL: [Coding; 4] = [Coding::Gzip, Coding::Brotli, Coding::Zstd, Coding::Deflate];
+
+    pub(super) fn of(label: &str) -> Option<Self> {
+        let is = |name: &str| label.eq_ignore_ascii_case(name);
+        // RFC 9110, section 8.4.1.3: `x-gzip` is `gzip`.
+        Coding::ALL.into_iter().find(|coding| is(coding.name())).or_else(|| is("x-gzip").then_some(Coding::Gzip))
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Coding::Gzip => "gzip",
+            Coding::Deflate => "deflate",
+            Coding::Brotli => "br",
+            Coding::Zstd => "zstd",
+        }
+    }
+
+    pub(super) fn is_supported(self) -> bool {
+        match self {
+            Coding::Gzip => cfg!(feature = "gzip"),
+            Coding::Deflate => cfg!(feature = "deflate"),
+            Coding::Brotli => cfg!(feature = "brotli"),
+            Coding::Zstd => cfg!(feature = "zstd"),
+        }
+    }
+
+    pub(super) fn begins(self, first: &[u8], at_end: bool) -> Begins {
+        /// Each of the mark's bytes is within its range.
+        fn marked(first: &[u8], mark: &[(u8, u8)]) -> Begins {
+            let fits = first.iter().zip(mark).all(|(byte, (least, most))| (*least..=*most).contains(byte));
+            match (fits, first.len() < mark.len()) {
+                (false, _) => Begins::Not,
+                (true, true) => Begins::Unclear,
+                (true, false) => Begins::Packed,
+            }
+        }
+        match self {
+            Coding::Gzip => marked(first, &[(0x1f, 0x1f), (0x8b, 0x8b)]),
+            Coding::Zstd => {
+                match marked(first, &[(0x28, 0x28), (0xb5, 0xb5), (0x2f, 0x2f), (0xfd, 0xfd)]) {
+                    // A frame to be skipped (RFC 8878, section 3.1.2).
+                    Begins::Not => marked(first, &[(0x50, 0x5f), (0x2a, 0x2a), (0x4d, 0x4d), (0x18, 0x18)]),
+                    begins => begins,
+                }
+            }
+            Coding::Deflate | Coding::Brotli if first.len() < TELLING && !at_end => Begins::Unclear,
+            Coding::Deflate | Coding::Brotli => match is_text(&first[..first.len().min(TELLING)]) && first.len() >= TELLING {
+                true => Begins::Not,
+                false => Begins::Packed,
+            },
+        }
+    }
+
+    /// Whether a body may hold several members, one after another.
+    pub(super) fn has_members(self) -> bool {
+        matches!(self, Coding::Gzip | Coding::Zstd)
+    }
+
+    /// What unpacks a body with these first bytes; nothing where the crate's features don't.
+    #[allow(unused_variables, reason = "which codings there are depends on the features")]
+    pub(super) fn decoder(self, first: &[u8]) -> Option<Box<dyn DecodeV2 + Send + Sync>> {
+        match self {
+            #[cfg(feature = "gzip")]
+            Coding::Gzip => Some(Box::new(compression_codecs::GzipDecoder::new())),
+            #[cfg(feature = "brotli")]
+            Coding::Brotli => Some(Box::new(compression_codecs::BrotliDecoder::new())),
+            #[cfg(feature = "zstd")]
+            Coding::Zstd => {
+                /// The window that HTTP has (RFC 9659, section 3), as a power of two: memory that a short body can ask for.
+                const WINDOW: u32 = 23;
+                let limits = [compression_codecs::zstd::params::DParameter::window_log_max(WINDOW)];
+                Some(Box::new(compression_codecs::ZstdDecoder::new_with_params(&limits)))
+            }
+            #[cfg(feature = "deflate")]
+            Coding::Deflate => {
+                // RFC 9110, section 8.4.1.2: some leave the wrapper of zlib (RFC 1950) off.
+                let wrapped = first.first_chunk().is_some_and(|[method, flags]| {
+                    method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31)
+                });
+                match wrapped {
+                    true => Some(Box::new(compression_codecs::ZlibDecoder::new())),
+                    false => Some(Box::new(compression_codecs::DeflateDecoder::new())),
+                }
+            }
+            #[allow(unreachable_patterns, reason = "which codings there are depends on the features")]
+            _ => None,
+        }
+    }
+}
+
+/// Whether these are the first bytes of a text: UTF-8 without control characters.
+pub(super) fn is_text(first: &[u8]) -> bool {
+    let text = match std::str::from_utf8(first) {
+        Ok(text) => text,
+        // A character may go on.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(first.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    text.chars().all(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r'))
+}

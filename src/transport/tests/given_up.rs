@@ -1,0 +1,254 @@
+//! Requests whose call is dropped or given up while their body is being sent: the rest of it isn't sent, and the connection
+//! ends. The client is there to the end: were it dropped as well, so would its connections be.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::multipart::{Form, Part};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::raw_body::RawBody;
+
+/// More than what both ends' sockets and the connection's own buffer take.
+const BODY: usize = 32 << 20;
+
+/// A server that reads a head, says something, and stops; told to, it reads on until the connection ends.
+struct Stopped {
+    url: String,
+    /// The client's port, once the head is there.
+    head: oneshot::Receiver<u16>,
+    read_on: oneshot::Sender<()>,
+    /// How many bytes of the body came.
+    came: JoinHandle<usize>,
+}
+
+async fn stopped(says: &'static str) -> Stopped {
+    marker::watch();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(8).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let ((seen, head), (read_on, go)) = (oneshot::channel(), oneshot::channel());
+    let came = tokio::spawn(async move {
+        let (mut stream, client) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        let end = loop {
+            let mut piece = [0; 512];
+            let length = stream.read(&mut piece).await.unwrap();
+            read.extend_from_slice(&piece[..length]);
+            if let Some(at) = read.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+        };
+        stream.write_all(says.as_bytes()).await.unwrap();
+        seen.send(client.port()).unwrap();
+        go.await.unwrap();
+        read.len() - end + rest(&mut stream).await
+    });
+    Stopped { url, head, read_on, came }
+}
+
+/// Reads until the connection ends, one way or another.
+async fn rest(stream: &mut TcpStream) -> usize {
+    let mut piece = vec![0; 256 << 10];
+    let mut came = 0;
+    while let Ok(length @ 1..) = stream.read(&mut piece).await {
+        came += length;
+    }
+    came
+}
+
+/// The head of an answer, and a part of its body.
+const EARLY: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{";
+
+#[derive(Clone, Copy, Debug)]
+enum Sends {
+    Memory,
+    Form,
+    Stream,
+    Chunk,
+}
+
+impl Sends {
+    const ALL: [Sends; 4] = [Sends::Memory, Sends::Form, Sends::Stream, Sends::Chunk];
+
+    async fn send(self, client: BackendClient) -> Result<()> {
+        let body = Bytes::from(vec![b'x'; BODY]);
+        let body: RawBody = match self {
+            Sends::Chunk => return client.create_chunked_upload(body).chunk_size(BODY as u64).await.map(drop),
+            Sends::Memory => body.into(),
+            Sends::Form => Form::new().part("file", Part::stream(reqwest::Body::from(body))).into(),
+            Sends::Stream => {
+                let pieces: Vec<_> = body.chunks(1 << 20).map(|piece| Ok::<_, std::io::Error>(body.slice_ref(piece))).collect();
+                reqwest::Body::wrap_stream(futures_util::stream::iter(pieces)).into()
+            }
+        };
+        client.request(Method::POST, "/x/").params(|p| p.body(body)).await.map(drop)
+    }
+}
+
+#[tokio::test]
+async fn what_is_dropped_does_not_arrive() {
+    for says in ["", EARLY] {
+        for sends in Sends::ALL {
+            let server = stopped(says).await;
+            let (client, _) = client(&server.url);
+            let call = tokio::spawn(sends.send(client.clone()));
+            soon(server.head).await.unwrap();
+            call.abort();
+            assert!(call.await.unwrap_err().is_cancelled());
+            server.read_on.send(()).unwrap();
+            let came = soon(server.came).await.unwrap();
+            assert!(came < BODY / 2, "{sends:?} {says:.12}: {came}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_up_does_not_arrive() {
+    for says in ["", EARLY] {
+        for sends in Sends::ALL {
+            let server = stopped(says).await;
+            let (builder, _) = builder(&server.url);
+            let client = builder.read_timeout(Duration::from_millis(200)).retry(RetryPolicy::none()).build().unwrap();
+            let call = tokio::spawn(sends.send(client.clone()));
+            soon(server.head).await.unwrap();
+            let error = soon(call).await.unwrap().failure();
+            assert!(error.is_timeout(), "{sends:?} {says:.12}: {error:?}");
+            server.read_on.send(()).unwrap();
+            let came = soon(server.came).await.unwrap();
+            assert!(came < BODY / 2, "{sends:?} {says:.12}: {came}");
+        }
+    }
+}
+
+/// Whoever refuses a request doesn't want the rest of it.
+#[tokio::test]
+async fn what_is_refused_is_not_sent_on() {
+    let refused = "HTTP/1.1 413 X\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    for sends in Sends::ALL {
+        let server = stopped(refused).await;
+        let (client, _) = client(&server.url);
+        let error = soon(sends.send(client.clone())).await.failure();
+        assert!(error.is_too_large(), "{sends:?}: {error:?}");
+        server.read_on.send(()).unwrap();
+        let came = soon(server.came).await.unwrap();
+        assert!(came < BODY / 2, "{sends:?}: {came}");
+    }
+}
+
+/// A body that waits for its source ends as well: nobody would ask it again.
+#[tokio::test]
+async fn a_body_that_waits_ends_with_its_call() {
+    for says in ["", EARLY] {
+        let server = stopped(says).await;
+        let (client, _) = client(&server.url);
+        let body = reqwest::Body::wrap_stream(futures_util::stream::pending::<std::io::Result<Bytes>>());
+        let call = tokio::spawn(client.request(Method::POST, "/x/").params(|p| p.body(RawBody::from(body))).send());
+        soon(server.head).await.unwrap();
+        server.read_on.send(()).unwrap();
+        call.abort();
+        assert_eq!(soon(server.came).await.unwrap(), 0);
+    }
+}
+
+/// Whoever answered before it had the whole body may still want it.
+#[tokio::test]
+async fn what_is_answered_early_goes_on() {
+    let answered = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    let server = stopped(answered).await;
+    let (client, _) = client(&server.url);
+    Sends::Memory.send(client.clone()).await.unwrap();
+    server.read_on.send(()).unwrap();
+    // The client's end closes the connection, once the body is sent.
+    drop(client);
+    assert_eq!(soon(server.came).await.unwrap(), BODY);
+}
+
+/// The peer reads nothing more, ever: the system ends the connection after the read time-out, not after minutes.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_stopped_line_is_not_held() {
+    fn is_held(port: u16) -> bool {
+        let local = format!("0100007F:{port:04X}");
+        let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        connections.lines().any(|line| line.split_whitespace().nth(1) == Some(&local))
+    }
+    for says in ["", EARLY] {
+        let server = stopped(says).await;
+        let (builder, _) = builder(&server.url);
+        let client = builder.read_timeout(Duration::from_millis(200)).retry(RetryPolicy::none()).build().unwrap();
+        let call = tokio::spawn(Sends::Memory.send(client.clone()));
+        let port = soon(server.head).await.unwrap();
+        assert!(is_held(port));
+        assert!(soon(call).await.unwrap().failure().is_timeout());
+        // reqwest's own time-out for it is 30 seconds.
+        soon(async {
+            while is_held(port) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+        server.read_on.send(()).unwrap();
+        assert!(soon(server.came).await.unwrap() < BODY / 2);
+    }
+}
+
+/// Over HTTP/2 the request is cancelled, and the connection stays for the others.
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn a_dropped_request_over_http2_is_cancelled() {
+    use std::convert::Infallible;
+    use std::sync::Mutex;
+
+    use http_body_util::{BodyExt, Full};
+    use hyper::body::Incoming;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let ((seen, began), (ended, came)) = (oneshot::channel::<()>(), oneshot::channel());
+    let tell = Arc::new(Mutex::new(Some((seen, ended))));
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let tell = tell.lock().unwrap().take();
+            async move {
+                if let Some((seen, ended)) = tell {
+                    seen.send(()).unwrap();
+                    let mut body = request.into_body();
+                    let mut length = 0;
+                    let whole = loop {
+                        match body.frame().await {
+                            Some(Ok(frame)) => length += frame.into_data().unwrap().len(),
+                            Some(Err(_)) => break false,
+                            None => break true,
+                        }
+                    };
+                    ended.send((whole, length)).unwrap();
+                }
+                Ok::<_, Infallible>(hyper::Response::new(Full::new(Bytes::from(MODEL))))
+            }
+        });
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        drop(server.serve_connection(TokioIo::new(stream), service).await);
+    });
+    let (builder, _) = builder(&url);
+    let client = builder.http(|| http().http2_prior_knowledge()).build().unwrap();
+    // The rest of it waits for its source.
+    let start = futures_util::stream::iter([Ok(Bytes::from(vec![b'x'; 1_000_000]))]);
+    let body = futures_util::StreamExt::chain(start, futures_util::stream::pending::<std::io::Result<Bytes>>());
+    let body = RawBody::from(reqwest::Body::wrap_stream(body));
+    let call = tokio::spawn(client.request(Method::POST, "/x/").params(|p| p.body(body)).send());
+    soon(began).await.unwrap();
+    call.abort();
+    let (whole, length) = soon(came).await.unwrap();
+    assert!(!whole && length <= 1_000_000, "{length}");
+    assert_eq!(soon(client.get_model(1).send()).await.unwrap().name, "n");
+}

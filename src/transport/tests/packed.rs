@@ -1,0 +1,167 @@
+//! Answers that come packed: what is asked for, and what is made of what comes.
+
+#[cfg(feature = "gzip")]
+use std::io::Write;
+
+use super::server::{Act, Server, answer};
+use super::*;
+#[cfg(feature = "gzip")]
+use crate::ErrorKind;
+
+#[cfg(feature = "gzip")]
+fn gzip(plain: &str) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(plain.as_bytes()).unwrap();
+    packed.finish().unwrap()
+}
+
+/// The model's text in three members.
+#[cfg(feature = "gzip")]
+fn members() -> Vec<u8> {
+    let (first, rest) = MODEL.split_at(7);
+    [gzip(first), gzip(""), gzip(rest)].concat()
+}
+
+fn labelled(status: u16, label: &str, body: &[u8]) -> Vec<u8> {
+    answer(status, &format!("Content-Type: application/json\r\nContent-Encoding: {label}\r\n"), body)
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn members_are_read_whole() {
+    for padding in [&b""[..], &[0; 700], b"garbage"] {
+        let packed = [&members()[..], padding].concat();
+        for label in ["gzip", "x-gzip", "GZip", " gzip ", "aws-chunked,gzip", "gzip, aws-chunked", ", gzip"] {
+            let server = Server::of([Act::Keep(labelled(200, label, &packed))]).await;
+            let (client, _) = client(&server.url);
+            for _ in 0..2 {
+                assert_eq!(client.get_model(1).await.unwrap().name, "n", "{label}");
+            }
+            assert_eq!(server.count(), 2);
+            // What is read to its end leaves the connection to the next.
+            assert!(server.connections() == 1 || !padding.is_empty());
+        }
+    }
+    let server = Server::of([Act::Drip(labelled(200, "gzip", &members()), Duration::from_millis(5))]).await;
+    let (builder, _) = builder(&server.url);
+    // Less than the whole takes, in which most bytes unpack to nothing.
+    let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
+    assert_eq!(client.get_model(1).await.unwrap().name, "n");
+    assert_eq!(server.count(), 1);
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn a_member_cut_off_is_asked_for_again() {
+    let (first, all) = (gzip("{\"id\": 1,"), members());
+    for cut in [&all[..all.len() - 1], &all[..12], &first[..]] {
+        let server = Server::of([Act::Keep(labelled(200, "gzip", cut)), Act::Keep(labelled(200, "gzip", &all))]).await;
+        let (client, clock) = client(&server.url);
+        client.get_model(1).await.unwrap();
+        assert_eq!(clock.waits(), [125]);
+    }
+}
+
+#[tokio::test]
+async fn a_label_without_a_coding_hinders_nothing() {
+    for label in
+        ["gzip", "deflate", "br", "zstd", "x-gzip", "aws-chunked", "", "utf-8", "binary", "none", "identity", "gzip, gzip"]
+    {
+        let server = Server::of([
+            Act::Keep(labelled(200, label, MODEL.as_bytes())),
+            Act::Keep(labelled(404, label, br#"{"detail": "No such model."}"#)),
+            Act::Keep(labelled(200, label, b"[]")),
+        ])
+        .await;
+        let (client, clock) = client(&server.url);
+        assert_eq!(client.get_model(1).await.unwrap().name, "n", "{label}");
+        let error = client.get_model(1).await.failure();
+        assert!(error.is_not_found() && error.to_string().ends_with("No such model."), "{label}: {error}");
+        assert_eq!(client.request(Method::GET, "/x/").await.unwrap(), json_value!([]), "{label}");
+        assert_eq!((server.count(), server.connections(), clock.waits().len()), (3, 1, 0));
+    }
+}
+
+#[tokio::test]
+async fn nothing_under_a_label_is_nothing() {
+    for (status, method) in [(204, Method::GET), (304, Method::GET), (200, Method::HEAD), (200, Method::GET)] {
+        for label in ["gzip", "br", "zstd", "deflate", "gzip, br"] {
+            let length = if method == Method::HEAD { "Content-Length: 500\r\n" } else { "" };
+            let length = if method == Method::GET && status == 200 { "Content-Length: 0\r\n" } else { length };
+            let head = format!("HTTP/1.1 {status} X\r\nContent-Encoding: {label}\r\n{length}\r\n");
+            let server = Server::of([Act::Keep(head.into_bytes())]).await;
+            let sent = client(&server.url).0.request(method.clone(), "/x/").await;
+            match status {
+                304 => assert_eq!(status_of(&sent.failure()), Some(304)),
+                _ => assert_eq!(sent.unwrap(), crate::Json::default(), "{status} {method} {label}"),
+            }
+            assert_eq!(server.count(), 1);
+        }
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn an_error_that_is_packed_tells_what_it_says() {
+    let said = gzip(r#"{"detail": "Not here."}"#);
+    let server = Server::of([Act::Keep(labelled(404, "gzip", &said)), Act::Keep(labelled(404, "gzip", &said[..15]))]).await;
+    let (client, _) = client(&server.url);
+    assert!(client.get_model(1).await.failure().to_string().ends_with("Not here."));
+    // What is damaged doesn't hide the status.
+    assert!(client.get_model(1).await.failure().is_not_found());
+    assert_eq!(server.count(), 2);
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn the_length_of_the_packed_form_is_not_the_bodys() {
+    let server = Server::of([Act::Keep(labelled(200, "gzip", &gzip(&" ".repeat(300_000))))]).await;
+    let (client, _) = client(&server.url);
+    let call = client.get_model(1).prepare().unwrap();
+    let mut stream = call.fetch(|received| async { Ok(received.stream()) }).await.unwrap();
+    assert_eq!(stream.content_length(), None);
+    let mut length = 0;
+    while let Some(piece) = stream.next().await {
+        length += piece.unwrap().len();
+    }
+    assert_eq!(length, 300_000);
+    // Where the packed form is the longer one.
+    let server = Server::of([Act::Keep(labelled(200, "gzip", &gzip(MODEL)))]).await;
+    let (builder, _) = builder(&server.url);
+    builder.max_body_size(MODEL.len()).build().unwrap().get_model(1).await.unwrap();
+    let (builder, _) = super::builder(&server.url);
+    let error = builder.max_body_size(MODEL.len() - 1).build().unwrap().get_model(1).await.failure();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+}
+
+/// The total time-out is over before a body is unpacked that came at once.
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn a_time_out_runs_out_while_a_bomb_unpacks() {
+    let bomb = gzip(&" ".repeat(200 << 20));
+    let server = Server::of([Act::Keep(labelled(200, "gzip", &bomb))]).await;
+    let (builder, _) = builder(&server.url);
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tell = told.clone();
+    let builder = builder.on_attempt(move |attempt| tell.lock().unwrap().push(attempt.bytes_received));
+    let client = builder.timeout(Duration::from_millis(150)).build().unwrap();
+    let error = soon(client.get_model(1).send()).await.failure();
+    assert!(error.is_timeout(), "{error:?}");
+    assert!(told.lock().unwrap().iter().all(|bytes| *bytes < 200 << 20), "{told:?}");
+}
+
+#[tokio::test]
+async fn codings_are_asked_for_unless_the_caller_does() {
+    let server = Server::of([Act::Keep(server::json(200, MODEL))]).await;
+    let (client, _) = client(&server.url);
+    client.get_model(1).await.unwrap();
+    client.get_model(1).header("Accept-Encoding", "identity").await.unwrap();
+    client.get_model(1).header("Range", "bytes=0-9").await.unwrap();
+    create(&client).await.unwrap();
+    let asked: Vec<_> = server.seen().iter().map(|seen| seen.header("accept-encoding").map(str::to_owned)).collect();
+    let all = [("gzip", cfg!(feature = "gzip")), ("br", cfg!(feature = "brotli")), ("zstd", cfg!(feature = "zstd"))];
+    let all = all.into_iter().chain([("deflate", cfg!(feature = "deflate"))]);
+    let all: Vec<_> = all.filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect();
+    let all = Some(all.join(", ")).filter(|all| !all.is_empty());
+    assert_eq!(asked, [all.clone(), Some("identity".to_owned()), None, all]);
+}

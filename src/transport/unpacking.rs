@@ -1,0 +1,308 @@
+//! A packed body (`Content-Encoding`), unpacked as it comes, in steps that each take and give a bounded number of bytes.
+//!
+//! What the label says is compared with the body's first bytes: servers label what they don't pack, and labels that name no
+//! coding are common. A body of several members (RFC 1952, section 2.2) is unpacked whole; what follows the last of them is
+//! ignored, as gzip does.
+
+use std::fmt;
+
+use bytes::{Buf, Bytes, BytesMut};
+use compression_codecs::DecodeV2;
+use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use reqwest::{Response, StatusCode};
+
+use super::coding::{Begins, Coding, TELLING, is_text, labels};
+
+/// The most that a step takes, and the most that it gives, in bytes.
+const STEP: usize = 64 << 10;
+/// Room for what a step gives at least, in bytes.
+const LEAST_ROOM: usize = 1 << 10;
+/// The most codings in a row.
+const MOST_CODINGS: usize = 4;
+/// After so many bytes that unpack to nothing it isn't gone on with.
+const FRUITLESS: usize = 1 << 20;
+
+/// Why a body can't be unpacked.
+#[derive(Debug)]
+pub(super) enum NotUnpacked {
+    /// It ends in the middle.
+    CutOff(&'static str),
+    Broken(&'static str, String),
+    TooManyCodings,
+}
+
+impl fmt::Display for NotUnpacked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotUnpacked::CutOff(coding) => write!(f, "the body, packed by {coding}, is cut off"),
+            NotUnpacked::Broken(coding, why) => write!(f, "the body can't be unpacked ({coding}): {why}"),
+            NotUnpacked::TooManyCodings => write!(f, "the body can't be unpacked: more than {MOST_CODINGS} codings in a row"),
+        }
+    }
+}
+
+/// What comes of going on.
+#[derive(Debug)]
+pub(super) enum Unpacked {
+    Piece(Bytes),
+    /// The next packed bytes are to be [pushed](Unpacking::push), or the [end](Unpacking::end) told.
+    Hungry,
+    /// There is no more.
+    Whole,
+}
+
+/// A body that is being unpacked.
+pub(super) struct Unpacking {
+    /// In the order in which they are undone.
+    layers: Vec<Layer>,
+    /// The last step did as much as one may: others come first.
+    busy: bool,
+}
+
+impl Unpacking {
+    /// Of an answer whose label says that it is packed, and which the crate's features unpack. The headers of its packed
+    /// form are taken out.
+    pub(super) fn of(response: &mut Response) -> Option<Box<Self>> {
+        // A part of a packed body can't be unpacked by itself.
+        if !response.headers().contains_key(CONTENT_ENCODING) || response.status() == StatusCode::PARTIAL_CONTENT {
+            return None;
+        }
+        let codings: Vec<_> = labels(response.headers()).filter_map(Coding::of).collect();
+        if codings.is_empty() || !codings.iter().all(|coding| coding.is_supported()) {
+            return None;
+        }
+        response.headers_mut().remove(CONTENT_ENCODING);
+        response.headers_mut().remove(CONTENT_LENGTH);
+        Some(Box::new(Unpacking::by(&codings)))
+    }
+
+    fn by(codings: &[Coding]) -> Self {
+        let layers = match codings.len() <= MOST_CODINGS {
+            true => codings.iter().rev().map(|coding| Layer::of(*coding)).collect(),
+            false => Vec::new(),
+        };
+        Unpacking { layers, busy: false }
+    }
+
+    /// More of the packed body.
+    pub(super) fn push(&mut self, packed: Bytes) {
+        if let Some(first) = self.layers.first_mut() {
+            first.push(packed);
+        }
+    }
+
+    /// There is no more of the packed body.
+    pub(super) fn end(&mut self) {
+        if let Some(first) = self.layers.first_mut() {
+            first.at_end = true;
+        }
+    }
+
+    /// Goes on until there is a piece, or more is needed. Lets others run between steps: a time-out and a drop work.
+    pub(super) async fn advance(&mut self) -> Result<Unpacked, NotUnpacked> {
+        loop {
+            if std::mem::take(&mut self.busy) {
+                tokio::task::yield_now().await;
+            }
+            if let Some(unpacked) = self.step()? {
+                return Ok(unpacked);
+            }
+        }
+    }
+
+    /// One step of one layer; nothing where another one may follow.
+    fn step(&mut self) -> Result<Option<Unpacked>, NotUnpacked> {
+        let last = self.layers.len().checked_sub(1).ok_or(NotUnpacked::TooManyCodings)?;
+        for index in (0..=last).rev() {
+            let Some((layer, above)) = self.layers.get_mut(index..).and_then(<[Layer]>::split_first_mut) else { break };
+            match (layer.step()?, above.first_mut()) {
+                (Turn::Hungry, _) => {}
+                (Turn::Busy, _) => {
+                    self.busy = true;
+                    return Ok(None);
+                }
+                (Turn::Gave(piece), None) => {
+                    self.busy = piece.len() == STEP;
+                    return Ok(Some(Unpacked::Piece(piece)));
+                }
+                (Turn::Gave(piece), Some(above)) => {
+                    self.busy = true;
+                    above.push(piece);
+                    return Ok(None);
+                }
+                (Turn::Ended, None) => return Ok(Some(Unpacked::Whole)),
+                (Turn::Ended, Some(above)) => {
+                    above.at_end = true;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(Unpacked::Hungry))
+    }
+}
+
+enum Turn {
+    Gave(Bytes),
+    /// It worked, and gave nothing.
+    Busy,
+    Hungry,
+    Ended,
+}
+
+enum State {
+    Before,
+    Within,
+    /// After a member.
+    After,
+    /// It isn't packed.
+    Plain,
+    Ended,
+}
+
+/// One coding that is undone.
+struct Layer {
+    coding: Coding,
+    state: State,
+    decoder: Option<Box<dyn DecodeV2 + Send + Sync>>,
+    input: Bytes,
+    /// No more input comes.
+    at_end: bool,
+    /// The last step gave as much as it may: there may be more inside.
+    full: bool,
+    /// How much input unpacked to nothing, since the last that didn't.
+    fruitless: usize,
+    /// The whole body, where it is short and may be plain text: it is packed where it unpacks at once.
+    plain: Option<Bytes>,
+}
+
+impl Layer {
+    fn of(coding: Coding) -> Self {
+        Layer {
+            coding,
+            state: State::Before,
+            decoder: None,
+            input: Bytes::new(),
+            at_end: false,
+            full: false,
+            fruitless: 0,
+            plain: None,
+        }
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        match self.input.is_empty() {
+            true => self.input = bytes,
+            // The first few bytes, which didn't tell yet what they are.
+            false => self.input = [&self.input[..], &bytes[..]].concat().into(),
+        }
+    }
+
+    fn step(&mut self) -> Result<Turn, NotUnpacked> {
+        match self.state {
+            State::Before | State::After => self.begin(),
+            State::Within => self.unpack(),
+            State::Plain if !self.input.is_empty() => Ok(Turn::Gave(std::mem::take(&mut self.input))),
+            State::Plain if self.at_end => Ok(Turn::Ended),
+            State::Plain => Ok(Turn::Hungry),
+            State::Ended => Ok(Turn::Ended),
+        }
+    }
+
+    /// Looks at the first bytes of the body, or of what follows a member.
+    fn begin(&mut self) -> Result<Turn, NotUnpacked> {
+        let after = matches!(self.state, State::After);
+        if self.input.is_empty() {
+            if self.at_end {
+                self.state = State::Ended;
+                return Ok(Turn::Ended);
+            }
+            return Ok(Turn::Hungry);
+        }
+        let begins = match after && !self.coding.has_members() {
+            true => Begins::Not,
+            false => self.coding.begins(&self.input, self.at_end),
+        };
+        match (begins, after) {
+            (Begins::Unclear, _) if !self.at_end => return Ok(Turn::Hungry),
+            // Padding, say.
+            (Begins::Not | Begins::Unclear, true) => {
+                self.state = State::Ended;
+                return Ok(Turn::Ended);
+            }
+            (Begins::Unclear, false) => return Err(NotUnpacked::CutOff(self.coding.name())),
+            (Begins::Not, false) => {
+                self.state = State::Plain;
+                return self.step();
+            }
+            (Begins::Packed, _) => {}
+        }
+        match &mut self.decoder {
+            Some(decoder) => decoder.reinit().map_err(|error| NotUnpacked::Broken(self.coding.name(), error.to_string()))?,
+            None => self.decoder = self.coding.decoder(&self.input),
+        }
+        let short = self.input.len() < TELLING && self.at_end && is_text(&self.input);
+        self.plain = short.then(|| self.input.clone());
+        self.state = State::Within;
+        self.unpack()
+    }
+
+    fn unpack(&mut self) -> Result<Turn, NotUnpacked> {
+        let Some(decoder) = &mut self.decoder else {
+            self.state = State::Plain;
+            return self.step();
+        };
+        if self.input.is_empty() && !self.full && !self.at_end {
+            return Ok(Turn::Hungry);
+        }
+        let room =
+            if self.full || self.plain.is_some() { STEP } else { self.input.len().saturating_mul(4).clamp(LEAST_ROOM, STEP) };
+        let mut given = BytesMut::zeroed(room);
+        let mut output = WriteBuffer::new_initialized(&mut given);
+        let mut input = PartialBuffer::new(&self.input[..self.input.len().min(STEP)]);
+        let ended = match () {
+            () if !self.input.is_empty() => decoder.decode(&mut input, &mut output),
+            () if self.full => decoder.flush(&mut output).map(|_| false),
+            () => match decoder.finish(&mut output) {
+                Ok(false) if output.written_len() == 0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+                ended => ended,
+            },
+        };
+        let (took, gave) = (input.written_len(), output.written_len());
+        let is_at_end = self.input.is_empty() && !self.full;
+        let name = self.coding.name();
+        let ended = match ended {
+            Ok(false) if gave == 0 && took == 0 && !self.input.is_empty() => Err("it can't be gone on with".to_owned()),
+            Ok(ended) => Ok(ended),
+            Err(error) => Err(error.to_string()),
+        };
+        self.full = output.has_no_spare_space();
+        let ended = match (ended, self.plain.take()) {
+            (Ok(ended), None) => ended,
+            (Ok(ended), Some(_)) if self.full || (ended && took == self.input.len()) => ended,
+            (_, Some(plain)) => {
+                (self.input, self.state) = (plain, State::Plain);
+                return self.step();
+            }
+            (Err(_), None) if is_at_end => return Err(NotUnpacked::CutOff(name)),
+            (Err(why), None) => return Err(NotUnpacked::Broken(name, why)),
+        };
+        self.input.advance(took);
+        if ended {
+            (self.state, self.full) = (State::After, false);
+        }
+        self.fruitless = if gave == 0 { self.fruitless.saturating_add(took) } else { 0 };
+        if self.fruitless > FRUITLESS {
+            return Err(NotUnpacked::Broken(name, format!("{FRUITLESS} bytes of it unpack to nothing")));
+        }
+        if gave == 0 {
+            return Ok(Turn::Busy);
+        }
+        given.truncate(gave);
+        // What is kept shouldn't hold room that it doesn't need.
+        Ok(Turn::Gave(if gave < room / 2 { Bytes::copy_from_slice(&given) } else { given.freeze() }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

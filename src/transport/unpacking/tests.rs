@@ -1,0 +1,275 @@
+use std::io::Write;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+#[cfg(feature = "deflate")]
+use flate2::write::{DeflateEncoder, ZlibEncoder};
+use proptest::prelude::*;
+use reqwest::header::{HeaderMap, HeaderValue};
+
+use super::super::coding::packed_by;
+use super::*;
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(plain).unwrap();
+    packed.finish().unwrap()
+}
+
+#[derive(Debug, PartialEq)]
+struct Came {
+    plain: Vec<u8>,
+    problem: Option<String>,
+    /// The longest piece.
+    longest: usize,
+    /// How often others could run.
+    pauses: usize,
+}
+
+/// What comes of a body in these pieces, as far as `most` bytes.
+fn unpacked<'p>(codings: &[Coding], pieces: impl IntoIterator<Item = &'p [u8]>, most: usize) -> Came {
+    let mut unpacking = Unpacking::by(codings);
+    let mut pieces = pieces.into_iter();
+    let mut came = Came { plain: Vec::new(), problem: None, longest: 0, pauses: 0 };
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        let unpacked = {
+            let mut advance = pin!(unpacking.advance());
+            loop {
+                match advance.as_mut().poll(&mut context) {
+                    Poll::Ready(unpacked) => break unpacked,
+                    Poll::Pending => came.pauses += 1,
+                }
+            }
+        };
+        match unpacked {
+            Ok(Unpacked::Piece(piece)) => {
+                assert!(!piece.is_empty(), "an empty piece");
+                came.longest = came.longest.max(piece.len());
+                came.plain.extend_from_slice(&piece);
+                if came.plain.len() >= most {
+                    return came;
+                }
+            }
+            Ok(Unpacked::Hungry) => match pieces.next() {
+                Some(piece) => unpacking.push(Bytes::copy_from_slice(piece)),
+                None => unpacking.end(),
+            },
+            Ok(Unpacked::Whole) => return came,
+            Err(problem) => {
+                came.problem = Some(problem.to_string());
+                return came;
+            }
+        }
+    }
+}
+
+fn whole(codings: &[Coding], packed: &[u8]) -> Result<Vec<u8>, String> {
+    let came = unpacked(codings, [packed], usize::MAX);
+    let dripped = unpacked(codings, packed.chunks(1), usize::MAX);
+    // However it is cut, the same comes.
+    assert_eq!(came.problem, dripped.problem);
+    match came.problem {
+        None if dripped.plain != came.plain => panic!("dripped, it is {:?}", String::from_utf8_lossy(&dripped.plain)),
+        None => Ok(came.plain),
+        Some(problem) => Err(problem),
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn every_prefix_of_members_is_told() {
+    let (first, second) = (gzip(b"{\"name\": \"first"), gzip(b" and second\"}"));
+    let both = [&first[..], &second[..]].concat();
+    for length in 0..=both.len() {
+        let came = whole(&[Coding::Gzip], &both[..length]);
+        // At a member's end nobody can tell that another one was to come; nor by a byte of its mark, which may be padding.
+        let plain: &[u8] = match length {
+            0 => b"",
+            _ if length == first.len() || length == first.len() + 1 => b"{\"name\": \"first",
+            _ if length == both.len() => b"{\"name\": \"first and second\"}",
+            _ => {
+                assert!(came.as_ref().is_err_and(|problem| problem.contains("cut off")), "{length}: {came:?}");
+                continue;
+            }
+        };
+        assert_eq!(came.as_deref(), Ok(plain), "{length}");
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn what_follows_the_last_member_is_ignored() {
+    for padding in [&[0][..], &[0; 1_000], b"\r\n", b"\x1f", b"\x1f\x8a more", b"garbage \x1f\x8b"] {
+        let packed = [&gzip(b"a")[..], &gzip(b""), &gzip(b"b"), padding].concat();
+        assert_eq!(whole(&[Coding::Gzip], &packed).as_deref(), Ok(&b"ab"[..]), "{padding:?}");
+    }
+    let damaged = {
+        let mut packed = gzip(b"some text");
+        let checksum = packed.len() - 8;
+        packed[checksum] ^= 1;
+        packed
+    };
+    assert!(whole(&[Coding::Gzip], &damaged).unwrap_err().contains("can't be unpacked"));
+}
+
+#[test]
+fn text_under_a_label_is_text() {
+    for coding in Coding::ALL.into_iter().filter(|coding| coding.is_supported()) {
+        for text in
+            ["", "{}", "[]", "0", "null", "\"x\"", " ", "[1,2]", "{\"detail\": \"Not found.\"}", "x^2", "<html><title>Not found"]
+        {
+            assert_eq!(whole(&[coding], text.as_bytes()).as_deref(), Ok(text.as_bytes()), "{coding:?} {text}");
+        }
+        let long = format!("{{\"이름\": \"{}\"}}", "값".repeat(100_000));
+        assert_eq!(whole(&[coding], long.as_bytes()).as_deref(), Ok(long.as_bytes()), "{coding:?}");
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn codings_in_a_row_are_undone_in_order() {
+    let plain = b"{\"a\": 1}".repeat(20_000);
+    let once = gzip(&plain);
+    let twice = gzip(&once);
+    assert_eq!(whole(&[Coding::Gzip; 2], &twice).unwrap(), plain);
+    // Labelled twice, packed once.
+    assert_eq!(whole(&[Coding::Gzip; 2], &once).unwrap(), plain);
+    assert!(whole(&[Coding::Gzip; 2], &twice[..twice.len() - 9]).unwrap_err().contains("cut off"));
+    assert!(whole(&[Coding::Gzip; 5], &once).unwrap_err().contains("more than 4 codings"));
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn deflate_comes_with_its_wrapper_and_without() {
+    let plain = b"{\"a\": 1}".repeat(20_000);
+    let mut wrapped = ZlibEncoder::new(Vec::new(), Compression::fast());
+    wrapped.write_all(&plain).unwrap();
+    let mut bare = DeflateEncoder::new(Vec::new(), Compression::fast());
+    bare.write_all(&plain).unwrap();
+    for packed in [wrapped.finish().unwrap(), bare.finish().unwrap()] {
+        assert_eq!(whole(&[Coding::Deflate], &packed).unwrap(), plain);
+        assert!(whole(&[Coding::Deflate], &packed[..packed.len() / 2]).unwrap_err().contains("cut off"));
+        assert_eq!(whole(&[Coding::Deflate], &[&packed[..], &[0; 9]].concat()).unwrap(), plain);
+    }
+}
+
+#[cfg(any(feature = "brotli", feature = "zstd"))]
+fn packed(mut encoder: impl compression_codecs::EncodeV2, plain: &[u8]) -> Vec<u8> {
+    let mut room = vec![0; plain.len() + 1_000];
+    let mut output = WriteBuffer::new_initialized(&mut room);
+    let mut input = PartialBuffer::new(plain);
+    while !input.unwritten().is_empty() {
+        encoder.encode(&mut input, &mut output).unwrap();
+    }
+    while !encoder.finish(&mut output).unwrap() {}
+    output.written().to_vec()
+}
+
+#[cfg(feature = "brotli")]
+#[test]
+fn brotli_is_unpacked() {
+    use compression_codecs::BrotliEncoder;
+    use compression_codecs::brotli::params::EncoderParams;
+
+    for plain in [Vec::new(), b"{}".to_vec(), b"{\"a\": 1}".repeat(20_000)] {
+        let packed = packed(BrotliEncoder::new(EncoderParams::default()), &plain);
+        assert_eq!(whole(&[Coding::Brotli], &packed).unwrap(), plain);
+        assert_eq!(whole(&[Coding::Brotli], &[&packed[..], &[0; 99]].concat()).unwrap(), plain);
+    }
+    let packed = packed(BrotliEncoder::new(EncoderParams::default()), &b"{\"a\": 1}".repeat(20_000));
+    assert!(whole(&[Coding::Brotli], &packed[..packed.len() - 3]).unwrap_err().contains("cut off"));
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn frames_of_zstd_are_read_whole() {
+    use compression_codecs::ZstdEncoder;
+
+    let plain = b"{\"a\": 1}".repeat(20_000);
+    let frame = packed(ZstdEncoder::new(3), &plain);
+    let skipped = b"\x51\x2a\x4d\x18\x03\0\0\0abc";
+    let both = [&skipped[..], &frame, skipped, &frame, b"\0\0\0\0"].concat();
+    assert_eq!(whole(&[Coding::Zstd], &both).unwrap(), plain.repeat(2));
+    assert!(whole(&[Coding::Zstd], &frame[..frame.len() - 3]).unwrap_err().contains("cut off"));
+    // A frame that asks for a window of 128 MiB, by eight bytes.
+    let window = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 0x01, 0x00];
+    assert!(whole(&[Coding::Zstd], &window).unwrap_err().contains("can't be unpacked"));
+}
+
+/// 100 MB out of 100 kB: each step gives a piece of a bounded size, and lets others run.
+#[cfg(feature = "gzip")]
+#[test]
+fn a_bomb_goes_off_piece_by_piece() {
+    let bomb = gzip(&vec![b' '; 100_000_000]);
+    let came = unpacked(&[Coding::Gzip], [&bomb[..]], 10_000_000);
+    assert_eq!(came.longest, STEP);
+    assert!(came.pauses >= 10_000_000 / STEP - 1, "{}", came.pauses);
+    assert!(came.plain.len() < 10_000_000 + STEP);
+    let twice = gzip(&bomb);
+    let came = unpacked(&[Coding::Gzip; 2], [&twice[..]], 10_000_000);
+    assert!(came.longest == STEP && came.plain.len() < 10_000_000 + STEP);
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn a_body_that_unpacks_to_nothing_ends() {
+    let nothing = gzip(b"");
+    let members = FRUITLESS / nothing.len() + 2;
+    let came = unpacked(&[Coding::Gzip], std::iter::repeat_n(&nothing[..], 10 * members), usize::MAX);
+    assert!(came.problem.is_some_and(|problem| problem.contains("unpack to nothing")));
+    // A name of a file without an end.
+    let head = [0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0];
+    let name = [b'n'; 1 << 10];
+    let pieces = std::iter::once(&head[..]).chain(std::iter::repeat_n(&name[..], 10_000));
+    assert!(unpacked(&[Coding::Gzip], pieces, usize::MAX).problem.is_some_and(|problem| problem.contains("nothing")));
+}
+
+#[test]
+fn labels_that_name_no_coding_do_not_count() {
+    let headers = |label: &str| HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_str(label).unwrap())]);
+    for label in ["", "aws-chunked", "utf-8", "UTF-8, binary", "none", "identity", "null", ",", "*", "gzip;q=1"] {
+        assert_eq!(packed_by(&headers(label)), None, "{label}");
+    }
+    for (label, coding) in
+        [("X-GZIP", "gzip"), ("aws-chunked, br", "br"), (" ,Zstd", "zstd"), ("deflate", "deflate"), ("compress", "compress")]
+    {
+        assert_eq!(packed_by(&headers(label)), Some(coding), "{label}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever comes, under whichever labels, and however it is cut: it ends, and gives no more at a time than it may.
+    #[test]
+    fn any_bytes_under_any_label(
+        marked in 0..4_usize,
+        bytes in proptest::collection::vec(any::<u8>(), 0..600),
+        cut in 1..40_usize,
+        codings in proptest::collection::vec(0..4_usize, 0..6),
+        flips in proptest::collection::vec((any::<u16>(), any::<u8>()), 0..3),
+    ) {
+        let codings: Vec<_> = codings.into_iter().map(|index| Coding::ALL[index]).filter(|coding| coding.is_supported()).collect();
+        let mut body = match marked {
+            0 => gzip(&bytes),
+            1 => [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0][..], &bytes].concat(),
+            2 => [&[0x28, 0xb5, 0x2f, 0xfd][..], &bytes].concat(),
+            _ => bytes,
+        };
+        for (at, bits) in flips {
+            let length = body.len().max(1);
+            if let Some(byte) = body.get_mut(usize::from(at) % length) {
+                *byte ^= bits;
+            }
+        }
+        let came = unpacked(&codings, body.chunks(cut), 1 << 20);
+        prop_assert!(came.longest <= STEP);
+        let again = unpacked(&codings, [&body[..]], 1 << 20);
+        if came.problem.is_none() && again.problem.is_none() {
+            prop_assert!(came.plain == again.plain);
+        }
+    }
+}

@@ -56,6 +56,9 @@ mod error;
 mod file_cache;
 mod file_entry;
 mod file_url;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(api = "ground_truth")]
 mod ground_truth;
 mod http_clients;

@@ -7,6 +7,8 @@ mod checkpoint;
 mod course;
 mod current_page;
 mod distinct;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod links;
 mod list_all;
 mod list_query;

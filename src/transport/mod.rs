@@ -2,6 +2,8 @@
 //! decided here, for generated requests, forms, followed links and downloads alike.
 
 mod failure;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod meter;
 mod received;
 mod redirect;

@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
 
-pub use crate::pagination::fuzzing::{PageItems, course, query, raw_page, typed_page};
+pub use crate::pagination::fuzzing::{course, query};
 
 use crate::error::{Error, Result};
 use crate::origin::Origin;

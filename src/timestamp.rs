@@ -5,8 +5,6 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::redact::excerpt;
-
 /// A time in ISO 8601, kept as text: a date-time of another form, without an offset or empty, never fails an answer.
 ///
 /// Filters take `&str`, `String`, [`SystemTime`] and, behind the features `chrono` and `jiff`, those crates' types.
@@ -26,18 +24,11 @@ use crate::redact::excerpt;
 #[serde(transparent)]
 pub struct Timestamp(String);
 
-/// A text that is no time: the beginning of the text, and what is wrong with it.
+/// A text that is no time: the text, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimestampError {
     text: String,
     problem: String,
-}
-
-impl TimestampError {
-    /// A server may send megabytes in a time's place.
-    fn new(text: &str, error: &jiff::Error) -> Self {
-        TimestampError { text: excerpt(text, 100), problem: excerpt(&error.to_string(), 500) }
-    }
 }
 
 impl fmt::Display for TimestampError {
@@ -59,7 +50,8 @@ impl Timestamp {
     /// # Errors
     /// Where the text is empty or no date-time in ISO 8601.
     pub fn to_system_time(&self) -> Result<SystemTime, TimestampError> {
-        self.parse().and_then(|time| SystemTime::try_from(time).map_err(|error| TimestampError::new(&self.0, &error)))
+        let problem = |error: jiff::Error| TimestampError { text: self.0.clone(), problem: error.to_string() };
+        self.parse().and_then(|time| SystemTime::try_from(time).map_err(problem))
     }
 
     fn parse(&self) -> Result<jiff::Timestamp, TimestampError> {
@@ -69,7 +61,7 @@ impl Timestamp {
                 let civil: jiff::civil::DateTime = text.parse().map_err(|_| error)?;
                 jiff::tz::Offset::UTC.to_timestamp(civil)
             })
-            .map_err(|error| TimestampError::new(&self.0, &error))
+            .map_err(|error| TimestampError { text: self.0.clone(), problem: error.to_string() })
     }
 
     /// The moment as a [`jiff::Timestamp`]. A text without an offset is taken as UTC.
@@ -205,12 +197,6 @@ mod tests {
             assert_eq!(time.as_str(), text);
             assert!(time.to_system_time().unwrap_err().to_string().contains(&format!("{text:?}")));
         }
-    }
-
-    #[test]
-    fn a_long_text_is_told_in_short() {
-        let error = Timestamp::from("https://h/?sig=1 \\".repeat(1 << 16)).to_system_time().unwrap_err();
-        assert!(error.to_string().len() < 1_000 && !error.to_string().contains("sig"), "{error}");
     }
 
     #[test]

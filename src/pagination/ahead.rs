@@ -109,7 +109,7 @@ impl<T: Send + 'static> Ahead<T> {
 }
 
 /// Page `number` with errors in the place of the items that can't be decoded.
-pub(super) fn telling<T>(decoded: DecodedPage<T>, number: u64, error: impl Fn(&Problem) -> Error) -> ArrivedPage<T> {
+fn telling<T>(decoded: DecodedPage<T>, number: u64, error: impl Fn(&Problem) -> Error) -> ArrivedPage<T> {
     let DecodedPage { items, count, next, unconverted } = decoded;
     let items = match items {
         Items::All(items) => Items::All(items),

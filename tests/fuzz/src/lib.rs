@@ -11,6 +11,7 @@
 pub mod hostile;
 pub mod random;
 pub mod rules;
+mod server;
 #[cfg(not(feature = "libfuzzer"))]
 pub mod steps;
 pub mod targets;

@@ -12,9 +12,11 @@ use synapse_backend_client::http::{HeaderMap, HeaderValue, StatusCode};
 use synapse_backend_client::reqwest::Url;
 use synapse_backend_client::types::GroundTruthEvent;
 use synapse_backend_client::{
-    BackendClient, Checkpoint, ConversionFuture, Error, FileReference, FileUrl, Json, Related, Timestamp, UploadSession,
-    UrlConverter, conversions, fuzzing,
+    BackendClient, Checkpoint, ConversionFuture, Error, FileReference, FileUrl, Json, ListAll, ListPolicy, Related, RetryPolicy,
+    Timestamp, UploadSession, UrlConverter, conversions, fuzzing,
 };
+
+use crate::server::Server;
 
 /// Something that the crate does with an input.
 pub struct Target {
@@ -55,11 +57,11 @@ targets! {
     error_fields: Errors,
     error_json: Errors,
     page_typed: Pages,
-    page_typed_ids: Pages,
+    page_typed_skipping: Pages,
     page_own: Pages,
-    page_own_ids: Pages,
+    page_own_skipping: Pages,
     page_raw: Pages,
-    page_raw_ids: Pages,
+    page_raw_distinct: Pages,
     item_typed: Items,
     item_shown: Items,
     json_value: Json,
@@ -197,36 +199,60 @@ fn error_json(data: &[u8]) {
     black_box((response.json(), response.detail(), response.text()));
 }
 
-/// Each item is used or told as a program would that goes on after a failure.
-fn page<T>(page: Result<fuzzing::PageItems<T>, Error>) {
-    match page {
-        Ok(page) => page.items.iter().filter_map(|item| item.as_ref().err()).for_each(tell),
-        Err(error) => tell(&error),
+/// Reads a list of which the input is the first page, and the next ones are empty.
+fn page<T: Send + 'static>(data: &[u8], list: impl FnOnce(&BackendClient) -> ListAll<T>) {
+    thread_local! {
+        static SERVED: OnceCell<(Server, BackendClient)> = const { OnceCell::new() };
     }
+    SERVED.with(|served| {
+        let (server, client) = served.get_or_init(|| {
+            let server = Server::start();
+            let client = BackendClient::builder(server.url()).retry(RetryPolicy::none()).build();
+            (server, client.expect("a client can be built"))
+        });
+        server.serve(data);
+        wait(async {
+            let mut list = list(client).concurrency(1);
+            while let Some(item) = list.next().await {
+                match item {
+                    Ok(item) => drop(black_box(item)),
+                    Err(error) => tell(&error),
+                }
+            }
+            let report = list.report();
+            let kept: usize = report.item_failures.iter().map(|failure| failure.text().len()).sum();
+            assert!(kept <= 1 << 20, "{kept} bytes of items are kept");
+            debugged(report);
+        });
+    });
+}
+
+fn skipping<T: Send + 'static>(list: ListAll<T>) -> ListAll<T> {
+    list.skip_failed_items(true).distinct(true).policy(ListPolicy::Lenient)
 }
 
 fn page_typed(data: &[u8]) {
-    page(wait(fuzzing::typed_page::<GroundTruthEvent>(Bytes::copy_from_slice(data), false)));
+    page(data, |client| client.list_ground_truth_events().list_all());
 }
 
-fn page_typed_ids(data: &[u8]) {
-    page(wait(fuzzing::typed_page::<GroundTruthEvent>(Bytes::copy_from_slice(data), true)));
+fn page_typed_skipping(data: &[u8]) {
+    page(data, |client| skipping(client.list_ground_truth_events().list_all()));
 }
 
 fn page_own(data: &[u8]) {
-    page(wait(fuzzing::typed_page::<Own>(Bytes::copy_from_slice(data), false)));
+    page(data, |client| client.list_ground_truth_events().list_all_as::<Own>());
 }
 
-fn page_own_ids(data: &[u8]) {
-    page(wait(fuzzing::typed_page::<Own>(Bytes::copy_from_slice(data), true)));
+fn page_own_skipping(data: &[u8]) {
+    page(data, |client| skipping(client.list_ground_truth_events().list_all_as::<Own>()));
 }
 
 fn page_raw(data: &[u8]) {
-    page(wait(fuzzing::raw_page(Bytes::copy_from_slice(data), false)));
+    page(data, |client| client.list_ground_truth_events().list_all_raw());
 }
 
-fn page_raw_ids(data: &[u8]) {
-    page(wait(fuzzing::raw_page(Bytes::copy_from_slice(data), true)));
+fn page_raw_distinct(data: &[u8]) {
+    page(data, |client| skipping(client.list_ground_truth_events().list_all_raw()));
 }
 
 fn item(data: &[u8]) -> Result<GroundTruthEvent, Error> {

@@ -130,7 +130,7 @@ hostile! {
 }
 
 random! {
-    error_shown error_fields error_json page_typed page_typed_ids page_own page_own_ids page_raw page_raw_ids item_typed
+    error_shown error_fields error_json page_typed page_typed_skipping page_own page_own_skipping page_raw page_raw_distinct item_typed
     item_shown json_value json_lookup json_shown json_equal file_shapes related converted_item converted_page links file_urls
     sessions checkpoints courses redaction credentials retry_after timestamps
 }

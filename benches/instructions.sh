@@ -21,12 +21,14 @@ if [ "${1-}" = compare ]; then
 fi
 
 checkout=$(cd "${1:-$here/..}" && pwd)
-work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
-mkdir "$work/benches"
+export CARGO_TARGET_DIR="$here/target" CARGO_TERM_COLOR=never
+# Always the same place, so that not all of it is built again.
+work="$CARGO_TARGET_DIR/instructions"
+rm -rf "$work"
+mkdir -p "$work/benches"
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 cp -r "$here"/{Cargo.toml,Cargo.lock,src,benches} "$work/benches"
 sed -i "s#path = \"\.\.\"#path = \"$checkout\"#; s#path = \"\.\./#path = \"$checkout/#" "$work/benches/Cargo.toml"
-export CARGO_TARGET_DIR="$here/target" CARGO_TERM_COLOR=never
 cargo build --release --quiet --manifest-path "$work/benches/Cargo.toml" --bins
 programs="$CARGO_TARGET_DIR/release"
 

@@ -62,6 +62,9 @@ mod file_cache;
 mod file_entry;
 mod file_shapes;
 mod file_url;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(api = "ground_truth")]
 mod ground_truth;
 mod http_clients;

@@ -8,6 +8,8 @@ mod checkpoint;
 mod course;
 mod current_page;
 mod distinct;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod identity;
 mod links;
 mod list_all;

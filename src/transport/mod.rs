@@ -3,6 +3,8 @@
 
 mod coding;
 mod failure;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod meter;
 mod received;
 mod redirect;

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Instructions, which unlike times are the same at each run: of decoding and looking up (`benches/instructions.rs`, by
+# gungraun), and of the client's whole process in `list_all`, `upload` and `transport` (by callgrind; the server is another
+# process). Of the latter a run is counted twice, once with twice the work, and the difference is told: start and end don't count.
+#
+#   benches/instructions.sh [CHECKOUT] > after.txt          # of another checkout of this repository, unless this one's
+#   benches/instructions.sh compare before.txt after.txt
+#
+# The benches are always these here, so that an older commit is measured by the same programs:
+#
+#   git worktree add /tmp/before COMMIT && benches/instructions.sh /tmp/before > before.txt
+#
+# Needs valgrind and gungraun-runner, of the version that gungraun has in Cargo.lock.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+if [ "${1-}" = compare ]; then
+    awk -F'\t' 'NR == FNR { before[$1] = $2; next }
+        $1 in before { printf "%-24s %16.0f %16.0f %+8.2f %%\n", $1, before[$1], $2, 100 * ($2 - before[$1]) / before[$1] }' "$2" "$3"
+    exit
+fi
+
+checkout=$(cd "${1:-$here/..}" && pwd)
+export CARGO_TARGET_DIR="$here/target" CARGO_TERM_COLOR=never
+# Always the same place, so that not all of it is built again.
+work="$CARGO_TARGET_DIR/instructions"
+rm -rf "$work"
+mkdir -p "$work/benches"
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+cp -r "$here"/{Cargo.toml,Cargo.lock,src,benches} "$work/benches"
+sed -i "s#path = \"\.\.\"#path = \"$checkout\"#; s#path = \"\.\./#path = \"$checkout/#" "$work/benches/Cargo.toml"
+cargo build --release --quiet --manifest-path "$work/benches/Cargo.toml" --bins
+programs="$CARGO_TARGET_DIR/release"
+
+# The instructions of a program.
+count() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" 2>&1 >/dev/null | awk '/Collected/ { print $4 }'
+}
+
+# tell NAME UNITS ONCE TWICE: the instructions of one of UNITS.
+tell() {
+    awk -v name="$1" -v units="$2" -v once="$3" -v twice="$4" 'BEGIN { printf "%s\t%.0f\n", name, (twice - once) / units }'
+}
+
+cargo bench --quiet --manifest-path "$work/benches/Cargo.toml" --bench instructions |
+    awk '/^[a-z_]+::[a-z_]+::/ { split($1, part, "::"); name = part[length(part)] } /Instructions:/ { sub(/\|.*/, "", $2); print name "\t" $2 }'
+
+for kind in typed own raw; do
+    tell "list_all $kind, an item" 5000 "$(VALGRIND=$kind count "$programs/list_all" 5000)" "$(VALGRIND=$kind count "$programs/list_all" 10000)"
+done
+
+tell "transport, a request" 1000 "$(VALGRIND=client count "$programs/transport" 1000)" "$(VALGRIND=client count "$programs/transport" 2000)"
+
+mkfifo "$work/told"
+"$programs/upload" sink > "$work/told" < /dev/null &
+read -r url < "$work/told"
+for size in 64 128; do head -c "${size}M" /dev/zero | tr '\0' 'x' > "$work/$size"; done
+tell "upload, a MiB" 64 "$(count "$programs/upload" client "$url" "$work/64")" "$(count "$programs/upload" client "$url" "$work/128")"

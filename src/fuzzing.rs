@@ -1,0 +1,104 @@
+//! The inner parts that the fuzz targets (`tests/fuzz`) are given, and no one else: each function calls what a request's answer
+//! goes through, without the socket. Its API changes at any time.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{StatusCode, Url};
+use serde::de::DeserializeOwned;
+
+pub use crate::pagination::fuzzing::{course, query};
+
+use crate::error::{Error, Result};
+use crate::origin::Origin;
+use crate::transport::fuzzing::received;
+use crate::upload_session::UploadSession;
+use crate::url_conversion::{Conversions, UrlConverter};
+
+/// The error of an answer with this status.
+pub async fn status_error(status: StatusCode, headers: HeaderMap, body: Bytes, credentials: HeaderMap) -> Error {
+    received(status, headers, body, credentials).into_error().await
+}
+
+/// A value from an answer's body, its URLs converted.
+///
+/// # Errors
+/// Returns an error if it can't be decoded or converted.
+pub async fn answer<T: DeserializeOwned>(body: Bytes, list: bool, set: impl FnOnce(&mut Conversion)) -> Result<T> {
+    let mut conversion = Conversion(Conversions::default());
+    set(&mut conversion);
+    let received = received(StatusCode::OK, HeaderMap::new(), body, HeaderMap::new());
+    received.converting(&std::sync::Arc::new(conversion.0), list).json().await
+}
+
+/// What is set for URL conversion.
+pub struct Conversion(Conversions);
+
+impl Conversion {
+    /// As [`Call::url_conversion`](crate::Call::url_conversion).
+    pub fn plain(&mut self, path: &str, convert: impl Fn(&str) -> String + Send + Sync + 'static) {
+        self.0.plain(path, convert);
+    }
+
+    /// As [`Call::url_conversion_with`](crate::Call::url_conversion_with).
+    pub fn with(&mut self, path: &str, converter: impl UrlConverter) {
+        self.0.with(path, converter);
+    }
+
+    /// As [`Call::strict_conversions`](crate::Call::strict_conversions).
+    pub fn strict(&mut self, strict: bool) {
+        self.0.strict = strict;
+    }
+
+    /// As [`Call::skip_failed_conversions`](crate::Call::skip_failed_conversions).
+    pub fn skip_failed(&mut self, skip: bool) {
+        self.0.skip_failed = skip;
+    }
+}
+
+/// Where a link leads that a server of this base URL gave in the place of `expected`.
+///
+/// # Errors
+/// Returns an error if it leads to where nothing is sent.
+pub fn follow(base: &str, link: &str, expected: &Url) -> Result<Url> {
+    Origin::parse(base).map_err(Error::invalid_input)?.follow(link, expected)
+}
+
+/// Where a redirect with this `Location` leads.
+///
+/// # Errors
+/// Returns an error if it is no URL.
+pub fn redirect(location: &[u8]) -> Result<Url> {
+    crate::transport::fuzzing::redirect(location)
+}
+
+/// Why an upload can't go on with a session, were there a reason.
+pub fn session_problem(session: &UploadSession) -> Option<String> {
+    session.problem()
+}
+
+/// What a `Retry-After` asks for.
+pub fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Duration> {
+    crate::retry::retry_after(headers, date)
+}
+
+/// A text as it may be shown.
+pub fn redact(text: &str) -> String {
+    crate::redact::redact(text).into_owned()
+}
+
+/// A URL as it may be shown.
+pub fn redact_url(url: &str) -> String {
+    crate::redact::redact_url(url)
+}
+
+/// The beginning of a text as it may be shown.
+pub fn excerpt(text: &str, limit: usize) -> String {
+    crate::redact::excerpt(text, limit)
+}
+
+/// A text without the credentials.
+pub fn hide_credentials(text: &str, credentials: &HeaderMap) -> String {
+    crate::response::hide_credentials(text, Some(credentials)).into_owned()
+}

@@ -1,0 +1,37 @@
+//! The courses of lists without requests, for the fuzz targets.
+
+use reqwest::Url;
+
+use super::checkpoint::{Checkpoint, Position};
+use super::course::{Course, Facts};
+use super::list_query::query_of;
+
+/// What a checkpoint of a list holds that tells it from others.
+pub fn query(operation: &str, url: &Url) -> String {
+    query_of(operation, url)
+}
+
+/// Reads a list from a checkpoint on, whose pages have these lengths (nothing for one that fails), counts and links; gives
+/// what was heard of it.
+pub fn course(
+    url: &Url,
+    from: &Checkpoint,
+    pages: impl IntoIterator<Item = (Option<u64>, Option<u64>, Option<Url>)>,
+) -> Vec<String> {
+    let number = match from.at {
+        Position::Page { number, .. } | Position::Link { number, .. } => number,
+        Position::End => return Vec::new(),
+    };
+    let mut course = Course::new(url.clone(), url.clone(), number);
+    (course.until, course.page_size) = (from.until, from.page_size);
+    (course.offset, course.total) = (from.offset, from.total);
+    let mut told = Vec::new();
+    for (length, count, next) in pages {
+        let Some((number, _)) = course.next_page() else { break };
+        told.push(match length {
+            None => format!("{:?}", course.pass_over(number)),
+            Some(length) => format!("{:?}", course.arrived(number, Facts { length, count, next })),
+        });
+    }
+    told
+}

@@ -1,0 +1,441 @@
+//! Inputs by chance, each known by its number: JSON that likes depth, odd escapes, huge numbers and doubled keys, in the shapes
+//! that a target looks for; and what is in `seeds`, with some bytes changed.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::targets::{Inputs, TOKEN, Target};
+
+/// The target's input of this number.
+pub fn input(target: &Target, case: u64) -> Vec<u8> {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&case.to_le_bytes());
+    for (place, byte) in seed[8..].iter_mut().zip(target.name.bytes()) {
+        *place = byte;
+    }
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    inputs(target).new_tree(&mut runner).expect("nothing is filtered").current()
+}
+
+fn inputs(target: &Target) -> BoxedStrategy<Vec<u8>> {
+    let seeds = seeds(target);
+    let made = made(target.inputs).prop_map(String::into_bytes);
+    let changed = (prop_oneof![select(seeds.clone()).boxed(), made.clone().boxed()], vec(change(), 1..6))
+        .prop_map(|(input, changes)| changes.into_iter().fold(input, |input, change| change.applied(input)));
+    prop_oneof![4 => made, 1 => select(seeds), 3 => changed].boxed()
+}
+
+/// The files of the target's own directory in `seeds`.
+fn seeds(target: &Target) -> Vec<Vec<u8>> {
+    let directory = format!("{}/seeds/{}", env!("CARGO_MANIFEST_DIR"), target.inputs.directory());
+    let mut paths: Vec<_> =
+        std::fs::read_dir(directory).expect("there are seeds").map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).expect("it can be read")).collect()
+}
+
+impl Inputs {
+    /// The directory of its seeds.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Inputs::Errors => "errors",
+            Inputs::Pages => "pages",
+            Inputs::Items => "items",
+            Inputs::Json => "json",
+            Inputs::Conversions => "conversions",
+            Inputs::Links => "links",
+            Inputs::Sessions => "sessions",
+            Inputs::Checkpoints => "checkpoints",
+            Inputs::Text => "text",
+        }
+    }
+}
+
+/// A change of some bytes.
+#[derive(Debug, Clone)]
+enum Change {
+    Set(prop::sample::Index, u8),
+    Insert(prop::sample::Index, &'static str),
+    /// From the one to the other, as often as this: none at all, or again and again.
+    Repeat(prop::sample::Index, prop::sample::Index, usize),
+    Cut(prop::sample::Index),
+}
+
+impl Change {
+    fn applied(self, mut input: Vec<u8>) -> Vec<u8> {
+        let length = input.len();
+        if length == 0 {
+            return input;
+        }
+        match self {
+            Change::Set(at, byte) => input[at.index(length)] = byte,
+            Change::Insert(at, text) => {
+                let at = at.index(length);
+                input.splice(at..at, text.bytes());
+            }
+            Change::Repeat(from, to, times) => {
+                let (from, to) = (from.index(length), to.index(length));
+                let range = from.min(to)..from.max(to);
+                let part = input[range.clone()].repeat(times.min((64 << 10) / range.len().max(1)));
+                input.splice(range, part);
+            }
+            Change::Cut(at) => input.truncate(at.index(length)),
+        }
+        input
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let tokens = select(vec![
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "\"",
+        "\\",
+        "null",
+        "0",
+        "-",
+        "1e999",
+        r"\ud83d",
+        r"\ude00",
+        r"\u0000",
+        "\u{feff}",
+        "\n",
+        "\0",
+        "?a=",
+        "://",
+        "@",
+        "/",
+        "한",
+        "18446744073709551615",
+        "9223372036854775808",
+        r#""url":"#,
+        r#""results":"#,
+        TOKEN,
+    ]);
+    let at = any::<prop::sample::Index>;
+    prop_oneof![
+        (at(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
+        (at(), tokens).prop_map(|(at, text)| Change::Insert(at, text)),
+        (at(), at(), prop_oneof![Just(0), 2..5_usize, Just(1000)]).prop_map(|(from, to, times)| Change::Repeat(from, to, times)),
+        at().prop_map(Change::Cut),
+    ]
+}
+
+/// The literal of a text.
+fn literal() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        4 => "[a-z0-9 _.-]{0,12}",
+        2 => select(vec![
+            r"\n", r"\\", r#"\""#, r"\/", r"\u0026", r"\u0000", r"\ud83d", r"\ude00", r"\ud83d\ude00", r"\ud83d\ud83d", r"\x", r"\u12",
+        ]).prop_map(str::to_owned),
+        2 => select(vec![
+            "https://h/a.png?X-Sig=0123", "/media/a.png", "data:image/png;base64,AAAA", "https://u:p@h:1/?", "//h/a", "s3://b/k", "?a=b", "C:/x",
+            "2026-01-01T00:00:00.5+09:00", "한글", "\u{1f600}", "\u{7f}", "\t", TOKEN, "http://localhost:9/api/v1/models/?page=2", "cursor=cD0x",
+        ]).prop_map(str::to_owned),
+        1 => (0..4000_usize).prop_map(|length| "x".repeat(length)),
+    ];
+    vec(part, 0..4).prop_map(|parts| format!("\"{}\"", parts.concat()))
+}
+
+fn number() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => any::<i16>().prop_map(|number| number.to_string()),
+        2 => select(vec![
+            "9223372036854775807", "-9223372036854775808", "9223372036854775808", "18446744073709551615", "18446744073709551616", "1e999", "-0",
+            "-0.0", "1e-999", "0.0017748622025346439", "123456789012345678901234567890", "01", "+1", "1.", ".5", "0x1", "NaN",
+        ]).prop_map(str::to_owned),
+        1 => any::<f64>().prop_map(|number| number.to_string()),
+        1 => (1..400_usize).prop_map(|digits| "7".repeat(digits)),
+    ]
+}
+
+fn scalar() -> impl Strategy<Value = String> {
+    prop_oneof![
+        1 => select(vec!["null", "true", "false", "{}", "[]", r#""""#]).prop_map(str::to_owned),
+        2 => number(),
+        3 => literal(),
+    ]
+}
+
+/// The names that the crate looks for.
+fn key() -> impl Strategy<Value = String> {
+    let known = select(vec![
+        "id",
+        "pgh_id",
+        "name",
+        "label",
+        "score",
+        "url",
+        r"ur\u006c",
+        "path",
+        "file",
+        "files",
+        "size",
+        "checksum",
+        "data",
+        "data_unit",
+        "a",
+        "b",
+        "0",
+        "metadata",
+        "metrics",
+        "created_at",
+        "ground_truth_dataset_version",
+        "detail",
+        "code",
+        "errors",
+        "non_field_errors",
+        "results",
+        "count",
+        "next",
+        "previous",
+        "$serde_json::private::RawValue",
+        "expected_offset",
+    ]);
+    prop_oneof![4 => known.prop_map(|name| format!("\"{name}\"")), 1 => literal()]
+}
+
+fn space() -> impl Strategy<Value = &'static str> {
+    prop_oneof![8 => Just(""), 1 => select(vec![" ", "\n", "\t", "\r\n  "])]
+}
+
+fn array(items: Vec<String>) -> String {
+    format!("[{}]", items.join(","))
+}
+
+fn object(entries: Vec<(String, &str, String)>) -> String {
+    let entries: Vec<_> = entries.into_iter().map(|(key, space, value)| format!("{key}{space}:{space}{value}")).collect();
+    format!("{{{}}}", entries.join(","))
+}
+
+/// Any JSON, or nearly.
+fn json() -> impl Strategy<Value = String> {
+    scalar().prop_recursive(5, 40, 8, |inner| {
+        let entry = (key(), space(), inner.clone());
+        prop_oneof![
+            3 => vec(inner.clone(), 0..8).prop_map(array),
+            6 => vec(entry, 0..8).prop_map(object),
+            // The same again and again.
+            1 => (inner.clone(), 1..300_usize).prop_map(|(item, times)| array(vec![item; times])),
+            1 => (inner, prop_oneof![1..20_usize, 100..200_usize, 1000..8000_usize], any::<bool>()).prop_map(|(inner, depth, closed)| {
+                match closed {
+                    true => format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth)),
+                    false => format!(r#"{}{inner}{}"#, r#"{"a":"#.repeat(depth), "}".repeat(depth)),
+                }
+            }),
+        ]
+    })
+}
+
+/// An object with some of these entries, and others.
+fn object_of(known: Vec<(&'static str, BoxedStrategy<String>)>) -> impl Strategy<Value = String> {
+    let known: Vec<_> = known
+        .into_iter()
+        .map(|(name, value)| {
+            let value = prop_oneof![8 => value, 1 => json()];
+            prop::option::weighted(0.8, (Just(format!("\"{name}\"")), space(), value))
+        })
+        .collect();
+    (known, vec((key(), space(), json()), 0..3))
+        .prop_map(|(known, others)| object(known.into_iter().flatten().chain(others).collect()))
+}
+
+fn file() -> impl Strategy<Value = String> {
+    prop_oneof![
+        2 => literal(),
+        1 => Just("null".to_owned()),
+        3 => object_of(vec![
+            ("url", literal().boxed()),
+            ("path", literal().boxed()),
+            ("size", number().boxed()),
+            ("checksum", literal().boxed()),
+        ]),
+    ]
+}
+
+fn files() -> impl Strategy<Value = String> {
+    prop_oneof![
+        file(),
+        vec(file(), 0..6).prop_map(array),
+        vec((key(), space(), file()), 0..6).prop_map(object),
+        vec(vec((key(), space(), file()), 0..3).prop_map(object), 0..3).prop_map(array),
+    ]
+}
+
+fn item() -> impl Strategy<Value = String> {
+    object_of(vec![
+        ("id", number().boxed()),
+        ("pgh_id", number().boxed()),
+        ("name", literal().boxed()),
+        ("data", json().boxed()),
+        ("data_unit", object_of(vec![("id", number().boxed()), ("files", files().boxed())]).boxed()),
+        ("files", files().boxed()),
+        ("file", file().boxed()),
+        ("score", number().boxed()),
+        ("created_at", literal().boxed()),
+    ])
+}
+
+fn page() -> impl Strategy<Value = String> {
+    let items = prop_oneof![
+        4 => vec(item(), 0..6).prop_map(array),
+        1 => vec(json(), 0..20).prop_map(array),
+        1 => (item(), 1..60_usize).prop_map(|(item, times)| array(vec![item; times])),
+    ];
+    object_of(vec![
+        ("count", number().boxed()),
+        ("next", prop_oneof![literal(), Just("null".to_owned()), Just("false".to_owned())].boxed()),
+        ("results", items.boxed()),
+    ])
+}
+
+fn link() -> impl Strategy<Value = String> {
+    let part = select(vec![
+        "http:",
+        "https:",
+        "//",
+        "localhost:9",
+        "LOCALHOST:9",
+        "evil",
+        "@",
+        ":",
+        "/",
+        "api/v1",
+        "models/",
+        "..",
+        "%2e%2e",
+        "?",
+        "page=2",
+        "&",
+        "cursor=x",
+        "page=18446744073709551615",
+        "#",
+        "\\",
+        " ",
+        "%",
+        "%00",
+        "\u{7f}",
+        "한",
+        "[::1]",
+        "offset=3",
+        "data:",
+        "C:",
+        "a,b",
+        "\n",
+    ]);
+    let known = Just("http://localhost:9/api/v1/models/?page=2".to_owned());
+    prop_oneof![3 => vec(part, 0..10).prop_map(|parts| parts.concat()), 1 => known, 1 => any::<String>()]
+}
+
+/// Numbers near the ends of their type.
+fn count() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => (0..20_u64).prop_map(|number| number.to_string()),
+        2 => (0..3_u64).prop_map(|from| (u64::MAX - from).to_string()),
+        1 => (0..3_u64).prop_map(|from| (i64::MAX as u64 - from).to_string()),
+        1 => Just("null".to_owned()),
+        1 => number(),
+    ]
+}
+
+fn session() -> impl Strategy<Value = String> {
+    object_of(vec![
+        ("version", prop_oneof![6 => Just("1".to_owned()), 1 => number()].boxed()),
+        ("id", prop_oneof![number(), literal()].boxed()),
+        ("url", link().prop_map(|link| format!("{link:?}")).boxed()),
+        ("offset", count().boxed()),
+        ("size", count().boxed()),
+        ("modified", count().boxed()),
+        ("chunk_size", count().boxed()),
+    ])
+}
+
+fn checkpoint() -> impl Strategy<Value = String> {
+    let at = prop_oneof![
+        3 => (count(), count()).prop_map(|(number, item)| format!(r#"{{"page":{{"number":{number},"item":{item}}}}}"#)),
+        3 => (count(), count(), link()).prop_map(|(number, item, link)| {
+            format!(r#"{{"link":{{"url":{link:?},"number":{number},"item":{item}}}}}"#)
+        }),
+        1 => Just(r#""end""#.to_owned()),
+    ];
+    let pages = vec((count(), count(), count()).prop_map(|(length, count, next)| format!("[{length},{count},{next}]")), 0..12);
+    let required = (at, pages, vec(count(), 0..5));
+    let others = object_of(vec![
+        ("until", count().boxed()),
+        ("page_size", count().boxed()),
+        ("offset", count().boxed()),
+        ("total", count().boxed()),
+    ]);
+    (required, others).prop_map(|((at, pages, recent), others)| {
+        let others = others.strip_prefix('{').filter(|rest| rest.len() > 1).map_or("}".to_owned(), |rest| format!(",{rest}"));
+        format!(r#"{{"version":1,"query":"this","at":{at},"recent":{},"pages":{}{others}"#, array(recent), array(pages))
+    })
+}
+
+fn conversions() -> impl Strategy<Value = String> {
+    let path = select(vec![
+        "files",
+        "file",
+        "files.a",
+        "files.0",
+        "files.a.url",
+        "files.url",
+        "data_unit.files",
+        "data_unit",
+        "a.b",
+        "id",
+        "files.path",
+    ]);
+    let kind = select(vec!["plain", "base", "strip", "host", "path", "fails", "some"]);
+    let words = vec((path, kind).prop_map(|(path, kind)| format!("{path}={kind}")), 1..4);
+    let flags = select(vec!["", " !skip", " !strict", " !skip !strict"]);
+    let body = prop_oneof![item(), page(), json()];
+    (words, flags, body).prop_map(|(words, flags, body)| format!("# {}{flags}\n{body}", words.join(" ")))
+}
+
+fn made(inputs: Inputs) -> BoxedStrategy<String> {
+    match inputs {
+        Inputs::Errors => {
+            let markup = vec(
+                select(vec![
+                    "<html>",
+                    "<title>",
+                    "</title",
+                    "<Error>",
+                    "<Code>",
+                    "<Message>",
+                    "<?xml",
+                    "502 Bad Gateway",
+                    "\n",
+                    " ",
+                    "<",
+                ]),
+                0..12,
+            );
+            prop_oneof![6 => json(), 1 => literal(), 1 => markup.prop_map(|parts| parts.concat())].boxed()
+        }
+        Inputs::Pages => page().boxed(),
+        Inputs::Items => item().boxed(),
+        Inputs::Json => prop_oneof![json(), files(), item()].boxed(),
+        Inputs::Conversions => conversions().boxed(),
+        Inputs::Links => link().boxed(),
+        Inputs::Sessions => session().boxed(),
+        Inputs::Checkpoints => checkpoint().boxed(),
+        Inputs::Text => prop_oneof![
+            vec(prop_oneof![literal(), number(), link()], 0..6).prop_map(|parts| parts.concat()),
+            json(),
+            any::<String>(),
+            number(),
+            select(vec!["Sun, 06 Nov 1994 08:49:47 GMT", "2026-01-01T00:00:00Z", "2026-02-30", "-9999-01-01T00:00:00Z", "3"])
+                .prop_map(str::to_owned),
+        ]
+        .boxed(),
+    }
+}

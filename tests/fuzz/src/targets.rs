@@ -1,0 +1,484 @@
+//! What is done with an input: each target is one thing that the crate does with what a server or a file says.
+
+use std::cell::OnceCell;
+use std::fmt::{Debug, Display, Write};
+use std::future::Future;
+use std::hint::black_box;
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use synapse_backend_client::bytes::Bytes;
+use synapse_backend_client::http::{HeaderMap, HeaderValue, StatusCode};
+use synapse_backend_client::reqwest::Url;
+use synapse_backend_client::types::GroundTruthEvent;
+use synapse_backend_client::{
+    BackendClient, Checkpoint, ConversionFuture, Error, FileReference, FileUrl, Json, ListAll, ListPolicy, Related, RetryPolicy,
+    Timestamp, UploadSession, UrlConverter, conversions, fuzzing,
+};
+
+use crate::server::Server;
+
+/// Something that the crate does with an input.
+pub struct Target {
+    pub name: &'static str,
+    pub run: fn(&[u8]),
+    /// What its inputs are made of.
+    pub inputs: Inputs,
+}
+
+/// What a target's inputs are made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Inputs {
+    /// Error bodies: mostly JSON, and some markup.
+    Errors,
+    Pages,
+    Items,
+    /// Any JSON.
+    Json,
+    /// A line of conversions, then JSON.
+    Conversions,
+    Links,
+    Sessions,
+    Checkpoints,
+    /// Text with URLs and tokens in it.
+    Text,
+}
+
+macro_rules! targets {
+    ($($name:ident: $inputs:ident,)*) => {
+        /// All of them.
+        pub const TARGETS: &[Target] =
+            &[$(Target { name: stringify!($name), run: $name, inputs: Inputs::$inputs }),*];
+    };
+}
+
+targets! {
+    error_shown: Errors,
+    error_fields: Errors,
+    error_json: Errors,
+    page_typed: Pages,
+    page_typed_skipping: Pages,
+    page_own: Pages,
+    page_own_skipping: Pages,
+    page_raw: Pages,
+    page_raw_distinct: Pages,
+    item_typed: Items,
+    item_shown: Items,
+    json_value: Json,
+    json_lookup: Json,
+    json_shown: Json,
+    json_equal: Json,
+    file_shapes: Json,
+    related: Json,
+    converted_item: Conversions,
+    converted_page: Conversions,
+    links: Links,
+    file_urls: Links,
+    sessions: Sessions,
+    checkpoints: Checkpoints,
+    courses: Checkpoints,
+    redaction: Text,
+    credentials: Text,
+    retry_after: Text,
+    timestamps: Text,
+}
+
+/// The token that inputs may repeat.
+pub const TOKEN: &str = "token-0123456789abcdef";
+
+const BASE: &str = "http://localhost:9/api/v1";
+
+/// What a program of one's own might want of an item.
+#[derive(Debug, Deserialize)]
+#[allow(dead_code)]
+struct Own {
+    id: i64,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    score: Option<f64>,
+}
+
+/// Runs what waits for nothing but itself.
+fn wait<F: Future>(future: F) -> F::Output {
+    thread_local! {
+        static RUNTIME: OnceCell<tokio::runtime::Runtime> = const { OnceCell::new() };
+    }
+    RUNTIME.with(|runtime| {
+        let new = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().thread_stack_size(STACK).build().expect("a runtime can be built")
+        };
+        runtime.get_or_init(new).block_on(future)
+    })
+}
+
+/// What a thread that runs a target has of stack, in bytes: what goes as deep as its input goes doesn't get far.
+pub const STACK: usize = 512 << 10;
+
+fn client<T>(with: impl FnOnce(&BackendClient) -> T) -> T {
+    thread_local! {
+        static CLIENT: OnceCell<BackendClient> = const { OnceCell::new() };
+    }
+    CLIENT.with(|client| {
+        with(client.get_or_init(|| {
+            let client = BackendClient::builder(BASE).access_token(TOKEN).build();
+            client.expect("a client can be built")
+        }))
+    })
+}
+
+/// Only as long as it is, so that the counts are those of the crate.
+struct Length(usize);
+
+impl Write for Length {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0 += text.len();
+        Ok(())
+    }
+}
+
+/// How long a text is. A `Display` or `Debug` that fails would be the crate's fault.
+fn length(text: std::fmt::Arguments<'_>) -> usize {
+    let mut length = Length(0);
+    length.write_fmt(text).expect("it can be written");
+    length.0
+}
+
+fn shown(value: &impl Display) -> usize {
+    length(format_args!("{value}"))
+}
+
+fn debugged(value: &impl Debug) -> usize {
+    length(format_args!("{value:?}"))
+}
+
+/// An error is a line of at most 4 KiB, and its sources are no longer.
+fn tell(error: &Error) {
+    assert!(shown(error) <= 4 << 10, "`Display` is {} bytes long", shown(error));
+    debugged(error);
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        black_box(shown(&cause));
+        source = cause.source();
+    }
+}
+
+fn text(data: &[u8]) -> Option<&str> {
+    std::str::from_utf8(data).ok()
+}
+
+fn json(data: &[u8]) -> Option<Json> {
+    text(data)?.parse().ok()
+}
+
+fn credentials_sent() -> HeaderMap {
+    HeaderMap::from_iter([(
+        "synapse-access-token".parse().expect("a name"),
+        HeaderValue::from_static("Token token-0123456789abcdef"),
+    )])
+}
+
+fn status_error(data: &[u8]) -> Error {
+    let body = Bytes::copy_from_slice(data);
+    wait(fuzzing::status_error(StatusCode::BAD_REQUEST, HeaderMap::new(), body, credentials_sent()))
+}
+
+fn error_shown(data: &[u8]) {
+    tell(&status_error(data));
+}
+
+fn error_fields(data: &[u8]) {
+    let error = status_error(data);
+    black_box(error.response().map(|response| response.field_errors()));
+}
+
+fn error_json(data: &[u8]) {
+    let error = status_error(data);
+    let response = error.response().expect("it was answered");
+    black_box((response.json(), response.detail(), response.text()));
+}
+
+/// Reads a list of which the input is the first page, and the next ones are empty.
+fn page<T: Send + 'static>(data: &[u8], list: impl FnOnce(&BackendClient) -> ListAll<T>) {
+    thread_local! {
+        static SERVED: OnceCell<(Server, BackendClient)> = const { OnceCell::new() };
+    }
+    SERVED.with(|served| {
+        let (server, client) = served.get_or_init(|| {
+            let server = Server::start();
+            let client = BackendClient::builder(server.url()).retry(RetryPolicy::none()).build();
+            (server, client.expect("a client can be built"))
+        });
+        server.serve(data);
+        wait(async {
+            let mut list = list(client).concurrency(1);
+            while let Some(item) = list.next().await {
+                match item {
+                    Ok(item) => drop(black_box(item)),
+                    Err(error) => tell(&error),
+                }
+            }
+            let report = list.report();
+            let kept: usize = report.item_failures.iter().map(|failure| failure.text().len()).sum();
+            assert!(kept <= 1 << 20, "{kept} bytes of items are kept");
+            debugged(report);
+        });
+    });
+}
+
+fn skipping<T: Send + 'static>(list: ListAll<T>) -> ListAll<T> {
+    list.skip_failed_items(true).distinct(true).policy(ListPolicy::Lenient)
+}
+
+fn page_typed(data: &[u8]) {
+    page(data, |client| client.list_ground_truth_events().list_all());
+}
+
+fn page_typed_skipping(data: &[u8]) {
+    page(data, |client| skipping(client.list_ground_truth_events().list_all()));
+}
+
+fn page_own(data: &[u8]) {
+    page(data, |client| client.list_ground_truth_events().list_all_as::<Own>());
+}
+
+fn page_own_skipping(data: &[u8]) {
+    page(data, |client| skipping(client.list_ground_truth_events().list_all_as::<Own>()));
+}
+
+fn page_raw(data: &[u8]) {
+    page(data, |client| client.list_ground_truth_events().list_all_raw());
+}
+
+fn page_raw_distinct(data: &[u8]) {
+    page(data, |client| skipping(client.list_ground_truth_events().list_all_raw()));
+}
+
+fn item(data: &[u8]) -> Result<GroundTruthEvent, Error> {
+    wait(fuzzing::answer(Bytes::copy_from_slice(data), false, |_| {}))
+}
+
+fn item_typed(data: &[u8]) {
+    match item(data) {
+        Ok(event) => {
+            black_box((event.data_unit.id(), event.ground_truth_dataset_version.id()));
+            black_box(event.created_at.map(|time| time.to_system_time().is_ok()));
+        }
+        Err(error) => tell(&error),
+    }
+}
+
+fn item_shown(data: &[u8]) {
+    if let Ok(event) = item(data) {
+        debugged(&event);
+        black_box(serde_json::to_string(&event).is_ok());
+    }
+}
+
+fn json_value(data: &[u8]) {
+    let Some(json) = json(data) else { return };
+    black_box((json.try_value().is_ok(), json.value().is_null()));
+}
+
+fn json_lookup(data: &[u8]) {
+    let Some(json) = json(data) else { return };
+    black_box((&json["label"], &json["id"]["id"], &json[0], json == json["label"]));
+}
+
+fn json_shown(data: &[u8]) {
+    let Some(json) = json(data) else { return };
+    black_box((debugged(&json), shown(&json), json.text().len()));
+}
+
+/// An own type, and comparing: each with what the text was written to otherwise.
+fn json_equal(data: &[u8]) {
+    let Some(json) = json(data) else { return };
+    let other: Option<Json> = format!(" {}", json.text()).parse().ok();
+    black_box((json.decode::<Own>().is_ok(), json.clone() == json, other.is_some_and(|other| other == json)));
+}
+
+fn file_shapes(data: &[u8]) {
+    let Some(json) = json(data) else { return };
+    for file in json.files() {
+        black_box((file.path().is_some(), debugged(&file)));
+    }
+}
+
+fn related(data: &[u8]) {
+    let Ok(related) = serde_json::from_slice::<Related>(data) else { return };
+    black_box((related.id(), related.is_null(), related.object().is_some(), &related["name"]));
+    black_box((debugged(&related), shown(&related)));
+}
+
+/// A converter by its name in an input.
+#[derive(Clone, Copy)]
+enum Converter {
+    /// Gives paths, as a download does.
+    Path,
+    Fails,
+    /// Fails for some URLs.
+    Some,
+}
+
+impl UrlConverter for Converter {
+    fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+        match self {
+            Converter::Path => Box::pin(async { Ok("/cache/file".to_owned()) }),
+            Converter::Some if url.len() % 2 == 0 => Box::pin(async { Ok(url.to_owned()) }),
+            _ => Box::pin(async { Err("it fails".into()) }),
+        }
+    }
+
+    fn convert_file<'u>(&'u self, file: FileReference<'u>) -> ConversionFuture<'u> {
+        black_box((file.size, file.checksum));
+        self.convert(file.url)
+    }
+
+    fn key(&self) -> &'static str {
+        match self {
+            Converter::Path => "path",
+            _ => "url",
+        }
+    }
+}
+
+/// A first line such as `# files=path metrics.path=plain !strict` sets the conversions.
+fn converted(data: &[u8], list: bool) {
+    let line = data.strip_prefix(b"#").and_then(|rest| Some(rest.split_at(rest.iter().position(|byte| *byte == b'\n')?)));
+    let (line, body) =
+        line.map_or(("files=path data_unit.files=plain file=base", data), |(line, body)| (text(line).unwrap_or_default(), body));
+    let set = |conversion: &mut fuzzing::Conversion| {
+        // More of them would be the caller's own doing.
+        for word in line.split_whitespace().take(8) {
+            match word.split_once('=').unwrap_or((word, "plain")) {
+                ("!strict", _) => conversion.strict(true),
+                ("!skip", _) => conversion.skip_failed(true),
+                (path, "base") => conversion.with(path, conversions::base_url("https://cdn.example.com/p")),
+                (path, "strip") => conversion.with(path, conversions::strip_query()),
+                (path, "host") => conversion.with(path, conversions::rewrite_host("h", "g:1")),
+                (path, "path") => conversion.with(path, Converter::Path),
+                (path, "fails") => conversion.with(path, Converter::Fails),
+                (path, "some") => conversion.with(path, Converter::Some),
+                (path, _) => conversion.plain(path, |url| format!("https://cdn{url}")),
+            }
+        }
+    };
+    match wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, set)) {
+        // What was JSON stays JSON.
+        Ok(json) => drop(black_box(json)),
+        Err(error) => {
+            assert!(json(body).is_none() || error.is_url_conversion(), "the conversion broke the body: {error}");
+            tell(&error);
+        }
+    }
+}
+
+fn converted_item(data: &[u8]) {
+    converted(data, false);
+}
+
+fn converted_page(data: &[u8]) {
+    converted(data, true);
+}
+
+fn links(data: &[u8]) {
+    let Some(link) = text(data) else { return };
+    let expected: Url = "http://localhost:9/api/v1/models/?page=1&project=1".parse().expect("a URL");
+    match fuzzing::follow(BASE, link, &expected) {
+        Ok(url) => {
+            assert_eq!((url.scheme(), url.host_str(), url.port()), ("http", Some("localhost"), Some(9)), "it leads elsewhere");
+            black_box(fuzzing::query("list_models", &url));
+        }
+        Err(error) => tell(&error),
+    }
+    if let Err(error) = fuzzing::redirect(data) {
+        tell(&error);
+    }
+}
+
+fn file_urls(data: &[u8]) {
+    let Some(url) = text(data) else { return };
+    let url = FileUrl::from(url);
+    black_box((url.as_path().is_some(), debugged(&url), shown(&url)));
+    black_box(fuzzing::redact_url(&url));
+}
+
+fn sessions(data: &[u8]) {
+    let Ok(session) = serde_json::from_slice::<UploadSession>(data) else { return };
+    black_box((fuzzing::session_problem(&session), debugged(&session)));
+}
+
+/// A checkpoint that is of another list is turned into one of this.
+fn checkpoint(data: &[u8], query: &str) -> Option<Checkpoint> {
+    let mut value: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(data).ok()?;
+    if let Some(kept) = value.get_mut("query").filter(|kept| *kept == "this") {
+        *kept = query.into();
+    }
+    serde_json::from_value(value.into()).ok()
+}
+
+fn checkpoints(data: &[u8]) {
+    client(|client| {
+        wait(async {
+            let list = client.list_ground_truth_events().list_all();
+            let query =
+                serde_json::to_value(list.checkpoint()).ok().and_then(|value| Some(value.get("query")?.as_str()?.to_owned()));
+            let Some(checkpoint) = checkpoint(data, &query.unwrap_or_default()) else { return };
+            black_box((debugged(&checkpoint), checkpoint.is_end(), checkpoint.total()));
+            let mut list = list.distinct(true).resume(checkpoint);
+            black_box((debugged(&list), list.checkpoint()));
+            // What was refused is told at once; of the others nothing is sent before this is dropped.
+            let mut next = std::pin::pin!(list.next());
+            let first = std::future::poll_fn(|context| std::task::Poll::Ready(next.as_mut().poll(context))).await;
+            if let std::task::Poll::Ready(Some(Err(error))) = first {
+                tell(&error);
+            }
+        });
+    });
+}
+
+/// A checkpoint, and the list's pages as `pages` beside it: `[length, count, number of the next page]` each.
+fn courses(data: &[u8]) {
+    #[derive(Deserialize)]
+    struct Pages {
+        #[serde(default)]
+        pages: Vec<(Option<u64>, Option<u64>, Option<u64>)>,
+    }
+    let Some(checkpoint) = checkpoint(data, "this") else { return };
+    let Ok(Pages { pages }) = serde_json::from_slice(data) else { return };
+    let url: Url = "http://localhost:9/api/v1/models/".parse().expect("a URL");
+    let pages = pages.into_iter().map(|(length, count, next)| {
+        let next = next.map(|next| format!("{url}?page={next}").parse().expect("a URL"));
+        (length, count, next)
+    });
+    black_box(fuzzing::course(&url, &checkpoint, pages));
+}
+
+fn redaction(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    black_box((fuzzing::redact(text).len(), fuzzing::redact_url(text).len()));
+    let excerpt = fuzzing::excerpt(text, 500);
+    assert!(excerpt.len() <= 503 && !excerpt.contains(char::is_control), "{excerpt:?}");
+}
+
+fn credentials(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let hidden = fuzzing::hide_credentials(text, &credentials_sent());
+    assert!(!hidden.contains(TOKEN), "{hidden}");
+}
+
+fn retry_after(data: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(data) else { return };
+    let headers = HeaderMap::from_iter([(synapse_backend_client::http::header::RETRY_AFTER, value)]);
+    black_box(fuzzing::retry_after(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
+}
+
+fn timestamps(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let time = Timestamp::from(text);
+    if let Err(error) = time.to_system_time() {
+        assert!(shown(&error) <= 4 << 10, "`Display` is {} bytes long", shown(&error));
+    }
+    black_box((debugged(&time), shown(&time)));
+}

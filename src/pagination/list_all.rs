@@ -199,7 +199,7 @@ impl<T: Send + 'static> ListAll<T> {
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// let mut events = client.list_ground_truth_events_data().list_all().identity(["id"]).distinct(true);
+    /// let events = client.list_ground_truth_events_data().list_all().identity(["id"]).distinct(true);
     /// # Ok(())
     /// # }
     /// ```

@@ -238,6 +238,7 @@ impl Hopeless {
     }
 
     /// The length of the item that begins `rest`, if it is one of them.
+    #[inline]
     fn length(&self, body: &[u8], rest: &[u8]) -> Option<usize> {
         if self.0.is_empty() {
             return None;

@@ -355,6 +355,7 @@ mod tests {
     #[derive(Deserialize)]
     #[allow(dead_code)]
     struct Whole {
+        #[serde(deserialize_with = "Option::deserialize")]
         results: Option<Vec<IgnoredAny>>,
         #[serde(default)]
         count: Option<u64>,

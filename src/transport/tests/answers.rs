@@ -169,7 +169,7 @@ async fn sent_slowly(size: usize, read_timeout: Duration) {
 /// larger than what the system takes off the client at once on a loopback interface.
 #[tokio::test]
 async fn a_body_on_a_slow_line_is_waited_for() {
-    sent_slowly(8_000_000, Duration::from_millis(1_200)).await;
+    sent_slowly(16_000_000, Duration::from_millis(2_500)).await;
 }
 
 /// The system takes all of it at once; only how long it lies there can tell that it isn't sent yet.

@@ -1,5 +1,6 @@
 //! From an answer's bytes to a value: the fast way first, and a second look only where that fails.
 
+mod private_keys;
 mod surrogates;
 
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use serde_path_to_error::Segment;
 
 use crate::bounded::bounded;
 use crate::json_path::JsonPath;
+pub(crate) use private_keys::refuse_nested;
 
 /// Why a body can't be decoded, and where in it. Its size is bounded, whatever the body holds.
 #[derive(Debug, PartialEq)]
@@ -26,6 +28,7 @@ pub(crate) struct Problem {
 /// text (`\ud83d`), which no Rust string can hold, becomes U+FFFD. A body is read a bounded number of times.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = without_mark(body);
+    refuse_nested(body)?;
     match serde_json::from_slice(body) {
         Ok(value) => Ok(value),
         Err(error) => second_look(body, &error),

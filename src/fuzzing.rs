@@ -25,11 +25,25 @@ pub async fn status_error(status: StatusCode, headers: HeaderMap, body: Bytes, c
 ///
 /// # Errors
 /// Returns an error if it can't be decoded or converted.
-pub async fn answer<T: DeserializeOwned>(body: Bytes, list: bool, set: impl FnOnce(&mut Conversion)) -> Result<T> {
+pub async fn answer<T: DeserializeOwned + Send + 'static>(
+    body: Bytes,
+    list: bool,
+    set: impl FnOnce(&mut Conversion),
+) -> Result<T> {
     let mut conversion = Conversion(Conversions::default());
     set(&mut conversion);
     let received = received(StatusCode::OK, HeaderMap::new(), body, HeaderMap::new());
     received.converting(&std::sync::Arc::new(conversion.0), list).json().await
+}
+
+/// A body as it is read where the head says that it is compressed by `coding`.
+///
+/// # Errors
+/// Returns an error if it can't be decompressed, ends in the middle, or has more than 16 MiB then.
+pub async fn decompressed(coding: &str, body: Bytes) -> Result<Bytes> {
+    let value = reqwest::header::HeaderValue::from_str(coding).map_err(|error| Error::invalid_input(error.to_string()))?;
+    let headers = HeaderMap::from_iter([(reqwest::header::CONTENT_ENCODING, value)]);
+    received(StatusCode::OK, headers, body, HeaderMap::new()).bytes().await
 }
 
 /// What is set for URL conversion.
@@ -100,5 +114,5 @@ pub fn excerpt(text: &str, limit: usize) -> String {
 
 /// A text without the credentials.
 pub fn hide_credentials(text: &str, credentials: &HeaderMap) -> String {
-    crate::response::hide_credentials(text, Some(credentials)).into_owned()
+    crate::secrets::Secrets::from(Some(std::sync::Arc::new(credentials.clone()))).hide(text).into_owned()
 }

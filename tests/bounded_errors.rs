@@ -197,7 +197,7 @@ async fn file_hosts_error_is_bounded() {
 }
 
 /// What the items of a page take at most, in bytes for each byte of its text: the documentation of `max_body_size` gives them.
-const TYPED: usize = 55;
+const TYPED: usize = 60;
 const RAW: usize = 35;
 
 #[tokio::test]
@@ -221,5 +221,28 @@ async fn page_takes_what_is_documented() {
         println!("{item}: {cost} bytes for {}", body.len());
         assert!(cost <= if raw { RAW } else { TYPED } * body.len(), "{item}: {cost} bytes for {}", body.len());
         assert!(cost > body.len(), "{item}: nothing was measured");
+    }
+}
+
+/// What converting the URLs on a page takes at most besides, in bytes for each byte of its text, as documented.
+const CONVERTED: usize = 60;
+
+#[tokio::test]
+async fn conversion_takes_what_is_documented() {
+    let _alone = ALONE.lock().await;
+    let allocated = || ALLOCATOR.stats().bytes_allocated;
+    let files = list(300 << 10, |_| r#""""#.to_owned());
+    for results in [format!("[{{\"files\":{files}}}]"), list(300 << 10, |_| r#"{"files":""}"#.to_owned())] {
+        let body = format!("{{\"results\":{results}}}");
+        let (_server, client) = serving(200, &body).await;
+        let before = allocated();
+        assert!(client.list_ground_truth_events().list_all_raw().next().await.unwrap().is_ok());
+        let plain = allocated() - before;
+        let before = allocated();
+        let events = client.list_ground_truth_events().url_conversion("files", |_| String::new());
+        assert!(events.list_all_raw().next().await.unwrap().is_ok());
+        let cost = (allocated() - before).saturating_sub(plain);
+        println!("{cost} bytes for {}", body.len());
+        assert!(cost <= CONVERTED * body.len() && cost > body.len(), "{cost} bytes for {}", body.len());
     }
 }

@@ -141,7 +141,7 @@ async fn a_full_disk_is_told_and_what_was_there_stays() {
     let mut limited = Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\""]).arg(program);
     let failed = last(job.start(SIZE * 2, &mut limited));
-    assert!(failed.starts_with("failed") && failed.contains("file.bin: it can't be written: File too large"), "{failed}");
+    assert!(failed.starts_with("failed") && failed.contains("file.bin: it can't be written: file too large"), "{failed}");
     assert_eq!(std::fs::read(&target).unwrap(), b"before");
     // When there is room again, it goes on.
     let whole = last(job.child(SIZE * 2));

@@ -79,7 +79,7 @@ impl<'t> Walk<'t> {
 }
 
 /// The literals of all strings in `text`, keys and values, each with its place.
-pub(super) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let start = at + memchr(b'"', text.as_bytes().get(at..)?)?;

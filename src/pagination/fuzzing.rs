@@ -30,7 +30,9 @@ pub fn course(
         let Some((number, _)) = course.next_page() else { break };
         told.push(match length {
             None => format!("{:?}", course.pass_over(number)),
-            Some(length) => format!("{:?}", course.arrived(number, Facts { length, count, next })),
+            Some(length) => {
+                format!("{:?}", course.arrived(number, Facts { length, count, next, repeated: 0, progress: length > 0 }))
+            }
         });
     }
     told

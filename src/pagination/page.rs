@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::page_text::{Cursor, Envelope, Irregular, Next, digest, field, parse, walk};
 use super::raw_item::RawItem;
-use crate::decode::{Problem, decode, without_mark};
+use crate::decode::{Problem, decode, refuse_nested, without_mark};
 
 /// The names of fields by which items are told apart, the first one first.
 pub(super) type Fields = Arc<[Arc<str>]>;
@@ -199,6 +199,7 @@ impl<T> Decoder<T> {
     /// Returns a problem if the text isn't a page. An item that can't be decoded is no problem of its page.
     pub(super) fn page(&self, body: &Bytes, fields: &[Arc<str>]) -> Result<DecodedPage<T>, Problem> {
         refuse_list(body)?;
+        refuse_nested(body)?;
         let body = body.slice_ref(without_mark(body));
         let ids = fields.iter().map(|_| Vec::with_capacity(USUAL)).collect();
         let plain = !fields.iter().any(|name| name.contains(['"', '\\']));

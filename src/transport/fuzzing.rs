@@ -10,8 +10,10 @@ use reqwest::{Method, StatusCode, Url};
 use super::meter::Meter;
 use super::received::Received;
 use super::redirect::redirect_target;
+use super::unpacking::Unpacking;
 use crate::error::RequestInfo;
 use crate::limits::Limits;
+use crate::secrets::Secrets;
 
 const URL: &str = "http://localhost/models/1/";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -20,14 +22,18 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) fn received(status: StatusCode, headers: HeaderMap, body: Bytes, credentials: HeaderMap) -> Box<Received> {
     let mut response = http::Response::new(body);
     (*response.status_mut(), *response.headers_mut()) = (status, headers);
+    let mut response = reqwest::Response::from(response);
+    let credentials = Some(Arc::new(credentials));
     let url = Url::parse(URL).unwrap_or_else(|_| unreachable!("it is a URL"));
     Box::new(Received {
-        response: response.into(),
-        info: RequestInfo::new("get_model", &Method::GET, &url),
+        unpacking: Unpacking::of(&mut response),
+        awaited: None,
+        response,
+        info: RequestInfo::new("get_model", &Method::GET, &url).hiding(Secrets::from(credentials.clone())),
         limits: Limits { connect: HOUR, idle: HOUR, deadline: None },
-        max_body: usize::MAX,
+        max_body: 16 << 20,
         conversions: None,
-        credentials: Some(Arc::new(credentials)),
+        credentials,
         meter: Arc::new(Meter::default()),
         permit: None,
     })

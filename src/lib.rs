@@ -80,6 +80,7 @@ mod marker;
 mod models;
 mod operation;
 mod origin;
+mod page_link;
 mod pagination;
 mod proxies;
 mod query;

@@ -309,6 +309,8 @@ async fn odd_ends_are_ends() {
         assert!(list().list_all().next().await.is_none() && list().list_all_raw().next().await.is_none());
         assert_eq!(list().partitions(4).await.unwrap().len(), 1);
         assert_eq!(server::requests(&server).await.len(), 4);
+        let page = list().await.unwrap();
+        assert!(page.results.is_empty() && page.next.is_none(), "{page:?}");
     }
     for (page, path) in [
         (r#"{"next": true, "results": []}"#, "next"),

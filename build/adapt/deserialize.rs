@@ -5,6 +5,7 @@ use quote::{ToTokens, format_ident, quote};
 use syn::{Fields, Item, ItemStruct, parse_quote};
 
 use super::reading::{is_flattened, remove_derive, serde_says, serde_text};
+use super::types::page_impl;
 
 /// Takes the derive off a struct with a flattened field and gives the implementation in its place.
 pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
@@ -15,6 +16,7 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
     let mut keys = Vec::new();
     let mut missing = Vec::new();
     let mut reads = Vec::new();
+    let is_page = page_impl(structure).is_some();
     for field in fields.named.iter().filter(|field| !is_flattened(&field.attrs)) {
         let name = field.ident.clone()?;
         let key = serde_text(&field.attrs, "rename").unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned());
@@ -24,10 +26,17 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
             false => quote! { return Err(::serde::de::Error::missing_field(#key)) },
         });
         let text = field.ty.to_token_stream().to_string().replace(' ', "");
-        // Of two options the inner one is the null.
-        reads.push(match text.starts_with("::std::option::Option<::std::option::Option<") {
-            true => quote! { Some(Some(map.next_value()?)) },
-            false => quote! { Some(map.next_value()?) },
+        let ty = &field.ty;
+        let is_link = matches!(&*text, "::std::option::Option<crate::FileUrl>" | "::std::option::Option<::std::string::String>");
+        reads.push(match &*key {
+            // Some servers end a list by `"next": false`, and write a page without items as null.
+            "results" if is_page => quote! { Some(map.next_value::<::std::option::Option<#ty>>()?.unwrap_or_default()) },
+            "next" | "previous" if is_page && is_link => {
+                quote! { Some(map.next_value::<crate::page_link::PageLink>()?.0.map(::std::convert::Into::into)) }
+            }
+            // Of two options the inner one is the null.
+            _ if text.starts_with("::std::option::Option<::std::option::Option<") => quote! { Some(Some(map.next_value()?)) },
+            _ => quote! { Some(map.next_value()?) },
         });
         keys.push(key);
         types.push(field.ty.clone());

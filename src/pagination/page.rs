@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::page_text::{Cursor, Envelope, Irregular, Next, digest, field, parse, walk};
+use super::page_text::{Cursor, Envelope, Irregular, digest, field, parse, walk};
 use super::raw_item::RawItem;
 use crate::decode::{Problem, decode, refuse_nested, without_mark};
+use crate::page_link::PageLink;
 
 /// The names of fields by which items are told apart, the first one first.
 pub(super) type Fields = Arc<[Arc<str>]>;
@@ -281,7 +282,7 @@ fn problem_of(body: &[u8]) -> Problem {
     struct Whole {
         results: Results,
         #[serde(default)]
-        next: Next,
+        next: PageLink,
         #[serde(default)]
         count: Option<u64>,
     }

@@ -1,9 +1,10 @@
 //! A page's text, walked item by item: in linear time, without recursion, whatever it is.
 
-use serde::de::{Error, IgnoredAny, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::operation::Key;
+use crate::page_link::PageLink;
 
 /// What stands beside a page's items.
 #[derive(Debug, Default, PartialEq)]
@@ -36,7 +37,7 @@ pub(super) fn walk<'t>(
             "results" if cursor.peek() == Some(b'n') => items = Some(cursor.value::<()>()?),
             "results" => items = Some(results(&mut cursor)?),
             "count" => once(&mut count, cursor.value::<Option<u64>>()?)?,
-            "next" => once(&mut next, cursor.value::<Next>()?.0)?,
+            "next" => once(&mut next, cursor.value::<PageLink>()?.0)?,
             _ => {
                 cursor.value::<IgnoredAny>()?;
             }
@@ -118,39 +119,6 @@ pub(super) fn parse<'t, V: Deserialize<'t>>(text: &'t [u8]) -> serde_json::Resul
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = V::deserialize(&mut deserializer)?;
     Ok((value, deserializer.into_iter::<IgnoredAny>().byte_offset()))
-}
-
-/// A `next`: null, false and an empty text lead nowhere.
-#[derive(Default)]
-pub(super) struct Next(pub(super) Option<String>);
-
-impl<'de> Deserialize<'de> for Next {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Link;
-        impl Visitor<'_> for Link {
-            type Value = Next;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a link, null or false")
-            }
-
-            fn visit_str<E: Error>(self, link: &str) -> Result<Next, E> {
-                Ok(Next((!link.is_empty()).then(|| link.to_owned())))
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<Next, E> {
-                Ok(Next(None))
-            }
-
-            fn visit_bool<E: Error>(self, value: bool) -> Result<Next, E> {
-                match value {
-                    false => Ok(Next(None)),
-                    true => Err(E::invalid_type(serde::de::Unexpected::Bool(true), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(Link)
-    }
 }
 
 /// The value of an object's own field, of the first of that name, as its text. The text was parsed before: here it is only

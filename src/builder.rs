@@ -156,8 +156,8 @@ impl BackendClientBuilder {
     /// The largest body, in bytes, that is read as a whole, after unpacking; 256 MiB unless set.
     ///
     /// It bounds the memory that an answer takes. The items of a page usually take about as much as its text, beside it. At worst,
-    /// in a page of nothing but the smallest items, they take 60 times its length as the API's types, and 35 times as raw items; a
-    /// type of the caller's own takes what it takes. URL conversion takes up to 60 times the length besides, where a page holds
+    /// in a page of nothing but the smallest items, 60 times its length is allocated in all for the API's types or raw items; a type
+    /// of the caller's own takes what it takes. URL conversion allocates up to 60 times the length besides, where a page holds
     /// nothing but the shortest URLs.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;

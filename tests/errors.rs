@@ -340,8 +340,7 @@ async fn an_answer_with_more_behind_it_can_not_be_used() {
 async fn a_page_without_results_is_told() {
     let error = list(r#"{"count": 0, "next": null, "previous": null}"#).await.failure();
     assert_unusable(&error, StatusCode::OK, None, "missing field `results`");
-    let error = list(r#"{"count": 0, "results": null}"#).await.failure();
-    assert_unusable(&error, StatusCode::OK, Some("results"), "null");
+    assert!(list(r#"{"count": 0, "results": null}"#).await.unwrap().results.is_empty());
     let error = list("[]").await.failure();
     assert!(error.is_decode() && error.status() == Some(StatusCode::OK), "{error:?}");
 }

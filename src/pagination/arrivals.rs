@@ -93,7 +93,7 @@ impl<T: Send + 'static> ListAll<T> {
         }
         self.judge(std::mem::take(&mut heard.before))?;
         self.report.pages += 1;
-        self.report.conversion_failures(unconverted);
+        self.report.add_conversion_failures(unconverted);
         self.limit_course(number, items.wanted(self.distinct));
         if then == Then::End {
             self.ahead.clear();

@@ -95,7 +95,7 @@ impl ListReport {
     }
 
     /// Those of a page, whose parts are bounded already.
-    pub(super) fn conversion_failures(&mut self, unconverted: Unconverted) {
+    pub(super) fn add_conversion_failures(&mut self, unconverted: Unconverted) {
         self.omitted += unconverted.omitted;
         for failure in unconverted.kept {
             let ConversionFailure { field, item_id, url, message } = &failure;

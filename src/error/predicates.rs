@@ -59,7 +59,7 @@ impl Error {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::FORBIDDEN)
     }
 
-    /// The server answered 400 or 422. **What to do:** [`ErrorResponse::field_errors`] tells which fields it refused.
+    /// The server answered 400 or 422. **What to do:** [`ErrorResponse::field_errors`](crate::ErrorResponse::field_errors) tells which fields it refused.
     pub fn is_bad_request(&self) -> bool {
         self.0.kind == ErrorKind::Status
             && matches!(self.status(), Some(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY))

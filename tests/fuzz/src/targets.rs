@@ -325,7 +325,7 @@ impl UrlConverter for Converter {
     fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
         match self {
             Converter::Path => Box::pin(async { Ok("/cache/file".to_owned()) }),
-            Converter::Some if url.len() % 2 == 0 => Box::pin(async { Ok(url.to_owned()) }),
+            Converter::Some if url.len().is_multiple_of(2) => Box::pin(async { Ok(url.to_owned()) }),
             _ => Box::pin(async { Err("it fails".into()) }),
         }
     }
@@ -368,7 +368,8 @@ fn converted(data: &[u8], list: bool) {
         // What was JSON stays JSON.
         Ok(json) => drop(black_box(json)),
         Err(error) => {
-            assert!(json(body).is_none() || error.is_url_conversion(), "the conversion broke the body: {error}");
+            let is_usable = || wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, |_| {})).is_ok();
+            assert!(error.is_url_conversion() || !is_usable(), "the conversion broke the body: {error}");
             tell(&error);
         }
     }

@@ -153,12 +153,11 @@ impl BackendClientBuilder {
         self
     }
 
-    /// The largest body, in bytes, that is read as a whole, after unpacking; 256 MiB unless set.
+    /// The largest body, in bytes, that is read as a whole, after decompression; 256 MiB unless set.
     ///
-    /// It bounds the memory that an answer takes. The items of a page usually take about as much as its text, beside it. At worst,
-    /// in a page of nothing but the smallest items, 60 times its length is allocated in all for the API's types or raw items; a type
-    /// of the caller's own takes what it takes. URL conversion allocates up to 60 times the length besides, where a page holds
-    /// nothing but the shortest URLs.
+    /// It bounds the memory of a response. The items of a page usually take about as much as its text, beside it. In the worst case,
+    /// a page of the smallest items, decoding allocates up to 60 times the body's length, and URL conversion up to 60 times more;
+    /// types of your own may take more.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
@@ -184,7 +183,8 @@ impl BackendClientBuilder {
     }
 
     /// The proxy that every request goes through: `http://host:port`, or `socks5://…` with the feature `socks`. Unless
-    /// set, the system's (`HTTPS_PROXY` and so on) is used, with the feature `system-proxy`.
+    /// set, `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are used, and with the feature `system-proxy` the settings of
+    /// macOS or Windows.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
         self
@@ -192,8 +192,8 @@ impl BackendClientBuilder {
 
     /// HTTP settings of your own: a function that gives a [`reqwest::ClientBuilder`], called for each HTTP client that is
     /// needed: for each tokio runtime and connect time-out, for large bodies whose call has a longer read time-out than the
-    /// client, and for connections that are made anew after one broke. Redirects, `Referer`, time-outs, limits of heads,
-    /// `Accept-Encoding` and unpacking are then set by this crate. Its default headers go to every host that a request goes
+    /// client, and for connections that are made anew after one broke. Redirects, `Referer`, time-outs, limits of headers,
+    /// `Accept-Encoding` and decompression are then set by this crate. Its default headers go to every host that a request goes
     /// to, so they are no place for a token; the cookies of a jar go where the jar's own rules let them.
     ///
     /// What the function makes belongs to one HTTP client. A jar of cookies for all connections is made before it, and

@@ -117,7 +117,8 @@ pub trait CredentialsProvider: Send + Sync + 'static {
     /// the next request asks again.
     ///
     /// # Errors
-    /// Whatever it fails with is told as an error of [`ErrorKind::Credentials`], and so is that it doesn't answer in time.
+    /// An error of it becomes one of [`ErrorKind::Credentials`], and so does the end of the read time-out; the end of the total
+    /// time-out is one of [`ErrorKind::Timeout`].
     fn credentials(&self, rejected: bool) -> CredentialsFuture<'_>;
 }
 

@@ -10,7 +10,7 @@ use serde_path_to_error::Segment;
 
 use crate::bounded::bounded;
 use crate::json_path::JsonPath;
-pub(crate) use private_keys::refuse_nested;
+pub(crate) use private_keys::{has_private_key, refuse_nested};
 
 /// Why a body can't be decoded, and where in it. Its size is bounded, whatever the body holds.
 #[derive(Debug, PartialEq)]

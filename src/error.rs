@@ -28,31 +28,34 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// A setting of the client is wrong; nothing was sent.
     Configuration,
-    /// A parameter or a field is missing or can't be right; nothing was sent.
+    /// A parameter, a field, a file or a session is missing or can't be right; nothing was changed at the server.
     InvalidInput,
     /// A file on this machine can't be read or written.
     File,
     /// The credentials provider failed.
     Credentials,
-    /// No connection could be made, so that the server can't have seen the request.
+    /// The server didn't take the request: there was no connection (within the connect time-out), or it closed the connection
+    /// before.
     Connect,
-    /// A time-out of the client ran out.
+    /// A time-out expired. Time-outs may have other kinds, too: see [`Error::is_timeout`].
     Timeout,
-    /// The connection broke while a request that may be repeated was under way.
+    /// A request that may be repeated didn't come to its end: the connection broke, the compressed body is damaged, or the
+    /// runtime was shut down.
     Interrupted,
     /// The request was sent and its outcome is not known: the server may have acted on it.
     UnknownOutcome,
     /// The server answered with an error.
     Status,
-    /// The server answered, and its answer can't be used: not JSON, or of another shape than the API has.
+    /// The response can't be used: its head isn't HTTP, or its body isn't JSON or is of another shape than the API has.
     Decode,
-    /// The answer's body is larger than the client's limit.
+    /// The response's body is larger than the client's limit, `max_body_size`.
     TooLarge,
-    /// A link or a redirect of the server leads to another host, to which nothing is sent.
+    /// A link or a redirect of the server isn't followed: it leads to another origin, outside the base URL's path, or from https
+    /// to http; it would change the method; or there are too many. Nothing was sent there.
     ForeignUrl,
-    /// A list that doesn't hold together: a `next` link that leads back, say.
+    /// The list is inconsistent: a `next` link leads back, say.
     Pagination,
-    /// An upload that doesn't hold together: an offset beyond the file, say.
+    /// The upload is inconsistent: the server expects an offset beyond the file, say.
     Upload,
     /// A file that came isn't what it should be: of another length, or another digest.
     Download,
@@ -65,9 +68,9 @@ pub enum ErrorKind {
 /// `Display` is one line of at most 4 KiB without control characters: which request, what happened, what the server said. It
 /// never shows a token or a URL's query, nor does `Debug` (at most 16 KiB), nor any [`source`](std::error::Error::source).
 ///
-/// `Display` tells the cause as well: who prints nothing else learns what failed. A `source` tells what `Display` doesn't: where
-/// the text of one is in `Display` already, it is passed over, and there is none where nothing is left to be told. Of a file that
-/// can't be read or written `Display` has the kind of failure, and the source is the [`std::io::Error`] with the system's words.
+/// `Display` includes the cause. `source` gives only causes whose text isn't in `Display` already, so that printing the chain
+/// repeats nothing. Of a file that can't be read or written, `Display` has the text of the [`std::io::ErrorKind`], and the source
+/// is the [`std::io::Error`] with the system's message.
 ///
 /// ```
 /// # use synapse_backend_client::{BackendClient, Error};

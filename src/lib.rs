@@ -30,10 +30,10 @@
 //! |---|---|---|
 //! | `rustls` | yes | https by rustls, trusting the system's certificates |
 //! | `rustls-no-provider` | | as `rustls`, with the cryptography provider that the program installs |
-//! | `gzip` | yes | answers packed by gzip |
-//! | `brotli`, `zstd`, `deflate` | | answers packed so |
+//! | `gzip` | yes | responses compressed by gzip |
+//! | `brotli`, `zstd`, `deflate` | | responses compressed so |
 //! | `http2` | yes | HTTP/2 where the server offers it |
-//! | `system-proxy` | yes | the proxy that the system or `HTTPS_PROXY` names |
+//! | `system-proxy` | yes | the proxy of the macOS or Windows settings; `HTTPS_PROXY` and the like are always used |
 //! | `socks` | | SOCKS proxies |
 //! | `chrono`, `jiff` | | these crates' times as parameters and results ([`Timestamp`]) |
 
@@ -79,6 +79,7 @@ mod marker;
 #[cfg(api = "models")]
 mod models;
 mod operation;
+mod option_setters;
 mod origin;
 mod page_link;
 mod pagination;

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::future::IntoFuture;
 
-use crate::call::{Call, CallOptions, Sending, option_setters};
+use crate::call::{Call, CallOptions, Sending};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::operation::Lengths as _;
+use crate::option_setters::option_setters;
 use crate::raw::{builder, types};
 use crate::upload::{Ready, UploadOptions, UploadSource, forget_session, upload, upload_setters};
 

@@ -34,7 +34,7 @@ use crate::clock::Clock;
 /// one is made.
 ///
 /// All calls of a client share one budget of retries, 100 unless [`retry_budget`](RetryPolicy::retry_budget) says otherwise:
-/// a retry takes one out of it, and each request that succeeds puts half a one back. When a server is down, many tasks don't
+/// each retry takes 1 from it, and each request that succeeds returns 0.5. When a server is down, many tasks don't
 /// storm it; where now and then a request fails, even one in three, the budget never runs out.
 ///
 /// ```
@@ -112,12 +112,11 @@ impl RetryPolicy {
         self
     }
 
-    /// How many retries all calls of a client may make beyond what their successes pay for, half a retry each; 100 unless set.
-    /// Once they are used up, a request that fails is not sent again, and its error says so, until requests succeed.
+    /// The client's retry budget; 100 unless set. Each retry takes 1 from it, and each request that succeeds returns 0.5, up to
+    /// this number. While it is used up, requests that fail aren't retried, and their errors say so.
     ///
-    /// What was used is counted for the client as a whole, and a call with a policy of its own
-    /// ([`Call::retry`](crate::Call::retry)) is held to that policy's number. With 0 nothing is sent again; `u32::MAX` is no
-    /// limit, and such a call's retries aren't counted.
+    /// All calls of a client share what is left; a call with a policy of its own ([`Call::retry`](crate::Call::retry)) is held to
+    /// that policy's number. 0 means no retries; `u32::MAX` means no limit, and such retries aren't counted.
     pub fn retry_budget(mut self, retries: u32) -> Self {
         self.retry_budget = retries;
         self

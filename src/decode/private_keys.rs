@@ -22,13 +22,23 @@ pub(crate) fn refuse_nested(body: &[u8]) -> Result<(), Problem> {
     let mut after_key = false;
     for (at, literal) in literals(text) {
         if std::mem::take(&mut after_key) && text_of(literal).is_some_and(|inner| may_hold(inner.as_bytes())) {
-            let message = "it nests keys that begin with `$serde_json::private::`, of which no value can be made".to_owned();
+            let message = "it nests keys that begin with `$serde_json::private::`, which serde_json reserves".to_owned();
             return Err(Problem { path: String::new(), message, cut_off: false });
         }
-        let is_key = text.get(at + literal.len()..).is_some_and(|rest| rest.trim_start().starts_with(':'));
-        after_key = is_key && may_hold(literal.as_bytes()) && text_of(literal).is_some_and(|key| key.starts_with(PRIVATE));
+        after_key = is_private_key(text, at, literal);
     }
     Ok(())
+}
+
+/// Whether a key in JSON text is one of serde_json's own.
+pub(crate) fn has_private_key(text: &str) -> bool {
+    may_hold(text.as_bytes()) && literals(text).any(|(at, literal)| is_private_key(text, at, literal))
+}
+
+fn is_private_key(text: &str, at: usize, literal: &str) -> bool {
+    literal.len() > PRIVATE.len()
+        && text.get(at + literal.len()..).is_some_and(|rest| rest.trim_start().starts_with(':'))
+        && text_of(literal).is_some_and(|key| key.starts_with(PRIVATE))
 }
 
 /// Whether such a key may be in a text, as it is or with ASCII characters escaped.

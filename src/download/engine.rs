@@ -243,7 +243,8 @@ impl Engine<'_> {
     async fn begin(&self, state: &mut State, entity: Entity, received: &Received) -> Result<Option<Ended>> {
         if let Some(encoding) = packed_by(received.headers()) {
             if state.packed {
-                let message = format!("the server packs the file by `{encoding}`, which the crate's features don't unpack");
+                let message =
+                    format!("the server compresses the file by `{encoding}`, which the crate's features don't decompress");
                 return Err(Error::new(ErrorKind::Decode, message).of(received.info().clone()));
             }
             state.packed = true;

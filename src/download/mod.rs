@@ -18,11 +18,12 @@ use bytes::Bytes;
 pub use many::{DownloadAll, FilesProgress};
 pub use to_cache::{CacheAt, DownloadTo};
 
-use crate::call::{CallOptions, Sending, sending_setters};
+use crate::call::{CallOptions, Sending};
 use crate::client::BackendClient;
 use crate::deadline::within;
 use crate::error::{Error, Result};
 use crate::file_url::is_data_uri;
+use crate::option_setters::sending_setters;
 use crate::redact::redact_url;
 use checksum::Checksum;
 use engine::{Engine, Told, absolute};
@@ -100,13 +101,15 @@ impl BackendClient {
     /// It comes under a temporary name in the directory of its own, which it gets when all of it is there: a reader never
     /// sees half a file. What breaks off is gone on from (`Range` and `If-Range`, RFC 9110, section 14), by this call or by
     /// the next one of the same file to the same path, in this process or another; begun anew where the server gives no
-    /// ranges, or the file changed; a URL that was signed anew is the same file. Two downloads of the same file to the same path at once are one: the second waits.
+    /// ranges, or the file changed; a URL that was signed anew is the same file. Two downloads of the same file to the same path
+    /// at once are one: the second waits.
     /// Length, and the digest where one is given, are compared.
     ///
-    /// The URL is sent as it is given, byte by byte, `|`, `^`, `[`, `%2f` and `%2F` too, but for what the URL standard (WHATWG) has
-    /// no URL hold: white space around it, tabs, line breaks and what follows a `#` are left out; spaces, other control
-    /// characters, `"`, `<`, `>` and all that isn't ASCII are percent-encoded, and so are `` ` ``, `{` and `}` in a path and `'`
-    /// in a query (`%27`); in a path, `\` becomes `/`, and the segments `.` and `..` are resolved, percent-encoded or not.
+    /// The URL is sent byte for byte (`|`, `^`, `[`, `%2f` and `%2F` too), with these exceptions of the URL standard (WHATWG):
+    /// - left out: surrounding white space, tabs, line breaks, and the fragment (`#…`);
+    /// - percent-encoded: spaces, other control characters, `"`, `<`, `>` and all that isn't ASCII; in a path also `` ` ``, `{` and
+    ///   `}`; in a query also `'` (`%27`);
+    /// - in a path, `\` becomes `/`, and the segments `.` and `..` are resolved, percent-encoded or not.
     ///
     /// Credentials go to the backend's own origin only; a redirect is followed without them. The user's umask decides who
     /// may read the file.

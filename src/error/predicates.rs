@@ -10,7 +10,7 @@ impl Error {
         self.0.kind == ErrorKind::Configuration
     }
 
-    /// A parameter or a field can't be right, and nothing was sent. **What to do:** the message names each of them.
+    /// A parameter, a field, a file or a session can't be right, and nothing was changed at the server. **What to do:** the message names each of them.
     pub fn is_invalid_input(&self) -> bool {
         self.0.kind == ErrorKind::InvalidInput
     }
@@ -26,7 +26,7 @@ impl Error {
         self.0.kind == ErrorKind::Connect
     }
 
-    /// A time-out ran out: while connecting, or while nothing moved, or as a whole. **What to do:** raise the time-out
+    /// A time-out expired: while connecting, while no byte moved, or as a whole. **What to do:** raise the time-out
     /// of the client or of the call; for a request that isn't repeatable see
     /// [`is_unknown_outcome`](Error::is_unknown_outcome), which may hold as well.
     pub fn is_timeout(&self) -> bool {
@@ -59,13 +59,15 @@ impl Error {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::FORBIDDEN)
     }
 
-    /// The server answered 400 or 422. **What to do:** [`ErrorResponse::field_errors`](crate::ErrorResponse::field_errors) tells which fields it refused.
+    /// The server answered 400 or 422. **What to do:** [`field_errors`](crate::ErrorResponse::field_errors) of the response names
+    /// the fields that it refused.
     pub fn is_bad_request(&self) -> bool {
         self.0.kind == ErrorKind::Status
             && matches!(self.status(), Some(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY))
     }
 
-    /// The server, or a proxy before it, answered 413.
+    /// The server, or a proxy before it, answered 413: the request is too large. A response that is larger than `max_body_size` is
+    /// of [`ErrorKind::TooLarge`].
     pub fn is_too_large(&self) -> bool {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
     }
@@ -75,8 +77,8 @@ impl Error {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
     }
 
-    /// The answer can't be used. **What to do:** [`response`](Error::response) holds it, [`json_path`](Error::json_path)
-    /// tells where it went wrong; where the API has changed, its document in `openapi/` is to follow.
+    /// The response can't be used. **What to do:** [`response`](Error::response) holds it, unless its head isn't HTTP;
+    /// [`json_path`](Error::json_path) names the place; where the API has changed, its document in `openapi/` is to follow.
     pub fn is_decode(&self) -> bool {
         self.0.kind == ErrorKind::Decode
     }

@@ -1,11 +1,10 @@
 //! Makes values of a text, with U+FFFD for each half of a surrogate pair.
 
-use memchr::{memchr, memmem};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::JsonError;
-use super::members::{literals, name};
+use super::members::literals;
 use crate::decode::{self, text_of};
 
 /// The value. None can hold a number out of range, and one with more than 127 levels isn't made: it would be dropped by
@@ -19,23 +18,10 @@ pub(super) fn value_of(text: &str) -> Result<Value, JsonError> {
     value.map_err(|error| JsonError::unparsable(&error))
 }
 
-/// With which serde_json's own keys begin. An object with one is no object to it: a [`Value`] takes the text under it for JSON,
-/// whose levels don't count with those around it.
-const PRIVATE: &str = "$serde_json::private::";
-
 /// That no key in `text` is one of serde_json's own.
 fn unforged(text: &str) -> Result<(), JsonError> {
-    let bytes = text.as_bytes();
-    // Whether it may be there, as it is or escaped, costs next to nothing to find out.
-    let has = |rare: u8, part: &str| memchr(rare, bytes).is_some() && memmem::find(bytes, part.as_bytes()).is_some();
-    let may_hold = bytes.len() > PRIVATE.len() && (has(b'$', PRIVATE) || has(b'\\', r"\u00"));
-    let forged = |(at, literal): (usize, &str)| {
-        literal.len() > PRIVATE.len()
-            && text.get(at + literal.len()..).is_some_and(|rest| rest.trim_start().starts_with(':'))
-            && name(literal).starts_with(PRIVATE)
-    };
-    match may_hold && literals(text).any(forged) {
-        true => Err(JsonError::new("it has a key that begins with `$serde_json::private::`, of which no value can be made")),
+    match decode::has_private_key(text) {
+        true => Err(JsonError::new("a key begins with `$serde_json::private::`, which serde_json reserves: it has no value")),
         false => Ok(()),
     }
 }

@@ -186,15 +186,18 @@ impl<T: Send + 'static> ListAll<T> {
         self
     }
 
-    /// Names the fields that tell items apart, of which the list takes the first that one of its first page's items has; with none,
-    /// the list is judged by its count alone. Items differ if the field's value does, a number or a text.
+    /// Sets the fields that identify an item, in order of preference: the list uses the first one that an item of its first page
+    /// has. Without any field only the count is compared. Values are compared as JSON: `1` and `"1"` differ.
     ///
     /// A list is complete if there are as many different items as its count promises, and [`distinct`](ListAll::distinct) drops
     /// those that came before: the last hundred thousand are remembered, 2 to 3 MB of memory.
     ///
-    /// Unless set it is `id`; for `list_ground_truth_events` it is `pgh_id`, and `id` for releases of the server that don't have
-    /// it (not known to be one if the parameter `fields` or `omit` is set); for `list_ground_truth_events_data` and
-    /// `list_ground_truth_events_files` it is none: there `id` repeats in current releases, and they have nothing else.
+    /// | list | unless set |
+    /// |---|---|
+    /// | `list_ground_truth_events` | `pgh_id`, else `id`; only `pgh_id` if the parameter `fields` or `omit` is set |
+    /// | `list_ground_truth_events_data`, `list_ground_truth_events_files` | none: `id` repeats in current releases |
+    /// | any other | `id` |
+    ///
     /// The [report](ListReport::identity) names the field.
     ///
     /// ```no_run

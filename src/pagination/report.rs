@@ -89,7 +89,7 @@ impl ListReport {
 
     pub(super) fn event(&mut self, event: ListEvent) {
         if self.has_room(self.events.len(), size_of::<ListEvent>()) {
-            tracing::warn!(%event, "a list isn't as it should be");
+            tracing::warn!(%event, "a list is inconsistent");
             self.events.push(event);
         }
     }
@@ -110,7 +110,7 @@ impl ListReport {
         let body = failure.error.response().map_or(0, |response| response.body().len());
         let size = body.saturating_add(failure.url.len()).saturating_add(KEPT_PART);
         if self.has_room(self.page_failures.len(), size) {
-            tracing::warn!(page = failure.page, error = %failure.error, "a page was passed over");
+            tracing::warn!(page = failure.page, error = %failure.error, "a page was skipped");
             self.page_failures.push(failure);
         }
     }
@@ -130,7 +130,7 @@ impl ListReport {
         let size =
             failure.text.len() + failure.message.len() + failure.json_path.len() + failure.id.as_ref().map_or(0, String::len);
         if self.has_room(self.item_failures.len(), size) {
-            tracing::warn!(page = failure.page, index = failure.index, path = failure.json_path, "an item was passed over");
+            tracing::warn!(page = failure.page, index = failure.index, path = failure.json_path, "an item was skipped");
             self.item_failures.push(failure);
         }
     }

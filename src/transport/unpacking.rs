@@ -35,9 +35,11 @@ pub(super) enum NotUnpacked {
 impl fmt::Display for NotUnpacked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotUnpacked::CutOff(coding) => write!(f, "the body, packed by {coding}, is cut off"),
-            NotUnpacked::Broken(coding, why) => write!(f, "the body can't be unpacked ({coding}): {why}"),
-            NotUnpacked::TooManyCodings => write!(f, "the body can't be unpacked: more than {MOST_CODINGS} codings in a row"),
+            NotUnpacked::CutOff(coding) => write!(f, "the body, compressed by {coding}, is cut off"),
+            NotUnpacked::Broken(coding, why) => write!(f, "the body can't be decompressed ({coding}): {why}"),
+            NotUnpacked::TooManyCodings => {
+                write!(f, "the body can't be decompressed: it has more than {MOST_CODINGS} content codings")
+            }
         }
     }
 }
@@ -293,7 +295,7 @@ impl Layer {
         }
         self.fruitless = if gave == 0 { self.fruitless.saturating_add(took) } else { 0 };
         if self.fruitless > FRUITLESS {
-            return Err(NotUnpacked::Broken(name, format!("{FRUITLESS} bytes of it unpack to nothing")));
+            return Err(NotUnpacked::Broken(name, format!("{FRUITLESS} bytes of it decompress to nothing")));
         }
         if gave == 0 {
             return Ok(Turn::Busy);

@@ -58,7 +58,7 @@ impl Engine<'_> {
     /// Tells the server to complete the upload, once.
     ///
     /// # Errors
-    /// Also where the answer is a success and not one of this upload's completion: what became of it isn't known then.
+    /// Returns an error also if the response is a success, but not of this upload's completion: its outcome isn't known then.
     async fn post(&self, url: Url, md5: &str) -> Result<ChunkedUpload> {
         let Some(remote) = &self.remote else { return Err(Error::new(ErrorKind::Upload, "there is no upload")) };
         let call = self.client.call(|raw| raw.complete_chunked_upload().id(&remote.id).body_map(|body| body.md5(md5)));
@@ -75,9 +75,9 @@ impl Engine<'_> {
         };
         let ((answer, is_incomplete), _) = prepared.fetch(|received| received.decoded(read)).await?;
         let problem = if !same_id(&answer.id, &remote.id) {
-            format!("the answer is of another upload ({})", excerpt(&answer.id.to_string(), 40))
+            format!("the response is of another upload ({})", excerpt(&answer.id.to_string(), 40))
         } else if is_incomplete {
-            "the server answers that the upload isn't complete".to_owned()
+            "the server responds that the upload is incomplete".to_owned()
         } else {
             return Ok(answer);
         };
@@ -89,6 +89,7 @@ impl Engine<'_> {
         let transport = self.client.transport();
         let Some(remote) = &self.remote else { return Err(error) };
         let began = transport.clock.now();
+        let mut is_incomplete = false;
         for asked in 0.. {
             match self.standing(&remote.id).await {
                 Ok(answer) if answer.completed_at.is_some() => {
@@ -101,7 +102,7 @@ impl Engine<'_> {
                 }
                 // Who may not ask won't be told.
                 Err(refused) if refused.is_unauthorized() || refused.is_forbidden() => break,
-                Ok(_) | Err(_) => {}
+                standing => is_incomplete = standing.is_ok(),
             }
             let wait = self.policy.wait(asked, None, &*transport.clock);
             let spent = transport.clock.now().duration_since(began);
@@ -113,8 +114,12 @@ impl Engine<'_> {
             transport.clock.sleep(wait).await;
         }
         let spent = transport.clock.now().duration_since(began);
-        let what =
-            format!("completing the upload, which it wasn't {spent:.0?} later: resume it, or get it by its id, to find out");
+        let what = match is_incomplete {
+            true => format!("completing the upload, which was incomplete {spent:.0?} later: resume it, or get it by its id"),
+            false => {
+                "completing the upload, of which it isn't known whether it is complete: get it by its id, or resume it".to_owned()
+            }
+        };
         Err(error.during(what).with_upload_id(remote.id.to_string()))
     }
 
@@ -148,6 +153,6 @@ impl Engine<'_> {
 
 /// What is wrong where the server has other bytes.
 fn other_sum(ours: &str, theirs: Option<&str>) -> String {
-    let theirs = theirs.map_or_else(|| "another, which it doesn't tell".to_owned(), |theirs| excerpt(theirs, 64));
-    format!("the file's MD5 is {ours} and that of what the server has is {theirs}: upload it anew")
+    let theirs = theirs.map_or_else(|| "a different one".to_owned(), |theirs| excerpt(theirs, 64));
+    format!("the file's MD5 is {ours}, and the server's copy has {theirs}: upload it again")
 }

@@ -28,9 +28,10 @@ pub(crate) use engine::{forget_session, upload};
 pub(crate) use options::{UploadOptions, upload_setters};
 pub(crate) use ready::Ready;
 
-use crate::call::{CallOptions, Sending, sending_setters};
+use crate::call::{CallOptions, Sending};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
+use crate::option_setters::sending_setters;
 use crate::raw::types;
 use crate::upload_session::UploadSession;
 

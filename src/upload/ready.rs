@@ -57,7 +57,7 @@ impl Ready {
         let looked_at = blocking(move || looked_at(&source, session, file));
         let (ready, unused) = within(deadline, "looking at the file", looked_at).await???;
         if let Some(why) = unused {
-            warn!("the session that is kept isn't gone on with, and the upload starts anew: {why}");
+            warn!("the saved session can't be used ({why}): uploading the file from the beginning");
         }
         Ok(ready)
     }

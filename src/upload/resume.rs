@@ -98,7 +98,7 @@ impl Engine<'_> {
             return self.checked(answer, Some(&whole.md5)).map(Some).map_err(|error| self.lose(error));
         }
         let Some(theirs) = answer.checksum.clone().filter(|sum| is_md5(sum)) else {
-            warn!("the upload is complete, and nothing tells whether it is of this file: it starts anew");
+            warn!("the upload is complete, but nothing proves that it is this file: uploading the file from the beginning");
             self.begin_again();
             return Ok(None);
         };
@@ -113,17 +113,15 @@ impl Engine<'_> {
     /// The session is of another source, of which nothing is used: the upload starts anew where the session was kept in a file.
     ///
     /// # Errors
-    /// Where the session was given by the caller.
+    /// Returns an error if the caller gave the session.
     fn is_of_another(&mut self, length: u64, kept: bool) -> Result<()> {
-        let message = format!(
-            "the source isn't the file that its upload began with: of its first {length} bytes the MD5 is another: \
-             start the upload anew"
-        );
+        let message =
+            format!("the source isn't the file that its upload began with: of its first {length} bytes the MD5 is another");
         self.begin_again();
         if !kept {
-            return Err(Error::invalid_input(format!("session: {message}")));
+            return Err(Error::invalid_input(format!("session: {message}: start a new upload")));
         }
-        warn!("the session that is kept isn't gone on with, and the upload starts anew: {message}");
+        warn!("the saved session can't be used ({message}): uploading the file from the beginning");
         Ok(())
     }
 

@@ -160,7 +160,7 @@ impl Conversions {
                     if !self.skip_failed {
                         return Err(Error::new(ErrorKind::UrlConversion, failure.to_string()).source_of(cause));
                     }
-                    tracing::warn!(field = failure.field, item = failure.item_id, "a URL stays as it was");
+                    tracing::warn!(field = failure.field, item = failure.item_id, "a URL conversion failed: the URL stays");
                     lock(queue).unconverted.add(failure);
                 }
             }

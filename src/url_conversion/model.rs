@@ -1,4 +1,4 @@
-//! What conversions come to, as simply as it can be said: one after the other, on a tree of the whole answer.
+//! A reference implementation of URL conversion, for the property tests: one conversion after the other on a tree.
 
 use std::collections::HashSet;
 

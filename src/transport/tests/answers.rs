@@ -103,7 +103,7 @@ async fn a_packed_answer_that_is_broken_off_is_told() {
     assert_eq!(clock.waits(), [125]);
     let server = Server::of([gzip(&packed[..packed.len() / 2])]).await;
     let error = create(&client(&server.url).0).await.failure();
-    assert!(error.is_unknown_outcome() && error.to_string().contains("packed by gzip, is cut off"), "{error:?}");
+    assert!(error.is_unknown_outcome() && error.to_string().contains("compressed by gzip, is cut off"), "{error:?}");
     assert_eq!((server.count(), error.attempts()), (1, 1));
 }
 

@@ -112,7 +112,7 @@ fn what_follows_the_last_member_is_ignored() {
         packed[checksum] ^= 1;
         packed
     };
-    assert!(whole(&[Coding::Gzip], &damaged).unwrap_err().contains("can't be unpacked"));
+    assert!(whole(&[Coding::Gzip], &damaged).unwrap_err().contains("can't be decompressed"));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn frames_of_zstd_are_read_whole() {
     assert!(whole(&[Coding::Zstd], &frame[..frame.len() - 3]).unwrap_err().contains("cut off"));
     // A frame that asks for a window of 128 MiB, by eight bytes.
     let window = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 0x01, 0x00];
-    assert!(whole(&[Coding::Zstd], &window).unwrap_err().contains("can't be unpacked"));
+    assert!(whole(&[Coding::Zstd], &window).unwrap_err().contains("can't be decompressed"));
 }
 
 /// 100 MB out of 100 kB: each step gives a piece of a bounded size, and lets others run.
@@ -219,7 +219,7 @@ fn a_body_that_unpacks_to_nothing_ends() {
     let nothing = gzip(b"");
     let members = FRUITLESS / nothing.len() + 2;
     let came = unpacked(&[Coding::Gzip], std::iter::repeat_n(&nothing[..], 10 * members), usize::MAX);
-    assert!(came.problem.is_some_and(|problem| problem.contains("unpack to nothing")));
+    assert!(came.problem.is_some_and(|problem| problem.contains("decompress to nothing")));
     // A name of a file without an end.
     let head = [0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0];
     let name = [b'n'; 1 << 10];

@@ -158,7 +158,9 @@ impl CredentialsSource {
             CredentialsSource::Provided(provided) => &provided.secrets,
         };
         let known = ["authorization", "cookie", "cookie2", "proxy-authorization"];
-        known.contains(&header.as_str()) || header.as_str().starts_with("synapse-") || own.contains_key(header)
+        let name = header.as_str();
+        let is_secret = name.starts_with("synapse-") || name.ends_with("-key") || name.ends_with("-token");
+        known.contains(&name) || is_secret || own.contains_key(header)
     }
 
     /// Others than `refused`, which the server answered with 401; nothing where there are none to be had.

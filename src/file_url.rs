@@ -7,7 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::local_paths;
-use crate::redact::redact_url;
+use crate::redact::{excerpt, redact_url};
+
+/// How much of a URL `Debug` shows, in bytes.
+const SHOWN: usize = 2 << 10;
 
 /// Where a file is: an absolute URL (often signed, for a while), a path on the server's host, or a `data:` URI.
 ///
@@ -63,8 +66,10 @@ impl fmt::Debug for FileUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.split_once(',') {
             // A file's content is of no use in a log.
-            Some((head, content)) if is_data_uri(head) => write!(f, "FileUrl(\"{head},… ({} bytes)\")", content.len()),
-            _ => write!(f, "FileUrl({:?})", redact_url(&self.0)),
+            Some((head, content)) if is_data_uri(head) => {
+                write!(f, "FileUrl(\"{},… ({} bytes)\")", excerpt(head, SHOWN), content.len())
+            }
+            _ => write!(f, "FileUrl({:?})", excerpt(&redact_url(&self.0), SHOWN)),
         }
     }
 }
@@ -135,6 +140,7 @@ mod tests {
             ("/media/a.png?s=MARK", r#"FileUrl("/media/a.png?…")"#),
             ("data:image/png;base64,MARK", r#"FileUrl("data:image/png;base64,… (6 bytes)")"#),
             ("/media/a,b.png", r#"FileUrl("/media/a,b.png")"#),
+            ("data:\n\u{1b}[2Jx,abc", r#"FileUrl("data:  [2Jx,… (3 bytes)")"#),
         ] {
             assert_eq!(format!("{:?}", FileUrl::from(url.replace("MARK", MARKER))), shown);
         }

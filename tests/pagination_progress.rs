@@ -291,6 +291,24 @@ async fn kept_failures_are_bounded() {
     assert!(kept <= 1 << 20 && report.page_failures.len() as u64 + report.omitted == 39, "{kept}");
 }
 
+#[tokio::test]
+async fn failed_pages_are_skipped_after_resume() {
+    let answer = |number: u64| match number {
+        2 | 3 => server::json(500, "{}"),
+        _ => {
+            let next = if number < 5 { format!("\"/models/?page={}\"", number + 1) } else { "null".to_owned() };
+            server::json(200, format!(r#"{{"count": 5, "next": {next}, "results": [{{"id": {number}}}]}}"#))
+        }
+    };
+    let (_server, client) = serving(answer).await;
+    let list = || client.list_models().list_all_as::<Id>().skip_failed_pages(true).policy(ListPolicy::Lenient).concurrency(1);
+    let mut models = list();
+    models.next().await.unwrap().unwrap();
+    let mut resumed = list().resume(models.checkpoint());
+    assert_eq!(ids_of(&mut resumed).await.0, [4, 5]);
+    assert_eq!(resumed.report().page_failures.len(), 2);
+}
+
 // ---- odd pages
 
 #[tokio::test]

@@ -628,3 +628,48 @@ fn what_the_links_of_a_page_show_is_no_secret() {
     assert_debug_hidden("a page", &page);
     assert_eq!(page.next.as_deref(), Some(link.as_str()));
 }
+
+#[tokio::test]
+async fn headers_of_a_call_are_hidden_in_its_errors() {
+    let echo = server::json(400, r#"{"detail": "no session COOKIESECRET, bad PERCALLSECRET, PERCALLSECRET"}"#);
+    let (_server, client) = server::serving("GET", "/models/1/", echo).await;
+    let call = client.get_model(1).header("authorization", "Bearer PERCALLSECRET").header("cookie", "theme=x; sid=COOKIESECRET");
+    let error = call.await.unwrap_err();
+    for shown in [error.to_string(), format!("{error:?}")] {
+        assert!(!shown.contains("CALLSECRET") && !shown.contains("COOKIESECRET") && shown.contains("<secret>"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn halves_of_a_token_are_hidden_where_a_text_is_cut() {
+    let long = "y".repeat(100);
+    let body = format!(r#"{{"{}{TOKEN} {long}": ["bad"], "{TOKEN}{long}{long}": ["bad"]}}"#, "x".repeat(25));
+    let (_server, client) = server::serving("GET", "/models/1/", server::json(400, body)).await;
+    let error = client.get_model(1).await.unwrap_err();
+    let shown = format!("{error} {error:?}");
+    for length in [8, 12, 20] {
+        let parts = (0..TOKEN.len().saturating_sub(length)).filter_map(|at| TOKEN.get(at..at + length));
+        parts.for_each(|part| assert!(!shown.contains(part), "{part}: {shown}"));
+    }
+}
+
+#[tokio::test]
+async fn failed_conversions_hide_the_token() {
+    let body = format!(r#"{{"id": "{TOKEN}", "file": "https://h/{TOKEN}/x"}}"#);
+    let (_server, client) = server::serving("GET", "/models/1/", server::json(200, body)).await;
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = seen.clone();
+    let call = client.request(synapse_backend_client::http::Method::GET, "/models/1/").url_conversion_with("file", Fails);
+    call.on_failed_conversion(move |failure| kept.lock().unwrap().push(format!("{failure} {failure:?}"))).await.unwrap_err();
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 1);
+    assert!(!seen[0].contains(TOKEN) && seen[0].contains("<secret>"), "{seen:?}");
+}
+
+struct Fails;
+
+impl synapse_backend_client::UrlConverter for Fails {
+    fn convert<'u>(&'u self, _: &'u str) -> synapse_backend_client::ConversionFuture<'u> {
+        Box::pin(async { Err("no mirror".into()) })
+    }
+}

@@ -30,6 +30,8 @@ pub(super) struct Course {
     /// Pages without an item that is new, up to now.
     stalled: u32,
     followed: Followed,
+    /// Its first page was chosen by a number that a checkpoint knows, so that those behind it have numbers, too.
+    pub(super) by_number: bool,
 }
 
 /// How the next page is found.
@@ -97,6 +99,7 @@ impl Course {
             repeated: 0,
             stalled: 0,
             followed,
+            by_number: false,
         }
     }
 
@@ -240,6 +243,10 @@ impl Course {
 
     /// What follows page `number`, which is passed over; `None` if that isn't known.
     pub(super) fn pass_over(&mut self, number: u64) -> Option<(Heard, Then)> {
+        if let (true, Way::Linked(None), Some(total), Some(size)) = (self.by_number, &self.way, self.total, self.page_size) {
+            let end = total.div_ceil(size.max(1)).min(self.until.unwrap_or(u64::MAX));
+            self.way = Way::Numbered { next: number.saturating_add(1), last: end, end };
+        }
         let Way::Numbered { last, end, .. } = &mut self.way else { return None };
         // Its items are wanted of the page behind those that were.
         *last = last.saturating_add(1).min(*end);
@@ -307,6 +314,18 @@ mod tests {
         }
         assert_eq!(quiet(course.arrived(10, page(5, 95, None))), Then::End);
         assert!(numbers(&mut course).is_empty());
+    }
+
+    #[test]
+    fn first_page_after_a_checkpoint_is_passed_over() {
+        let mut course = Course::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
+        (course.by_number, course.total, course.page_size, course.offset) = (true, Some(45), Some(10), Some(20));
+        assert_eq!(numbers(&mut course), [3]);
+        assert_eq!(course.pass_over(3), Some((Heard::default(), Then::Page(4))));
+        assert_eq!((numbers(&mut course), course.offset), (vec![4, 5], Some(30)));
+        // A list of links has no page behind one that failed.
+        let mut course = self::course();
+        assert_eq!(course.pass_over(1), None);
     }
 
     #[test]

@@ -169,8 +169,8 @@ impl<T: Send + 'static> ListAll<T> {
         self
     }
 
-    /// Passes over an item that can't be decoded, and [reports](ListReport::item_failures) it; otherwise it ends the list, after
-    /// the items before it.
+    /// Skips an item that can't be decoded, and [reports](ListReport::item_failures) it; otherwise it ends the list, after the items
+    /// before it. 100 pages in a row without an item that can be decoded end the list all the same.
     pub fn skip_failed_items(mut self, skip: bool) -> Self {
         self.skip_failed_items = skip;
         self
@@ -187,7 +187,8 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// Sets the fields that identify an item, in order of preference: the list uses the first one that an item of its first page
-    /// has. Without any field only the count is compared. Values are compared as JSON: `1` and `"1"` differ.
+    /// has. Without any field only the count is compared, and 100 pages in a row with the same text (but for URLs' queries) end the
+    /// list. Values are compared as JSON: `1` and `"1"` differ.
     ///
     /// A list is complete if there are as many different items as its count promises, and [`distinct`](ListAll::distinct) drops
     /// those that came before: the last hundred thousand are remembered, 2 to 3 MB of memory.

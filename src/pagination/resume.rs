@@ -31,6 +31,7 @@ impl<T: Send + 'static> ListAll<T> {
             Position::End => (own.clone(), 1, 0),
         };
         self.course = Course::new(own.clone(), url, number);
+        self.course.by_number = matches!(checkpoint.at, Position::Page { .. });
         self.course.until = checkpoint.until;
         self.course.page_size = checkpoint.page_size;
         self.course.offset = checkpoint.offset;

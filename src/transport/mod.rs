@@ -130,7 +130,8 @@ impl Transport {
                 credentials.iter().for_each(|(name, value)| drop(headers.insert(name, value.clone())));
                 secrets = Secrets::from(Some(credentials.clone()));
             }
-            let info = info.hiding(secrets.clone());
+            let secrets = self.with_secrets_of(&request, &secrets);
+            let info = info.hiding(secrets);
             let (mut response, awaited) = self.execute(request, &info, attempts).await?;
             let status = response.status();
             let unpacking = if attempts.as_sent { None } else { Unpacking::of(&mut response) };
@@ -188,6 +189,13 @@ impl Transport {
                 None => error,
             });
         }
+    }
+
+    /// The client's secrets, and those that a call has in headers of its own.
+    fn with_secrets_of(&self, request: &Request, secrets: &Secrets) -> Secrets {
+        let own =
+            request.headers().iter().filter(|(name, value)| self.credentials.is_credential(name) && !secrets.has(name, value));
+        secrets.and(own)
     }
 
     /// The head of the answer; and what ends the request's body once it is dropped, where there is one.

@@ -25,6 +25,9 @@ use crate::url_conversion::{Conversions, Converted, Unconverted};
 /// How much of an error's body is kept, in bytes.
 const MAX_ERROR_BODY: usize = 1 << 20;
 
+/// The most that is reserved for a body of which so much isn't there yet, in bytes.
+const MOST_RESERVED: usize = 1 << 20;
+
 /// The longest media type that is shown, in bytes.
 const MAX_MEDIA: usize = 100;
 
@@ -75,9 +78,9 @@ impl Received {
                 None => first = Some(piece),
                 Some(_) => {
                     if more.is_empty() {
-                        // Room for the whole at once where its length is told; a lie costs no more than the limit.
+                        // Room for the whole at once where its length is told and no lie can cost much.
                         let expected = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(so_far * 4);
-                        more.reserve(expected.clamp(so_far + piece.len(), self.max_body.max(so_far + piece.len())));
+                        more.reserve(expected.min(MOST_RESERVED).max(so_far + piece.len()));
                         more.extend_from_slice(&first.replace(Bytes::new()).unwrap_or_default());
                     }
                     more.extend_from_slice(&piece);
@@ -182,7 +185,7 @@ impl Received {
         let conversions = self.conversions.take();
         let (body, head) = self.whole().await?;
         let Some((conversions, page)) = conversions else { return Ok((body, head, Unconverted::default())) };
-        match conversions.apply(body, page).await {
+        match conversions.apply(body, page, &head.info.secrets).await {
             Ok(Converted { body, unconverted }) => Ok((body, head, unconverted)),
             Err(error) => Err(error.of(head.info)),
         }

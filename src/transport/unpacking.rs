@@ -14,6 +14,10 @@ use reqwest::{Response, StatusCode};
 
 use super::coding::{Begins, Coding, TELLING, is_text, labels};
 
+/// How much the outer ones of several codings may decompress to before the last one gives something, in bytes: a few hundred
+/// bytes, compressed again and again, would take minutes.
+const MOST_BETWEEN: u64 = 16 << 20;
+
 /// The most that a step takes, and the most that it gives, in bytes.
 const STEP: usize = 64 << 10;
 /// Room for what a step gives at least, in bytes.
@@ -60,6 +64,9 @@ pub(super) struct Unpacking {
     layers: Vec<Layer>,
     /// The last step did as much as one may: others come first.
     busy: bool,
+    /// Bytes that layers gave to layers, and those that the last one gave.
+    between: u64,
+    given: u64,
 }
 
 impl Unpacking {
@@ -84,7 +91,7 @@ impl Unpacking {
             true => codings.iter().rev().map(|coding| Layer::of(*coding)).collect(),
             false => Vec::new(),
         };
-        Unpacking { layers, busy: false }
+        Unpacking { layers, busy: false, between: 0, given: 0 }
     }
 
     /// More of the packed body.
@@ -126,10 +133,16 @@ impl Unpacking {
                 }
                 (Turn::Gave(piece), None) => {
                     self.busy = piece.len() == STEP;
+                    self.given = self.given.saturating_add(piece.len() as u64);
                     return Ok(Some(Unpacked::Piece(piece)));
                 }
                 (Turn::Gave(piece), Some(above)) => {
                     self.busy = true;
+                    self.between = self.between.saturating_add(piece.len() as u64);
+                    if self.between > MOST_BETWEEN.saturating_add(self.given.saturating_mul(2 * MOST_CODINGS as u64)) {
+                        let why = "its outer content codings decompress to far more than the whole".to_owned();
+                        return Err(NotUnpacked::Broken(layer.coding.name(), why));
+                    }
                     above.push(piece);
                     return Ok(None);
                 }

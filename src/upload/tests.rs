@@ -62,7 +62,7 @@ async fn a_completion_is_asked_for_no_longer_than_its_time_out() {
     assert_eq!(count(&backend, "POST"), 1);
     let id = backend.upload_ids().remove(0);
     assert_eq!(error.upload_id(), Some(&*id));
-    assert!(error.to_string().contains("resume it, or get it by its id, to find out"), "{error}");
+    assert!(error.to_string().contains("resume it, or get it by its id"), "{error}");
 
     // As the error says.
     backend.clear_faults();

@@ -7,6 +7,7 @@ use crate::error::Cause;
 use crate::file_url::is_data_uri;
 use crate::json::scan::Scanner;
 use crate::redact::{excerpt, redact_url};
+use crate::secrets::Secrets;
 
 /// How many failures of one answer are kept.
 const KEPT: usize = 100;
@@ -39,12 +40,13 @@ impl fmt::Display for ConversionFailure {
 }
 
 impl ConversionFailure {
-    pub(super) fn new(field: &str, item_id: Option<String>, url: &str, cause: &Cause) -> Self {
+    pub(super) fn new(field: &str, item_id: Option<String>, url: &str, cause: &Cause, secrets: &Secrets) -> Self {
+        let hide = |text: String| secrets.hide(&text).into_owned();
         ConversionFailure {
             field: shown_path(field),
-            item_id,
-            url: shown(url),
-            message: excerpt(&cause.to_string(), MAX_MESSAGE),
+            item_id: item_id.map(hide),
+            url: hide(shown(url)),
+            message: hide(excerpt(&cause.to_string(), MAX_MESSAGE)),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::decode::{text_of, without_mark};
 use crate::error::{Cause, Error, ErrorKind};
 use crate::file_shapes::{FileObject, Shapes, Wanted};
 use crate::json::scan::{Scanner, Token};
+use crate::secrets::Secrets;
 
 /// URLs of an answer that are converted at a time; a converter may have a limit of its own besides.
 const CONCURRENCY: usize = 32;
@@ -123,10 +124,16 @@ impl Conversions {
     ///
     /// # Errors
     /// Returns an error if a conversion fails, and such URLs aren't to stay as they were.
-    pub(super) async fn convert(&self, text: &str, jobs: &mut Jobs, unconverted: &mut Unconverted) -> Result<(), Error> {
+    pub(super) async fn convert(
+        &self,
+        text: &str,
+        jobs: &mut Jobs,
+        unconverted: &mut Unconverted,
+        secrets: &Secrets,
+    ) -> Result<(), Error> {
         let width = CONCURRENCY.min(jobs.jobs.len());
         let queue = Mutex::new(Queue { jobs, next: 0, unconverted });
-        let mut workers: FuturesUnordered<_> = (0..width).map(|_| self.work(text, &queue)).collect();
+        let mut workers: FuturesUnordered<_> = (0..width).map(|_| self.work(text, &queue, secrets)).collect();
         while let Some(outcome) = workers.next().await {
             outcome?;
         }
@@ -134,7 +141,7 @@ impl Conversions {
     }
 
     /// Converts one URL after the other until none is left.
-    async fn work(&self, text: &str, queue: &Mutex<Queue<'_>>) -> Result<(), Error> {
+    async fn work(&self, text: &str, queue: &Mutex<Queue<'_>>, secrets: &Secrets) -> Result<(), Error> {
         let mut worked = 0;
         loop {
             let Some((index, job, object)) = lock(queue).next() else { return Ok(()) };
@@ -153,7 +160,7 @@ impl Conversions {
                 Ok(new) => lock(queue).converted(index, &new),
                 Err(error) => {
                     let cause = Cause::of(&*error);
-                    let failure = ConversionFailure::new(path, shown_id(text, job.item_id), &url, &cause);
+                    let failure = ConversionFailure::new(path, shown_id(text, job.item_id), &url, &cause, secrets);
                     if let Some(told) = &self.on_failure {
                         told(&failure);
                     }

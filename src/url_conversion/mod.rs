@@ -18,6 +18,7 @@ use bytes::Bytes;
 
 use crate::blocking::{INLINE, blocking};
 use crate::error::Error;
+use crate::secrets::Secrets;
 pub use failure::ConversionFailure;
 pub(crate) use failure::Unconverted;
 use failure::shown;
@@ -168,11 +169,11 @@ impl Conversions {
     }
 
     /// Converts an answer: an object of its own, or a page of items in `results`. The outcome is that of one conversion after the
-    /// other on the whole answer, in the order in which they were set.
+    /// other on the whole answer, in the order in which they were set. Failures are told without the `secrets`.
     ///
     /// # Errors
     /// Returns an error if a conversion fails and isn't to be skipped, or is strict and finds no file field.
-    pub(crate) async fn apply(self: &Arc<Self>, mut body: Bytes, page: bool) -> Result<Converted, Error> {
+    pub(crate) async fn apply(self: &Arc<Self>, mut body: Bytes, page: bool, secrets: &Secrets) -> Result<Converted, Error> {
         let mut unconverted = Unconverted::default();
         for batch in self.batches() {
             let (conversions, text, fields) = (self.clone(), body.clone(), batch.clone());
@@ -181,7 +182,7 @@ impl Conversions {
             if jobs.is_empty() {
                 continue;
             }
-            self.convert(text, &mut jobs, &mut unconverted).await?;
+            self.convert(text, &mut jobs, &mut unconverted, secrets).await?;
             body = away(body.len(), move || jobs.put_into(body, batch.start)).await?;
         }
         Ok(Converted { body, unconverted })

@@ -1,5 +1,6 @@
 use super::*;
 use crate::marker::{MARKER, assert_error_hidden};
+use crate::secrets::Secrets;
 
 fn cdn() -> Conversions {
     let mut conversions = Conversions::default();
@@ -14,7 +15,7 @@ async fn converted(text: &str, list: bool) -> String {
 }
 
 pub(super) async fn apply(conversions: Conversions, text: &str, page: bool) -> Result<String, Error> {
-    let converted = Arc::new(conversions).apply(Bytes::copy_from_slice(text.as_bytes()), page).await?;
+    let converted = Arc::new(conversions).apply(Bytes::copy_from_slice(text.as_bytes()), page, &Secrets::NONE).await?;
     Ok(String::from_utf8(converted.body.into()).unwrap())
 }
 
@@ -174,7 +175,7 @@ async fn odd_answers_are_left_to_decoding() {
         assert_eq!(converted(page, true).await, expected.unwrap_or(page));
     }
     let body = Bytes::from_static(b"{\"file\": \"/\xff\"}");
-    assert_eq!(Arc::new(cdn()).apply(body.clone(), false).await.unwrap().body, body);
+    assert_eq!(Arc::new(cdn()).apply(body.clone(), false, &Secrets::NONE).await.unwrap().body, body);
 }
 
 #[tokio::test]
@@ -269,7 +270,7 @@ async fn failures_are_bounded() {
     conversions.with("files", Failing);
     conversions.with(&"files.x".repeat(10_000), Failing);
     let conversions = Arc::new(conversions);
-    let converted = conversions.apply(text.clone().into(), false).await.unwrap();
+    let converted = conversions.apply(text.clone().into(), false, &Secrets::NONE).await.unwrap();
     assert!(converted.body == text);
     let kept = converted.unconverted.kept;
     assert_eq!(
@@ -309,7 +310,7 @@ async fn many_urls_give_others_a_turn() {
     let conversions = Arc::new(conversions);
     let text = Bytes::from(format!("{{\"files\": [{}]}}", vec!["\"a\""; 10_000].join(",")));
     let mut turns = 0;
-    let mut converting = std::pin::pin!(conversions.apply(text.clone(), false));
+    let mut converting = std::pin::pin!(conversions.apply(text.clone(), false, &Secrets::NONE));
     let converted = std::future::poll_fn(|context| {
         turns += 1;
         converting.as_mut().poll(context)

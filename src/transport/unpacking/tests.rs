@@ -130,6 +130,20 @@ fn text_under_a_label_is_text() {
 
 #[cfg(feature = "gzip")]
 #[test]
+fn codings_that_hide_nothing_come_to_an_end() {
+    // Each member is 900 KiB of a file's name around one byte, and next to nothing compressed again.
+    let mut member = flate2::GzBuilder::new().filename(vec![b'a'; 900 << 10]).write(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut member, b" ").unwrap();
+    let inner = member.finish().unwrap().repeat(40);
+    let body = gzip(&inner);
+    assert!(body.len() < 1_000_000, "{}", body.len());
+    assert!(whole(&[Coding::Gzip; 2], &body).unwrap_err().contains("far more than the whole"));
+    // By itself it is as long as it looks.
+    assert_eq!(whole(&[Coding::Gzip], &inner).unwrap().len(), 40);
+}
+
+#[cfg(feature = "gzip")]
+#[test]
 fn codings_in_a_row_are_undone_in_order() {
     let plain = b"{\"a\": 1}".repeat(20_000);
     let once = gzip(&plain);
@@ -138,7 +152,7 @@ fn codings_in_a_row_are_undone_in_order() {
     // Labelled twice, packed once.
     assert_eq!(whole(&[Coding::Gzip; 2], &once).unwrap(), plain);
     assert!(whole(&[Coding::Gzip; 2], &twice[..twice.len() - 9]).unwrap_err().contains("cut off"));
-    assert!(whole(&[Coding::Gzip; 5], &once).unwrap_err().contains("more than 4 codings"));
+    assert!(whole(&[Coding::Gzip; 5], &once).unwrap_err().contains("more than 4 content codings"));
 }
 
 #[cfg(feature = "deflate")]

@@ -747,7 +747,7 @@ async fn create_model_makes_no_model_of_a_file_whose_sum_is_wrong() {
     assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
     assert_eq!(error.response().unwrap().detail(), Some("checksum does not match"));
     let told = error.to_string();
-    assert!(told.contains(&format!("the file's MD5 is {CONTENT_MD5} and that of what the server has is another")), "{told}");
+    assert!(told.contains(&format!("the file's MD5 is {CONTENT_MD5}, and the server's copy has a different one")), "{told}");
     assert!(error.upload_session().is_none(), "there is nothing to go on with");
     let asked = ["PUT /chunked_upload/", "POST /chunked_upload/7/", "GET /chunked_upload/7/"];
     assert_eq!(lines(&setup.server).await, asked);

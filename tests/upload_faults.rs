@@ -673,8 +673,8 @@ async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
     let error = soon(spoiling(&setup)).await.failure();
     assert!(error.is_bad_request() && error.response().unwrap().detail() == Some("checksum does not match"), "{error}");
     let told = error.to_string();
-    assert!(told.contains(&format!("the file's MD5 is {} and that ", md5_of(&setup.content))), "{told}");
-    assert!(told.contains(" is another, which it doesn't tell: upload it anew"), "{told}");
+    assert!(told.contains(&format!("the file's MD5 is {}, and the server's copy has", md5_of(&setup.content))), "{told}");
+    assert!(told.contains("the server's copy has a different one: upload it again"), "{told}");
     assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
     assert_eq!(setup.backend.completions(&setup.backend.upload_ids()[0]), 0);
 
@@ -683,13 +683,13 @@ async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
     let theirs = "00112233445566778899aabbccddeeff";
     setup.backend.inject(Fault::edit_json(move |upload| upload["checksum"] = theirs.into()).on("GET", UPLOADS));
     let told = soon(spoiling(&setup)).await.failure().to_string();
-    assert!(told.contains(&format!(" is {theirs}: upload it anew")), "{told}");
+    assert!(told.contains(&format!(" has {theirs}: upload it again")), "{told}");
 }
 
 /// What a completed upload may say that isn't the file's, and the error.
 fn other_files() -> [(&'static str, serde_json::Value, String); 2] {
     let theirs = "00112233445566778899aabbccddeeff";
-    let sum = format!("that of what the server has is {theirs}: upload it anew");
+    let sum = format!("the server's copy has {theirs}: upload it again");
     let size = format!("the server's file has {} bytes and this one {SIZE}: start the upload anew", SIZE - 1);
     [("checksum", theirs.into(), sum), ("size", (SIZE - 1).into(), size)]
 }

@@ -244,7 +244,7 @@ async fn session_that_is_not_used_is_told() {
     setup.create(content(2)).await.failure();
     let of_another = told();
     assert!(
-        matches!(&of_another[..], [one] if one.contains("the upload starts anew: the source isn't the file")),
+        matches!(&of_another[..], [one] if one.contains("the saved session can't be used (the source isn't the file")),
         "{of_another:?}"
     );
     std::fs::write(setup.at("session"), without_digest(setup.session()).to_string()).unwrap();

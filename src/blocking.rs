@@ -17,4 +17,17 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 
 /// The longest text that is worked on where requests are driven, in bytes: it takes no longer than handing it over. Work on a
 /// longer one is done apart, so that time-outs and drops take effect meanwhile.
-pub(crate) const INLINE: usize = 256 << 10;
+const INLINE: usize = 256 << 10;
+
+/// Whether a text is so long that work on it is done apart.
+pub(crate) fn takes_long(bytes: usize) -> bool {
+    bytes > INLINE
+}
+
+/// Does work on a text of so many bytes: where it is, or apart.
+pub(crate) async fn apart<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    match takes_long(bytes) {
+        true => blocking(work).await,
+        false => Ok(work()),
+    }
+}

@@ -90,16 +90,20 @@ pub(crate) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Where the string ends that begins at `start`.
 pub(super) fn string_end(text: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(found) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if text.get(at) == Some(&b'"') {
-            return at + 1;
+    behind_quote(text, start + 1).unwrap_or(text.len())
+}
+
+/// Where the string ends within which `at` is, its quote included; `None` if it doesn't.
+#[inline]
+pub(crate) fn behind_quote(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        match text.get(at) {
+            Some(b'"') => return Some(at + 1),
+            // The character behind a backslash ends nothing.
+            _ => at += 2,
         }
-        // The character behind a backslash ends nothing.
-        at += 2;
     }
-    text.len()
 }
 
 /// Where the list or object ends that begins at `start`.

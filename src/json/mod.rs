@@ -25,7 +25,7 @@ pub use draft::Draft;
 pub use error::JsonError;
 pub(crate) use finite::unwritable;
 pub use index::JsonIndex;
-pub(crate) use members::{items, literals, members, name};
+pub(crate) use members::{behind_quote, items, literals, members, name};
 pub(crate) use raw_value::raw_value;
 
 use crate::redact::excerpt;

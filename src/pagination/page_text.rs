@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::json::behind_quote;
 use crate::operation::Key;
 use crate::page_link::PageLink;
 
@@ -129,7 +130,7 @@ pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
         rest = behind_space(rest).strip_prefix(b"\"")?;
         let mark = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
         let escaped = rest.get(mark) == Some(&b'\\');
-        let length = if escaped { string_end(rest, mark)?.checked_sub(1)? } else { mark };
+        let length = if escaped { behind_quote(rest, mark)?.checked_sub(1)? } else { mark };
         let key = rest.get(..length)?;
         rest = behind_space(rest.get(length + 1..)?).strip_prefix(b":")?;
         rest = behind_space(rest);
@@ -160,7 +161,7 @@ fn behind_space(mut text: &[u8]) -> &[u8] {
 #[inline]
 fn value_end(text: &[u8]) -> Option<usize> {
     match text.first()? {
-        b'"' => string_end(text, 1),
+        b'"' => behind_quote(text, 1),
         b'{' | b'[' => nested_end(text),
         _ => text.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.'))),
     }
@@ -171,7 +172,7 @@ fn nested_end(text: &[u8]) -> Option<usize> {
     loop {
         match text.get(at)? {
             b'"' => {
-                at = string_end(text, at + 1)?;
+                at = behind_quote(text, at + 1)?;
                 continue;
             }
             b'{' | b'[' => depth += 1,
@@ -181,17 +182,6 @@ fn nested_end(text: &[u8]) -> Option<usize> {
         at += 1;
         if depth == 0 {
             return Some(at);
-        }
-    }
-}
-
-/// Behind the quote that ends the string literal of which the text from `at` on is the rest.
-fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
-        match text.get(at) {
-            Some(b'"') => return Some(at + 1),
-            _ => at += 2,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::meter::Meter;
 use super::sent_body::Awaited;
 use super::stream::ByteStream;
 use super::unpacking::{Unpacked, Unpacking};
-use crate::blocking::{INLINE, blocking};
+use crate::blocking::{blocking, takes_long};
 use crate::decode::{Problem, decode};
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::json::Json;
@@ -274,7 +274,7 @@ struct Head {
 impl Head {
     /// Works on a body of `length` bytes, for as long as the request may take.
     async fn apart<T: Send + 'static>(self, length: usize, work: impl FnOnce(Head) -> Result<T> + Send + 'static) -> Result<T> {
-        if length <= INLINE {
+        if !takes_long(length) {
             return work(self);
         }
         let (limits, info) = (self.limits, self.info.clone());

@@ -4,7 +4,7 @@ use reqwest::Url;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use super::engine::{Engine, same_id};
+use super::engine::{Engine, of_another, same_id};
 use super::progress::UploadPhase;
 use super::protocol::{AfterCompletion, after_completion};
 use crate::blocking::blocking;
@@ -75,7 +75,7 @@ impl Engine<'_> {
         };
         let ((answer, is_incomplete), _) = prepared.fetch(|received| received.decoded(read)).await?;
         let problem = if !same_id(&answer.id, &remote.id) {
-            format!("the response is of another upload ({})", excerpt(&answer.id.to_string(), 40))
+            of_another(&answer)
         } else if is_incomplete {
             "the server responds that the upload is incomplete".to_owned()
         } else {

@@ -435,6 +435,11 @@ pub(super) fn same_id(one: &UploadId, other: &UploadId) -> bool {
 
 /// An answer that is of another upload than what was asked for.
 fn other_upload(answer: &ChunkedUpload) -> Error {
+    Error::new(ErrorKind::Decode, of_another(answer))
+}
+
+/// What is wrong with such an answer.
+pub(super) fn of_another(answer: &ChunkedUpload) -> String {
     let id = excerpt(&answer.id.to_string(), 40);
-    Error::new(ErrorKind::Decode, format!("the answer is of another upload ({id}): it may not be the server's own"))
+    format!("the answer is of another upload ({id}): it may not be the server's own")
 }

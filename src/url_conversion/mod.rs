@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::blocking::{INLINE, blocking};
+use crate::blocking::apart;
 use crate::error::Error;
 use crate::secrets::Secrets;
 pub use failure::ConversionFailure;
@@ -177,13 +177,13 @@ impl Conversions {
         let mut unconverted = Unconverted::default();
         for batch in self.batches() {
             let (conversions, text, fields) = (self.clone(), body.clone(), batch.clone());
-            let found = away(body.len(), move || conversions.find(&text, page, fields)).await??;
+            let found = apart(body.len(), move || conversions.find(&text, page, fields)).await??;
             let (Some(mut jobs), Some(text)) = (found, text_of_body(&body)) else { break };
             if jobs.is_empty() {
                 continue;
             }
             self.convert(text, &mut jobs, &mut unconverted, secrets).await?;
-            body = away(body.len(), move || jobs.put_into(body, batch.start)).await?;
+            body = apart(body.len(), move || jobs.put_into(body, batch.start)).await?;
         }
         Ok(Converted { body, unconverted })
     }
@@ -214,14 +214,6 @@ fn region(path: &str) -> Vec<&str> {
     let mut names: Vec<&str> = path.split('.').filter(|name| name.parse::<usize>().is_err()).collect();
     names.pop_if(|last| *last == "url");
     names
-}
-
-/// Does work that takes as long as so many bytes need: of many, away from the threads that drive requests.
-async fn away<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    match bytes > INLINE {
-        true => blocking(work).await,
-        false => Ok(work()),
-    }
 }
 
 impl fmt::Debug for Conversions {

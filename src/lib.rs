@@ -83,6 +83,7 @@ mod option_setters;
 mod origin;
 mod page_link;
 mod pagination;
+mod plain_file;
 mod proxies;
 mod query;
 pub mod raw;

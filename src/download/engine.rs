@@ -7,7 +7,8 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, IF_RANGE, RANGE};
 use reqwest::{Method, Request, StatusCode, Url};
 
 use super::entity::{Entity, Plan, plan};
-use super::part::{Part, Place, is_as_expected};
+use super::part::Part;
+use super::place::Place;
 use super::{DownloadOptions, DownloadProgress, Downloaded};
 use crate::blocking::blocking;
 use crate::call::CallOptions;
@@ -108,9 +109,10 @@ impl Engine<'_> {
     }
 
     async fn by_another(self) -> Result<Downloaded> {
-        let (path, size, checksum) = (self.place.target.clone(), self.options.size, self.options.checksum.clone());
+        let (place, size, checksum) = (self.place.clone(), self.options.size, self.options.checksum.clone());
         let expected = blocking(move || {
-            is_as_expected(&path, size, checksum.as_ref()).then(|| std::fs::metadata(&path).map_or(0, |metadata| metadata.len()))
+            let bytes = || std::fs::metadata(&place.target).map_or(0, |metadata| metadata.len());
+            place.is_as_expected(size, checksum.as_ref()).then(bytes)
         });
         match expected.await? {
             Some(bytes) => Ok(Downloaded { path: self.place.target, bytes, resumed_from: bytes }),

@@ -6,7 +6,9 @@ mod engine;
 mod entity;
 mod many;
 mod part;
+mod place;
 mod to_cache;
+mod writer;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,7 +29,8 @@ use crate::option_setters::sending_setters;
 use crate::redact::redact_url;
 use checksum::Checksum;
 use engine::{Engine, Told, absolute};
-use part::{Part, Place};
+use part::Part;
+use place::Place;
 
 /// Bytes of a `data:` URI's file, at most, unless it is set.
 const MAX_DATA_URI_SIZE: u64 = 64 << 20;

@@ -18,7 +18,7 @@ use crate::blocking::blocking;
 use crate::call::CallOptions;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file_cache::{CacheKey, FileCache};
+use crate::file_cache::{CacheKey, FileCache, Lease};
 use crate::file_url::is_data_uri;
 use crate::local_paths;
 use crate::option_setters::sending_setters;
@@ -168,23 +168,23 @@ impl DownloadTo {
         };
         let told = &self.shared.told;
         told.one_more();
-        let path = self.get(url, file).await.inspect_err(|_| told.failed())?;
-        let path = path.into_os_string().into_string();
+        let lease = self.get(url, file).await.inspect_err(|_| told.failed())?;
+        let path = lease.keep().into_os_string().into_string();
         path.inspect(|path| local_paths::remember(path))
             .map_err(|_| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))
     }
 
-    /// The file's path.
-    async fn get(&self, url: String, file: FileReference<'_>) -> Result<PathBuf> {
+    /// The file, held.
+    async fn get(&self, url: String, file: FileReference<'_>) -> Result<Lease> {
         let cache = self.cache().await?;
         let key = cache.key(&url);
-        let look = |hit: fn(&FileCache, &CacheKey) -> Result<Option<PathBuf>>| {
+        let look = |hit: fn(&FileCache, &CacheKey) -> Result<Option<Lease>>| {
             let (cache, key) = (cache.clone(), key.clone());
             blocking(move || hit(&cache, &key))
         };
-        if let Some(path) = look(FileCache::hit).await?? {
+        if let Some(lease) = look(FileCache::hit).await?? {
             self.shared.told.was_there();
-            return Ok(path);
+            return Ok(lease);
         }
         let (_alone, waited) = self.alone(&key).await;
         let most = || Arc::new(Semaphore::new(self.concurrency.min(MAX_CONCURRENCY)));
@@ -194,10 +194,10 @@ impl DownloadTo {
             Err(_) => (permits.acquire_owned().await.ok(), true),
         };
         if (waited || queued)
-            && let Some(path) = look(FileCache::hit_again).await??
+            && let Some(lease) = look(FileCache::hit_again).await??
         {
             self.shared.told.was_there();
-            return Ok(path);
+            return Ok(lease);
         }
         let download = self.download(url, file);
         let downloaded = self.shared.told.following(download, cache.path(&key)).await?;

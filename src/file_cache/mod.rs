@@ -4,6 +4,7 @@ mod eviction;
 mod holds;
 mod index;
 mod key;
+mod lease;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use key::{CacheKey, default_key};
+pub(crate) use lease::Lease;
 
 use crate::error::{Error, Result};
 use eviction::Limits;
@@ -183,13 +185,15 @@ impl FileCache {
     ///
     /// # Errors
     /// Where the cache can't be locked, read or written.
-    pub(crate) fn hit(&self, key: &CacheKey) -> Result<Option<PathBuf>> {
-        self.state().hit(key)
+    pub(crate) fn hit(&self, key: &CacheKey) -> Result<Option<Lease>> {
+        let path = self.state().hit(key)?;
+        Ok(path.map(|path| Lease::new(self.clone(), path)))
     }
 
     /// As [`hit`](FileCache::hit), for who was told that it isn't there and waited: it is counted once.
-    pub(crate) fn hit_again(&self, key: &CacheKey) -> Result<Option<PathBuf>> {
-        self.state().hit_again(key)
+    pub(crate) fn hit_again(&self, key: &CacheKey) -> Result<Option<Lease>> {
+        let path = self.state().hit_again(key)?;
+        Ok(path.map(|path| Lease::new(self.clone(), path)))
     }
 
     /// Takes the file that stands at [`path`](FileCache::path) now, of `size` bytes, into the cache, and hands it out. What
@@ -197,8 +201,9 @@ impl FileCache {
     ///
     /// # Errors
     /// Where the file isn't there, with that size; where the cache can't be locked, read or written.
-    pub(crate) fn added(&self, key: &CacheKey, size: u64) -> Result<PathBuf> {
-        self.state().added(key, size)
+    pub(crate) fn added(&self, key: &CacheKey, size: u64) -> Result<Lease> {
+        let path = self.state().added(key, size)?;
+        Ok(Lease::new(self.clone(), path))
     }
 
     /// No panic leaves it half changed: at worst it is behind what is on disk, which it reads again.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::key::{KeyHash, default_key};
-use super::{CacheStatistics, FileCache};
+use super::{CacheStatistics, FileCache, Lease};
 
 /// A directory of its own, gone with the test.
 fn directory() -> TempDir {
@@ -23,9 +23,9 @@ fn url(number: usize) -> String {
 /// Downloads: asks, puts the file where it is to be, adds it.
 fn download(cache: &FileCache, url: &str, content: &[u8]) -> PathBuf {
     let key = cache.key(url);
-    assert_eq!(cache.hit(&key).unwrap(), None, "{url}");
+    assert!(cache.hit(&key).unwrap().is_none(), "{url}");
     put(cache, url, content);
-    cache.added(&key, content.len() as u64).unwrap()
+    cache.added(&key, content.len() as u64).unwrap().keep()
 }
 
 fn put(cache: &FileCache, url: &str, content: &[u8]) {
@@ -44,7 +44,7 @@ fn fill(cache: &FileCache, number: usize, size: usize) -> PathBuf {
 }
 
 fn hit(cache: &FileCache, url: &str) -> Option<PathBuf> {
-    cache.hit(&cache.key(url)).unwrap()
+    cache.hit(&cache.key(url)).unwrap().map(Lease::keep)
 }
 
 /// Sets when a file was used: so many seconds before now.
@@ -252,7 +252,7 @@ fn a_file_that_is_not_as_it_was_downloaded_is_not_added() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let key = cache.key("https://h/x.png?sig=SECRET");
-    assert_eq!(cache.hit(&key).unwrap(), None);
+    assert!(cache.hit(&key).unwrap().is_none());
     fs::write(cache.path(&key), b"12345").unwrap();
     for size in [4, 6] {
         let error = cache.added(&key, size).unwrap_err();
@@ -260,7 +260,7 @@ fn a_file_that_is_not_as_it_was_downloaded_is_not_added() {
         assert!(error.is_file() && text.contains("download it again") && !text.contains("SECRET"), "{text}");
     }
     assert_eq!((cache.statistics().held, counts(&cache)), (0, (0, 0)));
-    cache.added(&key, 5).unwrap();
+    cache.added(&key, 5).unwrap().keep();
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn a_journal_that_is_torn_at_any_byte_loses_only_its_last_line() {
         assert_eq!(counts(&cache), (2, 3), "{cut}");
         // What comes after a torn line isn't lost with it.
         put(&cache, &url(9), b"nine");
-        cache.added(&cache.key(&url(9)), 4).unwrap();
+        cache.added(&cache.key(&url(9)), 4).unwrap().keep();
         let again = FileCache::open(dir.path()).unwrap();
         assert!(hit(&again, &url(9)).is_some() && hit(&again, &url(0)).is_some(), "{cut}");
         // All but its line's end was there.
@@ -347,7 +347,7 @@ fn damage_in_the_middle_of_a_journal_costs_what_it_hits() {
         fs::write(journal(&cache), [&whole[..], &vec![b'?'; length]].concat()).unwrap();
         let other = FileCache::open(dir.path()).unwrap();
         put(&other, &url(0), b"longer");
-        other.added(&other.key(&url(0)), 6).unwrap();
+        other.added(&other.key(&url(0)), 6).unwrap().keep();
         assert_eq!((counts(&FileCache::open(dir.path()).unwrap()), counts(&other)), ((3, 8), (3, 8)), "{length}");
     }
 }
@@ -399,7 +399,7 @@ fn a_journal_that_tells_little_is_written_anew_and_other_handles_notice() {
     assert_eq!(hit(&cache, &url(0)), None);
     put(&cache, &url(2), b"12");
     for _ in 0..1002 {
-        let path = cache.added(&cache.key(&url(2)), 2).unwrap();
+        let path = cache.added(&cache.key(&url(2)), 2).unwrap().keep();
         cache.release(path);
     }
     let lines = || fs::read_to_string(journal(&cache)).unwrap().lines().count();
@@ -622,7 +622,7 @@ fn a_path_that_was_handed_out_is_there_whatever_others_do() {
                             Some(path) => path,
                             None => {
                                 put(&cache, &url, b"content");
-                                match cache.added(&cache.key(&url), 7) {
+                                match cache.added(&cache.key(&url), 7).map(Lease::keep) {
                                     Ok(path) => path,
                                     // Another handle had added it, and removed it before this one said a word.
                                     Err(_) => continue,
@@ -686,7 +686,7 @@ fn a_clear_removes_what_the_index_has_lost_and_nothing_that_is_not_the_caches() 
     // Another process may be about to add the young one.
     assert_eq!(cache.clear().unwrap(), 5);
     assert!(!lost.exists() && young.exists() && foreign.exists());
-    cache.release(cache.added(&cache.key(&url(2)), 3).unwrap());
+    cache.release(cache.added(&cache.key(&url(2)), 3).unwrap().keep());
     assert_eq!(cache.clear().unwrap(), 3);
     assert!(foreign.exists());
 }

@@ -1,0 +1,190 @@
+//! Opening files whose names others can guess: nothing but a plain file of ours is opened, and nothing that is waited for.
+//!
+//! In a directory where others may write, a name of ours may be taken by a symbolic link, a hard link to a file of somebody
+//! else, a pipe or a device. It is opened without following links and without waiting, and looked at once it is open: what
+//! stands at a path may change between a look and an opening.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::path::Path;
+
+/// Opens a file of ours. `options` must not truncate it: it is looked at only once it is open.
+///
+/// # Errors
+/// Returns an error if it can't be opened, or if it is no regular file, has other names (hard links), or belongs neither to this
+/// process's user nor to the owner of its directory.
+pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    flags::set(options, flags::NO_FOLLOW | flags::NO_WAIT);
+    let file = options.open(path).map_err(|error| match flags::is_symlink(&error) {
+        true => refused("it is a symbolic link"),
+        false => error,
+    })?;
+    let metadata = file.metadata()?;
+    regular(&metadata)?;
+    own(path, &metadata)?;
+    Ok(file)
+}
+
+/// Opens a file that the user named, to read it: symbolic links are followed.
+///
+/// # Errors
+/// Returns an error if it can't be opened or is no regular file.
+pub(crate) fn open_named(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    flags::set(options.read(true), flags::NO_WAIT);
+    let file = options.open(path)?;
+    regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn regular(metadata: &Metadata) -> io::Result<()> {
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(refused(kind(metadata))),
+    }
+}
+
+/// What stands at a path that isn't a regular file, as errors call it.
+pub(crate) fn kind(metadata: &Metadata) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return "it is a FIFO (named pipe)";
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return "it is a device";
+        }
+        if kind.is_socket() {
+            return "it is a socket";
+        }
+    }
+    match (metadata.is_dir(), metadata.is_symlink()) {
+        (true, _) => "it is a directory",
+        (_, true) => "it is a symbolic link",
+        _ => "it is no regular file",
+    }
+}
+
+#[cfg(unix)]
+fn own(path: &Path, metadata: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    // One that has no name any more was removed after it was opened, by another process of ours.
+    if metadata.nlink() > 1 {
+        return Err(refused("it has other names (hard links)"));
+    }
+    if metadata.uid() == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    // Whoever owns the directory may put anything there.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match std::fs::metadata(directory)?.uid() == metadata.uid() {
+        true => Ok(()),
+        false => Err(refused("it belongs to another user")),
+    }
+}
+
+#[cfg(not(unix))]
+fn own(_: &Path, _: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+fn refused(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
+}
+
+#[cfg(unix)]
+mod flags {
+    use rustix::fs::OFlags;
+    use std::fs::OpenOptions;
+    use std::io;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    pub(super) const NO_FOLLOW: OFlags = OFlags::NOFOLLOW;
+    /// A FIFO is opened at once. Reads and writes of regular files wait all the same.
+    pub(super) const NO_WAIT: OFlags = OFlags::NONBLOCK;
+
+    pub(super) fn set(options: &mut OpenOptions, flags: OFlags) {
+        options.custom_flags(flags.bits().cast_signed());
+    }
+
+    pub(super) fn is_symlink(error: &io::Error) -> bool {
+        error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+    }
+}
+
+#[cfg(windows)]
+mod flags {
+    use std::fs::OpenOptions;
+    use std::io;
+    use std::os::windows::fs::OpenOptionsExt as _;
+
+    /// `FILE_FLAG_OPEN_REPARSE_POINT`: the link itself is opened, which is no regular file.
+    pub(super) const NO_FOLLOW: u32 = 0x0020_0000;
+    pub(super) const NO_WAIT: u32 = 0;
+
+    pub(super) fn set(options: &mut OpenOptions, flags: u32) {
+        options.custom_flags(flags);
+    }
+
+    pub(super) fn is_symlink(_: &io::Error) -> bool {
+        false
+    }
+}
+
+#[cfg(not(any(unix, windows)))]
+mod flags {
+    use std::fs::OpenOptions;
+    use std::io;
+
+    pub(super) const NO_FOLLOW: u32 = 0;
+    pub(super) const NO_WAIT: u32 = 0;
+
+    pub(super) fn set(_: &mut OpenOptions, _: u32) {}
+
+    pub(super) fn is_symlink(_: &io::Error) -> bool {
+        false
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn write() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        options
+    }
+
+    fn refusal(path: &Path) -> String {
+        open_own(path, &mut write()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn only_plain_files_are_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        open_own(&path("new"), &mut write()).unwrap();
+        open_own(&path("new"), &mut write()).unwrap();
+
+        std::fs::hard_link(path("new"), path("hard")).unwrap();
+        assert_eq!(refusal(&path("hard")), "it has other names (hard links)");
+        std::os::unix::fs::symlink(path("new"), path("link")).unwrap();
+        assert_eq!(refusal(&path("link")), "it is a symbolic link");
+        std::os::unix::fs::symlink(path("nowhere"), path("dangling")).unwrap();
+        assert_eq!(refusal(&path("dangling")), "it is a symbolic link");
+        assert!(!path("nowhere").exists());
+
+        let mut read = OpenOptions::new();
+        assert_eq!(open_own(dir.path(), read.read(true)).unwrap_err().to_string(), "it is a directory");
+        let fifo = path("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        assert_eq!(open_own(&fifo, OpenOptions::new().read(true)).unwrap_err().to_string(), "it is a FIFO (named pipe)");
+        assert!(open_own(&fifo, OpenOptions::new().write(true)).is_err());
+        assert_eq!(open_named(&fifo).unwrap_err().to_string(), "it is a FIFO (named pipe)");
+        assert_eq!(open_named(Path::new("/dev/null")).unwrap_err().to_string(), "it is a device");
+        open_named(&path("link")).unwrap();
+    }
+}

@@ -156,7 +156,7 @@ impl BackendClientBuilder {
     /// The largest body, in bytes, that is read as a whole, after decompression; 256 MiB unless set.
     ///
     /// It bounds the memory of a response. The items of a page usually take about as much as its text, beside it. In the worst case,
-    /// a page of the smallest items, decoding allocates up to 60 times the body's length, and URL conversion up to 60 times more;
+    /// a page of the smallest items, decoding allocates up to 80 times the body's length, and URL conversion up to 60 times more;
     /// types of your own may take more.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
@@ -322,13 +322,16 @@ impl BackendClientBuilder {
     }
 
     fn http_clients(&self, origin: &Origin) -> Result<HttpClients> {
-        let certificates = Certificates::parse(&self.root_certificates)?;
+        let certificates = Certificates::new(&self.root_certificates)?;
         let proxy = self.proxy.as_deref().map(parse_proxy).transpose()?;
         if self.user_agent.is_empty() || !self.user_agent.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             return Err(Error::configuration("user_agent", "it must be printable ASCII, and not empty"));
         }
         let (http, user_agent) = (self.http.clone(), self.user_agent.clone());
         let plain = !origin.is_https();
+        if !plain && http.is_none() {
+            certificates.load()?;
+        }
         let (proxies, proxy) = match (&http, proxy) {
             (Some(_), proxy) => (Proxies::Unknown, proxy.map(|(_, proxy)| proxy)),
             (None, Some((url, proxy))) => (Proxies::One(url), Some(proxy)),
@@ -340,14 +343,14 @@ impl BackendClientBuilder {
         };
         let make = move |kind: Kind, only_own_certificates: bool| {
             let builder = match &http {
-                Some(make) => make(),
-                None => ClientBuilder::new(),
+                Some(make) => certificates.add_to(make(), only_own_certificates),
+                None => certificates.builder(),
             };
             let mut builder = kind.finish(builder).user_agent(&user_agent);
             if let Some(proxy) = &proxy {
                 builder = builder.proxy(proxy.clone());
             }
-            certificates.apply(builder, only_own_certificates).build()
+            builder.build()
         };
         // A machine without a single CA certificate can talk plain http all the same: then only the certificates given
         // here are trusted, and an https file URL fails when it is fetched, not when the client is built.

@@ -10,6 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Mutex;
 
 use crate::error::{Cause, Error, ErrorKind, Result};
+use crate::secrets::is_secret;
 
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("synapse-access-token");
 const AGENT_TOKEN: HeaderName = HeaderName::from_static("synapse-agent");
@@ -157,10 +158,7 @@ impl CredentialsSource {
             CredentialsSource::Fixed(headers) => headers,
             CredentialsSource::Provided(provided) => &provided.secrets,
         };
-        let known = ["authorization", "cookie", "cookie2", "proxy-authorization"];
-        let name = header.as_str();
-        let is_secret = name.starts_with("synapse-") || name.ends_with("-key") || name.ends_with("-token");
-        known.contains(&name) || is_secret || own.contains_key(header)
+        is_secret(header) || own.contains_key(header)
     }
 
     /// Others than `refused`, which the server answered with 401; nothing where there are none to be had.

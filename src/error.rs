@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 
 use crate::bounded::{bounded, shortened};
@@ -113,6 +114,8 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
     /// The message tells what the source does.
     source_is_told: bool,
+    /// The client's credentials, where the error is of no single request.
+    secrets: Secrets,
 }
 
 /// How much of a message is kept, in bytes: what is shown, and some more, since redacting makes it shorter.
@@ -177,7 +180,14 @@ impl Error {
             attempts: 1,
             source: None,
             source_is_told: false,
+            secrets: Secrets::NONE,
         }))
+    }
+
+    /// Hides these credentials, too, which the server may have repeated.
+    pub(crate) fn hiding(mut self, credentials: Option<Arc<HeaderMap>>) -> Self {
+        self.0.secrets = Secrets::from(credentials);
+        self
     }
 
     pub(crate) fn configuration(setting: &str, problem: impl fmt::Display) -> Self {
@@ -429,7 +439,6 @@ pub(crate) fn shown_status(status: StatusCode) -> String {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use reqwest::header::HeaderMap;
 
     use super::*;
     use crate::marker;

@@ -1,6 +1,7 @@
 //! [`FileEntry`]: a file of a file field, whatever shape that is of.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -81,12 +82,10 @@ impl Json {
             shapes.field(first);
         }
         // A key that names many files, as that of a list does, is one text.
-        let mut last = (None, None);
+        let mut names: HashMap<NonZeroUsize, Option<Arc<str>>> = HashMap::new();
         let mut name_of = |key: Option<NonZeroUsize>| {
-            if last.0 != key {
-                last = (key, literal(text, key).map(|literal| Arc::from(plain(literal))));
-            }
-            last.1.clone()
+            let name = names.entry(key?).or_insert_with(|| literal(text, key).map(|literal| Arc::from(plain(literal))));
+            name.clone()
         };
         let entry = |found: &Found| {
             let name = name_of(found.name);
@@ -195,5 +194,10 @@ mod tests {
         let files = serde_json::from_str::<Json>(&text).unwrap().files();
         assert_eq!(files.len(), 10_000);
         assert!(files.iter().all(|file| Arc::ptr_eq(file.name.as_ref().unwrap(), files[0].name.as_ref().unwrap())));
+        // Also where others stand between.
+        let text = format!("{{\"{key}\": [{}]}}", vec!["\"/a\", {\"x\": {\"url\": \"/b\"}}"; 10_000].join(","));
+        let files = serde_json::from_str::<Json>(&text).unwrap().files();
+        let names: std::collections::HashSet<_> = files.iter().filter_map(|file| file.name.as_ref()).map(Arc::as_ptr).collect();
+        assert!(files.len() == 20_000 && names.len() <= 10_001, "{} {}", files.len(), names.len());
     }
 }

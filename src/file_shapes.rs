@@ -15,6 +15,9 @@ use crate::json::scan::{Piece, Scanner, Token};
 /// A longer literal is no checksum, in bytes.
 const MAX_CHECKSUM: usize = 256;
 
+/// The longest number that is a size, in digits: what a `u64` holds.
+const MAX_SIZE: usize = 20;
+
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
@@ -291,7 +294,10 @@ impl FileObject {
         match key {
             "url" => self.url = text(),
             "path" => self.path = text(),
-            "size" => self.size = NonZeroUsize::new(value.start).filter(|_| value.token == Token::Other),
+            "size" => {
+                let is_number = value.token == Token::Other && value.end - value.start <= MAX_SIZE;
+                self.size = NonZeroUsize::new(value.start).filter(|_| is_number);
+            }
             "checksum" => self.checksum = text().filter(|_| value.end - value.start <= MAX_CHECKSUM),
             _ => {}
         }

@@ -99,6 +99,12 @@ impl Origin {
         Ok(url)
     }
 
+    /// Whether a redirect may lead from one URL of this origin to another: not out of the base URL's path prefix, unless that is
+    /// allowed of links.
+    pub(crate) fn may_redirect(&self, from: &Url, to: &Url) -> bool {
+        self.links_outside_prefix || !self.is_within_prefix(from.path()) || self.is_within_prefix(to.path())
+    }
+
     /// Whether a path is the prefix or below it, however often what stands before the server decodes it.
     fn is_within_prefix(&self, path: &str) -> bool {
         if self.prefix.is_empty() {

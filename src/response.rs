@@ -7,14 +7,14 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::decode::decode;
 use crate::error::shown_status;
 use crate::error_body::{self, Detail, FIELD_ERRORS, LINE, Most};
 use crate::redact::{cut, excerpt_without};
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, is_secret};
 
 /// A server's answer that is an error, or can't be used.
 pub struct ErrorResponse(Arc<Inner>);
@@ -38,14 +38,6 @@ const DETAIL: usize = 8 << 10;
 
 /// The longest text that is shown of what the server said, in bytes.
 const SAID: usize = 600;
-
-/// Headers whose values are credentials, or what requests are signed with.
-fn is_sensitive(name: &HeaderName) -> bool {
-    const PARTS: [&str; 8] =
-        ["cookie", "authorization", "authentication-info", "token", "secret", "signature", "credential", "synapse-"];
-    let name = name.as_str();
-    PARTS.iter().any(|part| name.contains(part)) || name.ends_with("-key")
-}
 
 impl ErrorResponse {
     #[cfg(test)]
@@ -203,7 +195,7 @@ impl fmt::Debug for ErrorResponse {
                 let mut map = f.debug_map();
                 let headers = self.0.headers();
                 for (name, value) in headers.iter().take(SHOWN_HEADERS) {
-                    let value = match is_sensitive(name) {
+                    let value = match is_secret(name) {
                         true => "<secret>".to_owned(),
                         false => {
                             let beginning = value.as_bytes().get(..LOOKED_AT).unwrap_or(value.as_bytes());
@@ -229,6 +221,8 @@ impl fmt::Debug for ErrorResponse {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderName;
+
     use super::*;
 
     fn answer(status: u16, body: &str) -> ErrorResponse {

@@ -62,6 +62,14 @@ impl Secrets {
     }
 }
 
+/// Whether a header's value is a credential, or what requests are signed with, as its name tells.
+pub(crate) fn is_secret(name: &HeaderName) -> bool {
+    const PARTS: [&str; 8] =
+        ["cookie", "authorization", "authentication-info", "token", "secret", "signature", "credential", "synapse-"];
+    let name = name.as_str();
+    PARTS.iter().any(|part| name.contains(part)) || name.ends_with("-key")
+}
+
 /// A header's value; of cookies also each one's own.
 fn values<'h>(name: &HeaderName, value: &'h HeaderValue) -> impl Iterator<Item = &'h [u8]> {
     let cookies = value.as_bytes().split(|byte| *byte == b';').filter(|_| *name == COOKIE);
@@ -86,14 +94,17 @@ fn tokens(credentials: &HeaderMap) -> Vec<String> {
 const ENCODINGS: usize = 4;
 
 fn hide<'t>(text: &'t str, tokens: &[String]) -> Cow<'t, str> {
-    let hidden = cut::hide(whole(Cow::Borrowed(text), tokens), tokens);
-    let mut plain = Cow::Borrowed(&*hidden);
-    for _ in 0..ENCODINGS {
+    let mut hidden = cut::hide(whole(Cow::Borrowed(text), tokens), tokens);
+    let mut plain = Cow::Owned::<str>(hidden.clone().into_owned());
+    'encodings: for _ in 0..ENCODINGS {
         let Some(decoded) = decoded(&plain) else { break };
         // A form has a space as `+`.
         for decoded in [decoded.replace('+', " "), decoded.clone()] {
             if tokens.iter().any(|token| decoded.contains(token)) {
-                return whole(Cow::Owned(decoded), tokens).into_owned().into();
+                // Others may be encoded more often.
+                hidden = Cow::Owned(whole(Cow::Owned(decoded), tokens).into_owned());
+                plain = hidden.clone();
+                continue 'encodings;
             }
         }
         plain = Cow::Owned(decoded);
@@ -252,6 +263,13 @@ mod tests {
         ] {
             assert_eq!(secrets.hide(text), hidden);
         }
+    }
+
+    #[test]
+    fn tokens_encoded_at_two_depths_are_hidden() {
+        let secrets = secrets(&["Token sekret-9-token"]);
+        let hidden = secrets.hide("one sekret%2D9-token two sekret%252D9-token");
+        assert_eq!(hidden, "one <secret> two <secret>");
     }
 
     #[test]

@@ -1,46 +1,164 @@
-//! Certificates that are trusted besides the system's, where a TLS feature is on.
+//! TLS: which certificates are trusted. The system's are read once in a process, and not before one is needed.
 
 #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
 mod certificates {
+    use std::sync::{Arc, OnceLock};
+
     use reqwest::{Certificate, ClientBuilder};
+    use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+    use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use rustls::{ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme};
+    use rustls_platform_verifier::Verifier;
 
     use crate::error::{Error, Result};
 
     pub(crate) const AVAILABLE: bool = true;
 
-    /// Certificates in PEM or DER.
-    pub(crate) struct Certificates(Vec<Certificate>);
+    /// The certificates that a client trusts: the system's, and those that its user gave.
+    pub(crate) struct Certificates {
+        trust: Arc<Trust>,
+        config: ClientConfig,
+    }
 
     impl Certificates {
-        pub(crate) fn parse(given: &[Vec<u8>]) -> Result<Self> {
-            let wrong = |what: &str| Error::configuration("root_certificate", what);
-            let mut certificates = Vec::new();
-            for bytes in given {
-                if bytes.windows(11).any(|window| window == b"-----BEGIN ") {
-                    let bundle = Certificate::from_pem_bundle(bytes).map_err(|_| wrong("it is no certificate in PEM"))?;
-                    if bundle.is_empty() {
-                        return Err(wrong("there is no certificate in the PEM text"));
-                    }
-                    certificates.extend(bundle);
-                } else {
-                    certificates.push(Certificate::from_der(bytes).map_err(|_| wrong("it is no certificate in PEM or DER"))?);
-                }
-            }
-            // DER is parsed only where it is used: a client that trusts nothing else tells whether it can be.
-            let usable = || ClientBuilder::new().no_proxy().tls_certs_only(certificates.clone()).build().is_ok();
-            match certificates.is_empty() || usable() {
-                true => Ok(Certificates(certificates)),
-                false => Err(wrong("it is no certificate in PEM or DER")),
-            }
+        /// Certificates in PEM or DER, besides the system's.
+        pub(crate) fn new(given: &[Vec<u8>]) -> Result<Self> {
+            let trust = Arc::new(Trust { own: parse(given)?, provider: provider()?, verifier: OnceLock::new() });
+            let config = ClientConfig::builder_with_provider(trust.provider.clone()).with_safe_default_protocol_versions();
+            let config = config.map_err(|error| unusable(&error))?.dangerous();
+            let mut config = config.with_custom_certificate_verifier(trust.clone()).with_no_client_auth();
+            let protocols: &[&[u8]] = if cfg!(feature = "http2") { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            Ok(Certificates { trust, config })
         }
 
-        /// Adds them to the system's, or trusts nothing but them.
-        pub(crate) fn apply(&self, builder: ClientBuilder, only_these: bool) -> ClientBuilder {
+        /// Reads the system's certificates now.
+        ///
+        /// # Errors
+        /// Returns an error if there is no certificate at all.
+        pub(crate) fn load(&self) -> Result<()> {
+            self.trust.verifier().map(drop).map_err(|error| unusable(&error))
+        }
+
+        /// An HTTP client that trusts them.
+        pub(crate) fn builder(&self) -> ClientBuilder {
+            ClientBuilder::new().tls_backend_preconfigured(self.config.clone())
+        }
+
+        /// Adds those that the user gave to what a builder of the user's trusts, or to nothing.
+        pub(crate) fn add_to(&self, builder: ClientBuilder, only_these: bool) -> ClientBuilder {
+            let own: Vec<_> = self.trust.own.iter().filter_map(|own| Certificate::from_der(own).ok()).collect();
             match only_these {
-                true => builder.tls_certs_only(self.0.clone()),
-                false if self.0.is_empty() => builder,
-                false => builder.tls_certs_merge(self.0.clone()),
+                true => builder.tls_certs_only(own),
+                false if own.is_empty() => builder,
+                false => builder.tls_certs_merge(own),
             }
+        }
+    }
+
+    fn parse(given: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>> {
+        let wrong = |what: &str| Error::configuration("root_certificate", what);
+        let mut certificates = Vec::new();
+        for bytes in given {
+            if bytes.windows(11).any(|window| window == b"-----BEGIN ") {
+                let bundle: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+                let bundle = bundle.map_err(|_| wrong("it is no certificate in PEM"))?;
+                if bundle.is_empty() {
+                    return Err(wrong("there is no certificate in the PEM text"));
+                }
+                certificates.extend(bundle);
+            } else {
+                certificates.push(CertificateDer::from(bytes.clone()));
+            }
+        }
+        let mut store = RootCertStore::empty();
+        match certificates.iter().all(|certificate| store.add(certificate.clone()).is_ok()) {
+            true => Ok(certificates),
+            false => Err(wrong("it is no certificate in PEM or DER")),
+        }
+    }
+
+    /// The cryptography that the program installed, or else that of the feature `rustls`.
+    fn provider() -> Result<Arc<CryptoProvider>> {
+        if let Some(provider) = CryptoProvider::get_default() {
+            return Ok(provider.clone());
+        }
+        #[cfg(feature = "rustls")]
+        return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        #[cfg(not(feature = "rustls"))]
+        Err(Error::configuration("http", "the program installed no provider of cryptography for rustls: install one first"))
+    }
+
+    fn unusable(error: &TlsError) -> Error {
+        Error::configuration("http", format!("no HTTP client can be made: {error}"))
+    }
+
+    /// Checks a server's certificate by the system's means, which are asked for them when the first one is checked.
+    #[derive(Debug)]
+    struct Trust {
+        /// Trusted besides.
+        own: Vec<CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+        verifier: OnceLock<std::result::Result<Arc<Verifier>, TlsError>>,
+    }
+
+    /// Of clients that trust nothing besides.
+    static SYSTEM: OnceLock<std::result::Result<Arc<Verifier>, TlsError>> = OnceLock::new();
+
+    impl Trust {
+        fn verifier(&self) -> std::result::Result<Arc<Verifier>, TlsError> {
+            let made = match self.own.is_empty() {
+                true => SYSTEM.get_or_init(|| Verifier::new(self.provider.clone()).map(Arc::new)),
+                false => self.verifier.get_or_init(|| with_own(&self.own, &self.provider).map(Arc::new)),
+            };
+            made.clone()
+        }
+    }
+
+    #[cfg(not(target_os = "android"))]
+    fn with_own(own: &[CertificateDer<'static>], provider: &Arc<CryptoProvider>) -> std::result::Result<Verifier, TlsError> {
+        Verifier::new_with_extra_roots(own.iter().cloned(), provider.clone())
+    }
+
+    #[cfg(target_os = "android")]
+    fn with_own(_: &[CertificateDer<'static>], _: &Arc<CryptoProvider>) -> std::result::Result<Verifier, TlsError> {
+        Err(TlsError::General("Android trusts no certificates of a program's own".to_owned()))
+    }
+
+    impl ServerCertVerifier for Trust {
+        fn verify_server_cert(
+            &self,
+            end_entity: &CertificateDer<'_>,
+            intermediates: &[CertificateDer<'_>],
+            server_name: &ServerName<'_>,
+            ocsp_response: &[u8],
+            now: UnixTime,
+        ) -> std::result::Result<ServerCertVerified, TlsError> {
+            self.verifier()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> std::result::Result<HandshakeSignatureValid, TlsError> {
+            verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> std::result::Result<HandshakeSignatureValid, TlsError> {
+            verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.provider.signature_verification_algorithms.supported_schemes()
         }
     }
 }
@@ -56,14 +174,22 @@ mod certificates {
     pub(crate) struct Certificates;
 
     impl Certificates {
-        pub(crate) fn parse(given: &[Vec<u8>]) -> Result<Self> {
+        pub(crate) fn new(given: &[Vec<u8>]) -> Result<Self> {
             match given.is_empty() {
                 true => Ok(Certificates),
                 false => Err(Error::configuration("root_certificate", "it needs the cargo feature `rustls`")),
             }
         }
 
-        pub(crate) fn apply(&self, builder: ClientBuilder, _: bool) -> ClientBuilder {
+        pub(crate) fn load(&self) -> Result<()> {
+            Ok(())
+        }
+
+        pub(crate) fn builder(&self) -> ClientBuilder {
+            ClientBuilder::new()
+        }
+
+        pub(crate) fn add_to(&self, builder: ClientBuilder, _: bool) -> ClientBuilder {
             builder
         }
     }

@@ -197,14 +197,15 @@ async fn file_hosts_error_is_bounded() {
 }
 
 /// What the items of a page take at most, in bytes for each byte of its text: the documentation of `max_body_size` gives them.
-const TYPED: usize = 60;
+const TYPED: usize = 80;
 const RAW: usize = 60;
 
 #[tokio::test]
 async fn page_takes_what_is_documented() {
     let _alone = ALONE.lock().await;
     let allocated = || ALLOCATOR.stats().bytes_allocated;
-    for (item, raw) in [(r#"{"id":0}"#, false), (r#"{"id":0,"a":0,"b":0}"#, false), ("0", true), ("{}", true), (r#""""#, true)] {
+    let typed = [r#"{"id":0}"#, r#"{"id":0,"":0}"#, r#"{"id":0,"a":0,"b":0}"#].map(|item| (item, false));
+    for (item, raw) in typed.into_iter().chain(["0", "{}", r#""""#].map(|item| (item, true))) {
         let body = format!("{{\"results\":{}}}", list(300 << 10, |_| item.to_owned()));
         let (_server, client) = serving(200, &body).await;
         // The same exchange with an answer that stays text.

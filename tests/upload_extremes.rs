@@ -369,3 +369,33 @@ async fn pipe_is_refused_before_it_is_opened() {
     }
     assert_eq!(backend.requests().len(), 0);
 }
+
+#[tokio::test]
+async fn early_completion_is_not_believed() {
+    use wiremock::matchers::method;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    let at = |offset: u64, completed: Option<&str>| json!({"id": 1, "offset": offset, "completed_at": completed});
+    for (completed, checksum) in [("2025-01-01T00:00:00Z", None), ("2025-01-01T00:00:00Z", Some("00112233445566778899aabbccddeeff"))] {
+        let server = MockServer::start().await;
+        let put = |answer: ResponseTemplate, times| Mock::given(method("PUT")).respond_with(answer).up_to_n_times(times);
+        put(ResponseTemplate::new(200).set_body_json(at(4, None)), 1).mount(&server).await;
+        put(ResponseTemplate::new(500), 1).mount(&server).await;
+        // Sent again from its beginning.
+        for offset in [4, 8, 10] {
+            put(ResponseTemplate::new(200).set_body_json(at(offset, None)), 1).mount(&server).await;
+        }
+        let mut early = at(8, Some(completed));
+        early["checksum"] = json!(checksum);
+        Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_json(early)).mount(&server).await;
+        let complete = ResponseTemplate::new(200).set_body_json(at(10, Some(completed)));
+        Mock::given(method("POST")).respond_with(complete).mount(&server).await;
+        let client = BackendClient::builder(server.uri()).access_token("token").build().unwrap();
+        soon(client.create_chunked_upload(CONTENT.to_vec()).chunk_size(4)).await.unwrap();
+        let requests = server.received_requests().await.unwrap();
+        let ranges: Vec<_> = requests.iter().filter_map(|request| request.headers.get("content-range")?.to_str().ok()).collect();
+        let again = ["bytes 0-3/10", "bytes 4-7/10", "bytes 8-9/10"];
+        assert_eq!(ranges, [&["bytes 0-3/10", "bytes 4-7/10"], &again[..]].concat());
+        assert!(requests.iter().any(|request| request.method == "POST"), "nobody asked for the completion");
+    }
+}

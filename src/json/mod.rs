@@ -140,7 +140,8 @@ impl Json {
         self.text() == "null" && self.unwritable().is_none()
     }
 
-    /// The value, parsed at the first call; null where the text can't be parsed (see [`try_value`](Json::try_value)).
+    /// The value, parsed at the first call; null where the text can't be parsed (see [`try_value`](Json::try_value)). It takes up
+    /// to 100 times the text's length in memory, in the worst case: one of many small objects.
     pub fn value(&self) -> &Value {
         self.try_value().unwrap_or(&NULL)
     }

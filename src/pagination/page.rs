@@ -315,8 +315,25 @@ fn problem_of(body: &[u8]) -> Problem {
 /// The value of an item's field as a number, 0 if it has none.
 #[inline]
 fn id_of(item: &[u8], name: &str, plain: bool) -> u64 {
-    let first = if plain { first_number(item, name.as_bytes()) } else { None };
-    first.or_else(|| field(item, name).and_then(id)).unwrap_or_default()
+    let found = match plain {
+        true => last_number(item, name.as_bytes()).or_else(|| first_number(item, name.as_bytes())),
+        false => None,
+    };
+    found.or_else(|| field(item, name).and_then(id)).unwrap_or_default()
+}
+
+/// The same of an item whose last field it is, a number. What stands before a number before the object's end is a field's name.
+#[inline]
+fn last_number(item: &[u8], name: &[u8]) -> Option<u64> {
+    let text = item.strip_suffix(b"}")?;
+    let digits = text.iter().rev().take_while(|byte| matches!(byte, b'0'..=b'9' | b'-')).count();
+    let (rest, number) = text.split_at_checked(text.len().checked_sub(digits)?)?;
+    let rest = rest.strip_suffix(b" ").unwrap_or(rest).strip_suffix(b"\":")?.strip_suffix(name)?.strip_suffix(b"\"")?;
+    // After these a quote isn't an escaped one: the name begins there.
+    if number.is_empty() || !matches!(rest.last()?, b',' | b'{' | b' ') {
+        return None;
+    }
+    id(number)
 }
 
 /// The same of most items: the field is among the first two, a number as the other one is, and there is no white space.
@@ -471,11 +488,23 @@ mod tests {
             r#"{"":1,"id":7}"#,
             r#"{"id":12345678901234567890}"#,
             "7",
+            r#"{"x":"a", "id": 7}"#,
+            r#"{"x":"a","id":-7}"#,
+            r#"{"x":"a","id":1.5}"#,
+            r#"{"x":"a","id":1e-7}"#,
+            r#"{"x":"\"id\":7"}"#,
+            r#"{"x\"id":7}"#,
+            r#"{"x, \"id":7}"#,
+            r#"{"x":{"id":7}}"#,
+            r#"{"x":[7],"y":"id","z":7}"#,
+            r#"{"x":"a","id":"7"}"#,
         ] {
             let slow = field(item.as_bytes(), "id").and_then(id);
             assert_eq!(id_of(item.as_bytes(), "id", true), slow.unwrap_or_default(), "{item}");
             assert!(first_number(item.as_bytes(), b"id").is_none_or(|id| Some(id) == slow), "{item}");
+            assert!(last_number(item.as_bytes(), b"id").is_none_or(|id| Some(id) == slow), "{item}");
         }
+        assert!(last_number(br#"{"x":"a", "pgh_id": 8}"#, b"pgh_id").is_some());
         assert!(first_number(br#"{"id":7,"pgh_id":8}"#, b"pgh_id").is_some());
     }
 

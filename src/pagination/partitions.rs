@@ -44,11 +44,12 @@ where
         let template = self.prepare()?;
         let url = template.request.url().clone();
         let query = query_of(template.operation, &url);
-        let transport = template.transport.clone();
+        let (transport, info) = (template.transport.clone(), template.info());
         let receive = async |received: Box<Received>| Ok(received.decoded(page::length).await?.0);
         let (length, Envelope { next, count }) = template.fetch(receive).await?;
         let first = page_number(&url).unwrap_or(1).max(1);
-        let next = next.map(|next| transport.origin.follow(&next, &url)).transpose()?;
+        let next = next.map(|next| transport.origin.follow(&next, &url)).transpose();
+        let next = next.map_err(|error| error.of(info).during("following the first page's `next`"))?;
         let size = length as u64;
         let numbered = next.as_ref().and_then(page_number) == first.checked_add(1) && size > 0;
         let range = |from: u64, until: Option<u64>| {

@@ -128,7 +128,8 @@ impl Transport {
             if let Some(credentials) = &credentials {
                 let headers = request.headers_mut();
                 credentials.iter().for_each(|(name, value)| drop(headers.insert(name, value.clone())));
-                secrets = Secrets::from(Some(credentials.clone()));
+                let before = secrets.and(credentials.iter().filter(|(name, value)| renewed && !secrets.has(name, value)));
+                secrets = if renewed { before } else { Secrets::from(Some(credentials.clone())) };
             }
             let secrets = self.with_secrets_of(&request, &secrets);
             let info = info.hiding(secrets);
@@ -164,7 +165,7 @@ impl Transport {
                     }
                 }
             }
-            if status.is_redirection()
+            if matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
                 && let Some(location) = received.response.headers().get(LOCATION)
             {
                 let info = &received.info;

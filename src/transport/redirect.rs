@@ -112,6 +112,15 @@ impl Transport {
             let what = format!("{} redirects a {}{with} to", shown_status(status), info.method);
             return Err(self.origin.foreign(&what, &target).of(info.clone()));
         }
+        if !elsewhere && again.is_some_and(|again| !self.origin.may_redirect(again.url(), &target)) {
+            return refuse(format!(
+                "{} redirects to {}, which is outside the path of the base URL {}: nothing was sent there (if it is the same \
+                 server's, set `allow_links_outside_prefix`)",
+                shown_status(status),
+                shown_url(&target),
+                self.origin.base()
+            ));
+        }
         let Some(mut request) = again.and_then(Request::try_clone) else { return Err(unrepeatable(info, target)) };
         *request.url_mut() = target;
         Ok(request)

@@ -12,8 +12,10 @@ use super::meter::AttemptReport;
 use super::{Attempts, Outgoing, Received, Retry, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
+use crate::redact::redact;
 use crate::retry::{RetryPolicy, retry_after};
 use crate::runtime;
+use crate::secrets::Secrets;
 
 impl Transport {
     /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer: an answer
@@ -30,7 +32,7 @@ impl Transport {
             "synapse",
             operation = outgoing.operation,
             method = outgoing.request.method().as_str(),
-            path = outgoing.request.url().path()
+            path = &*Secrets::from(self.credentials.known()).hide(&redact(outgoing.request.url().path()))
         );
         // Not all that fetches is a `Sending`, which checks for itself.
         runtime::within(self.attempts(outgoing, read).instrument(span))

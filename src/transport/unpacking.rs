@@ -26,6 +26,10 @@ const LEAST_ROOM: usize = 1 << 10;
 const MOST_CODINGS: usize = 4;
 /// After so many bytes that unpack to nothing it isn't gone on with.
 const FRUITLESS: usize = 1 << 20;
+/// So many members may be of any size; for each more, so many bytes have to be decompressed. A member costs tens of microseconds,
+/// however small it is.
+const MEMBERS: u64 = 4096;
+const MEMBER: u64 = 64;
 
 /// Why a body can't be unpacked.
 #[derive(Debug)]
@@ -132,7 +136,8 @@ impl Unpacking {
                     return Ok(None);
                 }
                 (Turn::Gave(piece), None) => {
-                    self.busy = piece.len() == STEP;
+                    // Many small members take long, too.
+                    self.busy = piece.len() == STEP || matches!(layer.state, State::After);
                     self.given = self.given.saturating_add(piece.len() as u64);
                     return Ok(Some(Unpacked::Piece(piece)));
                 }
@@ -187,6 +192,11 @@ struct Layer {
     full: bool,
     /// How much input unpacked to nothing, since the last that didn't.
     fruitless: usize,
+    /// Members that ended, and what all of them gave, in bytes.
+    members: u64,
+    given: u64,
+    /// Where a step writes to.
+    room: BytesMut,
     /// The whole body, where it is short and may be plain text: it is packed where it unpacks at once.
     plain: Option<Bytes>,
 }
@@ -201,6 +211,9 @@ impl Layer {
             at_end: false,
             full: false,
             fruitless: 0,
+            members: 0,
+            given: 0,
+            room: BytesMut::new(),
             plain: None,
         }
     }
@@ -272,8 +285,11 @@ impl Layer {
         }
         let room =
             if self.full || self.plain.is_some() { STEP } else { self.input.len().saturating_mul(4).clamp(LEAST_ROOM, STEP) };
-        let mut given = BytesMut::zeroed(room);
-        let mut output = WriteBuffer::new_initialized(&mut given);
+        // What is small is copied out of it: it isn't made anew for each member.
+        if self.room.len() < room {
+            self.room = BytesMut::zeroed(room);
+        }
+        let mut output = WriteBuffer::new_initialized(&mut self.room[..room]);
         let mut input = PartialBuffer::new(&self.input[..self.input.len().min(STEP)]);
         let ended = match () {
             () if !self.input.is_empty() => decoder.decode(&mut input, &mut output),
@@ -303,8 +319,14 @@ impl Layer {
             (Err(why), None) => return Err(NotUnpacked::Broken(name, why)),
         };
         self.input.advance(took);
+        self.given = self.given.saturating_add(gave as u64);
         if ended {
             (self.state, self.full) = (State::After, false);
+            self.members += 1;
+            if self.members > MEMBERS + self.given / MEMBER {
+                let why = format!("it has {} members, of less than {MEMBER} bytes each", self.members);
+                return Err(NotUnpacked::Broken(name, why));
+            }
         }
         self.fruitless = if gave == 0 { self.fruitless.saturating_add(took) } else { 0 };
         if self.fruitless > FRUITLESS {
@@ -313,9 +335,13 @@ impl Layer {
         if gave == 0 {
             return Ok(Turn::Busy);
         }
-        given.truncate(gave);
         // What is kept shouldn't hold room that it doesn't need.
-        Ok(Turn::Gave(if gave < room / 2 { Bytes::copy_from_slice(&given) } else { given.freeze() }))
+        if gave < self.room.len() / 2 {
+            return Ok(Turn::Gave(Bytes::copy_from_slice(&self.room[..gave])));
+        }
+        let mut given = std::mem::take(&mut self.room);
+        given.truncate(gave);
+        Ok(Turn::Gave(given.freeze()))
     }
 }
 

@@ -1,19 +1,24 @@
 //! The end of an upload: what the server makes of it, and how that is found out where its answer doesn't tell.
 
+use std::time::Duration;
+
 use reqwest::Url;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use super::engine::{Engine, of_another, same_id};
+use super::engine::{Engine, is_complete, of_another, same_id};
 use super::progress::UploadPhase;
 use super::protocol::{AfterCompletion, after_completion};
 use crate::blocking::blocking;
 use crate::deadline::within;
 use crate::decode::decode;
 use crate::error::{Error, ErrorKind, Result};
+use crate::json::Json;
 use crate::raw::types::ChunkedUpload;
 use crate::redact::excerpt;
 use crate::upload_session::is_md5;
+
+/// The shortest wait between two questions whether the upload is complete.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 /// Whether an answer says that the upload isn't complete; some releases don't say whether it is.
 #[derive(Deserialize)]
@@ -23,7 +28,7 @@ struct Standing {
 }
 
 fn is_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Option::<IgnoredAny>::deserialize(deserializer).map(|given| given.is_none())
+    Option::<Json>::deserialize(deserializer).map(|given| given.is_none_or(|given| given.text() == "\"\""))
 }
 
 impl Engine<'_> {
@@ -92,7 +97,7 @@ impl Engine<'_> {
         let mut is_incomplete = false;
         for asked in 0.. {
             match self.standing(&remote.id).await {
-                Ok(answer) if answer.completed_at.is_some() => {
+                Ok(answer) if is_complete(&answer) => {
                     return self.checked(answer, Some(md5)).map(Some).map_err(|error| self.lose(error));
                 }
                 Err(error) if matches!(after_completion(&error), AfterCompletion::StartAnew) => {
@@ -104,7 +109,7 @@ impl Engine<'_> {
                 Err(refused) if refused.is_unauthorized() || refused.is_forbidden() => break,
                 standing => is_incomplete = standing.is_ok(),
             }
-            let wait = self.policy.wait(asked, None, &*transport.clock);
+            let wait = self.policy.wait(asked, None, &*transport.clock).max(LEAST_WAIT);
             let spent = transport.clock.now().duration_since(began);
             if spent.saturating_add(wait) > self.options.completion_timeout
                 || self.time_left(None).is_some_and(|left| left <= wait)

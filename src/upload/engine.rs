@@ -35,6 +35,9 @@ const ONE_SHOT_CHUNK_SIZE: u64 = 8 << 20;
 /// As the platform's own client has it, in bytes.
 const CHUNK_SIZE: u64 = 50 << 20;
 
+/// More than this, in bytes, is progress, whatever the chunk's size.
+const LEAST_PROGRESS: u64 = 64 << 10;
+
 /// What is likely wrong where the server doesn't know what it has just begun.
 const LOST_TWICE: &str = "the server lost the upload twice: several instances of it without shared storage need sticky \
                           sessions, and a client of those a cookie store (set one by `.http(…)`)";
@@ -67,7 +70,7 @@ pub(super) struct Engine<'a> {
     pub(super) brought: Option<PrefixDigest>,
     /// The byte that the server expects next.
     pub(super) offset: u64,
-    /// The furthest that this ever was.
+    /// The furthest that this was when the upload last made progress.
     pub(super) furthest: u64,
     /// The last chunk's connection broke.
     fresh: bool,
@@ -137,12 +140,15 @@ pub(crate) async fn upload(
         Err(error) if engine.lost => {
             // To go on from it would fail again.
             forget_session(options, deadline).await;
-            Err(error)
+            Err(error.hiding(client.transport().credentials.known()))
         }
-        Err(error) => match engine.session() {
-            Some(session) => Err(error.with_upload_session(session)),
-            None => Err(error),
-        },
+        Err(error) => {
+            let error = error.hiding(client.transport().credentials.known());
+            Err(match engine.session() {
+                Some(session) => error.with_upload_session(session),
+                None => error,
+            })
+        }
     }
 }
 
@@ -155,9 +161,7 @@ impl<'a> Engine<'a> {
         }
         loop {
             while self.offset < self.size {
-                if let Some(complete) = self.chunk().await? {
-                    return Ok(complete);
-                }
+                self.chunk().await?;
             }
             if let Some(complete) = self.complete().await? {
                 return Ok(complete);
@@ -165,8 +169,8 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Sends the next chunk, once. The upload's answer is given where it turns out to be complete.
-    async fn chunk(&mut self) -> Result<Option<ChunkedUpload>> {
+    /// Sends the next chunk, once.
+    async fn chunk(&mut self) -> Result<()> {
         let range = self.offset..self.size.min(self.offset.saturating_add(self.chunk_size));
         self.told.at(range.start);
         let mut error = match self.send(range.clone()).await {
@@ -178,12 +182,12 @@ impl<'a> Engine<'a> {
                         self.remote = Some(self.remote_of(&answer)?);
                     }
                     self.fresh = false;
-                    if offset == range.start {
-                        self.fail(Error::new(ErrorKind::Upload, "the server took nothing of the chunk"))?;
+                    if offset < range.end.min(range.start.saturating_add(self.least())) {
+                        let taken = offset - range.start;
+                        self.fail(Error::new(ErrorKind::Upload, format!("the server took {taken} bytes of the chunk")))?;
                     }
                     self.come_on(offset);
-                    self.offer_session().await?;
-                    return Ok(None);
+                    return self.offer_session().await;
                 }
                 Err(problem) => return Err(self.lose(Error::new(ErrorKind::Upload, problem))),
             },
@@ -199,10 +203,10 @@ impl<'a> Engine<'a> {
                 Err(error.during(format!("sending {bytes} bytes in a chunk, more than is taken: set a smaller chunk_size")))
             }
             AfterChunk::GiveUp => Err(error),
-            AfterChunk::StartAnew => self.start_anew(error).map(|()| None),
+            AfterChunk::StartAnew => self.start_anew(error),
             AfterChunk::Again => {
                 self.redirect = error.redirect().cloned();
-                self.fail(error).map(|_| None)
+                self.fail(error).map(drop)
             }
             AfterChunk::Ask => {
                 let error = self.fail(error)?;
@@ -296,15 +300,19 @@ impl<'a> Engine<'a> {
     }
 
     /// Asks the server where the upload stands, after a failure.
-    async fn ask_or(&mut self, error: Error) -> Result<Option<ChunkedUpload>> {
+    async fn ask_or(&mut self, error: Error) -> Result<()> {
         if self.remote.is_none() {
             // Nobody knows the id of what may have been begun.
             self.offset = 0;
-            return Ok(None);
+            return Ok(());
         }
         let asked = self.asked(self.feed.given()).await;
         let answer = asked.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))?;
-        Ok(answer.filter(|answer| answer.completed_at.is_some()))
+        match answer.is_some_and(|answer| is_complete(&answer)) {
+            // Nobody has sent all of it and asked for its completion: it is of something else.
+            true => self.start_anew(error.during("sending a chunk of an upload that the server calls complete before its end")),
+            false => Ok(()),
+        }
     }
 
     /// Asks the server, which was sent so many bytes at most, where the upload stands, and goes on from there; anew, where it
@@ -320,9 +328,8 @@ impl<'a> Engine<'a> {
                 };
             }
         };
-        if answer.completed_at.is_some() {
-            // What its sum is was told to the server when it was completed.
-            return self.checked(answer, None).map(Some).map_err(|error| self.lose(error));
+        if is_complete(&answer) {
+            return Ok(Some(answer));
         }
         match offset_of(answer.offset, sent) {
             Ok(offset) => self.come_on(offset),
@@ -338,11 +345,17 @@ impl<'a> Engine<'a> {
     }
 
     fn come_on(&mut self, offset: u64) {
-        if offset > self.furthest {
+        // A server that takes a byte at a time is asked once a byte: that isn't progress.
+        if offset >= self.furthest.saturating_add(self.least()) || (offset == self.size && offset > self.furthest) {
             self.furthest = offset;
             self.failures = 0;
         }
         self.offset = offset;
+    }
+
+    /// How many bytes the server has to take for the upload to make progress.
+    fn least(&self) -> u64 {
+        (self.chunk_size / 16).clamp(1, LEAST_PROGRESS)
     }
 
     /// The server has lost the upload: once, it is sent again from its beginning.
@@ -426,6 +439,11 @@ pub(crate) async fn forget_session(options: &UploadOptions, deadline: Option<Ins
         // What was to be done is done, and a session of it does no harm.
         warn!(%error, "the upload's session file stays");
     }
+}
+
+/// Whether the server says that an upload is complete.
+pub(super) fn is_complete(answer: &ChunkedUpload) -> bool {
+    answer.completed_at.as_ref().is_some_and(|at| !at.as_str().trim().is_empty())
 }
 
 /// Whether two ids name the same upload, as a number or as text.

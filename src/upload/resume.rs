@@ -3,7 +3,7 @@
 use reqwest::Url;
 use tracing::{debug, warn};
 
-use super::engine::{Engine, Remote};
+use super::engine::{Engine, Remote, is_complete};
 use super::progress::UploadPhase;
 use super::ready::Resumed;
 use crate::deadline::within;
@@ -40,7 +40,7 @@ impl Engine<'_> {
         }
         // The process that made the session may have come further than it could tell.
         let Some(answer) = self.asked(self.size).await? else { return Ok(None) };
-        if answer.completed_at.is_some() {
+        if is_complete(&answer) {
             return self.reuse(answer, &session, hashed, kept).await;
         }
         if !is_certain {

@@ -310,3 +310,30 @@ async fn a_next_at_another_host_is_not_followed() {
         assert_eq!((server.lines(), other.count(), clock.waits().len()), (vec!["GET /models/".to_owned()], 0, 0));
     }
 }
+
+#[tokio::test]
+async fn redirect_out_of_the_prefix_is_refused() {
+    let server = redirecting(307, "/moved/").await;
+    let base = format!("{}/api/v1", server.url);
+    let client = client_with_secrets(&base);
+    let error = client.list_models().list_all_raw().next().await.unwrap().unwrap_err();
+    assert!(error.kind() == ErrorKind::ForeignUrl && error.to_string().contains("allow_links_outside_prefix"), "{error}");
+    assert_eq!(server.lines().len(), 1);
+    let (builder, _) = builder(&base);
+    let client = builder.allow_links_outside_prefix(true).build().unwrap();
+    let _ = client.list_models().list_all_raw().next().await;
+    assert_eq!(server.lines().last().unwrap(), "GET /moved/");
+    // Within the prefix it is followed.
+    let server = redirecting(307, "/api/v1/moved/").await;
+    let _ = client_with_secrets(&format!("{}/api/v1", server.url)).list_models().list_all_raw().next().await;
+    assert_eq!(server.lines().last().unwrap(), "GET /api/v1/moved/");
+}
+
+#[tokio::test]
+async fn only_redirect_statuses_are_followed() {
+    for status in [300, 304, 305, 306, 399] {
+        let server = redirecting(status, "/moved/").await;
+        assert!(client_with_secrets(&server.url).get_model(1).await.is_err(), "{status}");
+        assert_eq!(server.lines().len(), 1, "{status}");
+    }
+}

@@ -233,7 +233,7 @@ fn a_body_that_unpacks_to_nothing_ends() {
     let nothing = gzip(b"");
     let members = FRUITLESS / nothing.len() + 2;
     let came = unpacked(&[Coding::Gzip], std::iter::repeat_n(&nothing[..], 10 * members), usize::MAX);
-    assert!(came.problem.is_some_and(|problem| problem.contains("decompress to nothing")));
+    assert!(came.problem.is_some_and(|problem| problem.contains("4097 members")));
     // A name of a file without an end.
     let head = [0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0];
     let name = [b'n'; 1 << 10];
@@ -286,4 +286,21 @@ proptest! {
             prop_assert!(came.plain == again.plain);
         }
     }
+}
+
+#[test]
+fn many_tiny_members_are_refused() {
+    let members = |count: usize, plain: &[u8]| gzip(plain).repeat(count);
+    let few = members(4_000, b"1");
+    let came = unpacked(&[Coding::of("gzip").unwrap()], [&few[..]], usize::MAX);
+    assert_eq!((came.plain.len(), came.problem), (4_000, None));
+    assert!(came.pauses >= 3_999, "others could run {} times", came.pauses);
+    let large = members(6_000, &[b'1'; 100]);
+    assert_eq!(unpacked(&[Coding::of("gzip").unwrap()], [&large[..]], usize::MAX).problem, None);
+    let many = members(20_000, b"1");
+    let problem = unpacked(&[Coding::of("gzip").unwrap()], [&many[..]], usize::MAX).problem.unwrap();
+    assert!(problem.contains("4162 members"), "{problem}");
+    let nested = gzip(&many);
+    let twice = [Coding::of("gzip").unwrap(), Coding::of("gzip").unwrap()];
+    assert!(unpacked(&twice, [&nested[..]], usize::MAX).problem.unwrap().contains("members"));
 }

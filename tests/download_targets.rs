@@ -121,8 +121,8 @@ fn impossible(directory: &Path) -> Vec<(PathBuf, bool, &'static str)> {
             ("/dev/../dev/null".into(), true, "it is a device"),
             (at("to_dir"), true, "symbolic link to what is no regular file (it is a directory)"),
             (at("to_fifo"), true, "symbolic link to what is no regular file (it is a FIFO"),
-            (at("to_device"), true, "symbolic link to a device"),
-            (at("to_output"), true, "symbolic link to a device"),
+            (at("to_device"), true, "symbolic link to what is no regular file (it is a device)"),
+            (at("to_output"), true, "symbolic link to what a process has open"),
             (at("to_nowhere/x"), false, "doesn't exist: create it"),
         ]);
     }

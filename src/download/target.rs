@@ -2,11 +2,14 @@
 
 use std::fs::Metadata;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::{Error, Result, shown_path};
 use crate::plain_file;
+
+/// Where links to what a process has open lead.
+const OF_PROCESS: [&str; 5] = ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
 
 /// What stands at a target, as far as it tells whether another file does meanwhile; `None` if nothing does.
 pub(super) type Standing = Option<Stands>;
@@ -63,9 +66,9 @@ pub(super) fn look(path: &Path) -> Result<Standing> {
 fn problem(path: &Path, metadata: &Metadata) -> Option<String> {
     if metadata.is_symlink() {
         // `/dev/stdout` leads to a file when the output does, and is nothing to be replaced.
-        let system = |to: std::path::PathBuf| to.starts_with("/dev") || to.starts_with("/proc");
-        if cfg!(unix) && std::fs::read_link(path).is_ok_and(system) {
-            return Some("it is a symbolic link to a device or a process's file: give the path of a file".to_owned());
+        let of_process = |to: PathBuf| OF_PROCESS.iter().any(|own| to.starts_with(own));
+        if cfg!(unix) && std::fs::read_link(path).is_ok_and(of_process) {
+            return Some("it is a symbolic link to what a process has open: give the path of a file".to_owned());
         }
         // One that leads to nothing is replaced as well.
         let there = std::fs::metadata(path).ok().filter(|there| !there.is_file())?;

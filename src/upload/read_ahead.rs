@@ -44,6 +44,9 @@ impl Opened {
                 return Err(Error::invalid_input("file: the path is empty: give the path of the file to upload"));
             }
             Resumable::Path(path) => {
+                if path.as_os_str().as_encoded_bytes().contains(&0) {
+                    return Err(Error::invalid_input(format!("file: {}: the path holds a NUL byte", shown_path(path))));
+                }
                 // Whether it may be read is told before anything is sent.
                 let opened = plain_file::open_named(path).and_then(|file| file.metadata());
                 let metadata = opened.map_err(|error| unfit(path, error))?;
@@ -232,6 +235,17 @@ impl Drop for Lent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_of_what_can_not_be_uploaded() {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, told) in [("", "is empty"), ("a\0b", "NUL"), (dir.path().to_str().unwrap(), "is a directory")] {
+            let error = Opened::open(&path.into()).err().unwrap();
+            assert!(error.is_invalid_input() && error.to_string().contains(told), "{error}");
+        }
+        let long = Opened::open(&"x/".repeat(5_000).into()).err().unwrap();
+        assert!(long.is_file() && long.to_string().ends_with("the file can't be read: invalid filename"), "{long}");
+    }
 
     #[test]
     fn source_that_is_another_by_now() {

@@ -125,6 +125,14 @@ const MAX_MESSAGE: usize = 6 << 10;
 const MAX_STEP: usize = 1 << 10;
 const KEPT_STEPS: usize = 16;
 
+/// How much of a path is shown, in bytes and a little.
+const SHOWN_PATH: usize = 1 << 10;
+
+/// A path as messages show it: what follows it is never cut off for its length.
+pub(crate) fn shown_path(path: &std::path::Path) -> String {
+    bounded(&path.display(), SHOWN_PATH)
+}
+
 /// Which request an error belongs to.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestInfo {
@@ -199,7 +207,7 @@ impl Error {
     }
 
     pub(crate) fn file(path: &std::path::Path, what: &str, error: std::io::Error) -> Self {
-        Error::new(ErrorKind::File, format!("{}: {what}: {}", path.display(), failure_of(&error))).source_of(error)
+        Error::new(ErrorKind::File, format!("{}: {what}: {}", shown_path(path), failure_of(&error))).source_of(error)
     }
 
     /// The error for an answer that isn't a success.

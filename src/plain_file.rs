@@ -6,7 +6,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, is_separator};
 
 /// Opens a file of ours. `options` must not truncate it: it is looked at only once it is open.
 ///
@@ -25,16 +25,57 @@ pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<Fil
     Ok(file)
 }
 
+/// Makes a file of ours, which is written and read, at a name that nothing has. The umask decides who may read it.
+///
+/// # Errors
+/// Returns an error if it can't be made, or something stands there, a symbolic link too.
+pub(crate) fn create_own(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).open(path)
+}
+
 /// Opens a file that the user named, to read it: symbolic links are followed.
 ///
 /// # Errors
 /// Returns an error if it can't be opened or is no regular file.
 pub(crate) fn open_named(path: &Path) -> io::Result<File> {
+    // Some devices do something as soon as they are opened.
+    regular(&std::fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
     flags::set(options.read(true), flags::NO_WAIT);
     let file = options.open(path)?;
     regular(&file.metadata()?)?;
     Ok(file)
+}
+
+/// What is known of an open file, if it stands at `path`: nothing if it was removed or renamed, or something else stands there.
+#[cfg(unix)]
+pub(crate) fn metadata_at(file: &File, path: &Path) -> Option<Metadata> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (file, there) = (file.metadata().ok()?, std::fs::symlink_metadata(path).ok()?);
+    ((file.dev(), file.ino()) == (there.dev(), there.ino())).then_some(file)
+}
+
+/// What is known of an open file, if it stands at `path`: nothing if it was removed or renamed, or something else stands there.
+#[cfg(not(unix))]
+pub(crate) fn metadata_at(file: &File, path: &Path) -> Option<Metadata> {
+    let there = same_file::Handle::from_path(path).ok()?;
+    let here = same_file::Handle::from_file(file.try_clone().ok()?).ok()?;
+    (here == there).then(|| file.metadata().ok())?
+}
+
+/// Why no file can have this path, whatever stands there, if there is a reason.
+pub(crate) fn path_problem(path: &Path) -> Option<&'static str> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let mut ends = bytes.iter().rev().map(|byte| char::from(*byte));
+    match (ends.next(), ends.next()) {
+        (None, _) => Some("it is empty: give the path of a file"),
+        _ if bytes.contains(&0) => Some("it holds a NUL byte: give the path of a file"),
+        _ if path.file_name().is_none() => Some("it is not the path of a file: give one that ends in the file's name"),
+        (Some(last), _) | (Some('.'), Some(last)) if is_separator(last) => {
+            Some("it ends as a directory's path does: give one that ends in the file's name")
+        }
+        _ => None,
+    }
 }
 
 fn regular(metadata: &Metadata) -> io::Result<()> {
@@ -90,8 +131,9 @@ fn own(_: &Path, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
+/// Of no kind, so that errors tell the text.
 fn refused(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, what)
+    io::Error::other(what)
 }
 
 #[cfg(unix)]
@@ -186,5 +228,35 @@ mod tests {
         assert_eq!(open_named(&fifo).unwrap_err().to_string(), "it is a FIFO (named pipe)");
         assert_eq!(open_named(Path::new("/dev/null")).unwrap_err().to_string(), "it is a device");
         open_named(&path("link")).unwrap();
+    }
+
+    #[test]
+    fn own_file_is_made_where_nothing_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let file = create_own(&path("new")).unwrap();
+        assert_eq!(metadata_at(&file, &path("new")).unwrap().len(), 0);
+        std::os::unix::fs::symlink(path("nowhere"), path("dangling")).unwrap();
+        for name in ["new", "dangling"] {
+            assert_eq!(create_own(&path(name)).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert!(!path("nowhere").exists());
+        std::os::unix::fs::symlink(path("new"), path("link")).unwrap();
+        std::fs::write(path("other"), "").unwrap();
+        for name in ["link", "other", "none"] {
+            assert!(metadata_at(&file, &path(name)).is_none(), "{name}");
+        }
+        std::fs::rename(path("new"), path("named")).unwrap();
+        assert!(metadata_at(&file, &path("new")).is_none() && metadata_at(&file, &path("named")).is_some());
+    }
+
+    #[test]
+    fn paths_that_no_file_can_have() {
+        for path in ["", ".", "..", "/", "a/", "a//", "a/.", "a/..", "a/./", "/..", "a\0", "a\0/b"] {
+            assert!(path_problem(Path::new(path)).is_some(), "{path:?}");
+        }
+        for path in ["a", ".a", "a.", "..a", "a..", "...", "/a", "./a", "../a", "a/b", "a/../b", "a/./b", " ", "\u{ac00}."] {
+            assert_eq!(path_problem(Path::new(path)), None, "{path:?}");
+        }
     }
 }

@@ -12,7 +12,9 @@ use backend::backend;
 use backend::marker::{Failure, Fields, MARKER, assert_debug_hidden};
 use serde_json::{Value, json};
 use synapse_backend_client::types::Model;
-use synapse_backend_client::{BackendClient, CreateModel, ErrorKind, RetryPolicy, UploadPhase, UploadProgress, UploadSession};
+use synapse_backend_client::{
+    BackendClient, CreateModel, Error, ErrorKind, RetryPolicy, UploadPhase, UploadProgress, UploadSession,
+};
 use synapse_test_backend::{Backend, BackendBuilder, Fault, RecordedRequest};
 use tempfile::TempDir;
 
@@ -426,6 +428,59 @@ async fn session_file_that_is_no_file() {
     let error = setup.create(content(1)).await.failure();
     assert!(error.is_file() && error.to_string().contains("no regular file"), "{error}");
     assert_eq!(setup.backend.requests().len(), 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn session_file_that_is_not_ones_own() {
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+    let setup = Setup::new().await;
+    setup.break_off(2);
+    setup.create(content(1)).await.failure();
+    let session = setup.session();
+    std::fs::rename(setup.at("session"), setup.at("kept")).unwrap();
+    setup.backend.clear_requests();
+    let refused = |error: Error, told: &str| assert!(error.is_file() && error.to_string().contains(told), "{error}");
+    type Plant = fn(&Path, &Path);
+    let plants: [(Plant, &str); 5] = [
+        (|at, kept| symlink(kept, at).unwrap(), "it is a symbolic link"),
+        (|at, _| symlink("nowhere", at).unwrap(), "it is a symbolic link"),
+        (|at, kept| std::fs::hard_link(kept, at).unwrap(), "other names"),
+        (|at, _| assert!(std::process::Command::new("mkfifo").arg(at).status().unwrap().success()), "it is a FIFO"),
+        (|at, _| drop(std::os::unix::net::UnixListener::bind(at).unwrap()), "it is a socket"),
+    ];
+    for (plant, told) in plants {
+        plant(&setup.at("session"), &setup.at("kept"));
+        refused(setup.create(content(1)).await.failure(), told);
+        // A session that is given is kept there, too.
+        refused(setup.resume(session.clone(), content(1)).session_file(setup.at("session")).await.failure(), told);
+        std::fs::remove_file(setup.at("session")).unwrap();
+        assert!(!setup.at("nowhere").exists());
+    }
+    let upload = || setup.resume(session.clone(), content(1));
+    refused(upload().session_file("/dev/null").await.failure(), "it is a device");
+    for path in ["", "out/", "a\0b"] {
+        let error = upload().session_file(path).await.failure();
+        assert!(error.is_invalid_input() && error.to_string().contains("session_file: it "), "{error}");
+    }
+    // In a directory that everybody writes.
+    std::fs::set_permissions(setup.directory.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
+    std::fs::copy(setup.at("kept"), setup.at("session")).unwrap();
+    if chown(setup.at("session"), Some(65_534), Some(65_534)).is_ok() {
+        refused(setup.create(content(1)).await.failure(), "belongs to another user");
+    }
+    assert_eq!(setup.backend.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn session_file_of_a_long_name() {
+    let setup = Setup::new().await;
+    let path = setup.at(&"n".repeat(255));
+    setup.break_off(2);
+    setup.create(content(1)).session_file(&path).await.failure();
+    assert!(path.exists());
+    setup.create(content(1)).session_file(&path).await.unwrap();
+    assert!(!path.exists());
 }
 
 #[tokio::test]

@@ -84,17 +84,20 @@ impl Engine<'_> {
     /// Waits until no other download has the part of this file; nothing where another has brought the file meanwhile.
     async fn acquire(&self, deadline: Option<Instant>) -> Result<Option<Part>> {
         let clock = &self.client.transport().clock;
-        let before = self.place.target_state();
         let mut waited = false;
         let (mut moved, mut seen) = (clock.now(), 0);
         let mut look = FIRST_LOOK;
         loop {
             let opened = Part::open(self.place.clone(), self.options.checksum.clone()).await?;
+            let place = self.place.clone();
             if let Some(part) = opened {
-                return Ok(Some(part).filter(|_| !waited || self.place.target_state() == before));
+                return match waited {
+                    true => blocking(move || Some(part).filter(|_| !place.has_changed())).await,
+                    false => Ok(Some(part)),
+                };
             }
             waited = true;
-            let size = self.place.part_size();
+            let size = blocking(move || place.part_size()).await?;
             if size != seen {
                 (moved, seen) = (clock.now(), size);
             }
@@ -110,11 +113,7 @@ impl Engine<'_> {
 
     async fn by_another(self) -> Result<Downloaded> {
         let (place, size, checksum) = (self.place.clone(), self.options.size, self.options.checksum.clone());
-        let expected = blocking(move || {
-            let bytes = || std::fs::metadata(&place.target).map_or(0, |metadata| metadata.len());
-            place.is_as_expected(size, checksum.as_ref()).then(bytes)
-        });
-        match expected.await? {
+        match blocking(move || place.as_expected(size, checksum.as_ref())).await? {
             Some(bytes) => Ok(Downloaded { path: self.place.target, bytes, resumed_from: bytes }),
             None => Err(self.named(Error::new(ErrorKind::Download, "another download put something else there meanwhile"))),
         }

@@ -5,8 +5,10 @@ mod data_uri;
 mod engine;
 mod entity;
 mod many;
+mod note;
 mod part;
 mod place;
+mod target;
 mod to_cache;
 mod writer;
 
@@ -180,13 +182,30 @@ impl Download {
 
     /// Downloads the file to `path`, in the place of what is there. The directory has to be there.
     ///
+    /// What stands at `path` is replaced as a name, and never written into: of a symbolic link the link itself, and what it leads to
+    /// stays as it is, or missing; of a file with other names (hard links) this name only. A directory, FIFO, device or socket there,
+    /// a symbolic link to one, or a file that is mounted there, is an error. Symbolic links among the directories are followed.
+    ///
     /// Dropping it stops it; what came so far is gone on from the next time, where the server names the file's state by a
-    /// strong `ETag` or `Last-Modified`, or its digest is given. It is kept in the same directory as `.{16 hex digits}.part`.
+    /// strong `ETag` or `Last-Modified`, or its digest is given. It is kept in the same directory as `.{16 hex digits}.part`, and what
+    /// it is of in `.{16 hex digits}.part.json`. These are used only if they are regular files of this user or of the directory's
+    /// owner, without other names. If something else has their names, or the file system has no locks, the part gets a name of its
+    /// own, `.{16 hex digits}.{16 hex digits}.part`: nobody goes on from that one, nor waits for it, and it is removed when the download
+    /// fails or is dropped. Only a process that is killed leaves it behind.
     ///
     /// # Errors
-    /// Where the URL or the path can't be right (nothing is sent then); where the server answers with an error; where the
-    /// connection breaks time and again; where the file is of another size or digest than it should be; where it can't be
-    /// written. What stood at `path` is as it was.
+    /// Returns an error if the URL or the path can't be right, or no file can be made there (nothing is sent then); if the server
+    /// answers with an error; if the connection breaks time and again; if the file is of another size or digest than it should be; if
+    /// it can't be written. What stood at `path` is as it was.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// client.download("/media/456.pt").to("/models/456.pt").await?;
+    /// let error = client.download("/media/456.pt").to("/dev/null").await.unwrap_err();
+    /// assert!(error.is_invalid_input());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn to(self, path: impl Into<PathBuf>) -> Sending<Downloaded> {
         let path = path.into();
         Sending::new(self.run(path))

@@ -36,7 +36,7 @@ enum Slot {
 impl Part {
     /// Takes up the part of a file, or begins one; nothing where another download has it.
     pub(super) async fn open(place: Place, checksum: Option<Checksum>) -> Result<Option<Self>> {
-        let opened = blocking(move || Writer::open(place)).await??;
+        let opened = blocking(move || Writer::open(&place)).await??;
         let Some(mut writer) = opened else { return Ok(None) };
         if let Some(checksum) = &checksum {
             let mut hasher = checksum.hasher();
@@ -123,7 +123,7 @@ impl Part {
             return 0;
         }
         match self.writer().await {
-            Ok(writer) => writer.written,
+            Ok(writer) => writer.kept(),
             Err(_) => 0,
         }
     }

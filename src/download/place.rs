@@ -1,31 +1,44 @@
-//! Where a download's target stands, and its part meanwhile: names, locks, and the note that tells what the part is of.
+//! Where a download's part stands until it gets the target's name: shared with other downloads of the same file under one name and a
+//! lock, or private.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Serialize};
+use fs4::TryLockError;
 use sha2::{Digest as _, Sha256};
 
 use super::checksum::Checksum;
 use super::entity::Entity;
-use crate::error::{Error, Result};
+use super::note::{self, Noted};
+use super::target::{self, Standing};
+use crate::error::{Error, ErrorKind, Result, shown_path};
 use crate::file_cache::default_key;
+use crate::plain_file;
 
-/// Version of the note's format.
-const FORMAT: u32 = 1;
+/// How often a part is opened that is gone, or another, before it is locked.
+const TRIES: u32 = 16;
+
+type Lock = fn(&File) -> Result<(), TryLockError>;
 
 /// Where a file is to stand, and where its part does meanwhile.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) target: PathBuf,
     part: PathBuf,
-    /// Beside the part: which state of the file it is of. A part without one is of no use.
-    note: PathBuf,
+    /// Beside the part: which state of the file it is of. A shared part without one is of no use; a private one has none.
+    note: Option<PathBuf>,
+    /// Which file it is, under which name, in hexadecimal.
+    of: String,
+    /// What stood at the target when the part was asked for first.
+    before: Arc<OnceLock<Standing>>,
+    lock: Lock,
 }
 
-/// A part that is locked.
+/// A part that nobody else writes.
 pub(super) struct Claimed {
+    pub(super) place: Place,
     pub(super) file: File,
     /// Bytes of it that can be resumed; then the file is at its end.
     pub(super) length: u64,
@@ -35,157 +48,306 @@ pub(super) struct Claimed {
     pub(super) noted: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Note {
-    format: u32,
-    #[serde(flatten)]
-    entity: Entity,
+/// A shared part that is locked, as it is.
+struct Locked {
+    file: File,
+    length: u64,
+    noted: Noted,
 }
 
 impl Place {
     /// The same target and URL (but for its signature) have the same part, whichever process downloads it.
     ///
     /// # Errors
-    /// Where the target is no path of a file.
+    /// Returns an error if no file can have the target's path.
     pub(super) fn new(target: PathBuf, url: &str) -> Result<Self> {
-        let wrong = |what: &str| Error::invalid_input(format!("download: `to`: {}: {what}", target.display()));
-        let Some(name) = target.file_name() else { return Err(wrong("it is not the path of a file")) };
-        if target.is_dir() {
-            return Err(wrong("it is a directory: give the path of a file"));
+        if let Some(problem) = plain_file::path_problem(&target) {
+            return Err(target::wrong(&target, problem));
         }
+        let name = target.file_name().unwrap_or_default();
         let url = default_key(url);
         let digest = Sha256::new().chain_update(name.as_encoded_bytes()).chain_update([0]).chain_update(url).finalize();
-        let key: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let beside = |ending: &str| target.with_file_name(format!(".{key}.{ending}"));
-        Ok(Place { part: beside("part"), note: beside("part.json"), target })
+        let of: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let beside = |ending: &str| target.with_file_name(format!(".{}.{ending}", &of[..16]));
+        let (part, note) = (beside("part"), Some(beside("part.json")));
+        Ok(Place { part, note, of, before: Arc::default(), lock: fs4::FileExt::try_lock, target })
     }
 
-    /// Bytes that another download has brought so far.
-    pub(super) fn part_size(&self) -> u64 {
-        std::fs::metadata(&self.part).map_or(0, |metadata| metadata.len())
-    }
-
-    /// What tells whether the target has become another file meanwhile.
-    pub(super) fn target_state(&self) -> Option<(u64, Option<std::time::SystemTime>)> {
-        let metadata = std::fs::metadata(&self.target).ok()?;
-        Some((metadata.len(), metadata.modified().ok()))
+    /// Whether another download can go on from the part.
+    pub(super) fn is_shared(&self) -> bool {
+        self.note.is_some()
     }
 
     pub(super) fn failed(&self, what: &str, error: io::Error) -> Error {
         Error::file(&self.target, what, error)
     }
 
-    /// Opens the part of the file, or begins one; `None` if another download has it.
+    /// Looks whether the target can be a file, and opens the part of it, or begins one; `None` if another download has it. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if no file can be put there.
     pub(super) fn claim(&self) -> Result<Option<Claimed>> {
-        let file = loop {
-            let mut options = OpenOptions::new();
-            let file = options.read(true).write(true).create(true).truncate(false).open(&self.part);
-            let file = file.map_err(|error| self.failed("it can't be written", error))?;
-            match fs4::FileExt::try_lock(&file) {
-                Ok(()) => {}
-                Err(fs4::TryLockError::WouldBlock) => return Ok(None),
-                Err(fs4::TryLockError::Error(error)) => return Err(self.failed("its part can't be locked", error)),
-            }
-            // Who had it may have given it its name, or removed it, before it was locked here.
-            if is_at(&file, &self.part) {
-                break file;
-            }
+        let standing = target::look(&self.target)?;
+        self.before.get_or_init(|| standing);
+        let Locked { file, length, noted } = match self.shared() {
+            Ok(Some(locked)) => locked,
+            Ok(None) => return Ok(None),
+            Err(error) => return self.private(&error).map(Some),
         };
-        let unreadable = |error| self.failed("its part can't be read", error);
-        let length = file.metadata().map_err(unreadable)?.len();
-        let note = std::fs::read(&self.note).ok();
-        let mut claimed = Claimed { file, length: 0, entity: None, noted: note.is_some() };
-        let note = note.and_then(|note| serde_json::from_slice::<Note>(&note).ok()).filter(|note| note.format == FORMAT);
-        let entity = note.map(|note| note.entity).filter(|entity| length > 0 && entity.size.is_none_or(|size| length <= size));
-        match entity {
+        let (noted, entity) = match noted {
+            Noted::Nothing => (false, None),
+            Noted::Note(entity) => (true, entity),
+        };
+        let mut claimed = Claimed { place: self.clone(), file, length: 0, entity, noted };
+        match claimed.entity {
             Some(_) => {
                 claimed.length = length;
-                claimed.file.seek(SeekFrom::End(0)).map_err(unreadable)?;
+                claimed.file.seek(SeekFrom::End(0)).map_err(|error| self.failed("its part can't be read", error))?;
             }
-            None if length > 0 || claimed.noted => {
-                self.empty(&claimed.file)?;
-                claimed.noted = false;
-            }
+            None if length > 0 || noted => match self.emptied(&claimed.file, noted) {
+                Ok(()) => claimed.noted = false,
+                Err(error) => return self.private(&error).map(Some),
+            },
             None => {}
         }
-        claimed.entity = entity;
         Ok(Some(claimed))
     }
 
-    /// Notes what the part is of.
-    pub(super) fn note(&self, entity: &Entity) -> io::Result<()> {
-        let note = Note { format: FORMAT, entity: entity.clone() };
-        std::fs::write(&self.note, serde_json::to_vec(&note)?)
+    /// The part that others find, too; `None` if another has it.
+    ///
+    /// # Errors
+    /// Returns an error if there can be none, or what has its name or its note's isn't ours, or files can't be locked there.
+    fn shared(&self) -> io::Result<Option<Locked>> {
+        for _ in 0..TRIES {
+            let (file, made) = match plain_file::create_own(&self.part) {
+                Ok(file) => (file, true),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    match plain_file::open_own(&self.part, OpenOptions::new().read(true).write(true)) {
+                        Ok(file) => (file, false),
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        Err(error) => return Err(error),
+                    }
+                }
+                Err(error) => return Err(error),
+            };
+            let unusable = |error| {
+                if made {
+                    self.remove(&file, false);
+                }
+                Err(error)
+            };
+            match (self.lock)(&file) {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return unusable(error),
+            }
+            // Who had it may have given it its name, or removed it, before it was locked here.
+            let Some(metadata) = plain_file::metadata_at(&file, &self.part) else { continue };
+            let length = metadata.len();
+            let noted = match self.note.as_deref().map_or(Ok(Noted::Nothing), |note| note::read(note, &self.of, length)) {
+                Ok(noted) => noted,
+                Err(error) => return unusable(error),
+            };
+            return Ok(Some(Locked { file, length, noted }));
+        }
+        Err(io::Error::other("its part is replaced time and again"))
     }
 
-    /// Takes away what is there: first the bytes, then what they are of.
-    pub(super) fn empty(&self, mut file: &File) -> Result<()> {
-        let mut empty = || -> io::Result<()> {
-            file.set_len(0)?;
-            file.seek(SeekFrom::Start(0))?;
-            absent(std::fs::remove_file(&self.note))
-        };
-        empty().map_err(|error| self.failed("its part can't be emptied", error))
+    /// A part under a name that nobody can know before: it takes no lock, and nobody goes on from it.
+    fn private(&self, why: &io::Error) -> Result<Claimed> {
+        let part = self.target.with_file_name(format!(".{}.{:016x}.part", &self.of[..16], fastrand::u64(..)));
+        let file = plain_file::create_own(&part).map_err(|error| target::unfit(&self.target, error))?;
+        tracing::debug!(%why, "a download is not shared with others, and can't be resumed by them");
+        // If there are locks it tells that the part is in use.
+        let _ = (self.lock)(&file);
+        let place = Place { part, note: None, ..self.clone() };
+        Ok(Claimed { place, file, length: 0, entity: None, noted: false })
+    }
+
+    /// Notes what the part is of. Returns whether it did: nobody goes on from a private part, nor from one whose note has a name
+    /// that something else has.
+    pub(super) fn note(&self, entity: &Entity) -> io::Result<bool> {
+        self.note.as_deref().map_or(Ok(false), |note| note::write(note, &self.of, entity))
+    }
+
+    /// Takes away what is there: first the bytes, then what they are of, if that is noted.
+    pub(super) fn empty(&self, file: &File, noted: bool) -> Result<()> {
+        self.emptied(file, noted).map_err(|error| self.failed("its part can't be emptied", error))
+    }
+
+    fn emptied(&self, mut file: &File, noted: bool) -> io::Result<()> {
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        if noted { self.remove_note() } else { Ok(()) }
     }
 
     /// Gives the part the target's name.
-    pub(super) fn name(&self, file: &File, durable: bool) -> Result<()> {
+    pub(super) fn name(&self, file: &File, noted: bool, durable: bool) -> Result<()> {
         let name = || -> io::Result<()> {
             if durable {
                 file.sync_all()?;
             }
             std::fs::rename(&self.part, &self.target)?;
-            if durable && let Some(directory) = self.target.parent() {
-                sync_directory(directory)?;
+            if durable {
+                sync_directory(target::directory(&self.target))?;
             }
             Ok(())
         };
+        // It may be another download's by now, and half a file.
+        if plain_file::metadata_at(file, &self.part).is_none() {
+            let message =
+                format!("{}: its part was removed while it was downloaded: download it again", shown_path(&self.target));
+            return Err(Error::new(ErrorKind::File, message));
+        }
         name().map_err(|error| self.failed("it can't be given its name", error))?;
-        // One that is left behind is no harm: without its part it means nothing.
-        let _ = std::fs::remove_file(&self.note);
+        if noted {
+            // One that is left behind is no harm: without its part it means nothing.
+            let _ = self.remove_note();
+        }
         Ok(())
     }
 
-    /// Removes the part and its note.
-    pub(super) fn remove(&self) {
-        let _ = std::fs::remove_file(&self.part);
-        let _ = std::fs::remove_file(&self.note);
+    /// Removes the part, and its note, if there is one.
+    pub(super) fn remove(&self, file: &File, noted: bool) {
+        if noted {
+            let _ = self.remove_note();
+        }
+        if plain_file::metadata_at(file, &self.part).is_some() {
+            let _ = std::fs::remove_file(&self.part);
+        }
     }
 
-    /// Whether the file that another download brought is the one that is expected.
-    pub(super) fn is_as_expected(&self, size: Option<u64>, checksum: Option<&Checksum>) -> bool {
-        let check = || -> io::Result<bool> {
-            let file = File::open(&self.target)?;
-            if size.is_some_and(|size| file.metadata().is_ok_and(|metadata| metadata.len() != size)) {
-                return Ok(false);
+    fn remove_note(&self) -> io::Result<()> {
+        let Some(note) = &self.note else { return Ok(()) };
+        match std::fs::remove_file(note) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes that another download has brought so far; blocks.
+    pub(super) fn part_size(&self) -> u64 {
+        std::fs::symlink_metadata(&self.part).map_or(0, |metadata| metadata.len())
+    }
+
+    /// Whether another file stands at the target than when the part was asked for first; blocks.
+    pub(super) fn has_changed(&self) -> bool {
+        self.before.get().is_some_and(|before| target::standing(&self.target) != *before)
+    }
+
+    /// The size of the file that another download brought, if it is the one that is expected; blocks.
+    pub(super) fn as_expected(&self, size: Option<u64>, checksum: Option<&Checksum>) -> Option<u64> {
+        let check = || -> io::Result<Option<u64>> {
+            let file = plain_file::open_named(&self.target)?;
+            let length = file.metadata()?.len();
+            if size.is_some_and(|size| length != size) {
+                return Ok(None);
             }
-            let Some(checksum) = checksum else { return Ok(true) };
+            let Some(checksum) = checksum else { return Ok(Some(length)) };
             let mut hasher = checksum.hasher();
             hasher.read(file)?;
-            Ok(checksum.problem(hasher).is_none())
+            Ok(Some(length).filter(|_| checksum.problem(hasher).is_none()))
         };
-        check().unwrap_or(false)
-    }
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    let of = |file: File| same_file::Handle::from_file(file).ok();
-    let (Ok(file), Ok(there)) = (file.try_clone(), same_file::Handle::from_path(path)) else { return false };
-    of(file).is_some_and(|file| file == there)
-}
-
-fn absent(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        check().ok().flatten()
     }
 }
 
 /// So that the name itself outlives a power cut. Only Unix opens directories.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     match cfg!(unix) {
-        true if directory.as_os_str().is_empty() => File::open(".")?.sync_all(),
         true => File::open(directory)?.sync_all(),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn place(target: PathBuf) -> Place {
+        Place::new(target, "https://h/x").unwrap()
+    }
+
+    /// On a file system without locks.
+    fn without_locks(target: PathBuf) -> Place {
+        Place { lock: |_| Err(TryLockError::Error(io::ErrorKind::Unsupported.into())), ..place(target) }
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn without_locks_each_part_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("x");
+        let place = without_locks(target.clone());
+        let claim = || place.claim().unwrap().expect("nobody waits");
+        let (one, two) = (claim(), claim());
+        let left = names(dir.path());
+        assert!(left.len() == 2 && left.iter().all(|name| name.ends_with(".part") && name.len() > 22), "{left:?}");
+        let entity: Entity = serde_json::from_str("{\"etag\": \"\\\"y\\\"\"}").unwrap();
+        for (claimed, text) in [(&one, "one"), (&two, "two")] {
+            assert!(!claimed.place.is_shared() && !claimed.place.note(&entity).unwrap());
+            (&claimed.file).write_all(text.as_bytes()).unwrap();
+        }
+        one.place.name(&one.file, false, false).unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"one");
+        two.place.remove(&two.file, false);
+        assert_eq!(names(dir.path()), ["x"]);
+        assert!(place.has_changed() && !place.clone().claim().unwrap().unwrap().place.is_shared());
+    }
+
+    /// A part of a process on another machine, where there are locks, stays.
+    #[test]
+    fn part_that_can_not_be_locked_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = place(dir.path().join("x")).claim().unwrap().unwrap();
+        let private = without_locks(dir.path().join("x")).claim().unwrap().unwrap();
+        assert_eq!(names(dir.path()).len(), 2);
+        private.place.remove(&private.file, false);
+        shared.place.name(&shared.file, false, false).unwrap();
+        assert_eq!(names(dir.path()), ["x"]);
+    }
+
+    #[test]
+    fn who_comes_second_waits_for_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (place(dir.path().join("x")), place(dir.path().join("x")));
+        let claimed = one.claim().unwrap().unwrap();
+        (&claimed.file).write_all(b"12345").unwrap();
+        assert!(two.claim().unwrap().is_none());
+        assert_eq!((two.part_size(), two.has_changed()), (5, false));
+        claimed.place.name(&claimed.file, false, false).unwrap();
+        drop(claimed);
+        let again = two.claim().unwrap().unwrap();
+        assert!(two.has_changed());
+        again.place.remove(&again.file, false);
+        assert_eq!(two.as_expected(Some(5), None), Some(5));
+        assert_eq!(two.as_expected(Some(6), None), None);
+        let checksum = |text| Checksum::parse(text).unwrap();
+        assert_eq!(two.as_expected(None, Some(&checksum("827ccb0eea8a706c4c34a16891f84e7b"))), Some(5));
+        assert_eq!(two.as_expected(None, Some(&checksum("827ccb0eea8a706c4c34a16891f84e7c"))), None);
+        assert_eq!(names(dir.path()), ["x"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn fifo_in_the_way_is_never_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = place(dir.path().join("x"));
+        let claimed = place.claim().unwrap().unwrap();
+        for path in [&place.target, &place.part] {
+            let _ = std::fs::remove_file(path);
+            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+        }
+        assert_eq!((place.part_size(), place.as_expected(None, None)), (0, None));
+        assert!(place.has_changed() && place.claim().is_err());
+        assert!(claimed.place.name(&claimed.file, false, false).is_err());
+        claimed.place.remove(&claimed.file, false);
+        assert_eq!(names(dir.path()).len(), 2, "what isn't the part stays");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::progress::OnProgress;
+use crate::plain_file::path_problem;
 use crate::upload_session::UploadSession;
 
 /// Assembling a file of several gigabytes takes the server half a minute and more.
@@ -52,8 +53,8 @@ impl UploadOptions {
         if self.completion_timeout.is_zero() {
             problems.push("completion_timeout: it is zero".to_owned());
         }
-        if self.session_file.as_ref().is_some_and(|path| path.file_name().is_none()) {
-            problems.push("session_file: it is not the path of a file".to_owned());
+        if let Some(problem) = self.session_file.as_deref().and_then(path_problem) {
+            problems.push(format!("session_file: {problem}"));
         }
         match self.file_name.as_deref() {
             Some("") => problems.push("file_name: it is empty".to_owned()),
@@ -135,7 +136,8 @@ macro_rules! upload_setters {
         /// Where the session is of another file, or of a format that this crate doesn't know, nothing of its upload is used: the
         /// upload starts again from its beginning, a warning is traced that tells why, and the session is replaced. A complete
         /// upload of which nothing proves that it is this file's is not used either. A file that holds something else than a
-        /// session, or is longer than 64 KiB, is an error.
+        /// session, or is longer than 64 KiB, is an error, and so is what isn't a regular file of this user's: a symbolic link, a file
+        /// with other names (hard links), a FIFO, a device.
         ///
         /// The session holds the upload's URL, which may be signed: on Unix only its owner may read the file.
         pub fn session_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {

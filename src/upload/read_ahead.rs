@@ -1,8 +1,7 @@
 //! A resumable source read ahead of the network: by a thread, through a few buffers that are used over and over.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,7 +11,8 @@ use tokio::sync::mpsc;
 use super::digest::{Pieces, spawn};
 use super::ready::check_size;
 use super::source::{Reopen, Resumable, ResumableSource};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown_path};
+use crate::plain_file;
 use crate::upload_session::UploadSession;
 
 /// Bytes that are read, hashed and sent at a time.
@@ -44,17 +44,12 @@ impl Opened {
                 return Err(Error::invalid_input("file: the path is empty: give the path of the file to upload"));
             }
             Resumable::Path(path) => {
-                let cant = |error| Error::file(path, "the file can't be read", error);
-                let metadata = std::fs::metadata(path).map_err(cant)?;
-                if metadata.is_dir() {
-                    let message = format!("file: {} is a directory: give the path of a file", path.display());
-                    return Err(Error::invalid_input(message));
-                }
-                if !metadata.is_file() {
-                    return Err(Error::invalid_input(format!("file: {} is no regular file", path.display())));
+                if path.as_os_str().as_encoded_bytes().contains(&0) {
+                    return Err(Error::invalid_input(format!("file: {}: the path holds a NUL byte", shown_path(path))));
                 }
                 // Whether it may be read is told before anything is sent.
-                File::open(path).map_err(cant)?;
+                let opened = plain_file::open_named(path).and_then(|file| file.metadata());
+                let metadata = opened.map_err(|error| unfit(path, error))?;
                 (From::Path(path.clone()), metadata.len(), metadata.modified().ok())
             }
             Resumable::Bytes(bytes) => (From::Bytes(bytes.clone()), bytes.len() as u64, None),
@@ -64,9 +59,7 @@ impl Opened {
             }
         };
         check_size(size, || from.shown())?;
-        let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
-        let modified = modified.and_then(since).and_then(|since| u64::try_from(since.as_nanos()).ok());
-        Ok(Opened { from, size, modified })
+        Ok(Opened { from, size, modified: modified.and_then(nanoseconds) })
     }
 
     /// Tells where the source isn't what it was when it was opened; blocks.
@@ -77,15 +70,20 @@ impl Opened {
             From::Reopen(source) => Resumable::Reopen(source.clone()),
         };
         let now = Opened::open(&ResumableSource(source))?;
-        let changed =
-            |what: String| Err(Error::new(ErrorKind::File, format!("{}: {what}: start the upload anew", self.from.shown())));
-        if now.size != self.size {
-            return changed(format!("the file had {} bytes when its upload began and has {} now", self.size, now.size));
+        match self.change(now.size, now.modified) {
+            Some(change) => Err(Error::new(ErrorKind::File, format!("{}: {change}", self.from.shown()))),
+            None => Ok(()),
         }
-        if now.modified != self.modified {
-            return changed("the file was changed while it was uploaded".to_owned());
-        }
-        Ok(())
+    }
+
+    /// How a source of this size, changed at this time, isn't what it was when it was opened, if it isn't.
+    fn change(&self, size: u64, modified: Option<u64>) -> Option<String> {
+        let what = match size == self.size {
+            true if modified == self.modified => return None,
+            true => "the file was changed while it was uploaded".to_owned(),
+            false => format!("the file had {} bytes when its upload began and has {size} now", self.size),
+        };
+        Some(format!("{what}: start the upload anew"))
     }
 
     /// Why a session can't be of this source, were there a reason. Where it has a digest the bytes themselves will tell; the
@@ -153,7 +151,12 @@ impl Opened {
     fn reader(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         match &self.from {
             From::Path(path) => {
-                let mut file = File::open(path)?;
+                let mut file = plain_file::open_named(path)?;
+                // Another file may have its name by now.
+                let metadata = file.metadata()?;
+                if let Some(change) = self.change(metadata.len(), metadata.modified().ok().and_then(nanoseconds)) {
+                    return Err(io::Error::other(change));
+                }
                 file.seek(SeekFrom::Start(offset))?;
                 Ok(Box::new(file))
             }
@@ -170,11 +173,26 @@ impl Opened {
 impl From {
     fn shown(&self) -> String {
         match self {
-            From::Path(path) => path.display().to_string(),
+            From::Path(path) => shown_path(path),
             From::Bytes(_) => "what is given in memory".to_owned(),
             From::Reopen(source) => source.file_name().unwrap_or_else(|| "the source".to_owned()),
         }
     }
+}
+
+/// After 1970.
+fn nanoseconds(time: SystemTime) -> Option<u64> {
+    u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
+}
+
+/// Why the file at `path` can't be uploaded, which couldn't be opened.
+fn unfit(path: &Path, error: io::Error) -> Error {
+    let there = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => "is a directory: give the path of a file".to_owned(),
+        Ok(metadata) if !metadata.is_file() => format!("is no regular file: {}", plain_file::kind(&metadata)),
+        _ => return Error::file(path, "the file can't be read", error),
+    };
+    Error::invalid_input(format!("file: {} {there}", shown_path(path)))
 }
 
 /// Whether there is more to be read.
@@ -211,5 +229,44 @@ impl Drop for Lent {
     fn drop(&mut self) {
         // Nobody wants it where the reading is over.
         let _ = self.back.send(std::mem::take(&mut self.buffer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_what_can_not_be_uploaded() {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, told) in [("", "is empty"), ("a\0b", "NUL"), (dir.path().to_str().unwrap(), "is a directory")] {
+            let error = Opened::open(&path.into()).err().unwrap();
+            assert!(error.is_invalid_input() && error.to_string().contains(told), "{error}");
+        }
+        let long = Opened::open(&"x/".repeat(5_000).into()).err().unwrap();
+        assert!(long.is_file() && long.to_string().ends_with("the file can't be read: invalid filename"), "{long}");
+    }
+
+    #[test]
+    fn source_that_is_another_by_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, "12345").unwrap();
+        let opened = Opened::open(&path.as_path().into()).unwrap();
+        let mut text = String::new();
+        opened.reader(2).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "345");
+        let told = || opened.reader(0).err().unwrap().to_string();
+        std::fs::write(&path, "123456").unwrap();
+        assert!(told().contains("had 5 bytes when its upload began and has 6 now"), "{}", told());
+        std::fs::write(&path, "54321").unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        assert!(told().contains("was changed while"), "{}", told());
+        std::fs::remove_file(&path).unwrap();
+        #[cfg(unix)]
+        {
+            assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+            assert_eq!(told(), "it is a FIFO (named pipe)");
+        }
     }
 }

@@ -72,7 +72,12 @@ fn looked_at(
     let opened = Opened::open(source)?;
     let (session, kept) = match (session, file) {
         (None, Some(file)) => (file.load()?, true),
-        (session, _) => (session, false),
+        (session, Some(file)) => {
+            // What has its name is going to be replaced.
+            file.open()?;
+            (session, false)
+        }
+        (session, None) => (session, false),
     };
     let problem = session.as_ref().and_then(|session| session.problem().or_else(|| opened.isnt_of(session)));
     let (resumed, unused) = match (session, problem) {

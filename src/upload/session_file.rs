@@ -1,15 +1,22 @@
 //! A session kept in a file beside what is uploaded: written whole or not at all, gone when the upload is complete.
 
-use std::fs::File;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown_path};
+use crate::plain_file;
 use crate::redact::excerpt;
 use crate::upload_session::UploadSession;
 
 /// The longest text that is read as a session, in bytes: one has a few hundred, and the signature of its URL.
 const LONGEST: u64 = 64 << 10;
+
+const UNREADABLE: &str = "the upload's session can't be read: delete it, or name another file";
+
+/// The longest name of a file, in bytes, on most file systems.
+const LONGEST_NAME: usize = 255;
 
 /// Where an upload's session is kept. Its methods block.
 #[derive(Debug, Clone)]
@@ -18,29 +25,37 @@ pub(super) struct SessionFile(pub(super) PathBuf);
 impl SessionFile {
     /// The session that was kept; nothing where there is no file.
     pub(super) fn load(&self) -> Result<Option<UploadSession>> {
-        let cant = |error| Error::file(&self.0, "the upload's session can't be read", error);
-        let metadata = match std::fs::metadata(&self.0) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(cant(error)),
-        };
-        // To open a pipe is to wait for who writes to it.
-        if !metadata.is_file() {
-            return Err(cant(io::Error::other("it is no regular file")));
-        }
+        let Some(file) = self.open()? else { return Ok(None) };
         let mut text = Vec::new();
-        let read = File::open(&self.0).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
-        let problem = match read {
+        let problem = match file.take(LONGEST + 1).read_to_end(&mut text) {
             Ok(read) if read as u64 > LONGEST => format!("it has more than {LONGEST} bytes"),
             Ok(_) => match serde_json::from_slice(&text) {
                 Ok(session) => return Ok(Some(session)),
                 Err(error) => excerpt(&error.to_string(), 512),
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(cant(error)),
+            Err(error) => return Err(Error::file(&self.0, UNREADABLE, error)),
         };
-        let what = format!("session_file: {} holds no session ({problem}): delete it to start anew", self.0.display());
+        let what = format!("session_file: {} holds no session ({problem}): delete it to start anew", shown_path(&self.0));
         Err(Error::invalid_input(what))
+    }
+
+    /// Opens what was kept; nothing where there is no file.
+    ///
+    /// # Errors
+    /// Returns an error if it can't be read, or something else than a file of this user's has its name, whose session would be used
+    /// or which would be replaced.
+    pub(super) fn open(&self) -> Result<Option<File>> {
+        match plain_file::open_own(&self.0, OpenOptions::new().read(true)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => match std::fs::symlink_metadata(&self.0) {
+                Ok(there) if !there.is_file() => {
+                    let what = "an upload's session can't be kept in what is no regular file: name another file";
+                    Err(Error::file(&self.0, what, io::Error::other(plain_file::kind(&there))))
+                }
+                _ => Err(Error::file(&self.0, UNREADABLE, error)),
+            },
+        }
     }
 
     /// Puts `session` in the place of what was kept before: a reader sees the one or the other.
@@ -67,14 +82,18 @@ impl SessionFile {
 
     /// In the same directory, since a file is renamed within one file system only.
     fn beside(&self) -> PathBuf {
-        let mut name = self.0.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{:016x}", fastrand::u64(..)));
-        self.0.with_file_name(name)
+        let name = self.0.file_name().unwrap_or_default();
+        let random = format!(".{:016x}", fastrand::u64(..));
+        let beside = match name.len() + random.len() > LONGEST_NAME {
+            true => random.into(),
+            false => [name, random.as_ref()].into_iter().collect::<OsString>(),
+        };
+        self.0.with_file_name(beside)
     }
 }
 
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
+    let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     // The upload's URL may be signed.
     #[cfg(unix)]

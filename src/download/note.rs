@@ -1,0 +1,134 @@
+//! What a part is of, noted in a file beside it: only what is noted of the same file for the same name is gone on from.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use reqwest::header::HeaderValue;
+use serde::{Deserialize, Serialize};
+
+use super::entity::Entity;
+use crate::plain_file;
+
+/// Version of the format.
+const FORMAT: u32 = 2;
+
+/// The longest note, in bytes: one has a few hundred.
+const LONGEST: u64 = 64 << 10;
+
+#[derive(Serialize, Deserialize)]
+struct Note<E> {
+    format: u32,
+    /// Which file it is of, under which name: a note that was moved here, or planted, is of another.
+    of: String,
+    #[serde(flatten)]
+    entity: E,
+}
+
+/// What is read at a note's place.
+pub(super) enum Noted {
+    Nothing,
+    /// There is one: the state of the file that the part is of, if it is of any use.
+    Note(Option<Entity>),
+}
+
+/// Reads the note at `path` of a part that has `length` bytes of the file `of`.
+///
+/// # Errors
+/// Returns an error if what stands there is no file of ours, or can't be read.
+pub(super) fn read(path: &Path, of: &str, length: u64) -> io::Result<Noted> {
+    let file = match plain_file::open_own(path, OpenOptions::new().read(true)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Noted::Nothing),
+        Err(error) => return Err(error),
+    };
+    let mut text = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut text)?;
+    Ok(Noted::Note(parse(&text, of, length)))
+}
+
+/// Which state of the file `of` a note says that `length` bytes are of, if they can be gone on from.
+fn parse(text: &[u8], of: &str, length: u64) -> Option<Entity> {
+    if text.len() as u64 > LONGEST {
+        return None;
+    }
+    let note: Note<Entity> = serde_json::from_slice(text).ok()?;
+    let holds = note.format == FORMAT && note.of == of && length > 0 && note.entity.size.is_none_or(|size| length <= size);
+    // Without what it is told by, the server would give the rest of any state.
+    let sendable = note.entity.if_range().is_none_or(|validator| HeaderValue::from_str(validator).is_ok());
+    (holds && sendable).then_some(note.entity)
+}
+
+/// Writes a note, in the place of one of ours. Returns whether it did: something may stand there that isn't ours.
+///
+/// # Errors
+/// Returns an error if it can't be written.
+pub(super) fn write(path: &Path, of: &str, entity: &Entity) -> io::Result<bool> {
+    let text = serde_json::to_vec(&Note { format: FORMAT, of: of.to_owned(), entity })?;
+    let mut file = match plain_file::create_own(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let Ok(file) = plain_file::open_own(path, OpenOptions::new().write(true)) else { return Ok(false) };
+            file
+        }
+        Err(error) => return Err(error),
+    };
+    file.write_all(&text)?;
+    // Of a longer one that was there.
+    file.set_len(text.len() as u64)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OF: &str = "0123456789abcdef";
+    const TEXT: &str = r#"{"format":2,"of":"0123456789abcdef","etag":"\"a\"","last_modified":null,"size":100}"#;
+
+    #[test]
+    fn only_what_fits_is_gone_on_from() {
+        assert_eq!(parse(TEXT.as_bytes(), OF, 100).and_then(|entity| entity.size), Some(100));
+        assert!(parse(TEXT.as_bytes(), OF, 1).is_some());
+        assert!(parse(TEXT.as_bytes(), OF, 0).is_none());
+        assert!(parse(TEXT.as_bytes(), OF, 101).is_none());
+        assert!(parse(TEXT.as_bytes(), "0123456789abcdee", 100).is_none());
+        assert!(parse(TEXT.replace("\\\"a\\\"", "\\\"a\\n\\\"").as_bytes(), OF, 100).is_none());
+    }
+
+    #[test]
+    fn note_is_written_over_ones_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("note");
+        let long: Entity = serde_json::from_str(&format!("{{\"etag\": \"\\\"{}\\\"\"}}", "x".repeat(1_000))).unwrap();
+        let short: Entity = serde_json::from_str("{\"etag\": \"\\\"y\\\"\"}").unwrap();
+        for entity in [&short, &long, &short] {
+            assert!(write(&path, OF, entity).unwrap());
+            let Noted::Note(read) = read(&path, OF, 1).unwrap() else { panic!("there is one") };
+            assert_eq!(read.as_ref(), Some(entity));
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(read(&path, OF, 1), Ok(Noted::Nothing)));
+        std::fs::create_dir(&path).unwrap();
+        assert!(read(&path, OF, 1).is_err());
+        assert!(!write(&path, OF, &short).unwrap(), "it isn't ours");
+    }
+
+    proptest! {
+        #[test]
+        fn no_note_makes_more_than_it_says(
+            at in 0..TEXT.len(), with in any::<u8>(), cut in 0..TEXT.len(), length in 0_u64..200, any in any::<Vec<u8>>(),
+        ) {
+            let mut text = TEXT.as_bytes().to_vec();
+            text[at] = with;
+            for text in [&text[..], &text[..cut], &any] {
+                if let Some(entity) = parse(text, OF, length) {
+                    prop_assert!(length > 0 && entity.size.is_none_or(|size| length <= size));
+                    prop_assert!(entity.if_range().is_none_or(|validator| HeaderValue::from_str(validator).is_ok()));
+                }
+            }
+        }
+    }
+}

@@ -183,8 +183,11 @@ impl<'a> Engine<'a> {
                     }
                     self.fresh = false;
                     if offset < range.end.min(range.start.saturating_add(self.least())) {
-                        let taken = offset - range.start;
-                        self.fail(Error::new(ErrorKind::Upload, format!("the server took {taken} bytes of the chunk")))?;
+                        let problem = match offset - range.start {
+                            0 => "the server took nothing of the chunk".to_owned(),
+                            taken => format!("the server took {taken} bytes of the chunk, too few to go on so"),
+                        };
+                        self.fail(Error::new(ErrorKind::Upload, problem))?;
                     }
                     self.come_on(offset);
                     return self.offer_session().await;

@@ -1,9 +1,15 @@
 //! Downloads: a file comes to the disk whole or not at all, and what broke off is gone on from.
 
+mod attempt;
 mod checksum;
+mod completion;
+mod content_range;
 mod data_uri;
+mod decoded;
+mod digests;
 mod engine;
 mod entity;
+mod hashing;
 mod many;
 mod part;
 mod place;
@@ -23,11 +29,12 @@ pub use to_cache::{CacheAt, DownloadTo};
 use crate::call::{CallOptions, Sending};
 use crate::client::BackendClient;
 use crate::deadline::within;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file_url::is_data_uri;
 use crate::option_setters::sending_setters;
 use crate::redact::redact_url;
 use checksum::Checksum;
+use completion::{Completed, Expected, too_large};
 use engine::{Engine, Told, absolute};
 use part::Part;
 use place::Place;
@@ -54,6 +61,8 @@ pub(crate) struct DownloadOptions {
     checksum: Option<Checksum>,
     durable: bool,
     max_data_uri: u64,
+    /// The largest file that is taken, in bytes.
+    pub(crate) max_size: Option<u64>,
     lock_timeout: Duration,
     on_progress: Option<Told>,
     problems: Vec<String>,
@@ -66,6 +75,7 @@ impl Default for DownloadOptions {
             checksum: None,
             durable: false,
             max_data_uri: MAX_DATA_URI_SIZE,
+            max_size: None,
             lock_timeout: LOCK_TIMEOUT,
             on_progress: None,
             problems: Vec::new(),
@@ -216,6 +226,9 @@ async fn inline(uri: &str, place: Place, options: &DownloadOptions) -> Result<Do
     if let Some(size) = options.size.filter(|size| *size != bytes) {
         return Err(Error::invalid_input(format!("download: the `data:` URI holds {bytes} bytes, and {size} are expected")));
     }
+    if let Some(most) = options.max_size.filter(|most| bytes > *most) {
+        return Err(too_large(most));
+    }
     let path = place.target.clone();
     // Whoever has it writes the same.
     let Some(mut part) = Part::open(place, options.checksum.clone()).await? else {
@@ -223,8 +236,15 @@ async fn inline(uri: &str, place: Place, options: &DownloadOptions) -> Result<Do
     };
     part.begin(None).await?;
     part.push(Bytes::from(content)).await?;
-    part.finish(options.durable).await.map_err(|error| error.during(format!("writing {}", path.display())))?;
-    Ok(Downloaded { path, bytes, resumed_from: 0 })
+    let expected = Expected { size: options.size, durable: options.durable, ..Expected::default() };
+    let during = |error: Error| error.during(format!("writing {}", path.display()));
+    match part.complete(&expected).await.map_err(during)? {
+        Completed::Named(bytes) => Ok(Downloaded { path, bytes, resumed_from: 0 }),
+        Completed::Spoilt(problem)
+        | Completed::Damaged(problem)
+        | Completed::Unexpected(problem)
+        | Completed::Undecodable(problem) => Err(during(Error::new(ErrorKind::Download, problem))),
+    }
 }
 
 impl fmt::Debug for Download {

@@ -11,6 +11,7 @@ use super::checksum::Checksum;
 use super::entity::Entity;
 use crate::error::{Error, Result};
 use crate::file_cache::default_key;
+use crate::plain_file::open_own;
 
 /// Version of the note's format.
 const FORMAT: u32 = 1;
@@ -22,6 +23,8 @@ pub(super) struct Place {
     part: PathBuf,
     /// Beside the part: which state of the file it is of. A part without one is of no use.
     note: PathBuf,
+    /// Beside the part, while one that came compressed is decompressed.
+    decoded: PathBuf,
 }
 
 /// A part that is locked.
@@ -57,7 +60,7 @@ impl Place {
         let digest = Sha256::new().chain_update(name.as_encoded_bytes()).chain_update([0]).chain_update(url).finalize();
         let key: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let beside = |ending: &str| target.with_file_name(format!(".{key}.{ending}"));
-        Ok(Place { part: beside("part"), note: beside("part.json"), target })
+        Ok(Place { part: beside("part"), note: beside("part.json"), decoded: beside("part.decoded"), target })
     }
 
     /// Bytes that another download has brought so far.
@@ -130,24 +133,48 @@ impl Place {
 
     /// Gives the part the target's name.
     pub(super) fn name(&self, file: &File, durable: bool) -> Result<()> {
-        let name = || -> io::Result<()> {
-            if durable {
-                file.sync_all()?;
-            }
-            std::fs::rename(&self.part, &self.target)?;
-            if durable && let Some(directory) = self.target.parent() {
-                sync_directory(directory)?;
-            }
-            Ok(())
-        };
-        name().map_err(|error| self.failed("it can't be given its name", error))?;
+        self.name_one(&self.part, file, durable)?;
         // One that is left behind is no harm: without its part it means nothing.
         let _ = std::fs::remove_file(&self.note);
         Ok(())
     }
 
-    /// Removes the part and its note.
+    /// Makes the file that the part, which is locked, is decompressed to.
+    pub(super) fn begin_decoded(&self) -> Result<File> {
+        let mut options = OpenOptions::new();
+        let file = open_own(&self.decoded, options.write(true).create(true).truncate(false));
+        let emptied = file.and_then(|file| file.set_len(0).map(|()| file));
+        emptied.map_err(|error| self.failed("it can't be written", error))
+    }
+
+    /// Gives what the part was decompressed to the target's name, and removes the part.
+    pub(super) fn name_decoded(&self, file: &File, durable: bool) -> Result<()> {
+        self.name_one(&self.decoded, file, durable)?;
+        self.remove();
+        Ok(())
+    }
+
+    pub(super) fn remove_decoded(&self) {
+        let _ = std::fs::remove_file(&self.decoded);
+    }
+
+    fn name_one(&self, path: &Path, file: &File, durable: bool) -> Result<()> {
+        let name = || -> io::Result<()> {
+            if durable {
+                file.sync_all()?;
+            }
+            std::fs::rename(path, &self.target)?;
+            if durable && let Some(directory) = self.target.parent() {
+                sync_directory(directory)?;
+            }
+            Ok(())
+        };
+        name().map_err(|error| self.failed("it can't be given its name", error))
+    }
+
+    /// Removes the part, its note, and what is left of decompressing it.
     pub(super) fn remove(&self) {
+        self.remove_decoded();
         let _ = std::fs::remove_file(&self.part);
         let _ = std::fs::remove_file(&self.note);
     }

@@ -9,6 +9,8 @@ mod decoded;
 mod digests;
 mod engine;
 mod entity;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod hashing;
 mod many;
 mod part;
@@ -100,7 +102,8 @@ pub struct Downloaded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {
-    /// Bytes of the file that are there. Fewer than before where the file changed at the server, or that gives no ranges.
+    /// Bytes of the file that are there; of one that comes compressed, of that form. Fewer than before where the file changed at
+    /// the server, where that gives no ranges, or where what came had another digest than it should.
     pub bytes_received: u64,
     /// Size of the file in bytes, where it is known.
     pub bytes_total: Option<u64>,
@@ -116,7 +119,18 @@ impl BackendClient {
     /// the next one of the same file to the same path, in this process or another; begun anew where the server gives no
     /// ranges, or the file changed; a URL that was signed anew is the same file. Two downloads of the same file to the same path
     /// at once are one: the second waits.
-    /// Length, and the digest where one is given, are compared.
+    ///
+    /// The length is compared, and each digest that is given or that a response names: `Content-Digest`, `Repr-Digest` (RFC 9530),
+    /// `Digest` (RFC 3230), `Content-MD5`, `x-goog-hash` and `x-amz-checksum-…`, by MD5, SHA-1, SHA-256, SHA-512, CRC-32, CRC-32C and
+    /// CRC-64/NVME. What came of a response that has another digest is dropped, and asked for again as after a broken connection.
+    ///
+    /// The file is asked for uncompressed. One that comes compressed all the same (`Content-Encoding`) is decompressed, except:
+    /// - a file whose compressed form has the [`size`](Download::size) and the [`checksum`](Download::checksum) that are set stays
+    ///   as it came;
+    /// - where neither is set, a file that is compressed in itself stays a compressed file: its media type is `application/gzip`
+    ///   or the like, or the URL's path or the file's name ends in `.gz`, `.tgz` or `.zst`, say.
+    ///
+    /// Words in `Content-Encoding` that name no coding are ignored.
     ///
     /// The URL is sent byte for byte (`|`, `^`, `[`, `%2f` and `%2F` too), with these exceptions of the URL standard (WHATWG):
     /// - left out: surrounding white space, tabs, line breaks, and the fragment (`#…`);
@@ -145,13 +159,14 @@ impl BackendClient {
 impl Download {
     sending_setters!();
 
-    /// The size that the file has to be of, in bytes.
+    /// The size that the file has to be of, in bytes; of one that comes compressed, it may be that of either form.
     pub fn size(mut self, bytes: u64) -> Self {
         self.download.size = Some(bytes);
         self
     }
 
-    /// The digest that the file has to have, in hexadecimal: its MD5, SHA-1 or SHA-256, as its length tells.
+    /// The digest that the file has to have, in hexadecimal: its MD5, SHA-1 or SHA-256, as its length tells. Of a file that comes
+    /// compressed, it may be that of either form.
     pub fn checksum(mut self, hex: impl AsRef<str>) -> Self {
         match Checksum::parse(hex.as_ref()) {
             Ok(checksum) => self.download.checksum = Some(checksum),
@@ -193,10 +208,15 @@ impl Download {
     /// Dropping it stops it; what came so far is gone on from the next time, where the server names the file's state by a
     /// strong `ETag` or `Last-Modified`, or its digest is given. It is kept in the same directory as `.{16 hex digits}.part`.
     ///
+    /// It takes as long as bytes come: the read time-out ends it where none do, and the client's
+    /// [`timeout`](crate::BackendClientBuilder::timeout) only counts until a response begins. A time-out for the whole is set by
+    /// [`timeout`](Download::timeout). A broken transfer is retried as the [`RetryPolicy`](crate::RetryPolicy) says, counted from the
+    /// last attempt that brought 64 KiB of the file, or a sixteenth of a small one.
+    ///
     /// # Errors
-    /// Where the URL or the path can't be right (nothing is sent then); where the server answers with an error; where the
-    /// connection breaks time and again; where the file is of another size or digest than it should be; where it can't be
-    /// written. What stood at `path` is as it was.
+    /// Returns an error if the URL or the path can't be right (nothing is sent then); if the server answers with an error; if the
+    /// connection breaks time and again; if the file is of another size or digest than it should be; if it comes compressed by what
+    /// the crate's features don't decompress; if it can't be written. What stood at `path` is as it was.
     pub fn to(self, path: impl Into<PathBuf>) -> Sending<Downloaded> {
         let path = path.into();
         Sending::new(self.run(path))
@@ -256,3 +276,6 @@ impl fmt::Debug for Download {
         f.debug_struct("Download").field("url", &url).field("options", &self.options).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

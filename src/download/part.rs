@@ -243,7 +243,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.is_resumable() || (self.gathered == 0 && !self.learned) {
+        if !self.is_resumable() || (self.gathered == 0 && self.writing.is_none() && !self.learned) {
             return;
         }
         self.hand_over();

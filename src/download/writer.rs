@@ -80,7 +80,7 @@ impl Writer {
         if self.failed {
             return Err(Error::new(ErrorKind::File, format!("{}: an earlier write failed", self.place.target.display())));
         }
-        if batch.is_empty() && (self.noted || self.written == 0) {
+        if self.named || (batch.is_empty() && (self.noted || self.written == 0)) {
             return Ok(());
         }
         let mut write = || -> io::Result<()> {

@@ -438,7 +438,8 @@ fn response() -> impl Strategy<Value = String> {
         4 => other.prop_map(str::to_owned),
     ];
     let status = select(vec![200, 206, 206, 206, 416, 203, 204, 404]);
-    (status, place(), vec(header, 0..6)).prop_map(|(status, length, headers)| format!("{status} {length}\n{}", headers.join("\n")))
+    (status, place(), vec(header, 0..6))
+        .prop_map(|(status, length, headers)| format!("{status} {length}\n{}", headers.join("\n")))
 }
 
 fn made(inputs: Inputs) -> BoxedStrategy<String> {

@@ -148,6 +148,9 @@ impl BackendClientBuilder {
 
     /// How long a request may take as a whole: the answer's body, its decoding and its conversions included; without a limit
     /// unless set.
+    ///
+    /// A download's requests have it until their responses begin: the file itself may take as long as bytes come, unless the
+    /// download has a [`timeout`](crate::Download::timeout) of its own.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

@@ -8,6 +8,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
 
+pub use crate::download::fuzzing::{Placed, placed};
 pub use crate::pagination::fuzzing::{course, query};
 
 use crate::error::{Error, Result};

@@ -1,32 +1,74 @@
-//! The digest that a file should have, and the one that it comes to.
+//! Digests by algorithm: the one that a file should have, and the one that it comes to.
 
 use std::io;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crc::{CRC_32_ISCSI, CRC_32_ISO_HDLC, CRC_64_NVME, Crc, Table};
 use fast_md5::Md5;
+use serde::{Deserialize, Serialize};
 use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
+
+static CRC32: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC);
+static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+static CRC64_NVME: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME);
 
 /// The digest that a file should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Checksum {
-    algorithm: Algorithm,
+    pub(super) algorithm: Algorithm,
     /// In lower case.
     hex: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Algorithm {
+/// An algorithm that this crate computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Algorithm {
     Md5,
     Sha1,
     Sha256,
+    Sha512,
+    Crc32,
+    Crc32c,
+    Crc64Nvme,
 }
 
 impl Algorithm {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Algorithm::Md5 => "MD5",
             Algorithm::Sha1 => "SHA-1",
             Algorithm::Sha256 => "SHA-256",
+            Algorithm::Sha512 => "SHA-512",
+            Algorithm::Crc32 => "CRC-32",
+            Algorithm::Crc32c => "CRC-32C",
+            Algorithm::Crc64Nvme => "CRC-64/NVME",
+        }
+    }
+
+    /// Length of its digest in bytes.
+    pub(super) fn length(self) -> usize {
+        match self {
+            Algorithm::Md5 => 16,
+            Algorithm::Sha1 => 20,
+            Algorithm::Sha256 => 32,
+            Algorithm::Sha512 => 64,
+            Algorithm::Crc32 | Algorithm::Crc32c => 4,
+            Algorithm::Crc64Nvme => 8,
+        }
+    }
+
+    pub(super) fn hasher(self) -> Hasher {
+        match self {
+            Algorithm::Md5 => Hasher::Md5(Box::new(Md5::new())),
+            Algorithm::Sha1 => Hasher::Sha1(Sha1::new()),
+            Algorithm::Sha256 => Hasher::Sha256(Sha256::new()),
+            Algorithm::Sha512 => Hasher::Sha512(Box::new(Sha512::new())),
+            Algorithm::Crc32 => Hasher::Crc32(CRC32.digest()),
+            Algorithm::Crc32c => Hasher::Crc32(CRC32C.digest()),
+            Algorithm::Crc64Nvme => Hasher::Crc64(CRC64_NVME.digest()),
         }
     }
 }
@@ -51,16 +93,16 @@ impl Checksum {
     }
 
     pub(super) fn hasher(&self) -> Hasher {
-        match self.algorithm {
-            Algorithm::Md5 => Hasher::Md5(Box::new(Md5::new())),
-            Algorithm::Sha1 => Hasher::Sha1(Sha1::new()),
-            Algorithm::Sha256 => Hasher::Sha256(Sha256::new()),
-        }
+        self.algorithm.hasher()
     }
 
     /// What is wrong with bytes of this digest, if anything.
     pub(super) fn problem(&self, hasher: Hasher) -> Option<String> {
-        let hex = hasher.finish();
+        self.problem_of(&hasher.finish())
+    }
+
+    pub(super) fn problem_of(&self, sum: &Sum) -> Option<String> {
+        let hex = sum.hex();
         (hex != self.hex).then(|| format!("its {} is {hex}, and {} is expected", self.algorithm.name(), self.hex))
     }
 }
@@ -70,6 +112,9 @@ pub(super) enum Hasher {
     Md5(Box<Md5>),
     Sha1(Sha1),
     Sha256(Sha256),
+    Sha512(Box<Sha512>),
+    Crc32(crc::Digest<'static, u32, Table<16>>),
+    Crc64(crc::Digest<'static, u64, Table<16>>),
 }
 
 impl Hasher {
@@ -78,6 +123,9 @@ impl Hasher {
             Hasher::Md5(md5) => md5.update(bytes),
             Hasher::Sha1(sha1) => sha1.update(bytes),
             Hasher::Sha256(sha256) => sha256.update(bytes),
+            Hasher::Sha512(sha512) => sha512.update(bytes),
+            Hasher::Crc32(crc) => crc.update(bytes),
+            Hasher::Crc64(crc) => crc.update(bytes),
         }
     }
 
@@ -92,13 +140,29 @@ impl Hasher {
         }
     }
 
-    fn finish(self) -> String {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        match self {
-            Hasher::Md5(md5) => hex(&md5.finalize()),
-            Hasher::Sha1(sha1) => hex(&sha1.finalize()),
-            Hasher::Sha256(sha256) => hex(&sha256.finalize()),
-        }
+    pub(super) fn finish(self) -> Sum {
+        Sum(match self {
+            Hasher::Md5(md5) => md5.finalize().to_vec(),
+            Hasher::Sha1(sha1) => sha1.finalize().to_vec(),
+            Hasher::Sha256(sha256) => sha256.finalize().to_vec(),
+            Hasher::Sha512(sha512) => sha512.finalize().to_vec(),
+            Hasher::Crc32(crc) => crc.finalize().to_be_bytes().to_vec(),
+            Hasher::Crc64(crc) => crc.finalize().to_be_bytes().to_vec(),
+        })
+    }
+}
+
+/// What bytes come to; of a CRC the most significant byte comes first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sum(Vec<u8>);
+
+impl Sum {
+    fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(super) fn base64(&self) -> String {
+        STANDARD.encode(&self.0)
     }
 }
 
@@ -124,5 +188,29 @@ mod tests {
         }
         assert!(Checksum::parse("abc").is_err());
         assert!(Checksum::parse(&"g".repeat(32)).is_err());
+    }
+
+    /// The check values of the catalogue of CRCs, and the digests that RFC 1321 and FIPS 180 give.
+    #[test]
+    fn known_digests_of_known_bytes() {
+        for (algorithm, bytes, expected) in [
+            (Algorithm::Crc32, "123456789", "cbf43926"),
+            (Algorithm::Crc32c, "123456789", "e3069283"),
+            (Algorithm::Crc64Nvme, "123456789", "ae8b14860a799888"),
+            (Algorithm::Md5, "abc", "900150983cd24fb0d6963f7d28e17f72"),
+            (Algorithm::Sha1, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (Algorithm::Sha256, "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (
+                Algorithm::Sha512,
+                "abc",
+                "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e\
+                 2a9ac94fa54ca49f",
+            ),
+        ] {
+            let mut hasher = algorithm.hasher();
+            bytes.bytes().for_each(|byte| hasher.update(&[byte]));
+            let sum = hasher.finish();
+            assert_eq!((sum.hex().as_str(), sum.0.len()), (expected, algorithm.length()), "{algorithm:?}");
+        }
     }
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, IF_RANGE, RANGE};
-use reqwest::{Method, Request, StatusCode, Url};
+use reqwest::{Method, Url};
 
-use super::entity::{Entity, Plan, plan};
+use super::entity::Entity;
 use super::part::Part;
 use super::place::Place;
 use super::{DownloadOptions, DownloadProgress, Downloaded};
@@ -14,12 +13,10 @@ use crate::blocking::blocking;
 use crate::call::CallOptions;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
-use crate::limits::TimeLimits;
-use crate::retry::RetryPolicy;
-use crate::transport::{Outgoing, Received, Retry, may_be_sent_again, packed_by};
+use crate::transport::may_be_sent_again;
 
 /// What errors and traces call a download.
-const OPERATION: &str = "download";
+pub(super) const OPERATION: &str = "download";
 
 /// Between two looks whether another download of the same file has come to its end.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
@@ -27,6 +24,10 @@ const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// How often a download begins anew since what came was of no use, at most.
 const ANEW: u32 = 3;
+
+/// What an attempt has to bring, in bytes, or as a share of a small file, so that the server isn't asked for ever.
+const LEAST_GAIN: u64 = 64 << 10;
+const LEAST_SHARE: u64 = 16;
 
 /// A download under way.
 pub(super) struct Engine<'a> {
@@ -37,48 +38,49 @@ pub(super) struct Engine<'a> {
     pub(super) place: Place,
 }
 
-/// How an attempt ended that brought the file no further than it is.
-enum Ended {
-    Whole,
+/// How an attempt ended.
+pub(super) enum Ended {
+    /// The file has its name, and this many bytes.
+    Whole(u64),
     /// What is there is of no use.
     Anew(&'static str),
     /// It was given in parts: the next one is to be asked for.
     Part,
+    /// What came wasn't what the server says that it is, and is gone.
+    Spoilt(Error),
 }
 
 /// What an attempt leaves to the next one.
-struct State {
-    part: Part,
+pub(super) struct State {
+    pub(super) part: Part,
     /// The connection broke.
-    fresh: bool,
-    /// The server packs it although it wasn't asked to: then there are no ranges, and no length to compare.
-    packed: bool,
+    pub(super) fresh: bool,
+    /// What responses said of the file, also where nothing of it is there any more.
+    pub(super) known: Entity,
+    /// Another size that the server claimed of the same state.
+    pub(super) doubt: Option<u64>,
     /// Bytes that were there at the beginning.
-    resumed_from: u64,
+    pub(super) resumed_from: u64,
+    /// What is there came in more than one message.
+    pub(super) pieced: bool,
 }
 
 impl Engine<'_> {
     pub(super) async fn run(self) -> Result<Downloaded> {
         let deadline = self.calls.deadline();
-        loop {
-            let Some(part) = self.acquire(deadline).await? else { return self.by_another().await };
-            let resumed_from = if part.is_resumable() { part.len() } else { 0 };
-            let mut state = State { part, fresh: false, packed: false, resumed_from };
-            if let Err(error) = self.fetch(&mut state, deadline).await {
-                let kept = match state.part.keep().await {
-                    0 => String::new(),
-                    bytes => format!(" ({bytes} bytes are kept, and gone on from the next time)"),
-                };
-                return Err(error.during(format!("downloading {}{kept}", self.place.target.display())));
-            }
-            let (bytes, resumed_from) = (state.part.len(), state.resumed_from);
-            match state.part.finish(self.options.durable).await {
-                Ok(()) => return Ok(Downloaded { path: self.place.target, bytes, resumed_from }),
-                // It may be what was there before that was wrong, which is gone now.
-                Err(error) if error.kind() == ErrorKind::Download && resumed_from > 0 => {}
-                Err(error) => return Err(self.named(error)),
-            }
-        }
+        let Some(part) = self.acquire(deadline).await? else { return self.by_another().await };
+        let resumed_from = if part.is_resumable() { part.len() } else { 0 };
+        let known = part.entity().cloned().unwrap_or_default();
+        let mut state = State { part, fresh: false, known, doubt: None, resumed_from, pieced: resumed_from > 0 };
+        let error = match self.fetch(&mut state, deadline).await {
+            Ok(bytes) => return Ok(Downloaded { path: self.place.target, bytes, resumed_from: state.resumed_from }),
+            Err(error) => error,
+        };
+        let kept = match state.part.keep().await {
+            0 => String::new(),
+            bytes => format!(" ({bytes} bytes are kept, and gone on from the next time)"),
+        };
+        Err(error.during(format!("downloading {}{kept}", self.place.target.display())))
     }
 
     /// Waits until no other download has the part of this file; nothing where another has brought the file meanwhile.
@@ -123,28 +125,36 @@ impl Engine<'_> {
         error.during(format!("downloading {}", self.place.target.display())).of(self.info())
     }
 
-    fn info(&self) -> RequestInfo {
+    pub(super) fn info(&self) -> RequestInfo {
         RequestInfo::new(OPERATION, &Method::GET, &self.url)
     }
 
-    /// Attempt after attempt, until all bytes are there.
-    async fn fetch(&self, state: &mut State, deadline: Option<Instant>) -> Result<()> {
+    /// Attempt after attempt, until all bytes are there. Tells how many those are.
+    async fn fetch(&self, state: &mut State, deadline: Option<Instant>) -> Result<u64> {
         let transport = self.client.transport();
         let policy = self.calls.retry_policy(&self.client.settings().retry);
         let mut began = transport.clock.now();
         let (mut failures, mut anew) = (0, 0);
         let mut furthest = state.part.len();
         loop {
-            let (before, packed) = (state.part.len(), state.packed);
             let outcome = self.attempt(state, &policy, deadline).await;
-            if state.part.len() > furthest {
+            let gained = state.part.len().saturating_sub(furthest);
+            furthest += gained;
+            let moved = gained >= least_gain(state.known.size);
+            if moved {
                 // What moves on isn't given up.
-                (furthest, failures, began) = (state.part.len(), 0, transport.clock.now());
+                (failures, began) = (0, transport.clock.now());
             }
-            let (mut error, broke) = match outcome {
-                Ok(Ended::Whole) => return Ok(()),
-                Ok(Ended::Part) if state.part.len() > before || state.packed != packed => continue,
-                Ok(Ended::Part) => (Error::broken_off(self.info(), "the server gave no more of the file"), true),
+            let (mut error, again) = match outcome {
+                Ok(Ended::Whole(bytes)) => return Ok(bytes),
+                Ok(Ended::Part) if moved => continue,
+                Ok(Ended::Part) => {
+                    let gave = match gained {
+                        0 => "the server gave no more of the file".to_owned(),
+                        gained => format!("the server gave no more than {gained} bytes more of the file"),
+                    };
+                    (Error::broken_off(self.info(), &gave), true)
+                }
                 Ok(Ended::Anew(why)) => {
                     anew += 1;
                     if anew > ANEW {
@@ -152,148 +162,33 @@ impl Engine<'_> {
                     }
                     tracing::debug!(why, "a download begins anew");
                     state.part.begin(None).await?;
+                    (state.resumed_from, state.pieced) = (0, false);
                     continue;
                 }
+                Ok(Ended::Spoilt(error)) => (error, true),
                 // Without a head the attempt was made as often as the policy says.
                 Err(error) => {
                     let broke = error.response().is_some_and(|response| response.status().is_success());
-                    (error, broke)
+                    let again = broke && may_be_sent_again(&error, &Method::GET);
+                    (error, again)
                 }
             };
-            let wait = match broke && may_be_sent_again(&error, &Method::GET) {
+            let wait = match again {
                 true => transport.backoff(&policy, failures, began, deadline, &mut error),
                 false => None,
             };
             let Some(wait) = wait else { return Err(if failures > 0 { error.after_attempts(failures + 1) } else { error }) };
+            tracing::debug!(%error, ?wait, "a download goes on after a failure");
             failures += 1;
             state.fresh = error.lost_connection();
             transport.clock.sleep(wait).await;
         }
     }
+}
 
-    async fn attempt(&self, state: &mut State, policy: &RetryPolicy, deadline: Option<Instant>) -> Result<Ended> {
-        let offset = Some(state.part.len()).filter(|len| *len > 0 && state.part.is_resumable() && !state.packed);
-        let request = self.request(state, offset);
-        let limits = self.calls.limits(self.client.settings(), false);
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let total = [left, self.client.settings().timeout].into_iter().flatten().min();
-        let outgoing = Outgoing {
-            request,
-            operation: OPERATION,
-            limits: TimeLimits { total, ..limits },
-            retry: Retry { policy: policy.clone(), unknown_outcome: false },
-            activity: None,
-            fresh: std::mem::take(&mut state.fresh),
-            as_sent: !state.packed,
-            elsewhere: true,
-            throttled: None,
-        };
-        let known = state.part.entity().cloned().unwrap_or_default();
-        let transport = self.client.transport().clone();
-        let (plan, received) = match transport.fetch(outgoing, |received| std::future::ready(Ok(received))).await {
-            Ok(received) => {
-                let plan = plan(received.status(), received.headers(), offset, &known);
-                (plan.map_err(|problem| Error::new(ErrorKind::Download, problem).of(received.info().clone()))?, Some(received))
-            }
-            Err(error) => match error.response() {
-                Some(response) if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && offset.is_some() => {
-                    let plan = plan(response.status(), response.headers(), offset, &known);
-                    (plan.unwrap_or(Plan::Anew("there is no such part")), None)
-                }
-                _ => return Err(error),
-            },
-        };
-        let size = match (plan, &received) {
-            (Plan::Anew(why), _) => return Ok(Ended::Anew(why)),
-            (Plan::Complete, _) | (_, None) => return self.whole(state).map(|()| Ended::Whole),
-            (Plan::Rest { size }, _) => size,
-            (Plan::Whole(entity), Some(received)) => {
-                if let Some(ended) = self.begin(state, entity.clone(), received).await? {
-                    return Ok(ended);
-                }
-                entity.size.filter(|_| !state.packed)
-            }
-        };
-        if let Some(received) = received {
-            self.receive(state, received, size).await?;
-        }
-        match size {
-            Some(size) if state.part.len() < size => Ok(Ended::Part),
-            _ => self.whole(state).map(|()| Ended::Whole),
-        }
-    }
-
-    fn request(&self, state: &State, offset: Option<u64>) -> Request {
-        let mut request = Request::new(Method::GET, self.url.clone());
-        let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.extend(self.calls.headers().iter().cloned());
-        if let Some(offset) = offset {
-            // Digits are what a header may hold.
-            headers.extend(HeaderValue::try_from(format!("bytes={offset}-")).map(|range| (RANGE, range)));
-            let validator = state.part.entity().and_then(Entity::if_range);
-            if let Some(validator) = validator.and_then(|validator| HeaderValue::from_str(validator).ok()) {
-                headers.insert(IF_RANGE, validator);
-            }
-        }
-        request
-    }
-
-    /// The whole file comes: what was there before is of no use.
-    async fn begin(&self, state: &mut State, entity: Entity, received: &Received) -> Result<Option<Ended>> {
-        if let Some(encoding) = packed_by(received.headers()) {
-            if state.packed {
-                let message =
-                    format!("the server compresses the file by `{encoding}`, which the crate's features don't decompress");
-                return Err(Error::new(ErrorKind::Decode, message).of(received.info().clone()));
-            }
-            state.packed = true;
-            return Ok(Some(Ended::Part));
-        }
-        if let (Some(size), Some(expected)) = (entity.size.filter(|_| !state.packed), self.options.size)
-            && size != expected
-        {
-            let message = format!("the server announces {size} bytes, and {expected} are expected");
-            return Err(Error::new(ErrorKind::Download, message).of(received.info().clone()));
-        }
-        state.resumed_from = 0;
-        // Packed, its bytes aren't those that ranges count.
-        let entity = if state.packed { Entity::default() } else { entity };
-        state.part.begin(Some(entity)).await?;
-        Ok(None)
-    }
-
-    async fn receive(&self, state: &mut State, mut received: Box<Received>, size: Option<u64>) -> Result<()> {
-        let told = |state: &State| {
-            if let Some(on_progress) = &self.options.on_progress {
-                let (bytes_received, bytes_total) = (state.part.len(), size.or(self.options.size));
-                on_progress(DownloadProgress { bytes_received, bytes_total, resumed_from: state.resumed_from });
-            }
-        };
-        told(state);
-        while let Some(piece) = received.piece().await? {
-            let most = size.or(self.options.size).unwrap_or(u64::MAX);
-            if state.part.len() + piece.len() as u64 > most {
-                let message = format!("more than {most} bytes came, the file's size");
-                return Err(Error::new(ErrorKind::Download, message).of(received.info().clone()));
-            }
-            state.part.push(piece).await?;
-            told(state);
-        }
-        Ok(())
-    }
-
-    /// All that the server has is there: it has to be all that is expected.
-    fn whole(&self, state: &State) -> Result<()> {
-        match self.options.size {
-            Some(size) if state.part.len() != size => {
-                let message = format!("it is {} bytes long, and {size} are expected", state.part.len());
-                Err(Error::new(ErrorKind::Download, message).of(self.info()))
-            }
-            _ => Ok(()),
-        }
-    }
+/// How much an attempt has to bring so that it doesn't count as a failure, of a file of this size.
+fn least_gain(size: Option<u64>) -> u64 {
+    size.map_or(LEAST_GAIN, |size| LEAST_GAIN.min(size.div_ceil(LEAST_SHARE)).max(1))
 }
 
 /// Where a file is: an absolute URL, or a path on the backend's host.

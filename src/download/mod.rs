@@ -1,9 +1,17 @@
 //! Downloads: a file comes to the disk whole or not at all, and what broke off is gone on from.
 
+mod attempt;
 mod checksum;
+mod completion;
+mod content_range;
 mod data_uri;
+mod decoded;
+mod digests;
 mod engine;
 mod entity;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
+mod hashing;
 mod many;
 mod note;
 mod part;
@@ -25,11 +33,12 @@ pub use to_cache::{CacheAt, DownloadTo};
 use crate::call::{CallOptions, Sending};
 use crate::client::BackendClient;
 use crate::deadline::within;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file_url::is_data_uri;
 use crate::option_setters::sending_setters;
 use crate::redact::redact_url;
 use checksum::Checksum;
+use completion::{Completed, Expected, too_large};
 use engine::{Engine, Told, absolute};
 use part::Part;
 use place::Place;
@@ -56,6 +65,8 @@ pub(crate) struct DownloadOptions {
     checksum: Option<Checksum>,
     durable: bool,
     max_data_uri: u64,
+    /// The largest file that is taken, in bytes.
+    pub(crate) max_size: Option<u64>,
     lock_timeout: Duration,
     on_progress: Option<Told>,
     problems: Vec<String>,
@@ -68,6 +79,7 @@ impl Default for DownloadOptions {
             checksum: None,
             durable: false,
             max_data_uri: MAX_DATA_URI_SIZE,
+            max_size: None,
             lock_timeout: LOCK_TIMEOUT,
             on_progress: None,
             problems: Vec::new(),
@@ -92,7 +104,8 @@ pub struct Downloaded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {
-    /// Bytes of the file that are there. Fewer than before where the file changed at the server, or that gives no ranges.
+    /// Bytes of the file that are there; of one that comes compressed, of that form. Fewer than before where the file changed at
+    /// the server, where that gives no ranges, or where what came had another digest than it should.
     pub bytes_received: u64,
     /// Size of the file in bytes, where it is known.
     pub bytes_total: Option<u64>,
@@ -108,7 +121,18 @@ impl BackendClient {
     /// the next one of the same file to the same path, in this process or another; begun anew where the server gives no
     /// ranges, or the file changed; a URL that was signed anew is the same file. Two downloads of the same file to the same path
     /// at once are one: the second waits.
-    /// Length, and the digest where one is given, are compared.
+    ///
+    /// The length is compared, and each digest that is given or that a response names: `Content-Digest`, `Repr-Digest` (RFC 9530),
+    /// `Digest` (RFC 3230), `Content-MD5`, `x-goog-hash` and `x-amz-checksum-…`, by MD5, SHA-1, SHA-256, SHA-512, CRC-32, CRC-32C and
+    /// CRC-64/NVME. What came of a response that has another digest is dropped, and asked for again as after a broken connection.
+    ///
+    /// The file is asked for uncompressed. One that comes compressed all the same (`Content-Encoding`) is decompressed, except:
+    /// - a file whose compressed form has the [`size`](Download::size) and the [`checksum`](Download::checksum) that are set stays
+    ///   as it came;
+    /// - where neither is set, a file that is compressed in itself stays a compressed file: its media type is `application/gzip`
+    ///   or the like, or the URL's path or the file's name ends in `.gz`, `.tgz` or `.zst`, say.
+    ///
+    /// Words in `Content-Encoding` that name no coding are ignored.
     ///
     /// The URL is sent byte for byte (`|`, `^`, `[`, `%2f` and `%2F` too), with these exceptions of the URL standard (WHATWG):
     /// - left out: surrounding white space, tabs, line breaks, and the fragment (`#…`);
@@ -137,13 +161,14 @@ impl BackendClient {
 impl Download {
     sending_setters!();
 
-    /// The size that the file has to be of, in bytes.
+    /// The size that the file has to be of, in bytes; of one that comes compressed, it may be that of either form.
     pub fn size(mut self, bytes: u64) -> Self {
         self.download.size = Some(bytes);
         self
     }
 
-    /// The digest that the file has to have, in hexadecimal: its MD5, SHA-1 or SHA-256, as its length tells.
+    /// The digest that the file has to have, in hexadecimal: its MD5, SHA-1 or SHA-256, as its length tells. Of a file that comes
+    /// compressed, it may be that of either form.
     pub fn checksum(mut self, hex: impl AsRef<str>) -> Self {
         match Checksum::parse(hex.as_ref()) {
             Ok(checksum) => self.download.checksum = Some(checksum),
@@ -193,10 +218,15 @@ impl Download {
     /// own, `.{16 hex digits}.{16 hex digits}.part`: nobody goes on from that one, nor waits for it, and it is removed when the download
     /// fails or is dropped. Only a process that is killed leaves it behind.
     ///
+    /// It takes as long as bytes come: the read time-out ends it where none do, and the client's
+    /// [`timeout`](crate::BackendClientBuilder::timeout) only counts until a response begins. A time-out for the whole is set by
+    /// [`timeout`](Download::timeout). A broken transfer is retried as the [`RetryPolicy`](crate::RetryPolicy) says, counted from the
+    /// last attempt that brought 64 KiB of the file, or a sixteenth of a small one.
+    ///
     /// # Errors
     /// Returns an error if the URL or the path can't be right, or no file can be made there (nothing is sent then); if the server
     /// answers with an error; if the connection breaks time and again; if the file is of another size or digest than it should be; if
-    /// it can't be written. What stood at `path` is as it was.
+    /// it comes compressed by what the crate's features don't decompress; if it can't be written. What stood at `path` is as it was.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -235,6 +265,9 @@ async fn inline(uri: &str, place: Place, options: &DownloadOptions) -> Result<Do
     if let Some(size) = options.size.filter(|size| *size != bytes) {
         return Err(Error::invalid_input(format!("download: the `data:` URI holds {bytes} bytes, and {size} are expected")));
     }
+    if let Some(most) = options.max_size.filter(|most| bytes > *most) {
+        return Err(too_large(most));
+    }
     let path = place.target.clone();
     // Whoever has it writes the same.
     let Some(mut part) = Part::open(place, options.checksum.clone()).await? else {
@@ -242,8 +275,15 @@ async fn inline(uri: &str, place: Place, options: &DownloadOptions) -> Result<Do
     };
     part.begin(None).await?;
     part.push(Bytes::from(content)).await?;
-    part.finish(options.durable).await.map_err(|error| error.during(format!("writing {}", path.display())))?;
-    Ok(Downloaded { path, bytes, resumed_from: 0 })
+    let expected = Expected { size: options.size, durable: options.durable, ..Expected::default() };
+    let during = |error: Error| error.during(format!("writing {}", path.display()));
+    match part.complete(&expected).await.map_err(during)? {
+        Completed::Named(bytes) => Ok(Downloaded { path, bytes, resumed_from: 0 }),
+        Completed::Spoilt(problem)
+        | Completed::Damaged(problem)
+        | Completed::Unexpected(problem)
+        | Completed::Undecodable(problem) => Err(during(Error::new(ErrorKind::Download, problem))),
+    }
 }
 
 impl fmt::Debug for Download {
@@ -255,3 +295,6 @@ impl fmt::Debug for Download {
         f.debug_struct("Download").field("url", &url).field("options", &self.options).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,13 @@
 //! A file on its way: under a temporary name beside its own, which it gets when all of it is there.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::checksum::Checksum;
+use super::digests::Digest;
 use super::entity::Entity;
 use super::place::Place;
 use super::writer::Writer;
@@ -14,41 +18,81 @@ use crate::error::{Error, ErrorKind, Result};
 const BATCH: usize = 1 << 20;
 
 /// The part of a file that is there, locked for as long as this lives.
+///
+/// Dropping it keeps what came: what is gathered is written as well, and the lock is held until it is.
 pub(super) struct Part {
-    place: Place,
     entity: Option<Entity>,
-    checksum: Option<Checksum>,
+    pub(super) checksum: Option<Checksum>,
     /// Bytes that are written, or being written.
     written: u64,
     batch: Vec<Bytes>,
     gathered: usize,
-    writer: Slot,
+    /// The note doesn't say yet what was learned.
+    learned: bool,
+    shared: Arc<Shared>,
+    /// Writes go on while the next bytes are received.
+    writing: Option<JoinHandle<Result<()>>>,
 }
 
-/// Writes go on while the next bytes are received.
-enum Slot {
-    Here(Box<Writer>),
-    Away(JoinHandle<Result<Box<Writer>>>),
-    /// A write failed.
-    Gone,
+/// The writer, and what waits for it. Whoever has the writer writes all of that first, so that bytes come in their order.
+struct Shared {
+    queue: Mutex<Vec<Bytes>>,
+    writer: Mutex<Writer>,
+}
+
+impl Shared {
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Vec<Bytes>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what waits, and the note where it is missing.
+    fn write(&self, writer: &mut Writer) -> Result<()> {
+        loop {
+            let batch = std::mem::take(&mut *self.queue());
+            writer.write(&batch)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// What of a part that was given up is still to be written: it is, also where no thread takes it any more.
+struct Rest(Arc<Shared>);
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        // What can't be written isn't there the next time.
+        let _ = self.0.write(&mut self.0.writer());
+    }
 }
 
 impl Part {
     /// Takes up the part of a file, or begins one; nothing where another download has it.
     pub(super) async fn open(place: Place, checksum: Option<Checksum>) -> Result<Option<Self>> {
         let opened = blocking(move || Writer::open(&place)).await??;
-        let Some(mut writer) = opened else { return Ok(None) };
-        if let Some(checksum) = &checksum {
-            let mut hasher = checksum.hasher();
-            let mut hashed = 0;
+        let Some(writer) = opened else { return Ok(None) };
+        let mut part = Part {
+            entity: writer.entity.clone(),
+            checksum,
+            written: writer.written,
+            batch: Vec::new(),
+            gathered: 0,
+            learned: false,
+            shared: Arc::new(Shared { queue: Mutex::default(), writer: Mutex::new(writer) }),
+            writing: None,
+        };
+        let algorithms = part.algorithms();
+        if part.written > 0 && !algorithms.is_empty() {
+            part.shared.writer().hash(algorithms);
             // Piece by piece, so that a download that is given up doesn't go on.
-            while hashed < writer.written {
-                (writer, hasher, hashed) = blocking(move || writer.hash_on(hasher, hashed)).await??;
-            }
-            writer.hasher = Some(hasher);
+            while part.on_writer(Writer::hash_on).await? {}
         }
-        let (place, written, entity) = (writer.place.clone(), writer.written, writer.entity.clone());
-        Ok(Some(Part { place, entity, checksum, written, batch: Vec::new(), gathered: 0, writer: Slot::Here(writer) }))
+        Ok(Some(part))
     }
 
     /// Bytes that are there.
@@ -65,21 +109,75 @@ impl Part {
         self.entity.as_ref().is_some_and(|entity| entity.if_range().is_some() || self.checksum.is_some())
     }
 
+    /// The digests of all bytes that are compared in the end.
+    fn algorithms(&self) -> Vec<super::checksum::Algorithm> {
+        let named = self.entity.iter().flat_map(|entity| &entity.digests).map(|digest| digest.algorithm);
+        named.chain(self.checksum.as_ref().map(|checksum| checksum.algorithm)).collect()
+    }
+
     /// Begins anew, with nothing, for this state of the file.
     pub(super) async fn begin(&mut self, entity: Option<Entity>) -> Result<()> {
         self.batch.clear();
-        self.gathered = 0;
-        let mut writer = self.writer().await?;
-        writer.hasher = self.checksum.as_ref().map(Checksum::hasher);
+        (self.gathered, self.learned) = (0, false);
+        self.settled().await?;
         self.entity = entity.clone();
+        let (keeps, algorithms) = (self.is_resumable(), self.algorithms());
+        let begin = move |writer: &mut Writer| {
+            writer.hash_anew();
+            writer.hash(algorithms);
+            (writer.keeps, writer.entity) = (keeps, entity);
+            Ok(())
+        };
         // A file that is new has nothing to be taken away.
-        if self.written > 0 || writer.noted {
-            writer = blocking(move || writer.empty().map(|()| writer)).await??;
-        }
-        writer.keeps = self.is_resumable();
-        writer.entity = entity;
+        let is_new = self.written == 0 && self.shared.writer().is_new();
         self.written = 0;
-        self.writer = Slot::Here(writer);
+        if is_new {
+            return begin(&mut self.shared.writer());
+        }
+        self.on_writer(|writer| writer.empty().and_then(|()| begin(writer))).await
+    }
+
+    /// More is known of the file that the bytes are of.
+    pub(super) async fn learn(&mut self, entity: Entity) -> Result<()> {
+        if self.entity.as_ref() == Some(&entity) {
+            return Ok(());
+        }
+        self.settled().await?;
+        self.entity = Some(entity.clone());
+        self.learned = true;
+        let mut writer = self.shared.writer();
+        writer.hash(self.algorithms());
+        (writer.entity, writer.noted) = (Some(entity), false);
+        Ok(())
+    }
+
+    /// A message begins whose bytes have these digests.
+    pub(super) async fn begin_message(&mut self, digests: &[Digest]) -> Result<()> {
+        self.settled().await?;
+        self.shared.writer().hash_message(self.len(), digests);
+        Ok(())
+    }
+
+    /// What is wrong with the bytes of the message, by its digests.
+    pub(super) async fn end_message(&mut self, digests: Vec<Digest>) -> Result<Vec<(Digest, String)>> {
+        self.on_writer(move |writer| {
+            let sums = writer.message_sums();
+            let problem = |digest: Digest| {
+                let problem = digest.problem(sums.of(digest.algorithm)?)?;
+                Some((digest, problem))
+            };
+            Ok(digests.into_iter().filter_map(problem).collect())
+        })
+        .await
+    }
+
+    /// Takes away what follows the first `length` bytes.
+    pub(super) async fn cut(&mut self, length: u64) -> Result<()> {
+        if self.len() == length {
+            return Ok(());
+        }
+        self.on_writer(move |writer| writer.cut(length)).await?;
+        self.written = length;
         Ok(())
     }
 
@@ -87,31 +185,51 @@ impl Part {
     pub(super) async fn push(&mut self, bytes: Bytes) -> Result<()> {
         self.gathered += bytes.len();
         self.batch.push(bytes);
-        if self.gathered >= BATCH { self.write().await } else { Ok(()) }
-    }
-
-    /// Begins to write what is gathered, when what was gathered before is written.
-    async fn write(&mut self) -> Result<()> {
-        let mut writer = self.writer().await?;
-        let batch = std::mem::take(&mut self.batch);
-        self.written += std::mem::take(&mut self.gathered) as u64;
-        self.writer = Slot::Away(tokio::task::spawn_blocking(move || writer.write(&batch).map(|()| writer)));
+        if self.gathered < BATCH {
+            return Ok(());
+        }
+        self.settled().await?;
+        self.hand_over();
+        let shared = self.shared.clone();
+        self.writing = Some(tokio::task::spawn_blocking(move || shared.write(&mut shared.writer())));
         Ok(())
     }
 
-    /// The writer, when it is back; its place is empty until it is put there again.
-    async fn writer(&mut self) -> Result<Box<Writer>> {
-        if let Slot::Away(handle) = &mut self.writer {
-            // Waited for in its place: who gives up meanwhile loses nothing.
-            let back = handle.await;
-            self.writer = Slot::Gone;
-            let stopped = |_| Error::new(ErrorKind::Interrupted, "the runtime was shut down while a file was written");
-            return back.map_err(stopped)?;
-        }
-        match std::mem::replace(&mut self.writer, Slot::Gone) {
-            Slot::Here(writer) => Ok(writer),
-            _ => Err(Error::new(ErrorKind::File, format!("{}: an earlier write failed", self.place.target.display()))),
-        }
+    fn hand_over(&mut self) {
+        self.written += std::mem::take(&mut self.gathered) as u64;
+        self.shared.queue().append(&mut self.batch);
+    }
+
+    /// Waits until what was handed over is written.
+    async fn settled(&mut self) -> Result<()> {
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let back = writing.await;
+        self.writing = None;
+        back.map_err(|_| Error::new(ErrorKind::Interrupted, "the runtime was shut down while a file was written"))?
+    }
+
+    /// Writes all that came, and does what needs the file besides.
+    pub(super) async fn on_writer<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Writer) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.settled().await?;
+        self.hand_over();
+        let shared = self.shared.clone();
+        blocking(move || {
+            let mut writer = shared.writer();
+            shared.write(&mut writer)?;
+            work(&mut writer)
+        })
+        .await?
+    }
+
+    /// Nobody goes on from a part that gets its name at once: it needs no note.
+    pub(super) async fn needs_no_note(&mut self) -> Result<()> {
+        self.settled().await?;
+        let mut writer = self.shared.writer();
+        writer.noted |= writer.written == 0;
+        Ok(())
     }
 
     /// Keeps what is there, so that another download goes on from it. Tells how many bytes that are.
@@ -119,35 +237,20 @@ impl Part {
         if !self.is_resumable() || self.len() == 0 {
             return 0;
         }
-        if self.gathered > 0 && self.write().await.is_err() {
-            return 0;
-        }
-        match self.writer().await {
-            Ok(writer) => writer.kept(),
-            Err(_) => 0,
-        }
+        self.on_writer(|writer| Ok(writer.kept())).await.unwrap_or(0)
     }
+}
 
-    /// Gives the file its name, all of it being there.
-    ///
-    /// # Errors
-    /// Where its digest is another than it should be: then what is there is of no use, and goes.
-    pub(super) async fn finish(mut self, durable: bool) -> Result<()> {
-        let mut writer = self.writer().await?;
-        let batch = std::mem::take(&mut self.batch);
-        let checksum = self.checksum.take();
-        blocking(move || {
-            // Nobody goes on from a part that is renamed at once.
-            writer.noted |= writer.written == 0 && !batch.is_empty();
-            writer.write(&batch)?;
-            if let (Some(checksum), Some(hasher)) = (checksum, writer.hasher.take())
-                && let Some(problem) = checksum.problem(hasher)
-            {
-                writer.discard();
-                return Err(Error::new(ErrorKind::Download, problem));
-            }
-            writer.name(durable)
-        })
-        .await?
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.is_resumable() || (self.gathered == 0 && self.writing.is_none() && !self.learned) {
+            return;
+        }
+        self.hand_over();
+        let rest = Rest(self.shared.clone());
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(rest))),
+            Err(_) => drop(rest),
+        }
     }
 }

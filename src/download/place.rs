@@ -153,9 +153,14 @@ impl Place {
         Err(io::Error::other("its part is replaced time and again"))
     }
 
+    /// A name beside the target that nobody can know before.
+    fn private_path(&self) -> PathBuf {
+        self.target.with_file_name(format!(".{}.{:016x}.part", &self.of[..16], fastrand::u64(..)))
+    }
+
     /// A part under a name that nobody can know before: it takes no lock, and nobody goes on from it.
     fn private(&self, why: &io::Error) -> Result<Claimed> {
-        let part = self.target.with_file_name(format!(".{}.{:016x}.part", &self.of[..16], fastrand::u64(..)));
+        let part = self.private_path();
         let file = plain_file::create_own(&part).map_err(|error| target::unfit(&self.target, error))?;
         tracing::debug!(%why, "a download is not shared with others, and can't be resumed by them");
         // If there are locks it tells that the part is in use.
@@ -183,28 +188,40 @@ impl Place {
 
     /// Gives the part the target's name.
     pub(super) fn name(&self, file: &File, noted: bool, durable: bool) -> Result<()> {
+        self.name_one(&self.part, file, durable)?;
+        if noted {
+            // One that is left behind is no harm: without its part it means nothing.
+            let _ = self.remove_note();
+        }
+        Ok(())
+    }
+
+    /// Makes the file that the part is decompressed to, under a name that nobody can know before.
+    pub(super) fn begin_decoded(&self) -> Result<(File, PathBuf)> {
+        let path = self.private_path();
+        let file = plain_file::create_own(&path).map_err(|error| self.failed("it can't be written", error))?;
+        Ok((file, path))
+    }
+
+    /// Gives a file beside the target the target's name.
+    pub(super) fn name_one(&self, path: &Path, file: &File, durable: bool) -> Result<()> {
         let name = || -> io::Result<()> {
             if durable {
                 file.sync_all()?;
             }
-            std::fs::rename(&self.part, &self.target)?;
+            std::fs::rename(path, &self.target)?;
             if durable {
                 sync_directory(target::directory(&self.target))?;
             }
             Ok(())
         };
         // It may be another download's by now, and half a file.
-        if plain_file::metadata_at(file, &self.part).is_none() {
+        if plain_file::metadata_at(file, path).is_none() {
             let message =
                 format!("{}: its part was removed while it was downloaded: download it again", shown_path(&self.target));
             return Err(Error::new(ErrorKind::File, message));
         }
-        name().map_err(|error| self.failed("it can't be given its name", error))?;
-        if noted {
-            // One that is left behind is no harm: without its part it means nothing.
-            let _ = self.remove_note();
-        }
-        Ok(())
+        name().map_err(|error| self.failed("it can't be given its name", error))
     }
 
     /// Removes the part, and its note, if there is one.

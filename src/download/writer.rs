@@ -1,21 +1,26 @@
 //! What writes a download's part, on a thread where it may block.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, IoSlice, Seek as _, SeekFrom, Write as _};
 
 use bytes::Bytes;
 
-use super::checksum::Hasher;
+use super::checksum::Algorithm;
+use super::digests::Digest;
 use super::entity::Entity;
+use super::hashing::{Hashing, Sums};
 use super::place::Place;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// A part that is written. Its methods block.
 pub(super) struct Writer {
     pub(super) place: Place,
-    file: File,
+    pub(super) file: File,
     pub(super) written: u64,
-    pub(super) hasher: Option<Hasher>,
+    /// Of all bytes.
+    hashing: Hashing,
+    /// Of the bytes of the message that is received, where its head names digests of them.
+    message: Hashing,
     pub(super) entity: Option<Entity>,
     /// The note of the entity is written, or none is needed.
     pub(super) noted: bool,
@@ -24,39 +29,61 @@ pub(super) struct Writer {
     /// What is there can be resumed.
     pub(super) keeps: bool,
     named: bool,
+    /// A write failed: what follows has no place.
+    failed: bool,
 }
 
 impl Writer {
     /// Takes up the part of a file, or begins one; `None` if another download has it.
-    pub(super) fn open(place: &Place) -> Result<Option<Box<Writer>>> {
+    pub(super) fn open(place: &Place) -> Result<Option<Writer>> {
         let Some(claimed) = place.claim()? else { return Ok(None) };
-        Ok(Some(Box::new(Writer {
+        Ok(Some(Writer {
             file: claimed.file,
             written: claimed.length,
-            hasher: None,
+            hashing: Hashing::default(),
+            message: Hashing::default(),
             keeps: claimed.entity.is_some(),
             entity: claimed.entity,
             noted: claimed.noted,
             has_note: claimed.noted,
             named: false,
+            failed: false,
             place: claimed.place,
-        })))
+        }))
     }
 
-    /// Takes another 64 MiB of what is there into the digest.
-    pub(super) fn hash_on(mut self: Box<Self>, mut hasher: Hasher, hashed: u64) -> Result<(Box<Self>, Hasher, u64)> {
-        let end = self.written.min(hashed + (64 << 20));
-        let mut hash = || -> io::Result<()> {
-            self.file.seek(SeekFrom::Start(hashed))?;
-            hasher.read((&self.file).take(end - hashed))?;
-            self.file.seek(SeekFrom::End(0)).map(drop)
-        };
-        hash().map_err(|error| self.place.failed("its part can't be read", error))?;
-        Ok((self, hasher, end))
+    /// Computes these digests of all bytes.
+    pub(super) fn hash(&mut self, algorithms: impl IntoIterator<Item = Algorithm>) {
+        algorithms.into_iter().for_each(|algorithm| self.hashing.want(algorithm, 0));
+    }
+
+    /// Computes these digests of the bytes that follow byte `from`.
+    pub(super) fn hash_message(&mut self, from: u64, digests: &[Digest]) {
+        self.message = Hashing::default();
+        digests.iter().for_each(|digest| self.message.want(digest.algorithm, from));
+    }
+
+    /// Takes another 64 MiB of what is there into digests that aren't as far; and whether there were any.
+    pub(super) fn hash_on(&mut self) -> Result<bool> {
+        let hashed = self.hashing.go_on(&self.file, self.written);
+        hashed.map_err(|error| self.place.failed("its part can't be read", error))
+    }
+
+    /// What all bytes come to. They aren't hashed any further.
+    pub(super) fn sums(&mut self) -> Sums {
+        std::mem::take(&mut self.hashing).finish()
+    }
+
+    /// What the message's bytes come to.
+    pub(super) fn message_sums(&mut self) -> Sums {
+        std::mem::take(&mut self.message).finish()
     }
 
     pub(super) fn write(&mut self, batch: &[Bytes]) -> Result<()> {
-        if batch.is_empty() {
+        if self.failed {
+            return Err(Error::new(ErrorKind::File, format!("{}: an earlier write failed", self.place.target.display())));
+        }
+        if self.named || (batch.is_empty() && (self.noted || self.written == 0)) {
             return Ok(());
         }
         let mut write = || -> io::Result<()> {
@@ -66,25 +93,51 @@ impl Writer {
                 self.noted = true;
                 self.keeps &= self.has_note;
             }
+            let mut at = self.written;
             write_all(&self.file, batch, &mut self.written)?;
-            if let Some(hasher) = &mut self.hasher {
-                batch.iter().for_each(|bytes| hasher.update(bytes));
+            for bytes in batch {
+                self.hashing.update(at, bytes);
+                self.message.update(at, bytes);
+                at += bytes.len() as u64;
             }
             Ok(())
         };
-        write().map_err(|error| self.place.failed("it can't be written", error))
+        write().map_err(|error| {
+            self.failed = true;
+            self.place.failed("it can't be written", error)
+        })
     }
 
     /// Takes away what is there.
     pub(super) fn empty(&mut self) -> Result<()> {
         self.place.empty(&self.file, self.has_note)?;
-        (self.written, self.noted, self.has_note) = (0, false, false);
+        (self.written, self.noted, self.has_note, self.failed) = (0, false, false, false);
         Ok(())
     }
 
-    /// Nobody is to resume what is there.
-    pub(super) fn discard(&mut self) {
-        self.keeps = false;
+    /// Takes away what follows the first `length` bytes.
+    pub(super) fn cut(&mut self, length: u64) -> Result<()> {
+        let mut cut = || -> io::Result<()> {
+            self.file.set_len(length)?;
+            self.file.seek(SeekFrom::Start(length)).map(drop)
+        };
+        cut().map_err(|error| {
+            self.failed = true;
+            self.place.failed("its part can't be shortened", error)
+        })?;
+        self.hashing.cut(length);
+        self.written = length;
+        Ok(())
+    }
+
+    /// Begins anew with the digests of all bytes.
+    pub(super) fn hash_anew(&mut self) {
+        (self.hashing, self.message) = (Hashing::default(), Hashing::default());
+    }
+
+    /// Nothing is there, nor a note.
+    pub(super) fn is_new(&self) -> bool {
+        self.written == 0 && !self.noted && !self.has_note
     }
 
     /// How many bytes another download can go on from.
@@ -92,10 +145,16 @@ impl Writer {
         if self.keeps && self.place.is_shared() { self.written } else { 0 }
     }
 
-    pub(super) fn name(mut self, durable: bool) -> Result<()> {
+    pub(super) fn name(&mut self, durable: bool) -> Result<()> {
         self.place.name(&self.file, self.has_note, durable)?;
         self.named = true;
         Ok(())
+    }
+
+    /// Removes what is there: what it was decompressed to has the target's name.
+    pub(super) fn remove(&mut self) {
+        self.place.remove(&self.file, self.has_note);
+        self.named = true;
     }
 }
 

@@ -4,6 +4,11 @@ use std::sync::LazyLock;
 
 use compression_codecs::DecodeV2;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The most codings in a row.
+pub(super) const MOST_CODINGS: usize = 4;
 
 /// So many first bytes that are all text are no packed body, where a coding has no mark of its own.
 pub(super) const TELLING: usize = 24;
@@ -20,10 +25,32 @@ pub(super) fn accepted() -> Option<HeaderValue> {
 /// Codings of IANA's registry that this crate doesn't unpack, whatever its features.
 const OTHERS: [&str; 7] = ["compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm"];
 
-/// The first coding that a `Content-Encoding` names. Words that name none, `aws-chunked` say, don't count.
-pub(crate) fn packed_by(headers: &HeaderMap) -> Option<&'static str> {
-    let other = |label: &str| OTHERS.into_iter().find(|other| label.eq_ignore_ascii_case(other));
-    labels(headers).find_map(|label| Coding::of(label).map(Coding::name).or_else(|| other(label)))
+/// The name of a coding in IANA's registry, whether this crate unpacks it or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct CodingName(&'static str);
+
+impl CodingName {
+    fn of(label: &str) -> Option<Self> {
+        let other = || OTHERS.into_iter().find(|other| label.eq_ignore_ascii_case(other));
+        Coding::of(label).map(Coding::name).or_else(other).map(CodingName)
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for CodingName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        CodingName::of(&name).ok_or_else(|| D::Error::custom("it names no content coding"))
+    }
+}
+
+/// The codings that a `Content-Encoding` names, in the order in which they were applied. Words that name none, `aws-chunked`
+/// say, don't count; nor do those beyond what is ever unpacked.
+pub(crate) fn codings(headers: &HeaderMap) -> Vec<CodingName> {
+    labels(headers).filter_map(CodingName::of).take(MOST_CODINGS + 1).collect()
 }
 
 /// A way to pack a body that HTTP knows.
@@ -138,6 +165,11 @@ impl Coding {
             _ => None,
         }
     }
+}
+
+/// Whether these are the first bytes of a gzip or Zstandard file.
+pub(crate) fn is_compressed(first: &[u8]) -> bool {
+    [Coding::Gzip, Coding::Zstd].into_iter().any(|coding| matches!(coding.begins(first, true), Begins::Packed))
 }
 
 /// Whether these are the first bytes of a text: UTF-8 without control characters.

@@ -2,6 +2,7 @@
 //! decided here, for generated requests, forms, followed links and downloads alike.
 
 mod coding;
+mod decompression;
 mod failure;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -22,7 +23,8 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, 
 use reqwest::{Body, Request, StatusCode};
 use tokio::sync::Semaphore;
 
-pub(crate) use coding::packed_by;
+pub(crate) use coding::{CodingName, codings, is_compressed};
+pub(crate) use decompression::{Decompression, NotDecompressed};
 pub use meter::AttemptReport;
 pub(crate) use meter::Observer;
 pub use received::Received;

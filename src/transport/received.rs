@@ -1,6 +1,7 @@
 //! An answer: its head is there, its body still to be read, whole or as it comes.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -99,6 +100,11 @@ impl Received {
 
     pub(crate) fn info(&self) -> &RequestInfo {
         &self.info
+    }
+
+    /// The body has until then to come whole, in the place of what was set for the request.
+    pub(crate) fn limit_body(&mut self, deadline: Option<Instant>) {
+        self.limits.deadline = deadline;
     }
 
     /// The body's length, where the server told it. That of its packed form says nothing.

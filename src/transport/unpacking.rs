@@ -12,7 +12,7 @@ use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use reqwest::{Response, StatusCode};
 
-use super::coding::{Begins, Coding, TELLING, is_text, labels};
+use super::coding::{Begins, Coding, MOST_CODINGS, TELLING, is_text, labels};
 
 /// How much the outer ones of several codings may decompress to before the last one gives something, in bytes: a few hundred
 /// bytes, compressed again and again, would take minutes.
@@ -22,8 +22,6 @@ const MOST_BETWEEN: u64 = 16 << 20;
 const STEP: usize = 64 << 10;
 /// Room for what a step gives at least, in bytes.
 const LEAST_ROOM: usize = 1 << 10;
-/// The most codings in a row.
-const MOST_CODINGS: usize = 4;
 /// After so many bytes that unpack to nothing it isn't gone on with.
 const FRUITLESS: usize = 1 << 20;
 /// So many members may be of any size; for each more, so many bytes have to be decompressed. A member costs tens of microseconds,
@@ -90,7 +88,7 @@ impl Unpacking {
         Some(Box::new(Unpacking::by(&codings)))
     }
 
-    fn by(codings: &[Coding]) -> Self {
+    pub(super) fn by(codings: &[Coding]) -> Self {
         let layers = match codings.len() <= MOST_CODINGS {
             true => codings.iter().rev().map(|coding| Layer::of(*coding)).collect(),
             false => Vec::new(),
@@ -125,7 +123,7 @@ impl Unpacking {
     }
 
     /// One step of one layer; nothing where another one may follow.
-    fn step(&mut self) -> Result<Option<Unpacked>, NotUnpacked> {
+    pub(super) fn step(&mut self) -> Result<Option<Unpacked>, NotUnpacked> {
         let last = self.layers.len().checked_sub(1).ok_or(NotUnpacked::TooManyCodings)?;
         for index in (0..=last).rev() {
             let Some((layer, above)) = self.layers.get_mut(index..).and_then(<[Layer]>::split_first_mut) else { break };

@@ -40,12 +40,22 @@ pub struct FileServer {
 impl FileServer {
     /// Writes what `answer` gives for each request, counted from 0, and closes the connection.
     pub async fn start(answer: impl Fn(usize, &Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::serve(answer, false).await
+    }
+
+    /// As [`start`](FileServer::start), but connections stay open, and nothing more comes.
+    pub async fn holding(answer: impl Fn(usize, &Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::serve(answer, true).await
+    }
+
+    async fn serve(answer: impl Fn(usize, &Asked) -> Vec<u8> + Send + Sync + 'static, holds: bool) -> Self {
         marker::watch();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = asked.clone();
         let task = tokio::spawn(async move {
+            let mut held = Vec::new();
             while let Ok((mut connection, _)) = listener.accept().await {
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
@@ -62,7 +72,10 @@ impl FileServer {
                 };
                 let answer = answer(number, &request);
                 let _ = connection.write_all(&answer).await;
-                let _ = connection.shutdown().await;
+                match holds {
+                    true => held.push(connection),
+                    false => drop(connection.shutdown().await),
+                }
             }
         });
         FileServer { address, asked, task }
@@ -116,6 +129,17 @@ pub fn ranged(asked: &Asked, file: &[u8], etag: &str, up_to: usize) -> Vec<u8> {
         }
         None => answer(&format!("200 OK\nETag: {etag}\nContent-Length: {size}"), &file[..size.min(up_to)]),
     }
+}
+
+/// The rest of `file` from what was asked for, or the whole, with more headers; `up_to` bytes of it at most. The whole comes
+/// without its length.
+pub fn labelled(asked: &Asked, file: &[u8], labels: &str, up_to: usize) -> Vec<u8> {
+    let (from, size) = (asked.from().unwrap_or(0), file.len());
+    let head = match asked.from() {
+        Some(_) => format!("206 Partial Content\nContent-Range: bytes {from}-{}/{size}\n{labels}", size - 1),
+        None => format!("200 OK\n{labels}"),
+    };
+    answer(head.trim_end(), &file[from..size.min(from.saturating_add(up_to))])
 }
 
 /// Bytes that differ from place to place.

@@ -9,7 +9,7 @@ use flate2::write::{DeflateEncoder, ZlibEncoder};
 use proptest::prelude::*;
 use reqwest::header::{HeaderMap, HeaderValue};
 
-use super::super::coding::packed_by;
+use super::super::coding::codings;
 use super::*;
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -245,13 +245,16 @@ fn a_body_that_unpacks_to_nothing_ends() {
 fn labels_that_name_no_coding_do_not_count() {
     let headers = |label: &str| HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_str(label).unwrap())]);
     for label in ["", "aws-chunked", "utf-8", "UTF-8, binary", "none", "identity", "null", ",", "*", "gzip;q=1"] {
-        assert_eq!(packed_by(&headers(label)), None, "{label}");
+        assert_eq!(codings(&headers(label)), [], "{label}");
     }
     for (label, coding) in
         [("X-GZIP", "gzip"), ("aws-chunked, br", "br"), (" ,Zstd", "zstd"), ("deflate", "deflate"), ("compress", "compress")]
     {
-        assert_eq!(packed_by(&headers(label)), Some(coding), "{label}");
+        assert_eq!(codings(&headers(label)).iter().map(|name| name.as_str()).collect::<Vec<_>>(), [coding], "{label}");
     }
+    let two = codings(&headers("gzip, utf-8,br"));
+    assert_eq!(two.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["gzip", "br"]);
+    assert_eq!(codings(&headers(&"gzip,".repeat(100))).len(), MOST_CODINGS + 1);
 }
 
 proptest! {

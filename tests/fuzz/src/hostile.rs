@@ -204,6 +204,15 @@ hostile! {
         format!(r#"{{"version":1,"id":"{0}","url":"http://localhost:9/{0}","offset":0,"size":9,"modified":null,"chunk_size":1}}"#, "7".repeat(size / 2))
     }
 
+    many_digests(size) { format!("200 9\nrepr-digest: {}", many(size, |_| "md5=:kAFQmDzST7DWlj99KOF/cg==:".to_owned())) }
+
+    many_responses(size) { repeated("206 1\ncontent-range: bytes 1-1/9\netag: \"a\"\ndigest: md5=AAAAAAAAAAAAAAAAAAAAAA==\n\n", size) }
+
+    long_headers(size) {
+        let commas = ",".repeat(size / 6);
+        format!("200 9\netag: \"{0}\"\ncontent-encoding: {1}\nx-goog-hash: {1}\ncontent-digest: {1}\nlast-modified: {0}\nwarning: {0}", "x".repeat(size / 6), commas)
+    }
+
     spaces(size) { format!("{}1", " ".repeat(size)) }
 
     digits(size) { "7".repeat(size) }

@@ -49,6 +49,7 @@ impl Inputs {
             Inputs::Links => "links",
             Inputs::Sessions => "sessions",
             Inputs::Checkpoints => "checkpoints",
+            Inputs::Heads => "heads",
             Inputs::Text => "text",
         }
     }
@@ -400,6 +401,47 @@ fn conversions() -> impl Strategy<Value = String> {
     (words, flags, body).prop_map(|(words, flags, body)| format!("# {}{flags}\n{body}", words.join(" ")))
 }
 
+/// A response to a request of a download, mostly of a file of ten bytes.
+fn response() -> impl Strategy<Value = String> {
+    let place = || prop_oneof![6 => (0..12_u64).prop_map(|number| number.to_string()), 1 => count()];
+    let size = || prop_oneof![4 => Just("10".to_owned()), 2 => Just("*".to_owned()), 2 => place()];
+    let range = prop_oneof![
+        4 => (place(), place(), size()).prop_map(|(first, last, size)| format!("bytes {first}-{last}/{size}")),
+        2 => size().prop_map(|size| format!("bytes */{size}")),
+        1 => select(vec!["items 0-1/2", "bytes", "bytes 0-1", "bytes -/", "bytes 1-2/3, bytes 1-2/3"]).prop_map(str::to_owned),
+    ];
+    let digest = select(vec![
+        "content-md5: kAFQmDzST7DWlj99KOF/cg==",
+        "content-digest: md5=:kAFQmDzST7DWlj99KOF/cg==:;a=\"b,c\", sha-256=:AAAA:",
+        "repr-digest: crc32c=:Nks/tw==:",
+        "digest: SHA=qZk+NkcGgWq6PiVxeFDCbJzQ2J0=,unixsum=1",
+        "x-goog-hash: crc32c=Nks/tw==,md5=x",
+        "x-goog-stored-content-encoding: gzip",
+        "x-amz-checksum-crc32c: Nks/tw==-2",
+        "x-amz-checksum-type: COMPOSITE",
+    ]);
+    let other = select(vec![
+        "etag: \"a\"",
+        "etag: \"a\"",
+        "etag: \"b\"",
+        "etag: W/\"a\"",
+        "last-modified: Sun, 06 Nov 1994 08:49:37 GMT",
+        "date: Sun, 06 Nov 1994 08:49:38 GMT",
+        "content-encoding: gzip",
+        "content-encoding: aws-chunked",
+        "content-type: application/x-gzip",
+    ]);
+    let header = prop_oneof![
+        3 => range.prop_map(|range| format!("content-range: {range}")),
+        2 => size().prop_map(|size| format!("content-length: {size}")),
+        1 => digest.prop_map(str::to_owned),
+        4 => other.prop_map(str::to_owned),
+    ];
+    let status = select(vec![200, 206, 206, 206, 416, 203, 204, 404]);
+    (status, place(), vec(header, 0..6))
+        .prop_map(|(status, length, headers)| format!("{status} {length}\n{}", headers.join("\n")))
+}
+
 fn made(inputs: Inputs) -> BoxedStrategy<String> {
     match inputs {
         Inputs::Errors => {
@@ -428,6 +470,7 @@ fn made(inputs: Inputs) -> BoxedStrategy<String> {
         Inputs::Links => link().boxed(),
         Inputs::Sessions => session().boxed(),
         Inputs::Checkpoints => checkpoint().boxed(),
+        Inputs::Heads => vec(response(), 1..6).prop_map(|responses| responses.join("\n\n")).boxed(),
         Inputs::Text => prop_oneof![
             vec(prop_oneof![literal(), number(), link()], 0..6).prop_map(|parts| parts.concat()),
             json(),

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use synapse_backend_client::bytes::Bytes;
-use synapse_backend_client::http::{HeaderMap, HeaderValue, StatusCode};
+use synapse_backend_client::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use synapse_backend_client::reqwest::Url;
 use synapse_backend_client::types::GroundTruthEvent;
 use synapse_backend_client::{
@@ -40,6 +40,8 @@ pub enum Inputs {
     Links,
     Sessions,
     Checkpoints,
+    /// Responses to the requests of a download.
+    Heads,
     /// Text with URLs and tokens in it.
     Text,
 }
@@ -77,6 +79,7 @@ targets! {
     sessions: Sessions,
     checkpoints: Checkpoints,
     courses: Checkpoints,
+    response_heads: Heads,
     redaction: Text,
     credentials: Text,
     retry_after: Text,
@@ -454,6 +457,46 @@ fn courses(data: &[u8]) {
         (length, count, next)
     });
     black_box(fuzzing::course(&url, &checkpoint, pages));
+}
+
+/// Responses, each of a line `206 1000` (its status, and how many bytes come), lines of headers, and an empty line.
+///
+/// No head makes bytes stand where its `Content-Range` doesn't say, beyond a size that was named, or the file another size.
+fn response_heads(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let response = |text: &str| {
+        let mut lines = text.lines();
+        let (status, length) = lines.next()?.split_once(' ')?;
+        let headers = lines.filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value.trim()).ok()?))
+        });
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            all.try_append(name, value).ok()?;
+        }
+        Some((status.parse::<StatusCode>().ok()?, all, length.parse().ok()?))
+    };
+    let responses: Vec<_> = text.split("\n\n").filter_map(response).collect();
+    let heads: Vec<_> = responses.iter().map(|(status, headers, _)| (*status, headers.get("content-range").cloned())).collect();
+    for (placed, (status, range)) in fuzzing::placed(responses).into_iter().zip(heads) {
+        // Read anew, in another way.
+        let first = range.as_ref().and_then(|range| {
+            let digits = range.to_str().ok()?.trim_start_matches(|c: char| !c.is_ascii_digit());
+            digits.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+        });
+        if let Some((from, end)) = placed.written {
+            assert!(from <= end && placed.size.is_none_or(|size| end <= size), "{placed:?}");
+            assert!(from == 0 || (first == Some(from) && placed.asked_from == Some(from)), "{placed:?} of {range:?}");
+            assert!(status != StatusCode::PARTIAL_CONTENT || first == Some(from), "{placed:?} of {range:?}");
+            assert!(from == 0 || placed.known.is_none() || placed.size == placed.known, "{placed:?}");
+        }
+        if placed.complete {
+            assert!(placed.size == placed.asked_from && placed.size == first, "{placed:?} of {range:?}");
+            assert!(placed.known.is_none() || placed.size == placed.known, "{placed:?}");
+        }
+        assert!(placed.digests <= 6 * 7, "{placed:?}");
+    }
 }
 
 fn redaction(data: &[u8]) {

@@ -1,0 +1,264 @@
+//! One attempt at a download: a request for the whole, or for what is missing, and what is made of its response.
+
+use std::time::Instant;
+
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use reqwest::{Method, Request, StatusCode};
+
+use super::DownloadProgress;
+use super::completion::{Completed, Expected, too_large};
+use super::digests::Digest;
+use super::engine::{Ended, Engine, OPERATION, State};
+use super::entity::{Entity, Plan, Rest, plan};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::TimeLimits;
+use crate::retry::RetryPolicy;
+use crate::transport::{Decompression, Outgoing, Received, Retry};
+
+/// Endings of names of files that are compressed in themselves.
+const ARCHIVES: [&str; 6] = [".gz", ".tgz", ".svgz", ".gzip", ".zst", ".tzst"];
+
+/// A message whose body is received.
+#[derive(Default)]
+struct Message {
+    /// Where its body ends at the latest, by its own head.
+    end: Option<u64>,
+    /// The digests of its bytes, and those that are of all bytes if they aren't.
+    own: Vec<Digest>,
+    either: Vec<Digest>,
+}
+
+impl Engine<'_> {
+    pub(super) async fn attempt(&self, state: &mut State, policy: &RetryPolicy, deadline: Option<Instant>) -> Result<Ended> {
+        let offset = Some(state.part.len()).filter(|len| *len > 0 && state.part.is_resumable());
+        let limits = self.calls.limits(self.client.settings(), false);
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let total = [left, self.client.settings().timeout].into_iter().flatten().min();
+        let outgoing = Outgoing {
+            request: self.request(state, offset),
+            operation: OPERATION,
+            limits: TimeLimits { total, ..limits },
+            retry: Retry { policy: policy.clone(), unknown_outcome: false },
+            activity: None,
+            fresh: std::mem::take(&mut state.fresh),
+            as_sent: true,
+            elsewhere: true,
+            throttled: None,
+        };
+        let plan = |status, headers: &HeaderMap| plan(status, headers, offset, &state.known, state.doubt);
+        let transport = self.client.transport().clone();
+        let (plan, received) = match transport.fetch(outgoing, |received| std::future::ready(Ok(received))).await {
+            Ok(received) => {
+                let plan = plan(received.status(), received.headers());
+                (plan.map_err(|problem| Error::new(ErrorKind::Download, problem).of(received.info().clone()))?, Some(received))
+            }
+            Err(error) => match error.response() {
+                Some(response) if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && offset.is_some() => {
+                    let again = |_| Plan::Anew { why: "there is no such part", claimed: None };
+                    (plan(response.status(), response.headers()).unwrap_or_else(again), None)
+                }
+                _ => return Err(error),
+            },
+        };
+        match (plan, received) {
+            (Plan::Anew { why, claimed }, _) => {
+                state.doubt = claimed;
+                Ok(Ended::Anew(why))
+            }
+            (Plan::Complete(entity), _) => {
+                self.learn(state, entity).await?;
+                self.complete(state).await
+            }
+            // Only a response that has a body is one of these.
+            (Plan::Whole(_) | Plan::Rest(_), None) => Ok(Ended::Anew("there is no such part")),
+            (Plan::Whole(entity), Some(received)) => {
+                self.begin(state, entity, &received).await?;
+                self.receive(state, received, Message::default(), deadline).await
+            }
+            (Plan::Rest(rest), Some(received)) => {
+                let Rest { entity, end, message, either } = *rest;
+                self.learn(state, entity).await?;
+                state.pieced = true;
+                self.receive(state, received, Message { end: Some(end), own: message, either }, deadline).await
+            }
+        }
+    }
+
+    fn request(&self, state: &State, offset: Option<u64>) -> Request {
+        let mut request = Request::new(Method::GET, self.url.clone());
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.extend(self.calls.headers().iter().cloned());
+        if let Some(offset) = offset {
+            // Digits are what a header may hold.
+            headers.extend(HeaderValue::try_from(format!("bytes={offset}-")).map(|range| (RANGE, range)));
+            let validator = state.part.entity().and_then(Entity::if_range);
+            if let Some(validator) = validator.and_then(|validator| HeaderValue::from_str(validator).ok()) {
+                headers.insert(IF_RANGE, validator);
+            }
+        }
+        request
+    }
+
+    /// More is known of what is there.
+    async fn learn(&self, state: &mut State, entity: Entity) -> Result<()> {
+        state.known = entity.clone();
+        if let Some(error) = self.too_large(entity.size) {
+            return self.refuse(state, error.of(self.info())).await;
+        }
+        state.part.learn(entity).await
+    }
+
+    /// The file isn't one that is wanted: nothing of it is kept.
+    async fn refuse<T>(&self, state: &mut State, error: Error) -> Result<T> {
+        state.part.begin(None).await?;
+        Err(error)
+    }
+
+    /// The whole file comes: what was there before is of no use.
+    async fn begin(&self, state: &mut State, entity: Entity, received: &Received) -> Result<()> {
+        (state.known, state.doubt) = (entity.clone(), None);
+        if let Some(error) = self.too_large(entity.size).or_else(|| self.refusal(&entity)) {
+            return self.refuse(state, error.of(received.info().clone())).await;
+        }
+        (state.resumed_from, state.pieced) = (0, false);
+        state.part.begin(Some(entity)).await
+    }
+
+    /// Why a file is of no use, were there a reason: which its head tells.
+    fn refusal(&self, entity: &Entity) -> Option<Error> {
+        let (announced, expected) = (entity.size, self.options.size);
+        if entity.codings.is_empty() {
+            let (announced, expected) = (announced?, expected.filter(|size| entity.stored_size != Some(*size))?);
+            let message = format!("the server announces {announced} bytes, and {expected} are expected");
+            return (announced != expected).then(|| Error::new(ErrorKind::Download, message));
+        }
+        // Which form is expected, the size or the digest may tell: then nothing needs to be decompressed.
+        let may_be_as_it_comes = match expected {
+            Some(expected) => announced.is_none_or(|announced| announced == expected),
+            None => self.options.checksum.is_some() || entity.is_archive || self.is_archive(),
+        };
+        let problem = Decompression::new(&entity.codings).err().filter(|_| !may_be_as_it_comes)?;
+        Some(Error::new(ErrorKind::Decode, problem))
+    }
+
+    /// Whether the file is larger than it may be.
+    fn too_large(&self, size: Option<u64>) -> Option<Error> {
+        self.options.max_size.filter(|most| size.is_some_and(|size| size > *most)).map(too_large)
+    }
+
+    /// Whether the file's name is that of one which is compressed in itself.
+    fn is_archive(&self) -> bool {
+        let name = self.place.target.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let path = self.url.path().to_ascii_lowercase();
+        ARCHIVES.iter().any(|ending| path.ends_with(ending) || name.ends_with(ending))
+    }
+
+    async fn receive(
+        &self,
+        state: &mut State,
+        mut received: Box<Received>,
+        message: Message,
+        deadline: Option<Instant>,
+    ) -> Result<Ended> {
+        let from = state.part.len();
+        let size = state.known.size;
+        let is_named = !message.own.is_empty() || !message.either.is_empty();
+        if is_named {
+            let digests: Vec<_> = message.own.iter().chain(&message.either).cloned().collect();
+            state.part.begin_message(&digests).await?;
+        }
+        // Only what the user set for this download ends a body that moves.
+        received.limit_body(deadline);
+        let told = |state: &State| {
+            if let Some(on_progress) = &self.options.on_progress {
+                let (bytes_received, bytes_total) = (state.part.len(), size.or(self.options.size));
+                on_progress(DownloadProgress { bytes_received, bytes_total, resumed_from: state.resumed_from });
+            }
+        };
+        told(state);
+        while let Some(piece) = received.piece().await? {
+            let len = state.part.len() + piece.len() as u64;
+            if let Some(error) = self.too_large(Some(len)) {
+                return self.refuse(state, error.of(received.info().clone())).await;
+            }
+            if message.end.is_some_and(|end| len > end) {
+                state.part.cut(from).await?;
+                let what = "the body is longer than its head says";
+                return Ok(Ended::Spoilt(Error::broken_off(received.info().clone(), what)));
+            }
+            if size.is_some_and(|size| len > size) {
+                // Only one of which the head didn't say how long it is.
+                state.known = Entity::default();
+                return Ok(Ended::Anew("it is longer than it was"));
+            }
+            if let Some(expected) = self.options.size.filter(|size| state.known.codings.is_empty() && len > *size)
+                && state.known.stored_size != Some(expected)
+            {
+                let message = format!("more than {expected} bytes came, the file's size");
+                let error = Error::new(ErrorKind::Download, message).of(received.info().clone());
+                return self.refuse(state, error).await;
+            }
+            state.part.push(piece).await?;
+            told(state);
+        }
+        if is_named && let Some(problem) = self.end_message(state, from, message).await? {
+            return Ok(Ended::Spoilt(Error::new(ErrorKind::Download, problem).of(received.info().clone())));
+        }
+        match size {
+            Some(size) if state.part.len() < size => Ok(Ended::Part),
+            // Of a part whose server doesn't know the size, there may be more.
+            None if state.pieced => Ok(Ended::Part),
+            _ => self.complete(state).await,
+        }
+    }
+
+    /// Compares a message's bytes with its digests. What isn't what it should be goes.
+    ///
+    /// A digest that may be of all bytes says nothing about a message that wasn't whole; of one that was, and has another
+    /// digest, it is of all bytes.
+    async fn end_message(&self, state: &mut State, from: u64, message: Message) -> Result<Option<String>> {
+        let is_whole = Some(state.part.len()) == message.end;
+        let digests = message.own.iter().cloned().chain(message.either.into_iter().filter(|_| is_whole)).collect();
+        let problems = state.part.end_message(digests).await?;
+        let (spoilt, of_all): (Vec<_>, Vec<_>) = problems.into_iter().partition(|(digest, _)| message.own.contains(digest));
+        if let Some((_, problem)) = spoilt.into_iter().next() {
+            state.part.cut(from).await?;
+            return Ok(Some(problem));
+        }
+        let digests = of_all.into_iter().map(|(digest, _)| digest).collect();
+        match state.known.clone().learn(None, digests) {
+            Some(entity) => self.learn(state, entity).await.map(|()| None),
+            None => {
+                state.part.cut(from).await?;
+                Ok(Some("two parts name two digests of the whole file".to_owned()))
+            }
+        }
+    }
+
+    /// All bytes are there: they have to be what is expected.
+    async fn complete(&self, state: &mut State) -> Result<Ended> {
+        let options = self.options;
+        let (size, max_size, durable) = (options.size, options.max_size, options.durable);
+        let expected = Expected { size, max_size, is_archive: self.is_archive(), durable };
+        let completed = match state.part.complete(&expected).await {
+            Err(error) if error.kind() == ErrorKind::TooLarge => return self.refuse(state, error.of(self.info())).await,
+            completed => completed?,
+        };
+        if !matches!(completed, Completed::Named(_)) {
+            // Not kept either: the next download would be no better off.
+            state.part.begin(None).await?;
+        }
+        let error = |kind, problem: String| Error::new(kind, problem).of(self.info());
+        match completed {
+            Completed::Named(bytes) => Ok(Ended::Whole(bytes)),
+            Completed::Spoilt(problem) => Ok(Ended::Spoilt(error(ErrorKind::Download, problem))),
+            Completed::Damaged(problem) => Ok(Ended::Spoilt(Error::broken_off(self.info(), &problem))),
+            // It may be what was there before that was wrong.
+            Completed::Unexpected(_) if state.pieced => Ok(Ended::Anew("what was there before doesn't belong to it")),
+            Completed::Unexpected(problem) => Err(error(ErrorKind::Download, problem)),
+            Completed::Undecodable(problem) => Err(error(ErrorKind::Decode, problem)),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A part that came compressed, decompressed into another file beside it, which then gets the name.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+use super::checksum::{Checksum, Hasher, Sum};
+use super::place::Place;
+use super::writer::Writer;
+use crate::error::Result;
+use crate::transport::{CodingName, Decompression, NotDecompressed, is_compressed};
+
+/// How much is decompressed at a time, in bytes: a download that is given up meanwhile ends after it.
+const AT_ONCE: u64 = 64 << 20;
+
+/// How much is read at a time, in bytes.
+const READ: u64 = 64 << 10;
+
+/// A file that is being decompressed. What isn't named in the end goes.
+pub(super) struct Decoding {
+    place: Place,
+    decompression: Decompression,
+    /// Bytes of the compressed form that were read.
+    read: u64,
+    file: File,
+    path: PathBuf,
+    written: u64,
+    hasher: Option<Hasher>,
+    named: bool,
+}
+
+/// What comes of going on.
+pub(super) enum Decoded {
+    More,
+    /// All of it is there: this many bytes.
+    Whole(u64),
+    /// It is longer than it may be.
+    TooLong,
+    Damaged(String),
+}
+
+impl Decoding {
+    /// Begins to decompress a part that is whole.
+    ///
+    /// # Errors
+    /// Returns an error if the other file can't be made; an inner one if what was applied can't be undone.
+    pub(super) fn begin(writer: &Writer, codings: &[CodingName], checksum: Option<&Checksum>) -> Result<Result<Self, String>> {
+        let decompression = match Decompression::new(codings) {
+            Ok(decompression) => decompression,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let place = writer.place.clone();
+        let (file, path) = place.begin_decoded()?;
+        let hasher = checksum.map(Checksum::hasher);
+        Ok(Ok(Decoding { place, decompression, read: 0, file, path, written: 0, hasher, named: false }))
+    }
+
+    /// Whether what a part is decompressed to is a compressed file in its turn.
+    pub(super) fn gives_compressed(writer: &Writer, codings: &[CodingName]) -> Result<bool> {
+        let Ok(mut decompression) = Decompression::new(codings) else { return Ok(false) };
+        let mut read = 0;
+        let first = reading(writer, &mut read, |read| decompression.next(read));
+        match first.map_err(|error| writer.place.failed("its part can't be read", error))? {
+            Ok(first) => Ok(first.is_some_and(|first| is_compressed(&first))),
+            Err(NotDecompressed::Damaged(_)) => Ok(false),
+            Err(NotDecompressed::Read(error)) => Err(writer.place.failed("its part can't be read", error)),
+        }
+    }
+
+    /// Decompresses another 64 MiB, up to `most` bytes in all.
+    pub(super) fn go_on(&mut self, writer: &Writer, most: u64) -> Result<Decoded> {
+        let end = self.written.saturating_add(AT_ONCE);
+        let (decompression, written, hasher) = (&mut self.decompression, &mut self.written, &mut self.hasher);
+        let mut file = &self.file;
+        let mut failed = None;
+        let decoded = reading(writer, &mut self.read, |read| {
+            while *written < end {
+                let Some(piece) = decompression.next(&mut *read)? else { return Ok(Decoded::Whole(*written)) };
+                if *written + piece.len() as u64 > most {
+                    return Ok(Decoded::TooLong);
+                }
+                if let Err(error) = file.write_all(&piece) {
+                    failed = Some(error);
+                    break;
+                }
+                *written += piece.len() as u64;
+                hasher.iter_mut().for_each(|hasher| hasher.update(&piece));
+            }
+            Ok(Decoded::More)
+        });
+        if let Some(error) = failed {
+            return Err(self.place.failed("it can't be written", error));
+        }
+        match decoded {
+            Ok(Ok(decoded)) => Ok(decoded),
+            Ok(Err(NotDecompressed::Damaged(problem))) => Ok(Decoded::Damaged(problem)),
+            Ok(Err(NotDecompressed::Read(error))) | Err(error) => Err(self.place.failed("its part can't be read", error)),
+        }
+    }
+
+    /// What its bytes come to, where a digest is expected. They aren't hashed any further.
+    pub(super) fn sum(&mut self) -> Option<Sum> {
+        self.hasher.take().map(Hasher::finish)
+    }
+
+    /// Gives it the target's name; the compressed form goes.
+    pub(super) fn name(&mut self, writer: &mut Writer, durable: bool) -> Result<()> {
+        self.place.name_one(&self.path, &self.file, durable)?;
+        self.named = true;
+        // The compressed form isn't the file's.
+        writer.remove();
+        Ok(())
+    }
+}
+
+impl Drop for Decoding {
+    fn drop(&mut self) {
+        if !self.named {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Does `work` with a part's bytes from `position` on, piece by piece, and leaves the part at its end.
+fn reading<T>(
+    writer: &Writer,
+    position: &mut u64,
+    work: impl FnOnce(&mut dyn FnMut() -> io::Result<Bytes>) -> Result<T, NotDecompressed>,
+) -> io::Result<Result<T, NotDecompressed>> {
+    let mut file = &writer.file;
+    file.seek(SeekFrom::Start(*position))?;
+    let mut read = || {
+        let mut bytes = Vec::new();
+        *position += file.take(READ.min(writer.written.saturating_sub(*position))).read_to_end(&mut bytes)? as u64;
+        Ok(bytes.into())
+    };
+    let done = work(&mut read);
+    file.seek(SeekFrom::End(0))?;
+    Ok(done)
+}

@@ -1,0 +1,295 @@
+//! The digests that the head of a response names, and what each of them is of.
+//!
+//! | header | of |
+//! |---|---|
+//! | `Content-Digest` (RFC 9530) | the bytes of this message |
+//! | `Content-MD5` (RFC 2616, section 14.15) | the bytes of this message; of a part some servers mean the whole |
+//! | `Repr-Digest` (RFC 9530), `Digest` (RFC 3230), `x-goog-hash` | all bytes, as compressed as they come |
+//! | `x-amz-checksum-…` | all bytes; of a part it may be of that part |
+//!
+//! A message that is no part holds all bytes, so that there each of them is of the same. What can't be read, or is of an
+//! algorithm that isn't computed here, is passed over; so is what is of another form than the one that came: the sum of a
+//! multipart upload's parts' sums, of the form that Google's storage keeps and decompresses on the way, and of what a proxy
+//! says that it changed (`Warning: 214`). An `ETag` is no digest, whatever it looks like.
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use reqwest::header::{HeaderMap, WARNING};
+use serde::{Deserialize, Serialize};
+
+use super::checksum::{Algorithm, Sum};
+use crate::transport::codings;
+
+/// The alphabet with `+` and `/`; some leave the padding out.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+
+/// A digest that a head names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Digest {
+    header: Header,
+    pub(super) algorithm: Algorithm,
+    /// In base64, padded.
+    sum: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Header {
+    ContentMd5,
+    ContentDigest,
+    ReprDigest,
+    Digest,
+    GoogHash,
+    AmzChecksum,
+}
+
+/// What a head names.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Of all bytes.
+    pub(super) whole: Vec<Digest>,
+    /// Of this message's bytes.
+    pub(super) message: Vec<Digest>,
+    /// Of this message's bytes, or of all: which, the bytes tell.
+    pub(super) either: Vec<Digest>,
+}
+
+/// The checksums of S3, by the headers that name them.
+const AMZ: [(&str, Algorithm); 7] = [
+    ("x-amz-checksum-crc32", Algorithm::Crc32),
+    ("x-amz-checksum-crc32c", Algorithm::Crc32c),
+    ("x-amz-checksum-crc64nvme", Algorithm::Crc64Nvme),
+    ("x-amz-checksum-md5", Algorithm::Md5),
+    ("x-amz-checksum-sha1", Algorithm::Sha1),
+    ("x-amz-checksum-sha256", Algorithm::Sha256),
+    ("x-amz-checksum-sha512", Algorithm::Sha512),
+];
+
+impl Digest {
+    fn new(header: Header, algorithm: Algorithm, base64: &str) -> Option<Self> {
+        let sum = BASE64.decode(base64.trim()).ok().filter(|sum| sum.len() == algorithm.length())?;
+        Some(Digest { header, algorithm, sum: BASE64.encode(sum) })
+    }
+
+    fn header(&self) -> &'static str {
+        match self.header {
+            Header::ContentMd5 => "Content-MD5",
+            Header::ContentDigest => "Content-Digest",
+            Header::ReprDigest => "Repr-Digest",
+            Header::Digest => "Digest",
+            Header::GoogHash => "x-goog-hash",
+            Header::AmzChecksum => {
+                AMZ.iter().find(|(_, algorithm)| *algorithm == self.algorithm).map_or("x-amz-checksum", |(name, _)| name)
+            }
+        }
+    }
+
+    /// Whether both come from the same header and algorithm.
+    pub(super) fn stands_for(&self, other: &Digest) -> bool {
+        (self.header, self.algorithm) == (other.header, other.algorithm)
+    }
+
+    /// What is wrong with bytes that come to this, if anything.
+    pub(super) fn problem(&self, sum: &Sum) -> Option<String> {
+        let came = sum.base64();
+        let (header, algorithm) = (self.header(), self.algorithm.name());
+        (came != self.sum).then(|| format!("{header} names the {algorithm} {}, and what came has {came}", self.sum))
+    }
+}
+
+/// The digests that a head names; where it is that of a `part`, not of the whole.
+pub(super) fn named(headers: &HeaderMap, part: bool) -> Named {
+    let mut named = Named::default();
+    if is_transformed(headers) {
+        return named;
+    }
+    let values = |name: &'static str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let text = |name: &'static str| values(name).next_back().unwrap_or_default();
+    for value in values("content-md5") {
+        let list = if part { &mut named.either } else { &mut named.whole };
+        take(list, Digest::new(Header::ContentMd5, Algorithm::Md5, value));
+    }
+    for (name, header) in [("content-digest", Header::ContentDigest), ("repr-digest", Header::ReprDigest)] {
+        let list = if part && header == Header::ContentDigest { &mut named.message } else { &mut named.whole };
+        for member in values(name).flat_map(members) {
+            take(list, byte_sequence(member).and_then(|(key, value)| Digest::new(header, registered(key)?, value)));
+        }
+    }
+    for member in values("digest").flat_map(|value| value.split(',')) {
+        let pair = member.split_once('=');
+        take(&mut named.whole, pair.and_then(|(key, value)| Digest::new(Header::Digest, registered(key)?, value)));
+    }
+    if text("x-goog-stored-content-encoding").is_empty() || stored_codings(headers) == codings(headers) {
+        for member in values("x-goog-hash").flat_map(|value| value.split(',')) {
+            let pair = member.split_once('=');
+            take(&mut named.whole, pair.and_then(|(key, value)| Digest::new(Header::GoogHash, registered(key)?, value)));
+        }
+    }
+    if !text("x-amz-checksum-type").trim().eq_ignore_ascii_case("composite") {
+        let list = if part { &mut named.either } else { &mut named.whole };
+        for (name, algorithm) in AMZ {
+            values(name).for_each(|value| take(list, Digest::new(Header::AmzChecksum, algorithm, value)));
+        }
+    }
+    named
+}
+
+/// The size of what is stored, where that is another form of what comes: Google's storage decompresses on the way.
+pub(super) fn stored_size(headers: &HeaderMap) -> Option<u64> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let stored = stored_codings(headers);
+    let is_other = !stored.is_empty() && stored != codings(headers);
+    text("x-goog-stored-content-length").filter(|_| is_other)?.trim().parse().ok()
+}
+
+fn stored_codings(headers: &HeaderMap) -> Vec<crate::transport::CodingName> {
+    let stored = headers.get("x-goog-stored-content-encoding").cloned();
+    codings(&stored.map(|stored| (reqwest::header::CONTENT_ENCODING, stored)).into_iter().collect())
+}
+
+/// A later one of the same name takes an earlier one's place (RFC 8941, section 3.2).
+fn take(list: &mut Vec<Digest>, digest: Option<Digest>) {
+    let Some(digest) = digest else { return };
+    match list.iter_mut().find(|other| other.stands_for(&digest)) {
+        Some(other) => *other = digest,
+        None => list.push(digest),
+    }
+}
+
+/// A proxy says that it changed the content (RFC 7234, section 5.5.6): what the server named may be of what it was before.
+fn is_transformed(headers: &HeaderMap) -> bool {
+    headers.get_all(WARNING).iter().any(|value| value.as_bytes().starts_with(b"214"))
+}
+
+/// The names of IANA's registries of digest algorithms, and those of `x-goog-hash`.
+fn registered(name: &str) -> Option<Algorithm> {
+    let names = [
+        ("md5", Algorithm::Md5),
+        ("sha", Algorithm::Sha1),
+        ("sha-256", Algorithm::Sha256),
+        ("sha-512", Algorithm::Sha512),
+        ("crc32c", Algorithm::Crc32c),
+    ];
+    names.into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name.trim())).map(|(_, algorithm)| algorithm)
+}
+
+/// The members of a structured field's dictionary: a comma within a text is no end of one.
+fn members(value: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    value.split(move |c| {
+        match c {
+            _ if std::mem::take(&mut escaped) => return false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            _ => {}
+        }
+        c == ',' && !quoted
+    })
+}
+
+/// `key=:base64:`, with parameters that say nothing here.
+fn byte_sequence(member: &str) -> Option<(&str, &str)> {
+    let (key, value) = member.split_once('=')?;
+    let (value, rest) = value.trim().strip_prefix(':')?.split_once(':')?;
+    (rest.is_empty() || rest.trim_start().starts_with(';')).then_some((key, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    /// Of `abc`.
+    const MD5: &str = "kAFQmDzST7DWlj99KOF/cg==";
+    const SHA256: &str = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
+    const CRC32C: &str = "Nks/tw==";
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    fn shown(digests: &[Digest]) -> Vec<String> {
+        digests.iter().map(|digest| format!("{} {} {}", digest.header(), digest.algorithm.name(), digest.sum)).collect()
+    }
+
+    #[test]
+    fn every_header_is_read_and_junk_passed_over() {
+        for (pairs, whole) in [
+            (vec![("content-md5", MD5)], vec![format!("Content-MD5 MD5 {MD5}")]),
+            (vec![("content-md5", " kAFQmDzST7DWlj99KOF/cg ")], vec![format!("Content-MD5 MD5 {MD5}")]),
+            (
+                vec![("content-digest", &*format!("sha-256=:{SHA256}:;a=\"x,md5=:AA==:\", unixsum=:AAAA:, MD5=:{MD5}:"))],
+                vec![format!("Content-Digest SHA-256 {SHA256}"), format!("Content-Digest MD5 {MD5}")],
+            ),
+            (
+                vec![("repr-digest", "md5=:AAAAAAAAAAAAAAAAAAAAAA==:"), ("repr-digest", &*format!("md5=:{MD5}:"))],
+                vec![format!("Repr-Digest MD5 {MD5}")],
+            ),
+            (
+                vec![("digest", &*format!("unixsum=30637,SHA-256={SHA256}, md5={MD5}"))],
+                vec![format!("Digest SHA-256 {SHA256}"), format!("Digest MD5 {MD5}")],
+            ),
+            (
+                vec![("x-goog-hash", &*format!("crc32c={CRC32C}")), ("x-goog-hash", &*format!("md5={MD5},x=y"))],
+                vec![format!("x-goog-hash CRC-32C {CRC32C}"), format!("x-goog-hash MD5 {MD5}")],
+            ),
+            (
+                vec![("x-amz-checksum-crc32c", CRC32C), ("x-amz-checksum-type", "FULL_OBJECT")],
+                vec![format!("x-amz-checksum-crc32c CRC-32C {CRC32C}")],
+            ),
+            // Of parts, of another form, or nothing that can be read.
+            (vec![("x-amz-checksum-crc32c", "Nks/tw==-2")], vec![]),
+            (vec![("x-amz-checksum-crc32c", CRC32C), ("x-amz-checksum-type", "COMPOSITE")], vec![]),
+            (vec![("x-goog-hash", &*format!("md5={MD5}")), ("x-goog-stored-content-encoding", "gzip")], vec![]),
+            (vec![("content-md5", MD5), ("warning", "214 UploadServer gunzipped")], vec![]),
+            (vec![("content-md5", "900150983cd24fb0d6963f7d28e17f72")], vec![]),
+            (vec![("content-digest", &*format!("md5={MD5}")), ("repr-digest", "md5=::"), ("repr-digest", "md5=:")], vec![]),
+            (vec![("digest", "md5"), ("digest", "=,=;"), ("x-goog-hash", "md5=?"), ("x-goog-hash", "")], vec![]),
+            (vec![("etag", "\"900150983cd24fb0d6963f7d28e17f72\"")], vec![]),
+        ] {
+            let named = named(&headers(&pairs), false);
+            assert_eq!(shown(&named.whole), whole, "{pairs:?}");
+            assert!(named.message.is_empty() && named.either.is_empty());
+        }
+        let stored =
+            [("x-goog-hash", &*format!("md5={MD5}")), ("x-goog-stored-content-encoding", "gzip"), ("content-encoding", "x-gzip")];
+        assert_eq!(shown(&named(&headers(&stored), false).whole), [format!("x-goog-hash MD5 {MD5}")]);
+        let stored = [("x-goog-hash", &*format!("md5={MD5}")), ("x-goog-stored-content-encoding", "identity")];
+        assert_eq!(named(&headers(&stored), false).whole.len(), 1);
+    }
+
+    #[test]
+    fn each_digest_of_a_part_has_its_scope() {
+        let pairs = [
+            ("content-md5", MD5),
+            ("content-digest", &*format!("md5=:{MD5}:")),
+            ("repr-digest", &*format!("md5=:{MD5}:")),
+            ("digest", &*format!("md5={MD5}")),
+            ("x-goog-hash", &*format!("md5={MD5}")),
+            ("x-amz-checksum-crc32c", CRC32C),
+        ];
+        let named = named(&headers(&pairs), true);
+        assert_eq!(shown(&named.message), [format!("Content-Digest MD5 {MD5}")]);
+        assert_eq!(shown(&named.whole), ["Repr-Digest", "Digest", "x-goog-hash"].map(|header| format!("{header} MD5 {MD5}")));
+        assert_eq!(shown(&named.either), [format!("Content-MD5 MD5 {MD5}"), format!("x-amz-checksum-crc32c CRC-32C {CRC32C}")]);
+    }
+
+    #[test]
+    fn a_mismatch_names_header_and_both_digests() {
+        let mut hasher = Algorithm::Md5.hasher();
+        hasher.update(b"abd");
+        let named = named(&headers(&[("content-md5", MD5)]), false);
+        let problem = named.whole[0].problem(&hasher.finish()).unwrap();
+        assert_eq!(problem, format!("Content-MD5 names the MD5 {MD5}, and what came has SRHlFuWqIdMnUS4Mixl2Fg=="));
+        let note = serde_json::to_string(&named.whole[0]).unwrap();
+        assert_eq!(serde_json::from_str::<Digest>(&note).unwrap(), named.whole[0], "{note}");
+    }
+}

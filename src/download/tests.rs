@@ -1,0 +1,82 @@
+//! What only this crate sets for a download.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::Download;
+use crate::client::BackendClient;
+use crate::error::{Error, ErrorKind};
+use crate::retry::RetryPolicy;
+
+const MOST: u64 = 100_000;
+
+/// Answers each request with this head, and then with the body again and again until nobody takes it, or once.
+async fn serving(head: &str, body: Vec<u8>, endless: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/media/1", listener.local_addr().unwrap());
+    let head = format!("HTTP/1.1 {}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n"));
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut asked = [0; 4096];
+            let _ = connection.read(&mut asked).await;
+            let mut going = connection.write_all(head.as_bytes()).await.is_ok();
+            while going {
+                going = connection.write_all(&body).await.is_ok() && endless;
+            }
+        }
+    });
+    url
+}
+
+fn download(url: &str, max_size: u64) -> Download {
+    let client = BackendClient::builder("http://localhost:9").retry(RetryPolicy::none()).build().unwrap();
+    let mut download = client.download(url);
+    download.download.max_size = Some(max_size);
+    download
+}
+
+fn assert_refused(error: &Error, directory: &Path) {
+    assert!(error.kind() == ErrorKind::TooLarge && error.to_string().contains("larger than 100000 bytes"), "{error}");
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0, "{error}");
+}
+
+#[tokio::test]
+async fn a_file_larger_than_its_limit_stops() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let etag = "ETag: \"a\"";
+    for (head, body, endless) in [
+        // Told by the head: nothing of it is taken.
+        (format!("200 OK\n{etag}\nContent-Length: 100001"), Vec::new(), false),
+        // Told by nobody: as much comes as fits.
+        (format!("200 OK\n{etag}"), vec![7; 10_000], true),
+        (format!("200 OK\n{etag}"), vec![7; 100_001], false),
+    ] {
+        let url = serving(&head, body, endless).await;
+        assert_refused(&download(&url, MOST).to(&target).await.unwrap_err(), directory.path());
+    }
+    let url = serving("200 OK\nContent-Length: 100000", vec![7; 100_000], false).await;
+    assert_eq!(download(&url, MOST).to(&target).await.unwrap().bytes, MOST);
+    let error = download("data:,abc", 2).to(directory.path().join("x")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn the_limit_is_also_that_of_what_it_decompresses_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let gzip = |size: usize| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&vec![0; size]).unwrap();
+        packed.finish().unwrap()
+    };
+    let head = "200 OK\nETag: \"a\"\nContent-Encoding: gzip";
+    let url = serving(head, gzip(10 << 20), false).await;
+    assert_refused(&download(&url, MOST).to(&target).await.unwrap_err(), directory.path());
+    let url = serving(head, gzip(100_000), false).await;
+    assert_eq!(download(&url, MOST).to(&target).await.unwrap().bytes, MOST);
+}

@@ -1,0 +1,72 @@
+//! A body that is at hand, decompressed on a thread where that may take long.
+
+use std::fmt;
+use std::io;
+
+use bytes::Bytes;
+
+use super::coding::{Coding, CodingName, MOST_CODINGS};
+use super::unpacking::{NotUnpacked, Unpacked, Unpacking};
+
+/// A compressed body that is read by who decompresses it: as a response's is, in bounded steps.
+pub(crate) struct Decompression(Unpacking);
+
+/// Why a body can't be decompressed.
+#[derive(Debug)]
+pub(crate) enum NotDecompressed {
+    /// It can't be read.
+    Read(io::Error),
+    /// It ends in the middle, or holds what no compression gives.
+    Damaged(String),
+}
+
+impl Decompression {
+    /// Of these codings, in the order in which they were applied.
+    ///
+    /// # Errors
+    /// What of them can't be undone.
+    pub(crate) fn new(codings: &[CodingName]) -> Result<Self, String> {
+        if codings.len() > MOST_CODINGS {
+            return Err(format!("the server compresses the file by more than {MOST_CODINGS} content codings"));
+        }
+        let of = |name: &CodingName| {
+            let supported = Coding::of(name.as_str()).filter(|coding| coding.is_supported());
+            let unsupported = || {
+                let name = name.as_str();
+                format!("the server compresses the file by `{name}`, which the crate's features don't decompress")
+            };
+            supported.ok_or_else(unsupported)
+        };
+        Ok(Decompression(Unpacking::by(&codings.iter().map(of).collect::<Result<Vec<_>, _>>()?)))
+    }
+
+    /// The next piece; `None` at the end. `read` gives the next compressed bytes, and none at their end.
+    ///
+    /// # Errors
+    /// Returns an error if `read` does, or if the bytes aren't those of a whole compressed body.
+    pub(crate) fn next(&mut self, mut read: impl FnMut() -> io::Result<Bytes>) -> Result<Option<Bytes>, NotDecompressed> {
+        loop {
+            match self.0.step()? {
+                None => {}
+                Some(Unpacked::Piece(piece)) => return Ok(Some(piece)),
+                Some(Unpacked::Whole) => return Ok(None),
+                Some(Unpacked::Hungry) => match read().map_err(NotDecompressed::Read)? {
+                    bytes if bytes.is_empty() => self.0.end(),
+                    bytes => self.0.push(bytes),
+                },
+            }
+        }
+    }
+}
+
+impl From<NotUnpacked> for NotDecompressed {
+    fn from(error: NotUnpacked) -> Self {
+        NotDecompressed::Damaged(error.to_string())
+    }
+}
+
+impl fmt::Debug for Decompression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompression").finish_non_exhaustive()
+    }
+}

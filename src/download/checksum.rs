@@ -50,6 +50,10 @@ impl Checksum {
         }
     }
 
+    pub(super) fn hex(&self) -> &str {
+        &self.hex
+    }
+
     pub(super) fn hasher(&self) -> Hasher {
         match self.algorithm {
             Algorithm::Md5 => Hasher::Md5(Box::new(Md5::new())),

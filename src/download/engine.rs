@@ -19,7 +19,7 @@ use crate::retry::RetryPolicy;
 use crate::transport::{Outgoing, Received, Retry, may_be_sent_again, packed_by};
 
 /// What errors and traces call a download.
-const OPERATION: &str = "download";
+pub(super) const OPERATION: &str = "download";
 
 /// Between two looks whether another download of the same file has come to its end.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
@@ -204,6 +204,9 @@ impl Engine<'_> {
                 _ => return Err(error),
             },
         };
+        if let (Some((_, watch)), Some(received)) = (&self.options.in_cache, &received) {
+            watch.head(received.status(), received.headers());
+        }
         let size = match (plan, &received) {
             (Plan::Anew(why), _) => return Ok(Ended::Anew(why)),
             (Plan::Complete, _) | (_, None) => return self.whole(state).map(|()| Ended::Whole),
@@ -258,6 +261,11 @@ impl Engine<'_> {
             let message = format!("the server announces {size} bytes, and {expected} are expected");
             return Err(Error::new(ErrorKind::Download, message).of(received.info().clone()));
         }
+        if let Some(most) = self.options.max_size
+            && entity.size.is_some_and(|size| size > most)
+        {
+            return Err(too_large(most).of(received.info().clone()));
+        }
         state.resumed_from = 0;
         // Packed, its bytes aren't those that ranges count.
         let entity = if state.packed { Entity::default() } else { entity };
@@ -279,6 +287,11 @@ impl Engine<'_> {
                 let message = format!("more than {most} bytes came, the file's size");
                 return Err(Error::new(ErrorKind::Download, message).of(received.info().clone()));
             }
+            if let Some(most) = self.options.max_size.filter(|most| state.part.len() + piece.len() as u64 > *most) {
+                // What is there is of no use, however it goes on.
+                state.part.begin(None).await?;
+                return Err(too_large(most).of(received.info().clone()));
+            }
             state.part.push(piece).await?;
             told(state);
         }
@@ -295,6 +308,12 @@ impl Engine<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The error of a file that is larger than is taken.
+pub(super) fn too_large(most: u64) -> Error {
+    let message = format!("the file is larger than {most} bytes, which is the most that the file cache takes (`max_bytes`)");
+    Error::new(ErrorKind::Download, message)
 }
 
 /// Where a file is: an absolute URL, or a path on the backend's host.

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::checksum::Checksum;
 use super::entity::Entity;
+use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::file_cache::default_key;
 
@@ -22,6 +23,7 @@ pub(super) struct Place {
     part: PathBuf,
     /// Beside the part: which state of the file it is of. A part without one is of no use.
     note: PathBuf,
+    watch: Option<Watch>,
 }
 
 /// A part that is locked.
@@ -57,7 +59,18 @@ impl Place {
         let digest = Sha256::new().chain_update(name.as_encoded_bytes()).chain_update([0]).chain_update(url).finalize();
         let key: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let beside = |ending: &str| target.with_file_name(format!(".{key}.{ending}"));
-        Ok(Place { part: beside("part"), note: beside("part.json"), target })
+        Ok(Place { part: beside("part"), note: beside("part.json"), watch: None, target })
+    }
+
+    /// Where a cache has it: the part in another directory of the same file system, and watched.
+    pub(super) fn in_cache(mut self, parts: &Path, watch: Watch) -> Self {
+        for path in [&mut self.part, &mut self.note] {
+            if let Some(name) = path.file_name() {
+                *path = parts.join(name);
+            }
+        }
+        self.watch = Some(watch);
+        self
     }
 
     /// Bytes that another download has brought so far.
@@ -133,6 +146,9 @@ impl Place {
         let name = || -> io::Result<()> {
             if durable {
                 file.sync_all()?;
+            }
+            if let Some(watch) = &self.watch {
+                watch.named(file);
             }
             std::fs::rename(&self.part, &self.target)?;
             if durable && let Some(directory) = self.target.parent() {

@@ -117,7 +117,6 @@ impl CallOptions {
     }
 
     /// What of the time until `deadline` is left is the time-out from now on.
-    #[cfg(api = "uploads")]
     pub(crate) fn end_by(&mut self, deadline: Option<Instant>) {
         if let Some(deadline) = deadline {
             // None left is a time-out as well, not a setting that can't be.

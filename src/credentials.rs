@@ -14,7 +14,7 @@ use crate::secrets::is_secret;
 
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("synapse-access-token");
 const AGENT_TOKEN: HeaderName = HeaderName::from_static("synapse-agent");
-const TENANT: HeaderName = HeaderName::from_static("synapse-tenant");
+pub(crate) const TENANT: HeaderName = HeaderName::from_static("synapse-tenant");
 
 /// The tokens that a client sends, any subset of them, to the base URL's own origin and to no other.
 ///
@@ -150,6 +150,15 @@ impl CredentialsSource {
             CredentialsSource::Fixed(headers) => Some(headers.clone()),
             CredentialsSource::Provided(provided) => provided.current.try_lock().ok()?.clone(),
         }
+    }
+
+    /// The tenant that is sent, if one is set. A provider is asked that gave nothing yet.
+    pub(crate) async fn tenant(&self) -> Result<Option<HeaderValue>> {
+        let headers = match self {
+            CredentialsSource::Fixed(headers) => headers.clone(),
+            CredentialsSource::Provided(provided) => provided.headers().await?,
+        };
+        Ok(headers.get(TENANT).cloned())
     }
 
     /// Whether a header is a credential, whoever sets it: it stays at the origin that it is for.

@@ -348,6 +348,11 @@ impl Error {
         self
     }
 
+    /// What kind of failure of the file system it is.
+    pub(crate) fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        Some(self.0.source.as_ref()?.downcast_ref::<std::io::Error>()?.kind())
+    }
+
     pub(crate) fn during(mut self, what: impl Into<String>) -> Self {
         self.0.during.truncate(KEPT_STEPS - 1);
         self.0.during.insert(0, shortened(what.into(), 2 * MAX_STEP));

@@ -60,6 +60,7 @@ mod error;
 mod error_body;
 mod file_cache;
 mod file_entry;
+mod file_id;
 mod file_shapes;
 mod file_url;
 #[cfg(fuzzing)]
@@ -115,7 +116,9 @@ pub use builder::BackendClientBuilder;
 pub use call::{Call, Sending};
 pub use client::BackendClient;
 pub use credentials::{Credentials, CredentialsFuture, CredentialsProvider};
-pub use download::{CacheAt, Download, DownloadAll, DownloadProgress, DownloadTo, Downloaded, FilesProgress};
+pub use download::{
+    CacheAt, CachedDownload, CachedFile, Download, DownloadAll, DownloadProgress, DownloadTo, Downloaded, FilesProgress,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use file_cache::{CacheStatistics, FileCache, FileCacheBuilder};
 pub use file_entry::FileEntry;

@@ -12,7 +12,7 @@ use std::path::{Path, is_separator};
 ///
 /// # Errors
 /// Returns an error if it can't be opened, or if it is no regular file, has other names (hard links), or belongs neither to this
-/// process's user nor to the owner of its directory.
+/// process's user nor, in a directory where everybody may write, to the directory's owner.
 pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     flags::set(options, flags::NO_FOLLOW | flags::NO_WAIT);
     let file = options.open(path).map_err(|error| match flags::is_symlink(&error) {
@@ -115,19 +115,32 @@ fn own(path: &Path, metadata: &Metadata) -> io::Result<()> {
     if metadata.nlink() > 1 {
         return Err(refused("it has other names (hard links)"));
     }
+    owner(path, metadata)
+}
+
+#[cfg(not(unix))]
+fn own(path: &Path, metadata: &Metadata) -> io::Result<()> {
+    owner(path, metadata)
+}
+
+/// That what stands at `path` belongs to this process's user, or to one who may own what is in its directory.
+#[cfg(unix)]
+pub(crate) fn owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
     if metadata.uid() == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
-    // Whoever owns the directory may put anything there.
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match std::fs::metadata(directory)?.uid() == metadata.uid() {
+    let directory = std::fs::metadata(directory)?;
+    // Whoever owns the directory may put anything there, and so may its group where not everybody may.
+    match directory.uid() == metadata.uid() || directory.mode() & 0o002 == 0 {
         true => Ok(()),
         false => Err(refused("it belongs to another user")),
     }
 }
 
 #[cfg(not(unix))]
-fn own(_: &Path, _: &Metadata) -> io::Result<()> {
+pub(crate) fn owner(_: &Path, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 

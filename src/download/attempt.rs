@@ -60,6 +60,9 @@ impl Engine<'_> {
                 _ => return Err(error),
             },
         };
+        if let (Some((_, watch)), Some(received)) = (&self.options.in_cache, &received) {
+            watch.head(received.status(), received.headers());
+        }
         match (plan, received) {
             (Plan::Anew { why, claimed }, _) => {
                 state.doubt = claimed;

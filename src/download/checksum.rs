@@ -92,6 +92,10 @@ impl Checksum {
         }
     }
 
+    pub(super) fn hex(&self) -> &str {
+        &self.hex
+    }
+
     pub(super) fn hasher(&self) -> Hasher {
         self.algorithm.hasher()
     }

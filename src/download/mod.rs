@@ -1,6 +1,7 @@
 //! Downloads: a file comes to the disk whole or not at all, and what broke off is gone on from.
 
 mod attempt;
+mod cached;
 mod checksum;
 mod completion;
 mod content_range;
@@ -17,7 +18,9 @@ mod note;
 mod part;
 mod place;
 mod target;
+mod through_cache;
 mod to_cache;
+mod watch;
 mod writer;
 
 use std::fmt;
@@ -26,22 +29,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use reqwest::{Method, Url};
 
+pub use cached::{CachedDownload, CachedFile};
 pub use many::{DownloadAll, FilesProgress};
 pub use to_cache::{CacheAt, DownloadTo};
 
 use crate::call::{CallOptions, Sending};
 use crate::client::BackendClient;
+use crate::credentials::TENANT;
 use crate::deadline::within;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, RequestInfo, Result};
+use crate::file_cache::default_key;
 use crate::file_url::is_data_uri;
 use crate::option_setters::sending_setters;
 use crate::redact::redact_url;
 use checksum::Checksum;
 use completion::{Completed, Expected, too_large};
-use engine::{Engine, Told, absolute};
+use engine::{Engine, OPERATION, Told, absolute};
 use part::Part;
 use place::Place;
+use watch::Watch;
 
 /// Bytes of a `data:` URI's file, at most, unless it is set.
 const MAX_DATA_URI_SIZE: u64 = 64 << 20;
@@ -69,6 +78,8 @@ pub(crate) struct DownloadOptions {
     pub(crate) max_size: Option<u64>,
     lock_timeout: Duration,
     on_progress: Option<Told>,
+    /// Where a cache has the file's part, which it watches.
+    in_cache: Option<(PathBuf, Watch)>,
     problems: Vec<String>,
 }
 
@@ -82,6 +93,7 @@ impl Default for DownloadOptions {
             max_size: None,
             lock_timeout: LOCK_TIMEOUT,
             on_progress: None,
+            in_cache: None,
             problems: Vec::new(),
         }
     }
@@ -243,19 +255,53 @@ impl Download {
 
     async fn run(self, path: PathBuf) -> Result<Downloaded> {
         let Download { client, url, download, options } = self;
-        let mut problems = download.problems.clone();
-        problems.extend(options.problems());
-        if !problems.is_empty() {
-            return Err(Error::invalid_input(format!("download: {}", problems.join("; "))));
-        }
-        let place = Place::new(path, &url)?;
+        checked(&download, &options)?;
+        let at = |place: Place| match &download.in_cache {
+            Some((parts, watch)) => place.in_cache(parts, watch.clone()),
+            None => place,
+        };
         if is_data_uri(url.trim_start()) {
+            let place = at(Place::new(path, &url)?);
             return within(options.deadline(), "writing the file", inline(&url, place, &download)).await?;
         }
         let url = absolute(&client, &url)?;
+        let place = at(Place::new(path, &part_key(&client, &options, &url).await?)?);
         let engine = Engine { client: &client, options: &download, calls: &options, url, place };
         within(options.deadline(), "waiting for the file or its part", engine.run()).await?
     }
+}
+
+/// # Errors
+/// Returns an error if a setting can't be right.
+fn checked(download: &DownloadOptions, options: &CallOptions) -> Result<()> {
+    let mut problems = download.problems.clone();
+    problems.extend(options.problems());
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Error::invalid_input(format!("download: {}", problems.join("; ")))),
+    }
+}
+
+/// What tells the parts of a target's files apart: from which server they are, which file of it, and for which tenant.
+async fn part_key(client: &BackendClient, options: &CallOptions, url: &Url) -> Result<String> {
+    let mut key = default_key(url.as_str());
+    // A file elsewhere is nobody's.
+    if client.transport().origin.owns(url)
+        && let Some(tenant) = tenant(client, options, url).await?
+    {
+        key.push(' ');
+        key.extend(percent_encode(&tenant, NON_ALPHANUMERIC));
+    }
+    Ok(key)
+}
+
+/// The tenant that a download is for, if one is set.
+async fn tenant(client: &BackendClient, options: &CallOptions, url: &Url) -> Result<Option<Vec<u8>>> {
+    let info = RequestInfo::new(OPERATION, &Method::GET, url);
+    let limits = options.limits(client.settings(), false);
+    let own = || options.headers().iter().rev().find(|(name, _)| *name == TENANT).map(|(_, tenant)| tenant.clone());
+    let tenant = client.transport().tenant(limits, &info).await?.or_else(own);
+    Ok(tenant.map(|tenant| tenant.as_bytes().to_vec()))
 }
 
 /// Writes the file that a `data:` URI is.

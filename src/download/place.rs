@@ -13,6 +13,7 @@ use super::checksum::Checksum;
 use super::entity::Entity;
 use super::note::{self, Noted};
 use super::target::{self, Standing};
+use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result, shown_path};
 use crate::file_cache::default_key;
 use crate::plain_file;
@@ -34,6 +35,7 @@ pub(super) struct Place {
     /// What stood at the target when the part was asked for first.
     before: Arc<OnceLock<Standing>>,
     lock: Lock,
+    watch: Option<Watch>,
 }
 
 /// A part that nobody else writes.
@@ -70,7 +72,18 @@ impl Place {
         let of: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let beside = |ending: &str| target.with_file_name(format!(".{}.{ending}", &of[..16]));
         let (part, note) = (beside("part"), Some(beside("part.json")));
-        Ok(Place { part, note, of, before: Arc::default(), lock: fs4::FileExt::try_lock, target })
+        Ok(Place { part, note, of, before: Arc::default(), lock: fs4::FileExt::try_lock, watch: None, target })
+    }
+
+    /// Where a cache has it: the part in another directory of the same file system, and watched.
+    pub(super) fn in_cache(mut self, parts: &Path, watch: Watch) -> Self {
+        for path in [Some(&mut self.part), self.note.as_mut()].into_iter().flatten() {
+            if let Some(name) = path.file_name() {
+                *path = parts.join(name);
+            }
+        }
+        self.watch = Some(watch);
+        self
     }
 
     /// Whether another download can go on from the part.
@@ -155,7 +168,7 @@ impl Place {
 
     /// A name beside the target that nobody can know before.
     fn private_path(&self) -> PathBuf {
-        self.target.with_file_name(format!(".{}.{:016x}.part", &self.of[..16], fastrand::u64(..)))
+        self.part.with_file_name(format!(".{}.{:016x}.part", &self.of[..16], fastrand::u64(..)))
     }
 
     /// A part under a name that nobody can know before: it takes no lock, and nobody goes on from it.
@@ -208,6 +221,9 @@ impl Place {
         let name = || -> io::Result<()> {
             if durable {
                 file.sync_all()?;
+            }
+            if let Some(watch) = &self.watch {
+                watch.named(file);
             }
             std::fs::rename(path, &self.target)?;
             if durable {

@@ -1,24 +1,22 @@
 //! [`DownloadTo`]: the conversion that downloads each file and puts its path in the place of its URL.
 
-use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::Url;
-use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::checksum::Checksum;
 use super::engine::absolute;
 use super::many::{OnProgress, Told};
+use super::through_cache::ThroughCache;
 use super::{Download, DownloadOptions, FilesProgress};
-use crate::blocking::blocking;
 use crate::call::CallOptions;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file_cache::{CacheKey, FileCache, Lease};
+use crate::file_cache::{FileCache, Lease};
 use crate::file_url::is_data_uri;
 use crate::local_paths;
 use crate::option_setters::sending_setters;
@@ -40,6 +38,7 @@ pub struct DownloadTo {
     client: BackendClient,
     into: CacheAt,
     concurrency: usize,
+    revalidate: bool,
     download: DownloadOptions,
     options: CallOptions,
     shared: Arc<Shared>,
@@ -77,8 +76,6 @@ impl<P: Into<PathBuf>> From<P> for CacheAt {
 struct Shared {
     cache: OnceCell<FileCache>,
     permits: OnceLock<Arc<Semaphore>>,
-    /// What is being downloaded: who wants the same waits for it.
-    under_way: Mutex<HashMap<CacheKey, Weak<AsyncMutex<()>>>>,
     told: Arc<Told>,
 }
 
@@ -91,12 +88,13 @@ impl BackendClient {
     /// as texts.
     ///
     /// The directory is a [`FileCache`]: what it has isn't downloaded again, also by another process or the next run. Files
-    /// are known by their URL without its signature. With limits of size it is [opened](FileCache::builder) beforehand and
-    /// given here. The paths stay as long as this conversion, a call that has it, or a clone of the cache's handle lives.
+    /// are known by their URL without its signature, and by the client's tenant. With limits of size it is
+    /// [opened](FileCache::builder) beforehand and given here. The paths stay as long as this conversion, a call that has it, or a
+    /// clone of the cache's handle lives.
     ///
     /// Each file is downloaded as by [`download`](BackendClient::download), also as regards which characters of its URL are
-    /// sent percent-encoded: size and checksum are compared where the file's
-    /// object has them; what breaks off is gone on from, also after the end of the process.
+    /// sent percent-encoded: size and checksum are compared where the file's object has them, of what is in the cache as well; what
+    /// breaks off is gone on from, also after the end of the process.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -118,6 +116,7 @@ impl BackendClient {
             client: self.clone(),
             into: into.into(),
             concurrency: CONCURRENCY,
+            revalidate: false,
             download: DownloadOptions::default(),
             options: CallOptions::default(),
             shared: Arc::default(),
@@ -161,94 +160,59 @@ impl DownloadTo {
         self
     }
 
+    /// As [`CachedDownload::revalidate`](crate::CachedDownload::revalidate), for files whose objects have no checksum.
+    pub fn revalidate(mut self, revalidate: bool) -> Self {
+        self.revalidate = revalidate;
+        self
+    }
+
     async fn path_of(&self, file: FileReference<'_>) -> Result<String> {
-        let url = match is_data_uri(file.url.trim_start()) {
-            true => file.url.trim().to_owned(),
-            false => absolute(&self.client, file.url)?.into(),
-        };
+        let download = self.download(file)?;
         let told = &self.shared.told;
         told.one_more();
-        let lease = self.get(url, file).await.inspect_err(|_| told.failed())?;
+        let lease = self.get(download).await.inspect_err(|_| told.failed())?;
         let path = lease.keep().into_os_string().into_string();
         path.inspect(|path| local_paths::remember(path))
             .map_err(|_| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))
     }
 
     /// The file, held.
-    async fn get(&self, url: String, file: FileReference<'_>) -> Result<Lease> {
+    async fn get(&self, download: Download) -> Result<Lease> {
         let cache = self.cache().await?;
-        let key = cache.key(&url);
-        let look = |hit: fn(&FileCache, &CacheKey) -> Result<Option<Lease>>| {
-            let (cache, key) = (cache.clone(), key.clone());
-            blocking(move || hit(&cache, &key))
-        };
-        if let Some(lease) = look(FileCache::hit).await?? {
-            self.shared.told.was_there();
-            return Ok(lease);
-        }
-        let (_alone, waited) = self.alone(&key).await;
         let most = || Arc::new(Semaphore::new(self.concurrency.min(MAX_CONCURRENCY)));
-        let permits = self.shared.permits.get_or_init(most).clone();
-        let (permit, queued) = match permits.clone().try_acquire_owned() {
-            Ok(permit) => (Some(permit), false),
-            Err(_) => (permits.acquire_owned().await.ok(), true),
-        };
-        if (waited || queued)
-            && let Some(lease) = look(FileCache::hit_again).await??
-        {
-            self.shared.told.was_there();
-            return Ok(lease);
-        }
-        let download = self.download(url, file);
-        let downloaded = self.shared.told.following(download, cache.path(&key)).await?;
-        drop(permit);
-        blocking(move || cache.added(&key, downloaded.bytes)).await?
+        let permits = Some(self.shared.permits.get_or_init(most).clone());
+        let through = ThroughCache { cache: &cache, revalidate: self.revalidate, permits, told: Some(&self.shared.told) };
+        through.get(download).await.map(|cached| cached.lease)
     }
 
-    fn download(&self, url: String, file: FileReference<'_>) -> Download {
+    fn download(&self, file: FileReference<'_>) -> Result<Download> {
+        let mut options = self.options.clone();
+        let url = match is_data_uri(file.url.trim_start()) {
+            true => file.url.to_owned(),
+            false => {
+                let url = absolute(&self.client, file.url)?;
+                let transport = self.client.transport();
+                // The server names the file's host, not the user.
+                if !transport.origin.owns(&url) {
+                    options.keep_headers(|name| !transport.credentials.is_credential(name));
+                }
+                url.into()
+            }
+        };
         // A checksum that is none of those that are known here is no reason to fail.
         let checksum = file.checksum.and_then(|checksum| Checksum::parse(checksum).ok());
         let download = DownloadOptions { size: file.size, checksum, ..self.download.clone() };
-        let mut options = self.options.clone();
-        let transport = self.client.transport();
-        // The server names the file's host, not the user.
-        if Url::parse(&url).map_or(true, |url| !transport.origin.owns(&url)) {
-            options.keep_headers(|name| !transport.credentials.is_credential(name));
-        }
-        Download { client: self.client.clone(), url, download, options }
+        Ok(Download { client: self.client.clone(), url, download, options })
     }
 
     async fn cache(&self) -> Result<FileCache> {
         let open = || async {
             match self.into.0.clone() {
                 At::Cache(cache) => Ok(cache),
-                At::Directory(directory) => blocking(move || FileCache::open(directory)).await?,
+                At::Directory(directory) => FileCache::builder(directory).open_apart().await,
             }
         };
         self.shared.cache.get_or_try_init(open).await.cloned()
-    }
-
-    /// Keeps others from downloading the same; and whether somebody did meanwhile.
-    async fn alone(&self, key: &CacheKey) -> (OwnedMutexGuard<()>, bool) {
-        let lock = {
-            let mut under_way = self.shared.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            match under_way.get(key).and_then(Weak::upgrade) {
-                Some(lock) => lock,
-                None => {
-                    // Those that are done aren't kept.
-                    if under_way.len() >= 2 * MAX_CONCURRENCY {
-                        under_way.retain(|_, lock| lock.strong_count() > 0);
-                    }
-                    let lock = Arc::new(AsyncMutex::new(()));
-                    under_way.insert(key.clone(), Arc::downgrade(&lock));
-                    lock
-                }
-            }
-        };
-        match lock.clone().try_lock_owned() {
-            Ok(guard) => (guard, false),
-            Err(_) => (lock.lock_owned().await, true),
-        }
     }
 }
 
@@ -281,6 +245,7 @@ impl fmt::Debug for DownloadTo {
         f.debug_struct("DownloadTo")
             .field("into", &self.into)
             .field("concurrency", &self.concurrency)
+            .field("revalidate", &self.revalidate)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

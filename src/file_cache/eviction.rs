@@ -1,26 +1,23 @@
-//! Removing files: those that were used longest ago where a limit is exceeded, or all. Never one that is held.
+//! Keeping the limits: parts that nobody writes go first, then the files that were used longest ago, and never one that is held.
 
 use std::collections::VecDeque;
 use std::fs::Metadata;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tracing::warn;
 
-use super::holds::Locked;
+use super::FileCache;
 use super::key::KeyHash;
-use super::state::State;
-use crate::error::{Error, Result};
+use super::lock::Waiting;
+use crate::error::{ErrorKind, Result};
 
-/// Files that are removed before others get the lock.
+/// Files that are removed, or looked at, before others have their turn.
 const BATCH: usize = 256;
 
-/// Files that are added before a look at all files that found nothing to remove is repeated: a part of them.
+/// Files that are added or released before a look at all files that found nothing to remove is repeated: a part of them.
 const PATIENCE: usize = 16;
-
-/// A file that nothing tells of and that is as young may be one that another process is about to record.
-const SETTLED: Duration = Duration::from_secs(60);
 
 /// How large the cache may become.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +27,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    pub(super) const NONE: Self = Limits { bytes: u64::MAX, files: u64::MAX };
+
     fn allow(&self, bytes: u128, files: u64) -> bool {
         bytes <= u128::from(self.bytes) && files <= self.files
     }
@@ -42,21 +41,27 @@ pub(super) struct Candidates {
     queue: VecDeque<(SystemTime, KeyHash)>,
     /// How many files there were when they were looked at in vain.
     in_vain: usize,
-    added: usize,
+    /// What was added or released since.
+    changes: usize,
 }
 
 impl Candidates {
     pub(super) fn added(&mut self) {
-        self.added = self.added.saturating_add(1);
+        self.changes = self.changes.saturating_add(1);
     }
 
-    pub(super) fn released(&mut self) {
-        self.in_vain = 0;
+    /// A file isn't held by this handle any more, which was used last at that time.
+    pub(super) fn released(&mut self, accessed: SystemTime, hash: KeyHash) {
+        self.changes = self.changes.saturating_add(1);
+        // Else it is found when all are looked at.
+        if self.in_vain > 0 {
+            self.queue.push_back((accessed, hash));
+        }
     }
 
     /// Where all is held, a look at every file for each one that is added would take longer and longer.
-    fn worth_a_look(&self) -> bool {
-        self.added.saturating_mul(PATIENCE) >= self.in_vain
+    fn is_worth_a_look(&self) -> bool {
+        self.changes.saturating_mul(PATIENCE) >= self.in_vain
     }
 }
 
@@ -68,61 +73,95 @@ enum Removal {
     Kept,
 }
 
-impl State {
-    /// Removes what was used longest ago until the limits are kept, or all that is left is held. What can't be removed is
-    /// told to the log: the file that was added is there all the same.
-    pub(super) fn evict(&mut self) {
-        if let Err(error) = self.try_evict() {
-            warn!(dir = %self.dir.display(), %error, "the file cache can't be kept within its limits");
+impl FileCache {
+    /// Removes until the limits are kept, or all that is left is in use. What can't be removed is told to the log: what is to be
+    /// added comes all the same.
+    pub(crate) fn evict(&self, waiting: &Waiting) {
+        match self.try_evict(waiting) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                warn!(dir = %self.0.dir.display(), %error, "the file cache can't be kept within its limits");
+            }
+            _ => {}
         }
     }
 
-    fn try_evict(&mut self) -> Result<()> {
+    fn try_evict(&self, waiting: &Waiting) -> Result<()> {
+        let parts = if self.0.limits.bytes < u64::MAX { self.remove_parts() } else { 0 };
         let mut looked = false;
-        while !self.limits.allow(self.index.bytes(), self.index.files()) {
-            if self.candidates.queue.is_empty() {
-                if looked || !self.candidates.worth_a_look() {
+        while !self.is_within(parts) {
+            let (is_empty, is_worth_a_look) = {
+                let candidates = &self.state().candidates;
+                (candidates.queue.is_empty(), candidates.is_worth_a_look())
+            };
+            if is_empty {
+                if looked || !is_worth_a_look {
                     break;
                 }
                 self.look_at_all();
                 looked = true;
             }
-            self.evict_some()?;
+            self.evict_some(parts, waiting)?;
         }
         if looked {
-            let kept = self.limits.allow(self.index.bytes(), self.index.files());
-            self.candidates.in_vain = if kept { 0 } else { self.index.files() as usize };
-            self.candidates.added = 0;
+            let is_within = self.is_within(parts);
+            let mut state = self.state();
+            state.candidates.in_vain = if is_within { 0 } else { usize::try_from(state.index.files()).unwrap_or(usize::MAX) };
+            state.candidates.changes = 0;
         }
         Ok(())
     }
 
-    /// Without the lock, since it takes a while. Each candidate is looked at again before it is removed.
-    fn look_at_all(&mut self) {
-        let mut found = Vec::new();
-        for (hash, entry) in self.index.iter().filter(|(hash, _)| !self.holder.holds(*hash)) {
-            // What is missing goes first.
-            let accessed = std::fs::symlink_metadata(self.path(hash, entry)).map_or(SystemTime::UNIX_EPOCH, |file| used(&file));
-            found.push((accessed, hash));
-        }
-        found.sort_unstable_by_key(|(accessed, _)| *accessed);
-        self.candidates.queue = found.into();
+    /// With so many bytes of parts.
+    fn is_within(&self, parts: u128) -> bool {
+        let index = &self.state().index;
+        self.0.limits.allow(index.bytes() + parts, index.files())
     }
 
-    fn evict_some(&mut self) -> Result<()> {
-        let lock = self.lock.exclusive()?;
-        self.index.renew(&lock)?;
-        self.holder.look_at_others()?;
-        let (mut bytes, mut files) = (self.index.bytes(), self.index.files());
+    /// Removes parts that nobody writes as long as there are too many bytes. Returns the bytes of those that are left.
+    fn remove_parts(&self) -> u128 {
+        let parts = self.0.parts.all();
+        let mut bytes = parts.iter().map(|part| u128::from(part.bytes)).sum::<u128>();
+        for part in &parts {
+            if self.state().index.bytes() + bytes <= u128::from(self.0.limits.bytes) {
+                break;
+            }
+            match self.0.parts.remove(part) {
+                Ok(freed) => bytes -= u128::from(freed),
+                Err(error) => warn!(dir = %self.0.dir.display(), %error, "a part can't be removed from the file cache"),
+            }
+        }
+        bytes
+    }
+
+    /// Without the lock, since it takes a while. Each candidate is looked at again before it is removed.
+    fn look_at_all(&self) {
+        let all: Vec<KeyHash> = self.state().index.iter().map(|(hash, _)| hash).collect();
+        let mut found = Vec::new();
+        for some in all.chunks(BATCH) {
+            let state = self.state();
+            for hash in some.iter().filter(|hash| !state.holds(**hash)) {
+                let Some(entry) = state.index.get(*hash) else { continue };
+                found.push((used_at(&state.path(*hash, entry)), *hash));
+            }
+        }
+        found.sort_unstable_by_key(|(accessed, _)| *accessed);
+        self.state().candidates.queue = found.into();
+    }
+
+    fn evict_some(&self, parts: u128, waiting: &Waiting) -> Result<()> {
+        let mut session = self.exclusive(waiting)?;
+        session.look_at_others()?;
+        let state = &mut *session.state;
+        let (mut bytes, mut files) = (state.index.bytes() + parts, state.index.files());
         let mut gone = Vec::new();
         while gone.len() < BATCH
-            && !self.limits.allow(bytes, files)
-            && let Some((accessed, hash)) = self.candidates.queue.pop_front()
+            && !self.0.limits.allow(bytes, files)
+            && let Some((accessed, hash)) = state.candidates.queue.pop_front()
         {
-            let Some(entry) = self.index.get(hash).filter(|_| !self.holder.is_held(hash)) else { continue };
-            let path = self.path(hash, entry);
+            let Some(entry) = state.index.get(hash).filter(|_| !state.is_held(hash)) else { continue };
+            let path = state.path(hash, entry);
             match remove_unused(&path, accessed) {
-                Ok(Removal::Removed) => self.evicted += 1,
+                Ok(Removal::Removed) => state.evicted += 1,
                 Ok(Removal::Missing) => {}
                 Ok(Removal::Kept) => continue,
                 Err(error) => {
@@ -135,65 +174,7 @@ impl State {
             gone.push(hash);
         }
         // After the files: what is recorded and missing is found out, what is there and isn't recorded is not.
-        self.index.remove(&gone)
-    }
-
-    /// Removes what nobody holds. Returns the bytes that were freed.
-    pub(super) fn clear(&mut self) -> Result<u64> {
-        let mut freed = 0;
-        let mut failed = None;
-        for shard in 0..=u8::MAX {
-            let dir = self.dir.join(format!("{shard:02x}"));
-            let lock = self.lock.exclusive()?;
-            self.clear_shard(&dir, &lock, &mut freed, &mut failed)?;
-        }
-        self.forget_missing()?;
-        self.candidates = Candidates::default();
-        self.compact();
-        failed.map_or(Ok(freed), Err)
-    }
-
-    fn clear_shard(&mut self, dir: &Path, lock: &Locked, freed: &mut u64, failed: &mut Option<Error>) -> Result<()> {
-        let files = match std::fs::read_dir(dir) {
-            Ok(files) => files,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::file(dir, "the file cache's directory can't be listed", error)),
-        };
-        self.index.renew(lock)?;
-        self.holder.look_at_others()?;
-        let mut gone = Vec::new();
-        // A directory that can't be read on is read as far as it can.
-        for name in files.map_while(|file| file.ok()).map(|file| file.file_name()) {
-            let Some((hash, extension)) = name.to_str().and_then(KeyHash::of_name) else { continue };
-            let path = dir.join(&name);
-            let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
-            let recorded = self.index.get(hash).is_some_and(|entry| entry.extension == extension);
-            if metadata.is_dir() || self.holder.is_held(hash) || !(recorded || is_settled(&metadata)) {
-                continue;
-            }
-            match std::fs::remove_file(&path) {
-                Ok(()) => *freed += metadata.len(),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    failed.get_or_insert_with(|| Error::file(&path, "the file can't be removed from the file cache", error));
-                    continue;
-                }
-            }
-            if recorded {
-                gone.push(hash);
-            }
-        }
-        self.index.remove(&gone)
-    }
-
-    /// Takes out of the index what is not on disk.
-    fn forget_missing(&mut self) -> Result<()> {
-        let lock = self.lock.exclusive()?;
-        self.index.renew(&lock)?;
-        let missing = |path: &Path| std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        let entries = self.index.iter().filter(|(hash, entry)| missing(&self.path(*hash, *entry)));
-        let missing: Vec<KeyHash> = entries.map(|(hash, _)| hash).collect();
-        self.index.remove(&missing)
+        state.index.remove(&gone)
     }
 }
 
@@ -209,12 +190,11 @@ fn remove_unused(path: &Path, accessed: SystemTime) -> io::Result<Removal> {
     }
 }
 
-/// When a file was last used.
-fn used(metadata: &Metadata) -> SystemTime {
-    metadata.accessed().or_else(|_| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+/// When the file at `path` was last used. What is missing goes first.
+pub(super) fn used_at(path: &Path) -> SystemTime {
+    std::fs::symlink_metadata(path).map_or(SystemTime::UNIX_EPOCH, |metadata| used(&metadata))
 }
 
-fn is_settled(metadata: &Metadata) -> bool {
-    let age = metadata.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
-    age.is_some_and(|age| age >= SETTLED)
+fn used(metadata: &Metadata) -> SystemTime {
+    metadata.accessed().or_else(|_| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -5,13 +5,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 
-use fs4::{FileExt, TryLockError};
+use fs4::TryLockError;
 
 use super::key::KeyHash;
+use super::lock::{Exclusive, FileLocks, Shared, lock_error};
 use crate::error::{Error, Result};
+use crate::plain_file::open_own;
 
 /// What follows the name of a handle's lock in the name of its holds. Two files, since on Windows nobody else reads a file
 /// that is locked.
@@ -25,70 +27,12 @@ const HEAD: usize = 17;
 /// Lines that tell nothing any more, above which a file may be written anew.
 const DEAD_LINES: usize = 1000;
 
-/// The cache's lock, which a handle takes anew each time: a lock belongs to the opened file.
-#[derive(Debug)]
-pub(super) struct CacheLock {
-    lock: PathBuf,
-    /// Everyone passes it one by one on the way to the lock. Else those who share the lock, of whom there is always one,
-    /// could keep out for ever who wants it alone.
-    gate: PathBuf,
-}
-
-/// A lock that is held until this is dropped.
-#[must_use]
-pub(super) struct Locked(File);
-
-impl CacheLock {
-    pub(super) fn new(lock: PathBuf) -> Self {
-        CacheLock { gate: lock.with_extension("gate"), lock }
-    }
-
-    /// For handing out and for reading what others wrote. It waits for who removes.
-    pub(super) fn shared(&self) -> Result<Locked> {
-        let _gate = locked(&self.gate, FileExt::lock)?;
-        locked(&self.lock, FileExt::lock_shared)
-    }
-
-    /// For removing. It waits for everyone else.
-    pub(super) fn exclusive(&self) -> Result<Locked> {
-        let _gate = locked(&self.gate, FileExt::lock)?;
-        locked(&self.lock, FileExt::lock)
-    }
-}
-
-fn locked(path: &Path, lock: fn(&File) -> io::Result<()>) -> Result<Locked> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    let file = file.map_err(|error| Error::file(path, "the file cache's lock can't be opened", error))?;
-    loop {
-        match lock(&file) {
-            Ok(()) => return Ok(Locked(file)),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(lock_error(path, error)),
-        }
-    }
-}
-
-impl Drop for Locked {
-    fn drop(&mut self) {
-        // Closing the file isn't enough where another process was forked meanwhile.
-        let _ = FileExt::unlock(&self.0);
-    }
-}
-
-fn lock_error(path: &Path, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::Unsupported => {
-            Error::file(path, "this file system has no file locks: put the file cache on another", error)
-        }
-        _ => Error::file(path, "the file cache can't be locked", error),
-    }
-}
-
 /// What this handle holds, and what the others do.
 #[derive(Debug)]
 pub(super) struct Holder {
     dir: PathBuf,
     name: String,
+    locks: FileLocks,
     /// Locked as long as the handle lives.
     _alive: File,
     path: PathBuf,
@@ -112,13 +56,13 @@ struct Other {
 
 impl Holder {
     /// A new handle's. `_lock` keeps others from taking it for a dead one's before it is locked.
-    pub(super) fn new(dir: PathBuf, _lock: &Locked) -> Result<Self> {
+    pub(super) fn new(dir: PathBuf, locks: FileLocks, _lock: &Shared) -> Result<Self> {
         let process = std::process::id();
         let name = format!("{process}-{:016x}", fastrand::u64(..));
         let path = dir.join(&name);
         let cant = |error| Error::file(&path, "the file cache's handle can't be registered", error);
         let alive = OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(cant)?;
-        match FileExt::try_lock(&alive) {
+        match (locks.exclusive)(&alive) {
             Ok(()) => {}
             Err(TryLockError::Error(error)) => return Err(lock_error(&path, error)),
             Err(TryLockError::WouldBlock) => return Err(cant(io::ErrorKind::WouldBlock.into())),
@@ -127,7 +71,7 @@ impl Holder {
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file = file.map_err(|error| Error::file(&path, "the file cache's holds can't be written", error))?;
         let (held, others) = (HashMap::new(), HashMap::new());
-        let mut holder = Holder { dir, name, _alive: alive, path, file, length: 0, held, others, process };
+        let mut holder = Holder { dir, name, locks, _alive: alive, path, file, length: 0, held, others, process };
         holder.write_anew()?;
         Ok(holder)
     }
@@ -153,29 +97,28 @@ impl Holder {
             *times += 1;
             return Ok(());
         }
+        let lines = (self.length as usize).saturating_sub(HEAD) / LINE;
+        if lines > 2 * self.held.len() + DEAD_LINES {
+            self.write_anew()?;
+        }
         self.write('+', hash)?;
         self.held.insert(hash, 1);
         Ok(())
     }
 
-    /// Takes back one hold; whether there are no more. Then [`tell_released`](Holder::tell_released) tells the others.
-    pub(super) fn release(&mut self, hash: KeyHash) -> bool {
+    /// Takes back one hold. Returns whether there are no more: then the others are told, without the cache's lock, since whoever
+    /// sees it later keeps the file until then.
+    pub(super) fn release(&mut self, hash: KeyHash) -> Result<bool> {
         match self.held.get_mut(&hash) {
             Some(times) if *times > 1 => {
                 *times -= 1;
-                false
+                Ok(false)
             }
-            Some(_) => self.held.remove(&hash).is_some(),
-            None => false,
-        }
-    }
-
-    /// Tells the others that it isn't held any more. Whoever calls has the cache's lock.
-    pub(super) fn tell_released(&mut self, hash: KeyHash) -> Result<()> {
-        let lines = (self.length as usize).saturating_sub(HEAD) / LINE;
-        match lines > 2 * self.held.len() + DEAD_LINES {
-            true => self.write_anew(),
-            false => self.write('-', hash),
+            Some(_) => {
+                self.held.remove(&hash);
+                self.write('-', hash).map(|()| true)
+            }
+            None => Ok(false),
         }
     }
 
@@ -188,7 +131,7 @@ impl Holder {
         Ok(())
     }
 
-    /// Others read under the exclusive lock only: they never see the file half written.
+    /// Others read under the exclusive lock only, and whoever calls has the shared one: they never see the file half written.
     fn write_anew(&mut self) -> Result<()> {
         let mut text = format!("{:016x}\n", fastrand::u64(..));
         for hash in self.held.keys() {
@@ -207,9 +150,9 @@ impl Holder {
         Error::file(&self.path, "the file cache's holds can't be written", error)
     }
 
-    /// Reads what the other handles hold, and cleans up after those whose processes died. Under the exclusive lock: then
-    /// nobody hands out, nobody is about to register, and what is read stays true.
-    pub(super) fn look_at_others(&mut self) -> Result<()> {
+    /// Reads what the other handles hold, and cleans up after those whose processes died. Under the exclusive lock nobody hands
+    /// out, nobody is about to register, and what is read stays true.
+    pub(super) fn look_at_others(&mut self, _lock: &Exclusive) -> Result<()> {
         let cant = |error| Error::file(&self.dir, "the file cache's handles can't be listed", error);
         let mut alive = HashSet::new();
         for entry in std::fs::read_dir(&self.dir).map_err(cant)? {
@@ -227,14 +170,14 @@ impl Holder {
         Ok(())
     }
 
-    /// Whether a process has it locked. What a dead one left is removed.
+    /// Whether a process has it locked. What a dead one left is removed. What is no handle's file says nothing.
     fn is_alive(&self, name: &str) -> bool {
         let path = self.dir.join(name);
-        let file = match File::options().read(true).write(true).open(&path) {
+        let file = match open_own(&path, File::options().read(true).write(true)) {
             Ok(file) => file,
-            Err(error) => return error.kind() != io::ErrorKind::NotFound,
+            Err(error) => return !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Other),
         };
-        if FileExt::try_lock(&file).is_err() {
+        if (self.locks.exclusive)(&file).is_err() {
             return true;
         }
         // The holds first: what is found without them is a dead one's all the same.
@@ -245,36 +188,46 @@ impl Holder {
 }
 
 impl Other {
-    fn catch_up(&mut self, path: &Path) -> io::Result<()> {
-        let mut file = match File::open(path) {
-            Ok(file) => file,
+    fn catch_up(&mut self, path: &std::path::Path) -> io::Result<()> {
+        match open_own(path, File::options().read(true)) {
+            Ok(file) => self.read_on(file),
             // It is being dropped.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 *self = Other::default();
-                return Ok(());
+                Ok(())
             }
-            Err(error) => return Err(error),
-        };
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads whole lines, to the end. Those that tell no hold are passed over.
+    fn read_on(&mut self, mut file: impl Read + Seek) -> io::Result<()> {
         let mut head = Vec::with_capacity(HEAD);
-        (&file).take(HEAD as u64).read_to_end(&mut head)?;
+        file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
         if head != self.head {
             *self = Other { read: HEAD as u64, head, held: HashSet::new() };
         }
-        let mut text = Vec::new();
         file.seek(SeekFrom::Start(self.read))?;
-        file.read_to_end(&mut text)?;
-        for line in text.chunks_exact(LINE) {
-            self.read += LINE as u64;
-            let Some((sign, hex)) = std::str::from_utf8(line).ok().and_then(|line| line.trim_end().split_at_checked(1)) else {
-                continue;
-            };
-            match (sign, KeyHash::from_hex(hex)) {
-                ("+", Some(hash)) => _ = self.held.insert(hash),
-                ("-", Some(hash)) => _ = self.held.remove(&hash),
-                _ => {}
+        let mut lines = BufReader::new(file);
+        let mut line = [0; LINE];
+        loop {
+            match lines.read_exact(&mut line) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                read => read?,
             }
+            self.read += LINE as u64;
+            self.apply(&line);
         }
-        Ok(())
+    }
+
+    fn apply(&mut self, line: &[u8; LINE]) {
+        let line = std::str::from_utf8(line).ok().and_then(|line| line.strip_suffix('\n')?.split_at_checked(1));
+        let Some((sign, hex)) = line else { return };
+        match (sign, KeyHash::from_hex(hex)) {
+            ("+", Some(hash)) => _ = self.held.insert(hash),
+            ("-", Some(hash)) => _ = self.held.remove(&hash),
+            _ => {}
+        }
     }
 }
 

@@ -1,28 +1,34 @@
 //! Which files there are and how large: a journal that every process appends to, and what it comes to, in memory.
 //!
-//! A line is `+ {hash} {extension or -} {size}` or `- {hash}`, and a checksum: one that a power loss has torn or that is
-//! damaged otherwise is passed over. Memory holds what the journal says, never more: a change is written, and read back.
+//! Memory holds what the journal says, never more: a change is written, and read back. A file takes some 50 bytes of it; what is
+//! known of the file's content stays in the journal. No line is longer than 640 bytes, and what isn't a whole line is passed over.
+//!
+//! An object that was overwritten at its server is a file of its own, the next version of the one before, which is superseded:
+//! nobody is handed it any more, and it goes when nobody holds it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::holds::Locked;
-use super::key::{KeyHash, is_extension};
+use super::facts::Facts;
+use super::journal_line::{Entry, LONGEST, Line, added, parse, removed};
+use super::key::KeyHash;
+use super::lock::Exclusive;
 use crate::error::{Error, Result};
+use crate::plain_file::open_own;
 
 /// The first line tells the format's version; then follow 16 digits that change when the journal is replaced.
-const VERSION: &str = "synapse-file-cache 1 ";
+const VERSION: &str = "synapse-file-cache 2 ";
 const HEAD: usize = VERSION.len() + 17;
 
-/// No line is as long.
-const LONGEST: u64 = 160;
+/// The format before, whose lines are lines of this one. Files keep their entries, and age: they are known by other keys now.
+const VERSION_BEFORE: &str = "synapse-file-cache 1 ";
 
 /// Lines that tell nothing any more, above which the journal may be written anew.
 const DEAD_LINES: u64 = 1000;
 
-/// Whoever calls a method that reads or writes has the cache's lock: shared, unless the method says otherwise.
+/// Whoever calls a method that writes has the cache's lock: shared, unless the method says otherwise.
 #[derive(Debug)]
 pub(super) struct Index {
     path: PathBuf,
@@ -30,10 +36,17 @@ pub(super) struct Index {
     head: Vec<u8>,
     /// Bytes of the journal that were read: whole lines.
     read: u64,
+    /// The journal when all of it was read.
+    seen: Option<Seen>,
     /// The journal ends in the middle of a line.
     torn: bool,
     lines: u64,
     entries: HashMap<KeyHash, Stored>,
+    /// The newest version of each file that has several.
+    newest: HashMap<KeyHash, KeyHash>,
+    /// What the versions are of.
+    bases: HashMap<KeyHash, KeyHash>,
+    superseded: HashSet<KeyHash>,
     /// A million files have a handful of extensions.
     extensions: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u32>,
@@ -43,14 +56,23 @@ pub(super) struct Index {
 #[derive(Debug, Clone, Copy)]
 struct Stored {
     size: u64,
+    /// Where its line begins.
+    at: u64,
     extension: u32,
 }
 
-/// What the index knows of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
-    pub(super) size: u64,
-    pub(super) extension: &'a str,
+/// What tells that nothing was appended to the journal: its number, size and time.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen(u64, u64, u64, Option<u64>);
+
+/// A file to be recorded.
+#[derive(Debug)]
+pub(super) struct Addition<'a> {
+    pub(super) hash: KeyHash,
+    /// What it is known by, of whichever version.
+    pub(super) base: KeyHash,
+    pub(super) entry: Entry<'a>,
+    pub(super) facts: &'a Facts,
 }
 
 impl Index {
@@ -59,17 +81,33 @@ impl Index {
             path,
             head: Vec::new(),
             read: 0,
+            seen: None,
             torn: false,
             lines: 0,
             entries: HashMap::new(),
+            newest: HashMap::new(),
+            bases: HashMap::new(),
+            superseded: HashSet::new(),
             extensions: Vec::new(),
             numbers: HashMap::new(),
             bytes: 0,
         }
     }
 
+    /// The file of this very version.
     pub(super) fn get(&self, hash: KeyHash) -> Option<Entry<'_>> {
         self.entries.get(&hash).map(|stored| self.entry(stored))
+    }
+
+    /// The newest version of a file.
+    pub(super) fn newest(&self, base: KeyHash) -> Option<(KeyHash, Entry<'_>)> {
+        let hash = self.newest.get(&base).copied().unwrap_or(base);
+        let entry = self.get(hash).filter(|_| !self.superseded.contains(&hash))?;
+        Some((hash, entry))
+    }
+
+    pub(super) fn superseded(&self) -> &HashSet<KeyHash> {
+        &self.superseded
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (KeyHash, Entry<'_>)> {
@@ -89,35 +127,78 @@ impl Index {
         Entry { size: stored.size, extension: self.extensions.get(stored.extension as usize).map_or("", |text| text) }
     }
 
-    /// Reads what was appended since it was last read, or all where the journal was replaced. Tells false where there is no
+    /// What is known of a file's content, if it was modified at `stamp`.
+    pub(super) fn facts(&self, hash: KeyHash, stamp: Option<u64>) -> Facts {
+        let read = || -> io::Result<Facts> {
+            let mut file = open_own(&self.path, OpenOptions::new().read(true))?;
+            let known = self.is_of_head(&mut file)?;
+            Ok(known.then(|| self.facts_in(&mut file, hash)).transpose()?.unwrap_or_default())
+        };
+        // What can't be read isn't known.
+        read().ok().filter(|facts| facts.stamp.is_some() && facts.stamp == stamp).unwrap_or_default()
+    }
+
+    fn facts_in(&self, file: &mut (impl Read + Seek), hash: KeyHash) -> io::Result<Facts> {
+        let Some(stored) = self.entries.get(&hash) else { return Ok(Facts::default()) };
+        file.seek(SeekFrom::Start(stored.at))?;
+        let mut line = Vec::with_capacity(LONGEST as usize);
+        BufReader::with_capacity(LONGEST as usize, file.take(LONGEST)).read_until(b'\n', &mut line)?;
+        match parse(&line) {
+            Some(Line::Added(added)) if added.hash == hash && added.entry == self.entry(stored) => Ok(added.facts()),
+            _ => Ok(Facts::default()),
+        }
+    }
+
+    fn is_of_head(&self, file: &mut File) -> io::Result<bool> {
+        Ok(read_head(file)? == self.head)
+    }
+
+    /// Reads what was appended since it was last read, or all where the journal was replaced. Returns `false` if there is no
     /// journal that can be read: [`renew`](Index::renew) makes one.
     pub(super) fn refresh(&mut self) -> Result<bool> {
-        let read = match File::open(&self.path) {
-            Ok(mut file) => self.catch_up(&mut file),
+        if self.seen.is_some() && self.seen == std::fs::symlink_metadata(&self.path).ok().and_then(|now| seen(&now)) {
+            return Ok(true);
+        }
+        let read = match open_own(&self.path, OpenOptions::new().read(true)) {
+            Ok(mut file) => self.catch_up(&mut file, VERSION),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => Err(error),
         };
         read.map_err(|error| Error::file(&self.path, "the file cache's index can't be read", error))
     }
 
-    /// As [`refresh`](Index::refresh); where there is no journal that can be read, an empty one takes its place. `_lock` is
-    /// the exclusive one.
-    pub(super) fn renew(&mut self, _lock: &Locked) -> Result<()> {
+    /// As [`refresh`](Index::refresh); where there is no journal that can be read, another takes its place: one of the format
+    /// before is taken over, else it is empty.
+    pub(super) fn renew(&mut self, _lock: &Exclusive) -> Result<()> {
         if !self.refresh()? {
             self.forget();
+            let before = open_own(&self.path, OpenOptions::new().read(true));
+            let _ = before.and_then(|mut file| self.catch_up(&mut file, VERSION_BEFORE));
             self.replace()?;
         }
         Ok(())
     }
 
-    /// Records that the file is there.
-    pub(super) fn add(&mut self, hash: KeyHash, extension: &str, size: u64) -> Result<()> {
-        self.append(&line(&added(hash, Entry { size, extension })))
+    /// Records that the file is there. What was the newest version of it before is superseded.
+    pub(super) fn add(&mut self, new: &Addition<'_>) -> Result<()> {
+        let superseded = self.newest(new.base).filter(|(hash, _)| *hash != new.hash);
+        // First: at worst the file is downloaded again.
+        let before = superseded.map(|(hash, entry)| added(hash, entry, self.bases.get(&hash).copied(), true, &Facts::default()));
+        let base = Some(new.base).filter(|base| *base != new.hash);
+        let line = added(new.hash, new.entry, base, false, new.facts);
+        self.append(&(before.unwrap_or_default() + &line))
+    }
+
+    /// Records what is known of a file.
+    pub(super) fn note(&mut self, hash: KeyHash, facts: &Facts) -> Result<()> {
+        let Some(entry) = self.get(hash) else { return Ok(()) };
+        let line = added(hash, entry, self.bases.get(&hash).copied(), self.superseded.contains(&hash), facts);
+        self.append(&line)
     }
 
     /// Records that the files are gone.
     pub(super) fn remove(&mut self, hashes: &[KeyHash]) -> Result<()> {
-        let lines: String = hashes.iter().map(|hash| line(&format!("- {}", hash.hex()))).collect();
+        let lines: String = hashes.iter().map(|hash| removed(*hash)).collect();
         if lines.is_empty() { Ok(()) } else { self.append(&lines) }
     }
 
@@ -127,30 +208,28 @@ impl Index {
         dead > DEAD_LINES && dead > self.files()
     }
 
-    /// Writes the journal anew, without what tells nothing any more. `_lock` is the exclusive one.
-    pub(super) fn compact(&mut self, _lock: &Locked) -> Result<()> {
+    /// Writes the journal anew, without what tells nothing any more.
+    pub(super) fn compact(&mut self, _lock: &Exclusive) -> Result<()> {
         self.replace()
     }
 
     fn append(&mut self, lines: &str) -> Result<()> {
         let mut write = || {
-            let mut file = OpenOptions::new().read(true).append(true).open(&self.path)?;
-            if !self.catch_up(&mut file)? {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "it was damaged a moment ago"));
+            let mut file = open_own(&self.path, OpenOptions::new().read(true).append(true))?;
+            if !self.catch_up(&mut file, VERSION)? {
+                return Err(io::Error::other("it was damaged a moment ago"));
             }
             // What follows a torn line would be lost with it. One write, so that lines of several processes don't mix.
             let text = if self.torn { format!("\n{lines}") } else { lines.to_owned() };
             file.write_all(text.as_bytes())?;
-            self.catch_up(&mut file).map(|_| ())
+            self.catch_up(&mut file, VERSION).map(|_| ())
         };
         write().map_err(|error| Error::file(&self.path, "the file cache's index can't be written", error))
     }
 
-    fn catch_up(&mut self, file: &mut File) -> io::Result<bool> {
-        let mut head = Vec::with_capacity(HEAD);
-        file.seek(SeekFrom::Start(0))?;
-        Read::take(&mut *file, HEAD as u64).read_to_end(&mut head)?;
-        if !is_head(&head) {
+    fn catch_up(&mut self, file: &mut File, version: &str) -> io::Result<bool> {
+        let head = read_head(file)?;
+        if !is_head(&head, version) {
             return Ok(false);
         }
         if head != self.head || file.metadata()?.len() < self.read {
@@ -159,38 +238,63 @@ impl Index {
             self.head = head;
         }
         file.seek(SeekFrom::Start(self.read))?;
-        let mut reader = BufReader::with_capacity(64 << 10, file);
+        self.read_on(&mut BufReader::with_capacity(64 << 10, &mut *file))?;
+        self.seen = file.metadata().ok().filter(|now| now.len() == self.read).and_then(|now| seen(&now));
+        Ok(true)
+    }
+
+    /// Reads whole lines, to the end.
+    pub(super) fn read_on(&mut self, journal: &mut impl BufRead) -> io::Result<()> {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let length = reader.by_ref().take(LONGEST).read_until(b'\n', &mut line)? as u64;
+            let length = journal.by_ref().take(LONGEST).read_until(b'\n', &mut line)? as u64;
             if length == 0 {
-                return Ok(true);
+                return Ok(());
             }
             self.torn = line.last() != Some(&b'\n');
             // The rest of a torn line may be about to be written; what is longer than any line is garbage.
             if self.torn && length < LONGEST {
-                return Ok(true);
+                return Ok(());
             }
-            self.read += length;
             self.apply(&line);
+            self.read += length;
         }
     }
 
     fn apply(&mut self, line: &[u8]) {
         self.lines += 1;
         match parse(line) {
-            Some((hash, Some(entry))) => {
-                let stored = Stored { size: entry.size, extension: self.number(entry.extension) };
-                let before = self.entries.insert(hash, stored);
-                self.bytes += u128::from(entry.size);
-                self.bytes -= before.map_or(0, |before| u128::from(before.size));
+            Some(Line::Added(added)) => {
+                let (hash, size) = (added.hash, added.entry.size);
+                self.forget_entry(hash);
+                let stored = Stored { size, at: self.read, extension: self.number(added.entry.extension) };
+                self.entries.insert(hash, stored);
+                self.bytes += u128::from(size);
+                if added.superseded {
+                    self.superseded.insert(hash);
+                }
+                if let Some(base) = added.version_of {
+                    self.bases.insert(hash, base);
+                    if !added.superseded {
+                        self.newest.insert(base, hash);
+                    }
+                }
             }
-            Some((hash, None)) => {
-                let before = self.entries.remove(&hash);
-                self.bytes -= before.map_or(0, |before| u128::from(before.size));
-            }
+            Some(Line::Removed(hash)) => self.forget_entry(hash),
             None => {}
+        }
+    }
+
+    fn forget_entry(&mut self, hash: KeyHash) {
+        if let Some(before) = self.entries.remove(&hash) {
+            self.bytes -= u128::from(before.size);
+        }
+        self.superseded.remove(&hash);
+        if let Some(base) = self.bases.remove(&hash)
+            && self.newest.get(&base) == Some(&hash)
+        {
+            self.newest.remove(&base);
         }
     }
 
@@ -211,68 +315,68 @@ impl Index {
 
     /// Puts a journal that says what memory says in the place of the one before.
     fn replace(&mut self) -> Result<()> {
-        // Nobody else writes it: the lock is exclusive.
-        let beside = self.path.with_extension("new");
+        let beside = self.path.with_extension(format!("{:016x}.new", fastrand::u64(..)));
         let written = self.write(&beside).and_then(|()| std::fs::rename(&beside, &self.path));
         written.map_err(|error| {
             let _ = std::fs::remove_file(&beside);
             Error::file(&self.path, "the file cache's index can't be replaced", error)
         })?;
+        self.remove_left_behind();
         self.refresh().map(|_| ())
     }
 
-    fn write(&self, path: &std::path::Path) -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(path)?);
+    fn write(&self, path: &Path) -> io::Result<()> {
+        // Nobody guesses the name, and what has it isn't opened.
+        let mut file = BufWriter::new(OpenOptions::new().write(true).create_new(true).open(path)?);
         file.write_all(format!("{VERSION}{:016x}\n", fastrand::u64(..)).as_bytes())?;
-        for (hash, entry) in self.iter() {
-            file.write_all(line(&added(hash, entry)).as_bytes())?;
+        let mut before = open_own(&self.path, OpenOptions::new().read(true)).ok();
+        let is_known = before.as_mut().is_some_and(|before| self.is_of_head(before).unwrap_or(false));
+        let mut before = before.filter(|_| is_known);
+        let mut entries: Vec<(u64, KeyHash)> = self.entries.iter().map(|(hash, stored)| (stored.at, *hash)).collect();
+        entries.sort_unstable_by_key(|(at, _)| *at);
+        for (_, hash) in entries {
+            let Some(entry) = self.get(hash) else { continue };
+            let facts = before.as_mut().and_then(|before| self.facts_in(before, hash).ok()).unwrap_or_default();
+            let line = added(hash, entry, self.bases.get(&hash).copied(), self.superseded.contains(&hash), &facts);
+            file.write_all(line.as_bytes())?;
         }
         file.into_inner()?.sync_all()
     }
+
+    /// Removes what others wrote to replace the journal, and were killed before they did.
+    fn remove_left_behind(&self) {
+        let (Some(directory), Some(name)) = (self.path.parent(), self.path.file_name().and_then(|name| name.to_str())) else {
+            return;
+        };
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let other = entry.file_name();
+            let other = other.to_str().and_then(|other| other.strip_prefix(name)?.strip_suffix(".new"));
+            if other.is_some() {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
-fn is_head(head: &[u8]) -> bool {
-    let generation = head.strip_prefix(VERSION.as_bytes()).and_then(|rest| rest.strip_suffix(b"\n"));
+fn read_head(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD);
+    file.seek(SeekFrom::Start(0))?;
+    Read::take(file, HEAD as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+fn is_head(head: &[u8], version: &str) -> bool {
+    let generation = head.strip_prefix(version.as_bytes()).and_then(|rest| rest.strip_suffix(b"\n"));
     generation.is_some_and(|digits| digits.len() == 16 && digits.iter().all(u8::is_ascii_hexdigit))
 }
 
-fn added(hash: KeyHash, entry: Entry<'_>) -> String {
-    let extension = if entry.extension.is_empty() { "-" } else { entry.extension };
-    format!("+ {} {extension} {}", hash.hex(), entry.size)
+#[cfg(unix)]
+fn seen(metadata: &std::fs::Metadata) -> Option<Seen> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some(Seen(metadata.dev(), metadata.ino(), metadata.len(), super::facts::stamp(metadata)))
 }
 
-fn line(text: &str) -> String {
-    format!("{text} {:08x}\n", checksum(text.as_bytes()))
-}
-
-/// FNV-1a: no change of a single byte gets past it.
-fn checksum(text: &[u8]) -> u32 {
-    text.iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
-}
-
-/// A line's hash, and the entry that it adds or nothing where it removes. Nothing where it is no whole line.
-fn parse(line: &[u8]) -> Option<(KeyHash, Option<Entry<'_>>)> {
-    let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-    let (text, sum) = line.rsplit_once(' ')?;
-    // Digits of the other case are damage too.
-    if sum.len() != 8 || sum.contains(|digit: char| !matches!(digit, '0'..='9' | 'a'..='f')) {
-        return None;
-    }
-    if u32::from_str_radix(sum, 16).ok()? != checksum(text.as_bytes()) {
-        return None;
-    }
-    let mut words = text.split(' ');
-    let (sign, hash) = (words.next()?, KeyHash::from_hex(words.next()?)?);
-    let entry = match sign {
-        "-" => None,
-        "+" => {
-            let extension = words.next().map(|word| if word == "-" { "" } else { word })?;
-            let size = words.next()?.parse().ok()?;
-            // It becomes part of a path.
-            (extension.is_empty() || is_extension(extension)).then_some(())?;
-            Some(Entry { size, extension })
-        }
-        _ => return None,
-    };
-    words.next().is_none().then_some((hash, entry))
+#[cfg(not(unix))]
+fn seen(_: &std::fs::Metadata) -> Option<Seen> {
+    None
 }

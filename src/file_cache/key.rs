@@ -1,35 +1,20 @@
 //! What a URL comes to as the identity of a file, and the name that the file gets: safe on every file system, since nothing
 //! of the URL is in it but letters and digits of its extension.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
+use super::signed_url::without_signature;
 use crate::file_url::is_data_uri;
 
-/// Begin the names of parameters by which object stores sign a URL.
-#[rustfmt::skip]
-const SIGNING_PREFIXES: [&str; 10] = [
-    "x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-ms-", "q-sign", "q-ak", "q-key-time", "q-header-list", "q-url-param-list",
-];
+/// Stands before what is hashed. Another one is another way to tell files apart.
+const IDENTITY: &str = "synapse-file-cache 2";
 
-/// Signatures, expiries, and what goes with them.
-#[rustfmt::skip]
-const SIGNING: [&str; 21] = [
-    "signature", "sig", "sign", "expires", "expire", "expiry", "exp", "policy", "key-pair-id", "awsaccesskeyid",
-    "googleaccessid", "ossaccesskeyid", "security-token", "token", "access_token", "auth", "auth_key", "hmac", "hdnea", "hdnts",
-    "__token__",
-];
-
-/// What may be part of a signature, and of what a file is known by otherwise.
-const BESIDE_SIGNING: [&str; 4] = ["md5", "nonce", "timestamp", "verify"];
-
-/// What Azure signs with: names so short that they mean this only beside a `sig`.
-#[rustfmt::skip]
-const AZURE: [&str; 15] = [
-    "st", "se", "sp", "sv", "sr", "spr", "skoid", "sktid", "skt", "ske", "sks", "skv", "ss", "srt", "sip",
-];
+/// Stands before what the name of a file's next version is hashed of.
+const NEXT_VERSION: &str = "synapse-file-cache next version";
 
 /// Letters and digits of an extension, at most.
 const EXTENSION: usize = 16;
@@ -43,6 +28,17 @@ const MEDIA_TYPES: [(&str, &str); 16] = [
     ("audio/mpeg", "mp3"), ("video/mp4", "mp4"),
 ];
 
+pub(super) type KeyOf = dyn Fn(&str) -> String + Send + Sync;
+
+/// What files are told apart by.
+pub(super) enum KeyBy {
+    /// The URL without its signature.
+    Url,
+    /// The URL without its query.
+    Path,
+    Own(Box<KeyOf>),
+}
+
 /// What a file is known by: a part of the SHA-256 of its key's text that no two texts share.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct KeyHash([u8; 16]);
@@ -53,19 +49,48 @@ pub(crate) struct CacheKey {
     pub(super) hash: KeyHash,
     /// Without its dot; empty where there is none.
     pub(super) extension: String,
+    /// The URL without its query, if that is what tells it from others.
+    pub(super) variant_of: Option<Box<str>>,
 }
 
-impl CacheKey {
-    /// `text` is the identity that `url` comes to.
-    pub(super) fn new(text: &str, url: &str) -> Self {
-        let digest = Sha256::digest(text.as_bytes());
-        let mut hash = [0; 16];
-        hash.copy_from_slice(&digest[..16]);
-        CacheKey { hash: KeyHash(hash), extension: extension(url) }
+impl KeyBy {
+    /// The key of an absolute URL's file, of one tenant in one namespace.
+    pub(super) fn key(&self, url: &str, tenant: &[u8], namespace: &str) -> CacheKey {
+        let text = match self {
+            KeyBy::Url => without_signature(url),
+            KeyBy::Path if is_data_uri(url) => Cow::Borrowed(url),
+            KeyBy::Path => Cow::Borrowed(before_query(url)),
+            KeyBy::Own(key) => Cow::Owned(key(url)),
+        };
+        let variant = matches!(self, KeyBy::Url) && !is_data_uri(url) && text.contains('?');
+        let variant_of = variant.then(|| before_query(url).into());
+        let fields = [namespace.as_bytes(), tenant, text.as_bytes()];
+        CacheKey { hash: KeyHash::of(IDENTITY, &fields), extension: extension(url), variant_of }
     }
 }
 
 impl KeyHash {
+    fn of(kind: &str, fields: &[&[u8]]) -> Self {
+        let mut digest = Sha256::new_with_prefix(kind);
+        for field in fields {
+            // With its length, so that no field is taken for a part of the one before.
+            digest.update((field.len() as u64).to_be_bytes());
+            digest.update(field);
+        }
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&digest.finalize()[..16]);
+        KeyHash(hash)
+    }
+
+    /// What the next version of the file is known by, of which this one is in use.
+    pub(super) fn next_version(self) -> Self {
+        KeyHash::of(NEXT_VERSION, &[&self.0])
+    }
+
+    pub(super) fn random() -> Self {
+        KeyHash(fastrand::u128(..).to_be_bytes())
+    }
+
     /// 32 digits.
     pub(super) fn hex(self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
@@ -107,35 +132,9 @@ impl std::fmt::Debug for KeyHash {
     }
 }
 
-/// The URL without its fragment and its signature. A file's new signed URL comes to the same text as the one before it.
-pub(crate) fn default_key(url: &str) -> String {
-    if is_data_uri(url) {
-        return url.to_owned();
-    }
-    let url = url.split_once('#').map_or(url, |(url, _)| url);
-    let Some((base, query)) = url.split_once('?') else { return url.to_owned() };
-    let parameters: Vec<(&str, String)> = query.split('&').map(|parameter| (parameter, name(parameter))).collect();
-    let azure = parameters.iter().any(|(_, name)| name == "sig");
-    let signs = |name: &str| {
-        SIGNING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            || SIGNING.contains(&name)
-            || (azure && AZURE.contains(&name))
-    };
-    let signed = parameters.iter().any(|(_, name)| signs(name));
-    // What the store is to answer with is part of what is signed; of an unsigned URL it may be anything.
-    let goes = |name: &str| signs(name) || (signed && (name.starts_with("response-") || BESIDE_SIGNING.contains(&name)));
-    let kept = parameters.iter().filter(|(_, name)| !goes(name));
-    let kept: Vec<&str> = kept.map(|(parameter, _)| *parameter).collect();
-    match kept.join("&") {
-        query if query.is_empty() => base.to_owned(),
-        query => format!("{base}?{query}"),
-    }
-}
-
-/// A parameter's name, as it is compared.
-fn name(parameter: &str) -> String {
-    let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
-    percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase()
+/// The URL without its query and its fragment.
+fn before_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// The extension of a URL's last path segment; empty where it has none that is safe.
@@ -145,7 +144,7 @@ fn extension(url: &str) -> String {
         let known = MEDIA_TYPES.iter().find(|(known, _)| *known == media_type);
         return known.map(|(_, extension)| (*extension).to_owned()).unwrap_or_default();
     }
-    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let url = before_query(url);
     let authority = url.split_once("://").filter(|(scheme, _)| !scheme.contains('/')).map(|(_, rest)| rest);
     let path = match authority.or_else(|| url.strip_prefix("//")) {
         // A host's name ends like a file's.

@@ -1,11 +1,15 @@
 //! [`Lease`]: a file of the cache that is held for as long as this lives.
 
 use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::runtime::Handle;
 
 use super::FileCache;
+use super::facts::stamp;
+use crate::plain_file::open_own;
 
 /// A file that a handle of the cache holds for as long as this lives.
 #[must_use = "the file is released at once"]
@@ -13,15 +17,28 @@ pub(crate) struct Lease {
     cache: FileCache,
     /// `None` if somebody else releases it.
     path: Option<PathBuf>,
+    bytes: u64,
 }
 
 impl Lease {
-    pub(super) fn new(cache: FileCache, path: PathBuf) -> Self {
-        Lease { cache, path: Some(path) }
+    pub(super) fn new(cache: FileCache, path: PathBuf, bytes: u64) -> Self {
+        Lease { cache, path: Some(path), bytes }
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.path.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// The file's size.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The file, to be read, and when it was modified.
+    pub(crate) fn open(&self) -> io::Result<(File, Option<u64>)> {
+        let file = open_own(self.path(), OpenOptions::new().read(true))?;
+        let stamp = stamp(&file.metadata()?);
+        Ok((file, stamp))
     }
 
     /// The path, which the handle goes on to hold for whoever is given it.
@@ -35,7 +52,7 @@ impl Drop for Lease {
         let Some(path) = self.path.take() else { return };
         let release = Release(self.cache.clone(), path);
         match Handle::try_current() {
-            // It waits for other processes. A runtime that is shut down drops it undone: then it is done there.
+            // It may block. A runtime that is shut down drops it undone: then it is done there.
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(release))),
             Err(_) => drop(release),
         }
@@ -47,7 +64,7 @@ struct Release(FileCache, PathBuf);
 
 impl Drop for Release {
     fn drop(&mut self) {
-        self.0.release(&self.1);
+        self.0.release_briefly(&self.1);
     }
 }
 

@@ -1,39 +1,95 @@
 //! [`FileCache`]: downloaded files on disk, shared by every handle and process that opens the same directory.
 
+mod adding;
+mod apart;
+mod builder;
+mod cleaning;
+mod directory;
 mod eviction;
+mod facts;
 mod holds;
+mod in_progress;
 mod index;
+mod journal_line;
 mod key;
 mod lease;
+mod lock;
+mod lookup;
+mod parts;
+mod sessions;
+mod signed_url;
 mod state;
 #[cfg(test)]
 mod tests;
+mod variants;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-pub(crate) use key::{CacheKey, default_key};
+use tracing::warn;
+
+pub(crate) use adding::Content;
+pub use builder::FileCacheBuilder;
+pub(crate) use facts::{Digest, Expected, Facts, Validators};
+pub(crate) use in_progress::Alone;
+pub(crate) use key::CacheKey;
 pub(crate) use lease::Lease;
+pub(crate) use lookup::Found;
+pub(crate) use signed_url::default_key;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use eviction::Limits;
+use in_progress::InProgress;
+use key::KeyBy;
+use lock::CacheLock;
+use parts::Parts;
 use state::State;
+use variants::Variants;
 
-type KeyOf = dyn Fn(&str) -> String + Send + Sync;
+/// Where the cache keeps what isn't a downloaded file.
+const CONTROL: &str = ".cache";
 
 /// Downloaded files in a directory, which outlive the process and are shared with others: any number of handles and
 /// processes may open the same directory at a time.
+///
+/// Files come into it by [`download_to`](crate::BackendClient::download_to), in the place of an answer's URLs, and by
+/// [`Download::cached`](crate::Download::cached), one by one.
+///
+/// # Which file it is
+///
+/// Files are told apart by their whole URL (scheme, host, port, path and query), by the client's
+/// [tenant](crate::BackendClientBuilder::tenant) and by the cache's [namespace](FileCacheBuilder::namespace). Left out of the URL is only
+/// what signs it, where all parameters of a known scheme are there, each once: signatures of version 4 (Amazon S3 `X-Amz-…`, Google
+/// `X-Goog-…`, `X-…-` and `x-…-` of others alike) and version 2 (`AWSAccessKeyId`, `GoogleAccessId`, `OSSAccessKeyId` or `AccessKeyId`
+/// with `Signature` and `Expires`), Azure's shared access signatures, CloudFront and Tencent COS; with them the parameters that choose a
+/// response's headers (`response-content-type`, say), but for its encoding. For other schemes there are
+/// [`key_by_path`](FileCacheBuilder::key_by_path) and [`key`](FileCacheBuilder::key).
+///
+/// A file is a hit if it is there with the size that it was stored with, and has the size and the digest that its entry tells, where
+/// there are any. A digest that isn't known yet is computed once. If the entry contradicts it, or the server says that it
+/// changed ([`revalidate`](crate::CachedDownload::revalidate)), it is downloaded anew, to another path: what somebody holds is never
+/// changed, and goes when nobody holds it any more.
+///
+/// # What is held
 ///
 /// A clone is the same handle. What a handle hands out, it holds: no eviction and no [`clear`](FileCache::clear), of this or
 /// another process, removes the file before the handle's last clone is dropped, or [`release`](FileCache::release) says that
 /// it may go, or the process ends, however it ends. So a cache in which everything is held exceeds its limits rather than
 /// take away a file that is in use.
 ///
-/// The files must not be changed: change a copy. The directory is to hold nothing else, on a file system that has file
-/// locks.
+/// # The directory
 ///
-/// Its methods block on the file system: in an async program call them where that may be.
+/// The files must not be changed: change a copy. The directory is to hold nothing else, on a file system that has file
+/// locks. Its directories must be real ones, and its files regular files with one name: symbolic links, hard links, pipes and the like
+/// aren't used, and neither is what belongs to another user, where everybody may write.
+///
+/// A directory that can't be written (a read-only medium, another user's) still serves what is in it, without holding it; what isn't
+/// in it fails before the download.
+///
+/// Its methods block on the file system: in an async program call them where that may be. None waits for another process's lock for
+/// longer than [`lock_timeout`](FileCacheBuilder::lock_timeout).
 ///
 /// ```
 /// use synapse_backend_client::FileCache;
@@ -52,16 +108,21 @@ pub struct FileCache(Arc<Inner>);
 struct Inner {
     dir: PathBuf,
     limits: Limits,
-    key: Box<KeyOf>,
+    key: KeyBy,
+    namespace: String,
+    access: Access,
+    lock_timeout: Duration,
+    parts: Parts,
     state: Mutex<State>,
+    in_progress: InProgress,
+    variants: Mutex<Variants>,
 }
 
-/// How a [`FileCache`] is opened: see [`FileCache::builder`].
-#[must_use = "no cache is opened before `open`"]
-pub struct FileCacheBuilder {
-    dir: PathBuf,
-    limits: Limits,
-    key: Box<KeyOf>,
+/// What may be done in the directory.
+enum Access {
+    Full(CacheLock),
+    /// Why it can't be written.
+    ReadOnly(String),
 }
 
 /// What is in a [`FileCache`], and what became of what one handle was asked for.
@@ -72,6 +133,8 @@ pub struct CacheStatistics {
     pub files: u64,
     /// Their sizes together, in bytes.
     pub bytes: u64,
+    /// Bytes of files that are being downloaded, or whose download broke off.
+    pub part_bytes: u64,
     /// Files that this handle was asked for and that were there.
     pub hits: u64,
     /// Files that this handle was asked for and that were not there.
@@ -87,7 +150,7 @@ impl FileCache {
     /// [`builder`](FileCache::builder) for these.
     ///
     /// # Errors
-    /// See [`FileCacheBuilder::open`].
+    /// As [`FileCacheBuilder::open`].
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -113,8 +176,7 @@ impl FileCache {
     /// # }
     /// ```
     pub fn builder(dir: impl Into<PathBuf>) -> FileCacheBuilder {
-        let limits = Limits { bytes: u64::MAX, files: u64::MAX };
-        FileCacheBuilder { dir: dir.into(), limits, key: Box::new(key::default_key) }
+        FileCacheBuilder::new(dir.into())
     }
 
     /// The cache's directory, absolute.
@@ -122,8 +184,8 @@ impl FileCache {
         &self.0.dir
     }
 
-    /// Says that a file which this handle handed out isn't needed any more: it may be evicted again. What was handed out
-    /// several times is to be released as often.
+    /// Says that a file which this handle handed out isn't needed any more: it may be evicted again, and is at once where a limit is
+    /// exceeded. What was handed out several times is to be released as often.
     ///
     /// Returns whether this handle held it.
     ///
@@ -136,13 +198,15 @@ impl FileCache {
     /// # }
     /// ```
     pub fn release(&self, path: impl AsRef<Path>) -> bool {
-        self.state().release(path.as_ref())
+        self.release_waiting(path.as_ref(), &self.waiting())
     }
 
-    /// Removes every file that no handle, of this or another process, holds. Returns how many bytes were freed.
+    /// Removes every file that no handle, of this or another process, holds, and every part that nobody writes. Returns how many
+    /// bytes were freed.
     ///
     /// # Errors
-    /// Where the cache can't be locked, or a file can't be removed; the others are removed all the same.
+    /// Returns an error if the cache can't be locked or written, or if a file can't be removed; the others are removed all the
+    /// same.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -153,7 +217,7 @@ impl FileCache {
     /// # }
     /// ```
     pub fn clear(&self) -> Result<u64> {
-        self.state().clear()
+        self.clear_waiting(&self.waiting())
     }
 
     /// What is in the cache, and what became of what this handle was asked for.
@@ -168,142 +232,31 @@ impl FileCache {
     /// # }
     /// ```
     pub fn statistics(&self) -> CacheStatistics {
-        self.state().statistics()
-    }
-
-    /// What a URL's file is known by.
-    pub(crate) fn key(&self, url: &str) -> CacheKey {
-        CacheKey::new(&(self.0.key)(url), url)
-    }
-
-    /// Where a file that isn't in the cache is to be put: whole, by a rename. [`hit`](FileCache::hit) makes the directory.
-    pub(crate) fn path(&self, key: &CacheKey) -> PathBuf {
-        key.hash.path(&self.0.dir, &key.extension)
-    }
-
-    /// The file where it is in the cache, whole, handed out. Else the directory of [`path`](FileCache::path) is made.
-    ///
-    /// # Errors
-    /// Where the cache can't be locked, read or written.
-    pub(crate) fn hit(&self, key: &CacheKey) -> Result<Option<Lease>> {
-        let path = self.state().hit(key)?;
-        Ok(path.map(|path| Lease::new(self.clone(), path)))
-    }
-
-    /// As [`hit`](FileCache::hit), for who was told that it isn't there and waited: it is counted once.
-    pub(crate) fn hit_again(&self, key: &CacheKey) -> Result<Option<Lease>> {
-        let path = self.state().hit_again(key)?;
-        Ok(path.map(|path| Lease::new(self.clone(), path)))
-    }
-
-    /// Takes the file that stands at [`path`](FileCache::path) now, of `size` bytes, into the cache, and hands it out. What
-    /// was used longest ago is removed for it where a limit is exceeded.
-    ///
-    /// # Errors
-    /// Where the file isn't there, with that size; where the cache can't be locked, read or written.
-    pub(crate) fn added(&self, key: &CacheKey, size: u64) -> Result<Lease> {
-        let path = self.state().added(key, size)?;
-        Ok(Lease::new(self.clone(), path))
-    }
-
-    /// No panic leaves it half changed: at worst it is behind what is on disk, which it reads again.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl FileCacheBuilder {
-    /// How many bytes the files may have together; unlimited unless set.
-    ///
-    /// When a file is added, those that were used longest ago are removed until the limit is kept.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let temporary = tempfile::tempdir()?;
-    /// # let dir = temporary.path();
-    /// let cache = synapse_backend_client::FileCache::builder(dir).max_bytes(50 << 30).open()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn max_bytes(mut self, bytes: u64) -> Self {
-        self.limits.bytes = bytes;
-        self
-    }
-
-    /// How many files there may be; unlimited unless set.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let temporary = tempfile::tempdir()?;
-    /// # let dir = temporary.path();
-    /// let cache = synapse_backend_client::FileCache::builder(dir).max_files(1_000_000).open()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn max_files(mut self, files: u64) -> Self {
-        self.limits.files = files;
-        self
-    }
-
-    /// What a URL comes to as a file's identity: URLs of the same text are the same file. The text isn't kept, only its hash.
-    ///
-    /// Unless set, it is the URL without its fragment, and without the parameters that are signatures or expiries.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let temporary = tempfile::tempdir()?;
-    /// # let dir = temporary.path();
-    /// use synapse_backend_client::FileCache;
-    /// // Here a path alone tells which file it is, on whichever host and with whichever parameters.
-    /// let path = |url: &str| match synapse_backend_client::reqwest::Url::parse(url) {
-    ///     Ok(url) => url.path().to_owned(),
-    ///     Err(_) => url.to_owned(),
-    /// };
-    /// let cache = FileCache::builder(dir).key(path).open()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn key(mut self, key: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        self.key = Box::new(key);
-        self
-    }
-
-    /// Opens the cache. Its directory is created where it is missing.
-    ///
-    /// # Errors
-    /// Where the directory's path isn't Unicode; where it can't be created or written; where its file system has no file
-    /// locks.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let temporary = tempfile::tempdir()?;
-    /// # let dir = temporary.path();
-    /// let cache = synapse_backend_client::FileCache::builder(dir).open()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn open(self) -> Result<FileCache> {
-        let FileCacheBuilder { dir, limits, key } = self;
-        // The process may go to another directory later.
-        let dir =
-            std::path::absolute(&dir).map_err(|error| Error::file(&dir, "it can't be the file cache's directory", error))?;
-        if dir.to_str().is_none() {
-            let problem = format!("{}: the directory's path isn't Unicode: name another", dir.display());
-            return Err(Error::configuration("file_cache", problem));
+        let refreshed = self.state().index.refresh();
+        let refreshed = match refreshed {
+            // There is no index: one is made.
+            Ok(false) if self.lock().is_ok() => self.exclusive(&self.waiting()).map(drop),
+            refreshed => refreshed.map(drop),
+        };
+        if let Err(error) = refreshed {
+            warn!(dir = %self.0.dir.display(), %error, "the file cache's statistics are as they were last known");
         }
-        let state = Mutex::new(State::open(dir.clone(), limits)?);
-        Ok(FileCache(Arc::new(Inner { dir, limits, key, state })))
+        let part_bytes = self.0.parts.all().iter().map(|part| part.bytes).sum();
+        CacheStatistics { part_bytes, ..self.state().statistics() }
+    }
+
+    /// What a URL's file is known by. The URL is absolute, in the form of [`Url`](reqwest::Url).
+    pub(crate) fn key(&self, url: &str, tenant: &[u8]) -> CacheKey {
+        self.0.key.key(url, tenant, &self.0.namespace)
+    }
+
+    fn variants(&self) -> MutexGuard<'_, Variants> {
+        self.0.variants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for FileCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileCache").field("dir", &self.0.dir).field("limits", &self.0.limits).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for FileCacheBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileCacheBuilder").field("dir", &self.dir).field("limits", &self.limits).finish_non_exhaustive()
     }
 }

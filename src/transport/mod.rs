@@ -194,6 +194,11 @@ impl Transport {
         }
     }
 
+    /// The tenant that requests are for, if one is set.
+    pub(crate) async fn tenant(&self, limits: TimeLimits, info: &RequestInfo) -> Result<Option<HeaderValue>> {
+        Box::pin(given(self.credentials.tenant(), limits.start(), info)).await
+    }
+
     /// The client's secrets, and those that a call has in headers of its own.
     fn with_secrets_of(&self, request: &Request, secrets: &Secrets) -> Secrets {
         let own =

@@ -1,0 +1,155 @@
+//! [`CachedDownload`]: one file through a cache, and [`CachedFile`], which holds it there.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Download;
+use super::through_cache::{Cached, ThroughCache};
+use crate::call::Sending;
+use crate::deadline::within;
+use crate::error::Result;
+use crate::file_cache::FileCache;
+
+/// A download through a cache that [`Download::cached`] makes when it is awaited.
+#[must_use = "nothing is downloaded until it is awaited or sent"]
+#[derive(Clone)]
+pub struct CachedDownload {
+    download: Download,
+    cache: FileCache,
+    revalidate: bool,
+}
+
+/// A file in a cache, which stays there as it is as long as this or a clone of it lives.
+///
+/// Dropping the last one [releases](FileCache::release) the file. What else is left of the path then may be removed at any time.
+#[derive(Clone)]
+pub struct CachedFile(Arc<Cached>);
+
+impl Download {
+    /// Gets the file from a cache, or downloads it into the cache where it isn't there.
+    ///
+    /// It is there if the URL is the same but for its signature, in the same tenant and namespace (see [`FileCache`]), and if it has
+    /// the [size](Download::size) and the [checksum](Download::checksum) that are set here. Calls that want the same file at once
+    /// download it once. All that is set here holds as for [`to`](Download::to); time-outs are those of the whole, with waits for other
+    /// processes.
+    ///
+    /// # Errors
+    /// Returns an error as [`to`](Download::to) does; if the cache can't be locked or read; if the file isn't there and the cache
+    /// can't be written; or if the file is larger than the cache [may become](crate::FileCacheBuilder::max_bytes).
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// use synapse_backend_client::FileCache;
+    ///
+    /// let cache = FileCache::builder("/data/cache").max_bytes(50 << 30).open()?;
+    /// let model = client.get_model(456).await?;
+    /// if let Some(file) = &model.file {
+    ///     let file = client.download(file.as_str()).cached(&cache).await?;
+    ///     // Nobody removes it while `file` lives.
+    ///     println!("{}: {} bytes", file.path().display(), file.bytes());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cached(self, cache: &FileCache) -> CachedDownload {
+        CachedDownload { download: self, cache: cache.clone(), revalidate: false }
+    }
+}
+
+impl CachedDownload {
+    /// Asks the server whether a file that is in the cache is what it has (`If-None-Match` with the `ETag`, else
+    /// `If-Modified-Since`; RFC 9110, section 13.1), and downloads it anew where it isn't. Not unless set.
+    ///
+    /// A file whose server told neither is downloaded anew each time. A file whose [checksum](Download::checksum) is set isn't asked
+    /// for: it tells as much. If the server can't be asked, that is an error, and so is a cache that can't be written.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient, cache: synapse_backend_client::FileCache) -> Result<(), synapse_backend_client::Error> {
+    /// let labels = client.download("/media/labels.json").cached(&cache).revalidate(true).await?;
+    /// println!("{}", if labels.is_hit() { "as before" } else { "new" });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn revalidate(mut self, revalidate: bool) -> Self {
+        self.revalidate = revalidate;
+        self
+    }
+
+    /// Gets the file. Awaiting does the same; dropping it stops it.
+    ///
+    /// # Errors
+    /// Returns an error as told at [`Download::cached`].
+    pub fn send(self) -> Sending<CachedFile> {
+        Sending::new(self.run())
+    }
+
+    async fn run(self) -> Result<CachedFile> {
+        let CachedDownload { mut download, cache, revalidate } = self;
+        let deadline = download.options.deadline();
+        download.options.end_by(deadline);
+        let through = ThroughCache { cache: &cache, revalidate, permits: None, told: None };
+        let cached = within(deadline, "getting the file through the file cache", through.get(download)).await??;
+        Ok(CachedFile(Arc::new(cached)))
+    }
+}
+
+impl IntoFuture for CachedDownload {
+    type Output = Result<CachedFile>;
+    type IntoFuture = Sending<CachedFile>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.send()
+    }
+}
+
+impl CachedFile {
+    /// Where it is. Its content must not be changed.
+    ///
+    /// ```no_run
+    /// # fn example(file: synapse_backend_client::CachedFile) -> std::io::Result<()> {
+    /// let content = std::fs::read(file.path())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn path(&self) -> &Path {
+        self.0.lease.path()
+    }
+
+    /// Its size in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.0.lease.bytes()
+    }
+
+    /// Whether it was in the cache, and so not downloaded.
+    pub fn is_hit(&self) -> bool {
+        self.0.is_hit
+    }
+}
+
+impl AsRef<Path> for CachedFile {
+    fn as_ref(&self) -> &Path {
+        self.path()
+    }
+}
+
+impl fmt::Debug for CachedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedFile")
+            .field("path", &self.path())
+            .field("bytes", &self.bytes())
+            .field("is_hit", &self.is_hit())
+            .finish()
+    }
+}
+
+impl fmt::Debug for CachedDownload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedDownload")
+            .field("download", &self.download)
+            .field("cache", &self.cache)
+            .field("revalidate", &self.revalidate)
+            .finish()
+    }
+}

@@ -1,0 +1,272 @@
+//! What is known of a file's content beside its size: its digests, and what its server tells its states apart by.
+
+use std::fmt::Write;
+use std::fs::Metadata;
+use std::time::{Duration, UNIX_EPOCH};
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+
+/// A longer `ETag` isn't kept, in bytes of what is written of it.
+const LONGEST_ETAG: usize = 240;
+
+/// The year 10000, in seconds: no date of HTTP is as late.
+const END_OF_DATES: u64 = 253_402_300_800;
+
+/// What a word of the index can't hold.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
+/// A digest in hexadecimal, in lower case: MD5, SHA-1 or SHA-256, as its length tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Digest(String);
+
+/// What a conditional request names a file's state by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Validators {
+    etag: Option<String>,
+    /// `Last-Modified`, in seconds since 1970.
+    modified: Option<u64>,
+}
+
+/// What is known of a file's content.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// One of an algorithm.
+    digests: Vec<Digest>,
+    /// The size that its entry tells, if the file has another: servers tell the size of what they store, which may be compressed.
+    told_size: Option<u64>,
+    pub(super) validators: Validators,
+    /// When the file was modified of which this is known: another's content isn't.
+    pub(super) stamp: Option<u64>,
+}
+
+/// What an entry says of its file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) size: Option<u64>,
+    pub(crate) digest: Option<Digest>,
+}
+
+/// Whether a file is what its entry says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Agreement {
+    Agrees,
+    Contradicts,
+    /// Its digest isn't known.
+    Unknown,
+}
+
+impl Digest {
+    /// `None` if the text is no such digest.
+    pub(crate) fn new(hex: &str) -> Option<Self> {
+        let is_digest = matches!(hex.len(), 32 | 40 | 64) && hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        is_digest.then(|| Digest(hex.to_owned()))
+    }
+
+    fn algorithm(&self) -> &'static str {
+        match self.0.len() {
+            32 => "md5",
+            40 => "sha1",
+            _ => "sha256",
+        }
+    }
+}
+
+impl Validators {
+    /// What a response says of the state that it is of.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let seconds = |date: &str| {
+            let since = httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()?;
+            Some(since.as_secs()).filter(|seconds| *seconds < END_OF_DATES)
+        };
+        Validators {
+            etag: text(ETAG).filter(|etag| is_etag(etag)).map(str::to_owned),
+            modified: text(LAST_MODIFIED).and_then(seconds),
+        }
+    }
+
+    /// What isn't told again is as it was.
+    pub(crate) fn or(self, before: Validators) -> Self {
+        Validators { etag: self.etag.or(before.etag), modified: self.modified.or(before.modified) }
+    }
+
+    /// The header by which a request asks for the file only if its state is another one; `None` if nothing tells that.
+    pub(crate) fn precondition(&self) -> Option<(HeaderName, String)> {
+        let modified = || {
+            let since = Duration::from_secs(self.modified.filter(|seconds| *seconds < END_OF_DATES)?);
+            Some((IF_MODIFIED_SINCE, httpdate::fmt_http_date(UNIX_EPOCH + since)))
+        };
+        self.etag.clone().map(|etag| (IF_NONE_MATCH, etag)).or_else(modified)
+    }
+}
+
+impl Facts {
+    pub(crate) fn new(validators: Validators, told_size: Option<u64>, digest: Option<Digest>) -> Self {
+        Facts { digests: digest.into_iter().collect(), told_size, validators, stamp: None }
+    }
+
+    /// Of a file that was modified then.
+    pub(super) fn at(self, stamp: Option<u64>) -> Self {
+        Facts { stamp, ..self }
+    }
+
+    pub(super) fn add_digest(&mut self, digest: Digest) {
+        self.digests.retain(|other| other.algorithm() != digest.algorithm());
+        self.digests.push(digest);
+    }
+
+    /// As words of the index, each with a space before it. At most 430 bytes.
+    pub(super) fn words(&self) -> String {
+        let mut words = String::new();
+        // A text takes whatever is written to it.
+        let mut word = |name: &str, value: &dyn std::fmt::Display| _ = write!(words, " {name}={value}");
+        for digest in &self.digests {
+            word(digest.algorithm(), &digest.0);
+        }
+        if let Some(size) = self.told_size {
+            word("told", &size);
+        }
+        let etag = self.validators.etag.as_ref().map(|etag| utf8_percent_encode(etag, ESCAPED).to_string());
+        if let Some(etag) = etag.filter(|etag| etag.len() <= LONGEST_ETAG) {
+            word("etag", &etag);
+        }
+        if let Some(modified) = self.validators.modified {
+            word("modified", &modified);
+        }
+        if let Some(stamp) = self.stamp {
+            word("stamp", &stamp);
+        }
+        words
+    }
+
+    /// Reads what [`words`](Facts::words) writes. What it doesn't know is passed over.
+    pub(super) fn of_words(words: &str) -> Self {
+        let mut facts = Facts::default();
+        for (name, value) in words.split(' ').filter_map(|word| word.split_once('=')) {
+            match name {
+                "md5" | "sha1" | "sha256" => {
+                    let digest = Digest::new(value).filter(|digest| digest.algorithm() == name);
+                    digest.into_iter().for_each(|digest| facts.add_digest(digest));
+                }
+                "told" => facts.told_size = value.parse().ok(),
+                "etag" => {
+                    let etag = percent_decode_str(value).decode_utf8().ok().filter(|etag| is_etag(etag));
+                    facts.validators.etag = etag.map(|etag| etag.into_owned());
+                }
+                "modified" => facts.validators.modified = value.parse().ok(),
+                "stamp" => facts.stamp = value.parse().ok(),
+                _ => {}
+            }
+        }
+        facts
+    }
+}
+
+impl Expected {
+    /// Whether a file of this size is what is expected, of which this is known.
+    pub(super) fn agreement(&self, size: u64, facts: &Facts) -> Agreement {
+        if self.size.is_some_and(|expected| expected != size && facts.told_size != Some(expected)) {
+            return Agreement::Contradicts;
+        }
+        let Some(expected) = &self.digest else { return Agreement::Agrees };
+        match facts.digests.iter().find(|digest| digest.algorithm() == expected.algorithm()) {
+            Some(digest) if digest == expected => Agreement::Agrees,
+            Some(_) => Agreement::Contradicts,
+            None => Agreement::Unknown,
+        }
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.size.is_none() && self.digest.is_none()
+    }
+}
+
+/// When a file was modified, in nanoseconds since 1970.
+pub(super) fn stamp(metadata: &Metadata) -> Option<u64> {
+    let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_nanos()).ok()
+}
+
+/// One `ETag`, weak or strong (RFC 9110, section 8.8.3), of characters that can be seen: never `*`, nor a list.
+fn is_etag(text: &str) -> bool {
+    let opaque = text.strip_prefix("W/").unwrap_or(text).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    opaque.is_some_and(|opaque| opaque.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'~')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn facts_are_read_as_written() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let mut facts = Facts {
+            told_size: Some(u64::MAX),
+            validators: Validators::of(&headers(&[("etag", "W/\"a%20b%\""), ("last-modified", date)])),
+            stamp: Some(u64::MAX),
+            ..Facts::default()
+        };
+        for length in [32, 40, 64] {
+            facts.add_digest(Digest::new(&"0".repeat(length)).unwrap());
+            facts.add_digest(Digest::new(&"f".repeat(length)).unwrap());
+        }
+        let words = facts.words();
+        assert_eq!(Facts::of_words(&words), facts, "{words}");
+        assert!(words.starts_with(" md5=ffff") && words.len() < 430, "{words}");
+        assert_eq!(Facts::of_words(&Facts::default().words()), Facts::default());
+        assert_eq!(Facts::of_words(" md5=xyz sha1= told=-1 etag=* modified=x stamp new=1 ="), Facts::default());
+    }
+
+    #[test]
+    fn precondition_of_odd_validators() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let long = format!("\"{}\"", "x".repeat(400));
+        for (pairs, expected) in [
+            (vec![("etag", "\"a\""), ("last-modified", date)], Some((IF_NONE_MATCH, "\"a\""))),
+            (vec![("etag", "W/\"a\"")], Some((IF_NONE_MATCH, "W/\"a\""))),
+            (vec![("last-modified", date)], Some((IF_MODIFIED_SINCE, date))),
+            (vec![("etag", "*"), ("last-modified", date)], Some((IF_MODIFIED_SINCE, date))),
+            (vec![("etag", "\"a\", \"b\"")], None),
+            (vec![("etag", "a")], None),
+            (vec![("etag", "\"")], None),
+            (vec![("etag", "\"a b\"")], None),
+            (vec![("etag", long.as_str())], None),
+            (vec![("last-modified", "yesterday")], None),
+            (vec![("last-modified", "Mon, 01 Jan 0001 00:00:00 GMT")], None),
+            (vec![], None),
+        ] {
+            let kept = Facts { validators: Validators::of(&headers(&pairs)), ..Facts::default() };
+            let precondition = Facts::of_words(&kept.words()).validators.precondition();
+            assert_eq!(precondition.as_ref().map(|(name, value)| (name.clone(), value.as_str())), expected, "{pairs:?}");
+        }
+        for seconds in [END_OF_DATES - 1, END_OF_DATES, u64::MAX] {
+            let validators = Facts::of_words(&format!(" modified={seconds}")).validators;
+            assert_eq!(validators.precondition().is_some(), seconds < END_OF_DATES);
+        }
+    }
+
+    #[test]
+    fn what_agrees_with_an_entry() {
+        let digest = |digit: &str, length| Digest::new(&digit.repeat(length));
+        let mut facts = Facts { told_size: Some(12), ..Facts::default() };
+        facts.add_digest(digest("a", 32).unwrap());
+        for (size, digest, agreement) in [
+            (None, None, Agreement::Agrees),
+            (Some(10), None, Agreement::Agrees),
+            (Some(12), None, Agreement::Agrees),
+            (Some(11), None, Agreement::Contradicts),
+            (None, digest("a", 32), Agreement::Agrees),
+            (Some(10), digest("b", 32), Agreement::Contradicts),
+            (Some(11), digest("a", 32), Agreement::Contradicts),
+            (Some(10), digest("a", 40), Agreement::Unknown),
+        ] {
+            assert_eq!(Expected { size, digest }.agreement(10, &facts), agreement);
+        }
+        assert!(digest("A", 32).is_none() && digest("a", 33).is_none());
+    }
+}

@@ -1,0 +1,93 @@
+//! A line of the index's journal: `+ {hash} {extension or -} {size}` and words that tell more, or `- {hash}`; then a checksum. One that a
+//! power loss has torn or that is damaged otherwise is no line.
+
+use super::facts::Facts;
+use super::key::{KeyHash, is_extension};
+
+/// No line is as long, in bytes.
+pub(super) const LONGEST: u64 = 640;
+
+/// What the index knows of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry<'a> {
+    pub(super) size: u64,
+    pub(super) extension: &'a str,
+}
+
+/// What a line says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    Added(Added<'a>),
+    Removed(KeyHash),
+}
+
+/// A file is there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Added<'a> {
+    pub(super) hash: KeyHash,
+    pub(super) entry: Entry<'a>,
+    /// What the file is known by whose version this is, if it isn't the first.
+    pub(super) version_of: Option<KeyHash>,
+    /// There is a newer version.
+    pub(super) superseded: bool,
+    words: &'a str,
+}
+
+impl Added<'_> {
+    pub(super) fn facts(&self) -> Facts {
+        Facts::of_words(self.words)
+    }
+}
+
+/// The line of a file that is there.
+pub(super) fn added(hash: KeyHash, entry: Entry<'_>, version_of: Option<KeyHash>, superseded: bool, facts: &Facts) -> String {
+    let extension = if entry.extension.is_empty() { "-" } else { entry.extension };
+    let of = version_of.map(|base| format!(" of={}", base.hex())).unwrap_or_default();
+    let old = if superseded { " old" } else { "" };
+    line(&format!("+ {} {extension} {}{of}{old}{}", hash.hex(), entry.size, facts.words()))
+}
+
+/// The line of a file that is gone.
+pub(super) fn removed(hash: KeyHash) -> String {
+    line(&format!("- {}", hash.hex()))
+}
+
+fn line(text: &str) -> String {
+    format!("{text} {:08x}\n", checksum(text.as_bytes()))
+}
+
+/// FNV-1a: no change of a single byte gets past it.
+fn checksum(text: &[u8]) -> u32 {
+    text.iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// `None` if it is no whole line.
+pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
+    let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    let (text, sum) = line.rsplit_once(' ')?;
+    // Digits of the other case are damage too.
+    if sum.len() != 8 || sum.contains(|digit: char| !matches!(digit, '0'..='9' | 'a'..='f')) {
+        return None;
+    }
+    if u32::from_str_radix(sum, 16).ok()? != checksum(text.as_bytes()) {
+        return None;
+    }
+    let (sign, rest) = text.split_once(' ')?;
+    match sign {
+        "-" => Some(Line::Removed(KeyHash::from_hex(rest)?)),
+        "+" => {
+            let mut words = rest.splitn(4, ' ');
+            let hash = KeyHash::from_hex(words.next()?)?;
+            let extension = words.next().map(|word| if word == "-" { "" } else { word })?;
+            let size = words.next()?.parse().ok()?;
+            // It becomes part of a path.
+            (extension.is_empty() || is_extension(extension)).then_some(())?;
+            let words = words.next().unwrap_or_default();
+            let mut of = words.split(' ').filter_map(|word| word.strip_prefix("of="));
+            let version_of = of.next().and_then(KeyHash::from_hex).filter(|base| *base != hash);
+            let superseded = words.split(' ').any(|word| word == "old");
+            Some(Line::Added(Added { hash, entry: Entry { size, extension }, version_of, superseded, words }))
+        }
+        _ => None,
+    }
+}

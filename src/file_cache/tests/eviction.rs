@@ -1,0 +1,96 @@
+//! What is removed, in which order, and what never is.
+
+use super::*;
+
+#[test]
+fn what_was_used_longest_ago_is_evicted_first() {
+    let dir = directory();
+    let cache = FileCache::builder(dir.path()).max_files(4).open().unwrap();
+    let paths: Vec<PathBuf> = (0..4).map(|number| fill(&cache, number, 1)).collect();
+    for (path, before) in paths.iter().zip([500, 400, 300, 200]) {
+        used_before(path, before);
+    }
+    // A hit makes the oldest the youngest, by whichever handle, and leaves alone when the file was changed.
+    let modified = fs::metadata(&paths[0]).unwrap().modified().unwrap();
+    let other = FileCache::open(dir.path()).unwrap();
+    assert!(hit(&other, &url(0)).is_some() && other.release(&paths[0]));
+    assert_eq!(fs::metadata(&paths[0]).unwrap().modified().unwrap(), modified);
+    fill(&cache, 4, 1);
+    assert_eq!(paths.iter().map(|path| path.exists()).collect::<Vec<_>>(), [true, false, true, true]);
+    // The next candidate was used after it became one.
+    assert!(hit(&cache, &url(2)).is_some() && cache.release(&paths[2]));
+    fill(&cache, 5, 1);
+    assert_eq!(paths.iter().map(|path| path.exists()).collect::<Vec<_>>(), [true, false, true, false]);
+    assert_eq!((counts(&cache), cache.statistics().evicted), ((4, 4), 2));
+    assert_eq!(hit(&cache, &url(1)), None);
+}
+
+#[test]
+fn bytes_are_kept_within_their_limit_by_as_few_files_as_it_takes() {
+    let dir = directory();
+    let cache = FileCache::builder(dir.path()).max_bytes(100).open().unwrap();
+    let paths: Vec<PathBuf> = [30, 10, 40, 20].into_iter().enumerate().map(|(number, size)| fill(&cache, number, size)).collect();
+    for (path, before) in paths.iter().zip([100, 400, 300, 200]) {
+        used_before(path, before);
+    }
+    assert_eq!(counts(&cache), (4, 100));
+    fill(&cache, 4, 11);
+    assert_eq!(paths.iter().map(|path| path.exists()).collect::<Vec<_>>(), [true, false, false, true]);
+    assert_eq!(counts(&cache), (3, 61));
+    // What is larger by itself is told before it is downloaded.
+    let error = cache.prepare(&key(&cache, &url(5)), Some(101), &cache.waiting()).unwrap_err();
+    assert!(error.to_string().contains("101 bytes long, and the file cache takes 100 at most (`max_bytes`)"), "{error}");
+    assert_eq!(counts(&cache), (3, 61));
+}
+
+#[test]
+fn many_evictions_keep_the_order() {
+    let dir = directory();
+    let cache = FileCache::builder(dir.path()).max_files(300).open().unwrap();
+    let mut paths: Vec<PathBuf> = (0..300).map(|number| fill(&cache, number, 1)).collect();
+    for (number, path) in paths.iter().enumerate() {
+        used_before(path, 10_000 - number as u64);
+    }
+    for number in 300..450 {
+        paths.push(fill(&cache, number, 1));
+        assert!(!paths[number - 300].exists() && paths[number - 299].exists(), "{number}");
+    }
+    // More than are removed under one lock.
+    let less = FileCache::builder(dir.path()).max_files(10).open().unwrap();
+    paths.push(fill(&less, 450, 1));
+    assert_eq!((counts(&less), less.statistics().evicted, counts(&cache)), ((10, 10), 291, (10, 10)));
+}
+
+#[test]
+fn a_release_makes_evictable() {
+    let dir = directory();
+    let cache = FileCache::builder(dir.path()).max_files(2).open().unwrap();
+    let other = FileCache::open(dir.path()).unwrap();
+    let paths: Vec<PathBuf> = (0..40).map(|number| download(&cache, &url(number), b"1")).collect();
+    assert_eq!((counts(&cache), cache.statistics().evicted), ((40, 40), 0));
+    assert_eq!(hit(&other, &url(7)), Some(paths[7].clone()));
+    assert!(cache.release(&paths[7]) && cache.release(&paths[8]));
+    let last = download(&cache, &url(40), b"1");
+    assert!(paths[7].exists() && !paths[8].exists());
+    assert!(other.release(&paths[7]) && cache.release(&last));
+    fill(&cache, 41, 1);
+    assert!(!paths[7].exists() && !last.exists());
+}
+
+#[test]
+fn a_clear_removes_what_the_index_has_lost_and_nothing_that_is_not_the_caches() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let (lost, young) = (fill(&cache, 1, 5), fill(&cache, 2, 3));
+    let foreign = lost.with_file_name("notes.txt");
+    fs::write(&foreign, b"mine").unwrap();
+    fs::write(journal(&cache), b"").unwrap();
+    let times = FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(3600));
+    File::options().write(true).open(&lost).unwrap().set_times(times).unwrap();
+    // Another process may be about to add the young one.
+    assert_eq!(cache.clear().unwrap(), 5);
+    assert!(!lost.exists() && young.exists() && foreign.exists());
+    cache.release(add(&cache, &url(2), 3).unwrap());
+    assert_eq!(cache.clear().unwrap(), 3);
+    assert!(foreign.exists());
+}

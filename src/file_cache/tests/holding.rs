@@ -1,0 +1,127 @@
+//! What is held stays, by whichever process it is held, as long as that lives.
+
+use super::*;
+
+#[test]
+fn what_is_held_is_neither_evicted_nor_cleared() {
+    let dir = directory();
+    let builder = || FileCache::builder(dir.path()).max_files(2);
+    let cache = builder().open().unwrap();
+    let other = builder().open().unwrap();
+    let mine = download(&cache, &url(1), b"1");
+    let twice = download(&cache, &url(2), b"2");
+    assert_eq!(hit(&cache, &url(2)), Some(twice.clone()));
+    [&mine, &twice].into_iter().for_each(|path| used_before(path, 1000));
+
+    for evicting in [&cache, &other] {
+        fill(evicting, 3, 1);
+        assert!(mine.exists() && twice.exists());
+        evicting.clear().unwrap();
+        assert!(mine.exists() && twice.exists());
+    }
+    assert_eq!((counts(&cache), cache.statistics().held, other.statistics().held), ((2, 2), 2, 0));
+
+    // Only who holds it releases it, as often as it was handed out.
+    assert!(!other.release(&mine) && cache.release(&twice));
+    assert!(!cache.release(dir.path().join("x")) && !cache.release(twice.file_name().unwrap()));
+    assert_eq!(other.clear().unwrap(), 0);
+    assert!(cache.release(&twice) && !cache.release(&twice));
+    assert_eq!(other.clear().unwrap(), 1);
+    assert!(mine.exists() && !twice.exists());
+
+    // A clone is the same handle, which lives as long as one of them.
+    let clone = cache.clone();
+    drop(cache);
+    assert_eq!((other.clear().unwrap(), mine.exists()), (0, true));
+    drop(clone);
+    assert_eq!((other.clear().unwrap(), mine.exists()), (1, false));
+    assert_eq!(holders(&other), 2);
+}
+
+#[test]
+fn what_the_dead_held_is_held_no_more() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let path = fill(&cache, 1, 5);
+    let holders = dir.path().join(".cache/holders");
+    // What a process leaves behind that was killed.
+    let line = format!("0123456789abcdef\n+{}\n", key(&cache, &url(1)).hash.hex());
+    fs::write(holders.join("77-0123456789abcdef.holds"), &line).unwrap();
+    fs::write(holders.join("77-0123456789abcdef"), "").unwrap();
+    // Killed before it wrote any.
+    fs::write(holders.join("78-0123456789abcdef"), "").unwrap();
+    // A live one, not of this code's writing.
+    fs::write(holders.join("79-0123456789abcdef.holds"), &line).unwrap();
+    let live = File::create(holders.join("79-0123456789abcdef")).unwrap();
+    fs4::FileExt::lock(&live).unwrap();
+
+    assert_eq!((cache.clear().unwrap(), path.exists()), (0, true));
+    let mut left: Vec<String> =
+        fs::read_dir(&holders).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left.iter().filter(|name| name.contains("-0123456789abcdef")).count(), 2, "{left:?}");
+    drop(live);
+    assert_eq!((cache.clear().unwrap(), path.exists()), (5, false));
+    assert_eq!(fs::read_dir(&holders).unwrap().count(), 2);
+}
+
+/// Not a test by itself: the process that the next one starts.
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn a_process_that_holds_until_it_is_killed() {
+    let Some(dir) = std::env::var_os("FILE_CACHE_OF_ANOTHER_PROCESS") else { return };
+    let cache = FileCache::open(dir).unwrap();
+    assert!(hit(&cache, &url(1)).is_some());
+    println!("\nholds");
+    // Until its parent is gone, at the latest.
+    let _ = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
+}
+
+#[test]
+fn what_another_process_holds_stays_until_it_is_killed() {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let path = fill(&cache, 1, 5);
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "file_cache::tests::holding::a_process_that_holds_until_it_is_killed"])
+        .env("FILE_CACHE_OF_ANOTHER_PROCESS", dir.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = std::io::BufReader::new(child.stdout.take().unwrap());
+    assert!(output.lines().any(|line| line.unwrap() == "holds"));
+    assert_eq!((cache.clear().unwrap(), path.exists()), (0, true));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(holders(&cache), 4);
+    assert_eq!((cache.clear().unwrap(), path.exists()), (5, false));
+    assert_eq!(holders(&cache), 2);
+}
+
+#[test]
+fn long_lives_of_holds_take_little_room() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let other = FileCache::open(dir.path()).unwrap();
+    let held = download(&cache, &url(0), b"1");
+    let path = fill(&cache, 1, 1);
+    for round in 0..1500 {
+        assert!(hit(&cache, &url(1)).is_some() && cache.release(&path));
+        if round % 100 == 0 {
+            assert!(other.clear().unwrap() > 0 && held.exists(), "{round}");
+            fill(&cache, 1, 1);
+            // What is held after the file was written anew is seen too.
+            let late = download(&cache, &url(2), b"1");
+            assert!(hit(&cache, &url(1)).is_some());
+            assert_eq!((other.clear().unwrap(), late.exists()), (0, true), "{round}");
+            assert!(cache.release(&late) && cache.release(&path));
+        }
+    }
+    let largest = fs::read_dir(dir.path().join(".cache/holders")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+    assert!(largest.max().unwrap() < 40_000);
+    other.clear().unwrap();
+    assert!(held.exists() && !path.exists());
+}

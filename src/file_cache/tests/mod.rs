@@ -1,0 +1,125 @@
+//! The cache over real directories: several handles in one process stand for several processes, since locks belong to an
+//! opened file; some tests have a process of their own.
+
+mod eviction;
+mod handing_out;
+mod holding;
+mod journal;
+mod keys;
+mod names;
+mod parts;
+#[cfg(unix)]
+mod planted;
+#[cfg(unix)]
+mod read_only;
+mod versions;
+mod waiting;
+
+use std::fs::{self, File, FileTimes};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use super::adding::{Content, NewFile};
+use super::key::{CacheKey, KeyHash};
+use super::{CacheStatistics, Expected, FileCache, Found, Lease};
+use crate::error::Result;
+
+/// A directory of its own, gone with the test.
+fn directory() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn url(number: usize) -> String {
+    format!("https://files.example/{number}.png")
+}
+
+fn key(cache: &FileCache, url: &str) -> CacheKey {
+    cache.key(url, b"")
+}
+
+/// Where the first version of a file is.
+fn path(cache: &FileCache, url: &str) -> PathBuf {
+    let key = key(cache, url);
+    key.hash.path(cache.dir(), &key.extension)
+}
+
+/// Downloads: asks, puts the file where it is to be, adds it.
+fn download(cache: &FileCache, url: &str, content: &[u8]) -> PathBuf {
+    assert!(hit(cache, url).is_none(), "{url}");
+    let new = cache.prepare(&key(cache, url), Some(content.len() as u64), &cache.waiting()).unwrap();
+    write(new.path(), content);
+    cache.added(&new, &content_of(content), &cache.waiting()).unwrap().keep()
+}
+
+/// What nothing is known of but its size.
+fn content_of(bytes: &[u8]) -> Content {
+    Content { bytes: bytes.len() as u64, ..Content::default() }
+}
+
+/// Puts a file there whole.
+fn write(path: &Path, content: &[u8]) {
+    let beside = path.with_extension(format!("{:016x}", fastrand::u64(..)));
+    fs::write(&beside, content).unwrap();
+    fs::rename(&beside, path).unwrap();
+}
+
+/// Puts a file where its first version is to be, whatever stands there.
+fn put(cache: &FileCache, url: &str, content: &[u8]) {
+    let path = path(cache, url);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    write(&path, content);
+}
+
+/// Adds what was put there.
+fn add(cache: &FileCache, url: &str, bytes: u64) -> Result<PathBuf> {
+    let new = NewFile::first_version(cache, &key(cache, url));
+    cache.added(&new, &Content { bytes, ..Content::default() }, &cache.waiting()).map(Lease::keep)
+}
+
+/// Downloads and lets go.
+fn fill(cache: &FileCache, number: usize, size: usize) -> PathBuf {
+    let path = download(cache, &url(number), &vec![b'x'; size]);
+    assert!(cache.release(&path));
+    path
+}
+
+fn hit(cache: &FileCache, url: &str) -> Option<PathBuf> {
+    match cache.find(&key(cache, url), &Expected::default(), &cache.waiting()).unwrap() {
+        Found::Here(lease) => {
+            cache.count(true);
+            Some(lease.keep())
+        }
+        Found::Unverified(_) => panic!("no digest is expected"),
+        Found::Missing => {
+            cache.count(false);
+            None
+        }
+    }
+}
+
+/// Sets when a file was used: so many seconds before now.
+fn used_before(path: &Path, seconds: u64) {
+    let times = FileTimes::new().set_accessed(SystemTime::now() - Duration::from_secs(seconds));
+    File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+}
+
+/// Sets when a file was written: so many seconds before now.
+fn written_before(path: &Path, seconds: u64) {
+    let times = FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(seconds));
+    File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+}
+
+fn counts(cache: &FileCache) -> (u64, u64) {
+    let CacheStatistics { files, bytes, .. } = cache.statistics();
+    (files, bytes)
+}
+
+fn journal(cache: &FileCache) -> PathBuf {
+    cache.dir().join(".cache/index")
+}
+
+fn holders(cache: &FileCache) -> usize {
+    fs::read_dir(cache.dir().join(".cache/holders")).unwrap().count()
+}

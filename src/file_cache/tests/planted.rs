@@ -1,0 +1,168 @@
+//! What somebody else may have put in the place of the cache's own files and directories: nothing of it is followed, waited for, or
+//! taken for the cache's.
+
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::process::Command;
+
+use super::*;
+
+/// Another user.
+const NOBODY: u32 = 65534;
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// What may stand in the place of a file, beside a `victim` that isn't to be touched.
+fn plants() -> [(&'static str, fn(&Path, &Path)); 5] {
+    [
+        ("symbolic link", |victim, path| symlink(victim, path).unwrap()),
+        ("symbolic link", |victim, path| symlink(victim.with_extension("none"), path).unwrap()),
+        ("other names", |victim, path| fs::hard_link(victim, path).unwrap()),
+        ("FIFO", |_, path| fifo(path)),
+        ("", |_, path| fs::create_dir(path).unwrap()),
+    ]
+}
+
+#[test]
+fn planted_control_files_are_refused() {
+    for name in ["index", "lock", "lock.gate"] {
+        for (told, plant) in plants() {
+            let dir = directory();
+            let cache = FileCache::open(dir.path().join("cache")).unwrap();
+            fill(&cache, 1, 5);
+            drop(cache);
+            let victim = dir.path().join("victim");
+            fs::write(&victim, "synapse-file-cache 2 0123456789abcdef\n").unwrap();
+            let path = dir.path().join("cache/.cache").join(name);
+            fs::remove_file(&path).unwrap();
+            plant(&victim, &path);
+            let error = FileCache::open(dir.path().join("cache")).unwrap_err();
+            assert!(error.is_file() && error.to_string().contains(told), "{name}: {error}");
+            assert_eq!(fs::read(&victim).unwrap(), b"synapse-file-cache 2 0123456789abcdef\n");
+            assert!(!victim.with_extension("none").exists());
+        }
+    }
+}
+
+#[test]
+fn planted_directories_are_refused() {
+    for name in [".cache", ".cache/holders", ".cache/parts"] {
+        let dir = directory();
+        let elsewhere = dir.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        let path = dir.path().join("cache").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        symlink(&elsewhere, &path).unwrap();
+        let error = FileCache::open(dir.path().join("cache")).unwrap_err();
+        assert!(error.is_file() && error.to_string().contains("symbolic link"), "{name}: {error}");
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    }
+    // A shard: neither is anything put there nor taken from there.
+    let dir = directory();
+    let cache = FileCache::open(dir.path().join("cache")).unwrap();
+    let path = fill(&cache, 1, 5);
+    let (shard, elsewhere) = (path.parent().unwrap(), dir.path().join("elsewhere"));
+    fs::rename(shard, &elsewhere).unwrap();
+    symlink(&elsewhere, shard).unwrap();
+    assert_eq!(hit(&cache, &url(1)), None);
+    let error = cache.prepare(&key(&cache, &url(1)), None, &cache.waiting()).unwrap_err();
+    assert!(error.is_file() && error.to_string().contains("symbolic link"), "{error}");
+    assert!(cache.clear().unwrap_err().to_string().contains("symbolic link"));
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
+}
+
+#[test]
+fn planted_files_are_no_hits() {
+    for (_, plant) in plants() {
+        let dir = directory();
+        let cache = FileCache::open(dir.path().join("cache")).unwrap();
+        let path = fill(&cache, 1, 6);
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "secret").unwrap();
+        let before = fs::metadata(&victim).unwrap().accessed().unwrap();
+        fs::remove_file(&path).unwrap();
+        plant(&victim, &path);
+        assert_eq!(hit(&FileCache::open(cache.dir()).unwrap(), &url(1)), None);
+        // It comes again, whatever stands there.
+        let again = download(&cache, &url(1), b"again");
+        assert_eq!(fs::read(&again).unwrap(), b"again");
+        assert_eq!(fs::metadata(&victim).unwrap().accessed().unwrap(), before);
+        assert_eq!(fs::read(&victim).unwrap(), b"secret");
+        assert!(cache.release(&again));
+        cache.clear().unwrap();
+        assert!(victim.exists());
+    }
+}
+
+#[test]
+fn planted_holds_keep_nobody_waiting() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let path = fill(&cache, 1, 5);
+    let held = download(&cache, &url(2), b"2");
+    let holders = dir.path().join(".cache/holders");
+    let victim = dir.path().join("victim");
+    fs::write(&victim, "victim").unwrap();
+    fifo(&holders.join("1-fifo"));
+    fifo(&holders.join("1-fifo.holds"));
+    symlink(&victim, holders.join("2-link")).unwrap();
+    fs::create_dir(holders.join("3-directory")).unwrap();
+    let other = FileCache::open(dir.path()).unwrap();
+    assert_eq!((other.clear().unwrap(), path.exists(), held.exists()), (5, false, true));
+    assert_eq!(fs::read(&victim).unwrap(), b"victim");
+}
+
+#[test]
+fn a_new_journal_is_written_to_no_planted_name() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let victim = dir.path().join("victim");
+    fs::write(&victim, "victim").unwrap();
+    symlink(&victim, dir.path().join(".cache/index.new")).unwrap();
+    symlink(&victim, dir.path().join(".cache/index.0123.new")).unwrap();
+    fill(&cache, 1, 5);
+    // A head that can't be read has it written anew.
+    fs::write(journal(&cache), "damaged").unwrap();
+    assert_eq!(counts(&FileCache::open(dir.path()).unwrap()), (0, 0));
+    assert_eq!(fs::read(&victim).unwrap(), b"victim");
+    assert!(fs::symlink_metadata(journal(&cache)).unwrap().is_file());
+    assert!(!dir.path().join(".cache/index.0123.new").exists(), "what a killed process left is removed");
+}
+
+#[test]
+fn what_belongs_to_another_user_is_not_used() {
+    if !is_root() {
+        return;
+    }
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let path = fill(&cache, 1, 5);
+    let (shard, index) = (path.parent().unwrap(), journal(&cache));
+    for (other, around, mut is_used) in [
+        (&*path, shard, Box::new(|| hit(&FileCache::open(dir.path()).unwrap(), &url(1)).is_some()) as Box<dyn FnMut() -> bool>),
+        (shard, dir.path(), Box::new(|| hit(&FileCache::open(dir.path()).unwrap(), &url(1)).is_some())),
+        (&index, index.parent().unwrap(), Box::new(|| FileCache::open(dir.path()).is_ok())),
+    ] {
+        set_mode(around, 0o777);
+        assert!(is_used());
+        chown(other, Some(NOBODY), None).unwrap();
+        assert!(!is_used(), "{other:?}");
+        // Where not everybody may write, only those do who are trusted.
+        set_mode(around, 0o775);
+        if other != index {
+            // It was found to be damaged.
+            fill(&cache, 1, 5);
+        }
+        assert!(is_used(), "{other:?}");
+        chown(other, Some(0), None).unwrap();
+    }
+}

@@ -1,0 +1,93 @@
+//! Locks that other processes keep, and file systems that have none.
+
+use std::io;
+
+use fs4::{FileExt, TryLockError};
+
+use super::super::lock::FileLocks;
+use super::*;
+use crate::error::{Error, ErrorKind};
+
+/// What a process that hangs keeps locked.
+fn hanging(cache: &FileCache, name: &str) -> File {
+    let lock = File::options().write(true).open(cache.dir().join(".cache").join(name)).unwrap();
+    FileExt::lock(&lock).unwrap();
+    lock
+}
+
+#[test]
+fn a_lock_is_given_up_in_time() {
+    let dir = directory();
+    let builder = || FileCache::builder(dir.path()).lock_timeout(Duration::from_millis(20));
+    let cache = builder().max_files(2).open().unwrap();
+    let (held, unheld) = (download(&cache, &url(1), b"1"), fill(&cache, 2, 2));
+    for name in ["lock", "lock.gate"] {
+        let lock = hanging(&cache, name);
+        let given_up = |what: &str, error: Error| {
+            assert!(error.kind() == ErrorKind::Timeout && error.is_timeout(), "{what}: {error}");
+            assert!(error.to_string().contains("locked by another process"), "{what}: {error}");
+        };
+        given_up("open", builder().open().unwrap_err());
+        given_up("find", cache.find(&key(&cache, &url(2)), &Expected::default(), &cache.waiting()).unwrap_err());
+        given_up("clear", cache.clear().unwrap_err());
+        put(&cache, &url(3), b"3");
+        given_up("add", add(&cache, &url(3), 1).unwrap_err());
+        // What needs no lock doesn't wait.
+        assert_eq!(hit(&cache, &url(1)), Some(held.clone()));
+        assert_eq!(hit(&cache, &url(4)), None);
+        assert!(cache.release(&held));
+        assert_eq!(cache.statistics().files, 2);
+        drop(lock);
+    }
+    assert_eq!(hit(&cache, &url(2)), Some(unheld));
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_leaves_no_thread() {
+    let dir = directory();
+    let cache = FileCache::builder(dir.path()).lock_timeout(Duration::MAX).open().unwrap();
+    fill(&cache, 1, 1);
+    let lock = hanging(&cache, "lock");
+    let (alive, mut ended) = tokio::sync::mpsc::unbounded_channel::<()>();
+    let (begins, mut began) = tokio::sync::mpsc::unbounded_channel();
+    let looked = cache.apart(move |cache, waiting| {
+        begins.send(()).unwrap();
+        let found = cache.find(&key(cache, &url(1)), &Expected::default(), waiting);
+        drop(alive);
+        found
+    });
+    tokio::select! {
+        biased;
+        _ = looked => panic!("it is locked"),
+        _ = began.recv() => {}
+    }
+    // It ends although nobody ever lets the lock go.
+    assert_eq!(ended.recv().await, None);
+    drop(lock);
+}
+
+fn failing<const ERROR: i32>(_: &File) -> Result<(), TryLockError> {
+    Err(TryLockError::Error(io::Error::from_raw_os_error(ERROR)))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_system_without_locks_is_told() {
+    // ENOLCK, ENOSYS and EOPNOTSUPP.
+    for fails in [failing::<37>, failing::<38>, failing::<95>] {
+        let dir = directory();
+        let locks = FileLocks { exclusive: fails, shared: fails };
+        let error = FileCache::builder(dir.path()).locks(locks).open().unwrap_err();
+        let text = error.to_string();
+        assert!(
+            error.is_file() && text.contains("no file locks") && text.contains("put the cache's directory on another"),
+            "{text}"
+        );
+        // As soon as there are some, it opens.
+        FileCache::open(dir.path()).unwrap();
+    }
+    let dir = directory();
+    let locks = FileLocks { exclusive: failing::<5>, shared: failing::<5> };
+    let error = FileCache::builder(dir.path()).locks(locks).open().unwrap_err();
+    assert!(error.is_file() && error.to_string().contains("can't be locked"), "{error}");
+}

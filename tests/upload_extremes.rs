@@ -376,7 +376,9 @@ async fn early_completion_is_not_believed() {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     let at = |offset: u64, completed: Option<&str>| json!({"id": 1, "offset": offset, "completed_at": completed});
-    for (completed, checksum) in [("2025-01-01T00:00:00Z", None), ("2025-01-01T00:00:00Z", Some("00112233445566778899aabbccddeeff"))] {
+    for (completed, checksum) in
+        [("2025-01-01T00:00:00Z", None), ("2025-01-01T00:00:00Z", Some("00112233445566778899aabbccddeeff"))]
+    {
         let server = MockServer::start().await;
         let put = |answer: ResponseTemplate, times| Mock::given(method("PUT")).respond_with(answer).up_to_n_times(times);
         put(ResponseTemplate::new(200).set_body_json(at(4, None)), 1).mount(&server).await;

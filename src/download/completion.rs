@@ -171,5 +171,8 @@ impl Compressed {
 
 /// The file is larger than it may be.
 pub(super) fn too_large(most: u64) -> Error {
-    Error::new(ErrorKind::TooLarge, format!("the file is larger than {most} bytes, which is the most that the file cache takes (`max_bytes`)"))
+    Error::new(
+        ErrorKind::TooLarge,
+        format!("the file is larger than {most} bytes, which is the most that the file cache takes (`max_bytes`)"),
+    )
 }

@@ -2,6 +2,7 @@
 
 mod checksum;
 mod data_uri;
+mod discarded;
 mod engine;
 mod entity;
 mod many;

@@ -11,6 +11,7 @@ use reqwest::Url;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
 
 use super::checksum::Checksum;
+use super::discarded::Discarded;
 use super::engine::absolute;
 use super::many::{OnProgress, Told};
 use super::{Download, DownloadOptions, FilesProgress};
@@ -32,8 +33,8 @@ const CONCURRENCY: usize = 8;
 /// Downloads each file into a directory and puts its path where its URL was: made by
 /// [`download_to`](BackendClient::download_to).
 ///
-/// Clones share their limits: one may be given for several fields and calls. Time-outs and retries of a call that has it are for the
-/// call's own request; for the downloads those set here hold.
+/// Clones share their limits: one may be given for several fields and calls. The downloads have the time-outs and retries that are
+/// set here; the [`timeout`](crate::Call::timeout) of a call that has it is the whole call's, its downloads included.
 #[must_use = "nothing is downloaded until a call has it as a conversion"]
 #[derive(Clone)]
 pub struct DownloadTo {
@@ -80,6 +81,7 @@ struct Shared {
     /// What is being downloaded: who wants the same waits for it.
     under_way: Mutex<HashMap<CacheKey, Weak<AsyncMutex<()>>>>,
     told: Arc<Told>,
+    discarded: Arc<Discarded>,
 }
 
 impl BackendClient {
@@ -92,7 +94,9 @@ impl BackendClient {
     ///
     /// The directory is a [`FileCache`]: what it has isn't downloaded again, also by another process or the next run. Files
     /// are known by their URL without its signature. With limits of size it is [opened](FileCache::builder) beforehand and
-    /// given here. The paths stay as long as this conversion, a call that has it, or a clone of the cache's handle lives.
+    /// given here. The paths stay as long as this conversion, a call that has it, or a clone of the cache's handle lives. Files
+    /// whose paths nobody was given are released: of calls that fail or are dropped, of items behind a limit, of pages that nobody
+    /// read. The text of an [`ItemFailure`](crate::ItemFailure) or of an error's response may tell such a path, and holds no file.
     ///
     /// Each file is downloaded as by [`download`](BackendClient::download), also as regards which characters of its URL are
     /// sent percent-encoded: size and checksum are compared where the file's
@@ -169,9 +173,11 @@ impl DownloadTo {
         let told = &self.shared.told;
         told.one_more();
         let lease = self.get(url, file).await.inspect_err(|_| told.failed())?;
-        let path = lease.keep().into_os_string().into_string();
-        path.inspect(|path| local_paths::remember(path))
-            .map_err(|_| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))
+        let path = lease.path().to_str().map(str::to_owned);
+        let path = path.ok_or_else(|| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))?;
+        local_paths::remember(&path);
+        let _ = lease.keep();
+        Ok(path)
     }
 
     /// The file, held.
@@ -264,6 +270,17 @@ impl UrlConverter for DownloadTo {
 
     fn key(&self) -> &'static str {
         "path"
+    }
+
+    fn holds_resources(&self) -> bool {
+        true
+    }
+
+    fn discarded(&self, path: &str) {
+        // A path came from a cache.
+        if let Some(cache) = self.shared.cache.get() {
+            self.shared.discarded.add(cache, path);
+        }
     }
 
     fn problem(&self) -> Option<String> {

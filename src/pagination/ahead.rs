@@ -92,6 +92,7 @@ impl<T: Send + 'static> Ahead<T> {
                 let (decoded, mut answer) = received.decoded(decode).await?;
                 let DecodedPage { items, failed, marks, count, next, body } = decoded;
                 let (length, unconverted) = (items.len() + failed.len(), std::mem::take(&mut answer.unconverted));
+                let undelivered = std::mem::take(&mut answer.undelivered);
                 let source = (!failed.is_empty()).then(|| {
                     let answer = Arc::new(answer);
                     let hiding = answer.clone();
@@ -101,7 +102,7 @@ impl<T: Send + 'static> Ahead<T> {
                         hide: Box::new(move |text| hiding.hide(text)),
                     }
                 });
-                let items = PageItems::new(items, failed, source);
+                let items = PageItems::new(items, failed, source, undelivered);
                 Ok(ArrivedPage { items, length, marks, count, next, unconverted })
             };
             call.fetch(receive).await

@@ -85,6 +85,9 @@ pub(crate) struct Shapes<'t> {
     /// The first one is no object.
     pub(crate) objects: Vec<FileObject>,
     pub(crate) removals: Vec<Range<usize>>,
+    /// What conversions wrote stays a URL whatever it is now: where these literals begin, and of those in a file's object also
+    /// where their keys do; sorted.
+    pub(crate) written: &'t [usize],
     /// There is such a field, if only null.
     pub(crate) present: bool,
     /// There is one that holds no file.
@@ -94,7 +97,13 @@ pub(crate) struct Shapes<'t> {
 impl<'t> Shapes<'t> {
     pub(crate) fn new(text: &'t str, wanted: Wanted) -> Self {
         let (scanner, objects) = (Scanner::new(text), vec![FileObject::default()]);
-        Shapes { scanner, wanted, found: Vec::new(), objects, removals: Vec::new(), present: false, misfit: false }
+        let (found, removals) = (Vec::new(), Vec::new());
+        Shapes { scanner, wanted, found, objects, removals, written: &[], present: false, misfit: false }
+    }
+
+    /// Whether a conversion wrote the key or the literal that begins here.
+    pub(crate) fn is_written(&self, at: usize) -> bool {
+        !self.written.is_empty() && self.written.binary_search(&at).is_ok()
     }
 
     /// A file field's value, of which the first token was read.
@@ -162,7 +171,7 @@ impl<'t> Shapes<'t> {
 
     fn entry(&mut self, open: &mut Open<'t>, key: Piece, value: Piece) {
         let (role, called) = (open.role, plain(self.scanner.text(key)));
-        let (is_url, key_at) = (called == "url", NonZeroUsize::new(key.start));
+        let (is_url, key_at) = (called == "url" || self.is_written(key.start), NonZeroUsize::new(key.start));
         open.has_url |= is_url && value.token != Token::Object;
         open.only_urls = open.only_urls && (role != Role::Item || self.is_url(&called, value));
         open.this.see(&called, value);
@@ -180,7 +189,7 @@ impl<'t> Shapes<'t> {
         }
         match self.wanted {
             Wanted::Urls { key: "url" } => {}
-            Wanted::Urls { key: new } => open.replaced.see(called == new, key.start..self.scanner.position()),
+            Wanted::Urls { key: new } => open.replaced.see(called == new && !is_url, key.start..self.scanner.position()),
             Wanted::Files if role == Role::Entry => {}
             Wanted::Files => open.keys.push((called, key_at)),
         }
@@ -237,6 +246,7 @@ impl<'t> Shapes<'t> {
     fn is_url(&self, key: &str, value: Piece) -> bool {
         match value.token {
             Token::Null => true,
+            Token::Text if self.is_written(value.start) => true,
             Token::Text => text_of(self.scanner.text(value)).is_some_and(|text| names_a_url(key, &text)),
             _ => false,
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
 
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::local_paths;
@@ -60,6 +61,21 @@ pub(crate) fn names_a_url(key: &str, text: &str) -> bool {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
     let has_scheme = scheme.is_some_and(|scheme| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     !matches!(key, "name" | "filename" | "path" | "checksum") && (text.starts_with('/') || has_scheme || is_data_uri(text))
+}
+
+/// Whether a text tells where a file is: an absolute URL (`https://host/x.png`), a path on a host (`/media/x.png`,
+/// `//host/x.png`), or a `data:` URI.
+pub(crate) fn is_file_url(text: &str) -> bool {
+    let text = text.trim();
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    };
+    match text.split_once("//") {
+        Some(("", _)) => Url::parse(&format!("https:{text}")).is_ok(),
+        Some((scheme, rest)) if scheme.strip_suffix(':').is_some_and(is_scheme) => !rest.is_empty() && Url::parse(text).is_ok(),
+        _ => text.starts_with('/') || is_data_uri(text),
+    }
 }
 
 impl fmt::Debug for FileUrl {
@@ -130,8 +146,50 @@ impl schemars::JsonSchema for FileUrl {
 
 #[cfg(test)]
 mod tests {
-    use super::FileUrl;
+    use super::{FileUrl, is_file_url};
     use crate::marker::MARKER;
+
+    #[test]
+    fn texts_that_tell_where_a_file_is() {
+        for url in [
+            "https://h/a b.png?X-Sig=1#f",
+            "HTTP://h",
+            "s3://bucket_1/x",
+            "file:///x",
+            "/media/x.png",
+            "/media//x",
+            "/a://b",
+            "/",
+            "//h/x",
+            " /media/x ",
+            "data:image/png;base64,AA==",
+            "DATA:,http://x",
+        ] {
+            assert!(is_file_url(url), "{url}");
+        }
+        for text in [
+            "",
+            " ",
+            "text",
+            "media/x.png",
+            "2026-01-01T00:00:00Z",
+            "12:30",
+            "note: see https://h/x",
+            "note://",
+            "https://",
+            "https:/",
+            "//",
+            "https://[h/x",
+            "https://h:99999/",
+            "://h/x",
+            "1s://h/x",
+            "C:\\x.png",
+            "mailto:a@h",
+            "\\\\h\\x",
+        ] {
+            assert!(!is_file_url(text), "{text}");
+        }
+    }
 
     #[test]
     fn debug_shows_neither_a_signature_nor_a_files_content() {

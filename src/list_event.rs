@@ -134,7 +134,7 @@ pub struct ItemFailure {
 }
 
 impl ItemFailure {
-    /// The item's JSON, as the server sent it; in a [report](crate::ListReport::item_failures), its first 64 KiB. It may hold
+    /// The item's JSON, as the server sent it, but for URLs that were converted; in a [report](crate::ListReport::item_failures), its first 64 KiB. It may hold
     /// signed URLs: `Debug` doesn't show it.
     pub fn text(&self) -> &str {
         &self.text

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::operation::Lengths as _;
 use crate::option_setters::option_setters;
 use crate::raw::{builder, types};
+use crate::transport::Received;
 use crate::upload::{Ready, UploadOptions, UploadSource, forget_session, upload, upload_setters};
 
 impl BackendClient {
@@ -175,13 +176,18 @@ impl CreateModel {
         };
         options.end_by(deadline);
         let call = client.call(|raw| raw.create_model().body_map(|_| metadata.chunked_upload(&id)));
-        let created = call.with_options(options).send();
-        let created = created.await.map_err(|error| error.with_upload_id(id.to_string()));
+        let created = match call.with_options(options).prepare() {
+            Ok(prepared) => prepared.fetch(Received::json_undelivered).await,
+            Err(error) => Err(error),
+        };
+        let created = created.map_err(|error| error.with_upload_id(id.to_string()));
         // Kept while the upload is of use: with other metadata nothing of the file is sent again.
         if created.as_ref().err().is_none_or(refuses_upload) {
             forget_session(&settings, deadline).await;
         }
-        created
+        let (model, undelivered) = created?;
+        undelivered.delivered();
+        Ok(model)
     }
 }
 

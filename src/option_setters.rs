@@ -79,8 +79,12 @@ macro_rules! option_setters {
         /// hold a URL, an object of name -> URL, of name -> object with `url`, or a list of such objects. Null and absent
         /// fields are left alone. The function gets the server's string, and what it gives takes the string's place.
         ///
-        /// Several conversions are applied in the order in which they are set: each finds what those before it wrote. A later
-        /// one of the same `field` takes the earlier one's place.
+        /// Several conversions are applied in the order in which they are set: each finds what those before it wrote, and what
+        /// one wrote in the place of a URL is a URL to the next one. So several of the same `field` are a chain: the next one gets
+        /// what the one before gave, of [`download_to`](crate::BackendClient::download_to) the local path. A field's paths may be
+        /// written in several ways (`files`, `files.url`, `files.0`) and given to `url_conversion` and `url_conversion_with`.
+        ///
+        /// The function is called where requests are driven: one that waits is a converter for `url_conversion_with`.
         ///
         /// ```no_run
         /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -105,7 +109,20 @@ macro_rules! option_setters {
         }
 
         /// A path of a conversion that leads to no file field is an error: one that is in no item of an answer, or that holds
-        /// what can't be a file. Null, and what is missing from some of the items, are left alone all the same.
+        /// what can't be a file, or a text that is no URL. A file's URL is absolute (`https://host/x.png`), a path on a host
+        /// (`/media/x.png`, `//host/x.png`), or a `data:` URI; a timestamp and `media/x.png` are none. Null, and what is missing
+        /// from some of the items, are left alone all the same, and so is what an earlier conversion wrote.
+        ///
+        /// Unless set, conversions are given every text that stands where a URL is expected.
+        ///
+        /// ```no_run
+        /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+        /// let call = client.get_model(456).url_conversion("created_at", |url| format!("https://cdn.example.com{url}"));
+        /// // `created_at` of item 456 is no file field: it holds `2026-01-01T00:00:00Z`, which is no URL, …
+        /// assert!(call.strict_conversions(true).await.is_err());
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn strict_conversions(mut self, strict: bool) -> Self {
             self.options.conversions().strict = strict;
             self

@@ -316,6 +316,79 @@ async fn strictly_a_path_has_to_lead_to_a_file_field() {
 }
 
 #[tokio::test]
+async fn strictly_a_text_has_to_be_a_url() {
+    let urls = ["https://h/a?sig=1", "s3://bucket/a", "//h/a", "/media/a", "data:image/png;base64,AA=="];
+    let texts = ["2026-01-01T00:00:00Z", "a text", "media/a.png", "", "12:30", "note: https://h/a"];
+    let values = urls.map(|url| (url, true)).into_iter().chain(texts.map(|text| (text, false)));
+    for (value, is_url) in values {
+        for (field, item) in [
+            ("field", r#"{"id": 7, "name": "m", §, "field": "@"}"#),
+            ("files", r#"{"id": 7, "name": "m", §, "files": {"a": {"url": "/a"}, "b": "@"}}"#),
+            ("files", r#"{"id": 7, "name": "m", §, "files": [{"url": "@"}]}"#),
+            ("files.0.url", r#"{"id": 7, "name": "m", §, "files": [{"url": "@"}]}"#),
+            ("units.field", r#"{"id": 7, "name": "m", §, "units": [{"field": "/a"}, {"field": "@"}]}"#),
+        ] {
+            let (_server, client) = serving(&item.replace('@', value)).await;
+            let single = || client.get_model(7).url_conversion(field, str::to_owned);
+            let list = || client.list_models().url_conversion(field, str::to_owned).strict_conversions(true);
+            single().send_as::<Json>().await.unwrap();
+            let outcomes = [
+                single().strict_conversions(true).send_as::<Json>().await.map(drop),
+                list().send_as::<Json>().await.map(drop),
+                list().list_all_raw().try_collect::<Vec<_>>().await.map(drop),
+                // It is this side that fails: the page is there.
+                list().list_all_raw().skip_failed_pages(true).try_collect::<Vec<_>>().await.map(drop),
+            ];
+            for outcome in outcomes {
+                match is_url {
+                    true => outcome.unwrap(),
+                    false => {
+                        let error = outcome.failure();
+                        let told = format!("`{field}` of item 7 is no file field: it holds `{value}`, which is no URL");
+                        assert!(error.is_url_conversion() && error.to_string().contains(&told), "{error}");
+                    }
+                }
+            }
+        }
+    }
+    let (_server, client) = serving(r#"{"id": 7, "name": "m", §}"#).await;
+    let error = client.get_model(7).url_conversion("created_at", str::to_owned).strict_conversions(true).await.failure();
+    assert!(error.to_string().contains("`created_at` of item 7 is no file field: it holds `2026-01-01T00:00:00Z`"), "{error}");
+}
+
+#[tokio::test]
+async fn conversions_of_one_field_are_chained() {
+    let item = r#"{"id": 7, "name": "m", §, "file": "/media/1", "files": [{"url": "/media/1", "path": "/old", "name": "n"}, "/media/2"]}"#;
+    let (_server, client) = serving(item).await;
+    let call = |field| client.get_model(7).url_conversion(field, |url| format!("1{url}")).url_conversion_with(field, Upper);
+    let json =
+        call("file").url_conversion("file", |url| format!("3{url}")).strict_conversions(true).send_as::<Json>().await.unwrap();
+    assert_eq!(json["file"], "31/MEDIA/1");
+    // A path is the URL of what follows, whatever its key.
+    let directory = tempfile::tempdir().unwrap();
+    let to = client.download_to(directory.path());
+    let (one, two) = (to.convert("/media/1").await.unwrap(), to.convert("/media/2").await.unwrap());
+    let call =
+        |field| client.get_model(7).url_conversion_with(field, to.clone()).url_conversion(field, |path| format!("file:{path}"));
+    for strict in [true, false] {
+        for fields in [["files", "file"], ["file", "files"]] {
+            let again = |path: &str| path.to_owned();
+            let call = call(fields[0]).url_conversion_with(fields[1], to.clone()).url_conversion(fields[1], again);
+            let json = call.strict_conversions(strict).send_as::<Json>().await.unwrap();
+            let scheme = |field: &str| if field == fields[0] { "file:" } else { "" };
+            assert_eq!(json["file"], format!("{}{one}", scheme("file")));
+            let expected = format!(r#"[{{"path": "{0}{one}", "name": "n"}}, "{0}{two}"]"#, scheme("files"));
+            assert_eq!(json.get("files").unwrap().text(), expected);
+        }
+    }
+    // The other way round, it downloads what the first one gave.
+    let other = |url: &str| url.replace("/1", "/2");
+    let json =
+        client.get_model(7).url_conversion("files", other).url_conversion_with("files", to).send_as::<Json>().await.unwrap();
+    assert_eq!(json.get("files").unwrap().text(), format!(r#"[{{"path": "{two}", "name": "n"}}, "{two}"]"#));
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_conversion_is_told_before_anything_is_sent() {
     let (server, client) = serving("{}").await;
     for (error, part) in [

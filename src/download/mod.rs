@@ -8,6 +8,7 @@ mod content_range;
 mod data_uri;
 mod decoded;
 mod digests;
+mod discarded;
 mod engine;
 mod entity;
 #[cfg(fuzzing)]

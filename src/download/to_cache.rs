@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::checksum::Checksum;
+use super::discarded::Discarded;
 use super::engine::absolute;
 use super::many::{OnProgress, Told};
 use super::through_cache::ThroughCache;
@@ -30,8 +31,8 @@ const CONCURRENCY: usize = 8;
 /// Downloads each file into a directory and puts its path where its URL was: made by
 /// [`download_to`](BackendClient::download_to).
 ///
-/// Clones share their limits: one may be given for several fields and calls. Time-outs and retries of a call that has it are for the
-/// call's own request; for the downloads those set here hold.
+/// Clones share their limits: one may be given for several fields and calls. The downloads have the time-outs and retries that are
+/// set here; the [`timeout`](crate::Call::timeout) of a call that has it is the whole call's, its downloads included.
 #[must_use = "nothing is downloaded until a call has it as a conversion"]
 #[derive(Clone)]
 pub struct DownloadTo {
@@ -77,6 +78,7 @@ struct Shared {
     cache: OnceCell<FileCache>,
     permits: OnceLock<Arc<Semaphore>>,
     told: Arc<Told>,
+    discarded: Arc<Discarded>,
 }
 
 impl BackendClient {
@@ -90,7 +92,9 @@ impl BackendClient {
     /// The directory is a [`FileCache`]: what it has isn't downloaded again, also by another process or the next run. Files
     /// are known by their URL without its signature, and by the client's tenant. With limits of size it is
     /// [opened](FileCache::builder) beforehand and given here. The paths stay as long as this conversion, a call that has it, or a
-    /// clone of the cache's handle lives.
+    /// clone of the cache's handle lives. Files whose paths nobody was given are released: of calls that fail or are dropped, of
+    /// items behind a limit, of pages that nobody read. The text of an [`ItemFailure`](crate::ItemFailure) or of an error's response
+    /// may tell such a path, and holds no file.
     ///
     /// Each file is downloaded as by [`download`](BackendClient::download), also as regards which characters of its URL are
     /// sent percent-encoded: size and checksum are compared where the file's object has them, of what is in the cache as well; what
@@ -171,9 +175,11 @@ impl DownloadTo {
         let told = &self.shared.told;
         told.one_more();
         let lease = self.get(download).await.inspect_err(|_| told.failed())?;
-        let path = lease.keep().into_os_string().into_string();
-        path.inspect(|path| local_paths::remember(path))
-            .map_err(|_| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))
+        let path = lease.path().to_str().map(str::to_owned);
+        let path = path.ok_or_else(|| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))?;
+        local_paths::remember(&path);
+        let _ = lease.keep();
+        Ok(path)
     }
 
     /// The file, held.
@@ -228,6 +234,17 @@ impl UrlConverter for DownloadTo {
 
     fn key(&self) -> &'static str {
         "path"
+    }
+
+    fn holds_resources(&self) -> bool {
+        true
+    }
+
+    fn discarded(&self, path: &str) {
+        // A path came from a cache.
+        if let Some(cache) = self.shared.cache.get() {
+            self.shared.discarded.add(cache, path);
+        }
     }
 
     fn problem(&self) -> Option<String> {

@@ -45,6 +45,11 @@ impl<'t> Scanner<'t> {
         Scanner { text, at }
     }
 
+    /// The whole text.
+    pub(crate) fn whole(&self) -> &'t str {
+        self.text
+    }
+
     /// How many bytes were read.
     pub(crate) fn position(&self) -> usize {
         self.at

@@ -92,16 +92,17 @@ impl<T: Send + 'static> Ahead<T> {
                 let (decoded, mut answer) = received.decoded(decode).await?;
                 let DecodedPage { items, failed, marks, count, next, body } = decoded;
                 let (length, unconverted) = (items.len() + failed.len(), std::mem::take(&mut answer.unconverted));
+                let undelivered = std::mem::take(&mut answer.undelivered);
                 let source = (!failed.is_empty()).then(|| {
                     let answer = Arc::new(answer);
                     let hiding = answer.clone();
                     Source {
                         body,
                         error: Box::new(move |problem| answer.undecodable(problem)),
-                        hide: Box::new(move |text| hiding.hide(text)),
+                        excerpt: Box::new(move |text, limit| hiding.excerpt(text, limit)),
                     }
                 });
-                let items = PageItems::new(items, failed, source);
+                let items = PageItems::new(items, failed, source, undelivered);
                 Ok(ArrivedPage { items, length, marks, count, next, unconverted })
             };
             call.fetch(receive).await

@@ -204,6 +204,7 @@ impl<T: Send + 'static> ListAll<T> {
         self.template = None;
         self.ahead.clear();
         self.course.stop();
+        self.page.items.discard_rest();
     }
 }
 

@@ -11,6 +11,7 @@ use crate::decode::Problem;
 use crate::error::{Error, ErrorKind};
 use crate::list_event::ItemFailure;
 use crate::redact::excerpt;
+use crate::url_conversion::Undelivered;
 
 /// The page whose items are given out.
 pub(super) struct CurrentPage<T> {
@@ -55,6 +56,10 @@ pub(super) struct PageItems<T> {
     failed: std::iter::Peekable<std::vec::IntoIter<Failed>>,
     /// What errors are made of, if one of them failed.
     source: Option<Source>,
+    /// What conversions put into them.
+    undelivered: Undelivered,
+    /// What conversions put into those that are left is nobody's any more: none of them is given.
+    discarded: bool,
 }
 
 /// What the errors of a page's items are made of: its text, and its response.
@@ -62,7 +67,7 @@ pub(super) struct Source {
     pub(super) body: Bytes,
     pub(super) error: Box<dyn Fn(&Problem) -> Error + Send + Sync>,
     /// A text without the credentials that were sent.
-    pub(super) hide: Box<dyn Fn(&str) -> String + Send + Sync>,
+    pub(super) excerpt: Box<dyn Fn(&str, usize) -> String + Send + Sync>,
 }
 
 /// The next of a page's items.
@@ -73,12 +78,12 @@ pub(super) enum Next<T> {
 
 impl<T> PageItems<T> {
     pub(super) fn none() -> Self {
-        PageItems::new(Vec::new(), Vec::new(), None)
+        PageItems::new(Vec::new(), Vec::new(), None, Undelivered::default())
     }
 
-    pub(super) fn new(items: Vec<T>, failed: Vec<Failed>, source: Option<Source>) -> Self {
+    pub(super) fn new(items: Vec<T>, failed: Vec<Failed>, source: Option<Source>, undelivered: Undelivered) -> Self {
         let (items, failed) = (items.into_iter(), failed.into_iter().peekable());
-        PageItems { items, marks: Vec::new().into_iter(), same: Mark::Unknown, failed, source }
+        PageItems { items, marks: Vec::new().into_iter(), same: Mark::Unknown, failed, source, undelivered, discarded: false }
     }
 
     /// Passes the first `length` items, and says how many of them could be decoded.
@@ -89,7 +94,24 @@ impl<T> PageItems<T> {
         }
         let decoded = length.saturating_sub(failed);
         self.items.by_ref().take(decoded).for_each(drop);
+        self.undelivered.discard_before(length);
         decoded
+    }
+
+    /// The caller is given the item at `index`, or it is `collected` for the caller; and none before it any more.
+    pub(super) fn deliver(&mut self, index: usize, collected: Option<&mut Undelivered>) {
+        self.undelivered.deliver(index, collected);
+    }
+
+    /// The caller isn't given the item at `index`.
+    pub(super) fn discard(&mut self, index: usize) {
+        self.undelivered.discard_before(index + 1);
+    }
+
+    /// The caller isn't given those that are left.
+    pub(super) fn discard_rest(&mut self) {
+        self.discarded |= !self.undelivered.is_empty();
+        self.undelivered = Undelivered::default();
     }
 
     /// What the items are beside those of the pages before.
@@ -113,11 +135,14 @@ impl<T> PageItems<T> {
 
     /// Items that are certain to come.
     pub(super) fn certain(&self) -> usize {
-        if self.failed.len() == 0 { self.items.len() } else { 0 }
+        if self.failed.len() == 0 && !self.discarded { self.items.len() } else { 0 }
     }
 
     /// The item at `index`; `None` behind the last.
     pub(super) fn next(&mut self, index: usize) -> Option<Next<T>> {
+        if self.discarded {
+            return None;
+        }
         match self.failed.next_if(|item| item.index == index) {
             Some(failed) => Some(Next::Failed(failed)),
             None => Some(Next::Item(self.items.next()?, self.marks.next().unwrap_or(self.same))),
@@ -153,7 +178,7 @@ impl<T> PageItems<T> {
         let index = failed.index;
         let (text, problem) = decoder.problem(body, failed);
         let shown = |text: &str, limit| match &self.source {
-            Some(source) => excerpt(&(source.hide)(text), limit),
+            Some(source) => (source.excerpt)(text, limit),
             None => excerpt(text, limit),
         };
         let id = field(text, "id").map(String::from_utf8_lossy).filter(|id| id != "null");

@@ -21,6 +21,7 @@ use super::report::{ListPolicy, ListReport};
 use super::window::Window;
 use crate::call::Prepared;
 use crate::error::{Error, Result};
+use crate::url_conversion::Undelivered;
 
 /// Pages under way at a time, unless set: enough to hide a server's latency, few enough for a small server.
 const CONCURRENCY: usize = 4;
@@ -86,6 +87,8 @@ pub struct ListAll<T> {
     pub(super) at_end: bool,
     pub(super) page: CurrentPage<T>,
     pub(super) report: ListReport,
+    /// Of the items that are given to the caller as a whole, what conversions put into them.
+    pub(super) collected: Option<Undelivered>,
 }
 
 impl<T: Send + 'static> ListAll<T> {
@@ -138,6 +141,7 @@ impl<T: Send + 'static> ListAll<T> {
             at_end: false,
             page,
             report: ListReport::default(),
+            collected: None,
         }
     }
 
@@ -278,10 +282,12 @@ impl<T: Send + 'static> ListAll<T> {
     /// # Errors
     /// The first error; the items before it are dropped.
     pub async fn try_collect<C: Default + Extend<T>>(mut self) -> Result<C> {
+        self.collected = Some(Undelivered::default());
         let mut collected = C::default();
         while let Some(item) = self.next().await {
             collected.extend(std::iter::once(item?));
         }
+        self.collected.take().into_iter().for_each(Undelivered::delivered);
         Ok(collected)
     }
 
@@ -313,13 +319,18 @@ impl<T: Send + 'static> ListAll<T> {
                 Next::Item(item, mark) => {
                     self.page.repeated = self.page.repeated.saturating_add(u64::from(mark == Mark::Repeated));
                     if mark != Mark::Repeated || !self.distinct {
+                        self.page.items.deliver(self.page.index, self.collected.as_mut());
                         self.page.index += 1;
                         self.report.items += 1;
+                        if self.limit == Some(self.report.items) {
+                            self.page.items.discard_rest();
+                        }
                         return Some(Ok(item));
                     }
                     self.report.duplicates += 1;
                 }
             }
+            self.page.items.discard(self.page.index);
             self.page.index += 1;
         }
     }

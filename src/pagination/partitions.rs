@@ -1,11 +1,13 @@
 //! A list in parts that can be read apart from one another.
 
+use std::sync::Arc;
+
 use super::checkpoint::{Checkpoint, Position};
 use super::links::{is_first, is_head, page_number};
 use super::list_query::query_of;
 use super::page;
 use super::page_text::Envelope;
-use crate::call::Call;
+use crate::call::{Call, Prepared};
 use crate::error::{Error, Result};
 use crate::operation::{Operation, Page};
 use crate::transport::Received;
@@ -41,7 +43,8 @@ where
         if parts == 0 {
             return Err(Error::invalid_input("partitions: it is zero: give the number of parts"));
         }
-        let template = self.prepare()?;
+        // Items are counted here, and not given: their files aren't asked for.
+        let template = Prepared { conversions: Arc::default(), ..self.prepare()? };
         let url = template.request.url().clone();
         let query = query_of(template.operation, &url);
         let (transport, info) = (template.transport.clone(), template.info());

@@ -19,9 +19,9 @@ use crate::decode::{Problem, decode};
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::json::Json;
 use crate::limits::Limits;
-use crate::redact::excerpt;
+use crate::redact::{excerpt, excerpt_without};
 use crate::response::ErrorResponse;
-use crate::url_conversion::{Conversions, Converted, Unconverted};
+use crate::url_conversion::{Conversions, Converted, Unconverted, Undelivered};
 
 /// How much of an error's body is kept, in bytes.
 const MAX_ERROR_BODY: usize = 1 << 20;
@@ -152,17 +152,23 @@ impl Received {
 
     /// The body as JSON, its URLs converted.
     pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(self: Box<Self>) -> Result<T> {
-        let (body, head, _) = self.converted().await?;
-        head.decode(body).await
+        let (value, undelivered) = self.json_undelivered().await?;
+        undelivered.delivered();
+        Ok(value)
+    }
+
+    /// As [`json`](Self::json), for who gives it to the caller later.
+    pub(crate) async fn json_undelivered<T: DeserializeOwned + Send + 'static>(self: Box<Self>) -> Result<(T, Undelivered)> {
+        let (Converted { body, undelivered, .. }, head) = self.converted().await?;
+        Ok((head.decode(body).await?, undelivered))
     }
 
     /// As [`json`](Self::json), of a body that may be missing.
-    #[allow(dead_code, reason = "which answers there are depends on the document")]
     pub(crate) async fn json_if_any<T: DeserializeOwned + Send + 'static>(self: Box<Self>) -> Result<Option<T>> {
-        match self.converted().await? {
-            (body, ..) if body.is_empty() => Ok(None),
-            (body, head, _) => head.decode(body).await.map(Some),
-        }
+        let (Converted { body, undelivered, .. }, head) = self.converted().await?;
+        let value = if body.is_empty() { None } else { Some(head.decode(body).await?) };
+        undelivered.delivered();
+        Ok(value)
     }
 
     /// What `decode` makes of the body, its URLs converted; and the answer, for what is told of parts of it.
@@ -170,10 +176,10 @@ impl Received {
         self: Box<Self>,
         decode: impl FnOnce(&Bytes) -> Result<T, Problem> + Send + 'static,
     ) -> Result<(T, Answered)> {
-        let (body, head, unconverted) = self.converted().await?;
+        let (Converted { body, unconverted, undelivered }, head) = self.converted().await?;
         let length = body.len();
         let decode = move |head: Head| match decode(&body) {
-            Ok(value) => Ok((value, Answered { head, body, response: OnceLock::new(), unconverted })),
+            Ok(value) => Ok((value, Answered { head, body, response: OnceLock::new(), unconverted, undelivered })),
             Err(problem) => Err(head.into_undecodable(body, &problem)),
         };
         head.apart(length, decode).await
@@ -181,19 +187,15 @@ impl Received {
 
     /// As [`json`](Received::json), and null where there is no body.
     pub(crate) async fn json_or_null(self: Box<Self>) -> Result<Json> {
-        match self.converted().await? {
-            (body, ..) if body.is_empty() => Ok(Json::default()),
-            (body, head, _) => head.decode(body).await,
-        }
+        Ok(self.json_if_any().await?.unwrap_or_default())
     }
 
-    async fn converted(mut self: Box<Self>) -> Result<(Bytes, Head, Unconverted)> {
+    async fn converted(mut self: Box<Self>) -> Result<(Converted, Head)> {
         let conversions = self.conversions.take();
         let (body, head) = self.whole().await?;
-        let Some((conversions, page)) = conversions else { return Ok((body, head, Unconverted::default())) };
-        match conversions.apply(body, page, &head.info.secrets).await {
-            Ok(Converted { body, unconverted }) => Ok((body, head, unconverted)),
-            Err(error) => Err(error.of(head.info)),
+        match conversions {
+            Some((conversions, page)) => Box::pin(head.convert(body, conversions, page)).await,
+            None => Ok((Converted::unchanged(body), head)),
         }
     }
 
@@ -253,6 +255,8 @@ pub(crate) struct Answered {
     response: OnceLock<ErrorResponse>,
     /// URLs that stayed as they were.
     pub(crate) unconverted: Unconverted,
+    /// What conversions put into it, until it is given to the caller.
+    pub(crate) undelivered: Undelivered,
 }
 
 impl Answered {
@@ -263,9 +267,9 @@ impl Answered {
         head.undecodable(self.response.get_or_init(response).shared(), problem)
     }
 
-    /// A text of it without the credentials that were sent.
-    pub(crate) fn hide(&self, text: &str) -> String {
-        self.head.info.secrets.hide(text).into_owned()
+    /// The beginning of a text of it, at most `limit` bytes, without the credentials that were sent.
+    pub(crate) fn excerpt(&self, text: &str, limit: usize) -> String {
+        excerpt_without(text, limit, &self.head.info.secrets, " ")
     }
 }
 
@@ -278,6 +282,18 @@ struct Head {
 }
 
 impl Head {
+    /// Converts a body's URLs, for as long as the request may take.
+    async fn convert(self, body: Bytes, conversions: Arc<Conversions>, page: bool) -> Result<(Converted, Head)> {
+        match self.limits.within(conversions.apply(body, page, &self.info.secrets)).await {
+            Ok(Ok(converted)) => Ok((converted, self)),
+            Ok(Err(error)) => Err(error.of(self.info)),
+            Err(elapsed) => {
+                let response = ErrorResponse::hiding(self.status, self.headers, Bytes::new(), self.info.secrets.clone());
+                Err(timed_out(elapsed, &self.info).answered(response).during("converting the URLs of the response"))
+            }
+        }
+    }
+
     /// Works on a body of `length` bytes, for as long as the request may take.
     async fn apart<T: Send + 'static>(self, length: usize, work: impl FnOnce(Head) -> Result<T> + Send + 'static) -> Result<T> {
         if !takes_long(length) {

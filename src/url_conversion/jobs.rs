@@ -1,8 +1,10 @@
 //! The URLs of an answer that are to be converted: found, converted and put into its text.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -11,11 +13,15 @@ use serde_json::value::RawValue;
 
 use super::failure::{ConversionFailure, Unconverted, shown_id, shown_path};
 use super::places::{Search, each_item, id_of};
+use super::undelivered::Undelivered;
+use super::written::{Edits, Written};
 use super::{Conversions, Converter, FileReference};
 use crate::decode::{text_of, without_mark};
 use crate::error::{Cause, Error, ErrorKind};
-use crate::file_shapes::{FileObject, Shapes, Wanted};
+use crate::file_shapes::{FileObject, Found, Shapes, Wanted};
+use crate::file_url::is_file_url;
 use crate::json::scan::{Scanner, Token};
+use crate::redact::excerpt_without;
 use crate::secrets::Secrets;
 
 /// URLs of an answer that are converted at a time; a converter may have a limit of its own besides.
@@ -27,6 +33,12 @@ const TURN: usize = 4 << 10;
 /// What one conversion counts for besides its URL.
 const TURN_OF_ONE: usize = 256;
 
+/// Or after so much time, since a function of the caller's may take long.
+const TURN_TIME: Duration = Duration::from_millis(1);
+
+/// How much is told of a text that is no URL, in bytes.
+const MAX_TEXT: usize = 100;
+
 /// A URL to be converted. There may be one for each four bytes of an answer, so it holds places only.
 #[derive(Clone, Copy)]
 struct Job {
@@ -35,7 +47,9 @@ struct Job {
     /// Where the literal of the item's `id` begins.
     item_id: Option<NonZeroUsize>,
     object: Option<NonZeroUsize>,
-    field: usize,
+    field: u32,
+    /// The item's place on the page.
+    item: u32,
     /// Where the literal of what takes its place begins in [`Jobs::literals`], and one.
     new: Option<NonZeroUsize>,
 }
@@ -56,25 +70,46 @@ pub(super) struct Jobs {
     literals: Vec<u8>,
 }
 
-/// An answer's text, if it is one.
-pub(super) fn text_of_body(body: &[u8]) -> Option<&str> {
-    std::str::from_utf8(without_mark(body)).ok()
+/// Stands for a byte that isn't UTF-8, in the same place: its item can't be decoded, those beside it can be converted.
+const NO_TEXT: char = '\u{7f}';
+
+/// An answer's text.
+pub(super) fn text_of_body(body: &[u8]) -> Cow<'_, str> {
+    let body = without_mark(body);
+    if let Ok(text) = std::str::from_utf8(body) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(body.len());
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| NO_TEXT));
+    }
+    Cow::Owned(text)
 }
 
 impl Conversions {
-    /// Finds the URLs of some of the conversions. `None` if the body isn't JSON: decoding it reports that.
+    /// Finds the URLs of some of the conversions; those before them wrote at the `written` places. `None` if the body isn't JSON:
+    /// decoding it reports that.
     ///
     /// # Errors
-    /// Returns an error if conversions are strict, and one's path leads to no file field.
-    pub(super) fn find(&self, body: &[u8], page: bool, batch: Range<usize>) -> Result<Option<Jobs>, Error> {
+    /// Returns an error if conversions are strict, and one's path leads to no file field, or to a text that is no URL.
+    pub(super) fn find(
+        &self,
+        body: &[u8],
+        page: bool,
+        batch: Range<usize>,
+        written: &[usize],
+        secrets: &Secrets,
+    ) -> Result<Option<Jobs>, Error> {
         let fields = self.fields.get(batch.clone()).unwrap_or_default();
-        let Some(text) = text_of_body(body) else { return Ok(None) };
+        let text = &*text_of_body(body);
         // What the first ones wrote is JSON.
         if batch.start == 0 && serde_json::from_str::<&RawValue>(text).is_err() {
             return Ok(None);
         }
         let mut jobs: Vec<Job> = Vec::new();
         let mut shapes = Shapes::new(text, Wanted::Urls { key: "url" });
+        shapes.written = written;
         let mut keys = Vec::new();
         for (field, (path, converter)) in fields.iter().enumerate() {
             let mut search = Search::new(path);
@@ -82,32 +117,42 @@ impl Conversions {
             keys.push((key != "url").then(|| serde_json::to_string(key).unwrap_or_default()));
             (shapes.scanner, shapes.wanted) = (Scanner::new(text), Wanted::Urls { key });
             (shapes.present, shapes.misfit) = (false, false);
-            let (mut items, mut misfit) = (false, None);
+            let (mut items, mut misfit) = (0, None);
             each_item(&mut shapes, page, |shapes, item| {
-                items = true;
+                let number = items;
+                items += 1;
                 search.read(shapes, item);
-                let misfits = std::mem::take(&mut shapes.misfit) && self.strict && misfit.is_none();
+                let misfits = std::mem::take(&mut shapes.misfit) && self.strict;
                 if shapes.found.is_empty() && !misfits {
                     return;
                 }
                 let item_id = id_of(text, item);
+                if self.strict && misfit.is_none() {
+                    let other = shapes.found.iter().find_map(|found| no_url(shapes, found));
+                    misfit = (misfits || other.is_some()).then_some((item_id, other));
+                }
                 jobs.extend(shapes.found.drain(..).map(|found| Job {
                     at: found.at,
                     item_id,
                     object: found.object,
-                    field: batch.start + field,
+                    field: place(batch.start + field),
+                    item: place(number),
                     new: None,
                 }));
-                if misfits {
-                    misfit = Some(item_id);
-                }
             });
-            if let Some(item_id) = misfit {
-                let id = shown_id(text, item_id).map(|id| format!(" of item {id}")).unwrap_or_default();
-                let message = format!("url_conversion: `{}`{id} is no file field: it holds no URL", shown_path(path));
+            if let Some((item_id, other)) = misfit {
+                let id = shown_id(text, item_id).map(|id| format!(" of item {}", secrets.hide(&id))).unwrap_or_default();
+                let holds = match other {
+                    None => "it holds no URL".to_owned(),
+                    Some(other) => {
+                        let other = excerpt_without(&other, MAX_TEXT, secrets, " ");
+                        format!("it holds `{other}`, which is no URL, no path that begins with `/`, and no `data:` URI")
+                    }
+                };
+                let message = format!("url_conversion: `{}`{id} is no file field: {holds}", shown_path(path));
                 return Err(Error::new(ErrorKind::UrlConversion, message));
             }
-            if self.strict && !shapes.present && (items || !page) {
+            if self.strict && !shapes.present && (items > 0 || !page) {
                 let message = format!("url_conversion: there is no field `{}`: check its spelling", shown_path(path));
                 return Err(Error::new(ErrorKind::UrlConversion, message));
             }
@@ -128,11 +173,12 @@ impl Conversions {
         &self,
         text: &str,
         jobs: &mut Jobs,
+        undelivered: &mut Undelivered,
         unconverted: &mut Unconverted,
         secrets: &Secrets,
     ) -> Result<(), Error> {
         let width = CONCURRENCY.min(jobs.jobs.len());
-        let queue = Mutex::new(Queue { jobs, next: 0, unconverted });
+        let queue = Mutex::new(Queue { jobs, next: 0, undelivered, unconverted });
         let mut workers: FuturesUnordered<_> = (0..width).map(|_| self.work(text, &queue, secrets)).collect();
         while let Some(outcome) = workers.next().await {
             outcome?;
@@ -142,14 +188,15 @@ impl Conversions {
 
     /// Converts one URL after the other until none is left.
     async fn work(&self, text: &str, queue: &Mutex<Queue<'_>>, secrets: &Secrets) -> Result<(), Error> {
-        let mut worked = 0;
+        let (mut worked, mut began) = (0, Instant::now());
         loop {
             let Some((index, job, object)) = lock(queue).next() else { return Ok(()) };
-            let Some((path, converter)) = self.fields.get(job.field) else { continue };
-            let literal = url_literal(text, job.at);
+            let Some((path, converter)) = self.fields.get(job.field as usize) else { continue };
+            let (at, literal) = url_literal(text, job.at);
             let url = text_of(literal).unwrap_or_default();
             let checksum = object.checksum(text);
             let converted = match converter {
+                _ if literal.contains(NO_TEXT) => Err("the URL isn't UTF-8".into()),
                 Converter::Plain(convert) => Ok(convert(&url)),
                 Converter::With(converter) => {
                     let file = FileReference { url: &url, size: object.size(text), checksum: checksum.as_deref() };
@@ -157,7 +204,13 @@ impl Conversions {
                 }
             };
             match converted {
-                Ok(new) => lock(queue).converted(index, &new),
+                Ok(new) => {
+                    let mut queue = lock(queue);
+                    if converter.holds_resources() {
+                        queue.undelivered.add(job.item, job.field, at, &new);
+                    }
+                    queue.converted(index, &new);
+                }
                 Err(error) => {
                     let cause = Cause::of(&*error);
                     let failure = ConversionFailure::new(path, shown_id(text, job.item_id), &url, &cause, secrets);
@@ -172,9 +225,9 @@ impl Conversions {
                 }
             }
             worked += literal.len() + TURN_OF_ONE;
-            if worked >= TURN {
-                worked = 0;
+            if worked >= TURN || began.elapsed() >= TURN_TIME {
                 tokio::task::yield_now().await;
+                (worked, began) = (0, Instant::now());
             }
         }
     }
@@ -184,6 +237,7 @@ impl Conversions {
 struct Queue<'q> {
     jobs: &'q mut Jobs,
     next: usize,
+    undelivered: &'q mut Undelivered,
     unconverted: &'q mut Unconverted,
 }
 
@@ -215,11 +269,26 @@ impl Queue<'_> {
     }
 }
 
-/// The literal of the URL whose entry or literal begins here.
-fn url_literal(text: &str, at: usize) -> &str {
+/// The literal of the URL whose entry or literal begins here, and where it begins itself.
+fn url_literal(text: &str, at: usize) -> (usize, &str) {
     let mut scanner = Scanner::from(text, at);
     let url = scanner.next().and_then(|first| if first.token == Token::Key { scanner.next() } else { Some(first) });
-    url.map(|url| scanner.text(url)).unwrap_or_default()
+    url.map(|url| (url.start, scanner.text(url))).unwrap_or_default()
+}
+
+/// The server's text, if it is no URL.
+fn no_url<'t>(shapes: &Shapes<'t>, found: &Found) -> Option<Cow<'t, str>> {
+    let (at, literal) = url_literal(shapes.scanner.whole(), found.at);
+    if shapes.is_written(at) {
+        return None;
+    }
+    let text = text_of(literal).unwrap_or_default();
+    (!is_file_url(&text)).then_some(text)
+}
+
+/// Of what there may be one for each few bytes of an answer.
+fn place(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl Jobs {
@@ -227,17 +296,18 @@ impl Jobs {
         self.jobs.is_empty()
     }
 
-    /// The answer with what was converted in the place of its URLs.
-    pub(super) fn put_into(mut self, body: Bytes, first_field: usize) -> Bytes {
+    /// The answer with what was converted in the place of its URLs; and what was `written`, where it is then.
+    pub(super) fn put_into(mut self, body: Bytes, first_field: usize, written: &mut Written) -> Bytes {
         self.jobs.retain(|job| job.new.is_some());
-        let (Some(text), Ok(literals)) = (text_of_body(&body), std::str::from_utf8(&self.literals)) else { return body };
+        let (text, Ok(literals)) = (&*text_of_body(&body), std::str::from_utf8(&self.literals)) else { return body };
         if self.jobs.is_empty() {
             return body;
         }
         self.removals.retain(|removal| removal.due);
         self.removals.sort_unstable_by_key(|removal| removal.place.start);
         let longest = self.keys.iter().flatten().map(String::len).max().unwrap_or_default();
-        let mut spliced = Splice::new(text, text.len() + literals.len() + self.jobs.len() * longest);
+        let mut spliced = Splice::new(without_mark(&body), text.len() + literals.len() + self.jobs.len() * longest, written.edits());
+        let (mut places, tracked) = (Vec::new(), spliced.edits.is_some());
         let mut removals = self.removals.iter().peekable();
         for job in &self.jobs {
             while let Some(removal) = removals.next_if(|removal| removal.place.start < job.at) {
@@ -246,43 +316,54 @@ impl Jobs {
             let mut scanner = Scanner::from(text, job.at);
             let Some(mut url) = scanner.next() else { continue };
             if url.token == Token::Key {
-                if let Some(Some(key)) = self.keys.get(job.field - first_field) {
+                if let Some(Some(key)) = self.keys.get((job.field as usize).saturating_sub(first_field)) {
                     spliced.replace(url.start..url.end, key);
                 }
+                places.extend(tracked.then_some(url.start));
                 let Some(value) = scanner.next() else { continue };
                 url = value;
             }
+            places.extend(tracked.then_some(url.start));
             let mut new = Scanner::from(literals, job.new.map_or(0, |new| new.get() - 1));
             if let Some(literal) = new.next() {
                 spliced.replace(url.start..url.end, new.text(literal));
             }
         }
         removals.for_each(|removal| spliced.replace(removal.place.clone(), ""));
-        spliced.finish()
+        let (body, edits) = spliced.finish();
+        if let Some(edits) = edits {
+            written.follow(places, &edits);
+        }
+        body
     }
 }
 
 /// A text of which parts are replaced, in their order.
 struct Splice<'t> {
-    text: &'t str,
+    text: &'t [u8],
     copied: usize,
-    spliced: String,
+    spliced: Vec<u8>,
+    edits: Option<Edits>,
 }
 
 impl<'t> Splice<'t> {
-    fn new(text: &'t str, capacity: usize) -> Self {
-        Splice { text, copied: 0, spliced: String::with_capacity(capacity) }
+    fn new(text: &'t [u8], capacity: usize, edits: Option<Edits>) -> Self {
+        Splice { text, copied: 0, spliced: Vec::with_capacity(capacity), edits }
     }
 
     fn replace(&mut self, place: Range<usize>, new: &str) {
         let Some(between) = self.text.get(self.copied..place.start) else { return };
-        self.spliced.push_str(between);
-        self.spliced.push_str(new);
+        self.spliced.extend_from_slice(between);
+        let start = self.spliced.len();
+        self.spliced.extend_from_slice(new.as_bytes());
         self.copied = place.end;
+        if let Some(edits) = &mut self.edits {
+            edits.add(place, start..self.spliced.len());
+        }
     }
 
-    fn finish(mut self) -> Bytes {
-        self.spliced.push_str(self.text.get(self.copied..).unwrap_or_default());
-        self.spliced.into()
+    fn finish(mut self) -> (Bytes, Option<Edits>) {
+        self.spliced.extend_from_slice(self.text.get(self.copied..).unwrap_or_default());
+        (self.spliced.into(), self.edits)
     }
 }

@@ -6,6 +6,8 @@ mod failure;
 mod jobs;
 mod places;
 pub mod provided;
+mod undelivered;
+mod written;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -23,6 +25,8 @@ pub use failure::ConversionFailure;
 pub(crate) use failure::Unconverted;
 use failure::shown;
 use jobs::text_of_body;
+pub(crate) use undelivered::Undelivered;
+use written::Written;
 
 /// What a [`UrlConverter`] gives back.
 pub type ConversionFuture<'u> = Pin<Box<dyn Future<Output = Result<String, Box<dyn StdError + Send + Sync>>> + Send + 'u>>;
@@ -67,7 +71,8 @@ pub trait UrlConverter: Send + Sync + 'static {
     }
 
     /// The key that takes the place of `url` in a file's object (`{"url": …, "size": …}`): `path` of a converter that gives
-    /// paths. All entries of that name that are there go.
+    /// paths. All entries of that name that are there go. With `url`, the key stays what it is: also `path`, where a conversion
+    /// before this one made it that.
     ///
     /// [`FileEntry::path`](crate::FileEntry::path) gives the paths of [`download_to`](crate::BackendClient::download_to) only, also
     /// where a converter of yours passes them on.
@@ -78,6 +83,50 @@ pub trait UrlConverter: Send + Sync + 'static {
     /// What is wrong with the converter's own settings, if anything: told before anything is sent.
     fn problem(&self) -> Option<String> {
         None
+    }
+
+    /// Whether what it gives holds something for the caller, such as a file that stays as long as it is needed: then
+    /// [`discarded`](UrlConverter::discarded) is called for what the caller isn't given. `false` unless overridden: nothing is
+    /// kept then, and `discarded` is never called.
+    fn holds_resources(&self) -> bool {
+        false
+    }
+
+    /// Told of each text that it gave and that the caller was not given, once: the call was dropped, timed out or failed, the
+    /// response or its item can't be decoded, the item is behind a [limit](crate::ListAll::limit) or was there before, or the
+    /// page came and nobody read it. What a later conversion made of the text counts as the text.
+    ///
+    /// An item is given when its future or stream gives it; of [`try_collect`](crate::ListAll::try_collect), when that gives all of
+    /// them. A converter that passes another's texts on passes this on as well. It must not block.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::sync::Mutex;
+    /// use synapse_backend_client::{ConversionFuture, UrlConverter};
+    ///
+    /// /// Reserves a copy of each file.
+    /// #[derive(Default)]
+    /// struct Copies(Mutex<HashMap<String, u64>>);
+    ///
+    /// impl UrlConverter for Copies {
+    ///     fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+    ///         *self.0.lock().unwrap().entry(url.to_owned()).or_default() += 1;
+    ///         Box::pin(async move { Ok(url.to_owned()) })
+    ///     }
+    ///
+    ///     fn holds_resources(&self) -> bool {
+    ///         true
+    ///     }
+    ///
+    ///     fn discarded(&self, converted: &str) {
+    ///         if let Some(times) = self.0.lock().unwrap().get_mut(converted) {
+    ///             *times -= 1;
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    fn discarded(&self, converted: &str) {
+        let _ = converted;
     }
 }
 
@@ -126,6 +175,13 @@ impl Converter {
             Converter::With(converter) => converter.key(),
         }
     }
+
+    fn holds_resources(&self) -> bool {
+        match self {
+            Converter::Plain(_) => false,
+            Converter::With(converter) => converter.holds_resources(),
+        }
+    }
 }
 
 /// An answer's body with its URLs converted.
@@ -134,6 +190,15 @@ pub(crate) struct Converted {
     pub(crate) body: Bytes,
     /// Those that stayed as they were.
     pub(crate) unconverted: Unconverted,
+    /// What the caller is still to be given.
+    pub(crate) undelivered: Undelivered,
+}
+
+impl Converted {
+    /// One without URLs to be converted.
+    pub(crate) fn unchanged(body: Bytes) -> Self {
+        Converted { body, unconverted: Unconverted::default(), undelivered: Undelivered::default() }
+    }
 }
 
 impl Conversions {
@@ -141,20 +206,12 @@ impl Conversions {
         self.fields.is_empty()
     }
 
-    /// A later conversion of the same field takes the earlier one's place.
-    fn set(&mut self, path: &str, converter: Converter) {
-        match self.fields.iter_mut().find(|(field, _)| field == path) {
-            Some((_, slot)) => *slot = converter,
-            None => self.fields.push((path.to_owned(), converter)),
-        }
-    }
-
     pub(crate) fn plain(&mut self, path: &str, convert: impl Fn(&str) -> String + Send + Sync + 'static) {
-        self.set(path, Converter::Plain(Arc::new(convert)));
+        self.fields.push((path.to_owned(), Converter::Plain(Arc::new(convert))));
     }
 
     pub(crate) fn with(&mut self, path: &str, converter: impl UrlConverter) {
-        self.set(path, Converter::With(Arc::new(converter)));
+        self.fields.push((path.to_owned(), Converter::With(Arc::new(converter))));
     }
 
     /// What is wrong with paths and converters, if anything.
@@ -169,23 +226,40 @@ impl Conversions {
     }
 
     /// Converts an answer: an object of its own, or a page of items in `results`. The outcome is that of one conversion after the
-    /// other on the whole answer, in the order in which they were set. Failures are told without the `secrets`.
+    /// other on the whole answer, in the order in which they were set: what one wrote in the place of a URL is a URL to the next
+    /// one, whatever it is and whatever its key. Failures are told without the `secrets`.
     ///
     /// # Errors
-    /// Returns an error if a conversion fails and isn't to be skipped, or is strict and finds no file field.
+    /// Returns an error if a conversion fails and isn't to be skipped, or is strict and finds no file field, or a text of the
+    /// server's there that is no URL.
     pub(crate) async fn apply(self: &Arc<Self>, mut body: Bytes, page: bool, secrets: &Secrets) -> Result<Converted, Error> {
         let mut unconverted = Unconverted::default();
-        for batch in self.batches() {
-            let (conversions, text, fields) = (self.clone(), body.clone(), batch.clone());
-            let found = apart(body.len(), move || conversions.find(&text, page, fields)).await??;
-            let (Some(mut jobs), Some(text)) = (found, text_of_body(&body)) else { break };
+        let batches = self.batches();
+        let mut written = Written::nothing(self.clone(), batches.len());
+        for batch in batches {
+            let (conversions, text, fields, secrets_of) = (self.clone(), body.clone(), batch.clone(), secrets.clone());
+            let find = move || (conversions.find(&text, page, fields, written.places(), &secrets_of), written);
+            let (found, so_far) = apart(body.len(), find).await?;
+            written = so_far;
+            let Some(mut jobs) = found? else { break };
             if jobs.is_empty() {
                 continue;
             }
-            self.convert(text, &mut jobs, &mut unconverted, secrets).await?;
-            body = apart(body.len(), move || jobs.put_into(body, batch.start)).await?;
+            self.convert(&text_of_body(&body), &mut jobs, &mut written.undelivered, &mut unconverted, secrets).await?;
+            let length = body.len();
+            let put = move || (jobs.put_into(body, batch.start, &mut written), written);
+            (body, written) = apart(length, put).await?;
         }
-        Ok(Converted { body, unconverted })
+        let mut undelivered = written.undelivered;
+        undelivered.complete();
+        Ok(Converted { body, unconverted, undelivered })
+    }
+
+    /// What the conversion `field` gave is given to nobody.
+    fn discarded(&self, field: usize, converted: &str) {
+        if let Some((_, Converter::With(converter))) = self.fields.get(field) {
+            converter.discarded(converted);
+        }
     }
 
     /// The conversions in runs: those of a run can be done at the same time, since none changes what another one looks at.

@@ -1,7 +1,5 @@
 //! A reference implementation of URL conversion, for the property tests: one conversion after the other on a tree.
 
-use std::collections::HashSet;
-
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
@@ -12,10 +10,19 @@ use crate::file_url::names_a_url;
 #[derive(Debug, Clone)]
 enum Tree {
     Other(&'static str),
-    Text(String),
+    Text(String, Written),
     List(Vec<Tree>),
     /// Entries by the literals of their keys.
     Object(Vec<(String, Tree)>),
+}
+
+/// What of a text a conversion wrote: what it did is a URL from then on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Written {
+    No,
+    Literal,
+    /// In a file's object, whose key for the URL it is from then on.
+    Entry,
 }
 
 /// A converter, which fails for some URLs.
@@ -45,8 +52,42 @@ impl UrlConverter for Change {
     }
 }
 
+/// One that keeps a ledger, and takes URLs only.
+#[derive(Clone)]
+struct Kept(Change, tests::Ledger, Option<Arc<std::sync::Mutex<Vec<String>>>>);
+
+impl UrlConverter for Kept {
+    fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+        Box::pin(async move {
+            if let Some(seen) = &self.2 {
+                seen.lock().unwrap().push(url.to_owned());
+            }
+            let text = self.0.convert(url).await?;
+            self.1.give(&text);
+            Ok(text)
+        })
+    }
+
+    fn key(&self) -> &'static str {
+        self.0.key
+    }
+
+    fn holds_resources(&self) -> bool {
+        true
+    }
+
+    fn discarded(&self, converted: &str) {
+        self.1.discard(converted);
+    }
+}
+
 fn called(literal: &str) -> String {
     serde_json::from_str(literal).unwrap()
+}
+
+/// Whether it is a file's object's entry for its URL.
+fn is_url((key, value): &(String, Tree)) -> bool {
+    called(key) == "url" || matches!(value, Tree::Text(_, Written::Entry))
 }
 
 impl Tree {
@@ -54,7 +95,7 @@ impl Tree {
         let separate = |text: &mut String, index| text.push_str(if index > 0 { "," } else { "" });
         match self {
             Tree::Other(literal) => text.push_str(literal),
-            Tree::Text(literal) => text.push_str(&serde_json::to_string(literal).unwrap()),
+            Tree::Text(literal, _) => text.push_str(&serde_json::to_string(literal).unwrap()),
             Tree::List(items) => {
                 text.push('[');
                 for (index, item) in items.iter().enumerate() {
@@ -92,9 +133,7 @@ impl Tree {
                 Err(_) => items.iter_mut().for_each(|item| item.item(names, change)),
             },
             Tree::Object(entries) if names == ["url"] => {
-                for (_, value) in
-                    entries.iter_mut().filter(|(key, value)| called(key) == "url" && !matches!(value, Tree::Text(_)))
-                {
+                for (_, value) in entries.iter_mut().filter(|entry| is_url(entry) && !matches!(entry.1, Tree::Text(..))) {
                     value.field(change);
                 }
                 file(entries, change);
@@ -115,13 +154,18 @@ impl Tree {
 
     fn bare(&mut self, change: Change) {
         match self {
-            Tree::Text(url) => *url = change.of(url).unwrap_or(std::mem::take(url)),
+            Tree::Text(url, written) => {
+                if let Some(changed) = change.of(url) {
+                    *url = changed;
+                    *written = if *written == Written::Entry { Written::Entry } else { Written::Literal };
+                }
+            }
             Tree::List(items) => {
                 for item in items {
                     match item {
                         Tree::Object(entries) => {
                             let is_url = |(key, value): &(String, Tree)| match value {
-                                Tree::Text(url) => names_a_url(&called(key), url),
+                                Tree::Text(url, written) => *written != Written::No || names_a_url(&called(key), url),
                                 other => matches!(other, Tree::Other("null")),
                             };
                             let names = entries.iter().all(is_url);
@@ -137,7 +181,7 @@ impl Tree {
 }
 
 fn object(entries: &mut Vec<(String, Tree)>, names: bool, change: Change) {
-    if entries.iter().any(|(key, value)| called(key) == "url" && !matches!(value, Tree::Object(_))) {
+    if entries.iter().any(|entry| is_url(entry) && !matches!(entry.1, Tree::Object(_))) {
         return file(entries, change);
     }
     for (_, value) in entries {
@@ -150,30 +194,29 @@ fn object(entries: &mut Vec<(String, Tree)>, names: bool, change: Change) {
 }
 
 fn file(entries: &mut Vec<(String, Tree)>, change: Change) {
-    let mut new = HashSet::new();
-    for (index, (key, value)) in entries.iter_mut().enumerate() {
-        if let Tree::Text(url) = value
-            && called(key) == "url"
+    let mut renamed = false;
+    for entry in &mut *entries {
+        if is_url(entry)
+            && let (key, Tree::Text(url, written)) = entry
             && let Some(changed) = change.of(url)
         {
-            *url = changed;
+            (*url, *written) = (changed, Written::Entry);
             if change.key != "url" {
                 *key = format!("\"{}\"", change.key);
-                new.insert(index);
+                renamed = true;
             }
         }
     }
-    let mut index = 0;
-    entries.retain(|(key, _)| {
-        index += 1;
-        new.is_empty() || called(key) != change.key || new.contains(&(index - 1))
-    });
+    entries.retain(|entry| !renamed || called(&entry.0) != change.key || is_url(entry));
+}
+
+fn written(text: &str) -> Tree {
+    Tree::Text(text.to_owned(), Written::No)
 }
 
 fn any_tree() -> impl Strategy<Value = Tree> {
     let other = prop::sample::select(vec!["null", "7", "1e999", "true"]).prop_map(Tree::Other);
-    let text =
-        prop::sample::select(vec!["/a", "/b", "https://h/x?s='", "text", "", "\"é"]).prop_map(|text| Tree::Text(text.to_owned()));
+    let text = prop::sample::select(vec!["/a", "/b", "https://h/x?s='", "text", "", "\"é"]).prop_map(written);
     let key = prop::sample::select(vec!["url", "ur\\u006c", "path", "p\\u0061th", "size", "a", "a", "0", "1", "files", "name"]);
     prop_oneof![other, text].prop_recursive(6, 60, 5, move |inner| {
         let entry = (key.clone().prop_map(|key| format!("\"{key}\"")), inner.clone());
@@ -199,23 +242,27 @@ fn any_path() -> impl Strategy<Value = String> {
     prop::collection::vec(name, 1..4).prop_map(|names| names.join("."))
 }
 
+/// Conversions in their order: some of them of the path of one before.
+fn any_changes() -> impl Strategy<Value = Vec<(String, Change)>> {
+    let path = (any_path(), prop::option::of(any::<prop::sample::Index>()));
+    prop::collection::vec((path, any_change()), 1..5).prop_map(|changes| {
+        let mut chained: Vec<(String, Change)> = Vec::new();
+        for ((path, again), change) in changes {
+            let before = again.filter(|_| !chained.is_empty()).map(|again| again.get(&chained).0.clone());
+            chained.push((before.unwrap_or(path), change));
+        }
+        chained
+    })
+}
+
 proptest! {
     #[test]
-    fn conversions_are_as_one_after_the_other(
-        mut tree in any_tree(),
-        changes in prop::collection::btree_map(any_path(), any_change(), 1..5),
-        backwards in any::<bool>(),
-        page in any::<bool>(),
-    ) {
-        let mut changes: Vec<_> = changes.into_iter().collect();
-        if backwards {
-            changes.reverse();
-        }
+    fn conversions_are_as_one_after_the_other(mut tree in any_tree(), changes in any_changes(), page in any::<bool>()) {
         let mut conversions = Conversions { skip_failed: true, ..Conversions::default() };
         changes.iter().for_each(|(path, change)| conversions.with(path, *change));
         if page {
             tree = Tree::Object(vec![
-                ("\"a\"".to_owned(), Tree::Text("/page".to_owned())),
+                ("\"a\"".to_owned(), written("/page")),
                 ("\"result\\u0073\"".to_owned(), tree.clone()),
                 ("\"results\"".to_owned(), Tree::List(vec![tree])),
             ]);
@@ -235,6 +282,43 @@ proptest! {
         let converted = runtime.block_on(tests::apply(conversions, &text, page)).unwrap();
         prop_assert!(serde_json::from_str::<&RawValue>(&converted).is_ok(), "{text} -> {converted}");
         prop_assert_eq!(converted, expected, "{} with {:?}", text, changes);
+    }
+
+    #[test]
+    fn whatever_is_not_delivered_is_discarded(
+        tree in any_tree(),
+        changes in any_changes(),
+        delivered in any::<bool>(),
+        skip_failed in any::<bool>(),
+        strict in any::<bool>(),
+    ) {
+        let (ledger, seen) = (tests::Ledger::default(), Arc::new(std::sync::Mutex::new(Vec::new())));
+        let mut conversions = Conversions { skip_failed, strict, ..Conversions::default() };
+        for (index, (path, change)) in changes.iter().enumerate() {
+            conversions.with(path, Kept(*change, ledger.clone(), (index == 0).then(|| seen.clone())));
+        }
+        let mut text = String::new();
+        tree.write(&mut text);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let converted = runtime.block_on(Arc::new(conversions).apply(text.into(), false, &crate::secrets::Secrets::NONE));
+        if strict {
+            let seen = seen.lock().unwrap();
+            prop_assert!(seen.iter().all(|text| crate::file_url::is_file_url(text)), "{seen:?}");
+        }
+        match converted {
+            Ok(converted) if delivered => {
+                let body = std::str::from_utf8(&converted.body).unwrap().to_owned();
+                converted.undelivered.delivered();
+                if let [_] = &*changes {
+                    let literal = |text: &String| serde_json::to_string(text).unwrap();
+                    prop_assert!(ledger.kept().iter().map(literal).all(|text| body.contains(&text)), "{body}");
+                }
+            }
+            converted => {
+                drop(converted);
+                prop_assert_eq!(ledger.kept(), Vec::<String>::new());
+            }
+        }
     }
 
     #[test]

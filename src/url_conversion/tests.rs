@@ -20,6 +20,18 @@ pub(super) async fn apply(conversions: Conversions, text: &str, page: bool) -> R
 }
 
 #[tokio::test]
+async fn bytes_that_are_no_text_stay() {
+    let body = b"\xef\xbb\xbf{\"results\": [{\"file\": \"/a\"}, {\"name\": \"\xff\", \"file\": \"/b\"}]}";
+    let converted = Arc::new(cdn()).apply(Bytes::from_static(body), true, &Secrets::NONE).await.unwrap();
+    let expected = b"{\"results\": [{\"file\": \"https://cdn/a\"}, {\"name\": \"\xff\", \"file\": \"https://cdn/b\"}]}";
+    assert_eq!(&converted.body[..], expected);
+    // A URL that isn't text is given to nobody.
+    let body = Bytes::from_static(b"{\"file\": \"/\xff\"}");
+    let error = Arc::new(cdn()).apply(body, false, &Secrets::NONE).await.unwrap_err();
+    assert!(error.is_url_conversion() && error.to_string().contains("isn't UTF-8"), "{error}");
+}
+
+#[tokio::test]
 async fn every_shape_is_converted_and_every_other_byte_stays() {
     for (text, expected) in [
         (r#"{"file": "/a"}"#, r#"{"file": "https://cdn/a"}"#),
@@ -185,25 +197,35 @@ async fn places_that_overlap_see_what_was_written() {
         (metrics, &["metrics", "metrics.path"][..], r#"{"metrics":{"path":"xx/media/a"}}"#),
         (metrics, &["metrics.path", "metrics"], r#"{"metrics":{"path":"x/media/a"}}"#),
         (metrics, &["metrics.url", "metrics.path"], r#"{"metrics":{"path":"xx/media/a"}}"#),
-        (metrics, &["metrics", "metrics.url"], r#"{"metrics":{"path":"x/media/a"}}"#),
+        // What stands in the place of a file's URL is the file's URL.
+        (metrics, &["metrics", "metrics"], r#"{"metrics":{"path":"xx/media/a"}}"#),
+        (metrics, &["metrics", "metrics.url"], r#"{"metrics":{"path":"xx/media/a"}}"#),
+        (metrics, &["metrics.url", "metrics", "metrics.0.url"], r#"{"metrics":{"path":"xx/media/a"}}"#),
         (r#"{"a":{"url":"/1","url":"/2"}}"#, &["a"], r#"{"a":{"path":"x/1","path":"x/2"}}"#),
-        (r#"{"a":{"url":"/1","url":"/2"}}"#, &["a", "a.url"], r#"{"a":{"path":"x/1","path":"x/2"}}"#),
-        // To the next one it is an object of name -> URL.
+        (r#"{"a":{"url":"/1","url":"/2"}}"#, &["a", "a.url"], r#"{"a":{"path":"xx/1","path":"xx/2"}}"#),
         (r#"{"a":{"url":"/1","url":"/2"}}"#, &["a.url", "a"], r#"{"a":{"path":"xx/1","path":"xx/2"}}"#),
+        (
+            r#"{"files":{"image":{"url":"/1","checksum":"c","name":"n"}}}"#,
+            &["files", "files.image", "files"],
+            r#"{"files":{"image":{"path":"xxx/1","checksum":"c","name":"n"}}}"#,
+        ),
+        (r#"{"file":"/1","files":["/2"]}"#, &["file", "files", "file"], r#"{"file":"xx/1","files":["x/2"]}"#),
         (r#"{"a":{"ur\u006c":"/1","p\u0061th":"/old"}}"#, &["a"], r#"{"a":{"path":"x/1"}}"#),
         (r#"{"a":{"path":1,"n":2,"path":3,"url":"/1","path":4,"path":5}}"#, &["a"], r#"{"a":{"n":2,"path":"x/1"}}"#),
         (r#"{"a":{"path":1,"path":2,"url":"/1","n":3}}"#, &["a.url"], r#"{"a":{"path":"x/1","n":3}}"#),
         (r#"{"a":{"path":{"url":"/2"},"url":"/1"}}"#, &["a.path", "a"], r#"{"a":{"path":"x/1"}}"#),
         (r#"{"a":{"path":{"url":"/2"},"url":"/1"}}"#, &["a", "a.path"], r#"{"a":{"path":"xx/1"}}"#),
-        (r#"{"files":[{"url":"/1"},{"url":"/2"}]}"#, &["files", "files.0.url"], r#"{"files":[{"path":"x/1"},{"path":"x/2"}]}"#),
+        (r#"{"files":[{"url":"/1"},{"url":"/2"}]}"#, &["files", "files.0.url"], r#"{"files":[{"path":"xx/1"},{"path":"x/2"}]}"#),
         (
             r#"{"files":{"image":{"url":"/1"}}}"#,
             &["files", "files.0.url", "files.image"],
             r#"{"files":{"image":{"path":"xx/1"}}}"#,
         ),
         (r#"{"files":{"image":"/1"}}"#, &["files", "files.0.url", "files.image"], r#"{"files":{"image":"xx/1"}}"#),
-        // What they write may be no URL any more to the next one.
-        (r#"{"files":[{"a":"/1"}]}"#, &["files.a", "files"], r#"{"files":[{"a":"x/1"}]}"#),
+        // What they write needn't look like one.
+        (r#"{"files":[{"a":"/1","b":"x"}]}"#, &["files.a", "files"], r#"{"files":[{"a":"x/1","b":"x"}]}"#),
+        (r#"{"files":[{"a":"/1"}]}"#, &["files.a", "files"], r#"{"files":[{"a":"xx/1"}]}"#),
+        (r#"{"files":[{"name":"/1","a":"/2"}]}"#, &["files.name", "files"], r#"{"files":[{"name":"xx/1","a":"x/2"}]}"#),
         (r#"{"files":[{"a":"/1"}]}"#, &["files", "files.a"], r#"{"files":[{"a":"xx/1"}]}"#),
         (r#"{"url":"/1","path":{"url":"/2"}}"#, &["url", "path"], r#"{"path":"xx/1"}"#),
     ] {
@@ -317,4 +339,242 @@ async fn many_urls_give_others_a_turn() {
     });
     assert_eq!(converted.await.unwrap().body, text);
     assert!(turns > 10, "{turns}");
+}
+
+#[tokio::test]
+async fn chain_keeps_the_last_key() {
+    struct Keyed(&'static str);
+    impl UrlConverter for Keyed {
+        fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+            Box::pin(async move { Ok(format!("{}({url})", self.0)) })
+        }
+
+        fn key(&self) -> &'static str {
+            self.0
+        }
+    }
+    let text = r#"{"file": "/1", "files": [{"size": 3, "url": "/2", "a": 1, "path": "/old"}, "/3"]}"#;
+    for (keys, file) in [
+        (&["url", "path"][..], r#"{"size": 3, "path": "path(url(/2))", "a": 1}"#),
+        (&["path", "url"], r#"{"size": 3, "path": "url(path(/2))", "a": 1}"#),
+        (&["path", "a"], r#"{"size": 3, "a": "a(path(/2))"}"#),
+        (&["path", "path"], r#"{"size": 3, "path": "path(path(/2))", "a": 1}"#),
+        (&["a", "path", "url"], r#"{"size": 3, "path": "url(path(a(/2)))"}"#),
+    ] {
+        let mut conversions = Conversions::default();
+        for field in ["files", "file"] {
+            keys.iter().for_each(|key| conversions.with(field, Keyed(key)));
+        }
+        let chained = |url: &str| keys.iter().fold(url.to_owned(), |url, key| format!("{key}({url})"));
+        let expected = format!(r#"{{"file": "{}", "files": [{file}, "{}"]}}"#, chained("/1"), chained("/3"));
+        assert_eq!(apply(conversions, text, false).await.unwrap(), expected, "{keys:?}");
+    }
+}
+
+#[tokio::test]
+async fn strict_conversion_refuses_a_text() {
+    let refused = |field: &str, text: &str| {
+        let mut conversions = Conversions { strict: true, ..Conversions::default() };
+        conversions.plain(field, |_| panic!("the function is given what is no URL"));
+        let text = format!(r#"{{"results": [{{"id": 7, "created_at": {text}}}]}}"#);
+        async move { apply(conversions, &text, true).await.unwrap_err().to_string() }
+    };
+    for (text, shown) in [
+        (r#""2026-01-01T00:00:00Z""#, "2026-01-01T00:00:00Z"),
+        (r#""a\ntext""#, "a text"),
+        (r#""media/x.png""#, "media/x.png"),
+        (r#""""#, ""),
+        (r#"["/a", "b"]"#, "b"),
+        (r#"{"a": "/a", "note": "b"}"#, "b"),
+        (r#"{"a": {"url": "b"}}"#, "b"),
+        (r#"{"url": "b", "name": "/a"}"#, "b"),
+    ] {
+        let error = refused("created_at", text).await;
+        let expected = format!(
+            "url_conversion: `created_at` of item 7 is no file field: it holds `{shown}`, which is no URL, no path that begins \
+             with `/`, and no `data:` URI"
+        );
+        assert_eq!(error, expected, "{text}");
+    }
+    let long = refused("created_at", &format!(r#""see https://h/x?sig={MARKER} {}""#, "é".repeat(1 << 20))).await;
+    assert!(long.len() < 400 && long.contains("`see https://h/x?…"), "{long}");
+    crate::marker::assert_hidden("a text", &long);
+    // What is no text stays no file.
+    assert!(refused("created_at", "7").await.ends_with("it holds no URL"));
+}
+
+#[tokio::test]
+async fn strict_chain_may_write_any_text() {
+    for (text, paths) in [
+        (r#"{"file":"/1"}"#, &["file", "file"][..]),
+        (r#"{"files":[{"url":"/1"},"/2"]}"#, &["files", "files", "files.0.url"]),
+        (r#"{"files":{"a":"/1","b":"https://h/2"}}"#, &["files.a", "files"]),
+        (r#"{"metrics":{"path":"old text","url":"/1"}}"#, &["metrics", "metrics.path"]),
+    ] {
+        let conversions = |strict| {
+            let mut conversions = Conversions { strict, ..Conversions::default() };
+            paths.iter().for_each(|path| conversions.with(path, Local));
+            conversions
+        };
+        let expected = apply(conversions(false), text, false).await.unwrap();
+        assert_eq!(apply(conversions(true), text, false).await.unwrap(), expected, "{paths:?}");
+    }
+    // The server's text beside it is looked at all the same.
+    let mut conversions = Conversions { strict: true, ..Conversions::default() };
+    ["files.a", "files"].iter().for_each(|path| conversions.with(path, Local));
+    let error = apply(conversions, r#"{"files":{"a":"/1","b":"text"}}"#, false).await.unwrap_err();
+    assert!(error.to_string().contains("`files` is no file field: it holds `text`"), "{error}");
+}
+
+/// What a converter gave, and what of it was discarded.
+#[derive(Default, Clone)]
+pub(super) struct Ledger(Arc<std::sync::Mutex<(Vec<String>, Vec<String>)>>);
+
+impl Ledger {
+    pub(super) fn give(&self, text: &str) {
+        self.0.lock().unwrap().0.push(text.to_owned());
+    }
+
+    pub(super) fn discard(&self, text: &str) {
+        self.0.lock().unwrap().1.push(text.to_owned());
+    }
+
+    /// What was given and not discarded; nothing is discarded that wasn't given.
+    pub(super) fn kept(&self) -> Vec<String> {
+        let (mut given, discarded) = self.0.lock().unwrap().clone();
+        for text in discarded {
+            let at = given.iter().position(|given| *given == text).unwrap_or_else(|| panic!("{text} wasn't given"));
+            given.remove(at);
+        }
+        given.sort();
+        given
+    }
+}
+
+/// Puts `x` before a URL, and keeps a ledger; fails for some URLs, and never ends for others.
+struct Holding(Ledger);
+
+impl UrlConverter for Holding {
+    fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
+        Box::pin(async move {
+            match url {
+                "/never" => std::future::pending().await,
+                "/bad" => Err("bad".into()),
+                _ => {
+                    let text = format!("x{url}");
+                    self.0.give(&text);
+                    Ok(text)
+                }
+            }
+        })
+    }
+
+    fn key(&self) -> &'static str {
+        "path"
+    }
+
+    fn holds_resources(&self) -> bool {
+        true
+    }
+
+    fn discarded(&self, converted: &str) {
+        self.0.discard(converted);
+    }
+}
+
+fn holding(paths: &[&str]) -> (Conversions, Ledger) {
+    let (mut conversions, ledger) = (Conversions::default(), Ledger::default());
+    paths.iter().for_each(|path| conversions.with(path, Holding(ledger.clone())));
+    (conversions, ledger)
+}
+
+#[tokio::test]
+async fn texts_follow_their_items() {
+    let page = r#"{"results": [{"file": "/0"}, {"file": "/1", "files": ["/1b", {"url": "/1c"}]}, {}, {"files": "/3"}, "/4", {"file": "/5"}]}"#;
+    let of = async |paths: &[&str]| {
+        let (conversions, ledger) = holding(paths);
+        let converted = Arc::new(conversions).apply(page.into(), true, &Secrets::NONE).await.unwrap();
+        (converted.undelivered, ledger)
+    };
+    let (mut undelivered, ledger) = of(&["files", "file"]).await;
+    assert_eq!(ledger.kept(), ["x/0", "x/1", "x/1b", "x/1c", "x/3", "x/5"]);
+    undelivered.discard_before(0);
+    undelivered.discard_before(1);
+    assert_eq!(ledger.kept(), ["x/1", "x/1b", "x/1c", "x/3", "x/5"]);
+    undelivered.deliver(1, None);
+    undelivered.deliver(2, None);
+    assert_eq!((ledger.kept().len(), undelivered.is_empty()), (5, false));
+    drop(undelivered);
+    assert_eq!(ledger.kept(), ["x/1", "x/1b", "x/1c"]);
+    // An item that was passed over is nobody's.
+    let (mut undelivered, ledger) = of(&["files", "file"]).await;
+    undelivered.deliver(3, None);
+    undelivered.delivered();
+    assert_eq!(ledger.kept(), ["x/3", "x/5"]);
+    // Each one of a chain is told of its own.
+    let (mut undelivered, ledger) = of(&["file", "file"]).await;
+    undelivered.deliver(0, None);
+    undelivered.deliver(1, None);
+    drop(undelivered);
+    assert_eq!(ledger.kept(), ["x/0", "x/1", "xx/0", "xx/1"]);
+    // What is collected is given as a whole, or not at all.
+    for whole in [true, false] {
+        let (mut undelivered, ledger) = of(&["file"]).await;
+        let mut collected = Undelivered::default();
+        undelivered.deliver(0, Some(&mut collected));
+        undelivered.deliver(1, Some(&mut collected));
+        drop(undelivered);
+        assert_eq!(ledger.kept(), ["x/0", "x/1"]);
+        if whole {
+            collected.delivered()
+        } else {
+            drop(collected)
+        }
+        assert_eq!(ledger.kept().len(), if whole { 2 } else { 0 });
+    }
+}
+
+#[tokio::test]
+async fn conversion_that_ends_early_keeps_nothing() {
+    let apply = |text: &str, paths: &[&str], set: fn(&mut Conversions)| {
+        let (mut conversions, ledger) = holding(paths);
+        set(&mut conversions);
+        let (conversions, body) = (Arc::new(conversions), Bytes::copy_from_slice(text.as_bytes()));
+        (async move { conversions.apply(body, false, &Secrets::NONE).await }, ledger)
+    };
+    let keep = |_: &mut Conversions| {};
+    let (failing, ledger) = apply(r#"{"files": ["/1", "/2", "/bad"]}"#, &["files"], keep);
+    assert!(failing.await.is_err() && ledger.kept().is_empty());
+    // In a later one, after those before it are done; and in the search of a strict one.
+    let mut fails_later = holding(&["files"]);
+    fails_later.0.plain("files", |url| url.replace("x/2", "/bad"));
+    fails_later.0.with("files", Holding(fails_later.1.clone()));
+    let text: Bytes = r#"{"files": ["/1", "/2"]}"#.into();
+    assert!(Arc::new(fails_later.0).apply(text, false, &Secrets::NONE).await.is_err() && fails_later.1.kept().is_empty());
+    let (strict, ledger) = apply(r#"{"files": {"a": "/1", "b": "text"}}"#, &["files.a", "files"], |all| all.strict = true);
+    assert!(strict.await.is_err() && ledger.kept().is_empty());
+    // Dropped.
+    let (hanging, ledger) = apply(r#"{"files": ["/1", "/never", "/2"]}"#, &["files"], keep);
+    {
+        let mut hanging = std::pin::pin!(hanging);
+        assert!(futures_util::poll!(&mut hanging).is_pending());
+        assert_eq!(ledger.kept(), ["x/1", "x/2"]);
+    }
+    assert!(ledger.kept().is_empty());
+    // Skipped ones don't matter to the others.
+    let (skipping, ledger) = apply(r#"{"files": ["/1", "/bad"]}"#, &["files"], |all| all.skip_failed = true);
+    skipping.await.unwrap().undelivered.delivered();
+    assert_eq!(ledger.kept(), ["x/1"]);
+    // A later one takes the entry away that an earlier one wrote.
+    let (removing, ledger) = apply(r#"{"a":{"path":{"url":"/2"},"url":"/1"}}"#, &["a.path", "a"], keep);
+    let converted = removing.await.unwrap();
+    assert_eq!((&*converted.body, ledger.kept()), (&br#"{"a":{"path":"x/1"}}"#[..], vec!["x/1".to_owned()]));
+    converted.undelivered.delivered();
+}
+
+#[test]
+fn who_holds_nothing_costs_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let converted = runtime.block_on(Arc::new(cdn()).apply(r#"{"file": "/a"}"#.into(), false, &Secrets::NONE)).unwrap();
+    assert!(converted.undelivered.is_empty());
 }

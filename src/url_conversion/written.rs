@@ -1,0 +1,86 @@
+//! [`Written`]: what conversions wrote into an answer so far, for the conversions that follow.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Conversions;
+use super::undelivered::Undelivered;
+
+/// What conversions wrote into an answer so far.
+pub(super) struct Written {
+    /// Whether conversions follow, or came before, that work on what others wrote.
+    several: bool,
+    /// Where the literals begin, and of those in a file's object also where their keys do; sorted.
+    places: Vec<usize>,
+    pub(super) undelivered: Undelivered,
+}
+
+impl Written {
+    /// Nothing yet, of conversions that are done in so many runs.
+    pub(super) fn nothing(conversions: Arc<Conversions>, runs: usize) -> Self {
+        Written { several: runs > 1, places: Vec::new(), undelivered: Undelivered::of(conversions) }
+    }
+
+    pub(super) fn places(&self) -> &[usize] {
+        &self.places
+    }
+
+    /// What keeps track of the next changes of the text, if anybody wants to know.
+    pub(super) fn edits(&self) -> Option<Edits> {
+        self.several.then(Edits::default)
+    }
+
+    /// The text was changed: it was `written` to these places of the text before.
+    pub(super) fn follow(&mut self, written: Vec<usize>, edits: &Edits) {
+        self.places.extend(written);
+        self.places.sort_unstable();
+        self.places.dedup();
+        self.places = self.places.iter().filter_map(|place| edits.follow(*place)).collect();
+        self.undelivered.follow(edits);
+    }
+}
+
+/// How a text was changed: parts of it replaced, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Edits(Vec<Edit>);
+
+#[derive(Debug)]
+struct Edit {
+    old: Range<usize>,
+    new: Range<usize>,
+}
+
+impl Edits {
+    pub(super) fn add(&mut self, old: Range<usize>, new: Range<usize>) {
+        self.0.push(Edit { old, new });
+    }
+
+    /// Where a place of the old text is in the new one; `None` if it was taken out. What replaced a part begins where the part did.
+    pub(super) fn follow(&self, place: usize) -> Option<usize> {
+        let before = self.0.partition_point(|edit| edit.old.start <= place);
+        let Some(edit) = before.checked_sub(1).and_then(|last| self.0.get(last)) else { return Some(place) };
+        match place.checked_sub(edit.old.end) {
+            Some(behind) => Some(edit.new.end + behind),
+            None if edit.new.is_empty() => None,
+            None => Some(edit.new.start),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_move_with_their_text() {
+        let mut edits = Edits::default();
+        // "aXXbYYcZ" -> "aUbcVVV"
+        edits.add(1..3, 1..2);
+        edits.add(4..6, 3..3);
+        edits.add(7..8, 4..7);
+        let places: Vec<_> = (0..10).map(|place| edits.follow(place)).collect();
+        let expected = [Some(0), Some(1), Some(1), Some(2), None, None, Some(3), Some(4), Some(7), Some(8)];
+        assert_eq!(places, expected);
+        assert_eq!(Edits::default().follow(7), Some(7));
+    }
+}

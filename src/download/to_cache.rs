@@ -171,9 +171,11 @@ impl DownloadTo {
         let told = &self.shared.told;
         told.one_more();
         let lease = self.get(download).await.inspect_err(|_| told.failed())?;
-        let path = lease.keep().into_os_string().into_string();
-        path.inspect(|path| local_paths::remember(path))
-            .map_err(|_| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))
+        let unicode = |path: &std::path::Path| path.to_str().map(str::to_owned);
+        let path = unicode(lease.path()).ok_or_else(|| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))?;
+        local_paths::remember(&path);
+        drop(lease.keep());
+        Ok(path)
     }
 
     /// The file, held.

@@ -1,6 +1,7 @@
 //! The inner parts that the fuzz targets (`tests/fuzz`) are given, and no one else: each function calls what a request's answer
 //! goes through, without the socket. Its API changes at any time.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ pub use crate::download::fuzzing::{Placed, placed};
 pub use crate::pagination::fuzzing::{course, query};
 
 use crate::error::{Error, Result};
+use crate::file_cache::{FileCache, fuzzing as cache};
 use crate::origin::Origin;
 use crate::transport::fuzzing::received;
 use crate::upload_session::UploadSession;
@@ -116,4 +118,47 @@ pub fn excerpt(text: &str, limit: usize) -> String {
 /// A text without the credentials.
 pub fn hide_credentials(text: &str, credentials: &HeaderMap) -> String {
     crate::secrets::Secrets::from(Some(std::sync::Arc::new(credentials.clone()))).hide(text).into_owned()
+}
+
+/// The directory and the name that a URL's file gets in a cache.
+pub fn cache_name(url: &str) -> (String, String) {
+    cache::name(url)
+}
+
+/// Whether a text is the name of a file in a cache.
+pub fn is_cache_name(text: &str) -> bool {
+    cache::is_name(text)
+}
+
+/// A URL without what a known scheme signs it by.
+pub fn unsigned_url(url: &str) -> String {
+    cache::unsigned(url)
+}
+
+/// How many files the lines of a cache's index come to, and their bytes.
+pub fn cache_index(lines: &[u8]) -> (u64, u128) {
+    cache::index(lines)
+}
+
+/// How many files a handle of a cache holds whose file this is.
+pub fn cache_holds(file: &[u8]) -> usize {
+    cache::holds(file)
+}
+
+/// A line of a cache's index with its checksum.
+pub fn cache_line(text: &str) -> String {
+    cache::line(text)
+}
+
+/// Where the first version of a URL's file is in a cache.
+pub fn cache_path(of: &FileCache, url: &str) -> PathBuf {
+    cache::path(of, url)
+}
+
+/// The file of a URL, if a cache has it.
+///
+/// # Errors
+/// Returns an error if the cache can't be locked, read or written.
+pub fn cache_find(in_cache: &FileCache, url: &str) -> Result<Option<PathBuf>> {
+    cache::find(in_cache, url)
 }

@@ -26,7 +26,7 @@ fn client(url: impl Into<String>) -> BackendClient {
 }
 
 fn download(server: &FileServer) -> Download {
-    client(server.url()).download(format!("/media/file.bin?X-Amz-Signature={MARKER}"))
+    client(server.url()).download(format!("/media/file.bin?X-Amz-Expires=60&X-Amz-Signature={MARKER}"))
 }
 
 /// Breaks off after 60,000 bytes, refuses the rest, and then gives whatever is asked for.
@@ -73,7 +73,7 @@ async fn a_file_comes_under_its_name_and_nothing_else_stays() {
     assert_eq!(names(directory.path()), ["file.bin"]);
     let asked = server.asked();
     assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].line, format!("GET /media/file.bin?X-Amz-Signature={MARKER}"));
+    assert_eq!(asked[0].line, format!("GET /media/file.bin?X-Amz-Expires=60&X-Amz-Signature={MARKER}"));
     assert_eq!(asked[0].header("accept-encoding"), Some("identity"));
     assert_eq!(asked[0].header("synapse-access-token"), Some(&*format!("Token {TOKEN}")));
     assert_eq!(asked[0].header("range"), None);
@@ -263,7 +263,7 @@ async fn the_next_download_goes_on_from_what_is_kept() {
     assert!(!target.exists());
     assert_eq!(names(directory.path()).len(), 2);
     // Signed anew.
-    let again = client(server.url()).download("/media/file.bin?X-Amz-Signature=other");
+    let again = client(server.url()).download("/media/file.bin?X-Amz-Expires=61&X-Amz-Signature=other");
     let downloaded = again.to(&target).await.unwrap();
     assert_eq!((downloaded.bytes, downloaded.resumed_from), (100_000, 60_000));
     assert_eq!(std::fs::read(&target).unwrap(), file);

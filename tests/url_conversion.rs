@@ -409,7 +409,8 @@ async fn downloads(server: &MockServer) -> usize {
 
 #[tokio::test]
 async fn a_file_is_downloaded_once_and_read_from_the_cache_from_then_on() {
-    let files = (0..20).map(|n| format!(r#"{{"url": "/media/{}.png?X-Amz-Signature={MARKER}{n}", "size": 3}}"#, n % 5));
+    let files =
+        (0..20).map(|n| format!(r#"{{"url": "/media/{}.png?X-Amz-Expires=60&X-Amz-Signature={MARKER}{n}", "size": 3}}"#, n % 5));
     let item = format!(r#"{{"id": 7, "name": "m", §, "files": [{}]}}"#, files.collect::<Vec<_>>().join(","));
     let (server, client) = serving(&item).await;
     let directory = tempfile::tempdir().unwrap();

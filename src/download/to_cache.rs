@@ -178,7 +178,7 @@ impl DownloadTo {
         let path = lease.path().to_str().map(str::to_owned);
         let path = path.ok_or_else(|| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))?;
         local_paths::remember(&path);
-        let _ = lease.keep();
+        drop(lease.keep());
         Ok(path)
     }
 

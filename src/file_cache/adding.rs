@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::facts::{Facts, stamp};
 use super::index::Addition;
-use super::journal_line::Entry;
+use super::journal_line::{Entry, Version};
 use super::key::{CacheKey, KeyHash};
 use super::lock::{Exclusive, Waiting};
 use super::sessions::Session;
@@ -16,15 +16,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
 use crate::redact::redact_url;
 
-/// Versions of one file whose names are tried in turn.
-const VERSIONS: usize = 16;
-
 /// A file that is to be put into the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct NewFile {
-    /// What the file is known by, of whichever version.
-    base: KeyHash,
-    hash: KeyHash,
+    version: Version,
     extension: String,
     variant_of: Option<Box<str>>,
     path: PathBuf,
@@ -44,7 +39,8 @@ impl NewFile {
     #[cfg(test)]
     pub(super) fn first_version(cache: &FileCache, key: &CacheKey) -> Self {
         let path = key.hash.path(&cache.0.dir, &key.extension);
-        NewFile { base: key.hash, hash: key.hash, extension: key.extension.clone(), variant_of: None, path }
+        let version = Version { base: key.hash, number: 0 };
+        NewFile { version, extension: key.extension.clone(), variant_of: None, path }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -65,17 +61,14 @@ impl FileCache {
             let message = format!("the file is {bytes} bytes long, and the file cache takes {most} at most (`max_bytes`)");
             return Err(Error::new(ErrorKind::Download, message));
         }
-        let mut hash = key.hash;
-        let mut tried = 0;
-        while self.is_taken(hash, &key.extension, waiting)? {
-            tried += 1;
-            // So many are held at a time where somebody has made them up.
-            hash = if tried < VERSIONS { hash.next_version() } else { KeyHash::random() };
+        let mut version = Version { base: key.hash, number: 0 };
+        while self.is_taken(version.hash(), &key.extension, waiting)? {
+            version.number += 1;
         }
-        directory::make(&self.0.dir.join(hash.shard()))?;
+        directory::make(&self.0.dir.join(version.hash().shard()))?;
         let (extension, variant_of) = (key.extension.clone(), key.variant_of.clone());
-        let path = hash.path(&self.0.dir, &extension);
-        Ok(NewFile { base: key.hash, hash, extension, variant_of, path })
+        let path = version.hash().path(&self.0.dir, &extension);
+        Ok(NewFile { version, extension, variant_of, path })
     }
 
     /// The largest file that may be added, in bytes; `None` if there is no limit.
@@ -133,14 +126,15 @@ impl FileCache {
     fn record(&self, new: &NewFile, content: &Content, waiting: &Waiting) -> Result<()> {
         let mut session = self.shared(waiting)?;
         let state = &mut *session.state;
+        let hash = new.version.hash();
         if let Some(holder) = &mut state.holder {
-            holder.hold(new.hash)?;
+            holder.hold(hash)?;
         }
         let entry = Entry { size: content.bytes, extension: &new.extension };
-        let recorded = match state.open_intact(new.hash, &new.path, content.bytes) {
+        let recorded = match state.open_intact(hash, &new.path, content.bytes) {
             Some((file, metadata)) => {
                 touch(&file);
-                let is_known = state.index.newest(new.base) == Some((new.hash, entry));
+                let is_known = state.index.newest(new.version.base) == Some((hash, entry));
                 // Another process may have put its own there meanwhile.
                 let is_own = content.id == FileId::of(&metadata);
                 let own = content.facts.as_ref().filter(|_| is_own);
@@ -148,7 +142,7 @@ impl FileCache {
                     None if is_known => Ok(()),
                     own => {
                         let facts = own.map(|own| own.clone().at(stamp(&metadata))).unwrap_or_default();
-                        state.index.add(&Addition { hash: new.hash, base: new.base, entry, facts: &facts })
+                        state.index.add(&Addition { version: new.version, entry, facts: &facts })
                     }
                 }
             }
@@ -161,7 +155,7 @@ impl FileCache {
         match (&recorded, &mut state.holder) {
             (Ok(()), _) => state.candidates.added(),
             // At worst the others take it for held.
-            (Err(_), Some(holder)) => _ = holder.release(new.hash),
+            (Err(_), Some(holder)) => _ = holder.release(hash),
             (Err(_), None) => {}
         }
         recorded

@@ -48,7 +48,7 @@ pub(super) struct Holder {
 
 /// What another handle held when its file was last read.
 #[derive(Debug, Default)]
-struct Other {
+pub(super) struct Other {
     head: Vec<u8>,
     read: u64,
     held: HashSet<KeyHash>,
@@ -201,7 +201,7 @@ impl Other {
     }
 
     /// Reads whole lines, to the end. Those that tell no hold are passed over.
-    fn read_on(&mut self, mut file: impl Read + Seek) -> io::Result<()> {
+    pub(super) fn read_on(&mut self, mut file: impl Read + Seek) -> io::Result<()> {
         let mut head = Vec::with_capacity(HEAD);
         file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
         if head != self.head {
@@ -218,6 +218,11 @@ impl Other {
             self.read += LINE as u64;
             self.apply(&line);
         }
+    }
+
+    #[cfg(fuzzing)]
+    pub(super) fn count(&self) -> usize {
+        self.held.len()
     }
 
     fn apply(&mut self, line: &[u8; LINE]) {

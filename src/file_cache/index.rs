@@ -12,7 +12,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::facts::Facts;
-use super::journal_line::{Entry, LONGEST, Line, added, parse, removed};
+use super::journal_line::{Entry, LONGEST, Line, Version, added, parse, removed};
 use super::key::KeyHash;
 use super::lock::Exclusive;
 use crate::error::{Error, Result};
@@ -44,8 +44,8 @@ pub(super) struct Index {
     entries: HashMap<KeyHash, Stored>,
     /// The newest version of each file that has several.
     newest: HashMap<KeyHash, KeyHash>,
-    /// What the versions are of.
-    bases: HashMap<KeyHash, KeyHash>,
+    /// Which versions there are beside first ones.
+    versions: HashMap<KeyHash, Version>,
     superseded: HashSet<KeyHash>,
     /// A million files have a handful of extensions.
     extensions: Vec<Box<str>>,
@@ -68,9 +68,8 @@ struct Seen(u64, u64, u64, Option<u64>);
 /// A file to be recorded.
 #[derive(Debug)]
 pub(super) struct Addition<'a> {
-    pub(super) hash: KeyHash,
-    /// What it is known by, of whichever version.
-    pub(super) base: KeyHash,
+    /// Which version of which file it is.
+    pub(super) version: Version,
     pub(super) entry: Entry<'a>,
     pub(super) facts: &'a Facts,
 }
@@ -86,7 +85,7 @@ impl Index {
             lines: 0,
             entries: HashMap::new(),
             newest: HashMap::new(),
-            bases: HashMap::new(),
+            versions: HashMap::new(),
             superseded: HashSet::new(),
             extensions: Vec::new(),
             numbers: HashMap::new(),
@@ -181,19 +180,22 @@ impl Index {
 
     /// Records that the file is there. What was the newest version of it before is superseded.
     pub(super) fn add(&mut self, new: &Addition<'_>) -> Result<()> {
-        let superseded = self.newest(new.base).filter(|(hash, _)| *hash != new.hash);
+        let hash = new.version.hash();
+        let superseded = self.newest(new.version.base).filter(|(newest, _)| *newest != hash);
         // First: at worst the file is downloaded again.
-        let before = superseded.map(|(hash, entry)| added(hash, entry, self.bases.get(&hash).copied(), true, &Facts::default()));
-        let base = Some(new.base).filter(|base| *base != new.hash);
-        let line = added(new.hash, new.entry, base, false, new.facts);
+        let before = superseded.map(|(hash, entry)| self.line(hash, entry, true, &Facts::default()));
+        let line = added(hash, new.entry, Some(new.version).filter(|version| version.number > 0), false, new.facts);
         self.append(&(before.unwrap_or_default() + &line))
     }
 
     /// Records what is known of a file.
     pub(super) fn note(&mut self, hash: KeyHash, facts: &Facts) -> Result<()> {
         let Some(entry) = self.get(hash) else { return Ok(()) };
-        let line = added(hash, entry, self.bases.get(&hash).copied(), self.superseded.contains(&hash), facts);
-        self.append(&line)
+        self.append(&self.line(hash, entry, self.superseded.contains(&hash), facts))
+    }
+
+    fn line(&self, hash: KeyHash, entry: Entry<'_>, superseded: bool, facts: &Facts) -> String {
+        added(hash, entry, self.versions.get(&hash).copied(), superseded, facts)
     }
 
     /// Records that the files are gone.
@@ -274,10 +276,10 @@ impl Index {
                 if added.superseded {
                     self.superseded.insert(hash);
                 }
-                if let Some(base) = added.version_of {
-                    self.bases.insert(hash, base);
+                if let Some(version) = added.version {
+                    self.versions.insert(hash, version);
                     if !added.superseded {
-                        self.newest.insert(base, hash);
+                        self.newest.insert(version.base, hash);
                     }
                 }
             }
@@ -291,10 +293,10 @@ impl Index {
             self.bytes -= u128::from(before.size);
         }
         self.superseded.remove(&hash);
-        if let Some(base) = self.bases.remove(&hash)
-            && self.newest.get(&base) == Some(&hash)
+        if let Some(version) = self.versions.remove(&hash)
+            && self.newest.get(&version.base) == Some(&hash)
         {
-            self.newest.remove(&base);
+            self.newest.remove(&version.base);
         }
     }
 
@@ -337,8 +339,7 @@ impl Index {
         for (_, hash) in entries {
             let Some(entry) = self.get(hash) else { continue };
             let facts = before.as_mut().and_then(|before| self.facts_in(before, hash).ok()).unwrap_or_default();
-            let line = added(hash, entry, self.bases.get(&hash).copied(), self.superseded.contains(&hash), &facts);
-            file.write_all(line.as_bytes())?;
+            file.write_all(self.line(hash, entry, self.superseded.contains(&hash), &facts).as_bytes())?;
         }
         file.into_inner()?.sync_all()
     }

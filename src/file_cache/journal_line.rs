@@ -21,16 +21,31 @@ pub(super) enum Line<'a> {
     Removed(KeyHash),
 }
 
+/// A later version of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Version {
+    /// What the file is known by.
+    pub(super) base: KeyHash,
+    pub(super) number: u64,
+}
+
 /// A file is there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Added<'a> {
     pub(super) hash: KeyHash,
     pub(super) entry: Entry<'a>,
-    /// What the file is known by whose version this is, if it isn't the first.
-    pub(super) version_of: Option<KeyHash>,
+    /// Which version of a file it is, if it isn't the first.
+    pub(super) version: Option<Version>,
     /// There is a newer version.
     pub(super) superseded: bool,
     words: &'a str,
+}
+
+impl Version {
+    /// What it is known by itself.
+    pub(super) fn hash(self) -> KeyHash {
+        self.base.version(self.number)
+    }
 }
 
 impl Added<'_> {
@@ -40,19 +55,20 @@ impl Added<'_> {
 }
 
 /// The line of a file that is there.
-pub(super) fn added(hash: KeyHash, entry: Entry<'_>, version_of: Option<KeyHash>, superseded: bool, facts: &Facts) -> String {
+pub(super) fn added(hash: KeyHash, entry: Entry<'_>, version: Option<Version>, superseded: bool, facts: &Facts) -> String {
     let extension = if entry.extension.is_empty() { "-" } else { entry.extension };
-    let of = version_of.map(|base| format!(" of={}", base.hex())).unwrap_or_default();
+    let of = version.map(|Version { base, number }| format!(" of={}:{number}", base.hex())).unwrap_or_default();
     let old = if superseded { " old" } else { "" };
-    line(&format!("+ {} {extension} {}{of}{old}{}", hash.hex(), entry.size, facts.words()))
+    sealed(&format!("+ {} {extension} {}{of}{old}{}", hash.hex(), entry.size, facts.words()))
 }
 
 /// The line of a file that is gone.
 pub(super) fn removed(hash: KeyHash) -> String {
-    line(&format!("- {}", hash.hex()))
+    sealed(&format!("- {}", hash.hex()))
 }
 
-fn line(text: &str) -> String {
+/// A line with its checksum.
+pub(super) fn sealed(text: &str) -> String {
     format!("{text} {:08x}\n", checksum(text.as_bytes()))
 }
 
@@ -61,7 +77,13 @@ fn checksum(text: &[u8]) -> u32 {
     text.iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
-/// `None` if it is no whole line.
+fn version(of: &str) -> Option<Version> {
+    let (base, number) = of.split_once(':')?;
+    let version = Version { base: KeyHash::from_hex(base)?, number: number.parse().ok()? };
+    Some(version).filter(|version| version.number > 0)
+}
+
+/// `None` if it is no whole line, or can't be true.
 pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (text, sum) = line.rsplit_once(' ')?;
@@ -83,10 +105,12 @@ pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
             // It becomes part of a path.
             (extension.is_empty() || is_extension(extension)).then_some(())?;
             let words = words.next().unwrap_or_default();
-            let mut of = words.split(' ').filter_map(|word| word.strip_prefix("of="));
-            let version_of = of.next().and_then(KeyHash::from_hex).filter(|base| *base != hash);
+            let version = match words.split(' ').find_map(|word| word.strip_prefix("of=")) {
+                Some(of) => Some(version(of).filter(|version| version.hash() == hash)?),
+                None => None,
+            };
             let superseded = words.split(' ').any(|word| word == "old");
-            Some(Line::Added(Added { hash, entry: Entry { size, extension }, version_of, superseded, words }))
+            Some(Line::Added(Added { hash, entry: Entry { size, extension }, version, superseded, words }))
         }
         _ => None,
     }

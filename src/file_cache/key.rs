@@ -13,8 +13,8 @@ use crate::file_url::is_data_uri;
 /// Stands before what is hashed. Another one is another way to tell files apart.
 const IDENTITY: &str = "synapse-file-cache 2";
 
-/// Stands before what the name of a file's next version is hashed of.
-const NEXT_VERSION: &str = "synapse-file-cache next version";
+/// Stands before what the name of a file's later version is hashed of.
+const VERSION: &str = "synapse-file-cache version";
 
 /// Letters and digits of an extension, at most.
 const EXTENSION: usize = 16;
@@ -82,13 +82,12 @@ impl KeyHash {
         KeyHash(hash)
     }
 
-    /// What the next version of the file is known by, of which this one is in use.
-    pub(super) fn next_version(self) -> Self {
-        KeyHash::of(NEXT_VERSION, &[&self.0])
-    }
-
-    pub(super) fn random() -> Self {
-        KeyHash(fastrand::u128(..).to_be_bytes())
+    /// What a later version of the file is known by. The first one has the number 0.
+    pub(super) fn version(self, number: u64) -> Self {
+        match number {
+            0 => self,
+            number => KeyHash::of(VERSION, &[&self.0, &number.to_be_bytes()]),
+        }
     }
 
     /// 32 digits.

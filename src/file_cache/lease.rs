@@ -49,10 +49,18 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(path) = self.path.take() else { return };
-        let release = Release(self.cache.clone(), path);
+        if let Some(path) = self.path.take() {
+            self.cache.release_later(path);
+        }
+    }
+}
+
+impl FileCache {
+    /// As [`release`](FileCache::release), on a thread where it may block, and without waiting long.
+    pub(crate) fn release_later(&self, path: PathBuf) {
+        let release = Release(self.clone(), path);
         match Handle::try_current() {
-            // It may block. A runtime that is shut down drops it undone: then it is done there.
+            // A runtime that is shut down drops it undone: then it is done there.
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(release))),
             Err(_) => drop(release),
         }

@@ -7,6 +7,8 @@ mod cleaning;
 mod directory;
 mod eviction;
 mod facts;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod holds;
 mod in_progress;
 mod index;
@@ -62,7 +64,7 @@ const CONTROL: &str = ".cache";
 /// Files are told apart by their whole URL (scheme, host, port, path and query), by the client's
 /// [tenant](crate::BackendClientBuilder::tenant) and by the cache's [namespace](FileCacheBuilder::namespace). Left out of the URL is only
 /// what signs it, where all parameters of a known scheme are there, each once: signatures of version 4 (Amazon S3 `X-Amz-…`, Google
-/// `X-Goog-…`, `X-…-` and `x-…-` of others alike) and version 2 (`AWSAccessKeyId`, `GoogleAccessId`, `OSSAccessKeyId` or `AccessKeyId`
+/// `X-Goog-…`, and so on, with at least a signature and an expiry of the same prefix) and version 2 (`AWSAccessKeyId`, `GoogleAccessId`, `OSSAccessKeyId` or `AccessKeyId`
 /// with `Signature` and `Expires`), Azure's shared access signatures, CloudFront and Tencent COS; with them the parameters that choose a
 /// response's headers (`response-content-type`, say), but for its encoding. For other schemes there are
 /// [`key_by_path`](FileCacheBuilder::key_by_path) and [`key`](FileCacheBuilder::key).

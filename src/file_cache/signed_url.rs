@@ -70,19 +70,20 @@ const SCHEMES: &[Scheme] = &[
     },
 ];
 
-/// Signatures of version 4, each store's with a prefix of its own: `X-Amz-`, `X-Goog-`, `X-Tos-`.
+/// Signatures of version 4, each store's with a prefix of its own (`X-Amz-`, `X-Goog-`, `X-Tos-`), which says what they are: an
+/// expiry and a signature are enough.
 const VERSION_4: Scheme = Scheme {
-    all: &["Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"],
+    all: &["Expires", "Signature"],
     one_of: &[],
-    optional: &["Security-Token", "S3session-Token"],
+    optional: &["Algorithm", "Credential", "Date", "SignedHeaders", "Security-Token", "S3session-Token"],
     headers: RESPONSE_HEADERS,
 };
 
 /// The same as others write them: `x-oss-`.
 const VERSION_4_IN_LOWER_CASE: Scheme = Scheme {
-    all: &["signature-version", "credential", "date", "expires", "signature"],
+    all: &["expires", "signature"],
     one_of: &[],
-    optional: &["additional-headers", "security-token"],
+    optional: &["signature-version", "credential", "date", "additional-headers", "security-token"],
     headers: RESPONSE_HEADERS,
 };
 

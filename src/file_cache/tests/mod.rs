@@ -12,6 +12,7 @@ mod parts;
 mod planted;
 #[cfg(unix)]
 mod read_only;
+mod told;
 mod versions;
 mod waiting;
 

@@ -77,8 +77,10 @@ fn labels(bytes: &[u8]) -> Vec<(String, [String; 3])> {
     ]
 }
 
-/// A server that gives `first` to the first request, `second` to the second, and so on; the last one to all that follow.
-async fn giving(answers: Vec<Box<dyn Fn(&Asked) -> Vec<u8> + Send + Sync>>) -> FileServer {
+type Answer = Box<dyn Fn(&Asked) -> Vec<u8> + Send + Sync>;
+
+/// A server that gives each request its answer; the last one to all that follow.
+async fn giving(answers: Vec<Answer>) -> FileServer {
     FileServer::start(move |number, asked| answers[number.min(answers.len() - 1)](asked)).await
 }
 

@@ -123,6 +123,28 @@ async fn what_is_neither_form_is_an_error() {
     }
 }
 
+/// What another download brought meanwhile has to be what this one expects.
+#[tokio::test]
+async fn two_at_once_get_what_each_expects() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(SIZE, 10);
+    let packed = gzip(&file);
+    let server = serving(head(packed.len()), packed.clone()).await;
+    let all = (0..6).map(|number| match number % 3 {
+        // The file has the one's size and not its digest.
+        0 => download(&server).size(SIZE as u64).checksum(md5(&packed)),
+        1 => download(&server).size(packed.len() as u64),
+        _ => download(&server),
+    });
+    for downloaded in all.map(|download| tokio::spawn(download.to(&target))).collect::<Vec<_>>() {
+        downloaded.await.unwrap().unwrap();
+    }
+    let stored = std::fs::read(&target).unwrap();
+    assert!(stored == file || stored == packed);
+    assert_eq!(names(directory.path()), ["file.bin"]);
+}
+
 /// Nothing of what a bomb would come to is written beyond the size that is expected.
 #[tokio::test]
 async fn a_bomb_stops_at_the_size_expected() {

@@ -66,14 +66,14 @@ impl Engine<'_> {
         match (plan, received) {
             (Plan::Anew { why, claimed }, _) => {
                 state.doubt = claimed;
-                Ok(Ended::Anew(why))
+                Ok(Ended::Anew(why.into()))
             }
             (Plan::Complete(entity), _) => {
                 self.learn(state, entity).await?;
                 self.complete(state).await
             }
             // Only a response that has a body is one of these.
-            (Plan::Whole(_) | Plan::Rest(_), None) => Ok(Ended::Anew("there is no such part")),
+            (Plan::Whole(_) | Plan::Rest(_), None) => Ok(Ended::Anew("there is no such part".into())),
             (Plan::Whole(entity), Some(received)) => {
                 self.begin(state, entity, &received).await?;
                 self.receive(state, received, Message::default(), deadline).await
@@ -192,9 +192,11 @@ impl Engine<'_> {
                 return Ok(Ended::Spoilt(Error::broken_off(received.info().clone(), what)));
             }
             if size.is_some_and(|size| len > size) {
-                // Only one of which the head didn't say how long it is.
-                state.known = Entity::default();
-                return Ok(Ended::Anew("it is longer than it was"));
+                // By no head but an earlier one. Where nothing says that it is the same file, it has changed.
+                if state.known.if_range().is_none() {
+                    state.known.size = None;
+                }
+                return Ok(Ended::Anew("more comes than the size that was named".into()));
             }
             if let Some(expected) = self.options.size.filter(|size| state.known.codings.is_empty() && len > *size)
                 && state.known.stored_size != Some(expected)
@@ -230,12 +232,13 @@ impl Engine<'_> {
             state.part.cut(from).await?;
             return Ok(Some(problem));
         }
-        let digests = of_all.into_iter().map(|(digest, _)| digest).collect();
-        match state.known.clone().learn(None, digests) {
+        let Some((digest, problem)) = of_all.into_iter().next() else { return Ok(None) };
+        match state.known.clone().learn(None, vec![digest]) {
             Some(entity) => self.learn(state, entity).await.map(|()| None),
+            // Another one of the whole is known.
             None => {
                 state.part.cut(from).await?;
-                Ok(Some("two parts name two digests of the whole file".to_owned()))
+                Ok(Some(problem))
             }
         }
     }
@@ -256,10 +259,11 @@ impl Engine<'_> {
         let error = |kind, problem: String| Error::new(kind, problem).of(self.info());
         match completed {
             Completed::Named(bytes) => Ok(Ended::Whole(bytes)),
+            // It may be what was there before that was wrong.
+            Completed::Spoilt(problem) if state.resumed_from > 0 => Ok(Ended::Anew(problem.into())),
+            Completed::Unexpected(problem) if state.pieced => Ok(Ended::Anew(problem.into())),
             Completed::Spoilt(problem) => Ok(Ended::Spoilt(error(ErrorKind::Download, problem))),
             Completed::Damaged(problem) => Ok(Ended::Spoilt(Error::broken_off(self.info(), &problem))),
-            // It may be what was there before that was wrong.
-            Completed::Unexpected(_) if state.pieced => Ok(Ended::Anew("what was there before doesn't belong to it")),
             Completed::Unexpected(problem) => Err(error(ErrorKind::Download, problem)),
             Completed::Undecodable(problem) => Err(error(ErrorKind::Decode, problem)),
         }

@@ -1,5 +1,6 @@
 //! The download itself: attempt after attempt from the byte that is missing, until the file is whole.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,7 @@ pub(super) enum Ended {
     /// The file has its name, and this many bytes.
     Whole(u64),
     /// What is there is of no use.
-    Anew(&'static str),
+    Anew(Cow<'static, str>),
     /// It was given in parts: the next one is to be asked for.
     Part,
     /// What came wasn't what the server says that it is, and is gone.
@@ -68,7 +69,14 @@ pub(super) struct State {
 impl Engine<'_> {
     pub(super) async fn run(self) -> Result<Downloaded> {
         let deadline = self.calls.deadline();
-        let Some(part) = self.acquire(deadline).await? else { return self.by_another().await };
+        let part = loop {
+            if let Some(part) = self.acquire(deadline).await? {
+                break part;
+            }
+            if let Some(bytes) = self.by_another().await? {
+                return Ok(Downloaded { path: self.place.target, bytes, resumed_from: bytes });
+            }
+        };
         let resumed_from = if part.is_resumable() { part.len() } else { 0 };
         let known = part.entity().cloned().unwrap_or_default();
         let mut state = State { part, fresh: false, known, doubt: None, resumed_from, pieced: resumed_from > 0 };
@@ -113,12 +121,10 @@ impl Engine<'_> {
         }
     }
 
-    async fn by_another(self) -> Result<Downloaded> {
+    /// The size of the file that another download brought, where it is what is expected of this one's.
+    async fn by_another(&self) -> Result<Option<u64>> {
         let (place, size, checksum) = (self.place.clone(), self.options.size, self.options.checksum.clone());
-        match blocking(move || place.as_expected(size, checksum.as_ref())).await? {
-            Some(bytes) => Ok(Downloaded { path: self.place.target, bytes, resumed_from: bytes }),
-            None => Err(self.named(Error::new(ErrorKind::Download, "another download put something else there meanwhile"))),
-        }
+        blocking(move || place.as_expected(size, checksum.as_ref())).await
     }
 
     fn named(&self, error: Error) -> Error {
@@ -160,7 +166,7 @@ impl Engine<'_> {
                     if anew > ANEW {
                         return Err(Error::new(ErrorKind::Download, format!("it began anew {ANEW} times: {why}")).of(self.info()));
                     }
-                    tracing::debug!(why, "a download begins anew");
+                    tracing::debug!(%why, "a download begins anew");
                     state.part.begin(None).await?;
                     (state.resumed_from, state.pieced) = (0, false);
                     continue;

@@ -306,7 +306,8 @@ impl Jobs {
         self.removals.retain(|removal| removal.due);
         self.removals.sort_unstable_by_key(|removal| removal.place.start);
         let longest = self.keys.iter().flatten().map(String::len).max().unwrap_or_default();
-        let mut spliced = Splice::new(without_mark(&body), text.len() + literals.len() + self.jobs.len() * longest, written.edits());
+        let mut spliced =
+            Splice::new(without_mark(&body), text.len() + literals.len() + self.jobs.len() * longest, written.edits());
         let (mut places, tracked) = (Vec::new(), spliced.edits.is_some());
         let mut removals = self.removals.iter().peekable();
         for job in &self.jobs {

@@ -89,8 +89,13 @@ impl Site {
     /// Waits until these are held and no others, and sees that each is held as often as it was given.
     async fn assert_held<'p>(&self, given: impl IntoIterator<Item = &'p str>) {
         let given: Vec<_> = given.into_iter().collect();
-        let different: std::collections::HashSet<_> = given.iter().collect();
-        self.until_held(different.len() as u64).await;
+        let different = given.iter().collect::<std::collections::HashSet<_>>().len() as u64;
+        self.until_held(different).await;
+        // What is still on its way to be released would go below.
+        for _ in 0..20 {
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+            assert_eq!(self.cache.statistics().held, different);
+        }
         for file in given {
             assert!(self.cache.release(file), "{file} was released");
         }

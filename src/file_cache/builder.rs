@@ -168,9 +168,9 @@ impl FileCacheBuilder {
     /// what exceeds the limits.
     ///
     /// # Errors
-    /// Returns an error if the directory's path isn't Unicode; if it can't be created, or can be written no more than read;
-    /// if its file system has no file locks; if another process keeps it locked; or if something else stands where the cache's
-    /// own files and directories should: a symbolic link, say.
+    /// Returns an error if the directory's path isn't Unicode; if it can't be created, or can't be written and isn't a cache
+    /// that can be read; if its file system has no file locks; if another process keeps it locked; or if something else stands
+    /// where the cache's own files and directories should: a symbolic link, say.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

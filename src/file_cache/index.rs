@@ -25,6 +25,9 @@ const HEAD: usize = VERSION.len() + 17;
 /// The format before, whose lines are lines of this one. Files keep their entries, and age: they are known by other keys now.
 const VERSION_BEFORE: &str = "synapse-file-cache 1 ";
 
+/// How much of the journal is read at once, at most, in bytes.
+const BUFFER: u64 = 64 << 10;
+
 /// Lines that tell nothing any more, above which the journal may be written anew.
 const DEAD_LINES: u64 = 1000;
 
@@ -234,13 +237,16 @@ impl Index {
         if !is_head(&head, version) {
             return Ok(false);
         }
-        if head != self.head || file.metadata()?.len() < self.read {
+        let length = file.metadata()?.len();
+        if head != self.head || length < self.read {
             self.forget();
             self.read = HEAD as u64;
             self.head = head;
         }
         file.seek(SeekFrom::Start(self.read))?;
-        self.read_on(&mut BufReader::with_capacity(64 << 10, &mut *file))?;
+        // Mostly it is a line.
+        let room = length.saturating_sub(self.read).clamp(LONGEST, BUFFER);
+        self.read_on(&mut BufReader::with_capacity(room as usize, &mut *file))?;
         self.seen = file.metadata().ok().filter(|now| now.len() == self.read).and_then(|now| seen(&now));
         Ok(true)
     }

@@ -28,8 +28,9 @@ impl FileCache {
         let is_read_only = matches!(self.0.access, Access::ReadOnly(_));
         {
             let mut state = self.state();
+            let is_new = state.index.refresh()?;
             let is_held = state.holds_newest(key.hash);
-            let is_known = is_held || state.index.refresh()?;
+            let is_known = is_held || is_new;
             if is_held || is_read_only {
                 let looked = if is_known { state.look(key.hash, expected)? } else { Look::Missing };
                 if is_read_only || matches!(looked, Look::Here { .. } | Look::Unverified { .. }) {

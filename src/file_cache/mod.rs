@@ -62,12 +62,18 @@ const CONTROL: &str = ".cache";
 /// # Which file it is
 ///
 /// Files are told apart by their whole URL (scheme, host, port, path and query), by the client's
-/// [tenant](crate::BackendClientBuilder::tenant) and by the cache's [namespace](FileCacheBuilder::namespace). Left out of the URL is only
-/// what signs it, where all parameters of a known scheme are there, each once: signatures of version 4 (Amazon S3 `X-Amz-…`, Google
-/// `X-Goog-…`, and so on, with at least a signature and an expiry of the same prefix) and version 2 (`AWSAccessKeyId`, `GoogleAccessId`, `OSSAccessKeyId` or `AccessKeyId`
-/// with `Signature` and `Expires`), Azure's shared access signatures, CloudFront and Tencent COS; with them the parameters that choose a
-/// response's headers (`response-content-type`, say), but for its encoding. For other schemes there are
-/// [`key_by_path`](FileCacheBuilder::key_by_path) and [`key`](FileCacheBuilder::key).
+/// [tenant](crate::BackendClientBuilder::tenant) and by the cache's [namespace](FileCacheBuilder::namespace), which keeps accounts apart
+/// that share a tenant. A call's own headers make no difference, but for a tenant.
+///
+/// Left out of the URL is only what signs it, where all parameters of a known scheme are there, each once:
+/// - version 4: a signature and an expiry of one prefix, `X-Amz-Signature` and `X-Amz-Expires` of Amazon S3 say (`X-Goog-` of Google,
+///   `x-oss-` of Alibaba, and others alike), and with them the scheme's other parameters of that prefix;
+/// - version 2: `Signature` and `Expires` with `AWSAccessKeyId`, `GoogleAccessId`, `OSSAccessKeyId` or `AccessKeyId`;
+/// - Azure: `sv` and `sig` with `se` or `si`, and with `sr` or `ss` and `srt`; CloudFront: `Key-Pair-Id` and `Signature` with `Expires` or
+///   `Policy`; Tencent COS: all that begin with `q-`.
+///
+/// Beside a signature, parameters that choose a response's headers (`response-content-type`, say) are left out, too, but for the one of
+/// its encoding. For other schemes there are [`key_by_path`](FileCacheBuilder::key_by_path) and [`key`](FileCacheBuilder::key).
 ///
 /// A file is a hit if it is there with the size that it was stored with, and has the size and the digest that its entry tells, where
 /// there are any. A digest that isn't known yet is computed once. If the entry contradicts it, or the server says that it

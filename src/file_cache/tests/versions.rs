@@ -71,9 +71,10 @@ fn a_held_file_is_not_replaced() {
     let new = renew(&other, b"newer", "b");
     assert_ne!(old, new);
     assert_eq!((fs::read(&old).unwrap(), fs::read(&new).unwrap()), (b"old".to_vec(), b"newer".to_vec()));
-    // Whoever asks without a digest is given the new one, but for a handle that holds the one before.
+    // Whoever asks without a digest is given the new one, also by the handle that holds the one before.
     let third = FileCache::open(dir.path()).unwrap();
     assert_eq!(here(&third, &expected(None, None)), Some(new.clone()));
+    assert_eq!(here(&cache, &expected(None, None)), Some(new.clone()));
     assert_eq!(here(&cache, &expected(None, Some("b"))), Some(new.clone()));
     assert_eq!(here(&third, &expected(None, Some("a"))), None);
     assert_eq!(counts(&third), (2, 8));

@@ -213,6 +213,28 @@ hostile! {
         format!("200 9\netag: \"{0}\"\ncontent-encoding: {1}\nx-goog-hash: {1}\ncontent-digest: {1}\nlast-modified: {0}\nwarning: {0}", "x".repeat(size / 6), commas)
     }
 
+    cache_lines(size) {
+        let line = |number| format!("=+ {number:032x} e{number} {number} md5={number:032x} stamp=7\n");
+        (0..size / 100 + 1).map(line).collect::<String>()
+    }
+
+    /// Each is another version of a file, and the one before is superseded.
+    cache_versions(size) {
+        (0..size / 100 + 1).map(|number| format!("=+ {number:032x} - 1 of=H0:{number} old\n=- {number:032x}\n")).collect::<String>()
+    }
+
+    cache_long_line(size) { format!("=+ H0 png 10 {}", "x".repeat(size)) }
+
+    signed_queries(size) {
+        let mut number = 0;
+        let mut url = String::from("https://h/p?");
+        while url.len() < size {
+            url.push_str(&format!("X-S{number}-Signature=1&X-S{number}-Expires=2&sig=3&Signature=4&"));
+            number += 1;
+        }
+        url
+    }
+
     spaces(size) { format!("{}1", " ".repeat(size)) }
 
     digits(size) { "7".repeat(size) }

@@ -9,6 +9,7 @@
 
 #![cfg(fuzzing)]
 
+mod caches;
 pub mod hostile;
 pub mod random;
 pub mod rules;

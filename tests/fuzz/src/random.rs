@@ -50,6 +50,7 @@ impl Inputs {
             Inputs::Sessions => "sessions",
             Inputs::Checkpoints => "checkpoints",
             Inputs::Heads => "heads",
+            Inputs::Cache => "cache",
             Inputs::Text => "text",
         }
     }
@@ -308,6 +309,14 @@ fn link() -> impl Strategy<Value = String> {
         "@",
         ":",
         "/",
+        "&X-Amz-Expires=1",
+        "&X-Amz-Signature=2",
+        "&sv=1&sr=b&se=2",
+        "&sig=3",
+        "&Signature=4&Expires=5",
+        "&AWSAccessKeyId=6",
+        "&response-content-type=a",
+        "a.tar.gz",
         "api/v1",
         "models/",
         "..",
@@ -442,6 +451,40 @@ fn response() -> impl Strategy<Value = String> {
         .prop_map(|(status, length, headers)| format!("{status} {length}\n{}", headers.join("\n")))
 }
 
+/// Lines of an index: with a checksum, and without.
+fn cache() -> impl Strategy<Value = String> {
+    let hash = prop_oneof![6 => select(vec!["H0", "H1", "H2", "h0", ""]).prop_map(str::to_owned), 1 => "[0-9a-f]{30,33}"];
+    let extension = select(vec!["png", "tar.gz", "-", "PNG", "..", "a/b", "png\0", "", "한"]);
+    let size = prop_oneof![4 => select(vec!["10", "6", "0", "11"]).prop_map(str::to_owned), 2 => count(), 1 => number()];
+    let word = select(vec![
+        " old",
+        " of=H0:1",
+        " of=H0:0",
+        " of=H1:18446744073709551615",
+        " of=H2",
+        " md5=0123456789abcdef0123456789abcdef",
+        " sha1=",
+        " told=5",
+        " etag=%22a%22",
+        " etag=*",
+        " modified=253402300800",
+        " stamp=18446744073709551616",
+        " =",
+        " x",
+    ]);
+    let added = (hash.clone(), extension, size, vec(word, 0..5))
+        .prop_map(|(hash, extension, size, words)| format!("=+ {hash} {extension} {size}{}", words.concat()));
+    let line = prop_oneof![
+        6 => added,
+        2 => hash.prop_map(|hash| format!("=- {hash}")),
+        1 => "[+-] [0-9a-f]{32} png 1 [0-9a-f]{8}",
+        1 => any::<String>(),
+        1 => (1..900_usize).prop_map(|length| format!("=+ H0 png 10 {}", "x".repeat(length))),
+    ];
+    let head = select(vec!["", "", "", "", "", "#", "#synapse-file-cache 1 0123456789abcdef\n", "#synapse-file-cache 3 0\n"]);
+    (head, vec(line, 0..12)).prop_map(|(head, lines)| format!("{head}{}", lines.join("\n")))
+}
+
 fn made(inputs: Inputs) -> BoxedStrategy<String> {
     match inputs {
         Inputs::Errors => {
@@ -471,6 +514,7 @@ fn made(inputs: Inputs) -> BoxedStrategy<String> {
         Inputs::Sessions => session().boxed(),
         Inputs::Checkpoints => checkpoint().boxed(),
         Inputs::Heads => vec(response(), 1..6).prop_map(|responses| responses.join("\n\n")).boxed(),
+        Inputs::Cache => cache().boxed(),
         Inputs::Text => prop_oneof![
             vec(prop_oneof![literal(), number(), link()], 0..6).prop_map(|parts| parts.concat()),
             json(),

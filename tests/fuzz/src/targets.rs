@@ -16,6 +16,7 @@ use synapse_backend_client::{
     Timestamp, UploadSession, UrlConverter, conversions, fuzzing,
 };
 
+use crate::caches::Fixture;
 use crate::server::Server;
 
 /// Something that the crate does with an input.
@@ -42,6 +43,8 @@ pub enum Inputs {
     Checkpoints,
     /// Responses to the requests of a download.
     Heads,
+    /// Lines of a cache's index.
+    Cache,
     /// Text with URLs and tokens in it.
     Text,
 }
@@ -80,6 +83,10 @@ targets! {
     checkpoints: Checkpoints,
     courses: Checkpoints,
     response_heads: Heads,
+    cache_index: Cache,
+    cache_files: Cache,
+    cache_holds: Cache,
+    cache_names: Links,
     redaction: Text,
     credentials: Text,
     retry_after: Text,
@@ -497,6 +504,40 @@ fn response_heads(data: &[u8]) {
         }
         assert!(placed.digests <= 6 * 7, "{placed:?}");
     }
+}
+
+fn cache_index(data: &[u8]) {
+    let (files, bytes) = fuzzing::cache_index(data);
+    assert!(files as usize <= data.len() / 40 + 1 && bytes <= u128::from(u64::MAX) * u128::from(files));
+}
+
+fn fixture(run: impl FnOnce(&Fixture)) {
+    thread_local! {
+        static FIXTURE: OnceCell<Fixture> = const { OnceCell::new() };
+    }
+    FIXTURE.with(|fixture| run(fixture.get_or_init(Fixture::new)));
+}
+
+fn cache_files(data: &[u8]) {
+    fixture(|fixture| fixture.run(data));
+}
+
+fn cache_holds(data: &[u8]) {
+    assert!(fuzzing::cache_holds(data) <= data.len() / 34);
+    fixture(|fixture| {
+        let holds = fixture.holds(data);
+        assert!(fuzzing::cache_holds(&holds) <= holds.len() / 34);
+    });
+}
+
+fn cache_names(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let (directory, name) = fuzzing::cache_name(text);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
+    assert!(directory.len() == 2 && name.len() <= 60 && name.bytes().all(is_plain), "{directory}/{name}");
+    black_box(fuzzing::is_cache_name(text));
+    let unsigned = fuzzing::unsigned_url(text);
+    assert!(unsigned.len() <= text.len() && fuzzing::unsigned_url(&unsigned) == unsigned, "{unsigned}");
 }
 
 fn redaction(data: &[u8]) {

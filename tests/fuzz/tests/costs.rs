@@ -126,11 +126,13 @@ hostile! {
     long_failing_urls overlapping_places many_urls a_list_on_the_way doubled_keys doubled_results many_fields white_space
     lines titles title_of_many_lines storage_errors urls queries user_infos quotes backslashes quoted_urls escapes tokens
     tokens_in_fields beginnings_of_tokens long_link dots_in_a_link data_uri long_checkpoint long_query
-    long_link_of_a_checkpoint long_session many_digests many_responses long_headers spaces digits any_text
+    long_link_of_a_checkpoint long_session many_digests many_responses long_headers cache_lines cache_versions cache_long_line
+    signed_queries spaces digits any_text
 }
 
 random! {
     error_shown error_fields error_json page_typed page_typed_skipping page_own page_own_skipping page_raw page_raw_distinct item_typed
     item_shown json_value json_lookup json_shown json_equal file_shapes related converted_item converted_page links file_urls
-    sessions checkpoints courses response_heads redaction credentials retry_after timestamps
+    sessions checkpoints courses response_heads cache_index cache_files cache_holds cache_names redaction credentials retry_after
+    timestamps
 }

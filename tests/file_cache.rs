@@ -383,6 +383,36 @@ async fn room_is_made_while_a_large_file_comes() {
     assert_eq!((cache.statistics().files, cache.statistics().bytes), (1, 7 << 20));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_call_holds_nothing() {
+    let server = echoing().await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = client(&server);
+    // At whichever point it is dropped.
+    for polls in 0..30 {
+        let mut call = Box::pin(client.download(format!("/{polls}")).cached(&cache).send());
+        for _ in 0..polls {
+            let polled = futures_util::future::poll_immediate(&mut call).await;
+            if polled.is_some() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+    }
+    all_released(&cache).await;
+    // Then what came by itself is there, and the rest comes.
+    for polls in 0..30 {
+        let file = client.download(format!("/{polls}")).cached(&cache).await.unwrap();
+        assert_eq!(content(&file), format!("GET /{polls}").as_bytes());
+    }
+    all_released(&cache).await;
+    assert_eq!(cache.statistics().files, 30);
+    cache.clear().unwrap();
+    assert_eq!(bytes_on_disk(&cache), 0);
+}
+
 /// Another process that hangs, with the cache's lock.
 fn locked(cache: &FileCache) -> std::fs::File {
     let lock = std::fs::File::options().write(true).open(cache.dir().join(".cache/lock")).unwrap();

@@ -20,7 +20,6 @@ const MAX_URL: usize = 512;
 
 impl Error {
     pub(super) fn secrets(&self) -> &Secrets {
-        const NONE: &Secrets = &Secrets::NONE;
         let of_request = self.0.request.as_ref().map(|request| &request.secrets).filter(|secrets| !secrets.is_empty());
         of_request.or(self.0.response.as_ref().map(ErrorResponse::secrets)).unwrap_or(&self.0.secrets)
     }

@@ -114,6 +114,30 @@ async fn cut_body_without_a_length_is_noticed() {
     }
 }
 
+/// What is expected of the file tells it as well.
+#[tokio::test]
+async fn cut_body_that_is_not_as_expected_comes_again() {
+    let file = noise(SIZE, 12);
+    let hex: String = md5::Md5::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+    let expecting = |server: &FileServer| [download(server).size(SIZE as u64), download(server).checksum(&hex)];
+    for index in 0..2 {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("file.bin");
+        let content = file.clone();
+        let server = FileServer::start(move |number, asked| {
+            labelled(asked, &content, "Accept-Ranges: none", if number == 0 { CUT } else { usize::MAX })
+        })
+        .await;
+        expecting(&server).into_iter().nth(index).unwrap().to(&target).await.unwrap();
+        assert!(std::fs::read(&target).unwrap() == file);
+        assert_eq!(ranges(&server), [None, None]);
+        // A body whose end is told is what it is.
+        let server = FileServer::start(|_, _| answer("200 OK\nTransfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n")).await;
+        let error = expecting(&server).into_iter().nth(index).unwrap().to(&target).await.failure();
+        assert_eq!((error.kind(), server.asked().len()), (ErrorKind::Download, 1), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_digest_that_says_nothing_is_skipped() {
     let file = noise(1_000, 2);

@@ -172,6 +172,7 @@ impl Engine<'_> {
             let digests: Vec<_> = message.own.iter().chain(&message.either).cloned().collect();
             state.part.begin_message(&digests).await?;
         }
+        state.open_ended = received.is_open_ended();
         // Only what the user set for this download ends a body that moves.
         received.limit_body(deadline);
         let told = |state: &State| {
@@ -262,6 +263,7 @@ impl Engine<'_> {
             // It may be what was there before that was wrong.
             Completed::Spoilt(problem) if state.resumed_from > 0 => Ok(Ended::Anew(problem.into())),
             Completed::Unexpected(problem) if state.pieced => Ok(Ended::Anew(problem.into())),
+            Completed::Unexpected(problem) if state.open_ended => Ok(Ended::Spoilt(error(ErrorKind::Download, problem))),
             Completed::Spoilt(problem) => Ok(Ended::Spoilt(error(ErrorKind::Download, problem))),
             Completed::Damaged(problem) => Ok(Ended::Spoilt(Error::broken_off(self.info(), &problem))),
             Completed::Unexpected(problem) => Err(error(ErrorKind::Download, problem)),

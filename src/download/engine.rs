@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) resumed_from: u64,
     /// What is there came in more than one message.
     pub(super) pieced: bool,
+    /// The last message may have been cut off, for all that its head says.
+    pub(super) open_ended: bool,
 }
 
 impl Engine<'_> {
@@ -79,7 +81,8 @@ impl Engine<'_> {
         };
         let resumed_from = if part.is_resumable() { part.len() } else { 0 };
         let known = part.entity().cloned().unwrap_or_default();
-        let mut state = State { part, fresh: false, known, doubt: None, resumed_from, pieced: resumed_from > 0 };
+        let pieced = resumed_from > 0;
+        let mut state = State { part, fresh: false, known, doubt: None, resumed_from, pieced, open_ended: false };
         let error = match self.fetch(&mut state, deadline).await {
             Ok(bytes) => return Ok(Downloaded { path: self.place.target, bytes, resumed_from: state.resumed_from }),
             Err(error) => error,

@@ -13,8 +13,9 @@ pub struct Placed {
     pub asked_from: Option<u64>,
     /// Where the response's bytes are written, and where they end at the latest; `None` if none are.
     pub written: Option<(u64, u64)>,
-    /// The size that was known of the file, and the one that is.
+    /// The size that was known of the file.
     pub known: Option<u64>,
+    /// The size that is known now.
     pub size: Option<u64>,
     /// All bytes are taken to be there.
     pub complete: bool,

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use reqwest::{Response, StatusCode};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use reqwest::{Response, StatusCode, Version};
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -100,6 +100,14 @@ impl Received {
 
     pub(crate) fn info(&self) -> &RequestInfo {
         &self.info
+    }
+
+    /// Whether a body that is cut off looks like a whole one: its end is that of the connection, and no length was told.
+    pub(crate) fn is_open_ended(&self) -> bool {
+        let headers = self.headers();
+        self.response.version() < Version::HTTP_2
+            && !headers.contains_key(CONTENT_LENGTH)
+            && !headers.contains_key(TRANSFER_ENCODING)
     }
 
     /// The body has until then to come whole, in the place of what was set for the request.

@@ -173,9 +173,11 @@ impl Holder {
     /// Whether a process has it locked. What a dead one left is removed. What is no handle's file says nothing.
     fn is_alive(&self, name: &str) -> bool {
         let path = self.dir.join(name);
+        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
         let file = match open_own(&path, File::options().read(true).write(true)) {
             Ok(file) => file,
-            Err(error) => return !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Other),
+            // Where it can't be told, it is.
+            Err(error) => return is_file && error.kind() != io::ErrorKind::NotFound,
         };
         if (self.locks.exclusive)(&file).is_err() {
             return true;

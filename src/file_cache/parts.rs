@@ -11,9 +11,6 @@ use fs4::TryLockError;
 use super::lock::FileLocks;
 use crate::plain_file::open_own;
 
-/// What follows a part's name in the name of its note.
-const NOTE: &str = ".json";
-
 /// A part that nobody goes on from for so long is removed.
 pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
 
@@ -27,8 +24,9 @@ pub(super) struct Parts {
 #[derive(Debug)]
 pub(super) struct Part {
     path: PathBuf,
-    note: Option<PathBuf>,
-    /// With its note's.
+    /// What belongs to it, such as its note.
+    beside: Vec<PathBuf>,
+    /// With what belongs to it.
     pub(super) bytes: u64,
     /// When it last grew.
     pub(super) modified: SystemTime,
@@ -48,7 +46,7 @@ impl Parts {
         parts_in(&self.directory, |_| true)
     }
 
-    /// Removes a part and its note, unless somebody writes it: then it is locked. Returns the bytes that were freed.
+    /// Removes a part and what belongs to it, unless somebody writes it: then it is locked. Returns the bytes that were freed.
     pub(super) fn remove(&self, part: &Part) -> io::Result<u64> {
         let file = match open_own(&part.path, OpenOptions::new().read(true).write(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -60,7 +58,7 @@ impl Parts {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         // First what tells what the bytes are of: without it they are of no use.
-        for path in part.note.iter().chain([&part.path]) {
+        for path in part.beside.iter().chain([&part.path]) {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -80,27 +78,29 @@ pub(super) fn parts_in(directory: &Path, is_part: impl Fn(&str) -> bool) -> Vec<
         let Ok(metadata) = std::fs::symlink_metadata(entry.path()) else { continue };
         if metadata.is_file() {
             let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            parts.push(Part { path: entry.path(), note: None, bytes: metadata.len(), modified });
+            parts.push(Part { path: entry.path(), beside: Vec::new(), bytes: metadata.len(), modified });
         }
     }
     parts.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    // A note's name follows its part's.
-    parts.dedup_by(|note, part| {
-        let is_note = note.path.to_str().and_then(|path| path.strip_suffix(NOTE)) == part.path.to_str();
-        if is_note {
-            part.bytes += note.bytes;
-            part.modified = part.modified.max(note.modified);
-            part.note = Some(std::mem::take(&mut note.path));
+    // What belongs to a part is called as it, with something more.
+    parts.dedup_by(|file, part| {
+        let names = (file.path.to_str(), part.path.to_str());
+        let belongs =
+            matches!(names, (Some(file), Some(part)) if file.strip_prefix(part).is_some_and(|rest| rest.starts_with('.')));
+        if belongs {
+            part.bytes += file.bytes;
+            part.modified = part.modified.max(file.modified);
+            part.beside.push(std::mem::take(&mut file.path));
         }
-        is_note
+        belongs
     });
     parts.sort_unstable_by_key(|part| part.modified);
     parts
 }
 
-/// Whether a name is that of a part, or its note, as downloads call them: `.0123456789abcdef.part`.
+/// Whether a name is that of a part, or of what belongs to one, as downloads call them: `.0123456789abcdef.part`.
 pub(super) fn is_part_name(name: &str) -> bool {
-    let name = name.strip_suffix(NOTE).unwrap_or(name);
-    let key = name.strip_prefix('.').and_then(|name| name.strip_suffix(".part"));
-    key.is_some_and(|key| key.len() == 16 && key.bytes().all(|digit| digit.is_ascii_hexdigit()))
+    let Some((key, rest)) = name.strip_prefix('.').and_then(|name| name.split_at_checked(16)) else { return false };
+    let is_part = rest.strip_prefix(".part").is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    is_part && key.bytes().all(|digit| digit.is_ascii_hexdigit())
 }

@@ -119,6 +119,13 @@ fn planted_holds_keep_nobody_waiting() {
     let other = FileCache::open(dir.path()).unwrap();
     assert_eq!((other.clear().unwrap(), path.exists(), held.exists()), (5, false, true));
     assert_eq!(fs::read(&victim).unwrap(), b"victim");
+    // What may be another user's holds, which can't be trusted, keeps all.
+    let kept = fill(&cache, 1, 5);
+    fs::write(holders.join("4-twice"), "").unwrap();
+    fs::hard_link(holders.join("4-twice"), holders.join("4-twice.holds")).unwrap();
+    let error = other.clear().unwrap_err();
+    assert!(error.is_file() && error.to_string().contains("what another process holds can't be read"), "{error}");
+    assert!(kept.exists());
 }
 
 #[test]

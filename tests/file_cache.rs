@@ -310,7 +310,7 @@ async fn a_file_larger_than_the_cache_stops_there() {
     for head in ["200 OK\nContent-Length: 1000000", "200 OK", "200 OK\nETag: \"one\""] {
         let server = FileServer::start(move |_, _| answer(head, &noise(1_000_000, 1))).await;
         let error = client(&server).download("/large").cached(&cache).await.failure();
-        assert_eq!(error.kind(), ErrorKind::Download, "{error}");
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
         assert!(error.to_string().contains("100000 bytes") && error.to_string().contains("max_bytes"), "{error}");
         assert_eq!(bytes_on_disk(&cache), 0);
     }

@@ -213,6 +213,8 @@ impl Place {
     pub(super) fn begin_decoded(&self) -> Result<(File, PathBuf)> {
         let path = self.private_path();
         let file = plain_file::create_own(&path).map_err(|error| self.failed("it can't be written", error))?;
+        // A cache takes a part that isn't locked for one that nobody writes.
+        let _ = (self.lock)(&file);
         Ok((file, path))
     }
 

@@ -59,7 +59,7 @@ impl FileCache {
             && bytes > most
         {
             let message = format!("the file is {bytes} bytes long, and the file cache takes {most} at most (`max_bytes`)");
-            return Err(Error::new(ErrorKind::Download, message));
+            return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let mut version = Version { base: key.hash, number: 0 };
         while self.is_taken(version.hash(), &key.extension, waiting)? {

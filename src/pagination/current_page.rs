@@ -62,12 +62,14 @@ pub(super) struct PageItems<T> {
     discarded: bool,
 }
 
+/// Gives the beginning of a text, of so many bytes at most, without the credentials that were sent.
+pub(super) type Excerpt = dyn Fn(&str, usize) -> String + Send + Sync;
+
 /// What the errors of a page's items are made of: its text, and its response.
 pub(super) struct Source {
     pub(super) body: Bytes,
     pub(super) error: Box<dyn Fn(&Problem) -> Error + Send + Sync>,
-    /// A text without the credentials that were sent.
-    pub(super) excerpt: Box<dyn Fn(&str, usize) -> String + Send + Sync>,
+    pub(super) excerpt: Box<Excerpt>,
 }
 
 /// The next of a page's items.

@@ -22,7 +22,9 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// What may stand in the place of a file, beside a `victim` that isn't to be touched.
-fn plants() -> [(&'static str, fn(&Path, &Path)); 5] {
+type Plant = fn(&Path, &Path);
+
+fn plants() -> [(&'static str, Plant); 5] {
     [
         ("symbolic link", |victim, path| symlink(victim, path).unwrap()),
         ("symbolic link", |victim, path| symlink(victim.with_extension("none"), path).unwrap()),

@@ -173,7 +173,7 @@ async fn processes_that_want_the_same_files_at_once_share_them() {
     let paths: Vec<Vec<String>> = children.iter_mut().map(|child| lines(child).collect()).collect();
     assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
     assert_eq!(paths[0].len(), FILES);
-    assert!(paths.iter().all(|others| *others == paths[0]));
+    assert!(paths.iter().all(|others| *others == paths[0]), "{paths:#?}");
     for (path, url) in paths[0].iter().zip(&urls) {
         assert!(std::fs::read(path).unwrap() == backend.file_bytes(url).unwrap(), "{url}");
     }

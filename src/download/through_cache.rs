@@ -16,7 +16,7 @@ use super::{Download, Downloaded, checked, tenant};
 use crate::blocking::blocking;
 use crate::deadline::within;
 use crate::error::{Error, Result};
-use crate::file_cache::{CacheKey, Content, Digest, Expected, Facts, FileCache, Found, Lease};
+use crate::file_cache::{CacheKey, Content, Digest, Expected, Facts, FileCache, Found, Lease, NewFile, Validators};
 use crate::file_url::is_data_uri;
 
 /// Bytes of a file in the cache that are hashed at once.
@@ -132,13 +132,25 @@ impl ThroughCache<'_> {
 
     /// Downloads the file; unless the server says that the one that was `found` is what it has.
     async fn download(&self, mut download: Download, wanted: &Wanted, found: Option<Lease>) -> Result<Cached> {
-        let (key, size) = (wanted.key.clone(), wanted.expected.size);
+        let (key, expected) = (wanted.key.clone(), wanted.expected.clone());
         let options = &mut download.options;
         let prepare = self.cache.apart(move |cache, waiting| {
+            let mut new = cache.prepare(&key, expected.size, waiting)?;
+            // Another process may have brought it since it was looked for.
+            if found.is_none() && !new.is_first() {
+                if let Found::Here(lease) = cache.find(&key, &expected, waiting)? {
+                    return Ok(Prepared::Here(lease));
+                }
+                new = cache.prepare(&key, expected.size, waiting)?;
+            }
             let validators = found.as_ref().map(|lease| cache.validators(lease));
-            cache.prepare(&key, size, waiting).map(|new| (new, found, validators))
+            Ok(Prepared::ToDownload(new, found, validators))
         });
-        let (new, found, validators) = within(options.deadline(), "looking for room in the file cache", prepare).await??;
+        let prepared = within(options.deadline(), "looking for room in the file cache", prepare).await??;
+        let (new, found, validators) = match prepared {
+            Prepared::Here(lease) => return Ok(self.hit(lease)),
+            Prepared::ToDownload(new, found, validators) => (new, found, validators),
+        };
         if let Some((name, value)) = validators.and_then(|validators| validators.precondition()) {
             options.set_header(name.as_str(), &value);
         }
@@ -196,6 +208,13 @@ impl ThroughCache<'_> {
             }
         }));
     }
+}
+
+/// What a last look before a download gives.
+enum Prepared {
+    Here(Lease),
+    /// Where the file is to be put; and the one that is there, if the server is asked whether it is what it has.
+    ToDownload(NewFile, Option<Lease>, Option<Validators>),
 }
 
 /// Which file is wanted.

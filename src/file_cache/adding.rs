@@ -46,6 +46,11 @@ impl NewFile {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Whether the cache has no other version of it.
+    pub(crate) fn is_first(&self) -> bool {
+        self.version.number == 0
+    }
 }
 
 impl FileCache {

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-pub(crate) use adding::Content;
+pub(crate) use adding::{Content, NewFile};
 pub use builder::FileCacheBuilder;
 pub(crate) use facts::{Digest, Expected, Facts, Validators};
 pub(crate) use in_progress::Alone;

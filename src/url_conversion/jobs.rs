@@ -193,10 +193,13 @@ impl Conversions {
             let Some((index, job, object)) = lock(queue).next() else { return Ok(()) };
             let Some((path, converter)) = self.fields.get(job.field as usize) else { continue };
             let (at, literal) = url_literal(text, job.at);
+            if literal.contains(NO_TEXT) {
+                // Nobody can decode it.
+                continue;
+            }
             let url = text_of(literal).unwrap_or_default();
             let checksum = object.checksum(text);
             let converted = match converter {
-                _ if literal.contains(NO_TEXT) => Err("the URL isn't UTF-8".into()),
                 Converter::Plain(convert) => Ok(convert(&url)),
                 Converter::With(converter) => {
                     let file = FileReference { url: &url, size: object.size(text), checksum: checksum.as_deref() };

@@ -5,9 +5,9 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 
-use super::engine::{Engine, is_complete, of_another, same_id};
+use super::engine::Engine;
 use super::progress::UploadPhase;
-use super::protocol::{AfterCompletion, after_completion};
+use super::protocol::{AfterCompletion, after_completion, is_complete, of_another, same_id};
 use crate::blocking::blocking;
 use crate::deadline::within;
 use crate::decode::decode;

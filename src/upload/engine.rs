@@ -12,7 +12,7 @@ use super::digest::Digest;
 use super::feed::Feed;
 use super::options::UploadOptions;
 use super::progress::{Told, UploadPhase};
-use super::protocol::{AfterChunk, after_chunk, next_offset, offset_of};
+use super::protocol::{AfterChunk, after_chunk, is_complete, next_offset, of_another, offset_of, same_id};
 use super::read_ahead::Opened;
 use super::ready::{Ready, ReadySource, Resumed};
 use super::session_file::SessionFile;
@@ -25,7 +25,6 @@ use crate::limits::Activity;
 use crate::operation::Operation;
 use crate::raw;
 use crate::raw::types::{ChunkedUpload, UploadId};
-use crate::redact::excerpt;
 use crate::retry::RetryPolicy;
 use crate::transport::{Outgoing, Received};
 use crate::upload_session::{PrefixDigest, UploadSession, id_problem};
@@ -174,7 +173,9 @@ impl<'a> Engine<'a> {
         let range = self.offset..self.size.min(self.offset.saturating_add(self.chunk_size));
         self.told.at(range.start);
         let mut error = match self.send(range.clone()).await {
-            Ok(answer) if self.remote.as_ref().is_some_and(|remote| !same_id(&remote.id, &answer.id)) => other_upload(&answer),
+            Ok(answer) if self.remote.as_ref().is_some_and(|remote| !same_id(&remote.id, &answer.id)) => {
+                Error::new(ErrorKind::Decode, of_another(&answer))
+            }
             // It may have answered before it was sent all.
             Ok(answer) => match next_offset(&(range.start..self.feed.given().clamp(range.start, range.end)), answer.offset) {
                 Ok(offset) => {
@@ -344,7 +345,7 @@ impl<'a> Engine<'a> {
     /// Asks the server where an upload stands.
     pub(super) async fn standing(&self, id: &UploadId) -> Result<ChunkedUpload> {
         let answer = self.call_upload(|raw| raw.get_chunked_upload().id(id)).await?;
-        if same_id(&answer.id, id) { Ok(answer) } else { Err(other_upload(&answer)) }
+        if same_id(&answer.id, id) { Ok(answer) } else { Err(Error::new(ErrorKind::Decode, of_another(&answer))) }
     }
 
     fn come_on(&mut self, offset: u64) {
@@ -442,25 +443,4 @@ pub(crate) async fn forget_session(options: &UploadOptions, deadline: Option<Ins
         // What was to be done is done, and a session of it does no harm.
         warn!(%error, "the upload's session file stays");
     }
-}
-
-/// Whether the server says that an upload is complete.
-pub(super) fn is_complete(answer: &ChunkedUpload) -> bool {
-    answer.completed_at.as_ref().is_some_and(|at| !at.as_str().trim().is_empty())
-}
-
-/// Whether two ids name the same upload, as a number or as text.
-pub(super) fn same_id(one: &UploadId, other: &UploadId) -> bool {
-    one.to_string().eq_ignore_ascii_case(&other.to_string())
-}
-
-/// An answer that is of another upload than what was asked for.
-fn other_upload(answer: &ChunkedUpload) -> Error {
-    Error::new(ErrorKind::Decode, of_another(answer))
-}
-
-/// What is wrong with such an answer.
-pub(super) fn of_another(answer: &ChunkedUpload) -> String {
-    let id = excerpt(&answer.id.to_string(), 40);
-    format!("the answer is of another upload ({id}): it may not be the server's own")
 }

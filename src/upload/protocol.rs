@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use crate::error::{Error, ErrorKind};
+use crate::raw::types::{ChunkedUpload, UploadId};
+use crate::redact::excerpt;
 
 /// What follows a chunk that failed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,6 +107,22 @@ pub(super) fn offset_of(told: Option<i64>, sent: u64) -> Result<u64, String> {
         Ok(offset) if offset <= sent => Ok(offset),
         _ => Err(format!("the server was sent {sent} bytes and expects byte {told} next, which can't be: start the upload anew")),
     }
+}
+
+/// Whether the server says that an upload is complete.
+pub(super) fn is_complete(answer: &ChunkedUpload) -> bool {
+    answer.completed_at.as_ref().is_some_and(|at| !at.as_str().trim().is_empty())
+}
+
+/// Whether two ids name the same upload, as a number or as text.
+pub(super) fn same_id(one: &UploadId, other: &UploadId) -> bool {
+    one.to_string().eq_ignore_ascii_case(&other.to_string())
+}
+
+/// What is wrong with an answer that is of another upload than what was asked for.
+pub(super) fn of_another(answer: &ChunkedUpload) -> String {
+    let id = excerpt(&answer.id.to_string(), 40);
+    format!("the answer is of another upload ({id}): it may not be the server's own")
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use reqwest::Url;
 use tracing::{debug, warn};
 
-use super::engine::{Engine, Remote, is_complete};
+use super::engine::{Engine, Remote};
 use super::progress::UploadPhase;
+use super::protocol::is_complete;
 use super::ready::Resumed;
 use crate::deadline::within;
 use crate::error::{Error, Result};

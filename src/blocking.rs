@@ -1,5 +1,7 @@
 //! Work that blocks or takes long, away from the threads that drive requests.
 
+use tokio::runtime::Handle;
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// Does `work` on a thread where it may block.
@@ -12,6 +14,15 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(error) => Err(stopped(error)),
         },
+    }
+}
+
+/// Drops what blocks while it is dropped, on a thread where it may block. Without a runtime that is here; one that is shut down drops
+/// it as well.
+pub(crate) fn drop_apart<T: Send + 'static>(value: T) {
+    match Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(move || drop(value))),
+        Err(_) => drop(value),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::runtime::Handle;
-
+use crate::blocking::drop_apart;
 use crate::file_cache::FileCache;
 
 /// Files that are to be released. All that come while a thread is waited for are released together.
@@ -22,14 +21,8 @@ impl Discarded {
             paths.push(path.to_owned());
             paths.len() == 1
         };
-        if !is_first {
-            return;
-        }
-        let release = Release(self.clone(), cache.clone());
-        match Handle::try_current() {
-            // A runtime that is shut down drops it undone: then it is done there.
-            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(release))),
-            Err(_) => drop(release),
+        if is_first {
+            drop_apart(Release(self.clone(), cache.clone()));
         }
     }
 }

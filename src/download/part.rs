@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::checksum::Checksum;
@@ -11,7 +10,7 @@ use super::digests::Digest;
 use super::entity::Entity;
 use super::place::Place;
 use super::writer::Writer;
-use crate::blocking::blocking;
+use crate::blocking::{blocking, drop_apart};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes that are gathered before they are written at once.
@@ -247,10 +246,6 @@ impl Drop for Part {
             return;
         }
         self.hand_over();
-        let rest = Rest(self.shared.clone());
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(rest))),
-            Err(_) => drop(rest),
-        }
+        drop_apart(Rest(self.shared.clone()));
     }
 }

@@ -5,10 +5,9 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tokio::runtime::Handle;
-
 use super::FileCache;
 use super::facts::stamp;
+use crate::blocking::drop_apart;
 use crate::plain_file::open_own;
 
 /// A file that a handle of the cache holds for as long as this lives.
@@ -58,12 +57,7 @@ impl Drop for Lease {
 impl FileCache {
     /// As [`release`](FileCache::release), on a thread where it may block, and without waiting long.
     pub(crate) fn release_later(&self, path: PathBuf) {
-        let release = Release(self.clone(), path);
-        match Handle::try_current() {
-            // A runtime that is shut down drops it undone: then it is done there.
-            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(release))),
-            Err(_) => drop(release),
-        }
+        drop_apart(Release(self.clone(), path));
     }
 }
 

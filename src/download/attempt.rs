@@ -60,7 +60,7 @@ impl Engine<'_> {
                 _ => return Err(error),
             },
         };
-        if let (Some((_, watch)), Some(received)) = (&self.options.in_cache, &received) {
+        if let (Some(watch), Some(received)) = (&self.options.in_cache, &received) {
             watch.head(received.status(), received.headers());
         }
         match (plan, received) {

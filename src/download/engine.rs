@@ -9,6 +9,7 @@ use reqwest::{Method, Url};
 use super::entity::Entity;
 use super::part::Part;
 use super::place::Place;
+use super::writer::Writer;
 use super::{DownloadOptions, DownloadProgress, Downloaded};
 use crate::blocking::blocking;
 use crate::call::CallOptions;
@@ -37,6 +38,8 @@ pub(super) struct Engine<'a> {
     pub(super) calls: &'a CallOptions,
     pub(super) url: Url,
     pub(super) place: Place,
+    /// The part, if it was opened before.
+    pub(super) opened: Option<Writer>,
 }
 
 /// How an attempt ended.
@@ -69,10 +72,15 @@ pub(super) struct State {
 }
 
 impl Engine<'_> {
-    pub(super) async fn run(self) -> Result<Downloaded> {
+    pub(super) async fn run(mut self) -> Result<Downloaded> {
         let deadline = self.calls.deadline();
+        let mut opened = self.opened.take();
         let part = loop {
-            if let Some(part) = self.acquire(deadline).await? {
+            let part = match opened.take() {
+                Some(writer) => Some(Part::of(writer, self.options.checksum.clone()).await?),
+                None => self.acquire(deadline).await?,
+            };
+            if let Some(part) = part {
                 break part;
             }
             if let Some(bytes) = self.by_another().await? {

@@ -105,7 +105,7 @@ impl DownloadAll {
                 download = each(index, download);
             }
             let told = told.clone();
-            async move { told.following(download, path).await.inspect_err(|_| told.failed()) }
+            async move { told.following(download, |download| download.to(path)).await.inspect_err(|_| told.failed()) }
         });
         let downloads = downloads.collect();
         Sending::new(async move { Ok(side_by_side(downloads, concurrency.min(MAX_CONCURRENCY)).await) })
@@ -133,7 +133,11 @@ impl Told {
     }
 
     /// Downloads a file, and tells how it comes.
-    pub(super) async fn following(self: &Arc<Self>, mut download: Download, path: PathBuf) -> Result<Downloaded> {
+    pub(super) async fn following<F: Future<Output = Result<Downloaded>>>(
+        self: &Arc<Self>,
+        mut download: Download,
+        run: impl FnOnce(Download) -> F,
+    ) -> Result<Downloaded> {
         let seen = Arc::new(AtomicU64::new(0));
         if self.on_progress.is_some() {
             let own = download.download.on_progress.take();
@@ -146,7 +150,7 @@ impl Told {
                 }
             }));
         }
-        let downloaded = download.to(path).await?;
+        let downloaded = run(download).await?;
         let before = seen.load(Ordering::Relaxed);
         self.tell(|so_far| {
             so_far.files_complete += 1;

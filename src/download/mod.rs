@@ -8,7 +8,6 @@ mod content_range;
 mod data_uri;
 mod decoded;
 mod digests;
-mod discarded;
 mod engine;
 mod entity;
 #[cfg(fuzzing)]
@@ -52,6 +51,7 @@ use engine::{Engine, OPERATION, Told, absolute};
 use part::Part;
 use place::Place;
 use watch::Watch;
+use writer::Writer;
 
 /// Bytes of a `data:` URI's file, at most, unless it is set.
 const MAX_DATA_URI_SIZE: u64 = 64 << 20;
@@ -79,8 +79,8 @@ pub(crate) struct DownloadOptions {
     pub(crate) max_size: Option<u64>,
     lock_timeout: Duration,
     on_progress: Option<Told>,
-    /// Where a cache has the file's part, which it watches.
-    in_cache: Option<(PathBuf, Watch)>,
+    /// The cache that takes the file.
+    in_cache: Option<Watch>,
     problems: Vec<String>,
 }
 
@@ -255,19 +255,27 @@ impl Download {
     }
 
     async fn run(self, path: PathBuf) -> Result<Downloaded> {
-        let Download { client, url, download, options } = self;
-        checked(&download, &options)?;
-        let at = |place: Place| match &download.in_cache {
-            Some((parts, watch)) => place.in_cache(parts, watch.clone()),
-            None => place,
+        checked(&self.download, &self.options)?;
+        let key = match is_data_uri(self.url.trim_start()) {
+            true => self.url.clone(),
+            false => {
+                let url = absolute(&self.client, &self.url)?;
+                let tenant = tenant(&self.client, &self.options, &url).await?;
+                part_key(&self.client, &url, tenant.as_deref())
+            }
         };
+        let place = Place::new(path, &key)?;
+        self.into_place(place, None).await
+    }
+
+    /// Downloads the file to a place, whose part may have been opened before.
+    async fn into_place(self, place: Place, opened: Option<Writer>) -> Result<Downloaded> {
+        let Download { client, url, download, options } = self;
         if is_data_uri(url.trim_start()) {
-            let place = at(Place::new(path, &url)?);
-            return within(options.deadline(), "writing the file", inline(&url, place, &download)).await?;
+            return within(options.deadline(), "writing the file", inline(&url, place, opened, &download)).await?;
         }
         let url = absolute(&client, &url)?;
-        let place = at(Place::new(path, &part_key(&client, &options, &url).await?)?);
-        let engine = Engine { client: &client, options: &download, calls: &options, url, place };
+        let engine = Engine { client: &client, options: &download, calls: &options, url, place, opened };
         within(options.deadline(), "waiting for the file or its part", engine.run()).await?
     }
 }
@@ -284,16 +292,14 @@ fn checked(download: &DownloadOptions, options: &CallOptions) -> Result<()> {
 }
 
 /// What tells the parts of a target's files apart: from which server they are, which file of it, and for which tenant.
-async fn part_key(client: &BackendClient, options: &CallOptions, url: &Url) -> Result<String> {
+fn part_key(client: &BackendClient, url: &Url, tenant: Option<&[u8]>) -> String {
     let mut key = default_key(url.as_str());
     // A file elsewhere is nobody's.
-    if client.transport().origin.owns(url)
-        && let Some(tenant) = tenant(client, options, url).await?
-    {
+    if let Some(tenant) = tenant.filter(|_| client.transport().origin.owns(url)) {
         key.push(' ');
-        key.extend(percent_encode(&tenant, NON_ALPHANUMERIC));
+        key.extend(percent_encode(tenant, NON_ALPHANUMERIC));
     }
-    Ok(key)
+    key
 }
 
 /// The tenant that a download is for, if one is set.
@@ -306,7 +312,7 @@ async fn tenant(client: &BackendClient, options: &CallOptions, url: &Url) -> Res
 }
 
 /// Writes the file that a `data:` URI is.
-async fn inline(uri: &str, place: Place, options: &DownloadOptions) -> Result<Downloaded> {
+async fn inline(uri: &str, place: Place, opened: Option<Writer>, options: &DownloadOptions) -> Result<Downloaded> {
     let content = data_uri::decode(uri.trim(), options.max_data_uri)?;
     let bytes = content.len() as u64;
     if let Some(size) = options.size.filter(|size| *size != bytes) {
@@ -316,10 +322,12 @@ async fn inline(uri: &str, place: Place, options: &DownloadOptions) -> Result<Do
         return Err(too_large(most));
     }
     let path = place.target.clone();
-    // Whoever has it writes the same.
-    let Some(mut part) = Part::open(place, options.checksum.clone()).await? else {
-        return Ok(Downloaded { path, bytes, resumed_from: bytes });
+    let part = match opened {
+        Some(writer) => Some(Part::of(writer, options.checksum.clone()).await?),
+        None => Part::open(place, options.checksum.clone()).await?,
     };
+    // Whoever has it writes the same.
+    let Some(mut part) = part else { return Ok(Downloaded { path, bytes, resumed_from: bytes }) };
     part.begin(None).await?;
     part.push(Bytes::from(content)).await?;
     let expected = Expected { size: options.size, durable: options.durable, ..Expected::default() };

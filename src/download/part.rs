@@ -73,8 +73,14 @@ impl Drop for Rest {
 impl Part {
     /// Takes up the part of a file, or begins one; nothing where another download has it.
     pub(super) async fn open(place: Place, checksum: Option<Checksum>) -> Result<Option<Self>> {
-        let opened = blocking(move || Writer::open(&place)).await??;
-        let Some(writer) = opened else { return Ok(None) };
+        match blocking(move || Writer::open(&place)).await?? {
+            Some(writer) => Part::of(writer, checksum).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The part of a file that was opened.
+    pub(super) async fn of(writer: Writer, checksum: Option<Checksum>) -> Result<Self> {
         let mut part = Part {
             entity: writer.entity.clone(),
             checksum,
@@ -91,7 +97,7 @@ impl Part {
             // Piece by piece, so that a download that is given up doesn't go on.
             while part.on_writer(Writer::hash_on).await? {}
         }
-        Ok(Some(part))
+        Ok(part)
     }
 
     /// Bytes that are there.

@@ -224,9 +224,6 @@ impl Place {
             if durable {
                 file.sync_all()?;
             }
-            if let Some(watch) = &self.watch {
-                watch.named(file);
-            }
             std::fs::rename(path, &self.target)?;
             if durable {
                 sync_directory(target::directory(&self.target))?;
@@ -234,12 +231,16 @@ impl Place {
             Ok(())
         };
         // It may be another download's by now, and half a file.
-        if plain_file::metadata_at(file, path).is_none() {
+        let Some(metadata) = plain_file::metadata_at(file, path) else {
             let message =
                 format!("{}: its part was removed while it was downloaded: download it again", shown_path(&self.target));
             return Err(Error::new(ErrorKind::File, message));
+        };
+        name().map_err(|error| self.failed("it can't be given its name", error))?;
+        if let Some(watch) = &self.watch {
+            watch.named(&metadata);
         }
-        name().map_err(|error| self.failed("it can't be given its name", error))
+        Ok(())
     }
 
     /// Removes the part, and its note, if there is one.

@@ -11,12 +11,14 @@ use tokio::sync::Semaphore;
 use super::checksum::{Checksum, Hasher};
 use super::engine::absolute;
 use super::many::Told;
-use super::watch::Watch;
-use super::{Download, Downloaded, checked, tenant};
+use super::place::Place;
+use super::watch::{Wanted, Watch};
+use super::writer::Writer;
+use super::{Download, checked, part_key, tenant};
 use crate::blocking::blocking;
 use crate::deadline::within;
 use crate::error::{Error, Result};
-use crate::file_cache::{CacheKey, Content, Digest, Expected, Facts, FileCache, Found, Lease, NewFile, Validators};
+use crate::file_cache::{Digest, Expected, FileCache, Found, Lease, Validators, Waiting};
 use crate::file_url::is_data_uri;
 
 /// Bytes of a file in the cache that are hashed at once.
@@ -48,29 +50,36 @@ impl ThroughCache<'_> {
     /// The file, held.
     pub(super) async fn get(&self, mut download: Download) -> Result<Cached> {
         checked(&download.download, &download.options)?;
-        let is_inline = is_data_uri(download.url.trim_start());
-        let tenant = match is_inline {
+        let (url, tenant) = match is_data_uri(download.url.trim_start()) {
             true => {
                 download.url = download.url.trim().to_owned();
-                None
+                (None, None)
             }
             false => {
                 let url = absolute(&download.client, &download.url)?;
                 let tenant = tenant(&download.client, &download.options, &url).await?;
-                download.url = url.into();
-                tenant
+                download.url = url.as_str().to_owned();
+                (Some(url), tenant)
             }
         };
         let key = self.cache.key(&download.url, tenant.as_deref().unwrap_or_default());
+        let part_key = match &url {
+            Some(url) => part_key(&download.client, url, tenant.as_deref()),
+            None => download.url.clone(),
+        };
         let checksum = download.download.checksum.clone();
         let digest = checksum.as_ref().and_then(|checksum| Digest::new(checksum.hex()));
         // The entry's digest tells as much as the server would.
-        let must_ask = self.revalidate && digest.is_none() && !is_inline;
+        let must_ask = self.revalidate && digest.is_none() && url.is_some();
         let wanted = Wanted { key, expected: Expected { size: download.download.size, digest }, checksum };
 
-        let mut found = self.look(&wanted, &download).await?;
-        if !must_ask && let Some(lease) = found {
-            return Ok(self.hit(lease));
+        let looked = must_ask || self.cache.may_have(&wanted.key);
+        let mut found = None;
+        if looked {
+            found = self.look(&wanted, &download).await?;
+            if !must_ask && let Some(lease) = found {
+                return Ok(self.hit(lease));
+            }
         }
         let waiting = "waiting for another download of the file";
         let alone = within(download.options.deadline(), waiting, self.cache.alone(&wanted.key)).await?;
@@ -81,16 +90,18 @@ impl ThroughCache<'_> {
                 Err(_) => (permits.clone().acquire_owned().await.ok(), true),
             },
         };
-        if alone.waited || queued {
+        let mut look_again = !looked || alone.waited || queued;
+        if look_again && must_ask {
+            look_again = false;
             found = self.look(&wanted, &download).await?;
             // Whoever was waited for has asked.
-            if (alone.waited || !must_ask)
+            if alone.waited
                 && let Some(lease) = found
             {
                 return Ok(self.hit(lease));
             }
         }
-        let cached = self.download(download, &wanted, found).await;
+        let cached = self.download(download, wanted, Looked { found, again: look_again, part_key }).await;
         drop((alone, permit));
         cached
     }
@@ -130,46 +141,49 @@ impl ThroughCache<'_> {
         self.cache.apart(keep).await.map(Some)
     }
 
-    /// Downloads the file; unless the server says that the one that was `found` is what it has.
-    async fn download(&self, mut download: Download, wanted: &Wanted, found: Option<Lease>) -> Result<Cached> {
-        let (key, expected) = (wanted.key.clone(), wanted.expected.clone());
-        let options = &mut download.options;
-        let prepare = self.cache.apart(move |cache, waiting| {
-            let mut new = cache.prepare(&key, expected.size, waiting)?;
-            // Another process may have brought it since it was looked for.
-            if found.is_none() && !new.is_first() {
-                if let Found::Here(lease) = cache.find(&key, &expected, waiting)? {
-                    return Ok(Prepared::Here(lease));
-                }
-                new = cache.prepare(&key, expected.size, waiting)?;
-            }
-            let validators = found.as_ref().map(|lease| cache.validators(lease));
-            Ok(Prepared::ToDownload(new, found, validators))
-        });
-        let prepared = within(options.deadline(), "looking for room in the file cache", prepare).await??;
-        let (new, found, validators) = match prepared {
-            Prepared::Here(lease) => return Ok(self.hit(lease)),
-            Prepared::ToDownload(new, found, validators) => (new, found, validators),
+    /// Downloads the file; unless the server says that the one that was found is what it has.
+    async fn download(&self, mut download: Download, wanted: Wanted, looked: Looked) -> Result<Cached> {
+        let waiting = self.cache.waiting();
+        let _give_up = waiting.give_up_on_drop();
+        let deadline = download.options.deadline();
+        let begin = |looked: Looked| {
+            let (wanted, waiting) = (wanted.clone(), waiting.again());
+            let begun = self.cache.apart(move |cache, _| begin(cache, &wanted, looked, waiting));
+            within(deadline, "looking for room in the file cache", begun)
         };
-        if let Some((name, value)) = validators.and_then(|validators| validators.precondition()) {
-            options.set_header(name.as_str(), &value);
+        let mut begun = begin(looked).await??;
+        if let Begun::Unverified(lease, part_key) = begun {
+            let verified = within(deadline, "looking for the file in the file cache", self.verified(lease, &wanted)).await??;
+            if let Some(lease) = verified {
+                return Ok(self.hit(lease));
+            }
+            begun = begin(Looked { found: None, again: false, part_key }).await??;
         }
-        let watch = Watch::default();
-        download.download.in_cache = Some((self.cache.parts_directory().to_owned(), watch.clone()));
+        let (begun, found) = match begun {
+            Begun::Here(lease) | Begun::Unverified(lease, _) => return Ok(self.hit(lease)),
+            Begun::ToDownload(begun, found) => (*begun, found),
+        };
+        let ToDownload { watch, place, opened, validators } = begun;
+        if let Some((name, value)) = validators.and_then(|validators| validators.precondition()) {
+            download.options.set_header(name.as_str(), &value);
+        }
+        download.download.in_cache = Some(watch.clone());
         download.download.max_size = self.cache.largest_file();
         self.keep_limits_meanwhile(&mut download);
-        let path = new.path().to_owned();
-        let deadline = download.options.deadline();
         let downloaded = match self.told {
-            Some(told) => told.following(download, path).await,
-            None => download.to(path).await,
+            Some(told) => told.following(download, |download| download.into_place(place, opened)).await,
+            None => download.into_place(place, opened).await,
         };
         match (downloaded, found) {
             (Ok(downloaded), _) => {
                 self.cache.count(false);
-                let content = wanted.content(&downloaded, &watch);
-                let added = self.cache.apart(move |cache, waiting| cache.added(&new, &content, waiting));
-                let lease = within(deadline, "adding the file to the file cache", added).await??;
+                let lease = match watch.added() {
+                    Some(added) => added?,
+                    None => {
+                        let added = blocking(move || watch.add_anothers(downloaded.bytes));
+                        within(deadline, "adding the file to the file cache", added).await???
+                    }
+                };
                 Ok(Cached { lease, is_hit: false })
             }
             (Err(error), Some(lease)) if error.status() == Some(StatusCode::NOT_MODIFIED) => Ok(self.hit(lease)),
@@ -210,32 +224,56 @@ impl ThroughCache<'_> {
     }
 }
 
+/// What was looked at before a download.
+struct Looked {
+    /// The file that is there, if the server is asked whether it is what it has.
+    found: Option<Lease>,
+    /// It is to be looked once more, or at all.
+    again: bool,
+    part_key: String,
+}
+
 /// What a last look before a download gives.
-enum Prepared {
+enum Begun {
     Here(Lease),
-    /// Where the file is to be put; and the one that is there, if the server is asked whether it is what it has.
-    ToDownload(NewFile, Option<Lease>, Option<Validators>),
+    /// The file is there; whether it has the expected digest has to be looked at.
+    Unverified(Lease, String),
+    /// And the file that is there, if the server is asked whether it is what it has.
+    ToDownload(Box<ToDownload>, Option<Lease>),
 }
 
-/// Which file is wanted.
-struct Wanted {
-    key: CacheKey,
-    expected: Expected,
-    checksum: Option<Checksum>,
+/// A file that is to be downloaded.
+struct ToDownload {
+    watch: Watch,
+    place: Place,
+    /// Its part, unless another download has it.
+    opened: Option<Writer>,
+    validators: Option<Validators>,
 }
 
-impl Wanted {
-    /// What is known of the file that came.
-    fn content(&self, downloaded: &Downloaded, watch: &Watch) -> Content {
-        let bytes = downloaded.bytes;
-        let watched = watch.learned();
-        let facts = watched.validators.map(|validators| {
-            // The server may tell the size of what it stores, which comes compressed.
-            let told_size = self.expected.size.filter(|size| *size != bytes);
-            Facts::new(validators, told_size, self.expected.digest.clone())
-        });
-        Content { bytes, id: watched.id, facts }
+/// Looks for the file, and opens the part of it where it isn't there. Blocks.
+fn begin(cache: &FileCache, wanted: &Wanted, looked: Looked, waiting: Waiting) -> Result<Begun> {
+    let Looked { found, again, part_key } = looked;
+    let Wanted { key, expected, .. } = wanted;
+    if again {
+        match cache.find(key, expected, &waiting)? {
+            Found::Here(lease) => return Ok(Begun::Here(lease)),
+            Found::Unverified(lease) => return Ok(Begun::Unverified(lease, part_key)),
+            Found::Missing => {}
+        }
     }
+    let mut new = cache.prepare(key, expected.size, &waiting)?;
+    // Another process may have brought it since it was looked for.
+    if found.is_none() && !new.is_first() {
+        if let Found::Here(lease) = cache.find(key, expected, &waiting)? {
+            return Ok(Begun::Here(lease));
+        }
+        new = cache.prepare(key, expected.size, &waiting)?;
+    }
+    let validators = found.as_ref().map(|lease| cache.validators(lease));
+    let watch = Watch::new(cache, wanted.clone(), new, waiting);
+    let (place, opened) = watch.open(&part_key)?;
+    Ok(Begun::ToDownload(Box::new(ToDownload { watch, place, opened, validators }), found))
 }
 
 /// Hashes a file of the cache, and tells when it was modified. Piece by piece, so that what is given up doesn't go on.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::checksum::Checksum;
-use super::discarded::Discarded;
 use super::engine::absolute;
 use super::many::{OnProgress, Told};
 use super::through_cache::ThroughCache;
@@ -78,7 +77,6 @@ struct Shared {
     cache: OnceCell<FileCache>,
     permits: OnceLock<Arc<Semaphore>>,
     told: Arc<Told>,
-    discarded: Arc<Discarded>,
 }
 
 impl BackendClient {
@@ -243,7 +241,7 @@ impl UrlConverter for DownloadTo {
     fn discarded(&self, path: &str) {
         // A path came from a cache.
         if let Some(cache) = self.shared.cache.get() {
-            self.shared.discarded.add(cache, path);
+            cache.release_later(PathBuf::from(path));
         }
     }
 

@@ -1,28 +1,61 @@
-//! [`Watch`]: what a cache learns of a download whose file it takes.
+//! [`Watch`]: what a cache learns of a download whose file it takes. It takes it on the thread that names it, once it is named.
 
-use std::fs::File;
+use std::fs::Metadata;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use crate::file_cache::Validators;
+use super::checksum::Checksum;
+use super::place::Place;
+use super::writer::Writer;
+use crate::error::Result;
+use crate::file_cache::{CacheKey, Content, Expected, Facts, FileCache, Lease, NewFile, Validators, Waiting};
 use crate::file_id::FileId;
 
-/// Kept by a download, and looked at when it is done. Clones are the same.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Watch(Arc<Mutex<Watched>>);
+/// Which file of a cache is wanted.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) key: CacheKey,
+    pub(super) expected: Expected,
+    pub(super) checksum: Option<Checksum>,
+}
 
-/// What was learned.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Watched {
-    /// `None` if no response was used: another process brought the file, or it was in the URL.
-    pub(super) validators: Option<Validators>,
-    /// The file that got the target's name.
-    pub(super) id: Option<FileId>,
+/// A download into a cache. Clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Watch(Arc<Watching>);
+
+#[derive(Debug)]
+struct Watching {
+    cache: FileCache,
+    wanted: Wanted,
+    /// Where it is to be put.
+    new: NewFile,
+    /// For how long the cache's lock is waited for.
+    waiting: Waiting,
+    watched: Mutex<Watched>,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    /// Of the responses that were used; `None` if none was: another process brought the file, or it was in the URL.
+    validators: Option<Validators>,
+    added: Option<Result<Lease>>,
 }
 
 impl Watch {
+    pub(super) fn new(cache: &FileCache, wanted: Wanted, new: NewFile, waiting: Waiting) -> Self {
+        Watch(Arc::new(Watching { cache: cache.clone(), wanted, new, waiting, watched: Mutex::default() }))
+    }
+
+    /// Opens the file's part; no writer if another download has it. Blocks.
+    pub(super) fn open(&self, part_key: &str) -> Result<(Place, Option<Writer>)> {
+        let target = self.0.new.path().to_owned();
+        let place = Place::new(target, part_key)?.in_cache(self.0.cache.parts_directory(), self.clone());
+        let writer = Writer::open(&place)?;
+        Ok((place, writer))
+    }
+
     /// A response whose bytes are used, or that says that all are there.
     pub(super) fn head(&self, status: StatusCode, headers: &HeaderMap) {
         let new = Validators::of(headers);
@@ -32,16 +65,33 @@ impl Watch {
         watched.validators = Some(new.or(before));
     }
 
-    /// The file is about to get the target's name.
-    pub(super) fn named(&self, file: &File) {
-        self.watched().id = file.metadata().ok().and_then(|metadata| FileId::of(&metadata));
+    /// The file has its name: it is added to the cache. Blocks.
+    pub(super) fn named(&self, metadata: &Metadata) {
+        let validators = self.watched().validators.take();
+        let Expected { size, digest } = &self.0.wanted.expected;
+        let bytes = metadata.len();
+        // The server may tell the size of what it stores, which comes compressed.
+        let told_size = size.filter(|size| *size != bytes);
+        let facts = validators.map(|validators| Facts::new(validators, told_size, digest.clone()));
+        let added = self.add(&Content { bytes, id: FileId::of(metadata), facts });
+        self.watched().added = Some(added);
     }
 
-    pub(super) fn learned(&self) -> Watched {
-        self.watched().clone()
+    /// The file that was added; `None` if another download brought it.
+    pub(super) fn added(&self) -> Option<Result<Lease>> {
+        self.watched().added.take()
+    }
+
+    /// Adds a file to the cache that another download brought. Blocks.
+    pub(super) fn add_anothers(&self, bytes: u64) -> Result<Lease> {
+        self.add(&Content { bytes, ..Content::default() })
+    }
+
+    fn add(&self, content: &Content) -> Result<Lease> {
+        self.0.cache.added(&self.0.new, content, &self.0.waiting.again())
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

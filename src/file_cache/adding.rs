@@ -136,9 +136,14 @@ impl FileCache {
             holder.hold(hash)?;
         }
         let entry = Entry { size: content.bytes, extension: &new.extension };
-        let recorded = match state.open_intact(hash, &new.path, content.bytes) {
-            Some((file, metadata)) => {
-                touch(&file);
+        let new_one = content.id.and_then(|id| state.look_at_new(&new.path, id, content.bytes));
+        let standing = new_one.or_else(|| {
+            let (file, metadata) = state.open_intact(hash, &new.path, content.bytes)?;
+            touch(&file);
+            Some(metadata)
+        });
+        let recorded = match standing {
+            Some(metadata) => {
                 let is_known = state.index.newest(new.version.base) == Some((hash, entry));
                 // Another process may have put its own there meanwhile.
                 let is_own = content.id == FileId::of(&metadata);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::index::Index;
 use super::key::KeyBy;
 use super::lock::{CacheLock, FileLocks, Waiting};
 use super::parts::Parts;
+use super::released::Released;
 use super::state::State;
 use super::{Access, CONTROL, FileCache, Inner, directory};
 use crate::error::{Error, Result};
@@ -216,6 +218,9 @@ impl FileCacheBuilder {
             state: Mutex::new(state),
             in_progress: Default::default(),
             variants: Default::default(),
+            released: Released::default(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
         };
         let mut cache = FileCache(Arc::new(inner));
         if cache.lock().is_ok() {

@@ -31,30 +31,48 @@ struct Cleaned {
     failed: Option<Error>,
 }
 
+/// A file that was held.
+struct Released {
+    /// Another version of it is handed out now.
+    is_superseded: bool,
+}
+
 impl FileCache {
     /// Takes back one hold of this handle. Returns whether it had one.
     pub(super) fn release_waiting(&self, path: &Path, waiting: &Waiting) -> bool {
-        let superseded = {
-            let mut state = self.state();
-            let Some(hash) = state.hash_of(path).filter(|hash| state.holds(*hash)) else { return false };
-            match state.holder.as_mut().map(|holder| holder.release(hash)) {
-                None | Some(Ok(false)) => return true,
-                Some(Ok(true)) => {}
-                Some(Err(error)) => warn!(path = %path.display(), %error, "other processes keep a file that was released"),
-            }
-            state.candidates.released(used_at(path), hash);
-            state.index.superseded().contains(&hash)
-        };
+        let released = self.take_back(path);
+        if let Some(released) = &released {
+            self.clean_after(released.is_superseded, waiting);
+        }
+        released.is_some()
+    }
+
+    /// As [`release`](FileCache::release), for files that are released by themselves: it doesn't wait long.
+    pub(super) fn release_briefly(&self, paths: &[PathBuf]) {
+        let released: Vec<_> = paths.iter().filter_map(|path| self.take_back(path)).collect();
+        if !released.is_empty() {
+            self.clean_after(released.iter().any(|released| released.is_superseded), &Waiting::at_most(BRIEFLY));
+        }
+    }
+
+    /// `None` if this handle doesn't hold it.
+    fn take_back(&self, path: &Path) -> Option<Released> {
+        let mut state = self.state();
+        let hash = state.hash_of(path).filter(|hash| state.holds(*hash))?;
+        match state.holder.as_mut().map(|holder| holder.release(hash)) {
+            None | Some(Ok(false)) => return Some(Released { is_superseded: false }),
+            Some(Ok(true)) => {}
+            Some(Err(error)) => warn!(path = %path.display(), %error, "other processes keep a file that was released"),
+        }
+        state.candidates.released(|| used_at(path), hash);
+        Some(Released { is_superseded: state.index.superseded().contains(&hash) })
+    }
+
+    fn clean_after(&self, superseded: bool, waiting: &Waiting) {
         if superseded {
             self.remove_superseded(waiting);
         }
         self.evict(waiting);
-        true
-    }
-
-    /// As [`release`](FileCache::release), for files that are released by themselves: it doesn't wait long.
-    pub(super) fn release_briefly(&self, path: &Path) {
-        self.release_waiting(path, &Waiting::at_most(BRIEFLY));
     }
 
     /// As [`evict`](FileCache::evict), without waiting long.

@@ -11,9 +11,13 @@ use crate::plain_file;
 /// # Errors
 /// Returns an error if it can't be made, or if what stands there isn't the cache's: see [`check`].
 pub(super) fn make(path: &Path) -> Result<()> {
-    let made = match std::fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => check(path),
+    let made = match check(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match std::fs::create_dir(path) {
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check(path),
+            made => made,
+        },
+        checked => checked,
     };
     made.map_err(|error| Error::file(path, "the file cache's directory can't be used", error))
 }

@@ -51,11 +51,11 @@ impl Candidates {
     }
 
     /// A file isn't held by this handle any more, which was used last at that time.
-    pub(super) fn released(&mut self, accessed: SystemTime, hash: KeyHash) {
+    pub(super) fn released(&mut self, accessed: impl FnOnce() -> SystemTime, hash: KeyHash) {
         self.changes = self.changes.saturating_add(1);
         // Else it is found when all are looked at.
         if self.in_vain > 0 {
-            self.queue.push_back((accessed, hash));
+            self.queue.push_back((accessed(), hash));
         }
     }
 

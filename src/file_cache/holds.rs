@@ -39,6 +39,8 @@ pub(super) struct Holder {
     file: File,
     /// Bytes of the file that are whole lines.
     length: u64,
+    /// The next write has to find its place: the one before failed.
+    misplaced: bool,
     /// How often each is handed out.
     held: HashMap<KeyHash, u64>,
     others: HashMap<String, Other>,
@@ -71,7 +73,8 @@ impl Holder {
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file = file.map_err(|error| Error::file(&path, "the file cache's holds can't be written", error))?;
         let (held, others) = (HashMap::new(), HashMap::new());
-        let mut holder = Holder { dir, name, locks, _alive: alive, path, file, length: 0, held, others, process };
+        let (length, misplaced) = (0, false);
+        let mut holder = Holder { dir, name, locks, _alive: alive, path, file, length, misplaced, held, others, process };
         holder.write_anew()?;
         Ok(holder)
     }
@@ -124,8 +127,15 @@ impl Holder {
 
     fn write(&mut self, sign: char, hash: KeyHash) -> Result<()> {
         let line = format!("{sign}{}\n", hash.hex());
-        // Over what remains of a line that could not be written whole.
-        let written = self.file.seek(SeekFrom::Start(self.length)).and_then(|_| self.file.write_all(line.as_bytes()));
+        let mut write = || {
+            if self.misplaced {
+                // Over what remains of a line that could not be written whole.
+                self.file.seek(SeekFrom::Start(self.length))?;
+            }
+            self.file.write_all(line.as_bytes())
+        };
+        let written = write();
+        self.misplaced = written.is_err();
         written.map_err(|error| self.cant_write(error))?;
         self.length += line.len() as u64;
         Ok(())
@@ -141,6 +151,7 @@ impl Holder {
         }
         let written = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(text.as_bytes()));
         let written = written.and_then(|()| self.file.set_len(text.len() as u64));
+        self.misplaced = written.is_err();
         written.map_err(|error| self.cant_write(error))?;
         self.length = text.len() as u64;
         Ok(())

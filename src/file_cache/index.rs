@@ -7,15 +7,16 @@
 //! nobody is handed it any more, and it goes when nobody holds it.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::facts::Facts;
+use super::facts::{Facts, stamp};
 use super::journal_line::{Entry, LONGEST, Line, Version, added, parse, removed};
 use super::key::KeyHash;
 use super::lock::Exclusive;
 use crate::error::{Error, Result};
+use crate::file_id::FileId;
 use crate::plain_file::open_own;
 
 /// The first line tells the format's version; then follow 16 digits that change when the journal is replaced.
@@ -41,6 +42,8 @@ pub(super) struct Index {
     read: u64,
     /// The journal when all of it was read.
     seen: Option<Seen>,
+    /// The journal, opened to be appended to.
+    open: Option<(FileId, File)>,
     /// The journal ends in the middle of a line.
     torn: bool,
     lines: u64,
@@ -64,9 +67,13 @@ struct Stored {
     extension: u32,
 }
 
-/// What tells that nothing was appended to the journal: its number, size and time.
+/// What tells that nothing was appended to the journal.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen(u64, u64, u64, Option<u64>);
+struct Seen {
+    id: FileId,
+    size: u64,
+    modified: Option<u64>,
+}
 
 /// A file to be recorded.
 #[derive(Debug)]
@@ -84,6 +91,7 @@ impl Index {
             head: Vec::new(),
             read: 0,
             seen: None,
+            open: None,
             torn: false,
             lines: 0,
             entries: HashMap::new(),
@@ -219,17 +227,45 @@ impl Index {
     }
 
     fn append(&mut self, lines: &str) -> Result<()> {
-        let mut write = || {
-            let mut file = open_own(&self.path, OpenOptions::new().read(true).append(true))?;
-            if !self.catch_up(&mut file, VERSION)? {
-                return Err(io::Error::other("it was damaged a moment ago"));
-            }
-            // What follows a torn line would be lost with it. One write, so that lines of several processes don't mix.
-            let text = if self.torn { format!("\n{lines}") } else { lines.to_owned() };
-            file.write_all(text.as_bytes())?;
-            self.catch_up(&mut file, VERSION).map(|_| ())
+        let appended = match self.open_as_seen() {
+            Some(journal) => self.append_to(journal, lines),
+            None => self.append_anew(lines),
         };
-        write().map_err(|error| Error::file(&self.path, "the file cache's index can't be written", error))
+        appended.map_err(|error| Error::file(&self.path, "the file cache's index can't be written", error))
+    }
+
+    /// The opened journal, if it is the one that was read to its end.
+    fn open_as_seen(&mut self) -> Option<(FileId, File)> {
+        let seen = self.seen.as_ref().filter(|_| !self.torn)?;
+        self.open.take().filter(|(id, _)| *id == seen.id)
+    }
+
+    fn append_to(&mut self, (id, mut file): (FileId, File), lines: &str) -> io::Result<()> {
+        // One write, so that lines of several processes don't mix.
+        file.write_all(lines.as_bytes())?;
+        let now = file.metadata()?;
+        if now.len() == self.read + lines.len() as u64 {
+            self.read_on(&mut lines.as_bytes())?;
+            self.seen = seen(&now);
+        } else {
+            // Another process appended as well.
+            self.catch_up(&mut file, VERSION)?;
+        }
+        self.open = Some((id, file));
+        Ok(())
+    }
+
+    fn append_anew(&mut self, lines: &str) -> io::Result<()> {
+        let mut file = open_own(&self.path, OpenOptions::new().read(true).append(true))?;
+        if !self.catch_up(&mut file, VERSION)? {
+            return Err(io::Error::other("it was damaged a moment ago"));
+        }
+        // What follows a torn line would be lost with it.
+        let text = if self.torn { format!("\n{lines}") } else { lines.to_owned() };
+        file.write_all(text.as_bytes())?;
+        self.catch_up(&mut file, VERSION)?;
+        self.open = FileId::of(&file.metadata()?).map(|id| (id, file));
+        Ok(())
     }
 
     fn catch_up(&mut self, file: &mut File, version: &str) -> io::Result<bool> {
@@ -377,13 +413,6 @@ fn is_head(head: &[u8], version: &str) -> bool {
     generation.is_some_and(|digits| digits.len() == 16 && digits.iter().all(u8::is_ascii_hexdigit))
 }
 
-#[cfg(unix)]
-fn seen(metadata: &std::fs::Metadata) -> Option<Seen> {
-    use std::os::unix::fs::MetadataExt as _;
-    Some(Seen(metadata.dev(), metadata.ino(), metadata.len(), super::facts::stamp(metadata)))
-}
-
-#[cfg(not(unix))]
-fn seen(_: &std::fs::Metadata) -> Option<Seen> {
-    None
+fn seen(metadata: &Metadata) -> Option<Seen> {
+    Some(Seen { id: FileId::of(metadata)?, size: metadata.len(), modified: stamp(metadata) })
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use super::FileCache;
 use super::facts::stamp;
-use crate::blocking::drop_apart;
 use crate::plain_file::open_own;
 
 /// A file that a handle of the cache holds for as long as this lives.
@@ -51,22 +50,6 @@ impl Drop for Lease {
         if let Some(path) = self.path.take() {
             self.cache.release_later(path);
         }
-    }
-}
-
-impl FileCache {
-    /// As [`release`](FileCache::release), on a thread where it may block, and without waiting long.
-    pub(crate) fn release_later(&self, path: PathBuf) {
-        drop_apart(Release(self.clone(), path));
-    }
-}
-
-/// Releases a file when it is dropped.
-struct Release(FileCache, PathBuf);
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        self.0.release_briefly(&self.1);
     }
 }
 

@@ -4,18 +4,22 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fs4::{FileExt, TryLockError};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::file_id::FileId;
 use crate::plain_file::open_own;
 
 /// Between two looks whether a lock is free.
 const FIRST_LOOK: Duration = Duration::from_micros(20);
 const LAST_LOOK: Duration = Duration::from_millis(5);
+
+/// Files that stay open between one lock and the next, at most.
+const IDLE: usize = 8;
 
 type TryLock = fn(&File) -> Result<(), TryLockError>;
 
@@ -52,6 +56,11 @@ impl Waiting {
         GiveUp(self.given_up.clone())
     }
 
+    /// As long once more, given up with this one.
+    pub(crate) fn again(&self) -> Self {
+        Waiting { given_up: self.given_up.clone(), ..Waiting::at_most(self.limit) }
+    }
+
     /// Waits for a moment.
     ///
     /// # Errors
@@ -81,13 +90,13 @@ impl Drop for GiveUp {
     }
 }
 
-/// The cache's lock, which a handle takes anew each time: a lock belongs to the opened file.
+/// The cache's lock. A lock belongs to an opened file: whoever takes it has a file of its own.
 #[derive(Debug)]
 pub(super) struct CacheLock {
-    lock: PathBuf,
+    lock: Arc<LockFile>,
     /// Everyone passes it one by one on the way to the lock. Else those who share the lock, of whom there is always one,
     /// could keep out for ever who wants it alone.
-    gate: PathBuf,
+    gate: Arc<LockFile>,
     locks: FileLocks,
 }
 
@@ -103,12 +112,10 @@ pub(super) struct Exclusive {
     _locked: Locked,
 }
 
-/// A lock that is held until this is dropped.
-struct Locked(File);
-
 impl CacheLock {
     pub(super) fn new(lock: PathBuf, locks: FileLocks) -> Self {
-        CacheLock { gate: lock.with_extension("gate"), lock, locks }
+        let gate = Arc::new(LockFile::new(lock.with_extension("gate")));
+        CacheLock { gate, lock: Arc::new(LockFile::new(lock)), locks }
     }
 
     /// Waits for who removes.
@@ -124,13 +131,65 @@ impl CacheLock {
     }
 }
 
-fn locked(path: &Path, try_lock: TryLock, waiting: &Waiting) -> Result<Locked> {
-    let file = open_own(path, OpenOptions::new().read(true).write(true).create(true).truncate(false));
-    let file = file.map_err(|error| Error::file(path, "the file cache's lock can't be opened", error))?;
+/// A file that is locked, and what of it is open and not locked.
+#[derive(Debug)]
+struct LockFile {
+    path: PathBuf,
+    idle: Mutex<Vec<Opened>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    id: Option<FileId>,
+    /// A process that was forked shares the file's locks with the one that opened it.
+    process: u32,
+}
+
+impl LockFile {
+    fn new(path: PathBuf) -> Self {
+        LockFile { path, idle: Mutex::default() }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Opened>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file, opened: one that is idle if it still stands there.
+    fn open(&self) -> io::Result<Opened> {
+        let process = std::process::id();
+        let idle = self.idle().pop().filter(|idle| idle.process == process && idle.id.is_some());
+        if let Some(idle) = idle
+            && std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| FileId::of(&metadata) == idle.id)
+        {
+            return Ok(idle);
+        }
+        let file = open_own(&self.path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+        let id = FileId::of(&file.metadata()?);
+        Ok(Opened { file, id, process })
+    }
+
+    fn keep(&self, opened: Opened) {
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push(opened);
+        }
+    }
+}
+
+/// A lock that is held until this is dropped.
+struct Locked {
+    opened: Option<Opened>,
+    of: Arc<LockFile>,
+}
+
+fn locked(of: &Arc<LockFile>, try_lock: TryLock, waiting: &Waiting) -> Result<Locked> {
+    let path = &of.path;
+    let opened = of.open().map_err(|error| Error::file(path, "the file cache's lock can't be opened", error))?;
     let mut look = FIRST_LOOK;
     loop {
-        match try_lock(&file) {
-            Ok(()) => return Ok(Locked(file)),
+        match try_lock(&opened.file) {
+            Ok(()) => return Ok(Locked { opened: Some(opened), of: of.clone() }),
             Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => return Err(lock_error(path, error)),
             Err(_) => waiting.pause(path, &mut look)?,
         }
@@ -139,8 +198,11 @@ fn locked(path: &Path, try_lock: TryLock, waiting: &Waiting) -> Result<Locked> {
 
 impl Drop for Locked {
     fn drop(&mut self) {
+        let Some(opened) = self.opened.take() else { return };
         // Closing the file isn't enough where another process was forked meanwhile.
-        let _ = FileExt::unlock(&self.0);
+        if FileExt::unlock(&opened.file).is_ok() {
+            self.of.keep(opened);
+        }
     }
 }
 

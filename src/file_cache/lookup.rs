@@ -1,5 +1,7 @@
 //! Looking for a file, and handing it out.
 
+use std::sync::atomic::Ordering;
+
 use tracing::warn;
 
 use super::facts::{Digest, Expected, Validators};
@@ -92,12 +94,15 @@ impl FileCache {
         }
     }
 
+    /// Whether the cache has a file by what this handle knows: it may have more by now. It isn't waited for what the handle does
+    /// meanwhile.
+    pub(crate) fn may_have(&self, key: &CacheKey) -> bool {
+        self.0.state.try_lock().map_or(true, |state| state.index.newest(key.hash).is_some())
+    }
+
     /// Counts a file that was asked for: that was there, or not.
     pub(crate) fn count(&self, was_there: bool) {
-        let mut state = self.state();
-        match was_there {
-            true => state.hits += 1,
-            false => state.misses += 1,
-        }
+        let count = if was_there { &self.0.hits } else { &self.0.misses };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 }

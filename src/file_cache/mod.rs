@@ -18,6 +18,7 @@ mod lease;
 mod lock;
 mod lookup;
 mod parts;
+mod released;
 mod sessions;
 mod signed_url;
 mod state;
@@ -27,6 +28,7 @@ mod variants;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ pub(crate) use facts::{Digest, Expected, Facts, Validators};
 pub(crate) use in_progress::Alone;
 pub(crate) use key::CacheKey;
 pub(crate) use lease::Lease;
+pub(crate) use lock::Waiting;
 pub(crate) use lookup::Found;
 pub(crate) use signed_url::default_key;
 
@@ -47,6 +50,7 @@ use in_progress::InProgress;
 use key::KeyBy;
 use lock::CacheLock;
 use parts::Parts;
+use released::Released;
 use state::State;
 use variants::Variants;
 
@@ -124,6 +128,9 @@ struct Inner {
     state: Mutex<State>,
     in_progress: InProgress,
     variants: Mutex<Variants>,
+    released: Released,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 /// What may be done in the directory.
@@ -225,6 +232,7 @@ impl FileCache {
     /// # }
     /// ```
     pub fn clear(&self) -> Result<u64> {
+        self.release_gathered();
         self.clear_waiting(&self.waiting())
     }
 
@@ -240,6 +248,7 @@ impl FileCache {
     /// # }
     /// ```
     pub fn statistics(&self) -> CacheStatistics {
+        self.release_gathered();
         let refreshed = self.state().index.refresh();
         let refreshed = match refreshed {
             // There is no index: one is made.
@@ -250,7 +259,8 @@ impl FileCache {
             warn!(dir = %self.0.dir.display(), %error, "the file cache's statistics are as they were last known");
         }
         let part_bytes = self.0.parts.all().iter().map(|part| part.bytes).sum();
-        CacheStatistics { part_bytes, ..self.state().statistics() }
+        let (hits, misses) = (self.0.hits.load(Ordering::Relaxed), self.0.misses.load(Ordering::Relaxed));
+        CacheStatistics { part_bytes, hits, misses, ..self.state().statistics() }
     }
 
     /// What a URL's file is known by. The URL is absolute, in the form of [`Url`](reqwest::Url).

@@ -2,7 +2,7 @@
 
 use std::fs::{File, FileTimes, Metadata, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::eviction::Candidates;
 use super::facts::{Agreement, Expected, stamp};
@@ -12,7 +12,11 @@ use super::journal_line::Entry;
 use super::key::KeyHash;
 use super::{CacheStatistics, directory};
 use crate::error::Result;
+use crate::file_id::FileId;
 use crate::plain_file::open_own;
+
+/// So long after a file was begun its time of use is set.
+const RECENT: Duration = Duration::from_secs(10);
 
 pub(super) struct State {
     pub(super) dir: PathBuf,
@@ -23,8 +27,6 @@ pub(super) struct State {
     /// When parts that nobody goes on from were looked for last.
     pub(super) tidied: Option<Instant>,
     pub(super) evicted: u64,
-    pub(super) hits: u64,
-    pub(super) misses: u64,
 }
 
 /// What there is of a file that was asked for.
@@ -48,7 +50,7 @@ pub(super) enum Look {
 
 impl State {
     pub(super) fn new(dir: PathBuf, index: Index) -> Self {
-        State { dir, index, holder: None, candidates: Candidates::default(), tidied: None, evicted: 0, hits: 0, misses: 0 }
+        State { dir, index, holder: None, candidates: Candidates::default(), tidied: None, evicted: 0 }
     }
 
     /// Holds the newest version of a file, if it is as it should be. First it is held, then looked at: from then on it stays.
@@ -98,6 +100,19 @@ impl State {
         (metadata.len() == bytes).then_some((file, metadata))
     }
 
+    /// What is known of a file that was just put at `path`, if it stands there. It counts as used now.
+    pub(super) fn look_at_new(&self, path: &Path, id: FileId, bytes: u64) -> Option<Metadata> {
+        let metadata = std::fs::symlink_metadata(path).ok()?;
+        if FileId::of(&metadata) != Some(id) || metadata.len() != bytes {
+            return None;
+        }
+        // One that was resumed is older.
+        if !metadata.accessed().is_ok_and(is_recent) {
+            touch(&open_own(path, &mut for_times()).ok()?);
+        }
+        Some(metadata)
+    }
+
     pub(super) fn holds(&self, hash: KeyHash) -> bool {
         self.holder.as_ref().is_some_and(|holder| holder.holds(hash))
     }
@@ -112,8 +127,8 @@ impl State {
             files: self.index.files(),
             bytes: u64::try_from(self.index.bytes()).unwrap_or(u64::MAX),
             part_bytes: 0,
-            hits: self.hits,
-            misses: self.misses,
+            hits: 0,
+            misses: 0,
             evicted: self.evicted,
             held: self.holder.as_ref().map_or(0, Holder::count),
         }
@@ -134,6 +149,11 @@ impl State {
 /// can't be set is only evicted earlier.
 pub(super) fn touch(file: &File) {
     let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
+}
+
+/// Whether it was within so long that the order in which files were used is hardly another one.
+fn is_recent(accessed: SystemTime) -> bool {
+    SystemTime::now().duration_since(accessed).is_ok_and(|since| since < RECENT)
 }
 
 fn for_times() -> OpenOptions {

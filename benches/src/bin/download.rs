@@ -1,8 +1,8 @@
-//! How fast downloads are, beside curl on the same server in the same run, and what memory they take.
+//! How fast downloads are, beside curl on the same server in the same run, and what processor time and memory they take.
 //!
-//! Many small files at 0 and 20 ms of latency, at the same concurrency as `curl --parallel`, and one large one beside `curl`.
-//! Both are whole processes, timed from start to end; both write to the same disk. Then the peak memory (VmHWM of the client's
-//! own process) for files of two sizes.
+//! Many small files at 0 and 20 ms of latency, at the same concurrency as `curl --parallel`, to paths and into a cache, and one large
+//! file beside `curl`. Both are whole processes, timed from start to end; both write to the same disk. Processor time is user and
+//! system time of the process (`getrusage`). Then the peak memory (VmHWM of the client's own process) for files of two sizes.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin download [files] [KiB] [MiB of the large one] [rounds]
@@ -13,20 +13,51 @@ mod child;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use child::{Server, median, peak};
-use synapse_backend_client::BackendClient;
+use futures_util::StreamExt as _;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike as _};
+use synapse_backend_client::{BackendClient, FileCache};
+use tempfile::TempDir;
 
-const CONCURRENCY: usize = 8;
+const CONCURRENCY: usize = 16;
+
+/// Where the client puts files.
+const TARGETS: [&str; 2] = ["paths", "cache"];
+
+/// The server, and where all files are put. Those of many small ones stay until the end: a file system may be slow to make files where
+/// others were just removed.
+struct Bench {
+    server: Server,
+    files: TempDir,
+}
+
+impl Bench {
+    fn new(latency: &str) -> Self {
+        Bench { server: Server::start(&["serve", latency]), files: tempfile::tempdir().unwrap() }
+    }
+
+    fn new_directory(&self) -> PathBuf {
+        tempfile::tempdir_in(&self.files).unwrap().keep()
+    }
+}
+
+/// What a process took.
+#[derive(Clone, Copy)]
+struct Cost {
+    seconds: f64,
+    cpu: f64,
+}
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", latency] => serve(Duration::from_millis(latency.parse().unwrap())),
-        ["client", url, directory, files, bytes] => client(url, directory, files.parse().unwrap(), bytes),
+        ["client", target, url, directory, files, bytes] => client(target, url, directory, files.parse().unwrap(), bytes),
         ref numbers => compare(numbers),
     }
 }
@@ -35,66 +66,96 @@ fn compare(arguments: &[&str]) {
     let number = |index: usize, default: u64| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (files, bytes, large, rounds) = (number(0, 500), number(1, 200) << 10, number(2, 1024) << 20, number(3, 5));
     for latency in ["0", "20"] {
-        let server = Server::start(&["serve", latency]);
-        told(&format!("{files} files of {} KiB at {latency} ms", bytes >> 10), &server, files, bytes, rounds);
+        let bench = Bench::new(latency);
+        report(&format!("{files} files of {} KiB at {latency} ms", bytes >> 10), &bench, &TARGETS, files, bytes, rounds);
     }
-    let server = Server::start(&["serve", "0"]);
-    told(&format!("one file of {} MiB", large >> 20), &server, 1, large, rounds);
+    let bench = Bench::new("0");
+    report(&format!("one file of {} MiB", large >> 20), &bench, &TARGETS[..1], 1, large, rounds);
     for bytes in [16 << 20, large] {
-        println!("peak memory for {:>5} MiB: {:.1} MiB", bytes >> 20, ours(&server, 1, bytes).1 / 1024.0);
+        println!("peak memory for {:>5} MiB: {:.1} MiB", bytes >> 20, ours(&bench, "paths", 1, bytes).1 / 1024.0);
     }
-    println!("peak memory for {files} files: {:.1} MiB", ours(&server, files, number(1, 200) << 10).1 / 1024.0);
+    for target in TARGETS {
+        println!("peak memory for {files} files to {target}: {:.1} MiB", ours(&bench, target, files, bytes).1 / 1024.0);
+    }
 }
 
-fn told(what: &str, server: &Server, files: u64, bytes: u64, rounds: u64) {
-    let (mut client, mut curl) = (Vec::new(), Vec::new());
+fn report(what: &str, bench: &Bench, targets: &[&str], files: u64, bytes: u64, rounds: u64) {
+    let mut curl = Vec::new();
+    let mut clients = vec![Vec::new(); targets.len()];
     for _ in 0..rounds {
-        client.push(ours(server, files, bytes).0);
-        curl.push(curls(server, files, bytes));
+        curl.push(curls(bench, files, bytes));
+        for (target, costs) in targets.iter().zip(&mut clients) {
+            costs.push(ours(bench, target, files, bytes).0);
+        }
     }
-    // Neighbours in time, which the noise of the machine touches alike.
-    let ratio = median(client.iter().zip(&curl).map(|(client, curl)| curl / client).collect());
     let mib = (files * bytes) as f64 / f64::from(1 << 20);
-    let (client, curl) = (median(client), median(curl));
-    println!(
-        "{what}: {:.0} MiB/s, curl {:.0} MiB/s; of curl's speed, median of the rounds: {ratio:.3}",
-        mib / client,
-        mib / curl
-    );
+    let of = |costs: &[Cost], value: fn(&Cost) -> f64| median(costs.iter().map(value).collect());
+    println!("{what}: curl {:.0} MiB/s, {:.3} s of CPU", mib / of(&curl, |cost| cost.seconds), of(&curl, |cost| cost.cpu));
+    for (target, costs) in targets.iter().zip(&clients) {
+        // Neighbours in time, which the noise of the machine touches alike.
+        let ratio =
+            |value: fn(&Cost) -> f64| median(costs.iter().zip(&curl).map(|(ours, curl)| value(ours) / value(curl)).collect());
+        println!(
+            "    to {target}: {:.0} MiB/s, {:.3} s of CPU; medians of the rounds: {:.3} of curl's time, {:.3} of its CPU",
+            mib / of(costs, |cost| cost.seconds),
+            of(costs, |cost| cost.cpu),
+            ratio(|cost| cost.seconds),
+            ratio(|cost| cost.cpu),
+        );
+    }
 }
 
-/// Seconds, and the peak memory in KiB.
-fn ours(server: &Server, files: u64, bytes: u64) -> (f64, f64) {
-    let directory = tempfile::tempdir().unwrap();
-    let began = Instant::now();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["client", &server.url, directory.path().to_str().unwrap(), &files.to_string(), &bytes.to_string()])
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    let seconds = began.elapsed().as_secs_f64();
+/// Runs a command, and tells what it took and printed.
+fn run(command: &mut Command) -> (Cost, String) {
+    let (before, began) = (children_cpu(), Instant::now());
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    let cost = Cost { seconds: began.elapsed().as_secs_f64(), cpu: children_cpu() - before };
     assert!(output.status.success());
-    all_there(directory.path(), files, bytes);
-    (seconds, String::from_utf8(output.stdout).unwrap().trim().parse().unwrap())
+    (cost, String::from_utf8(output.stdout).unwrap())
 }
 
-fn curls(server: &Server, files: u64, bytes: u64) -> f64 {
-    let directory = tempfile::tempdir().unwrap();
-    let path = |file: u64| directory.path().join(file.to_string());
-    let began = Instant::now();
+/// Seconds of processor time of all children that ended.
+fn children_cpu() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let seconds = |time: TimeVal| time.num_microseconds() as f64 / 1e6;
+    seconds(usage.user_time()) + seconds(usage.system_time())
+}
+
+/// And the peak memory in KiB.
+fn ours(bench: &Bench, target: &str, files: u64, bytes: u64) -> (Cost, f64) {
+    let directory = bench.new_directory();
+    let path = directory.to_str().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let (cost, printed) = run(command.args(["client", target, &bench.server.url, path, &files.to_string(), &bytes.to_string()]));
+    if target == "paths" {
+        all_there(&directory, files, bytes);
+    }
+    remove_large(&directory, files);
+    (cost, printed.trim().parse().unwrap())
+}
+
+fn curls(bench: &Bench, files: u64, bytes: u64) -> Cost {
+    let directory = bench.new_directory();
+    let path = |file: u64| directory.join(file.to_string());
     let mut command = Command::new("curl");
     if files > 1 {
-        let each = |file| format!("url={}/{bytes}/{file}\noutput={}\n", server.url, path(file).display());
-        let config = directory.path().join("config");
+        let each = |file| format!("url={}/{bytes}/{file}\noutput={}\n", bench.server.url, path(file).display());
+        let config = directory.join("config");
         std::fs::write(&config, (0..files).map(each).collect::<String>()).unwrap();
         command.args(["--parallel", "--parallel-immediate", "--parallel-max", &CONCURRENCY.to_string(), "--config"]).arg(config);
     } else {
-        command.arg(format!("{}/{bytes}/0", server.url)).arg("--output").arg(path(0));
+        command.arg(format!("{}/{bytes}/0", bench.server.url)).arg("--output").arg(path(0));
     }
-    assert!(command.args(["--silent", "--no-progress-meter"]).status().unwrap().success());
-    let seconds = began.elapsed().as_secs_f64();
-    all_there(directory.path(), files, bytes);
-    seconds
+    let (cost, _) = run(command.args(["--silent", "--no-progress-meter"]));
+    all_there(&directory, files, bytes);
+    remove_large(&directory, files);
+    cost
+}
+
+fn remove_large(directory: &Path, files: u64) {
+    if files == 1 {
+        std::fs::remove_dir_all(directory).unwrap();
+    }
 }
 
 fn all_there(directory: &Path, files: u64, bytes: u64) {
@@ -103,15 +164,28 @@ fn all_there(directory: &Path, files: u64, bytes: u64) {
     }
 }
 
-fn client(url: &str, directory: &str, files: u64, bytes: &str) {
+fn client(target: &str, url: &str, directory: &str, files: u64, bytes: &str) {
     let client = BackendClient::builder(url).build().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let files = (0..files).map(|file| (format!("/{bytes}/{file}"), format!("{directory}/{file}")));
-        for downloaded in client.download_all(files).concurrency(CONCURRENCY).await.unwrap() {
-            downloaded.unwrap();
+    match target {
+        "paths" => runtime.block_on(async {
+            let files = (0..files).map(|file| (format!("/{bytes}/{file}"), format!("{directory}/{file}")));
+            for downloaded in client.download_all(files).concurrency(CONCURRENCY).await.unwrap() {
+                downloaded.unwrap();
+            }
+        }),
+        _ => {
+            let cache = FileCache::open(directory).unwrap();
+            let download = |file| {
+                let cached = client.download(format!("/{bytes}/{file}")).cached(&cache).send();
+                // A task each, as `download_all` does: else each piece of each file wakes this thread.
+                async { tokio::spawn(cached).await.unwrap().unwrap() }
+            };
+            let files_there = futures_util::stream::iter(0..files).map(download).buffer_unordered(CONCURRENCY);
+            let cached = runtime.block_on(files_there.map(|file| assert_eq!(file.bytes().to_string(), bytes)).count());
+            assert_eq!((cached as u64, cache.statistics().files), (files, files));
         }
-    });
+    }
     println!("{}", peak());
 }
 

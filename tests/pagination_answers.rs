@@ -5,7 +5,7 @@ mod ids;
 #[path = "support/server.rs"]
 mod server;
 
-use ids::Id;
+use ids::{Id, ids_of};
 use server::marker::Failure;
 use synapse_backend_client::{BackendClient, Error, ErrorKind};
 use wiremock::matchers::any;
@@ -49,4 +49,52 @@ async fn a_page_with_a_key_twice_is_an_error_that_names_the_key() {
             assert_eq!(error.response().unwrap().body(), body);
         }
     }
+}
+
+#[tokio::test]
+async fn a_parameter_that_next_lacks_is_added_again() {
+    // What is kept is sent byte for byte.
+    let links = [
+        ("/models/?cursor=a%2fb%2F+c", "cursor=a%2fb%2F+c&model_type=detection&tag=x%2Cy&tag=z&page_size=2"),
+        ("/models/?", "model_type=detection&tag=x%2Cy&tag=z"),
+        ("/models/?page=2&page_size=7", "page=2&page_size=7&model_type=detection&tag=x%2Cy&tag=z"),
+        ("/models/?offset=2&tag=q", "offset=2&tag=q&model_type=detection"),
+        ("/models/?m%6fdel_type=Det%65ction&&tag=&cursor=2", "m%6fdel_type=Det%65ction&&tag=&cursor=2"),
+    ];
+    for (link, sent) in links {
+        // How many items are on a page is `next`'s to say.
+        let sent = sent.replace("&page_size=2", "");
+        let (server, client) = serving(move |query| match query.contains("limit=9") {
+            true => format!(r#"{{"next": "{link}", "results": [{{"id": 1}}]}}"#),
+            false => r#"{"next": null, "results": [{"id": 2}]}"#.to_owned(),
+        })
+        .await;
+        let call = || {
+            let call = client.list_models().params(|p| p.model_type("detection").page(1).page_size(2));
+            call.param_list("tag", ["x,y", "z"]).param("limit", 9).param("offset", 0)
+        };
+        let (ids, error) = ids_of(&mut call().list_all_as::<Id>()).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(ids, [1, 2]);
+        assert_eq!(server::lines(&server).await[1], format!("GET /models/?{sent}"));
+        // So it is by a checkpoint, also one of a release that kept the link as it came.
+        let mut first = call().list_all_as::<Id>();
+        first.next().await.unwrap().unwrap();
+        let mut written = serde_json::to_value(first.checkpoint()).unwrap();
+        for url in [written["at"]["link"]["url"].clone(), format!("{}{link}", server.uri()).into()] {
+            written["at"]["link"]["url"] = url;
+            let checkpoint = serde_json::from_value(written.clone()).unwrap();
+            let (ids, error) = ids_of(&mut call().list_all_as::<Id>().resume(checkpoint)).await;
+            assert!(error.is_none() && ids == [2], "{error:?}");
+            assert_eq!(server::lines(&server).await.pop().unwrap(), format!("GET /models/?{sent}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_circle_of_links_that_lack_a_parameter_is_seen() {
+    let (server, client) = serving(|_| r#"{"next": "/models/?cursor=a", "results": [{"id": 1}]}"#.to_owned()).await;
+    let (_, error) = ids_of(&mut client.list_models().params(|p| p.project(1)).list_all_as::<Id>()).await;
+    assert_eq!(error.unwrap().kind(), ErrorKind::Pagination);
+    assert_eq!(server::lines(&server).await, ["GET /models/?project=1", "GET /models/?cursor=a&project=1"]);
 }

@@ -10,7 +10,7 @@ use super::checkpoint::Position;
 use super::course::{Facts, Then};
 use super::current_page::{CurrentPage, Place};
 use super::identity::Compared;
-use super::links::{is_first, page_number};
+use super::links::{completed, is_first, page_number};
 use super::list_all::ListAll;
 use super::report::{ListPolicy, PageFailure};
 use crate::error::{Error, ErrorKind, Result};
@@ -76,7 +76,7 @@ impl<T: Send + 'static> ListAll<T> {
         let Some(template) = &self.template else { return Ok(()) };
         let next = next.map(|next| template.transport.origin.follow(&next, &url)).transpose();
         let (next, unfollowed) = match next {
-            Ok(next) => (next, None),
+            Ok(next) => (next.map(|next| completed(next, template.request.url())), None),
             // Its own items are right all the same.
             Err(error) => (None, Some(error.of(template.info()).during(format!("following page {number}'s `next`")))),
         };

@@ -6,7 +6,7 @@ mod ids;
 mod server;
 
 use ids::{Id, ids_of};
-use server::marker::Failure;
+use server::marker::{Failure, secret};
 use synapse_backend_client::{BackendClient, Error, ErrorKind};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request};
@@ -97,4 +97,37 @@ async fn a_circle_of_links_that_lack_a_parameter_is_seen() {
     let (_, error) = ids_of(&mut client.list_models().params(|p| p.project(1)).list_all_as::<Id>()).await;
     assert_eq!(error.unwrap().kind(), ErrorKind::Pagination);
     assert_eq!(server::lines(&server).await, ["GET /models/?project=1", "GET /models/?cursor=a&project=1"]);
+}
+
+#[tokio::test]
+async fn a_next_that_is_too_long_is_the_servers_error() {
+    for (length, kind) in [(60_000, None), (1 << 20, Some(ErrorKind::Decode))] {
+        let link = format!("/models/?cursor={}{}", secret("link"), "x".repeat(length));
+        let (server, client) = serving(move |query| match query {
+            "" => format!(r#"{{"next": "{link}", "results": [{{"id": 1}}]}}"#),
+            _ => r#"{"next": null, "results": [{"id": 2}]}"#.to_owned(),
+        })
+        .await;
+        let mut models = client.list_models().list_all_as::<Id>();
+        assert_eq!(models.next().await.unwrap().unwrap().id, 1);
+        let Some(kind) = kind else {
+            assert_eq!(models.next().await.unwrap().unwrap().id, 2);
+            continue;
+        };
+        let error = models.next().await.unwrap().failure();
+        assert_eq!(error.kind(), kind, "{error}");
+        let told = (error.operation(), error.url(), error.attempts());
+        assert_eq!(told, (Some("list_models"), Some(&*format!("{}/models/", server.uri())), 1));
+        let text = error.to_string();
+        assert!(text.len() < 500 && text.contains("page 1's `next`") && text.contains("bytes"), "{text}");
+        assert!(!models.checkpoint().is_end() && server::requests(&server).await.len() == 1);
+    }
+    // A number that is in it leads on as ever.
+    let (_server, client) = serving(|query| match query {
+        "" => format!(r#"{{"count": 2, "next": "/models/?page=2&x={}", "results": [{{"id": 1}}]}}"#, "x".repeat(1 << 20)),
+        _ => r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#.to_owned(),
+    })
+    .await;
+    let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>()).await;
+    assert!(error.is_none() && ids == [1, 2], "{error:?}");
 }

@@ -10,7 +10,7 @@ use super::checkpoint::Position;
 use super::course::{Facts, Then};
 use super::current_page::{CurrentPage, Place};
 use super::identity::Compared;
-use super::links::{completed, is_first, page_number};
+use super::links::{completed, is_first, page_number, sendable};
 use super::list_all::ListAll;
 use super::report::{ListPolicy, PageFailure};
 use crate::error::{Error, ErrorKind, Result};
@@ -74,11 +74,18 @@ impl<T: Send + 'static> ListAll<T> {
     fn arrived(&mut self, number: u64, url: Url, page: ArrivedPage<T>) -> Result<()> {
         let ArrivedPage { mut items, length, marks, count, next, unconverted } = page;
         let Some(template) = &self.template else { return Ok(()) };
-        let next = next.map(|next| template.transport.origin.follow(&next, &url)).transpose();
-        let (next, unfollowed) = match next {
-            Ok(next) => (next.map(|next| completed(next, template.request.url())), None),
+        let followed = |link: String| match template.transport.origin.follow(&link, &url)? {
+            // Its number leads on, and nothing else of it.
+            link if count.is_some() && page_number(&link).is_some() => Ok(link),
+            link => sendable(completed(link, template.request.url())),
+        };
+        let (next, unfollowed) = match next.map(followed).transpose() {
+            Ok(next) => (next, None),
             // Its own items are right all the same.
-            Err(error) => (None, Some(error.of(template.info()).during(format!("following page {number}'s `next`")))),
+            Err(error) => {
+                let info = template.at(url.clone(), None).info();
+                (None, Some(error.of(info).during(format!("following page {number}'s `next`"))))
+            }
         };
         let decoded = items.wanted(false);
         let passed = std::mem::take(&mut self.passed).min(length);

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
+use http::Uri;
 use reqwest::Url;
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::query;
 
 /// The `page` of a page-numbered list's URL. A link with a `cursor` has none, whatever else it carries.
@@ -69,6 +71,17 @@ pub(super) fn completed(mut link: Url, list: &Url) -> Url {
         link.set_query(Some(&query));
     }
     link
+}
+
+/// A link that a request can be made of: no URI is longer than 64 KiB.
+pub(super) fn sendable(link: Url) -> Result<Url> {
+    match Uri::try_from(link.as_str()) {
+        Ok(_) => Ok(link),
+        Err(problem) => {
+            let message = format!("the server's link of {} bytes is none that can be asked for: {problem}", link.as_str().len());
+            Err(Error::new(ErrorKind::Decode, message))
+        }
+    }
 }
 
 /// How many links are remembered one by one.

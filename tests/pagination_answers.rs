@@ -6,7 +6,8 @@ mod ids;
 mod server;
 
 use ids::{Id, ids_of};
-use server::marker::{Failure, secret};
+use serde::Deserialize;
+use server::marker::{Failure, TOKEN, assert_hidden, secret};
 use synapse_backend_client::{BackendClient, Error, ErrorKind};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request};
@@ -130,4 +131,37 @@ async fn a_next_that_is_too_long_is_the_servers_error() {
     .await;
     let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>()).await;
     assert!(error.is_none() && ids == [1, 2], "{error:?}");
+}
+
+#[tokio::test]
+async fn an_item_that_can_not_be_decoded_shows_no_secret() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Numbers {
+        id: std::collections::BTreeMap<String, i64>,
+    }
+    let long = "x".repeat(1 << 20);
+    let texts = [
+        format!(r#""{TOKEN}""#),
+        format!(r#""https://files/x.png?X-Amz-Signature={}""#, secret("signature")),
+        format!(r#"{{"{TOKEN}": "{TOKEN}"}}"#),
+        format!(r#"{{"https://files/x.png?sig={}": "a"}}"#, secret("signature")),
+        format!(r#"{{"k": "{TOKEN} {long} {TOKEN}"}}"#),
+        format!(r#"{{"{long}": "{long}"}}"#),
+    ];
+    let items: Vec<String> = texts.iter().map(|text| format!(r#"{{"id": {text}}}"#)).collect();
+    let page = format!(r#"{{"next": null, "results": [{}]}}"#, items.join(", "));
+    let (_server, client) = serving(move |_| page.clone()).await;
+    let items: Vec<_> = client.list_models().list_all_raw().try_collect().await.unwrap();
+    assert_eq!(items.len(), texts.len());
+    for item in &items {
+        let error = item.clone().decode::<Numbers>().failure();
+        assert_eq!(error.kind(), ErrorKind::Decode);
+        let path = error.json_path().unwrap();
+        assert_hidden("a path", path);
+        assert!(path.starts_with("id") && path.len() < 1_100 && error.to_string().len() <= 4 << 10, "{error}");
+        assert!(error.to_string().contains("the item can't be used at `id"), "{error}");
+    }
+    assert_eq!(items[0], items[0].clone());
+    assert_ne!(items[0], items[1]);
 }

@@ -5,6 +5,8 @@ mod ids;
 #[path = "support/server.rs"]
 mod server;
 
+use std::sync::Arc;
+
 use ids::{Id, ids_of};
 use serde::Deserialize;
 use server::marker::{Failure, TOKEN, assert_hidden, secret};
@@ -164,4 +166,61 @@ async fn an_item_that_can_not_be_decoded_shows_no_secret() {
     }
     assert_eq!(items[0], items[0].clone());
     assert_ne!(items[0], items[1]);
+}
+
+/// Tells when the last item is decoded.
+#[derive(Debug)]
+struct Last;
+
+static DECODED: tokio::sync::Notify = tokio::sync::Notify::const_new();
+
+impl<'de> Deserialize<'de> for Last {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if Id::deserialize(deserializer)?.id == MANY - 1 {
+            DECODED.notify_one();
+        }
+        Ok(Last)
+    }
+}
+
+/// Items whose text is short enough to be decoded at once.
+const MANY: i64 = 15_000;
+
+/// The only thread that may block is taken: what is done apart waits for it, and the thread that drives requests goes on.
+#[test]
+fn ids_of_many_items_are_compared_apart() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let items: Vec<_> = (0..MANY).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+        let page = Arc::new(format!(r#"{{"count":{MANY},"next":null,"results":[{}]}}"#, items.join(",")));
+        assert!(page.len() < 256 << 10);
+        let (_server, client) = serving(move |_| page.to_string()).await;
+        let mut models = client.list_models().list_all_as::<Last>().distinct(true);
+        // Its connections are made.
+        client.list_models().send_as::<serde::de::IgnoredAny>().await.unwrap();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let taken = tokio::task::spawn_blocking(move || gate.recv());
+        let there = async {
+            DECODED.notified().await;
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            item = models.next() => panic!("it was compared on the thread of the requests: {item:?}"),
+            () = there => {}
+        }
+        // Where it is can be told meanwhile.
+        let checkpoint = models.checkpoint();
+        assert_eq!((checkpoint.total(), checkpoint.is_end()), (None, false));
+        open.send(()).unwrap();
+        taken.await.unwrap().unwrap();
+        let mut given = 0;
+        while let Some(item) = models.next().await {
+            item.unwrap();
+            given += 1;
+        }
+        assert_eq!((given, models.report().identity.as_deref(), models.report().is_complete()), (MANY, Some("id"), true));
+    });
 }

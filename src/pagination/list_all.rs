@@ -10,6 +10,7 @@ use reqwest::Url;
 
 use super::ahead::Ahead;
 use super::checkpoint::{Checkpoint, Position};
+use super::comparing::Comparing;
 use super::course::Course;
 use super::current_page::{CurrentPage, Next, PageItems};
 use super::identity::{Mark, Resumed, Seen, identity_of};
@@ -79,6 +80,8 @@ pub struct ListAll<T> {
     pub(super) course: Course,
     pub(super) window: Window,
     pub(super) ahead: Ahead<T>,
+    /// The next page, where it is compared apart.
+    pub(super) comparing: Option<Comparing<T>>,
     /// What ends the stream once the items before it are given out.
     pub(super) refused: Option<Error>,
     /// What was given before.
@@ -137,6 +140,7 @@ impl<T: Send + 'static> ListAll<T> {
             course,
             window: Window::new(CONCURRENCY),
             ahead: Ahead::new(),
+            comparing: None,
             refused,
             seen: Seen::new(identity.iter().copied()),
             passed: 0,

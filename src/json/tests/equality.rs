@@ -12,11 +12,12 @@ fn parse(text: &str) -> Json {
 /// Whether two texts are equal, either way round and within others, where no text is the other's.
 fn equal(one: &str, other: &str) -> bool {
     let (a, b) = (parse(one), parse(other));
-    assert_eq!(a == b, b == a, "{one} {other}");
+    let (there, back) = (a == b, b == a);
+    assert_eq!(there, back, "{one} {other}");
     let (list, object) = (|text| parse(&format!("[0, {text}]")), |text| parse(&format!(r#"{{"x": 1, "n": {text}}}"#)));
-    assert_eq!(list(one) == parse(&format!("[0,{other}]")), a == b, "{one} {other}");
-    assert_eq!(object(one) == parse(&format!(r#"{{"n":{other},"x":1}}"#)), a == b, "{one} {other}");
-    a == b
+    assert_eq!(list(one) == parse(&format!("[0,{other}]")), there, "{one} {other}");
+    assert_eq!(object(one) == parse(&format!(r#"{{"n":{other},"x":1}}"#)), there, "{one} {other}");
+    there
 }
 
 #[test]

@@ -115,6 +115,7 @@ impl Decoder<RawItem> {
             items: |cursor, body, items| {
                 let at = |text: &[u8]| text.as_ptr().addr().saturating_sub(body.as_ptr().addr());
                 if let Ok(texts) = cursor.value::<Vec<&RawValue>>() {
+                    items.items.reserve(texts.len());
                     for text in texts.into_iter().map(|text| text.get().as_bytes()) {
                         items.decoded(RawItem::new(body.slice_ref(text), items.secrets.clone()), at(text), text);
                     }

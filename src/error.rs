@@ -7,14 +7,13 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 
 use crate::bounded::{bounded, shortened};
 pub(crate) use crate::cause::Cause;
 use crate::cause::failure_of;
 use crate::list_event::{ItemFailure, ListEvent};
-use crate::redact::{excerpt_without, shown_url};
+use crate::redact::{excerpt_without, redact, shown_url};
 use crate::response::ErrorResponse;
 use crate::secrets::Secrets;
 #[cfg(api = "uploads")]
@@ -193,8 +192,8 @@ impl Error {
     }
 
     /// Hides these credentials, too, which the server may have repeated.
-    pub(crate) fn hiding(mut self, credentials: Option<Arc<HeaderMap>>) -> Self {
-        self.0.secrets = Secrets::from(credentials);
+    pub(crate) fn hiding(mut self, secrets: impl Into<Secrets>) -> Self {
+        self.0.secrets = secrets.into();
         self
     }
 
@@ -257,7 +256,7 @@ impl Error {
 
     pub(crate) fn at_path(mut self, path: impl Into<String>) -> Self {
         let path = path.into();
-        self.0.json_path = Some(self.secrets().hide(&path).into_owned());
+        self.0.json_path = Some(redact(&self.secrets().hide(&path)).into_owned());
         self
     }
 
@@ -452,6 +451,7 @@ pub(crate) fn shown_status(status: StatusCode) -> String {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use reqwest::header::HeaderMap;
 
     use super::*;
     use crate::marker;

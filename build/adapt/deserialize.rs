@@ -17,6 +17,7 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
     let mut missing = Vec::new();
     let mut reads = Vec::new();
     let is_page = page_impl(structure).is_some();
+    let mut once = Vec::new();
     for field in fields.named.iter().filter(|field| !is_flattened(&field.attrs)) {
         let name = field.ident.clone()?;
         let key = serde_text(&field.attrs, "rename").unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned());
@@ -38,6 +39,11 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
             _ if text.starts_with("::std::option::Option<::std::option::Option<") => quote! { Some(Some(map.next_value()?)) },
             _ => quote! { Some(map.next_value()?) },
         });
+        // Of two the first would be lost without a word, and with it items, or the rest of the list.
+        once.push((is_page && matches!(&*key, "results" | "count" | "next")).then(|| {
+            let holder = format_ident!("field_{}", names.len());
+            quote! { if #holder.is_some() { return Err(::serde::de::Error::duplicate_field(#key)); } }
+        }));
         keys.push(key);
         types.push(field.ty.clone());
         names.push(name);
@@ -58,7 +64,7 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
                         let mut unknown = ::std::collections::BTreeMap::new();
                         while let Some(key) = map.next_key::<crate::operation::Key<'de>>()? {
                             match &*key.0 {
-                                #(#keys => #holders = #reads,)*
+                                #(#keys => { #once #holders = #reads; })*
                                 _ => { unknown.insert(key.0.into_owned(), map.next_value()?); }
                             }
                         }

@@ -1,6 +1,7 @@
 //! [`Json`]: a free-form value, kept as the server's own text, in which keys are looked up.
 
 mod draft;
+mod equality;
 mod error;
 mod finite;
 mod index;
@@ -54,8 +55,9 @@ use index::{Found, NULL};
 /// | a key twice | the last one |
 /// | a key that begins with `$serde_json::private::`, which means something to serde_json | as a number out of range |
 ///
-/// Two are equal if their texts are equal or, where both have a value, their values are. `Debug` shows the first 4 KiB of the
-/// text with the queries of URLs cut out, since signed URLs are credentials.
+/// Two are equal if their texts are equal or, where both have a value, their values are: integers digit by digit, whatever their
+/// length, other numbers as floating-point numbers; `1` and `1.0` differ. `Debug` shows the first 4 KiB of the text with the
+/// queries of URLs cut out, since signed URLs are credentials.
 ///
 /// ```
 /// use synapse_backend_client::{Json, json};
@@ -241,13 +243,12 @@ impl fmt::Display for Json {
     }
 }
 
-/// Equal texts are equal, and so are texts of equal values. Texts without a value are equal to none but their like.
+/// Equal texts are equal, and so are texts of equal values, their integers compared digit by digit. Texts without a value are equal
+/// to none but their like.
 impl PartialEq for Json {
     fn eq(&self, other: &Self) -> bool {
         match (self.unwritable(), other.unwritable()) {
-            (None, None) => {
-                self.text() == other.text() || matches!((self.try_value(), other.try_value()), (Ok(a), Ok(b)) if a == b)
-            }
+            (None, None) => self.text() == other.text() || equality::are_equal(self.text(), other.text()),
             (mine, theirs) => mine == theirs,
         }
     }

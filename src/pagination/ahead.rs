@@ -84,10 +84,10 @@ impl<T: Send + 'static> Ahead<T> {
             }
             let told = Arc::new(Mutex::new(Some(told)));
             let receive = async |received: Box<Received>| {
-                let (told, fields) = (told.clone(), fields.clone());
+                let (told, fields, secrets) = (told.clone(), fields.clone(), received.info().secrets.clone());
                 let decode = move |body: &Bytes| {
                     told.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    decoder.page(body, &fields)
+                    decoder.page(body, &fields, &secrets)
                 };
                 let (decoded, mut answer) = received.decoded(decode).await?;
                 let DecodedPage { items, failed, marks, count, next, body } = decoded;

@@ -7,10 +7,11 @@ use reqwest::{StatusCode, Url};
 
 use super::ahead::{Arrival, ArrivedPage};
 use super::checkpoint::Position;
+use super::comparing::{Comparing, Newcomer};
 use super::course::{Facts, Then};
 use super::current_page::{CurrentPage, Place};
 use super::identity::Compared;
-use super::links::{is_first, page_number};
+use super::links::{completed, is_first, page_number, sendable};
 use super::list_all::ListAll;
 use super::report::{ListPolicy, PageFailure};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,6 +23,14 @@ impl<T: Send + 'static> ListAll<T> {
     /// Waits for the next page; false at the list's end.
     pub(super) fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
         loop {
+            if let Some(comparing) = &mut self.comparing {
+                let compared = ready!(comparing.poll(context, &mut self.seen));
+                self.comparing = None;
+                let (page, compared) = compared?;
+                self.arrived(page, compared)?;
+                self.set_out()?;
+                return Poll::Ready(Ok(true));
+            }
             if self.limit.is_some_and(|limit| self.report.items >= limit) {
                 // What would come behind it is nobody's concern.
                 self.refused = self.refused.take().filter(|_| self.page.place.is_none());
@@ -46,7 +55,13 @@ impl<T: Send + 'static> ListAll<T> {
             self.window.arrived();
             match page {
                 Ok(page) => {
-                    self.arrived(number, url, page)?;
+                    let mut page = Newcomer { number, url, page, passed: std::mem::take(&mut self.passed) };
+                    if Comparing::is_for(&page) {
+                        self.comparing = Some(Comparing::start(page, &mut self.seen));
+                        continue;
+                    }
+                    let compared = page.compare(&mut self.seen);
+                    self.arrived(page, compared)?;
                     self.set_out()?;
                     return Poll::Ready(Ok(true));
                 }
@@ -71,20 +86,25 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// Takes a page's items and sees to the pages after it.
-    fn arrived(&mut self, number: u64, url: Url, page: ArrivedPage<T>) -> Result<()> {
-        let ArrivedPage { mut items, length, marks, count, next, unconverted } = page;
+    fn arrived(&mut self, page: Newcomer<T>, compared: Compared) -> Result<()> {
+        let Newcomer { number, url, page, passed } = page;
+        let ArrivedPage { items, length, count, next, unconverted, .. } = page;
         let Some(template) = &self.template else { return Ok(()) };
-        let next = next.map(|next| template.transport.origin.follow(&next, &url)).transpose();
-        let (next, unfollowed) = match next {
+        let followed = |link: String| match template.transport.origin.follow(&link, &url)? {
+            // Its number leads on, and nothing else of it.
+            link if count.is_some() && page_number(&link).is_some() => Ok(link),
+            link => sendable(completed(link, template.request.url())),
+        };
+        let (next, unfollowed) = match next.map(followed).transpose() {
             Ok(next) => (next, None),
             // Its own items are right all the same.
-            Err(error) => (None, Some(error.of(template.info()).during(format!("following page {number}'s `next`")))),
+            Err(error) => {
+                let info = template.at(url.clone(), None).info();
+                (None, Some(error.of(info).during(format!("following page {number}'s `next`"))))
+            }
         };
-        let decoded = items.wanted(false);
-        let passed = std::mem::take(&mut self.passed).min(length);
-        let Compared { marks, same, missed, progress } = self.seen.compare(&marks, decoded, items.pass(passed));
+        let Compared { missed, progress, .. } = compared;
         self.report.identity = self.seen.identity().map(str::to_owned);
-        items.mark(marks, same);
         let (offset, repeated) = (self.course.offset, self.course.repeated);
         let facts = Facts { length: length as u64, count, next, repeated: missed, progress };
         let (mut heard, then) = self.course.arrived(number, facts);

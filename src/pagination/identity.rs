@@ -93,6 +93,12 @@ impl Seen {
         self.resumed = resumed;
     }
 
+    /// What stands in its place while a page is compared with it elsewhere, where all items before that page were given: as much as
+    /// checkpoints keep.
+    pub(super) fn standing_in(&self) -> Self {
+        Seen { fields: self.fields.clone(), resumed: self.kept(0), ..Seen::new(std::iter::empty()) }
+    }
+
     /// What pages are to be looked through for.
     pub(super) fn fields(&self) -> &Fields {
         &self.fields
@@ -245,6 +251,17 @@ mod tests {
         assert_eq!(again.kept(0).ids, [1]);
         assert_eq!(compare(&mut again, &[1, 2, 3], 1), (0, true));
         assert_eq!(again.kept(0).ids, [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_stands_in_keeps_what_checkpoints_do() {
+        let mut seen = Seen::new(["id"]);
+        seen.resume(Resumed { identity: Some("id".to_owned()), ids: vec![7] });
+        let kept = |seen: &Seen| (seen.kept(0).identity, seen.kept(0).ids);
+        assert_eq!(kept(&seen.standing_in()), (Some("id".to_owned()), vec![7]));
+        compare(&mut seen, &[1, 2], 0);
+        assert_eq!(kept(&seen.standing_in()), (Some("id".to_owned()), vec![7, 1, 2]));
+        assert_eq!(seen.standing_in().fields(), seen.fields());
     }
 
     #[test]

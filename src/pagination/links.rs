@@ -1,10 +1,13 @@
 //! The links between a list's pages: their page numbers, and whether they lead in a circle.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
+use http::Uri;
 use reqwest::Url;
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::query;
 
 /// The `page` of a page-numbered list's URL. A link with a `cursor` has none, whatever else it carries.
@@ -49,6 +52,36 @@ pub(super) fn with_page(url: &Url, number: u64) -> Url {
     let mut paged = url.clone();
     query::set(&mut paged, &[("page".to_owned(), vec![number.to_string()])]);
     paged
+}
+
+/// Parameters that choose a page, and how long it is: these a link decides.
+const PAGING: [&str; 5] = ["page", "page_size", "cursor", "limit", "offset"];
+
+/// A link to a page, with the parameters of the list's own URL that it lacks: without a filter it would give other items. What it
+/// has stays as the server wrote it.
+pub(super) fn completed(mut link: Url, list: &Url) -> Url {
+    let written = list.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let missing: Vec<&str> = {
+        let names: HashSet<Cow<'_, str>> = link.query_pairs().map(|(name, _)| name).collect();
+        let lacks = |name: &str| !PAGING.contains(&name) && !names.contains(name);
+        written.zip(list.query_pairs()).filter(|(_, (name, _))| lacks(name)).map(|(pair, _)| pair).collect()
+    };
+    if !missing.is_empty() {
+        let query = link.query().filter(|query| !query.is_empty()).into_iter().chain(missing).collect::<Vec<_>>().join("&");
+        link.set_query(Some(&query));
+    }
+    link
+}
+
+/// A link that a request can be made of: no URI is longer than 64 KiB.
+pub(super) fn sendable(link: Url) -> Result<Url> {
+    match Uri::try_from(link.as_str()) {
+        Ok(_) => Ok(link),
+        Err(problem) => {
+            let message = format!("the server's link of {} bytes is none that can be asked for: {problem}", link.as_str().len());
+            Err(Error::new(ErrorKind::Decode, message))
+        }
+    }
 }
 
 /// How many links are remembered one by one.
@@ -118,6 +151,22 @@ mod tests {
         assert!(is_head(&url("http://h/?offset=50&page=1")) && is_head(&url("http://h/?limit=10")));
         assert!(!is_head(&url("http://h/?offset=50")) && !is_head(&url("http://h/?page=2")));
         assert_eq!(with_page(&url("http://h/?page=1&a=b"), 3).as_str(), "http://h/?a=b&page=3");
+    }
+
+    #[test]
+    fn what_a_link_lacks_is_added() {
+        let list = url("http://h/?page=1&page_size=5&a=%2f+x&&b=1&b=2&c&limit=1&offset=0&cursor=q");
+        for (link, whole) in [
+            ("http://h/", "http://h/?a=%2f+x&b=1&b=2&c"),
+            ("http://h/?", "http://h/?a=%2f+x&b=1&b=2&c"),
+            ("http://g/y/?cursor=z&%62=#end", "http://g/y/?cursor=z&%62=&a=%2f+x&c#end"),
+            ("http://h/?c=1&&b&a=%2F%20x&page=2", "http://h/?c=1&&b&a=%2F%20x&page=2"),
+        ] {
+            assert_eq!(completed(url(link), &list).as_str(), whole);
+        }
+        for bare in ["http://h/", "http://h/?", "http://h/?page=2"] {
+            assert_eq!(completed(url("http://h/?x"), &url(bare)), url("http://h/?x"));
+        }
     }
 
     #[test]

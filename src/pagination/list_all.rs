@@ -10,6 +10,7 @@ use reqwest::Url;
 
 use super::ahead::Ahead;
 use super::checkpoint::{Checkpoint, Position};
+use super::comparing::Comparing;
 use super::course::Course;
 use super::current_page::{CurrentPage, Next, PageItems};
 use super::identity::{Mark, Resumed, Seen, identity_of};
@@ -33,8 +34,10 @@ const MAX_CONCURRENCY: usize = 64;
 ///
 /// After the first page the length of the list is known, and pages are fetched ahead of the reader,
 /// [`concurrency`](ListAll::concurrency) of them at a time; a reader that stops taking items stops the fetching. A list
-/// without page numbers (a cursor list) is followed link by link, one page ahead. The end is where the server says that
-/// there is no next page, whatever the size of the pages before.
+/// without page numbers (a cursor list) is followed link by link, one page ahead. A parameter of the call that such a link lacks,
+/// such as a filter, is added to it again; `page`, `page_size`, `cursor`, `limit` and `offset` are the link's to decide, and what
+/// it has is sent as the server wrote it. The end is where the server says that there is no next page, whatever the size of the
+/// pages before.
 ///
 /// A list that changes while it is read may have lost or doubled items by then: what tells of it ends the list with an error,
 /// or is reported, as the [`policy`](ListAll::policy) says. A list is complete if it has as many different items
@@ -77,6 +80,8 @@ pub struct ListAll<T> {
     pub(super) course: Course,
     pub(super) window: Window,
     pub(super) ahead: Ahead<T>,
+    /// The next page, where it is compared apart.
+    pub(super) comparing: Option<Comparing<T>>,
     /// What ends the stream once the items before it are given out.
     pub(super) refused: Option<Error>,
     /// What was given before.
@@ -135,6 +140,7 @@ impl<T: Send + 'static> ListAll<T> {
             course,
             window: Window::new(CONCURRENCY),
             ahead: Ahead::new(),
+            comparing: None,
             refused,
             seen: Seen::new(identity.iter().copied()),
             passed: 0,

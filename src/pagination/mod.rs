@@ -5,6 +5,7 @@
 mod ahead;
 mod arrivals;
 mod checkpoint;
+mod comparing;
 mod course;
 mod current_page;
 mod distinct;

@@ -11,6 +11,7 @@ use super::page_text::{Cursor, Envelope, Irregular, digest, field, parse, walk};
 use super::raw_item::RawItem;
 use crate::decode::{Problem, decode, refuse_nested, without_mark};
 use crate::page_link::PageLink;
+use crate::secrets::Secrets;
 
 /// The names of fields by which items are told apart, the first one first.
 pub(super) type Fields = Arc<[Arc<str>]>;
@@ -114,8 +115,9 @@ impl Decoder<RawItem> {
             items: |cursor, body, items| {
                 let at = |text: &[u8]| text.as_ptr().addr().saturating_sub(body.as_ptr().addr());
                 if let Ok(texts) = cursor.value::<Vec<&RawValue>>() {
+                    items.items.reserve(texts.len());
                     for text in texts.into_iter().map(|text| text.get().as_bytes()) {
-                        items.decoded(RawItem::new(body.slice_ref(text)), at(text), text);
+                        items.decoded(RawItem::new(body.slice_ref(text), items.secrets.clone()), at(text), text);
                     }
                     return Ok(());
                 }
@@ -124,7 +126,7 @@ impl Decoder<RawItem> {
                     let (_, length) = parse::<IgnoredAny>(body.get(at..)?).ok()?;
                     let text = body.slice(at..at + length);
                     match std::str::from_utf8(&text) {
-                        Ok(_) => items.decoded(RawItem::new(text.clone()), at, &text),
+                        Ok(_) => items.decoded(RawItem::new(text.clone(), items.secrets.clone()), at, &text),
                         Err(_) => items.failed(at, length, None),
                     }
                     Some(length)
@@ -141,6 +143,8 @@ impl Decoder<RawItem> {
 /// What is gathered of a page's items.
 struct Items<'f, T> {
     fields: &'f [Arc<str>],
+    /// What the page was asked for with.
+    secrets: &'f Secrets,
     /// Whether their names are written as they are.
     plain: bool,
     items: Vec<T>,
@@ -194,17 +198,17 @@ impl<T> Items<'_, T> {
 }
 
 impl<T> Decoder<T> {
-    /// Decodes a page, and tells its items apart by the first of `fields` that one of them has.
+    /// Decodes a page that was asked for with `secrets`, and tells its items apart by the first of `fields` that one of them has.
     ///
     /// # Errors
     /// Returns a problem if the text isn't a page. An item that can't be decoded is no problem of its page.
-    pub(super) fn page(&self, body: &Bytes, fields: &[Arc<str>]) -> Result<DecodedPage<T>, Problem> {
+    pub(super) fn page(&self, body: &Bytes, fields: &[Arc<str>], secrets: &Secrets) -> Result<DecodedPage<T>, Problem> {
         refuse_list(body)?;
         refuse_nested(body)?;
         let body = body.slice_ref(without_mark(body));
         let ids = fields.iter().map(|_| Vec::with_capacity(USUAL)).collect();
         let plain = !fields.iter().any(|name| name.contains(['"', '\\']));
-        let mut items = Items { fields, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
+        let mut items = Items { fields, secrets, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
         let walked = walk(&body, |cursor| (self.items)(cursor, &body, &mut items));
         let Envelope { count, next } = walked.map_err(|Irregular| problem_of(&body))?;
         let marks = items.marks(&body);
@@ -388,7 +392,7 @@ mod tests {
 
     fn read<T>(decoder: Decoder<T>, body: &Bytes, fields: &[&str]) -> DecodedPage<T> {
         let fields: Vec<_> = fields.iter().copied().map(Arc::from).collect();
-        decoder.page(body, &fields).unwrap_or_else(|problem| panic!("{problem:?}"))
+        decoder.page(body, &fields, &Secrets::NONE).unwrap_or_else(|problem| panic!("{problem:?}"))
     }
 
     #[test]
@@ -419,13 +423,13 @@ mod tests {
         ];
         for (body, path) in bodies {
             let problem = |result: Result<(), Problem>| result.unwrap_err().path;
-            assert_eq!(problem(Decoder::<Item>::typed().page(&body.into(), &[]).map(drop)), path, "{body}");
-            assert_eq!(problem(Decoder::raw().page(&body.into(), &["id".into()]).map(drop)), path);
+            assert_eq!(problem(Decoder::<Item>::typed().page(&body.into(), &[], &Secrets::NONE).map(drop)), path, "{body}");
+            assert_eq!(problem(Decoder::raw().page(&body.into(), &["id".into()], &Secrets::NONE).map(drop)), path);
             assert_eq!(problem(length(&body.into()).map(drop)), path);
         }
-        let null = Decoder::raw().page(&"null".into(), &[]).err().unwrap();
+        let null = Decoder::raw().page(&"null".into(), &[], &Secrets::NONE).err().unwrap();
         assert!(null.message.contains("null, expected a page, an object with `results`"), "{null:?}");
-        assert!(Decoder::<Item>::typed().page(&r#"{"results": [{"id": 1"#.into(), &[]).err().unwrap().cut_off);
+        assert!(Decoder::<Item>::typed().page(&r#"{"results": [{"id": 1"#.into(), &[], &Secrets::NONE).err().unwrap().cut_off);
     }
 
     #[test]

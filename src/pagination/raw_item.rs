@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::secrets::Secrets;
 
 /// An item of a list as the server wrote it: a part of its page's own text, which isn't copied. For what is written out again,
 /// or decoded later.
@@ -22,44 +23,59 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct RawItem(Bytes);
+#[derive(Clone)]
+pub struct RawItem {
+    text: Bytes,
+    /// What its page was asked for with, which the server may repeat in it.
+    secrets: Secrets,
+}
 
 impl RawItem {
-    pub(super) fn new(text: Bytes) -> Self {
-        RawItem(text)
+    pub(super) fn new(text: Bytes, secrets: Secrets) -> Self {
+        RawItem { text, secrets }
     }
 
     /// The item's JSON, UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.text
     }
 
     /// The item's JSON.
     pub fn as_str(&self) -> &str {
         // It was read as JSON, which is UTF-8.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
     /// The item's JSON, which keeps its page in memory.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.text
     }
 
     /// The item as a value.
     ///
     /// # Errors
-    /// Where it is of another shape.
+    /// Where it is of another shape. What the error tells of the item is bounded, and has neither the client's credentials nor
+    /// queries of URLs.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
-        crate::decode::decode(&self.0).map_err(|problem| {
+        crate::decode::decode(&self.text).map_err(|problem| {
             let place = if problem.path.is_empty() { String::new() } else { format!(" at `{}`", problem.path) };
-            Error::new(ErrorKind::Decode, format!("the item can't be used{place}: {}", problem.message)).at_path(problem.path)
+            let error = Error::new(ErrorKind::Decode, format!("the item can't be used{place}: {}", problem.message));
+            error.hiding(self.secrets.clone()).at_path(problem.path)
         })
     }
 }
 
+/// Items of the same text are equal.
+impl PartialEq for RawItem {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for RawItem {}
+
 impl fmt::Debug for RawItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RawItem({} bytes)", self.0.len())
+        write!(f, "RawItem({} bytes)", self.text.len())
     }
 }

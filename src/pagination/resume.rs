@@ -5,7 +5,7 @@ use reqwest::Url;
 use super::checkpoint::{Checkpoint, Position};
 use super::course::Course;
 use super::identity::Resumed;
-use super::links::{is_first, with_page};
+use super::links::{completed, is_first, with_page};
 use super::list_all::ListAll;
 use crate::redact::{excerpt, shown_url};
 
@@ -26,7 +26,8 @@ impl<T: Send + 'static> ListAll<T> {
                 if !template.transport.origin.owns(&url) || url.path() != own.path() || !bare {
                     return Err(format!("its link leads to {} and not to this list", excerpt(&shown_url(&url), 300)));
                 }
-                (url, *number, *item)
+                // Earlier releases kept links as they came.
+                (completed(url, own), *number, *item)
             }
             Position::End => (own.clone(), 1, 0),
         };

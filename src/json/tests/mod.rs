@@ -1,4 +1,5 @@
 mod doubles;
+mod equality;
 mod odd;
 
 use std::collections::BTreeMap;

@@ -56,6 +56,11 @@ impl Origin {
         self.url.as_str().trim_end_matches('/')
     }
 
+    /// What a URL or a path means on the base URL (RFC 3986, section 5).
+    pub(crate) fn join(&self, text: &str) -> Result<Url, String> {
+        self.url.join(text).map_err(|error| error.to_string())
+    }
+
     pub(crate) fn is_https(&self) -> bool {
         self.url.scheme() == "https"
     }

@@ -162,7 +162,7 @@ pub(super) struct Sum(Vec<u8>);
 
 impl Sum {
     fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&self.0)
     }
 
     pub(super) fn base64(&self) -> String {

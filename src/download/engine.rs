@@ -211,8 +211,8 @@ fn least_gain(size: Option<u64>) -> u64 {
 /// Where a file is: an absolute URL, or a path on the backend's host.
 pub(super) fn absolute(client: &BackendClient, text: &str) -> Result<Url> {
     let wrong = |what: String| Error::invalid_input(format!("download: `url`: {what}"));
-    let base = Url::parse(client.base_url()).map_err(|error| wrong(error.to_string()))?;
-    let url = base.join(text.trim()).map_err(|error| wrong(format!("it is no URL: {error}")))?;
+    let joined = client.transport().origin.join(text.trim());
+    let url = joined.map_err(|error| wrong(format!("it is no URL: {error}")))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
         other => Err(wrong(format!("its scheme is {other}: only http, https and data are downloaded"))),

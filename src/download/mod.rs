@@ -256,27 +256,29 @@ impl Download {
 
     async fn run(self, path: PathBuf) -> Result<Downloaded> {
         checked(&self.download, &self.options)?;
-        let key = match is_data_uri(self.url.trim_start()) {
-            true => self.url.clone(),
+        let (url, key) = match is_data_uri(self.url.trim_start()) {
+            true => (None, self.url.clone()),
             false => {
                 let url = absolute(&self.client, &self.url)?;
                 let tenant = tenant(&self.client, &self.options, &url).await?;
-                part_key(&self.client, &url, tenant.as_deref())
+                let key = part_key(&self.client, &url, tenant.as_deref());
+                (Some(url), key)
             }
         };
         let place = Place::new(path, &key)?;
-        self.into_place(place, None).await
+        self.into_place(url, place, None).await
     }
 
-    /// Downloads the file to a place, whose part may have been opened before.
-    async fn into_place(self, place: Place, opened: Option<Writer>) -> Result<Downloaded> {
-        let Download { client, url, download, options } = self;
-        if is_data_uri(url.trim_start()) {
-            return within(options.deadline(), "writing the file", inline(&url, place, opened, &download)).await?;
-        }
-        let url = absolute(&client, &url)?;
+    /// Downloads the file to a place, whose part may have been opened before; `None` for the URL of a `data:` URI.
+    async fn into_place(self, url: Option<Url>, place: Place, opened: Option<Writer>) -> Result<Downloaded> {
+        let Download { client, url: text, download, options } = self;
+        let Some(url) = url else {
+            let writing = Box::pin(inline(&text, place, opened, &download));
+            return within(options.deadline(), "writing the file", writing).await?;
+        };
         let engine = Engine { client: &client, options: &download, calls: &options, url, place, opened };
-        within(options.deadline(), "waiting for the file or its part", engine.run()).await?
+        // On the heap: each future around it would be as large again.
+        within(options.deadline(), "waiting for the file or its part", Box::pin(engine.run())).await?
     }
 }
 

@@ -69,7 +69,7 @@ impl Place {
         let name = target.file_name().unwrap_or_default();
         let url = default_key(url);
         let digest = Sha256::new().chain_update(name.as_encoded_bytes()).chain_update([0]).chain_update(url).finalize();
-        let of: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let of = base16ct::lower::encode_string(&digest);
         let beside = |ending: &str| target.with_file_name(format!(".{}.{ending}", &of[..16]));
         let (part, note) = (beside("part"), Some(beside("part.json")));
         Ok(Place { part, note, of, before: Arc::default(), lock: fs4::FileExt::try_lock, watch: None, target })

@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use reqwest::StatusCode;
+use reqwest::{StatusCode, Url};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -58,11 +58,11 @@ impl ThroughCache<'_> {
             false => {
                 let url = absolute(&download.client, &download.url)?;
                 let tenant = tenant(&download.client, &download.options, &url).await?;
-                download.url = url.as_str().to_owned();
                 (Some(url), tenant)
             }
         };
-        let key = self.cache.key(&download.url, tenant.as_deref().unwrap_or_default());
+        let text = url.as_ref().map_or(&*download.url, Url::as_str);
+        let key = self.cache.key(text, tenant.as_deref().unwrap_or_default());
         let part_key = match &url {
             Some(url) => part_key(&download.client, url, tenant.as_deref()),
             None => download.url.clone(),
@@ -101,7 +101,7 @@ impl ThroughCache<'_> {
                 return Ok(self.hit(lease));
             }
         }
-        let cached = self.download(download, wanted, Looked { found, again: look_again, part_key }).await;
+        let cached = self.download(download, url, wanted, Looked { found, again: look_again, part_key }).await;
         drop((alone, permit));
         cached
     }
@@ -142,7 +142,7 @@ impl ThroughCache<'_> {
     }
 
     /// Downloads the file; unless the server says that the one that was found is what it has.
-    async fn download(&self, mut download: Download, wanted: Wanted, looked: Looked) -> Result<Cached> {
+    async fn download(&self, mut download: Download, url: Option<Url>, wanted: Wanted, looked: Looked) -> Result<Cached> {
         let waiting = self.cache.waiting();
         let _give_up = waiting.give_up_on_drop();
         let deadline = download.options.deadline();
@@ -171,8 +171,8 @@ impl ThroughCache<'_> {
         download.download.max_size = self.cache.largest_file();
         self.keep_limits_meanwhile(&mut download);
         let downloaded = match self.told {
-            Some(told) => told.following(download, |download| download.into_place(place, opened)).await,
-            None => download.into_place(place, opened).await,
+            Some(told) => told.following(download, |download| download.into_place(url, place, opened)).await,
+            None => download.into_place(url, place, opened).await,
         };
         match (downloaded, found) {
             (Ok(downloaded), _) => {

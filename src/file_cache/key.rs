@@ -92,7 +92,7 @@ impl KeyHash {
 
     /// 32 digits.
     pub(super) fn hex(self) -> String {
-        format!("{:032x}", u128::from_be_bytes(self.0))
+        base16ct::lower::encode_string(&self.0)
     }
 
     /// Reads what [`hex`](KeyHash::hex) writes, and nothing else.

@@ -63,7 +63,8 @@ impl Md5 {
         }
         block[LENGTH..].copy_from_slice(&self.length.wrapping_mul(8).to_le_bytes());
         transform(&mut state, &block);
-        state.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
+        let digest: Vec<u8> = state.iter().flat_map(|word| word.to_le_bytes()).collect();
+        base16ct::lower::encode_string(&digest)
     }
 }
 
@@ -76,7 +77,7 @@ mod tests {
 
     /// By another implementation.
     fn sum_of(bytes: &[u8]) -> String {
-        md5::Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&md5::Md5::digest(bytes))
     }
 
     #[test]

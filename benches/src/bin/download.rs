@@ -1,8 +1,9 @@
 //! How fast downloads are, beside curl on the same server in the same run, and what processor time and memory they take.
 //!
-//! Many small files at 0 and 20 ms of latency, at the same concurrency as `curl --parallel`, to paths and into a cache, and one large
-//! file beside `curl`. Both are whole processes, timed from start to end; both write to the same disk. Processor time is user and
-//! system time of the process (`getrusage`). Then the peak memory (VmHWM of the client's own process) for files of two sizes.
+//! Many small files at 0 and 20 ms of latency, at the same concurrency as `curl --parallel`: to paths, into a cache, and by reqwest
+//! alone, which writes and renames each file and does nothing else. Then one large file. All are whole processes, timed from start
+//! to end; all write to the same disk. Processor time is user and system time of the process (`getrusage`). Then the peak memory
+//! (VmHWM of the client's own process) for files of two sizes.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin download [files] [KiB] [MiB of the large one] [rounds]
@@ -26,8 +27,8 @@ use tempfile::TempDir;
 
 const CONCURRENCY: usize = 16;
 
-/// Where the client puts files.
-const TARGETS: [&str; 2] = ["paths", "cache"];
+/// Where the client puts files; `reqwest` is the least that a program on tokio does.
+const TARGETS: [&str; 3] = ["paths", "cache", "reqwest"];
 
 /// The server, and where all files are put. Those of many small ones stay until the end: a file system may be slow to make files where
 /// others were just removed.
@@ -173,6 +174,24 @@ fn client(target: &str, url: &str, directory: &str, files: u64, bytes: &str) {
             for downloaded in client.download_all(files).concurrency(CONCURRENCY).await.unwrap() {
                 downloaded.unwrap();
             }
+        }),
+        "reqwest" => runtime.block_on(async {
+            let client = reqwest::Client::new();
+            let download = |file| {
+                let (client, path) = (client.clone(), format!("{directory}/{file}"));
+                let url = format!("{url}/{bytes}/{file}");
+                let download = async move {
+                    let body = client.get(url).send().await.unwrap().bytes().await.unwrap();
+                    let write = move || {
+                        let part = format!("{path}.part");
+                        std::fs::write(&part, body).unwrap();
+                        std::fs::rename(part, path).unwrap();
+                    };
+                    tokio::task::spawn_blocking(write).await.unwrap();
+                };
+                async { tokio::spawn(download).await.unwrap() }
+            };
+            futures_util::stream::iter(0..files).map(download).buffer_unordered(CONCURRENCY).count().await;
         }),
         _ => {
             let cache = FileCache::open(directory).unwrap();

@@ -10,13 +10,13 @@ use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 pub use crate::download::fuzzing::{Placed, placed};
-pub use crate::pagination::fuzzing::{course, query};
+pub use crate::list::fuzzing::{course, query};
 
+use crate::download::cache::{FileCache, fuzzing as cache};
 use crate::error::{Error, Result};
-use crate::file_cache::{FileCache, fuzzing as cache};
-use crate::origin::Origin;
 use crate::transport::fuzzing::received;
-use crate::upload_session::UploadSession;
+use crate::transport::origin::Origin;
+use crate::upload::upload_session::UploadSession;
 use crate::url_conversion::{Conversions, UrlConverter};
 
 /// The error of an answer with this status.
@@ -97,27 +97,27 @@ pub fn session_problem(session: &UploadSession) -> Option<String> {
 
 /// What a `Retry-After` asks for.
 pub fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Duration> {
-    crate::retry::retry_after(headers, date)
+    crate::transport::retry::retry_after(headers, date)
 }
 
 /// A text as it may be shown.
 pub fn redact(text: &str) -> String {
-    crate::redact::redact(text).into_owned()
+    crate::error::redact::redact(text).into_owned()
 }
 
 /// A URL as it may be shown.
 pub fn redact_url(url: &str) -> String {
-    crate::redact::redact_url(url)
+    crate::error::redact::redact_url(url)
 }
 
 /// The beginning of a text as it may be shown.
 pub fn excerpt(text: &str, limit: usize) -> String {
-    crate::redact::excerpt(text, limit)
+    crate::error::redact::excerpt(text, limit)
 }
 
 /// A text without the credentials.
 pub fn hide_credentials(text: &str, credentials: &HeaderMap) -> String {
-    crate::secrets::Secrets::from(Some(std::sync::Arc::new(credentials.clone()))).hide(text).into_owned()
+    crate::error::secrets::Secrets::from(Some(std::sync::Arc::new(credentials.clone()))).hide(text).into_owned()
 }
 
 /// The directory and the name that a URL's file gets in a cache.

@@ -43,113 +43,70 @@
     allow(dead_code, unused_imports, rustdoc::broken_intra_doc_links)
 )]
 
-mod any_request;
-mod blocking;
-mod bounded;
-mod builder;
+mod api;
 mod call;
-mod cause;
-mod choices;
 mod client;
-mod clock;
-mod credentials;
-mod deadline;
-mod decode;
 mod download;
 mod error;
-mod error_body;
-mod file_cache;
-mod file_entry;
-mod file_id;
-mod file_shapes;
-mod file_url;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-#[cfg(api = "ground_truth")]
-mod ground_truth;
-mod http_clients;
-mod json;
-mod json_path;
-mod limits;
-mod list_event;
-mod local_paths;
+mod generated;
+mod list;
 #[cfg(test)]
 #[path = "../tests/support/marker.rs"]
 mod marker;
-#[cfg(api = "models")]
-mod models;
-mod operation;
-mod option_setters;
-mod origin;
-mod page_link;
-mod pagination;
-mod plain_file;
-mod proxies;
-mod query;
-pub mod raw;
-mod raw_body;
-mod redact;
-mod related;
-mod response;
-mod retry;
 mod runtime;
-mod secrets;
-mod sending;
-mod side_by_side;
-mod string_list;
-mod timestamp;
-mod tls;
 mod transport;
 #[cfg(api = "uploads")]
 mod upload;
-#[cfg(api = "uploads")]
-mod upload_session;
 mod url_conversion;
+mod values;
 
 pub use bytes;
 pub use http;
 pub use reqwest;
 
-pub use any_request::AnyRequest;
-pub use builder::BackendClientBuilder;
+#[cfg(api = "models")]
+pub use api::models::{CreateModel, ModelFile};
+pub use call::custom_request::AnyRequest;
 pub use call::{Call, Sending};
 pub use client::BackendClient;
-pub use credentials::{Credentials, CredentialsFuture, CredentialsProvider};
+pub use client::builder::BackendClientBuilder;
+pub use download::cache::{CacheStatistics, FileCache, FileCacheBuilder};
 pub use download::{
     CacheAt, CachedDownload, CachedFile, Download, DownloadAll, DownloadProgress, DownloadTo, Downloaded, FilesProgress,
 };
+pub use error::response::ErrorResponse;
 pub use error::{Error, ErrorKind, Result};
-pub use file_cache::{CacheStatistics, FileCache, FileCacheBuilder};
-pub use file_entry::FileEntry;
-pub use file_url::FileUrl;
-pub use json::{Json, JsonError, JsonIndex};
-pub use list_event::{ItemFailure, ListEvent};
-#[cfg(api = "models")]
-pub use models::{CreateModel, ModelFile};
-pub use operation::{Operation, Page};
-pub use pagination::{Checkpoint, ListAll, ListPage, ListPages, ListPolicy, ListReport, PageFailure, RawItem};
-pub use raw::types;
-pub use raw_body::RawBody;
-pub use related::Related;
-pub use response::ErrorResponse;
-pub use retry::RetryPolicy;
-pub use string_list::StringList;
-pub use timestamp::{Timestamp, TimestampError};
+pub use generated::operation::{Operation, Page};
+pub use generated::raw;
+pub use generated::raw::types;
+pub use generated::raw_body::RawBody;
+pub use list::list_event::{ItemFailure, ListEvent};
+pub use list::{Checkpoint, ListAll, ListPage, ListPages, ListPolicy, ListReport, PageFailure, RawItem};
+pub use transport::credentials::{Credentials, CredentialsFuture, CredentialsProvider};
+pub use transport::retry::RetryPolicy;
 pub use transport::{AttemptReport, ByteStream};
+#[cfg(api = "uploads")]
+pub use upload::upload_session::UploadSession;
 #[cfg(api = "uploads")]
 pub use upload::{
     CreateChunkedUpload, OneShotSource, Reopen, ResumableSource, UploadAll, UploadPhase, UploadProgress, UploadSource,
 };
-#[cfg(api = "uploads")]
-pub use upload_session::UploadSession;
 pub use url_conversion::provided as conversions;
 pub use url_conversion::{ConversionFailure, ConversionFuture, FileReference, UrlConverter};
+pub use values::file_entry::FileEntry;
+pub use values::file_url::FileUrl;
+pub use values::json::{Json, JsonError, JsonIndex};
+pub use values::related::Related;
+pub use values::string_list::StringList;
+pub use values::timestamp::{Timestamp, TimestampError};
 
 /// What the crate's macros expand to.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::json::Draft;
+    pub use crate::values::json::Draft;
 }
 
 /// The examples of the READMEs compile.

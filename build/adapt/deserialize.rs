@@ -33,7 +33,7 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
             // Some servers end a list by `"next": false`, and write a page without items as null.
             "results" if is_page => quote! { Some(map.next_value::<::std::option::Option<#ty>>()?.unwrap_or_default()) },
             "next" | "previous" if is_page && is_link => {
-                quote! { Some(map.next_value::<crate::page_link::PageLink>()?.0.map(::std::convert::Into::into)) }
+                quote! { Some(map.next_value::<crate::generated::page_link::PageLink>()?.0.map(::std::convert::Into::into)) }
             }
             // Of two options the inner one is the null.
             _ if text.starts_with("::std::option::Option<::std::option::Option<") => quote! { Some(Some(map.next_value()?)) },
@@ -62,7 +62,7 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
                     fn visit_map<__A: ::serde::de::MapAccess<'de>>(self, mut map: __A) -> ::std::result::Result<#ident, __A::Error> {
                         #(let mut #holders: ::std::option::Option<#types> = None;)*
                         let mut unknown = ::std::collections::BTreeMap::new();
-                        while let Some(key) = map.next_key::<crate::operation::Key<'de>>()? {
+                        while let Some(key) = map.next_key::<crate::generated::operation::Key<'de>>()? {
                             match &*key.0 {
                                 #(#keys => { #once #holders = #reads; })*
                                 _ => { unknown.insert(key.0.into_owned(), map.next_value()?); }

@@ -96,14 +96,14 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
 
     let output = success_type(&send.sig.output).ok_or_else(|| at("`send` gives a type of another form"))?;
     let (output, answer): (Type, Type) = match output.to_token_stream().to_string().as_str() {
-        "()" => (output, parse_quote!(crate::operation::EmptyAnswer)),
-        "ByteStream" => (parse_quote!(crate::ByteStream), parse_quote!(crate::operation::BytesAnswer)),
+        "()" => (output, parse_quote!(crate::generated::operation::EmptyAnswer)),
+        "ByteStream" => (parse_quote!(crate::ByteStream), parse_quote!(crate::generated::operation::BytesAnswer)),
         _ => match context.notes.empty_answers.get(&about.id) {
             Some(status) => {
-                let answer = parse_quote!(crate::operation::OptionalJsonAnswer<#output, #status>);
+                let answer = parse_quote!(crate::generated::operation::OptionalJsonAnswer<#output, #status>);
                 (parse_quote!(::std::option::Option<#output>), answer)
             }
-            None => (output.clone(), parse_quote!(crate::operation::JsonAnswer<#output>)),
+            None => (output.clone(), parse_quote!(crate::generated::operation::JsonAnswer<#output>)),
         },
     };
     let list = context.pages.contains(output.to_token_stream().to_string().rsplit(':').next().unwrap_or_default().trim());
@@ -117,12 +117,12 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
             const ID: &'static str = #id;
             const PATH: &'static str = #path;
             const LIST: bool = #list;
-            fn into_request(self) -> Result<reqwest::Request, crate::operation::Invalid> {
+            fn into_request(self) -> Result<reqwest::Request, crate::generated::operation::Invalid> {
                 #(#statements)*
             }
         }
     };
-    let sealed: Item = parse_quote! { impl #generics crate::operation::Sealed for #self_type {} };
+    let sealed: Item = parse_quote! { impl #generics crate::generated::operation::Sealed for #self_type {} };
     Ok(vec![Item::Impl(block), sealed, implementation])
 }
 
@@ -192,7 +192,7 @@ fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Result<Vec<Stmt>
     let mut out = vec![destructure];
     out.extend(finish);
     if !names.is_empty() {
-        out.push(parse_quote! { crate::operation::all_valid(&[#(#names.as_ref().err()),*])?; });
+        out.push(parse_quote! { crate::generated::operation::all_valid(&[#(#names.as_ref().err()),*])?; });
         out.extend(names.iter().map(|name| -> Stmt {
             parse_quote! { let #name = #name?; }
         }));
@@ -257,7 +257,7 @@ fn path_segments(mut statement: Stmt) -> std::result::Result<Stmt, String> {
         let name = piece.split(['.', ' ']).next().unwrap_or_default();
         let (value, rest) = piece.split_once("())").ok_or("a path is made in another form")?;
         let field = name.trim_start_matches("r#");
-        rewritten.push_str(&format!("crate::operation::path_segment({field:?}, &{value}())?{rest}"));
+        rewritten.push_str(&format!("crate::generated::operation::path_segment({field:?}, &{value}())?{rest}"));
     }
     format.mac.tokens = rewritten.parse().map_err(|error| format!("a path is made in another form: {error}"))?;
     Ok(statement)
@@ -334,9 +334,10 @@ impl VisitMut for FinishRequest<'_> {
                             Some(Expr::Reference(reference)) => &*reference.expr,
                             _ => return,
                         };
-                        let json: Expr = parse_quote!(crate::operation::optional_json(#receiver, #body.as_ref(), #media_type)?);
+                        let json: Expr =
+                            parse_quote!(crate::generated::operation::optional_json(#receiver, #body.as_ref(), #media_type)?);
                         match self.wire.form {
-                            true => parse_quote!(crate::operation::raw_body(#json, form, "multipart/form-data")),
+                            true => parse_quote!(crate::generated::operation::raw_body(#json, form, "multipart/form-data")),
                             false => json,
                         }
                     }
@@ -346,7 +347,7 @@ impl VisitMut for FinishRequest<'_> {
                                 reqwest::header::CONTENT_TYPE,
                                 reqwest::header::HeaderValue::from_static(#media_type),
                             )
-                            .body(crate::operation::json_body(#body)?)
+                            .body(crate::generated::operation::json_body(#body)?)
                     },
                 };
             }
@@ -359,7 +360,7 @@ impl VisitMut for FinishRequest<'_> {
                 let receiver = &header.receiver;
                 let body = call.args.first();
                 let media_type = self.wire.request_type.unwrap_or("application/octet-stream");
-                *expr = parse_quote!(crate::operation::raw_body(#receiver, #body, #media_type));
+                *expr = parse_quote!(crate::generated::operation::raw_body(#receiver, #body, #media_type));
             }
             // Methods that reqwest has no shorthand of.
             Expr::MethodCall(call) if call.method == "options" || call.method == "trace" => {
@@ -379,7 +380,7 @@ impl VisitMut for FinishRequest<'_> {
                 if let Some(separator) = self.wire.joined.and_then(|joined| joined.get(&wire))
                     && let Some(value) = call.args.last_mut()
                 {
-                    *value = parse_quote!(&crate::operation::joined(#value, #separator));
+                    *value = parse_quote!(&crate::generated::operation::joined(#value, #separator));
                 }
             }
             _ => {}

@@ -86,7 +86,7 @@ pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>
                 <#parameter as std::convert::TryInto<#item>>::Error: std::fmt::Display
         });
         method.block = parse_quote! {{
-            self.#name = crate::operation::convert_list::<#item, #parameter, I>(#field, #expected, value)#finish;
+            self.#name = crate::generated::operation::convert_list::<#item, #parameter, I>(#field, #expected, value)#finish;
             self
         }};
         return Ok(());
@@ -97,7 +97,7 @@ pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>
             <#parameter as std::convert::TryInto<#target>>::Error: std::fmt::Display
     });
     method.block = parse_quote! {{
-        self.#name = crate::operation::#convert::<#target, #parameter>(#field, #expected, value)#boxing #finish;
+        self.#name = crate::generated::operation::#convert::<#target, #parameter>(#field, #expected, value)#boxing #finish;
         self
     }};
     // A raw body has no text of its own to show.

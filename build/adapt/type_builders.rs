@@ -103,14 +103,14 @@ fn lengths(builder: &ItemStruct, lengths: Option<&BTreeMap<String, Length>>) -> 
         let name = field_name(property);
         let field = format_ident!("{name}");
         let (least, most) = (least.unwrap_or(0), most.unwrap_or(u64::MAX));
-        parse_quote! { crate::operation::length_problem(#name, &self.#field, #least, #most, #blank) }
+        parse_quote! { crate::generated::operation::length_problem(#name, &self.#field, #least, #most, #blank) }
     });
     let compared: Vec<Expr> = compared.collect();
     let ident = &builder.ident;
     match compared.is_empty() {
-        true => parse_quote! { impl crate::operation::Lengths for #ident {} },
+        true => parse_quote! { impl crate::generated::operation::Lengths for #ident {} },
         false => parse_quote! {
-            impl crate::operation::Lengths for #ident {
+            impl crate::generated::operation::Lengths for #ident {
                 fn length_problems(&self) -> ::std::vec::Vec<::std::string::String> {
                     [#(#compared),*].into_iter().flatten().collect()
                 }
@@ -132,7 +132,7 @@ fn all_problems_at_once(block: &mut Block) -> Result<()> {
         .ok_or("generated code: a body is finished in another form")?;
     block.stmts.insert(
         0,
-        parse_quote! { crate::operation::all_valid(&[#(value.#fields.as_ref().err()),*]).map_err(|invalid| invalid.to_string())?; },
+        parse_quote! { crate::generated::operation::all_valid(&[#(value.#fields.as_ref().err()),*]).map_err(|invalid| invalid.to_string())?; },
     );
     Ok(())
 }

@@ -11,8 +11,8 @@ use super::digests::Digest;
 use super::engine::{Ended, Engine, OPERATION, State};
 use super::entity::{Entity, Plan, Rest, plan};
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::TimeLimits;
-use crate::retry::RetryPolicy;
+use crate::transport::limits::TimeLimits;
+use crate::transport::retry::RetryPolicy;
 use crate::transport::{Decompression, Outgoing, Received, Retry};
 
 /// Endings of names of files that are compressed in themselves.

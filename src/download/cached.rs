@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::Download;
 use super::through_cache::{Cached, ThroughCache};
 use crate::call::Sending;
-use crate::deadline::within;
+use crate::download::cache::FileCache;
 use crate::error::Result;
-use crate::file_cache::FileCache;
+use crate::runtime::deadline::within;
 
 /// A download through a cache that [`Download::cached`] makes when it is awaited.
 #[must_use = "nothing is downloaded until it is awaited or sent"]

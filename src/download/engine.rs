@@ -11,10 +11,10 @@ use super::part::Part;
 use super::place::Place;
 use super::writer::Writer;
 use super::{DownloadOptions, DownloadProgress, Downloaded};
-use crate::blocking::blocking;
 use crate::call::CallOptions;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
+use crate::runtime::blocking::blocking;
 use crate::transport::may_be_sent_again;
 
 /// What errors and traces call a download.

@@ -10,7 +10,7 @@ use super::{Download, Downloaded};
 use crate::call::Sending;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
-use crate::side_by_side::{MAX_CONCURRENCY, side_by_side};
+use crate::runtime::side_by_side::{MAX_CONCURRENCY, side_by_side};
 
 /// Files that are downloaded at a time, unless it is set.
 const CONCURRENCY: usize = 8;

@@ -1,6 +1,7 @@
 //! Downloads: a file comes to the disk whole or not at all, and what broke off is gone on from.
 
 mod attempt;
+pub(crate) mod cache;
 mod cached;
 mod checksum;
 mod completion;
@@ -36,15 +37,15 @@ pub use cached::{CachedDownload, CachedFile};
 pub use many::{DownloadAll, FilesProgress};
 pub use to_cache::{CacheAt, DownloadTo};
 
+use crate::call::option_setters::sending_setters;
 use crate::call::{CallOptions, Sending};
 use crate::client::BackendClient;
-use crate::credentials::TENANT;
-use crate::deadline::within;
+use crate::download::cache::default_key;
+use crate::error::redact::redact_url;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
-use crate::file_cache::default_key;
-use crate::file_url::is_data_uri;
-use crate::option_setters::sending_setters;
-use crate::redact::redact_url;
+use crate::runtime::deadline::within;
+use crate::transport::credentials::TENANT;
+use crate::values::file_url::is_data_uri;
 use checksum::Checksum;
 use completion::{Completed, Expected, too_large};
 use engine::{Engine, OPERATION, Told, absolute};

@@ -8,7 +8,7 @@ use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::entity::Entity;
-use crate::plain_file;
+use crate::runtime::plain_file;
 
 /// Version of the format.
 const FORMAT: u32 = 2;

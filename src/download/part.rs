@@ -10,8 +10,8 @@ use super::digests::Digest;
 use super::entity::Entity;
 use super::place::Place;
 use super::writer::Writer;
-use crate::blocking::{blocking, drop_apart};
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::blocking::{blocking, drop_apart};
 
 /// Bytes that are gathered before they are written at once.
 const BATCH: usize = 1 << 20;

@@ -14,9 +14,9 @@ use super::entity::Entity;
 use super::note::{self, Noted};
 use super::target::{self, Standing};
 use super::watch::Watch;
+use crate::download::cache::default_key;
 use crate::error::{Error, ErrorKind, Result, shown_path};
-use crate::file_cache::default_key;
-use crate::plain_file;
+use crate::runtime::plain_file;
 
 /// How often a part is opened that is gone, or another, before it is locked.
 const TRIES: u32 = 16;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::{Error, Result, shown_path};
-use crate::plain_file;
+use crate::runtime::plain_file;
 
 /// Where links to what a process has open lead.
 const OF_PROCESS: [&str; 5] = ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];

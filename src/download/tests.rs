@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use super::Download;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind};
-use crate::retry::RetryPolicy;
+use crate::transport::retry::RetryPolicy;
 
 const MOST: u64 = 100_000;
 

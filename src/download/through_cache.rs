@@ -15,11 +15,11 @@ use super::place::Place;
 use super::watch::{Wanted, Watch};
 use super::writer::Writer;
 use super::{Download, checked, part_key, tenant};
-use crate::blocking::blocking;
-use crate::deadline::within;
+use crate::download::cache::{Digest, Expected, FileCache, Found, Lease, Validators, Waiting};
 use crate::error::{Error, Result};
-use crate::file_cache::{Digest, Expected, FileCache, Found, Lease, Validators, Waiting};
-use crate::file_url::is_data_uri;
+use crate::runtime::blocking::blocking;
+use crate::runtime::deadline::within;
+use crate::values::file_url::is_data_uri;
 
 /// Bytes of a file in the cache that are hashed at once.
 const HASHED_AT_ONCE: u64 = 64 << 20;

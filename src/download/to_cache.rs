@@ -14,15 +14,15 @@ use super::many::{OnProgress, Told};
 use super::through_cache::ThroughCache;
 use super::{Download, DownloadOptions, FilesProgress};
 use crate::call::CallOptions;
+use crate::call::option_setters::sending_setters;
 use crate::client::BackendClient;
+use crate::download::cache::{FileCache, Lease};
 use crate::error::{Error, ErrorKind, Result};
-use crate::file_cache::{FileCache, Lease};
-use crate::file_url::is_data_uri;
-use crate::local_paths;
-use crate::option_setters::sending_setters;
 use crate::runtime;
-use crate::side_by_side::MAX_CONCURRENCY;
+use crate::runtime::side_by_side::MAX_CONCURRENCY;
 use crate::url_conversion::{ConversionFuture, FileReference, UrlConverter};
+use crate::values::file_url::is_data_uri;
+use crate::values::local_paths;
 
 /// Files that are downloaded at a time, unless it is set.
 const CONCURRENCY: usize = 8;

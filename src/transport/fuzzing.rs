@@ -12,8 +12,8 @@ use super::received::Received;
 use super::redirect::redirect_target;
 use super::unpacking::Unpacking;
 use crate::error::RequestInfo;
-use crate::limits::Limits;
-use crate::secrets::Secrets;
+use crate::error::secrets::Secrets;
+use crate::transport::limits::Limits;
 
 const URL: &str = "http://localhost/models/1/";
 const HOUR: Duration = Duration::from_secs(3600);

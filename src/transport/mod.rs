@@ -2,16 +2,23 @@
 //! decided here, for generated requests, forms, followed links and downloads alike.
 
 mod coding;
+pub(crate) mod credentials;
 mod decompression;
 mod failure;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+pub(crate) mod http_clients;
+pub(crate) mod limits;
 mod meter;
+pub(crate) mod origin;
+pub(crate) mod proxies;
 mod received;
 mod redirect;
+pub(crate) mod retry;
 mod retrying;
 mod sent_body;
 mod stream;
+pub(crate) mod tls;
 mod too_long;
 mod unpacking;
 
@@ -31,14 +38,14 @@ pub use received::Received;
 pub(crate) use retrying::may_be_sent_again;
 pub use stream::ByteStream;
 
-use crate::clock::Clock;
-use crate::credentials::CredentialsSource;
+use crate::error::secrets::Secrets;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
-use crate::http_clients::HttpClients;
-use crate::limits::{Activity, Elapsed, Limits, TimeLimits};
-use crate::origin::Origin;
-use crate::retry::{RetryBucket, RetryPolicy};
-use crate::secrets::Secrets;
+use crate::runtime::clock::Clock;
+use crate::transport::credentials::CredentialsSource;
+use crate::transport::http_clients::HttpClients;
+use crate::transport::limits::{Activity, Elapsed, Limits, TimeLimits};
+use crate::transport::origin::Origin;
+use crate::transport::retry::{RetryBucket, RetryPolicy};
 use failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
 use meter::Meter;
 use redirect::{RedirectChain, redirect_target};

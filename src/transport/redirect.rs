@@ -3,9 +3,9 @@
 use reqwest::{Method, Request, StatusCode, Url};
 
 use super::Transport;
+use crate::error::redact::shown_url;
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
-use crate::origin::Origin;
-use crate::redact::shown_url;
+use crate::transport::origin::Origin;
 
 /// How many redirects a request follows.
 const MAX_REDIRECTS: usize = 10;

@@ -10,12 +10,12 @@ use tracing::{Instrument, debug, debug_span, warn};
 use super::failure::timed_out;
 use super::meter::AttemptReport;
 use super::{Attempts, Outgoing, Received, Retry, Transport};
+use crate::error::redact::redact;
+use crate::error::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::Limits;
-use crate::redact::redact;
-use crate::retry::{RetryPolicy, retry_after};
 use crate::runtime;
-use crate::secrets::Secrets;
+use crate::transport::limits::Limits;
+use crate::transport::retry::{RetryPolicy, retry_after};
 
 impl Transport {
     /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer: an answer

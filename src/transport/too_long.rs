@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use reqwest::Url;
 
-use crate::redact::excerpt;
+use crate::error::redact::excerpt;
 
 /// The most of a parameter's name that is shown, in bytes.
 const NAME: usize = 100;

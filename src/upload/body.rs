@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::feed::Lease;
 use super::progress::Told;
 use crate::error::Error;
-use crate::limits::Activity;
+use crate::transport::limits::Activity;
 
 /// The form's bytes.
 pub(super) struct ChunkBody {

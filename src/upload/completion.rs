@@ -8,14 +8,14 @@ use serde::{Deserialize, Deserializer};
 use super::engine::Engine;
 use super::progress::UploadPhase;
 use super::protocol::{AfterCompletion, after_completion, is_complete, of_another, same_id};
-use crate::blocking::blocking;
-use crate::deadline::within;
-use crate::decode::decode;
+use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind, Result};
-use crate::json::Json;
-use crate::raw::types::ChunkedUpload;
-use crate::redact::excerpt;
-use crate::upload_session::is_md5;
+use crate::generated::raw::types::ChunkedUpload;
+use crate::runtime::blocking::blocking;
+use crate::runtime::deadline::within;
+use crate::upload::upload_session::is_md5;
+use crate::values::decode::decode;
+use crate::values::json::Json;
 
 /// The shortest wait between two questions whether the upload is complete.
 const LEAST_WAIT: Duration = Duration::from_millis(100);

@@ -16,18 +16,18 @@ use super::protocol::{AfterChunk, after_chunk, is_complete, next_offset, of_anot
 use super::read_ahead::Opened;
 use super::ready::{Ready, ReadySource, Resumed};
 use super::session_file::SessionFile;
-use crate::blocking::blocking;
 use crate::call::{Call, CallOptions};
 use crate::client::BackendClient;
-use crate::deadline::within;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::Activity;
-use crate::operation::Operation;
-use crate::raw;
-use crate::raw::types::{ChunkedUpload, UploadId};
-use crate::retry::RetryPolicy;
+use crate::generated::operation::Operation;
+use crate::generated::raw;
+use crate::generated::raw::types::{ChunkedUpload, UploadId};
+use crate::runtime::blocking::blocking;
+use crate::runtime::deadline::within;
+use crate::transport::limits::Activity;
+use crate::transport::retry::RetryPolicy;
 use crate::transport::{Outgoing, Received};
-use crate::upload_session::{PrefixDigest, UploadSession, id_problem};
+use crate::upload::upload_session::{PrefixDigest, UploadSession, id_problem};
 
 /// Bytes in a chunk of a source that comes once, which is kept in memory.
 const ONE_SHOT_CHUNK_SIZE: u64 = 8 << 20;

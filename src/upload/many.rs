@@ -7,8 +7,8 @@ use super::{CreateChunkedUpload, UploadSource};
 use crate::call::Sending;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
-use crate::raw::types;
-use crate::side_by_side::{MAX_CONCURRENCY, side_by_side};
+use crate::generated::raw::types;
+use crate::runtime::side_by_side::{MAX_CONCURRENCY, side_by_side};
 
 /// Files that are uploaded at a time, unless it is set.
 const CONCURRENCY: usize = 4;

@@ -17,6 +17,7 @@ mod session_file;
 mod source;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upload_session;
 
 use std::future::IntoFuture;
 
@@ -28,12 +29,12 @@ pub(crate) use engine::{forget_session, upload};
 pub(crate) use options::{UploadOptions, upload_setters};
 pub(crate) use ready::Ready;
 
+use crate::call::option_setters::sending_setters;
 use crate::call::{CallOptions, Sending};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
-use crate::option_setters::sending_setters;
-use crate::raw::types;
-use crate::upload_session::UploadSession;
+use crate::generated::raw::types;
+use crate::upload::upload_session::UploadSession;
 
 /// An upload that [`create_chunked_upload`](BackendClient::create_chunked_upload) makes, or
 /// [`resume_chunked_upload`](BackendClient::resume_chunked_upload) goes on with, when it is awaited.

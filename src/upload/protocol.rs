@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind};
-use crate::raw::types::{ChunkedUpload, UploadId};
-use crate::redact::excerpt;
+use crate::generated::raw::types::{ChunkedUpload, UploadId};
 
 /// What follows a chunk that failed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
     use crate::error::RequestInfo;
-    use crate::response::ErrorResponse;
+    use crate::error::response::ErrorResponse;
 
     fn info(method: &Method) -> RequestInfo {
         RequestInfo::new("upload_chunk", method, &"https://h/chunked_upload/1/".parse().unwrap())

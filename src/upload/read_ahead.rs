@@ -12,8 +12,8 @@ use super::digest::{Pieces, spawn};
 use super::ready::check_size;
 use super::source::{Reopen, Resumable, ResumableSource};
 use crate::error::{Error, ErrorKind, Result, shown_path};
-use crate::plain_file;
-use crate::upload_session::UploadSession;
+use crate::runtime::plain_file;
+use crate::upload::upload_session::UploadSession;
 
 /// Bytes that are read, hashed and sent at a time.
 pub(super) const PIECE: usize = 256 << 10;

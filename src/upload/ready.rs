@@ -8,10 +8,10 @@ use super::options::UploadOptions;
 use super::read_ahead::Opened;
 use super::session_file::SessionFile;
 use super::source::{Kind, OneShotSource, Resumable, ResumableSource, UploadSource};
-use crate::blocking::blocking;
-use crate::deadline::within;
 use crate::error::{Error, Result};
-use crate::upload_session::{LARGEST, UploadSession};
+use crate::runtime::blocking::blocking;
+use crate::runtime::deadline::within;
+use crate::upload::upload_session::{LARGEST, UploadSession};
 
 /// A source that is fit to be uploaded, and what is known of an upload of it that was broken off.
 pub(crate) struct Ready {

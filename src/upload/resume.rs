@@ -7,10 +7,10 @@ use super::engine::{Engine, Remote};
 use super::progress::UploadPhase;
 use super::protocol::is_complete;
 use super::ready::Resumed;
-use crate::deadline::within;
 use crate::error::{Error, Result};
-use crate::raw::types::ChunkedUpload;
-use crate::upload_session::{UploadSession, is_md5};
+use crate::generated::raw::types::ChunkedUpload;
+use crate::runtime::deadline::within;
+use crate::upload::upload_session::{UploadSession, is_md5};
 
 impl Engine<'_> {
     /// Goes on with an upload: compares the source with what the session knows of it, asks the server where the upload stands,

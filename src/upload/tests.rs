@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use synapse_test_backend::{Backend, Fault};
 
-use crate::clock::TestClock;
 use crate::marker::{self, Failure, MARKER, TOKEN};
+use crate::runtime::clock::TestClock;
 use crate::{BackendClient, RetryPolicy};
 
 const CHUNK: u64 = 4;

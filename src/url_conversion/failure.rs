@@ -4,10 +4,10 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use crate::error::Cause;
-use crate::file_url::is_data_uri;
-use crate::json::scan::Scanner;
-use crate::redact::{excerpt, redact_url};
-use crate::secrets::Secrets;
+use crate::error::redact::{excerpt, redact_url};
+use crate::error::secrets::Secrets;
+use crate::values::file_url::is_data_uri;
+use crate::values::json::scan::Scanner;
 
 /// How many failures of one answer are kept.
 const KEPT: usize = 100;

@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::blocking::apart;
 use crate::error::Error;
-use crate::secrets::Secrets;
+use crate::error::secrets::Secrets;
+use crate::runtime::blocking::apart;
 pub use failure::ConversionFailure;
 pub(crate) use failure::Unconverted;
 use failure::shown;

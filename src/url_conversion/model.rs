@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::file_url::names_a_url;
+use crate::values::file_url::names_a_url;
 
 /// JSON as it is written, in short form.
 #[derive(Debug, Clone)]
@@ -300,10 +300,10 @@ proptest! {
         let mut text = String::new();
         tree.write(&mut text);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let converted = runtime.block_on(Arc::new(conversions).apply(text.into(), false, &crate::secrets::Secrets::NONE));
+        let converted = runtime.block_on(Arc::new(conversions).apply(text.into(), false, &crate::error::secrets::Secrets::NONE));
         if strict {
             let seen = seen.lock().unwrap();
-            prop_assert!(seen.iter().all(|text| crate::file_url::is_file_url(text)), "{seen:?}");
+            prop_assert!(seen.iter().all(|text| crate::values::file_url::is_file_url(text)), "{seen:?}");
         }
         match converted {
             Ok(converted) if delivered => {

@@ -145,7 +145,7 @@ impl UrlConverter for RewriteHost {
         };
         [&self.from, &self.to].into_iter().find(|host| wrong(host)).map(|host| {
             // What isn't a host may be a whole URL, with a signature.
-            format!("rewrite_host: {} is no host: give it as `host` or `host:port`", crate::redact::redact_url(host))
+            format!("rewrite_host: {} is no host: give it as `host` or `host:port`", crate::error::redact::redact_url(host))
         })
     }
 }

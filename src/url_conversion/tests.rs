@@ -1,6 +1,6 @@
 use super::*;
+use crate::error::secrets::Secrets;
 use crate::marker::{MARKER, assert_error_hidden};
-use crate::secrets::Secrets;
 
 fn cdn() -> Conversions {
     let mut conversions = Conversions::default();

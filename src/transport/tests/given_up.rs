@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::raw_body::RawBody;
+use crate::generated::raw_body::RawBody;
 
 /// More than what both ends' sockets and the connection's own buffer take.
 const BODY: usize = 32 << 20;

@@ -166,7 +166,7 @@ async fn too_long_a_query_is_told_with_its_name() {
 }
 
 /// Sends a call, and tells the length of its query.
-async fn call_query<B: crate::operation::Operation>(server: &Server, call: crate::call::Call<'_, B>) -> usize {
+async fn call_query<B: crate::generated::operation::Operation>(server: &Server, call: crate::call::Call<'_, B>) -> usize {
     drop(call.send().await);
     let line = server.lines().pop().unwrap();
     line.split_once('?').unwrap().1.len()

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::server::{Act, Server, html, json};
 use super::*;
-use crate::clock::Clock;
+use crate::runtime::clock::Clock;
 use crate::{ConversionFuture, CredentialsFuture, CredentialsProvider, ErrorKind, UrlConverter};
 
 /// A client that has so many requests in flight at most.

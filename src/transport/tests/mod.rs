@@ -26,9 +26,9 @@ use reqwest::Method;
 use synapse_test_backend::{Backend, BackendBuilder};
 use tokio::net::TcpSocket;
 
-use crate::clock::TestClock;
 use crate::error::{Error, Result};
 use crate::marker::{self, Failure, MARKER, TOKEN, secret};
+use crate::runtime::clock::TestClock;
 use crate::{BackendClient, BackendClientBuilder, ModelFile, RetryPolicy, json as json_value};
 
 const MODEL: &str = r#"{"id": 1, "name": "n", "model_type": "detection"}"#;

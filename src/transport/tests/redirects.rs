@@ -3,7 +3,7 @@
 use super::server::{Act, Seen, Server, json, redirect};
 use super::*;
 use crate::ErrorKind;
-use crate::credentials::Credentials;
+use crate::transport::credentials::Credentials;
 use std::sync::Mutex;
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];

@@ -41,7 +41,7 @@ fn every_part_needs_what_it_calls_and_names() {
         let mut types: BTreeSet<&str> = words(&text, "types::", "");
         types.remove("builder");
         types.extend(words(&text, "types::builder::", ""));
-        if let Some((_, list)) = text.split_once("use crate::raw::types::{") {
+        if let Some((_, list)) = text.split_once("use crate::generated::raw::types::{") {
             types.extend(list.split('}').next().unwrap().split(',').map(str::trim));
         }
         assert_eq!(types, domain.types.iter().copied().collect(), "{}", domain.name);

@@ -77,7 +77,10 @@ fn an_enumeration_of_hundreds_of_values_is_no_macro_of_as_many() {
         json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
     let values: Vec<String> = (0..300).map(|number| format!("v{number}")).collect();
     let code = code(document(json!({"/kind/": operation}), json!({"Kind": {"type": "string", "enum": values}})));
-    assert!(code.contains("crate::operation::open_enum_schema( &[ \"v0\", \"v1\",") && !code.contains("json_schema!"), "{code}");
+    assert!(
+        code.contains("crate::generated::operation::open_enum_schema( &[ \"v0\", \"v1\",") && !code.contains("json_schema!"),
+        "{code}"
+    );
 }
 
 #[test]
@@ -95,9 +98,9 @@ fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
             "application/vnd.api+json": {"schema": {"type": "string"}}}}}}},
     });
     let code = code(document(operations, json!({})));
-    assert!(code.contains("type Output = (); type Answer = crate::operation::EmptyAnswer;"));
-    assert!(code.contains("type Output = crate::ByteStream; type Answer = crate::operation::BytesAnswer;"));
-    assert!(code.replace(' ', "").contains("crate::operation::path_segment(\"id\",&id.to_string())?"));
+    assert!(code.contains("type Output = (); type Answer = crate::generated::operation::EmptyAnswer;"));
+    assert!(code.contains("type Output = crate::ByteStream; type Answer = crate::generated::operation::BytesAnswer;"));
+    assert!(code.replace(' ', "").contains("crate::generated::operation::path_segment(\"id\",&id.to_string())?"));
     // Bytes are taken as any type, JSON only as itself.
     assert!(code.contains("from_static(\"text/csv, */*;q=0.1\")") && code.contains("from_static(\"application/vnd.api+json\")"));
 }
@@ -108,7 +111,7 @@ fn an_answer_that_may_be_without_its_body_is_an_option() {
     responses["204"] = json!({"description": ""});
     let code = code(document(json!({"/n/": {"get": {"operationId": "get_n", "responses": responses}}}), json!({})));
     assert!(code.contains("type Output = ::std::option::Option<i64>;"), "{code}");
-    assert!(code.contains("type Answer = crate::operation::OptionalJsonAnswer<i64, 200u16>;"), "{code}");
+    assert!(code.contains("type Answer = crate::generated::operation::OptionalJsonAnswer<i64, 200u16>;"), "{code}");
 }
 
 /// An operation that takes and gives `schema`.
@@ -134,7 +137,9 @@ fn a_list_of_a_bodys_types_takes_whatever_each_can_be_made_of() {
     .replace(",>", ">");
     assert!(code.contains("pubfnkinds<I,T>(mutself,value:I)->SelfwhereI:::std::iter::IntoIterator<Item=T>,"), "{code}");
     assert!(
-        code.contains("crate::operation::convert_list::<super::ThingPartsItem,T,I>(\"parts\",\"`ThingPartsItem`\",value)"),
+        code.contains(
+            "crate::generated::operation::convert_list::<super::ThingPartsItem,T,I>(\"parts\",\"`ThingPartsItem`\",value)"
+        ),
         "{code}"
     );
     assert!(code.contains("pubfnids<T>(mutself,value:T)"), "{code}");
@@ -189,7 +194,7 @@ fn a_choice_without_a_tag_is_the_one_that_names_most_of_the_fields() {
     }))
     .replace(' ', "")
     .replace(",)", ")");
-    let code = code.replace("crate::choices::", "").replace(",]", "]");
+    let code = code.replace("crate::generated::choices::", "").replace(",]", "]");
     assert!(code.contains(r#"by_fit(&value,&[Shape::Object(&["a"]),Shape::Object(&["a","bC"]),Shape::Other])"#), "{code}");
     assert!(code.contains("Unrecognized(crate::Json)"), "{code}");
 }

@@ -1,0 +1,226 @@
+//! Models: listing, getting, and creating one with its file.
+
+use std::fmt;
+use std::future::IntoFuture;
+
+use crate::call::option_setters::option_setters;
+use crate::call::{Call, CallOptions, Sending};
+use crate::client::BackendClient;
+use crate::error::{Error, Result};
+use crate::generated::operation::Lengths as _;
+use crate::generated::raw::{builder, types};
+use crate::transport::Received;
+use crate::upload::{Ready, UploadOptions, UploadSource, forget_session, upload, upload_setters};
+
+impl BackendClient {
+    /// Lists models: one page of them, or every one with [`list_all`](Call::list_all).
+    ///
+    /// Operation `list_models` of the API's document, which names the filters.
+    ///
+    /// # Errors
+    /// Where a filter is refused (400), or the page is past the end (404).
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let page = client.list_models().params(|p| p.project(123).model_type("detection").is_active(true)).await?;
+    /// println!("{} of {:?}", page.results.len(), page.count);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list_models(&self) -> Call<'_, builder::ListModels<'_>> {
+        self.call(|raw| raw.list_models())
+    }
+
+    /// Gets a model by its id.
+    ///
+    /// Operation `get_model` of the API's document: `expand` and `include_file` are among its parameters.
+    ///
+    /// # Errors
+    /// Where there is no such model ([`is_not_found`](Error::is_not_found)).
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let model = client.get_model(456).params(|p| p.expand(["metrics", "versions"])).await?;
+    /// println!("{}", model.metrics["accuracy"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get_model(&self, pk: i64) -> Call<'_, builder::GetModel<'_>> {
+        self.call(|raw| raw.get_model().id(pk))
+    }
+
+    /// Creates a model: uploads its file in chunks, then sends its metadata.
+    ///
+    /// `file` is a path, bytes in memory, or a [`ModelFile::uploaded`]. What can't be right in file or metadata is told,
+    /// all at once, before anything is sent.
+    ///
+    /// Operation `create_model` of the API's document, which names the fields.
+    ///
+    /// # Errors
+    /// Where a required field is missing, a number isn't finite or the file can't be read (nothing is sent then); where
+    /// the server refuses a chunk ([`is_too_large`](Error::is_too_large)) or the metadata
+    /// ([`is_bad_request`](Error::is_bad_request)). Where the file is up and creating fails,
+    /// [`upload_id`](Error::upload_id) lets it be tried again without the file.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// use synapse_backend_client::json;
+    ///
+    /// let model = client
+    ///     .create_model("/data/model.pt", |m| {
+    ///         m.name("Object Detection Model v2")
+    ///             .model_type("detection")
+    ///             .project(123)
+    ///             .metrics(json!({"accuracy": 0.92}))
+    ///     })
+    ///     .on_progress(|p| eprintln!("{} of {} bytes", p.bytes_sent, p.bytes_total))
+    ///     .await?;
+    /// println!("created with id {}", model.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_model(
+        &self,
+        file: impl Into<ModelFile>,
+        metadata: impl FnOnce(types::builder::ModelCreate) -> types::builder::ModelCreate,
+    ) -> CreateModel {
+        CreateModel {
+            client: self.clone(),
+            file: file.into(),
+            metadata: metadata(types::ModelCreate::builder()),
+            upload: UploadOptions::default(),
+            options: CallOptions::default(),
+        }
+    }
+}
+
+/// The file of a model that is to be created: to upload, or uploaded already.
+#[derive(Debug)]
+pub struct ModelFile(File);
+
+#[derive(Debug)]
+enum File {
+    Upload(UploadSource),
+    Uploaded(types::UploadId),
+}
+
+impl ModelFile {
+    /// The file of an upload that is complete: nothing is sent again.
+    ///
+    /// ```
+    /// use synapse_backend_client::ModelFile;
+    /// let file = ModelFile::uploaded("0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11");
+    /// ```
+    pub fn uploaded(id: impl Into<types::UploadId>) -> Self {
+        let id = match id.into() {
+            // Errors tell ids as text; a number among them is a number on the wire.
+            types::UploadId::String(text) => match text.parse::<i64>() {
+                Ok(number) if number.to_string() == text => types::UploadId::from(number),
+                _ => types::UploadId::String(text),
+            },
+            id => id,
+        };
+        ModelFile(File::Uploaded(id))
+    }
+}
+
+impl<S: Into<UploadSource>> From<S> for ModelFile {
+    fn from(source: S) -> Self {
+        ModelFile(File::Upload(source.into()))
+    }
+}
+
+/// A model that [`create_model`](BackendClient::create_model) creates when it is awaited.
+#[must_use = "nothing is created until it is awaited or sent"]
+pub struct CreateModel {
+    client: BackendClient,
+    file: ModelFile,
+    metadata: types::builder::ModelCreate,
+    upload: UploadOptions,
+    options: CallOptions,
+}
+
+impl CreateModel {
+    upload_setters!();
+    option_setters!();
+
+    /// Uploads the file and creates the model. Awaiting does the same.
+    ///
+    /// # Errors
+    /// See [`create_model`](BackendClient::create_model).
+    pub fn send(self) -> Sending<types::Model> {
+        Sending::new(self.create())
+    }
+
+    async fn create(self) -> Result<types::Model> {
+        let CreateModel { client, file: ModelFile(file), metadata, upload: settings, mut options } = self;
+        let deadline = options.deadline();
+        // A placeholder stands for the upload while the rest is checked.
+        let stand_in = types::UploadId::from("");
+        let problem =
+            settings.problems().into_iter().chain(problems(&client, metadata.clone().chunked_upload(stand_in), &options));
+        let problem = problem.collect::<Vec<_>>().join("; ");
+        let refuse = |problems: String| Error::invalid_input(format!("create_model: {problems}"));
+        let id = match file {
+            File::Uploaded(_) if !problem.is_empty() => return Err(refuse(problem)),
+            File::Uploaded(id) => id,
+            File::Upload(source) => {
+                let ready = match Ready::look_at(source, None, &settings, deadline).await {
+                    Err(error) if !problem.is_empty() => return Err(refuse(format!("{problem}; {error}"))),
+                    _ if !problem.is_empty() => return Err(refuse(problem)),
+                    ready => ready?,
+                };
+                let uploaded = upload(&client, ready, &settings, &options, deadline).await;
+                uploaded.map_err(|error| error.during("uploading the model's file"))?.id
+            }
+        };
+        options.end_by(deadline);
+        let call = client.call(|raw| raw.create_model().body_map(|_| metadata.chunked_upload(&id)));
+        let created = match call.with_options(options).prepare() {
+            Ok(prepared) => prepared.fetch(Received::json_undelivered).await,
+            Err(error) => Err(error),
+        };
+        let created = created.map_err(|error| error.with_upload_id(id.to_string()));
+        // Kept while the upload is of use: with other metadata nothing of the file is sent again.
+        if created.as_ref().err().is_none_or(refuses_upload) {
+            forget_session(&settings, deadline).await;
+        }
+        let (model, undelivered) = created?;
+        undelivered.delivered();
+        Ok(model)
+    }
+}
+
+/// Whether the server has no use for the upload.
+fn refuses_upload(error: &Error) -> bool {
+    // Some servers put the fields into an `errors` of their own.
+    let is_the_upload = |field: &String| field.rsplit('.').next() == Some("chunked_upload");
+    error.response().is_some_and(|response| response.field_errors().keys().any(is_the_upload))
+}
+
+/// All that is wrong with the metadata and the call's options.
+fn problems(client: &BackendClient, metadata: types::builder::ModelCreate, options: &CallOptions) -> Vec<String> {
+    let lengths = metadata.length_problems();
+    let call = client.call(|raw| raw.create_model().body_map(|_| metadata));
+    call.with_options(options.clone()).problems().into_iter().chain(lengths).collect()
+}
+
+impl IntoFuture for CreateModel {
+    type Output = Result<types::Model>;
+    type IntoFuture = Sending<types::Model>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.send()
+    }
+}
+
+impl fmt::Debug for CreateModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateModel")
+            .field("file", &self.file)
+            .field("metadata", &self.metadata)
+            .field("upload", &self.upload)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

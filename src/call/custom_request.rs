@@ -1,0 +1,100 @@
+//! [`AnyRequest`]: a request that no document names, through the same transport as all others.
+
+use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::{Method, Request};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::generated::operation::{Answer, Invalid, Operation, Sealed, json_body};
+use crate::generated::raw;
+use crate::generated::raw_body::RawBody;
+use crate::transport::Received;
+use crate::values::json::Json;
+
+/// Any method and path of the backend: see [`BackendClient::request`](crate::BackendClient::request).
+#[derive(Debug)]
+pub struct AnyRequest<'a> {
+    client: &'a raw::Client,
+    method: Method,
+    path: String,
+    body: Option<Result<RawBody, Invalid>>,
+}
+
+impl<'a> AnyRequest<'a> {
+    pub(crate) fn new(client: &'a raw::Client, method: Method, path: String) -> Self {
+        AnyRequest { client, method, path, body: None }
+    }
+
+    /// Sets the body: any value that can be written as JSON. A number that isn't finite is told when the call is sent.
+    #[must_use]
+    pub fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Self {
+        self.body = Some(json_body(body).map(|body| RawBody::from(body).media_type("application/json")));
+        self
+    }
+
+    /// Sets a body that isn't JSON: a file, a form, a text. Also for an operation of the document that takes a file beside
+    /// JSON, which its own body is made of then.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// use synapse_backend_client::http::Method;
+    /// use synapse_backend_client::reqwest::multipart::{Form, Part};
+    ///
+    /// let form = Form::new().text("name", "report").part("content", Part::bytes(b"...".as_slice()).file_name("a.pdf"));
+    /// let document = client.request(Method::POST, "/documents/").params(|p| p.body(form)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn body(mut self, body: impl Into<RawBody>) -> Self {
+        self.body = Some(Ok(body.into()));
+        self
+    }
+}
+
+impl Sealed for AnyRequest<'_> {}
+
+/// JSON, or null where there is no body: what a HEAD, a DELETE and a 204 give.
+#[doc(hidden)]
+pub struct AnyAnswer;
+
+impl Answer for AnyAnswer {
+    type Output = Json;
+
+    fn read(received: Box<Received>) -> impl Future<Output = Result<Json, Error>> + Send + 'static {
+        received.json_or_null()
+    }
+}
+
+impl Operation for AnyRequest<'_> {
+    type Output = Json;
+    type Answer = AnyAnswer;
+    const ID: &'static str = "request";
+    const PATH: &'static str = "";
+    const LIST: bool = false;
+
+    fn into_request(self) -> Result<Request, Invalid> {
+        if !self.path.starts_with('/') {
+            return Err(Invalid::from(format!("`path`: {:?} doesn't begin with `/`", self.path)));
+        }
+        if self.path.contains(['?', '#', '\\']) {
+            return Err(Invalid::from("`path` holds a `?`, `#` or backslash: set parameters by `param`".to_owned()));
+        }
+        // The URL's parser takes these out: what is left is another path.
+        if self.path.contains(char::is_control) || self.path.ends_with(' ') {
+            return Err(Invalid::from(format!("`path`: {:?} holds a control character, or ends in a space", self.path)));
+        }
+        // The URL's parser folds these before anyone sees them.
+        let folded = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+        if self.path.split('/').any(folded) {
+            return Err(Invalid::from(format!("`path`: {:?} leads elsewhere by `.` or `..`", self.path)));
+        }
+        let url = format!("{}{}", self.client.baseurl, self.path);
+        let mut request =
+            self.client.client.request(self.method, url).header(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(body) = self.body {
+            request = body?.put(request, "application/octet-stream");
+        }
+        Ok(request.build()?)
+    }
+}

@@ -1,0 +1,376 @@
+//! [`Call`]: one call of an operation with its parameters, options and ways of sending.
+
+pub(crate) mod custom_request;
+pub(crate) mod future;
+pub(crate) mod option_setters;
+pub(crate) mod query;
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
+
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Method, Request};
+use serde::de::DeserializeOwned;
+
+pub use crate::call::future::Sending;
+use crate::call::option_setters::option_setters;
+use crate::client::{BackendClient, Settings};
+use crate::error::secrets::Secrets;
+use crate::error::{Error, RequestInfo, Result};
+use crate::generated::operation::{Answer, Operation};
+use crate::transport::limits::TimeLimits;
+use crate::transport::retry::RetryPolicy;
+use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
+use crate::url_conversion::Conversions;
+
+/// One call of an operation: await it, or [`send`](Call::send) it.
+///
+/// What is set within [`params`](Call::params) is the server's: filters and fields that the API's document names. What is
+/// set outside is this crate's: time-outs, headers, conversions.
+///
+/// ```no_run
+/// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+/// use std::time::Duration;
+///
+/// let page = client
+///     .list_ground_truth_events()
+///     .params(|p| p.ground_truth_dataset_versions([123]).page_size(500))
+///     .param("review_state", "accepted")
+///     .timeout(Duration::from_secs(120))
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a call does nothing until it is awaited or sent"]
+pub struct Call<'c, B> {
+    client: &'c BackendClient,
+    operation: B,
+    options: CallOptions,
+}
+
+/// What may be set for each call.
+#[derive(Clone, Default)]
+pub(crate) struct CallOptions {
+    params: Vec<(String, Vec<String>)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    connect_timeout: Option<Duration>,
+    read_timeout: Option<Duration>,
+    timeout: Option<Duration>,
+    retries: Option<u32>,
+    retry: Option<RetryPolicy>,
+    retry_unknown_outcome: bool,
+    /// No other host may answer in the backend's place.
+    backend_only: bool,
+    conversions: Conversions,
+    /// What can't be right, told when the call is sent.
+    problems: Vec<String>,
+}
+
+impl CallOptions {
+    pub(crate) fn set_param(&mut self, name: String, values: Vec<String>) {
+        self.params.retain(|(other, _)| *other != name);
+        self.params.push((name, values));
+    }
+
+    pub(crate) fn set_header(&mut self, name: &str, value: &str) {
+        match (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            (Ok(header), _) if is_transport_header(&header) => {
+                self.problems.push(format!("header `{name}`: it is set by the client itself"));
+            }
+            (Ok(header), Ok(value)) => self.headers.push((header, value)),
+            (Err(_), _) => self.problems.push(format!("header {name:?}: it is no header's name")),
+            (_, Err(_)) => self.problems.push(format!("header `{name}`: its value holds a character that no header may hold")),
+        }
+    }
+
+    pub(crate) fn set_connect_timeout(&mut self, timeout: Duration) {
+        self.connect_timeout = Some(timeout);
+    }
+
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = Some(timeout);
+    }
+
+    pub(crate) fn set_read_timeout(&mut self, timeout: Duration) {
+        self.read_timeout = Some(timeout);
+    }
+
+    pub(crate) fn set_retries(&mut self, retries: u32) {
+        self.retries = Some(retries);
+    }
+
+    pub(crate) fn set_retry(&mut self, policy: RetryPolicy) {
+        self.retry = Some(policy);
+    }
+
+    pub(crate) fn set_retry_unknown_outcome(&mut self, retry: bool) {
+        self.retry_unknown_outcome = retry;
+    }
+
+    pub(crate) fn conversions(&mut self) -> &mut Conversions {
+        &mut self.conversions
+    }
+
+    /// When what begins now has to be done.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        // A time beyond what the clock holds is no limit.
+        self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+    }
+
+    /// What of the time until `deadline` is left is the time-out from now on.
+    pub(crate) fn end_by(&mut self, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline {
+            // None left is a time-out as well, not a setting that can't be.
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.timeout = Some(left.max(Duration::from_nanos(1)));
+        }
+    }
+
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
+    pub(crate) fn keep_headers(&mut self, keep: impl Fn(&HeaderName) -> bool) {
+        self.headers.retain(|(name, _)| keep(name));
+    }
+
+    /// The time-outs of a request, as far as they aren't set those of the client.
+    pub(crate) fn limits(&self, settings: &Settings, list: bool) -> TimeLimits {
+        TimeLimits {
+            connect: self.connect_timeout.unwrap_or(settings.connect_timeout),
+            idle: self.read_timeout.unwrap_or_else(|| settings.read_timeout(list)),
+            total: self.timeout.or(settings.timeout),
+            deadline: None,
+        }
+    }
+
+    /// What holds for each of a call's requests: headers, time-outs of their own, and retries.
+    pub(crate) fn of_each_request(&self) -> Self {
+        CallOptions {
+            headers: self.headers.clone(),
+            connect_timeout: self.connect_timeout,
+            read_timeout: self.read_timeout,
+            retries: self.retries,
+            retry: self.retry.clone(),
+            backend_only: true,
+            ..CallOptions::default()
+        }
+    }
+
+    /// How often requests are sent again, and after which waits, where a client does so by `policy`.
+    pub(crate) fn retry_policy(&self, policy: &RetryPolicy) -> RetryPolicy {
+        let mut policy = self.retry.as_ref().unwrap_or(policy).clone();
+        policy.retries = self.retries.unwrap_or(policy.retries);
+        policy
+    }
+
+    /// What can't be right.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = self.problems.clone();
+        problems.extend(self.conversions.problems());
+        for (name, timeout) in
+            [("timeout", self.timeout), ("connect_timeout", self.connect_timeout), ("read_timeout", self.read_timeout)]
+        {
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                problems.push(format!("{name}: it is zero"));
+            }
+        }
+        problems
+    }
+}
+
+impl fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Parameters and headers of the user's own may be anything, a token too: their names do.
+        let names: Vec<_> = self.params.iter().map(|(name, _)| name).collect();
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("CallOptions")
+            .field("params", &names)
+            .field("headers", &headers)
+            .field("timeout", &self.timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("read_timeout", &self.read_timeout)
+            .field("retries", &self.retries)
+            .field("retry", &self.retry)
+            .field("retry_unknown_outcome", &self.retry_unknown_outcome)
+            .field("conversions", &self.conversions)
+            .finish()
+    }
+}
+
+impl<'c, B: Operation> Call<'c, B> {
+    option_setters!();
+
+    pub(crate) fn new(client: &'c BackendClient, operation: B) -> Self {
+        Call { client, operation, options: CallOptions::default() }
+    }
+
+    /// Sets the operation's own parameters, which the API's document names.
+    pub fn params(mut self, set: impl FnOnce(B) -> B) -> Self {
+        self.operation = set(self.operation);
+        self
+    }
+
+    pub(crate) fn with_options(mut self, options: CallOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sends the request and decodes the answer. Awaiting the call does the same.
+    ///
+    /// # Errors
+    /// Where a parameter can't be right, all of them told and nothing sent; where the server answers with an error, with
+    /// what can't be decoded, or not at all.
+    pub fn send(self) -> Sending<B::Output> {
+        let prepared = self.prepare();
+        Sending::prepared(prepared.map(|prepared| prepared.fetch(B::Answer::read)))
+    }
+
+    /// Sends the request and decodes the answer into a type of yours: a narrow struct, [`Json`](crate::Json), or
+    /// `Box<serde_json::value::RawValue>` for the text as it is.
+    ///
+    /// # Errors
+    /// As [`send`](Call::send).
+    pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> Sending<T> {
+        let prepared = self.prepare();
+        Sending::prepared(prepared.map(|prepared| prepared.fetch(Received::json)))
+    }
+
+    /// The request that would be sent, without credentials.
+    ///
+    /// # Errors
+    /// Where a parameter can't be right.
+    pub fn request(self) -> Result<Request> {
+        self.prepare().map(|prepared| prepared.request)
+    }
+
+    /// All that can't be right with parameters and options.
+    pub(crate) fn problems(self) -> Vec<String> {
+        checked(self.operation, &self.options).err().unwrap_or_default()
+    }
+
+    pub(crate) fn prepare(mut self) -> Result<Prepared> {
+        let mut request = checked(self.operation, &self.options).map_err(|problems| invalid(B::ID, problems))?;
+        let CallOptions { params, headers, conversions, .. } = &mut self.options;
+        let (params, headers, conversions) = (std::mem::take(params), std::mem::take(headers), std::mem::take(conversions));
+        let settings = self.client.settings();
+        query::set(request.url_mut(), &params);
+        if request.method() == Method::GET
+            && let Some(host) = &settings.url_host
+            && !request.url().query_pairs().any(|(name, _)| name == "url_host")
+        {
+            request.url_mut().query_pairs_mut().append_pair("url_host", host);
+        }
+        for (name, value) in headers {
+            request.headers_mut().insert(name, value);
+        }
+        let policy = self.options.retry_policy(&settings.retry);
+        Ok(Prepared {
+            transport: self.client.transport().clone(),
+            request,
+            operation: B::ID,
+            limits: self.options.limits(settings, B::LIST),
+            retry: Retry { policy, unknown_outcome: self.options.retry_unknown_outcome },
+            conversions: Arc::new(conversions),
+            list: B::LIST,
+            elsewhere: !(B::LIST || self.options.backend_only),
+            throttled: None,
+        })
+    }
+
+    /// The first of several requests, each with the client's time-out; all of them have the call's own, which comes besides.
+    pub(crate) fn prepare_several(self) -> (Result<Prepared>, Option<Duration>) {
+        let (timeout, each) = (self.options.timeout, self.client.settings().timeout);
+        let of_each = |prepared: Prepared| Prepared { limits: TimeLimits { total: each, ..prepared.limits }, ..prepared };
+        (self.prepare().map(of_each), timeout)
+    }
+}
+
+impl<B: Operation> IntoFuture for Call<'_, B> {
+    type Output = Result<B::Output>;
+    type IntoFuture = Sending<B::Output>;
+
+    fn into_future(self) -> Sending<B::Output> {
+        self.send()
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for Call<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("operation", &self.operation).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// A call whose request is made: what is left is to send it.
+pub(crate) struct Prepared {
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) request: Request,
+    pub(crate) operation: &'static str,
+    pub(crate) limits: TimeLimits,
+    pub(crate) retry: Retry,
+    pub(crate) conversions: Arc<Conversions>,
+    /// Whether the answer is a page.
+    pub(crate) list: bool,
+    /// Whether another host may answer in the backend's place.
+    pub(crate) elsewhere: bool,
+    /// Counts the answers that ask for less.
+    pub(crate) throttled: Option<Arc<AtomicU32>>,
+}
+
+impl Prepared {
+    /// Sends the request, as often as it takes and may be, and reads the answer.
+    pub(crate) fn fetch<T, F>(self, read: impl Fn(Box<Received>) -> F) -> impl Future<Output = Result<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let Prepared { transport, request, operation, limits, retry, conversions, list, elsewhere, throttled } = self;
+        let outgoing =
+            Outgoing { request, operation, limits, retry, activity: None, fresh: false, as_sent: false, elsewhere, throttled };
+        transport.fetch(outgoing, move |received| read(received.converting(&conversions, list)))
+    }
+
+    /// The same call for another URL, done by `deadline`.
+    pub(crate) fn at(&self, url: reqwest::Url, deadline: Option<Instant>) -> Prepared {
+        let mut request = Request::new(self.request.method().clone(), url);
+        *request.headers_mut() = self.request.headers().clone();
+        Prepared {
+            transport: self.transport.clone(),
+            request,
+            operation: self.operation,
+            limits: TimeLimits { deadline, ..self.limits },
+            retry: self.retry.clone(),
+            conversions: self.conversions.clone(),
+            list: self.list,
+            elsewhere: self.elsewhere,
+            throttled: None,
+        }
+    }
+
+    /// Counts in `throttled` how often the server asks for less.
+    pub(crate) fn throttled(mut self, throttled: Arc<AtomicU32>) -> Prepared {
+        self.throttled = Some(throttled);
+        self
+    }
+
+    pub(crate) fn info(&self) -> RequestInfo {
+        RequestInfo::new(self.operation, self.request.method(), self.request.url())
+            .hiding(Secrets::from(self.transport.credentials.known()))
+    }
+}
+
+/// The operation's request, or all that can't be right: with its parameters, then with the options.
+fn checked<B: Operation>(operation: B, options: &CallOptions) -> Result<Request, Vec<String>> {
+    let problems = options.problems();
+    match operation.into_request() {
+        Ok(request) if problems.is_empty() => Ok(request),
+        Ok(_) => Err(problems),
+        Err(invalid) => Err(invalid.problems.into_iter().chain(problems).collect()),
+    }
+}
+
+fn invalid(operation: &str, problems: Vec<String>) -> Error {
+    Error::invalid_input(format!("{operation}: {}", problems.join("; ")))
+}

@@ -1,0 +1,434 @@
+//! [`BackendClientBuilder`]: the settings of a client, checked when it is built.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{ClientBuilder, Proxy, Url};
+use tokio::sync::Semaphore;
+
+use crate::client::{BackendClient, READ_TIMEOUT, Settings};
+use crate::error::{Error, Result};
+use crate::generated::raw;
+use crate::runtime::clock::{Clock, SystemClock};
+use crate::transport::credentials::{Credentials, CredentialsProvider, CredentialsSource};
+use crate::transport::http_clients::{HttpClients, Kind};
+use crate::transport::origin::Origin;
+use crate::transport::proxies::Proxies;
+use crate::transport::retry::{RetryBucket, RetryPolicy};
+use crate::transport::tls::{self, Certificates};
+use crate::transport::{AttemptReport, Observer, Transport, is_transport_header};
+
+/// The hosted platform.
+const DEFAULT_BASE_URL: &str = "https://api.synapse.sh";
+/// As the platform's own client has it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_BODY_SIZE: usize = 256 << 20;
+const MAX_IN_FLIGHT: usize = 100;
+
+type MakeHttp = dyn Fn() -> ClientBuilder + Send + Sync;
+
+/// The settings of a [`BackendClient`]. Made by [`BackendClient::builder`].
+///
+/// What is wrong is told by [`build`](BackendClientBuilder::build), with the setting's name and without its secrets.
+#[must_use = "a builder does nothing until `build`"]
+#[derive(Clone)]
+pub struct BackendClientBuilder {
+    base_url: String,
+    credentials: Credentials,
+    provider: Option<Arc<dyn CredentialsProvider>>,
+    connect_timeout: Duration,
+    read_timeout: Option<Duration>,
+    timeout: Option<Duration>,
+    max_body_size: usize,
+    user_agent: String,
+    url_host: Option<String>,
+    root_certificates: Vec<Vec<u8>>,
+    proxy: Option<String>,
+    http: Option<Arc<MakeHttp>>,
+    retry: RetryPolicy,
+    max_in_flight: usize,
+    rewrite_links: bool,
+    links_outside_prefix: bool,
+    secret_headers: Vec<(String, String)>,
+    observer: Option<Arc<Observer>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl BackendClientBuilder {
+    pub(crate) fn new(base_url: String) -> Self {
+        BackendClientBuilder {
+            base_url,
+            credentials: Credentials::new(),
+            provider: None,
+            connect_timeout: CONNECT_TIMEOUT,
+            read_timeout: None,
+            timeout: None,
+            max_body_size: MAX_BODY_SIZE,
+            user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
+            url_host: None,
+            root_certificates: Vec::new(),
+            proxy: None,
+            http: None,
+            retry: RetryPolicy::new(),
+            max_in_flight: MAX_IN_FLIGHT,
+            rewrite_links: true,
+            links_outside_prefix: false,
+            secret_headers: Vec::new(),
+            observer: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The settings that the environment gives, as [`BackendClient::from_env`] has them; to be added to.
+    ///
+    /// # Errors
+    /// Where a variable isn't Unicode.
+    pub fn from_env() -> Result<Self> {
+        let mut builder = Self::new(variable("SYNAPSE_BASE_URL")?.unwrap_or_else(|| DEFAULT_BASE_URL.to_owned()));
+        if let Some(token) = variable("SYNAPSE_API_TOKEN")? {
+            builder = builder.access_token(token);
+        }
+        if let Some(token) = variable("SYNAPSE_AGENT_TOKEN")? {
+            builder = builder.agent_token(token);
+        }
+        if let Some(tenant) = variable("SYNAPSE_TENANT")? {
+            builder = builder.tenant(tenant);
+        }
+        Ok(builder)
+    }
+
+    /// The access token, sent as `Synapse-Access-Token`. White space around it is taken off.
+    pub fn access_token(mut self, token: impl Into<String>) -> Self {
+        self.credentials = self.credentials.access_token(token);
+        self
+    }
+
+    /// The login token of older deployments, sent as `Authorization`.
+    pub fn legacy_token(mut self, token: impl Into<String>) -> Self {
+        self.credentials = self.credentials.legacy_token(token);
+        self
+    }
+
+    /// The agent's token, sent as `SYNAPSE-Agent`.
+    pub fn agent_token(mut self, token: impl Into<String>) -> Self {
+        self.credentials = self.credentials.agent_token(token);
+        self
+    }
+
+    /// The tenant's code, sent as `Synapse-Tenant`.
+    pub fn tenant(mut self, code: impl Into<String>) -> Self {
+        self.credentials = self.credentials.tenant(code);
+        self
+    }
+
+    /// Gives the credentials from now on, for tokens that rotate; takes the place of the tokens set one by one.
+    pub fn credentials_provider(mut self, provider: impl CredentialsProvider) -> Self {
+        self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// How long making a connection may take; 5 seconds unless set.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long nothing may move, in either direction, while a request is under way; 15 seconds unless set, and 60
+    /// seconds for lists, whose first page counts the whole list.
+    ///
+    /// On Linux, Android and Fuchsia the system also ends a connection whose peer takes nothing for so long, at least a
+    /// second (`TCP_USER_TIMEOUT`), so that what was given up isn't held there. Elsewhere the system's own time-outs do, which
+    /// are minutes.
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a request may take as a whole: the answer's body, its decoding and its conversions included; without a limit
+    /// unless set.
+    ///
+    /// A download's requests have it until their responses begin: the file itself may take as long as bytes come, unless the
+    /// download has a [`timeout`](crate::Download::timeout) of its own.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The largest body, in bytes, that is read as a whole, after decompression; 256 MiB unless set.
+    ///
+    /// It bounds the memory of a response. The items of a page usually take about as much as its text, beside it. In the worst case,
+    /// a page of the smallest items, decoding allocates up to 80 times the body's length, and URL conversion up to 60 times more;
+    /// types of your own may take more.
+    pub fn max_body_size(mut self, bytes: usize) -> Self {
+        self.max_body_size = bytes;
+        self
+    }
+
+    /// The `User-Agent`; this crate's name and version unless set.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// The host that the server signs file URLs for (`internal`, say): sent as `url_host` with every GET that doesn't set
+    /// it itself.
+    pub fn url_host(mut self, url_host: impl Into<String>) -> Self {
+        self.url_host = Some(url_host.into());
+        self
+    }
+
+    /// A certificate, in PEM or DER, that is trusted besides the system's: a company's own, say. May be given repeatedly.
+    pub fn root_certificate(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates.push(certificate.into());
+        self
+    }
+
+    /// The proxy that every request goes through: `http://host:port`, or `socks5://…` with the feature `socks`. Unless
+    /// set, `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are used, and with the feature `system-proxy` the settings of
+    /// macOS or Windows.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// HTTP settings of your own: a function that gives a [`reqwest::ClientBuilder`], called for each HTTP client that is
+    /// needed: for each tokio runtime and connect time-out, for large bodies whose call has a longer read time-out than the
+    /// client, and for connections that are made anew after one broke. Redirects, `Referer`, time-outs, limits of headers,
+    /// `Accept-Encoding` and decompression are then set by this crate. Its default headers go to every host that a request goes
+    /// to, so they are no place for a token; the cookies of a jar go where the jar's own rules let them.
+    ///
+    /// What the function makes belongs to one HTTP client. A jar of cookies for all connections is made before it, and
+    /// given by `cookie_provider(jar.clone())` (with reqwest's feature `cookies`); `cookie_store(true)` makes one for each
+    /// HTTP client, so that a request that is sent again over a fresh connection may lack a cookie.
+    ///
+    /// ```no_run
+    /// # use synapse_backend_client::{BackendClient, reqwest};
+    /// let client = BackendClient::builder("https://api.synapse.sh")
+    ///     .http(|| reqwest::Client::builder().pool_max_idle_per_host(4))
+    ///     .build()?;
+    /// # Ok::<(), synapse_backend_client::Error>(())
+    /// ```
+    pub fn http(mut self, make: impl Fn() -> ClientBuilder + Send + Sync + 'static) -> Self {
+        self.http = Some(Arc::new(make));
+        self
+    }
+
+    /// How often a request is sent again, and after which waits; [`RetryPolicy::new`] unless set.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// How many requests may be in flight at a time, over all clones of the client; 100 unless set. One counts until its
+    /// answer is read whole, or, where the answer is given as it comes, until its head is there. Waiting for a place counts
+    /// in the total time-out, and has no end of its own.
+    pub fn max_requests_in_flight(mut self, requests: usize) -> Self {
+        self.max_in_flight = requests;
+        self
+    }
+
+    /// Whether a link of the server (a `next`, an upload's `url`) that names another scheme or host, or lacks the base
+    /// URL's path prefix, and is the expected resource but for that, is followed at the base URL: what a server behind a
+    /// proxy sends. On unless set; without it such a link is an error.
+    pub fn rewrite_links(mut self, rewrite: bool) -> Self {
+        self.rewrite_links = rewrite;
+        self
+    }
+
+    /// Whether a link of the server (a `next`, an upload's `url`) may lead to any path of the base URL's own origin. Off unless
+    /// set: with a base URL such as `https://host/api/v1` a link to `https://host/other/` is an error, as one to another host is,
+    /// and gets neither request nor token, since another application may be there. Links that
+    /// [`rewrite_links`](BackendClientBuilder::rewrite_links) puts onto the base URL are followed in any case. URLs of files
+    /// aren't meant: those lie beside the API.
+    pub fn allow_links_outside_prefix(mut self, allow: bool) -> Self {
+        self.links_outside_prefix = allow;
+        self
+    }
+
+    /// A header that is a secret, a gateway's key say: like the tokens it goes to the base URL's own origin and to no
+    /// other, and is never shown.
+    pub fn secret_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.secret_headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Told of every attempt at a request, for metrics. Called from the task that sends: it must not block.
+    ///
+    /// ```
+    /// # use synapse_backend_client::BackendClient;
+    /// let client = BackendClient::builder("https://api.synapse.sh")
+    ///     .on_attempt(|attempt| println!("{} {:?} {:?}", attempt.operation, attempt.status, attempt.duration))
+    ///     .build()?;
+    /// # Ok::<(), synapse_backend_client::Error>(())
+    /// ```
+    pub fn on_attempt(mut self, told: impl Fn(&AttemptReport<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(told));
+        self
+    }
+
+    /// Waits, asks the time and draws jitter by another clock than the machine's.
+    #[cfg(test)]
+    pub(crate) fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks the settings and makes the client. Nothing is sent.
+    ///
+    /// # Errors
+    /// Of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the name of the setting that can't be right.
+    pub fn build(self) -> Result<BackendClient> {
+        let origin = Origin::parse(&self.base_url).map_err(|problem| Error::configuration("base_url", problem))?;
+        if origin.is_https() && !tls::AVAILABLE {
+            return Err(Error::configuration("base_url", "https needs the cargo feature `rustls`"));
+        }
+        for (name, timeout) in
+            [("connect_timeout", Some(self.connect_timeout)), ("read_timeout", self.read_timeout), ("timeout", self.timeout)]
+        {
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return Err(Error::configuration(name, "it is zero: give a longer time"));
+            }
+        }
+        if self.max_body_size == 0 {
+            return Err(Error::configuration("max_body_size", "it is zero: no answer could be read"));
+        }
+        if self.url_host.as_deref().is_some_and(|host| host.trim().is_empty()) {
+            return Err(Error::configuration("url_host", "it is empty: leave it out, or give a word such as `internal`"));
+        }
+        if self.max_in_flight == 0 {
+            return Err(Error::configuration("max_requests_in_flight", "it is zero: no request could be sent"));
+        }
+        let secrets = self.secrets()?;
+        let headers = self.credentials.headers()?;
+        let http = self.http_clients(&origin)?;
+        let raw = raw::Client { baseurl: origin.base().to_owned(), client: http.first().clone() };
+        let settings = Settings {
+            connect_timeout: self.connect_timeout,
+            read_timeout: self.read_timeout,
+            timeout: self.timeout,
+            url_host: self.url_host.map(|host| host.trim().to_owned()),
+            retry: self.retry,
+        };
+        let transport = Transport {
+            http,
+            origin: origin.rewriting_links(self.rewrite_links).with_links_outside_prefix(self.links_outside_prefix),
+            credentials: CredentialsSource::new(self.provider, headers, secrets),
+            max_body: self.max_body_size,
+            clock: self.clock,
+            bucket: RetryBucket::new(),
+            in_flight: Arc::new(Semaphore::new(self.max_in_flight.min(Semaphore::MAX_PERMITS))),
+            observer: self.observer,
+        };
+        Ok(BackendClient::from_parts(transport, raw, settings))
+    }
+
+    fn http_clients(&self, origin: &Origin) -> Result<HttpClients> {
+        let certificates = Certificates::new(&self.root_certificates)?;
+        let proxy = self.proxy.as_deref().map(parse_proxy).transpose()?;
+        if self.user_agent.is_empty() || !self.user_agent.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            return Err(Error::configuration("user_agent", "it must be printable ASCII, and not empty"));
+        }
+        let (http, user_agent) = (self.http.clone(), self.user_agent.clone());
+        let plain = !origin.is_https();
+        if !plain && http.is_none() {
+            certificates.load()?;
+        }
+        let (proxies, proxy) = match (&http, proxy) {
+            (Some(_), proxy) => (Proxies::Unknown, proxy.map(|(_, proxy)| proxy)),
+            (None, Some((url, proxy))) => (Proxies::One(url), Some(proxy)),
+            (None, None) => {
+                let proxies = Proxies::of_environment();
+                let custom = proxies.custom();
+                (proxies, custom)
+            }
+        };
+        let make = move |kind: Kind, only_own_certificates: bool| {
+            let builder = match &http {
+                Some(make) => certificates.add_to(make(), only_own_certificates),
+                None => certificates.builder(),
+            };
+            let mut builder = kind.finish(builder).user_agent(&user_agent);
+            if let Some(proxy) = &proxy {
+                builder = builder.proxy(proxy.clone());
+            }
+            builder.build()
+        };
+        // A machine without a single CA certificate can talk plain http all the same: then only the certificates given
+        // here are trusted, and an https file URL fails when it is fetched, not when the client is built.
+        let make = move |kind| match make(kind, false) {
+            Err(_) if plain => make(kind, true),
+            other => other,
+        };
+        let idle = self.read_timeout.unwrap_or(READ_TIMEOUT);
+        HttpClients::new(self.connect_timeout, idle, proxies, Arc::new(make))
+    }
+
+    fn secrets(&self) -> Result<HeaderMap> {
+        let mut secrets = HeaderMap::new();
+        for (name, value) in &self.secret_headers {
+            let header: HeaderName =
+                name.parse().map_err(|_| Error::configuration("secret_header", format!("{name:?} is no header's name")))?;
+            if is_transport_header(&header) {
+                return Err(Error::configuration("secret_header", format!("`{name}` is set by the client itself")));
+            }
+            let mut value = HeaderValue::from_str(value.trim()).map_err(|_| {
+                Error::configuration("secret_header", format!("the value of `{name}` holds a character that no header may hold"))
+            })?;
+            value.set_sensitive(true);
+            secrets.append(header, value);
+        }
+        Ok(secrets)
+    }
+}
+
+/// A URL of a proxy may hold its password, which no error repeats.
+fn parse_proxy(url: &str) -> Result<(Url, Proxy)> {
+    let wrong = |what: &str| Error::configuration("proxy", what.to_owned());
+    let parsed = Url::parse(url.trim()).map_err(|_| wrong("it is not a URL: give it as http://host:port"))?;
+    match parsed.scheme() {
+        "http" | "https" => {}
+        "socks4" | "socks4a" | "socks5" | "socks5h" if cfg!(feature = "socks") => {}
+        "socks4" | "socks4a" | "socks5" | "socks5h" => return Err(wrong("a SOCKS proxy needs the cargo feature `socks`")),
+        _ => return Err(wrong("its scheme must be http, https or socks5")),
+    }
+    let proxy = Proxy::all(parsed.clone()).map_err(|_| wrong("it is not a proxy's URL"))?;
+    Ok((parsed, proxy))
+}
+
+/// An environment variable; nothing where it isn't set or empty.
+fn variable(name: &str) -> Result<Option<String>> {
+    match std::env::var(name) {
+        Ok(value) if value.trim().is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value.trim().to_owned())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Error::configuration(name, "the environment variable isn't Unicode")),
+    }
+}
+
+impl fmt::Debug for BackendClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendClientBuilder")
+            // As given it may hold a password, which `build` refuses.
+            .field("base_url", &Origin::parse(&self.base_url).map_or("<not valid>".to_owned(), |origin| origin.base().to_owned()))
+            .field("credentials", &self.credentials)
+            .field("credentials_provider", &self.provider.is_some())
+            .field("connect_timeout", &self.connect_timeout)
+            .field("read_timeout", &self.read_timeout)
+            .field("timeout", &self.timeout)
+            .field("max_body_size", &self.max_body_size)
+            .field("user_agent", &self.user_agent)
+            .field("url_host", &self.url_host)
+            .field("root_certificates", &self.root_certificates.len())
+            .field("proxy", &self.proxy.is_some())
+            .field("http", &self.http.is_some())
+            .field("retry", &self.retry)
+            .field("max_requests_in_flight", &self.max_in_flight)
+            .field("rewrite_links", &self.rewrite_links)
+            .field("links_outside_prefix", &self.links_outside_prefix)
+            .field("secret_headers", &self.secret_headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("on_attempt", &self.observer.is_some())
+            .finish()
+    }
+}

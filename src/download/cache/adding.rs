@@ -1,0 +1,218 @@
+//! Taking a file into the cache: where it is to be put, and its entry once it is there.
+
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use super::facts::{Facts, stamp};
+use super::index::Addition;
+use super::journal_line::{Entry, Version};
+use super::key::{CacheKey, KeyHash};
+use super::lock::{Exclusive, Waiting};
+use super::sessions::Session;
+use super::state::touch;
+use super::{FileCache, Lease, directory};
+use crate::error::redact::redact_url;
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::file_id::FileId;
+
+/// A file that is to be put into the cache.
+#[derive(Debug, Clone)]
+pub(crate) struct NewFile {
+    version: Version,
+    extension: String,
+    variant_of: Option<Box<str>>,
+    path: PathBuf,
+}
+
+/// What was put there.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) bytes: u64,
+    pub(crate) id: Option<FileId>,
+    /// `None` if another process put it there, who knows.
+    pub(crate) facts: Option<Facts>,
+}
+
+impl NewFile {
+    /// Whatever stands there.
+    #[cfg(test)]
+    pub(super) fn first_version(cache: &FileCache, key: &CacheKey) -> Self {
+        let path = key.hash.path(&cache.0.dir, &key.extension);
+        let version = Version { base: key.hash, number: 0 };
+        NewFile { version, extension: key.extension.clone(), variant_of: None, path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the cache has no other version of it.
+    pub(crate) fn is_first(&self) -> bool {
+        self.version.number == 0
+    }
+}
+
+impl FileCache {
+    /// Where a file that isn't in the cache is to be put: whole, by a rename. It is a path that nobody holds.
+    ///
+    /// # Errors
+    /// Returns an error if the cache can't be written, or if the file is larger than the cache may become.
+    pub(crate) fn prepare(&self, key: &CacheKey, bytes: Option<u64>, waiting: &Waiting) -> Result<NewFile> {
+        self.lock()?;
+        if let (Some(bytes), Some(most)) = (bytes, self.largest_file())
+            && bytes > most
+        {
+            let message = format!("the file is {bytes} bytes long, and the file cache takes {most} at most (`max_bytes`)");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let mut version = Version { base: key.hash, number: 0 };
+        while self.is_taken(version.hash(), &key.extension, waiting)? {
+            version.number += 1;
+        }
+        directory::make(&self.0.dir.join(version.hash().shard()))?;
+        let (extension, variant_of) = (key.extension.clone(), key.variant_of.clone());
+        let path = version.hash().path(&self.0.dir, &extension);
+        Ok(NewFile { version, extension, variant_of, path })
+    }
+
+    /// The largest file that may be added, in bytes; `None` if there is no limit.
+    pub(crate) fn largest_file(&self) -> Option<u64> {
+        Some(self.0.limits.bytes).filter(|bytes| *bytes < u64::MAX)
+    }
+
+    /// Where parts of files are kept.
+    pub(crate) fn parts_directory(&self) -> &Path {
+        self.0.parts.directory()
+    }
+
+    /// Whether a name is that of another version, or of what isn't to be replaced.
+    fn is_taken(&self, hash: KeyHash, extension: &str, waiting: &Waiting) -> Result<bool> {
+        if self.state().index.get(hash).is_some() {
+            return Ok(true);
+        }
+        match std::fs::symlink_metadata(hash.path(&self.0.dir, extension)) {
+            Err(_) => Ok(false),
+            Ok(metadata) if !metadata.is_file() => Ok(true),
+            // The index has lost it, or another process is about to record it.
+            Ok(_) => {
+                let mut session = self.exclusive(waiting)?;
+                session.look_at_others()?;
+                Ok(session.state.index.get(hash).is_some() || session.state.is_held(hash))
+            }
+        }
+    }
+
+    /// Takes the file into the cache that stands at its path now, and hands it out. What was used longest ago is removed for it
+    /// where a limit is exceeded, and so is the version before, unless somebody holds it.
+    ///
+    /// # Errors
+    /// Returns an error if the file isn't there, with that size, or if the cache can't be locked, read or written.
+    pub(crate) fn added(&self, new: &NewFile, content: &Content, waiting: &Waiting) -> Result<Lease> {
+        self.record(new, content, waiting)?;
+        let lease = Lease::new(self.clone(), new.path.clone(), content.bytes);
+        if let Some(path) = &new.variant_of
+            && self.variants().add(path)
+        {
+            warn!(
+                dir = %self.0.dir.display(),
+                url = redact_url(path),
+                "the file cache takes many files whose URLs differ in their query only: if they are one file, signed anew each time, \
+                 set `key_by_path` or `key`"
+            );
+        }
+        self.remove_superseded(waiting);
+        self.tidy();
+        self.evict(waiting);
+        self.compact(waiting);
+        Ok(lease)
+    }
+
+    fn record(&self, new: &NewFile, content: &Content, waiting: &Waiting) -> Result<()> {
+        let mut session = self.shared(waiting)?;
+        let state = &mut *session.state;
+        let hash = new.version.hash();
+        if let Some(holder) = &mut state.holder {
+            holder.hold(hash)?;
+        }
+        let entry = Entry { size: content.bytes, extension: &new.extension };
+        let new_one = content.id.and_then(|id| state.look_at_new(&new.path, id, content.bytes));
+        let standing = new_one.or_else(|| {
+            let (file, metadata) = state.open_intact(hash, &new.path, content.bytes)?;
+            touch(&file);
+            Some(metadata)
+        });
+        let recorded = match standing {
+            Some(metadata) => {
+                let is_known = state.index.newest(new.version.base) == Some((hash, entry));
+                // Another process may have put its own there meanwhile.
+                let is_own = content.id == FileId::of(&metadata);
+                let own = content.facts.as_ref().filter(|_| is_own);
+                match own {
+                    None if is_known => Ok(()),
+                    own => {
+                        let facts = own.map(|own| own.clone().at(stamp(&metadata))).unwrap_or_default();
+                        state.index.add(&Addition { version: new.version, entry, facts: &facts })
+                    }
+                }
+            }
+            None => {
+                let what = format!("there is no file of {} bytes", content.bytes);
+                let error = std::io::Error::new(std::io::ErrorKind::NotFound, what);
+                Err(Error::file(&new.path, "the downloaded file was removed or changed meanwhile: download it again", error))
+            }
+        };
+        match (&recorded, &mut state.holder) {
+            (Ok(()), _) => state.candidates.added(),
+            // At worst the others take it for held.
+            (Err(_), Some(holder)) => _ = holder.release(hash),
+            (Err(_), None) => {}
+        }
+        recorded
+    }
+
+    /// Removes versions of files before the newest ones, which nobody holds.
+    pub(super) fn remove_superseded(&self, waiting: &Waiting) {
+        if self.state().index.superseded().is_empty() {
+            return;
+        }
+        let removed = self.exclusive(waiting).and_then(|mut session| {
+            session.look_at_others()?;
+            session.remove_superseded()
+        });
+        if let Some(error) = removed.err().filter(|error| error.kind() != ErrorKind::Interrupted) {
+            warn!(dir = %self.0.dir.display(), %error, "versions of files that were superseded can't be removed from the file cache");
+        }
+    }
+
+    /// Keeps the journal from growing for ever. A failure costs space only.
+    pub(super) fn compact(&self, waiting: &Waiting) {
+        if !self.state().index.is_wasteful() {
+            return;
+        }
+        let compacted = self.exclusive(waiting).and_then(|mut session| {
+            let Session { state, lock } = &mut session;
+            // Another process may have been faster.
+            if state.index.is_wasteful() { state.index.compact(lock) } else { Ok(()) }
+        });
+        if let Some(error) = compacted.err().filter(|error| error.kind() != ErrorKind::Interrupted) {
+            warn!(dir = %self.0.dir.display(), %error, "the file cache's index can't be made smaller");
+        }
+    }
+}
+
+impl Session<'_, Exclusive> {
+    fn remove_superseded(&mut self) -> Result<()> {
+        let state = &mut *self.state;
+        let unheld: Vec<KeyHash> = state.index.superseded().iter().copied().filter(|hash| !state.is_held(*hash)).collect();
+        let gone = unheld.into_iter().filter(|hash| {
+            let path = state.index.get(*hash).map(|entry| state.path(*hash, entry));
+            path.is_none_or(|path| match std::fs::remove_file(&path) {
+                Ok(()) => true,
+                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            })
+        });
+        let gone: Vec<KeyHash> = gone.collect();
+        state.index.remove(&gone)
+    }
+}

@@ -1,0 +1,259 @@
+//! What is handed out and must not be removed: each handle says it in a file of its own, which the others read.
+//!
+//! A handle lives as long as its file's lock is held, which the operating system lets go when the process dies, however it
+//! dies. The cache's own lock is shared by those who hand out, and exclusive to those who remove.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use fs4::TryLockError;
+
+use super::key::KeyHash;
+use super::lock::{Exclusive, FileLocks, Shared, lock_error};
+use crate::error::{Error, Result};
+use crate::runtime::plain_file::open_own;
+
+/// What follows the name of a handle's lock in the name of its holds. Two files, since on Windows nobody else reads a file
+/// that is locked.
+const HOLDS: &str = ".holds";
+
+/// A line that tells one hold, or the end of one: a sign, 32 digits and the line's end.
+const LINE: usize = 34;
+/// The first line: 16 digits that change when the file is written anew.
+const HEAD: usize = 17;
+
+/// Lines that tell nothing any more, above which a file may be written anew.
+const DEAD_LINES: usize = 1000;
+
+/// What this handle holds, and what the others do.
+#[derive(Debug)]
+pub(super) struct Holder {
+    dir: PathBuf,
+    name: String,
+    locks: FileLocks,
+    /// Locked as long as the handle lives.
+    _alive: File,
+    path: PathBuf,
+    file: File,
+    /// Bytes of the file that are whole lines.
+    length: u64,
+    /// The next write has to find its place: the one before failed.
+    misplaced: bool,
+    /// How often each is handed out.
+    held: HashMap<KeyHash, u64>,
+    others: HashMap<String, Other>,
+    /// A process that was forked has this handle's memory but isn't its owner.
+    process: u32,
+}
+
+/// What another handle held when its file was last read.
+#[derive(Debug, Default)]
+pub(super) struct Other {
+    head: Vec<u8>,
+    read: u64,
+    held: HashSet<KeyHash>,
+}
+
+impl Holder {
+    /// A new handle's. `_lock` keeps others from taking it for a dead one's before it is locked.
+    pub(super) fn new(dir: PathBuf, locks: FileLocks, _lock: &Shared) -> Result<Self> {
+        let process = std::process::id();
+        let name = format!("{process}-{:016x}", fastrand::u64(..));
+        let path = dir.join(&name);
+        let cant = |error| Error::file(&path, "the file cache's handle can't be registered", error);
+        let alive = OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(cant)?;
+        match (locks.exclusive)(&alive) {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(lock_error(&path, error)),
+            Err(TryLockError::WouldBlock) => return Err(cant(io::ErrorKind::WouldBlock.into())),
+        }
+        let path = dir.join(format!("{name}{HOLDS}"));
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = file.map_err(|error| Error::file(&path, "the file cache's holds can't be written", error))?;
+        let (held, others) = (HashMap::new(), HashMap::new());
+        let (length, misplaced) = (0, false);
+        let mut holder = Holder { dir, name, locks, _alive: alive, path, file, length, misplaced, held, others, process };
+        holder.write_anew()?;
+        Ok(holder)
+    }
+
+    /// How many files this handle holds.
+    pub(super) fn count(&self) -> u64 {
+        self.held.len() as u64
+    }
+
+    /// Whether this handle holds it.
+    pub(super) fn holds(&self, hash: KeyHash) -> bool {
+        self.held.contains_key(&hash)
+    }
+
+    /// Whether any handle holds it, as of [`look_at_others`](Holder::look_at_others).
+    pub(super) fn is_held(&self, hash: KeyHash) -> bool {
+        self.holds(hash) || self.others.values().any(|other| other.held.contains(&hash))
+    }
+
+    /// Holds it, once more where it is held. For what isn't held yet, whoever calls has the cache's lock.
+    pub(super) fn hold(&mut self, hash: KeyHash) -> Result<()> {
+        if let Some(times) = self.held.get_mut(&hash) {
+            *times += 1;
+            return Ok(());
+        }
+        let lines = (self.length as usize).saturating_sub(HEAD) / LINE;
+        if lines > 2 * self.held.len() + DEAD_LINES {
+            self.write_anew()?;
+        }
+        self.write('+', hash)?;
+        self.held.insert(hash, 1);
+        Ok(())
+    }
+
+    /// Takes back one hold. Returns whether there are no more: then the others are told, without the cache's lock, since whoever
+    /// sees it later keeps the file until then.
+    pub(super) fn release(&mut self, hash: KeyHash) -> Result<bool> {
+        match self.held.get_mut(&hash) {
+            Some(times) if *times > 1 => {
+                *times -= 1;
+                Ok(false)
+            }
+            Some(_) => {
+                self.held.remove(&hash);
+                self.write('-', hash).map(|()| true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn write(&mut self, sign: char, hash: KeyHash) -> Result<()> {
+        let line = format!("{sign}{}\n", hash.hex());
+        let mut write = || {
+            if self.misplaced {
+                // Over what remains of a line that could not be written whole.
+                self.file.seek(SeekFrom::Start(self.length))?;
+            }
+            self.file.write_all(line.as_bytes())
+        };
+        let written = write();
+        self.misplaced = written.is_err();
+        written.map_err(|error| self.cant_write(error))?;
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    /// Others read under the exclusive lock only, and whoever calls has the shared one: they never see the file half written.
+    fn write_anew(&mut self) -> Result<()> {
+        let mut text = format!("{:016x}\n", fastrand::u64(..));
+        for hash in self.held.keys() {
+            text.push('+');
+            text.push_str(&hash.hex());
+            text.push('\n');
+        }
+        let written = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(text.as_bytes()));
+        let written = written.and_then(|()| self.file.set_len(text.len() as u64));
+        self.misplaced = written.is_err();
+        written.map_err(|error| self.cant_write(error))?;
+        self.length = text.len() as u64;
+        Ok(())
+    }
+
+    fn cant_write(&self, error: io::Error) -> Error {
+        Error::file(&self.path, "the file cache's holds can't be written", error)
+    }
+
+    /// Reads what the other handles hold, and cleans up after those whose processes died. Under the exclusive lock nobody hands
+    /// out, nobody is about to register, and what is read stays true.
+    pub(super) fn look_at_others(&mut self, _lock: &Exclusive) -> Result<()> {
+        let cant = |error| Error::file(&self.dir, "the file cache's handles can't be listed", error);
+        let mut alive = HashSet::new();
+        for entry in std::fs::read_dir(&self.dir).map_err(cant)? {
+            let name = entry.map_err(cant)?.file_name();
+            let Some(name) = name.to_str().filter(|name| !name.contains('.') && *name != self.name) else { continue };
+            if self.is_alive(name) {
+                let path = self.dir.join(format!("{name}{HOLDS}"));
+                let other = self.others.entry(name.to_owned()).or_default();
+                // Where it can't be told what is held, nothing may be removed.
+                other.catch_up(&path).map_err(|error| Error::file(&path, "what another process holds can't be read", error))?;
+                alive.insert(name.to_owned());
+            }
+        }
+        self.others.retain(|name, _| alive.contains(name));
+        Ok(())
+    }
+
+    /// Whether a process has it locked. What a dead one left is removed. What is no handle's file says nothing.
+    fn is_alive(&self, name: &str) -> bool {
+        let path = self.dir.join(name);
+        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        let file = match open_own(&path, File::options().read(true).write(true)) {
+            Ok(file) => file,
+            // Where it can't be told, it is.
+            Err(error) => return is_file && error.kind() != io::ErrorKind::NotFound,
+        };
+        if (self.locks.exclusive)(&file).is_err() {
+            return true;
+        }
+        // The holds first: what is found without them is a dead one's all the same.
+        let _ = std::fs::remove_file(self.dir.join(format!("{name}{HOLDS}")));
+        let _ = std::fs::remove_file(&path);
+        false
+    }
+}
+
+impl Other {
+    fn catch_up(&mut self, path: &std::path::Path) -> io::Result<()> {
+        match open_own(path, File::options().read(true)) {
+            Ok(file) => self.read_on(file),
+            // It is being dropped.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                *self = Other::default();
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads whole lines, to the end. Those that tell no hold are passed over.
+    pub(super) fn read_on(&mut self, mut file: impl Read + Seek) -> io::Result<()> {
+        let mut head = Vec::with_capacity(HEAD);
+        file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+        if head != self.head {
+            *self = Other { read: HEAD as u64, head, held: HashSet::new() };
+        }
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut lines = BufReader::new(file);
+        let mut line = [0; LINE];
+        loop {
+            match lines.read_exact(&mut line) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                read => read?,
+            }
+            self.read += LINE as u64;
+            self.apply(&line);
+        }
+    }
+
+    #[cfg(fuzzing)]
+    pub(super) fn count(&self) -> usize {
+        self.held.len()
+    }
+
+    fn apply(&mut self, line: &[u8; LINE]) {
+        let line = std::str::from_utf8(line).ok().and_then(|line| line.strip_suffix('\n')?.split_at_checked(1));
+        let Some((sign, hex)) = line else { return };
+        match (sign, KeyHash::from_hex(hex)) {
+            ("+", Some(hash)) => _ = self.held.insert(hash),
+            ("-", Some(hash)) => _ = self.held.remove(&hash),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        if std::process::id() == self.process {
+            let _ = std::fs::remove_file(&self.path);
+            let _ = std::fs::remove_file(self.dir.join(&self.name));
+        }
+    }
+}

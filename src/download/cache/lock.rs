@@ -1,0 +1,232 @@
+//! The cache's lock between handles and processes, and how long it is waited for: locks are tried again and again, so that whoever
+//! gives up doesn't leave a thread that waits on.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fs4::{FileExt, TryLockError};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::file_id::FileId;
+use crate::runtime::plain_file::open_own;
+
+/// Between two looks whether a lock is free.
+const FIRST_LOOK: Duration = Duration::from_micros(20);
+const LAST_LOOK: Duration = Duration::from_millis(5);
+
+/// Files that stay open between one lock and the next, at most.
+const IDLE: usize = 8;
+
+type TryLock = fn(&File) -> Result<(), TryLockError>;
+
+/// How files are locked: as the system does, or as a test wants it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FileLocks {
+    pub(super) exclusive: TryLock,
+    pub(super) shared: TryLock,
+}
+
+impl FileLocks {
+    pub(super) const SYSTEM: Self =
+        FileLocks { exclusive: <File as FileExt>::try_lock, shared: <File as FileExt>::try_lock_shared };
+}
+
+/// For how long a lock is waited for.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    limit: Duration,
+    /// `None` if the clock doesn't hold such a time.
+    until: Option<Instant>,
+    given_up: Arc<AtomicBool>,
+}
+
+/// Ends a wait when it is dropped.
+pub(crate) struct GiveUp(Arc<AtomicBool>);
+
+impl Waiting {
+    pub(super) fn at_most(limit: Duration) -> Self {
+        Waiting { limit, until: Instant::now().checked_add(limit), given_up: Arc::default() }
+    }
+
+    pub(crate) fn give_up_on_drop(&self) -> GiveUp {
+        GiveUp(self.given_up.clone())
+    }
+
+    /// As long once more, given up with this one.
+    pub(crate) fn again(&self) -> Self {
+        Waiting { given_up: self.given_up.clone(), ..Waiting::at_most(self.limit) }
+    }
+
+    /// Waits for a moment.
+    ///
+    /// # Errors
+    /// Returns an error if it is long enough, or nobody waits any more.
+    fn pause(&self, path: &Path, look: &mut Duration) -> Result<()> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Interrupted, "the call was given up that waited for the file cache's lock"));
+        }
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            let message = format!(
+                "{}: the file cache is locked by another process, and was for {:?} (`lock_timeout`): that process hangs, or its disk \
+                 does",
+                path.display(),
+                self.limit
+            );
+            return Err(Error::new(ErrorKind::Timeout, message).timed_out());
+        }
+        std::thread::sleep(*look);
+        *look = (*look * 2).min(LAST_LOOK);
+        Ok(())
+    }
+}
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The cache's lock. A lock belongs to an opened file: whoever takes it has a file of its own.
+#[derive(Debug)]
+pub(super) struct CacheLock {
+    lock: Arc<LockFile>,
+    /// Everyone passes it one by one on the way to the lock. Else those who share the lock, of whom there is always one,
+    /// could keep out for ever who wants it alone.
+    gate: Arc<LockFile>,
+    locks: FileLocks,
+}
+
+/// The lock as many have it at a time: to hand out, and to read what others wrote.
+#[must_use]
+pub(super) struct Shared {
+    _locked: Locked,
+}
+
+/// The lock as one has it: to remove.
+#[must_use]
+pub(super) struct Exclusive {
+    _locked: Locked,
+}
+
+impl CacheLock {
+    pub(super) fn new(lock: PathBuf, locks: FileLocks) -> Self {
+        let gate = Arc::new(LockFile::new(lock.with_extension("gate")));
+        CacheLock { gate, lock: Arc::new(LockFile::new(lock)), locks }
+    }
+
+    /// Waits for who removes.
+    pub(super) fn shared(&self, waiting: &Waiting) -> Result<Shared> {
+        let _gate = locked(&self.gate, self.locks.exclusive, waiting)?;
+        locked(&self.lock, self.locks.shared, waiting).map(|_locked| Shared { _locked })
+    }
+
+    /// Waits for everyone else.
+    pub(super) fn exclusive(&self, waiting: &Waiting) -> Result<Exclusive> {
+        let _gate = locked(&self.gate, self.locks.exclusive, waiting)?;
+        locked(&self.lock, self.locks.exclusive, waiting).map(|_locked| Exclusive { _locked })
+    }
+}
+
+/// A file that is locked, and what of it is open and not locked.
+#[derive(Debug)]
+struct LockFile {
+    path: PathBuf,
+    idle: Mutex<Vec<Opened>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    id: Option<FileId>,
+    /// A process that was forked shares the file's locks with the one that opened it.
+    process: u32,
+}
+
+impl LockFile {
+    fn new(path: PathBuf) -> Self {
+        LockFile { path, idle: Mutex::default() }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Opened>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file, opened: one that is idle if it still stands there.
+    fn open(&self) -> io::Result<Opened> {
+        let process = std::process::id();
+        let idle = self.idle().pop().filter(|idle| idle.process == process && idle.id.is_some());
+        if let Some(idle) = idle
+            && std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| FileId::of(&metadata) == idle.id)
+        {
+            return Ok(idle);
+        }
+        let file = open_own(&self.path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+        let id = FileId::of(&file.metadata()?);
+        Ok(Opened { file, id, process })
+    }
+
+    fn keep(&self, opened: Opened) {
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push(opened);
+        }
+    }
+}
+
+/// A lock that is held until this is dropped.
+struct Locked {
+    opened: Option<Opened>,
+    of: Arc<LockFile>,
+}
+
+fn locked(of: &Arc<LockFile>, try_lock: TryLock, waiting: &Waiting) -> Result<Locked> {
+    let path = &of.path;
+    let opened = of.open().map_err(|error| Error::file(path, "the file cache's lock can't be opened", error))?;
+    let mut look = FIRST_LOOK;
+    loop {
+        match try_lock(&opened.file) {
+            Ok(()) => return Ok(Locked { opened: Some(opened), of: of.clone() }),
+            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => return Err(lock_error(path, error)),
+            Err(_) => waiting.pause(path, &mut look)?,
+        }
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let Some(opened) = self.opened.take() else { return };
+        // Closing the file isn't enough where another process was forked meanwhile.
+        if FileExt::unlock(&opened.file).is_ok() {
+            self.of.keep(opened);
+        }
+    }
+}
+
+/// The error of a lock that can't be had.
+pub(super) fn lock_error(path: &Path, error: io::Error) -> Error {
+    let what = match has_no_locks(&error) {
+        true => {
+            "this file system has no file locks, which a file cache needs: put the cache's directory on another file system, such \
+             as a local disk, or download without a cache (`download(url).to(path)`)"
+        }
+        false => "the file cache can't be locked",
+    };
+    Error::file(path, what, error)
+}
+
+/// Whether the error says that the file system has no locks.
+fn has_no_locks(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let raw = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP].map(|errno| Some(errno.raw_os_error()));
+        if raw.contains(&error.raw_os_error()) {
+            return true;
+        }
+    }
+    error.kind() == io::ErrorKind::Unsupported
+}

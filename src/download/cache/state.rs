@@ -1,0 +1,166 @@
+//! What a handle knows: index, holds and candidates for eviction. Whoever works on it doesn't wait for other processes meanwhile.
+
+use std::fs::{File, FileTimes, Metadata, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::eviction::Candidates;
+use super::facts::{Agreement, Expected, stamp};
+use super::holds::Holder;
+use super::index::Index;
+use super::journal_line::Entry;
+use super::key::KeyHash;
+use super::{CacheStatistics, directory};
+use crate::error::Result;
+use crate::runtime::file_id::FileId;
+use crate::runtime::plain_file::open_own;
+
+/// So long after a file was begun its time of use is set.
+const RECENT: Duration = Duration::from_secs(10);
+
+pub(super) struct State {
+    pub(super) dir: PathBuf,
+    pub(super) index: Index,
+    /// `None` if the cache can't be written: then nothing is held.
+    pub(super) holder: Option<Holder>,
+    pub(super) candidates: Candidates,
+    /// When parts that nobody goes on from were looked for last.
+    pub(super) tidied: Option<Instant>,
+    pub(super) evicted: u64,
+}
+
+/// What there is of a file that was asked for.
+pub(super) enum Look {
+    /// It is there, and held.
+    Here {
+        path: PathBuf,
+        bytes: u64,
+    },
+    /// It is there, and held; whether it has the expected digest isn't known.
+    Unverified {
+        path: PathBuf,
+        bytes: u64,
+    },
+    /// It is another than is expected.
+    Contradicts,
+    /// It isn't as the index says.
+    Damaged(KeyHash),
+    Missing,
+}
+
+impl State {
+    pub(super) fn new(dir: PathBuf, index: Index) -> Self {
+        State { dir, index, holder: None, candidates: Candidates::default(), tidied: None, evicted: 0 }
+    }
+
+    /// Holds the newest version of a file, if it is as it should be. First it is held, then looked at: from then on it stays.
+    /// Whoever calls has the cache's lock, unless it [is held](State::holds_newest) already.
+    pub(super) fn look(&mut self, base: KeyHash, expected: &Expected) -> Result<Look> {
+        let Some((hash, entry)) = self.index.newest(base) else { return Ok(Look::Missing) };
+        let (path, bytes) = (self.path(hash, entry), entry.size);
+        if let Some(holder) = &mut self.holder {
+            holder.hold(hash)?;
+        }
+        let looked = match self.open_intact(hash, &path, bytes) {
+            None => Look::Damaged(hash),
+            Some((file, metadata)) => match self.agreement(hash, bytes, &metadata, expected) {
+                Agreement::Contradicts => Look::Contradicts,
+                agreement => {
+                    touch(&file);
+                    match agreement {
+                        Agreement::Unknown => Look::Unverified { path, bytes },
+                        _ => Look::Here { path, bytes },
+                    }
+                }
+            },
+        };
+        if let (Look::Contradicts | Look::Damaged(_), Some(holder)) = (&looked, &mut self.holder) {
+            holder.release(hash)?;
+        }
+        Ok(looked)
+    }
+
+    /// Whether this handle holds the newest version that it knows of: that, nobody removes meanwhile.
+    pub(super) fn holds_newest(&self, base: KeyHash) -> bool {
+        self.index.newest(base).is_some_and(|(hash, _)| self.holds(hash))
+    }
+
+    fn agreement(&self, hash: KeyHash, bytes: u64, metadata: &Metadata, expected: &Expected) -> Agreement {
+        if expected.is_nothing() || (expected.size == Some(bytes) && expected.digest.is_none()) {
+            return Agreement::Agrees;
+        }
+        expected.agreement(bytes, &self.index.facts(hash, stamp(metadata)))
+    }
+
+    /// Opens a file of the cache that has so many bytes: one that exists may still have been cut by a power loss.
+    pub(super) fn open_intact(&self, hash: KeyHash, path: &Path, bytes: u64) -> Option<(File, Metadata)> {
+        directory::check(&self.dir.join(hash.shard())).ok()?;
+        let file = open_own(path, &mut for_times()).ok()?;
+        let metadata = file.metadata().ok()?;
+        (metadata.len() == bytes).then_some((file, metadata))
+    }
+
+    /// What is known of a file that was just put at `path`, if it stands there. It counts as used now.
+    pub(super) fn look_at_new(&self, path: &Path, id: FileId, bytes: u64) -> Option<Metadata> {
+        let metadata = std::fs::symlink_metadata(path).ok()?;
+        if FileId::of(&metadata) != Some(id) || metadata.len() != bytes {
+            return None;
+        }
+        // One that was resumed is older.
+        if !metadata.accessed().is_ok_and(is_recent) {
+            touch(&open_own(path, &mut for_times()).ok()?);
+        }
+        Some(metadata)
+    }
+
+    pub(super) fn holds(&self, hash: KeyHash) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.holds(hash))
+    }
+
+    /// Whether any handle holds it, as of the last look at the others.
+    pub(super) fn is_held(&self, hash: KeyHash) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.is_held(hash))
+    }
+
+    pub(super) fn statistics(&self) -> CacheStatistics {
+        CacheStatistics {
+            files: self.index.files(),
+            bytes: u64::try_from(self.index.bytes()).unwrap_or(u64::MAX),
+            part_bytes: 0,
+            hits: 0,
+            misses: 0,
+            evicted: self.evicted,
+            held: self.holder.as_ref().map_or(0, Holder::count),
+        }
+    }
+
+    pub(super) fn path(&self, hash: KeyHash, entry: Entry<'_>) -> PathBuf {
+        hash.path(&self.dir, entry.extension)
+    }
+
+    /// The hash of a path that was handed out.
+    pub(super) fn hash_of(&self, path: &Path) -> Option<KeyHash> {
+        let (hash, extension) = KeyHash::of_name(path.file_name()?.to_str()?)?;
+        (hash.path(&self.dir, extension) == path).then_some(hash)
+    }
+}
+
+/// Tells every process that the file is in use, on file systems too that don't note it by themselves. A file whose times
+/// can't be set is only evicted earlier.
+pub(super) fn touch(file: &File) {
+    let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
+}
+
+/// Whether it was within so long that the order in which files were used is hardly another one.
+fn is_recent(accessed: SystemTime) -> bool {
+    SystemTime::now().duration_since(accessed).is_ok_and(|since| since < RECENT)
+}
+
+fn for_times() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // FILE_WRITE_ATTRIBUTES: times are set by it, and the content can't be.
+    #[cfg(windows)]
+    std::os::windows::fs::OpenOptionsExt::access_mode(&mut options, 0x0180);
+    options
+}

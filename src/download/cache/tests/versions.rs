@@ -1,0 +1,204 @@
+//! Objects that were overwritten at their server: what their entries contradict isn't a hit, and what is held isn't changed.
+
+use super::super::adding::NewFile;
+use super::super::facts::{Digest, Facts, Validators};
+use super::*;
+use crate::runtime::file_id::FileId;
+
+fn digest(digit: &str) -> Digest {
+    Digest::new(&digit.repeat(32)).unwrap()
+}
+
+fn expected(size: Option<u64>, digit: Option<&str>) -> Expected {
+    Expected { size, digest: digit.map(digest) }
+}
+
+fn find(cache: &FileCache, expected: &Expected) -> Found {
+    cache.find(&key(cache, &url(1)), expected, &cache.waiting()).unwrap()
+}
+
+fn here(cache: &FileCache, expected: &Expected) -> Option<PathBuf> {
+    match find(cache, expected) {
+        Found::Here(lease) => Some(lease.keep()),
+        _ => None,
+    }
+}
+
+fn prepare(cache: &FileCache) -> NewFile {
+    cache.prepare(&key(cache, &url(1)), None, &cache.waiting()).unwrap()
+}
+
+/// A file that came with this digest.
+fn content(new: &NewFile, facts: Option<Facts>) -> Content {
+    let metadata = fs::metadata(new.path()).unwrap();
+    Content { bytes: metadata.len(), id: FileId::of(&metadata), facts }
+}
+
+fn facts(digit: &str) -> Option<Facts> {
+    Some(Facts::new(Validators::default(), None, Some(digest(digit))))
+}
+
+/// Downloads the file as it is at the server now.
+fn renew(cache: &FileCache, bytes: &[u8], digit: &str) -> PathBuf {
+    let new = prepare(cache);
+    write(new.path(), bytes);
+    cache.added(&new, &content(&new, facts(digit)), &cache.waiting()).unwrap().keep()
+}
+
+#[test]
+fn an_entry_that_contradicts_is_a_miss() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let old = renew(&cache, b"old", "a");
+    assert_eq!(here(&cache, &expected(Some(3), Some("a"))), Some(old.clone()));
+    for contradicting in [expected(Some(4), None), expected(Some(3), Some("b")), expected(None, Some("b"))] {
+        assert!(matches!(find(&cache, &contradicting), Found::Missing));
+    }
+    // Held twice, and not by what was no hit.
+    assert!(cache.release(&old) && cache.release(&old) && !cache.release(&old));
+    // Another handle reads what this one recorded.
+    let other = FileCache::open(dir.path()).unwrap();
+    assert!(matches!(find(&other, &expected(None, Some("b"))), Found::Missing));
+    assert_eq!(here(&other, &expected(None, Some("a"))), Some(old));
+}
+
+#[test]
+fn a_held_file_is_not_replaced() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let other = FileCache::open(dir.path()).unwrap();
+    let old = renew(&cache, b"old", "a");
+    let new = renew(&other, b"newer", "b");
+    assert_ne!(old, new);
+    assert_eq!((fs::read(&old).unwrap(), fs::read(&new).unwrap()), (b"old".to_vec(), b"newer".to_vec()));
+    // Whoever asks without a digest is given the new one, also by the handle that holds the one before.
+    let third = FileCache::open(dir.path()).unwrap();
+    assert_eq!(here(&third, &expected(None, None)), Some(new.clone()));
+    assert_eq!(here(&cache, &expected(None, None)), Some(new.clone()));
+    assert_eq!(here(&cache, &expected(None, Some("b"))), Some(new.clone()));
+    assert_eq!(here(&third, &expected(None, Some("a"))), None);
+    assert_eq!(counts(&third), (2, 8));
+    // It goes when nobody holds it any more.
+    assert!(cache.release(&old));
+    assert!(!old.exists() && new.exists());
+    assert_eq!(counts(&third), (1, 5));
+    for _ in 0..3 {
+        let newest = renew(&cache, b"3", "c");
+        assert!(new.exists() && newest != new);
+        assert!(cache.release(&newest));
+    }
+    assert_eq!(counts(&third).0, 2);
+}
+
+#[test]
+fn an_unheld_file_is_replaced_at_once() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let mut before = None;
+    for (number, digit) in ["a", "b", "c", "a", "b"].into_iter().enumerate() {
+        let path = renew(&cache, &vec![b'x'; number], digit);
+        assert_eq!(counts(&cache), (1, number as u64));
+        assert_ne!(before, Some(path.clone()));
+        assert!(cache.release(&path));
+        before = Some(path);
+    }
+    let again = FileCache::open(dir.path()).unwrap();
+    assert_eq!(here(&again, &expected(Some(4), Some("b"))), before);
+}
+
+#[test]
+fn a_superseded_file_is_never_a_hit() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let holding = FileCache::open(dir.path()).unwrap();
+    let old = renew(&holding, b"old", "a");
+    let new = renew(&cache, b"new", "b");
+    assert!(cache.release(&new));
+    // The newest version is evicted, and the one before is held still.
+    assert_eq!(cache.clear().unwrap(), 3);
+    assert!(!new.exists() && old.exists());
+    let again = FileCache::open(dir.path()).unwrap();
+    for cache in [&cache, &again] {
+        assert!(matches!(find(cache, &expected(None, None)), Found::Missing));
+        assert_ne!(prepare(cache).path(), old);
+    }
+    let newest = renew(&again, b"newest", "c");
+    assert_eq!(here(&cache, &expected(None, None)), Some(newest));
+    assert_eq!(fs::read(&old).unwrap(), b"old");
+}
+
+#[test]
+fn versions_survive_a_new_journal() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let old = renew(&cache, b"old", "a");
+    let new = renew(&cache, b"newer", "b");
+    // So many dead lines that it is written anew.
+    for _ in 0..501 {
+        fill(&cache, 7, 1);
+        cache.state().index.remove(&[key(&cache, &url(7)).hash]).unwrap();
+    }
+    cache.compact(&cache.waiting());
+    assert!(fs::read_to_string(journal(&cache)).unwrap().lines().count() < 10);
+    for cache in [&cache, &FileCache::open(dir.path()).unwrap()] {
+        assert!(matches!(find(cache, &expected(None, Some("a"))), Found::Missing));
+        assert_eq!(here(cache, &expected(Some(5), Some("b"))), Some(new.clone()));
+        assert!(old.exists());
+    }
+}
+
+#[test]
+fn a_digest_is_looked_at_once() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let path = download(&cache, &url(1), b"content");
+    let wanted = expected(None, Some("a"));
+    let Found::Unverified(lease) = find(&cache, &wanted) else { panic!("its digest isn't known") };
+    let (_, modified) = lease.open().unwrap();
+    cache.keep_digest(&lease, digest("a"), modified, &cache.waiting());
+    let again = FileCache::open(dir.path()).unwrap();
+    for cache in [&cache, &again] {
+        assert_eq!(here(cache, &wanted), Some(path.clone()));
+        assert!(matches!(find(cache, &expected(None, Some("b"))), Found::Missing));
+    }
+    // Of another algorithm it isn't known, and nothing of a file that was written again.
+    let sha1 = Expected { size: None, digest: Digest::new(&"a".repeat(40)) };
+    assert!(matches!(find(&again, &sha1), Found::Unverified(_)));
+    written_before(&path, 5);
+    assert!(matches!(find(&again, &wanted), Found::Unverified(_)));
+}
+
+#[test]
+fn what_is_known_is_known_of_ones_own_file_only() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let other = FileCache::open(dir.path()).unwrap();
+    // Both downloaded it, and the other one's took the place of the first.
+    let (first, second) = (prepare(&cache), prepare(&other));
+    assert_eq!(first.path(), second.path());
+    write(first.path(), b"one");
+    let content_1 = content(&first, facts("a"));
+    write(second.path(), b"two");
+    let content_2 = content(&second, facts("b"));
+    for order in [[(&first, &content_1), (&second, &content_2)], [(&second, &content_2), (&first, &content_1)]] {
+        for (new, content) in order {
+            drop(cache.added(new, content, &cache.waiting()).unwrap());
+            assert!(!matches!(find(&cache, &expected(None, Some("a"))), Found::Here(_)));
+        }
+        assert!(matches!(find(&cache, &expected(None, Some("b"))), Found::Here(_)));
+        cache.state().index.remove(&[key(&cache, &url(1)).hash]).unwrap();
+    }
+}
+
+#[test]
+fn a_size_that_was_told_is_no_contradiction() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let new = prepare(&cache);
+    write(new.path(), b"decompressed");
+    let told = Some(Facts::new(Validators::default(), Some(5), None));
+    let path = cache.added(&new, &content(&new, told), &cache.waiting()).unwrap().keep();
+    for (size, is_hit) in [(12, true), (5, true), (6, false)] {
+        assert_eq!(here(&cache, &expected(Some(size), None)), is_hit.then(|| path.clone()), "{size}");
+    }
+}

@@ -1,0 +1,83 @@
+//! Texts of which beginning and end are kept: what is told of something long often stands at its end.
+
+use std::fmt::{self, Write as _};
+
+use crate::error::redact::{boundary, cut, ends_word};
+
+/// How much of a text's end is kept, in bytes.
+const END: usize = 256;
+
+/// What `value` writes, in `limit` bytes and a little: the middle of what is longer is left out. Costs no more than `limit`,
+/// beside what `value` itself does.
+pub(crate) fn bounded(value: &(impl fmt::Display + ?Sized), limit: usize) -> String {
+    let mut written = Bounded { beginning: String::new(), end: String::new(), limit };
+    let _ = write!(written, "{value}");
+    written.finish()
+}
+
+/// `text` in `limit` bytes and a little: the middle of one that is longer is left out.
+pub(crate) fn shortened(text: String, limit: usize) -> String {
+    match text.len() > limit {
+        true => bounded(text.as_str(), limit),
+        false => text,
+    }
+}
+
+struct Bounded {
+    beginning: String,
+    /// The last of what didn't fit into it.
+    end: String,
+    limit: usize,
+}
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = if self.end.is_empty() { self.limit.saturating_sub(self.beginning.len()) } else { 0 };
+        let (beginning, rest) = text.split_at(boundary(text, room));
+        self.beginning.push_str(beginning);
+        self.end.push_str(&rest[last(rest, END)..]);
+        if self.end.len() > 2 * END {
+            self.end.drain(..last(&self.end, END));
+        }
+        Ok(())
+    }
+}
+
+/// Where the last `limit` bytes of `text` begin.
+fn last(text: &str, limit: usize) -> usize {
+    (text.len().saturating_sub(limit)..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
+}
+
+impl Bounded {
+    fn finish(self) -> String {
+        let Bounded { mut beginning, end, .. } = self;
+        if end.is_empty() {
+            return beginning;
+        }
+        // Half a word may be half a secret, at either side.
+        beginning.truncate(cut(&beginning, beginning.len().saturating_sub(1)).len());
+        let end = &end[last(&end, END)..];
+        let from = end.find('"').or_else(|| end.find(ends_word)).unwrap_or(end.len());
+        beginning + "…" + &end[from..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginning_and_end_are_kept() {
+        assert_eq!(bounded("abc def", 100), "abc def");
+        let long = format!("invalid type: string \"{}\", expected i64 at line 1 column 7", "한".repeat(1_000_000));
+        assert_eq!(bounded(&long, 1_000), "invalid type: string \"…\", expected i64 at line 1 column 7");
+        let pieces: Vec<String> = (0..100_000).map(|n| format!("[{n}] ")).collect();
+        let pieces = bounded(&format_args!("{pieces:?}"), 500);
+        assert!(
+            pieces.len() < 500 + 2 * END && pieces.starts_with("[\"[0] \"") && pieces.ends_with(" \"[99999] \"]"),
+            "{pieces}"
+        );
+        assert_eq!(shortened("x".repeat(10), 10), "x".repeat(10));
+        assert!(!bounded(&format!("{}https://user:pass@h/", "x".repeat(80)), 95).contains("us"));
+    }
+}

@@ -1,0 +1,566 @@
+//! [`Error`]: what went wrong, in a line that a person can act on, with everything that a program needs to decide.
+
+pub(crate) mod bounded;
+pub(crate) mod cause;
+mod display;
+pub(crate) mod error_body;
+pub(crate) mod json_path;
+mod predicates;
+pub(crate) mod redact;
+pub(crate) mod response;
+pub(crate) mod secrets;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::{Method, StatusCode, Url};
+
+use crate::error::bounded::{bounded, shortened};
+pub(crate) use crate::error::cause::Cause;
+use crate::error::cause::failure_of;
+use crate::error::redact::{excerpt_without, redact, shown_url};
+use crate::error::response::ErrorResponse;
+use crate::error::secrets::Secrets;
+use crate::list::list_event::{ItemFailure, ListEvent};
+#[cfg(api = "uploads")]
+use crate::upload::upload_session::UploadSession;
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure an [`Error`] tells. Kinds may be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting of the client is wrong; nothing was sent.
+    Configuration,
+    /// A parameter, a field, a file or a session is missing or can't be right; nothing was changed at the server.
+    InvalidInput,
+    /// A file on this machine can't be read or written.
+    File,
+    /// The credentials provider failed.
+    Credentials,
+    /// The server didn't take the request: there was no connection (within the connect time-out), or it closed the connection
+    /// before.
+    Connect,
+    /// A time-out expired. Time-outs may have other kinds, too: see [`Error::is_timeout`].
+    Timeout,
+    /// A request that may be repeated didn't come to its end: the connection broke, the compressed body is damaged, or the
+    /// runtime was shut down.
+    Interrupted,
+    /// The request was sent and its outcome is not known: the server may have acted on it.
+    UnknownOutcome,
+    /// The server answered with an error.
+    Status,
+    /// The response can't be used: its head isn't HTTP, or its body isn't JSON or is of another shape than the API has.
+    Decode,
+    /// The response's body is larger than the client's limit, `max_body_size`.
+    TooLarge,
+    /// A link or a redirect of the server isn't followed: it leads to another origin, outside the base URL's path, or from https
+    /// to http; it would change the method; or there are too many. Nothing was sent there.
+    ForeignUrl,
+    /// The list is inconsistent: a `next` link leads back, say.
+    Pagination,
+    /// The upload is inconsistent: the server expects an offset beyond the file, say.
+    Upload,
+    /// A file that came isn't what it should be: of another length, or another digest.
+    Download,
+    /// A URL conversion failed.
+    UrlConversion,
+}
+
+/// Any failure of this crate.
+///
+/// `Display` is one line of at most 4 KiB without control characters: which request, what happened, what the server said. It
+/// never shows a token or a URL's query, nor does `Debug` (at most 16 KiB), nor any [`source`](std::error::Error::source).
+///
+/// `Display` includes the cause. `source` gives only causes whose text isn't in `Display` already, so that printing the chain
+/// repeats nothing. Of a file that can't be read or written, `Display` has the text of the [`std::io::ErrorKind`], and the source
+/// is the [`std::io::Error`] with the system's message.
+///
+/// ```
+/// # use synapse_backend_client::{BackendClient, Error};
+/// # async fn example(client: BackendClient) -> Result<(), Error> {
+/// match client.get_model(999).await {
+///     Ok(model) => println!("{}", model.name),
+///     Err(error) if error.is_not_found() => println!("there is no such model"),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[non_exhaustive]
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    /// What was being done, outermost first: `uploading the model's file`.
+    during: Vec<String>,
+    request: Option<RequestInfo>,
+    response: Option<ErrorResponse>,
+    json_path: Option<String>,
+    #[cfg(api = "uploads")]
+    upload_id: Option<String>,
+    #[cfg(api = "uploads")]
+    upload_session: Option<Box<UploadSession>>,
+    list_event: Option<ListEvent>,
+    item_failure: Option<Box<ItemFailure>>,
+    timed_out: bool,
+    /// A 401 after which the credentials were renewed, and the request could not be sent again by itself.
+    renewed: bool,
+    /// Where the request is to be sent again, by whoever can give its body once more.
+    redirect: Option<Box<Url>>,
+    /// The answer's text ends in the middle.
+    cut_off: bool,
+    /// The request was under way, and no whole answer came.
+    broken_off: bool,
+    attempts: u32,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    /// The message tells what the source does.
+    source_is_told: bool,
+    /// The client's credentials, where the error is of no single request.
+    secrets: Secrets,
+}
+
+/// How much of a message is kept, in bytes: what is shown, and some more, since redacting makes it shorter.
+const MAX_MESSAGE: usize = 6 << 10;
+
+/// How much of what was being done is kept, in bytes of each step, and how many steps.
+const MAX_STEP: usize = 1 << 10;
+const KEPT_STEPS: usize = 16;
+
+/// How much of a path is shown, in bytes and a little.
+const SHOWN_PATH: usize = 1 << 10;
+
+/// A path as messages show it: what follows it is never cut off for its length.
+pub(crate) fn shown_path(path: &std::path::Path) -> String {
+    bounded(&path.display(), SHOWN_PATH)
+}
+
+/// Which request an error belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestInfo {
+    pub(crate) operation: &'static str,
+    pub(crate) method: Method,
+    /// Without query and user info.
+    pub(crate) url: Arc<str>,
+    /// The credentials of the client, which the server may repeat.
+    pub(crate) secrets: Secrets,
+}
+
+/// Added to what happened where the server may have gone on.
+const UNKNOWN: &str = "; the server may have acted on it: ask before sending it again";
+
+impl RequestInfo {
+    /// Whether the server does something each time it gets the request.
+    pub(crate) fn changes_something(&self) -> bool {
+        !matches!(self.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
+    }
+
+    pub(crate) fn new(operation: &'static str, method: &Method, url: &Url) -> Self {
+        RequestInfo { operation, method: method.clone(), url: shown_url(url).into(), secrets: Secrets::default() }
+    }
+
+    /// With the client's credentials, so that nothing that the server repeats of them is shown: also not in the URL, which a
+    /// redirect or a link chose.
+    pub(crate) fn hiding(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
+    }
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            kind,
+            message: shortened(message.into(), MAX_MESSAGE),
+            during: Vec::new(),
+            request: None,
+            response: None,
+            json_path: None,
+            #[cfg(api = "uploads")]
+            upload_id: None,
+            #[cfg(api = "uploads")]
+            upload_session: None,
+            list_event: None,
+            item_failure: None,
+            timed_out: false,
+            renewed: false,
+            redirect: None,
+            cut_off: false,
+            broken_off: false,
+            attempts: 1,
+            source: None,
+            source_is_told: false,
+            secrets: Secrets::NONE,
+        }))
+    }
+
+    /// Hides these credentials, too, which the server may have repeated.
+    pub(crate) fn hiding(mut self, secrets: impl Into<Secrets>) -> Self {
+        self.0.secrets = secrets.into();
+        self
+    }
+
+    pub(crate) fn configuration(setting: &str, problem: impl fmt::Display) -> Self {
+        Error::new(ErrorKind::Configuration, format!("{setting}: {problem}"))
+    }
+
+    pub(crate) fn invalid_input(problem: impl Into<String>) -> Self {
+        Error::new(ErrorKind::InvalidInput, problem)
+    }
+
+    pub(crate) fn file(path: &std::path::Path, what: &str, error: std::io::Error) -> Self {
+        Error::new(ErrorKind::File, format!("{}: {what}: {}", shown_path(path), failure_of(&error))).source_of(error)
+    }
+
+    /// The error for an answer that isn't a success.
+    pub(crate) fn status_error(request: RequestInfo, response: ErrorResponse) -> Self {
+        let mut message = shown_status(response.status());
+        if let Some(said) = response.said() {
+            message.push_str(": ");
+            message.push_str(&said);
+        }
+        let kind = match request.changes_something() && response.is_gateways() {
+            true => {
+                message.push_str(UNKNOWN);
+                ErrorKind::UnknownOutcome
+            }
+            false => ErrorKind::Status,
+        };
+        Error::new(kind, message).of(request).answered(response)
+    }
+
+    /// The request was under way, and what became of it isn't known: of one that changes nothing, nothing.
+    pub(crate) fn broken_off(request: RequestInfo, what: &str) -> Self {
+        let mut error = match request.changes_something() {
+            true => Error::unknown_outcome(what),
+            false => Error::new(ErrorKind::Interrupted, what),
+        };
+        error.0.broken_off = true;
+        error.of(request)
+    }
+
+    /// The server may have acted.
+    pub(crate) fn unknown_outcome(what: impl fmt::Display) -> Self {
+        Error::new(ErrorKind::UnknownOutcome, format!("{what}{UNKNOWN}"))
+    }
+
+    pub(crate) fn of(mut self, mut request: RequestInfo) -> Self {
+        if let std::borrow::Cow::Owned(hidden) = request.secrets.hide(&request.url) {
+            request.url = hidden.into();
+        }
+        self.0.request = Some(request);
+        self
+    }
+
+    pub(crate) fn answered(mut self, response: ErrorResponse) -> Self {
+        self.0.response = Some(response);
+        self
+    }
+
+    pub(crate) fn at_path(mut self, path: impl Into<String>) -> Self {
+        let path = path.into();
+        self.0.json_path = Some(redact(&self.secrets().hide(&path)).into_owned());
+        self
+    }
+
+    pub(crate) fn timed_out(mut self) -> Self {
+        self.0.timed_out = true;
+        self
+    }
+
+    pub(crate) fn after_renewal(mut self) -> Self {
+        self.0.renewed = true;
+        self
+    }
+
+    pub(crate) fn renewed(&self) -> bool {
+        self.0.renewed
+    }
+
+    pub(crate) fn redirected_to(mut self, target: Url) -> Self {
+        self.0.redirect = Some(Box::new(target));
+        self
+    }
+
+    pub(crate) fn redirect(&self) -> Option<&Url> {
+        self.0.redirect.as_deref()
+    }
+
+    pub(crate) fn cut_off(mut self) -> Self {
+        self.0.cut_off = true;
+        self
+    }
+
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.0.cut_off
+    }
+
+    /// Adds to the end of what happened, once.
+    pub(crate) fn add(&mut self, what: &str) {
+        if !self.0.message.ends_with(what) {
+            self.0.message.push_str("; ");
+            self.0.message.push_str(what);
+        }
+    }
+
+    pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// Whether the connection is what failed, so that the next attempt is better made on another.
+    pub(crate) fn lost_connection(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Interrupted => true,
+            _ => self.0.broken_off || self.0.cut_off,
+        }
+    }
+
+    #[cfg(api = "uploads")]
+    pub(crate) fn with_upload_id(mut self, id: impl Into<String>) -> Self {
+        self.0.upload_id = Some(id.into());
+        self
+    }
+
+    #[cfg(api = "uploads")]
+    pub(crate) fn with_upload_session(mut self, session: UploadSession) -> Self {
+        self.0.upload_session = Some(Box::new(session));
+        self
+    }
+
+    pub(crate) fn with_list_event(mut self, event: ListEvent) -> Self {
+        self.0.list_event = Some(event);
+        self
+    }
+
+    pub(crate) fn with_item_failure(mut self, failure: ItemFailure) -> Self {
+        self.0.item_failure = Some(Box::new(failure));
+        self
+    }
+
+    /// What failed below. What of it the message tells isn't told again.
+    pub(crate) fn source_of(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = match source.into().downcast::<Cause>() {
+            Ok(cause) => cause.beside(&self.0.message).map(|cause| Box::new(cause) as _),
+            Err(source) => {
+                self.0.source_is_told = self.0.message.contains(&bounded(&source, MAX_MESSAGE));
+                Some(source)
+            }
+        };
+        self
+    }
+
+    /// What kind of failure of the file system it is.
+    pub(crate) fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        Some(self.0.source.as_ref()?.downcast_ref::<std::io::Error>()?.kind())
+    }
+
+    pub(crate) fn during(mut self, what: impl Into<String>) -> Self {
+        self.0.during.truncate(KEPT_STEPS - 1);
+        self.0.during.insert(0, shortened(what.into(), 2 * MAX_STEP));
+        self
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The status that the server answered with: of an error, and of an answer that can't be used or broke off.
+    ///
+    /// Nothing where no answer came.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.response.as_ref().map(ErrorResponse::status)
+    }
+
+    /// The server's answer: status, headers, and body as JSON or text.
+    ///
+    /// Nothing where no answer came.
+    pub fn response(&self) -> Option<&ErrorResponse> {
+        self.0.response.as_ref()
+    }
+
+    /// The id of the operation (`operationId` of the API's document) that failed.
+    pub fn operation(&self) -> Option<&str> {
+        self.0.request.as_ref().map(|request| request.operation)
+    }
+
+    /// The method of the request that failed.
+    pub fn method(&self) -> Option<&Method> {
+        self.0.request.as_ref().map(|request| &request.method)
+    }
+
+    /// The URL of the request that failed, without its query.
+    pub fn url(&self) -> Option<&str> {
+        self.0.request.as_ref().map(|request| &*request.url)
+    }
+
+    /// How often the request was sent: 1 where it was not sent again.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// The id that the server, or what stands before it, gave the request (`X-Request-Id` and the like): what its
+    /// operators find it by.
+    ///
+    /// `None` also for one that isn't fit to be shown: of more than 256 bytes, or with a token in it.
+    pub fn request_id(&self) -> Option<&str> {
+        const NAMES: [&str; 4] = ["x-request-id", "x-correlation-id", "x-amzn-requestid", "cf-ray"];
+        const MAX_ID: usize = 256;
+        let headers = self.0.response.as_ref()?.headers();
+        let shown = |id: &&str| id.len() <= MAX_ID && excerpt_without(id, MAX_ID, self.secrets(), " ") == *id;
+        NAMES.iter().find_map(|name| headers.get(*name)?.to_str().ok().filter(shown))
+    }
+
+    /// Where in the answer's JSON decoding failed, such as `results[3].id`.
+    pub fn json_path(&self) -> Option<&str> {
+        self.0.json_path.as_deref()
+    }
+
+    /// The id of the upload that had succeeded when creating the model failed: with
+    /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file again. Also of
+    /// one of which the server never told whether it is complete.
+    #[cfg(api = "uploads")]
+    pub fn upload_id(&self) -> Option<&str> {
+        self.0.upload_id.as_deref()
+    }
+
+    /// What it takes to go on with the upload that failed, without sending again what arrived: see
+    /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
+    #[cfg(api = "uploads")]
+    pub fn upload_session(&self) -> Option<&UploadSession> {
+        self.0.upload_session.as_deref()
+    }
+
+    /// What a list did that it shouldn't, which ended it.
+    pub fn list_event(&self) -> Option<&ListEvent> {
+        self.0.list_event.as_ref()
+    }
+
+    /// The item of a list that can't be decoded, with its text.
+    pub fn item_failure(&self) -> Option<&ItemFailure> {
+        self.0.item_failure.as_deref()
+    }
+}
+
+/// `404 Not Found`, and `520` for one without a name.
+pub(crate) fn shown_status(status: StatusCode) -> String {
+    match status.canonical_reason() {
+        Some(reason) => format!("{} {reason}", status.as_u16()),
+        None => status.as_u16().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+    use crate::marker;
+
+    fn answer(status: u16, body: &str) -> ErrorResponse {
+        ErrorResponse::new(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    fn marked(text: &str) -> String {
+        text.replace("MARK", marker::MARKER)
+    }
+
+    #[test]
+    fn display_is_one_line_with_what_the_server_said() {
+        let request =
+            || RequestInfo::new("get_model", &Method::GET, &marked("https://u:MARK@h/models/1/?sig=MARK").parse().unwrap());
+        for (status, body, line) in [
+            (404, r#"{"detail": "Not found."}"#, "404 Not Found: Not found."),
+            (400, r#"{"a": ["x", "y"], "b": ["z"]}"#, "400 Bad Request: a: x y; b: z"),
+            (502, "<html><head><title>502 Bad Gateway</title></head>\n</html>", "502 Bad Gateway"),
+            (520, "<title>Web server\nis down</title>", "520: Web server; is down"),
+            (500, "", "500 Internal Server Error"),
+            (400, r#"{"detail": "see https://h/x?sig=MARK"}"#, "400 Bad Request: see https://h/x?…"),
+        ] {
+            let error = Error::status_error(request(), answer(status, &marked(body)));
+            assert_eq!(error.to_string(), format!("get_model: GET https://h/models/1/: {line}"));
+            marker::assert_error_hidden(&error);
+        }
+    }
+
+    #[test]
+    fn display_is_bounded_and_clean() {
+        let odd = "a\u{1b}[31m\u{7f}\u{202e}b\u{2028}c\r\nd\u{85}e\u{9b}\u{feff}\0";
+        let url = format!("https://h/{}/", "x".repeat(10_000)).parse().unwrap();
+        let request = RequestInfo::new("get_model", &Method::from_bytes(&[b'M'; 5_000]).unwrap(), &url);
+        let mut error = Error::new(ErrorKind::Status, odd.repeat(100_000)).of(request).at_path(odd.repeat(1_000));
+        error = error.source_of(std::io::Error::other(odd.repeat(10_000)));
+        for step in 0..1_000 {
+            error = error.during(format!("step {step} {}", odd.repeat(100)));
+        }
+        let line = error.to_string();
+        assert!(line.starts_with("step 999 a [31m") && line.contains("; d; e"), "{line}");
+        for text in [line, format!("{error:?}"), error.source().map(ToString::to_string).unwrap_or_default()] {
+            assert!(!text.contains(|shown: char| shown.is_control() || "\u{202e}\u{2028}\u{feff}".contains(shown)), "{text}");
+        }
+        assert!(error.to_string().len() <= 4 << 10 && format!("{error:?}").len() <= 16 << 10);
+        assert!(error.0.during.len() <= 16 && error.0.message.len() <= 7 << 10);
+    }
+
+    #[test]
+    fn a_source_is_not_repeated() {
+        use std::io;
+        let path = std::path::Path::new("/data/model.pt");
+        let os = Error::file(path, "the file can't be read", io::Error::from_raw_os_error(2));
+        assert_eq!(os.to_string(), "/data/model.pt: the file can't be read: entity not found");
+        let source = os.source().and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(source.and_then(io::Error::raw_os_error), Some(2));
+        let other = Error::file(path, "the file can't be read", io::Error::other("it is odd"));
+        assert_eq!(
+            (other.to_string().as_str(), other.source().is_none()),
+            ("/data/model.pt: the file can't be read: it is odd", true)
+        );
+
+        #[derive(Debug)]
+        struct Layer(&'static str, Option<Box<Layer>>);
+        impl fmt::Display for Layer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl StdError for Layer {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                self.1.as_deref().map(|source| source as _)
+            }
+        }
+        let chain = || Layer("sending failed", Some(Box::new(Layer("no route", Some(Box::new(Layer("refused", None)))))));
+        let below = Error::new(ErrorKind::Connect, "no connection: refused").source_of(Cause::of(&chain()));
+        let told = |error: &Error| {
+            std::iter::successors(error.source(), |error| (*error).source()).map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&below), ["sending failed", "no route"]);
+        let all =
+            Error::new(ErrorKind::Connect, "no connection: sending failed; no route; refused").source_of(Cause::of(&chain()));
+        assert!(all.source().is_none());
+        let outer = Error::new(ErrorKind::File, "x: sending failed").source_of(chain());
+        assert_eq!(told(&outer), ["no route", "refused"]);
+    }
+
+    #[test]
+    fn tokens_are_hidden_wherever_they_are() {
+        let mut credentials = HeaderMap::new();
+        credentials.insert("synapse-access-token", marked("Token MARK/+tail").parse().unwrap());
+        let secrets = Secrets::from(Some(Arc::new(credentials)));
+        let url = marked("https://h/moved/MARK%2F+tail/").parse().unwrap();
+        let error = Error::new(ErrorKind::Decode, marked("no MARK/+tail, MARK%2f%2Btail"))
+            .of(RequestInfo::new("", &Method::GET, &url).hiding(secrets))
+            .at_path(marked("a.MARK/+tail"))
+            .during(marked("item 1 (id MARK\\/+tail)"));
+        marker::assert_error_hidden(&error);
+        assert_eq!(error.to_string(), "item 1 (id <secret>): GET https://h/moved/<secret>/: no <secret>, <secret>");
+        for text in [error.url(), error.json_path()] {
+            marker::assert_hidden("a part", text.unwrap());
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! [`ErrorResponse`]: what the server answered where its answer is an error, or can't be used.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use crate::error::error_body::{self, Detail, FIELD_ERRORS, LINE, Most};
+use crate::error::redact::{cut, excerpt_without};
+use crate::error::secrets::{Secrets, is_secret};
+use crate::error::shown_status;
+use crate::values::decode::decode;
+
+/// A server's answer that is an error, or can't be used.
+pub struct ErrorResponse(Arc<Inner>);
+
+/// Shared by all errors of one answer.
+struct Inner {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    json: OnceLock<Option<Value>>,
+    detail: OnceLock<Detail>,
+    /// What was sent, which a server may repeat.
+    secrets: Secrets,
+}
+
+/// How much of a body that isn't JSON is looked at for what it says, in bytes.
+const LOOKED_AT: usize = 64 << 10;
+
+/// How much of a `detail` is looked at for that, in bytes.
+const DETAIL: usize = 8 << 10;
+
+/// The longest text that is shown of what the server said, in bytes.
+const SAID: usize = 600;
+
+impl ErrorResponse {
+    #[cfg(test)]
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        ErrorResponse::hiding(status, headers, body, Secrets::default())
+    }
+
+    /// With the credentials that were sent, so that they aren't shown where the server repeats them.
+    pub(crate) fn hiding(status: StatusCode, headers: HeaderMap, body: Bytes, secrets: Secrets) -> Self {
+        let body = without_signature(body);
+        ErrorResponse(Arc::new(Inner { status, headers, body, json: OnceLock::new(), detail: OnceLock::new(), secrets }))
+    }
+
+    /// The same answer, for another error: nothing of it is copied.
+    pub(crate) fn shared(&self) -> Self {
+        ErrorResponse(self.0.clone())
+    }
+
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.0.secrets
+    }
+
+    fn shown(&self, text: &str, limit: usize) -> String {
+        excerpt_without(text, limit, &self.0.secrets, "; ")
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The headers, whole.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    /// The body's bytes. Of a very long body, its beginning; of an object store's error in XML, which repeats what was signed and
+    /// by whom, `Code` and `Message` only.
+    pub fn body(&self) -> &Bytes {
+        &self.0.body
+    }
+
+    /// The body as text; bytes that aren't UTF-8 are replaced.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.0.body)
+    }
+
+    /// The body as JSON, where it is JSON. It is parsed at the first call; half a surrogate pair in a text is U+FFFD.
+    ///
+    /// `None` also for a body whose values would take more memory than 64 times its length and 1 MiB: its text stays available.
+    pub fn json(&self) -> Option<&Value> {
+        let parse = || {
+            let body = &self.0.body;
+            let bound = body.len().saturating_mul(64).saturating_add(1 << 20);
+            if error_body::value_cost(body) <= bound { decode(body).ok() } else { None }
+        };
+        self.0.json.get_or_init(parse).as_ref()
+    }
+
+    /// What Django REST Framework says as `{"detail": "…"}`. Half a surrogate pair in it is U+FFFD.
+    pub fn detail(&self) -> Option<&str> {
+        self.said_detail().text.as_deref()
+    }
+
+    fn said_detail(&self) -> &Detail {
+        self.0.detail.get_or_init(|| error_body::detail(&self.text()))
+    }
+
+    /// Whether the body is an object with a field of this name.
+    #[cfg(api = "uploads")]
+    pub(crate) fn has_field(&self, name: &str) -> bool {
+        error_body::has_field(&self.text(), name)
+    }
+
+    /// The messages by field, as Django REST Framework sends them: `{"name": ["This field is required."]}`. A field
+    /// within another is told as `configuration.input_size`, an item of a list as `[1].name`.
+    ///
+    /// A `detail` that is a list or an object is told as any field is. Beside one that is a text only messages in lists are
+    /// taken: a text there is a code, say.
+    ///
+    /// They are read from the body at each call: the first 1,000 messages and 256 KiB of them, to 16 levels of nesting. Of a key
+    /// of more than 128 bytes the path has beginning and end, of a path 1 KiB, of a message 4 KiB.
+    ///
+    /// Empty where the answer holds no such messages.
+    pub fn field_errors(&self) -> BTreeMap<String, Vec<String>> {
+        self.messages(FIELD_ERRORS)
+    }
+
+    fn messages(&self, most: Most) -> BTreeMap<String, Vec<String>> {
+        error_body::field_errors(&self.text(), self.detail().is_none(), most)
+    }
+
+    /// Whether a gateway answered in the place of the application, which may have gone on: a 503 of the application's own
+    /// says so, by a `Retry-After` or a `detail`.
+    pub(crate) fn is_gateways(&self) -> bool {
+        match self.0.status.as_u16() {
+            502 | 504 | 520..=524 => true,
+            503 => !self.0.headers.contains_key(reqwest::header::RETRY_AFTER) && !self.said_detail().present,
+            _ => false,
+        }
+    }
+
+    /// What the server said, in a line that is fit to be shown.
+    pub(crate) fn said(&self) -> Option<String> {
+        let said = self.shown(&self.message()?, SAID);
+        (!said.is_empty()).then_some(said)
+    }
+
+    fn message(&self) -> Option<String> {
+        let beginning = String::from_utf8_lossy(self.0.body.get(..LOOKED_AT).unwrap_or(&self.0.body));
+        if let Some((code, message)) = error_body::storage_error(&beginning) {
+            return Some(format!("{code}: {message}"));
+        }
+        let fields = self.messages(LINE).into_iter().map(|(field, messages)| match field.as_str() {
+            "" => messages.join(" "),
+            field => format!("{field}: {}", messages.join(" ")),
+        });
+        let told: Vec<String> = self.detail().map(|detail| cut(detail, DETAIL).to_owned()).into_iter().chain(fields).collect();
+        if !told.is_empty() {
+            return Some(told.join("; "));
+        }
+        // A title that is a status line says no more than the status, and neither does such a line alone.
+        match error_body::title(&beginning) {
+            Some(title) => (!title.starts_with(self.0.status.as_str())).then(|| title.to_owned()),
+            None => {
+                let line = beginning.lines().map(str::trim).find(|line| !line.is_empty())?;
+                (!line.eq_ignore_ascii_case(&shown_status(self.0.status))).then(|| line.to_owned())
+            }
+        }
+    }
+}
+
+/// Of an object store's error only what may be kept: it repeats what was signed, and by whom.
+fn without_signature(body: Bytes) -> Bytes {
+    let beginning = String::from_utf8_lossy(body.get(..LOOKED_AT).unwrap_or(&body));
+    match error_body::storage_error(&beginning) {
+        Some((code, message)) => format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>").into(),
+        None => body,
+    }
+}
+
+/// How many headers `Debug` shows, and how much of a name and of a value, in bytes.
+const SHOWN_HEADERS: usize = 32;
+const SHOWN_NAME: usize = 64;
+const SHOWN_VALUE: usize = 128;
+
+/// How much of a body `Debug` shows, in bytes.
+const SHOWN_BODY: usize = 2_000;
+
+impl fmt::Debug for ErrorResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Headers<'h>(&'h ErrorResponse);
+        impl fmt::Debug for Headers<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut map = f.debug_map();
+                let headers = self.0.headers();
+                for (name, value) in headers.iter().take(SHOWN_HEADERS) {
+                    let value = match is_secret(name) {
+                        true => "<secret>".to_owned(),
+                        false => {
+                            let beginning = value.as_bytes().get(..LOOKED_AT).unwrap_or(value.as_bytes());
+                            self.0.shown(&String::from_utf8_lossy(beginning), SHOWN_VALUE)
+                        }
+                    };
+                    map.entry(&self.0.shown(name.as_str(), SHOWN_NAME), &value);
+                }
+                if let Some(others @ 1..) = headers.len().checked_sub(SHOWN_HEADERS) {
+                    map.entry(&"…", &format_args!("{others} more"));
+                }
+                map.finish()
+            }
+        }
+        let beginning = self.0.body.get(..LOOKED_AT).unwrap_or(&self.0.body);
+        f.debug_struct("ErrorResponse")
+            .field("status", &self.0.status)
+            .field("headers", &Headers(self))
+            .field("body", &self.shown(&String::from_utf8_lossy(beginning), SHOWN_BODY))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderName;
+
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> ErrorResponse {
+        ErrorResponse::new(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    #[test]
+    fn of_an_object_stores_error_only_code_and_message_are_kept() {
+        for text in [
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message><AWSAccessKeyId>MARK</AWSAccessKeyId><StringToSign>MARK</StringToSign></Error>",
+            "\u{feff}<Error xmlns=\"x\"><Message>Request has expired</Message><Code>AccessDenied</Code><SignatureProvided>MARK</SignatureProvided>",
+        ] {
+            let answer = answer(403, &text.replace("MARK", crate::marker::MARKER));
+            assert_eq!(answer.text(), "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>");
+            assert_eq!(answer.said().as_deref(), Some("AccessDenied: Request has expired"));
+        }
+        assert_eq!(answer(502, "<html><Error>").text(), "<html><Error>");
+    }
+
+    #[test]
+    fn field_errors_of_every_form_are_read() {
+        let nested =
+            answer(400, r#"{"name": ["Required.", "Short."], "configuration": {"size": ["Bad."]}, "non_field_errors": "x"}"#);
+        assert_eq!(
+            nested.field_errors().into_iter().collect::<Vec<_>>(),
+            [
+                ("configuration.size".to_owned(), vec!["Bad.".to_owned()]),
+                ("name".to_owned(), vec!["Required.".to_owned(), "Short.".to_owned()]),
+                ("non_field_errors".to_owned(), vec!["x".to_owned()]),
+            ]
+        );
+        let list = answer(400, r#"[{}, {"name": ["Required."]}]"#);
+        assert_eq!(list.field_errors()["[1].name"], ["Required."]);
+        assert_eq!(answer(400, r#"["Bad."]"#).field_errors()[""], ["Bad."]);
+        let told =
+            |body: &str| answer(400, body).field_errors().into_iter().map(|(field, told)| (field, told.join(" "))).collect();
+        let fields = |fields: &[(&str, &str)]| -> Vec<(String, String)> {
+            fields.iter().map(|(field, told)| ((*field).to_owned(), (*told).to_owned())).collect()
+        };
+        for (body, expected) in [
+            (r#"{"detail": ["Blank."], "name": ["Required."]}"#, fields(&[("detail", "Blank."), ("name", "Required.")])),
+            (r#"{"detail": {"name": ["Bad."]}}"#, fields(&[("detail.name", "Bad.")])),
+            (r#"{"detail": null, "name": ["Bad."]}"#, fields(&[("name", "Bad.")])),
+            (r#"{"detail": "No.", "code": "invalid", "errors": {"name": ["Bad."]}}"#, fields(&[("errors.name", "Bad.")])),
+            (r#"{"detail": "No.", "code": "invalid", "messages": [{"class": "Access"}]}"#, fields(&[])),
+        ] {
+            let told: Vec<_> = told(body);
+            assert_eq!(told, expected, "{body}");
+        }
+        assert!(answer(502, "<html>").field_errors().is_empty());
+    }
+
+    #[test]
+    fn odd_texts_hide_no_messages() {
+        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        for odd in [r#""\ud83d""#, "1e999", &deep, r#"{"\ude00": null}"#] {
+            let body = format!(r#"{{"odd": {odd}, "detail": "No\ud83d.", "name": ["Bad \ud83d"], "after": {odd}}}"#);
+            let answer = answer(503, &body);
+            assert_eq!((answer.detail(), answer.is_gateways()), (Some("No\u{fffd}."), false), "{odd:.20}");
+            assert_eq!(answer.field_errors()["name"], ["Bad \u{fffd}"], "{odd:.20}");
+            assert!(answer.said().unwrap().starts_with("No\u{fffd}.; "), "{odd:.20}");
+        }
+        // The end of a long body isn't kept.
+        let cut_off = answer(400, r#"{"detail": "No.", "name": ["Bad."], "size": ["Ba"#);
+        assert_eq!((cut_off.detail(), cut_off.field_errors().len()), (Some("No."), 1));
+        let not_utf8 = Bytes::from_static(b"{\"name\": [\"caf\xe9\"]}");
+        let not_utf8 = ErrorResponse::new(StatusCode::BAD_REQUEST, HeaderMap::new(), not_utf8);
+        assert_eq!(not_utf8.field_errors()["name"], ["caf\u{fffd}"]);
+        assert!(answer(400, r#"{"name": ["Bad."]} x"#).field_errors().is_empty());
+    }
+
+    #[test]
+    fn field_errors_are_bounded() {
+        let long = answer(400, &format!(r#"{{"{}": {{"{}": ["{}"]}}}}"#, "k".repeat(5_000), "l".repeat(50), "m".repeat(50_000)));
+        let (path, messages) = long.field_errors().pop_first().unwrap();
+        assert_eq!(path, format!("{}…{}.{}", "k".repeat(64), "k".repeat(64), "l".repeat(50)));
+        assert!(messages[0].len() < 5_000 && messages[0].ends_with('…'));
+        let many = answer(400, &format!("[{}1]", r#"{"name": ["Bad."]}, "#.repeat(5_000)));
+        assert_eq!(many.field_errors().len(), 1_000);
+        assert!(many.said().unwrap().len() < 700);
+        let levels = |depth: usize| format!("{}\"x\"{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(answer(400, &levels(16)).field_errors().into_keys().next(), Some("[0]".repeat(15)));
+        assert!(answer(400, &levels(17)).field_errors().is_empty());
+    }
+
+    #[test]
+    fn json_that_takes_too_much_is_not_made() {
+        assert!(answer(400, &format!("[{}0]", "0,".repeat(100_000))).json().is_some());
+        assert!(answer(400, &format!("[{}0]", r#"{"":0},"#.repeat(100_000))).json().is_none());
+        assert!(answer(400, &format!("[{}0]", r#"{"":0},"#.repeat(1_000))).json().is_some());
+        assert_eq!(answer(400, r#"{"a": "\ud83d"}"#).json().unwrap()["a"], "\u{fffd}");
+    }
+
+    #[test]
+    fn debug_of_headers_is_bounded_and_clean() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("location", "https://u:MARK@h/p?sig=MARK"),
+            ("link", "</p?sig=MARK>; rel=next"),
+            ("refresh", "0;url=https://h/?sig=MARK"),
+            ("x-amz-security-token", "MARK"),
+            ("x-amz-signature", "MARK"),
+            ("x-api-key", "MARK"),
+            ("x-goog-credential", "MARK"),
+        ] {
+            headers.insert(name, value.replace("MARK", crate::marker::MARKER).parse().unwrap());
+        }
+        for n in 0..1_000 {
+            let name: HeaderName = format!("x-{n}-{}", "n".repeat(100)).parse().unwrap();
+            headers
+                .insert(name, reqwest::header::HeaderValue::from_bytes(&[b'v', 0x9b, 0xe2, 0x80, 0xae].repeat(1_000)).unwrap());
+        }
+        let shown = format!("{:?}", ErrorResponse::new(StatusCode::OK, headers, "\u{1b}[31m\n".repeat(1_000).into()));
+        crate::marker::assert_hidden("a header", &shown);
+        assert!(shown.len() < 12 << 10 && shown.contains("975 more") && !shown.contains(r"\u{"), "{shown}");
+    }
+}

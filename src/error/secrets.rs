@@ -1,0 +1,314 @@
+//! [`Secrets`]: the credentials of a client, so that they can be told in what a server repeats of them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use crate::error::redact::unescaped;
+
+/// The tokens among the headers that a client sends. Nothing is made of them before something is to be shown.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Option<Arc<HeaderMap>>);
+
+/// What is shorter is a word that may stand in any text.
+const SHORTEST_TOKEN: usize = 6;
+
+impl From<Option<Arc<HeaderMap>>> for Secrets {
+    fn from(credentials: Option<Arc<HeaderMap>>) -> Self {
+        Secrets(credentials)
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+impl Secrets {
+    pub(crate) const NONE: Secrets = Secrets(None);
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether a header is among them.
+    pub(crate) fn has(&self, name: &HeaderName, value: &HeaderValue) -> bool {
+        self.0.as_ref().is_some_and(|headers| headers.get_all(name).iter().any(|own| own == value))
+    }
+
+    /// These, and some more headers.
+    pub(crate) fn and<'h>(&self, headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -> Secrets {
+        let mut headers = headers.peekable();
+        if headers.peek().is_none() {
+            return self.clone();
+        }
+        let mut all = self.0.as_deref().cloned().unwrap_or_default();
+        for (name, value) in headers {
+            all.append(name, value.clone());
+        }
+        Secrets(Some(Arc::new(all)))
+    }
+
+    /// `text` without the tokens. A tenant's code is no secret.
+    pub(crate) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match (&self.0, text.len() < SHORTEST_TOKEN) {
+            (Some(credentials), false) => hide(text, &tokens(credentials)),
+            _ => Cow::Borrowed(text),
+        }
+    }
+}
+
+/// Whether a header's value is a credential, or what requests are signed with, as its name tells.
+pub(crate) fn is_secret(name: &HeaderName) -> bool {
+    const PARTS: [&str; 8] =
+        ["cookie", "authorization", "authentication-info", "token", "secret", "signature", "credential", "synapse-"];
+    let name = name.as_str();
+    PARTS.iter().any(|part| name.contains(part)) || name.ends_with("-key")
+}
+
+/// A header's value; of cookies also each one's own.
+fn values<'h>(name: &HeaderName, value: &'h HeaderValue) -> impl Iterator<Item = &'h [u8]> {
+    let cookies = value.as_bytes().split(|byte| *byte == b';').filter(|_| *name == COOKIE);
+    let of = |cookie: &'h [u8]| cookie.iter().position(|byte| *byte == b'=').and_then(|at| cookie.get(at + 1..));
+    [value.as_bytes()].into_iter().chain(cookies.filter_map(of).collect::<Vec<_>>())
+}
+
+/// Each form of each token, the longest first, since one may be a part of another.
+fn tokens(credentials: &HeaderMap) -> Vec<String> {
+    let secret = credentials.iter().filter(|(name, _)| *name != "synapse-tenant");
+    let mut tokens: Vec<String> = secret
+        .flat_map(|(name, value)| values(name, value))
+        .flat_map(forms)
+        .filter(|form| form.len() >= SHORTEST_TOKEN)
+        .collect();
+    tokens.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    tokens.dedup();
+    tokens
+}
+
+/// How often one encoding may be on top of another.
+const ENCODINGS: usize = 4;
+
+fn hide<'t>(text: &'t str, tokens: &[String]) -> Cow<'t, str> {
+    let mut hidden = cut::hide(whole(Cow::Borrowed(text), tokens), tokens);
+    let mut plain = Cow::Owned::<str>(hidden.clone().into_owned());
+    'encodings: for _ in 0..ENCODINGS {
+        let Some(decoded) = decoded(&plain) else { break };
+        // A form has a space as `+`.
+        for decoded in [decoded.replace('+', " "), decoded.clone()] {
+            if tokens.iter().any(|token| decoded.contains(token)) {
+                // Others may be encoded more often.
+                hidden = Cow::Owned(whole(Cow::Owned(decoded), tokens).into_owned());
+                plain = hidden.clone();
+                continue 'encodings;
+            }
+        }
+        plain = Cow::Owned(decoded);
+    }
+    hidden
+}
+
+fn whole<'t>(mut text: Cow<'t, str>, tokens: &[String]) -> Cow<'t, str> {
+    for token in tokens {
+        if text.contains(token) {
+            text = Cow::Owned(text.replace(token, HIDDEN));
+        }
+    }
+    text
+}
+
+/// What stands in a token's place.
+const HIDDEN: &str = "<secret>";
+
+/// A text without one layer of what JSON, URLs and HTML escape; `None` if it has none.
+fn decoded(text: &str) -> Option<String> {
+    let plain = unescaped(text);
+    let url = match plain.contains('%') {
+        true => percent_decode_str(&plain).decode_utf8_lossy(),
+        false => Cow::Borrowed(&*plain),
+    };
+    let html = from_html(&url);
+    (html != text).then(|| html.into_owned())
+}
+
+/// A text without the character references of HTML that a token may be written with.
+fn from_html(text: &str) -> Cow<'_, str> {
+    const NAMED: [(&str, char); 7] =
+        [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("sol", '/'), ("plus", '+')];
+    let mut plain = String::new();
+    let mut copied = 0;
+    for (at, _) in text.match_indices('&') {
+        // The longest is `&#x10ffff;`.
+        let rest = text.as_bytes().get(at + 1..).unwrap_or_default();
+        let Some(length) = rest.iter().take(10).position(|byte| *byte == b';') else { continue };
+        let Some(name) = text.get(at + 1..at + 1 + length) else { continue };
+        let code = match (name.strip_prefix("#x").or_else(|| name.strip_prefix("#X")), name.strip_prefix('#')) {
+            (Some(digits), _) => u32::from_str_radix(digits, 16).ok(),
+            (None, Some(digits)) => digits.parse().ok(),
+            (None, None) => NAMED.iter().find(|(named, _)| *named == name).map(|(_, character)| u32::from(*character)),
+        };
+        let Some(character) = code.and_then(char::from_u32) else { continue };
+        plain.push_str(text.get(copied..at).unwrap_or_default());
+        plain.push(character);
+        copied = at + length + 2;
+    }
+    match copied {
+        0 => Cow::Borrowed(text),
+        _ => Cow::Owned(plain + text.get(copied..).unwrap_or_default()),
+    }
+}
+
+/// Halves of tokens: texts are cut before they are shown.
+mod cut {
+    use std::borrow::Cow;
+
+    use super::{HIDDEN, SHORTEST_TOKEN};
+
+    /// What stands where a text was cut.
+    const MARK: char = '…';
+
+    /// A text without the beginnings of tokens before a cut, and without their ends behind one.
+    pub(super) fn hide<'t>(text: Cow<'t, str>, tokens: &[String]) -> Cow<'t, str> {
+        if !text.contains(MARK) {
+            return text;
+        }
+        let mut hidden = String::with_capacity(text.len());
+        let mut parts = text.split(MARK).peekable();
+        let mut first = true;
+        while let Some(mut part) = parts.next() {
+            if !std::mem::take(&mut first) {
+                hidden.push(MARK);
+                if let Some(end) = tokens.iter().filter_map(|token| end_of(token, part)).max() {
+                    hidden.push_str(HIDDEN);
+                    part = part.get(end..).unwrap_or_default();
+                }
+            }
+            let beginning = tokens.iter().filter_map(|token| beginning_of(token, part)).max();
+            match beginning.filter(|_| parts.peek().is_some()) {
+                Some(length) => {
+                    hidden.push_str(part.get(..part.len() - length).unwrap_or_default());
+                    hidden.push_str(HIDDEN);
+                }
+                None => hidden.push_str(part),
+            }
+        }
+        Cow::Owned(hidden)
+    }
+
+    /// The length of the longest end of a token that `part` begins with.
+    fn end_of(token: &str, part: &str) -> Option<usize> {
+        let lengths = (SHORTEST_TOKEN..=token.len().min(part.len())).rev();
+        lengths.into_iter().find(|length| token.get(token.len() - length..).is_some_and(|end| part.starts_with(end)))
+    }
+
+    /// The length of the longest beginning of a token that `part` ends with.
+    fn beginning_of(token: &str, part: &str) -> Option<usize> {
+        let lengths = (SHORTEST_TOKEN..=token.len().min(part.len())).rev();
+        lengths.into_iter().find(|length| token.get(..*length).is_some_and(|beginning| part.ends_with(beginning)))
+    }
+}
+
+/// The token in a header's value, after its scheme where it has one, as a server may repeat it: as it is or, where the server
+/// takes headers for Latin-1, as that reads; and each as JSON and Rust write it in quotes, and as a page in HTML does.
+fn forms(mut value: &[u8]) -> Vec<String> {
+    while let Some(token) = value.strip_prefix(b"Token ") {
+        value = token;
+    }
+    let after_scheme = value.split(|byte| *byte == b' ').next().and_then(|scheme| value.get(scheme.len() + 1..));
+    let mut forms = Vec::new();
+    for bytes in [value].into_iter().chain(after_scheme) {
+        for token in [String::from_utf8_lossy(bytes).into_owned(), bytes.iter().copied().map(char::from).collect()] {
+            // Most tokens are written the same everywhere.
+            if !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')) {
+                let quoted = [Value::from(token.as_str()).to_string(), format!("{token:?}")];
+                forms.extend(quoted.iter().filter_map(|quoted| Some(quoted.get(1..quoted.len().checked_sub(1)?)?.to_owned())));
+                forms.extend(["&#x27;", "&#39;"].map(|quote| in_html(&token, quote)));
+            }
+            forms.push(token);
+        }
+    }
+    forms
+}
+
+fn in_html(token: &str, quote: &str) -> String {
+    let escaped = token.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    escaped.replace('"', "&quot;").replace('\'', quote)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(values: &[&str]) -> Secrets {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("authorization", HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        Secrets(Some(Arc::new(headers)))
+    }
+
+    #[test]
+    fn halves_of_tokens_beside_a_cut_are_hidden() {
+        let secrets = secrets(&["Token abcdefghijklmnop"]);
+        for (text, hidden) in [
+            ("xabcdefghijk… y", "x<secret>… y"),
+            ("x…ghijklmnop: y", "x…<secret>: y"),
+            ("abcdefgh…ijklmnop", "<secret>…<secret>"),
+            ("abcde… fghij", "abcde… fghij"),
+            ("https://h/p?…", "https://h/p?…"),
+        ] {
+            assert_eq!(secrets.hide(text), hidden);
+        }
+    }
+
+    #[test]
+    fn tokens_encoded_at_two_depths_are_hidden() {
+        let secrets = secrets(&["Token sekret-9-token"]);
+        let hidden = secrets.hide("one sekret%2D9-token two sekret%252D9-token");
+        assert_eq!(hidden, "one <secret> two <secret>");
+    }
+
+    #[test]
+    fn cookies_of_a_call_are_hidden_by_themselves() {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, HeaderValue::from_static("theme=dark-mode; sid=COOKIESECRET"));
+        let secrets = Secrets::NONE.and(headers.iter());
+        assert_eq!(secrets.hide("no session COOKIESECRET"), "no session <secret>");
+    }
+
+    #[test]
+    fn tokens_are_hidden_in_every_form() {
+        let secrets = secrets(&["Token a+b/c=\"d'é", "Bearer abcdef", "abcdefghi"]);
+        for text in [
+            r#"a+b/c="d'é"#,
+            r#"a+b/c=\"d'é"#,
+            r#"a+b\/c=\"d'\u00e9"#,
+            "a%2Bb%2Fc%3D%22d%27%C3%A9",
+            "a%2bb%2fc%3d%22d%27%c3%a9",
+            "/a+b/c=%22d'%C3%A9/",
+            "a+b/c=&quot;d&#x27;é",
+            "a+b/c=&quot;d&#39;é",
+            "abcdef",
+            "abcdefghi",
+            r"ab\u0063def",
+        ] {
+            let hidden = secrets.hide(text);
+            assert!(hidden.contains("<secret>") && hidden.len() <= "/<secret>/".len(), "{text}: {hidden}");
+        }
+        assert_eq!(secrets.hide("abcde"), "abcde");
+        for text in [
+            r"a%2Bb%2F\u0063%3D&quot;d'é",
+            r"a%252Bb%252Fc%253D%2522d%2527%25C3%25A9",
+            "a&#43;b&#x2F;c&#x3d;&quot;d&apos;é",
+            r"\u0061%62cdef",
+        ] {
+            let hidden = secrets.hide(text);
+            assert_eq!(hidden, "<secret>", "{text}");
+        }
+        assert_eq!(Secrets::default().hide("abcdef"), "abcdef");
+    }
+}

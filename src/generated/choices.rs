@@ -1,0 +1,242 @@
+//! Choices of a document: which of several types a value is, told by its tag or by the fields that it has. Only generated code
+//! asks.
+#![allow(dead_code, reason = "which choices there are depends on the document")]
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+use crate::values::decode::text_of;
+use crate::values::json::{Json, items, members, name};
+
+/// A value with the tag that tells which of several types it is.
+pub(crate) fn tagged<'de, D: Deserializer<'de>>(deserializer: D, tag: &str) -> Result<(Option<String>, Json), D::Error> {
+    let value = Json::deserialize(deserializer)?;
+    let tag = value.part(tag).filter(|tag| *tag != "null");
+    let tag = tag.map(|tag| text_of(tag).unwrap_or(Cow::Borrowed(tag)).into_owned());
+    Ok((tag, value))
+}
+
+/// The value as the type that its tag tells.
+pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(value: &Json, tag: &str, is: &str) -> Result<T, E> {
+    value.decode().map_err(|error| E::custom(format!("with `{tag}` {is:?}: {error}")))
+}
+
+/// The value as one of several types; nothing where it doesn't fit.
+pub(crate) fn fits<T: DeserializeOwned, E: serde::de::Error>(value: &Json) -> Result<Option<T>, E> {
+    match value.decode() {
+        Ok(choice) => Ok(Some(choice)),
+        // Nobody knows whether it would.
+        Err(error) if error.is_given_up() => Err(E::custom(error)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// What a choice holds, as far as it tells it from others: an object or a list of objects, with the fields that it names.
+pub(crate) enum Shape<'a> {
+    Object(&'a [&'a str]),
+    List(&'a [&'a str]),
+    Other,
+}
+
+/// The choices for a value, by their places, the one that fits it best first: of an object the one that leaves the fewest
+/// of its fields unnamed, then the one that has the fewest beside; of a list the one that fits its first item so.
+pub(crate) fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
+    let text = value.text();
+    let is_list = text.starts_with('[');
+    let first = items(text).next().and_then(keys);
+    let object = keys(text);
+    let misfit = |choice: &Shape<'_>| {
+        let (keys, fields) = match choice {
+            Shape::Object(fields) => (&object, *fields),
+            Shape::List(fields) => (&first, *fields),
+            Shape::Other => return (object.is_some() || first.is_some(), 0, 0),
+        };
+        let Some(keys) = keys else { return (!matches!(choice, Shape::List(_)) || !is_list, 0, 0) };
+        let unnamed = keys.iter().filter(|key| !fields.contains(&key.as_ref())).count();
+        (false, unnamed, fields.iter().filter(|field| !keys.contains(**field)).count())
+    };
+    let mut order: Vec<usize> = (0..choices.len()).collect();
+    order.sort_by_key(|index| misfit(&choices[*index]));
+    order
+}
+
+/// The keys of an object, each once.
+fn keys(text: &str) -> Option<HashSet<Cow<'_, str>>> {
+    text.starts_with('{').then(|| members(text).map(|(key, _)| name(key)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Deserializer};
+
+    use super::{Shape, by_fit, choice, fits, tagged};
+    use crate::{Json, json};
+
+    /// A choice as it is generated, of which each may hold another.
+    #[derive(Debug)]
+    enum Shapes {
+        Group(Group),
+        Leaf(Leaf),
+        Unrecognized(#[allow(dead_code, reason = "only decoded")] Json),
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Group {
+        of: Vec<Shapes>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Leaf {
+        label: String,
+        data: Json,
+    }
+
+    impl<'de> Deserialize<'de> for Shapes {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let (tag, value) = tagged(deserializer, "kind")?;
+            match tag.as_deref() {
+                Some("group") => choice(&value, "kind", "group").map(Self::Group),
+                Some("leaf") => choice(&value, "kind", "leaf").map(Self::Leaf),
+                _ => Ok(Self::Unrecognized(value)),
+            }
+        }
+    }
+
+    /// As [`Shapes`], without a tag.
+    #[derive(Debug)]
+    enum Fitting {
+        Group(FittingGroup),
+        Narrow(#[allow(dead_code, reason = "only decoded")] NarrowGroup),
+        Unrecognized(#[allow(dead_code, reason = "only decoded")] Json),
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct FittingGroup {
+        of: Vec<Fitting>,
+        #[allow(dead_code, reason = "only decoded")]
+        size: f64,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct NarrowGroup {
+        #[allow(dead_code, reason = "only decoded")]
+        of: Vec<Fitting>,
+        #[allow(dead_code, reason = "only decoded")]
+        size: i64,
+    }
+
+    thread_local! {
+        static TRIES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    impl<'de> Deserialize<'de> for Fitting {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let value = Json::deserialize(deserializer)?;
+            for index in by_fit(&value, &[Shape::Object(&["of", "size"]), Shape::Object(&["of", "size"])]) {
+                TRIES.set(TRIES.get() + 1);
+                let choice = match index {
+                    0 => fits(&value)?.map(Self::Narrow),
+                    _ => fits(&value)?.map(Self::Group),
+                };
+                if let Some(choice) = choice {
+                    return Ok(choice);
+                }
+            }
+            Ok(Self::Unrecognized(value))
+        }
+    }
+
+    fn nested(levels: usize) -> String {
+        format!("{}1{}", "[".repeat(levels), "]".repeat(levels))
+    }
+
+    fn choices(open: &str, inner: &str, levels: usize) -> String {
+        format!("{}{inner}{}", open.repeat(levels), "]}".repeat(levels))
+    }
+
+    #[test]
+    fn choices_in_odd_bodies_are_told_apart() {
+        for odd in [r#""\ud83d""#, "1e999", &nested(128), &nested(100_000)] {
+            let text = format!(r#"{{"data": {odd}, "kind": "group", "kind": "leaf", "label": "bus \ud83d"}}"#);
+            for _ in 0..2 {
+                let Shapes::Leaf(leaf) = crate::values::decode::decode(text.as_bytes()).unwrap() else { panic!("not a leaf") };
+                assert_eq!((leaf.label.as_str(), leaf.data.text()), ("bus \u{fffd}", odd));
+            }
+            let json: Json = format!(r#"{{"a": {odd}, "b": 2, "b": 3, "\ud83d": 1}}"#).parse().unwrap();
+            let choices =
+                [Shape::Object(&["a"]), Shape::Object(&["a", "b", "\u{fffd}", "d"]), Shape::Other, Shape::Object(&["a", "b"])];
+            assert_eq!(by_fit(&json, &choices), [1, 3, 0, 2]);
+            let list: Json = format!(r#"[{{"b": {odd}}}, {odd}]"#).parse().unwrap();
+            assert_eq!(by_fit(&list, &[Shape::Other, Shape::List(&["a"]), Shape::List(&["b"])]), [2, 1, 0]);
+        }
+        for (text, tag) in
+            [(r#"{"kind": 7}"#, Some("7")), (r#"{"kind": "\ud83d"}"#, Some("\u{fffd}")), (r#"{"kind": null}"#, None)]
+        {
+            let (found, _) = tagged(&mut serde_json::Deserializer::from_str(text), "kind").unwrap();
+            assert_eq!(found.as_deref(), tag);
+        }
+    }
+
+    #[test]
+    fn choices_within_choices_end() {
+        std::thread::Builder::new()
+            .stack_size(2 << 20)
+            .spawn(|| {
+                let leaf = format!(r#"{{"kind": "leaf", "label": "\ud83d", "data": {}}}"#, nested(200));
+                for levels in [1, 3, 50_000] {
+                    let text = choices(r#"{"kind": "group", "of": ["#, &leaf, levels);
+                    let decoded = crate::values::decode::decode::<Shapes>(text.as_bytes());
+                    if levels > 3 {
+                        assert!(decoded.unwrap_err().message.contains("nested too deep"));
+                        continue;
+                    }
+                    let mut shape = &decoded.unwrap();
+                    while let Shapes::Group(group) = shape {
+                        shape = &group.of[0];
+                    }
+                    assert!(matches!(shape, Shapes::Leaf(leaf) if leaf.label == "\u{fffd}" && leaf.data.text() == nested(200)));
+                }
+                // Sixty within each other, which one deserializer would take.
+                let text = choices(r#"{"kind": "group", "of": ["#, r#"{"kind": "leaf", "label": "x", "data": 1}"#, 60);
+                assert!(crate::values::decode::decode::<Shapes>(text.as_bytes()).is_ok());
+            })
+            .unwrap()
+            .join()
+            .unwrap();
+    }
+
+    #[test]
+    fn tries_of_choices_have_an_end() {
+        // Each level is tried twice: the first choice reads all that is in it before it fails.
+        for levels in [3, 14, 60] {
+            let text = format!("{}{}", r#"{"of": ["#.repeat(levels), r#"], "size": 0.5}"#.repeat(levels));
+            TRIES.set(0);
+            let fitting = crate::values::decode::decode::<Fitting>(text.as_bytes());
+            assert!(TRIES.get() < 5_000, "{levels}: {}", TRIES.get());
+            match levels {
+                3 => assert!(matches!(fitting, Ok(Fitting::Group(group)) if group.of.len() == 1)),
+                _ => assert!(fitting.unwrap_err().message.contains("too many tries")),
+            }
+        }
+    }
+
+    #[test]
+    fn the_choice_that_names_most_fields_and_has_fewest_others_comes_first() {
+        let choices = [
+            Shape::Object(&["a"]),
+            Shape::Object(&["a", "b", "c"]),
+            Shape::Other,
+            Shape::Object(&["a", "b"]),
+            Shape::List(&["b"]),
+        ];
+        assert_eq!(by_fit(&json!({"a": 1, "b": 2}), &choices), [3, 1, 0, 2, 4]);
+        assert_eq!(by_fit(&json!({"a": 1}), &choices), [0, 3, 1, 2, 4]);
+        assert_eq!(by_fit(&json!("text"), &choices), [2, 0, 1, 3, 4]);
+        let lists = [Shape::List(&["a"]), Shape::List(&["b", "c"]), Shape::Other, Shape::Object(&["b"])];
+        assert_eq!(by_fit(&json!([{"b": 1}, {"a": 1}]), &lists), [1, 0, 2, 3]);
+        assert_eq!(by_fit(&json!([]), &lists), [0, 1, 2, 3]);
+    }
+}

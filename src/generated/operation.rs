@@ -1,0 +1,445 @@
+//! What the generated code implements: an [`Operation`] is built by setters and ends in a request. Nothing here sends.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::marker::PhantomData;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::error::Result;
+use crate::generated::raw_body::RawBody;
+use crate::transport::{ByteStream, Received};
+use crate::values::json::unwritable;
+
+/// An operation of the API with its parameters: what the methods of [`raw::Client`](crate::generated::raw::Client) give.
+///
+/// Implemented by the generated builders only, from the OpenAPI document: its id, method, path template and type of
+/// answer. [`BackendClient::call`](crate::BackendClient::call) sends one.
+pub trait Operation: Sealed + Sized + Send {
+    /// What the answer is decoded into.
+    type Output: Send + 'static;
+    #[doc(hidden)]
+    type Answer: Answer<Output = Self::Output> + 'static;
+    /// `operationId` in the document.
+    const ID: &'static str;
+    /// The path's template, such as `/models/{id}/`.
+    const PATH: &'static str;
+    /// Whether the answer is a page of a list.
+    const LIST: bool;
+    /// The request, without credentials; or all that is wrong with the parameters.
+    #[doc(hidden)]
+    fn into_request(self) -> std::result::Result<reqwest::Request, Invalid>;
+}
+
+/// Keeps [`Operation`] to the generated code.
+pub trait Sealed {}
+
+/// A page of a list: any generated type with `results`.
+pub trait Page {
+    /// The type of the items.
+    type Item;
+    /// The items, in the server's order.
+    fn results(&self) -> &[Self::Item];
+    /// The items, taken out.
+    fn into_results(self) -> Vec<Self::Item>;
+    /// Number of items in the whole list; a cursor list tells none.
+    fn count(&self) -> Option<i64>;
+    /// URL of the next page.
+    fn next(&self) -> Option<&str>;
+    /// URL of the page before.
+    fn previous(&self) -> Option<&str>;
+}
+
+/// How an answer becomes the operation's output.
+#[doc(hidden)]
+pub trait Answer {
+    type Output;
+    fn read(received: Box<Received>) -> impl Future<Output = Result<Self::Output>> + Send + 'static;
+}
+
+/// The answer is JSON.
+#[doc(hidden)]
+pub struct JsonAnswer<T>(PhantomData<T>);
+
+impl<T: DeserializeOwned + Send + 'static> Answer for JsonAnswer<T> {
+    type Output = T;
+
+    fn read(received: Box<Received>) -> impl Future<Output = Result<T>> + Send + 'static {
+        received.json()
+    }
+}
+
+/// The answer is JSON with the status `WITH`, and may have no body with another.
+#[doc(hidden)]
+#[allow(dead_code, reason = "which answers there are depends on the document")]
+pub struct OptionalJsonAnswer<T, const WITH: u16>(PhantomData<T>);
+
+impl<T: DeserializeOwned + Send + 'static, const WITH: u16> Answer for OptionalJsonAnswer<T, WITH> {
+    type Output = Option<T>;
+
+    async fn read(received: Box<Received>) -> Result<Option<T>> {
+        match received.status().as_u16() == WITH {
+            true => received.json().await.map(Some),
+            false => received.json_if_any().await,
+        }
+    }
+}
+
+/// The answer has no body, or one that nobody looks at.
+#[doc(hidden)]
+#[allow(dead_code, reason = "which answers there are depends on the document")]
+pub struct EmptyAnswer;
+
+impl Answer for EmptyAnswer {
+    type Output = ();
+
+    async fn read(received: Box<Received>) -> Result<()> {
+        received.bytes().await.map(drop)
+    }
+}
+
+/// The answer is bytes, given as they come.
+#[doc(hidden)]
+#[allow(dead_code, reason = "which answers there are depends on the document")]
+pub struct BytesAnswer;
+
+impl Answer for BytesAnswer {
+    type Output = ByteStream;
+
+    async fn read(received: Box<Received>) -> Result<ByteStream> {
+        Ok(received.stream())
+    }
+}
+
+/// All that is wrong with an operation's parameters.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Invalid {
+    pub(crate) problems: Vec<String>,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("\n"))
+    }
+}
+
+impl From<String> for Invalid {
+    fn from(problem: String) -> Self {
+        Invalid { problems: problem.lines().map(str::to_owned).collect() }
+    }
+}
+
+impl From<reqwest::Error> for Invalid {
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        Invalid::from(format!("the request can't be made: {error}{source}"))
+    }
+}
+
+impl From<reqwest::header::InvalidHeaderValue> for Invalid {
+    fn from(_: reqwest::header::InvalidHeaderValue) -> Self {
+        Invalid::from("a header parameter holds a character that no header may hold, such as a line break".to_owned())
+    }
+}
+
+/// Tells all problems at once, rather than the first.
+pub(crate) fn all_valid(problems: &[Option<&String>]) -> std::result::Result<(), Invalid> {
+    if problems.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    Err(Invalid { problems: problems.iter().flatten().flat_map(|problem| problem.lines()).map(str::to_owned).collect() })
+}
+
+/// Converts a parameter's value. The message names the field, the value and what was expected.
+pub(crate) fn convert<T, V>(field: &str, expected: &str, value: V) -> std::result::Result<T, String>
+where
+    V: TryInto<T> + fmt::Debug,
+    V::Error: fmt::Display,
+{
+    // An error that can't exist takes no room: then nothing has to be kept for the message.
+    let fallible = size_of::<std::result::Result<(), V::Error>>() > 0;
+    let shown = if fallible { shown(&value) } else { String::new() };
+    value.try_into().map_err(|error| format!("`{field}`: {shown} is not {expected}: {error}"))
+}
+
+/// As [`convert`], for a field of a body: what JSON can't hold is a problem of the field, told with all others.
+pub(crate) fn convert_field<T, V>(field: &str, expected: &str, value: V) -> std::result::Result<T, String>
+where
+    T: Serialize,
+    V: TryInto<T> + fmt::Debug,
+    V::Error: fmt::Display,
+{
+    let value = convert::<T, V>(field, expected, value)?;
+    let problems = unwritable(&value);
+    match problems.is_empty() {
+        true => Ok(value),
+        false => Err(problems.iter().map(|problem| format!("{field}: {problem}")).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+/// What the document says of the lengths of a body's texts. That is the server's to judge, and looked at only where a file would
+/// be sent for nothing.
+pub(crate) trait Lengths {
+    #[allow(dead_code, reason = "which bodies go with a file depends on the document")]
+    fn length_problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A field of a body that is a text, if one may be missing or null.
+#[allow(dead_code, reason = "which lengths there are depends on the document")]
+pub(crate) trait Text {
+    fn text(&self) -> Option<&str>;
+}
+
+impl Text for String {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl<T: Text> Text for Option<T> {
+    fn text(&self) -> Option<&str> {
+        self.as_ref()?.text()
+    }
+}
+
+/// What is wrong with the length of a text, in characters.
+#[allow(dead_code, reason = "which lengths there are depends on the document")]
+pub(crate) fn length_problem<T: Text>(
+    field: &str,
+    value: &std::result::Result<T, String>,
+    least: u64,
+    most: u64,
+    blank: bool,
+) -> Option<String> {
+    let text = value.as_ref().ok()?.text()?;
+    let length = text.chars().count() as u64;
+    if (text.is_empty() && least > 0) || (text.trim().is_empty() && !blank) {
+        Some(format!("`{field}` is blank: the API takes a text that isn't"))
+    } else if length < least {
+        Some(format!("`{field}` has {length} characters: the API takes {least} or more"))
+    } else {
+        (length > most).then(|| format!("`{field}` has {length} characters: the API takes {most} at most"))
+    }
+}
+
+/// As [`convert_field`], for a list of values of which each is converted by itself.
+#[allow(dead_code, reason = "which lists there are depends on the document")]
+pub(crate) fn convert_list<T, V, I>(field: &str, expected: &str, values: I) -> std::result::Result<Vec<T>, String>
+where
+    I: IntoIterator<Item = V>,
+    T: Serialize,
+    V: TryInto<T> + fmt::Debug,
+    V::Error: fmt::Display,
+{
+    let mut list = Vec::new();
+    let mut problems = Vec::new();
+    for (index, value) in values.into_iter().enumerate() {
+        match convert_field::<T, V>(&format!("{field}[{index}]"), expected, value) {
+            Ok(value) => list.push(value),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(list),
+        false => Err(problems.join("\n")),
+    }
+}
+
+/// The beginning of a value, as its `Debug` writes it.
+fn shown(value: &impl fmt::Debug) -> String {
+    struct Short(String);
+    impl fmt::Write for Short {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let room = 60_usize.saturating_sub(self.0.chars().count());
+            self.0.extend(text.chars().take(room));
+            if text.chars().count() > room {
+                self.0.push('…');
+                return Err(fmt::Error);
+            }
+            Ok(())
+        }
+    }
+    let mut short = Short(String::new());
+    let _ = write!(short, "{value:?}");
+    crate::error::redact::redact(&short.0).into_owned()
+}
+
+/// What RFC 3986 lets stand in a segment of a path stays; all else is percent-encoded.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// A path parameter as one encoded segment. `.`, `..` and nothing at all would make another path of it: the URL's parser
+/// folds them before anyone sees them.
+pub(crate) fn path_segment(field: &str, value: &str) -> std::result::Result<String, Invalid> {
+    match value {
+        "" => Err(Invalid::from(format!("`{field}` is empty: it is part of the path"))),
+        "." | ".." => Err(Invalid::from(format!("`{field}`: {value:?} can't be part of a path"))),
+        _ => Ok(utf8_percent_encode(value, SEGMENT).to_string()),
+    }
+}
+
+/// A body as JSON. A number that isn't finite would go out as null, silently; it is a problem that names the field.
+pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> std::result::Result<Vec<u8>, Invalid> {
+    let problems: Vec<String> = unwritable(body).iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        return Err(Invalid { problems });
+    }
+    serde_json::to_vec(body).map_err(|error| Invalid::from(format!("the body can't be written as JSON: {error}")))
+}
+
+/// As [`json_body`], for an operation that may be called without its body: then there is neither body nor media type.
+#[allow(dead_code, reason = "which bodies there are depends on the document")]
+pub(crate) fn optional_json<T: Serialize>(
+    request: reqwest::RequestBuilder,
+    body: Option<&T>,
+    media_type: &'static str,
+) -> std::result::Result<reqwest::RequestBuilder, Invalid> {
+    Ok(match body {
+        Some(body) => request.header(CONTENT_TYPE, HeaderValue::from_static(media_type)).body(json_body(body)?),
+        None => request,
+    })
+}
+
+/// Puts a body that isn't JSON into a request, or none where there may be none; `media_type` is the document's.
+#[allow(dead_code, reason = "which bodies there are depends on the document")]
+pub(crate) fn raw_body(
+    request: reqwest::RequestBuilder,
+    body: impl Into<Option<RawBody>>,
+    media_type: &'static str,
+) -> reqwest::RequestBuilder {
+    match body.into() {
+        Some(body) => body.put(request, media_type),
+        None => request,
+    }
+}
+
+/// A list as one text, as documents with `explode: false` want it. Nothing where nothing is set.
+#[allow(dead_code, reason = "which parameters there are depends on the document")]
+pub(crate) fn joined<T: Serialize>(list: &T, separator: &str) -> Option<String> {
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match serde_json::to_value(list).ok()? {
+        serde_json::Value::Array(values) => Some(values.iter().map(text).collect::<Vec<_>>().join(separator)),
+        serde_json::Value::Null => None,
+        value => Some(text(&value)),
+    }
+}
+
+/// A key of an object, borrowed from the input where that is possible.
+pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Text;
+        impl<'de> serde::de::Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E: serde::de::Error>(self, key: &'de str) -> std::result::Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, key: &str) -> std::result::Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// A value of an enumeration that takes any text.
+pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<T, D::Error> {
+    struct Text<T>(PhantomData<T>);
+    impl<T: for<'a> From<&'a str>> serde::de::Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<T, E> {
+            Ok(T::from(text))
+        }
+    }
+    deserializer.deserialize_str(Text(PhantomData))
+}
+
+/// The schema of an enumeration that takes any text. A function: of some hundred values the macro is too deep for the
+/// compiler.
+#[allow(dead_code, reason = "which enumerations there are depends on the document")]
+pub(crate) fn open_enum_schema(values: &[&str]) -> schemars::Schema {
+    schemars::json_schema!({"anyOf": [{"enum": values}, {"type": "string"}]})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{convert, convert_field, convert_list, json_body, path_segment};
+    use crate::json;
+
+    #[test]
+    fn a_conversion_names_field_value_and_expectation() {
+        let error = convert::<i64, u64>("project", "a 64-bit integer", u64::MAX).unwrap_err();
+        assert!(error.starts_with("`project`: 18446744073709551615 is not a 64-bit integer: "), "{error}");
+        assert_eq!(convert::<String, &str>("search", "text", "x"), Ok("x".to_owned()));
+    }
+
+    #[test]
+    fn each_item_of_a_list_is_converted_and_each_problem_told() {
+        assert_eq!(convert_list::<String, _, _>("names", "text", ["a", "b"]), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        let problems = convert_list::<i64, _, _>("ids", "a 64-bit integer", [1, u64::MAX, 2, u64::MAX]).unwrap_err();
+        assert!(problems.starts_with("`ids[1]`: 1844") && problems.lines().count() == 2, "{problems}");
+    }
+
+    #[test]
+    fn a_path_parameter_is_one_segment_or_an_error_that_names_it() {
+        assert_eq!(path_segment("id", "a/b c%2e\\한").unwrap(), "a%2Fb%20c%252e%5C%ED%95%9C");
+        for bad in ["", ".", ".."] {
+            assert!(path_segment("id", bad).unwrap_err().to_string().starts_with("`id`"));
+        }
+        assert_eq!(path_segment("id", "...").unwrap(), "...");
+    }
+
+    #[test]
+    fn every_number_that_is_not_finite_is_told() {
+        #[derive(serde::Serialize)]
+        struct Body {
+            a: f64,
+            b: Option<crate::Json>,
+            c: Vec<f32>,
+        }
+        let told = json_body(&Body { a: f64::NAN, b: None, c: vec![1.0, f32::INFINITY] }).unwrap_err().to_string();
+        assert!(told.contains("a: NaN") && told.contains("c[1]: inf"), "{told}");
+        let told = json_body(&Body { a: 1.0, b: Some(json!({"x": {"y": f64::NAN}})), c: vec![] }).unwrap_err().to_string();
+        assert_eq!(told, "b: x.y: NaN is not a JSON number");
+        let told =
+            convert_field::<crate::Json, _>("metrics", "`Json`", json!({"x": f64::NAN, "y": [f64::INFINITY]})).unwrap_err();
+        assert_eq!(told, "metrics: x: NaN is not a JSON number\nmetrics: y[0]: inf is not a JSON number");
+        assert_eq!(json_body(&Body { a: 1.0, b: Some(json!({"x": 1})), c: vec![] }).unwrap(), br#"{"a":1.0,"b":{"x":1},"c":[]}"#);
+    }
+}

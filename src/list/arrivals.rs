@@ -1,0 +1,234 @@
+//! Pages as they arrive: what each of them comes to for its list.
+
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use reqwest::{StatusCode, Url};
+
+use super::ahead::{Arrival, ArrivedPage};
+use super::checkpoint::Position;
+use super::comparing::{Comparing, Newcomer};
+use super::course::{Facts, Then};
+use super::current_page::{CurrentPage, Place};
+use super::identity::Compared;
+use super::links::{completed, is_first, page_number, sendable};
+use super::list_all::ListAll;
+use super::report::{ListPolicy, PageFailure};
+use crate::error::redact::shown_url;
+use crate::error::{Error, ErrorKind, Result};
+use crate::list::list_event::ListEvent;
+use crate::transport::limits::far;
+
+impl<T: Send + 'static> ListAll<T> {
+    /// Waits for the next page; false at the list's end.
+    pub(super) fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
+        loop {
+            if let Some(comparing) = &mut self.comparing {
+                let compared = ready!(comparing.poll(context, &mut self.seen));
+                self.comparing = None;
+                let (page, compared) = compared?;
+                self.arrived(page, compared)?;
+                self.set_out()?;
+                return Poll::Ready(Ok(true));
+            }
+            if self.limit.is_some_and(|limit| self.report.items >= limit) {
+                // What would come behind it is nobody's concern.
+                self.refused = self.refused.take().filter(|_| self.page.place.is_none());
+                self.finish();
+            }
+            if let Some(error) = self.refused.take() {
+                return Poll::Ready(Err(error));
+            }
+            if self.template.is_none() {
+                return Poll::Ready(Ok(false));
+            }
+            if std::mem::take(&mut self.at_end) {
+                let heard = self.course.end();
+                self.judge(heard)?;
+            }
+            self.set_out()?;
+            let Some(arrival) = ready!(self.ahead.poll_first(context)) else {
+                self.finish();
+                return Poll::Ready(Ok(false));
+            };
+            let Arrival { number, url, page } = arrival;
+            self.window.arrived();
+            match page {
+                Ok(page) => {
+                    let mut page = Newcomer { number, url, page, passed: std::mem::take(&mut self.passed) };
+                    if Comparing::is_for(&page) {
+                        self.comparing = Some(Comparing::start(page, &mut self.seen));
+                        continue;
+                    }
+                    let compared = page.compare(&mut self.seen);
+                    self.arrived(page, compared)?;
+                    self.set_out()?;
+                    return Poll::Ready(Ok(true));
+                }
+                Err(error) => self.failed(number, &url, error)?,
+            }
+        }
+    }
+
+    /// Sets out for the pages that may be under way.
+    fn set_out(&mut self) -> Result<()> {
+        self.deadline = self.deadline.or_else(|| self.timeout.map(|timeout| far(Instant::now(), timeout)));
+        // One more than may be received at a time waits for its turn: so the connection is busy while a page is decoded.
+        let width = self.window.size();
+        while self.ahead.len() <= width
+            && let Some(template) = &self.template
+            && let Some((number, url)) = self.course.next_page()
+        {
+            let call = template.at(url, self.deadline).throttled(self.window.throttled());
+            self.ahead.start(call, number, width, self.decoder, self.seen.fields().clone())?;
+        }
+        Ok(())
+    }
+
+    /// Takes a page's items and sees to the pages after it.
+    fn arrived(&mut self, page: Newcomer<T>, compared: Compared) -> Result<()> {
+        let Newcomer { number, url, page, passed } = page;
+        let ArrivedPage { items, length, count, next, unconverted, .. } = page;
+        let Some(template) = &self.template else { return Ok(()) };
+        let followed = |link: String| match template.transport.origin.follow(&link, &url)? {
+            // Its number leads on, and nothing else of it.
+            link if count.is_some() && page_number(&link).is_some() => Ok(link),
+            link => sendable(completed(link, template.request.url())),
+        };
+        let (next, unfollowed) = match next.map(followed).transpose() {
+            Ok(next) => (next, None),
+            // Its own items are right all the same.
+            Err(error) => {
+                let info = template.at(url.clone(), None).info();
+                (None, Some(error.of(info).during(format!("following page {number}'s `next`"))))
+            }
+        };
+        let Compared { missed, progress, .. } = compared;
+        self.report.identity = self.seen.identity().map(str::to_owned);
+        let (offset, repeated) = (self.course.offset, self.course.repeated);
+        let facts = Facts { length: length as u64, count, next, repeated: missed, progress };
+        let (mut heard, then) = self.course.arrived(number, facts);
+        if heard.astray {
+            self.ahead.clear();
+        }
+        self.judge(std::mem::take(&mut heard.before))?;
+        self.report.pages += 1;
+        self.report.add_conversion_failures(unconverted);
+        self.limit_course(number, items.wanted(self.distinct));
+        if then == Then::End {
+            self.ahead.clear();
+        }
+        // A page that a number leads to needs no link, nor does the first.
+        let link = (page_number(&url).is_none() && !(number == 1 && is_first(&url))).then_some(url);
+        let place = Place { number, link };
+        let (after, after_offset) = match unfollowed {
+            // Behind its items is still what failed.
+            Some(_) => (place.at(length), offset),
+            None => (then.into(), self.course.offset),
+        };
+        let place = Some(place);
+        self.seen.drop_last(0);
+        self.page = CurrentPage { items, place, index: passed, length, offset, repeated, after, after_offset };
+        self.refused = match unfollowed {
+            Some(error) => Some(error),
+            None => self.judge(heard.after).err(),
+        };
+        if self.refused.is_some() {
+            self.course.stop();
+            self.ahead.clear();
+        }
+        Ok(())
+    }
+
+    /// No more pages are wanted than the limit takes, behind page `number` and the items that are `wanted` of it.
+    fn limit_course(&mut self, number: u64, wanted: usize) {
+        if let Some(limit) = self.limit {
+            self.course.limit(number, limit.saturating_sub(self.report.items).saturating_sub(wanted as u64));
+        }
+    }
+
+    /// A page failed: it is the list's end after all, is passed over, or ends the stream.
+    fn failed(&mut self, number: u64, url: &Url, error: Error) -> Result<()> {
+        if self.course.total.is_some() && page_number(url).is_some() && is_past_the_end(&error) {
+            let (heard, _) = self.course.gone(number);
+            // The pages after it are gone as well.
+            self.ahead.clear();
+            // What the server said is told, rather than what it comes to.
+            let told = |judged: Error| match judged.list_event() {
+                Some(event) => error.during(judged.to_string()).with_list_event(event.clone()),
+                None => error,
+            };
+            self.judge(heard.before).map_err(told)?;
+            self.page.after = Position::End;
+            return self.judge(heard.after);
+        }
+        let ran_out =
+            self.timeout.filter(|_| error.is_timeout() && self.deadline.is_some_and(|deadline| deadline <= Instant::now()));
+        let error = match ran_out {
+            Some(timeout) => error.during(format!("page {number} of a list that may take {timeout:?} as a whole")),
+            None => error.during(format!("page {number}")),
+        };
+        // A page that is there fails on this side, and one that had no time left not by itself.
+        if self.skip_failed_pages
+            && ran_out.is_none()
+            && !error.is_url_conversion()
+            && let Some((heard, then)) = self.course.pass_over(number)
+        {
+            if let Some(event) = heard.after.into_iter().find(ListEvent::is_fatal) {
+                return Err(error.during(event.to_string()).with_list_event(event));
+            }
+            self.report.page_failure(PageFailure { page: number, url: shown_url(url), error });
+            self.page.after = then.into();
+            self.page.after_offset = self.course.offset;
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// Reports what was heard of the list, or makes it an error, as the policy says.
+    fn judge(&mut self, events: Vec<ListEvent>) -> Result<()> {
+        for event in events {
+            let harmless = match event {
+                // What it brings again is dropped.
+                ListEvent::CountChanged { before, now, .. } => now > before && self.distinct,
+                ListEvent::Repeated { .. } if self.distinct => continue,
+                _ => false,
+            };
+            let ends = match self.policy {
+                ListPolicy::Strict => !harmless,
+                ListPolicy::Complete => event.is_loss(),
+                ListPolicy::Lenient => false,
+            };
+            if ends || event.is_fatal() {
+                return Err(self.broken(event));
+            }
+            self.report.event(event);
+        }
+        Ok(())
+    }
+
+    fn broken(&self, event: ListEvent) -> Error {
+        let hint = match event.is_fatal() {
+            true => "",
+            false => "; the policy `Lenient` reports this and goes on",
+        };
+        let error = Error::new(ErrorKind::Pagination, format!("{event}{hint}")).with_list_event(event);
+        match &self.template {
+            Some(template) => error.of(template.info()),
+            None => error,
+        }
+    }
+
+    /// Ends the stream and what is under way for it.
+    pub(super) fn finish(&mut self) {
+        self.template = None;
+        self.ahead.clear();
+        self.course.stop();
+        self.page.items.discard_rest();
+    }
+}
+
+/// Whether the server says that a page lies behind the list's end, and not somebody else that there is nothing there.
+fn is_past_the_end(error: &Error) -> bool {
+    error.status() == Some(StatusCode::NOT_FOUND) && error.response().is_some_and(|response| response.detail().is_some())
+}

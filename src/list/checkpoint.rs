@@ -1,0 +1,241 @@
+//! [`Checkpoint`]: where the reading of a list is, so that another stream can go on there.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::course::Then;
+use super::identity::KEPT;
+use super::list_query::{difference, shown_query};
+use crate::error::redact::excerpt;
+use crate::values::file_url::FileUrl;
+
+/// The version of a checkpoint's written form.
+const VERSION: u32 = 1;
+
+/// Where the reading of a list is: what has been given, and what comes next.
+///
+/// It is taken at any time ([`ListAll::checkpoint`](crate::ListAll::checkpoint)), also after an error, can be written by
+/// serde, and is taken by [`resume`](crate::ListAll::resume) of the same query, in this process or another one.
+/// [`partitions`](crate::Call::partitions) of a list are checkpoints that have an end too.
+///
+/// Its written form holds the list's parameters and links as they are, and up to 1,000 ids of items as numbers, about 20 KB.
+/// `Debug` shows no parameter's value. A checkpoint that was changed is refused where it names what isn't its list's: no other
+/// host or path is asked.
+///
+/// ```
+/// # fn example(events: &synapse_backend_client::ListAll<synapse_backend_client::Json>) -> Result<(), Box<dyn std::error::Error>> {
+/// std::fs::write("events.checkpoint", serde_json::to_vec(&events.checkpoint())?)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub(super) version: u32,
+    /// Which list it is: the operation, and the URL with all parameters but those that choose a page.
+    pub(super) query: String,
+    pub(super) at: Position,
+    /// The last page; nothing where the list's own end is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) until: Option<u64>,
+    /// Items on a full page, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) page_size: Option<u64>,
+    /// Items in the list before the page, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) offset: Option<u64>,
+    /// Items in the whole list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) total: Option<u64>,
+    /// The least that there ever were, if that is less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) least: Option<u64>,
+    /// Items up to here that were there twice: the others are as many distinct ones.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) repeated: u64,
+    /// The field that tells items apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) identity: Option<String>,
+    /// What its value in the items that were given last comes down to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) recent: Vec<u64>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The next item of a list.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Position {
+    /// On a page that has a number.
+    Page {
+        number: u64,
+        /// Counted from 0.
+        item: usize,
+    },
+    /// On a page that a link leads to.
+    Link {
+        url: FileUrl,
+        /// Which page of the list it is, counted from 1.
+        number: u64,
+        item: usize,
+    },
+    /// There is none.
+    End,
+}
+
+impl From<Then> for Position {
+    fn from(then: Then) -> Self {
+        match then {
+            Then::Page(number) => Position::Page { number, item: 0 },
+            Then::Link(number, url) => Position::Link { url: url.as_str().into(), number, item: 0 },
+            Then::End => Position::End,
+        }
+    }
+}
+
+impl Checkpoint {
+    pub(super) fn new(query: String, at: Position) -> Self {
+        Checkpoint {
+            version: VERSION,
+            query,
+            at,
+            until: None,
+            page_size: None,
+            offset: None,
+            total: None,
+            least: None,
+            repeated: 0,
+            identity: None,
+            recent: Vec::new(),
+        }
+    }
+
+    /// Items in the whole list, where that is known.
+    pub fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    /// Whether there is nothing left to read.
+    pub fn is_end(&self) -> bool {
+        self.at == Position::End
+    }
+
+    /// Why a list of this query can't go on from it, if it can't.
+    pub(super) fn problem(&self, query: &str) -> Option<String> {
+        if self.version != VERSION {
+            return Some(format!("it is of format {}, and this crate reads format {VERSION}", self.version));
+        }
+        if self.query != query {
+            return Some(format!("it is of another query: {}", difference(&self.query, query)));
+        }
+        if self.recent.len() > KEPT {
+            return Some(format!("it holds {} ids, and a list keeps {KEPT}", self.recent.len()));
+        }
+        let (number, item) = match self.at {
+            Position::Page { number, item } | Position::Link { number, item, .. } => (number, item as u64),
+            Position::End => return None,
+        };
+        let numbers = [Some(number), Some(item), self.page_size, self.offset, self.total, self.least, Some(self.repeated)];
+        let whole = (1..=LARGEST).contains(&number)
+            && numbers.iter().flatten().all(|number| *number <= LARGEST)
+            && self.until.is_none_or(|until| number <= until)
+            && self.offset.is_none_or(|offset| self.repeated <= offset.saturating_add(item));
+        (!whole).then(|| "it doesn't hold together".to_owned())
+    }
+}
+
+/// The largest number that a list can have: a database's.
+const LARGEST: u64 = i64::MAX as u64;
+
+/// How much of a text is shown, in bytes.
+const SHOWN: usize = 300;
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Position::Page { number, item } => f.debug_struct("Page").field("number", number).field("item", item).finish(),
+            Position::Link { url, number, item } => f
+                .debug_struct("Link")
+                .field("url", &excerpt(url.split(['?', '#']).next().unwrap_or_default(), SHOWN))
+                .field("number", number)
+                .field("item", item)
+                .finish(),
+            Position::End => f.write_str("End"),
+        }
+    }
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checkpoint")
+            .field("version", &self.version)
+            .field("query", &format_args!("{}", shown_query(&self.query)))
+            .field("at", &self.at)
+            .field("until", &self.until)
+            .field("page_size", &self.page_size)
+            .field("offset", &self.offset)
+            .field("total", &self.total)
+            .field("least", &self.least)
+            .field("repeated", &self.repeated)
+            .field("identity", &self.identity.as_ref().map(|name| excerpt(name, SHOWN)))
+            .field("recent", &format_args!("({} ids)", self.recent.len()))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_that_can_not_be_used_is_refused() {
+        let good = Checkpoint::new("q".to_owned(), Position::Page { number: 3, item: 5 });
+        assert_eq!(good.problem("q"), None);
+        let text = serde_json::to_string(&good).unwrap();
+        assert_eq!(text, r#"{"version":1,"query":"q","at":{"page":{"number":3,"item":5}}}"#);
+        assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), good);
+        assert!(good.problem("r").unwrap().contains("another query"));
+        let told = |checkpoint: Checkpoint| checkpoint.problem("q").unwrap();
+        assert!(told(Checkpoint { version: 2, ..good.clone() }).contains("format 2"));
+        assert!(told(Checkpoint { until: Some(2), ..good.clone() }).contains("hold together"));
+        for at in [
+            Position::Page { number: 0, item: 0 },
+            Position::Page { number: u64::MAX, item: 0 },
+            Position::Page { number: 3, item: usize::MAX },
+            Position::Link { url: "x".into(), number: 1 << 63, item: 0 },
+        ] {
+            assert!(told(Checkpoint { at, ..good.clone() }).contains("hold together"));
+        }
+        assert!(told(Checkpoint { offset: Some(u64::MAX), ..good.clone() }).contains("hold together"));
+        assert!(told(Checkpoint { offset: Some(10), repeated: 16, ..good.clone() }).contains("hold together"));
+        assert!(told(Checkpoint { recent: vec![1; 1_001], ..good.clone() }).contains("1001 ids"));
+        let long = told(Checkpoint { query: "list_models http://h/?".to_owned() + &"a=b&".repeat(1 << 20), ..good });
+        assert!(long.len() < 1_000, "{long}");
+    }
+
+    #[test]
+    fn debug_is_short_and_shows_no_value() {
+        let secret = crate::marker::MARKER;
+        let url = format!("http://u:{secret}@h/{}?cursor={secret}", "x".repeat(1 << 20));
+        let mut checkpoint = Checkpoint::new(
+            format!("list_models http://h/models/?token={secret}&{}", "a".repeat(1 << 20)),
+            Position::Link { url: url.into(), number: 2, item: 1 },
+        );
+        for query in [format!("x {secret}"), format!("list_models http://h/models/?token={secret}")] {
+            let shown = format!("{checkpoint:?}");
+            assert!(shown.len() < 2_000 && !shown.contains(secret), "{shown}");
+            checkpoint.query = query;
+        }
+        assert!(format!("{checkpoint:?}").contains("http://h/models/?token=…"));
+    }
+
+    #[test]
+    fn checkpoint_of_an_earlier_release_is_read() {
+        let text = r#"{"version":1,"query":"q","at":{"page":{"number":3,"item":5}},"offset":20,"total":60,"recent":[1,2]}"#;
+        let old: Checkpoint = serde_json::from_str(text).unwrap();
+        assert_eq!((old.problem("q"), old.repeated, old.least, old.identity), (None, 0, None, None));
+    }
+}

@@ -1,0 +1,80 @@
+//! A page that came beside those before it: compared where it is, or apart where it has so many items that this takes long.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use reqwest::Url;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use super::ahead::ArrivedPage;
+use super::identity::{Compared, Seen};
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::blocking::takes_long;
+
+/// A page that came, to be compared with those before it.
+pub(super) struct Newcomer<T> {
+    pub(super) number: u64,
+    pub(super) url: Url,
+    pub(super) page: ArrivedPage<T>,
+    /// Items at its beginning that were given before.
+    pub(super) passed: usize,
+}
+
+impl<T> Newcomer<T> {
+    /// Passes over what was given before, and marks the other items.
+    pub(super) fn compare(&mut self, seen: &mut Seen) -> Compared {
+        let ArrivedPage { items, length, marks, .. } = &mut self.page;
+        self.passed = self.passed.min(*length);
+        let decoded = items.wanted(false);
+        let mut compared = seen.compare(marks, decoded, items.pass(self.passed));
+        items.mark(std::mem::take(&mut compared.marks), compared.same);
+        compared
+    }
+}
+
+/// An item takes as long as so many bytes of text.
+const ITEM: usize = 32;
+
+/// A page that is compared on a thread of its own.
+pub(super) struct Comparing<T>(JoinHandle<(Newcomer<T>, Compared, Seen)>);
+
+/// Dropped before it began, it is given up.
+impl<T> Drop for Comparing<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<T: Send + 'static> Comparing<T> {
+    /// Whether a page is compared apart. Outside of a runtime there is no other thread.
+    pub(super) fn is_for(page: &Newcomer<T>) -> bool {
+        takes_long(page.page.length.saturating_mul(ITEM)) && Handle::try_current().is_ok()
+    }
+
+    /// Compares a page with what was `seen`, in the place of which something is left that checkpoints can be made of.
+    pub(super) fn start(mut page: Newcomer<T>, seen: &mut Seen) -> Self {
+        let standing_in = seen.standing_in();
+        let mut seen = std::mem::replace(seen, standing_in);
+        Comparing(tokio::task::spawn_blocking(move || {
+            let compared = page.compare(&mut seen);
+            (page, compared, seen)
+        }))
+    }
+
+    /// The page, once it is compared; what was seen is put back.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, seen: &mut Seen) -> Poll<Result<(Newcomer<T>, Compared)>> {
+        let outcome = ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(match outcome {
+            Ok((page, compared, seen_by_then)) => {
+                *seen = seen_by_then;
+                Ok((page, compared))
+            }
+            // What dropping an item does is its owner's.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::new(ErrorKind::Interrupted, "the runtime was shut down while a page was compared")),
+            },
+        })
+    }
+}

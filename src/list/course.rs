@@ -1,0 +1,606 @@
+//! A list's course, apart from all input and output: which page comes next, and what each page tells of the list.
+
+use reqwest::Url;
+
+use super::links::{Followed, offset, page_number, with_page};
+use crate::list::list_event::ListEvent;
+
+/// Pages that may follow one another without an item that is new, those that failed among them.
+pub(crate) const MAX_STALLED: u32 = 100;
+
+/// Where a list is, and where it goes.
+pub(super) struct Course {
+    way: Way,
+    /// The URL that pages by number are made of.
+    template: Url,
+    /// The last page that is wanted; nothing where that is the list's own.
+    pub(super) until: Option<u64>,
+    /// Items on a full page.
+    pub(super) page_size: Option<u64>,
+    /// Items in the list before the next page.
+    pub(super) offset: Option<u64>,
+    /// As the first page's URL asks for it, which the server may not know as that: nothing once the page is there.
+    asked_offset: Option<u64>,
+    /// Items in the whole list.
+    pub(super) total: Option<u64>,
+    /// The least that it ever had: what it had from the beginning is there as long as nothing goes.
+    pub(super) least: Option<u64>,
+    /// Of the items in the list before the next page, those that were there twice.
+    pub(super) repeated: u64,
+    /// Pages without an item that is new, up to now.
+    stalled: u32,
+    followed: Followed,
+    /// Its first page was chosen by a number that a checkpoint knows, so that those behind it have numbers, too.
+    pub(super) by_number: bool,
+}
+
+/// How the next page is found.
+#[derive(Debug)]
+enum Way {
+    /// By number. `next` is the number of the first page that wasn't given out yet, `last` the last one that is wanted as
+    /// far as is known.
+    Numbered {
+        next: u64,
+        last: u64,
+        /// The last one of the list, whether it is wanted or not.
+        end: u64,
+    },
+    /// By the link of the page before.
+    Linked(Option<(u64, Url)>),
+    End,
+}
+
+/// What a page tells.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// Items on it.
+    pub(super) length: u64,
+    pub(super) count: Option<u64>,
+    pub(super) next: Option<Url>,
+    /// Items on it that were there before.
+    pub(super) repeated: u64,
+    /// Whether one of them is new.
+    pub(super) progress: bool,
+}
+
+/// What follows a page.
+#[derive(Debug, PartialEq)]
+pub(super) enum Then {
+    Page(u64),
+    Link(u64, Url),
+    End,
+}
+
+/// What was heard of a list.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Heard {
+    /// What makes the page's own items doubtful.
+    pub(super) before: Vec<ListEvent>,
+    /// What is to be said behind them.
+    pub(super) after: Vec<ListEvent>,
+    /// Pages that were given out ahead lead nowhere.
+    pub(super) astray: bool,
+}
+
+impl Course {
+    /// Begins at `url`, page `number` of the list.
+    pub(super) fn new(template: Url, url: Url, number: u64) -> Self {
+        let mut followed = Followed::default();
+        followed.is_new(&url);
+        Course {
+            asked_offset: offset(&url),
+            way: Way::Linked(Some((number, url))),
+            template,
+            until: None,
+            page_size: None,
+            offset: None,
+            total: None,
+            least: None,
+            repeated: 0,
+            stalled: 0,
+            followed,
+            by_number: false,
+        }
+    }
+
+    /// The next page to be asked for.
+    pub(super) fn next_page(&mut self) -> Option<(u64, Url)> {
+        match &mut self.way {
+            Way::Numbered { next, last, .. } => {
+                let number = *next;
+                if number > *last {
+                    return None;
+                }
+                match number.checked_add(1) {
+                    Some(following) => *next = following,
+                    None => self.way = Way::End,
+                }
+                Some((number, with_page(&self.template, number)))
+            }
+            Way::Linked(page) => page.take(),
+            Way::End => None,
+        }
+    }
+
+    /// Page `number` is there.
+    pub(super) fn arrived(&mut self, number: u64, facts: Facts) -> (Heard, Then) {
+        let Facts { length, count, next, repeated, progress } = facts;
+        let mut heard = Heard::default();
+        self.least = self.least.or(self.total).into_iter().chain(count).min();
+        if let Some(now) = count
+            && let Some(before) = self.total.replace(now)
+            && before != now
+        {
+            heard.before.push(ListEvent::CountChanged { page: number, before, now });
+        }
+        if next.is_some() {
+            match self.page_size {
+                None if length > 0 => self.page_size = Some(length),
+                Some(expected) if expected != length => {
+                    heard.before.push(ListEvent::PageLength { page: number, expected, items: length });
+                }
+                _ => {}
+            }
+        }
+        let numbered = matches!(self.way, Way::Numbered { .. }) || next.as_ref().is_some_and(|next| page_number(next).is_some());
+        let by_number = || self.page_size.filter(|_| numbered).and_then(|size| size.checked_mul(number.saturating_sub(1)));
+        // A server that counts pages, or has items where there can't be any, takes an `offset` for something else.
+        let asked = self.asked_offset.take().filter(|asked| !numbered && count.is_none_or(|count| *asked < count));
+        let offset = self.offset.or(asked).or_else(by_number);
+        if let (Some(offset), Some(count)) = (offset, count)
+            && offset >= count
+            && length > 0
+        {
+            heard.before.push(ListEvent::BeyondCount { page: number, count });
+        }
+        self.offset = offset.map(|offset| offset.saturating_add(length));
+        if repeated > 0 {
+            self.repeated = self.repeated.saturating_add(repeated);
+            heard.before.push(ListEvent::Repeated { page: number, items: repeated });
+        }
+        let then = match next {
+            Some(next) if self.until.is_none_or(|until| number < until) => {
+                heard.after.extend(self.stall(number, progress));
+                self.go_on(number, next, count, length, &mut heard)
+            }
+            _ => {
+                heard.after.extend(self.end());
+                Then::End
+            }
+        };
+        (heard, then)
+    }
+
+    /// Counts the pages that bring nothing new; there are others behind page `number`.
+    fn stall(&mut self, number: u64, progress: bool) -> Option<ListEvent> {
+        self.stalled = if progress { 0 } else { self.stalled.saturating_add(1) };
+        (self.stalled >= MAX_STALLED).then_some(ListEvent::Endless { page: number })
+    }
+
+    fn go_on(&mut self, number: u64, next: Url, count: Option<u64>, length: u64, heard: &mut Heard) -> Then {
+        let (Some(following), Some(count)) = (page_number(&next), count) else {
+            if !self.followed.is_new(&next) {
+                heard.after.push(ListEvent::Loop { page: number });
+            }
+            heard.astray = matches!(self.way, Way::Numbered { .. });
+            let following = number.saturating_add(1);
+            let then = Then::Link(following, next.clone());
+            self.way = Way::Linked(Some((following, next)));
+            return then;
+        };
+        if number.checked_add(1) != Some(following) {
+            // It is the page before that link, rather than the one that was asked for.
+            heard.before.push(ListEvent::OutOfOrder { page: number, next: following });
+            return Then::Page(number.saturating_add(1));
+        }
+        let size = self.page_size.unwrap_or(length).max(1);
+        // The server says that there is a next page, whatever the count says.
+        let pages = count.div_ceil(size).max(following);
+        let last = pages.min(self.until.unwrap_or(u64::MAX));
+        let unstarted = match self.way {
+            Way::Numbered { next, .. } => next.max(following),
+            _ => following,
+        };
+        self.way = Way::Numbered { next: unstarted, last, end: last };
+        Then::Page(following)
+    }
+
+    /// No more than `left` items are wanted behind page `number`, which arrived last.
+    pub(super) fn limit(&mut self, number: u64, left: u64) {
+        match &mut self.way {
+            Way::Numbered { last, .. } => {
+                *last = (*last).min(number.saturating_add(left.div_ceil(self.page_size.unwrap_or(1).max(1))));
+            }
+            Way::Linked(page) if left == 0 => *page = None,
+            Way::Linked(_) | Way::End => {}
+        }
+    }
+
+    /// The list ends here: what is missing.
+    pub(super) fn end(&mut self) -> Vec<ListEvent> {
+        self.way = Way::End;
+        let mut missing = Vec::new();
+        let of_range = self.until.zip(self.page_size).and_then(|(until, size)| until.checked_mul(size)).unwrap_or(u64::MAX);
+        if let (Some(offset), Some(total)) = (self.offset, self.total) {
+            // Items that came while the list was read push others back, which come twice and are there all the same.
+            let least = self.least.unwrap_or(total).min(total);
+            let items = offset.saturating_sub(self.repeated);
+            let short = |promised: u64, items: u64| items < promised.min(of_range);
+            if short(total, offset) || short(least, items) {
+                let promised = if short(total, offset) { total } else { least };
+                missing.push(ListEvent::Fewer { promised: promised.min(of_range), items });
+            }
+        }
+        missing
+    }
+
+    /// Page `number` isn't there (404), though it should be.
+    pub(super) fn gone(&mut self, number: u64) -> (Heard, Then) {
+        let mut heard = Heard { before: vec![ListEvent::PageGone { page: number }], ..Heard::default() };
+        heard.after = self.end();
+        (heard, Then::End)
+    }
+
+    /// What follows page `number`, which is passed over; `None` if that isn't known.
+    pub(super) fn pass_over(&mut self, number: u64) -> Option<(Heard, Then)> {
+        if let (true, Way::Linked(None), Some(total), Some(size)) = (self.by_number, &self.way, self.total, self.page_size) {
+            let end = total.div_ceil(size.max(1)).min(self.until.unwrap_or(u64::MAX));
+            self.way = Way::Numbered { next: number.saturating_add(1), last: end, end };
+        }
+        let Way::Numbered { last, end, .. } = &mut self.way else { return None };
+        // Its items are wanted of the page behind those that were.
+        *last = last.saturating_add(1).min(*end);
+        let following = number.checked_add(1).filter(|following| *following <= *last);
+        self.offset = self.offset.zip(self.page_size).map(|(offset, size)| offset.saturating_add(size));
+        let mut heard = Heard::default();
+        let then = match following {
+            Some(following) => {
+                heard.after.extend(self.stall(number, false));
+                Then::Page(following)
+            }
+            None => {
+                self.way = Way::End;
+                Then::End
+            }
+        };
+        Some((heard, then))
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.way = Way::End;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "http://h/models/?project=1";
+
+    fn course() -> Course {
+        let mut course = Course::new(LIST.parse().unwrap(), LIST.parse().unwrap(), 1);
+        course.offset = Some(0);
+        assert_eq!(course.next_page(), Some((1, LIST.parse().unwrap())));
+        course
+    }
+
+    fn page(length: u64, count: u64, next: impl Into<Option<u64>>) -> Facts {
+        let next = next.into().map(|next| with_page(&LIST.parse().unwrap(), next));
+        Facts { length, count: Some(count), next, repeated: 0, progress: length > 0 }
+    }
+
+    fn cursor(length: u64, next: Option<&str>) -> Facts {
+        let next = next.map(|next| format!("{LIST}&cursor={next}").parse().unwrap());
+        Facts { length, count: None, next, repeated: 0, progress: length > 0 }
+    }
+
+    /// The numbers of the pages that may be asked for now.
+    fn numbers(course: &mut Course) -> Vec<u64> {
+        std::iter::from_fn(|| course.next_page()).map(|(number, _)| number).collect()
+    }
+
+    fn quiet(heard: (Heard, Then)) -> Then {
+        assert_eq!(heard.0, Heard::default());
+        heard.1
+    }
+
+    #[test]
+    fn the_first_page_tells_how_many_there_are() {
+        let mut course = course();
+        assert_eq!(quiet(course.arrived(1, page(10, 95, 2))), Then::Page(2));
+        assert_eq!(numbers(&mut course), [2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        for number in 2..10 {
+            assert_eq!(quiet(course.arrived(number, page(10, 95, number + 1))), Then::Page(number + 1));
+        }
+        assert_eq!(quiet(course.arrived(10, page(5, 95, None))), Then::End);
+        assert!(numbers(&mut course).is_empty());
+    }
+
+    #[test]
+    fn first_page_after_a_checkpoint_is_passed_over() {
+        let mut course = Course::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
+        (course.by_number, course.total, course.page_size, course.offset) = (true, Some(45), Some(10), Some(20));
+        assert_eq!(numbers(&mut course), [3]);
+        assert_eq!(course.pass_over(3), Some((Heard::default(), Then::Page(4))));
+        assert_eq!((numbers(&mut course), course.offset), (vec![4, 5], Some(30)));
+        // A list of links has no page behind one that failed.
+        let mut course = self::course();
+        assert_eq!(course.pass_over(1), None);
+    }
+
+    #[test]
+    fn a_limit_wants_no_page_more() {
+        for (left, wanted) in [(0, vec![]), (1, vec![2]), (10, vec![2]), (11, vec![2, 3]), (1000, (2..=10).collect())] {
+            let mut course = course();
+            course.arrived(1, page(10, 95, 2));
+            course.limit(1, left);
+            assert_eq!(numbers(&mut course), wanted, "{left}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_reached_follows_no_link() {
+        for (left, goes_on) in [(0, false), (1, true)] {
+            let mut course = course();
+            course.arrived(1, cursor(10, Some("a")));
+            course.limit(1, left);
+            assert_eq!(course.next_page().is_some(), goes_on);
+        }
+    }
+
+    #[test]
+    fn a_range_ends_before_the_list_does() {
+        let mut course = Course::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
+        course.until = Some(4);
+        assert_eq!(numbers(&mut course), [3]);
+        assert_eq!(quiet(course.arrived(3, page(10, 95, 4))), Then::Page(4));
+        assert_eq!(numbers(&mut course), [4]);
+        assert_eq!(quiet(course.arrived(4, page(10, 95, 5))), Then::End);
+        assert!(numbers(&mut course).is_empty());
+    }
+
+    #[test]
+    fn a_list_of_links_is_followed_one_by_one() {
+        let mut course = course();
+        for number in 1..5 {
+            let link = number.to_string();
+            let then = quiet(course.arrived(number, cursor(10, Some(&link))));
+            let url: Url = format!("{LIST}&cursor={link}").parse().unwrap();
+            assert_eq!(then, Then::Link(number + 1, url.clone()));
+            assert_eq!((course.next_page(), course.next_page()), (Some((number + 1, url)), None));
+        }
+        assert_eq!(quiet(course.arrived(5, cursor(3, None))), Then::End);
+    }
+
+    #[test]
+    fn what_a_page_tells_of_the_list_is_heard() {
+        let heard = |pages: &[(u64, Facts)]| {
+            let mut course = course();
+            let (last, first) = pages.split_last().unwrap();
+            for (number, facts) in first {
+                quiet(course.arrived(*number, facts.clone()));
+            }
+            course.arrived(last.0, last.1.clone()).0
+        };
+        let first = (1, page(10, 30, 2));
+        let before = |event| Heard { before: vec![event], ..Heard::default() };
+        let after = |event| Heard { after: vec![event], ..Heard::default() };
+        for now in [29, 31] {
+            let event = ListEvent::CountChanged { page: 2, before: 30, now };
+            assert_eq!(heard(&[first.clone(), (2, page(10, now, 3))]), before(event));
+        }
+        for items in [0, 9, 11] {
+            let event = ListEvent::PageLength { page: 2, expected: 10, items };
+            assert_eq!(heard(&[first.clone(), (2, page(items, 30, 3))]), before(event));
+        }
+        let fewer = |items| ListEvent::Fewer { promised: 30, items };
+        assert_eq!(heard(&[first.clone(), (2, page(9, 30, None))]), after(fewer(19)));
+        assert_eq!(heard(&[(1, page(3, 30, None))]), after(fewer(3)));
+        assert_eq!(heard(&[(1, page(10, 8, None))]), Heard::default());
+        for next in [1, 2, 4] {
+            let event = ListEvent::OutOfOrder { page: 2, next };
+            assert_eq!(heard(&[first.clone(), (2, page(10, 30, next))]), before(event));
+        }
+        let beyond = ListEvent::BeyondCount { page: 2, count: 10 };
+        assert_eq!(heard(&[(1, page(10, 10, 2)), (2, page(10, 10, 3))]), before(beyond));
+        let event = ListEvent::Loop { page: 3 };
+        let links = [(1, cursor(9, Some("a"))), (2, cursor(9, Some("b"))), (3, cursor(9, Some("a")))];
+        assert_eq!(heard(&links), after(event));
+    }
+
+    #[test]
+    fn a_page_that_is_gone_is_the_end() {
+        let mut course = course();
+        course.arrived(1, page(10, 30, 2));
+        let (heard, then) = course.gone(2);
+        assert_eq!(then, Then::End);
+        assert_eq!(
+            (heard.before, heard.after),
+            (vec![ListEvent::PageGone { page: 2 }], vec![ListEvent::Fewer { promised: 30, items: 10 }])
+        );
+        assert!(numbers(&mut course).is_empty());
+    }
+
+    #[test]
+    fn a_page_that_is_passed_over_counts_as_read() {
+        let mut course = course();
+        course.arrived(1, page(10, 30, 2));
+        assert_eq!(numbers(&mut course), [2, 3]);
+        assert_eq!(course.pass_over(2), Some((Heard::default(), Then::Page(3))));
+        assert_eq!(quiet(course.arrived(3, page(10, 30, None))), Then::End);
+    }
+
+    #[test]
+    fn a_list_that_begins_at_a_later_page_is_counted_from_its_head() {
+        let third = || Course::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
+        let mut course = third();
+        assert_eq!(quiet(course.arrived(3, page(10, 95, 4))), Then::Page(4));
+        assert_eq!(course.offset, Some(30));
+        assert_eq!(quiet(course.arrived(4, page(10, 95, 5))), Then::Page(5));
+        let fewer = ListEvent::Fewer { promised: 95, items: 44 };
+        assert_eq!(course.arrived(5, page(4, 95, None)).0.after, [fewer]);
+        // Of the last page alone it isn't known how long the others are.
+        let mut course = third();
+        assert_eq!(quiet(course.arrived(3, page(4, 95, None))), Then::End);
+    }
+
+    #[test]
+    fn a_range_has_as_many_items_as_its_pages_should() {
+        let mut course = course();
+        (course.until, course.page_size) = (Some(2), Some(10));
+        quiet(course.arrived(1, page(10, 95, 2)));
+        let (heard, then) = course.arrived(2, page(7, 95, None));
+        assert_eq!((heard.after, then), (vec![ListEvent::Fewer { promised: 20, items: 17 }], Then::End));
+    }
+
+    #[test]
+    fn a_page_without_items_does_not_tell_how_long_the_others_are() {
+        let mut course = course();
+        assert_eq!(quiet(course.arrived(1, page(0, 20, 2))), Then::Page(2));
+        assert_eq!(quiet(course.arrived(2, page(10, 20, 3))), Then::Page(3));
+        assert_eq!(quiet(course.arrived(3, page(10, 20, None))), Then::End);
+    }
+
+    #[test]
+    fn pages_by_number_that_go_on_with_links_lead_astray() {
+        let mut course = course();
+        course.arrived(1, page(10, 95, 2));
+        assert_eq!(numbers(&mut course), (2..=10).collect::<Vec<_>>());
+        let (heard, then) = course.arrived(2, cursor(10, Some("x")));
+        let url: Url = format!("{LIST}&cursor=x").parse().unwrap();
+        assert_eq!((heard, &then), (Heard { astray: true, ..Heard::default() }, &Then::Link(3, url.clone())));
+        assert_eq!(course.next_page(), Some((3, url)));
+    }
+
+    #[test]
+    fn a_link_back_to_the_first_page_is_a_loop() {
+        let mut course = course();
+        quiet(course.arrived(1, cursor(10, Some("a"))));
+        let back = Facts { next: Some(LIST.parse().unwrap()), ..cursor(10, None) };
+        assert_eq!(course.arrived(2, back).0.after, [ListEvent::Loop { page: 2 }]);
+    }
+
+    #[test]
+    fn pages_without_items_are_no_matter_where_others_come_between() {
+        let mut course = course();
+        for number in 1..=3 * u64::from(MAX_STALLED) {
+            let length = u64::from(number % 60 == 0);
+            assert_eq!(course.arrived(number, cursor(length, Some(&number.to_string()))).0.after, []);
+        }
+    }
+
+    /// The page at which the list is said to be endless, where each page is made by its number.
+    fn endless(course: &mut Course, page: impl Fn(u64) -> Facts) -> u64 {
+        (1..).find(|number| course.arrived(*number, page(*number)).0.after.iter().any(ListEvent::is_fatal)).unwrap()
+    }
+
+    #[test]
+    fn no_list_is_endless() {
+        let limit = u64::from(MAX_STALLED);
+        // Ever new links to pages without an item, or with the same items.
+        let link = |number: u64| cursor(0, Some(&number.to_string()));
+        assert_eq!(endless(&mut course(), link), limit);
+        assert_eq!(endless(&mut course(), |number| Facts { length: 10, progress: number == 1, ..link(number) }), limit + 1);
+        // The same items on pages by number, whatever the count.
+        for count in [10, u64::MAX] {
+            let page = |number| Facts { progress: number == 1, ..page(10, count, number + 1) };
+            assert_eq!(endless(&mut course(), page), limit + 1);
+        }
+        // Pages that are passed over.
+        let mut course = course();
+        course.arrived(1, page(1, 1_000_000_000_000_000, 2));
+        let fatal = |number: &u64| course.pass_over(*number).unwrap().0.after.iter().any(ListEvent::is_fatal);
+        assert_eq!((2..).find(fatal), Some(limit + 1));
+    }
+
+    #[test]
+    fn end_is_no_lack_of_progress() {
+        let mut course = course();
+        for number in 1..u64::from(MAX_STALLED) {
+            course.arrived(number, cursor(0, Some(&number.to_string())));
+        }
+        assert_eq!(quiet(course.arrived(u64::from(MAX_STALLED), cursor(0, None))), Then::End);
+    }
+
+    #[test]
+    fn repeated_items_are_none_of_those_that_are_promised() {
+        let again = |repeated, facts| Facts { repeated, ..facts };
+        let mut course = course();
+        course.arrived(1, page(10, 30, 2));
+        let (heard, _) = course.arrived(2, again(3, page(10, 30, 3)));
+        assert_eq!(heard.before, [ListEvent::Repeated { page: 2, items: 3 }]);
+        let (heard, _) = course.arrived(3, page(10, 30, None));
+        assert_eq!(heard.after, [ListEvent::Fewer { promised: 30, items: 27 }]);
+        // Of a list that grew all are there that were there from the beginning.
+        let mut course = self::course();
+        course.arrived(1, page(10, 30, 2));
+        course.arrived(2, again(3, page(10, 33, 3)));
+        course.arrived(3, page(10, 33, 4));
+        assert_eq!(course.arrived(4, page(3, 33, None)).0.after, []);
+        let mut course = self::course();
+        course.arrived(1, page(10, 30, 2));
+        course.arrived(2, again(4, page(10, 33, 3)));
+        course.arrived(3, page(10, 33, 4));
+        assert_eq!(course.arrived(4, page(3, 33, None)).0.after, [ListEvent::Fewer { promised: 30, items: 29 }]);
+    }
+
+    mod extremes {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        fn number() -> impl Strategy<Value = u64> {
+            prop_oneof![0_u64..4, (u64::MAX - 3)..=u64::MAX, Just(u64::MAX / 2), Just(1_000_000_000_000_000), any::<u64>()]
+        }
+
+        #[derive(Debug, Clone)]
+        enum Step {
+            Arrived { own: bool, number: u64, length: u64, count: Option<u64>, next: Option<u64>, repeated: u64 },
+            PassOver,
+            Gone,
+            Limit(u64),
+        }
+
+        fn step() -> impl Strategy<Value = Step> {
+            let option = || prop::option::of(number());
+            prop_oneof![
+                6 => (any::<bool>(), number(), number(), option(), option(), number()).prop_map(
+                    |(own, number, length, count, next, repeated)| Step::Arrived { own, number, length, count, next, repeated }
+                ),
+                2 => Just(Step::PassOver),
+                1 => Just(Step::Gone),
+                1 => number().prop_map(Step::Limit),
+            ]
+        }
+
+        proptest! {
+            #[test]
+            fn any_numbers_are_taken(
+                first in number(), until in prop::option::of(number()), size in prop::option::of(number()),
+                offset in prop::option::of(number()), total in prop::option::of(number()), repeated in number(),
+                steps in prop::collection::vec(step(), 0..12),
+            ) {
+                let list: Url = LIST.parse().unwrap();
+                let mut course = Course::new(list.clone(), with_page(&list, first), first);
+                (course.until, course.page_size, course.offset, course.total) = (until, size, offset, total);
+                course.repeated = repeated;
+                let mut asked = first;
+                for step in steps {
+                    asked = course.next_page().map_or(asked, |(number, _)| number);
+                    match step {
+                        Step::Arrived { own, number, length, count, next, repeated } => {
+                            let number = if own { asked } else { number };
+                            // The next page as a server counts that knows no end, or any.
+                            let next = next.map(|next| if own { number.wrapping_add(1) } else { next });
+                            let next = next.map(|next| with_page(&list, next));
+                            course.arrived(number, Facts { length, count, next, repeated, progress: length > 0 });
+                        }
+                        Step::PassOver => drop(course.pass_over(asked)),
+                        Step::Gone => drop(course.gone(asked)),
+                        Step::Limit(left) => course.limit(asked, left),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The links between a list's pages: their page numbers, and whether they lead in a circle.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use http::Uri;
+use reqwest::Url;
+
+use crate::call::query;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The `page` of a page-numbered list's URL. A link with a `cursor` has none, whatever else it carries.
+pub(super) fn page_number(url: &Url) -> Option<u64> {
+    let mut number = None;
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "cursor" => return None,
+            "page" => number = value.parse().ok(),
+            _ => {}
+        }
+    }
+    number
+}
+
+/// Whether a URL chooses no page, so that it gives the first: of a list that begins at an `offset`, the first behind that.
+pub(super) fn is_first(url: &Url) -> bool {
+    url.query_pairs().all(|(name, value)| name != "cursor" && (name != "page" || value == "1"))
+}
+
+/// The `offset` of a list by limit and offset: how many items lie before the page. Nothing where the URL chooses a page
+/// otherwise.
+pub(super) fn offset(url: &Url) -> Option<u64> {
+    let mut offset = None;
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "cursor" | "page" => return None,
+            "offset" => offset = value.parse().ok(),
+            _ => {}
+        }
+    }
+    offset
+}
+
+/// Whether a URL gives the list from its head.
+pub(super) fn is_head(url: &Url) -> bool {
+    is_first(url) && offset(url).is_none()
+}
+
+/// The URL of another page of the same list.
+pub(super) fn with_page(url: &Url, number: u64) -> Url {
+    let mut paged = url.clone();
+    query::set(&mut paged, &[("page".to_owned(), vec![number.to_string()])]);
+    paged
+}
+
+/// Parameters that choose a page, and how long it is: these a link decides.
+const PAGING: [&str; 5] = ["page", "page_size", "cursor", "limit", "offset"];
+
+/// A link to a page, with the parameters of the list's own URL that it lacks: without a filter it would give other items. What it
+/// has stays as the server wrote it.
+pub(super) fn completed(mut link: Url, list: &Url) -> Url {
+    let written = list.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let missing: Vec<&str> = {
+        let names: HashSet<Cow<'_, str>> = link.query_pairs().map(|(name, _)| name).collect();
+        let lacks = |name: &str| !PAGING.contains(&name) && !names.contains(name);
+        written.zip(list.query_pairs()).filter(|(_, (name, _))| lacks(name)).map(|(pair, _)| pair).collect()
+    };
+    if !missing.is_empty() {
+        let query = link.query().filter(|query| !query.is_empty()).into_iter().chain(missing).collect::<Vec<_>>().join("&");
+        link.set_query(Some(&query));
+    }
+    link
+}
+
+/// A link that a request can be made of: no URI is longer than 64 KiB.
+pub(super) fn sendable(link: Url) -> Result<Url> {
+    match Uri::try_from(link.as_str()) {
+        Ok(_) => Ok(link),
+        Err(problem) => {
+            let message = format!("the server's link of {} bytes is none that can be asked for: {problem}", link.as_str().len());
+            Err(Error::new(ErrorKind::Decode, message))
+        }
+    }
+}
+
+/// How many links are remembered one by one.
+const REMEMBERED: usize = 1 << 16;
+
+/// Links that were followed, in bounded memory: a circle among the first of them is seen at once, any other after it was
+/// gone round a few times.
+#[derive(Default)]
+pub(super) struct Followed {
+    hasher: RandomState,
+    first: HashSet<u64>,
+    /// Of the links behind them: one, how many ago it was, and for how many it is kept (Brent's algorithm).
+    kept: u64,
+    ago: u64,
+    keep: u64,
+}
+
+impl Followed {
+    /// Whether a link is new; from then on it isn't.
+    pub(super) fn is_new(&mut self, url: &Url) -> bool {
+        let link = self.hasher.hash_one(url.as_str());
+        if self.first.len() < REMEMBERED {
+            return self.first.insert(link);
+        }
+        if self.first.contains(&link) || (self.keep > 0 && self.kept == link) {
+            return false;
+        }
+        self.ago += 1;
+        if self.ago >= self.keep {
+            (self.kept, self.ago, self.keep) = (link, 0, (self.keep * 2).max(1));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_link_has_a_page_number_or_a_cursor() {
+        for (link, number) in [
+            ("http://h/?page=7", Some(7)),
+            ("http://h/?page_size=9&page=7&project=1", Some(7)),
+            ("http://h/?page=7&cursor=cD0x", None),
+            ("http://h/?cursor=page%3D2", None),
+            ("http://h/?page=last", None),
+            ("http://h/", None),
+        ] {
+            assert_eq!(page_number(&url(link)), number, "{link}");
+        }
+        assert!(is_first(&url("http://h/?page=1&project=2")) && is_first(&url("http://h/")));
+        assert!(!is_first(&url("http://h/?page=2")) && !is_first(&url("http://h/?cursor=x")));
+        for (link, behind) in [
+            ("http://h/?limit=10&offset=50", Some(50)),
+            ("http://h/?offset=50&page=1", None),
+            ("http://h/?offset=50&cursor=x", None),
+            ("http://h/?offset=-1", None),
+            ("http://h/?limit=10", None),
+        ] {
+            assert_eq!(offset(&url(link)), behind, "{link}");
+        }
+        assert!(is_head(&url("http://h/?offset=50&page=1")) && is_head(&url("http://h/?limit=10")));
+        assert!(!is_head(&url("http://h/?offset=50")) && !is_head(&url("http://h/?page=2")));
+        assert_eq!(with_page(&url("http://h/?page=1&a=b"), 3).as_str(), "http://h/?a=b&page=3");
+    }
+
+    #[test]
+    fn what_a_link_lacks_is_added() {
+        let list = url("http://h/?page=1&page_size=5&a=%2f+x&&b=1&b=2&c&limit=1&offset=0&cursor=q");
+        for (link, whole) in [
+            ("http://h/", "http://h/?a=%2f+x&b=1&b=2&c"),
+            ("http://h/?", "http://h/?a=%2f+x&b=1&b=2&c"),
+            ("http://g/y/?cursor=z&%62=#end", "http://g/y/?cursor=z&%62=&a=%2f+x&c#end"),
+            ("http://h/?c=1&&b&a=%2F%20x&page=2", "http://h/?c=1&&b&a=%2F%20x&page=2"),
+        ] {
+            assert_eq!(completed(url(link), &list).as_str(), whole);
+        }
+        for bare in ["http://h/", "http://h/?", "http://h/?page=2"] {
+            assert_eq!(completed(url("http://h/?x"), &url(bare)), url("http://h/?x"));
+        }
+    }
+
+    #[test]
+    fn a_circle_is_seen_wherever_it_begins() {
+        for (tail, circle) in [(0, 1), (0, 1000), (0, REMEMBERED + 10), (REMEMBERED + 10, 300)] {
+            let mut followed = Followed::default();
+            let link = |step: usize| if step < tail { step } else { tail + (step - tail) % circle };
+            let seen = (0..).find(|step| !followed.is_new(&url(&format!("http://h/?cursor={}", link(*step))))).unwrap();
+            assert!(seen >= tail + circle && seen <= tail + 5 * circle + 40, "{tail} {circle}: {seen}");
+            assert!(seen == circle || tail >= REMEMBERED, "{tail} {circle}: {seen}");
+        }
+    }
+}

@@ -1,0 +1,524 @@
+//! A page's text and what it holds: its items decoded one by one, those that can't be left where they are.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::page_text::{Cursor, Envelope, Irregular, digest, field, parse, walk};
+use super::raw_item::RawItem;
+use crate::error::secrets::Secrets;
+use crate::generated::page_link::PageLink;
+use crate::values::decode::{Problem, decode, refuse_nested, without_mark};
+
+/// The names of fields by which items are told apart, the first one first.
+pub(super) type Fields = Arc<[Arc<str>]>;
+
+/// A page, decoded.
+pub(super) struct DecodedPage<T> {
+    /// The items that could be decoded.
+    pub(super) items: Vec<T>,
+    /// Those that couldn't, in order.
+    pub(super) failed: Vec<Failed>,
+    pub(super) marks: Marks,
+    pub(super) count: Option<u64>,
+    pub(super) next: Option<String>,
+    /// The text that places are in.
+    pub(super) body: Bytes,
+}
+
+/// An item that can't be decoded.
+pub(super) struct Failed {
+    /// Its place on the page, counted from 0.
+    pub(super) index: usize,
+    /// Where in the page's text it begins.
+    pub(super) at: usize,
+    /// Of a large one its length, and why: that is found where the page is decoded, and not where its error is made.
+    pub(super) large: Option<Box<(usize, Problem)>>,
+}
+
+/// From how many bytes on an item is large.
+const LARGE: usize = 16 << 10;
+/// Items on a page as most have them.
+const USUAL: usize = 128;
+/// How much of a problem is kept, in bytes, of which less is shown.
+const KEPT: usize = 4 << 10;
+
+/// What a page's items come down to.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Marks {
+    /// The field that tells them apart.
+    pub(super) identity: Option<Arc<str>>,
+    /// Its value in each item that could be decoded, as a number, 0 in those that don't have it; none at all without such a field.
+    pub(super) ids: Vec<u64>,
+    /// All items together: two pages that hold the same have the same.
+    pub(super) digest: u64,
+}
+
+/// How a page's items are decoded.
+pub(super) struct Decoder<T> {
+    /// Decodes the items that begin at a place.
+    items: fn(&mut Cursor<'_>, &Bytes, &mut Items<'_, T>) -> Result<(), Irregular>,
+    /// Why an item can't be decoded.
+    problem: fn(&[u8]) -> Option<Problem>,
+}
+
+impl<T> Clone for Decoder<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Decoder<T> {}
+
+impl<T: DeserializeOwned> Decoder<T> {
+    /// Items as values.
+    pub(super) fn typed() -> Self {
+        Decoder {
+            items: |cursor, body, items| {
+                let mut hopeless = Hopeless::default();
+                cursor.items(|at| {
+                    let rest = body.get(at..)?;
+                    if let Some(length) = hopeless.length(body, rest) {
+                        items.failed(at, length, None);
+                        return Some(length);
+                    }
+                    if let Ok((item, length)) = parse::<T>(rest) {
+                        items.decoded(item, at, rest.get(..length)?);
+                        return Some(length);
+                    }
+                    let (_, length) = parse::<IgnoredAny>(rest).ok()?;
+                    let text = rest.get(..length)?;
+                    // What a lenient server may send is mended at the second look: half a surrogate pair.
+                    let looked = (length > LARGE || memchr::memmem::find(text, br"\u").is_some()).then(|| decode::<T>(text));
+                    match looked {
+                        Some(Ok(item)) => items.decoded(item, at, text),
+                        looked => {
+                            items.failed(at, length, looked.and_then(Result::err).filter(|_| length > LARGE));
+                            hopeless.add(at, length);
+                        }
+                    }
+                    Some(length)
+                })
+            },
+            problem: |item| decode::<T>(item).err(),
+        }
+    }
+}
+
+impl Decoder<RawItem> {
+    /// Items as parts of the page's own text.
+    pub(super) fn raw() -> Self {
+        Decoder {
+            items: |cursor, body, items| {
+                let at = |text: &[u8]| text.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+                if let Ok(texts) = cursor.value::<Vec<&RawValue>>() {
+                    items.items.reserve(texts.len());
+                    for text in texts.into_iter().map(|text| text.get().as_bytes()) {
+                        items.decoded(RawItem::new(body.slice_ref(text), items.secrets.clone()), at(text), text);
+                    }
+                    return Ok(());
+                }
+                // An item that isn't UTF-8 doesn't take the others along.
+                cursor.items(|at| {
+                    let (_, length) = parse::<IgnoredAny>(body.get(at..)?).ok()?;
+                    let text = body.slice(at..at + length);
+                    match std::str::from_utf8(&text) {
+                        Ok(_) => items.decoded(RawItem::new(text.clone(), items.secrets.clone()), at, &text),
+                        Err(_) => items.failed(at, length, None),
+                    }
+                    Some(length)
+                })
+            },
+            problem: |item| {
+                let message = std::str::from_utf8(item).err()?.to_string();
+                Some(Problem { path: String::new(), message, cut_off: false })
+            },
+        }
+    }
+}
+
+/// What is gathered of a page's items.
+struct Items<'f, T> {
+    fields: &'f [Arc<str>],
+    /// What the page was asked for with.
+    secrets: &'f Secrets,
+    /// Whether their names are written as they are.
+    plain: bool,
+    items: Vec<T>,
+    failed: Vec<Failed>,
+    /// The values of each field.
+    ids: Vec<Vec<u64>>,
+    /// Where the first item begins and the last one ends.
+    text: Option<(usize, usize)>,
+}
+
+impl<T> Items<'_, T> {
+    #[inline]
+    fn decoded(&mut self, item: T, at: usize, text: &[u8]) {
+        self.items.push(item);
+        match (self.fields, &mut *self.ids) {
+            ([name], [ids]) => ids.push(id_of(text, name, self.plain)),
+            (fields, all) => {
+                for (name, ids) in fields.iter().zip(all) {
+                    ids.push(id_of(text, name, self.plain));
+                }
+            }
+        }
+        self.text.get_or_insert((at, at)).1 = at + text.len();
+    }
+
+    fn failed(&mut self, at: usize, length: usize, problem: Option<Problem>) {
+        let kept = |text: &mut String| {
+            text.truncate((0..=KEPT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0));
+            text.shrink_to_fit();
+        };
+        let large = problem.map(|mut problem| {
+            kept(&mut problem.message);
+            kept(&mut problem.path);
+            Box::new((length, problem))
+        });
+        self.failed.push(Failed { index: self.items.len() + self.failed.len(), at, large });
+        self.text.get_or_insert((at, at)).1 = at + length;
+    }
+
+    /// The items' marks, by the first field that one of them has.
+    fn marks(&mut self, body: &[u8]) -> Marks {
+        let found = self.fields.iter().zip(&mut self.ids).find(|(_, ids)| ids.iter().any(|id| *id != 0));
+        let (identity, ids) = found.map(|(name, ids)| (name.clone(), std::mem::take(ids))).unzip();
+        let mut marks = Marks { identity, ids: ids.unwrap_or_default(), digest: 0 };
+        marks.digest = match marks.identity.is_some() && !marks.ids.contains(&0) {
+            true => marks.ids.iter().fold(0, |digest, id| (digest ^ id).wrapping_mul(PRIME).rotate_left(29)),
+            false => self.text.and_then(|(from, to)| body.get(from..to)).map_or(0, digest),
+        };
+        marks
+    }
+}
+
+impl<T> Decoder<T> {
+    /// Decodes a page that was asked for with `secrets`, and tells its items apart by the first of `fields` that one of them has.
+    ///
+    /// # Errors
+    /// Returns a problem if the text isn't a page. An item that can't be decoded is no problem of its page.
+    pub(super) fn page(&self, body: &Bytes, fields: &[Arc<str>], secrets: &Secrets) -> Result<DecodedPage<T>, Problem> {
+        refuse_list(body)?;
+        refuse_nested(body)?;
+        let body = body.slice_ref(without_mark(body));
+        let ids = fields.iter().map(|_| Vec::with_capacity(USUAL)).collect();
+        let plain = !fields.iter().any(|name| name.contains(['"', '\\']));
+        let mut items = Items { fields, secrets, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
+        let walked = walk(&body, |cursor| (self.items)(cursor, &body, &mut items));
+        let Envelope { count, next } = walked.map_err(|Irregular| problem_of(&body))?;
+        let marks = items.marks(&body);
+        Ok(DecodedPage { items: items.items, failed: items.failed, marks, count, next, body })
+    }
+
+    /// An item that can't be decoded: its text, and why.
+    pub(super) fn problem<'b>(&self, body: &'b [u8], failed: Failed) -> (&'b [u8], Problem) {
+        let rest = body.get(failed.at..).unwrap_or_default();
+        if let Some((length, problem)) = failed.large.map(|large| *large) {
+            return (rest.get(..length).unwrap_or_default(), problem);
+        }
+        let length = parse::<IgnoredAny>(rest).map_or(rest.len(), |(_, length)| length);
+        let text = rest.get(..length).unwrap_or_default();
+        let unknown = || Problem { path: String::new(), message: "it can't be decoded".to_owned(), cut_off: false };
+        (text, (self.problem)(text).unwrap_or_else(unknown))
+    }
+}
+
+/// Short texts on a page that can't be decoded, wherever they stand: each is tried once, however often it is there.
+#[derive(Default)]
+struct Hopeless(Vec<(usize, usize)>);
+
+impl Hopeless {
+    /// How long they are, and how many.
+    const LONGEST: usize = 16;
+    const MOST: usize = 16;
+
+    fn add(&mut self, at: usize, length: usize) {
+        if length <= Self::LONGEST && self.0.len() < Self::MOST {
+            self.0.push((at, length));
+        }
+    }
+
+    /// The length of the item that begins `rest`, if it is one of them.
+    #[inline]
+    fn length(&self, body: &[u8], rest: &[u8]) -> Option<usize> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let is_here = |text: &[u8]| matches!(rest.strip_prefix(text), Some([b',' | b']' | b' ' | b'\n', ..]));
+        self.0.iter().find(|(from, length)| body.get(*from..from + length).is_some_and(is_here)).map(|(_, length)| *length)
+    }
+}
+
+/// How long a page is, and what stands beside its items.
+pub(super) fn length(body: &Bytes) -> Result<(usize, Envelope), Problem> {
+    refuse_list(body)?;
+    let body = without_mark(body);
+    let mut length = 0;
+    let walked = walk(body, |cursor| {
+        cursor.items(|at| {
+            length += 1;
+            parse::<IgnoredAny>(body.get(at..)?).ok().map(|(_, length)| length)
+        })
+    });
+    walked.map(|envelope| (length, envelope)).map_err(|Irregular| problem_of(body))
+}
+
+/// Refuses a list in the place of a page, of which the first items would be taken for the page's fields.
+fn refuse_list(body: &[u8]) -> Result<(), Problem> {
+    if !without_mark(body).trim_ascii_start().starts_with(b"[") {
+        return Ok(());
+    }
+    let message = "it is a list and no page of one: the call's `send_as::<Vec<…>>()` gives it".to_owned();
+    Err(Problem { path: String::new(), message, cut_off: false })
+}
+
+/// Why a text is no page.
+#[cold]
+fn problem_of(body: &[u8]) -> Problem {
+    #[derive(Deserialize)]
+    #[serde(expecting = "a page, an object with `results`")]
+    #[allow(dead_code, reason = "only whether it can be read matters")]
+    struct Whole {
+        results: Results,
+        #[serde(default)]
+        next: PageLink,
+        #[serde(default)]
+        count: Option<u64>,
+    }
+    struct Results;
+    impl<'de> Deserialize<'de> for Results {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(Results)
+        }
+    }
+    impl<'de> Visitor<'de> for Results {
+        type Value = Results;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of items")
+        }
+
+        fn visit_unit<E>(self) -> Result<Results, E> {
+            Ok(self)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Results, A::Error> {
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(self)
+        }
+    }
+    let unknown = || Problem { path: String::new(), message: "it is no page".to_owned(), cut_off: false };
+    decode::<Whole>(body).err().unwrap_or_else(unknown)
+}
+
+/// The value of an item's field as a number, 0 if it has none.
+#[inline]
+fn id_of(item: &[u8], name: &str, plain: bool) -> u64 {
+    let found = match plain {
+        true => last_number(item, name.as_bytes()).or_else(|| first_number(item, name.as_bytes())),
+        false => None,
+    };
+    found.or_else(|| field(item, name).and_then(id)).unwrap_or_default()
+}
+
+/// The same of an item whose last field it is, a number. What stands before a number before the object's end is a field's name.
+#[inline]
+fn last_number(item: &[u8], name: &[u8]) -> Option<u64> {
+    let text = item.strip_suffix(b"}")?;
+    let digits = text.iter().rev().take_while(|byte| matches!(byte, b'0'..=b'9' | b'-')).count();
+    let (rest, number) = text.split_at_checked(text.len().checked_sub(digits)?)?;
+    let rest = rest.strip_suffix(b" ").unwrap_or(rest).strip_suffix(b"\":")?.strip_suffix(name)?.strip_suffix(b"\"")?;
+    // After these a quote isn't an escaped one: the name begins there.
+    if number.is_empty() || !matches!(rest.last()?, b',' | b'{' | b' ') {
+        return None;
+    }
+    id(number)
+}
+
+/// The same of most items: the field is among the first two, a number as the other one is, and there is no white space.
+#[inline]
+fn first_number(item: &[u8], name: &[u8]) -> Option<u64> {
+    let mut rest = item.strip_prefix(b"{\"")?;
+    for _ in 0..2 {
+        let is_name = name.iter().zip(rest).all(|(one, other)| one == other) && rest.get(name.len()) == Some(&b'"');
+        let length = if is_name { name.len() } else { rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))? };
+        rest = rest.get(length..)?.strip_prefix(b"\":")?;
+        let mut hash = BASIS;
+        while let [byte @ (b'0'..=b'9' | b'-'), behind @ ..] = rest {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
+            rest = behind;
+        }
+        match (is_name, rest) {
+            (true, [b',' | b'}', ..]) if hash != BASIS => return Some(hash.max(1)),
+            (false, [b',', b'"', behind @ ..]) => rest = behind,
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// An id's text as a number that isn't 0; only numbers and strings are ids. The same in every process: checkpoints keep it.
+fn id(text: &[u8]) -> Option<u64> {
+    if !matches!(text.first()?, b'"' | b'-' | b'0'..=b'9') {
+        return None;
+    }
+    // FNV-1a.
+    Some(text.iter().fold(BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)).max(1))
+}
+
+const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+const PRIME: u64 = 0x0100_0000_01b3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Item {
+        id: i64,
+        #[serde(default)]
+        name: String,
+    }
+
+    fn page(items: &str) -> Bytes {
+        format!(r#"{{"count": 7, "next": "n", "previous": null, "results": [{items}]}}"#).into()
+    }
+
+    fn read<T>(decoder: Decoder<T>, body: &Bytes, fields: &[&str]) -> DecodedPage<T> {
+        let fields: Vec<_> = fields.iter().copied().map(Arc::from).collect();
+        decoder.page(body, &fields, &Secrets::NONE).unwrap_or_else(|problem| panic!("{problem:?}"))
+    }
+
+    #[test]
+    fn failed_item_leaves_its_page() {
+        let body = page(r#"{"id": 1}, {"id": "two", "name": "b"}, {"name": 3, "id": 3}, {"id": 4, "name": "\ud83d"}"#);
+        let decoder = Decoder::<Item>::typed();
+        let decoded = read(decoder, &body, &[]);
+        assert_eq!((decoded.count, decoded.next.as_deref()), (Some(7), Some("n")));
+        assert_eq!(decoded.items, [Item { id: 1, name: String::new() }, Item { id: 4, name: "\u{fffd}".to_owned() }]);
+        assert_eq!(decoded.failed.iter().map(|failed| failed.index).collect::<Vec<_>>(), [1, 2]);
+        let problems: Vec<_> = decoded.failed.into_iter().map(|failed| decoder.problem(&decoded.body, failed)).collect();
+        assert_eq!((problems[0].1.path.as_str(), problems[0].0), ("id", &br#"{"id": "two", "name": "b"}"#[..]));
+        assert_eq!(problems[1].1.path, "name");
+    }
+
+    #[test]
+    fn what_is_no_page_is_an_error_as_a_whole() {
+        let bodies = [
+            (r#"{"results": 7}"#, "results"),
+            (r#"{"count": -1, "results": []}"#, "count"),
+            (r#"{"count": "7", "results": []}"#, "count"),
+            (r#"{"count": 7.5, "results": []}"#, "count"),
+            (r#"{"next": true, "results": []}"#, "next"),
+            (r#"{"next": 0, "results": []}"#, "next"),
+            ("<html>", ""),
+            ("[[]]", ""),
+            ("{}", ""),
+        ];
+        for (body, path) in bodies {
+            let problem = |result: Result<(), Problem>| result.unwrap_err().path;
+            assert_eq!(problem(Decoder::<Item>::typed().page(&body.into(), &[], &Secrets::NONE).map(drop)), path, "{body}");
+            assert_eq!(problem(Decoder::raw().page(&body.into(), &["id".into()], &Secrets::NONE).map(drop)), path);
+            assert_eq!(problem(length(&body.into()).map(drop)), path);
+        }
+        let null = Decoder::raw().page(&"null".into(), &[], &Secrets::NONE).err().unwrap();
+        assert!(null.message.contains("null, expected a page, an object with `results`"), "{null:?}");
+        assert!(Decoder::<Item>::typed().page(&r#"{"results": [{"id": 1"#.into(), &[], &Secrets::NONE).err().unwrap().cut_off);
+    }
+
+    #[test]
+    fn large_item_that_fails_costs_no_second_reading() {
+        let body = page(&format!(r#"{{"id": 1, "name": ["{}"]}}, {{"id": "{0}"}}, {{"id": 2}}"#, "x".repeat(1 << 20)));
+        let decoder = Decoder::<Item>::typed();
+        let decoded = read(decoder, &body, &[]);
+        assert_eq!(decoded.items.len(), 1);
+        for (failed, path) in decoded.failed.into_iter().zip(["name", "id"]) {
+            let (length, problem) = &**failed.large.as_ref().unwrap();
+            assert!(*length > 1 << 20 && problem.message.len() <= KEPT, "{}", problem.message.len());
+            assert_eq!(decoder.problem(&decoded.body, failed).1.path, path);
+        }
+    }
+
+    #[test]
+    fn raw_items_are_the_servers_text() {
+        let texts = [r#"{ "id":1.50, "a":"\ud83d" }"#, r#"{"id": 12345678901234567890}"#, "7"];
+        let body = page(&texts.join(" , "));
+        let items = |body: &Bytes| read(Decoder::raw(), body, &[]).items;
+        assert_eq!(items(&body).iter().map(RawItem::as_str).collect::<Vec<_>>(), texts);
+        assert_eq!(items(&Bytes::from([b"\xef\xbb\xbf", &body[..]].concat())).len(), 3);
+        let broken = Bytes::from([br#"{"results": [1, ""#, &b"\xff"[..], br#"", 2]}"#].concat());
+        let mut page = read(Decoder::raw(), &broken, &[]);
+        assert_eq!((page.items.len(), page.failed.len()), (2, 1));
+        assert!(Decoder::raw().problem(&page.body, page.failed.remove(0)).1.message.contains("utf-8"));
+    }
+
+    #[test]
+    fn ids_are_told_apart_by_the_first_field_there_is() {
+        let items = r#"{"id": 1}, {"name": "x", "id":1}, {"id": "1"}, {"id": 2, "key": null}, {"id": null}, {"id": [1]}"#;
+        let marks = read(Decoder::raw(), &page(items), &["key", "id"]).marks;
+        assert_eq!(marks.identity.as_deref(), Some("id"));
+        let ids = &marks.ids;
+        assert!(ids[0] != 0 && ids[0] == ids[1] && ids[0] != ids[2] && ids[0] != ids[3]);
+        assert_eq!((ids[4], ids[5], ids.len()), (0, 0, 6));
+        let marks = read(Decoder::raw(), &page(r#"{"id": 1}, {"id": 1, "key": 7}"#), &["key", "id"]).marks;
+        assert_eq!((marks.identity.as_deref(), marks.ids[0]), (Some("key"), 0));
+        // FNV-1a, as the checkpoints of earlier versions have it.
+        assert_eq!(id(b"7"), Some(0xaf63_aa4c_8601_9796));
+    }
+
+    #[test]
+    fn first_numbers_are_read_as_others_are() {
+        for item in [
+            r#"{"id":7}"#,
+            r#"{"id":-12,"x":1}"#,
+            r#"{"x":1,"id":7}"#,
+            r#"{"x":1,"id":7.5}"#,
+            r#"{"x":"a","id":7}"#,
+            r#"{"id":null}"#,
+            r#"{"id":"7"}"#,
+            r#"{"idx":1,"id":2}"#,
+            r#"{"i":1,"id":2}"#,
+            r#"{"x":1,"y":2,"id":3}"#,
+            r#"{"id":1e5}"#,
+            r#"{"id" :7}"#,
+            r#"{"x\"":1,"id":7}"#,
+            "{}",
+            r#"{"":1,"id":7}"#,
+            r#"{"id":12345678901234567890}"#,
+            "7",
+            r#"{"x":"a", "id": 7}"#,
+            r#"{"x":"a","id":-7}"#,
+            r#"{"x":"a","id":1.5}"#,
+            r#"{"x":"a","id":1e-7}"#,
+            r#"{"x":"\"id\":7"}"#,
+            r#"{"x\"id":7}"#,
+            r#"{"x, \"id":7}"#,
+            r#"{"x":{"id":7}}"#,
+            r#"{"x":[7],"y":"id","z":7}"#,
+            r#"{"x":"a","id":"7"}"#,
+        ] {
+            let slow = field(item.as_bytes(), "id").and_then(id);
+            assert_eq!(id_of(item.as_bytes(), "id", true), slow.unwrap_or_default(), "{item}");
+            assert!(first_number(item.as_bytes(), b"id").is_none_or(|id| Some(id) == slow), "{item}");
+            assert!(last_number(item.as_bytes(), b"id").is_none_or(|id| Some(id) == slow), "{item}");
+        }
+        assert!(last_number(br#"{"x":"a", "pgh_id": 8}"#, b"pgh_id").is_some());
+        assert!(first_number(br#"{"id":7,"pgh_id":8}"#, b"pgh_id").is_some());
+    }
+
+    #[test]
+    fn same_pages_have_the_same_digest() {
+        let digest = |items: &str, fields: &[&str]| read(Decoder::raw(), &page(items), fields).marks.digest;
+        for fields in [&["id"][..], &[]] {
+            let one = digest(r#"{"id": 1, "u": "/a?sig=1"}, {"id": 2}"#, fields);
+            assert_eq!(one, digest(r#"{"id": 1, "u": "/a?sig=2"}, {"id": 2}"#, fields));
+            assert_ne!(one, digest(r#"{"id": 2}, {"id": 1, "u": "/a?sig=1"}"#, fields));
+        }
+    }
+}

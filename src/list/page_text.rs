@@ -1,0 +1,359 @@
+//! A page's text, walked item by item: in linear time, without recursion, whatever it is.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::generated::operation::Key;
+use crate::generated::page_link::PageLink;
+use crate::values::json::behind_quote;
+
+/// What stands beside a page's items.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Envelope {
+    pub(super) count: Option<u64>,
+    pub(super) next: Option<String>,
+}
+
+/// The text isn't a page. What is wrong with it is found by reading the whole as one value.
+#[derive(Debug, PartialEq)]
+pub(super) struct Irregular;
+
+/// Walks a page; `results` is called where its items are.
+pub(super) fn walk<'t>(
+    body: &'t [u8],
+    mut results: impl FnMut(&mut Cursor<'t>) -> Result<(), Irregular>,
+) -> Result<Envelope, Irregular> {
+    let mut cursor = Cursor { text: body, at: 0 };
+    let (mut count, mut next, mut items) = (None, None, None);
+    cursor.expect(b'{')?;
+    let mut first = true;
+    while !cursor.eat(b'}') {
+        if !std::mem::take(&mut first) {
+            cursor.expect(b',')?;
+        }
+        let key: Key<'_> = cursor.value()?;
+        cursor.expect(b':')?;
+        match &*key.0 {
+            "results" if items.is_some() => return Err(Irregular),
+            "results" if cursor.peek() == Some(b'n') => items = Some(cursor.value::<()>()?),
+            "results" => items = Some(results(&mut cursor)?),
+            "count" => once(&mut count, cursor.value::<Option<u64>>()?)?,
+            "next" => once(&mut next, cursor.value::<PageLink>()?.0)?,
+            _ => {
+                cursor.value::<IgnoredAny>()?;
+            }
+        }
+    }
+    match (cursor.peek(), items) {
+        (None, Some(())) => Ok(Envelope { count: count.flatten(), next: next.flatten() }),
+        _ => Err(Irregular),
+    }
+}
+
+fn once<V>(slot: &mut Option<V>, value: V) -> Result<(), Irregular> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Irregular),
+    }
+}
+
+/// A place in a text.
+pub(super) struct Cursor<'t> {
+    text: &'t [u8],
+    at: usize,
+}
+
+impl<'t> Cursor<'t> {
+    /// The next byte that isn't white space.
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        while let Some(byte) = self.text.get(self.at) {
+            match byte {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                other => return Some(*other),
+            }
+        }
+        None
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let there = self.peek() == Some(byte);
+        self.at += usize::from(there);
+        there
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Irregular> {
+        self.eat(byte).then_some(()).ok_or(Irregular)
+    }
+
+    pub(super) fn value<V: Deserialize<'t>>(&mut self) -> Result<V, Irregular> {
+        self.peek();
+        let (value, length) = self.text.get(self.at..).and_then(|rest| parse(rest).ok()).ok_or(Irregular)?;
+        self.at += length;
+        Ok(value)
+    }
+
+    /// A list's items. `item` is called with the place where each of them begins and returns its length; `None` if none begins
+    /// there.
+    pub(super) fn items(&mut self, mut item: impl FnMut(usize) -> Option<usize>) -> Result<(), Irregular> {
+        self.expect(b'[')?;
+        if self.eat(b']') {
+            return Ok(());
+        }
+        loop {
+            self.peek();
+            self.at += item(self.at).ok_or(Irregular)?;
+            let end = self.peek();
+            self.at += 1;
+            match end {
+                Some(b',') => {}
+                Some(b']') => return Ok(()),
+                _ => return Err(Irregular),
+            }
+        }
+    }
+}
+
+/// The value that begins `text`, and its length.
+#[inline]
+pub(super) fn parse<'t, V: Deserialize<'t>>(text: &'t [u8]) -> serde_json::Result<(V, usize)> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = V::deserialize(&mut deserializer)?;
+    Ok((value, deserializer.into_iter::<IgnoredAny>().byte_offset()))
+}
+
+/// The value of an object's own field, of the first of that name, as its text. The text was parsed before: here it is only
+/// scanned up to that field.
+pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
+    let mut rest = behind_space(object).strip_prefix(b"{")?;
+    loop {
+        rest = behind_space(rest).strip_prefix(b"\"")?;
+        let mark = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let escaped = rest.get(mark) == Some(&b'\\');
+        let length = if escaped { behind_quote(rest, mark)?.checked_sub(1)? } else { mark };
+        let key = rest.get(..length)?;
+        rest = behind_space(rest.get(length + 1..)?).strip_prefix(b":")?;
+        rest = behind_space(rest);
+        let end = value_end(rest)?;
+        if key == name.as_bytes() && !escaped || escaped && is_escaped(key, name) {
+            return rest.get(..end);
+        }
+        rest = behind_space(rest.get(end..)?).strip_prefix(b",")?;
+    }
+}
+
+/// Whether a key with escapes is `name`.
+#[cold]
+fn is_escaped(key: &[u8], name: &str) -> bool {
+    let literal = [b"\"", key, b"\""].concat();
+    serde_json::from_slice::<Key<'_>>(&literal).is_ok_and(|key| key.0 == name)
+}
+
+#[inline]
+fn behind_space(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    text
+}
+
+/// Where the value ends that begins a text.
+#[inline]
+fn value_end(text: &[u8]) -> Option<usize> {
+    match text.first()? {
+        b'"' => behind_quote(text, 1),
+        b'{' | b'[' => nested_end(text),
+        _ => text.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.'))),
+    }
+}
+
+fn nested_end(text: &[u8]) -> Option<usize> {
+    let (mut at, mut depth) = (0, 0_usize);
+    loop {
+        match text.get(at)? {
+            b'"' => {
+                at = behind_quote(text, at + 1)?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+}
+
+/// What a text comes down to, without the queries of its URLs, in which signatures change from answer to answer.
+pub(super) fn digest(text: &[u8]) -> u64 {
+    let mut digest = 0x9e37_79b9_7f4a_7c15;
+    let mut at = 0;
+    while let Some(rest) = text.get(at..) {
+        let query = memchr::memchr(b'?', rest).unwrap_or(rest.len());
+        digest = mixed(digest, &rest[..query]);
+        let Some(behind) = rest.get(query..).and_then(|query| memchr::memchr(b'"', query)) else { break };
+        at += query + behind;
+    }
+    digest
+}
+
+fn mixed(mut digest: u64, bytes: &[u8]) -> u64 {
+    let mut mix = |word: u64| {
+        digest = (digest ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25);
+        digest ^= digest >> 32;
+    };
+    let mut words = bytes.chunks_exact(8);
+    for word in &mut words {
+        mix(word.try_into().map_or(0, u64::from_le_bytes));
+    }
+    for byte in words.remainder() {
+        mix(u64::from(*byte) | 0x100);
+    }
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The texts of a page's items.
+    fn items(body: &str) -> Result<(Envelope, Vec<&str>), Irregular> {
+        let mut texts = Vec::new();
+        let envelope = walk(body.as_bytes(), |cursor| {
+            cursor.items(|at| {
+                let (_, length) = parse::<IgnoredAny>(&body.as_bytes()[at..]).ok()?;
+                texts.push(&body[at..at + length]);
+                Some(length)
+            })
+        })?;
+        Ok((envelope, texts))
+    }
+
+    #[test]
+    fn page_is_walked_item_by_item() {
+        let (envelope, texts) =
+            items(" {\"x\": [{}], \"results\" : [ 1 , {\"a\": [\"]\"]},\n\"b\\\"\",7] ,\"next\":\"n\", \"count\":4}\n").unwrap();
+        assert_eq!(envelope, Envelope { count: Some(4), next: Some("n".to_owned()) });
+        assert_eq!(texts, ["1", r#"{"a": ["]"]}"#, r#""b\"""#, "7"]);
+    }
+
+    #[test]
+    fn odd_envelopes_are_read() {
+        for (body, next) in [
+            (r#"{"results": null}"#, None),
+            (r#"{"results": [], "next": null, "count": null}"#, None),
+            (r#"{"next": false, "results": []}"#, None),
+            (r#"{"next": "", "results": []}"#, None),
+            (r#"{"n\u0065xt": "x", "results": []}"#, Some("x")),
+        ] {
+            let (envelope, texts) = items(body).unwrap();
+            assert_eq!((envelope.count, envelope.next.as_deref(), texts.len()), (None, next, 0), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_page_is_irregular() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            "7",
+            r#"{"results": 7}"#,
+            r#"{"results": [1 2]}"#,
+            r#"{"results": [1,]}"#,
+            r#"{"results": [],}"#,
+            r#"{"results": []} x"#,
+            r#"{"results": [], "results": []}"#,
+            r#"{"results": [1"#,
+            r#"{"results": [], "next": true}"#,
+            r#"{"results": [], "next": 0}"#,
+            r#"{"results": [], "next": {}}"#,
+            r#"{"results": [], "count": -1}"#,
+            r#"{"results": [], "count": 1.5}"#,
+            r#"{"results": [], "count": "1"}"#,
+            r#"{"results" []}"#,
+        ] {
+            assert_eq!(items(body), Err(Irregular), "{body}");
+        }
+    }
+
+    #[test]
+    fn field_of_an_object_is_its_own() {
+        for (object, id) in [
+            (r#"{"id":7}"#, Some("7")),
+            (r#" { "id" : "7" , "x":1}"#, Some(r#""7""#)),
+            (r#"{"x":{"id":1},"y":[{"id":2}],"z":"\"id\":3","id":null}"#, Some("null")),
+            (r#"{"i\u0064":4}"#, Some("4")),
+            (r#"{"x":[[["]"]]],"id":-1.5e3}"#, Some("-1.5e3")),
+            (r#"{"id2":1,"x\"id":2,"id":3}"#, Some("3")),
+            (r#"{"\"id\":1":2,"id":3}"#, Some("3")),
+            (r#"{"id":[1,{"a":2}]}"#, Some(r#"[1,{"a":2}]"#)),
+            (r#"{"ids":1}"#, None),
+            ("{}", None),
+            ("7", None),
+            ("[\"id\",1]", None),
+        ] {
+            assert_eq!(field(object.as_bytes(), "id"), id.map(str::as_bytes), "{object}");
+        }
+    }
+
+    #[test]
+    fn digest_leaves_out_queries() {
+        let digest = |text: &str| digest(text.as_bytes());
+        assert_eq!(digest(r#"{"u":"/a?sig=1","n":1}"#), digest(r#"{"u":"/a?sig=222","n":1}"#));
+        assert_ne!(digest(r#"{"u":"/a?sig=1","n":1}"#), digest(r#"{"u":"/a?sig=1","n":2}"#));
+        assert_ne!(digest(r#"{"u":"/a"}"#), digest(r#"{"u":"/b"}"#));
+        assert_ne!(digest(""), digest("a"));
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    struct Whole {
+        #[serde(deserialize_with = "Option::deserialize")]
+        results: Option<Vec<IgnoredAny>>,
+        #[serde(default)]
+        count: Option<u64>,
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_walked_as_serde_reads_it(text in "[ {}\\[\\],:\"\\\\a0-9nul.-]{0,40}") {
+            for body in [text.clone(), format!(r#"{{"results":{text}}}"#), format!(r#"{{"results":[{text}],"count":1}}"#)] {
+                prop_assert_eq!(items(&body).is_ok(), serde_json::from_str::<Whole>(&body).is_ok(), "{}", body);
+                let _ = (field(body.as_bytes(), "a"), digest(body.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn any_object_gives_its_fields(value in any_object()) {
+            let text = value.to_string();
+            for (name, value) in value.as_object().unwrap() {
+                let found = field(text.as_bytes(), name).map(|found| serde_json::from_slice::<serde_json::Value>(found).unwrap());
+                prop_assert_eq!(found.as_ref(), Some(value));
+            }
+            prop_assert_eq!(field(text.as_bytes(), "nowhere"), None);
+        }
+    }
+
+    fn any_object() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<i64>().prop_map(Into::into),
+            any::<bool>().prop_map(Into::into),
+            "[a\"\\\\{}\\[\\],: é]{0,6}".prop_map(Into::into),
+        ];
+        let value = leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::hash_map("[a-c\"\\\\]{0,3}", inner, 0..4)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        });
+        prop::collection::hash_map("[a-c\"\\\\é]{0,3}", value, 0..5)
+            .prop_map(|map| serde_json::Value::Object(map.into_iter().collect()))
+    }
+}

@@ -1,0 +1,81 @@
+//! [`RawItem`]: an item of a list as its own JSON text.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::error::secrets::Secrets;
+use crate::error::{Error, ErrorKind, Result};
+
+/// An item of a list as the server wrote it: a part of its page's own text, which isn't copied. For what is written out again,
+/// or decoded later.
+///
+/// It keeps its page in memory as long as it lives. It may hold signed URLs: `Debug` doesn't show it.
+///
+/// ```
+/// # async fn example(client: synapse_backend_client::BackendClient, mut file: impl std::io::Write) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut events = client.list_ground_truth_events().list_all_raw();
+/// while let Some(event) = events.next().await {
+///     file.write_all(event?.as_bytes())?;
+///     file.write_all(b"\n")?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RawItem {
+    text: Bytes,
+    /// What its page was asked for with, which the server may repeat in it.
+    secrets: Secrets,
+}
+
+impl RawItem {
+    pub(super) fn new(text: Bytes, secrets: Secrets) -> Self {
+        RawItem { text, secrets }
+    }
+
+    /// The item's JSON, UTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The item's JSON.
+    pub fn as_str(&self) -> &str {
+        // It was read as JSON, which is UTF-8.
+        std::str::from_utf8(&self.text).unwrap_or_default()
+    }
+
+    /// The item's JSON, which keeps its page in memory.
+    pub fn into_bytes(self) -> Bytes {
+        self.text
+    }
+
+    /// The item as a value.
+    ///
+    /// # Errors
+    /// Where it is of another shape. What the error tells of the item is bounded, and has neither the client's credentials nor
+    /// queries of URLs.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
+        crate::values::decode::decode(&self.text).map_err(|problem| {
+            let place = if problem.path.is_empty() { String::new() } else { format!(" at `{}`", problem.path) };
+            let error = Error::new(ErrorKind::Decode, format!("the item can't be used{place}: {}", problem.message));
+            error.hiding(self.secrets.clone()).at_path(problem.path)
+        })
+    }
+}
+
+/// Items of the same text are equal.
+impl PartialEq for RawItem {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for RawItem {}
+
+impl fmt::Debug for RawItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawItem({} bytes)", self.text.len())
+    }
+}

@@ -1,0 +1,55 @@
+//! Where a list goes on: what a checkpoint says, as far as it can be this list's.
+
+use reqwest::Url;
+
+use super::checkpoint::{Checkpoint, Position};
+use super::course::Course;
+use super::identity::Resumed;
+use super::links::{completed, is_first, with_page};
+use super::list_all::ListAll;
+use crate::error::redact::{excerpt, shown_url};
+
+impl<T: Send + 'static> ListAll<T> {
+    pub(super) fn take_up(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
+        let Some(template) = &self.template else { return Ok(()) };
+        if let Some(problem) = checkpoint.problem(&self.query) {
+            return Err(problem);
+        }
+        let own = template.request.url();
+        let (url, number, item) = match &checkpoint.at {
+            // A list whose pages may have no numbers is begun as it would be.
+            Position::Page { number: 1, item } if is_first(own) => (own.clone(), 1, *item),
+            Position::Page { number, item } => (with_page(own, *number), *number, *item),
+            Position::Link { url, number, item } => {
+                let url = Url::parse(url).map_err(|error| format!("its link is no URL: {error}"))?;
+                let bare = url.username().is_empty() && url.password().is_none();
+                if !template.transport.origin.owns(&url) || url.path() != own.path() || !bare {
+                    return Err(format!("its link leads to {} and not to this list", excerpt(&shown_url(&url), 300)));
+                }
+                // Earlier releases kept links as they came.
+                (completed(url, own), *number, *item)
+            }
+            Position::End => (own.clone(), 1, 0),
+        };
+        self.course = Course::new(own.clone(), url, number);
+        self.course.by_number = matches!(checkpoint.at, Position::Page { .. });
+        self.course.until = checkpoint.until;
+        self.course.page_size = checkpoint.page_size;
+        self.course.offset = checkpoint.offset;
+        self.course.total = checkpoint.total;
+        self.course.least = checkpoint.least;
+        self.course.repeated = checkpoint.repeated;
+        self.passed = item;
+        self.page.after_offset = checkpoint.offset;
+        self.page.repeated = checkpoint.repeated;
+        if checkpoint.at == Position::End {
+            // What it comes to isn't told again by what was read, but by what was counted.
+            self.report.identity = checkpoint.identity.clone();
+            self.course.stop();
+            self.at_end = true;
+        }
+        self.seen.resume(Resumed { identity: checkpoint.identity, ids: checkpoint.recent });
+        self.page.after = checkpoint.at;
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! [`Origin`]: the base URL, what belongs to it, and what a server's link means on it.
+
+use percent_encoding::percent_decode;
+use reqwest::Url;
+
+use crate::error::redact::{excerpt, shown_url};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The base URL of a client: scheme, host and port that credentials go to, and the path that every operation's begins with.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    url: Url,
+    /// Without a trailing slash; empty where the base URL has no path.
+    prefix: String,
+    rewrites_links: bool,
+    /// Whether links may lead to any path of the origin.
+    links_outside_prefix: bool,
+}
+
+impl Origin {
+    /// # Errors
+    /// What is wrong with the text as a base URL. The text isn't repeated: it may hold a password.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut url = Url::parse(text.trim()).map_err(|error| format!("not a URL ({error}): give it as https://host"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("the scheme must be http or https, not {}", url.scheme()));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err("there is no host".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("it holds user info: give the token by its own setting".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("it holds a query or a fragment: leave off what follows `?` or `#`".to_owned());
+        }
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&prefix);
+        Ok(Origin { url, prefix, rewrites_links: true, links_outside_prefix: false })
+    }
+
+    /// Whether links are put onto the base URL: see [`follow`](Origin::follow).
+    pub(crate) fn rewriting_links(mut self, rewrite: bool) -> Self {
+        self.rewrites_links = rewrite;
+        self
+    }
+
+    /// Whether links may lead out of the base URL's path prefix: see [`follow`](Origin::follow).
+    pub(crate) fn with_links_outside_prefix(mut self, allow: bool) -> Self {
+        self.links_outside_prefix = allow;
+        self
+    }
+
+    /// The base URL without a trailing slash: what paths are put behind.
+    pub(crate) fn base(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+
+    /// What a URL or a path means on the base URL (RFC 3986, section 5).
+    pub(crate) fn join(&self, text: &str) -> Result<Url, String> {
+        self.url.join(text).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// Whether scheme, host and port are the base URL's: only then do credentials go there.
+    pub(crate) fn owns(&self, url: &Url) -> bool {
+        url.scheme() == self.url.scheme()
+            && url.host() == self.url.host()
+            && url.port_or_known_default() == self.url.port_or_known_default()
+    }
+
+    /// What a link of the server (a `next`, an upload's `url`) means, where `expected` is the same resource as this client
+    /// would ask for it.
+    ///
+    /// Behind a proxy the server may name its own scheme and host, and lack the path prefix that the proxy strips: a link
+    /// that is the expected resource but for that is put onto the base URL. Any other link to another host is an error, and so
+    /// is one that leads out of the base URL's path prefix, beside which other applications may be, unless that is allowed.
+    pub(crate) fn follow(&self, link: &str, expected: &Url) -> Result<Url> {
+        let url = expected
+            .join(link)
+            .map_err(|error| Error::new(ErrorKind::Decode, format!("the server's link isn't a URL: {error}")))?;
+        let wanted = expected.path();
+        let bare = wanted.strip_prefix(self.prefix.as_str()).unwrap_or(wanted);
+        if self.rewrites_links && (url.path() == wanted || url.path() == bare) {
+            let mut own = expected.clone();
+            own.set_query(url.query());
+            return Ok(own);
+        }
+        if !self.owns(&url) {
+            return Err(self.foreign("the server's link leads to", &url));
+        }
+        if !self.links_outside_prefix && !self.is_within_prefix(url.path()) {
+            let message = format!(
+                "the server's link leads to {}, which is outside the path of the base URL {}: nothing was sent there (if it is the \
+                 same server's, set `allow_links_outside_prefix`)",
+                shown(&url),
+                self.base()
+            );
+            return Err(Error::new(ErrorKind::ForeignUrl, message));
+        }
+        Ok(url)
+    }
+
+    /// Whether a redirect may lead from one URL of this origin to another: not out of the base URL's path prefix, unless that is
+    /// allowed of links.
+    pub(crate) fn may_redirect(&self, from: &Url, to: &Url) -> bool {
+        self.links_outside_prefix || !self.is_within_prefix(from.path()) || self.is_within_prefix(to.path())
+    }
+
+    /// Whether a path is the prefix or below it, however often what stands before the server decodes it.
+    fn is_within_prefix(&self, path: &str) -> bool {
+        if self.prefix.is_empty() {
+            return true;
+        }
+        let is_below = path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        is_below && !leads_up(path)
+    }
+
+    /// The error for a URL that nothing is sent to.
+    pub(crate) fn foreign(&self, what: &str, url: &Url) -> Error {
+        Error::new(
+            ErrorKind::ForeignUrl,
+            format!("{what} {}, which is not at the base URL {}: nothing was sent there", shown(url), self.base()),
+        )
+    }
+}
+
+/// As much of a URL as an error shows.
+fn shown(url: &Url) -> String {
+    excerpt(&shown_url(url), 512)
+}
+
+/// How often a path is decoded in search of what leads up.
+const DECODINGS: usize = 3;
+
+/// Whether a segment of a path is `..` to somebody: the URL's parser folds what is written so, and lets stand what is written
+/// `..%2f`, `%252e%252e` or `..;`.
+fn leads_up(path: &str) -> bool {
+    let mut path = path.as_bytes().to_vec();
+    for _ in 0..=DECODINGS {
+        let mut segments = path.split(|byte| matches!(byte, b'/' | b'\\'));
+        if segments.any(|segment| segment.split(|byte| *byte == b';').next() == Some(b"..")) {
+            return true;
+        }
+        let decoded: Vec<u8> = percent_decode(&path).collect();
+        if decoded.len() == path.len() {
+            return false;
+        }
+        path = decoded;
+    }
+    // Nobody writes a path so who means well.
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::marker::{Failure, MARKER};
+
+    #[test]
+    fn base_urls_with_and_without_prefix_and_slash() {
+        for (text, base) in [
+            ("https://h", "https://h"),
+            ("https://h/", "https://h"),
+            (" https://h/api/v1/ ", "https://h/api/v1"),
+            ("http://127.0.0.1:8000/api//", "http://127.0.0.1:8000/api"),
+        ] {
+            assert_eq!(Origin::parse(text).unwrap().base(), base);
+        }
+    }
+
+    #[test]
+    fn a_wrong_base_url_is_told_without_its_secrets() {
+        for (text, part) in [
+            ("", "not a URL"),
+            ("api.synapse.sh", "not a URL"),
+            ("ftp://h", "scheme"),
+            ("https://user:MARK@h", "user info"),
+            ("https://h/?token=MARK", "query"),
+            ("https://h/#MARK", "query or a fragment"),
+        ] {
+            let problem = Origin::parse(&text.replace("MARK", MARKER)).unwrap_err();
+            assert!(problem.contains(part) && !problem.contains(MARKER), "{problem}");
+        }
+    }
+
+    #[test]
+    fn links_are_put_onto_the_base_url_or_refused() {
+        let origin = Origin::parse("https://public/api/v1").unwrap();
+        let expected: Url = "https://public/api/v1/models/?page=1&x=2".parse().unwrap();
+        for link in [
+            "https://public/api/v1/models/?page=2",
+            "http://public/api/v1/models/?page=2",
+            "http://internal:8000/models/?page=2",
+            "/models/?page=2",
+            "?page=2",
+        ] {
+            assert_eq!(origin.follow(link, &expected).unwrap().as_str(), "https://public/api/v1/models/?page=2", "{link}");
+        }
+        let strict = origin.clone().rewriting_links(false);
+        assert_eq!(strict.follow("?page=2", &expected).unwrap().as_str(), "https://public/api/v1/models/?page=2");
+        assert!(strict.follow("http://internal:8000/models/?page=2", &expected).is_err());
+        let own = "https://public/api/v1/other/?c=1";
+        assert_eq!(origin.follow(own, &expected).unwrap().as_str(), own);
+        let strict = "https://public/models/?page=2";
+        assert!(origin.clone().rewriting_links(false).follow(strict, &expected).is_err(), "it lacks the prefix");
+        for link in ["https://evil/other/?sig=MARK", "http://public/other/", "https://public:444/x", "https://public.evil/models"]
+        {
+            let error = origin.follow(&link.replace("MARK", MARKER), &expected).failure();
+            assert_eq!(error.kind(), ErrorKind::ForeignUrl);
+            assert!(error.to_string().contains("https://public/api/v1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn links_outside_the_prefix_are_refused() {
+        let origin = Origin::parse("https://public/api/v1/").unwrap();
+        let expected: Url = "https://public/api/v1/models/?page=1".parse().unwrap();
+        let allowing = origin.clone().with_links_outside_prefix(true);
+        for link in [
+            "/",
+            "/admin/",
+            "/api/",
+            "/api/v10/models/",
+            "/api/v1x",
+            "/API/V1/models/",
+            "/api//v1/x/",
+            "/api/v1/../admin/",
+            "/api/v1/%2e%2e/admin/",
+            "/api/v1/.%2E/admin/",
+            "/api/v1/models/../../../admin/",
+            "../../../admin/",
+            "\\admin\\",
+            "/api/v1\\..\\admin/",
+            "/api/v1/..%2fadmin/",
+            "/api/v1/..%5Cadmin/",
+            "/api/v1/%252e%252e/admin/",
+            "/api/v1/x/%25252e%25252e/admin/",
+            "/api/v1/..;/admin/",
+            "/api/v1/%2e%2e%3bx/admin/",
+            "/api%2fv1/x/",
+        ] {
+            let error = origin.follow(&format!("{link}?sig={MARKER}"), &expected).failure();
+            assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{link}");
+            assert!(error.to_string().contains("outside the path of the base URL https://public/api/v1"), "{error}");
+            assert!(allowing.follow(link, &expected).is_ok(), "{link}");
+        }
+        let error = origin.follow(&format!("/{}", "x".repeat(100_000)), &expected).failure();
+        assert!(error.to_string().len() < 4096, "{error}");
+        for link in [
+            "/api/v1",
+            "/api/v1/",
+            "/api/v1/other/",
+            "/api/v1//other/",
+            "/api/v1/./other/",
+            "/api/v1/a..b/..c/...%20/",
+            "/api/v1/100%25/%zz/",
+            "/api/v1/x/../y/",
+            "https://public:443/api/v1/y/",
+        ] {
+            assert!(origin.follow(link, &expected).is_ok(), "{link}");
+        }
+        // Files aren't links: they lie beside the prefix, at the same server.
+        assert!(origin.owns(&"https://public/media/x.png".parse().unwrap()));
+    }
+
+    #[test]
+    fn base_url_without_prefix_has_no_outside() {
+        let origin = Origin::parse("https://public").unwrap();
+        let expected: Url = "https://public/models/?page=1".parse().unwrap();
+        for link in ["/", "/admin/", "/x/..%2fy/", "//public/z/"] {
+            assert!(origin.follow(link, &expected).is_ok(), "{link}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! From an answer's bytes to a value: the fast way first, and a second look only where that fails.
+
+mod private_keys;
+mod surrogates;
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use crate::error::bounded::bounded;
+use crate::error::json_path::JsonPath;
+pub(crate) use private_keys::{has_private_key, refuse_nested};
+
+/// Why a body can't be decoded, and where in it. Its size is bounded, whatever the body holds.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Problem {
+    /// Such as `results[3].id`; empty where the text isn't JSON at all.
+    pub(crate) path: String,
+    pub(crate) message: String,
+    /// The text ends where it shouldn't.
+    pub(crate) cut_off: bool,
+}
+
+/// Decodes a body.
+///
+/// What a lenient server may send is mended at the second look: a byte-order mark goes, and half a surrogate pair in a
+/// text (`\ud83d`), which no Rust string can hold, becomes U+FFFD. A body is read a bounded number of times.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let body = without_mark(body);
+    refuse_nested(body)?;
+    match serde_json::from_slice(body) {
+        Ok(value) => Ok(value),
+        Err(error) => second_look(body, &error),
+    }
+}
+
+/// The body without the byte-order mark that some servers begin it with.
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+/// The text of a JSON string's literal, in linear time; half a surrogate pair in it is U+FFFD. `None` if it is no such literal.
+pub(crate) fn text_of(literal: &str) -> Option<Cow<'_, str>> {
+    if let Ok(text) = serde_json::from_str::<&str>(literal) {
+        return Some(Cow::Borrowed(text));
+    }
+    let text: Option<String> = serde_json::from_str(literal).ok().or_else(|| {
+        let mut mended = literal.as_bytes().to_vec();
+        for half in surrogates::halves(literal.as_bytes()) {
+            mended.get_mut(half.at..half.at + ESCAPE.len())?.copy_from_slice(ESCAPE);
+        }
+        serde_json::from_slice(&mended).ok()
+    });
+    text.map(Cow::Owned)
+}
+
+#[cold]
+fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> Result<T, Problem> {
+    let mended = match mend_surrogates(body, first) {
+        Mended::Value(value) => return Ok(value),
+        Mended::Body(body) => body,
+    };
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Problem { path: String::new(), message: "the body is empty".to_owned(), cut_off: false });
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(&mended);
+    let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => (known_path(error.path()), bounded(error.inner(), MAX_MESSAGE)),
+        // The value itself was right; what follows it isn't.
+        Ok(_) => (String::new(), bounded(first, MAX_MESSAGE)),
+    };
+    let message = if first.is_eof() { format!("the answer ends in the middle: {error}") } else { error };
+    Err(Problem { path, message, cut_off: first.is_eof() })
+}
+
+/// How much is told of why a body can't be decoded, in bytes: the message may quote a text of any length.
+const MAX_MESSAGE: usize = 1 << 10;
+
+/// As much of a path as is known: of an answer that ends within a key, what the key is in.
+fn known_path(path: &serde_path_to_error::Path) -> String {
+    let mut known = JsonPath::default();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => known.index(*index),
+            Segment::Map { key: name } | Segment::Enum { variant: name } => known.key(name),
+            Segment::Unknown => break,
+        }
+    }
+    known.into_string()
+}
+
+/// How many kinds of places are mended one by one; each costs another reading of the body.
+const MENDED_SINGLY: usize = 8;
+
+/// What mending leads to.
+enum Mended<'b, T> {
+    Value(T),
+    Body(Cow<'b, [u8]>),
+}
+
+/// Decodes `body` with U+FFFD in the place of each half of a surrogate pair that keeps it from being decoded. Those in free-form
+/// values don't, and stay as the server sent them. Where one is mended, all at such places are: at the same keys, whatever the
+/// indexes. A body with more than a few kinds of such places is mended as a whole.
+fn mend_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json::Error) -> Mended<'b, T> {
+    let mut halves = surrogates::halves(body);
+    if halves.is_empty() {
+        return Mended::Body(Cow::Borrowed(body));
+    }
+    let mut mended = body.to_vec();
+    let mut failed = offset(body, first);
+    for reading in 1.. {
+        // The one that the reader had just passed, if it was one.
+        let passed = halves.partition_point(|half| half.at < failed).checked_sub(1).and_then(|index| halves.get(index));
+        let Some(passed) = passed.filter(|half| failed - half.at <= MARGIN) else { break };
+        let place = passed.place;
+        halves.retain(|half| {
+            let mend = half.place == place || reading > MENDED_SINGLY;
+            if mend && let Some(escape) = mended.get_mut(half.at..half.at + ESCAPE.len()) {
+                escape.copy_from_slice(ESCAPE);
+            }
+            !mend
+        });
+        match serde_json::from_slice(&mended) {
+            Ok(value) => return Mended::Value(value),
+            Err(error) => failed = offset(&mended, &error),
+        }
+    }
+    Mended::Body(Cow::Owned(mended))
+}
+
+/// U+FFFD, as long as what it takes the place of.
+const ESCAPE: &[u8] = br"\ufffd";
+
+/// How far behind half a pair its error is told: past the escape, and the one that should have completed it.
+const MARGIN: usize = 13;
+
+/// Where in `body` an error was told.
+fn offset(body: &[u8], error: &serde_json::Error) -> usize {
+    let lines = body.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+    lines.map(<[u8]>::len).sum::<usize>() + error.column()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Page {
+        results: Vec<Item>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Item {
+        id: i64,
+        name: String,
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_and_a_byte_order_mark_are_mended() {
+        let body = "\u{feff}{\"results\": [{\"id\": 1, \"name\": \"a\\ud83d\\\\ud83d \\ud83d\\ude00 \\ude00\"}]}";
+        let page: Page = decode(body.as_bytes()).unwrap();
+        assert_eq!(page.results[0].name, "a\u{fffd}\\ud83d 😀 \u{fffd}");
+    }
+
+    #[test]
+    fn text_of_a_literal_with_half_pairs() {
+        assert_eq!(text_of(r#""plain""#), Some("plain".into()));
+        assert_eq!(text_of(r#""a\ud83d\n\ude00\ud83d\ude00""#), Some("a\u{fffd}\n\u{fffd}😀".into()));
+        assert_eq!((text_of("7"), text_of(r#""open"#), text_of("")), (None, None, None));
+    }
+
+    #[test]
+    fn only_what_keeps_a_value_from_being_read_is_mended() {
+        #[derive(Deserialize)]
+        struct Mixed {
+            name: String,
+            free: crate::Json,
+        }
+        let mixed: Vec<Mixed> = decode(
+            (0..60)
+                .map(|n| format!("{{\"free\": \"\\ud83d{n}\",\n \"name\": \"{n}\\ud83d\"}}"))
+                .collect::<Vec<_>>()
+                .join(",")
+                .replacen('{', "[{", 1)
+                .as_bytes()
+                .iter()
+                .copied()
+                .chain([b']'])
+                .collect::<Vec<_>>()
+                .as_slice(),
+        )
+        .unwrap();
+        assert_eq!(mixed[0].free.text(), r#""\ud83d0""#);
+        assert_eq!(mixed[59].name, "59\u{fffd}");
+    }
+
+    #[test]
+    fn a_body_is_read_a_bounded_number_of_times() {
+        use std::cell::Cell;
+        thread_local!(static READ: Cell<usize> = const { Cell::new(0) });
+        struct Counted;
+        impl<'de> Deserialize<'de> for Counted {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                READ.set(READ.get() + 1);
+                std::collections::HashMap::<String, Vec<String>>::deserialize(deserializer).map(|_| Counted)
+            }
+        }
+        for fields in [1, 3, 100, 10_000] {
+            let fields = (0..fields).map(|n| format!(r#""f{n}": ["\ud83d", "\ude00"]"#)).collect::<Vec<_>>().join(",");
+            for end in ["}", "", ", 7}", r#", "g": [7]}"#] {
+                READ.set(0);
+                assert_eq!(decode::<Counted>(format!("{{{fields}{end}").as_bytes()).is_ok(), end == "}");
+                assert!(READ.get() <= 13, "{} times", READ.get());
+            }
+        }
+    }
+
+    #[test]
+    fn free_form_values_keep_halves_in_a_long_page() {
+        #[derive(Deserialize)]
+        struct Mixed {
+            name: String,
+            free: crate::Json,
+        }
+        let items: Vec<_> = (0..10_000).map(|n| format!(r#"{{"free": {{"name": "\ud83d{n}"}}, "name": "{n}\ud83d"}}"#)).collect();
+        let mixed: Vec<Mixed> = decode(format!("[{}]", items.join(",")).as_bytes()).unwrap();
+        assert_eq!(mixed[9_999].free.text(), r#"{"name": "\ud83d9999"}"#);
+        assert_eq!(mixed[9_999].name, "9999\u{fffd}");
+    }
+
+    #[test]
+    fn a_problem_is_short() {
+        let tell = |body: String| decode::<Page>(body.as_bytes()).unwrap_err();
+        let long = tell(format!(r#"{{"results": [{{"id": "{}"}}]}}"#, "x".repeat(1 << 20)));
+        assert!(long.message.len() < 2_000, "{}", long.message.len());
+        assert!(
+            long.message.starts_with("invalid type: string \"") && long.message.contains("expected i64 at line 1"),
+            "{}",
+            long.message
+        );
+        let deep =
+            decode::<Vec<std::collections::HashMap<String, i64>>>(format!(r#"[{{"{}": ""}}]"#, "k".repeat(1 << 20)).as_bytes());
+        assert_eq!(deep.unwrap_err().path, format!("[0].{}…{}", "k".repeat(64), "k".repeat(64)));
+    }
+
+    #[test]
+    fn a_problem_tells_where() {
+        let tell = |body: &str| decode::<Page>(body.as_bytes()).unwrap_err();
+        let wrong = tell(r#"{"results": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}]}"#);
+        assert_eq!(wrong.path, "results[1].id");
+        assert!(wrong.message.starts_with("invalid type: string \"x\", expected i64"), "{wrong:?}");
+        assert_eq!(tell("{}").message.split(" at ").next(), Some("missing field `results`"));
+        assert_eq!(tell(r#"{"results": null}"#).path, "results");
+        assert!(tell(r#"{"results": [{"id": 1,"#).message.starts_with("the answer ends in the middle"));
+        assert_eq!((tell(r#"{"resu"#).path, tell(r#"{"results": [{"id": 1,"#).path), (String::new(), "results[0]".to_owned()));
+        assert_eq!(tell(" \n").message, "the body is empty");
+        assert_eq!(tell("<html>").path, "");
+        assert!(tell(r#"{"results": []} x"#).message.starts_with("trailing characters"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_error_or_a_value_and_never_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode::<serde_json::Value>(&body);
+            let _ = decode::<Page>(&body);
+        }
+
+        #[test]
+        fn whole_texts_hold_no_half(text in any::<String>()) {
+            let ascii: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            prop_assert!(surrogates::halves(ascii.as_bytes()).is_empty());
+            prop_assert!(surrogates::halves(serde_json::to_string(&text).unwrap().as_bytes()).is_empty());
+        }
+
+        #[test]
+        fn any_code_units_make_a_text(units in prop::collection::vec(0xd700_u16..0xe100, 0..8)) {
+            let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let text: String = decode(format!("\"{escaped}\"").as_bytes()).unwrap();
+            prop_assert_eq!(text, String::from_utf16_lossy(&units));
+        }
+    }
+}

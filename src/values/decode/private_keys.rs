@@ -1,0 +1,77 @@
+//! Keys of serde_json's own in a body: `{"$serde_json::private::RawValue": "…"}` is read as the JSON in the text by a
+//! [`serde_json::Value`], whose levels don't count with those around it.
+
+use memchr::{memchr, memmem};
+
+use super::{Problem, text_of};
+use crate::values::json::literals;
+
+const PRIVATE: &str = "$serde_json::private::";
+
+/// Refuses a body in which such a text holds such a key again: without an end to that, making a value of it takes the whole
+/// stack. Costs next to nothing for a body without such keys.
+///
+/// # Errors
+/// Returns a problem if the body holds one.
+pub(crate) fn refuse_nested(body: &[u8]) -> Result<(), Problem> {
+    if body.len() < 2 * PRIVATE.len() || !may_hold(body) {
+        return Ok(());
+    }
+    // Its reader may make a value before it reaches what isn't text.
+    let text = &*String::from_utf8_lossy(body);
+    let mut after_key = false;
+    for (at, literal) in literals(text) {
+        if std::mem::take(&mut after_key) && text_of(literal).is_some_and(|inner| may_hold(inner.as_bytes())) {
+            let message = "it nests keys that begin with `$serde_json::private::`, which serde_json reserves".to_owned();
+            return Err(Problem { path: String::new(), message, cut_off: false });
+        }
+        after_key = is_private_key(text, at, literal);
+    }
+    Ok(())
+}
+
+/// Whether a key in JSON text is one of serde_json's own.
+pub(crate) fn has_private_key(text: &str) -> bool {
+    may_hold(text.as_bytes()) && literals(text).any(|(at, literal)| is_private_key(text, at, literal))
+}
+
+fn is_private_key(text: &str, at: usize, literal: &str) -> bool {
+    literal.len() > PRIVATE.len()
+        && text.get(at + literal.len()..).is_some_and(|rest| rest.trim_start().starts_with(':'))
+        && text_of(literal).is_some_and(|key| key.starts_with(PRIVATE))
+}
+
+/// Whether such a key may be in a text, as it is or with ASCII characters escaped.
+fn may_hold(text: &[u8]) -> bool {
+    let has = |rare: u8, part: &str| memchr(rare, text).is_some() && memmem::find(text, part.as_bytes()).is_some();
+    has(b'$', PRIVATE) || has(b'\\', r"\u00")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::values::decode::decode;
+
+    fn forged(times: usize) -> String {
+        (0..times).fold("1".to_owned(), |text, _| {
+            let inner = serde_json::to_string(&text).unwrap();
+            format!(r#"{}{{"$serde_json::private::RawValue":{inner}}}{}"#, "[".repeat(120), "]".repeat(120))
+        })
+    }
+
+    #[test]
+    fn nested_private_keys_are_refused() {
+        let escaped = |text: String| text.replace("$serde", r"\u0024s\u0065rde");
+        for body in [forged(2), forged(12), escaped(forged(2)), escaped(forged(3))] {
+            let problem = decode::<Value>(body.as_bytes()).unwrap_err();
+            assert!(problem.message.contains("$serde_json::private::"), "{problem:?}");
+        }
+        let not_text = [b"{\"v\": ", forged(13).as_bytes(), b", \"junk\": \"\xff\"}"].concat();
+        assert!(decode::<Value>(&not_text).unwrap_err().message.contains("$serde_json::private::"));
+        for body in [r#"{"a": "$serde_json::private::", "b": "caf\u00e9"}"#.to_owned(), forged(1)] {
+            assert!(decode::<Value>(body.as_bytes()).is_ok());
+        }
+        assert!(decode::<crate::Json>(r#"{"$serde_json::private::RawValue": "]["}"#.as_bytes()).is_ok());
+    }
+}

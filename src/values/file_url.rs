@@ -1,0 +1,206 @@
+//! [`FileUrl`]: where a file is, as the server says it.
+
+use std::fmt;
+use std::ops::Deref;
+use std::path::Path;
+
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+
+use crate::error::redact::{excerpt, redact_url};
+use crate::values::local_paths;
+
+/// How much of a URL `Debug` shows, in bytes.
+const SHOWN: usize = 2 << 10;
+
+/// Where a file is: an absolute URL (often signed, for a while), a path on the server's host, or a `data:` URI.
+///
+/// `Debug` leaves out the query, since a signed URL is a credential; [`as_str`](FileUrl::as_str) and `Display` give the
+/// whole.
+///
+/// ```
+/// use synapse_backend_client::FileUrl;
+/// let url = FileUrl::from("https://files.synapse.sh/1.pt?X-Amz-Signature=0123");
+/// assert_eq!(format!("{url:?}"), r#"FileUrl("https://files.synapse.sh/1.pt?…")"#);
+/// assert!(url.as_str().ends_with("?X-Amz-Signature=0123"));
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FileUrl(String);
+
+impl FileUrl {
+    /// The whole URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The local path that [`download_to`](crate::BackendClient::download_to) put in the place of the URL; `None` if anything
+    /// else stands there.
+    ///
+    /// Only this process's own downloads make a path: no text that a server chose becomes one, be it `/etc/passwd`. So it is
+    /// `None`, too, in an answer that another process downloaded and saved. Whoever trusts that process takes
+    /// [`as_str`](FileUrl::as_str) as the path.
+    ///
+    /// ```
+    /// use synapse_backend_client::FileUrl;
+    /// assert_eq!(FileUrl::from("/etc/passwd").as_path(), None);
+    /// ```
+    pub fn as_path(&self) -> Option<&Path> {
+        local_paths::is_known(&self.0).then(|| Path::new(&self.0))
+    }
+}
+
+/// Whether the file is in the URL itself (RFC 2397).
+pub(crate) fn is_data_uri(url: &str) -> bool {
+    url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+}
+
+/// Whether an entry of an object that may be anything is name -> URL: it has a scheme, or is a path on the server's host, and
+/// isn't called as what else a file's object says.
+pub(crate) fn names_a_url(key: &str, text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    let has_scheme = scheme.is_some_and(|scheme| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    !matches!(key, "name" | "filename" | "path" | "checksum") && (text.starts_with('/') || has_scheme || is_data_uri(text))
+}
+
+/// Whether a text tells where a file is: an absolute URL (`https://host/x.png`), a path on a host (`/media/x.png`,
+/// `//host/x.png`), or a `data:` URI.
+pub(crate) fn is_file_url(text: &str) -> bool {
+    let text = text.trim();
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    };
+    match text.split_once("//") {
+        Some(("", _)) => Url::parse(&format!("https:{text}")).is_ok(),
+        Some((scheme, rest)) if scheme.strip_suffix(':').is_some_and(is_scheme) => !rest.is_empty() && Url::parse(text).is_ok(),
+        _ => text.starts_with('/') || is_data_uri(text),
+    }
+}
+
+impl fmt::Debug for FileUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.split_once(',') {
+            // A file's content is of no use in a log.
+            Some((head, content)) if is_data_uri(head) => {
+                write!(f, "FileUrl(\"{},… ({} bytes)\")", excerpt(head, SHOWN), content.len())
+            }
+            _ => write!(f, "FileUrl({:?})", excerpt(&redact_url(&self.0), SHOWN)),
+        }
+    }
+}
+
+impl fmt::Display for FileUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Deref for FileUrl {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for FileUrl {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for FileUrl {
+    fn from(url: &str) -> Self {
+        FileUrl(url.to_owned())
+    }
+}
+
+impl From<String> for FileUrl {
+    fn from(url: String) -> Self {
+        FileUrl(url)
+    }
+}
+
+impl PartialEq<str> for FileUrl {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for FileUrl {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl schemars::JsonSchema for FileUrl {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FileUrl".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FileUrl, is_file_url};
+    use crate::marker::MARKER;
+
+    #[test]
+    fn texts_that_tell_where_a_file_is() {
+        for url in [
+            "https://h/a b.png?X-Sig=1#f",
+            "HTTP://h",
+            "s3://bucket_1/x",
+            "file:///x",
+            "/media/x.png",
+            "/media//x",
+            "/a://b",
+            "/",
+            "//h/x",
+            " /media/x ",
+            "data:image/png;base64,AA==",
+            "DATA:,http://x",
+        ] {
+            assert!(is_file_url(url), "{url}");
+        }
+        for text in [
+            "",
+            " ",
+            "text",
+            "media/x.png",
+            "2026-01-01T00:00:00Z",
+            "12:30",
+            "note: see https://h/x",
+            "note://",
+            "https://",
+            "https:/",
+            "//",
+            "https://[h/x",
+            "https://h:99999/",
+            "://h/x",
+            "1s://h/x",
+            "C:\\x.png",
+            "mailto:a@h",
+            "\\\\h\\x",
+        ] {
+            assert!(!is_file_url(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_neither_a_signature_nor_a_files_content() {
+        for (url, shown) in [
+            ("https://h/a?X-Sig=MARK,b", r#"FileUrl("https://h/a?…")"#),
+            ("/media/a.png?s=MARK", r#"FileUrl("/media/a.png?…")"#),
+            ("data:image/png;base64,MARK", r#"FileUrl("data:image/png;base64,… (6 bytes)")"#),
+            ("/media/a,b.png", r#"FileUrl("/media/a,b.png")"#),
+            ("data:\n\u{1b}[2Jx,abc", r#"FileUrl("data:  [2Jx,… (3 bytes)")"#),
+        ] {
+            assert_eq!(format!("{:?}", FileUrl::from(url.replace("MARK", MARKER))), shown);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! [`JsonError`]: why a `Json` has no value.
+
+use std::fmt;
+
+use crate::error::redact::excerpt;
+
+/// The longest message, in bytes: what it tells of a text may be as long as that.
+const LONGEST: usize = 2 << 10;
+
+/// Why a [`Json`](crate::Json) has no value: its text can't be parsed into one, or it was made from something that JSON can't
+/// hold.
+///
+/// `Display` is one line of at most 4 KiB; what it quotes of the text is cut, and the queries of URLs in it are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonError {
+    problem: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unparsable,
+    /// Nothing was parsed: the value could not be written as JSON in the first place.
+    Unwritable,
+    /// It would have cost too much to find out.
+    GivenUp,
+}
+
+impl JsonError {
+    pub(super) fn new(problem: &str) -> Self {
+        JsonError { problem: excerpt(problem, LONGEST), kind: Kind::Unparsable }
+    }
+
+    pub(super) fn unwritable(problem: &str) -> Self {
+        JsonError { kind: Kind::Unwritable, ..JsonError::new(problem) }
+    }
+
+    pub(super) fn given_up(self) -> Self {
+        JsonError { kind: Kind::GivenUp, ..self }
+    }
+
+    pub(super) fn is_unwritable(&self) -> bool {
+        self.kind == Kind::Unwritable
+    }
+
+    #[allow(dead_code, reason = "which choices there are depends on the document")]
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.kind == Kind::GivenUp
+    }
+
+    pub(super) fn unparsable(error: &serde_json::Error) -> Self {
+        let message = error.to_string();
+        let mut unparsable = JsonError::new(&message);
+        if message.len() > LONGEST {
+            // The place was at the end, which is cut.
+            unparsable.problem.push_str(&format!(" at line {} column {}", error.line(), error.column()));
+        }
+        unparsable
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)
+    }
+}
+
+impl std::error::Error for JsonError {}

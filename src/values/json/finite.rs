@@ -1,0 +1,321 @@
+//! Finds what JSON can't hold: serde_json writes a NaN or an infinity as null, silently, and recurses into any depth.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::Serialize;
+use serde::ser::{self, Serializer};
+
+use super::nesting::LEVELS;
+use crate::error::redact::excerpt;
+
+/// Part of the name of the types here, by which [`Json`](crate::Json) knows that it is only being checked.
+pub(super) const MODULE: &str = "json::finite";
+
+/// How many problems are told, each with its place; of the others only their number.
+const TOLD: usize = 64;
+
+/// The longest place or problem, in bytes.
+const LONGEST: usize = 256;
+
+/// serde_json's own structs, such as a raw value's text, begin so.
+const PRIVATE: &str = "$serde_json::private::";
+
+/// Between the problems of one [`Json`](crate::Json).
+pub(super) const SEPARATOR: &str = "; ";
+
+/// A part of a value that JSON can't hold.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Unwritable {
+    /// Such as `by_class[1].cat`; empty for the value itself.
+    pub(crate) place: String,
+    pub(crate) problem: String,
+}
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place.as_str() {
+            "" => f.write_str(&self.problem),
+            place => write!(f, "{place}: {}", self.problem),
+        }
+    }
+}
+
+/// Every number in `value` that isn't finite, every [`Json`](crate::Json) that was made of one, and what is nested too deep to
+/// be read again.
+pub(crate) fn unwritable<T: Serialize + ?Sized>(value: &T) -> Vec<Unwritable> {
+    let found = RefCell::new(Problems::default());
+    let check = Check { at: None, depth: 0, found: &found };
+    check.outcome(value.serialize(check));
+    let Problems { mut told, more } = found.into_inner();
+    if more > 0 {
+        told.push(Unwritable { place: String::new(), problem: format!("and {more} more") });
+    }
+    told
+}
+
+#[derive(Default)]
+struct Problems {
+    told: Vec<Unwritable>,
+    more: usize,
+}
+
+/// A place within the value, as a list that ends at its root.
+#[derive(Clone, Copy)]
+enum Place<'p> {
+    Key(Option<&'p Place<'p>>, &'p str),
+    Index(Option<&'p Place<'p>>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Key(None, key) => write!(f, "{key}"),
+            Place::Key(Some(parent), key) => write!(f, "{parent}.{key}"),
+            Place::Index(parent, index) => {
+                if let Some(parent) = parent {
+                    write!(f, "{parent}")?;
+                }
+                write!(f, "[{index}]")
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Check<'p> {
+    at: Option<&'p Place<'p>>,
+    /// How many lists and objects it is in.
+    depth: usize,
+    found: &'p RefCell<Problems>,
+}
+
+impl<'p> Check<'p> {
+    fn number(self, number: f64) -> Result<(), Stop> {
+        if !number.is_finite() {
+            self.tell(&format!("{number} is not a JSON number"));
+        }
+        Ok(())
+    }
+
+    fn tell(self, problem: &str) {
+        let mut found = self.found.borrow_mut();
+        if found.told.len() == TOLD {
+            found.more += 1;
+            return;
+        }
+        let place = self.at.map(ToString::to_string).unwrap_or_default();
+        found.told.push(Unwritable { place: excerpt(&place, LONGEST), problem: excerpt(problem, LONGEST) });
+    }
+
+    /// Within a list or an object.
+    fn open(self) -> Result<Many<'p>, Stop> {
+        if self.depth == LEVELS {
+            return Err(Stop(format!("it is nested more than {LEVELS} levels deep")));
+        }
+        Ok(Many { check: Check { depth: self.depth + 1, ..self }, index: 0, key: String::new() })
+    }
+
+    /// What stopped at this place is told here, and the rest is checked all the same.
+    fn outcome(self, outcome: Result<(), Stop>) {
+        if let Err(Stop(problems)) = outcome {
+            problems.split(SEPARATOR).for_each(|problem| self.tell(problem));
+        }
+    }
+
+    fn key<T: Serialize + ?Sized>(self, key: &str, value: &T) -> Result<(), Stop> {
+        let place = Place::Key(self.at, key);
+        let inner = Check { at: Some(&place), ..self };
+        inner.outcome(value.serialize(inner));
+        Ok(())
+    }
+}
+
+/// Why a value can't be serialised.
+#[derive(Debug)]
+struct Stop(String);
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Stop {}
+
+impl ser::Error for Stop {
+    fn custom<T: fmt::Display>(problem: T) -> Self {
+        Stop(problem.to_string())
+    }
+}
+
+macro_rules! nothing_to_check {
+    ($($method:ident: $type:ty),* $(,)?) => {
+        $(fn $method(self, _: $type) -> Result<(), Stop> { Ok(()) })*
+    };
+}
+
+impl<'p> Serializer for Check<'p> {
+    type Ok = ();
+    type Error = Stop;
+    type SerializeSeq = Many<'p>;
+    type SerializeTuple = Many<'p>;
+    type SerializeTupleStruct = Many<'p>;
+    type SerializeTupleVariant = Many<'p>;
+    type SerializeMap = Many<'p>;
+    type SerializeStruct = Many<'p>;
+    type SerializeStructVariant = Many<'p>;
+
+    nothing_to_check! {
+        serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_i128: i128, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64,
+        serialize_u128: u128, serialize_char: char, serialize_str: &str, serialize_bytes: &[u8],
+        serialize_unit_struct: &'static str,
+    }
+
+    fn serialize_f32(self, number: f32) -> Result<(), Stop> {
+        self.number(number.into())
+    }
+
+    fn serialize_f64(self, number: f64) -> Result<(), Stop> {
+        self.number(number)
+    }
+
+    fn serialize_none(self) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn serialize_unit(self) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Stop> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Stop> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Stop> {
+        self.open()?.check.key(variant, value)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Many<'p>, Stop> {
+        self.open()
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Many<'p>, Stop> {
+        self.open()
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+        self.open()
+    }
+
+    fn serialize_tuple_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+        self.open()
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Many<'p>, Stop> {
+        self.open()
+    }
+
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+        // A text is no level, however deep it is.
+        if name.starts_with(PRIVATE) { Check { depth: 0, ..self }.open() } else { self.open() }
+    }
+
+    fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+        self.open()
+    }
+}
+
+/// A list, a map or a struct: what is in it is checked under its key or index.
+struct Many<'p> {
+    check: Check<'p>,
+    index: usize,
+    key: String,
+}
+
+impl Many<'_> {
+    fn next<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stop> {
+        let place = Place::Index(self.check.at, self.index);
+        self.index += 1;
+        let inner = Check { at: Some(&place), ..self.check };
+        inner.outcome(value.serialize(inner));
+        Ok(())
+    }
+}
+
+macro_rules! indexed {
+    ($($trait:ident $method:ident),* $(,)?) => {
+        $(impl ser::$trait for Many<'_> {
+            type Ok = ();
+            type Error = Stop;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stop> {
+                self.next(value)
+            }
+
+            fn end(self) -> Result<(), Stop> {
+                Ok(())
+            }
+        })*
+    };
+}
+
+indexed! {
+    SerializeSeq serialize_element,
+    SerializeTuple serialize_element,
+    SerializeTupleStruct serialize_field,
+    SerializeTupleVariant serialize_field,
+}
+
+macro_rules! keyed {
+    ($($trait:ident),* $(,)?) => {
+        $(impl ser::$trait for Many<'_> {
+            type Ok = ();
+            type Error = Stop;
+
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Stop> {
+                self.check.key(key, value)
+            }
+
+            fn end(self) -> Result<(), Stop> {
+                Ok(())
+            }
+        })*
+    };
+}
+
+keyed! { SerializeStruct, SerializeStructVariant }
+
+impl ser::SerializeMap for Many<'_> {
+    type Ok = ();
+    type Error = Stop;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Stop> {
+        let text = serde_json::to_string(key).unwrap_or_default();
+        self.key = text.trim_matches('"').to_owned();
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stop> {
+        self.check.key(&self.key, value)
+    }
+
+    fn end(self) -> Result<(), Stop> {
+        Ok(())
+    }
+}

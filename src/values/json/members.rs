@@ -1,0 +1,152 @@
+//! Walks the members of an object and the items of a list in JSON text. What is in them is skipped, without recursion: neither
+//! its depth nor what is odd in it matters.
+//!
+//! The text is JSON: it was read as such when the [`Json`](super::Json) was made.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2};
+
+use crate::values::decode::text_of;
+
+/// The members of the object that `text` is, each with the literal of its key and the text of its value. None where it is no
+/// object.
+pub(crate) fn members(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut walk = Walk::into(text, b'{');
+    std::iter::from_fn(move || {
+        let key = walk.next_part()?;
+        Some((key, walk.next_part()?))
+    })
+}
+
+/// The texts of the items of the list that `text` is. None where it is no list.
+pub(crate) fn items(text: &str) -> impl Iterator<Item = &str> {
+    let mut walk = Walk::into(text, b'[');
+    std::iter::from_fn(move || walk.next_part())
+}
+
+/// The value of `key` in the object that `text` is; of several the last one, as serde_json takes it.
+pub(super) fn member<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    members(text).filter(|(literal, _)| is_named(literal, key)).last().map(|(_, value)| value)
+}
+
+/// The name that a key's literal stands for.
+pub(crate) fn name(literal: &str) -> Cow<'_, str> {
+    plain(literal).map(Cow::Borrowed).or_else(|| text_of(literal)).unwrap_or_default()
+}
+
+fn is_named(literal: &str, key: &str) -> bool {
+    // An escape is longer than what it stands for.
+    match literal.len().checked_sub(2) {
+        Some(length) if length == key.len() => plain(literal) == Some(key),
+        Some(length) if length > key.len() => literal.contains('\\') && text_of(literal).is_some_and(|name| name == key),
+        _ => false,
+    }
+}
+
+/// What is between the quotes, where nothing is escaped.
+fn plain(literal: &str) -> Option<&str> {
+    literal.get(1..literal.len().saturating_sub(1)).filter(|name| !name.contains('\\'))
+}
+
+/// A place within a list or an object, between two of its parts.
+struct Walk<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Walk<'t> {
+    fn into(text: &'t str, bracket: u8) -> Self {
+        let at = if text.as_bytes().first() == Some(&bracket) { 1 } else { text.len() };
+        Walk { text, at }
+    }
+
+    /// The next key, value or item; `None` at the end.
+    fn next_part(&mut self) -> Option<&'t str> {
+        let bytes = self.text.as_bytes();
+        while matches!(bytes.get(self.at)?, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':') {
+            self.at += 1;
+        }
+        let start = self.at;
+        self.at = match bytes.get(start)? {
+            b'"' => string_end(bytes, start),
+            b'[' | b'{' => brackets_end(bytes, start),
+            b']' | b'}' => return None,
+            _ => scalar_end(bytes, start),
+        };
+        self.text.get(start..self.at)
+    }
+}
+
+/// The literals of all strings in `text`, keys and values, each with its place.
+pub(crate) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + memchr(b'"', text.as_bytes().get(at..)?)?;
+        at = string_end(text.as_bytes(), start);
+        Some((start, text.get(start..at)?))
+    })
+}
+
+/// Where the string ends that begins at `start`.
+pub(super) fn string_end(text: &[u8], start: usize) -> usize {
+    behind_quote(text, start + 1).unwrap_or(text.len())
+}
+
+/// Where the string ends within which `at` is, its quote included; `None` if it doesn't.
+#[inline]
+pub(crate) fn behind_quote(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        match text.get(at) {
+            Some(b'"') => return Some(at + 1),
+            // The character behind a backslash ends nothing.
+            _ => at += 2,
+        }
+    }
+}
+
+/// Where the list or object ends that begins at `start`.
+fn brackets_end(text: &[u8], start: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut at = start;
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at = string_end(text, at - 1),
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' if depth <= 1 => return at,
+            b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn scalar_end(text: &[u8], start: usize) -> usize {
+    let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}');
+    text.iter().skip(start).position(ends).map_or(text.len(), |length| start + length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{items, member, members};
+
+    #[test]
+    fn parts_are_found_between_spaces() {
+        let list: Vec<_> =
+            items(" [1]".trim()).chain(items("[ ]")).chain(items(r#"[ -1e5 ,"a]\"\\",{"b" : [ { } , []]}, null]"#)).collect();
+        assert_eq!(list, ["1", "-1e5", r#""a]\"\\""#, r#"{"b" : [ { } , []]}"#, "null"]);
+        let object: Vec<_> = members(r#"{"a\"}":1 , "b" : {"a": "{" } ,"":[]}"#).collect();
+        assert_eq!(object, [(r#""a\"}""#, "1"), (r#""b""#, r#"{"a": "{" }"#), (r#""""#, "[]")]);
+        assert_eq!(member(r#"{"a":1, "\u0061" : 2,"b":3}"#, "a"), Some("2"));
+        assert!(members("[1]").next().is_none() && items("{}").next().is_none() && items("null").next().is_none());
+    }
+
+    #[test]
+    fn what_is_no_json_ends() {
+        for text in ["", "[", "{", "[[", r#"[""#, r#"["\"#, r#"{"a"#, r#"{"a":"#, "[1", "[,", "{]", "[}"] {
+            assert!(items(text).count() + members(text).count() < 5, "{text}");
+        }
+    }
+}

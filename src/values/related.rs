@@ -1,0 +1,176 @@
+//! [`Related`]: another object, as its id or, where the server expands it, as the object itself.
+
+use std::fmt;
+use std::ops::Index;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::values::json::{Json, JsonError, JsonIndex, raw_value};
+
+/// Another object that a field refers to: an id, the object itself where the server expands it, or null.
+///
+/// ```
+/// use synapse_backend_client::Related;
+///
+/// let id: Related = serde_json::from_str("123")?;
+/// assert_eq!(id.id(), Some(123));
+/// let object: Related = serde_json::from_str(r#"{"id": 7, "name": "street scenes"}"#)?;
+/// assert_eq!(object.id(), Some(7));
+/// assert_eq!(object["name"], "street scenes");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct Related(Inner);
+
+#[derive(Clone, Default, PartialEq)]
+enum Inner {
+    #[default]
+    Null,
+    Id(i64),
+    Other(Json),
+}
+
+static NULL: Value = Value::Null;
+
+impl Related {
+    /// The id: the number itself, or the object's `id`. Nothing where there is no object, or its id is no number.
+    pub fn id(&self) -> Option<i64> {
+        match &self.0 {
+            Inner::Null => None,
+            Inner::Id(id) => Some(*id),
+            Inner::Other(json) => json.part("id")?.parse().ok(),
+        }
+    }
+
+    /// The object, where the server gave it (or a text, where it gave that); nothing for a bare id or null.
+    pub fn object(&self) -> Option<&Json> {
+        match &self.0 {
+            Inner::Other(json) => Some(json),
+            _ => None,
+        }
+    }
+
+    /// Whether there is no object: null, or a field that the server left out.
+    pub fn is_null(&self) -> bool {
+        matches!(self.0, Inner::Null)
+    }
+
+    /// Decodes the id or the object into a type of yours.
+    ///
+    /// # Errors
+    /// Where it doesn't fit the type.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        match &self.0 {
+            Inner::Null => Json::default().decode(),
+            Inner::Id(id) => Json::from(Value::from(*id)).decode(),
+            Inner::Other(json) => json.decode(),
+        }
+    }
+}
+
+/// A key of the expanded object; null for a bare id.
+impl<I: JsonIndex> Index<I> for Related {
+    type Output = Value;
+
+    fn index(&self, index: I) -> &Value {
+        self.object().map_or(&NULL, |json| &json[index])
+    }
+}
+
+impl PartialEq<i64> for Related {
+    fn eq(&self, other: &i64) -> bool {
+        self.id() == Some(*other)
+    }
+}
+
+impl From<i64> for Related {
+    fn from(id: i64) -> Self {
+        Related(Inner::Id(id))
+    }
+}
+
+impl From<Json> for Related {
+    fn from(json: Json) -> Self {
+        match json.text().parse() {
+            Ok(id) => Related(Inner::Id(id)),
+            Err(_) if json.is_null() => Related(Inner::Null),
+            Err(_) => Related(Inner::Other(json)),
+        }
+    }
+}
+
+impl fmt::Debug for Related {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Inner::Null => f.write_str("Related(null)"),
+            Inner::Id(id) => write!(f, "Related({id})"),
+            Inner::Other(json) => f.debug_tuple("Related").field(json).finish(),
+        }
+    }
+}
+
+impl fmt::Display for Related {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Inner::Null => f.pad("null"),
+            Inner::Id(id) => id.fmt(f),
+            Inner::Other(json) => json.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Related {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Inner::Null => serializer.serialize_unit(),
+            Inner::Id(id) => serializer.serialize_i64(*id),
+            Inner::Other(json) => json.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Related {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = raw_value(deserializer)?;
+        Ok(match raw.get() {
+            "null" => Related(Inner::Null),
+            text => match text.parse() {
+                Ok(id) => Related(Inner::Id(id)),
+                Err(_) => Related(Inner::Other(Json::from(raw))),
+            },
+        })
+    }
+}
+
+impl schemars::JsonSchema for Related {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Related".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": ["integer", "string", "object", "null"]})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Related;
+
+    #[test]
+    fn every_shape_is_taken_and_written_again() {
+        for (text, id, object) in [
+            ("null", None, false),
+            ("9007199254740993", Some(9_007_199_254_740_993), false),
+            (r#"{"id": 7, "big": 123456789012345678901234567890}"#, Some(7), true),
+            (r#""a-code""#, None, true),
+            ("99999999999999999999", None, true),
+        ] {
+            let related: Related = serde_json::from_str(text).unwrap();
+            assert_eq!((related.id(), related.object().is_some()), (id, object), "{text}");
+            assert_eq!(serde_json::to_string(&related).unwrap(), text);
+            assert!(related["no"].is_null());
+        }
+    }
+}

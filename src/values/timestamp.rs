@@ -1,0 +1,240 @@
+//! [`Timestamp`]: a time as the server wrote it, parsed when asked for.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::redact::excerpt;
+
+/// A time in ISO 8601, kept as text: a date-time of another form, without an offset or empty, never fails an answer.
+///
+/// Filters take `&str`, `String`, [`SystemTime`] and, behind the features `chrono` and `jiff`, those crates' types.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use synapse_backend_client::Timestamp;
+///
+/// let time = Timestamp::from("2025-01-31T09:00:00.5+09:00");
+/// assert_eq!(time.as_str(), "2025-01-31T09:00:00.5+09:00");
+/// let parsed = time.to_system_time()?;
+/// assert_eq!(parsed, SystemTime::UNIX_EPOCH + Duration::from_millis(1_738_281_600_500));
+/// assert_eq!(Timestamp::from(parsed).as_str(), "2025-01-31T00:00:00.5Z");
+/// # Ok::<(), synapse_backend_client::TimestampError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(String);
+
+/// How much of a text messages show, in bytes: a time is shorter.
+const SHOWN: usize = 256;
+
+/// A text that is no time: its beginning, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimestampError {
+    text: String,
+    problem: String,
+}
+
+impl fmt::Display for TimestampError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a time in ISO 8601: {}", self.text, self.problem)
+    }
+}
+
+impl std::error::Error for TimestampError {}
+
+impl Timestamp {
+    /// The text, as it came.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The moment that the text tells. A text without an offset is taken as UTC.
+    ///
+    /// # Errors
+    /// Where the text is empty or no date-time in ISO 8601.
+    pub fn to_system_time(&self) -> Result<SystemTime, TimestampError> {
+        self.parse().and_then(|time| SystemTime::try_from(time).map_err(|error| self.no_time(&error)))
+    }
+
+    fn parse(&self) -> Result<jiff::Timestamp, TimestampError> {
+        let text = self.0.trim();
+        text.parse::<jiff::Timestamp>()
+            .or_else(|error| {
+                let civil: jiff::civil::DateTime = text.parse().map_err(|_| error)?;
+                jiff::tz::Offset::UTC.to_timestamp(civil)
+            })
+            .map_err(|error| self.no_time(&error))
+    }
+
+    fn no_time(&self, error: &jiff::Error) -> TimestampError {
+        TimestampError { text: excerpt(&self.0, SHOWN), problem: excerpt(&error.to_string(), SHOWN) }
+    }
+
+    /// The moment as a [`jiff::Timestamp`]. A text without an offset is taken as UTC.
+    ///
+    /// # Errors
+    /// Where the text is empty or no date-time in ISO 8601.
+    #[cfg(feature = "jiff")]
+    pub fn to_jiff(&self) -> Result<jiff::Timestamp, TimestampError> {
+        self.parse()
+    }
+
+    /// The moment as a `chrono::DateTime`. A text without an offset is taken as UTC.
+    ///
+    /// # Errors
+    /// Where the text is empty or no date-time in ISO 8601.
+    #[cfg(feature = "chrono")]
+    pub fn to_chrono(&self) -> Result<chrono::DateTime<chrono::Utc>, TimestampError> {
+        self.to_system_time().map(Into::into)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timestamp({:?})", excerpt(&self.0, SHOWN))
+    }
+}
+
+impl From<&str> for Timestamp {
+    fn from(text: &str) -> Self {
+        Timestamp(text.to_owned())
+    }
+}
+
+impl From<String> for Timestamp {
+    fn from(text: String) -> Self {
+        Timestamp(text)
+    }
+}
+
+impl From<&String> for Timestamp {
+    fn from(text: &String) -> Self {
+        Timestamp(text.clone())
+    }
+}
+
+impl From<&Timestamp> for Timestamp {
+    fn from(time: &Timestamp) -> Self {
+        time.clone()
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// In UTC. A time beyond the year 9999 or before -9999 becomes the nearest that can be written.
+    fn from(time: SystemTime) -> Self {
+        let nearest = if time > SystemTime::UNIX_EPOCH { jiff::Timestamp::MAX } else { jiff::Timestamp::MIN };
+        Timestamp(jiff::Timestamp::try_from(time).unwrap_or(nearest).to_string())
+    }
+}
+
+#[cfg(feature = "jiff")]
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(time: jiff::Timestamp) -> Self {
+        Timestamp(time.to_string())
+    }
+}
+
+#[cfg(feature = "jiff")]
+impl From<&jiff::ZonedDateTime> for Timestamp {
+    /// With the zone's offset; the zone's name is left out, since ISO 8601 knows none.
+    fn from(time: &jiff::ZonedDateTime) -> Self {
+        Timestamp(time.timestamp().display_with_offset(time.offset()).to_string())
+    }
+}
+
+#[cfg(feature = "jiff")]
+impl From<jiff::ZonedDateTime> for Timestamp {
+    fn from(time: jiff::ZonedDateTime) -> Self {
+        Timestamp::from(&time)
+    }
+}
+
+#[cfg(feature = "chrono")]
+impl<Z: chrono::TimeZone> From<chrono::DateTime<Z>> for Timestamp
+where
+    Z::Offset: fmt::Display,
+{
+    fn from(time: chrono::DateTime<Z>) -> Self {
+        Timestamp(time.to_rfc3339())
+    }
+}
+
+impl schemars::JsonSchema for Timestamp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::Timestamp;
+
+    #[test]
+    fn every_form_that_servers_send_is_parsed() {
+        let nine = SystemTime::UNIX_EPOCH + Duration::from_secs(1_738_281_600);
+        for text in [
+            "2025-01-31T09:00:00+09:00",
+            "2025-01-31T00:00:00Z",
+            "2025-01-31T00:00:00.000000Z",
+            "2025-01-31T00:00:00",
+            "2025-01-31 00:00:00",
+            " 2025-01-31T00:00:00Z ",
+        ] {
+            assert_eq!(Timestamp::from(text).to_system_time(), Ok(nine), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_kept_and_says_so_when_asked() {
+        for text in ["", "yesterday", "2025-13-01T00:00:00Z"] {
+            let time: Timestamp = serde_json::from_value(text.into()).unwrap();
+            assert_eq!(time.as_str(), text);
+            assert!(time.to_system_time().unwrap_err().to_string().contains(&format!("{text:?}")));
+        }
+    }
+
+    #[test]
+    fn messages_of_long_texts_are_short() {
+        for text in
+            ["9".repeat(1 << 20), format!("https://h/p?sig={}", "x".repeat(1 << 20)), "2025-01-31T00:00:00\n".repeat(1 << 16)]
+        {
+            let time = Timestamp::from(&text);
+            let error = time.to_system_time().unwrap_err();
+            for shown in [error.to_string(), format!("{error:?}"), format!("{time:?}")] {
+                assert!(shown.len() < 1024 && !shown.contains("sig=") && !shown.contains('\n'), "{shown}");
+            }
+            assert_eq!((time.as_str(), time.to_string()), (text.as_str(), text.clone()));
+        }
+    }
+
+    #[test]
+    fn times_from_before_and_after_all_years_do_not_panic() {
+        for time in [SystemTime::UNIX_EPOCH - Duration::from_secs(1), SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 45)] {
+            assert!(Timestamp::from(time).to_system_time().is_ok());
+        }
+    }
+
+    #[cfg(all(feature = "jiff", feature = "chrono"))]
+    #[test]
+    fn times_of_jiff_and_chrono_go_both_ways() {
+        let time = Timestamp::from("2025-01-31T09:00:00+09:00");
+        assert_eq!(Timestamp::from(time.to_jiff().unwrap()).as_str(), "2025-01-31T00:00:00Z");
+        assert_eq!(Timestamp::from(time.to_chrono().unwrap()).as_str(), "2025-01-31T00:00:00+00:00");
+        let zoned = time.to_jiff().unwrap().to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(9)));
+        assert_eq!(Timestamp::from(zoned).as_str(), "2025-01-31T09:00:00+09:00");
+    }
+}

@@ -85,7 +85,7 @@ fn what_another_process_holds_stays_until_it_is_killed() {
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 5);
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", "file_cache::tests::holding::a_process_that_holds_until_it_is_killed"])
+        .args(["--ignored", "--exact", "--nocapture", "download::cache::tests::holding::a_process_that_holds_until_it_is_killed"])
         .env("FILE_CACHE_OF_ANOTHER_PROCESS", dir.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

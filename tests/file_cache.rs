@@ -206,6 +206,23 @@ async fn a_part_is_finished_by_its_own_server_only() {
 }
 
 #[tokio::test]
+async fn urls_of_one_file_have_one_part() {
+    let file = noise(100_000, 3);
+    let server = FileServer::start({
+        let file = file.clone();
+        move |number, asked| ranged(asked, &file, ETAG, if number == 0 { 60_000 } else { usize::MAX })
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let open = || FileCache::builder(directory.path()).key_by_path().open().unwrap();
+    let client = client(&server);
+    assert_eq!(client.download("/x?token=1").cached(&open()).await.failure().kind(), ErrorKind::Interrupted);
+    let resumed = client.download("/x?token=2").cached(&open()).await.unwrap();
+    assert!(content(&resumed) == file);
+    assert_eq!(server.asked()[1].from(), Some(60_000));
+}
+
+#[tokio::test]
 async fn an_overwritten_object_comes_anew() {
     let state = Arc::new(AtomicUsize::new(0));
     let at_server = state.clone();

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reqwest::{Method, Url};
 
+use super::acquire::{Acquired, acquire};
 use super::entity::Entity;
 use super::part::Part;
 use super::place::Place;
@@ -14,15 +15,10 @@ use super::{DownloadOptions, DownloadProgress, Downloaded};
 use crate::call::CallOptions;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
-use crate::runtime::blocking::blocking;
 use crate::transport::may_be_sent_again;
 
 /// What errors and traces call a download.
 pub(super) const OPERATION: &str = "download";
-
-/// Between two looks whether another download of the same file has come to its end.
-const FIRST_LOOK: Duration = Duration::from_millis(20);
-const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// How often a download begins anew since what came was of no use, at most.
 const ANEW: u32 = 3;
@@ -74,18 +70,14 @@ pub(super) struct State {
 impl Engine<'_> {
     pub(super) async fn run(mut self) -> Result<Downloaded> {
         let deadline = self.calls.deadline();
-        let mut opened = self.opened.take();
-        let part = loop {
-            let part = match opened.take() {
-                Some(writer) => Some(Part::of(writer, self.options.checksum.clone()).await?),
-                None => self.acquire(deadline).await?,
-            };
-            if let Some(part) = part {
-                break part;
-            }
-            if let Some(bytes) = self.by_another().await? {
-                return Ok(Downloaded { path: self.place.target, bytes, resumed_from: bytes });
-            }
+        let clock = &*self.client.transport().clock;
+        let opened = self.opened.take();
+        let named = |error: Error| error.during(format!("downloading {}", self.place.target.display())).of(self.info());
+        let part = match acquire(clock, self.options, &self.place, opened, deadline).await {
+            Ok(Acquired::Part(part)) => *part,
+            Ok(Acquired::File(bytes)) => return Ok(Downloaded { path: self.place.target, bytes, resumed_from: bytes }),
+            Err(error) if error.kind() == ErrorKind::Timeout => return Err(named(error)),
+            Err(error) => return Err(error),
         };
         let resumed_from = if part.is_resumable() { part.len() } else { 0 };
         let known = part.entity().cloned().unwrap_or_default();
@@ -100,46 +92,6 @@ impl Engine<'_> {
             bytes => format!(" ({bytes} bytes are kept, and gone on from the next time)"),
         };
         Err(error.during(format!("downloading {}{kept}", self.place.target.display())))
-    }
-
-    /// Waits until no other download has the part of this file; nothing where another has brought the file meanwhile.
-    async fn acquire(&self, deadline: Option<Instant>) -> Result<Option<Part>> {
-        let clock = &self.client.transport().clock;
-        let mut waited = false;
-        let (mut moved, mut seen) = (clock.now(), 0);
-        let mut look = FIRST_LOOK;
-        loop {
-            let opened = Part::open(self.place.clone(), self.options.checksum.clone()).await?;
-            let place = self.place.clone();
-            if let Some(part) = opened {
-                return match waited {
-                    true => blocking(move || Some(part).filter(|_| !place.has_changed())).await,
-                    false => Ok(Some(part)),
-                };
-            }
-            waited = true;
-            let size = blocking(move || place.part_size()).await?;
-            if size != seen {
-                (moved, seen) = (clock.now(), size);
-            }
-            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if late || clock.now().duration_since(moved) > self.options.lock_timeout {
-                let message = "another download of this file doesn't come to its end, or its process hangs";
-                return Err(self.named(Error::new(ErrorKind::Timeout, message).timed_out()));
-            }
-            clock.sleep(look).await;
-            look = (look * 2).min(LAST_LOOK);
-        }
-    }
-
-    /// The size of the file that another download brought, where it is what is expected of this one's.
-    async fn by_another(&self) -> Result<Option<u64>> {
-        let (place, size, checksum) = (self.place.clone(), self.options.size, self.options.checksum.clone());
-        blocking(move || place.as_expected(size, checksum.as_ref())).await
-    }
-
-    fn named(&self, error: Error) -> Error {
-        error.during(format!("downloading {}", self.place.target.display())).of(self.info())
     }
 
     pub(super) fn info(&self) -> RequestInfo {

@@ -1,5 +1,6 @@
 //! Downloads: a file comes to the disk whole or not at all, and what broke off is gone on from.
 
+mod acquire;
 mod attempt;
 pub(crate) mod cache;
 mod cached;
@@ -46,10 +47,10 @@ use crate::error::{Error, ErrorKind, RequestInfo, Result};
 use crate::runtime::deadline::within;
 use crate::transport::credentials::TENANT;
 use crate::values::file_url::is_data_uri;
+use acquire::{Acquired, acquire};
 use checksum::Checksum;
 use completion::{Completed, Expected, too_large};
 use engine::{Engine, OPERATION, Told, absolute};
-use part::Part;
 use place::Place;
 use watch::Watch;
 use writer::Writer;
@@ -274,8 +275,11 @@ impl Download {
     async fn into_place(self, url: Option<Url>, place: Place, opened: Option<Writer>) -> Result<Downloaded> {
         let Download { client, url: text, download, options } = self;
         let Some(url) = url else {
-            let writing = Box::pin(inline(&text, place, opened, &download));
-            return within(options.deadline(), "writing the file", writing).await?;
+            let content = content_of(&text, &download)?;
+            let deadline = options.deadline();
+            let acquired = acquire(&*client.transport().clock, &download, &place, opened, deadline);
+            let writing = Box::pin(async { write(content, &place, acquired.await?, &download).await });
+            return within(deadline, "writing the file", writing).await?;
         };
         let engine = Engine { client: &client, options: &download, calls: &options, url, place, opened };
         // On the heap: each future around it would be as large again.
@@ -314,25 +318,28 @@ async fn tenant(client: &BackendClient, options: &CallOptions, url: &Url) -> Res
     Ok(tenant.map(|tenant| tenant.as_bytes().to_vec()))
 }
 
-/// Writes the file that a `data:` URI is.
-async fn inline(uri: &str, place: Place, opened: Option<Writer>, options: &DownloadOptions) -> Result<Downloaded> {
+/// The file that a `data:` URI is.
+fn content_of(uri: &str, options: &DownloadOptions) -> Result<Bytes> {
     let content = data_uri::decode(uri.trim(), options.max_data_uri)?;
     let bytes = content.len() as u64;
     if let Some(size) = options.size.filter(|size| *size != bytes) {
         return Err(Error::invalid_input(format!("download: the `data:` URI holds {bytes} bytes, and {size} are expected")));
     }
-    if let Some(most) = options.max_size.filter(|most| bytes > *most) {
-        return Err(too_large(most));
+    match options.max_size.filter(|most| bytes > *most) {
+        Some(most) => Err(too_large(most)),
+        None => Ok(content.into()),
     }
+}
+
+/// Writes the file that a `data:` URI is, unless another download brought it.
+async fn write(content: Bytes, place: &Place, acquired: Acquired, options: &DownloadOptions) -> Result<Downloaded> {
     let path = place.target.clone();
-    let part = match opened {
-        Some(writer) => Some(Part::of(writer, options.checksum.clone()).await?),
-        None => Part::open(place, options.checksum.clone()).await?,
+    let mut part = match acquired {
+        Acquired::Part(part) => part,
+        Acquired::File(bytes) => return Ok(Downloaded { path, bytes, resumed_from: bytes }),
     };
-    // Whoever has it writes the same.
-    let Some(mut part) = part else { return Ok(Downloaded { path, bytes, resumed_from: bytes }) };
     part.begin(None).await?;
-    part.push(Bytes::from(content)).await?;
+    part.push(content).await?;
     let expected = Expected { size: options.size, durable: options.durable, ..Expected::default() };
     let during = |error: Error| error.during(format!("writing {}", path.display()));
     match part.complete(&expected).await.map_err(during)? {

@@ -224,11 +224,7 @@ impl Place {
             if durable {
                 file.sync_all()?;
             }
-            std::fs::rename(path, &self.target)?;
-            if durable {
-                sync_directory(target::directory(&self.target))?;
-            }
-            Ok(())
+            std::fs::rename(path, &self.target)
         };
         // It may be another download's by now, and half a file.
         let Some(metadata) = plain_file::metadata_at(file, path) else {
@@ -237,6 +233,10 @@ impl Place {
             return Err(Error::new(ErrorKind::File, message));
         };
         name().map_err(|error| self.failed("it can't be given its name", error))?;
+        if durable {
+            let what = "it is there, and a power cut may still take its name away: its directory can't be written to the disk";
+            sync_directory(target::directory(&self.target)).map_err(|error| self.failed(what, error))?;
+        }
         if let Some(watch) = &self.watch {
             watch.named(&metadata);
         }

@@ -2,11 +2,13 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::Download;
+use super::place::Place;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind};
 use crate::transport::retry::RetryPolicy;
@@ -79,4 +81,20 @@ async fn the_limit_is_also_that_of_what_it_decompresses_to() {
     assert_refused(&download(&url, MOST).to(&target).await.unwrap_err(), directory.path());
     let url = serving(head, gzip(100_000), false).await;
     assert_eq!(download(&url, MOST).to(&target).await.unwrap().bytes, MOST);
+}
+
+#[tokio::test]
+async fn data_uri_waits_for_another_download() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("x");
+    let claimed = Place::new(target.clone(), "data:,abc").unwrap().claim().unwrap().unwrap();
+    let late = download("data:,abc", MOST).lock_timeout(Duration::from_millis(1)).to(&target).await.unwrap_err();
+    assert_eq!((late.kind(), target.exists()), (ErrorKind::Timeout, false));
+    assert!(late.to_string().contains("lock_timeout"), "{late}");
+    let waiting = tokio::spawn(download("data:,abc", MOST).to(&target));
+    tokio::task::yield_now().await;
+    claimed.place.remove(&claimed.file, false);
+    drop(claimed);
+    assert_eq!(waiting.await.unwrap().unwrap().bytes, 3);
+    assert_eq!(std::fs::read(&target).unwrap(), b"abc");
 }

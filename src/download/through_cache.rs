@@ -14,7 +14,7 @@ use super::many::Told;
 use super::place::Place;
 use super::watch::{Wanted, Watch};
 use super::writer::Writer;
-use super::{Download, checked, part_key, tenant};
+use super::{Download, checked, tenant};
 use crate::download::cache::{Digest, Expected, FileCache, Found, Lease, Validators, Waiting};
 use crate::error::{Error, Result};
 use crate::runtime::blocking::blocking;
@@ -63,10 +63,8 @@ impl ThroughCache<'_> {
         };
         let text = url.as_ref().map_or(&*download.url, Url::as_str);
         let key = self.cache.key(text, tenant.as_deref().unwrap_or_default());
-        let part_key = match &url {
-            Some(url) => part_key(&download.client, url, tenant.as_deref()),
-            None => download.url.clone(),
-        };
+        // URLs of one file have one part.
+        let part_key = key.hex();
         let checksum = download.download.checksum.clone();
         let digest = checksum.as_ref().and_then(|checksum| Digest::new(checksum.hex()));
         // The entry's digest tells as much as the server would.
@@ -145,7 +143,9 @@ impl ThroughCache<'_> {
     async fn download(&self, mut download: Download, url: Option<Url>, wanted: Wanted, looked: Looked) -> Result<Cached> {
         let waiting = self.cache.waiting();
         let _give_up = waiting.give_up_on_drop();
+        // From here on; how long others were waited for is known to whoever waits for this.
         let deadline = download.options.deadline();
+        download.options.end_by(deadline);
         let begin = |looked: Looked| {
             let (wanted, waiting) = (wanted.clone(), waiting.again());
             let begun = self.cache.apart(move |cache, _| begin(cache, &wanted, looked, waiting));

@@ -53,6 +53,13 @@ pub(crate) struct CacheKey {
     pub(super) variant_of: Option<Box<str>>,
 }
 
+impl CacheKey {
+    /// The file's identity as a text.
+    pub(crate) fn hex(&self) -> String {
+        self.hash.hex()
+    }
+}
+
 impl KeyBy {
     /// The key of an absolute URL's file, of one tenant in one namespace.
     pub(super) fn key(&self, url: &str, tenant: &[u8], namespace: &str) -> CacheKey {

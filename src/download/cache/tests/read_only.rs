@@ -27,7 +27,9 @@ fn set_writable(dir: &Path, writable: bool) {
 fn run(test: &str, dir: &Path) {
     set_writable(dir, false);
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--ignored", "--exact", "--nocapture", &format!("download::cache::tests::read_only::{test}")]).env(DIRECTORY, dir);
+    child
+        .args(["--ignored", "--exact", "--nocapture", &format!("download::cache::tests::read_only::{test}")])
+        .env(DIRECTORY, dir);
     if rustix::process::geteuid().is_root() {
         child.uid(NOBODY).gid(NOBODY);
     }

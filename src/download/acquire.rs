@@ -1,0 +1,83 @@
+//! Waits for a file's part: another download may have it, and bring the file meanwhile.
+
+use std::time::{Duration, Instant};
+
+use super::DownloadOptions;
+use super::part::Part;
+use super::place::Place;
+use super::writer::Writer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::blocking::blocking;
+use crate::runtime::clock::Clock;
+
+/// Between two looks whether another download of the same file has ended.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+/// What there is of a file.
+pub(super) enum Acquired {
+    Part(Box<Part>),
+    /// Another download brought the file, of so many bytes.
+    File(u64),
+}
+
+/// The part of a file, unless it was `opened` before; or the file, if another download brings it, and it is the one that is expected.
+///
+/// # Errors
+/// Returns an error if no file can be put there, or another download has the part and makes no progress.
+pub(super) async fn acquire(
+    clock: &dyn Clock,
+    options: &DownloadOptions,
+    place: &Place,
+    mut opened: Option<Writer>,
+    deadline: Option<Instant>,
+) -> Result<Acquired> {
+    loop {
+        let part = match opened.take() {
+            Some(writer) => Some(Part::of(writer, options.checksum.clone()).await?),
+            None => part(clock, options, place, deadline).await?,
+        };
+        if let Some(part) = part {
+            return Ok(Acquired::Part(Box::new(part)));
+        }
+        let (place, size, checksum) = (place.clone(), options.size, options.checksum.clone());
+        if let Some(bytes) = blocking(move || place.as_expected(size, checksum.as_ref())).await? {
+            return Ok(Acquired::File(bytes));
+        }
+    }
+}
+
+/// Waits until no other download has the part; `None` if another has brought a file meanwhile.
+async fn part(clock: &dyn Clock, options: &DownloadOptions, place: &Place, deadline: Option<Instant>) -> Result<Option<Part>> {
+    let mut waited = false;
+    let (mut moved, mut seen) = (clock.now(), 0);
+    let mut look = FIRST_LOOK;
+    loop {
+        let opened = Part::open(place.clone(), options.checksum.clone()).await?;
+        let place = place.clone();
+        if let Some(part) = opened {
+            return match waited {
+                true => blocking(move || Some(part).filter(|_| !place.has_changed())).await,
+                false => Ok(Some(part)),
+            };
+        }
+        waited = true;
+        let size = blocking(move || place.part_size()).await?;
+        if size != seen {
+            (moved, seen) = (clock.now(), size);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let message = "the time-out ran out while another download of this file was in progress";
+            return Err(Error::new(ErrorKind::Timeout, message).timed_out());
+        }
+        if clock.now().duration_since(moved) > options.lock_timeout {
+            let message = format!(
+                "another download of this file made no progress for {:?} (`lock_timeout`): its process hangs; end it, or wait longer",
+                options.lock_timeout
+            );
+            return Err(Error::new(ErrorKind::Timeout, message).timed_out());
+        }
+        clock.sleep(look).await;
+        look = (look * 2).min(LAST_LOOK);
+    }
+}

@@ -173,6 +173,8 @@ impl Compressed {
 pub(super) fn too_large(most: u64) -> Error {
     Error::new(
         ErrorKind::TooLarge,
-        format!("the file is larger than {most} bytes, which is the most that the file cache takes (`max_bytes`)"),
+        format!(
+            "the file is larger than {most} bytes, which is the most that the file cache takes (`max_bytes`): raise it, or download with `to`"
+        ),
     )
 }

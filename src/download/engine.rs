@@ -89,7 +89,7 @@ impl Engine<'_> {
         };
         let kept = match state.part.keep().await {
             0 => String::new(),
-            bytes => format!(" ({bytes} bytes are kept, and gone on from the next time)"),
+            bytes => format!(" ({bytes} bytes are kept: the next download resumes them)"),
         };
         Err(error.during(format!("downloading {}{kept}", self.place.target.display())))
     }
@@ -127,9 +127,15 @@ impl Engine<'_> {
                 Ok(Ended::Anew(why)) => {
                     anew += 1;
                     if anew > ANEW {
-                        return Err(Error::new(ErrorKind::Download, format!("it began anew {ANEW} times: {why}")).of(self.info()));
+                        return Err(Error::new(
+                            ErrorKind::Download,
+                            format!(
+                                "it restarted {ANEW} times ({why}): the file changes while it is downloaded, try again later"
+                            ),
+                        )
+                        .of(self.info()));
                     }
-                    tracing::debug!(%why, "a download begins anew");
+                    tracing::debug!(%why, "a download restarts");
                     state.part.begin(None).await?;
                     (state.resumed_from, state.pieced) = (0, false);
                     continue;

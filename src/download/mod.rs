@@ -61,8 +61,9 @@ const MAX_DATA_URI_SIZE: u64 = 64 << 20;
 /// How long another download of the same file may stand still before it isn't waited for any more.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A download that [`download`](BackendClient::download) begins: where to, [`to`](Download::to) says.
-#[must_use = "nothing is downloaded until it is told where to"]
+/// A download, which [`download`](BackendClient::download) makes. It starts when its target is given, by [`to`](Download::to) or
+/// [`cached`](Download::cached).
+#[must_use = "nothing is downloaded before `to` or `cached`"]
 #[derive(Clone)]
 pub struct Download {
     client: BackendClient,
@@ -110,8 +111,7 @@ pub struct Downloaded {
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
-    /// Bytes of it that were there before: of a download that had broken off, or of another one that brought the whole
-    /// meanwhile.
+    /// Bytes that this call didn't receive: resumed, or downloaded by another call.
     pub resumed_from: u64,
 }
 
@@ -119,29 +119,29 @@ pub struct Downloaded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {
-    /// Bytes of the file that are there; of one that comes compressed, of that form. Fewer than before where the file changed at
-    /// the server, where that gives no ranges, or where what came had another digest than it should.
+    /// Bytes of the file on disk; compressed bytes if it is sent compressed. Decreases when the download restarts: the file changed, the
+    /// server gives no ranges, or bytes had another digest than they should.
     pub bytes_received: u64,
-    /// Size of the file in bytes, where it is known.
+    /// Size of the file in bytes, if it is known.
     pub bytes_total: Option<u64>,
-    /// Bytes that were there at the beginning.
+    /// Bytes that were on disk at the beginning.
     pub resumed_from: u64,
 }
 
 impl BackendClient {
     /// Downloads a file: `url` is absolute, or a path on the backend's host (`/media/x.png`), or a `data:` URI.
     ///
-    /// It comes under a temporary name in the directory of its own, which it gets when all of it is there: a reader never
-    /// sees half a file. What breaks off is gone on from (`Range` and `If-Range`, RFC 9110, section 14), by this call or by
-    /// the next one of the same file to the same path, in this process or another; begun anew where the server gives no
-    /// ranges, or the file changed; a URL that was signed anew is the same file. Two downloads of the same file to the same path
-    /// at once are one: the second waits.
+    /// The file is written under a temporary name in the target's directory and renamed when it is whole: a killed process leaves no half
+    /// file there ([`durable`](Download::durable): nor does a power cut). An interrupted download is resumed (`Range` and `If-Range`, RFC
+    /// 9110, section 14) by this call, or by the next one of the same file to the same path, in this process or another. It restarts if
+    /// the server gives no ranges, or the file changed. URLs that differ in a known signature only are the same file. Of two downloads of the
+    /// same file to the same path, the second waits for the first. A download takes some 2 MiB of memory at most.
     ///
     /// The length is compared, and each digest that is given or that a response names: `Content-Digest`, `Repr-Digest` (RFC 9530),
     /// `Digest` (RFC 3230), `Content-MD5`, `x-goog-hash` and `x-amz-checksum-…`, by MD5, SHA-1, SHA-256, SHA-512, CRC-32, CRC-32C and
-    /// CRC-64/NVME. What came of a response that has another digest is dropped, and asked for again as after a broken connection.
+    /// CRC-64/NVME. Bytes with another digest are dropped, and requested again as after a broken connection.
     ///
-    /// The file is asked for uncompressed. One that comes compressed all the same (`Content-Encoding`) is decompressed, except:
+    /// The file is requested uncompressed. One that is compressed all the same (`Content-Encoding`) is decompressed, except:
     /// - a file whose compressed form has the [`size`](Download::size) and the [`checksum`](Download::checksum) that are set stays
     ///   as it came;
     /// - where neither is set, a file that is compressed in itself stays a compressed file: its media type is `application/gzip`
@@ -155,7 +155,7 @@ impl BackendClient {
     ///   `}`; in a query also `'` (`%27`);
     /// - in a path, `\` becomes `/`, and the segments `.` and `..` are resolved, percent-encoded or not.
     ///
-    /// Credentials go to the backend's own origin only; a redirect is followed without them. The user's umask decides who
+    /// Credentials go to the backend's own origin only, and not with a redirect elsewhere. The user's umask decides who
     /// may read the file.
     ///
     /// ```no_run
@@ -220,28 +220,30 @@ impl Download {
         self
     }
 
-    /// Downloads the file to `path`, in the place of what is there. The directory has to be there.
+    /// Downloads the file to `path`, in the place of what is there. The directory must exist.
     ///
     /// What stands at `path` is replaced as a name, and never written into: of a symbolic link the link itself, and what it leads to
     /// stays as it is, or missing; of a file with other names (hard links) this name only. A directory, FIFO, device or socket there,
     /// a symbolic link to one, or a file that is mounted there, is an error. Symbolic links among the directories are followed.
     ///
-    /// Dropping it stops it; what came so far is gone on from the next time, where the server names the file's state by a
-    /// strong `ETag` or `Last-Modified`, or its digest is given. It is kept in the same directory as `.{16 hex digits}.part`, and what
-    /// it is of in `.{16 hex digits}.part.json`. These are used only if they are regular files of this user or of the directory's
-    /// owner, without other names. If something else has their names, or the file system has no locks, the part gets a name of its
-    /// own, `.{16 hex digits}.{16 hex digits}.part`: nobody goes on from that one, nor waits for it, and it is removed when the download
-    /// fails or is dropped. Only a process that is killed leaves it behind.
+    /// Dropping the future stops the download. Its part is kept, and resumed by the next call, if the server sends a strong `ETag` or
+    /// `Last-Modified`, or [`checksum`](Download::checksum) is set; else it is removed. Nothing is kept after success. The part is
+    /// `.{16 hex digits}.part` in the same directory, and `.{16 hex digits}.part.json` says what it is of, without URL or credentials; both
+    /// may be removed when no download is in progress. They are used only if they are regular files of this user or of the directory's
+    /// owner, without other names. If something else has their names, or the file system has no locks, the part is
+    /// `.{16 hex digits}.{16 hex digits}.part`: it isn't resumed, nobody waits for it, and it is removed when the download fails or is dropped.
+    /// A killed process leaves it behind.
     ///
-    /// It takes as long as bytes come: the read time-out ends it where none do, and the client's
-    /// [`timeout`](crate::BackendClientBuilder::timeout) only counts until a response begins. A time-out for the whole is set by
-    /// [`timeout`](Download::timeout). A broken transfer is retried as the [`RetryPolicy`](crate::RetryPolicy) says, counted from the
+    /// An attempt ends when no byte arrives within the read time-out, and is retried. The client's
+    /// [`timeout`](crate::BackendClientBuilder::timeout) counts until a response begins; [`timeout`](Download::timeout) limits the whole. A
+    /// broken transfer is retried as the [`RetryPolicy`](crate::RetryPolicy) says, counted from the
     /// last attempt that brought 64 KiB of the file, or a sixteenth of a small one.
     ///
     /// # Errors
-    /// Returns an error if the URL or the path can't be right, or no file can be made there (nothing is sent then); if the server
-    /// answers with an error; if the connection breaks time and again; if the file is of another size or digest than it should be; if
-    /// it comes compressed by what the crate's features don't decompress; if it can't be written. What stood at `path` is as it was.
+    /// Returns an error if the URL or the path is invalid, or no file can be created there (nothing is sent then); if the server
+    /// answers with an error; if the connection breaks too often; if the file has another size or digest than it should
+    /// ([`ErrorKind::Download`]); if it is compressed by what the crate's features don't decompress; if it can't be written. What stood at
+    /// `path` stays as it was, unless only syncing the directory of a [`durable`](Download::durable) download fails.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {

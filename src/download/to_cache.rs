@@ -87,16 +87,19 @@ impl BackendClient {
     /// text of an answer. They know them within this process: an answer that is saved and read by another one holds the paths
     /// as texts.
     ///
-    /// The directory is a [`FileCache`]: what it has isn't downloaded again, also by another process or the next run. Files
-    /// are known by their URL without its signature, and by the client's tenant. With limits of size it is
-    /// [opened](FileCache::builder) beforehand and given here. The paths stay as long as this conversion, a call that has it, or a
-    /// clone of the cache's handle lives. Files whose paths nobody was given are released: of calls that fail or are dropped, of
-    /// items behind a limit, of pages that nobody read. The text of an [`ItemFailure`](crate::ItemFailure) or of an error's response
-    /// may tell such a path, and holds no file.
+    /// The directory is a [`FileCache`]: a file that it has isn't downloaded again, also by another process or in the next run. Files
+    /// are known by their URL without its signature, and by the client's tenant. To set limits, open a cache by
+    /// [`FileCache::builder`] and give it here.
     ///
-    /// Each file is downloaded as by [`download`](BackendClient::download), also as regards which characters of its URL are
-    /// sent percent-encoded: size and checksum are compared where the file's object has them, of what is in the cache as well; what
-    /// breaks off is gone on from, also after the end of the process.
+    /// A path is valid as long as this conversion, a call that has it, or a clone of the cache's handle lives. Each file whose path
+    /// was given is held until then, or until [`release`](FileCache::release): to read more than the cache's limit in one run, release
+    /// each file that is done. Files whose paths no caller was given are released: of calls that fail or are dropped, of items beyond
+    /// a limit, of pages that nobody read. The text of an [`ItemFailure`](crate::ItemFailure) or of an error's response may contain such a
+    /// path, and holds no file.
+    ///
+    /// Each file is downloaded as by [`download`](BackendClient::download). Size and checksum are compared if the file's object has
+    /// them, also those of a file in the cache; a checksum that isn't an MD5, SHA-1 or SHA-256 in hexadecimal is ignored. An interrupted
+    /// download is resumed, also by another process.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {

@@ -63,7 +63,9 @@ impl FileCache {
         if let (Some(bytes), Some(most)) = (bytes, self.largest_file())
             && bytes > most
         {
-            let message = format!("the file is {bytes} bytes long, and the file cache takes {most} at most (`max_bytes`)");
+            let message = format!(
+                "the file is {bytes} bytes long, and the file cache takes {most} at most (`max_bytes`): raise it, or download with `to`"
+            );
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let mut version = Version { base: key.hash, number: 0 };
@@ -117,7 +119,7 @@ impl FileCache {
             warn!(
                 dir = %self.0.dir.display(),
                 url = redact_url(path),
-                "the file cache takes many files whose URLs differ in their query only: if they are one file, signed anew each time, \
+                "the file cache takes many files whose URLs differ in their query only: if they are one file, signed again each time, \
                  set `key_by_path` or `key`"
             );
         }

@@ -71,8 +71,7 @@ impl Waiting {
         }
         if self.until.is_some_and(|until| Instant::now() >= until) {
             let message = format!(
-                "{}: the file cache is locked by another process, and was for {:?} (`lock_timeout`): that process hangs, or its disk \
-                 does",
+                "{}: another process has locked the file cache for {:?} (`lock_timeout`): it hangs, or its disk does; end it, or wait longer",
                 path.display(),
                 self.limit
             );

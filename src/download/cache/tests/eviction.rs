@@ -39,7 +39,10 @@ fn bytes_are_kept_within_their_limit_by_as_few_files_as_it_takes() {
     assert_eq!(counts(&cache), (3, 61));
     // What is larger by itself is told before it is downloaded.
     let error = cache.prepare(&key(&cache, &url(5)), Some(101), &cache.waiting()).unwrap_err();
-    assert!(error.to_string().contains("101 bytes long, and the file cache takes 100 at most (`max_bytes`)"), "{error}");
+    assert!(
+        error.to_string().contains("101 bytes long, and the file cache takes 100 at most (`max_bytes`): raise it"),
+        "{error}"
+    );
     assert_eq!(counts(&cache), (3, 61));
 }
 

@@ -25,7 +25,7 @@ fn a_lock_is_given_up_in_time() {
         let lock = hanging(&cache, name);
         let given_up = |what: &str, error: Error| {
             assert!(error.kind() == ErrorKind::Timeout && error.is_timeout(), "{what}: {error}");
-            assert!(error.to_string().contains("locked by another process"), "{what}: {error}");
+            assert!(error.to_string().contains("another process has locked"), "{what}: {error}");
         };
         given_up("open", builder().open().unwrap_err());
         given_up("find", cache.find(&key(&cache, &url(2)), &Expected::default(), &cache.waiting()).unwrap_err());

@@ -117,7 +117,7 @@ pub fn excerpt(text: &str, limit: usize) -> String {
 
 /// A text without the credentials.
 pub fn hide_credentials(text: &str, credentials: &HeaderMap) -> String {
-    crate::error::secrets::Secrets::from(Some(std::sync::Arc::new(credentials.clone()))).hide(text).into_owned()
+    crate::error::redact::secrets::Secrets::from(Some(std::sync::Arc::new(credentials.clone()))).hide(text).into_owned()
 }
 
 /// The directory and the name that a URL's file gets in a cache.

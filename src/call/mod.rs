@@ -15,12 +15,14 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
 
+use self::custom_request::AnyRequest;
 pub use crate::call::future::Sending;
 use crate::call::option_setters::option_setters;
 use crate::client::{BackendClient, Settings};
-use crate::error::secrets::Secrets;
+use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, RequestInfo, Result};
 use crate::generated::operation::{Answer, Operation};
+use crate::generated::raw;
 use crate::transport::limits::TimeLimits;
 use crate::transport::retry::RetryPolicy;
 use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
@@ -198,6 +200,44 @@ impl fmt::Debug for CallOptions {
             .field("retry_unknown_outcome", &self.retry_unknown_outcome)
             .field("conversions", &self.conversions)
             .finish()
+    }
+}
+
+impl BackendClient {
+    /// Calls any operation of the API, whether this crate has a method of its own for it or not.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let upload = client.call(|raw| raw.get_chunked_upload().id("0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11")).await?;
+    /// println!("{:?}", upload.offset);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call<'c, B: Operation>(&'c self, operation: impl FnOnce(&'c raw::Client) -> B) -> Call<'c, B> {
+        Call::new(self, operation(self.raw()))
+    }
+
+    /// Calls any method and path of the backend, whether the API's document knows it or not: JSON in, JSON out,
+    /// and null where the answer has no body.
+    ///
+    /// `path` is what follows the base URL and begins with `/`; parameters are set by [`param`](Call::param), a body by
+    /// [`AnyRequest::json`]. Retries, credentials, limits and errors are those of any other call.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// use synapse_backend_client::{json, reqwest::Method};
+    ///
+    /// let project = client.request(Method::GET, "/projects/123/").param("expand", "configuration").await?;
+    /// println!("{}", project["title"]);
+    /// let tagged = client
+    ///     .request(Method::POST, "/tasks/set_tags/")
+    ///     .params(|p| p.json(&json!({"ids": [1, 2], "tags": [7], "action": "add"})))
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, method: reqwest::Method, path: impl Into<String>) -> Call<'_, AnyRequest<'_>> {
+        Call::new(self, AnyRequest::new(self.raw(), method, path.into()))
     }
 }
 

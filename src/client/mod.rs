@@ -1,19 +1,17 @@
 //! [`BackendClient`]: what everything is called on.
 
 pub(crate) mod builder;
+mod settings;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::call::Call;
-use crate::call::custom_request::AnyRequest;
-use crate::client::builder::BackendClientBuilder;
 use crate::error::Result;
-use crate::generated::operation::Operation;
 use crate::generated::raw;
 use crate::transport::Transport;
-use crate::transport::retry::RetryPolicy;
+use builder::BackendClientBuilder;
+
+pub(crate) use settings::{READ_TIMEOUT, Settings};
 
 /// A client of one Synapse backend.
 ///
@@ -52,27 +50,6 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
 }
 
-/// What a client was told that calls look up.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) connect_timeout: Duration,
-    pub(crate) read_timeout: Option<Duration>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) url_host: Option<String>,
-    pub(crate) retry: RetryPolicy,
-}
-
-/// While no byte moves: as the platform's own client has it.
-pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(15);
-/// A list's first page counts the whole list.
-const LIST_READ_TIMEOUT: Duration = Duration::from_secs(60);
-
-impl Settings {
-    pub(crate) fn read_timeout(&self, list: bool) -> Duration {
-        self.read_timeout.unwrap_or(if list { LIST_READ_TIMEOUT } else { READ_TIMEOUT })
-    }
-}
-
 impl BackendClient {
     /// A builder for a client of the backend at `base_url`, such as `https://api.synapse.sh` or
     /// `https://host/api/v1`, with or without a slash at its end.
@@ -97,44 +74,12 @@ impl BackendClient {
         BackendClientBuilder::from_env()?.build()
     }
 
+    pub(crate) fn raw(&self) -> &raw::Client {
+        &self.inner.raw
+    }
+
     pub(crate) fn from_parts(transport: Transport, raw: raw::Client, settings: Settings) -> Self {
         BackendClient { inner: Arc::new(Inner { transport: Arc::new(transport), raw, settings }) }
-    }
-
-    /// Calls any operation of the API, whether this crate has a method of its own for it or not.
-    ///
-    /// ```no_run
-    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// let upload = client.call(|raw| raw.get_chunked_upload().id("0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11")).await?;
-    /// println!("{:?}", upload.offset);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn call<'c, B: Operation>(&'c self, operation: impl FnOnce(&'c raw::Client) -> B) -> Call<'c, B> {
-        Call::new(self, operation(&self.inner.raw))
-    }
-
-    /// Calls any method and path of the backend, whether the API's document knows it or not: JSON in, JSON out,
-    /// and null where the answer has no body.
-    ///
-    /// `path` is what follows the base URL and begins with `/`; parameters are set by [`param`](Call::param), a body by
-    /// [`AnyRequest::json`]. Retries, credentials, limits and errors are those of any other call.
-    ///
-    /// ```no_run
-    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// use synapse_backend_client::{json, reqwest::Method};
-    ///
-    /// let project = client.request(Method::GET, "/projects/123/").param("expand", "configuration").await?;
-    /// println!("{}", project["title"]);
-    /// let tagged = client
-    ///     .request(Method::POST, "/tasks/set_tags/")
-    ///     .params(|p| p.json(&json!({"ids": [1, 2], "tags": [7], "action": "add"})))
-    ///     .await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn request(&self, method: reqwest::Method, path: impl Into<String>) -> Call<'_, AnyRequest<'_>> {
-        Call::new(self, AnyRequest::new(&self.inner.raw, method, path.into()))
     }
 
     /// The base URL, without a slash at its end.

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use crate::error::bounded::bounded;
+use crate::error::redact::bounded::bounded;
 use crate::error::redact::excerpt;
 
 /// Why something below failed, as text that is fit to be shown: the libraries' own errors may carry whole URLs.

@@ -4,10 +4,10 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use super::{Error, MAX_STEP};
-use crate::error::bounded::bounded;
+use crate::error::redact::bounded::bounded;
+use crate::error::redact::secrets::Secrets;
 use crate::error::redact::{excerpt, excerpt_without};
 use crate::error::response::ErrorResponse;
-use crate::error::secrets::Secrets;
 
 /// The longest `Display`, in bytes.
 const MAX_DISPLAY: usize = 4 << 10;

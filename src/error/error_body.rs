@@ -7,9 +7,9 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::error::json_path::JsonPath;
+use crate::error::json_text::decode::text_of;
+use crate::error::json_text::json_path::JsonPath;
 use crate::error::redact::cut;
-use crate::values::decode::text_of;
 
 /// How much of an error's messages is read.
 #[derive(Debug, Clone, Copy)]

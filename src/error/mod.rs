@@ -1,30 +1,26 @@
 //! [`Error`]: what went wrong, in a line that a person can act on, with everything that a program needs to decide.
 
-pub(crate) mod bounded;
 pub(crate) mod cause;
 mod display;
 pub(crate) mod error_body;
-pub(crate) mod json_path;
+pub(crate) mod json_text;
 mod predicates;
 pub(crate) mod redact;
 pub(crate) mod response;
-pub(crate) mod secrets;
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use http::Extensions;
 use reqwest::{Method, StatusCode, Url};
 
-use crate::error::bounded::{bounded, shortened};
 pub(crate) use crate::error::cause::Cause;
 use crate::error::cause::failure_of;
+use crate::error::redact::bounded::{bounded, shortened};
+use crate::error::redact::secrets::Secrets;
 use crate::error::redact::{excerpt_without, redact, shown_url};
 use crate::error::response::ErrorResponse;
-use crate::error::secrets::Secrets;
-use crate::list::list_event::{ItemFailure, ListEvent};
-#[cfg(api = "uploads")]
-use crate::upload::upload_session::UploadSession;
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -103,10 +99,8 @@ struct Inner {
     json_path: Option<String>,
     #[cfg(api = "uploads")]
     upload_id: Option<String>,
-    #[cfg(api = "uploads")]
-    upload_session: Option<Box<UploadSession>>,
-    list_event: Option<ListEvent>,
-    item_failure: Option<Box<ItemFailure>>,
+    /// What an engine tells beside the text, by type; never shown.
+    details: Extensions,
     timed_out: bool,
     /// A 401 after which the credentials were renewed, and the request could not be sent again by itself.
     renewed: bool,
@@ -182,10 +176,7 @@ impl Error {
             json_path: None,
             #[cfg(api = "uploads")]
             upload_id: None,
-            #[cfg(api = "uploads")]
-            upload_session: None,
-            list_event: None,
-            item_failure: None,
+            details: Extensions::new(),
             timed_out: false,
             renewed: false,
             redirect: None,
@@ -326,20 +317,14 @@ impl Error {
         self
     }
 
-    #[cfg(api = "uploads")]
-    pub(crate) fn with_upload_session(mut self, session: UploadSession) -> Self {
-        self.0.upload_session = Some(Box::new(session));
+    /// Adds what an engine tells beside the text: one of a type.
+    pub(crate) fn with_detail<D: Clone + Send + Sync + 'static>(mut self, detail: D) -> Self {
+        self.0.details.insert(detail);
         self
     }
 
-    pub(crate) fn with_list_event(mut self, event: ListEvent) -> Self {
-        self.0.list_event = Some(event);
-        self
-    }
-
-    pub(crate) fn with_item_failure(mut self, failure: ItemFailure) -> Self {
-        self.0.item_failure = Some(Box::new(failure));
-        self
+    pub(crate) fn detail<D: Send + Sync + 'static>(&self) -> Option<&D> {
+        self.0.details.get()
     }
 
     /// What failed below. What of it the message tells isn't told again.
@@ -427,23 +412,6 @@ impl Error {
     #[cfg(api = "uploads")]
     pub fn upload_id(&self) -> Option<&str> {
         self.0.upload_id.as_deref()
-    }
-
-    /// What it takes to go on with the upload that failed, without sending again what arrived: see
-    /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
-    #[cfg(api = "uploads")]
-    pub fn upload_session(&self) -> Option<&UploadSession> {
-        self.0.upload_session.as_deref()
-    }
-
-    /// What a list did that it shouldn't, which ended it.
-    pub fn list_event(&self) -> Option<&ListEvent> {
-        self.0.list_event.as_ref()
-    }
-
-    /// The item of a list that can't be decoded, with its text.
-    pub fn item_failure(&self) -> Option<&ItemFailure> {
-        self.0.item_failure.as_deref()
     }
 }
 

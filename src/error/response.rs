@@ -11,10 +11,10 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::error::error_body::{self, Detail, FIELD_ERRORS, LINE, Most};
+use crate::error::json_text::decode::decode;
+use crate::error::redact::secrets::{Secrets, is_secret};
 use crate::error::redact::{cut, excerpt_without};
-use crate::error::secrets::{Secrets, is_secret};
 use crate::error::shown_status;
-use crate::values::decode::decode;
 
 /// A server's answer that is an error, or can't be used.
 pub struct ErrorResponse(Arc<Inner>);

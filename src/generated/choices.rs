@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use crate::values::decode::text_of;
-use crate::values::json::{Json, items, members, name};
+use crate::error::json_text::decode::text_of;
+use crate::error::json_text::members::{items, members, name};
+use crate::values::json::Json;
 
 /// A value with the tag that tells which of several types it is.
 pub(crate) fn tagged<'de, D: Deserializer<'de>>(deserializer: D, tag: &str) -> Result<(Option<String>, Json), D::Error> {
@@ -162,7 +163,9 @@ mod tests {
         for odd in [r#""\ud83d""#, "1e999", &nested(128), &nested(100_000)] {
             let text = format!(r#"{{"data": {odd}, "kind": "group", "kind": "leaf", "label": "bus \ud83d"}}"#);
             for _ in 0..2 {
-                let Shapes::Leaf(leaf) = crate::values::decode::decode(text.as_bytes()).unwrap() else { panic!("not a leaf") };
+                let Shapes::Leaf(leaf) = crate::error::json_text::decode::decode(text.as_bytes()).unwrap() else {
+                    panic!("not a leaf")
+                };
                 assert_eq!((leaf.label.as_str(), leaf.data.text()), ("bus \u{fffd}", odd));
             }
             let json: Json = format!(r#"{{"a": {odd}, "b": 2, "b": 3, "\ud83d": 1}}"#).parse().unwrap();
@@ -188,7 +191,7 @@ mod tests {
                 let leaf = format!(r#"{{"kind": "leaf", "label": "\ud83d", "data": {}}}"#, nested(200));
                 for levels in [1, 3, 50_000] {
                     let text = choices(r#"{"kind": "group", "of": ["#, &leaf, levels);
-                    let decoded = crate::values::decode::decode::<Shapes>(text.as_bytes());
+                    let decoded = crate::error::json_text::decode::decode::<Shapes>(text.as_bytes());
                     if levels > 3 {
                         assert!(decoded.unwrap_err().message.contains("nested too deep"));
                         continue;
@@ -201,7 +204,7 @@ mod tests {
                 }
                 // Sixty within each other, which one deserializer would take.
                 let text = choices(r#"{"kind": "group", "of": ["#, r#"{"kind": "leaf", "label": "x", "data": 1}"#, 60);
-                assert!(crate::values::decode::decode::<Shapes>(text.as_bytes()).is_ok());
+                assert!(crate::error::json_text::decode::decode::<Shapes>(text.as_bytes()).is_ok());
             })
             .unwrap()
             .join()
@@ -214,7 +217,7 @@ mod tests {
         for levels in [3, 14, 60] {
             let text = format!("{}{}", r#"{"of": ["#.repeat(levels), r#"], "size": 0.5}"#.repeat(levels));
             TRIES.set(0);
-            let fitting = crate::values::decode::decode::<Fitting>(text.as_bytes());
+            let fitting = crate::error::json_text::decode::decode::<Fitting>(text.as_bytes());
             assert!(TRIES.get() < 5_000, "{levels}: {}", TRIES.get());
             match levels {
                 3 => assert!(matches!(fitting, Ok(Fitting::Group(group)) if group.of.len() == 1)),

@@ -155,7 +155,7 @@ impl<T: Send + 'static> ListAll<T> {
             self.ahead.clear();
             // What the server said is told, rather than what it comes to.
             let told = |judged: Error| match judged.list_event() {
-                Some(event) => error.during(judged.to_string()).with_list_event(event.clone()),
+                Some(event) => error.during(judged.to_string()).with_detail(event.clone()),
                 None => error,
             };
             self.judge(heard.before).map_err(told)?;
@@ -175,7 +175,7 @@ impl<T: Send + 'static> ListAll<T> {
             && let Some((heard, then)) = self.course.pass_over(number)
         {
             if let Some(event) = heard.after.into_iter().find(ListEvent::is_fatal) {
-                return Err(error.during(event.to_string()).with_list_event(event));
+                return Err(error.during(event.to_string()).with_detail(event));
             }
             self.report.page_failure(PageFailure { page: number, url: shown_url(url), error });
             self.page.after = then.into();
@@ -212,7 +212,7 @@ impl<T: Send + 'static> ListAll<T> {
             true => "",
             false => "; the policy `Lenient` reports this and goes on",
         };
-        let error = Error::new(ErrorKind::Pagination, format!("{event}{hint}")).with_list_event(event);
+        let error = Error::new(ErrorKind::Pagination, format!("{event}{hint}")).with_detail(event);
         match &self.template {
             Some(template) => error.of(template.info()),
             None => error,

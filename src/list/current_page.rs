@@ -7,11 +7,11 @@ use super::checkpoint::Position;
 use super::identity::Mark;
 use super::page::{Decoder, Failed};
 use super::page_text::field;
+use crate::error::json_text::decode::Problem;
 use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind};
 use crate::list::list_event::ItemFailure;
 use crate::url_conversion::Undelivered;
-use crate::values::decode::Problem;
 
 /// The page whose items are given out.
 pub(super) struct CurrentPage<T> {
@@ -172,7 +172,7 @@ impl<T> PageItems<T> {
             Some(source) => (source.error)(&problem),
             None => Error::new(ErrorKind::Decode, problem.message),
         };
-        error.during(format!("item {index} of page {page}{named}")).with_item_failure(failure)
+        error.during(format!("item {index} of page {page}{named}")).with_detail(failure)
     }
 
     fn problem(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> (ItemFailure, bool) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::Error;
 use crate::list::MAX_STALLED;
 
 /// What a list did that it shouldn't while it was read.
@@ -151,5 +152,17 @@ impl fmt::Debug for ItemFailure {
             .field("message", &self.message)
             .field("text", &format_args!("({} bytes)", self.text.len()))
             .finish()
+    }
+}
+
+impl Error {
+    /// What a list did that it shouldn't, which ended it.
+    pub fn list_event(&self) -> Option<&ListEvent> {
+        self.detail()
+    }
+
+    /// The item of a list that can't be decoded, with its text.
+    pub fn item_failure(&self) -> Option<&ItemFailure> {
+        self.detail()
     }
 }

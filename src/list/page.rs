@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 
 use super::page_text::{Cursor, Envelope, Irregular, digest, field, parse, walk};
 use super::raw_item::RawItem;
-use crate::error::secrets::Secrets;
+use crate::error::json_text::decode::{Problem, decode, refuse_nested, without_mark};
+use crate::error::redact::secrets::Secrets;
 use crate::generated::page_link::PageLink;
-use crate::values::decode::{Problem, decode, refuse_nested, without_mark};
 
 /// The names of fields by which items are told apart, the first one first.
 pub(super) type Fields = Arc<[Arc<str>]>;

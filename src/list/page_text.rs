@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::error::json_text::members::behind_quote;
 use crate::generated::operation::Key;
 use crate::generated::page_link::PageLink;
-use crate::values::json::behind_quote;
 
 /// What stands beside a page's items.
 #[derive(Debug, Default, PartialEq)]

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::error::secrets::Secrets;
+use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
 
 /// An item of a list as the server wrote it: a part of its page's own text, which isn't copied. For what is written out again,
@@ -57,7 +57,7 @@ impl RawItem {
     /// Where it is of another shape. What the error tells of the item is bounded, and has neither the client's credentials nor
     /// queries of URLs.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
-        crate::values::decode::decode(&self.text).map_err(|problem| {
+        crate::error::json_text::decode::decode(&self.text).map_err(|problem| {
             let place = if problem.path.is_empty() { String::new() } else { format!(" at `{}`", problem.path) };
             let error = Error::new(ErrorKind::Decode, format!("the item can't be used{place}: {}", problem.message));
             error.hiding(self.secrets.clone()).at_path(problem.path)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Mutex;
 
-use crate::error::secrets::is_secret;
+use crate::error::redact::secrets::is_secret;
 use crate::error::{Cause, Error, ErrorKind, Result};
 
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("synapse-access-token");

@@ -12,7 +12,7 @@ use super::received::Received;
 use super::redirect::redirect_target;
 use super::unpacking::Unpacking;
 use crate::error::RequestInfo;
-use crate::error::secrets::Secrets;
+use crate::error::redact::secrets::Secrets;
 use crate::transport::limits::Limits;
 
 const URL: &str = "http://localhost/models/1/";

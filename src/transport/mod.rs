@@ -38,7 +38,7 @@ pub use received::Received;
 pub(crate) use retrying::may_be_sent_again;
 pub use stream::ByteStream;
 
-use crate::error::secrets::Secrets;
+use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
 use crate::runtime::clock::Clock;
 use crate::transport::credentials::CredentialsSource;

@@ -14,13 +14,13 @@ use super::meter::Meter;
 use super::sent_body::Awaited;
 use super::stream::ByteStream;
 use super::unpacking::{Unpacked, Unpacking};
+use crate::error::json_text::decode::{Problem, decode};
 use crate::error::redact::{excerpt, excerpt_without};
 use crate::error::response::ErrorResponse;
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::runtime::blocking::{blocking, takes_long};
 use crate::transport::limits::Limits;
 use crate::url_conversion::{Conversions, Converted, Unconverted, Undelivered};
-use crate::values::decode::{Problem, decode};
 use crate::values::json::Json;
 
 /// How much of an error's body is kept, in bytes.

@@ -11,7 +11,7 @@ use super::failure::timed_out;
 use super::meter::AttemptReport;
 use super::{Attempts, Outgoing, Received, Retry, Transport};
 use crate::error::redact::redact;
-use crate::error::secrets::Secrets;
+use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
 use crate::transport::limits::Limits;

@@ -8,13 +8,13 @@ use serde::{Deserialize, Deserializer};
 use super::engine::Engine;
 use super::progress::UploadPhase;
 use super::protocol::{AfterCompletion, after_completion, is_complete, of_another, same_id};
+use crate::error::json_text::decode::decode;
 use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generated::raw::types::ChunkedUpload;
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
 use crate::upload::upload_session::is_md5;
-use crate::values::decode::decode;
 use crate::values::json::Json;
 
 /// The shortest wait between two questions whether the upload is complete.

@@ -144,7 +144,7 @@ pub(crate) async fn upload(
         Err(error) => {
             let error = error.hiding(client.transport().credentials.known());
             Err(match engine.session() {
-                Some(session) => error.with_upload_session(session),
+                Some(session) => error.with_detail(session),
                 None => error,
             })
         }

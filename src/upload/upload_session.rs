@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::error::redact::{excerpt, redact_url};
 use crate::generated::raw::types::UploadId;
 use crate::values::file_url::FileUrl;
@@ -140,5 +141,13 @@ impl fmt::Debug for UploadSession {
 impl fmt::Debug for PrefixDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of the first {} bytes", excerpt(&self.md5, 32), self.length)
+    }
+}
+
+impl Error {
+    /// What it takes to resume the upload that failed, without sending again what arrived: see
+    /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
+    pub fn upload_session(&self) -> Option<&UploadSession> {
+        self.detail()
     }
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use crate::error::Cause;
+use crate::error::json_text::scan::Scanner;
+use crate::error::redact::secrets::Secrets;
 use crate::error::redact::{excerpt, redact_url};
-use crate::error::secrets::Secrets;
 use crate::values::file_url::is_data_uri;
-use crate::values::json::scan::Scanner;
 
 /// How many failures of one answer are kept.
 const KEPT: usize = 100;

@@ -16,13 +16,13 @@ use super::places::{Search, each_item, id_of};
 use super::undelivered::Undelivered;
 use super::written::{Edits, Written};
 use super::{Conversions, Converter, FileReference};
+use crate::error::json_text::decode::{text_of, without_mark};
+use crate::error::json_text::scan::{Scanner, Token};
 use crate::error::redact::excerpt_without;
-use crate::error::secrets::Secrets;
+use crate::error::redact::secrets::Secrets;
 use crate::error::{Cause, Error, ErrorKind};
-use crate::values::decode::{text_of, without_mark};
 use crate::values::file_shapes::{FileObject, Found, Shapes, Wanted};
 use crate::values::file_url::is_file_url;
-use crate::values::json::scan::{Scanner, Token};
 
 /// URLs of an answer that are converted at a time; a converter may have a limit of its own besides.
 const CONCURRENCY: usize = 32;

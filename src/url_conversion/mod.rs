@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::Error;
-use crate::error::secrets::Secrets;
+use crate::error::redact::secrets::Secrets;
 use crate::runtime::blocking::apart;
 pub use failure::ConversionFailure;
 pub(crate) use failure::Unconverted;

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use crate::error::json_text::scan::{Piece, Scanner, Token};
 use crate::values::file_shapes::{Shapes, plain};
-use crate::values::json::scan::{Piece, Scanner, Token};
 
 /// The items of an answer, each by its first token: the answer itself, or the elements of a page's `results`.
 ///

@@ -1,5 +1,5 @@
 use super::*;
-use crate::error::secrets::Secrets;
+use crate::error::redact::secrets::Secrets;
 use crate::marker::{MARKER, assert_error_hidden};
 
 fn cdn() -> Conversions {

@@ -7,11 +7,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::values::decode::text_of;
+use crate::error::json_text::decode::text_of;
+use crate::error::json_text::scan::Scanner;
 use crate::values::file_shapes::{FileObject, Found, Shapes, Wanted, literal, plain};
 use crate::values::file_url::FileUrl;
 use crate::values::json::Json;
-use crate::values::json::scan::Scanner;
 use crate::values::local_paths;
 
 /// A file of a file field: see [`Json::files`].

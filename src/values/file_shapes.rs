@@ -8,9 +8,9 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
-use crate::values::decode::text_of;
+use crate::error::json_text::decode::text_of;
+use crate::error::json_text::scan::{Piece, Scanner, Token};
 use crate::values::file_url::names_a_url;
-use crate::values::json::scan::{Piece, Scanner, Token};
 
 /// A longer literal is no checksum, in bytes.
 const MAX_CHECKSUM: usize = 256;

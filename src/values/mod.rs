@@ -1,6 +1,5 @@
 //! Values of the API that the platform is loose about: JSON, times, URLs of files, foreign keys.
 
-pub(crate) mod decode;
 pub(crate) mod file_entry;
 pub(crate) mod file_shapes;
 pub(crate) mod file_url;

@@ -10,6 +10,7 @@ mod handwritten;
 mod prepare;
 mod project;
 mod public_api;
+mod rooms;
 mod rustdoc;
 
 use std::path::PathBuf;
@@ -30,6 +31,14 @@ enum Command {
     /// Questions about the API's document.
     #[command(subcommand)]
     Spec(Spec),
+    /// Checks the folders of the handwritten layer: which knows which, and how large their files are.
+    ///
+    /// Exit codes: 0 all is well, 1 something was found, 2 it couldn't be checked.
+    Rooms {
+        /// The handwritten layer's root [default: src/lib.rs].
+        #[arg(long, value_name = "FILE")]
+        src: Option<PathBuf>,
+    },
     /// Compares the crate's public API with its committed text.
     ///
     /// Exit codes: 0 the same, 1 another one, 2 it couldn't be told.
@@ -94,6 +103,7 @@ fn main() -> ExitCode {
         Command::Spec(Spec::Check { document, no_lint, src, uncovered }) => {
             check::run(&document, no_lint, src.as_deref(), uncovered.as_deref())
         }
+        Command::Rooms { src } => rooms::run(src.as_deref()),
         Command::PublicApi { bless, file } => public_api::run(bless, file),
     };
     match outcome {

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::members::name;
 use super::nesting::LEVELS;
-use super::scan::{Piece, Scanner, Token};
-use crate::values::decode::{has_private_key, text_of};
+use crate::error::json_text::decode::{has_private_key, text_of};
+use crate::error::json_text::members::name;
+use crate::error::json_text::scan::{Piece, Scanner, Token};
 
 /// Whether both texts have a value, and the same one. Each text is read once.
 pub(super) fn are_equal(one: &str, other: &str) -> bool {

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::members::{items, member, members, name};
 use super::value::value_of;
+use crate::error::json_text::members::{items, member, members, name};
 
 /// What a [`Json`](crate::Json) can be indexed with: a key (`&str`, `String`) or the position of an item (`usize`).
 pub trait JsonIndex: sealed::Sealed {}

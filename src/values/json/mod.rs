@@ -5,10 +5,8 @@ mod equality;
 mod error;
 mod finite;
 mod index;
-mod members;
 mod nesting;
 mod raw_value;
-pub(crate) mod scan;
 mod value;
 
 use std::fmt;
@@ -26,7 +24,6 @@ pub use draft::Draft;
 pub use error::JsonError;
 pub(crate) use finite::unwritable;
 pub use index::JsonIndex;
-pub(crate) use members::{behind_quote, items, literals, members, name};
 pub(crate) use raw_value::raw_value;
 
 use crate::error::redact::excerpt;

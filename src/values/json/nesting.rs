@@ -5,7 +5,7 @@
 use std::cell::Cell;
 
 use super::JsonError;
-use super::members::string_end;
+use crate::error::json_text::members::string_end;
 
 /// How many bytes may be decoded within one decoding, in multiples of its text.
 const AGAIN: usize = 64;

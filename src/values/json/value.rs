@@ -4,8 +4,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::JsonError;
-use super::members::literals;
-use crate::values::decode::{self, text_of};
+use crate::error::json_text::decode::{self, text_of};
+use crate::error::json_text::members::literals;
 
 /// The value. None can hold a number out of range, and one with more than 127 levels isn't made: it would be dropped by
 /// recursion.

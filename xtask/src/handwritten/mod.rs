@@ -13,7 +13,7 @@
 //! So names are followed, not types: it may tell a method too many, and one too few where a name is common.
 
 mod calls;
-mod modules;
+pub mod modules;
 mod touches;
 
 pub use touches::Touches;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, ExprLit, Item, Lit, Meta, Token, punctuated::Punctuated};
 
 /// A file with what it holds, tests left out.
@@ -9,6 +10,8 @@ pub struct SourceFile {
     /// Below the root's own parent, such as `src/upload/mod.rs`.
     pub name: String,
     pub items: Vec<Item>,
+    /// Lines outside its tests, comments and blank ones too.
+    pub lines: usize,
 }
 
 /// The crate's files, its root first.
@@ -25,14 +28,20 @@ fn read(project: &Path, file: &Path, directory: &Path, found: &mut Vec<SourceFil
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let parsed = syn::parse_file(&text).map_err(|error| format!("{}:{}: {error}", file.display(), error.span().start().line))?;
     let name = file.strip_prefix(project).unwrap_or(file).display().to_string();
-    let items: Vec<Item> = parsed.items.into_iter().filter(|item| is_built(attributes(item))).collect();
+    let (items, tests): (Vec<Item>, Vec<Item>) = parsed.items.into_iter().partition(|item| is_built(attributes(item)));
+    let lines = text.lines().count() - tests.iter().map(lines_of).sum::<usize>();
     let own_directory = file.parent().unwrap_or(Path::new("."));
     let modules = modules(&items, own_directory, directory);
-    found.push(SourceFile { name, items });
+    found.push(SourceFile { name, items, lines });
     for (file, directory) in modules {
         read(project, &file, &directory, found)?;
     }
     Ok(())
+}
+
+fn lines_of(item: &Item) -> usize {
+    let span = item.span();
+    span.end().line - span.start().line + 1
 }
 
 /// The files of the modules that `items` declare, each with the directory of its own submodules.

@@ -27,7 +27,7 @@ fn read(literal: &str) -> Vec<f64> {
     let text = format!(r#"{{"score": {literal}, "text": "\ud83d"}}"#);
     let json: Json = text.parse().unwrap();
     let body = format!(r#"{{"id": 1, "name": "n", "model_type": "x", "file": null, "metrics": {text}, "half": {literal}}}"#);
-    let model: types::Model = crate::values::decode::decode(body.as_bytes()).unwrap();
+    let model: types::Model = crate::error::json_text::decode::decode(body.as_bytes()).unwrap();
     let Buffered::Number { score: buffered } = json.decode().unwrap();
     vec![
         serde_json::from_str(literal).unwrap(),
@@ -39,8 +39,8 @@ fn read(literal: &str) -> Vec<f64> {
         model.metrics["score"].as_f64().unwrap(),
         model.extra["half"].decode().unwrap(),
         Related::from(json)["score"].as_f64().unwrap(),
-        crate::values::decode::decode::<Own>(text.as_bytes()).unwrap().score,
-        crate::values::decode::decode::<Value>(text.as_bytes()).unwrap()["score"].as_f64().unwrap(),
+        crate::error::json_text::decode::decode::<Own>(text.as_bytes()).unwrap().score,
+        crate::error::json_text::decode::decode::<Value>(text.as_bytes()).unwrap()["score"].as_f64().unwrap(),
     ]
 }
 

@@ -109,7 +109,7 @@ fn nothing_recurses_on_a_text() {
             assert_eq!((related.id(), related.clone()), (None, Related::from(json)));
             let model =
                 format!(r#"{{"id": 1, "name": "n", "model_type": "x", "file": null, "metrics": {text}, "more": {text}}}"#);
-            let model: types::Model = crate::values::decode::decode(model.as_bytes()).unwrap();
+            let model: types::Model = crate::error::json_text::decode::decode(model.as_bytes()).unwrap();
             assert_eq!((model.metrics.text(), model.extra["more"].text()), (text.as_str(), text.as_str()));
         }
     });

@@ -1,10 +1,13 @@
 //! Text that may carry signed URLs, made fit to be shown: whatever follows the `?` of a URL or a path, and a URL's user
 //! info, is a credential until proven otherwise.
 
+pub(crate) mod bounded;
+pub(crate) mod secrets;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::error::secrets::Secrets;
+use crate::error::redact::secrets::Secrets;
 
 /// Characters that end a URL within other text: white space, and what stands around one in JSON and in markup. All others
 /// may stand in the name of a file.

@@ -1,16 +1,14 @@
 //! From an answer's bytes to a value: the fast way first, and a second look only where that fails.
 
-mod private_keys;
-mod surrogates;
-
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
-use crate::error::bounded::bounded;
-use crate::error::json_path::JsonPath;
-pub(crate) use private_keys::{has_private_key, refuse_nested};
+pub(crate) use super::private_keys::{has_private_key, refuse_nested};
+use super::surrogates;
+use crate::error::json_text::json_path::JsonPath;
+use crate::error::redact::bounded::bounded;
 
 /// Why a body can't be decoded, and where in it. Its size is bounded, whatever the body holds.
 #[derive(Debug, PartialEq)]

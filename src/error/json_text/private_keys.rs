@@ -3,8 +3,8 @@
 
 use memchr::{memchr, memmem};
 
-use super::{Problem, text_of};
-use crate::values::json::literals;
+use super::decode::{Problem, text_of};
+use super::members::literals;
 
 const PRIVATE: &str = "$serde_json::private::";
 
@@ -51,7 +51,7 @@ fn may_hold(text: &[u8]) -> bool {
 mod tests {
     use serde_json::Value;
 
-    use crate::values::decode::decode;
+    use crate::error::json_text::decode::decode;
 
     fn forged(times: usize) -> String {
         (0..times).fold("1".to_owned(), |text, _| {

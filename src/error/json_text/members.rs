@@ -1,13 +1,13 @@
 //! Walks the members of an object and the items of a list in JSON text. What is in them is skipped, without recursion: neither
 //! its depth nor what is odd in it matters.
 //!
-//! The text is JSON: it was read as such when the [`Json`](super::Json) was made.
+//! The text is JSON: it was read as such when the [`Json`](crate::Json) was made.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-use crate::values::decode::text_of;
+use super::decode::text_of;
 
 /// The members of the object that `text` is, each with the literal of its key and the text of its value. None where it is no
 /// object.
@@ -26,7 +26,7 @@ pub(crate) fn items(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The value of `key` in the object that `text` is; of several the last one, as serde_json takes it.
-pub(super) fn member<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+pub(crate) fn member<'t>(text: &'t str, key: &str) -> Option<&'t str> {
     members(text).filter(|(literal, _)| is_named(literal, key)).last().map(|(_, value)| value)
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Where the string ends that begins at `start`.
-pub(super) fn string_end(text: &[u8], start: usize) -> usize {
+pub(crate) fn string_end(text: &[u8], start: usize) -> usize {
     behind_quote(text, start + 1).unwrap_or(text.len())
 }
 

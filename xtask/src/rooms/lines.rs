@@ -1,0 +1,85 @@
+//! How many lines the rooms have: lines of code, without tests, comments and blank ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use quote::ToTokens as _;
+
+use crate::handwritten::modules::SourceFile;
+
+/// Lines of a file outside its tests, at most.
+const LONGEST: usize = 450;
+
+/// What was counted.
+pub struct Lines {
+    rooms: BTreeMap<String, usize>,
+    files: BTreeMap<String, usize>,
+}
+
+impl Lines {
+    pub fn of(files: &[SourceFile]) -> Self {
+        let mut lines = Lines { rooms: BTreeMap::new(), files: BTreeMap::new() };
+        for file in files {
+            let path = file.name.strip_prefix("src/").unwrap_or(&file.name);
+            let room = path.split_once('/').map_or("(root)", |(room, _)| room);
+            let mut code = BTreeSet::new();
+            for item in &file.items {
+                count(item.to_token_stream(), &mut code);
+            }
+            *lines.rooms.entry(room.to_owned()).or_default() += code.len();
+            lines.files.insert(file.name.clone(), file.lines);
+        }
+        lines
+    }
+
+    pub fn long_files(&self) -> Vec<String> {
+        let long = self.files.iter().filter(|(_, lines)| **lines > LONGEST);
+        long.map(|(name, lines)| format!("{name} has {lines} lines outside its tests, and may have {LONGEST}")).collect()
+    }
+}
+
+impl fmt::Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (room, lines) in &self.rooms {
+            writeln!(f, "{lines:>6} {room}")?;
+        }
+        writeln!(f, "{:>6} in all", self.rooms.values().sum::<usize>())
+    }
+}
+
+/// The lines that have a token. A doc comment is an attribute, and no token.
+fn count(tokens: TokenStream, lines: &mut BTreeSet<usize>) {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        if let (TokenTree::Punct(punct), Some(TokenTree::Group(group))) = (&token, tokens.peek())
+            && punct.as_char() == '#'
+            && group.delimiter() == Delimiter::Bracket
+            && group.stream().into_iter().next().is_some_and(|first| first.to_string() == "doc")
+        {
+            tokens.next();
+            continue;
+        }
+        match token {
+            TokenTree::Group(group) => {
+                lines.extend([group.span_open().start().line, group.span_close().end().line]);
+                count(group.stream(), lines);
+            }
+            token => lines.extend(token.span().start().line..=token.span().end().line),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_lines_only() {
+        let text = "//! About.\n\n/// Doc.\nfn f() {\n    // Why.\n    g(\"a\n b\");\n}\n";
+        let file = SourceFile { name: "src/a/b.rs".into(), items: syn::parse_file(text).unwrap().items, lines: 451 };
+        let lines = Lines::of(&[file]);
+        assert_eq!(lines.to_string(), "     4 a\n     4 in all\n");
+        assert_eq!(lines.long_files(), ["src/a/b.rs has 451 lines outside its tests, and may have 450"]);
+    }
+}

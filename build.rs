@@ -94,7 +94,11 @@ fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Re
     let mut absent: BTreeMap<&str, String> = BTreeMap::new();
     for domain in &domains::DOMAINS {
         let missing = domains::missing(domain, &generated.operations, &generated.types).or_else(|| {
-            domain.on.iter().find(|other| absent.contains_key(*other)).map(|other| format!("`{other}`, which isn't there"))
+            domain
+                .on
+                .iter()
+                .find(|other| absent.contains_key(*other))
+                .map(|other| format!("`{other}`, which isn't there"))
         });
         match missing {
             None => output.domain(domain.name),
@@ -106,7 +110,9 @@ fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Re
     if whole && !absent.is_empty() {
         let lines: Vec<String> = absent
             .iter()
-            .map(|(name, missing)| format!("the document no longer has what `{name}` in src/ needs: {missing}"))
+            .map(|(name, missing)| {
+                format!("the document no longer has what `{name}` in src/ needs: {missing}")
+            })
             .collect();
         return Err(lines.join("; "));
     }

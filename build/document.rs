@@ -23,7 +23,11 @@ pub fn only_one_in(folder: &Path) -> Result<PathBuf, String> {
         [] => Err(format!("{}: no document (.yaml, .yml or .json) is there", folder.display())),
         several => {
             let names: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
-            Err(format!("{}: several documents are there ({}): leave one", folder.display(), names.join(", ")))
+            Err(format!(
+                "{}: several documents are there ({}): leave one",
+                folder.display(),
+                names.join(", ")
+            ))
         }
     }
 }
@@ -43,12 +47,16 @@ pub fn parse(text: &str) -> Result<Value, String> {
         serde_norway::from_str(text).map_err(|error| format!("not YAML: {error}"))?
     };
     // `openapi: 3.0` without quotes is a number.
-    let version = document.get("openapi").map(|version| version.as_str().map_or_else(|| version.to_string(), str::to_owned));
+    let version = document
+        .get("openapi")
+        .map(|version| version.as_str().map_or_else(|| version.to_string(), str::to_owned));
     match version {
         Some(version) if version.starts_with("3.0") || version.starts_with("3.1") => Ok(document),
         Some(version) => Err(format!("openapi: version {version} isn't supported (3.0 and 3.1 are)")),
         None => match document.get("swagger") {
-            Some(version) => Err(format!("swagger: version {version} isn't supported (OpenAPI 3.0 and 3.1 are)")),
+            Some(version) => {
+                Err(format!("swagger: version {version} isn't supported (OpenAPI 3.0 and 3.1 are)"))
+            }
             None => Err("not an OpenAPI document: `openapi: 3.0.x` is missing at the top".to_owned()),
         },
     }
@@ -138,8 +146,10 @@ impl<'de> Visitor<'de> for NodeVisitor {
             Some(Value::Array(several)) => several,
             one => Vec::from_iter(one),
         };
-        for (key, value) in
-            merged.into_iter().filter_map(|one| if let Value::Object(one) = one { Some(one) } else { None }).flatten()
+        for (key, value) in merged
+            .into_iter()
+            .filter_map(|one| if let Value::Object(one) = one { Some(one) } else { None })
+            .flatten()
         {
             object.entry(key).or_insert(value);
         }

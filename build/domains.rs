@@ -24,7 +24,12 @@ pub const DOMAINS: [Domain; 3] = [
     Domain {
         name: "uploads",
         files: &["src/upload", "src/upload_session.rs"],
-        operations: &["start_chunked_upload", "get_chunked_upload", "upload_chunk", "complete_chunked_upload"],
+        operations: &[
+            "start_chunked_upload",
+            "get_chunked_upload",
+            "upload_chunk",
+            "complete_chunked_upload",
+        ],
         types: &["ChunkedUpload", "UploadId"],
         on: &[],
     },

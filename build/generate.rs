@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::adapt::adapt;
 use super::prepare::{
-    Notes, OWN_TYPES, Report, drop_unused_schemas, operations, place_of, prepare, reach, references, remove_operation,
-    shared_parts_are_put_in_place,
+    Notes, OWN_TYPES, Report, drop_unused_schemas, operations, place_of, prepare, reach, references,
+    remove_operation, shared_parts_are_put_in_place,
 };
 
 /// The raw client's code, and what was changed on the way.
@@ -28,13 +28,16 @@ pub fn generate(mut document: Value) -> Result<Generated, String> {
     let given = operations(&document).count();
     let report = prepare(&mut document)?;
     let code = code(&document, &report.notes).map_err(|error| culprit(&document, &report.notes, &error))?;
-    let ids: BTreeSet<String> =
-        operations(&document).filter_map(|(_, _, o)| o.get("operationId")?.as_str().map(str::to_owned)).collect();
+    let ids: BTreeSet<String> = operations(&document)
+        .filter_map(|(_, _, o)| o.get("operationId")?.as_str().map(str::to_owned))
+        .collect();
     let out = code.matches("const ID: &'static str =").count();
     // Nothing is lost on the way without a word.
     if out != ids.len() || given != out + report.left_out.len() {
         let left_out = report.left_out.len();
-        return Err(format!("{given} operations came in, {left_out} were left out and told, and {out} came out"));
+        return Err(format!(
+            "{given} operations came in, {left_out} were left out and told, and {out} came out"
+        ));
     }
     let types = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
     let types = types.map(|(name, _)| name.clone()).collect();
@@ -43,7 +46,8 @@ pub fn generate(mut document: Value) -> Result<Generated, String> {
 
 /// The code of a prepared document. The generator's panics are errors here.
 fn code(document: &Value, notes: &Notes) -> Result<String, String> {
-    let spec: openapiv3::OpenAPI = serde_json::from_value(document.clone()).map_err(|error| error.to_string())?;
+    let spec: openapiv3::OpenAPI =
+        serde_json::from_value(document.clone()).map_err(|error| error.to_string())?;
     let generating = AssertUnwindSafe(|| {
         let mut settings = GenerationSettings::new();
         settings
@@ -57,7 +61,8 @@ fn code(document: &Value, notes: &Notes) -> Result<String, String> {
     });
     let tokens = catch_unwind(generating).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
+        let text =
+            text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
         Err(format!("the generator can't take this: {text}"))
     })?;
     Ok(prettyplease::unparse(&adapt(tokens, document, notes)?))
@@ -67,8 +72,9 @@ fn code(document: &Value, notes: &Notes) -> Result<String, String> {
 /// tried alone.
 fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let all: Vec<(String, String, Value)> =
-        operations(document).map(|(path, method, operation)| (path.to_owned(), method.to_owned(), operation.clone())).collect();
+    let all: Vec<(String, String, Value)> = operations(document)
+        .map(|(path, method, operation)| (path.to_owned(), method.to_owned(), operation.clone()))
+        .collect();
     for (path, method, operation) in &all {
         let place = place_of(path, method, operation);
         let Err(alone) = code(&only(document, |p, m| p == path && m == method), notes) else { continue };
@@ -83,7 +89,8 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     let (mut right, mut wrong) = (0, all.len());
     while wrong - right > 1 {
         let middle = right + (wrong - right) / 2;
-        let first: Vec<(&str, &str)> = all[..middle].iter().map(|(path, method, _)| (path.as_str(), method.as_str())).collect();
+        let first: Vec<(&str, &str)> =
+            all[..middle].iter().map(|(path, method, _)| (path.as_str(), method.as_str())).collect();
         match code(&only(document, |path, method| first.contains(&(path, method))), notes) {
             Ok(_) => right = middle,
             Err(_) => wrong = middle,
@@ -91,7 +98,11 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     }
     match all.get(wrong.wrapping_sub(1)) {
         Some((path, method, operation)) => {
-            format!("{}, beside the operations before it: {}", place_of(path, method, operation), one_line(error))
+            format!(
+                "{}, beside the operations before it: {}",
+                place_of(path, method, operation),
+                one_line(error)
+            )
         }
         None => one_line(error),
     }
@@ -112,7 +123,8 @@ fn only(document: &Value, wanted: impl Fn(&str, &str) -> bool) -> Value {
 /// A document of one operation that answers with a schema.
 fn answering(document: &Value, schema: &str) -> Value {
     let content = json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{schema}")}}});
-    let operation = json!({"operationId": "try_it", "responses": {"200": {"description": "", "content": content}}});
+    let operation =
+        json!({"operationId": "try_it", "responses": {"200": {"description": "", "content": content}}});
     let mut trial = document.clone();
     trial["paths"] = json!({"/": {"get": operation}});
     only(&trial, |_, _| true)

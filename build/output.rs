@@ -81,7 +81,12 @@ impl<W: Write> Output<W> {
     pub fn report(&mut self, path: &Path, generated: &Generated, prepared: &Path, unselected: &str) {
         let report = &generated.report;
         let mut line = format!("{}: {} operations", path.display(), generated.operations.len());
-        let _ = write!(line, ", {} lines; every change is in {}", generated.code.lines().count(), prepared.display());
+        let _ = write!(
+            line,
+            ", {} lines; every change is in {}",
+            generated.code.lines().count(),
+            prepared.display()
+        );
         self.line(&line);
         let mut rules: Vec<(&str, usize, String)> = Vec::new();
         for change in &report.changes {

@@ -10,7 +10,8 @@ pub struct Selection(Vec<String>);
 impl Selection {
     /// The selection in a text such as `models,/sdk/`: tags, and prefixes of paths, which begin with `/`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let entries: Vec<String> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect();
+        let entries: Vec<String> =
+            text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect();
         match entries.is_empty() {
             true => Err("it names neither a tag nor the beginning of a path".to_owned()),
             false => Ok(Selection(entries)),
@@ -23,8 +24,13 @@ impl Selection {
         let mut used = vec![false; self.0.len()];
         let mut unwanted = Vec::new();
         for (path, method, operation) in operations(document) {
-            let tags: Vec<&str> =
-                operation.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+            let tags: Vec<&str> = operation
+                .get("tags")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let mut wanted = false;
             for (entry, used) in self.0.iter().zip(&mut used) {
                 let matches = match entry.starts_with('/') {
@@ -57,8 +63,11 @@ fn known(document: &Value) -> String {
     let mut tags = Vec::new();
     let mut starts = Vec::new();
     for (path, _, operation) in operations(document) {
-        tags.extend(operation.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str));
-        starts.extend(path.split('/').find(|segment| !segment.is_empty()).map(|segment| format!("/{segment}")));
+        tags.extend(
+            operation.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str),
+        );
+        starts
+            .extend(path.split('/').find(|segment| !segment.is_empty()).map(|segment| format!("/{segment}")));
     }
     tags.sort_unstable();
     tags.dedup();

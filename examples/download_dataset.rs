@@ -43,8 +43,9 @@ pub async fn download(client: &BackendClient, version: i64, directory: &Path) ->
     let began = Instant::now();
     // What it hands out stays for as long as it lives, whoever else uses the directory.
     let cache = FileCache::open(directory.join("files"))?;
-    let bar = ProgressBar::new(0)
-        .with_style(ProgressStyle::with_template("  downloading {wide_bar} {pos}/{len} files {msg} {per_sec}")?);
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
+        "  downloading {wide_bar} {pos}/{len} files {msg} {per_sec}",
+    )?);
     let shown = bar.clone();
     let files = client.download_to(&cache).concurrency(CONCURRENCY).on_progress(move |all| {
         shown.set_length(all.files as u64);
@@ -68,7 +69,12 @@ pub async fn download(client: &BackendClient, version: i64, directory: &Path) ->
 
     let statistics = cache.statistics();
     println!("events             {} in {}", list.report().items, events.display());
-    println!("files              {}, {:.1} MB in {}", statistics.files, statistics.bytes as f64 / 1e6, cache.dir().display());
+    println!(
+        "files              {}, {:.1} MB in {}",
+        statistics.files,
+        statistics.bytes as f64 / 1e6,
+        cache.dir().display()
+    );
     println!("from the cache     {} of {}", statistics.hits, statistics.hits + statistics.misses);
     println!("took               {:.1} s", began.elapsed().as_secs_f64());
     Ok(())

@@ -53,7 +53,12 @@ struct Kept {
 }
 
 /// Writes every event of `version` to the file, from where it was left.
-pub async fn export(client: &BackendClient, version: i64, page_size: i64, path: &Path) -> Result<(), Box<dyn Error>> {
+pub async fn export(
+    client: &BackendClient,
+    version: i64,
+    page_size: i64,
+    path: &Path,
+) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let kept_at = beside(path);
     let kept: Option<Kept> = match std::fs::read(&kept_at) {
@@ -64,14 +69,21 @@ pub async fn export(client: &BackendClient, version: i64, page_size: i64, path: 
     let mut file = File::options().create(true).truncate(false).write(true).open(path)?;
     let (mut length, mut events) = kept.as_ref().map_or((0, 0), |kept| (kept.length, kept.events));
     if file.metadata()?.len() < length {
-        return Err(format!("{} is shorter than its checkpoint says: delete {}", path.display(), kept_at.display()).into());
+        return Err(format!(
+            "{} is shorter than its checkpoint says: delete {}",
+            path.display(),
+            kept_at.display()
+        )
+        .into());
     }
     // What was written after the checkpoint comes again.
     file.set_len(length)?;
     file.seek(SeekFrom::Start(length))?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
 
-    let list = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([version]).page_size(page_size));
+    let list = client
+        .list_ground_truth_events()
+        .params(|p| p.ground_truth_dataset_versions([version]).page_size(page_size));
     // A list that somebody works on is read to its end, and what came of that is told.
     let mut list = list.list_all_raw().concurrency(8).policy(ListPolicy::Lenient).distinct(true);
     if let Some(kept) = kept {
@@ -128,7 +140,8 @@ pub async fn export(client: &BackendClient, version: i64, page_size: i64, path: 
 fn write_line(out: &mut impl Write, item: &[u8]) -> std::io::Result<u64> {
     if item.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
         // Between the parts of a JSON text a line break is as good as a space; within its strings there is none.
-        let line: Vec<u8> = item.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+        let line: Vec<u8> =
+            item.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
         out.write_all(&line)?;
     } else {
         out.write_all(item)?;

@@ -35,10 +35,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let real = set("SYNAPSE_BASE_URL").is_some() && set("SYNAPSE_API_TOKEN").is_some();
     // The embedded backend lives as long as this binding.
     let (client, project, _backend) = if real {
-        let project = set("SYNAPSE_PROJECT").ok_or("set SYNAPSE_PROJECT to the id of the project to create the model in")?;
+        let project = set("SYNAPSE_PROJECT")
+            .ok_or("set SYNAPSE_PROJECT to the id of the project to create the model in")?;
         (BackendClient::from_env()?, project.parse()?, None)
     } else {
-        let backend = Backend::builder().models(20).ground_truth_events(10_000).newest(SystemTime::now()).start().await?;
+        let backend = Backend::builder()
+            .models(20)
+            .ground_truth_events(10_000)
+            .newest(SystemTime::now())
+            .start()
+            .await?;
         let client = BackendClient::builder(backend.url()).access_token(backend.token()).build()?;
         (client, Backend::FIRST_PROJECT, Some(backend))
     };
@@ -64,8 +70,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn create_model(client: &BackendClient, file: &Path, project: i64) -> Result<i64, Box<dyn Error>> {
     let began = Instant::now();
-    let bar = ProgressBar::new(MODEL_SIZE)
-        .with_style(ProgressStyle::with_template("  uploading {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg}")?);
+    let bar = ProgressBar::new(MODEL_SIZE).with_style(ProgressStyle::with_template(
+        "  uploading {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg}",
+    )?);
     let told = bar.clone();
     let model = client
         .create_model(file, |m| {
@@ -84,14 +91,22 @@ async fn create_model(client: &BackendClient, file: &Path, project: i64) -> Resu
         })
         .await?;
     bar.finish_and_clear();
-    report("create_model", began, &format!("model {} {:?}, accuracy {}", model.id, model.name, model.metrics["accuracy"]));
+    report(
+        "create_model",
+        began,
+        &format!("model {} {:?}, accuracy {}", model.id, model.name, model.metrics["accuracy"]),
+    );
     Ok(model.id)
 }
 
 async fn models(client: &BackendClient, created: i64) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let page = client.list_models().params(|p| p.model_type("detection").page_size(5)).await?;
-    report("list_models", began, &format!("{} of {} detection models", page.results.len(), page.count.unwrap_or_default()));
+    report(
+        "list_models",
+        began,
+        &format!("{} of {} detection models", page.results.len(), page.count.unwrap_or_default()),
+    );
 
     let began = Instant::now();
     let model = client.get_model(created).params(|p| p.expand(["metrics", "versions"])).await?;
@@ -112,8 +127,9 @@ fn cdn(url: &str) -> String {
 
 async fn events(client: &BackendClient) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
-    let bar = ProgressBar::no_length()
-        .with_style(ProgressStyle::with_template("  ground truth {wide_bar} {human_pos}/{human_len} {per_sec}")?);
+    let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(
+        "  ground truth {wide_bar} {human_pos}/{human_len} {per_sec}",
+    )?);
     let mut events = client.list_ground_truth_events().list_all_as::<Event>().concurrency(8);
     let mut by_type: BTreeMap<String, u64> = BTreeMap::new();
     let mut count: u64 = 0;
@@ -131,11 +147,14 @@ async fn events(client: &BackendClient) -> Result<(), Box<dyn Error>> {
     report("list_all", began, &format!("{count} ground-truth events: {}", types.join(", ")));
 
     let began = Instant::now();
-    let typed =
-        client.list_ground_truth_events().params(|p| p.created_after(SystemTime::now() - Duration::from_secs(30 * 86_400)));
+    let typed = client
+        .list_ground_truth_events()
+        .params(|p| p.created_after(SystemTime::now() - Duration::from_secs(30 * 86_400)));
     let page = typed.await?;
     report("last 30 days", began, &format!("{} events", page.count.unwrap_or_default()));
-    let Some(version) = page.results.first().and_then(|event| event.ground_truth_dataset_version.id()) else { return Ok(()) };
+    let Some(version) = page.results.first().and_then(|event| event.ground_truth_dataset_version.id()) else {
+        return Ok(());
+    };
 
     let began = Instant::now();
     let version = client.get_ground_truth_version(version).await?;

@@ -20,7 +20,12 @@ use crate::upload::upload_session::UploadSession;
 use crate::url_conversion::{Conversions, UrlConverter};
 
 /// The error of an answer with this status.
-pub async fn status_error(status: StatusCode, headers: HeaderMap, body: Bytes, credentials: HeaderMap) -> Error {
+pub async fn status_error(
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    credentials: HeaderMap,
+) -> Error {
     received(status, headers, body, credentials).into_error().await
 }
 
@@ -44,7 +49,8 @@ pub async fn answer<T: DeserializeOwned + Send + 'static>(
 /// # Errors
 /// Returns an error if it can't be decompressed, ends in the middle, or has more than 16 MiB then.
 pub async fn decompressed(coding: &str, body: Bytes) -> Result<Bytes> {
-    let value = reqwest::header::HeaderValue::from_str(coding).map_err(|error| Error::invalid_input(error.to_string()))?;
+    let value = reqwest::header::HeaderValue::from_str(coding)
+        .map_err(|error| Error::invalid_input(error.to_string()))?;
     let headers = HeaderMap::from_iter([(reqwest::header::CONTENT_ENCODING, value)]);
     received(StatusCode::OK, headers, body, HeaderMap::new()).bytes().await
 }
@@ -117,7 +123,9 @@ pub fn excerpt(text: &str, limit: usize) -> String {
 
 /// A text without the credentials.
 pub fn hide_credentials(text: &str, credentials: &HeaderMap) -> String {
-    crate::error::redact::secrets::Secrets::from(Some(std::sync::Arc::new(credentials.clone()))).hide(text).into_owned()
+    crate::error::redact::secrets::Secrets::from(Some(std::sync::Arc::new(credentials.clone())))
+        .hide(text)
+        .into_owned()
 }
 
 /// The directory and the name that a URL's file gets in a cache.

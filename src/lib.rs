@@ -75,7 +75,8 @@ pub use client::BackendClient;
 pub use client::builder::BackendClientBuilder;
 pub use download::cache::{CacheStatistics, FileCache, FileCacheBuilder};
 pub use download::{
-    CacheAt, CachedDownload, CachedFile, Download, DownloadAll, DownloadProgress, DownloadTo, Downloaded, FilesProgress,
+    CacheAt, CachedDownload, CachedFile, Download, DownloadAll, DownloadProgress, DownloadTo, Downloaded,
+    FilesProgress,
 };
 pub use error::response::ErrorResponse;
 pub use error::{Error, ErrorKind, Result};
@@ -92,7 +93,8 @@ pub use transport::{AttemptReport, ByteStream};
 pub use upload::upload_session::UploadSession;
 #[cfg(api = "uploads")]
 pub use upload::{
-    CreateChunkedUpload, OneShotSource, Reopen, ResumableSource, UploadAll, UploadPhase, UploadProgress, UploadSource,
+    CreateChunkedUpload, OneShotSource, Reopen, ResumableSource, UploadAll, UploadPhase, UploadProgress,
+    UploadSource,
 };
 pub use url_conversion::provided as conversions;
 pub use url_conversion::{ConversionFailure, ConversionFuture, FileReference, UrlConverter};

@@ -21,10 +21,12 @@ struct MyEvent {
 
 #[allow(dead_code, reason = "that it compiles is the test")]
 async fn every_line_compiles(token: String, bar: &'static Bar) -> Result<(), Error> {
-    let client = BackendClient::builder("https://api.synapse.sh").access_token(token).tenant("acme").build()?;
+    let client =
+        BackendClient::builder("https://api.synapse.sh").access_token(token).tenant("acme").build()?;
     let _ = BackendClient::from_env();
 
-    let page = client.list_models().params(|p| p.project(123).model_type("detection").is_active(true)).await?;
+    let page =
+        client.list_models().params(|p| p.project(123).model_type("detection").is_active(true)).await?;
     for model in &page.results {
         println!("{} {}", model.id, model.name);
     }
@@ -32,7 +34,8 @@ async fn every_line_compiles(token: String, bar: &'static Bar) -> Result<(), Err
 
     let model = client.get_model(456).params(|p| p.expand(["metrics", "versions"])).await?;
     println!("{}", model.metrics["accuracy"]);
-    let model = client.get_model(456).url_conversion("file", |url| format!("https://cdn.example.com{url}")).await?;
+    let model =
+        client.get_model(456).url_conversion("file", |url| format!("https://cdn.example.com{url}")).await?;
     let _: Model = model;
 
     let model = client
@@ -74,7 +77,11 @@ async fn every_line_compiles(token: String, bar: &'static Bar) -> Result<(), Err
         Err(e) if e.status() == Some(StatusCode::BAD_REQUEST) => eprintln!("{:?}", e.response()),
         other => drop(other?),
     }
-    let _ = client.call(|raw| raw.get_chunked_upload().id("a")).timeout(Duration::from_secs(1)).header("x-a", "b").await;
+    let _ = client
+        .call(|raw| raw.get_chunked_upload().id("a"))
+        .timeout(Duration::from_secs(1))
+        .header("x-a", "b")
+        .await;
     let _: Json = client.get_model(1).param("name", "value").send_as::<Json>().await?;
     let _ = client.get_model(1).request()?;
     Ok(())
@@ -105,8 +112,9 @@ async fn clients_are_shared_and_futures_and_streams_are_spawned() {
     is_send_and_static(&sending);
     let events: ListAll<GroundTruthEvent> = client.list_ground_truth_events().list_all();
     is_an_unpin_stream(&events);
-    let creating =
-        client.create_model(vec![0; 10], |m| m.name("x").model_type("detection").project(Backend::FIRST_PROJECT)).send();
+    let creating = client
+        .create_model(vec![0; 10], |m| m.name("x").model_type("detection").project(Backend::FIRST_PROJECT))
+        .send();
     is_send_and_static(&creating);
     let parted = client.clone();
     is_send_and_static(&async move { parted.list_ground_truth_events().partitions(2).await });
@@ -132,7 +140,10 @@ async fn the_main_job_from_end_to_end() {
     let (told, progress) = std::sync::mpsc::channel();
     let created = client
         .create_model(&path, |m| {
-            m.name("모델 v2").model_type("detection").project(Backend::FIRST_PROJECT).metrics(json!({"accuracy": 0.92}))
+            m.name("모델 v2")
+                .model_type("detection")
+                .project(Backend::FIRST_PROJECT)
+                .metrics(json!({"accuracy": 0.92}))
         })
         .chunk_size(1 << 20)
         .on_progress(move |p| told.send(p).unwrap())
@@ -143,11 +154,15 @@ async fn the_main_job_from_end_to_end() {
     let progress: Vec<_> = progress.iter().collect();
     assert!(progress.windows(2).all(|pair| pair[0].bytes_sent <= pair[1].bytes_sent));
     let last = progress.last().unwrap();
-    assert_eq!((last.bytes_sent, last.bytes_total, last.phase), (3_000_000, 3_000_000, UploadPhase::Complete));
+    assert_eq!(
+        (last.bytes_sent, last.bytes_total, last.phase),
+        (3_000_000, 3_000_000, UploadPhase::Complete)
+    );
 
     let upload = &backend.upload_ids()[0];
     assert_eq!(std::fs::read(backend.uploaded_file(upload).unwrap()).unwrap(), file);
-    let ranges: Vec<_> = backend.accepted_ranges(upload).into_iter().map(|range| (range.start, range.end)).collect();
+    let ranges: Vec<_> =
+        backend.accepted_ranges(upload).into_iter().map(|range| (range.start, range.end)).collect();
     assert_eq!(ranges, [(0, 1 << 20), (1 << 20, 2 << 20), (2 << 20, 3_000_000)]);
     assert_eq!(backend.completions(upload), 1);
 

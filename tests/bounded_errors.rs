@@ -90,9 +90,14 @@ fn look_at_all_of(error: &Error) {
     }
     if let Some(response) = error.response() {
         let fields = response.field_errors();
-        let told: usize =
-            fields.iter().map(|(field, messages)| field.len() + messages.iter().map(String::len).sum::<usize>()).sum();
-        assert!(told <= 260 << 10 && fields.values().map(Vec::len).sum::<usize>() <= 1_000, "{told} bytes of messages");
+        let told: usize = fields
+            .iter()
+            .map(|(field, messages)| field.len() + messages.iter().map(String::len).sum::<usize>())
+            .sum();
+        assert!(
+            told <= 260 << 10 && fields.values().map(Vec::len).sum::<usize>() <= 1_000,
+            "{told} bytes of messages"
+        );
         let _ = (response.detail(), error.request_id(), error.json_path());
     }
 }
@@ -107,7 +112,11 @@ async fn serving(status: u16, body: &str) -> (MockServer, BackendClient) {
 }
 
 fn client(url: &str) -> BackendClient {
-    BackendClient::builder(url).retry(RetryPolicy::none()).access_token("a-token-of-the-client").build().unwrap()
+    BackendClient::builder(url)
+        .retry(RetryPolicy::none())
+        .access_token("a-token-of-the-client")
+        .build()
+        .unwrap()
 }
 
 /// What the exchange and a look at everything of its error allocates, the server's share included.
@@ -189,7 +198,11 @@ async fn file_hosts_error_is_bounded() {
         let body = body(32 << 10);
         let (host, _) = serving(403, &body).await;
         let before = ALLOCATOR.stats().bytes_allocated;
-        let error = client.download(format!("{}/a.png", host.uri())).to(directory.path().join("a.png")).await.unwrap_err();
+        let error = client
+            .download(format!("{}/a.png", host.uri()))
+            .to(directory.path().join("a.png"))
+            .await
+            .unwrap_err();
         look_at_all_of(&error);
         assert_bounded(what, ALLOCATOR.stats().bytes_allocated - before, &body);
         assert_eq!(error.status(), Some(StatusCode::FORBIDDEN), "{error}");
@@ -220,7 +233,11 @@ async fn page_takes_what_is_documented() {
         }
         let cost = (allocated() - before).saturating_sub(exchange);
         println!("{item}: {cost} bytes for {}", body.len());
-        assert!(cost <= if raw { RAW } else { TYPED } * body.len(), "{item}: {cost} bytes for {}", body.len());
+        assert!(
+            cost <= if raw { RAW } else { TYPED } * body.len(),
+            "{item}: {cost} bytes for {}",
+            body.len()
+        );
         assert!(cost > body.len(), "{item}: nothing was measured");
     }
 }

@@ -24,7 +24,9 @@ use proxy::{Does, Proxy, value};
 use server::{Failure, MARKER, TOKEN, secret};
 use socket::refusing;
 use synapse_backend_client::reqwest::{Method, StatusCode};
-use synapse_backend_client::{BackendClient, BackendClientBuilder, Error, ErrorKind, Json, RetryPolicy, json as json_value};
+use synapse_backend_client::{
+    BackendClient, BackendClientBuilder, Error, ErrorKind, Json, RetryPolicy, json as json_value,
+};
 #[cfg(feature = "http2")]
 use tls_server::Treatment;
 use tls_server::{Authority, Ending, HTTP_1, HTTP_2, Manner, NoTls, TlsServer, json, soon};
@@ -58,7 +60,8 @@ async fn get(client: &BackendClient) -> Result<Json, Error> {
 }
 
 async fn post(client: &BackendClient) -> Result<Json, Error> {
-    soon(client.request(Method::POST, "/things/").params(|p| p.json(&json_value!({"name": "n"}))).send()).await
+    soon(client.request(Method::POST, "/things/").params(|p| p.json(&json_value!({"name": "n"}))).send())
+        .await
 }
 
 async fn send(client: &BackendClient, method: &Method) -> Result<Json, Error> {
@@ -97,7 +100,10 @@ async fn assert_works(client: &BackendClient, server: &TlsServer, version: Versi
     assert_eq!(get(client).await.unwrap()["line"], "GET /things/1/");
     assert_eq!(post(client).await.unwrap(), json_value!({"name": "n"}));
     let seen = server.seen();
-    assert_eq!(seen.iter().map(|seen| seen.line.as_str()).collect::<Vec<_>>(), ["GET /things/1/", "POST /things/"]);
+    assert_eq!(
+        seen.iter().map(|seen| seen.line.as_str()).collect::<Vec<_>>(),
+        ["GET /things/1/", "POST /things/"]
+    );
     for seen in &seen {
         assert_eq!((seen.version, seen.connection), (version, 0));
         assert_eq!(seen.header("synapse-access-token"), Some(&*format!("Token {TOKEN}")));
@@ -148,7 +154,12 @@ async fn a_server_of_an_unknown_authority_gets_no_request() {
         assert_refused(&server, builder(server.url()), "UnknownIssuer").await;
         let server = TlsServer::echoing(authority.issue(HERE), Manner::of(protocols)).await;
         // Another one's certificate, of the same name, is none of this one's.
-        assert_refused(&server, builder(server.url()).root_certificate(Authority::new().pem()), "BadSignature").await;
+        assert_refused(
+            &server,
+            builder(server.url()).root_certificate(Authority::new().pem()),
+            "BadSignature",
+        )
+        .await;
     }
 }
 
@@ -157,7 +168,12 @@ async fn a_server_with_the_certificate_of_another_host_gets_no_request() {
     let authority = Authority::new();
     for name in [ELSEWHERE, "127.0.0.2"] {
         let server = TlsServer::echoing(authority.issue(name), Manner::of(HTTP_2)).await;
-        assert_refused(&server, builder(server.url()).root_certificate(authority.pem()), "not valid for name").await;
+        assert_refused(
+            &server,
+            builder(server.url()).root_certificate(authority.pem()),
+            "not valid for name",
+        )
+        .await;
     }
 }
 
@@ -174,7 +190,10 @@ async fn a_server_whose_certificate_is_expired_or_not_yet_valid_gets_no_request(
 
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_is_no_connection_to_an_https_url() {
-    for answer in ["HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "SSH-2.0-OpenSSH_9.6\r\n"] {
+    for answer in [
+        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "SSH-2.0-OpenSSH_9.6\r\n",
+    ] {
         let server = NoTls::start(answer, Ending::Close).await;
         assert_never_connects(builder(server.url()), "corrupt message").await;
         assert_eq!(server.connections(), 6);
@@ -189,7 +208,11 @@ async fn a_server_that_speaks_tls_gives_no_answer_to_an_http_url() {
     assert_eq!((error.kind(), predicates(&error)), (ErrorKind::Decode, vec!["decode"]), "{error:?}");
     assert!(error.to_string().contains("invalid response head: invalid HTTP version"), "{error}");
     let error = post(&client).await.failure();
-    assert_eq!((error.kind(), predicates(&error)), (ErrorKind::UnknownOutcome, vec!["unknown_outcome"]), "{error:?}");
+    assert_eq!(
+        (error.kind(), predicates(&error)),
+        (ErrorKind::UnknownOutcome, vec!["unknown_outcome"]),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("invalid HTTP version"), "{error}");
     assert_eq!((server.refused().await.len(), server.handshakes(), server.connections()), (2, 0, 2));
     assert_eq!(server.lines(), [""; 0]);
@@ -213,7 +236,8 @@ async fn a_request_that_found_no_connection_is_sent_once_on_the_next() {
     for protocols in [HTTP_1, HTTP_2] {
         let manner = Manner { broken: 2, ..Manner::of(protocols) };
         let server = TlsServer::echoing(authority.issue(HERE), manner).await;
-        let client = builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
+        let client =
+            builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
         assert_eq!(post(&client).await.unwrap(), json_value!({"name": "n"}));
         assert_eq!((server.lines(), server.connections()), (vec!["POST /things/".to_owned()], 3));
         // One retry fewer doesn't get as far.
@@ -309,7 +333,8 @@ async fn a_connection_that_the_server_ends_between_requests_fails_none() {
 async fn treating_second(treatment: Treatment) -> (TlsServer, BackendClient) {
     let authority = Authority::new();
     let server = TlsServer::treating_second(authority.issue(HERE), treatment).await;
-    let client = builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
+    let client =
+        builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
     assert_eq!(get(&client).await.unwrap(), json_value!({}));
     (server, client)
 }
@@ -341,9 +366,17 @@ async fn a_post_that_the_server_may_have_acted_on_is_sent_once() {
     for treatment in [Treatment::ActAndGoAway, Treatment::ActAndReset] {
         let (server, client) = treating_second(treatment).await;
         let error = post(&client).await.failure();
-        assert_eq!((error.kind(), predicates(&error)), (ErrorKind::UnknownOutcome, vec!["unknown_outcome"]), "{error:?}");
+        assert_eq!(
+            (error.kind(), predicates(&error)),
+            (ErrorKind::UnknownOutcome, vec!["unknown_outcome"]),
+            "{error:?}"
+        );
         assert!(error.to_string().contains("the connection broke before the answer"), "{error}");
-        assert_eq!((error.attempts(), acted_on(&server), server.connections()), (1, vec![0, 0], 1), "{treatment:?}");
+        assert_eq!(
+            (error.attempts(), acted_on(&server), server.connections()),
+            (1, vec![0, 0], 1),
+            "{treatment:?}"
+        );
         // The next one isn't hindered by it.
         assert_eq!(post(&client).await.unwrap(), json_value!({}), "{treatment:?}");
     }
@@ -379,9 +412,14 @@ async fn no_redirect_leads_from_https_to_http() {
                 async move { answer }
             };
             let server = TlsServer::answering(authority.issue(HERE), Manner::of(protocols), answer).await;
-            let client = builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
+            let client =
+                builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
             for error in [get(&client).await.failure(), post(&client).await.failure()] {
-                assert_eq!((error.kind(), error.attempts(), predicates(&error)), (ErrorKind::ForeignUrl, 1, vec![]), "{error:?}");
+                assert_eq!(
+                    (error.kind(), error.attempts(), predicates(&error)),
+                    (ErrorKind::ForeignUrl, 1, vec![]),
+                    "{error:?}"
+                );
                 assert!(error.to_string().contains("from https to http://127.0.0.1"), "{error}");
             }
             assert_eq!(server.lines(), ["GET /things/1/", "POST /things/"]);
@@ -393,8 +431,7 @@ async fn no_redirect_leads_from_https_to_http() {
 // ---- proxies
 
 /// What a proxy says that knows no such user.
-const NOT_AUTHORIZED: &str =
-    "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const NOT_AUTHORIZED: &str = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 fn first_line(head: &str) -> &str {
     head.lines().next().unwrap()
@@ -412,13 +449,20 @@ async fn plain_http_goes_through_a_proxy_by_the_whole_url() {
         post(&client).await.unwrap();
         let heads = proxy.heads();
         let lines: Vec<_> = heads.iter().map(|head| first_line(head)).collect();
-        let expected = ["GET http://backend.invalid/api/things/1/ HTTP/1.1", "POST http://backend.invalid/api/things/ HTTP/1.1"];
+        let expected = [
+            "GET http://backend.invalid/api/things/1/ HTTP/1.1",
+            "POST http://backend.invalid/api/things/ HTTP/1.1",
+        ];
         assert_eq!(lines, expected);
         for head in &heads {
-            assert_eq!((value(head, "host"), value(head, "proxy-authorization")), (Some(ELSEWHERE), authorization));
+            assert_eq!(
+                (value(head, "host"), value(head, "proxy-authorization")),
+                (Some(ELSEWHERE), authorization)
+            );
         }
         let requests = server::requests(&server).await;
-        let came: Vec<_> = requests.iter().map(|request| (request.method.as_str(), request.url.path())).collect();
+        let came: Vec<_> =
+            requests.iter().map(|request| (request.method.as_str(), request.url.path())).collect();
         assert_eq!(came, [("GET", "/api/things/1/"), ("POST", "/api/things/")]);
         assert_eq!((&requests[0].body[..], &requests[1].body[..]), (&b""[..], &br#"{"name":"n"}"#[..]));
         for request in &requests {
@@ -490,7 +534,10 @@ async fn a_proxy_that_refuses_a_plain_request_is_the_answer() {
     let url = proxy.url_for(&user_info());
     let client = builder(format!("http://{ELSEWHERE}")).retry(two_retries()).proxy(url).build().unwrap();
     for error in [get(&client).await.failure(), post(&client).await.failure()] {
-        assert_eq!((error.kind(), error.status()), (ErrorKind::Status, Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)));
+        assert_eq!(
+            (error.kind(), error.status()),
+            (ErrorKind::Status, Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED))
+        );
         assert_eq!((predicates(&error), error.attempts()), (vec!["status"], 1));
         assert!(error.to_string().contains(&format!("the proxy {}: ", proxy.url())), "{error}");
     }
@@ -504,7 +551,8 @@ async fn a_proxy_that_refuses_connections_is_no_connection() {
     for scheme in ["http", "https"] {
         let named = format!("no connection through the proxy {}: ", port.url);
         for cause in ["refused", &named] {
-            assert_never_connects(builder(format!("{scheme}://{ELSEWHERE}")).proxy(proxy.as_str()), cause).await;
+            assert_never_connects(builder(format!("{scheme}://{ELSEWHERE}")).proxy(proxy.as_str()), cause)
+                .await;
         }
     }
 }

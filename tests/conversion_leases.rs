@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use server::{Failure, json, line, requests};
 use synapse_backend_client::{
-    BackendClient, ConversionFuture, DownloadTo, FileCache, Json, ListAll, ListPolicy, ModelFile, RetryPolicy, UrlConverter,
+    BackendClient, ConversionFuture, DownloadTo, FileCache, Json, ListAll, ListPolicy, ModelFile,
+    RetryPolicy, UrlConverter,
 };
 use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -39,7 +40,8 @@ struct Site {
 /// A page's text.
 fn page(number: usize, pages: &[Vec<String>]) -> String {
     let count: usize = pages.iter().map(Vec::len).sum();
-    let next = if number < pages.len() { format!("\"/models/?page={}\"", number + 1) } else { "null".to_owned() };
+    let next =
+        if number < pages.len() { format!("\"/models/?page={}\"", number + 1) } else { "null".to_owned() };
     format!(r#"{{"count": {count}, "next": {next}, "results": [{}]}}"#, pages[number - 1].join(", "))
 }
 
@@ -56,7 +58,11 @@ async fn site_of(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Si
     Mock::given(path("/media/gone")).respond_with(json(404, r#"{"detail": "gone"}"#)).mount(&server).await;
     Mock::given(path_regex("^/media/")).respond_with(file).mount(&server).await;
     let number = |request: &Request| {
-        request.url.query_pairs().find(|(name, _)| name == "page").map_or(1, |(_, value)| value.parse().unwrap())
+        request
+            .url
+            .query_pairs()
+            .find(|(name, _)| name == "page")
+            .map_or(1, |(_, value)| value.parse().unwrap())
     };
     let pages = move |request: &Request| json(200, answer(number(request)));
     Mock::given(path("/models/")).and(method("GET")).respond_with(pages).mount(&server).await;
@@ -193,7 +199,8 @@ fn list_dropped_after_its_runtime() {
 async fn items_that_came_before() {
     let again = items([1, 2]);
     let site = site(vec![items([0, 1, 2]), [again.clone(), items([3])].concat(), items([4])]).await;
-    let entries: Vec<Entry> = site.list().policy(ListPolicy::Lenient).distinct(true).try_collect().await.unwrap();
+    let entries: Vec<Entry> =
+        site.list().policy(ListPolicy::Lenient).distinct(true).try_collect().await.unwrap();
     assert_eq!(entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     site.assert_held_by(&entries).await;
     // Given twice, a file is held twice.
@@ -248,7 +255,8 @@ async fn pages_that_are_given() {
 #[tokio::test]
 async fn pages_that_fail() {
     // Their text is no page.
-    let broken = site_of(|_| format!(r#"{{"count": 3, "next": true, "results": [{}]}}"#, items(0..3).join(","))).await;
+    let broken =
+        site_of(|_| format!(r#"{{"count": 3, "next": true, "results": [{}]}}"#, items(0..3).join(","))).await;
     assert!(broken.list().next().await.unwrap().failure().is_decode());
     broken.assert_held([]).await;
     // The list changed, which a strict one refuses.
@@ -305,7 +313,13 @@ async fn collecting_that_is_dropped() {
 #[tokio::test]
 async fn items_counted_for_partitions() {
     let site = site(vec![items(0..2), items(2..4)]).await;
-    let parts = site.client.list_models().url_conversion_with("file", site.download_to()).partitions(2).await.unwrap();
+    let parts = site
+        .client
+        .list_models()
+        .url_conversion_with("file", site.download_to())
+        .partitions(2)
+        .await
+        .unwrap();
     assert_eq!(parts.len(), 2);
     site.assert_held([]).await;
     assert!(!requests(&site.server).await.iter().any(|request| line(request).contains("/media/")));
@@ -330,13 +344,21 @@ async fn one_response() {
         site.client.get_model(7).url_conversion_with("file", to.clone()).url_conversion_with("files", to)
     };
     let model = call().send_as::<Json>().await.unwrap();
-    let files = [&model["file"], &model["files"][0]["path"], &model["files"][1]].map(|file| file.as_str().unwrap().to_owned());
+    let files = [&model["file"], &model["files"][0]["path"], &model["files"][1]]
+        .map(|file| file.as_str().unwrap().to_owned());
     assert_eq!(files[0], files[2]);
     site.assert_held(files.iter().map(|file| &**file)).await;
     assert!(call().send_as::<Vec<u64>>().await.failure().is_decode());
     site.assert_held([]).await;
-    let page = site.client.list_models().url_conversion_with("file", site.download_to()).send_as::<Json>().await.unwrap();
-    let files: Vec<_> = (0..2).map(|index| page["results"][index]["file"].as_str().unwrap().to_owned()).collect();
+    let page = site
+        .client
+        .list_models()
+        .url_conversion_with("file", site.download_to())
+        .send_as::<Json>()
+        .await
+        .unwrap();
+    let files: Vec<_> =
+        (0..2).map(|index| page["results"][index]["file"].as_str().unwrap().to_owned()).collect();
     site.assert_held(files.iter().map(|file| &**file)).await;
     // Of a later conversion of the same file it is the first one's file.
     let named = call().url_conversion("file", |path| format!("file://{path}")).await.unwrap();
@@ -362,10 +384,12 @@ async fn call_dropped_midway() {
 #[tokio::test]
 async fn created_model() {
     let site = model(r#""file": "/media/1""#).await;
-    let create = || site.client.create_model(ModelFile::uploaded("u"), |m| m.name("n").model_type("x").project(1));
+    let create =
+        || site.client.create_model(ModelFile::uploaded("u"), |m| m.name("n").model_type("x").project(1));
     let model = create().url_conversion_with("file", site.download_to()).await.unwrap();
     site.assert_held([model.file.unwrap().as_str()]).await;
-    let failing = create().url_conversion_with("file", site.download_to()).url_conversion_with("file", Silent(false));
+    let failing =
+        create().url_conversion_with("file", site.download_to()).url_conversion_with("file", Silent(false));
     assert!(failing.await.failure().is_url_conversion());
     site.assert_held([]).await;
 }
@@ -390,11 +414,16 @@ async fn call_that_times_out() {
     let site = model(r#""file": "/media/1", "files": ["/media/1", "/media/2", "/media/hang"]"#).await;
     let call = || site.client.get_model(7).url_conversion_with("files", site.download_to()).timeout(TIMEOUT);
     // A download that hangs, and a function that never ends behind one that is done.
-    let (download, function) = tokio::join!(call().send(), call().url_conversion_with("file", Silent(true)).send());
+    let (download, function) =
+        tokio::join!(call().send(), call().url_conversion_with("file", Silent(true)).send());
     for error in [download.failure(), function.failure()] {
         assert!(error.is_timeout() && error.attempts() == 1, "{error}");
         let told = error.to_string();
-        assert!(told.starts_with("converting the URLs of the response: ") && told.contains("time-out for the whole"), "{told}");
+        assert!(
+            told.starts_with("converting the URLs of the response: ")
+                && told.contains("time-out for the whole"),
+            "{told}"
+        );
     }
     site.assert_held([]).await;
 }
@@ -403,10 +432,18 @@ async fn call_that_times_out() {
 async fn pages_that_time_out() {
     let hang = r#"{"id": 9, "file": "/media/hang"}"#.to_owned();
     let site = site(vec![items(0..2), vec![item(2), hang], items(3..5)]).await;
-    let page_time =
-        BackendClient::builder(site.server.uri()).timeout(TIMEOUT).retry(RetryPolicy::new().retries(3)).build().unwrap();
+    let page_time = BackendClient::builder(site.server.uri())
+        .timeout(TIMEOUT)
+        .retry(RetryPolicy::new().retries(3))
+        .build()
+        .unwrap();
     let to = site.download_to();
-    let whole = site.client.list_models().url_conversion_with("file", to.clone()).timeout(TIMEOUT).list_all_as::<Entry>();
+    let whole = site
+        .client
+        .list_models()
+        .url_conversion_with("file", to.clone())
+        .timeout(TIMEOUT)
+        .list_all_as::<Entry>();
     let each = page_time.list_models().url_conversion_with("file", to).list_all_as::<Entry>();
     let until_error = async |mut list: ListAll<Entry>| {
         let entries = read(&mut list, 2).await;

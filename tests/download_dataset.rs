@@ -20,7 +20,10 @@ const VERSION: i64 = Backend::FIRST_VERSION;
 fn downloading_child() {
     let Ok(directory) = std::env::var("DATASET_DIRECTORY") else { return };
     marker::watch();
-    let client = BackendClient::builder(std::env::var("DATASET_URL").unwrap()).access_token(marker::TOKEN).build().unwrap();
+    let client = BackendClient::builder(std::env::var("DATASET_URL").unwrap())
+        .access_token(marker::TOKEN)
+        .build()
+        .unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(download_dataset::download(&client, VERSION, Path::new(&directory))).unwrap();
 }
@@ -60,7 +63,8 @@ async fn a_dataset_comes_whole_whatever_is_killed_and_only_once() {
     for event in &events {
         let original = backend.event(event["id"].as_i64().unwrap()).unwrap();
         let original = Json::from(original);
-        let files = (Json::from(event["files"].clone()).files(), Json::from(original["files"].clone()).files());
+        let files =
+            (Json::from(event["files"].clone()).files(), Json::from(original["files"].clone()).files());
         assert_eq!(files.0.len(), files.1.len());
         for (here, there) in files.0.iter().zip(&files.1) {
             let url = there.url.as_ref().unwrap();
@@ -72,7 +76,9 @@ async fn a_dataset_comes_whole_whatever_is_killed_and_only_once() {
             downloads += 1;
         }
     }
-    let media = |backend: &Backend| backend.requests().iter().filter(|request| request.path.starts_with("/media/")).count();
+    let media = |backend: &Backend| {
+        backend.requests().iter().filter(|request| request.path.starts_with("/media/")).count()
+    };
     // Those under way when a process was killed came again, and no others.
     assert!(media(&backend) <= downloads + 5 * 16, "{} of {downloads}", media(&backend));
     assert!(child(&backend, directory.path()).wait().unwrap().success());

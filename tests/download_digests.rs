@@ -61,7 +61,12 @@ fn labels(bytes: &[u8]) -> Vec<(String, [String; 3])> {
     };
     vec![
         label("Content-MD5", of("md5"), "MD5", of("md5")),
-        label("Content-Digest", format!("unixsum=:AAAA:, sha-256=:{}:;q=1", of("sha-256")), "SHA-256", of("sha-256")),
+        label(
+            "Content-Digest",
+            format!("unixsum=:AAAA:, sha-256=:{}:;q=1", of("sha-256")),
+            "SHA-256",
+            of("sha-256"),
+        ),
         label("Content-Digest", format!("md5=:{}:", of("md5")), "MD5", of("md5")),
         label("Repr-Digest", format!("sha-512=:{}:", of("sha-512")), "SHA-512", of("sha-512")),
         label("Repr-Digest", format!("sha=:{}:,crc32c=:{}:", of("sha"), of("crc32c")), "SHA-1", of("sha")),
@@ -97,16 +102,20 @@ async fn cut_body_without_a_length_is_noticed() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("file.bin");
         let (content, head) = (file.clone(), label.clone());
-        let server =
-            FileServer::start(move |number, asked| labelled(asked, &content, &head, if number == 0 { CUT } else { usize::MAX }))
-                .await;
+        let server = FileServer::start(move |number, asked| {
+            labelled(asked, &content, &head, if number == 0 { CUT } else { usize::MAX })
+        })
+        .await;
         assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64, "{label}");
         assert!(std::fs::read(&target).unwrap() == file, "{label}");
         assert_eq!(ranges(&server), [None, None], "{label}");
         // One that always is: nothing takes the place of what was there.
         std::fs::write(&target, "before").unwrap();
         let content = file.clone();
-        let server = FileServer::start(move |_, asked| labelled(asked, &content, &format!("{label}\nETag: {ETAG}"), CUT)).await;
+        let server = FileServer::start(move |_, asked| {
+            labelled(asked, &content, &format!("{label}\nETag: {ETAG}"), CUT)
+        })
+        .await;
         assert_mismatch(&download(&server).to(&target).await.failure(), &words, 4);
         assert_eq!(ranges(&server), [None; 4]);
         assert_eq!(std::fs::read(&target).unwrap(), b"before");
@@ -119,7 +128,8 @@ async fn cut_body_without_a_length_is_noticed() {
 async fn cut_body_that_is_not_as_expected_comes_again() {
     let file = noise(SIZE, 12);
     let hex: String = md5::Md5::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
-    let expecting = |server: &FileServer| [download(server).size(SIZE as u64), download(server).checksum(&hex)];
+    let expecting =
+        |server: &FileServer| [download(server).size(SIZE as u64), download(server).checksum(&hex)];
     for index in 0..2 {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("file.bin");
@@ -132,7 +142,9 @@ async fn cut_body_that_is_not_as_expected_comes_again() {
         assert!(std::fs::read(&target).unwrap() == file);
         assert_eq!(ranges(&server), [None, None]);
         // A body whose end is told is what it is.
-        let server = FileServer::start(|_, _| answer("200 OK\nTransfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n")).await;
+        let server =
+            FileServer::start(|_, _| answer("200 OK\nTransfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n"))
+                .await;
         let error = expecting(&server).into_iter().nth(index).unwrap().to(&target).await.failure();
         assert_eq!((error.kind(), server.asked().len()), (ErrorKind::Download, 1), "{error}");
     }
@@ -172,7 +184,8 @@ async fn transcoded_file_has_the_stored_size() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let label = "x-goog-stored-content-encoding: gzip\nx-goog-stored-content-length: 700";
-    let server = FileServer::start(move |_, asked| labelled(asked, &noise(1_000, 2), label, usize::MAX)).await;
+    let server =
+        FileServer::start(move |_, asked| labelled(asked, &noise(1_000, 2), label, usize::MAX)).await;
     assert_eq!(download(&server).size(700).to(&target).await.unwrap().bytes, 1_000);
     assert_eq!(download(&server).size(701).to(&target).await.failure().kind(), ErrorKind::Download);
 }
@@ -197,7 +210,9 @@ async fn a_resumed_file_is_compared_as_a_whole() {
         let whole = file.clone();
         let again = label.clone();
         let server = giving(vec![
-            Box::new(move |asked| labelled(asked, &first, &format!("{first_label}\nContent-Length: {SIZE}"), CUT)),
+            Box::new(move |asked| {
+                labelled(asked, &first, &format!("{first_label}\nContent-Length: {SIZE}"), CUT)
+            }),
             Box::new(move |asked| labelled(asked, &second, &second_label, usize::MAX)),
             Box::new(move |asked| labelled(asked, &whole, &again, usize::MAX)),
         ])
@@ -281,7 +296,10 @@ async fn a_parts_md5_may_be_the_wholes() {
     let mut bad = file.clone();
     bad[5] ^= 1;
     let sums = |bytes: &[u8]| {
-        [format!("Content-MD5: {}", digest("md5", bytes)), format!("x-amz-checksum-sha1: {}", digest("sha", bytes))]
+        [
+            format!("Content-MD5: {}", digest("md5", bytes)),
+            format!("x-amz-checksum-sha1: {}", digest("sha", bytes)),
+        ]
     };
     for index in 0..2 {
         for (label, first, expected) in [
@@ -318,7 +336,9 @@ async fn a_broken_part_is_no_mismatch() {
         let label = |from: usize| {
             let (md5, length) = (digest("md5", &file[from..]), SIZE - from);
             match has_length {
-                true => format!("ETag: {ETAG}\nContent-MD5: {md5}\nContent-Digest: md5=:{md5}:\nContent-Length: {length}"),
+                true => format!(
+                    "ETag: {ETAG}\nContent-MD5: {md5}\nContent-Digest: md5=:{md5}:\nContent-Length: {length}"
+                ),
                 false => format!("ETag: {ETAG}\nContent-MD5: {md5}"),
             }
         };
@@ -341,9 +361,13 @@ async fn checksums_are_never_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(SIZE, 8);
     let content = file.clone();
-    let server =
-        FileServer::start(move |number, asked| ranged(asked, &content, ETAG, if number == 0 { CUT } else { usize::MAX })).await;
-    let url = format!("/bucket/x?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host&X-Amz-Signature={MARKER}");
+    let server = FileServer::start(move |number, asked| {
+        ranged(asked, &content, ETAG, if number == 0 { CUT } else { usize::MAX })
+    })
+    .await;
+    let url = format!(
+        "/bucket/x?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host&X-Amz-Signature={MARKER}"
+    );
     client(server.url()).download(url).to(directory.path().join("x")).await.unwrap();
     let asked = server.asked();
     assert_eq!(asked.len(), 2);
@@ -380,18 +404,27 @@ async fn a_size_that_was_named_once_holds() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let part = |from: usize, to: usize, size: &str, etag: &str| {
-        format!("206 Partial Content\n{etag}\nContent-Range: bytes {from}-{}/{size}\nContent-Length: {}", to - 1, to - from)
+        format!(
+            "206 Partial Content\n{etag}\nContent-Range: bytes {from}-{}/{size}\nContent-Length: {}",
+            to - 1,
+            to - from
+        )
     };
     let (one, two, three, four) = (file.clone(), file.clone(), file.clone(), file.clone());
     let heads = [part(CUT, 70_000, "100000", &etag), part(70_000, 80_000, "*", &etag), etag.clone()];
     let [second, third, last] = heads;
     let server = giving(vec![
         Box::new(move |_| {
-            answer(&format!("200 OK\n{etag}\nTransfer-Encoding: chunked"), &[b"EA60\r\n", &one[..CUT], b"\r\n"].concat())
+            answer(
+                &format!("200 OK\n{etag}\nTransfer-Encoding: chunked"),
+                &[b"EA60\r\n", &one[..CUT], b"\r\n"].concat(),
+            )
         }),
         Box::new(move |_| answer(&second, &two[CUT..70_000])),
         Box::new(move |_| answer(&third, &three[70_000..80_000])),
-        Box::new(|_| answer("416 Range Not Satisfiable\nContent-Range: bytes */80000\nContent-Length: 0", b"")),
+        Box::new(|_| {
+            answer("416 Range Not Satisfiable\nContent-Range: bytes */80000\nContent-Length: 0", b"")
+        }),
         Box::new(move |asked| labelled(asked, &four, &last, usize::MAX)),
     ])
     .await;
@@ -422,7 +455,10 @@ async fn a_part_of_an_unknown_whole_is_not_its_end() {
             &format!("200 OK\nETag: {ETAG}\nTransfer-Encoding: chunked"),
             &[b"EA60\r\n", &content[..CUT], b"\r\n"].concat(),
         ),
-        Some(SIZE) => answer(&format!("416 Range Not Satisfiable\nContent-Range: bytes */{SIZE}\nContent-Length: 0"), b""),
+        Some(SIZE) => answer(
+            &format!("416 Range Not Satisfiable\nContent-Range: bytes */{SIZE}\nContent-Length: 0"),
+            b"",
+        ),
         Some(from) => {
             let to = SIZE.min(from + 20_000);
             let head = format!("206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/*", to - 1);
@@ -445,7 +481,8 @@ async fn a_part_longer_than_its_head_says_stops() {
     let (first, content) = (file.clone(), file.clone());
     let too_long = move |asked: &Asked| {
         let from = asked.from().unwrap();
-        let head = format!("206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/{SIZE}", from + 9);
+        let head =
+            format!("206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/{SIZE}", from + 9);
         answer(&head, &content[from..])
     };
     let last = file.clone();

@@ -152,7 +152,10 @@ async fn a_bomb_stops_at_the_size_expected() {
     let packed = gzip(&vec![0; 50 << 20]);
     let server = serving(head(packed.len()), packed).await;
     let error = download(&server).size(1_000).to(directory.path().join("x")).await.failure();
-    assert!(error.kind() == ErrorKind::Download && error.to_string().contains("decompressed more than 1000"), "{error}");
+    assert!(
+        error.kind() == ErrorKind::Download && error.to_string().contains("decompressed more than 1000"),
+        "{error}"
+    );
     assert_eq!(names(directory.path()), [""; 0]);
 }
 
@@ -214,7 +217,8 @@ async fn several_members_are_all_read() {
     assert!(std::fs::read(&target).unwrap() == file);
     // Twice.
     let packed = gzip(&gzip(&file));
-    let twice = format!("200 OK\nContent-Encoding: gzip\nContent-Encoding: gzip\nContent-Length: {}", packed.len());
+    let twice =
+        format!("200 OK\nContent-Encoding: gzip\nContent-Encoding: gzip\nContent-Length: {}", packed.len());
     let server = serving(twice, packed).await;
     assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64);
     assert!(std::fs::read(&target).unwrap() == file);
@@ -244,7 +248,10 @@ async fn labels_that_are_no_coding_hinder_nothing() {
             labelled(
                 asked,
                 &body,
-                &format!("ETag: {ETAG}\nContent-Length: {}\nContent-Encoding: {label}", SIZE - asked.from().unwrap_or(0)),
+                &format!(
+                    "ETag: {ETAG}\nContent-Length: {}\nContent-Encoding: {label}",
+                    SIZE - asked.from().unwrap_or(0)
+                ),
                 if number == 0 { 70_000 } else { usize::MAX },
             )
         })
@@ -256,8 +263,11 @@ async fn labels_that_are_no_coding_hinder_nothing() {
     }
     let packed = gzip(&file);
     for label in ["aws-chunked, gzip", "gzip,", "GZIP", "gzip\nContent-Encoding: utf-8"] {
-        let server =
-            serving(format!("200 OK\nContent-Encoding: {label}\nContent-Length: {}", packed.len()), packed.clone()).await;
+        let server = serving(
+            format!("200 OK\nContent-Encoding: {label}\nContent-Length: {}", packed.len()),
+            packed.clone(),
+        )
+        .await;
         assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64, "{label}");
         assert!(std::fs::read(&target).unwrap() == file, "{label}");
         assert_eq!(server.asked().len(), 1, "{label}");
@@ -272,8 +282,13 @@ async fn labels_that_are_no_coding_hinder_nothing() {
 async fn a_coding_that_is_not_undone_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
-    for (label, part) in [("compress", "by `compress`"), ("gzip, dcz", "by `dcz`"), ("gzip,gzip,gzip,gzip,gzip", "more than 4")] {
-        let server = serving(format!("200 OK\nContent-Encoding: {label}\nContent-Length: 3"), b"abc".to_vec()).await;
+    for (label, part) in [
+        ("compress", "by `compress`"),
+        ("gzip, dcz", "by `dcz`"),
+        ("gzip,gzip,gzip,gzip,gzip", "more than 4"),
+    ] {
+        let server =
+            serving(format!("200 OK\nContent-Encoding: {label}\nContent-Length: 3"), b"abc".to_vec()).await;
         for download in [download(&server), download(&server).size(4)] {
             let error = download.to(&target).await.failure();
             assert!(error.is_decode() && error.to_string().contains(part), "{error}");
@@ -333,7 +348,11 @@ async fn a_cut_compressed_body_comes_again() {
     assert!(std::fs::read(&target).unwrap() == file);
     let server = serving("200 OK\nContent-Encoding: gzip".to_owned(), packed[..70_000].to_vec()).await;
     let error = download(&server).to(&target).await.failure();
-    assert_eq!((error.kind(), error.attempts(), server.asked().len()), (ErrorKind::Interrupted, 4, 4), "{error}");
+    assert_eq!(
+        (error.kind(), error.attempts(), server.asked().len()),
+        (ErrorKind::Interrupted, 4, 4),
+        "{error}"
+    );
     assert_eq!(names(directory.path()), ["file.bin"]);
 }
 

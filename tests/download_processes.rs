@@ -21,7 +21,11 @@ fn downloading_child() {
     marker::watch();
     let variable = |name: &str| std::env::var(name).unwrap();
     let policy = RetryPolicy::new().retries(1);
-    let client = BackendClient::builder(variable("DOWNLOAD_BACKEND")).access_token(marker::TOKEN).retry(policy).build().unwrap();
+    let client = BackendClient::builder(variable("DOWNLOAD_BACKEND"))
+        .access_token(marker::TOKEN)
+        .retry(policy)
+        .build()
+        .unwrap();
     let target = PathBuf::from(variable("DOWNLOAD_TO"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -141,7 +145,10 @@ async fn a_full_disk_is_told_and_what_was_there_stays() {
     let mut limited = Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\""]).arg(program);
     let failed = last(job.start(SIZE * 2, &mut limited));
-    assert!(failed.starts_with("failed") && failed.contains("file.bin: it can't be written: file too large"), "{failed}");
+    assert!(
+        failed.starts_with("failed") && failed.contains("file.bin: it can't be written: file too large"),
+        "{failed}"
+    );
     assert_eq!(std::fs::read(&target).unwrap(), b"before");
     // When there is room again, it goes on.
     let whole = last(job.child(SIZE * 2));
@@ -164,8 +171,9 @@ async fn a_directory_that_can_not_be_written_is_told_before_anything_is_sent() {
 async fn processes_that_want_the_same_files_at_once_share_them() {
     const FILES: usize = 12;
     let backend = backend().start().await.unwrap();
-    let urls: Vec<_> =
-        (0..FILES).map(|file| format!("{}/media/blobs/{}/{file}.png", backend.url(), 1_000 + file * 50_000)).collect();
+    let urls: Vec<_> = (0..FILES)
+        .map(|file| format!("{}/media/blobs/{}/{file}.png", backend.url(), 1_000 + file * 50_000))
+        .collect();
     let directory = tempfile::tempdir().unwrap();
     let all = urls.join(" ");
     let job = Job { backend: &backend, url: &all, to: directory.path() };
@@ -195,7 +203,8 @@ async fn no_more_files_are_downloaded_at_a_time_than_is_set() {
     let directory = tempfile::tempdir().unwrap();
     // Until two of them are there, none is answered.
     let held = backend.inject(Fault::hold_before().method("GET").times(2));
-    let files = (0..9).map(|file| (format!("/media/blobs/1000/{file}"), directory.path().join(file.to_string())));
+    let files =
+        (0..9).map(|file| (format!("/media/blobs/1000/{file}"), directory.path().join(file.to_string())));
     let downloading = tokio::spawn(client.download_all(files).concurrency(2).send());
     held.wait_for_hits(2).await;
     held.release();

@@ -125,7 +125,8 @@ fn a_drop_with_its_runtime_keeps_what_came() {
     let file = noise(200_000, 4);
     let content = file.clone();
     let servers = tokio::runtime::Runtime::new().unwrap();
-    let server = servers.block_on(FileServer::holding(move |_, asked| ranged(asked, &content, ETAG, 150_000)));
+    let server =
+        servers.block_on(FileServer::holding(move |_, asked| ranged(asked, &content, ETAG, 150_000)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (sender, came) = std::sync::mpsc::channel();
     let (done, ended) = tokio::sync::oneshot::channel::<()>();
@@ -155,7 +156,8 @@ async fn slow(file: Vec<u8>, pause: Duration) -> std::net::SocketAddr {
         while let Ok((mut connection, _)) = listener.accept().await {
             let mut read = vec![0; 4096];
             let _ = connection.read(&mut read).await;
-            let head = format!("HTTP/1.1 200 OK\r\nETag: W/\"weak\"\r\nContent-Length: {}\r\n\r\n", file.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nETag: W/\"weak\"\r\nContent-Length: {}\r\n\r\n", file.len());
             let (first, rest) = file.split_at(file.len() / 2);
             let _ = connection.write_all(&[head.as_bytes(), first].concat()).await;
             tokio::time::sleep(pause).await;
@@ -173,7 +175,11 @@ async fn clients_timeout_does_not_end_a_body() {
     let file = noise(100_000, 5);
     let timeout = Duration::from_secs(2);
     let address = slow(file.clone(), timeout + Duration::from_millis(200)).await;
-    let client = BackendClient::builder(format!("http://{address}")).retry(RetryPolicy::none()).timeout(timeout).build().unwrap();
+    let client = BackendClient::builder(format!("http://{address}"))
+        .retry(RetryPolicy::none())
+        .timeout(timeout)
+        .build()
+        .unwrap();
     client.download("/x").to(&target).await.unwrap();
     assert!(std::fs::read(&target).unwrap() == file);
 }
@@ -185,9 +191,10 @@ async fn a_downloads_own_timeout_ends_it() {
     let target = directory.path().join("file.bin");
     let file = noise(100_000, 6);
     let content = file.clone();
-    let server =
-        FileServer::holding(move |number, asked| ranged(asked, &content, ETAG, if number == 0 { 30_000 } else { usize::MAX }))
-            .await;
+    let server = FileServer::holding(move |number, asked| {
+        ranged(asked, &content, ETAG, if number == 0 { 30_000 } else { usize::MAX })
+    })
+    .await;
     let error = download(&server).timeout(Duration::from_millis(500)).to(&target).await.failure();
     assert!(error.is_timeout(), "{error}");
     let downloaded = download(&server).to(&target).await.unwrap();
@@ -200,8 +207,11 @@ async fn a_downloads_own_timeout_ends_it() {
 async fn a_head_that_never_comes_ends_by_the_client() {
     let directory = tempfile::tempdir().unwrap();
     let server = FileServer::holding(|_, _| Vec::new()).await;
-    let client =
-        BackendClient::builder(server.url()).retry(RetryPolicy::none()).timeout(Duration::from_millis(50)).build().unwrap();
+    let client = BackendClient::builder(server.url())
+        .retry(RetryPolicy::none())
+        .timeout(Duration::from_millis(50))
+        .build()
+        .unwrap();
     let error = client.download("/x").to(directory.path().join("x")).await.failure();
     assert!(error.is_timeout() && error.to_string().contains("whole request"), "{error}");
 }

@@ -35,10 +35,12 @@ fn path_of(asked: &Asked) -> &str {
 
 /// Gives any file, all of the same ETag; the paths that end in `?break` give their beginning, and no more.
 async fn files() -> FileServer {
-    FileServer::start(|_, asked| match path_of(asked).strip_suffix("?X-Amz-Expires=9&X-Amz-Signature=break") {
-        None => ranged(asked, &content(path_of(asked)), ETAG, usize::MAX),
-        Some(path) if asked.from().is_none() => ranged(asked, &content(path), ETAG, KEPT),
-        Some(_) => answer("403 Forbidden\nContent-Length: 0", b""),
+    FileServer::start(|_, asked| {
+        match path_of(asked).strip_suffix("?X-Amz-Expires=9&X-Amz-Signature=break") {
+            None => ranged(asked, &content(path_of(asked)), ETAG, usize::MAX),
+            Some(path) if asked.from().is_none() => ranged(asked, &content(path), ETAG, KEPT),
+            Some(_) => answer("403 Forbidden\nContent-Length: 0", b""),
+        }
     })
     .await
 }
@@ -71,9 +73,15 @@ impl Parts {
 /// A download that broke off.
 async fn broken_off(server: &FileServer, path: &str, target: &Path) -> Parts {
     let directory = target.parent().unwrap().to_owned();
-    let error = client(server).download(format!("{path}?X-Amz-Expires=9&X-Amz-Signature=break")).to(target).await.failure();
+    let error = client(server)
+        .download(format!("{path}?X-Amz-Expires=9&X-Amz-Signature=break"))
+        .to(target)
+        .await
+        .failure();
     assert!(error.is_forbidden() && error.to_string().contains(&format!("{KEPT} bytes are kept")), "{error}");
-    let name = |ending: &str| names(&directory).into_iter().find(|name| name.starts_with('.') && name.ends_with(ending)).unwrap();
+    let name = |ending: &str| {
+        names(&directory).into_iter().find(|name| name.starts_with('.') && name.ends_with(ending)).unwrap()
+    };
     let (part, note) = (name(".part"), name(".part.json"));
     Parts { directory, part, note }
 }
@@ -211,7 +219,10 @@ async fn links_are_replaced_as_names() {
             assert_eq!(std::fs::read(at("file")).unwrap(), b"file");
             assert_eq!(std::fs::read(at("other")).unwrap(), b"other");
             assert_eq!(names(&at("dir")), ["new"]);
-            assert_eq!(names(directory.path()), ["dangling", "dir", "file", "hard", "link", "loop", "other", "to_dir"]);
+            assert_eq!(
+                names(directory.path()),
+                ["dangling", "dir", "file", "hard", "link", "loop", "other", "to_dir"]
+            );
         }
     }
 }
@@ -260,7 +271,8 @@ async fn planted_files_are_not_followed() {
             plant(&directory.path().join(name), &victim);
             let planted = names(directory.path());
             // What breaks off isn't kept under a name that others know.
-            let broken = client(&server).download("/media/a?X-Amz-Expires=9&X-Amz-Signature=break").to(&target);
+            let broken =
+                client(&server).download("/media/a?X-Amz-Expires=9&X-Amz-Signature=break").to(&target);
             let error = soon(broken).await.failure();
             assert!(error.is_forbidden() && !error.to_string().contains("kept"), "{what}: {error}");
             assert_eq!(names(directory.path()), planted, "{what}");

@@ -68,7 +68,10 @@ async fn a_file_comes_under_its_name_and_nothing_else_stays() {
     let download = download(&server).on_progress(move |progress| so_far.lock().unwrap().push(progress));
     assert!(!format!("{download:?}").contains(MARKER));
     let downloaded = download.to(&target).await.unwrap();
-    assert_eq!((downloaded.path.as_path(), downloaded.bytes, downloaded.resumed_from), (target.as_path(), 300_000, 0));
+    assert_eq!(
+        (downloaded.path.as_path(), downloaded.bytes, downloaded.resumed_from),
+        (target.as_path(), 300_000, 0)
+    );
     assert_eq!(std::fs::read(&target).unwrap(), file);
     assert_eq!(names(directory.path()), ["file.bin"]);
     let asked = server.asked();
@@ -79,7 +82,10 @@ async fn a_file_comes_under_its_name_and_nothing_else_stays() {
     assert_eq!(asked[0].header("range"), None);
     let told = told.lock().unwrap();
     assert!(told.windows(2).all(|pair| pair[0].bytes_received <= pair[1].bytes_received));
-    assert_eq!(told.last().map(|last| (last.bytes_received, last.bytes_total)), Some((300_000, Some(300_000))));
+    assert_eq!(
+        told.last().map(|last| (last.bytes_received, last.bytes_total)),
+        Some((300_000, Some(300_000)))
+    );
 }
 
 #[tokio::test]
@@ -102,7 +108,10 @@ async fn what_breaks_off_is_gone_on_from_at_any_byte() {
         assert_eq!(downloaded.bytes, size as u64);
         assert!(std::fs::read(&target).unwrap() == file, "run {run}");
         let ranges = range_asked(&server);
-        assert!(ranges.windows(2).all(|pair| pair[0].unwrap_or(0) <= pair[1].unwrap_or(0)), "run {run}: {ranges:?}");
+        assert!(
+            ranges.windows(2).all(|pair| pair[0].unwrap_or(0) <= pair[1].unwrap_or(0)),
+            "run {run}: {ranges:?}"
+        );
     }
     assert_eq!(names(directory.path()).len(), 100);
 }
@@ -134,7 +143,8 @@ async fn a_file_that_changes_between_two_parts_is_never_mixed() {
             (0, _) => ranged(asked, &old, "\"old\"", 40_000),
             // One that looks at no `If-Range` gives a part of the other file.
             (_, Some(from)) if !keeps_if_range => {
-                let head = format!("206 Partial Content\nETag: \"new\"\nContent-Range: bytes {from}-99999/100000");
+                let head =
+                    format!("206 Partial Content\nETag: \"new\"\nContent-Range: bytes {from}-99999/100000");
                 answer(&format!("{head}\nContent-Length: {}", 100_000 - from), &new[from..])
             }
             _ => ranged(asked, &new, "\"new\"", usize::MAX),
@@ -224,7 +234,9 @@ async fn parts_may_be_small_but_not_empty() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(1_000, 13);
     let content = file.clone();
-    let part = |from: usize, to: usize| format!("206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/1000", to - 1);
+    let part = |from: usize, to: usize| {
+        format!("206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/1000", to - 1)
+    };
     let server = FileServer::start(move |_, asked| match asked.from() {
         None => ranged(asked, &content, ETAG, 10),
         Some(from) => {
@@ -300,9 +312,10 @@ async fn without_a_validator_only_a_digest_lets_it_go_on() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         let content = file.clone();
-        let server =
-            FileServer::start(move |number, asked| ranged(asked, &content, etag, if number == 0 { 60_000 } else { usize::MAX }))
-                .await;
+        let server = FileServer::start(move |number, asked| {
+            ranged(asked, &content, etag, if number == 0 { 60_000 } else { usize::MAX })
+        })
+        .await;
         let mut download = download(&server);
         if let Some(checksum) = &checksum {
             download = download.checksum(checksum);
@@ -344,7 +357,8 @@ async fn a_server_that_is_not_there_is_tried_as_often_as_the_policy_says() {
     let count = tried.clone();
     let refusing = socket::refusing();
     let policy = RetryPolicy::new().retries(2).initial_backoff(Duration::from_micros(1));
-    let client = BackendClient::builder(&refusing.url).retry(policy).on_attempt(move |_| *count.lock().unwrap() += 1);
+    let client =
+        BackendClient::builder(&refusing.url).retry(policy).on_attempt(move |_| *count.lock().unwrap() += 1);
     let directory = tempfile::tempdir().unwrap();
     let error = client.build().unwrap().download("/x").to(directory.path().join("x")).await.failure();
     assert!(error.is_connect() && error.attempts() == 3, "{error}");
@@ -396,12 +410,14 @@ async fn two_downloads_of_one_file_are_one() {
 #[tokio::test]
 async fn credentials_stay_at_the_backend() {
     let (backend, storage) = (start().await, start().await);
-    let moved =
-        ResponseTemplate::new(302).insert_header("location", format!("{}/bucket/x?X-Amz-Signature={MARKER}", storage.uri()));
+    let moved = ResponseTemplate::new(302)
+        .insert_header("location", format!("{}/bucket/x?X-Amz-Signature={MARKER}", storage.uri()));
     Mock::given(method("GET")).and(path("/media/x")).respond_with(moved).mount(&backend).await;
-    let has_token = Mock::given(header_exists("synapse-access-token")).respond_with(ResponseTemplate::new(500));
+    let has_token =
+        Mock::given(header_exists("synapse-access-token")).respond_with(ResponseTemplate::new(500));
     has_token.expect(0).mount(&storage).await;
-    let there = Mock::given(path("/bucket/x")).respond_with(ResponseTemplate::new(200).set_body_bytes(b"abc"));
+    let there =
+        Mock::given(path("/bucket/x")).respond_with(ResponseTemplate::new(200).set_body_bytes(b"abc"));
     there.expect(2).mount(&storage).await;
     let directory = tempfile::tempdir().unwrap();
     let client = client_of(&backend);
@@ -409,7 +425,10 @@ async fn credentials_stay_at_the_backend() {
     client.download(format!("{}/bucket/x", storage.uri())).to(directory.path().join("b")).await.unwrap();
     assert_eq!(std::fs::read(directory.path().join("a")).unwrap(), b"abc");
     assert_eq!(std::fs::read(directory.path().join("b")).unwrap(), b"abc");
-    assert_eq!(server::header(&server::only(&backend).await, "synapse-access-token"), Some(&*format!("Token {TOKEN}")));
+    assert_eq!(
+        server::header(&server::only(&backend).await, "synapse-access-token"),
+        Some(&*format!("Token {TOKEN}"))
+    );
 }
 
 #[tokio::test]
@@ -474,13 +493,18 @@ async fn a_server_that_packs_all_the_same_is_unpacked() {
     let packed = packed.finish().unwrap();
     let server = FileServer::start(move |number, _| {
         let body = if number == 1 { &packed[..50] } else { &packed[..] };
-        answer(&format!("200 OK\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Length: {}", packed.len()), body)
+        answer(
+            &format!("200 OK\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Length: {}", packed.len()),
+            body,
+        )
     })
     .await;
     let target = directory.path().join("file.bin");
     assert_eq!(download(&server).size(100_000).to(&target).await.unwrap().bytes, 100_000);
     assert_eq!(std::fs::read(&target).unwrap(), file);
-    let server = FileServer::start(|_, _| answer("200 OK\nContent-Encoding: compress\nContent-Length: 3", b"abc")).await;
+    let server =
+        FileServer::start(|_, _| answer("200 OK\nContent-Encoding: compress\nContent-Length: 3", b"abc"))
+            .await;
     let error = download(&server).to(&target).await.failure();
     assert!(error.is_decode() && error.to_string().contains("compress"), "{error}");
     assert_eq!(std::fs::read(&target).unwrap(), file);
@@ -508,11 +532,16 @@ async fn many_files_come_side_by_side_and_one_that_fails_is_alone() {
     for (number, result) in results.iter().enumerate() {
         match number {
             3 => assert!(result.as_ref().is_err_and(synapse_backend_client::Error::is_not_found)),
-            _ => assert_eq!(std::fs::read(&result.as_ref().unwrap().path).unwrap(), format!("GET /{number}").as_bytes()),
+            _ => assert_eq!(
+                std::fs::read(&result.as_ref().unwrap().path).unwrap(),
+                format!("GET /{number}").as_bytes()
+            ),
         }
     }
     assert_eq!(names(directory.path()), ["0", "1", "2", "4", "5"]);
     let last = *told.lock().unwrap().last().unwrap();
     assert_eq!((last.files, last.files_complete, last.files_failed, last.bytes_received), (6, 5, 1, 30));
-    assert!(client(server.url()).download_all([("/0", "x")]).concurrency(0).await.failure().is_invalid_input());
+    assert!(
+        client(server.url()).download_all([("/0", "x")]).concurrency(0).await.failure().is_invalid_input()
+    );
 }

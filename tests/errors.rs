@@ -47,7 +47,9 @@ async fn list(body: impl Into<String>) -> Result<ModelPage, Error> {
 
 /// Creates a model from a file that is uploaded already.
 async fn create(client: &BackendClient) -> Result<Model, Error> {
-    client.create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1)).await
+    client
+        .create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1))
+        .await
 }
 
 async fn create_error(answer: ResponseTemplate) -> Error {
@@ -56,7 +58,8 @@ async fn create_error(answer: ResponseTemplate) -> Error {
     // Never sent twice.
     let sent = only(&server).await;
     assert_eq!(line(&sent), "POST /models/");
-    let expected = serde_json::json!({"name": "n", "model_type": "detection", "project": 1, "chunked_upload": "a-uuid"});
+    let expected =
+        serde_json::json!({"name": "n", "model_type": "detection", "project": 1, "chunked_upload": "a-uuid"});
     assert_eq!(sent.body_json::<serde_json::Value>().unwrap(), expected);
     assert_eq!(error.upload_id(), Some("a-uuid"));
     error
@@ -79,7 +82,11 @@ async fn a_model_that_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn wrong_model_data_is_told_by_field() {
-    let error = create_error(json(400, r#"{"name": ["Required.", "Too short."], "configuration": {"size": ["Bad."]}}"#)).await;
+    let error = create_error(json(
+        400,
+        r#"{"name": ["Required.", "Too short."], "configuration": {"size": ["Bad."]}}"#,
+    ))
+    .await;
     assert_eq!(predicates(&error), ["status", "bad_request"]);
     assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
     let response = error.response().unwrap();
@@ -93,7 +100,10 @@ async fn wrong_model_data_is_told_by_field() {
             ("name".to_owned(), vec!["Required.".to_owned(), "Too short.".to_owned()]),
         ]
     );
-    assert!(error.to_string().ends_with("400 Bad Request: configuration.size: Bad.; name: Required. Too short."), "{error}");
+    assert!(
+        error.to_string().ends_with("400 Bad Request: configuration.size: Bad.; name: Required. Too short."),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -106,16 +116,25 @@ async fn a_list_of_errors_is_read_too() {
 #[tokio::test]
 async fn messages_by_field_are_told_whatever_the_detail_is() {
     for (body, fields, line) in [
-        (r#"{"detail": ["Blank."], "name": ["Required."]}"#, "detail=Blank. name=Required.", "detail: Blank.; name: Required."),
+        (
+            r#"{"detail": ["Blank."], "name": ["Required."]}"#,
+            "detail=Blank. name=Required.",
+            "detail: Blank.; name: Required.",
+        ),
         (r#"{"detail": ["one", "two"]}"#, "detail=one,two", "detail: one two"),
         (r#"{"detail": {"name": ["Bad."]}}"#, "detail.name=Bad.", "detail.name: Bad."),
         (r#"{"detail": null, "name": ["Bad."]}"#, "name=Bad.", "name: Bad."),
-        (r#"{"detail": "Invalid.", "errors": {"name": ["Bad."]}}"#, "errors.name=Bad.", "Invalid.; errors.name: Bad."),
+        (
+            r#"{"detail": "Invalid.", "errors": {"name": ["Bad."]}}"#,
+            "errors.name=Bad.",
+            "Invalid.; errors.name: Bad.",
+        ),
         (r#"{"detail": "Not found.", "code": "not_found"}"#, "", "Not found."),
     ] {
         let error = get_error(json(400, body)).await;
         let told = error.response().unwrap().field_errors();
-        let told: Vec<_> = told.iter().map(|(field, messages)| format!("{field}={}", messages.join(","))).collect();
+        let told: Vec<_> =
+            told.iter().map(|(field, messages)| format!("{field}={}", messages.join(","))).collect();
         assert_eq!(told.join(" "), fields, "{body}");
         assert!(error.to_string().ends_with(&format!(": 400 Bad Request: {line}")), "{error}");
     }
@@ -127,8 +146,14 @@ async fn a_message_that_begins_with_the_status_is_told_and_a_status_line_is_not(
         (json(400, r#"{"detail": "400 items are the most."}"#), ": 400 Bad Request: 400 items are the most."),
         (json(400, r#"{"ids": ["400 at most."]}"#), ": 400 Bad Request: ids: 400 at most."),
         (json(400, r#"["400 at most."]"#), ": 400 Bad Request: 400 at most."),
-        (ResponseTemplate::new(404).set_body_raw("404 models are gone", "text/plain"), ": 404 Not Found: 404 models are gone"),
-        (ResponseTemplate::new(404).set_body_raw("404 not found\n", "text/plain"), "/models/999/: 404 Not Found"),
+        (
+            ResponseTemplate::new(404).set_body_raw("404 models are gone", "text/plain"),
+            ": 404 Not Found: 404 models are gone",
+        ),
+        (
+            ResponseTemplate::new(404).set_body_raw("404 not found\n", "text/plain"),
+            "/models/999/: 404 Not Found",
+        ),
         (html(413, "<title>413 Request Entity Too Large</title>"), "/models/999/: 413 Payload Too Large"),
     ] {
         let error = get_error(answer).await;
@@ -159,14 +184,16 @@ async fn a_refused_token_is_unauthorized() {
 
 #[tokio::test]
 async fn what_may_not_be_done_is_forbidden() {
-    let error = get_error(json(403, r#"{"detail": "You do not have permission to perform this action."}"#)).await;
+    let error =
+        get_error(json(403, r#"{"detail": "You do not have permission to perform this action."}"#)).await;
     assert_eq!(predicates(&error), ["status", "forbidden"]);
     assert_eq!(error.status(), Some(StatusCode::FORBIDDEN));
 }
 
 #[tokio::test]
 async fn input_that_can_not_be_processed_is_a_bad_request() {
-    let error = create_error(json(422, r#"{"project": ["Invalid pk \"1\" - object does not exist."]}"#)).await;
+    let error =
+        create_error(json(422, r#"{"project": ["Invalid pk \"1\" - object does not exist."]}"#)).await;
     assert_eq!(predicates(&error), ["status", "bad_request"]);
     assert_eq!(error.status(), Some(StatusCode::UNPROCESSABLE_ENTITY));
     assert_eq!(error.response().unwrap().field_errors()["project"].len(), 1);
@@ -190,7 +217,9 @@ async fn a_proxys_page_is_an_error_of_one_line() {
     assert_eq!((response.json(), response.detail(), response.field_errors().len()), (None, None, 0));
     assert_eq!((response.text().as_ref(), response.body().as_ref()), (page, page.as_bytes()));
     assert!(error.to_string().ends_with("/models/999/: 502 Bad Gateway"), "{error}");
-    for title in ["<TITLE>Down for maintenance</TITLE>", "<title lang=\"en\">\n  Down for maintenance\n</title >"] {
+    for title in
+        ["<TITLE>Down for maintenance</TITLE>", "<title lang=\"en\">\n  Down for maintenance\n</title >"]
+    {
         let error = get_error(html(500, &format!("<HTML><HEAD>{title}</HEAD></HTML>"))).await;
         assert!(error.to_string().ends_with(": 500 Internal Server Error: Down for maintenance"), "{error}");
     }
@@ -207,7 +236,10 @@ async fn a_gateway_that_gives_up_leaves_a_creation_unknown() {
         assert!(error.response().is_some());
     }
     let error = create_error(html(503, "<html></html>")).await;
-    assert!(error.is_unknown_outcome() && error.status() == Some(StatusCode::SERVICE_UNAVAILABLE), "{error:?}");
+    assert!(
+        error.is_unknown_outcome() && error.status() == Some(StatusCode::SERVICE_UNAVAILABLE),
+        "{error:?}"
+    );
     let error = create_error(json(503, r#"{"detail": null}"#)).await;
     assert!(error.is_unknown_outcome(), "{error:?}");
 }
@@ -248,7 +280,13 @@ async fn an_error_whose_body_is_odd_keeps_its_status() {
         assert!(error.is_bad_request(), "{body}: {error:?}");
         let response = error.response().unwrap();
         assert_eq!(response.text(), body);
-        let _ = (response.json(), response.detail(), response.field_errors(), error.to_string(), format!("{error:?}"));
+        let _ = (
+            response.json(),
+            response.detail(),
+            response.field_errors(),
+            error.to_string(),
+            format!("{error:?}"),
+        );
     }
     let error = get_error(ResponseTemplate::new(400).set_body_raw(vec![0xff, b'x', 0], "text/plain")).await;
     assert!(error.is_bad_request());
@@ -295,7 +333,12 @@ fn assert_unusable(error: &Error, status: StatusCode, path: Option<&str>, part: 
 #[tokio::test]
 async fn an_empty_answer_where_json_should_be_says_so() {
     let error = get_error(ResponseTemplate::new(204)).await;
-    assert_unusable(&error, StatusCode::NO_CONTENT, None, "204 No Content, and the answer can't be used: the body is empty");
+    assert_unusable(
+        &error,
+        StatusCode::NO_CONTENT,
+        None,
+        "204 No Content, and the answer can't be used: the body is empty",
+    );
     let error = get_error(json(200, " \n")).await;
     assert_unusable(&error, StatusCode::OK, None, "the body is empty");
 }
@@ -303,7 +346,12 @@ async fn an_empty_answer_where_json_should_be_says_so() {
 #[tokio::test]
 async fn a_creation_that_is_answered_by_nothing_says_so_and_keeps_the_upload() {
     let error = create_error(ResponseTemplate::new(201)).await;
-    assert_unusable(&error, StatusCode::CREATED, None, "201 Created, and the answer can't be used: the body is empty");
+    assert_unusable(
+        &error,
+        StatusCode::CREATED,
+        None,
+        "201 Created, and the answer can't be used: the body is empty",
+    );
 }
 
 #[tokio::test]
@@ -314,7 +362,9 @@ async fn an_answer_that_is_no_json_says_what_it_is() {
     assert_eq!(error.response().unwrap().text(), page);
     let error = get_error(json(200, "Model 999")).await;
     assert_unusable(&error, StatusCode::OK, None, "expected value");
-    let error = get_error(ResponseTemplate::new(200).set_body_raw(vec![0x1f, 0x8b, 0xff, 0], "application/json")).await;
+    let error =
+        get_error(ResponseTemplate::new(200).set_body_raw(vec![0x1f, 0x8b, 0xff, 0], "application/json"))
+            .await;
     assert_unusable(&error, StatusCode::OK, None, "can't be used");
 }
 
@@ -327,7 +377,12 @@ async fn an_answer_that_ends_in_the_middle_says_so() {
     let error = get_error(json(200, r#"{"id": 999, "na"#)).await;
     assert_unusable(&error, StatusCode::OK, None, "can't be used: the answer ends in the middle");
     let error = list(r#"{"results": [{"id": 1, "na"#).await.failure();
-    assert_unusable(&error, StatusCode::OK, Some("results[0]"), "at `results[0]`: the answer ends in the middle");
+    assert_unusable(
+        &error,
+        StatusCode::OK,
+        Some("results[0]"),
+        "at `results[0]`: the answer ends in the middle",
+    );
 }
 
 #[tokio::test]
@@ -347,7 +402,9 @@ async fn a_page_without_results_is_told() {
 
 #[tokio::test]
 async fn a_wrong_type_deep_in_the_results_is_told_with_its_place() {
-    let page = |item: &str| format!(r#"{{"results": [{{"id": 1, "name": "n", "model_type": "detection"}}, {item}]}}"#);
+    let page = |item: &str| {
+        format!(r#"{{"results": [{{"id": 1, "name": "n", "model_type": "detection"}}, {item}]}}"#)
+    };
     for (item, path) in [
         (r#"{"id": "x", "name": "n", "model_type": "detection"}"#, "results[1].id"),
         (r#"{"id": 2, "name": null, "model_type": "detection"}"#, "results[1].name"),
@@ -387,7 +444,10 @@ async fn fields_that_no_document_names_are_kept() {
     )
     .await;
     assert_eq!(model.extra.keys().collect::<Vec<_>>(), ["gone", "owner", "stage"]);
-    assert_eq!((&model.extra["stage"], &model.extra["owner"]["id"]), (&Json::from(serde_json::json!("live")), &3.into()));
+    assert_eq!(
+        (&model.extra["stage"], &model.extra["owner"]["id"]),
+        (&Json::from(serde_json::json!("live")), &3.into())
+    );
     assert!(model.extra["gone"].is_null() && model.extra["owner"]["tags"][1].is_null());
     let page = list(r#"{"results": [], "took_ms": 3}"#).await.unwrap();
     assert_eq!(page.extra["took_ms"].value(), 3);
@@ -405,18 +465,23 @@ async fn fields_that_no_document_names_are_kept_as_they_came() {
 async fn a_field_that_no_document_names_never_fails_an_answer() {
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
     for odd in ["1e999", r#""\ud83d""#, &deep] {
-        let page = list(format!(r#"{{"results": [{{"id": 1, "name": "n", "model_type": "detection", "odd": {odd}}}]}}"#)).await;
+        let page = list(format!(
+            r#"{{"results": [{{"id": 1, "name": "n", "model_type": "detection", "odd": {odd}}}]}}"#
+        ))
+        .await;
         assert!(page.unwrap().results[0].extra.contains_key("odd"));
     }
 }
 
 #[tokio::test]
 async fn a_model_type_that_is_new_is_no_error() {
-    let body =
-        r#"{"results": [{"id": 1, "name": "n", "model_type": "tracking"}, {"id": 2, "name": "n", "model_type": "detection"}]}"#;
+    let body = r#"{"results": [{"id": 1, "name": "n", "model_type": "tracking"}, {"id": 2, "name": "n", "model_type": "detection"}]}"#;
     let page = list(body).await.unwrap();
     assert_eq!(page.results[0].model_type, ModelType::Unrecognized("tracking".to_owned()));
-    assert_eq!((page.results[0].model_type.as_str(), &page.results[1].model_type), ("tracking", &ModelType::Detection));
+    assert_eq!(
+        (page.results[0].model_type.as_str(), &page.results[1].model_type),
+        ("tracking", &ModelType::Detection)
+    );
 }
 
 #[tokio::test]
@@ -425,7 +490,12 @@ async fn null_is_taken_wherever_a_field_may_be_null_and_so_is_a_field_that_is_no
         "created_at": null, "evaluations": null, "versions": null, "#;
     for nulls in [nulls, ""] {
         let model = get_ok(&format!(r#"{{{nulls} "id": 1, "name": "n", "model_type": "detection"}}"#)).await;
-        assert!(model.description.is_none() && model.file.is_none() && model.is_active.is_none() && model.created_at.is_none());
+        assert!(
+            model.description.is_none()
+                && model.file.is_none()
+                && model.is_active.is_none()
+                && model.created_at.is_none()
+        );
         assert!(model.metrics.is_null() && model.configuration.is_null() && model.project.is_null());
         assert!(model.evaluations.is_null() && model.versions.is_null() && model.extra.is_empty());
         assert!(model.metrics["accuracy"].is_null() && model.project.id().is_none());
@@ -442,25 +512,41 @@ async fn null_is_taken_in_events_and_versions_too() {
         let body = format!(r#"{{"results": [{{"id": 1{nulls}}}]}}"#);
         let (_server, client) = serving("GET", "/sdk/ground_truth_events/", json(200, body)).await;
         let event = client.list_ground_truth_events().await.unwrap().results.remove(0);
-        assert!(event.data.is_null() && event.metadata.is_null() && event.files.is_null() && event.created_at.is_none());
-        assert!(event.data_unit.is_null() && event.ground_truth_dataset_version.is_null() && event.extra.is_empty());
+        assert!(
+            event.data.is_null()
+                && event.metadata.is_null()
+                && event.files.is_null()
+                && event.created_at.is_none()
+        );
+        assert!(
+            event.data_unit.is_null()
+                && event.ground_truth_dataset_version.is_null()
+                && event.extra.is_empty()
+        );
     }
     let nulls = r#", "version": null, "ground_truth_dataset": null, "event_count": null, "description": null, "is_active": null,
         "is_archived": null, "created_at": null, "statistics": null"#;
     for nulls in [nulls, ""] {
         let (_server, client) =
-            serving("GET", "/ground_truth_dataset_versions/1/", json(200, format!("{{\"id\": 1{nulls}}}"))).await;
+            serving("GET", "/ground_truth_dataset_versions/1/", json(200, format!("{{\"id\": 1{nulls}}}")))
+                .await;
         let version = client.get_ground_truth_version(1).await.unwrap();
         assert!(version.version.is_none() && version.event_count.is_none() && version.description.is_none());
         assert!(version.is_active.is_none() && version.is_archived.is_none() && version.created_at.is_none());
-        assert!(version.ground_truth_dataset.is_null() && version.statistics.is_null() && version.extra.is_empty());
+        assert!(
+            version.ground_truth_dataset.is_null()
+                && version.statistics.is_null()
+                && version.extra.is_empty()
+        );
     }
 }
 
 #[tokio::test]
 async fn an_object_or_a_text_is_taken_where_an_id_was() {
     let project = r#"{"id": 123, "name": "street"}"#;
-    let model = get_ok(&format!(r#"{{"id": 1, "name": "n", "model_type": "detection", "project": {project}}}"#)).await;
+    let model =
+        get_ok(&format!(r#"{{"id": 1, "name": "n", "model_type": "detection", "project": {project}}}"#))
+            .await;
     assert_eq!((model.project.id(), model.project["name"].as_str()), (Some(123), Some("street")));
     assert_eq!(model.project.object().unwrap().text(), project);
     let model = get_ok(r#"{"id": 1, "name": "n", "model_type": "detection", "project": "a-code"}"#).await;
@@ -476,7 +562,10 @@ async fn a_date_without_an_offset_or_an_empty_one_fails_no_page() {
     .await
     .unwrap();
     let times: Vec<_> = page.results.iter().map(|model| model.created_at.as_ref().unwrap()).collect();
-    assert_eq!(times[0].to_system_time(), Ok(SystemTime::UNIX_EPOCH + Duration::from_millis(1_738_281_600_500)));
+    assert_eq!(
+        times[0].to_system_time(),
+        Ok(SystemTime::UNIX_EPOCH + Duration::from_millis(1_738_281_600_500))
+    );
     assert_eq!(times[1].as_str(), "");
     assert!(times[1].to_system_time().is_err());
 }
@@ -501,8 +590,12 @@ async fn half_a_surrogate_pair_fails_no_page() {
     assert_eq!(page.results[0].name, "a\u{fffd} b😀");
     assert_eq!(page.results[0].description.as_deref(), Some("\\ud83d"));
     assert_eq!(page.results[1].id, 2);
-    let (_server, client) =
-        serving("GET", "/models/1/", json(200, r#"{"id": 1, "name": "\ude00", "model_type": "x", "file": "/a"}"#)).await;
+    let (_server, client) = serving(
+        "GET",
+        "/models/1/",
+        json(200, r#"{"id": 1, "name": "\ude00", "model_type": "x", "file": "/a"}"#),
+    )
+    .await;
     let model = client.get_model(1).url_conversion("file", |url| format!("https://cdn{url}")).await.unwrap();
     assert_eq!((model.name.as_str(), model.file.as_deref()), ("\u{fffd}", Some("https://cdn/a")));
 }
@@ -512,8 +605,10 @@ async fn odd_free_form_json_is_kept_and_read() {
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     for (odd, has_value) in [(r#""\ud83d""#, true), ("1e999", false), (&deep, false)] {
         let odd = &format!(r#"{{"odd": {odd}, "label": "bus", "id": 7}}"#);
-        let model =
-            get_ok(&format!(r#"{{"id": 1, "name": "n", "model_type": "detection", "metrics": {odd}, "file": "/a"}}"#)).await;
+        let model = get_ok(&format!(
+            r#"{{"id": 1, "name": "n", "model_type": "detection", "metrics": {odd}, "file": "/a"}}"#
+        ))
+        .await;
         assert_eq!((model.metrics.text(), model.file.as_deref()), (odd.as_str(), Some("/a")));
         assert!(model.metrics["none"].is_null() && model.metrics[0].is_null());
         assert_eq!((&model.metrics["label"], model.metrics["odd"].is_null()), (&"bus".into(), !has_value));
@@ -521,19 +616,28 @@ async fn odd_free_form_json_is_kept_and_read() {
         assert_eq!(model.metrics.decode::<serde_json::Value>().is_ok(), has_value);
         let _ = (format!("{model:?}"), model.clone(), model.metrics.to_string());
 
-        let body =
-            format!(r#"{{"count": 1, "results": [{{"id": 1, "data": {odd}, "data_unit": {odd}, "files": {{"f": "/a"}}}}]}}"#);
+        let body = format!(
+            r#"{{"count": 1, "results": [{{"id": 1, "data": {odd}, "data_unit": {odd}, "files": {{"f": "/a"}}}}]}}"#
+        );
         let (_server, client) = serving("GET", "/sdk/ground_truth_events/", json(200, body)).await;
-        let list = client.list_ground_truth_events().url_conversion("files", |url| format!("https://cdn{url}")).list_all();
+        let list = client
+            .list_ground_truth_events()
+            .url_conversion("files", |url| format!("https://cdn{url}"))
+            .list_all();
         let events: Vec<GroundTruthEvent> = list.try_collect().await.unwrap();
-        assert_eq!((events[0].data.text(), events[0].files.text()), (odd.as_str(), r#"{"f": "https://cdn/a"}"#));
+        assert_eq!(
+            (events[0].data.text(), events[0].files.text()),
+            (odd.as_str(), r#"{"f": "https://cdn/a"}"#)
+        );
         assert_eq!((&events[0].data["label"], events[0].data_unit.id()), (&"bus".into(), Some(7)));
     }
 }
 
 #[tokio::test]
 async fn half_a_surrogate_pair_in_a_text_leaves_free_form_json_as_it_came() {
-    let model = get_ok(r#"{"id": 1, "name": "\ud83d", "model_type": "detection", "metrics": {"text": "\ud83d"}}"#).await;
+    let model =
+        get_ok(r#"{"id": 1, "name": "\ud83d", "model_type": "detection", "metrics": {"text": "\ud83d"}}"#)
+            .await;
     assert_eq!((model.name.as_str(), model.metrics.text()), ("\u{fffd}", r#"{"text": "\ud83d"}"#));
 }
 
@@ -556,7 +660,10 @@ fn client(url: &str) -> BackendClient {
 async fn a_refused_connection_is_told_and_nothing_is_unknown() {
     let port = refusing();
     let error = client(&port.url).get_model(1).await.failure();
-    assert_eq!((predicates(&error), error.kind(), error.status()), (vec!["connect"], ErrorKind::Connect, None));
+    assert_eq!(
+        (predicates(&error), error.kind(), error.status()),
+        (vec!["connect"], ErrorKind::Connect, None)
+    );
     assert!(error.to_string().contains("refused"), "{error}");
     assert!(std::error::Error::source(&error).is_some());
     let error = create(&client(&port.url)).await.failure();
@@ -615,14 +722,21 @@ async fn a_server_that_says_nothing_runs_into_the_read_time_out() {
     // Before the answer's head, and within its body.
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": 1"] {
         let server = SocketServer::start(answer, Then::Hold).await;
-        let client = BackendClient::builder(server.url()).retry(RetryPolicy::none()).read_timeout(SHORT).build().unwrap();
+        let client = BackendClient::builder(server.url())
+            .retry(RetryPolicy::none())
+            .read_timeout(SHORT)
+            .build()
+            .unwrap();
         let error = client.get_model(1).await.failure();
         assert_eq!((predicates(&error), error.kind()), (vec!["timeout"], ErrorKind::Timeout), "{error:?}");
         assert!(error.to_string().contains("read time-out"), "{error}");
         let error = client.list_models().await.failure();
         assert_eq!(predicates(&error), ["timeout"]);
         let error = create(&client).await.failure();
-        assert_eq!((predicates(&error), error.kind()), (vec!["timeout", "unknown_outcome"], ErrorKind::UnknownOutcome));
+        assert_eq!(
+            (predicates(&error), error.kind()),
+            (vec!["timeout", "unknown_outcome"], ErrorKind::UnknownOutcome)
+        );
         assert_eq!(error.upload_id(), Some("a-uuid"));
     }
 }
@@ -643,7 +757,8 @@ async fn a_call_runs_into_its_own_time_outs() {
 
 #[tokio::test]
 async fn an_error_leaves_the_client_usable() {
-    let (server, client) = serving("GET", "/models/1/", json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
+    let (server, client) =
+        serving("GET", "/models/1/", json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
     assert!(client.get_model(2).await.failure().is_not_found());
     assert_eq!(client.get_model(1).await.unwrap().id, 1);
     assert_eq!(requests(&server).await.len(), 2);
@@ -655,7 +770,8 @@ async fn an_error_leaves_the_client_usable() {
 #[derive(Debug)]
 struct Slow;
 
-static GATE: (std::sync::Mutex<bool>, std::sync::Condvar) = (std::sync::Mutex::new(false), std::sync::Condvar::new());
+static GATE: (std::sync::Mutex<bool>, std::sync::Condvar) =
+    (std::sync::Mutex::new(false), std::sync::Condvar::new());
 
 impl<'de> serde::Deserialize<'de> for Slow {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -23,7 +23,10 @@ fn exporting_child() {
     let Ok(file) = std::env::var("EXPORT_FILE") else { return };
     marker::watch();
     let variable = |name: &str| std::env::var(name).unwrap();
-    let client = BackendClient::builder(variable("EXPORT_URL")).access_token(variable("EXPORT_TOKEN")).build().unwrap();
+    let client = BackendClient::builder(variable("EXPORT_URL"))
+        .access_token(variable("EXPORT_TOKEN"))
+        .build()
+        .unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(export_ground_truth::export(&client, VERSION, PAGE_SIZE, Path::new(&file))).unwrap();
 }
@@ -42,8 +45,14 @@ fn child(backend: &Backend, file: &Path) -> Child {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_is_killed_anywhere_comes_to_the_same_file() {
     // Unsigned, since a signature is another each time.
-    let backend =
-        backend().ground_truth_events(EVENTS).versions(1).signed_urls(false).record_bodies(false).start().await.unwrap();
+    let backend = backend()
+        .ground_truth_events(EVENTS)
+        .versions(1)
+        .signed_urls(false)
+        .record_bodies(false)
+        .start()
+        .await
+        .unwrap();
     let directory = tempfile::tempdir().unwrap();
     let whole = directory.path().join("whole.jsonl");
     assert!(child(&backend, &whole).wait().unwrap().success());
@@ -68,6 +77,10 @@ async fn an_export_that_is_killed_anywhere_comes_to_the_same_file() {
         assert!(std::fs::read(&killed).unwrap() == expected, "round {round}: another file");
         std::fs::remove_file(&killed).unwrap();
     }
-    let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(left.iter().all(|name| name == "whole.jsonl" || name == "killed.jsonl.checkpoint.new"), "{left:?}");
+    let left: Vec<_> =
+        std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        left.iter().all(|name| name == "whole.jsonl" || name == "killed.jsonl.checkpoint.new"),
+        "{left:?}"
+    );
 }

@@ -22,7 +22,12 @@ fn client(server: &FileServer) -> BackendClient {
 }
 
 fn client_of_tenant(server: &FileServer, tenant: &str) -> BackendClient {
-    BackendClient::builder(server.url()).access_token(TOKEN).tenant(tenant).retry(RetryPolicy::none()).build().unwrap()
+    BackendClient::builder(server.url())
+        .access_token(TOKEN)
+        .tenant(tenant)
+        .retry(RetryPolicy::none())
+        .build()
+        .unwrap()
 }
 
 /// A server whose every file is what was asked for.
@@ -80,11 +85,19 @@ async fn a_file_comes_once_and_stays_while_held() {
     let client = client(&server);
     let told = Arc::new(Mutex::new(0));
     let so_far = told.clone();
-    let download = client.download("/media/a.png").on_progress(move |progress| *so_far.lock().unwrap() = progress.bytes_received);
+    let download = client
+        .download("/media/a.png")
+        .on_progress(move |progress| *so_far.lock().unwrap() = progress.bytes_received);
     let file = download.cached(&cache).await.unwrap();
     assert_eq!((file.bytes(), file.is_hit(), *told.lock().unwrap()), (16, false, 16));
     assert_eq!(content(&file), b"GET /media/a.png");
-    let again = client.download("/media/a.png").size(16).checksum(md5(b"GET /media/a.png")).cached(&cache).await.unwrap();
+    let again = client
+        .download("/media/a.png")
+        .size(16)
+        .checksum(md5(b"GET /media/a.png"))
+        .cached(&cache)
+        .await
+        .unwrap();
     assert_eq!((again.is_hit(), again.path()), (true, file.path()));
     assert_eq!(server.asked().len(), 1);
     // As long as one of them lives.
@@ -129,7 +142,10 @@ async fn only_a_known_signature_is_no_part_of_it() {
     assert_eq!((again.path(), again.is_hit()), (file.path(), true));
     for name in ["token", "sig", "policy", "auth", "exp", "versionId"] {
         let [one, two] = [get(format!("/a?{name}=1")).await, get(format!("/a?{name}=2")).await];
-        assert_eq!((content(&one), content(&two)), (format!("GET /a?{name}=1").into(), format!("GET /a?{name}=2").into()));
+        assert_eq!(
+            (content(&one), content(&two)),
+            (format!("GET /a?{name}=1").into(), format!("GET /a?{name}=2").into())
+        );
     }
     // Where a path says which file it is, it may be said.
     let cache = FileCache::builder(directory.path()).key_by_path().open().unwrap();
@@ -156,7 +172,10 @@ async fn tenants_and_servers_share_a_directory() {
             for tenant in ["a", "b"] {
                 let client = client_of_tenant(server, tenant);
                 let file = client.download("/media/1.png").cached(&cache).await.unwrap();
-                assert_eq!((content(&file), file.is_hit()), (format!("{number} Token {tenant}").into(), round == 1));
+                assert_eq!(
+                    (content(&file), file.is_hit()),
+                    (format!("{number} Token {tenant}").into(), round == 1)
+                );
                 held.push(file);
             }
             // The tenant of a call without one of the client's.
@@ -166,7 +185,9 @@ async fn tenants_and_servers_share_a_directory() {
         }
     }
     let named = FileCache::builder(directory.path()).namespace("other").open().unwrap();
-    assert!(!client_of_tenant(&servers[0], "a").download("/media/1.png").cached(&named).await.unwrap().is_hit());
+    assert!(
+        !client_of_tenant(&servers[0], "a").download("/media/1.png").cached(&named).await.unwrap().is_hit()
+    );
 }
 
 /// An `ETag` tells the states of one file apart, not files of several servers or tenants.
@@ -234,7 +255,9 @@ async fn an_overwritten_object_comes_anew() {
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
     let client = client(&server);
-    let get = async |content: &str| client.download("/x.txt").checksum(md5(content.as_bytes())).cached(&cache).await;
+    let get = async |content: &str| {
+        client.download("/x.txt").checksum(md5(content.as_bytes())).cached(&cache).await
+    };
     let old = get("state 0").await.unwrap();
     state.store(1, Ordering::Relaxed);
     assert!(get("state 0").await.unwrap().is_hit());
@@ -257,7 +280,10 @@ async fn an_overwritten_object_comes_anew() {
     // The digest is computed once where it wasn't known: another process needs no rehash, and no request.
     let requests = server.asked().len();
     let sha1 = "4d0b2e5f5f2a4e7a0e6c5cfa3ff0e8f4a7f2a9d1";
-    assert_eq!(client.download("/x.txt").checksum(sha1).cached(&cache).await.failure().kind(), ErrorKind::Download);
+    assert_eq!(
+        client.download("/x.txt").checksum(sha1).cached(&cache).await.failure().kind(),
+        ErrorKind::Download
+    );
     assert_eq!(server.asked().len(), requests + 1);
 }
 
@@ -276,14 +302,20 @@ async fn revalidation_asks_for_what_changed_only() {
         };
         match same {
             true => answer(&format!("304 Not Modified\n{validators}"), b""),
-            false => answer(&format!("200 OK\n{validators}\nX-Last: 1\nContent-Length: 1"), format!("{state}").as_bytes()),
+            false => answer(
+                &format!("200 OK\n{validators}\nX-Last: 1\nContent-Length: 1"),
+                format!("{state}").as_bytes(),
+            ),
         }
     })
     .await;
     let set = |number: u8, validators: &str| *state.lock().unwrap() = (number, validators.to_owned());
     let asked = || {
         let last = server.asked().pop().unwrap();
-        (server.asked().len(), ["if-none-match", "if-modified-since"].map(|name| last.header(name).map(str::to_owned)))
+        (
+            server.asked().len(),
+            ["if-none-match", "if-modified-since"].map(|name| last.header(name).map(str::to_owned)),
+        )
     };
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
@@ -328,7 +360,10 @@ async fn a_file_larger_than_the_cache_stops_there() {
         let server = FileServer::start(move |_, _| answer(head, &noise(1_000_000, 1))).await;
         let error = client(&server).download("/large").cached(&cache).await.failure();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
-        assert!(error.to_string().contains("100000 bytes") && error.to_string().contains("max_bytes"), "{error}");
+        assert!(
+            error.to_string().contains("100000 bytes") && error.to_string().contains("max_bytes"),
+            "{error}"
+        );
         assert_eq!(bytes_on_disk(&cache), 0);
     }
     let server = echoing().await;
@@ -465,9 +500,15 @@ async fn a_conversion_looks_at_what_an_entry_says() {
         match asked.line.as_str() {
             "GET /media/x.txt" => ranged(asked, content.as_bytes(), &format!("\"{content}\""), usize::MAX),
             _ => {
-                let file = format!(r#"{{"url": "/media/x.txt", "size": 7, "checksum": "{}"}}"#, md5(content.as_bytes()));
+                let file = format!(
+                    r#"{{"url": "/media/x.txt", "size": 7, "checksum": "{}"}}"#,
+                    md5(content.as_bytes())
+                );
                 let model = format!(r#"{{"id": 7, "name": "m", "file": {file}}}"#);
-                answer(&format!("200 OK\nContent-Type: application/json\nContent-Length: {}", model.len()), model.as_bytes())
+                answer(
+                    &format!("200 OK\nContent-Type: application/json\nContent-Length: {}", model.len()),
+                    model.as_bytes(),
+                )
             }
         }
     })
@@ -484,7 +525,10 @@ async fn a_conversion_looks_at_what_an_entry_says() {
     assert_eq!(first, again);
     state.store(1, Ordering::Relaxed);
     let second = get().await;
-    assert_eq!((std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap()), (b"state 0".to_vec(), b"state 1".to_vec()));
+    assert_eq!(
+        (std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap()),
+        (b"state 0".to_vec(), b"state 1".to_vec())
+    );
     let files = server.asked().iter().filter(|asked| asked.line.contains("media")).count();
     assert_eq!((files, cache.statistics().files, cache.statistics().held), (2, 2, 2));
     assert!(cache.release(&first) && cache.release(&first));

@@ -6,11 +6,16 @@ mod server;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use server::{Failure, MARKER, assert_get, assert_nothing_sent, assert_only_get, json, lines, requests, serving};
-use synapse_backend_client::raw::builder::{
-    ListGroundTruthEvents, ListGroundTruthEventsData, ListGroundTruthEventsFiles, ListGroundTruthVersions, ListGroundTruths,
+use server::{
+    Failure, MARKER, assert_get, assert_nothing_sent, assert_only_get, json, lines, requests, serving,
 };
-use synapse_backend_client::types::{GroundTruthEvent, GroundTruthEventPage, GroundTruthVersion, VersionName};
+use synapse_backend_client::raw::builder::{
+    ListGroundTruthEvents, ListGroundTruthEventsData, ListGroundTruthEventsFiles, ListGroundTruthVersions,
+    ListGroundTruths,
+};
+use synapse_backend_client::types::{
+    GroundTruthEvent, GroundTruthEventPage, GroundTruthVersion, VersionName,
+};
 use synapse_backend_client::{ErrorKind, Json};
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -28,7 +33,10 @@ const EVENT: &str = r#"{
 fn assert_event(event: &GroundTruthEvent) {
     assert_eq!(event.id, 1001);
     assert_eq!((&event.data["label"], &event.data["box"][0]), (&"보행자".into(), &1.5.into()));
-    assert_eq!(event.data.text(), r#"{"label": "보행자", "box": [1.50, 2], "track": 12345678901234567890123}"#);
+    assert_eq!(
+        event.data.text(),
+        r#"{"label": "보행자", "box": [1.50, 2], "track": 12345678901234567890123}"#
+    );
     assert_eq!((event.data_unit.id(), &event.data_unit["meta"]["camera"]), (Some(31), &"front".into()));
     assert_eq!(event.ground_truth_dataset_version, 123);
     let created_at = event.created_at.as_ref().unwrap();
@@ -43,7 +51,11 @@ fn assert_event(event: &GroundTruthEvent) {
 
 fn page_of_events() -> ResponseTemplate {
     let neighbours = r#""next": "http://127.0.0.1/e/?page=3", "previous": "http://127.0.0.1/e/?page=1""#;
-    json(200, format!(r#"{{"count": 201, {neighbours}, "results": [{EVENT}]}}"#).replace("X-Sig=", &format!("X-Sig={MARKER}")))
+    json(
+        200,
+        format!(r#"{{"count": 201, {neighbours}, "results": [{EVENT}]}}"#)
+            .replace("X-Sig=", &format!("X-Sig={MARKER}")),
+    )
 }
 
 async fn list(
@@ -73,8 +85,7 @@ async fn list_ground_truth_events_of_one_version() {
 
 #[tokio::test]
 async fn list_ground_truth_events_repeats_the_filter_for_several_versions() {
-    let query =
-        "?ground_truth_dataset_versions=3&ground_truth_dataset_versions=1&ground_truth_dataset_versions=9223372036854775807";
+    let query = "?ground_truth_dataset_versions=3&ground_truth_dataset_versions=1&ground_truth_dataset_versions=9223372036854775807";
     list(|p| p.ground_truth_dataset_versions([3, 1, i64::MAX]), query).await;
     list(|p| p.ground_truth_dataset_versions(vec![3, 1, i64::MAX]), query).await;
 }
@@ -92,7 +103,8 @@ async fn list_ground_truth_events_filters_by_created_after_in_every_form() {
     let month_ago = SystemTime::UNIX_EPOCH + Duration::from_millis(1_738_281_600_500);
     list(|p| p.created_after(month_ago), "?created_after=2025-01-31T00%3A00%3A00.5Z").await;
     // As the document's `isoformat()` writes it, without an offset.
-    list(|p| p.created_after("2025-01-01T12:30:00.123456"), "?created_after=2025-01-01T12%3A30%3A00.123456").await;
+    list(|p| p.created_after("2025-01-01T12:30:00.123456"), "?created_after=2025-01-01T12%3A30%3A00.123456")
+        .await;
 }
 
 #[tokio::test]
@@ -130,7 +142,8 @@ async fn list_ground_truth_events_takes_a_filter_that_no_document_names() {
 #[tokio::test]
 async fn list_ground_truth_events_sends_nothing_where_an_id_is_no_64_bit_number() {
     let (server, client) = serving("GET", EVENTS, page_of_events()).await;
-    let error = client.list_ground_truth_events().params(|p| p.project(u64::MAX).page_size(-1_i64)).await.failure();
+    let error =
+        client.list_ground_truth_events().params(|p| p.project(u64::MAX).page_size(-1_i64)).await.failure();
     assert!(error.is_invalid_input() && error.to_string().contains("`project`"), "{error}");
     assert_nothing_sent(&server).await;
 }
@@ -155,11 +168,20 @@ async fn list_ground_truth_events_converts_the_files_of_every_event() {
     assert_only_get(&server, &format!("{EVENTS}?ground_truth_dataset_versions=123")).await;
     let event = &page.results[0];
     assert_eq!(event.files["image_1"], "https://cdn.example.com/media/a.png");
-    assert_eq!(event.files["image_2"], format!("https://cdn.example.comhttps://files/b.png?X-Sig={MARKER}a%2Fb"));
-    assert_eq!(*seen.lock().unwrap(), ["/media/a.png".to_owned(), format!("https://files/b.png?X-Sig={MARKER}a%2Fb")]);
+    assert_eq!(
+        event.files["image_2"],
+        format!("https://cdn.example.comhttps://files/b.png?X-Sig={MARKER}a%2Fb")
+    );
+    assert_eq!(
+        *seen.lock().unwrap(),
+        ["/media/a.png".to_owned(), format!("https://files/b.png?X-Sig={MARKER}a%2Fb")]
+    );
     // Nothing else changed.
     assert_eq!(event.data_unit["files"]["image_1"]["url"], "/media/a.png");
-    assert_eq!(event.data.text(), r#"{"label": "보행자", "box": [1.50, 2], "track": 12345678901234567890123}"#);
+    assert_eq!(
+        event.data.text(),
+        r#"{"label": "보행자", "box": [1.50, 2], "track": 12345678901234567890123}"#
+    );
     assert_eq!(page.count, Some(201));
 }
 
@@ -181,7 +203,10 @@ async fn several_fields_are_converted_each_by_its_own_function() {
     let call = client.list_ground_truth_events().url_conversion("files", |_| "first".to_owned());
     let page = call.url_conversion("data_unit.files", |_| "second".to_owned()).await.unwrap();
     let event = &page.results[0];
-    assert_eq!((&event.files["image_2"], &event.data_unit["files"]["image_1"]["url"]), (&"first".into(), &"second".into()));
+    assert_eq!(
+        (&event.files["image_2"], &event.data_unit["files"]["image_1"]["url"]),
+        (&"first".into(), &"second".into())
+    );
 }
 
 #[tokio::test]
@@ -193,8 +218,12 @@ async fn files_of_every_shape_are_converted_and_null_and_absent_ones_left_alone(
         {"id": 8, "files": {"a": "data:image/png;base64,AAAA"}}
     ]}"#;
     let (_server, client) = serving("GET", EVENTS, json(200, events)).await;
-    let page =
-        client.list_ground_truth_events().url_conversion("files", cdn).url_conversion("data_unit.files", cdn).await.unwrap();
+    let page = client
+        .list_ground_truth_events()
+        .url_conversion("files", cdn)
+        .url_conversion("data_unit.files", cdn)
+        .await
+        .unwrap();
     let files: Vec<&str> = page.results.iter().map(|event| event.files.text()).collect();
     assert_eq!(
         files,
@@ -224,11 +253,15 @@ async fn pages(prefix: &str, lengths: &[i64]) -> MockServer {
     let (mut first, count) = (1, lengths.iter().sum::<i64>());
     for (index, length) in lengths.iter().enumerate() {
         let page = index + 1;
-        let events: Vec<String> =
-            (first..first + length).map(|id| format!(r#"{{"id": {id}, "files": {{"f": "/media/{id}.png"}}}}"#)).collect();
+        let events: Vec<String> = (first..first + length)
+            .map(|id| format!(r#"{{"id": {id}, "files": {{"f": "/media/{id}.png"}}}}"#))
+            .collect();
         first += length;
         let (next, previous) = (url(page + 1), url(page.wrapping_sub(1)));
-        let body = format!(r#"{{"count": {count}, "next": {next}, "previous": {previous}, "results": [{}]}}"#, events.join(", "));
+        let body = format!(
+            r#"{{"count": {count}, "next": {next}, "previous": {previous}, "results": [{}]}}"#,
+            events.join(", ")
+        );
         let mock = Mock::given(method("GET")).and(path(format!("{prefix}{EVENTS}")));
         let mock = if page > 1 { mock.and(query_param("page", page.to_string())) } else { mock };
         // A later page matches before the first one, which matches any.
@@ -266,7 +299,8 @@ async fn list_all_gives_the_events_of_every_page_in_order() {
 async fn list_all_collects_every_event() {
     let server = pages("", &[2, 2, 1]).await;
     let client = server::client_of(&server);
-    let events: Vec<GroundTruthEvent> = client.list_ground_truth_events().list_all().concurrency(1).try_collect().await.unwrap();
+    let events: Vec<GroundTruthEvent> =
+        client.list_ground_truth_events().list_all().concurrency(1).try_collect().await.unwrap();
     assert_eq!(events.iter().map(|event| event.id).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     let expected = ["", "?page=2", "?page=3"].map(|query| format!("GET {EVENTS}{query}"));
     assert_eq!(lines(&server).await, expected);
@@ -319,7 +353,11 @@ async fn list_all_follows_the_cursors_of_a_list_without_numbers() {
     let server = server::start().await;
     let page = |next: &str, id: i64| json(200, format!(r#"{{"next": {next}, "results": [{{"id": {id}}}]}}"#));
     let next = format!("\"{}{EVENTS}?cursor=cD0%3D&page_size=1\"", server.uri());
-    Mock::given(query_param("cursor", "cD0=")).respond_with(page("null", 2)).with_priority(1).mount(&server).await;
+    Mock::given(query_param("cursor", "cD0="))
+        .respond_with(page("null", 2))
+        .with_priority(1)
+        .mount(&server)
+        .await;
     Mock::given(path(EVENTS)).respond_with(page(&next, 1)).mount(&server).await;
     let client = server::client_of(&server);
     let mut events = client.list_ground_truth_events().params(|p| p.page_size(1)).list_all();
@@ -328,7 +366,10 @@ async fn list_all_follows_the_cursors_of_a_list_without_numbers() {
         ids.push(event.unwrap().id);
     }
     assert_eq!((ids, events.total()), (vec![1, 2], None));
-    assert_eq!(lines(&server).await, [format!("GET {EVENTS}?page_size=1"), format!("GET {EVENTS}?cursor=cD0%3D&page_size=1")]);
+    assert_eq!(
+        lines(&server).await,
+        [format!("GET {EVENTS}?page_size=1"), format!("GET {EVENTS}?cursor=cD0%3D&page_size=1")]
+    );
 }
 
 #[tokio::test]
@@ -347,7 +388,10 @@ async fn list_all_ends_with_the_error_of_a_page_that_fails() {
     let server = server::start().await;
     let gone = json(404, r#"{"detail": "Invalid page."}"#);
     Mock::given(query_param("page", "2")).respond_with(gone).with_priority(1).mount(&server).await;
-    let first = format!(r#"{{"count": 6, "next": "{}{EVENTS}?page=2", "results": [{{"id": 1}}, {{"id": 2}}]}}"#, server.uri());
+    let first = format!(
+        r#"{{"count": 6, "next": "{}{EVENTS}?page=2", "results": [{{"id": 1}}, {{"id": 2}}]}}"#,
+        server.uri()
+    );
     Mock::given(path(EVENTS)).respond_with(json(200, first)).with_priority(2).mount(&server).await;
     let client = server::client_of(&server);
     let mut events = client.list_ground_truth_events().list_all().concurrency(1);
@@ -376,7 +420,10 @@ fn assert_version(version: &GroundTruthVersion) {
     assert_eq!((version.is_active, version.is_archived), (Some(true), Some(false)));
     assert_eq!(version.created_at.as_ref().unwrap().as_str(), "2025-01-31T00:00:00Z");
     assert_eq!(version.statistics["classes"]["person"], 8123);
-    assert_eq!(version.statistics.text(), r#"{"classes": {"person": 8123, "car": 1877}, "mean_boxes": 3.20}"#);
+    assert_eq!(
+        version.statistics.text(),
+        r#"{"classes": {"person": 8123, "car": 1877}, "mean_boxes": 3.20}"#
+    );
     assert!(version.extra.is_empty());
 }
 
@@ -396,10 +443,16 @@ async fn get_ground_truth_version_gives_every_field() {
 async fn get_ground_truth_version_gives_the_dataset_as_an_object_or_an_id() {
     let bare = version(&VERSION.replace(r#"{"id": 7, "name": "street scenes"}"#, "7")).await;
     assert_eq!(bare.ground_truth_dataset, 7);
-    assert_eq!((bare.ground_truth_dataset.object(), bare.ground_truth_dataset["name"].as_str()), (None, None));
+    assert_eq!(
+        (bare.ground_truth_dataset.object(), bare.ground_truth_dataset["name"].as_str()),
+        (None, None)
+    );
     let expanded = version(VERSION).await;
     assert_eq!(expanded.ground_truth_dataset, 7);
-    assert_eq!(expanded.ground_truth_dataset.object().unwrap().text(), r#"{"id": 7, "name": "street scenes"}"#);
+    assert_eq!(
+        expanded.ground_truth_dataset.object().unwrap().text(),
+        r#"{"id": 7, "name": "street scenes"}"#
+    );
 }
 
 #[tokio::test]
@@ -419,7 +472,8 @@ async fn get_ground_truth_version_asks_for_files_at_another_host() {
 
 #[tokio::test]
 async fn get_ground_truth_version_that_is_not_there_is_not_found() {
-    let (server, client) = serving("GET", "/ground_truth_dataset_versions/9/", json(404, r#"{"detail": "Not found."}"#)).await;
+    let (server, client) =
+        serving("GET", "/ground_truth_dataset_versions/9/", json(404, r#"{"detail": "Not found."}"#)).await;
     let error = client.get_ground_truth_version(9).await.failure();
     assert!(error.is_not_found());
     assert_eq!(error.operation(), Some("get_ground_truth_version"));
@@ -430,16 +484,26 @@ async fn get_ground_truth_version_that_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn list_ground_truth_events_data_gives_ids_and_data_under_every_filter() {
-    async fn list(set: impl for<'a> FnOnce(ListGroundTruthEventsData<'a>) -> ListGroundTruthEventsData<'a>, query: &str) {
+    async fn list(
+        set: impl for<'a> FnOnce(ListGroundTruthEventsData<'a>) -> ListGroundTruthEventsData<'a>,
+        query: &str,
+    ) {
         let answer = r#"{"count": 1, "next": null, "previous": null, "results": [{"id": 1001, "data": {"label": 1.50}}]}"#;
         let at = "/sdk/ground_truth_events/data/";
         let (server, client) = serving("GET", at, json(200, answer)).await;
         let page = client.list_ground_truth_events_data().params(set).await.unwrap();
         assert_only_get(&server, &format!("{at}{query}")).await;
-        assert_eq!((page.count, page.results[0].id, page.results[0].data.text()), (Some(1), 1001, r#"{"label": 1.50}"#));
+        assert_eq!(
+            (page.count, page.results[0].id, page.results[0].data.text()),
+            (Some(1), 1001, r#"{"label": 1.50}"#)
+        );
     }
     list(|p| p, "").await;
-    list(|p| p.ground_truth_dataset_versions([1, 2]), "?ground_truth_dataset_versions=1&ground_truth_dataset_versions=2").await;
+    list(
+        |p| p.ground_truth_dataset_versions([1, 2]),
+        "?ground_truth_dataset_versions=1&ground_truth_dataset_versions=2",
+    )
+    .await;
     list(|p| p.project(5), "?project=5").await;
     list(|p| p.created_after("2025-01-31"), "?created_after=2025-01-31").await;
     list(|p| p.data_type("image"), "?data_type=image").await;
@@ -449,18 +513,29 @@ async fn list_ground_truth_events_data_gives_ids_and_data_under_every_filter() {
 
 #[tokio::test]
 async fn list_ground_truth_events_files_gives_file_objects_under_every_filter() {
-    async fn list(set: impl for<'a> FnOnce(ListGroundTruthEventsFiles<'a>) -> ListGroundTruthEventsFiles<'a>, query: &str) {
+    async fn list(
+        set: impl for<'a> FnOnce(ListGroundTruthEventsFiles<'a>) -> ListGroundTruthEventsFiles<'a>,
+        query: &str,
+    ) {
         let answer = r#"{"count": 1, "results": [{"id": 1001, "files": [{"name": "image_1", "url": "/a.png", "size": 10}]}]}"#;
         let at = "/sdk/ground_truth_events/files/";
         let (server, client) = serving("GET", at, json(200, answer)).await;
-        let page = client.list_ground_truth_events_files().params(set).url_conversion("files", cdn).await.unwrap();
+        let page =
+            client.list_ground_truth_events_files().params(set).url_conversion("files", cdn).await.unwrap();
         assert_only_get(&server, &format!("{at}{query}")).await;
         let event = &page.results[0];
         assert_eq!(event.id, 1001);
-        assert_eq!(event.files.text(), r#"[{"name": "image_1", "url": "https://cdn.example.com/a.png", "size": 10}]"#);
+        assert_eq!(
+            event.files.text(),
+            r#"[{"name": "image_1", "url": "https://cdn.example.com/a.png", "size": 10}]"#
+        );
     }
     list(|p| p, "").await;
-    list(|p| p.ground_truth_dataset_versions([1, 2]), "?ground_truth_dataset_versions=1&ground_truth_dataset_versions=2").await;
+    list(
+        |p| p.ground_truth_dataset_versions([1, 2]),
+        "?ground_truth_dataset_versions=1&ground_truth_dataset_versions=2",
+    )
+    .await;
     list(|p| p.project(5), "?project=5").await;
     list(|p| p.created_after("2025-01-31"), "?created_after=2025-01-31").await;
     list(|p| p.data_type("image"), "?data_type=image").await;
@@ -478,21 +553,30 @@ async fn list_ground_truths_gives_every_field_under_every_filter() {
         assert_only_get(&server, &format!("/ground_truths/{query}")).await;
         let truth = &page.results[0];
         assert_eq!((page.count, truth.id), (Some(1), 5));
-        assert_eq!((truth.ground_truth_dataset.id(), truth.data_unit.id(), truth.data.text()), (Some(7), Some(31), "[1]"));
-        let expected =
-            r#"{"image_1": "https://cdn.example.com/a.png", "data_meta_1": {"url": "https://cdn.example.com/m.json"}}"#;
+        assert_eq!(
+            (truth.ground_truth_dataset.id(), truth.data_unit.id(), truth.data.text()),
+            (Some(7), Some(31), "[1]")
+        );
+        let expected = r#"{"image_1": "https://cdn.example.com/a.png", "data_meta_1": {"url": "https://cdn.example.com/m.json"}}"#;
         assert_eq!(truth.files.text(), expected);
         assert_eq!(truth.created_at.as_ref().unwrap().as_str(), "2025-01-31");
     }
     list(|p| p, "").await;
     list(|p| p.ground_truth_dataset(7), "?ground_truth_dataset=7").await;
-    list(|p| p.ground_truth_dataset_versions([1, 2]), "?ground_truth_dataset_versions=1&ground_truth_dataset_versions=2").await;
+    list(
+        |p| p.ground_truth_dataset_versions([1, 2]),
+        "?ground_truth_dataset_versions=1&ground_truth_dataset_versions=2",
+    )
+    .await;
     list(|p| p.page(2).page_size(3).url_host("internal"), "?page=2&page_size=3&url_host=internal").await;
 }
 
 #[tokio::test]
 async fn list_ground_truth_versions_gives_versions_under_every_filter() {
-    async fn list(set: impl for<'a> FnOnce(ListGroundTruthVersions<'a>) -> ListGroundTruthVersions<'a>, query: &str) {
+    async fn list(
+        set: impl for<'a> FnOnce(ListGroundTruthVersions<'a>) -> ListGroundTruthVersions<'a>,
+        query: &str,
+    ) {
         let answer = format!(r#"{{"count": 1, "next": null, "previous": null, "results": [{VERSION}]}}"#);
         let (server, client) = serving("GET", VERSIONS, json(200, answer)).await;
         let page = client.list_ground_truth_versions().params(set).await.unwrap();
@@ -515,10 +599,18 @@ async fn list_ground_truth_versions_gives_versions_under_every_filter() {
 #[tokio::test]
 async fn the_lists_of_newer_servers_follow_every_page_too() {
     let server = server::start().await;
-    for at in ["/sdk/ground_truth_events/data/", "/sdk/ground_truth_events/files/", "/ground_truths/", VERSIONS] {
-        let first = format!(r#"{{"count": 2, "next": "{}{at}?page=2", "results": [{{"id": 1}}]}}"#, server.uri());
+    for at in
+        ["/sdk/ground_truth_events/data/", "/sdk/ground_truth_events/files/", "/ground_truths/", VERSIONS]
+    {
+        let first =
+            format!(r#"{{"count": 2, "next": "{}{at}?page=2", "results": [{{"id": 1}}]}}"#, server.uri());
         let second = r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#;
-        Mock::given(path(at)).and(query_param("page", "2")).respond_with(json(200, second)).with_priority(1).mount(&server).await;
+        Mock::given(path(at))
+            .and(query_param("page", "2"))
+            .respond_with(json(200, second))
+            .with_priority(1)
+            .mount(&server)
+            .await;
         Mock::given(path(at)).respond_with(json(200, first)).with_priority(2).mount(&server).await;
     }
     let client = server::client_of(&server);

@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use server::{
-    Failure, MARKER, TOKEN, assert_nothing_sent, assert_only_get, client_of, header, html, json, line, lines, only, requests,
-    serving,
+    Failure, MARKER, TOKEN, assert_nothing_sent, assert_only_get, client_of, header, html, json, line, lines,
+    only, requests, serving,
 };
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::raw::builder::{GetModel, ListModels};
@@ -49,7 +49,10 @@ fn assert_model(model: &Model) {
     assert_eq!(model.is_active, Some(true));
     let created_at = model.created_at.as_ref().unwrap();
     assert_eq!(created_at.as_str(), "2025-01-31T09:00:00.123456+09:00");
-    assert_eq!(created_at.to_system_time(), Ok(SystemTime::UNIX_EPOCH + Duration::from_micros(1_738_281_600_123_456)));
+    assert_eq!(
+        created_at.to_system_time(),
+        Ok(SystemTime::UNIX_EPOCH + Duration::from_micros(1_738_281_600_123_456))
+    );
     assert!(model.evaluations.is_null() && model.versions.is_null() && model.extra.is_empty());
 }
 
@@ -57,7 +60,10 @@ fn assert_model(model: &Model) {
 
 fn page_of_models() -> ResponseTemplate {
     let next = r#""http://127.0.0.1/models/?page=3", "previous": "http://127.0.0.1/models/?page=1""#;
-    json(200, format!(r#"{{"count": 201, "next": {next}, "results": [{MODEL}, {}]}}"#, MODEL.replace("456", "457")))
+    json(
+        200,
+        format!(r#"{{"count": 201, "next": {next}, "results": [{MODEL}, {}]}}"#, MODEL.replace("456", "457")),
+    )
 }
 
 async fn list(set: impl for<'a> FnOnce(ListModels<'a>) -> ListModels<'a>, expected: &str) -> ModelPage {
@@ -80,8 +86,12 @@ async fn list_models_without_filters_gives_a_page_with_its_count_and_neighbours(
 
 #[tokio::test]
 async fn list_models_of_an_only_page_has_no_neighbours() {
-    let (server, client) =
-        serving("GET", "/models/", json(200, r#"{"count": 0, "next": null, "previous": null, "results": []}"#)).await;
+    let (server, client) = serving(
+        "GET",
+        "/models/",
+        json(200, r#"{"count": 0, "next": null, "previous": null, "results": []}"#),
+    )
+    .await;
     let page = client.list_models().await.unwrap();
     assert_only_get(&server, "/models/").await;
     assert_eq!((page.count, page.next, page.previous, page.results.len()), (Some(0), None, None, 0));
@@ -122,7 +132,8 @@ async fn list_models_filters_by_created_after_in_every_form() {
 #[tokio::test]
 async fn list_models_searches_for_any_text() {
     list(|p| p.search("yolo"), "/models/?search=yolo").await;
-    list(|p| p.search("탐지 v2&a=b+c/#%"), "/models/?search=%ED%83%90%EC%A7%80+v2%26a%3Db%2Bc%2F%23%25").await;
+    list(|p| p.search("탐지 v2&a=b+c/#%"), "/models/?search=%ED%83%90%EC%A7%80+v2%26a%3Db%2Bc%2F%23%25")
+        .await;
 }
 
 #[tokio::test]
@@ -152,17 +163,30 @@ async fn list_models_takes_all_filters_together() {
 #[tokio::test]
 async fn list_models_takes_a_filter_that_no_document_names() {
     let (server, client) = serving("GET", "/models/", page_of_models()).await;
-    client.list_models().params(|p| p.project(123)).param("plugin", "yolo v8").param_list("tag", ["a", "b"]).await.unwrap();
+    client
+        .list_models()
+        .params(|p| p.project(123))
+        .param("plugin", "yolo v8")
+        .param_list("tag", ["a", "b"])
+        .await
+        .unwrap();
     assert_only_get(&server, "/models/?project=123&plugin=yolo+v8&tag=a&tag=b").await;
 }
 
 #[tokio::test]
 async fn list_models_converts_the_file_of_every_model() {
     let (server, client) = serving("GET", "/models/", page_of_models()).await;
-    let page = client.list_models().url_conversion("file", |url| format!("https://cdn.example.com{url}")).await.unwrap();
+    let page = client
+        .list_models()
+        .url_conversion("file", |url| format!("https://cdn.example.com{url}"))
+        .await
+        .unwrap();
     assert_only_get(&server, "/models/").await;
     let files: Vec<_> = page.results.iter().map(|model| model.file.as_deref().unwrap()).collect();
-    assert_eq!(files, ["https://cdn.example.com/media/models/456.pkl", "https://cdn.example.com/media/models/457.pkl"]);
+    assert_eq!(
+        files,
+        ["https://cdn.example.com/media/models/456.pkl", "https://cdn.example.com/media/models/457.pkl"]
+    );
 }
 
 #[tokio::test]
@@ -171,7 +195,10 @@ async fn list_models_sends_nothing_where_a_filter_is_no_64_bit_number() {
     let error = client.list_models().params(|p| p.project(u64::MAX).page(u64::MAX)).await.failure();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let told = error.to_string();
-    assert!(told.contains("`project`") && told.contains("`page`") && told.contains("18446744073709551615"), "{told}");
+    assert!(
+        told.contains("`project`") && told.contains("`page`") && told.contains("18446744073709551615"),
+        "{told}"
+    );
     assert_nothing_sent(&server).await;
 }
 
@@ -191,8 +218,12 @@ async fn get_model_gives_every_field() {
 
 #[tokio::test]
 async fn get_model_takes_an_id_of_64_bits() {
-    let (server, client) =
-        serving("GET", "/models/9223372036854775807/", json(200, MODEL.replace("456", &i64::MAX.to_string()))).await;
+    let (server, client) = serving(
+        "GET",
+        "/models/9223372036854775807/",
+        json(200, MODEL.replace("456", &i64::MAX.to_string())),
+    )
+    .await;
     let model = client.get_model(i64::MAX).await.unwrap();
     assert_only_get(&server, "/models/9223372036854775807/").await;
     assert_eq!(model.id, i64::MAX);
@@ -205,12 +236,18 @@ async fn get_model_expands_metrics() {
 
 #[tokio::test]
 async fn get_model_expands_several_and_gives_what_they_bring() {
-    let answer = MODEL.replacen('{', r#"{"evaluations": [{"id": 1, "score": 0.5}], "versions": [{"id": 2}], "#, 1);
+    let answer =
+        MODEL.replacen('{', r#"{"evaluations": [{"id": 1, "score": 0.5}], "versions": [{"id": 2}], "#, 1);
     let expected = "/models/456/?expand=metrics&expand=evaluations&expand=versions";
     let model = get(&answer, |p| p.expand(["metrics", "evaluations", "versions"]), expected).await;
     assert_eq!(model.evaluations[0]["score"], 0.5);
     assert_eq!(model.versions[0]["id"], 2);
-    get(&answer, |p| p.expand(vec!["metrics".to_owned(), "evaluations".to_owned(), "versions".to_owned()]), expected).await;
+    get(
+        &answer,
+        |p| p.expand(vec!["metrics".to_owned(), "evaluations".to_owned(), "versions".to_owned()]),
+        expected,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -247,7 +284,10 @@ async fn get_model_converts_the_url_of_the_file() {
     assert_eq!(seen, ["/media/models/456.pkl"]);
     // Everything else is as it would be without.
     assert_eq!(model.metrics.text(), r#"{"recall": 0.940, "accuracy": 0.92}"#);
-    assert_eq!((model.name.as_str(), model.description.as_deref()), ("Object Detection Model v2", Some("향상된 정확도")));
+    assert_eq!(
+        (model.name.as_str(), model.description.as_deref()),
+        ("Object Detection Model v2", Some("향상된 정확도"))
+    );
 }
 
 #[tokio::test]
@@ -321,7 +361,9 @@ impl Setup {
 
     /// Creates a model of the least that the specification requires.
     async fn create(&self, file: impl Into<ModelFile>) -> Result<Model, Error> {
-        self.client.create_model(file, |m| m.name("Test Model").model_type("classification").project(123)).await
+        self.client
+            .create_model(file, |m| m.name("Test Model").model_type("classification").project(123))
+            .await
     }
 
     async fn creation(&self) -> Request {
@@ -446,12 +488,19 @@ async fn create_model_takes_what_newer_servers_and_users_add() {
 async fn create_model_sends_a_large_file_chunk_by_chunk() {
     let setup = Setup::new("7", created()).await;
     let file = setup.file("모델 \"v2\".pkl", CONTENT);
-    let model = setup.client.create_model(&file, |m| m.name("n").model_type("detection").project(1)).chunk_size(4);
+    let model =
+        setup.client.create_model(&file, |m| m.name("n").model_type("detection").project(1)).chunk_size(4);
     model.await.unwrap();
     let requests = requests(&setup.server).await;
     assert_eq!(
         requests.iter().map(line).collect::<Vec<_>>(),
-        ["PUT /chunked_upload/", "PUT /chunked_upload/7/", "PUT /chunked_upload/7/", "POST /chunked_upload/7/", "POST /models/"]
+        [
+            "PUT /chunked_upload/",
+            "PUT /chunked_upload/7/",
+            "PUT /chunked_upload/7/",
+            "POST /chunked_upload/7/",
+            "POST /models/"
+        ]
     );
     let name = "모델 \"v2\".pkl";
     assert_chunk(&requests[0], "/chunked_upload/", "bytes 0-3/10", name, b"0123");
@@ -465,10 +514,22 @@ async fn create_model_goes_on_at_the_offset_that_the_server_tells() {
     let setup = Setup::new("7", created()).await;
     // The server kept three of the four bytes, and tells neither a URL nor an offset afterwards.
     let kept = json(200, r#"{"id": 7, "url": null, "offset": 3}"#);
-    Mock::given(method("PUT")).and(path("/chunked_upload/")).respond_with(kept).with_priority(1).mount(&setup.server).await;
+    Mock::given(method("PUT"))
+        .and(path("/chunked_upload/"))
+        .respond_with(kept)
+        .with_priority(1)
+        .mount(&setup.server)
+        .await;
     let further = json(200, r#"{"id": 7}"#);
-    Mock::given(method("PUT")).and(path("/chunked_upload/7/")).respond_with(further).with_priority(1).mount(&setup.server).await;
-    let model = setup.client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
+    Mock::given(method("PUT"))
+        .and(path("/chunked_upload/7/"))
+        .respond_with(further)
+        .with_priority(1)
+        .mount(&setup.server)
+        .await;
+    let model = setup
+        .client
+        .create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
     model.chunk_size(4).await.unwrap();
     let requests = requests(&setup.server).await;
     assert_chunk(&requests[0], "/chunked_upload/", "bytes 0-3/10", "file", b"0123");
@@ -507,23 +568,34 @@ async fn create_model_tells_how_far_the_upload_is_and_the_name_that_is_set() {
     let setup = Setup::new("7", created()).await;
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = told.clone();
-    let model = setup.client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
-    let model = model.chunk_size(4).file_name("best.pkl").on_progress(move |progress| telling.lock().unwrap().push(progress));
+    let model = setup
+        .client
+        .create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
+    let model = model
+        .chunk_size(4)
+        .file_name("best.pkl")
+        .on_progress(move |progress| telling.lock().unwrap().push(progress));
     model.await.unwrap();
     let chunk = &requests(&setup.server).await[0];
     assert_chunk(chunk, "/chunked_upload/", "bytes 0-3/10", "best.pkl", b"0123");
     let told: Vec<UploadProgress> = told.lock().unwrap().clone();
     assert!(told.iter().all(|progress| progress.bytes_total == 10));
     assert!(told.is_sorted_by_key(|progress| progress.bytes_sent));
-    let ends: Vec<_> = told[told.len() - 3..].iter().map(|progress| (progress.phase, progress.bytes_sent)).collect();
-    assert_eq!(ends, [(UploadPhase::Sending, 10), (UploadPhase::Completing, 10), (UploadPhase::Complete, 10)]);
+    let ends: Vec<_> =
+        told[told.len() - 3..].iter().map(|progress| (progress.phase, progress.bytes_sent)).collect();
+    assert_eq!(
+        ends,
+        [(UploadPhase::Sending, 10), (UploadPhase::Completing, 10), (UploadPhase::Complete, 10)]
+    );
     assert_eq!(told.iter().filter(|progress| progress.phase != UploadPhase::Sending).count(), 2);
 }
 
 #[tokio::test]
 async fn create_model_converts_the_file_of_the_answer() {
     let setup = Setup::new("7", created()).await;
-    let model = setup.client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
+    let model = setup
+        .client
+        .create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
     let model = model.url_conversion("file", |url| format!("https://cdn.example.com{url}")).await.unwrap();
     assert_eq!(model.file.as_deref(), Some("https://cdn.example.com/media/models/456.pkl"));
     assert_eq!(setup.creation().await.url.query(), None);
@@ -548,7 +620,12 @@ async fn assert_refused(setup: &Setup, outcome: Result<Model, Error>, reasons: &
 async fn create_model_tells_every_missing_field_at_once() {
     let setup = Setup::new("7", created()).await;
     let outcome = setup.client.create_model(Bytes::from_static(CONTENT), |m| m).await;
-    assert_refused(&setup, outcome, &["`name` is missing", "`model_type` is missing", "`project` is missing"]).await;
+    assert_refused(
+        &setup,
+        outcome,
+        &["`name` is missing", "`model_type` is missing", "`project` is missing"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -581,11 +658,17 @@ async fn create_model_refuses_texts_that_the_document_does_not_let_be() {
         (&long, "1", &["`name` has 256 characters: the API takes 255 at most"]),
     ] {
         let file = Bytes::from_static(CONTENT);
-        let model = setup.client.create_model(file, |m| m.name(name).version(version).model_type("detection").project(1));
+        let model = setup
+            .client
+            .create_model(file, |m| m.name(name).version(version).model_type("detection").project(1));
         assert_refused(&setup, model.await, reasons).await;
     }
     // Characters, not bytes.
-    setup.client.create_model(ModelFile::uploaded(7), |m| m.name(&long[3..]).model_type("detection").project(1)).await.unwrap();
+    setup
+        .client
+        .create_model(ModelFile::uploaded(7), |m| m.name(&long[3..]).model_type("detection").project(1))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -603,7 +686,8 @@ async fn create_model_refuses_numbers_that_json_can_not_hold() {
         let configuration = synapse_backend_client::json!({"threshold": f64::NEG_INFINITY});
         m.name("n").metrics(metrics).configuration(configuration).model_type("detection").project(1)
     });
-    let reasons = ["metrics: accuracy: NaN", "metrics: by_class[0].cat: inf", "configuration: threshold: -inf"];
+    let reasons =
+        ["metrics: accuracy: NaN", "metrics: by_class[0].cat: inf", "configuration: threshold: -inf"];
     assert_refused(&setup, outcome.await, &reasons).await;
 }
 
@@ -619,10 +703,21 @@ async fn create_model_tells_a_number_that_is_none_and_a_missing_field_at_once() 
 #[tokio::test]
 async fn create_model_tells_settings_that_can_not_be() {
     let setup = Setup::new("7", created()).await;
-    let outcome = setup.client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").project(1)).chunk_size(0);
-    let outcome = outcome.file_name("a\nb").completion_timeout(Duration::ZERO).header("no header", "x").timeout(Duration::ZERO);
-    let reasons =
-        ["chunk_size", "file_name", "completion_timeout", "no header", "timeout: it is zero", "`model_type` is missing"];
+    let outcome =
+        setup.client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").project(1)).chunk_size(0);
+    let outcome = outcome
+        .file_name("a\nb")
+        .completion_timeout(Duration::ZERO)
+        .header("no header", "x")
+        .timeout(Duration::ZERO);
+    let reasons = [
+        "chunk_size",
+        "file_name",
+        "completion_timeout",
+        "no header",
+        "timeout: it is zero",
+        "`model_type` is missing",
+    ];
     assert_refused(&setup, outcome.await, &reasons).await;
 }
 
@@ -650,7 +745,10 @@ async fn assert_unreadable(setup: &Setup, path: &Path) {
     let error = setup.create(path).await.failure();
     assert!(error.is_file(), "{error:?}");
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
-    assert!(std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()), "{error:?}");
+    assert!(
+        std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()),
+        "{error:?}"
+    );
     assert_nothing_sent(&setup.server).await;
 }
 
@@ -714,7 +812,8 @@ async fn create_model_tells_that_the_file_is_too_large() {
     let page = "<html><head><title>413 Request Entity Too Large</title></head></html>";
     Mock::given(method("PUT")).respond_with(html(413, page)).mount(&server).await;
     let client = client_of(&server);
-    let model = client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
+    let model =
+        client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
     let error = model.await.failure();
     assert!(error.is_too_large());
     assert_eq!(error.status(), Some(StatusCode::PAYLOAD_TOO_LARGE));
@@ -731,8 +830,15 @@ async fn create_model_tells_that_the_file_is_too_large() {
 async fn create_model_stops_where_a_later_chunk_is_too_large() {
     let setup = Setup::new("7", created()).await;
     let refused = html(413, "<html></html>");
-    Mock::given(method("PUT")).and(path("/chunked_upload/7/")).respond_with(refused).with_priority(1).mount(&setup.server).await;
-    let model = setup.client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
+    Mock::given(method("PUT"))
+        .and(path("/chunked_upload/7/"))
+        .respond_with(refused)
+        .with_priority(1)
+        .mount(&setup.server)
+        .await;
+    let model = setup
+        .client
+        .create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
     let error = model.chunk_size(4).await.failure();
     assert!(error.is_too_large(), "{error:?}");
     assert_eq!(lines(&setup.server).await, ["PUT /chunked_upload/", "PUT /chunked_upload/7/"]);
@@ -742,12 +848,20 @@ async fn create_model_stops_where_a_later_chunk_is_too_large() {
 async fn create_model_makes_no_model_of_a_file_whose_sum_is_wrong() {
     let setup = Setup::new("7", created()).await;
     let wrong = json(400, r#"{"detail": "checksum does not match"}"#);
-    Mock::given(method("POST")).and(path("/chunked_upload/7/")).respond_with(wrong).with_priority(1).mount(&setup.server).await;
+    Mock::given(method("POST"))
+        .and(path("/chunked_upload/7/"))
+        .respond_with(wrong)
+        .with_priority(1)
+        .mount(&setup.server)
+        .await;
     let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
     assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
     assert_eq!(error.response().unwrap().detail(), Some("checksum does not match"));
     let told = error.to_string();
-    assert!(told.contains(&format!("the file's MD5 is {CONTENT_MD5}, and the server's copy has a different one")), "{told}");
+    assert!(
+        told.contains(&format!("the file's MD5 is {CONTENT_MD5}, and the server's copy has a different one")),
+        "{told}"
+    );
     assert!(error.upload_session().is_none(), "there is nothing to go on with");
     let asked = ["PUT /chunked_upload/", "POST /chunked_upload/7/", "GET /chunked_upload/7/"];
     assert_eq!(lines(&setup.server).await, asked);
@@ -763,9 +877,13 @@ async fn a_model_that_could_not_be_created_is_created_without_the_file_again() {
     assert_eq!(id, uuid);
 
     let (server, client) = serving("POST", "/models/", created()).await;
-    let model = client.create_model(ModelFile::uploaded(id), |m| m.name("n").model_type("detection").project(1)).await.unwrap();
+    let model = client
+        .create_model(ModelFile::uploaded(id), |m| m.name("n").model_type("detection").project(1))
+        .await
+        .unwrap();
     assert_model(&model);
-    let expected = serde_json::json!({"name": "n", "model_type": "detection", "project": 1, "chunked_upload": uuid});
+    let expected =
+        serde_json::json!({"name": "n", "model_type": "detection", "project": 1, "chunked_upload": uuid});
     let creation = only(&server).await;
     assert_eq!(line(&creation), "POST /models/");
     assert_eq!(body(&creation), expected);
@@ -799,8 +917,12 @@ async fn the_id_of_a_numbered_upload_is_a_number_when_it_is_used_again() {
 async fn a_creation_whose_answer_is_lost_is_unknown_and_keeps_the_upload() {
     let server = socket::SocketServer::start("", socket::Then::Close).await;
     let client = BackendClient::builder(server.url()).build().unwrap();
-    let model = client.create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1));
+    let model = client
+        .create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1));
     let error = model.await.failure();
     assert!(error.is_unknown_outcome(), "{error:?}");
-    assert_eq!((error.upload_id(), error.status(), error.operation()), (Some("a-uuid"), None, Some("create_model")));
+    assert_eq!(
+        (error.upload_id(), error.status(), error.operation()),
+        (Some("a-uuid"), None, Some("create_model"))
+    );
 }

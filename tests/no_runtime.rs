@@ -83,7 +83,10 @@ fn every_entry_point_needs_a_runtime() {
     assert_needs_runtime("request", block_on(client.request(Method::GET, "/x/")));
     let create = |file: ModelFile| client.create_model(file, |m| m.name("n").model_type("x").project(1));
     assert_needs_runtime("create_model of a path", block_on(create(ModelFile::from(file.clone()))));
-    assert_needs_runtime("create_model of bytes", block_on(create(ModelFile::from(Bytes::from_static(b"1")))));
+    assert_needs_runtime(
+        "create_model of bytes",
+        block_on(create(ModelFile::from(Bytes::from_static(b"1")))),
+    );
     assert_needs_runtime("create_model of an upload", block_on(create(ModelFile::uploaded(7))));
     assert_needs_runtime("upload", block_on(client.create_chunked_upload(file.clone())));
     assert_needs_runtime("upload_all", block_on(client.upload_all([file.clone(), file])));
@@ -93,11 +96,18 @@ fn every_entry_point_needs_a_runtime() {
     assert_needs_runtime("download_all", block_on(client.download_all([("/media/1", &target)])));
     assert_needs_runtime("partitions", block_on(client.list_models().partitions(2)));
     assert_needs_runtime("list_all", block_on(client.list_models().list_all().next()).unwrap());
-    assert_needs_runtime("list_all_as", block_on(client.list_models().list_all_as::<Json>().try_collect::<Vec<_>>()));
-    assert_needs_runtime("list_all_raw", block_on(client.list_models().list_all_raw().try_collect::<Vec<_>>()));
+    assert_needs_runtime(
+        "list_all_as",
+        block_on(client.list_models().list_all_as::<Json>().try_collect::<Vec<_>>()),
+    );
+    assert_needs_runtime(
+        "list_all_raw",
+        block_on(client.list_models().list_all_raw().try_collect::<Vec<_>>()),
+    );
     assert_needs_runtime("pages", block_on(client.list_models().list_all().pages().next()).unwrap());
     let converter = client.download_to(folder.path().join("cache"));
-    let converted = block_on(converter.convert("/media/1")).map_err(|error| *error.downcast::<Error>().unwrap());
+    let converted =
+        block_on(converter.convert("/media/1")).map_err(|error| *error.downcast::<Error>().unwrap());
     assert_needs_runtime("download_to", converted);
     assert!(!target.exists());
     assert_eq!(runtime.block_on(server.received_requests()).unwrap().len(), 0);
@@ -124,12 +134,15 @@ fn future_moved_out_of_its_runtime() {
     let (runtime, server) = silent();
     let client = client(&server);
     let mut call = Box::pin(client.get_model(1).send());
-    let polled = runtime.block_on(async { std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await });
+    let polled = runtime
+        .block_on(async { std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await });
     assert!(polled.is_pending(), "{polled:?}");
     assert_needs_runtime("moved out", block_on(call));
     let partitions = client.list_models().partitions(2);
     let mut partitions = Box::pin(partitions);
-    let polled = runtime.block_on(async { std::future::poll_fn(|context| Poll::Ready(partitions.as_mut().poll(context))).await });
+    let polled = runtime.block_on(async {
+        std::future::poll_fn(|context| Poll::Ready(partitions.as_mut().poll(context))).await
+    });
     assert!(polled.is_pending(), "{polled:?}");
     assert_needs_runtime("partitions moved out", block_on(partitions));
 }

@@ -14,7 +14,9 @@ use futures_core::Stream;
 use ids::{Id, ids_of};
 use server::marker::{self, Failure};
 use synapse_backend_client::types::GroundTruthEvent;
-use synapse_backend_client::{BackendClient, Checkpoint, ErrorKind, Json, ListAll, ListEvent, ListPolicy, RawItem, RetryPolicy};
+use synapse_backend_client::{
+    BackendClient, Checkpoint, ErrorKind, Json, ListAll, ListEvent, ListPolicy, RawItem, RetryPolicy,
+};
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -34,7 +36,8 @@ async fn start(backend: BackendBuilder) -> (Backend, BackendClient) {
 async fn ids_page_by_page(client: &BackendClient, page_size: i64) -> Vec<i64> {
     let mut ids = Vec::new();
     for number in 1.. {
-        let page = client.list_ground_truth_events().params(|p| p.page(number).page_size(page_size)).await.unwrap();
+        let page =
+            client.list_ground_truth_events().params(|p| p.page(number).page_size(page_size)).await.unwrap();
         ids.extend(page.results.iter().map(|event| event.id));
         if page.next.is_none() {
             return ids;
@@ -45,12 +48,14 @@ async fn ids_page_by_page(client: &BackendClient, page_size: i64) -> Vec<i64> {
 
 #[tokio::test]
 async fn three_thousand_pages_give_every_event_once_and_in_order() {
-    let (backend, client) = start(backend().ground_truth_events(30_000).max_page_size(10).record_bodies(false)).await;
+    let (backend, client) =
+        start(backend().ground_truth_events(30_000).max_page_size(10).record_bodies(false)).await;
     let expected = ids_page_by_page(&client, 10).await;
     assert_eq!(expected.len(), 30_000);
     backend.clear_requests();
     // The server caps the page size below what is asked for.
-    let mut events = client.list_ground_truth_events().params(|p| p.page_size(1_000)).list_all_as::<Id>().concurrency(8);
+    let mut events =
+        client.list_ground_truth_events().params(|p| p.page_size(1_000)).list_all_as::<Id>().concurrency(8);
     let mut ids = Vec::new();
     while let Some(event) = events.next().await {
         ids.push(event.unwrap().id);
@@ -67,8 +72,13 @@ async fn any_concurrency_gives_the_same_list_and_no_request_more() {
     for concurrency in [0, 1, 2, 3, 64] {
         backend.clear_requests();
         backend.reset_peak_in_flight();
-        let events: Vec<Id> =
-            client.list_ground_truth_events().list_all_as().concurrency(concurrency).try_collect().await.unwrap();
+        let events: Vec<Id> = client
+            .list_ground_truth_events()
+            .list_all_as()
+            .concurrency(concurrency)
+            .try_collect()
+            .await
+            .unwrap();
         assert_eq!(events.iter().map(|event| event.id).collect::<Vec<_>>(), expected);
         assert_eq!(backend.requests().len(), 11);
         assert!(backend.peak_in_flight() <= concurrency.max(1) as u64);
@@ -91,7 +101,11 @@ async fn a_limit_fetches_no_page_more_than_its_items_need() {
         backend.clear_requests();
         let events = client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>();
         let events: Vec<Id> = events.concurrency(8).limit(limit).try_collect().await.unwrap();
-        assert_eq!((events.len() as u64, backend.requests().len()), (limit.min(1_000), requests), "limit {limit}");
+        assert_eq!(
+            (events.len() as u64, backend.requests().len()),
+            (limit.min(1_000), requests),
+            "limit {limit}"
+        );
     }
 }
 
@@ -111,8 +125,10 @@ async fn a_cursor_list_is_followed_link_by_link() {
 
 #[tokio::test]
 async fn links_that_name_another_host_and_no_prefix_are_followed_at_the_base_url() {
-    let (backend, client) =
-        start(backend().ground_truth_events(250).path_prefix("/api/v1").public_url("http://internal.example:8000")).await;
+    let (backend, client) = start(
+        backend().ground_truth_events(250).path_prefix("/api/v1").public_url("http://internal.example:8000"),
+    )
+    .await;
     let events: Vec<Json> = client.list_ground_truth_events().list_all_as().try_collect().await.unwrap();
     assert_eq!(events.len(), 250);
     assert!(backend.requests().iter().all(|request| request.header("synapse-access-token").is_some()));
@@ -153,9 +169,15 @@ async fn items_come_as_types_as_ones_own_and_as_the_servers_text() {
     assert_eq!((typed.len(), own.len(), raw.len()), (250, 250, 250));
     for ((typed, own), raw) in typed.iter().zip(&own).zip(&raw) {
         assert_eq!(typed.id, own.id);
-        assert_eq!(serde_json::from_str::<serde_json::Value>(raw.as_str()).unwrap(), backend.event(own.id).unwrap());
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(raw.as_str()).unwrap(),
+            backend.event(own.id).unwrap()
+        );
         assert_eq!(raw.decode::<Id>().unwrap().id, own.id);
-        assert_eq!((raw.as_bytes(), raw.clone().into_bytes().as_ref()), (raw.as_str().as_bytes(), raw.as_bytes()));
+        assert_eq!(
+            (raw.as_bytes(), raw.clone().into_bytes().as_ref()),
+            (raw.as_str().as_bytes(), raw.as_bytes())
+        );
     }
     let wrong = raw[0].decode::<Vec<u8>>().failure();
     assert!(wrong.is_decode(), "{wrong}");
@@ -172,7 +194,10 @@ async fn urls_are_converted_in_every_shape() {
     let raw: Vec<RawItem> = list().list_all_raw().try_collect().await.unwrap();
     for (typed, raw) in typed.iter().zip(&raw) {
         let files = typed.files.value().as_object().unwrap();
-        assert!(!files.is_empty() && files.values().all(|file| file == "there" || file["url"] == "there"), "{files:?}");
+        assert!(
+            !files.is_empty() && files.values().all(|file| file == "there" || file["url"] == "there"),
+            "{files:?}"
+        );
         assert_eq!(raw.decode::<GroundTruthEvent>().unwrap().files, typed.files);
     }
 }
@@ -228,7 +253,8 @@ async fn a_stream_tells_how_much_there_is_as_far_as_it_is_certain() {
 async fn dropping_a_half_read_list_stops_its_requests() {
     let (backend, client) = start(backend().ground_truth_events(1_000)).await;
     let held = backend.inject(Fault::hold_before().method("GET").after(1).always());
-    let mut events = client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(6);
+    let mut events =
+        client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(6);
     events.next().await.unwrap().unwrap();
     held.wait_for_hits(6).await;
     drop(events);
@@ -244,7 +270,8 @@ async fn dropping_a_half_read_list_stops_its_requests() {
 #[tokio::test]
 async fn one_page_more_than_are_under_way_is_fetched_ahead_of_a_reader_who_stops() {
     let (backend, client) = start(backend().ground_truth_events(100)).await;
-    let mut events = client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(2);
+    let mut events =
+        client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(2);
     events.next().await.unwrap().unwrap();
     backend.wait_for_requests(1 + 3).await;
     // Whatever else is under way has its time.
@@ -258,7 +285,11 @@ async fn one_page_more_than_are_under_way_is_fetched_ahead_of_a_reader_who_stops
 async fn no_more_than_sixty_four_pages_are_under_way() {
     let (backend, client) = start(backend().ground_truth_events(1_500)).await;
     let held = backend.inject(Fault::hold_before().method("GET").after(1).always());
-    let list = client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(usize::MAX);
+    let list = client
+        .list_ground_truth_events()
+        .params(|p| p.page_size(10))
+        .list_all_as::<Id>()
+        .concurrency(usize::MAX);
     let reading = tokio::spawn(list.try_collect::<Vec<Id>>());
     held.wait_for_hits(64).await;
     held.release();
@@ -281,12 +312,17 @@ async fn what_the_pages_before_told_is_known_wherever_a_list_is_taken_up() {
         // Taken up twice, and the first time nothing is read.
         let again = list().resume(sent_over(&first.checkpoint()));
         let mut rest = list().resume(sent_over(&again.checkpoint()));
-        assert_eq!((again.total(), rest.checkpoint().total()), ((read > 0).then_some(7), (read > 0).then_some(7)));
+        assert_eq!(
+            (again.total(), rest.checkpoint().total()),
+            ((read > 0).then_some(7), (read > 0).then_some(7))
+        );
         assert_eq!(ids_of(&mut rest).await.0, (read + 1..=6).collect::<Vec<_>>());
         assert_eq!(rest.report().events, [ListEvent::Fewer { promised: 7, items: 6 }], "after {read}");
     }
     // So are the length of the pages, and the count.
-    let server = server_of_pages(|number| page_of(&[&[1, 2], &[3], &[4]], number, if number == 1 { 4 } else { 5 })).await;
+    let server =
+        server_of_pages(|number| page_of(&[&[1, 2], &[3], &[4]], number, if number == 1 { 4 } else { 5 }))
+            .await;
     let client = server::client_of(&server);
     let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).concurrency(1);
     let mut first = list();
@@ -355,15 +391,23 @@ async fn a_page_that_became_shorter_than_what_was_given_of_it_is_passed() {
 #[tokio::test]
 async fn a_growing_list_whose_duplicates_are_dropped_is_strict_all_the_same() {
     for (now, ends) in [(5, false), (3, true)] {
-        let server =
-            server_of_pages(move |number| page_of(&[&[1, 2], &[2, 3], &[4]], number, if number == 1 { 4 } else { now })).await;
-        let mut models = server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Strict).distinct(true);
+        let server = server_of_pages(move |number| {
+            page_of(&[&[1, 2], &[2, 3], &[4]], number, if number == 1 { 4 } else { now })
+        })
+        .await;
+        let mut models = server::client_of(&server)
+            .list_models()
+            .list_all_as::<Id>()
+            .policy(ListPolicy::Strict)
+            .distinct(true);
         let (ids, error) = ids_of(&mut models).await;
         let changed = ListEvent::CountChanged { page: 2, before: 4, now };
         assert_eq!((error.is_some(), ids), (ends, if ends { vec![1, 2] } else { vec![1, 2, 3, 4] }));
         match error {
             Some(error) => assert_eq!(error.list_event(), Some(&changed)),
-            None => assert_eq!((&models.report().events[..], models.report().duplicates), (&[changed][..], 1)),
+            None => {
+                assert_eq!((&models.report().events[..], models.report().duplicates), (&[changed][..], 1))
+            }
         }
     }
 }
@@ -380,9 +424,12 @@ async fn only_the_lists_own_not_found_is_its_end() {
     ];
     for (count, next, second) in answers {
         let first = format!(r#"{{{count}"next": {next}, "results": [{{"id": 1}}, {{"id": 2}}]}}"#);
-        let status = server_of_answers(move |number| if number == 1 { server::json(200, &*first) } else { second.clone() });
+        let status = server_of_answers(
+            move |number| if number == 1 { server::json(200, &*first) } else { second.clone() },
+        );
         let server = status.await;
-        let mut models = server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+        let mut models =
+            server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
         let (ids, error) = ids_of(&mut models).await;
         let error = error.unwrap();
         assert_eq!((ids, error.list_event(), error.is_status()), (vec![1, 2], None, true), "{error}");
@@ -401,7 +448,10 @@ async fn a_list_that_became_shorter_is_told_once_and_is_at_its_end() {
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(ids, [1, 2, 3, 4]);
-    assert_eq!(models.report().events, [ListEvent::PageGone { page: 3 }, ListEvent::Fewer { promised: 10, items: 4 }]);
+    assert_eq!(
+        models.report().events,
+        [ListEvent::PageGone { page: 3 }, ListEvent::Fewer { promised: 10, items: 4 }]
+    );
     assert!(models.checkpoint().is_end());
 }
 
@@ -422,7 +472,10 @@ async fn a_checkpoint_lies_behind_a_page_that_was_passed_over() {
         2 => server::json(500, "{}"),
         _ => {
             let count = if number == 1 { 8 } else { 9 };
-            server::json(200, format!("{{{}}}", page_of(&[&[1, 2], &[], &[5, 6], &[7, 8], &[9]], number, count)))
+            server::json(
+                200,
+                format!("{{{}}}", page_of(&[&[1, 2], &[], &[5, 6], &[7, 8], &[9]], number, count)),
+            )
         }
     })
     .await;
@@ -447,7 +500,8 @@ async fn a_page_is_given_up_to_an_item_that_can_not_be_decoded_and_then_its_erro
     assert_eq!(error.item_failure().map(|failure| (failure.page, failure.index)), Some((2, 1)));
     assert!(pages.next().await.is_none());
     // Taken up there, it is what comes first.
-    let mut rest = client.list_models().list_all_as::<Id>().skip_failed_items(true).resume(pages.list().checkpoint());
+    let mut rest =
+        client.list_models().list_all_as::<Id>().skip_failed_items(true).resume(pages.list().checkpoint());
     assert_eq!(ids_of(&mut rest).await.0, [4]);
 }
 
@@ -462,7 +516,9 @@ async fn the_first_hundred_failures_are_kept_and_the_others_counted() {
 
 #[tokio::test]
 async fn an_item_that_is_a_list_is_told_by_its_place() {
-    let server = server_of_pages(|_| r#""count": 5, "next": null, "results": [[1, 2], [3, "x"], [5, 6]]"#.to_owned()).await;
+    let server =
+        server_of_pages(|_| r#""count": 5, "next": null, "results": [[1, 2], [3, "x"], [5, 6]]"#.to_owned())
+            .await;
     let mut pairs = server::client_of(&server).list_models().list_all_as::<[u8; 2]>();
     assert_eq!(pairs.next().await.unwrap().unwrap(), [1, 2]);
     let error = pairs.next().await.unwrap().failure();
@@ -505,7 +561,8 @@ async fn the_last_partition_ends_where_the_list_does_and_the_others_at_their_pag
 
 #[tokio::test]
 async fn partitions_know_how_long_a_page_should_be_and_where_they_begin() {
-    let server = server_of_pages(|number| page_of(&[&[1, 2], &[3], &[4, 5], &[6, 7], &[8]], number, 10)).await;
+    let server =
+        server_of_pages(|number| page_of(&[&[1, 2], &[3], &[4, 5], &[6, 7], &[8]], number, 10)).await;
     let client = server::client_of(&server);
     let partitions = client.list_models().partitions(5).await.unwrap();
     assert_eq!(partitions.len(), 5);
@@ -525,12 +582,21 @@ async fn partitions_know_how_long_a_page_should_be_and_where_they_begin() {
 #[tokio::test]
 async fn a_list_that_can_not_be_parted_comes_in_one_part() {
     // Pages without items, one that is the count's last already, and links that don't count.
-    for (count, next, results) in
-        [(9, "/models/?page=4", ""), (1, "/models/?page=4", r#"{"id": 1}"#), (9, "/models/?page=7", r#"{"id": 1}"#)]
-    {
-        let server = server_of_pages(move |_| format!(r#""count": {count}, "next": "{next}", "results": [{results}]"#)).await;
+    for (count, next, results) in [
+        (9, "/models/?page=4", ""),
+        (1, "/models/?page=4", r#"{"id": 1}"#),
+        (9, "/models/?page=7", r#"{"id": 1}"#),
+    ] {
+        let server = server_of_pages(move |_| {
+            format!(r#""count": {count}, "next": "{next}", "results": [{results}]"#)
+        })
+        .await;
         let client = server::client_of(&server);
-        assert_eq!(client.list_models().params(|p| p.page(3)).partitions(3).await.unwrap().len(), 1, "{next}");
+        assert_eq!(
+            client.list_models().params(|p| p.page(3)).partitions(3).await.unwrap().len(),
+            1,
+            "{next}"
+        );
     }
 }
 
@@ -575,7 +641,8 @@ async fn pages_that_were_fetched_ahead_are_dropped_where_the_list_goes_on_by_lin
 
 #[tokio::test]
 async fn a_link_in_a_circle_is_not_followed_while_the_items_before_it_are_read() {
-    let server = server_of_pages(|_| r#""next": "/models/", "results": [{"id": 1}, {"id": 2}]"#.to_owned()).await;
+    let server =
+        server_of_pages(|_| r#""next": "/models/", "results": [{"id": 1}, {"id": 2}]"#.to_owned()).await;
     let client = server::client_of(&server);
     let mut models = client.list_models().list_all_as::<Id>();
     id_of(&mut models).await;
@@ -596,7 +663,12 @@ async fn a_server_that_asks_for_less_is_given_less_for_a_while() {
     let events: Vec<Id> = client
         .list_ground_truth_events()
         .params(|p| p.page_size(10))
-        .retry(RetryPolicy::new().retries(20).initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(1)))
+        .retry(
+            RetryPolicy::new()
+                .retries(20)
+                .initial_backoff(Duration::from_millis(1))
+                .max_backoff(Duration::from_millis(1)),
+        )
         .list_all_as()
         .concurrency(8)
         .try_collect()
@@ -609,8 +681,10 @@ async fn a_server_that_asks_for_less_is_given_less_for_a_while() {
 
 #[tokio::test]
 async fn a_server_that_ignores_which_page_it_is_asked_for_ends_the_list() {
-    let server =
-        server_of_pages(|_| r#""count": 1000, "next": "/models/?page=2", "results": [{"id": 1}, {"id": 2}]"#.to_owned()).await;
+    let server = server_of_pages(|_| {
+        r#""count": 1000, "next": "/models/?page=2", "results": [{"id": 1}, {"id": 2}]"#.to_owned()
+    })
+    .await;
     let client = server::client_of(&server);
     let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
     assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
@@ -619,8 +693,9 @@ async fn a_server_that_ignores_which_page_it_is_asked_for_ends_the_list() {
     assert!(models.next().await.is_none());
 
     // One that counts the pages all the same is seen where they should end.
-    let counting =
-        |page: u64| format!(r#""count": 4, "next": "/models/?page={}", "results": [{{"id": 1}}, {{"id": 2}}]"#, page + 1);
+    let counting = |page: u64| {
+        format!(r#""count": 4, "next": "/models/?page={}", "results": [{{"id": 1}}, {{"id": 2}}]"#, page + 1)
+    };
     let server = server_of_pages(counting).await;
     let client = server::client_of(&server);
     let mut models = client.list_models().list_all_as::<Id>();
@@ -684,7 +759,9 @@ async fn cursors_that_go_in_a_circle_end_the_list() {
 
 #[tokio::test]
 async fn a_list_with_fewer_items_than_it_promises_is_told_behind_them() {
-    let server = server_of_pages(|_| r#""count": 3, "next": null, "results": [{"id": 1}, {"id": 2}]"#.to_owned()).await;
+    let server =
+        server_of_pages(|_| r#""count": 3, "next": null, "results": [{"id": 1}, {"id": 2}]"#.to_owned())
+            .await;
     let client = server::client_of(&server);
     let mut models = client.list_models().list_all_as::<Id>();
     assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
@@ -701,9 +778,17 @@ async fn a_list_with_fewer_items_than_it_promises_is_told_behind_them() {
 #[tokio::test]
 async fn a_page_that_fails_says_which_and_is_gone_on_with() {
     let (backend, client) = start(backend().ground_truth_events(50)).await;
-    let list = || client.list_ground_truth_events().params(|p| p.page_size(10)).retries(0).list_all_as::<Id>().concurrency(3);
-    let third =
-        |parts: &synapse_test_backend::http::request::Parts| parts.uri.query().is_some_and(|query| query.ends_with("page=3"));
+    let list = || {
+        client
+            .list_ground_truth_events()
+            .params(|p| p.page_size(10))
+            .retries(0)
+            .list_all_as::<Id>()
+            .concurrency(3)
+    };
+    let third = |parts: &synapse_test_backend::http::request::Parts| {
+        parts.uri.query().is_some_and(|query| query.ends_with("page=3"))
+    };
     backend.inject(Fault::proxy_page(502).when(third));
     let mut events = list();
     let mut ids = Vec::new();
@@ -734,7 +819,8 @@ async fn a_checkpoint_keeps_the_cursor_and_shows_no_secret_of_it() {
     let text = serde_json::to_string(&checkpoint).unwrap();
     assert!(text.contains("cursor="), "{text}");
     assert!(!format!("{checkpoint:?}").contains("cursor="), "{checkpoint:?}");
-    let mut rest = client.list_ground_truth_events().list_all_as::<Id>().resume(serde_json::from_str(&text).unwrap());
+    let mut rest =
+        client.list_ground_truth_events().list_all_as::<Id>().resume(serde_json::from_str(&text).unwrap());
     while let Some(event) = rest.next().await {
         ids.push(event.unwrap().id);
     }
@@ -747,14 +833,21 @@ async fn a_checkpoint_keeps_the_cursor_and_shows_no_secret_of_it() {
     assert!(again.next().await.is_none());
     // A link that leads elsewhere isn't followed.
     let elsewhere = text.replace(&client.base_url().to_string(), "http://elsewhere.example");
-    let mut list = client.list_ground_truth_events().list_all_as::<Id>().resume(serde_json::from_str(&elsewhere).unwrap());
+    let mut list = client
+        .list_ground_truth_events()
+        .list_all_as::<Id>()
+        .resume(serde_json::from_str(&elsewhere).unwrap());
     let error = list.next().await.unwrap().failure();
     assert!(error.is_invalid_input(), "{error}");
-    for link in ["http://elsewhere.example/sdk/ground_truth_events/?cursor=x", "/models/?cursor=x", "no URL"] {
+    for link in ["http://elsewhere.example/sdk/ground_truth_events/?cursor=x", "/models/?cursor=x", "no URL"]
+    {
         let mut value = serde_json::to_value(&checkpoint).unwrap();
         let link = if link.starts_with('/') { format!("{}{link}", backend.url()) } else { link.to_owned() };
         value["at"]["link"]["url"] = link.into();
-        let mut list = client.list_ground_truth_events().list_all_as::<Id>().resume(serde_json::from_value(value).unwrap());
+        let mut list = client
+            .list_ground_truth_events()
+            .list_all_as::<Id>()
+            .resume(serde_json::from_value(value).unwrap());
         let error = list.next().await.unwrap().failure();
         assert!(error.is_invalid_input() && error.to_string().contains("its link"), "{error}");
     }
@@ -769,7 +862,13 @@ async fn server_of_pages(page: impl Fn(u64) -> String + Send + Sync + 'static) -
 async fn server_of_answers(answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static) -> MockServer {
     let server = server::start().await;
     let answer = move |request: &Request| {
-        answer(request.url.query_pairs().find(|(name, _)| name == "page").map_or(1, |(_, value)| value.parse().unwrap()))
+        answer(
+            request
+                .url
+                .query_pairs()
+                .find(|(name, _)| name == "page")
+                .map_or(1, |(_, value)| value.parse().unwrap()),
+        )
     };
     Mock::given(any()).respond_with(answer).mount(&server).await;
     server
@@ -777,7 +876,11 @@ async fn server_of_answers(answer: impl Fn(u64) -> ResponseTemplate + Send + Syn
 
 /// Page `number` of these, without the braces; an item that isn't 0 or more can't be decoded.
 fn page_of(pages: &[&[i64]], number: u64, count: u64) -> String {
-    let next = if number < pages.len() as u64 { format!("\"/models/?page={}\"", number + 1) } else { "null".to_owned() };
+    let next = if number < pages.len() as u64 {
+        format!("\"/models/?page={}\"", number + 1)
+    } else {
+        "null".to_owned()
+    };
     let item = |id: &i64| if *id < 0 { r#"{"id": null}"#.to_owned() } else { format!(r#"{{"id": {id}}}"#) };
     let items: Vec<_> = pages[number as usize - 1].iter().map(item).collect();
     format!(r#""count": {count}, "next": {next}, "results": [{}]"#, items.join(", "))

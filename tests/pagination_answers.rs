@@ -96,7 +96,8 @@ async fn a_parameter_that_next_lacks_is_added_again() {
 
 #[tokio::test]
 async fn a_circle_of_links_that_lack_a_parameter_is_seen() {
-    let (server, client) = serving(|_| r#"{"next": "/models/?cursor=a", "results": [{"id": 1}]}"#.to_owned()).await;
+    let (server, client) =
+        serving(|_| r#"{"next": "/models/?cursor=a", "results": [{"id": 1}]}"#.to_owned()).await;
     let (_, error) = ids_of(&mut client.list_models().params(|p| p.project(1)).list_all_as::<Id>()).await;
     assert_eq!(error.unwrap().kind(), ErrorKind::Pagination);
     assert_eq!(server::lines(&server).await, ["GET /models/?project=1", "GET /models/?cursor=a&project=1"]);
@@ -127,7 +128,10 @@ async fn a_next_that_is_too_long_is_the_servers_error() {
     }
     // A number that is in it leads on as ever.
     let (_server, client) = serving(|query| match query {
-        "" => format!(r#"{{"count": 2, "next": "/models/?page=2&x={}", "results": [{{"id": 1}}]}}"#, "x".repeat(1 << 20)),
+        "" => format!(
+            r#"{{"count": 2, "next": "/models/?page=2&x={}", "results": [{{"id": 1}}]}}"#,
+            "x".repeat(1 << 20)
+        ),
         _ => r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#.to_owned(),
     })
     .await;
@@ -161,7 +165,10 @@ async fn an_item_that_can_not_be_decoded_shows_no_secret() {
         assert_eq!(error.kind(), ErrorKind::Decode);
         let path = error.json_path().unwrap();
         assert_hidden("a path", path);
-        assert!(path.starts_with("id") && path.len() < 1_100 && error.to_string().len() <= 4 << 10, "{error}");
+        assert!(
+            path.starts_with("id") && path.len() < 1_100 && error.to_string().len() <= 4 << 10,
+            "{error}"
+        );
         assert!(error.to_string().contains("the item can't be used at `id"), "{error}");
     }
     assert_eq!(items[0], items[0].clone());
@@ -189,7 +196,8 @@ const MANY: i64 = 15_000;
 /// The only thread that may block is taken: what is done apart waits for it, and the thread that drives requests goes on.
 #[test]
 fn ids_of_many_items_are_compared_apart() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let items: Vec<_> = (0..MANY).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
         let page = Arc::new(format!(r#"{{"count":{MANY},"next":null,"results":[{}]}}"#, items.join(",")));
@@ -221,6 +229,9 @@ fn ids_of_many_items_are_compared_apart() {
             item.unwrap();
             given += 1;
         }
-        assert_eq!((given, models.report().identity.as_deref(), models.report().is_complete()), (MANY, Some("id"), true));
+        assert_eq!(
+            (given, models.report().identity.as_deref(), models.report().is_complete()),
+            (MANY, Some("id"), true)
+        );
     });
 }

@@ -20,7 +20,13 @@ async fn serving_by(
 ) -> (MockServer, BackendClient) {
     let server = server::start().await;
     let answer = move |request: &Request| {
-        answer(request.url.query_pairs().find(|(other, _)| other == name).map_or(1, |(_, value)| value.parse().unwrap()))
+        answer(
+            request
+                .url
+                .query_pairs()
+                .find(|(other, _)| other == name)
+                .map_or(1, |(_, value)| value.parse().unwrap()),
+        )
     };
     Mock::given(any()).respond_with(answer).mount(&server).await;
     let client = server::client_of(&server);
@@ -31,7 +37,13 @@ async fn serving_by(
 async fn duplicates_are_dropped_whichever_is_set_first_the_checkpoint_or_that() {
     let (_server, client) = serving_by("page", |page| {
         let (next, ids) = if page == 1 { ("\"/models/?page=2\"", [1, 2]) } else { ("null", [2, 3]) };
-        server::json(200, format!(r#"{{"count": 4, "next": {next}, "results": [{{"id": {}}}, {{"id": {}}}]}}"#, ids[0], ids[1]))
+        server::json(
+            200,
+            format!(
+                r#"{{"count": 4, "next": {next}, "results": [{{"id": {}}}, {{"id": {}}}]}}"#,
+                ids[0], ids[1]
+            ),
+        )
     })
     .await;
     let list = || client.list_models().list_all_as::<Id>();
@@ -78,7 +90,12 @@ async fn a_limit_is_not_used_up_by_a_page_that_is_passed_over() {
         2 => server::json(400, r#"{"detail": "no"}"#),
         page => {
             let next = if page == 4 { "null".to_owned() } else { format!("\"/models/?page={}\"", page + 1) };
-            server::json(200, format!(r#"{{"count": 8, "next": {next}, "results": [{{"id": {page}0}}, {{"id": {page}1}}]}}"#))
+            server::json(
+                200,
+                format!(
+                    r#"{{"count": 8, "next": {next}, "results": [{{"id": {page}0}}, {{"id": {page}1}}]}}"#
+                ),
+            )
         }
     })
     .await;
@@ -111,7 +128,8 @@ async fn behind_its_limit_a_list_tells_of_nothing() {
 async fn a_list_by_offset_is_taken_up_where_it_was_left() {
     let (_server, client) = serving_by("offset", |offset| {
         let offset = if offset == 1 { 0 } else { offset };
-        let next = if offset == 4 { "null".to_owned() } else { format!("\"/models/?offset={}\"", offset + 2) };
+        let next =
+            if offset == 4 { "null".to_owned() } else { format!("\"/models/?offset={}\"", offset + 2) };
         let results = format!(r#"[{{"id": {offset}}}, {{"id": {}}}]"#, offset + 1);
         server::json(200, format!(r#"{{"count": 6, "next": {next}, "results": {results}}}"#))
     })
@@ -137,8 +155,14 @@ fn page_at(offset: u64, count: u64) -> ResponseTemplate {
 async fn a_list_that_begins_at_an_offset_has_what_is_behind_it() {
     let (_server, client) = serving_by("offset", |offset| page_at(offset, 7)).await;
     for offset in [2, 3, 6, 7, 9] {
-        let list =
-            || client.list_models().param("limit", 2).param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let list = || {
+            client
+                .list_models()
+                .param("limit", 2)
+                .param("offset", offset)
+                .list_all_as::<Id>()
+                .policy(ListPolicy::Strict)
+        };
         let expected: Vec<i64> = (offset..7).collect();
         let mut models = list();
         let fresh = models.checkpoint();
@@ -146,7 +170,8 @@ async fn a_list_that_begins_at_an_offset_has_what_is_behind_it() {
         assert!(error.is_none(), "{offset}: {error:?}");
         assert_eq!(ids, expected, "{offset}");
         // So it has wherever it is taken up, and as a part.
-        let mut partitions = client.list_models().param("limit", 2).param("offset", offset).partitions(2).await.unwrap();
+        let mut partitions =
+            client.list_models().param("limit", 2).param("offset", offset).partitions(2).await.unwrap();
         assert_eq!(partitions.len(), 1);
         for checkpoint in [fresh, partitions.remove(0)] {
             let (ids, error) = ids_of(&mut list().resume(checkpoint)).await;
@@ -174,7 +199,10 @@ async fn what_is_missing_behind_an_offset_is_told() {
     .await;
     let mut models = client.list_models().param("offset", 3).list_all_as::<Id>();
     let (ids, error) = ids_of(&mut models).await;
-    assert_eq!((ids, error.unwrap().list_event()), (vec![3, 4, 5], Some(&ListEvent::Fewer { promised: 9, items: 6 })));
+    assert_eq!(
+        (ids, error.unwrap().list_event()),
+        (vec![3, 4, 5], Some(&ListEvent::Fewer { promised: 9, items: 6 }))
+    );
 }
 
 #[tokio::test]
@@ -182,11 +210,15 @@ async fn an_offset_that_the_server_does_not_know_is_a_parameter_like_any_other()
     // Pages by number, and a list of one page that the offset would lie behind.
     let numbered = |page| {
         let next = if page == 1 { "\"/models/?offset=3&page=2\"" } else { "null" };
-        server::json(200, format!(r#"{{"count": 4, "next": {next}, "results": [{{"id": {page}0}}, {{"id": {page}1}}]}}"#))
+        server::json(
+            200,
+            format!(r#"{{"count": 4, "next": {next}, "results": [{{"id": {page}0}}, {{"id": {page}1}}]}}"#),
+        )
     };
     for offset in [1, 3, 50] {
         let (_server, client) = serving_by("page", numbered).await;
-        let mut models = client.list_models().param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let mut models =
+            client.list_models().param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none(), "{offset}: {error:?}");
         assert_eq!(ids, [10, 11, 20, 21]);
@@ -194,7 +226,8 @@ async fn an_offset_that_the_server_does_not_know_is_a_parameter_like_any_other()
         assert!(ids_of(&mut last).await.1.is_none());
         let one = |_| server::json(200, r#"{"count": 2, "next": null, "results": [{"id": 1}, {"id": 2}]}"#);
         let (_server, client) = serving_by("page", one).await;
-        let mut models = client.list_models().param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let mut models =
+            client.list_models().param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none(), "{offset}: {error:?}");
         assert_eq!(ids, [1, 2]);
@@ -207,7 +240,8 @@ async fn an_offset_that_the_server_does_not_know_is_a_parameter_like_any_other()
 async fn slow_list() -> (MockServer, BackendClient) {
     serving_by("page", |page| {
         let next = if page == 10 { "null".to_owned() } else { format!("\"/models/?page={}\"", page + 1) };
-        let page = server::json(200, format!(r#"{{"count": 10, "next": {next}, "results": [{{"id": {page}}}]}}"#));
+        let page =
+            server::json(200, format!(r#"{{"count": 10, "next": {next}, "results": [{{"id": {page}}}]}}"#));
         page.set_delay(Duration::from_millis(100))
     })
     .await
@@ -225,7 +259,8 @@ async fn a_time_out_is_that_of_the_whole_list_which_is_taken_up_where_it_ran_out
         assert!(error.is_timeout() && error.to_string().contains("500ms"), "{error}");
         // It is no failure of that page.
         assert!(models.report().page_failures.is_empty(), "{:?}", models.report());
-        let (rest, error) = ids_of(&mut client.list_models().list_all_as::<Id>().resume(models.checkpoint())).await;
+        let (rest, error) =
+            ids_of(&mut client.list_models().list_all_as::<Id>().resume(models.checkpoint())).await;
         assert!(error.is_none(), "{error:?}");
         ids.extend(rest);
         assert_eq!(ids, (1..=10).collect::<Vec<_>>());
@@ -236,7 +271,8 @@ async fn a_time_out_is_that_of_the_whole_list_which_is_taken_up_where_it_ran_out
 async fn the_clients_time_out_is_that_of_each_page() {
     let (server, _) = serving_by("page", |page| match page {
         1 => server::json(200, r#"{"count": 2, "next": "/models/?page=2", "results": [{"id": 1}]}"#),
-        _ => server::json(200, r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#).set_delay(Duration::from_secs(10)),
+        _ => server::json(200, r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#)
+            .set_delay(Duration::from_secs(10)),
     })
     .await;
     let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::none());
@@ -265,7 +301,10 @@ async fn an_answer_that_is_a_list_itself_is_told_from_a_page() {
         for error in errors {
             assert!(error.is_decode() && error.json_path().is_none(), "{text}: {error}");
             let told = error.to_string();
-            assert!(told.contains("it is a list and no page") && told.contains("`send_as::<Vec<…>>()`"), "{text}: {error}");
+            assert!(
+                told.contains("it is a list and no page") && told.contains("`send_as::<Vec<…>>()`"),
+                "{text}: {error}"
+            );
         }
     }
     let (_server, client) = serving_by("page", |_| server::json(200, r#"[{"id": 1}, {"id": 2}]"#)).await;
@@ -274,8 +313,10 @@ async fn an_answer_that_is_a_list_itself_is_told_from_a_page() {
 
 #[tokio::test]
 async fn forged_checkpoint_is_refused() {
-    let (server, client) =
-        serving_by("cursor", |_| server::json(200, r#"{"next": "/models/?cursor=2", "results": [{"id": 1}, {"id": 2}]}"#)).await;
+    let (server, client) = serving_by("cursor", |_| {
+        server::json(200, r#"{"next": "/models/?cursor=2", "results": [{"id": 1}, {"id": 2}]}"#)
+    })
+    .await;
     let list = || client.list_models().list_all_as::<Id>();
     let mut first = list();
     first.next().await.unwrap().unwrap();
@@ -303,7 +344,9 @@ async fn forged_checkpoint_is_refused() {
     ]
     .map(|url| ("at", link(url)))
     .into();
-    forged.extend([(u64::MAX, 0), (1 << 63, 0), (0, 0), (2, u64::MAX)].map(|(number, item)| ("at", page(number, item))));
+    forged.extend(
+        [(u64::MAX, 0), (1 << 63, 0), (0, 0), (2, u64::MAX)].map(|(number, item)| ("at", page(number, item))),
+    );
     forged.push(("recent", vec![7_u64; 1_000_000].into()));
     forged.push(("query", format!("list_models {uri}/models/?{}", "a=b&".repeat(5 << 19)).into()));
     forged.push(("query", "x".repeat(10 << 20).into()));
@@ -324,7 +367,10 @@ async fn forged_checkpoint_is_refused() {
         assert!(format!("{checkpoint:?}").len() < 2_000);
         let error = list().resume(checkpoint).next().await.unwrap().failure();
         let told = error.to_string();
-        assert!(error.is_invalid_input() && told.contains("read the list from its beginning"), "{field}: {told}");
+        assert!(
+            error.is_invalid_input() && told.contains("read the list from its beginning"),
+            "{field}: {told}"
+        );
         assert!(told.len() < 1_500, "{field}: {} bytes", told.len());
     }
     server::assert_nothing_sent(&server).await;
@@ -344,11 +390,18 @@ async fn a_checkpoint_of_another_query_tells_by_name_what_differs() {
         (list().param_list("token", [""; 0]).param("project", 1), "with a `token`"),
     ] {
         let error = other.list_all_as::<Id>().resume(checkpoint.clone()).next().await.unwrap().failure();
-        assert!(error.is_invalid_input() && error.to_string().ends_with(&format!("it is of another query: {told}")), "{error}");
+        assert!(
+            error.is_invalid_input()
+                && error.to_string().ends_with(&format!("it is of another query: {told}")),
+            "{error}"
+        );
     }
     let mut events = client.list_ground_truth_events().list_all().resume(checkpoint.clone());
     let error = events.next().await.unwrap().failure();
-    assert!(error.to_string().ends_with("of `list_models`, and this is `list_ground_truth_events`"), "{error}");
+    assert!(
+        error.to_string().ends_with("of `list_models`, and this is `list_ground_truth_events`"),
+        "{error}"
+    );
     let elsewhere = BackendClient::builder("http://elsewhere.example/api").build().unwrap();
     let error = elsewhere.list_models().list_all().resume(checkpoint).next().await.unwrap().failure();
     assert!(error.to_string().contains("and this is at http://elsewhere.example/api/models/"), "{error}");

@@ -15,15 +15,23 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request};
 
 /// A list of these pages.
-async fn list_of(pages: Vec<Vec<i64>>, count: impl Fn(u64) -> u64 + Send + Sync + 'static) -> (MockServer, BackendClient) {
+async fn list_of(
+    pages: Vec<Vec<i64>>,
+    count: impl Fn(u64) -> u64 + Send + Sync + 'static,
+) -> (MockServer, BackendClient) {
     let server = server::start().await;
     let answer = move |request: &Request| {
-        let number: u64 = request.url.query_pairs().find(|(name, _)| name == "page").map_or(1, |(_, page)| page.parse().unwrap());
+        let number: u64 = request
+            .url
+            .query_pairs()
+            .find(|(name, _)| name == "page")
+            .map_or(1, |(_, page)| page.parse().unwrap());
         let next = match number < pages.len() as u64 {
             true => format!("\"{}?page={}\"", request.url.path(), number + 1),
             false => "null".to_owned(),
         };
-        let items: Vec<_> = pages[number as usize - 1].iter().map(|id| format!(r#"{{"name": "x", "id": {id}}}"#)).collect();
+        let items: Vec<_> =
+            pages[number as usize - 1].iter().map(|id| format!(r#"{{"name": "x", "id": {id}}}"#)).collect();
         let (count, items) = (count(number), items.join(", "));
         server::json(200, format!(r#"{{"count": {count}, "next": {next}, "results": [{items}]}}"#))
     };
@@ -55,7 +63,10 @@ async fn shifted_page_follows_policy() {
     let mut complete = list(ListPolicy::Complete);
     let (ids, error) = ids_of(&mut complete).await;
     let error = error.unwrap();
-    assert_eq!((ids.len(), error.list_event(), &complete.report().events), (500, Some(&FEWER), &vec![REPEATED]));
+    assert_eq!(
+        (ids.len(), error.list_event(), &complete.report().events),
+        (500, Some(&FEWER), &vec![REPEATED])
+    );
     assert!(error.to_string().contains("the list ended after 493 items of 500 that it promised"), "{error}");
     let mut lenient = list(ListPolicy::Lenient);
     let (ids, error) = ids_of(&mut lenient).await;
@@ -104,7 +115,9 @@ async fn resumed_list_is_judged_as_a_whole() {
         let given = if distinct { 9 } else { 12 };
         for stop in 0..given {
             for again in stop..given {
-                let list = || client.list_models().list_all_as::<Id>().distinct(distinct).policy(ListPolicy::Lenient);
+                let list = || {
+                    client.list_models().list_all_as::<Id>().distinct(distinct).policy(ListPolicy::Lenient)
+                };
                 let mut first = list();
                 for _ in 0..stop {
                     first.next().await.unwrap().unwrap();
@@ -134,7 +147,8 @@ async fn checkpoint_of_an_earlier_release_is_resumed() {
     let (server, client) = list_of(vec![vec![1, 2, 3], vec![3, 4, 5], vec![6, 7, 8]], |_| 9).await;
     // What it kept where duplicates were dropped, and where not.
     let query = format!("list_models {}/models/", server.uri());
-    let known = [1, 2, 3].map(|id: u8| (0xcbf2_9ce4_8422_2325 ^ u64::from(b'0' + id)).wrapping_mul(0x0100_0000_01b3));
+    let known =
+        [1, 2, 3].map(|id: u8| (0xcbf2_9ce4_8422_2325 ^ u64::from(b'0' + id)).wrapping_mul(0x0100_0000_01b3));
     for recent in [&known[..], &[]] {
         let old = serde_json::json!({
             "version": 1, "query": query, "at": {"page": {"number": 2, "item": 0}}, "page_size": 3, "offset": 3, "total": 9,
@@ -172,7 +186,8 @@ async fn page_that_shifted_before_it_is_resumed() {
 #[tokio::test]
 async fn growing_list_has_all_that_it_had() {
     // Two came in at the head while the list was read.
-    let (_server, client) = list_of(vec![vec![1, 2, 3], vec![2, 3, 4], vec![5, 6]], |page| if page == 1 { 6 } else { 8 }).await;
+    let (_server, client) =
+        list_of(vec![vec![1, 2, 3], vec![2, 3, 4], vec![5, 6]], |page| if page == 1 { 6 } else { 8 }).await;
     let list = || client.list_models().list_all_as::<Id>();
     let mut models = list();
     let (ids, error) = ids_of(&mut models).await;
@@ -195,7 +210,8 @@ async fn growing_list_has_all_that_it_had() {
 
 #[tokio::test]
 async fn each_partition_is_judged_by_its_own_items() {
-    let (_server, client) = list_of(vec![vec![1, 2], vec![3, 4], vec![5, 6], vec![6, 7], vec![8, 9]], |_| 10).await;
+    let (_server, client) =
+        list_of(vec![vec![1, 2], vec![3, 4], vec![5, 6], vec![6, 7], vec![8, 9]], |_| 10).await;
     let partitions = client.list_models().partitions(2).await.unwrap();
     let mut events = Vec::new();
     for partition in partitions {
@@ -208,7 +224,10 @@ async fn each_partition_is_judged_by_its_own_items() {
     let (_server, client) = list_of(vec![vec![1, 2], vec![2, 3], vec![4, 5], vec![6, 7]], |_| 8).await;
     let partition = client.list_models().partitions(2).await.unwrap().remove(0);
     let mut part = client.list_models().list_all_as::<Id>().resume(partition);
-    assert_eq!(ids_of(&mut part).await.1.unwrap().list_event(), Some(&ListEvent::Fewer { promised: 4, items: 3 }));
+    assert_eq!(
+        ids_of(&mut part).await.1.unwrap().list_event(),
+        Some(&ListEvent::Fewer { promised: 4, items: 3 })
+    );
 }
 
 // ---- which field it is
@@ -224,7 +243,8 @@ async fn events_are_told_apart_by_their_own_key() {
     marker::watch();
     let backend = Backend::builder().ground_truth_events(1_000).events_per_id(3).start().await.unwrap();
     let client = BackendClient::builder(backend.url()).access_token(backend.token()).build().unwrap();
-    let mut events = client.list_ground_truth_events().list_all_as::<Event>().distinct(true).policy(ListPolicy::Strict);
+    let mut events =
+        client.list_ground_truth_events().list_all_as::<Event>().distinct(true).policy(ListPolicy::Strict);
     let mut all = Vec::new();
     while let Some(event) = events.next().await {
         all.push(event.unwrap());
@@ -234,7 +254,8 @@ async fn events_are_told_apart_by_their_own_key() {
     let ids: std::collections::HashSet<_> = all.iter().map(|event| event.id).collect();
     let keys: std::collections::HashSet<_> = all.iter().map(|event| event.pgh_id.unwrap()).collect();
     assert_eq!((ids.len(), keys.len()), (334, 1_000));
-    let typed: Vec<GroundTruthEvent> = client.list_ground_truth_events().list_all().try_collect().await.unwrap();
+    let typed: Vec<GroundTruthEvent> =
+        client.list_ground_truth_events().list_all().try_collect().await.unwrap();
     assert!(typed.iter().zip(&all).all(|(typed, own)| typed.pgh_id == own.pgh_id));
     // Of their data and files nothing tells them apart, and nothing is dropped.
     let mut data = client.list_ground_truth_events_data().list_all_as::<Id>().distinct(true);
@@ -253,12 +274,19 @@ async fn ids_of_events_are_their_own_in_earlier_releases() {
     let pages = || vec![vec![1, 2, 3], vec![3, 4, 5]];
     let (_server, client) = list_of(pages(), |_| 6).await;
     for (parameter, identity) in [("search", Some("id")), ("fields", None), ("omit", None)] {
-        let list = client.list_ground_truth_events().param(parameter, "id").list_all_as::<Id>().policy(ListPolicy::Lenient);
+        let list = client
+            .list_ground_truth_events()
+            .param(parameter, "id")
+            .list_all_as::<Id>()
+            .policy(ListPolicy::Lenient);
         let mut events = list.distinct(true);
         let (ids, error) = ids_of(&mut events).await;
         assert!(error.is_none(), "{error:?}");
         assert_eq!(events.report().identity.as_deref(), identity);
-        assert_eq!((ids.len(), events.report().is_complete()), if identity.is_some() { (5, false) } else { (6, true) });
+        assert_eq!(
+            (ids.len(), events.report().is_complete()),
+            if identity.is_some() { (5, false) } else { (6, true) }
+        );
     }
 }
 
@@ -266,7 +294,9 @@ async fn ids_of_events_are_their_own_in_earlier_releases() {
 async fn identity_is_the_callers_choice() {
     let (_server, client) = list_of(vec![vec![1, 2, 3], vec![3, 4, 5]], |_| 6).await;
     let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Strict);
-    for (fields, identity) in [(&["key", "id"][..], Some("id")), (&["name"], Some("name")), (&["key"], None), (&[], None)] {
+    for (fields, identity) in
+        [(&["key", "id"][..], Some("id")), (&["name"], Some("name")), (&["key"], None), (&[], None)]
+    {
         let mut models = list().identity(fields.iter().copied());
         let (ids, error) = ids_of(&mut models).await;
         assert_eq!(models.report().identity.as_deref(), identity);
@@ -290,7 +320,9 @@ async fn identity_is_decided_by_the_first_page_with_items() {
                 "" => r#"{"count": 6, "next": "/models/?page=2", "results": []}"#,
                 "page=2" => r#"{"count": 6, "next": "/models/?page=3", "results": [{"id": 1}, {"id": 2}]}"#,
                 // Of another field, and of none.
-                "page=3" => r#"{"count": 6, "next": "/models/?page=4", "results": [{"id": 3, "key": 1}, {"id": 4, "key": 1}]}"#,
+                "page=3" => {
+                    r#"{"count": 6, "next": "/models/?page=4", "results": [{"id": 3, "key": 1}, {"id": 4, "key": 1}]}"#
+                }
                 _ => r#"{"count": 6, "next": null, "results": [{"id": null}, {"id": null}]}"#,
             },
         )

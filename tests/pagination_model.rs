@@ -12,7 +12,9 @@ use list_server::{Change, Failing, ListServer, Paging, Script, Served};
 use marker::Failure;
 use proptest::prelude::*;
 use serde::Deserialize;
-use synapse_backend_client::{BackendClient, Checkpoint, ListAll, ListEvent, ListPolicy, RetryPolicy, reqwest};
+use synapse_backend_client::{
+    BackendClient, Checkpoint, ListAll, ListEvent, ListPolicy, RetryPolicy, reqwest,
+};
 
 #[derive(Debug, Deserialize)]
 struct Item {
@@ -23,9 +25,15 @@ struct Item {
 
 fn client(url: &str, retries: u32) -> BackendClient {
     marker::watch();
-    let retry =
-        RetryPolicy::new().retries(retries).initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(1));
-    BackendClient::builder(url).retry(retry).http(|| reqwest::ClientBuilder::new().tls_certs_only([])).build().unwrap()
+    let retry = RetryPolicy::new()
+        .retries(retries)
+        .initial_backoff(Duration::from_millis(1))
+        .max_backoff(Duration::from_millis(1));
+    BackendClient::builder(url)
+        .retry(retry)
+        .http(|| reqwest::ClientBuilder::new().tls_certs_only([]))
+        .build()
+        .unwrap()
 }
 
 fn list(client: &BackendClient, page_size: Option<i64>) -> ListAll<Item> {
@@ -73,7 +81,12 @@ async fn read(list: &mut ListAll<Item>) -> (Vec<u64>, Option<synapse_backend_cli
 }
 
 fn failing() -> impl Strategy<Value = Failing> {
-    prop_oneof![Just(Failing::Status(503)), Just(Failing::Status(429)), Just(Failing::Status(500)), Just(Failing::Cut)]
+    prop_oneof![
+        Just(Failing::Status(503)),
+        Just(Failing::Status(429)),
+        Just(Failing::Status(500)),
+        Just(Failing::Cut)
+    ]
 }
 
 prop_compose! {
@@ -375,7 +388,8 @@ fn a_strict_list_is_taken_up_after_it_changed() {
         assert_eq!(error.list_event(), Some(&ListEvent::CountChanged { page: 2, before: 30, now: 31 }));
         assert!(error.to_string().contains("the policy `Lenient` reports this and goes on"), "{error}");
         assert_eq!(ids.len(), 10);
-        let (rest, error) = read(&mut list(&client, None).policy(ListPolicy::Strict).resume(first.checkpoint())).await;
+        let (rest, error) =
+            read(&mut list(&client, None).policy(ListPolicy::Strict).resume(first.checkpoint())).await;
         assert!(error.is_none(), "{error:?}");
         ids.extend(rest);
         assert_eq!(ids, server.ids());

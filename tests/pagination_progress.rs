@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ids::{Id, ids_of};
 use serde::{Deserialize, Deserializer};
 use server::marker::{Failure, MARKER, secret};
-use synapse_backend_client::{BackendClient, ErrorKind, ListAll, ListEvent, ListPolicy, RawItem, RetryPolicy};
+use synapse_backend_client::{
+    BackendClient, ErrorKind, ListAll, ListEvent, ListPolicy, RawItem, RetryPolicy,
+};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -18,11 +20,17 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 const STALLED: usize = 100;
 
 /// A server whose answers are made by the number that the parameter `page` or `cursor` has.
-async fn serving(answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static) -> (MockServer, BackendClient) {
+async fn serving(
+    answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
+) -> (MockServer, BackendClient) {
     let server = server::start().await;
     let answer = move |request: &Request| {
         let mut pairs = request.url.query_pairs();
-        answer(pairs.find(|(name, _)| name == "page" || name == "cursor").map_or(1, |(_, value)| value.parse().unwrap()))
+        answer(
+            pairs
+                .find(|(name, _)| name == "page" || name == "cursor")
+                .map_or(1, |(_, value)| value.parse().unwrap()),
+        )
     };
     Mock::given(any()).respond_with(answer).mount(&server).await;
     let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::none());
@@ -40,7 +48,11 @@ fn numbered_page(number: u64, count: u64, results: &str) -> ResponseTemplate {
 }
 
 /// That a list ends since it makes no progress, and with how many requests.
-async fn assert_endless(server: &MockServer, list: &mut ListAll<Id>, requests: std::ops::RangeInclusive<usize>) -> Vec<i64> {
+async fn assert_endless(
+    server: &MockServer,
+    list: &mut ListAll<Id>,
+    requests: std::ops::RangeInclusive<usize>,
+) -> Vec<i64> {
     let (ids, error) = ids_of(list).await;
     let error = error.expect("the list has no end");
     assert!(matches!(error.list_event(), Some(ListEvent::Endless { .. })), "{error}");
@@ -80,7 +92,9 @@ async fn same_items_behind_new_cursors() {
 #[tokio::test]
 async fn pages_in_a_circle_behind_new_cursors() {
     // Three pages in turn, of items that nothing tells apart; their signatures change.
-    let answer = |number: u64| cursor_page(number, &format!(r#"{{"data": {}, "url": "/a?sig={number}"}}"#, number % 3));
+    let answer = |number: u64| {
+        cursor_page(number, &format!(r#"{{"data": {}, "url": "/a?sig={number}"}}"#, number % 3))
+    };
     let (server, client) = serving(answer).await;
     let mut models = client.list_models().list_all_raw();
     let mut given = 0;
@@ -105,10 +119,12 @@ async fn pages_without_items_end() {
 #[tokio::test]
 async fn every_item_fails() {
     for count in [30, 1_000_000_000_000_000] {
-        let answer =
-            move |number: u64| numbered_page(number, count, &format!(r#"{{"id": "{number}a"}}, {{"id": "{number}b"}}, 0"#));
+        let answer = move |number: u64| {
+            numbered_page(number, count, &format!(r#"{{"id": "{number}a"}}, {{"id": "{number}b"}}, 0"#))
+        };
         let (server, client) = serving(answer).await;
-        let list = client.list_models().list_all_as::<Id>().skip_failed_items(true).policy(ListPolicy::Lenient);
+        let list =
+            client.list_models().list_all_as::<Id>().skip_failed_items(true).policy(ListPolicy::Lenient);
         let mut models = list.concurrency(4);
         let ids = assert_endless(&server, &mut models, STALLED..=STALLED + 6).await;
         assert!(ids.is_empty());
@@ -127,7 +143,10 @@ async fn every_page_fails() {
     let (ids, error) = ids_of(&mut models).await;
     let error = error.unwrap();
     assert_eq!((ids, error.list_event()), (vec![1, 2], Some(&ListEvent::Endless { page: 101 })));
-    assert!(error.to_string().contains("the list makes no progress") && error.to_string().contains("broken"), "{error}");
+    assert!(
+        error.to_string().contains("the list makes no progress") && error.to_string().contains("broken"),
+        "{error}"
+    );
     assert_eq!(error.status().map(|status| status.as_u16()), Some(500));
     let asked = server::requests(&server).await.len();
     assert!((STALLED + 1..=STALLED + 6).contains(&asked), "{asked}");
@@ -140,7 +159,8 @@ async fn page_number_is_ignored() {
         for identity in [&["id"][..], &[]] {
             for distinct in [true, false] {
                 let (server, client) = serving(move |number| numbered_page(number, count, TWO)).await;
-                let list = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).distinct(distinct);
+                let list =
+                    client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).distinct(distinct);
                 let mut models = list.identity(identity.iter().copied()).concurrency(4);
                 assert_endless(&server, &mut models, STALLED + 1..=STALLED + 7).await;
                 assert!(!models.report().is_complete());
@@ -157,7 +177,8 @@ async fn same_pages_prove_nothing() {
         number => cursor_page(number, r#"{"data": 1}"#),
     };
     let (_server, client) = serving(answer).await;
-    let items: Vec<RawItem> = client.list_models().list_all_raw().policy(ListPolicy::Strict).try_collect().await.unwrap();
+    let items: Vec<RawItem> =
+        client.list_models().list_all_raw().policy(ListPolicy::Strict).try_collect().await.unwrap();
     assert_eq!(items.len(), 92);
 }
 
@@ -183,11 +204,15 @@ async fn numbers_near_their_ends() {
     let most = u64::MAX;
     for count in [0, 3, most] {
         let (_server, client) = serving(move |_| {
-            server::json(200, format!(r#"{{"count": {count}, "next": "/models/?page={most}", "results": [{TWO}]}}"#))
+            server::json(
+                200,
+                format!(r#"{{"count": {count}, "next": "/models/?page={most}", "results": [{TWO}]}}"#),
+            )
         })
         .await;
         for first in [1, most - 1, most] {
-            let list = || client.list_models().param("page", first).list_all_as::<Id>().policy(ListPolicy::Lenient);
+            let list =
+                || client.list_models().param("page", first).list_all_as::<Id>().policy(ListPolicy::Lenient);
             let (_, error) = ids_of(&mut list()).await;
             assert!(error.is_some_and(|error| error.list_event().is_some()));
             let mut limited = list().limit(u64::MAX).skip_failed_pages(true);
@@ -261,9 +286,20 @@ async fn kept_failures_are_bounded() {
     assert_eq!(failures.len(), 4);
     for failure in failures {
         let id = failure.id.clone().unwrap_or_default();
-        assert!(id.len() <= 110 && !id.contains(MARKER) && !id.contains('\n') && !id.contains(server::TOKEN), "{id}");
-        assert!(!failure.message.contains(MARKER) && !failure.message.contains(server::TOKEN), "{}", failure.message);
-        assert!(failure.message.len() <= 510 && failure.json_path.len() <= 310 && failure.text().len() <= 64 << 10);
+        assert!(
+            id.len() <= 110 && !id.contains(MARKER) && !id.contains('\n') && !id.contains(server::TOKEN),
+            "{id}"
+        );
+        assert!(
+            !failure.message.contains(MARKER) && !failure.message.contains(server::TOKEN),
+            "{}",
+            failure.message
+        );
+        assert!(
+            failure.message.len() <= 510
+                && failure.json_path.len() <= 310
+                && failure.text().len() <= 64 << 10
+        );
         assert!(format!("{failure:?}").len() < 2_000);
     }
     let error = client.list_models().list_all_as::<Id>().next().await.unwrap().failure();
@@ -284,10 +320,12 @@ async fn kept_failures_are_bounded() {
         _ => server::json(500, format!(r#"{{"detail": "{}"}}"#, "z".repeat(100_000))),
     };
     let (_server, client) = serving(answer).await;
-    let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).policy(ListPolicy::Lenient);
+    let mut models =
+        client.list_models().list_all_as::<Id>().skip_failed_pages(true).policy(ListPolicy::Lenient);
     assert_eq!(ids_of(&mut models).await.0, [1]);
     let report = models.report();
-    let kept: usize = report.page_failures.iter().map(|failure| failure.error.response().unwrap().body().len()).sum();
+    let kept: usize =
+        report.page_failures.iter().map(|failure| failure.error.response().unwrap().body().len()).sum();
     assert!(kept <= 1 << 20 && report.page_failures.len() as u64 + report.omitted == 39, "{kept}");
 }
 
@@ -296,12 +334,20 @@ async fn failed_pages_are_skipped_after_resume() {
     let answer = |number: u64| match number {
         2 | 3 => server::json(500, "{}"),
         _ => {
-            let next = if number < 5 { format!("\"/models/?page={}\"", number + 1) } else { "null".to_owned() };
+            let next =
+                if number < 5 { format!("\"/models/?page={}\"", number + 1) } else { "null".to_owned() };
             server::json(200, format!(r#"{{"count": 5, "next": {next}, "results": [{{"id": {number}}}]}}"#))
         }
     };
     let (_server, client) = serving(answer).await;
-    let list = || client.list_models().list_all_as::<Id>().skip_failed_pages(true).policy(ListPolicy::Lenient).concurrency(1);
+    let list = || {
+        client
+            .list_models()
+            .list_all_as::<Id>()
+            .skip_failed_pages(true)
+            .policy(ListPolicy::Lenient)
+            .concurrency(1)
+    };
     let mut models = list();
     models.next().await.unwrap().unwrap();
     let mut resumed = list().resume(models.checkpoint());

@@ -27,7 +27,8 @@ fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
 
 /// A stream that doesn't tell its length, of some pieces.
 fn pieces(pieces: &[&'static [u8]]) -> Body {
-    let pieces: Vec<_> = pieces.iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece))).collect();
+    let pieces: Vec<_> =
+        pieces.iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece))).collect();
     Body::wrap_stream(stream::iter(pieces))
 }
 
@@ -43,7 +44,10 @@ async fn a_form_arrives_whole() {
 
 #[tokio::test]
 async fn a_form_with_a_stream_arrives_whole() {
-    let request = arrived(Form::new().part("file", Part::stream(pieces(&[b"one ", b"", b"two"]))).text("title", "street")).await;
+    let request = arrived(
+        Form::new().part("file", Part::stream(pieces(&[b"one ", b"", b"two"]))).text("title", "street"),
+    )
+    .await;
     assert_eq!(header(&request, "content-length"), None);
     let body = String::from_utf8(request.body).unwrap();
     assert!(body.contains("\r\n\r\none two\r\n") && body.contains("\r\n\r\nstreet\r\n"), "{body}");
@@ -52,14 +56,20 @@ async fn a_form_with_a_stream_arrives_whole() {
 #[tokio::test]
 async fn a_stream_of_unknown_length_arrives_whole() {
     let request = arrived(RawBody::from(pieces(&[b"1,a\n", b"2,b\n"])).media_type("text/csv")).await;
-    assert_eq!((request.body.as_slice(), header(&request, "content-type")), (b"1,a\n2,b\n".as_slice(), Some("text/csv")));
+    assert_eq!(
+        (request.body.as_slice(), header(&request, "content-type")),
+        (b"1,a\n2,b\n".as_slice(), Some("text/csv"))
+    );
     assert_eq!(arrived(pieces(&[])).await.body, b"");
 }
 
 #[tokio::test]
 async fn bytes_and_texts_arrive_with_their_length() {
     let request = arrived("text").await;
-    assert_eq!((request.body.as_slice(), header(&request, "content-length")), (b"text".as_slice(), Some("4")));
+    assert_eq!(
+        (request.body.as_slice(), header(&request, "content-length")),
+        (b"text".as_slice(), Some("4"))
+    );
     assert_eq!(header(&request, "content-type"), Some("application/octet-stream"));
     assert_eq!(arrived(Bytes::new()).await.body, b"");
 }

@@ -26,7 +26,8 @@ fn every_test_that_the_readme_names_exists() {
     assert!(told.len() > 30, "the table names {} tests", told.len());
     for (file, test) in told {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(&file).with_extension("rs");
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert!(text.contains(&format!("fn {test}(")), "there is no {file}::{test}");
     }
 }

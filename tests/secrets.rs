@@ -8,13 +8,16 @@ mod socket;
 use std::time::Duration;
 
 use server::marker::{self, assert_debug_hidden, assert_hidden};
-use server::{Failure, MARKER, TOKEN, assert_nothing_sent, header, json, line, lines, only, requests, secret};
+use server::{
+    Failure, MARKER, TOKEN, assert_nothing_sent, header, json, line, lines, only, requests, secret,
+};
 use socket::{SocketServer, Then, refusing};
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::types::{GroundTruthEvent, GroundTruthEventPage, Model, ModelPage};
 use synapse_backend_client::{
-    BackendClient, BackendClientBuilder, ConversionFuture, Credentials, CredentialsFuture, CredentialsProvider, Error, ErrorKind,
-    FileUrl, Json, ModelFile, RetryPolicy, UrlConverter, json as json_value,
+    BackendClient, BackendClientBuilder, ConversionFuture, Credentials, CredentialsFuture,
+    CredentialsProvider, Error, ErrorKind, FileUrl, Json, ModelFile, RetryPolicy, UrlConverter,
+    json as json_value,
 };
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -51,7 +54,8 @@ fn oddly_signed() -> String {
 
 /// The credentials that a request carries, as the wire has them.
 fn credentials(request: &Request) -> [Option<&str>; 4] {
-    ["synapse-access-token", "authorization", "synapse-tenant", "synapse-agent"].map(|name| header(request, name))
+    ["synapse-access-token", "authorization", "synapse-tenant", "synapse-agent"]
+        .map(|name| header(request, name))
 }
 
 fn all_credentials() -> [Option<String>; 4] {
@@ -78,7 +82,10 @@ async fn serving(answer: ResponseTemplate) -> (MockServer, BackendClient) {
 }
 
 async fn create(client: &BackendClient, file: impl Into<ModelFile>) -> Result<Model, Error> {
-    client.create_model(file, |m| m.name("n").model_type("detection").project(1)).param("token", secret("param")).await
+    client
+        .create_model(file, |m| m.name("n").model_type("detection").project(1))
+        .param("token", secret("param"))
+        .await
 }
 
 // ---- what is sent, and where to
@@ -96,8 +103,13 @@ async fn credentials_go_out_as_the_four_headers() {
 #[tokio::test]
 async fn credentials_that_are_not_set_are_not_sent() {
     let server = server::start().await;
-    Mock::given(method("GET")).respond_with(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).mount(&server).await;
-    let of = |set: fn(BackendClientBuilder) -> BackendClientBuilder| set(BackendClient::builder(server.uri())).build().unwrap();
+    Mock::given(method("GET"))
+        .respond_with(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#))
+        .mount(&server)
+        .await;
+    let of = |set: fn(BackendClientBuilder) -> BackendClientBuilder| {
+        set(BackendClient::builder(server.uri())).build().unwrap()
+    };
     let token = format!("Token {TOKEN}");
     let token = Some(token.as_str());
     let clients = [
@@ -118,7 +130,10 @@ async fn a_redirect_to_another_port_carries_no_credentials() {
     let (other, _) = serving(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
     for status in [301, 302, 303, 307, 308] {
         other.reset().await;
-        Mock::given(method("GET")).respond_with(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).mount(&other).await;
+        Mock::given(method("GET"))
+            .respond_with(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#))
+            .mount(&other)
+            .await;
         let target = format!("{}/models/1/?X-Sig={MARKER}", other.uri());
         let (server, client) = serving(ResponseTemplate::new(status).insert_header("location", target)).await;
         client.get_model(1).param("token", secret("param")).await.unwrap();
@@ -144,7 +159,8 @@ async fn a_redirect_on_the_own_origin_carries_the_credentials() {
 async fn a_creation_is_not_redirected_to_another_port() {
     let (other, _) = serving(json(201, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
     let (server, client) =
-        serving(ResponseTemplate::new(307).insert_header("location", format!("{}/models/", other.uri()))).await;
+        serving(ResponseTemplate::new(307).insert_header("location", format!("{}/models/", other.uri())))
+            .await;
     let error = create(&client, ModelFile::uploaded(7)).await.failure();
     assert_error_hidden(&error, ErrorKind::ForeignUrl);
     assert_eq!(requests(&server).await.len(), 1);
@@ -155,7 +171,8 @@ async fn a_creation_is_not_redirected_to_another_port() {
 async fn a_next_link_to_another_host_gets_nothing() {
     let (other, _) = serving(json(200, r#"{"results": []}"#)).await;
     let next = format!("{}/stolen/?page=2&sig={MARKER}", other.uri());
-    let (server, client) = serving(json(200, format!(r#"{{"count": 200, "next": "{next}", "results": [{{"id": 1}}]}}"#))).await;
+    let (server, client) =
+        serving(json(200, format!(r#"{{"count": 200, "next": "{next}", "results": [{{"id": 1}}]}}"#))).await;
     let mut events = client.list_ground_truth_events().list_all();
     let error = loop {
         if let Err(error) = events.next().await.unwrap() {
@@ -173,10 +190,12 @@ async fn a_next_link_to_another_host_gets_nothing() {
 async fn a_next_link_that_names_the_list_at_another_host_is_followed_at_the_base_url() {
     let (other, _) = serving(json(200, r#"{"results": []}"#)).await;
     let next = format!("{}/sdk/ground_truth_events/?page=2", other.uri());
-    let (server, client) = serving(json(200, format!(r#"{{"count": 2, "next": "{next}", "results": [{{"id": 1}}]}}"#))).await;
+    let (server, client) =
+        serving(json(200, format!(r#"{{"count": 2, "next": "{next}", "results": [{{"id": 1}}]}}"#))).await;
     let last = json(200, r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#);
     Mock::given(query_param("page", "2")).respond_with(last).with_priority(1).mount(&server).await;
-    let events: Vec<GroundTruthEvent> = client.list_ground_truth_events().list_all().try_collect().await.unwrap();
+    let events: Vec<GroundTruthEvent> =
+        client.list_ground_truth_events().list_all().try_collect().await.unwrap();
     assert_eq!(events.len(), 2);
     let requests = requests(&server).await;
     assert_eq!(requests.len(), 2);
@@ -189,7 +208,8 @@ async fn an_upload_whose_url_is_at_another_host_sends_nothing_there() {
     let (other, _) = serving(json(200, r#"{"id": 7}"#)).await;
     let url = format!("{}/elsewhere/7/?sig={MARKER}", other.uri());
     let (server, client) = serving(json(200, format!(r#"{{"id": 7, "url": "{url}", "offset": 2}}"#))).await;
-    let model = client.create_model(Bytes::from_static(b"0123"), |m| m.name("n").model_type("detection").project(1));
+    let model =
+        client.create_model(Bytes::from_static(b"0123"), |m| m.name("n").model_type("detection").project(1));
     let error = model.chunk_size(2).await.failure();
     assert_error_hidden(&error, ErrorKind::ForeignUrl);
     assert_eq!(lines(&server).await, ["PUT /chunked_upload/"]);
@@ -200,7 +220,8 @@ async fn an_upload_whose_url_is_at_another_host_sends_nothing_there() {
 
 #[tokio::test]
 async fn an_error_of_a_setting_shows_no_secret() {
-    let bad = |set: fn(BackendClientBuilder) -> BackendClientBuilder| set(builder("https://h")).build().failure();
+    let bad =
+        |set: fn(BackendClientBuilder) -> BackendClientBuilder| set(builder("https://h")).build().failure();
     for error in [
         builder(&format!("https://user:{MARKER}@h")).build().failure(),
         builder(&format!("https://h/?token={MARKER}")).build().failure(),
@@ -212,7 +233,9 @@ async fn an_error_of_a_setting_shows_no_secret() {
         bad(|b| b.proxy(format!("http://user:{MARKER}@"))),
         bad(|b| b.proxy(format!("ftp://user:{MARKER}@h"))),
         bad(|b| b.proxy(MARKER)),
-        bad(|b| b.root_certificate(format!("-----BEGIN CERTIFICATE-----\n{MARKER}\n-----END CERTIFICATE-----"))),
+        bad(|b| {
+            b.root_certificate(format!("-----BEGIN CERTIFICATE-----\n{MARKER}\n-----END CERTIFICATE-----"))
+        }),
     ] {
         assert_error_hidden(&error, ErrorKind::Configuration);
     }
@@ -221,8 +244,12 @@ async fn an_error_of_a_setting_shows_no_secret() {
 #[tokio::test]
 async fn an_error_of_input_or_file_shows_no_secret() {
     let (server, client) = serving(json(200, "{}")).await;
-    let error =
-        client.get_model(1).header("x-token", format!("{MARKER}\n")).header(format!("x {MARKER}"), "y").await.unwrap_err();
+    let error = client
+        .get_model(1)
+        .header("x-token", format!("{MARKER}\n"))
+        .header(format!("x {MARKER}"), "y")
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     // A header's name is no secret; its value may be.
     assert_hidden("Display", &error.to_string().replace(&format!("x {MARKER}"), ""));
@@ -264,15 +291,18 @@ async fn an_error_of_the_connection_shows_no_secret() {
     let get = |client: &BackendClient| client.get_model(1).param("sig", secret("param")).send();
     let port = refusing();
     assert_error_hidden(&get(&builder(&port.url).build().unwrap()).await.failure(), ErrorKind::Connect);
-    let proxied =
-        builder("http://backend.invalid").proxy(format!("http://user:{MARKER}@{}", port.url.trim_start_matches("http://")));
+    let proxied = builder("http://backend.invalid")
+        .proxy(format!("http://user:{MARKER}@{}", port.url.trim_start_matches("http://")));
     assert_error_hidden(&get(&proxied.build().unwrap()).await.failure(), ErrorKind::Connect);
 
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": "] {
         let server = SocketServer::start(answer, Then::Close).await;
         let client = builder(&server.url()).build().unwrap();
         assert_error_hidden(&get(&client).await.failure(), ErrorKind::Interrupted);
-        assert_error_hidden(&create(&client, ModelFile::uploaded(7)).await.failure(), ErrorKind::UnknownOutcome);
+        assert_error_hidden(
+            &create(&client, ModelFile::uploaded(7)).await.failure(),
+            ErrorKind::UnknownOutcome,
+        );
         let server = SocketServer::start(answer, Then::Hold).await;
         let client = builder(&server.url()).read_timeout(Duration::from_millis(100)).build().unwrap();
         assert_error_hidden(&get(&client).await.failure(), ErrorKind::Timeout);
@@ -282,7 +312,9 @@ async fn an_error_of_the_connection_shows_no_secret() {
 /// A body that holds signed URLs wherever a server may put them.
 fn leaky() -> String {
     let (url, escaped) = (signed("/a"), signed("/b").replace('/', "\\/").replace('&', "\\u0026"));
-    format!(r#"{{"detail": "see {url}", "id": "{url}", "file": "{escaped}", "user": "https://u:{MARKER}@h/p"}}"#)
+    format!(
+        r#"{{"detail": "see {url}", "id": "{url}", "file": "{escaped}", "user": "https://u:{MARKER}@h/p"}}"#
+    )
 }
 
 #[tokio::test]
@@ -290,10 +322,15 @@ async fn an_error_of_the_server_shows_no_secret() {
     let text = format!("<title>Not at {}</title>\n{}", signed("/t"), signed("/u"));
     let fields = format!(r#"{{"file": ["Can't fetch {}"]}}"#, signed("/f"));
     for body in [leaky(), text, fields] {
-        let answer = json(400, body).insert_header("location", signed("/l").as_str()).insert_header("set-cookie", MARKER);
+        let answer = json(400, body)
+            .insert_header("location", signed("/l").as_str())
+            .insert_header("set-cookie", MARKER);
         let answer = answer.insert_header("link", format!("<{}>; rel=\"next\"", signed("/n")).as_str());
         let (_server, client) = serving(answer).await;
-        assert_error_hidden(&client.get_model(1).param("sig", secret("param")).await.failure(), ErrorKind::Status);
+        assert_error_hidden(
+            &client.get_model(1).param("sig", secret("param")).await.failure(),
+            ErrorKind::Status,
+        );
         let uploading = create(&client, Bytes::from_static(b"x")).await.failure();
         assert_error_hidden(&uploading, ErrorKind::Status);
         assert_error_hidden(&create(&client, ModelFile::uploaded(7)).await.failure(), ErrorKind::Status);
@@ -302,11 +339,13 @@ async fn an_error_of_the_server_shows_no_secret() {
 
 #[tokio::test]
 async fn a_token_that_the_server_repeats_is_not_shown() {
-    let (_server, client) = serving(json(401, format!(r#"{{"detail": "Invalid token {MARKER}-access."}}"#))).await;
+    let (_server, client) =
+        serving(json(401, format!(r#"{{"detail": "Invalid token {MARKER}-access."}}"#))).await;
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
     let page = format!("<title>DEBUG</title><td>HTTP_AUTHORIZATION</td><td>Token {MARKER}-legacy</td>");
     let answer = ResponseTemplate::new(500).set_body_raw(page, "text/html");
-    let (_server, client) = serving(answer.insert_header("synapse-tenant", format!("Token {MARKER}-tenant").as_str())).await;
+    let (_server, client) =
+        serving(answer.insert_header("synapse-tenant", format!("Token {MARKER}-tenant").as_str())).await;
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
 }
 
@@ -323,7 +362,9 @@ async fn a_token_is_hidden_however_the_server_writes_it() {
         let quoted = serde_json::to_string(&token).unwrap();
         let inner = &quoted[1..quoted.len() - 1];
         let latin_quoted = serde_json::to_string(&latin(&token)).unwrap();
-        for written in [inner, &inner.replace('/', "\\/"), &ascii(&token), &latin_quoted[1..latin_quoted.len() - 1]] {
+        for written in
+            [inner, &inner.replace('/', "\\/"), &ascii(&token), &latin_quoted[1..latin_quoted.len() - 1]]
+        {
             let answers = [
                 json(401, format!(r#"{{"detail": "Invalid token {written}."}}"#)),
                 json(200, format!(r#"{{"id": "{written}"}}"#)),
@@ -346,15 +387,23 @@ async fn a_token_is_hidden_however_the_server_writes_it() {
 #[tokio::test]
 async fn a_secret_header_is_hidden_without_its_scheme_too() {
     let (server, _) = serving(json(401, format!(r#"{{"detail": "Unknown key {MARKER}-key."}}"#))).await;
-    let client = builder(&server.uri()).secret_header("x-gateway", format!("Bearer {MARKER}-key")).build().unwrap();
+    let client =
+        builder(&server.uri()).secret_header("x-gateway", format!("Bearer {MARKER}-key")).build().unwrap();
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
 }
 
 #[tokio::test]
 async fn an_answer_that_can_not_be_used_shows_no_secret() {
-    for body in [leaky(), format!(r#"{{"id": 1, "name": ["{}"]}}"#, signed("/a")), format!("moved to {}", signed("/m"))] {
+    for body in [
+        leaky(),
+        format!(r#"{{"id": 1, "name": ["{}"]}}"#, signed("/a")),
+        format!("moved to {}", signed("/m")),
+    ] {
         let (_server, client) = serving(json(200, body)).await;
-        assert_error_hidden(&client.get_model(1).param("sig", secret("param")).await.failure(), ErrorKind::Decode);
+        assert_error_hidden(
+            &client.get_model(1).param("sig", secret("param")).await.failure(),
+            ErrorKind::Decode,
+        );
     }
 }
 
@@ -362,15 +411,21 @@ async fn an_answer_that_can_not_be_used_shows_no_secret() {
 async fn an_answer_that_is_too_large_shows_no_secret() {
     let (server, _) = serving(json(200, leaky())).await;
     let client = builder(&server.uri()).max_body_size(10).build().unwrap();
-    assert_error_hidden(&client.get_model(1).param("sig", secret("param")).await.failure(), ErrorKind::TooLarge);
+    assert_error_hidden(
+        &client.get_model(1).param("sig", secret("param")).await.failure(),
+        ErrorKind::TooLarge,
+    );
 }
 
 #[tokio::test]
 async fn a_redirect_that_is_refused_shows_no_secret() {
-    for location in
-        [format!("https://u:{MARKER}@h/x?sig={MARKER}"), format!("ftp://h/{}?sig={MARKER}", "x"), format!("http://[{MARKER}")]
-    {
-        let (_server, client) = serving(ResponseTemplate::new(302).insert_header("location", location.as_str())).await;
+    for location in [
+        format!("https://u:{MARKER}@h/x?sig={MARKER}"),
+        format!("ftp://h/{}?sig={MARKER}", "x"),
+        format!("http://[{MARKER}"),
+    ] {
+        let (_server, client) =
+            serving(ResponseTemplate::new(302).insert_header("location", location.as_str())).await;
         let error = create(&client, ModelFile::uploaded(7)).await.failure();
         assert_error_hidden(&error, error.kind());
     }
@@ -411,8 +466,8 @@ async fn a_token_among_ids_and_keys_is_hidden() {
         assert_error_hidden(&models.failure(), ErrorKind::Decode);
     }
     let id = format!("{MARKER}-access");
-    let answer =
-        json(400, format!(r#"{{"{MARKER}-access": ["no {MARKER}-access"]}}"#)).insert_header("x-request-id", id.as_str());
+    let answer = json(400, format!(r#"{{"{MARKER}-access": ["no {MARKER}-access"]}}"#))
+        .insert_header("x-request-id", id.as_str());
     let (_server, client) = serving(answer).await;
     let error = client.get_model(1).await.failure();
     assert_error_hidden(&error, ErrorKind::Status);
@@ -433,8 +488,17 @@ impl CredentialsProvider for Renewing {
 async fn a_renewed_token_is_hidden_too() {
     let (server, _) = serving(json(404, format!(r#"{{"detail": "no {MARKER}-second"}}"#))).await;
     let refused = json(401, format!(r#"{{"detail": "no {MARKER}-first"}}"#));
-    Mock::given(wiremock::matchers::any()).respond_with(refused).up_to_n_times(1).with_priority(1).mount(&server).await;
-    let client = BackendClient::builder(server.uri()).retry(RetryPolicy::none()).credentials_provider(Renewing).build().unwrap();
+    Mock::given(wiremock::matchers::any())
+        .respond_with(refused)
+        .up_to_n_times(1)
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    let client = BackendClient::builder(server.uri())
+        .retry(RetryPolicy::none())
+        .credentials_provider(Renewing)
+        .build()
+        .unwrap();
     let error = client.get_model(1).await.failure();
     assert_error_hidden(&error, ErrorKind::Status);
     assert!(error.to_string().ends_with("404 Not Found: no <secret>"), "{error}");
@@ -467,7 +531,10 @@ async fn a_list_that_leads_back_shows_no_secret() {
     let server = server::start().await;
     let client = builder(&server.uri()).build().unwrap();
     let next = format!("{}/models/?cursor={MARKER}", server.uri());
-    let page = json(200, format!(r#"{{"next": "{next}", "results": [{{"id": 1, "name": "n", "model_type": "x"}}]}}"#));
+    let page = json(
+        200,
+        format!(r#"{{"next": "{next}", "results": [{{"id": 1, "name": "n", "model_type": "x"}}]}}"#),
+    );
     Mock::given(method("GET")).respond_with(page).mount(&server).await;
     let models: Result<Vec<Model>, Error> = client.list_models().list_all().try_collect().await;
     assert_error_hidden(&models.failure(), ErrorKind::Pagination);
@@ -505,13 +572,18 @@ async fn what_clients_and_calls_show_is_no_secret() {
     let proxy = format!("http://user:{MARKER}@proxy");
     let builder = builder(&server.uri()).proxy(proxy).credentials_provider(Provider(Ok(Credentials::new())));
     assert_debug_hidden("a builder", &builder);
-    assert_debug_hidden("a builder", &BackendClient::builder(format!("https://user:{MARKER}@h/?token={MARKER}")));
+    assert_debug_hidden(
+        "a builder",
+        &BackendClient::builder(format!("https://user:{MARKER}@h/?token={MARKER}")),
+    );
     let client = builder.build().unwrap();
     assert_debug_hidden("a client", &client);
-    let credentials = Credentials::new().access_token(MARKER).legacy_token(MARKER).agent_token(MARKER).tenant(MARKER);
+    let credentials =
+        Credentials::new().access_token(MARKER).legacy_token(MARKER).agent_token(MARKER).tenant(MARKER);
     assert_debug_hidden("credentials", &credentials);
     let call = || {
-        let call = client.list_models().params(|p| p.project(1)).param("token", MARKER).param_list("sig", [MARKER]);
+        let call =
+            client.list_models().params(|p| p.project(1)).param("token", MARKER).param_list("sig", [MARKER]);
         call.header("x-token", MARKER).url_conversion("file", |url| format!("{url}?{MARKER}"))
     };
     assert_debug_hidden("a call", &call());
@@ -547,7 +619,10 @@ fn what_a_file_url_shows_is_no_secret() {
     ] {
         assert_debug_hidden("a file URL", &FileUrl::from(url.as_str()));
         // What is to be used is whole.
-        assert_eq!((FileUrl::from(url.as_str()).as_str(), FileUrl::from(url.clone()).to_string()), (url.as_str(), url.clone()));
+        assert_eq!(
+            (FileUrl::from(url.as_str()).as_str(), FileUrl::from(url.clone()).to_string()),
+            (url.as_str(), url.clone())
+        );
     }
 }
 
@@ -572,8 +647,9 @@ fn what_models_events_and_pages_show_is_no_secret() {
         r#"{{"id": 1, "name": "n", "model_type": "x", "file": "{url}", "metrics": {{"report": "{url}"}}, "project": {{"icon": "{url}"}},
         "versions": ["{url}"], "thumbnail": "{url}"}}"#
     );
-    let event =
-        format!(r#"{{"id": 1, "files": {{"f": {{"url": "{url}"}}}}, "data_unit": {{"files": ["{url}"]}}, "data": "{url}"}}"#);
+    let event = format!(
+        r#"{{"id": 1, "files": {{"f": {{"url": "{url}"}}}}, "data_unit": {{"files": ["{url}"]}}, "data": "{url}"}}"#
+    );
     assert_debug_hidden("a model", &serde_json::from_str::<Model>(&model).unwrap());
     assert_debug_hidden("an event", &serde_json::from_str::<GroundTruthEvent>(&event).unwrap());
     let page: ModelPage = serde_json::from_str(&format!(r#"{{"results": [{model}], "count": 1}}"#)).unwrap();
@@ -595,8 +671,17 @@ async fn a_query_with_brackets_and_quotes_is_hidden_whole() {
 
 #[tokio::test]
 async fn a_query_is_hidden_whatever_the_name_of_the_file_holds() {
-    let names =
-        ["photo(1).jpg", "a,b.jpg", "x[1].jpg", "{id}.jpg", "it's.jpg", "a`b.jpg", "a\\u0026b.jpg", "a\\\\b.jpg", "my photo.jpg"];
+    let names = [
+        "photo(1).jpg",
+        "a,b.jpg",
+        "x[1].jpg",
+        "{id}.jpg",
+        "it's.jpg",
+        "a`b.jpg",
+        "a\\u0026b.jpg",
+        "a\\\\b.jpg",
+        "my photo.jpg",
+    ];
     for name in names {
         for query in [format!("X-Amz-Signature={MARKER}"), MARKER.to_owned()] {
             let url = format!("https://files.example.com/m/{name}?{query}");
@@ -608,7 +693,9 @@ async fn a_query_is_hidden_whatever_the_name_of_the_file_holds() {
             let (_server, client) = serving(json(200, format!(r#"{{"id": "{url}"}}"#))).await;
             assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Decode);
             let link = format!("<{url}>; rel=\"next\"");
-            let headers = |answer: ResponseTemplate| answer.insert_header("location", &*url).insert_header("link", &*link);
+            let headers = |answer: ResponseTemplate| {
+                answer.insert_header("location", &*url).insert_header("link", &*link)
+            };
             let (_server, client) = serving(headers(json(400, format!(r#"{{"file": ["{url}"]}}"#)))).await;
             assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
         }
@@ -624,19 +711,28 @@ async fn a_query_is_hidden_whatever_the_name_of_the_file_holds() {
 fn what_the_links_of_a_page_show_is_no_secret() {
     // They repeat the query that was asked for.
     let link = format!("https://h/models/?page=2&token={MARKER}");
-    let page: ModelPage = serde_json::from_str(&format!(r#"{{"results": [], "next": "{link}", "previous": "{link}"}}"#)).unwrap();
+    let page: ModelPage =
+        serde_json::from_str(&format!(r#"{{"results": [], "next": "{link}", "previous": "{link}"}}"#))
+            .unwrap();
     assert_debug_hidden("a page", &page);
     assert_eq!(page.next.as_deref(), Some(link.as_str()));
 }
 
 #[tokio::test]
 async fn headers_of_a_call_are_hidden_in_its_errors() {
-    let echo = server::json(400, r#"{"detail": "no session COOKIESECRET, bad PERCALLSECRET, PERCALLSECRET"}"#);
+    let echo =
+        server::json(400, r#"{"detail": "no session COOKIESECRET, bad PERCALLSECRET, PERCALLSECRET"}"#);
     let (_server, client) = server::serving("GET", "/models/1/", echo).await;
-    let call = client.get_model(1).header("authorization", "Bearer PERCALLSECRET").header("cookie", "theme=x; sid=COOKIESECRET");
+    let call = client
+        .get_model(1)
+        .header("authorization", "Bearer PERCALLSECRET")
+        .header("cookie", "theme=x; sid=COOKIESECRET");
     let error = call.await.unwrap_err();
     for shown in [error.to_string(), format!("{error:?}")] {
-        assert!(!shown.contains("CALLSECRET") && !shown.contains("COOKIESECRET") && shown.contains("<secret>"), "{shown}");
+        assert!(
+            !shown.contains("CALLSECRET") && !shown.contains("COOKIESECRET") && shown.contains("<secret>"),
+            "{shown}"
+        );
     }
 }
 
@@ -659,8 +755,12 @@ async fn failed_conversions_hide_the_token() {
     let (_server, client) = server::serving("GET", "/models/1/", server::json(200, body)).await;
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let kept = seen.clone();
-    let call = client.request(synapse_backend_client::http::Method::GET, "/models/1/").url_conversion_with("file", Fails);
-    call.on_failed_conversion(move |failure| kept.lock().unwrap().push(format!("{failure} {failure:?}"))).await.unwrap_err();
+    let call = client
+        .request(synapse_backend_client::http::Method::GET, "/models/1/")
+        .url_conversion_with("file", Fails);
+    call.on_failed_conversion(move |failure| kept.lock().unwrap().push(format!("{failure} {failure:?}")))
+        .await
+        .unwrap_err();
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), 1);
     assert!(!seen[0].contains(TOKEN) && seen[0].contains("<secret>"), "{seen:?}");

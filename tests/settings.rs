@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use server::{
-    Failure, MARKER, TOKEN, assert_nothing_sent, assert_only_get, header, json, line, lines, only, requests, secret, serving,
+    Failure, MARKER, TOKEN, assert_nothing_sent, assert_only_get, header, json, line, lines, only, requests,
+    secret, serving,
 };
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::reqwest::{self, Method};
 use synapse_backend_client::{
-    BackendClient, BackendClientBuilder, Credentials, CredentialsFuture, CredentialsProvider, Error, ErrorKind, ModelFile,
+    BackendClient, BackendClientBuilder, Credentials, CredentialsFuture, CredentialsProvider, Error,
+    ErrorKind, ModelFile,
 };
 use wiremock::matchers::{any, header as with_header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -64,10 +66,14 @@ async fn every_request_of_an_upload_goes_below_the_prefix() {
     // The server doesn't know of the prefix that a proxy strips.
     let upload = json(200, r#"{"id": 7, "url": "http://internal:8000/chunked_upload/7/", "offset": 2}"#);
     Mock::given(path("/api/v1/chunked_upload/")).respond_with(upload).mount(&server).await;
-    Mock::given(path("/api/v1/chunked_upload/7/")).respond_with(json(200, r#"{"id": 7}"#)).mount(&server).await;
+    Mock::given(path("/api/v1/chunked_upload/7/"))
+        .respond_with(json(200, r#"{"id": 7}"#))
+        .mount(&server)
+        .await;
     Mock::given(path("/api/v1/models/")).respond_with(json(201, MODEL)).mount(&server).await;
     let client = BackendClient::builder(format!("{}/api/v1/", server.uri())).build().unwrap();
-    let model = client.create_model(Bytes::from_static(b"0123"), |m| m.name("n").model_type("detection").project(1));
+    let model =
+        client.create_model(Bytes::from_static(b"0123"), |m| m.name("n").model_type("detection").project(1));
     model.chunk_size(2).await.unwrap();
     let expected = [
         "PUT /api/v1/chunked_upload/",
@@ -159,7 +165,8 @@ async fn client_of_the_environment() {
 
 /// What a client of this environment, and of nothing else, tells.
 async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
-    let variables: Vec<(OsString, OsString)> = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let variables: Vec<(OsString, OsString)> =
+        variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let few_files = variables.iter().any(|(name, _)| name == "OPEN_ALL_FILES");
     let run = move || {
         let arguments = ["--exact", "client_of_the_environment", "--nocapture", "--test-threads=1"];
@@ -171,11 +178,21 @@ async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
         if few_files {
             command.args(["-c", "ulimit -n 200 && exec \"$0\" \"$@\""]).arg(program);
         }
-        command.args(arguments).env_clear().env("CLIENT_OF_THE_ENVIRONMENT", "1").envs(variables).output().unwrap()
+        command
+            .args(arguments)
+            .env_clear()
+            .env("CLIENT_OF_THE_ENVIRONMENT", "1")
+            .envs(variables)
+            .output()
+            .unwrap()
     };
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && told.contains("1 passed"), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && told.contains("1 passed"),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     told
 }
 
@@ -183,7 +200,8 @@ async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
 async fn sent_in_environment(variables: &[(&str, &str)]) -> [Option<String>; 4] {
     let server = answering(json(200, MODEL)).await;
     let uri = server.uri();
-    let mut all: Vec<(&str, &OsStr)> = variables.iter().map(|(name, value)| (*name, OsStr::new(*value))).collect();
+    let mut all: Vec<(&str, &OsStr)> =
+        variables.iter().map(|(name, value)| (*name, OsStr::new(*value))).collect();
     all.extend([("SYNAPSE_BASE_URL", OsStr::new(&uri)), ("GET_A_MODEL", OsStr::new("1"))]);
     let told = in_environment(&all).await;
     assert!(told.contains("model=Ok(1)"), "{told}");
@@ -196,7 +214,12 @@ async fn sent_in_environment(variables: &[(&str, &str)]) -> [Option<String>; 4] 
 #[tokio::test]
 async fn the_environment_gives_every_setting() {
     let (access, agent, tenant) = (secret("access"), secret("agent"), secret("tenant"));
-    let set = [("SYNAPSE_API_TOKEN", &*access), ("SYNAPSE_AGENT_TOKEN", &*agent), ("SYNAPSE_TENANT", &*tenant), ("OTHER", "d")];
+    let set = [
+        ("SYNAPSE_API_TOKEN", &*access),
+        ("SYNAPSE_AGENT_TOKEN", &*agent),
+        ("SYNAPSE_TENANT", &*tenant),
+        ("OTHER", "d"),
+    ];
     let sent = [Some(access.clone()), None, Some(tenant.clone()), Some(agent.clone())];
     assert_eq!(sent_in_environment(&set).await, sent.map(|sent| sent.map(|sent| format!("Token {sent}"))));
 }
@@ -207,7 +230,12 @@ async fn plain_http_works_on_a_machine_without_a_single_certificate() {
     let file = none.path().join("none.pem");
     std::fs::write(&file, "").unwrap();
     let (file, directory) = (file.to_str().unwrap(), none.path().to_str().unwrap());
-    let sent = sent_in_environment(&[("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory), ("SYNAPSE_API_TOKEN", TOKEN)]).await;
+    let sent = sent_in_environment(&[
+        ("SSL_CERT_FILE", file),
+        ("SSL_CERT_DIR", directory),
+        ("SYNAPSE_API_TOKEN", TOKEN),
+    ])
+    .await;
     assert_eq!(sent[0].as_deref(), Some(&*format!("Token {TOKEN}")));
     // Without any certificate an https client can't be made: the fallback is what made the other.
     let https = [("SYNAPSE_BASE_URL", "https://h"), ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory)];
@@ -217,7 +245,12 @@ async fn plain_http_works_on_a_machine_without_a_single_certificate() {
 
 #[tokio::test]
 async fn an_empty_variable_counts_as_none() {
-    let sent = sent_in_environment(&[("SYNAPSE_API_TOKEN", ""), ("SYNAPSE_AGENT_TOKEN", " \n"), ("SYNAPSE_TENANT", "\t")]).await;
+    let sent = sent_in_environment(&[
+        ("SYNAPSE_API_TOKEN", ""),
+        ("SYNAPSE_AGENT_TOKEN", " \n"),
+        ("SYNAPSE_TENANT", "\t"),
+    ])
+    .await;
     assert_eq!(sent, [None, None, None, None]);
 }
 
@@ -268,7 +301,12 @@ async fn url_host_goes_with_every_get_that_does_not_set_it() {
         .with_priority(1)
         .mount(&server)
         .await;
-    Mock::given(method("GET")).and(path("/models/")).respond_with(json(200, page)).with_priority(2).mount(&server).await;
+    Mock::given(method("GET"))
+        .and(path("/models/"))
+        .respond_with(json(200, page))
+        .with_priority(2)
+        .mount(&server)
+        .await;
     Mock::given(method("GET")).respond_with(json(200, MODEL)).with_priority(3).mount(&server).await;
     let client = BackendClient::builder(server.uri()).url_host(" internal ").build().unwrap();
     client.get_model(1).await.unwrap();
@@ -292,7 +330,10 @@ async fn url_host_goes_with_every_get_that_does_not_set_it() {
 async fn url_host_goes_with_no_request_that_changes_something() {
     let server = answering(json(201, r#"{"id": 7, "name": "n", "model_type": "x", "offset": 1}"#)).await;
     let client = BackendClient::builder(server.uri()).url_host("internal").build().unwrap();
-    client.create_model(Bytes::from_static(b"x"), |m| m.name("n").model_type("detection").project(1)).await.unwrap();
+    client
+        .create_model(Bytes::from_static(b"x"), |m| m.name("n").model_type("detection").project(1))
+        .await
+        .unwrap();
     assert_eq!(lines(&server).await, ["PUT /chunked_upload/", "POST /chunked_upload/7/", "POST /models/"]);
 }
 
@@ -300,10 +341,19 @@ async fn url_host_goes_with_no_request_that_changes_something() {
 async fn the_user_agent_is_this_crate_unless_it_is_set() {
     let server = answering(json(200, MODEL)).await;
     BackendClient::builder(server.uri()).build().unwrap().get_model(1).await.unwrap();
-    BackendClient::builder(server.uri()).user_agent("trainer/2.1 (night)").build().unwrap().get_model(1).await.unwrap();
+    BackendClient::builder(server.uri())
+        .user_agent("trainer/2.1 (night)")
+        .build()
+        .unwrap()
+        .get_model(1)
+        .await
+        .unwrap();
     let requests = requests(&server).await;
     let agents: Vec<_> = requests.iter().map(|request| header(request, "user-agent").unwrap()).collect();
-    assert_eq!(agents, [concat!("synapse-backend-client/", env!("CARGO_PKG_VERSION")), "trainer/2.1 (night)"]);
+    assert_eq!(
+        agents,
+        [concat!("synapse-backend-client/", env!("CARGO_PKG_VERSION")), "trainer/2.1 (night)"]
+    );
 }
 
 // ---- what is set for a call
@@ -347,7 +397,12 @@ async fn a_parameter_of_a_call_goes_with_every_page() {
 #[tokio::test]
 async fn a_header_of_a_call_goes_out_once() {
     let (server, client) = serving("GET", "/models/1/", json(200, MODEL)).await;
-    client.get_model(1).header("X-Request-Id", "r 1").header("accept", "application/vnd.synapse+json").await.unwrap();
+    client
+        .get_model(1)
+        .header("X-Request-Id", "r 1")
+        .header("accept", "application/vnd.synapse+json")
+        .await
+        .unwrap();
     client.get_model(1).await.unwrap();
     let requests = requests(&server).await;
     assert_eq!(header(&requests[0], "x-request-id"), Some("r 1"));
@@ -359,12 +414,18 @@ async fn a_header_of_a_call_goes_out_once() {
 #[tokio::test]
 async fn what_a_call_can_not_have_is_told_at_once_and_nothing_is_sent() {
     let (server, client) = serving("GET", "/models/1/", json(200, MODEL)).await;
-    let call =
-        client.get_model(1).header("no header", "x").header("x-bad", "a\nb").header("Host", "h").header("content-length", "3");
+    let call = client
+        .get_model(1)
+        .header("no header", "x")
+        .header("x-bad", "a\nb")
+        .header("Host", "h")
+        .header("content-length", "3");
     let error = call.timeout(Duration::ZERO).read_timeout(Duration::ZERO).await.failure();
     assert!(error.is_invalid_input());
     let told = error.to_string();
-    for part in ["no header", "x-bad", "Host", "content-length", "; timeout: it is zero", "read_timeout: it is zero"] {
+    for part in
+        ["no header", "x-bad", "Host", "content-length", "; timeout: it is zero", "read_timeout: it is zero"]
+    {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert_nothing_sent(&server).await;
@@ -384,12 +445,23 @@ async fn a_body_larger_than_the_limit_is_told() {
 async fn a_request_is_given_without_credentials_and_nothing_is_sent() {
     let server = answering(json(200, MODEL)).await;
     let base = format!("{}/api", server.uri());
-    let builder = BackendClient::builder(&base).access_token(TOKEN).legacy_token(TOKEN).agent_token(TOKEN).tenant(TOKEN);
+    let builder = BackendClient::builder(&base)
+        .access_token(TOKEN)
+        .legacy_token(TOKEN)
+        .agent_token(TOKEN)
+        .tenant(TOKEN);
     let client = builder.url_host("internal").build().unwrap();
-    let call = client.get_model(456).params(|p| p.expand(["metrics", "versions"])).param("x", 1).header("x-trace", "t");
+    let call = client
+        .get_model(456)
+        .params(|p| p.expand(["metrics", "versions"]))
+        .param("x", 1)
+        .header("x-trace", "t");
     let request = call.request().unwrap();
     assert_eq!(request.method(), Method::GET);
-    assert_eq!(request.url().as_str(), format!("{base}/models/456/?expand=metrics&expand=versions&x=1&url_host=internal"));
+    assert_eq!(
+        request.url().as_str(),
+        format!("{base}/models/456/?expand=metrics&expand=versions&x=1&url_host=internal")
+    );
     let mut names: Vec<_> = request.headers().keys().map(|name| name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["accept", "x-trace"]);
@@ -429,17 +501,23 @@ fn given(number: usize) -> String {
 async fn rotating(accepted: usize) -> (MockServer, BackendClient, Rotating) {
     let server = server::start().await;
     let token = given(accepted);
-    let good = Mock::given(with_header("synapse-access-token", token.as_str())).respond_with(json(200, MODEL));
+    let good =
+        Mock::given(with_header("synapse-access-token", token.as_str())).respond_with(json(200, MODEL));
     good.with_priority(1).mount(&server).await;
     let refused = Mock::given(any()).respond_with(json(401, r#"{"detail": "Token has expired."}"#));
     refused.with_priority(2).mount(&server).await;
     let provider = Rotating::default();
-    let client = BackendClient::builder(server.uri()).access_token(TOKEN).credentials_provider(provider.clone());
+    let client =
+        BackendClient::builder(server.uri()).access_token(TOKEN).credentials_provider(provider.clone());
     (server, client.build().unwrap(), provider)
 }
 
 async fn tokens(server: &MockServer) -> Vec<String> {
-    requests(server).await.iter().map(|request| header(request, "synapse-access-token").unwrap_or("none").to_owned()).collect()
+    requests(server)
+        .await
+        .iter()
+        .map(|request| header(request, "synapse-access-token").unwrap_or("none").to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -451,7 +529,10 @@ async fn a_provider_is_asked_once_and_what_it_gave_is_kept() {
     }
     assert_eq!(*provider.asked.lock().unwrap(), [false]);
     assert_eq!(tokens(&server).await, vec![given(1); 3]);
-    assert_eq!(header(&requests(&server).await[0], "synapse-tenant"), Some(&*format!("Token {}", secret("acme"))));
+    assert_eq!(
+        header(&requests(&server).await[0], "synapse-tenant"),
+        Some(&*format!("Token {}", secret("acme")))
+    );
 }
 
 #[tokio::test]
@@ -466,7 +547,8 @@ async fn a_provider_is_asked_once_more_after_a_401() {
 #[tokio::test]
 async fn a_creation_that_was_refused_with_401_goes_out_again_with_the_new_token() {
     let (server, client, provider) = rotating(2).await;
-    let model = client.create_model(ModelFile::uploaded(7), |m| m.name("n").model_type("detection").project(1)).await;
+    let model =
+        client.create_model(ModelFile::uploaded(7), |m| m.name("n").model_type("detection").project(1)).await;
     assert_eq!(model.unwrap().id, 1);
     assert_eq!(*provider.asked.lock().unwrap(), [false, true]);
     let requests = requests(&server).await;
@@ -540,14 +622,19 @@ async fn the_users_http_settings_are_used() {
     let request = only(&server).await;
     assert_eq!(header(&request, "x-team"), Some("vision"));
     assert_eq!(header(&request, "synapse-access-token"), Some(&*format!("Token {TOKEN}")));
-    assert_eq!(header(&request, "user-agent"), Some(concat!("synapse-backend-client/", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        header(&request, "user-agent"),
+        Some(concat!("synapse-backend-client/", env!("CARGO_PKG_VERSION")))
+    );
 }
 
 #[tokio::test]
 async fn redirects_and_referers_stay_this_crates_whatever_the_user_sets() {
     let other = answering(json(200, MODEL)).await;
-    let server =
-        answering(ResponseTemplate::new(302).insert_header("location", format!("{}/m/?sig={MARKER}", other.uri()))).await;
+    let server = answering(
+        ResponseTemplate::new(302).insert_header("location", format!("{}/m/?sig={MARKER}", other.uri())),
+    )
+    .await;
     let http = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::limited(5)).referer(true);
     let client = BackendClient::builder(server.uri()).access_token(TOKEN).http(http).build().unwrap();
     client.get_model(1).await.unwrap();
@@ -568,7 +655,10 @@ async fn every_request_goes_through_the_proxy() {
     let requests = requests(&proxy).await;
     let urls: Vec<_> = requests.iter().map(|request| request.url.as_str()).collect();
     let base = "http://backend.invalid/api";
-    assert_eq!(urls, [format!("{base}/models/1/"), format!("{base}/chunked_upload/"), format!("{base}/chunked_upload/1/")]);
+    assert_eq!(
+        urls,
+        [format!("{base}/models/1/"), format!("{base}/chunked_upload/"), format!("{base}/chunked_upload/1/")]
+    );
     for request in &requests {
         assert_eq!(header(request, "host"), Some("backend.invalid"));
         assert_eq!(header(request, "proxy-authorization"), Some("Basic dXNlcjptNHJrM3I="));
@@ -581,7 +671,8 @@ async fn every_request_goes_through_the_proxy() {
 async fn the_proxy_of_the_system_is_used_where_none_is_set() {
     let proxy = answering(json(200, MODEL)).await;
     let uri = proxy.uri();
-    let variables = [("SYNAPSE_BASE_URL", "http://backend.invalid"), ("HTTP_PROXY", &uri), ("GET_A_MODEL", "1")];
+    let variables =
+        [("SYNAPSE_BASE_URL", "http://backend.invalid"), ("HTTP_PROXY", &uri), ("GET_A_MODEL", "1")];
     let told = in_environment(&variables.map(|(name, value)| (name, OsStr::new(value)))).await;
     assert!(told.contains("model=Ok(1)"), "{told}");
     assert_eq!(only(&proxy).await.url.as_str(), "http://backend.invalid/models/1/");
@@ -646,8 +737,11 @@ async fn the_proxy_is_named_where_it_fails() {
         .await;
         assert!(told.contains("model=Ok(1)"), "{no_proxy}: {told}");
     }
-    let sent: Vec<_> =
-        requests(&server).await.iter().map(|sent| header(sent, "proxy-authorization").map(str::to_owned)).collect();
+    let sent: Vec<_> = requests(&server)
+        .await
+        .iter()
+        .map(|sent| header(sent, "proxy-authorization").map(str::to_owned))
+        .collect();
     assert!(sent.len() == 2 && sent[0] == sent[1] && sent[0].is_some(), "{sent:?}");
     // For a program that a web server runs, `HTTP_PROXY` is a header that anybody may send.
     let told = in_environment(&[
@@ -666,7 +760,14 @@ async fn the_proxy_is_named_where_it_fails() {
 async fn too_many_open_files_are_told_as_such() {
     let server = answering(json(200, MODEL)).await;
     let uri = server.uri();
-    let set = [("SYNAPSE_BASE_URL", OsStr::new(&uri)), ("GET_A_MODEL", OsStr::new("1")), ("OPEN_ALL_FILES", OsStr::new("1"))];
+    let set = [
+        ("SYNAPSE_BASE_URL", OsStr::new(&uri)),
+        ("GET_A_MODEL", OsStr::new("1")),
+        ("OPEN_ALL_FILES", OsStr::new("1")),
+    ];
     let told = in_environment(&set).await;
-    assert!(told.contains("too many open files") && told.contains("ulimit -n") && told.contains("Connect"), "{told}");
+    assert!(
+        told.contains("too many open files") && told.contains("ulimit -n") && told.contains("Connect"),
+        "{told}"
+    );
 }

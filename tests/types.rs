@@ -15,7 +15,14 @@ fn model(more: &str) -> Result<Model, serde_json::Error> {
 #[test]
 fn a_field_that_the_document_does_not_name_keeps_its_text() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-    for text in ["1e999", r#""\ud83d""#, "123456789012345678901234567890", r#"{"z": 1.10, "a": [ ]}"#, deep.as_str(), "null"] {
+    for text in [
+        "1e999",
+        r#""\ud83d""#,
+        "123456789012345678901234567890",
+        r#"{"z": 1.10, "a": [ ]}"#,
+        deep.as_str(),
+        "null",
+    ] {
         let model = model(&format!(r#", "new_field": {text}"#)).unwrap();
         assert_eq!(model.extra["new_field"].text(), text);
         let written = serde_json::to_string(&model).unwrap();
@@ -26,9 +33,23 @@ fn a_field_that_the_document_does_not_name_keeps_its_text() {
 #[test]
 fn what_is_left_out_and_what_is_null_is_the_same_and_fails_nothing() {
     let least = model("").unwrap();
-    assert!(least.metrics.is_null() && least.project.is_null() && least.file.is_none() && least.created_at.is_none());
-    let names =
-        ["description", "file", "metrics", "configuration", "project", "is_active", "created_at", "evaluations", "versions"];
+    assert!(
+        least.metrics.is_null()
+            && least.project.is_null()
+            && least.file.is_none()
+            && least.created_at.is_none()
+    );
+    let names = [
+        "description",
+        "file",
+        "metrics",
+        "configuration",
+        "project",
+        "is_active",
+        "created_at",
+        "evaluations",
+        "versions",
+    ];
     let nulls: String = names.iter().map(|name| format!(r#", "{name}": null"#)).collect();
     assert_eq!(model(&nulls).unwrap(), least);
 }
@@ -43,7 +64,9 @@ fn a_required_field_that_is_missing_is_named() {
 
 #[test]
 fn an_enumeration_knows_its_values_and_takes_others() {
-    for (text, value) in [("detection", ModelType::Detection), ("pose", ModelType::Unrecognized("pose".to_owned()))] {
+    for (text, value) in
+        [("detection", ModelType::Detection), ("pose", ModelType::Unrecognized("pose".to_owned()))]
+    {
         let read: ModelType = serde_json::from_value(text.into()).unwrap();
         assert_eq!((&read, read.as_str(), read.to_string()), (&value, text, text.to_owned()));
         assert_eq!(serde_json::to_value(&read).unwrap(), text);
@@ -56,7 +79,8 @@ fn ids_and_names_are_numbers_or_texts() {
     let read = |text: &str| serde_json::from_str::<UploadId>(text).unwrap().to_string();
     assert_eq!((read("7"), read(r#""a-b""#)), ("7".to_owned(), "a-b".to_owned()));
     let version = |text: &str| {
-        let version: GroundTruthVersion = serde_json::from_str(&format!(r#"{{"id": 1, "version": {text}}}"#)).unwrap();
+        let version: GroundTruthVersion =
+            serde_json::from_str(&format!(r#"{{"id": 1, "version": {text}}}"#)).unwrap();
         version.version.map(|version: VersionName| version.to_string())
     };
     assert_eq!(
@@ -90,7 +114,10 @@ fn a_page_is_a_page_whatever_is_on_it() {
         r#"{"count": 1, "next": "n", "previous": null, "results": [{"id": 1, "name": "n", "model_type": "x"}], "links": {}}"#,
     )
     .unwrap();
-    assert_eq!((page.count(), page.next(), page.previous(), page.results().len()), (Some(1), Some("n"), None, 1));
+    assert_eq!(
+        (page.count(), page.next(), page.previous(), page.results().len()),
+        (Some(1), Some("n"), None, 1)
+    );
     assert_eq!(page.extra["links"].text(), "{}");
     assert_eq!(first(page).unwrap().id, 1);
 }

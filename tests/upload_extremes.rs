@@ -14,7 +14,8 @@ use backend::marker::Failure;
 use proptest::prelude::*;
 use serde_json::json;
 use synapse_backend_client::{
-    BackendClient, CreateChunkedUpload, Error, OneShotSource, Reopen, ResumableSource, RetryPolicy, UploadSession, reqwest,
+    BackendClient, CreateChunkedUpload, Error, OneShotSource, Reopen, ResumableSource, RetryPolicy,
+    UploadSession, reqwest,
 };
 use synapse_test_backend::{Backend, Fault};
 
@@ -22,7 +23,8 @@ const CONTENT: &[u8] = b"0123456789";
 
 async fn start() -> (Backend, BackendClient) {
     let backend = backend().start().await.unwrap();
-    let client = BackendClient::builder(backend.url()).access_token(backend.token()).retry(RetryPolicy::none());
+    let client =
+        BackendClient::builder(backend.url()).access_token(backend.token()).retry(RetryPolicy::none());
     let client = client.http(|| reqwest::ClientBuilder::new().tls_certs_only([])).build().unwrap();
     (backend, client)
 }
@@ -86,7 +88,8 @@ async fn source_of_fewer_bytes_than_told() {
             let upload = client.create_chunked_upload(Claims::of(size, CONTENT)).chunk_size(chunk_size);
             let error = soon(upload.file_name("n".repeat(1_000))).await.failure();
             assert!(error.is_file() && error.to_string().contains("became shorter"), "{error}");
-            let upload = client.create_chunked_upload(OneShotSource::reader(CONTENT, size)).chunk_size(chunk_size);
+            let upload =
+                client.create_chunked_upload(OneShotSource::reader(CONTENT, size)).chunk_size(chunk_size);
             let error = soon(upload).await.failure();
             assert!(error.is_file() && error.to_string().contains("ended after 10 bytes"), "{error}");
         }
@@ -101,11 +104,15 @@ async fn source_of_more_bytes_than_told() {
         for chunk_size in [1, 4, u64::MAX] {
             let upload = client.create_chunked_upload(Claims::of(size, CONTENT)).chunk_size(chunk_size);
             let error = soon(upload).await.failure();
-            assert!(error.is_file() && error.to_string().contains(&format!("more than the {size} bytes")), "{error}");
+            assert!(
+                error.is_file() && error.to_string().contains(&format!("more than the {size} bytes")),
+                "{error}"
+            );
         }
     }
     assert!(backend.upload_ids().iter().all(|id| backend.completions(id) == 0));
-    let upload = soon(client.create_chunked_upload(Claims::of(10, CONTENT)).chunk_size(u64::MAX)).await.unwrap();
+    let upload =
+        soon(client.create_chunked_upload(Claims::of(10, CONTENT)).chunk_size(u64::MAX)).await.unwrap();
     assert_eq!(std::fs::read(backend.uploaded_file(&upload.id.to_string()).unwrap()).unwrap(), CONTENT);
 }
 
@@ -138,13 +145,17 @@ async fn reader_that_boasts_is_an_error() {
 #[tokio::test]
 async fn times_that_no_clock_holds() {
     let (_backend, client) = start().await;
-    let upload = client.create_chunked_upload(CONTENT.to_vec()).timeout(Duration::MAX).read_timeout(Duration::MAX);
-    let upload = upload.chunk_timeout(Duration::MAX).completion_timeout(Duration::MAX).on_progress(|progress| {
-        assert!(progress.bytes_per_second.is_finite() && progress.bytes_sent <= progress.bytes_total);
-    });
+    let upload =
+        client.create_chunked_upload(CONTENT.to_vec()).timeout(Duration::MAX).read_timeout(Duration::MAX);
+    let upload =
+        upload.chunk_timeout(Duration::MAX).completion_timeout(Duration::MAX).on_progress(|progress| {
+            assert!(progress.bytes_per_second.is_finite() && progress.bytes_sent <= progress.bytes_total);
+        });
     soon(upload.retry(RetryPolicy::new().retries(u32::MAX))).await.unwrap();
-    for modified in [SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40), SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60)]
-    {
+    for modified in [
+        SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40),
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60),
+    ] {
         let source = Claims { size: 10, bytes: CONTENT, modified: Some(modified) };
         soon(client.create_chunked_upload(ResumableSource::reopen(source))).await.unwrap();
     }
@@ -152,12 +163,22 @@ async fn times_that_no_clock_holds() {
 
 // ---- what the server and the session say
 
-static RUNTIME: LazyLock<tokio::runtime::Runtime> =
-    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+});
 
 /// Numbers at the ends of their types, and those of a file of ten bytes.
 fn number() -> impl Strategy<Value = u64> {
-    let ends = [0, 1, i64::MAX as u64 - 1, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX - 400, u64::MAX - 1, u64::MAX];
+    let ends = [
+        0,
+        1,
+        i64::MAX as u64 - 1,
+        i64::MAX as u64,
+        i64::MAX as u64 + 1,
+        u64::MAX - 400,
+        u64::MAX - 1,
+        u64::MAX,
+    ];
     prop_oneof![2 => prop::sample::select(ends.to_vec()), 2 => 0..12_u64, 1 => any::<u64>()]
 }
 
@@ -260,7 +281,14 @@ struct Blocking {
 impl Blocking {
     fn at(at: usize) -> (ResumableSource, mpsc::Sender<()>) {
         let (sender, receiver) = mpsc::channel();
-        (ResumableSource::reopen(Blocking { at, sizes: AtomicUsize::new(0), let_go: Arc::new(Mutex::new(receiver)) }), sender)
+        (
+            ResumableSource::reopen(Blocking {
+                at,
+                sizes: AtomicUsize::new(0),
+                let_go: Arc::new(Mutex::new(receiver)),
+            }),
+            sender,
+        )
     }
 
     fn block(let_go: &Mutex<mpsc::Receiver<()>>) {
@@ -349,7 +377,8 @@ async fn stream_without_end_is_timed_out() {
     let (mut writer, reader) = tokio::io::duplex(64);
     tokio::io::AsyncWriteExt::write_all(&mut writer, CONTENT).await.unwrap();
     // All that was said came, and whether there is more nobody says.
-    let error = soon(in_time(client.create_chunked_upload(OneShotSource::reader(reader, 10)))).await.failure();
+    let error =
+        soon(in_time(client.create_chunked_upload(OneShotSource::reader(reader, 10)))).await.failure();
     assert_timed_out(&error);
     assert!(backend.upload_ids().iter().all(|id| backend.completions(id) == 0));
 }
@@ -363,7 +392,8 @@ async fn pipe_is_refused_before_it_is_opened() {
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let link = directory.path().join("link");
     std::os::unix::fs::symlink(&pipe, &link).unwrap();
-    for path in [pipe.as_path(), &link, std::path::Path::new("/dev/zero"), std::path::Path::new("/dev/null")] {
+    for path in [pipe.as_path(), &link, std::path::Path::new("/dev/zero"), std::path::Path::new("/dev/null")]
+    {
         let error = soon(client.create_chunked_upload(path)).await.failure();
         assert!(error.is_invalid_input() && error.to_string().contains("no regular file"), "{error}");
     }
@@ -375,12 +405,15 @@ async fn early_completion_is_not_believed() {
     use wiremock::matchers::method;
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
-    let at = |offset: u64, completed: Option<&str>| json!({"id": 1, "offset": offset, "completed_at": completed});
+    let at =
+        |offset: u64, completed: Option<&str>| json!({"id": 1, "offset": offset, "completed_at": completed});
     for (completed, checksum) in
         [("2025-01-01T00:00:00Z", None), ("2025-01-01T00:00:00Z", Some("00112233445566778899aabbccddeeff"))]
     {
         let server = MockServer::start().await;
-        let put = |answer: ResponseTemplate, times| Mock::given(method("PUT")).respond_with(answer).up_to_n_times(times);
+        let put = |answer: ResponseTemplate, times| {
+            Mock::given(method("PUT")).respond_with(answer).up_to_n_times(times)
+        };
         put(ResponseTemplate::new(200).set_body_json(at(4, None)), 1).mount(&server).await;
         put(ResponseTemplate::new(500), 1).mount(&server).await;
         // Sent again from its beginning.
@@ -389,13 +422,19 @@ async fn early_completion_is_not_believed() {
         }
         let mut early = at(8, Some(completed));
         early["checksum"] = json!(checksum);
-        Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_json(early)).mount(&server).await;
+        Mock::given(method("GET"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(early))
+            .mount(&server)
+            .await;
         let complete = ResponseTemplate::new(200).set_body_json(at(10, Some(completed)));
         Mock::given(method("POST")).respond_with(complete).mount(&server).await;
         let client = BackendClient::builder(server.uri()).access_token("token").build().unwrap();
         soon(client.create_chunked_upload(CONTENT.to_vec()).chunk_size(4)).await.unwrap();
         let requests = server.received_requests().await.unwrap();
-        let ranges: Vec<_> = requests.iter().filter_map(|request| request.headers.get("content-range")?.to_str().ok()).collect();
+        let ranges: Vec<_> = requests
+            .iter()
+            .filter_map(|request| request.headers.get("content-range")?.to_str().ok())
+            .collect();
         let again = ["bytes 0-3/10", "bytes 4-7/10", "bytes 8-9/10"];
         assert_eq!(ranges, [&["bytes 0-3/10", "bytes 4-7/10"], &again[..]].concat());
         assert!(requests.iter().any(|request| request.method == "POST"), "nobody asked for the completion");

@@ -16,8 +16,8 @@ use backend::marker::{self, Failure, TOKEN, secret};
 use md5::{Digest, Md5};
 use synapse_backend_client::types::ChunkedUpload;
 use synapse_backend_client::{
-    BackendClient, BackendClientBuilder, CreateChunkedUpload, Credentials, CredentialsFuture, CredentialsProvider, Error,
-    ErrorKind, OneShotSource, RetryPolicy, UploadPhase, reqwest,
+    BackendClient, BackendClientBuilder, CreateChunkedUpload, Credentials, CredentialsFuture,
+    CredentialsProvider, Error, ErrorKind, OneShotSource, RetryPolicy, UploadPhase, reqwest,
 };
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
 use tempfile::TempDir;
@@ -39,7 +39,8 @@ struct Setup {
 
 /// Bytes of which no two chunks are alike.
 fn content(size: usize) -> Vec<u8> {
-    let words = (0..size as u64 / 8 + 1).flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+    let words =
+        (0..size as u64 / 8 + 1).flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
     words.take(size).collect()
 }
 
@@ -54,7 +55,10 @@ async fn soon<W: IntoFuture>(work: W) -> W::Output {
 }
 
 fn quick_retry() -> RetryPolicy {
-    RetryPolicy::new().retries(3).initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(2))
+    RetryPolicy::new()
+        .retries(3)
+        .initial_backoff(Duration::from_millis(1))
+        .max_backoff(Duration::from_millis(2))
 }
 
 impl Setup {
@@ -70,7 +74,11 @@ impl Setup {
         Setup::built(backend, size, |client| client).await
     }
 
-    async fn built(backend: BackendBuilder, size: usize, set: impl FnOnce(BackendClientBuilder) -> BackendClientBuilder) -> Self {
+    async fn built(
+        backend: BackendBuilder,
+        size: usize,
+        set: impl FnOnce(BackendClientBuilder) -> BackendClientBuilder,
+    ) -> Self {
         let backend = Arc::new(backend.record_bodies(false).start().await.unwrap());
         let client = BackendClient::builder(backend.url()).access_token(backend.token()).retry(quick_retry());
         // The system's certificates, which take long to read, are of no use here.
@@ -161,7 +169,9 @@ impl Setup {
         let requests = self.backend.requests();
         requests
             .iter()
-            .filter(|request| request.method == method && request.status.is_some_and(|other| other.as_u16() == status))
+            .filter(|request| {
+                request.method == method && request.status.is_some_and(|other| other.as_u16() == status)
+            })
             .count()
     }
 }
@@ -219,15 +229,25 @@ async fn after_a_connection_that_broke_the_chunk_goes_over_one_of_its_own() {
     let setup = Setup::new().await;
     setup.succeeds(chunk(Fault::close(), 4)).await;
     let requests = setup.backend.requests();
-    let again = requests.iter().rposition(|request| request.header("content-range") == requests[4].header("content-range"));
+    let again = requests
+        .iter()
+        .rposition(|request| request.header("content-range") == requests[4].header("content-range"));
     let (before, rest) = requests.split_at(again.unwrap());
-    assert!(before.len() > 4 && before.iter().all(|request| request.connection != rest[0].connection), "{requests:?}");
+    assert!(
+        before.len() > 4 && before.iter().all(|request| request.connection != rest[0].connection),
+        "{requests:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_chunk_whose_answer_is_lost_is_not_sent_again() {
     for number in [1, 5, 10] {
-        for fault in [Fault::lose_answer(), Fault::lose_answer().reset(), Fault::cut_answer(20), Fault::cut_answer(0).reset()] {
+        for fault in [
+            Fault::lose_answer(),
+            Fault::lose_answer().reset(),
+            Fault::cut_answer(20),
+            Fault::cut_answer(0).reset(),
+        ] {
             let setup = Setup::new().await;
             setup.succeeds(chunk(fault, number)).await;
             assert_eq!(setup.sent().len(), 11);
@@ -264,7 +284,9 @@ async fn a_first_chunk_whose_answer_is_lost_begins_another_upload() {
 
 #[tokio::test]
 async fn a_completion_whose_answer_is_lost_is_asked_for_and_not_posted_again() {
-    for fault in [Fault::lose_answer(), Fault::lose_answer().reset(), Fault::cut_answer(10), Fault::cut_answer(0)] {
+    for fault in
+        [Fault::lose_answer(), Fault::lose_answer().reset(), Fault::cut_answer(10), Fault::cut_answer(0)]
+    {
         let setup = Setup::new().await;
         let upload = setup.succeeds(completion(fault)).await;
         assert!(upload.completed_at.is_some());
@@ -274,7 +296,9 @@ async fn a_completion_whose_answer_is_lost_is_asked_for_and_not_posted_again() {
 
 #[tokio::test]
 async fn a_completion_that_may_not_have_arrived_is_not_posted_again_by_itself() {
-    for fault in [Fault::close(), Fault::close().reset(), Fault::cut_request(5), Fault::cut_request(5).reset()] {
+    for fault in
+        [Fault::close(), Fault::close().reset(), Fault::cut_request(5), Fault::cut_request(5).reset()]
+    {
         let setup = Setup::new().await;
         setup.backend.inject(completion(fault));
         let error = soon(setup.upload().completion_timeout(Duration::from_millis(100))).await.failure();
@@ -354,7 +378,8 @@ async fn a_server_that_goes_away_amid_an_upload_is_waited_for() {
         let mut forwarding = forward(&setup, first.listen(16).unwrap());
         let held = setup.backend.inject(held);
         let (client, third) = patient(&setup, address);
-        let upload = tokio::spawn(client.create_chunked_upload(setup.content.clone()).chunk_size(CHUNK).send());
+        let upload =
+            tokio::spawn(client.create_chunked_upload(setup.content.clone()).chunk_size(CHUNK).send());
         soon(held.wait_for_hits(1)).await;
         forwarding.shutdown().await;
         held.release();
@@ -373,7 +398,10 @@ async fn an_offset_short_of_what_was_sent_is_followed() {
     let setup = Setup::new().await;
     // The answer says less than the server has: it refuses what is sent again, and says where it is.
     setup
-        .succeeds(chunk(Fault::edit_json(|upload| upload["offset"] = (upload["offset"].as_u64().unwrap() - 1_000).into()), 4))
+        .succeeds(chunk(
+            Fault::edit_json(|upload| upload["offset"] = (upload["offset"].as_u64().unwrap() - 1_000).into()),
+            4,
+        ))
         .await;
     assert_eq!((setup.count_of("PUT", 400), setup.count("GET")), (1, 1));
 }
@@ -381,21 +409,35 @@ async fn an_offset_short_of_what_was_sent_is_followed() {
 #[tokio::test]
 async fn an_answer_without_an_offset_is_taken_for_the_whole_chunk() {
     let setup = Setup::new().await;
-    setup.succeeds(chunk(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("offset"))), 0).times(11)).await;
+    setup
+        .succeeds(
+            chunk(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("offset"))), 0)
+                .times(11),
+        )
+        .await;
     assert_eq!(setup.sent().len(), 11);
 }
 
 #[tokio::test]
 async fn an_offset_that_can_not_be_is_an_error_that_says_so() {
-    for (number, offset) in [(3, 0_i64), (3, -1), (3, i64::MAX), (3, 3 * CHUNK as i64 - 1), (3, 4 * CHUNK as i64 + 1), (0, -7)] {
+    for (number, offset) in
+        [(3, 0_i64), (3, -1), (3, i64::MAX), (3, 3 * CHUNK as i64 - 1), (3, 4 * CHUNK as i64 + 1), (0, -7)]
+    {
         let setup = Setup::new().await;
-        let error = setup.fails(chunk(Fault::edit_json(move |upload| upload["offset"] = offset.into()), number)).await;
+        let error = setup
+            .fails(chunk(Fault::edit_json(move |upload| upload["offset"] = offset.into()), number))
+            .await;
         assert_eq!(error.kind(), ErrorKind::Upload);
         assert!(
-            error.to_string().contains(&format!("expects byte {offset} next, which can't be: start the upload anew")),
+            error
+                .to_string()
+                .contains(&format!("expects byte {offset} next, which can't be: start the upload anew")),
             "{error}"
         );
-        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+        assert!(
+            error.upload_session().is_none() && !setup.session_file().exists(),
+            "there is nothing to go on with"
+        );
         assert_eq!(setup.count("POST"), 0);
     }
 }
@@ -404,15 +446,25 @@ async fn an_offset_that_can_not_be_is_an_error_that_says_so() {
 async fn a_server_that_is_asked_and_says_what_can_not_be_is_an_error_too() {
     for offset in [-1_i64, i64::MAX, 7 * CHUNK as i64] {
         let setup = Setup::new().await;
-        setup.backend.inject(Fault::edit_json(move |upload| upload["offset"] = offset.into()).on("GET", UPLOADS));
+        setup
+            .backend
+            .inject(Fault::edit_json(move |upload| upload["offset"] = offset.into()).on("GET", UPLOADS));
         let error = setup.fails(chunk(Fault::lose_answer(), 2)).await;
-        assert!(error.to_string().contains(&format!("expects byte {offset} next, which can't be")), "{error}");
-        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+        assert!(
+            error.to_string().contains(&format!("expects byte {offset} next, which can't be")),
+            "{error}"
+        );
+        assert!(
+            error.upload_session().is_none() && !setup.session_file().exists(),
+            "there is nothing to go on with"
+        );
         assert_eq!(setup.count("POST"), 0);
     }
     // Asked, it has to say something.
     let setup = Setup::new().await;
-    setup.backend.inject(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("offset"))).on("GET", UPLOADS));
+    setup.backend.inject(
+        Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("offset"))).on("GET", UPLOADS),
+    );
     let error = setup.fails(chunk(Fault::lose_answer(), 2)).await;
     assert!(error.to_string().contains("the server doesn't tell which byte it expects next"), "{error}");
     assert_eq!((error.kind(), setup.count("POST")), (ErrorKind::Upload, 0));
@@ -428,7 +480,9 @@ async fn a_server_that_does_not_come_on_is_given_up_after_a_few_attempts() {
     });
     let error = soon(upload).await.failure();
     assert!(
-        error.to_string().contains("the upload doesn't come on, after 4 attempts: the server took nothing of the chunk"),
+        error
+            .to_string()
+            .contains("the upload doesn't come on, after 4 attempts: the server took nothing of the chunk"),
         "{error}"
     );
     assert_eq!(setup.sent().len(), 5);
@@ -438,19 +492,25 @@ async fn a_server_that_does_not_come_on_is_given_up_after_a_few_attempts() {
 #[tokio::test]
 async fn a_server_that_goes_back_and_forth_is_given_up_too() {
     let setup = Setup::new().await;
-    let mismatch = r#"{"detail": "Offsets do not match", "expected_offset": 65536, "provided_offset": 196608}"#;
+    let mismatch =
+        r#"{"detail": "Offsets do not match", "expected_offset": 65536, "provided_offset": 196608}"#;
     let from = |first: &'static str| {
         move |parts: &synapse_test_backend::http::request::Parts| {
             parts.headers.get("content-range").is_some_and(|range| range.to_str().unwrap().starts_with(first))
         }
     };
-    setup.backend.inject(Fault::answer(400).json(mismatch).method("PUT").when(from("bytes 196608-")).always());
-    setup.backend.inject(Fault::edit_json(|upload| upload["offset"] = 65536.into()).on("GET", UPLOADS).always());
+    setup
+        .backend
+        .inject(Fault::answer(400).json(mismatch).method("PUT").when(from("bytes 196608-")).always());
+    setup
+        .backend
+        .inject(Fault::edit_json(|upload| upload["offset"] = 65536.into()).on("GET", UPLOADS).always());
     let backend = setup.backend.clone();
     let upload = setup.upload().on_session(move |session| {
         if session.offset == CHUNK {
             for (first, offset) in [("bytes 65536-", 131_072), ("bytes 131072-", 196_608)] {
-                let answer = format!(r#"{{"id": "{}", "offset": {offset}, "completed_at": null}}"#, session.id);
+                let answer =
+                    format!(r#"{{"id": "{}", "offset": {offset}, "completed_at": null}}"#, session.id);
                 backend.inject(Fault::answer(200).json(answer).method("PUT").when(from(first)).always());
             }
         }
@@ -485,7 +545,11 @@ async fn chunk_answered_by_a_middlebox() {
             let setup = Setup::new().await;
             let answer = if arrives { Fault::replace_body(body) } else { Fault::answer(200).json(body) };
             setup.succeeds(chunk(answer, 4)).await;
-            assert_eq!((setup.count("GET"), setup.sent().len()), (1, if arrives { 11 } else { 12 }), "{body}");
+            assert_eq!(
+                (setup.count("GET"), setup.sent().len()),
+                (1, if arrives { 11 } else { 12 }),
+                "{body}"
+            );
         }
     }
     // Nothing was begun that could be asked for.
@@ -521,7 +585,11 @@ async fn completion_that_is_not_complete() {
     assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
     // Where a release says nothing of it, its success is one.
     let setup = Setup::new().await;
-    setup.succeeds(completion(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("completed_at"))))).await;
+    setup
+        .succeeds(completion(Fault::edit_json(|upload| {
+            drop(upload.as_object_mut().unwrap().remove("completed_at"))
+        })))
+        .await;
     assert_eq!((setup.count("POST"), setup.count("GET")), (1, 0));
     // A question that is answered of another upload is no answer.
     let setup = Setup::new().await;
@@ -543,14 +611,18 @@ async fn completion_that_is_not_complete() {
 
 #[tokio::test]
 async fn offsets_that_are_no_numbers() {
-    for offset in [serde_json::json!("65536"), serde_json::json!(1.5), serde_json::json!({}), serde_json::json!(1e30)] {
+    for offset in
+        [serde_json::json!("65536"), serde_json::json!(1.5), serde_json::json!({}), serde_json::json!(1e30)]
+    {
         let setup = Setup::new().await;
         let odd = offset.clone();
         setup.succeeds(chunk(Fault::edit_json(move |upload| upload["offset"] = odd.clone()), 4)).await;
         assert_eq!((setup.count("GET"), setup.sent().len()), (1, 11), "{offset}");
         let setup = Setup::new().await;
         let odd = offset.clone();
-        setup.backend.inject(Fault::edit_json(move |upload| upload["offset"] = odd.clone()).on("GET", UPLOADS));
+        setup
+            .backend
+            .inject(Fault::edit_json(move |upload| upload["offset"] = odd.clone()).on("GET", UPLOADS));
         let error = setup.fails(chunk(Fault::lose_answer(), 4)).await;
         assert!(error.is_decode(), "{offset}: {error:?}");
         setup.succeeds_after().await;
@@ -639,7 +711,9 @@ async fn a_completion_that_the_server_comes_to_after_it_was_given_up_is_found_by
     setup.backend.clear_requests();
     let session = error.upload_session().unwrap().clone();
     let upload =
-        soon(setup.client.resume_chunked_upload(session, setup.file()).session_file(setup.session_file())).await.unwrap();
+        soon(setup.client.resume_chunked_upload(session, setup.file()).session_file(setup.session_file()))
+            .await
+            .unwrap();
     setup.assert_stored(&upload);
     assert_eq!((setup.count("PUT"), setup.count("POST"), setup.count("GET")), (0, 0, 1));
 }
@@ -649,7 +723,9 @@ async fn an_upload_that_is_complete_already_is_a_success() {
     let setup = Setup::new().await;
     let said = Fault::answer(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
     setup.backend.inject(completion(said));
-    setup.backend.inject(Fault::edit_json(|upload| upload["completed_at"] = "2026-01-01T00:00:00Z".into()).on("GET", UPLOADS));
+    setup.backend.inject(
+        Fault::edit_json(|upload| upload["completed_at"] = "2026-01-01T00:00:00Z".into()).on("GET", UPLOADS),
+    );
     let upload = soon(setup.upload()).await.unwrap();
     assert!(upload.completed_at.is_some());
     assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
@@ -671,17 +747,28 @@ fn spoiling(setup: &Setup) -> CreateChunkedUpload {
 async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
     let setup = Setup::new().await;
     let error = soon(spoiling(&setup)).await.failure();
-    assert!(error.is_bad_request() && error.response().unwrap().detail() == Some("checksum does not match"), "{error}");
+    assert!(
+        error.is_bad_request() && error.response().unwrap().detail() == Some("checksum does not match"),
+        "{error}"
+    );
     let told = error.to_string();
-    assert!(told.contains(&format!("the file's MD5 is {}, and the server's copy has", md5_of(&setup.content))), "{told}");
+    assert!(
+        told.contains(&format!("the file's MD5 is {}, and the server's copy has", md5_of(&setup.content))),
+        "{told}"
+    );
     assert!(told.contains("the server's copy has a different one: upload it again"), "{told}");
-    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+    assert!(
+        error.upload_session().is_none() && !setup.session_file().exists(),
+        "there is nothing to go on with"
+    );
     assert_eq!(setup.backend.completions(&setup.backend.upload_ids()[0]), 0);
 
     // Where the server tells its own sum, that is told too.
     let setup = Setup::new().await;
     let theirs = "00112233445566778899aabbccddeeff";
-    setup.backend.inject(Fault::edit_json(move |upload| upload["checksum"] = theirs.into()).on("GET", UPLOADS));
+    setup
+        .backend
+        .inject(Fault::edit_json(move |upload| upload["checksum"] = theirs.into()).on("GET", UPLOADS));
     let told = soon(spoiling(&setup)).await.failure().to_string();
     assert!(told.contains(&format!(" has {theirs}: upload it again")), "{told}");
 }
@@ -698,9 +785,13 @@ fn other_files() -> [(&'static str, serde_json::Value, String); 2] {
 async fn a_completion_that_tells_another_sum_or_size_is_no_success() {
     for (field, value, said) in other_files() {
         let setup = Setup::new().await;
-        let error = setup.fails(completion(Fault::edit_json(move |upload| upload[field] = value.clone()))).await;
+        let error =
+            setup.fails(completion(Fault::edit_json(move |upload| upload[field] = value.clone()))).await;
         assert!(error.to_string().contains(&said), "{error}");
-        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+        assert!(
+            error.upload_session().is_none() && !setup.session_file().exists(),
+            "there is nothing to go on with"
+        );
     }
     // A sum of another kind is none that can be compared, and one in capitals is the same.
     for sum in ["sha256:00".to_owned(), md5_of(&content(SIZE)).to_uppercase()] {
@@ -717,10 +808,15 @@ async fn a_completion_that_tells_another_sum_or_size_is_no_success() {
 async fn a_completion_that_is_asked_for_and_tells_another_sum_or_size_is_no_success_either() {
     for (field, value, said) in other_files() {
         let setup = Setup::new().await;
-        setup.backend.inject(Fault::edit_json(move |upload| upload[field] = value.clone()).on("GET", UPLOADS).always());
+        setup.backend.inject(
+            Fault::edit_json(move |upload| upload[field] = value.clone()).on("GET", UPLOADS).always(),
+        );
         let error = setup.fails(completion(Fault::lose_answer())).await;
         assert!(error.to_string().contains(&said), "{error}");
-        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+        assert!(
+            error.upload_session().is_none() && !setup.session_file().exists(),
+            "there is nothing to go on with"
+        );
         assert_eq!(setup.count("POST"), 1);
     }
 }
@@ -762,7 +858,9 @@ async fn a_storm_of_503_is_sat_out() {
 
 #[tokio::test]
 async fn a_storm_that_does_not_end_leaves_what_can_be_gone_on_with() {
-    for answer in [Fault::answer(503).json(r#"{"detail": "busy"}"#), Fault::proxy_page(503), Fault::answer(500)] {
+    for answer in
+        [Fault::answer(503).json(r#"{"detail": "busy"}"#), Fault::proxy_page(503), Fault::answer(500)]
+    {
         let setup = Setup::new().await;
         let error = setup.fails(chunk(answer, 4).always()).await;
         assert_eq!(error.attempts(), 4, "{error}");
@@ -802,7 +900,10 @@ async fn a_chunk_that_is_too_large_is_an_error_that_tells_to_set_another_size() 
 async fn a_file_that_the_application_does_not_take_is_its_own_error() {
     let setup = Setup::of(backend().max_file_bytes(1_000)).await;
     let error = soon(setup.upload()).await.failure();
-    assert!(error.is_bad_request() && error.to_string().contains("Size of file exceeds the limit"), "{error}");
+    assert!(
+        error.is_bad_request() && error.to_string().contains("Size of file exceeds the limit"),
+        "{error}"
+    );
     assert_eq!(setup.sent().len(), 1);
 }
 
@@ -825,7 +926,9 @@ impl CredentialsProvider for Rotating {
     fn credentials(&self, rejected: bool) -> CredentialsFuture<'_> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
         assert_eq!(rejected, number > 0);
-        Box::pin(async move { Ok(Credentials::new().access_token(TOKEN).tenant(secret(&number.to_string()))) })
+        Box::pin(
+            async move { Ok(Credentials::new().access_token(TOKEN).tenant(secret(&number.to_string()))) },
+        )
     }
 }
 
@@ -886,9 +989,10 @@ async fn credentials_that_are_refused_however_often_they_are_renewed_are_the_err
 
 #[tokio::test]
 async fn an_upload_that_expires_is_sent_anew_once() {
-    for fault in
-        [Fault::answer(404).json(r#"{"detail": "Not found."}"#), Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#)]
-    {
+    for fault in [
+        Fault::answer(404).json(r#"{"detail": "Not found."}"#),
+        Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#),
+    ] {
         let setup = Setup::new().await;
         setup.succeeds(chunk(fault, 4)).await;
         assert_eq!((setup.backend.upload_ids().len(), setup.sent().len()), (2, 5 + 11));
@@ -910,10 +1014,14 @@ async fn an_upload_that_expires_is_sent_anew_once() {
 async fn an_upload_that_expires_again_and_again_is_an_error() {
     let setup = Setup::new().await;
     let backend = setup.backend.clone();
-    let upload = setup.upload().on_session(move |session| assert!(backend.expire_upload(&session.id.to_string())));
+    let upload =
+        setup.upload().on_session(move |session| assert!(backend.expire_upload(&session.id.to_string())));
     let error = soon(upload).await.failure();
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
-    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+    assert!(
+        error.upload_session().is_none() && !setup.session_file().exists(),
+        "there is nothing to go on with"
+    );
     assert_eq!(setup.backend.upload_ids().len(), 2);
 }
 
@@ -922,7 +1030,10 @@ async fn upload_lost_twice_speaks_of_sticky_sessions() {
     // Each chunk but the first comes to an instance that doesn't know the upload.
     let setup = Setup::new().await;
     let next = |parts: &synapse_test_backend::http::request::Parts| {
-        parts.headers.get("content-range").is_some_and(|range| !range.to_str().unwrap().starts_with("bytes 0-"))
+        parts
+            .headers
+            .get("content-range")
+            .is_some_and(|range| !range.to_str().unwrap().starts_with("bytes 0-"))
     };
     let unknown = Fault::answer(404).json(r#"{"detail": "Not found."}"#).method("PUT").when(next).always();
     let error = setup.fails(unknown).await;
@@ -947,7 +1058,10 @@ async fn an_upload_that_expires_before_its_completion_is_sent_anew() {
     let gone = completion(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#));
     let error = setup.fails(gone.always()).await;
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
-    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+    assert!(
+        error.upload_session().is_none() && !setup.session_file().exists(),
+        "there is nothing to go on with"
+    );
     assert_eq!((setup.backend.upload_ids().len(), setup.count("POST")), (2, 2));
 }
 
@@ -988,10 +1102,14 @@ async fn a_url_at_another_host_gets_nothing() {
     let elsewhere = backend().start().await.unwrap();
     let setup = Setup::new().await;
     let url = format!("{}/somewhere/else/", elsewhere.url());
-    let error = setup.fails(chunk(Fault::edit_json(move |upload| upload["url"] = url.clone().into()), 0)).await;
+    let error =
+        setup.fails(chunk(Fault::edit_json(move |upload| upload["url"] = url.clone().into()), 0)).await;
     assert_eq!(error.kind(), ErrorKind::ForeignUrl);
     assert!(error.to_string().contains("nothing was sent there"), "{error}");
-    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "there is nothing to go on with");
+    assert!(
+        error.upload_session().is_none() && !setup.session_file().exists(),
+        "there is nothing to go on with"
+    );
     assert_eq!((elsewhere.connections(), setup.sent().len()), (0, 1));
 }
 
@@ -1003,7 +1121,8 @@ async fn a_redirect_to_another_host_gets_nothing() {
             let setup = Setup::new().await;
             let url = format!("{}/chunked_upload/", elsewhere.url());
             let after = if method == "PUT" { 4 } else { 0 };
-            let error = setup.fails(Fault::answer(status).header("Location", &url).method(method).after(after)).await;
+            let error =
+                setup.fails(Fault::answer(status).header("Location", &url).method(method).after(after)).await;
             assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{error}");
             assert_eq!((elsewhere.connections(), setup.count(method) as u64), (0, after + 1));
             setup.goes_on_after(&error).await;
@@ -1018,13 +1137,17 @@ async fn a_url_that_is_the_same_but_for_its_host_is_put_onto_the_base_url() {
     let upload = soon(setup.upload()).await.unwrap();
     setup.assert_stored(&upload);
     assert_eq!(elsewhere.connections(), 0);
-    assert!(setup.backend.requests().iter().all(|request| request.path.starts_with("/api/v1/chunked_upload/")));
+    assert!(
+        setup.backend.requests().iter().all(|request| request.path.starts_with("/api/v1/chunked_upload/"))
+    );
 }
 
 #[tokio::test]
 async fn an_answer_without_a_url_has_the_documents_own() {
     let setup = Setup::new().await;
-    setup.succeeds(chunk(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("url"))), 0)).await;
+    setup
+        .succeeds(chunk(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("url"))), 0))
+        .await;
 }
 
 #[tokio::test]

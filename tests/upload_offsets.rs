@@ -23,7 +23,9 @@ use md5::{Digest, Md5};
 use proptest::prelude::*;
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::types::ChunkedUpload;
-use synapse_backend_client::{BackendClient, OneShotSource, Reopen, Result, ResumableSource, RetryPolicy, UploadSource, reqwest};
+use synapse_backend_client::{
+    BackendClient, OneShotSource, Reopen, Result, ResumableSource, RetryPolicy, UploadSource, reqwest,
+};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -111,8 +113,9 @@ impl State {
         let Upload { content, complete } = &self.uploads[number];
         let length = content.len();
         let completed = if *complete { r#""2026-01-01T00:00:00Z""# } else { "null" };
-        let shown =
-            format!(r#"{{"id": {number}, "url": "/chunked_upload/{number}/", "offset": {length}, "completed_at": {completed}}}"#);
+        let shown = format!(
+            r#"{{"id": {number}, "url": "/chunked_upload/{number}/", "offset": {length}, "completed_at": {completed}}}"#
+        );
         if length > self.furthest {
             (self.furthest, self.misses) = (length, 0);
         }
@@ -190,7 +193,9 @@ impl Server {
                 connections.spawn(async move {
                     let service = hyper::service::service_fn(move |request| serve(state.clone(), request));
                     // Where it is closed on purpose it ends in an error.
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
                 });
             }
         });
@@ -204,7 +209,8 @@ impl Server {
     fn client(&self) -> BackendClient {
         let retry = RetryPolicy::new().retries(2 * MISSES);
         let retry = retry.initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(2));
-        let client = BackendClient::builder(format!("http://{}", self.address)).access_token(TOKEN).retry(retry);
+        let client =
+            BackendClient::builder(format!("http://{}", self.address)).access_token(TOKEN).retry(retry);
         // Reading the system's certificates takes longer than most uploads here.
         client.http(|| reqwest::ClientBuilder::new().tls_certs_only([])).build().unwrap()
     }
@@ -261,7 +267,9 @@ async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Resu
 }
 
 async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incoming>) -> io::Result<Answer> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let header = |name| {
+        request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
     let (range, form, announced) = (header(CONTENT_RANGE), header(CONTENT_TYPE), header(CONTENT_LENGTH));
     let (length, act) = {
         let mut state = state.lock().unwrap();
@@ -279,7 +287,9 @@ async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incom
     if chunk.file() != &state.expected[start..start + chunk.file().len()] {
         state.problem(format!("other bytes than the file's come from byte {start} on"));
     }
-    if share.is_none() && (chunk.file().len() != length || announced != chunk.read.len().to_string() || !chunk.ends_well()) {
+    if share.is_none()
+        && (chunk.file().len() != length || announced != chunk.read.len().to_string() || !chunk.ends_well())
+    {
         state.problem(format!("{} bytes of {announced} are no chunk of {length}", chunk.read.len()));
     }
     match act {
@@ -323,7 +333,9 @@ impl Chunk {
 
     /// What is there of the file.
     fn file(&self) -> &[u8] {
-        let ends = |from: usize| self.read[from..].windows(4).position(|four| four == b"\r\n\r\n").map(|at| from + at + 4);
+        let ends = |from: usize| {
+            self.read[from..].windows(4).position(|four| four == b"\r\n\r\n").map(|at| from + at + 4)
+        };
         // Each of the two parts has a head.
         let Some(start) = ends(0).and_then(ends) else { return &[] };
         &self.read[start..self.read.len().min(start + self.length)]
@@ -363,7 +375,11 @@ struct Pieces {
 
 impl Pieces {
     fn of(content: &Bytes, pieces: usize) -> Self {
-        Pieces { content: content.clone(), longest: 2 * content.len() / pieces + 1, random: fastrand::Rng::with_seed(7) }
+        Pieces {
+            content: content.clone(),
+            longest: 2 * content.len() / pieces + 1,
+            random: fastrand::Rng::with_seed(7),
+        }
     }
 
     fn next(&mut self, room: usize) -> Bytes {
@@ -381,7 +397,11 @@ impl Read for Pieces {
 }
 
 impl AsyncRead for Pieces {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.random.u8(..) < 50 {
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -436,8 +456,9 @@ fn source(kind: Kind, content: &Bytes, pieces: usize) -> (UploadSource, Option<t
 
 // ---- the tests
 
-static RUNTIME: LazyLock<tokio::runtime::Runtime> =
-    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+});
 
 fn content(length: usize) -> Bytes {
     let mut content = vec![0; length];
@@ -487,7 +508,13 @@ fn script() -> impl Strategy<Value = Script> {
         .prop_map(|(chunks, asked, loses_completion)| Script { chunks, asked, loses_completion })
 }
 
-fn assert_done(server: &Server, outcome: Result<ChunkedUpload>, content: &Bytes, acts: usize, chunk_size: u64) {
+fn assert_done(
+    server: &Server,
+    outcome: Result<ChunkedUpload>,
+    content: &Bytes,
+    acts: usize,
+    chunk_size: u64,
+) {
     let state = server.state();
     assert!(state.problems.is_empty(), "{:?}", state.problems);
     let done = outcome.unwrap();
@@ -529,7 +556,9 @@ proptest! {
 async fn every_length_about_the_edges_of_chunks_arrives_whole_from_every_source() {
     for kind in KINDS {
         for chunk_size in [1, 2, 5, 64] {
-            for length in [1, 2, chunk_size - 1, chunk_size, chunk_size + 1, 2 * chunk_size, 7 * chunk_size - 1] {
+            for length in
+                [1, 2, chunk_size - 1, chunk_size, chunk_size + 1, 2 * chunk_size, 7 * chunk_size - 1]
+            {
                 let content = content(length.max(1));
                 let chunk_size = chunk_size as u64;
                 let nothing_wrong = Script { chunks: Vec::new(), asked: Vec::new(), loses_completion: false };

@@ -30,7 +30,8 @@ struct Setup {
 
 /// Bytes of which no two chunks are alike, and another file for each seed.
 fn content(seed: u64) -> Vec<u8> {
-    let words = (0..SIZE as u64 / 8).flat_map(|word| (word + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+    let words =
+        (0..SIZE as u64 / 8).flat_map(|word| (word + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
     words.collect()
 }
 
@@ -47,7 +48,8 @@ impl Setup {
 
     async fn of(backend: BackendBuilder) -> Self {
         let backend = Arc::new(backend.record_bodies(false).start().await.unwrap());
-        let client = BackendClient::builder(backend.url()).access_token(backend.token()).retry(RetryPolicy::none());
+        let client =
+            BackendClient::builder(backend.url()).access_token(backend.token()).retry(RetryPolicy::none());
         Setup { client: client.build().unwrap(), backend, directory: tempfile::tempdir().unwrap() }
     }
 
@@ -120,7 +122,12 @@ fn without_digest(mut session: Value) -> Value {
 #[tokio::test]
 async fn complete_upload_of_other_bytes() {
     let setup = Setup::new().await;
-    for other in [content(2), changed_at(content(1), 0), changed_at(content(1), SIZE - 1), changed_at(content(1), SIZE / 2)] {
+    for other in [
+        content(2),
+        changed_at(content(1), 0),
+        changed_at(content(1), SIZE - 1),
+        changed_at(content(1), SIZE / 2),
+    ] {
         setup.refuse_model();
         setup.create(content(1)).await.failure();
         assert!(setup.at("session").exists());
@@ -158,14 +165,24 @@ async fn other_path_of_equal_size_and_time() {
     setup.backend.clear_requests();
     let told = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
     let keep = told.clone();
-    let model = setup.create(b.as_path()).on_progress(move |progress| keep.lock().unwrap().push(progress)).await.unwrap();
+    let model = setup
+        .create(b.as_path())
+        .on_progress(move |progress| keep.lock().unwrap().push(progress))
+        .await
+        .unwrap();
     assert!(setup.bytes_of(&model) == content(2));
     let old = format!("/chunked_upload/{}/", session["id"].as_str().unwrap());
-    assert!(setup.backend.requests().iter().all(|request| request.path != old), "the old upload was asked or sent to");
+    assert!(
+        setup.backend.requests().iter().all(|request| request.path != old),
+        "the old upload was asked or sent to"
+    );
     // Whoever is told how far it is sees that it begins at the beginning.
     let told = std::mem::take(&mut *told.lock().unwrap());
     assert!(told.iter().any(|progress| progress.phase == UploadPhase::Hashing));
-    assert!(told.iter().any(|progress| progress.phase == UploadPhase::Sending && progress.bytes_sent == 0), "{told:?}");
+    assert!(
+        told.iter().any(|progress| progress.phase == UploadPhase::Sending && progress.bytes_sent == 0),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
@@ -178,7 +195,10 @@ async fn resume_with_other_bytes_is_refused() {
     for at in [0, 1, 3 * CHUNK as usize - 1] {
         let error = setup.resume(session.clone(), changed_at(content(1), at)).await.failure();
         assert!(error.is_invalid_input(), "{error:?}");
-        assert!(error.to_string().contains("isn't the file that its upload began with: of its first "), "{error}");
+        assert!(
+            error.to_string().contains("isn't the file that its upload began with: of its first "),
+            "{error}"
+        );
     }
     assert_eq!(setup.backend.requests().len(), 0, "something was sent");
     setup.resume(session, content(1)).await.unwrap();
@@ -191,7 +211,10 @@ async fn digest_is_of_what_was_sent_and_whole() {
     let keep = sessions.clone();
     let path = setup.write("a.pt", &content(1));
     let upload = setup.client.create_chunked_upload(path.as_path()).chunk_size(CHUNK);
-    upload.on_session(move |session| keep.lock().unwrap().push(serde_json::to_value(session).unwrap())).await.unwrap();
+    upload
+        .on_session(move |session| keep.lock().unwrap().push(serde_json::to_value(session).unwrap()))
+        .await
+        .unwrap();
     let sessions = std::mem::take(&mut *sessions.lock().unwrap());
     assert_eq!(sessions.len(), 8);
     for session in &sessions {
@@ -338,9 +361,11 @@ async fn old_session_of_a_complete_upload() {
     let before = setup.backend.upload_ids().len();
     let id = old["id"].as_str().unwrap().to_owned();
     let sum = md5_of(&content(1));
-    setup
-        .backend
-        .inject(Fault::edit_json(move |upload| upload["checksum"] = sum.clone().into()).on("GET", "/chunked_upload/").always());
+    setup.backend.inject(
+        Fault::edit_json(move |upload| upload["checksum"] = sum.clone().into())
+            .on("GET", "/chunked_upload/")
+            .always(),
+    );
     let upload = setup.resume(old.clone(), path.as_path()).await.unwrap();
     assert_eq!((upload.id.to_string(), setup.backend.upload_ids().len()), (id, before));
     let error = setup.resume(old, other.as_path()).await.failure();
@@ -378,7 +403,9 @@ async fn session_file_that_holds_anything() {
         session.to_string()
     };
     let deep = "[".repeat(60_000);
-    for text in ["", "null", "[]", "7", "{}", "\"x\"", r#"{"version": 2}"#, &deep, &" ".repeat(1 << 20), "\u{0}\u{1}"] {
+    for text in
+        ["", "null", "[]", "7", "{}", "\"x\"", r#"{"version": 2}"#, &deep, &" ".repeat(1 << 20), "\u{0}\u{1}"]
+    {
         std::fs::write(setup.at("session"), text).unwrap();
         let error = setup.create(content(1)).await.failure();
         assert!(error.is_invalid_input() && error.to_string().contains("holds no session"), "{error}");
@@ -421,7 +448,10 @@ async fn session_file_that_is_no_file() {
     let setup = Setup::new().await;
     let path = setup.at("session");
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-    let error = tokio::time::timeout(Duration::from_secs(20), setup.create(content(1)).send()).await.expect("it hangs").failure();
+    let error = tokio::time::timeout(Duration::from_secs(20), setup.create(content(1)).send())
+        .await
+        .expect("it hangs")
+        .failure();
     assert!(error.is_file() && error.to_string().contains("no regular file"), "{error}");
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
@@ -440,20 +470,27 @@ async fn session_file_that_is_not_ones_own() {
     let session = setup.session();
     std::fs::rename(setup.at("session"), setup.at("kept")).unwrap();
     setup.backend.clear_requests();
-    let refused = |error: Error, told: &str| assert!(error.is_file() && error.to_string().contains(told), "{error}");
+    let refused =
+        |error: Error, told: &str| assert!(error.is_file() && error.to_string().contains(told), "{error}");
     type Plant = fn(&Path, &Path);
     let plants: [(Plant, &str); 5] = [
         (|at, kept| symlink(kept, at).unwrap(), "it is a symbolic link"),
         (|at, _| symlink("nowhere", at).unwrap(), "it is a symbolic link"),
         (|at, kept| std::fs::hard_link(kept, at).unwrap(), "other names"),
-        (|at, _| assert!(std::process::Command::new("mkfifo").arg(at).status().unwrap().success()), "it is a FIFO"),
+        (
+            |at, _| assert!(std::process::Command::new("mkfifo").arg(at).status().unwrap().success()),
+            "it is a FIFO",
+        ),
         (|at, _| drop(std::os::unix::net::UnixListener::bind(at).unwrap()), "it is a socket"),
     ];
     for (plant, told) in plants {
         plant(&setup.at("session"), &setup.at("kept"));
         refused(setup.create(content(1)).await.failure(), told);
         // A session that is given is kept there, too.
-        refused(setup.resume(session.clone(), content(1)).session_file(setup.at("session")).await.failure(), told);
+        refused(
+            setup.resume(session.clone(), content(1)).session_file(setup.at("session")).await.failure(),
+            told,
+        );
         std::fs::remove_file(setup.at("session")).unwrap();
         assert!(!setup.at("nowhere").exists());
     }
@@ -506,9 +543,15 @@ async fn session_shows_nothing_and_is_short() {
 /// Requests that carried the token, but for those to the uploads' own paths.
 fn strays(backend: &Backend, prefix: &str) -> Vec<String> {
     let own = format!("{prefix}/chunked_upload/");
-    let stray =
-        |request: &&RecordedRequest| !request.path.starts_with(&own) || request.path[own.len()..].matches('/').count() > 1;
-    backend.requests().iter().filter(stray).map(|request| format!("{} {}", request.method, request.path)).collect()
+    let stray = |request: &&RecordedRequest| {
+        !request.path.starts_with(&own) || request.path[own.len()..].matches('/').count() > 1
+    };
+    backend
+        .requests()
+        .iter()
+        .filter(stray)
+        .map(|request| format!("{} {}", request.method, request.path))
+        .collect()
 }
 
 #[tokio::test]
@@ -577,12 +620,18 @@ async fn forged_id_makes_no_other_path() {
     for id in ["", "..", "../../admin", "a?b", "a\nb", &"1".repeat(300)] {
         setup.backend.clear_requests();
         let owned = id.to_owned();
-        setup.backend.inject(Fault::edit_json(move |upload| upload["id"] = owned.clone().into()).method("PUT"));
+        setup
+            .backend
+            .inject(Fault::edit_json(move |upload| upload["id"] = owned.clone().into()).method("PUT"));
         let upload = setup.client.create_chunked_upload(content(1)).chunk_size(CHUNK);
         let error = upload.await.failure();
         assert_eq!(error.kind(), ErrorKind::Upload, "{id:?}: {error}");
         assert!(error.to_string().len() < 1024, "{error}");
-        assert_eq!((setup.backend.requests().len(), strays(&setup.backend, "/api/v1").len()), (1, 0), "{id:?}");
+        assert_eq!(
+            (setup.backend.requests().len(), strays(&setup.backend, "/api/v1").len()),
+            (1, 0),
+            "{id:?}"
+        );
     }
 }
 
@@ -594,12 +643,19 @@ async fn url_of_the_server_is_asked_for() {
     setup.create(content(1)).await.failure();
     let mut session = setup.session();
     session["url"] = format!("{}/u/{}/", setup.backend.url(), session["id"].as_str().unwrap()).into();
-    setup.backend.inject(Fault::edit_json(|upload| upload["url"] = "/elsewhere/7/?sig=1".into()).method("GET"));
+    setup
+        .backend
+        .inject(Fault::edit_json(|upload| upload["url"] = "/elsewhere/7/?sig=1".into()).method("GET"));
     setup.backend.clear_requests();
     let elsewhere = Fault::answer(403).on("PUT", "/elsewhere/7/");
     setup.backend.inject(elsewhere);
     setup.resume(session, content(1)).await.failure();
-    let lines: Vec<_> = setup.backend.requests().iter().map(|request| format!("{} {}", request.method, request.path)).collect();
+    let lines: Vec<_> = setup
+        .backend
+        .requests()
+        .iter()
+        .map(|request| format!("{} {}", request.method, request.path))
+        .collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!(lines[1], "PUT /elsewhere/7/");
 }
@@ -619,7 +675,9 @@ async fn url_outside_the_prefix_gets_nothing() {
     ] {
         let setup = Setup::of(backend().path_prefix("/api/v1")).await;
         let owned = link.to_owned();
-        setup.backend.inject(Fault::edit_json(move |upload| upload["url"] = owned.clone().into()).method("PUT"));
+        setup
+            .backend
+            .inject(Fault::edit_json(move |upload| upload["url"] = owned.clone().into()).method("PUT"));
         let error = setup.create(content(1)).await.failure();
         assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{link}: {error}");
         assert!(error.to_string().contains("allow_links_outside_prefix"), "{error}");
@@ -628,9 +686,13 @@ async fn url_outside_the_prefix_gets_nothing() {
     }
     // Set, it is followed, with the token.
     let setup = Setup::of(backend().path_prefix("/api/v1")).await;
-    let client = BackendClient::builder(setup.backend.url()).access_token(setup.backend.token()).retry(RetryPolicy::none());
+    let client = BackendClient::builder(setup.backend.url())
+        .access_token(setup.backend.token())
+        .retry(RetryPolicy::none());
     let client = client.allow_links_outside_prefix(true).build().unwrap();
-    setup.backend.inject(Fault::edit_json(|upload| upload["url"] = "/uploads/7/".into()).method("PUT").always());
+    setup
+        .backend
+        .inject(Fault::edit_json(|upload| upload["url"] = "/uploads/7/".into()).method("PUT").always());
     let error = client.create_chunked_upload(content(1)).chunk_size(CHUNK).await.failure();
     assert!(error.is_not_found(), "{error}");
     assert!(setup.backend.requests().iter().any(|request| request.path == "/uploads/7/"));

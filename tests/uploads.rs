@@ -15,8 +15,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use synapse_backend_client::types::ChunkedUpload;
 use synapse_backend_client::{
-    BackendClient, CreateChunkedUpload, Credentials, CredentialsFuture, CredentialsProvider, Error, ModelFile, OneShotSource,
-    Reopen, ResumableSource, RetryPolicy, UploadPhase, UploadProgress, UploadSession, bytes,
+    BackendClient, CreateChunkedUpload, Credentials, CredentialsFuture, CredentialsProvider, Error,
+    ModelFile, OneShotSource, Reopen, ResumableSource, RetryPolicy, UploadPhase, UploadProgress,
+    UploadSession, bytes,
 };
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
 use tempfile::TempDir;
@@ -38,8 +39,11 @@ impl Setup {
 
     async fn of(backend: BackendBuilder) -> Self {
         let backend = Arc::new(backend.start().await.unwrap());
-        let client =
-            BackendClient::builder(backend.url()).access_token(backend.token()).retry(RetryPolicy::none()).build().unwrap();
+        let client = BackendClient::builder(backend.url())
+            .access_token(backend.token())
+            .retry(RetryPolicy::none())
+            .build()
+            .unwrap();
         let content = (0..SIZE).map(|at| (at * 31 / 7) as u8).collect();
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("model.pt"), &content).unwrap();
@@ -122,15 +126,26 @@ async fn every_kind_of_source_is_uploaded() {
     let setup = Setup::new().await;
     let path = setup.path();
     let again = Again { path: path.clone(), short: false, refuses: false };
-    let pieces = |size: usize| setup.content.chunks(size).map(|piece| Ok::<_, io::Error>(Bytes::copy_from_slice(piece)));
+    let pieces = |size: usize| {
+        setup.content.chunks(size).map(|piece| Ok::<_, io::Error>(Bytes::copy_from_slice(piece)))
+    };
     let sources = [
         (setup.client.create_chunked_upload(path.as_path()), "model.pt"),
         (setup.client.create_chunked_upload(path.to_str().unwrap()), "model.pt"),
         (setup.client.create_chunked_upload(Bytes::from(setup.content.clone())), "file"),
         (setup.client.create_chunked_upload(ResumableSource::reopen(again)), "again.pt"),
-        (setup.client.create_chunked_upload(OneShotSource::reader(io::Cursor::new(setup.content.clone()), SIZE as u64)), "file"),
         (
-            setup.client.create_chunked_upload(OneShotSource::stream(stream::iter(pieces(700).collect::<Vec<_>>()), SIZE as u64)),
+            setup.client.create_chunked_upload(OneShotSource::reader(
+                io::Cursor::new(setup.content.clone()),
+                SIZE as u64,
+            )),
+            "file",
+        ),
+        (
+            setup.client.create_chunked_upload(OneShotSource::stream(
+                stream::iter(pieces(700).collect::<Vec<_>>()),
+                SIZE as u64,
+            )),
             "file",
         ),
     ];
@@ -189,7 +204,10 @@ async fn a_source_that_can_not_be_read_on_is_told_and_leaves_what_can_be_gone_on
     let setup = Setup::new().await;
     let source = |short, refuses| ResumableSource::reopen(Again { path: setup.path(), short, refuses });
     let error = setup.client.create_chunked_upload(source(false, true)).await.failure();
-    assert!(error.is_file() && error.to_string().contains("again.pt: the file can't be read: the store is away"), "{error}");
+    assert!(
+        error.is_file() && error.to_string().contains("again.pt: the file can't be read: the store is away"),
+        "{error}"
+    );
     // Of two megabytes the second can't be read.
     let mut setup = setup;
     setup.content = (0..2_u32 << 20).map(|at| (at * 31 / 7) as u8).collect();
@@ -219,9 +237,14 @@ async fn changing(setup: &Setup, change: Box<Change>) -> Error {
 #[tokio::test]
 async fn a_file_that_changes_while_it_is_sent_is_an_error_and_never_complete() {
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    let touch = move |path: &Path| std::fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
-    let grow = |path: &Path| io::Write::write_all(&mut std::fs::File::options().append(true).open(path).unwrap(), b"x").unwrap();
-    let shrink = |path: &Path| std::fs::File::options().write(true).open(path).unwrap().set_len(2_500).unwrap();
+    let touch = move |path: &Path| {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap()
+    };
+    let grow = |path: &Path| {
+        io::Write::write_all(&mut std::fs::File::options().append(true).open(path).unwrap(), b"x").unwrap()
+    };
+    let shrink =
+        |path: &Path| std::fs::File::options().write(true).open(path).unwrap().set_len(2_500).unwrap();
     let remove = |path: &Path| std::fs::remove_file(path).unwrap();
     let changes: [(Box<Change>, &str); 4] = [
         (Box::new(touch), "the file was changed while it was uploaded"),
@@ -256,7 +279,10 @@ async fn progress_is_told_in_order_and_completely() {
     phases.dedup();
     assert_eq!(phases, [UploadPhase::Sending, UploadPhase::Completing, UploadPhase::Complete]);
     assert!(told.windows(2).all(|pair| pair[0].bytes_sent <= pair[1].bytes_sent), "{told:?}");
-    assert!(told.iter().all(|progress| progress.bytes_total == SIZE as u64 && progress.bytes_per_second.is_finite()));
+    assert!(
+        told.iter()
+            .all(|progress| progress.bytes_total == SIZE as u64 && progress.bytes_per_second.is_finite())
+    );
     assert_eq!(told.last().unwrap().bytes_sent, SIZE as u64);
 }
 
@@ -271,10 +297,17 @@ async fn a_resumed_upload_tells_that_it_hashes_first() {
     let told = std::mem::take(&mut *told.lock().unwrap());
     let mut phases: Vec<_> = told.iter().map(|progress| progress.phase).collect();
     phases.dedup();
-    assert_eq!(phases, [UploadPhase::Hashing, UploadPhase::Sending, UploadPhase::Completing, UploadPhase::Complete]);
-    let hashed = told.iter().filter(|progress| progress.phase == UploadPhase::Hashing).map(|progress| progress.bytes_sent);
+    assert_eq!(
+        phases,
+        [UploadPhase::Hashing, UploadPhase::Sending, UploadPhase::Completing, UploadPhase::Complete]
+    );
+    let hashed = told
+        .iter()
+        .filter(|progress| progress.phase == UploadPhase::Hashing)
+        .map(|progress| progress.bytes_sent);
     assert_eq!(hashed.max(), Some(2 * CHUNK));
-    let within = |pair: &[UploadProgress]| pair[0].phase != pair[1].phase || pair[0].bytes_sent <= pair[1].bytes_sent;
+    let within =
+        |pair: &[UploadProgress]| pair[0].phase != pair[1].phase || pair[0].bytes_sent <= pair[1].bytes_sent;
     assert!(told.windows(2).all(within), "{told:?}");
     // What the server had isn't sent again, and counts as sent.
     let sending = told.iter().find(|progress| progress.phase == UploadPhase::Sending);
@@ -288,11 +321,18 @@ async fn a_session_is_offered_after_each_chunk_and_can_be_written() {
     let setup = Setup::new().await;
     let offered = Arc::new(Mutex::new(Vec::<UploadSession>::new()));
     let keep = offered.clone();
-    let upload = setup.upload().on_session(move |session| keep.lock().unwrap().push(session.clone())).await.unwrap();
+    let upload =
+        setup.upload().on_session(move |session| keep.lock().unwrap().push(session.clone())).await.unwrap();
     let offered = std::mem::take(&mut *offered.lock().unwrap());
-    assert_eq!(offered.iter().map(|session| session.offset).collect::<Vec<_>>(), [1_000, 2_000, 3_000, 4_000, 4_500]);
+    assert_eq!(
+        offered.iter().map(|session| session.offset).collect::<Vec<_>>(),
+        [1_000, 2_000, 3_000, 4_000, 4_500]
+    );
     for session in offered {
-        assert_eq!((session.id.to_string(), session.size, session.chunk_size), (upload.id.to_string(), 4_500, 1_000));
+        assert_eq!(
+            (session.id.to_string(), session.size, session.chunk_size),
+            (upload.id.to_string(), 4_500, 1_000)
+        );
         let text = serde_json::to_string(&session).unwrap();
         assert_eq!(serde_json::from_str::<UploadSession>(&text).unwrap(), session);
     }
@@ -319,7 +359,11 @@ async fn a_session_that_is_ahead_of_the_server_goes_back_to_where_it_is() {
     let setup = Setup::new().await;
     let mut json = serde_json::to_value(setup.broken_off().await).unwrap();
     json["offset"] = 3_000.into();
-    let upload = setup.client.resume_chunked_upload(serde_json::from_value(json).unwrap(), setup.path()).await.unwrap();
+    let upload = setup
+        .client
+        .resume_chunked_upload(serde_json::from_value(json).unwrap(), setup.path())
+        .await
+        .unwrap();
     setup.assert_stored(&upload);
     assert_eq!(setup.requests(), ["GET", "PUT 2000-2999", "PUT 3000-3999", "PUT 4000-4499", "POST"]);
 }
@@ -354,7 +398,10 @@ async fn a_session_that_can_not_be_used_is_refused_and_nothing_is_sent() {
         (edited("offset", 4_501.into()), "the session doesn't hold together"),
         (edited("size", 4_501.into()), "the file isn't the one whose upload was begun"),
         (edited("digest", serde_json::Value::Null), "the file isn't the one whose upload was begun"),
-        (edited("url", "https://elsewhere.example/chunked_upload/1/".into()), "its upload is at another server than"),
+        (
+            edited("url", "https://elsewhere.example/chunked_upload/1/".into()),
+            "its upload is at another server than",
+        ),
         (edited("url", "nowhere".into()), "its upload is at another server than"),
     ] {
         let error = setup.client.resume_chunked_upload(session, setup.path()).await.failure();
@@ -375,7 +422,8 @@ async fn a_session_file_is_its_owners_alone_and_goes_when_all_is_done() {
     let upload = setup.upload().session_file(&file).await.unwrap();
     assert_eq!(upload.id, session.id);
     setup.assert_stored(&upload);
-    let left: Vec<_> = std::fs::read_dir(setup.directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(setup.directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["model.pt"]);
 }
 
@@ -388,7 +436,8 @@ async fn a_session_file_that_holds_no_session_is_an_error_and_stays() {
     assert_eq!(std::fs::read(setup.session_file()).unwrap(), b"my notes");
     assert_eq!(setup.requests(), [""; 0]);
     // Nor is one where none can be kept.
-    let error = setup.upload().session_file(setup.directory.path().join("no/such/directory/s")).await.failure();
+    let error =
+        setup.upload().session_file(setup.directory.path().join("no/such/directory/s")).await.failure();
     assert!(error.is_file() && error.upload_session().is_some(), "{error}");
 }
 
@@ -409,7 +458,10 @@ async fn a_stream_has_no_session_file() {
     let setup = Setup::new().await;
     let source = OneShotSource::reader(io::Cursor::new(vec![1]), 1);
     let error = setup.client.create_chunked_upload(source).session_file(setup.session_file()).await.failure();
-    assert!(error.is_invalid_input() && error.to_string().contains("session_file: a source that comes once can't be resumed"));
+    assert!(
+        error.is_invalid_input()
+            && error.to_string().contains("session_file: a source that comes once can't be resumed")
+    );
     assert_eq!(setup.requests(), [""; 0]);
 }
 
@@ -425,8 +477,14 @@ async fn a_session_shows_no_signature() {
     let session = error.upload_session().unwrap();
     assert!(session.url.as_str().contains(marker::MARKER));
     assert_debug_hidden("a session", session);
-    assert!(setup.backend.requests()[1].query.as_deref().is_some_and(|query| query.contains("sig=")), "the URL is followed");
-    assert_debug_hidden("an upload that is resumed", &setup.client.resume_chunked_upload(session.clone(), setup.path()));
+    assert!(
+        setup.backend.requests()[1].query.as_deref().is_some_and(|query| query.contains("sig=")),
+        "the URL is followed"
+    );
+    assert_debug_hidden(
+        "an upload that is resumed",
+        &setup.client.resume_chunked_upload(session.clone(), setup.path()),
+    );
     let upload = setup.upload().on_progress(|_| {}).session_file("s");
     assert_debug_hidden("an upload", &upload);
 }
@@ -450,7 +508,8 @@ async fn until(is_so: impl Fn() -> bool) {
 async fn a_dropped_upload_sends_nothing_more_and_can_be_gone_on_with() {
     let setup = Setup::new().await;
     for number in 0..4 {
-        let held = setup.backend.inject(Fault::hold_before().method("PUT").after(if number == 0 { 1 } else { 0 }));
+        let held =
+            setup.backend.inject(Fault::hold_before().method("PUT").after(if number == 0 { 1 } else { 0 }));
         let upload = setup.upload().session_file(setup.session_file());
         tokio::select! {
             outcome = upload.send() => panic!("{outcome:?}"),
@@ -518,13 +577,31 @@ async fn a_chunk_has_a_time_out_of_its_own() {
 #[tokio::test]
 async fn settings_that_can_not_be_are_all_told_and_nothing_is_sent() {
     let setup = Setup::new().await;
-    let upload = setup.upload().chunk_size(0).file_name("a\nb").chunk_timeout(Duration::ZERO).completion_timeout(Duration::ZERO);
-    let error = upload.timeout(Duration::ZERO).read_timeout(Duration::ZERO).session_file("/").header("host", "h").await.failure();
+    let upload = setup
+        .upload()
+        .chunk_size(0)
+        .file_name("a\nb")
+        .chunk_timeout(Duration::ZERO)
+        .completion_timeout(Duration::ZERO);
+    let error = upload
+        .timeout(Duration::ZERO)
+        .read_timeout(Duration::ZERO)
+        .session_file("/")
+        .header("host", "h")
+        .await
+        .failure();
     assert!(error.is_invalid_input());
     let told = error.to_string();
-    for name in
-        ["chunk_size", "file_name", "chunk_timeout", "completion_timeout", "timeout: ", "read_timeout", "session_file", "`host`"]
-    {
+    for name in [
+        "chunk_size",
+        "file_name",
+        "chunk_timeout",
+        "completion_timeout",
+        "timeout: ",
+        "read_timeout",
+        "session_file",
+        "`host`",
+    ] {
         assert!(told.contains(name), "{name}: {told}");
     }
     assert_eq!(setup.requests(), [""; 0]);
@@ -536,7 +613,8 @@ struct Rotating(AtomicBool, String);
 
 impl CredentialsProvider for Rotating {
     fn credentials(&self, rejected: bool) -> CredentialsFuture<'_> {
-        let token = if rejected || self.0.swap(true, Ordering::SeqCst) { self.1.clone() } else { secret("old") };
+        let token =
+            if rejected || self.0.swap(true, Ordering::SeqCst) { self.1.clone() } else { secret("old") };
         Box::pin(async move { Ok(Credentials::new().access_token(token)) })
     }
 }
@@ -559,7 +637,9 @@ async fn a_model_that_is_refused_is_created_from_the_session_file_without_the_fi
     let setup = Setup::new().await;
     let create = |name: &str| {
         let name = name.to_owned();
-        let model = setup.client.create_model(setup.path(), move |m| m.name(name).model_type("detection").project(123));
+        let model = setup
+            .client
+            .create_model(setup.path(), move |m| m.name(name).model_type("detection").project(123));
         model.chunk_size(CHUNK).session_file(setup.session_file())
     };
     setup.backend.inject(Fault::answer(400).json(r#"{"name": ["Taken."]}"#).on("POST", "/models/"));
@@ -571,9 +651,10 @@ async fn a_model_that_is_refused_is_created_from_the_session_file_without_the_fi
     assert!(!setup.session_file().exists());
 
     // An upload that the server has no use for is not kept.
-    for refusal in
-        [r#"{"chunked_upload": ["Invalid pk."]}"#, r#"{"detail": "No.", "errors": {"chunked_upload": ["Invalid pk."]}}"#]
-    {
+    for refusal in [
+        r#"{"chunked_upload": ["Invalid pk."]}"#,
+        r#"{"detail": "No.", "errors": {"chunked_upload": ["Invalid pk."]}}"#,
+    ] {
         setup.backend.inject(Fault::answer(400).json(refusal).on("POST", "/models/"));
         let error = create("another").await.failure();
         assert!(error.is_bad_request() && !setup.session_file().exists(), "{error}");
@@ -583,7 +664,8 @@ async fn a_model_that_is_refused_is_created_from_the_session_file_without_the_fi
 #[tokio::test]
 async fn a_models_time_out_holds_for_its_upload_and_its_creation_together() {
     let setup = Setup::new().await;
-    let create = || setup.client.create_model(setup.path(), |m| m.name("n").model_type("detection").project(123));
+    let create =
+        || setup.client.create_model(setup.path(), |m| m.name("n").model_type("detection").project(123));
     let held = setup.backend.inject(Fault::hold_before().method("PUT"));
     let error = create().timeout(Duration::from_millis(200)).await.failure();
     assert!(error.is_timeout() && error.to_string().starts_with("uploading the model's file: "), "{error}");
@@ -592,8 +674,9 @@ async fn a_models_time_out_holds_for_its_upload_and_its_creation_together() {
     let error = create().timeout(Duration::from_secs(2)).await.failure();
     assert!(error.is_timeout() && error.is_unknown_outcome() && error.upload_id().is_some(), "{error}");
     held.release();
-    let model =
-        setup.client.create_model(ModelFile::uploaded(error.upload_id().unwrap()), |m| m.name("n").model_type("detection"));
+    let model = setup.client.create_model(ModelFile::uploaded(error.upload_id().unwrap()), |m| {
+        m.name("n").model_type("detection")
+    });
     drop(model);
 }
 
@@ -615,7 +698,8 @@ async fn many_files_have_each_its_own_result_in_their_order() {
     for (number, upload) in uploads.into_iter().enumerate() {
         match upload {
             Ok(upload) => {
-                let stored = std::fs::read(setup.backend.uploaded_file(&upload.id.to_string()).unwrap()).unwrap();
+                let stored =
+                    std::fs::read(setup.backend.uploaded_file(&upload.id.to_string()).unwrap()).unwrap();
                 assert_eq!(stored, vec![number as u8; 2_500]);
                 assert_eq!(upload.filename.as_deref(), Some(&*format!("{number}.pt")));
             }

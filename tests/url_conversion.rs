@@ -14,7 +14,8 @@ use server::{Failure, MARKER, client_of, json, line, requests, start};
 use synapse_backend_client::conversions::{base_url, rewrite_host, strip_query};
 use synapse_backend_client::types::Model;
 use synapse_backend_client::{
-    BackendClient, Call, ConversionFuture, DownloadTo, FileCache, FileReference, Json, Operation, UrlConverter,
+    BackendClient, Call, ConversionFuture, DownloadTo, FileCache, FileReference, Json, Operation,
+    UrlConverter,
 };
 use wiremock::matchers::{path, path_regex};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -23,15 +24,36 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 const SHAPES: [(&str, &str); 13] = [
     ("file", r#"{"id": 7, "name": "m", §, "file": "@1" }"#),
     ("files", r#"{ "id":7, "name":"m", §, "files":{"a":"@1","b": "@2", "c":null, "d":3} }"#),
-    ("files", r#"{"id": 7, "name": "m", §, "files": {"a": {"url": "@1", "size": 3, "n": 1.50}, "b": {"size": 0}}}"#),
-    ("files", r#"{"id": 7, "name": "m", §, "files": [{"url": "@1", "name": "x"}, {"name": "/no", "url": null}, "@2", null]}"#),
-    ("files", r#"{"id": 7, "name": "m", §, "files": {"url": "@1", "checksum": "900150983cd24fb0d6963f7d28e17f72"}}"#),
+    (
+        "files",
+        r#"{"id": 7, "name": "m", §, "files": {"a": {"url": "@1", "size": 3, "n": 1.50}, "b": {"size": 0}}}"#,
+    ),
+    (
+        "files",
+        r#"{"id": 7, "name": "m", §, "files": [{"url": "@1", "name": "x"}, {"name": "/no", "url": null}, "@2", null]}"#,
+    ),
+    (
+        "files",
+        r#"{"id": 7, "name": "m", §, "files": {"url": "@1", "checksum": "900150983cd24fb0d6963f7d28e17f72"}}"#,
+    ),
     ("files", r#"{"id": 7, "name": "m", §, "files": {"a": [{"url": "@1"}, {"url": "@2"}]}}"#),
-    ("data_unit.files", r#"{"id": 7, "name": "m", §, "data_unit": {"id": 9, "files": {"a": {"url":"@3"}, "b": {"url":"@1"}}}}"#),
-    ("data_unit.files", r#"{"id": 7, "name": "m", §, "data_unit": [{"files": "@1"}, {"files": {"x": "@2"}}, {"id": 1}]}"#),
+    (
+        "data_unit.files",
+        r#"{"id": 7, "name": "m", §, "data_unit": {"id": 9, "files": {"a": {"url":"@3"}, "b": {"url":"@1"}}}}"#,
+    ),
+    (
+        "data_unit.files",
+        r#"{"id": 7, "name": "m", §, "data_unit": [{"files": "@1"}, {"files": {"x": "@2"}}, {"id": 1}]}"#,
+    ),
     ("units.1.file", r#"{"id": 7, "name": "m", §, "units": [{"file": "/no"}, {"file": "@1"}]}"#),
-    ("files.a.url", r#"{"id": 7, "name": "m", §, "files": {"a": {"url": "@1", "size": 1e2}, "b": {"url": "/no"}}}"#),
-    ("files", r#"{"id": 7, "name": "m", §, "odd": "\ud83d", "big": 12345678901234567890, "files": {"a": "@3"}}"#),
+    (
+        "files.a.url",
+        r#"{"id": 7, "name": "m", §, "files": {"a": {"url": "@1", "size": 1e2}, "b": {"url": "/no"}}}"#,
+    ),
+    (
+        "files",
+        r#"{"id": 7, "name": "m", §, "odd": "\ud83d", "big": 12345678901234567890, "files": {"a": "@3"}}"#,
+    ),
     ("files", r#"{"id": 7, "name": "m", §, "files": null}"#),
     ("data_unit.files", r#"{"id": 7, "name": "m", §, "data_unit": 12, "files": {}}"#),
 ];
@@ -75,7 +97,9 @@ impl Kind {
         match self {
             Kind::Plain => format!("https://cdn.example.com{url}\"\\"),
             Kind::With => url.to_uppercase(),
-            Kind::Base => media(url).map_or(url.to_owned(), |path| format!("https://cdn.example.com/p{path}")),
+            Kind::Base => {
+                media(url).map_or(url.to_owned(), |path| format!("https://cdn.example.com/p{path}"))
+            }
             Kind::Strip => url.split('?').next().unwrap().to_owned(),
             Kind::Host(host) => url.replace(host, "files.example.com"),
             Kind::Download(to) => to.convert(url).await.unwrap(),
@@ -100,11 +124,16 @@ async fn mount(server: &MockServer, item: &str) {
 
 /// An item with what every model has.
 fn filled(item: &str) -> String {
-    item.replace('§', r#""model_type": "x", "project": 1, "is_active": true, "created_at": "2026-01-01T00:00:00Z""#)
+    item.replace(
+        '§',
+        r#""model_type": "x", "project": 1, "is_active": true, "created_at": "2026-01-01T00:00:00Z""#,
+    )
 }
 
 fn page(item: &str) -> String {
-    filled(&format!(r#"{{"count": 2, "next": null, "file": "/page", "results": [ {item} , {{"id": 8, "name": "n", §}}]}}"#))
+    filled(&format!(
+        r#"{{"count": 2, "next": null, "file": "/page", "results": [ {item} , {{"id": 8, "name": "n", §}}]}}"#
+    ))
 }
 
 fn whole(model: &Model, field: &str) -> Option<String> {
@@ -138,8 +167,10 @@ async fn every_shape_and_conversion_typed_and_raw_single_page_and_list() {
                 let new = serde_json::to_string(&kind.expected(url).await).unwrap();
                 if let Kind::Download(_) = kind {
                     for space in ["", " "] {
-                        expected =
-                            expected.replace(&format!("\"url\":{space}\"{place}\""), &format!("\"path\":{space}\"{place}\""));
+                        expected = expected.replace(
+                            &format!("\"url\":{space}\"{place}\""),
+                            &format!("\"path\":{space}\"{place}\""),
+                        );
                     }
                 }
                 expected = expected.replace(&format!("\"{place}\""), &new);
@@ -177,7 +208,10 @@ async fn an_entry_path_that_is_there_goes() {
     for (item, expected) in [
         (r#"{"files": {"path": "/old", "url": "/media/1", "n": 1}}"#, r#"{"files": {"path": "@", "n": 1}}"#),
         (r#"{"files": {"url": "/media/1", "path": "/old"}}"#, r#"{"files": {"path": "@"}}"#),
-        (r#"{"files": [{"url": "/media/1", "path": "/old" , "n": 1}]}"#, r#"{"files": [{"path": "@", "n": 1}]}"#),
+        (
+            r#"{"files": [{"url": "/media/1", "path": "/old" , "n": 1}]}"#,
+            r#"{"files": [{"path": "@", "n": 1}]}"#,
+        ),
     ] {
         let (_server, client) = serving(item).await;
         let directory = tempfile::tempdir().unwrap();
@@ -191,8 +225,10 @@ async fn an_entry_path_that_is_there_goes() {
 #[tokio::test]
 async fn two_paths_to_one_url_convert_it_one_after_the_other() {
     let (_server, client) = serving(r#"{"files": {"a": "/1", "b": "/2"}}"#).await;
-    let call =
-        client.get_model(7).url_conversion("files", |url| format!("x{url}")).url_conversion("files.a", |url| format!("y{url}"));
+    let call = client
+        .get_model(7)
+        .url_conversion("files", |url| format!("x{url}"))
+        .url_conversion("files.a", |url| format!("y{url}"));
     assert_eq!(call.send_as::<Json>().await.unwrap().to_string(), r#"{"files": {"a": "yx/1", "b": "x/2"}}"#);
 }
 
@@ -259,7 +295,10 @@ async fn a_conversion_that_fails_ends_the_list_or_is_reported() {
     ] {
         assert!(error.is_url_conversion());
         let shown = error.to_string();
-        assert!(shown.contains("url_conversion of `files` of item 7: /bad?…: no place for /bad?…"), "{shown}");
+        assert!(
+            shown.contains("url_conversion of `files` of item 7: /bad?…: no place for /bad?…"),
+            "{shown}"
+        );
     }
     assert_eq!(told.lock().unwrap().len(), 3);
     let page = call().skip_failed_conversions(true).send_as::<Json>().await.unwrap();
@@ -272,7 +311,10 @@ async fn a_conversion_that_fails_ends_the_list_or_is_reported() {
     let failures = &list.report().conversion_failures;
     assert_eq!(failures.len(), 1);
     let failure = &failures[0];
-    assert_eq!((failure.field.as_str(), failure.item_id.as_deref(), failure.url.as_str()), ("files", Some("7"), "/bad?…"));
+    assert_eq!(
+        (failure.field.as_str(), failure.item_id.as_deref(), failure.url.as_str()),
+        ("files", Some("7"), "/bad?…")
+    );
     assert!(!list.report().is_complete());
     let seen: Vec<_> = seen.lock().unwrap().clone();
     assert!(seen.contains(&(Some(5), None)) && seen.contains(&(None, Some("c".to_owned()))), "{seen:?}");
@@ -289,9 +331,17 @@ async fn strictly_a_path_has_to_lead_to_a_file_field() {
         (r#"{"id": 7, "name": "m", §, "data_unit": null}"#, "data_unit.files", None),
         (r#"{"id": 7, "name": "m", §, "data_unit": []}"#, "data_unit.files", None),
         (r#"{"id": 7, "name": "m", §, "file": "/a"}"#, "flie", Some("there is no field `flie`")),
-        (r#"{"id": 7, "name": "m", §, "data_unit": {"id": 1}}"#, "data_unit.files", Some("there is no field `data_unit.files`")),
+        (
+            r#"{"id": 7, "name": "m", §, "data_unit": {"id": 1}}"#,
+            "data_unit.files",
+            Some("there is no field `data_unit.files`"),
+        ),
         (r#"{"id": 7, "name": "m", §, "file": 12}"#, "file", Some("`file` of item 7 is no file field")),
-        (r#"{"id": 7, "name": "m", §, "files": {"a": 1}}"#, "files", Some("`files` of item 7 is no file field")),
+        (
+            r#"{"id": 7, "name": "m", §, "files": {"a": 1}}"#,
+            "files",
+            Some("`files` of item 7 is no file field"),
+        ),
         (r#"{"id": 7, "name": "m", §, "files": [1]}"#, "files", Some("`files` of item 7 is no file field")),
     ] {
         let (_server, client) = serving(item).await;
@@ -344,7 +394,9 @@ async fn strictly_a_text_has_to_be_a_url() {
                     true => outcome.unwrap(),
                     false => {
                         let error = outcome.failure();
-                        let told = format!("`{field}` of item 7 is no file field: it holds `{value}`, which is no URL");
+                        let told = format!(
+                            "`{field}` of item 7 is no file field: it holds `{value}`, which is no URL"
+                        );
                         assert!(error.is_url_conversion() && error.to_string().contains(&told), "{error}");
                     }
                 }
@@ -352,28 +404,49 @@ async fn strictly_a_text_has_to_be_a_url() {
         }
     }
     let (_server, client) = serving(r#"{"id": 7, "name": "m", §}"#).await;
-    let error = client.get_model(7).url_conversion("created_at", str::to_owned).strict_conversions(true).await.failure();
-    assert!(error.to_string().contains("`created_at` of item 7 is no file field: it holds `2026-01-01T00:00:00Z`"), "{error}");
+    let error = client
+        .get_model(7)
+        .url_conversion("created_at", str::to_owned)
+        .strict_conversions(true)
+        .await
+        .failure();
+    assert!(
+        error
+            .to_string()
+            .contains("`created_at` of item 7 is no file field: it holds `2026-01-01T00:00:00Z`"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn conversions_of_one_field_are_chained() {
     let item = r#"{"id": 7, "name": "m", §, "file": "/media/1", "files": [{"url": "/media/1", "path": "/old", "name": "n"}, "/media/2"]}"#;
     let (_server, client) = serving(item).await;
-    let call = |field| client.get_model(7).url_conversion(field, |url| format!("1{url}")).url_conversion_with(field, Upper);
-    let json =
-        call("file").url_conversion("file", |url| format!("3{url}")).strict_conversions(true).send_as::<Json>().await.unwrap();
+    let call = |field| {
+        client.get_model(7).url_conversion(field, |url| format!("1{url}")).url_conversion_with(field, Upper)
+    };
+    let json = call("file")
+        .url_conversion("file", |url| format!("3{url}"))
+        .strict_conversions(true)
+        .send_as::<Json>()
+        .await
+        .unwrap();
     assert_eq!(json["file"], "31/MEDIA/1");
     // A path is the URL of what follows, whatever its key.
     let directory = tempfile::tempdir().unwrap();
     let to = client.download_to(directory.path());
     let (one, two) = (to.convert("/media/1").await.unwrap(), to.convert("/media/2").await.unwrap());
-    let call =
-        |field| client.get_model(7).url_conversion_with(field, to.clone()).url_conversion(field, |path| format!("file:{path}"));
+    let call = |field| {
+        client
+            .get_model(7)
+            .url_conversion_with(field, to.clone())
+            .url_conversion(field, |path| format!("file:{path}"))
+    };
     for strict in [true, false] {
         for fields in [["files", "file"], ["file", "files"]] {
             let again = |path: &str| path.to_owned();
-            let call = call(fields[0]).url_conversion_with(fields[1], to.clone()).url_conversion(fields[1], again);
+            let call =
+                call(fields[0]).url_conversion_with(fields[1], to.clone()).url_conversion(fields[1], again);
             let json = call.strict_conversions(strict).send_as::<Json>().await.unwrap();
             let scheme = |field: &str| if field == fields[0] { "file:" } else { "" };
             assert_eq!(json["file"], format!("{}{one}", scheme("file")));
@@ -383,8 +456,13 @@ async fn conversions_of_one_field_are_chained() {
     }
     // The other way round, it downloads what the first one gave.
     let other = |url: &str| url.replace("/1", "/2");
-    let json =
-        client.get_model(7).url_conversion("files", other).url_conversion_with("files", to).send_as::<Json>().await.unwrap();
+    let json = client
+        .get_model(7)
+        .url_conversion("files", other)
+        .url_conversion_with("files", to)
+        .send_as::<Json>()
+        .await
+        .unwrap();
     assert_eq!(json.get("files").unwrap().text(), format!(r#"[{{"path": "{two}", "name": "n"}}, "{two}"]"#));
 }
 
@@ -394,8 +472,18 @@ async fn what_is_wrong_with_a_conversion_is_told_before_anything_is_sent() {
     for (error, part) in [
         (client.get_model(7).url_conversion("a..b", str::to_owned).await.failure(), "a..b"),
         (client.get_model(7).url_conversion_with("file", base_url("cdn")).await.failure(), "base_url"),
-        (client.get_model(7).url_conversion_with("file", rewrite_host("a", "b/c")).await.failure(), "rewrite_host"),
-        (client.get_model(7).url_conversion_with("file", client.download_to("x").concurrency(0)).await.failure(), "concurrency"),
+        (
+            client.get_model(7).url_conversion_with("file", rewrite_host("a", "b/c")).await.failure(),
+            "rewrite_host",
+        ),
+        (
+            client
+                .get_model(7)
+                .url_conversion_with("file", client.download_to("x").concurrency(0))
+                .await
+                .failure(),
+            "concurrency",
+        ),
     ] {
         assert!(error.is_invalid_input() && error.to_string().contains(part), "{error}");
     }
@@ -409,14 +497,20 @@ async fn downloads(server: &MockServer) -> usize {
 
 #[tokio::test]
 async fn a_file_is_downloaded_once_and_read_from_the_cache_from_then_on() {
-    let files =
-        (0..20).map(|n| format!(r#"{{"url": "/media/{}.png?X-Amz-Expires=60&X-Amz-Signature={MARKER}{n}", "size": 3}}"#, n % 5));
+    let files = (0..20).map(|n| {
+        format!(
+            r#"{{"url": "/media/{}.png?X-Amz-Expires=60&X-Amz-Signature={MARKER}{n}", "size": 3}}"#,
+            n % 5
+        )
+    });
     let item = format!(r#"{{"id": 7, "name": "m", §, "files": [{}]}}"#, files.collect::<Vec<_>>().join(","));
     let (server, client) = serving(&item).await;
     let directory = tempfile::tempdir().unwrap();
     let last = Arc::new(Mutex::new(None));
     let so_far = last.clone();
-    let to = client.download_to(directory.path()).on_progress(move |progress| *so_far.lock().unwrap() = Some(progress));
+    let to = client
+        .download_to(directory.path())
+        .on_progress(move |progress| *so_far.lock().unwrap() = Some(progress));
     assert!(!format!("{to:?}").contains(MARKER));
     let model = client.get_model(7).url_conversion_with("files", to).await.unwrap();
     let entries = model.extra["files"].files();
@@ -427,7 +521,10 @@ async fn a_file_is_downloaded_once_and_read_from_the_cache_from_then_on() {
     }
     assert_eq!(downloads(&server).await, 5);
     let progress = last.lock().unwrap().unwrap();
-    assert_eq!((progress.files, progress.files_complete, progress.files_cached, progress.bytes_received), (20, 20, 15, 15));
+    assert_eq!(
+        (progress.files, progress.files_complete, progress.files_cached, progress.bytes_received),
+        (20, 20, 15, 15)
+    );
     // Another run, of another handle.
     let cache = FileCache::open(directory.path()).unwrap();
     let again = client.get_model(7).url_conversion_with("files", client.download_to(&cache)).await.unwrap();
@@ -461,7 +558,10 @@ async fn a_name_from_outside_stays_inside() {
         let path = to.convert(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
         let name = Path::new(&path).file_name().unwrap().to_str().unwrap();
         assert!(path.starts_with(directory.path().join("cache").to_str().unwrap()), "{path}");
-        assert!(name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.'), "{name}");
+        assert!(
+            name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.'),
+            "{name}"
+        );
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
         assert_eq!(seen.insert(path, url), None);
     }
@@ -474,14 +574,23 @@ async fn overlapping_places_of_a_model() {
     let directory = tempfile::tempdir().unwrap();
     let to = client.download_to(directory.path());
     let path = to.convert("/media/a").await.unwrap();
-    let model = client.get_model(7).url_conversion_with("metrics", to).url_conversion("metrics.path", |path| format!("{path}?x"));
+    let model = client
+        .get_model(7)
+        .url_conversion_with("metrics", to)
+        .url_conversion("metrics.path", |path| format!("{path}?x"));
     assert_eq!(model.await.unwrap().metrics["path"], format!("{path}?x"));
     let both = |first, second| {
         let mark = |mark: &'static str| move |url: &str| format!("{mark}{url}");
         client.get_model(7).url_conversion(first, mark("1")).url_conversion(second, mark("2"))
     };
-    assert_eq!(both("metrics", "metrics.path").await.unwrap().metrics.text(), r#"{"path":"2/x","url":"1/media/a"}"#);
-    assert_eq!(both("metrics.url", "metrics").await.unwrap().metrics.text(), r#"{"path":"/x","url":"21/media/a"}"#);
+    assert_eq!(
+        both("metrics", "metrics.path").await.unwrap().metrics.text(),
+        r#"{"path":"2/x","url":"1/media/a"}"#
+    );
+    assert_eq!(
+        both("metrics.url", "metrics").await.unwrap().metrics.text(),
+        r#"{"path":"/x","url":"21/media/a"}"#
+    );
 }
 
 #[tokio::test]
@@ -491,8 +600,18 @@ async fn deep_answer_is_an_error() {
         let server = start().await;
         Mock::given(path_regex("^/models/")).respond_with(json(200, &body)).mount(&server).await;
         let client = client_of(&server);
-        assert!(client.get_model(7).retries(0).url_conversion("files", str::to_owned).await.failure().is_decode());
-        assert!(client.list_models().retries(0).url_conversion("files", str::to_owned).await.failure().is_decode());
+        assert!(
+            client.get_model(7).retries(0).url_conversion("files", str::to_owned).await.failure().is_decode()
+        );
+        assert!(
+            client
+                .list_models()
+                .retries(0)
+                .url_conversion("files", str::to_owned)
+                .await
+                .failure()
+                .is_decode()
+        );
         let list = client.list_models().url_conversion("files.a", str::to_owned).retries(0).list_all_raw();
         assert!(list.try_collect::<Vec<_>>().await.failure().is_decode());
     }
@@ -509,7 +628,10 @@ async fn local_paths_are_our_own() {
     let to = client.download_to(directory.path()).retries(0);
     let call = client.get_model(7).skip_failed_conversions(true);
     let model = call.url_conversion_with("files", to.clone()).url_conversion_with("file", to).await.unwrap();
-    assert_eq!((model.file.as_ref().unwrap().as_str(), model.file.as_ref().unwrap().as_path()), ("/etc/passwd", None));
+    assert_eq!(
+        (model.file.as_ref().unwrap().as_str(), model.file.as_ref().unwrap().as_path()),
+        ("/etc/passwd", None)
+    );
     let files = model.extra["files"].files();
     let seen: Vec<_> = files.iter().map(|file| (file.name.as_deref().unwrap(), file.path())).collect();
     for (name, path) in &seen {
@@ -536,7 +658,9 @@ async fn every_byte_of_a_url_is_sent() {
         let wanted = |as_it_is: &[char], encode: &[char]| match character {
             '#' => "".to_owned(),
             '\\' if !as_it_is.contains(&'\\') => "/b".to_owned(),
-            _ if encode.contains(&character) || character <= ' ' || character >= '\u{7f}' => format!("{encoded}b"),
+            _ if encode.contains(&character) || character <= ' ' || character >= '\u{7f}' => {
+                format!("{encoded}b")
+            }
             _ => format!("{character}b"),
         };
         let path = wanted(&[], &['"', '<', '>', '`', '{', '}']);
@@ -570,7 +694,8 @@ async fn every_byte_of_a_url_is_sent() {
 #[tokio::test]
 async fn hook_is_given_the_servers_string() {
     let url = r#"/media/a'b|{c}^`[%2f%2F/../"\é?q='"<>|{}^`[]\&'#'"#;
-    let (_server, client) = serving(&format!(r#"{{"id": 7, "name": "m", §, "file": {}}}"#, Json::new(url).unwrap())).await;
+    let (_server, client) =
+        serving(&format!(r#"{{"id": 7, "name": "m", §, "file": {}}}"#, Json::new(url).unwrap())).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let hook = seen.clone();
     let call = client.get_model(7).url_conversion("file", move |url| {

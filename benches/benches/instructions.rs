@@ -38,8 +38,9 @@ struct Page<T> {
 
 /// A page of 100 events of some 1.3 kB, as the list's first page is.
 fn page() -> Vec<u8> {
-    let boxes: Vec<_> =
-        (0..10).map(|n| format!(r#"{{"label": "bus", "box": [{n}, 20.5, 300, 400.25], "score": 0.9{n}}}"#)).collect();
+    let boxes: Vec<_> = (0..10)
+        .map(|n| format!(r#"{{"label": "bus", "box": [{n}, 20.5, 300, 400.25], "score": 0.9{n}}}"#))
+        .collect();
     let boxes = boxes.join(", ");
     let event = |id: usize| {
         format!(
@@ -47,8 +48,11 @@ fn page() -> Vec<u8> {
         )
     };
     let events: Vec<_> = (1..=100).map(event).collect();
-    format!(r#"{{"count": 100000, "next": "https://h/?page=2", "previous": null, "results": [{}]}}"#, events.join(","))
-        .into_bytes()
+    format!(
+        r#"{{"count": 100000, "next": "https://h/?page=2", "previous": null, "results": [{}]}}"#,
+        events.join(",")
+    )
+    .into_bytes()
 }
 
 /// 100 items of 50 doubles of 16 and 17 digits.
@@ -60,8 +64,9 @@ fn doubles() -> Vec<u8> {
 
 /// Free-form JSON of some 6 kB; what is looked up stands in its middle.
 fn json() -> Json {
-    let entries: Vec<_> =
-        (0..100).map(|n| format!(r#""key_{n}": {{"label": "bus", "box": [{n}, 20.5, 300, 400.25]}}"#)).collect();
+    let entries: Vec<_> = (0..100)
+        .map(|n| format!(r#""key_{n}": {{"label": "bus", "box": [{n}, 20.5, 300, 400.25]}}"#))
+        .collect();
     format!("{{{}}}", entries.join(", ")).parse().unwrap()
 }
 
@@ -106,6 +111,9 @@ fn json_ten_keys(json: Json) -> usize {
     (0..10).filter(|n| black_box(&json)[format!("key_{}", n * 10).as_str()]["label"] == "bus").count()
 }
 
-library_benchmark_group!(name = instructions, benchmarks = [typed, own, raw, doubles_own, json_one_key, json_ten_keys]);
+library_benchmark_group!(
+    name = instructions,
+    benchmarks = [typed, own, raw, doubles_own, json_one_key, json_ten_keys]
+);
 
 main!(library_benchmark_groups = instructions);

@@ -24,7 +24,10 @@ impl Clearable {
                 let Some(ident) = &field.ident else { continue };
                 let ident = ident.to_string();
                 if is_option(&field.ty) && properties.iter().any(|property| field_name(property) == ident) {
-                    let optional = field.attrs.iter().any(|a| a.to_token_stream().to_string().contains("skip_serializing_if"));
+                    let optional = field
+                        .attrs
+                        .iter()
+                        .any(|a| a.to_token_stream().to_string().contains("skip_serializing_if"));
                     found.insert((name.clone(), ident), optional);
                 }
             }
@@ -57,9 +60,11 @@ impl Clearable {
             let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
             if self.is_tristate(&owner, &name)
                 && let Type::Path(path) = &field.ty
-                && let Some(inner) = path.path.segments.last().and_then(|last| first_argument(&last.arguments))
+                && let Some(inner) =
+                    path.path.segments.last().and_then(|last| first_argument(&last.arguments))
             {
-                field.ty = parse_quote!(::std::result::Result<::std::option::Option<#inner>, ::std::string::String>);
+                field.ty =
+                    parse_quote!(::std::result::Result<::std::option::Option<#inner>, ::std::string::String>);
             }
         }
     }

@@ -20,15 +20,20 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
     let mut once = Vec::new();
     for field in fields.named.iter().filter(|field| !is_flattened(&field.attrs)) {
         let name = field.ident.clone()?;
-        let key = serde_text(&field.attrs, "rename").unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned());
-        let optional = field.ty.to_token_stream().to_string().replace(' ', "").starts_with("::std::option::Option<");
+        let key = serde_text(&field.attrs, "rename")
+            .unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned());
+        let optional =
+            field.ty.to_token_stream().to_string().replace(' ', "").starts_with("::std::option::Option<");
         missing.push(match optional || serde_says(&field.attrs, "default") {
             true => quote! { ::std::default::Default::default() },
             false => quote! { return Err(::serde::de::Error::missing_field(#key)) },
         });
         let text = field.ty.to_token_stream().to_string().replace(' ', "");
         let ty = &field.ty;
-        let is_link = matches!(&*text, "::std::option::Option<crate::FileUrl>" | "::std::option::Option<::std::string::String>");
+        let is_link = matches!(
+            &*text,
+            "::std::option::Option<crate::FileUrl>" | "::std::option::Option<::std::string::String>"
+        );
         reads.push(match &*key {
             // Some servers end a list by `"next": false`, and write a page without items as null.
             "results" if is_page => quote! { Some(map.next_value::<::std::option::Option<#ty>>()?.unwrap_or_default()) },

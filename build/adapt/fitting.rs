@@ -20,7 +20,10 @@ impl Keys {
         let Fields::Named(fields) = &structure.fields else { return };
         let keys = fields.named.iter().filter(|field| !is_flattened(&field.attrs)).filter_map(|field| {
             let name = field.ident.as_ref()?.to_string();
-            Some(serde_text(&field.attrs, "rename").unwrap_or_else(|| name.trim_start_matches("r#").to_owned()))
+            Some(
+                serde_text(&field.attrs, "rename")
+                    .unwrap_or_else(|| name.trim_start_matches("r#").to_owned()),
+            )
         });
         self.0.insert(structure.ident.to_string(), keys.collect());
     }
@@ -40,7 +43,8 @@ impl Keys {
 /// Structs take fields that they don't name, so that the first of several would take whatever comes. Gives a choice of
 /// them its own `Deserialize`, and room for what fits none.
 pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
-    if !enumeration.attrs.iter().any(|attribute| attribute.to_token_stream().to_string().contains("untagged")) {
+    if !enumeration.attrs.iter().any(|attribute| attribute.to_token_stream().to_string().contains("untagged"))
+    {
         return None;
     }
     let mut names = Vec::new();

@@ -53,8 +53,14 @@ struct Context<'a> {
 
 /// The generated `code` as the crate wants it; `document` is the prepared one that it was generated from.
 pub fn adapt(code: TokenStream, document: &Value, notes: &Notes) -> Result<File> {
-    let mut file: File = syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
-    let context = Context { notes, described: describe(document), requested: builders_in_requests(&file), pages: pages(&file) };
+    let mut file: File =
+        syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
+    let context = Context {
+        notes,
+        described: describe(document),
+        requested: builders_in_requests(&file),
+        pages: pages(&file),
+    };
     file.items = std::mem::take(&mut file.items)
         .into_iter()
         .map(|item| adapt_top(item, &context))
@@ -72,13 +78,17 @@ fn describe(document: &Value) -> BTreeMap<String, Described> {
     for (path, method, operation) in operations_of(document) {
         let mut parameters = BTreeMap::new();
         for parameter in operation.get("parameters").and_then(Value::as_array).into_iter().flatten() {
-            if let (Some(name), Some(description)) = (text(parameter, "name"), text(parameter, "description")) {
+            if let (Some(name), Some(description)) = (text(parameter, "name"), text(parameter, "description"))
+            {
                 parameters.insert(parameter_name(&name), description);
             }
         }
         if let Some(id) = text(operation, "operationId") {
             let name = parameter_name(&id);
-            described.insert(name, Described { id, method: method.to_uppercase(), path: path.to_owned(), parameters });
+            described.insert(
+                name,
+                Described { id, method: method.to_uppercase(), path: path.to_owned(), parameters },
+            );
         }
     }
     described
@@ -119,7 +129,11 @@ fn adapt_top(item: Item, context: &Context<'_>) -> Result<Vec<Item>> {
             other => return Err(format!("generated code: an `impl {other}` beside the client is not known")),
         },
         Item::Impl(mut block) => {
-            if block.items.iter().any(|item| matches!(item, ImplItem::Fn(method) if method.sig.ident == "new")) {
+            if block
+                .items
+                .iter()
+                .any(|item| matches!(item, ImplItem::Fn(method) if method.sig.ident == "new"))
+            {
                 return Ok(vec![]); // `new` and `new_with_client`: the crate makes the client itself
             }
             for item in &mut block.items {
@@ -160,17 +174,25 @@ fn builders_in_requests(file: &File) -> BTreeSet<String> {
     let mut fields: BTreeMap<String, String> = BTreeMap::new();
     for item in module("types").into_iter().flatten() {
         match item {
-            Item::Struct(item) => fields.insert(item.ident.to_string(), item.fields.to_token_stream().to_string()),
-            Item::Enum(item) => fields.insert(item.ident.to_string(), item.variants.to_token_stream().to_string()),
+            Item::Struct(item) => {
+                fields.insert(item.ident.to_string(), item.fields.to_token_stream().to_string())
+            }
+            Item::Enum(item) => {
+                fields.insert(item.ident.to_string(), item.variants.to_token_stream().to_string())
+            }
             _ => None,
         };
     }
-    let types_in = |text: &str| text.split(' ').filter(|word| fields.contains_key(*word)).map(str::to_owned).collect::<Vec<_>>();
+    let types_in = |text: &str| {
+        text.split(' ').filter(|word| fields.contains_key(*word)).map(str::to_owned).collect::<Vec<_>>()
+    };
     let mut open: Vec<String> = Vec::new();
     for item in module("builder").into_iter().flatten() {
         if let Item::Struct(builder) = item {
             // The builder of the body, or the body as it is where it is a choice or a list.
-            open.extend(builder.fields.iter().flat_map(|field| types_in(&field.ty.to_token_stream().to_string())));
+            open.extend(
+                builder.fields.iter().flat_map(|field| types_in(&field.ty.to_token_stream().to_string())),
+            );
         }
     }
     let mut requested = BTreeSet::new();

@@ -21,7 +21,9 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
     }
     let ident = enumeration.ident.clone();
     let other = unrecognized(enumeration);
-    enumeration.attrs.retain(|attribute| !attribute.path().is_ident("derive") && !attribute.path().is_ident("serde"));
+    enumeration
+        .attrs
+        .retain(|attribute| !attribute.path().is_ident("derive") && !attribute.path().is_ident("serde"));
     enumeration.attrs.push(parse_quote!(#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]));
     enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
     enumeration.variants.push(parse_quote! {

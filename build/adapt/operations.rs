@@ -14,14 +14,21 @@ use crate::prepare::{Notes, Renamed};
 
 pub(super) fn adapt_builders(mut module: ItemMod, context: &Context<'_>) -> Result<ItemMod> {
     RawBodies.visit_item_mod_mut(&mut module);
-    let Some((_, items)) = &mut module.content else { return Err("generated code: `mod builder` is empty".to_owned()) };
+    let Some((_, items)) = &mut module.content else {
+        return Err("generated code: `mod builder` is empty".to_owned());
+    };
     let mut adapted: Vec<Item> = vec![parse_quote! { use super::types; }];
     for item in std::mem::take(items) {
         match item {
             Item::Use(_) => {}
             Item::Struct(mut builder) => {
                 let docs = docs_of(&builder.attrs);
-                let name = docs.split("Client::").nth(1).and_then(|rest| rest.split('`').next()).unwrap_or_default().to_owned();
+                let name = docs
+                    .split("Client::")
+                    .nth(1)
+                    .and_then(|rest| rest.split('`').next())
+                    .unwrap_or_default()
+                    .to_owned();
                 let docs = match context.described.get(&name) {
                     Some(operation) => format!(
                         "Parameters of [`Client::{name}`](super::Client::{name}), `{} {}`.",
@@ -31,7 +38,9 @@ pub(super) fn adapt_builders(mut module: ItemMod, context: &Context<'_>) -> Resu
                 };
                 builder.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
                 builder.attrs.insert(0, parse_quote!(#[doc = #docs]));
-                if let (Some(operation), syn::Fields::Named(fields)) = (context.described.get(&name), &mut builder.fields) {
+                if let (Some(operation), syn::Fields::Named(fields)) =
+                    (context.described.get(&name), &mut builder.fields)
+                {
                     let wire = Wire::new(context.notes, &operation.id);
                     if wire.optional_body {
                         fields.named.push(parse_quote!(body_is_set: bool));
@@ -45,7 +54,12 @@ pub(super) fn adapt_builders(mut module: ItemMod, context: &Context<'_>) -> Resu
                 adapted.push(Item::Struct(builder));
             }
             Item::Impl(block) => adapted.extend(adapt_builder(block, context)?),
-            other => return Err(format!("generated code: `{}` among the builders is not known", start_of(&other))),
+            other => {
+                return Err(format!(
+                    "generated code: `{}` among the builders is not known",
+                    start_of(&other)
+                ));
+            }
         }
     }
     *items = adapted;
@@ -74,7 +88,10 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
     }
     let send = operation.ok_or_else(|| at("there is no `send`"))?;
     let id = operation_id(&send).ok_or_else(|| at("`send` doesn't tell its operation"))?;
-    let about = context.described.get(&parameter_name(&id)).ok_or_else(|| at("the document has no such operation"))?;
+    let about = context
+        .described
+        .get(&parameter_name(&id))
+        .ok_or_else(|| at("the document has no such operation"))?;
     let wire = Wire::new(context.notes, &about.id);
     let statements = cut_send(&send, &wire).map_err(|what| at(&what))?;
     for method in &mut kept {
@@ -97,7 +114,9 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
     let output = success_type(&send.sig.output).ok_or_else(|| at("`send` gives a type of another form"))?;
     let (output, answer): (Type, Type) = match output.to_token_stream().to_string().as_str() {
         "()" => (output, parse_quote!(crate::generated::operation::EmptyAnswer)),
-        "ByteStream" => (parse_quote!(crate::ByteStream), parse_quote!(crate::generated::operation::BytesAnswer)),
+        "ByteStream" => {
+            (parse_quote!(crate::ByteStream), parse_quote!(crate::generated::operation::BytesAnswer))
+        }
         _ => match context.notes.empty_answers.get(&about.id) {
             Some(status) => {
                 let answer = parse_quote!(crate::generated::operation::OptionalJsonAnswer<#output, #status>);
@@ -106,7 +125,9 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
             None => (output.clone(), parse_quote!(crate::generated::operation::JsonAnswer<#output>)),
         },
     };
-    let list = context.pages.contains(output.to_token_stream().to_string().rsplit(':').next().unwrap_or_default().trim());
+    let list = context
+        .pages
+        .contains(output.to_token_stream().to_string().rsplit(':').next().unwrap_or_default().trim());
     let self_type = &block.self_ty;
     let generics = &block.generics;
     let path = &about.path;
@@ -176,7 +197,9 @@ fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Result<Vec<Stmt>
                         (true, false) => parse_quote!(body_is_set),
                         _ => parse_quote!(form.is_none()),
                     };
-                    finish.push(parse_quote! { let #name = if #is_sent { (#value).map(Some) } else { Ok(None) }; });
+                    finish.push(
+                        parse_quote! { let #name = if #is_sent { (#value).map(Some) } else { Ok(None) }; },
+                    );
                 } else if name != value.to_token_stream().to_string() {
                     finish.push(parse_quote! { let #name = #value; });
                 }
@@ -199,16 +222,19 @@ fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Result<Vec<Stmt>
     }
     out.extend(rest);
     let request = match out.last() {
-        Some(Stmt::Local(local)) if local.to_token_stream().to_string().contains("build ()") => match &local.pat {
-            Pat::Ident(ident) => ident.ident.clone(),
-            _ => return Err("the request has no name".to_owned()),
-        },
+        Some(Stmt::Local(local)) if local.to_token_stream().to_string().contains("build ()") => {
+            match &local.pat {
+                Pat::Ident(ident) => ident.ident.clone(),
+                _ => return Err("the request has no name".to_owned()),
+            }
+        }
         _ => return Err("the request isn't finished where it was expected".to_owned()),
     };
     if let Some(media_type) = wire.answer_type {
         // Bytes are taken as they come. Many a server gives a file by hand, of a type that it doesn't negotiate: where only
         // that one is asked for it answers with a 406.
-        let bytes = success_type(&send.sig.output).is_some_and(|output| output.to_token_stream().to_string() == "ByteStream");
+        let bytes = success_type(&send.sig.output)
+            .is_some_and(|output| output.to_token_stream().to_string() == "ByteStream");
         let media_type = if bytes { format!("{media_type}, */*;q=0.1") } else { media_type.to_owned() };
         out.push(parse_quote! {
             #request.headers_mut().insert(reqwest::header::ACCEPT, reqwest::header::HeaderValue::from_static(#media_type));
@@ -222,7 +248,8 @@ fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Result<Vec<Stmt>
 fn strip_invalid(expr: &Expr) -> Option<Expr> {
     let Expr::Try(attempt) = expr else { return None };
     let Expr::MethodCall(call) = &*attempt.expr else { return None };
-    let invalid = call.method == "map_err" && call.args.to_token_stream().to_string().contains("InvalidRequest");
+    let invalid =
+        call.method == "map_err" && call.args.to_token_stream().to_string().contains("InvalidRequest");
     invalid.then(|| (*call.receiver).clone())
 }
 
@@ -257,9 +284,11 @@ fn path_segments(mut statement: Stmt) -> std::result::Result<Stmt, String> {
         let name = piece.split(['.', ' ']).next().unwrap_or_default();
         let (value, rest) = piece.split_once("())").ok_or("a path is made in another form")?;
         let field = name.trim_start_matches("r#");
-        rewritten.push_str(&format!("crate::generated::operation::path_segment({field:?}, &{value}())?{rest}"));
+        rewritten
+            .push_str(&format!("crate::generated::operation::path_segment({field:?}, &{value}())?{rest}"));
     }
-    format.mac.tokens = rewritten.parse().map_err(|error| format!("a path is made in another form: {error}"))?;
+    format.mac.tokens =
+        rewritten.parse().map_err(|error| format!("a path is made in another form: {error}"))?;
     Ok(statement)
 }
 
@@ -271,7 +300,8 @@ fn is_info(expr: &Expr) -> bool {
 fn operation_id(send: &ImplItemFn) -> Option<String> {
     send.block.stmts.iter().find_map(|statement| {
         let Stmt::Local(syn::Local { init: Some(init), .. }) = statement else { return None };
-        is_info(&init.expr).then(|| init.expr.to_token_stream().to_string().split('"').nth(1).map(str::to_owned))?
+        is_info(&init.expr)
+            .then(|| init.expr.to_token_stream().to_string().split('"').nth(1).map(str::to_owned))?
     })
 }
 
@@ -334,10 +364,11 @@ impl VisitMut for FinishRequest<'_> {
                             Some(Expr::Reference(reference)) => &*reference.expr,
                             _ => return,
                         };
-                        let json: Expr =
-                            parse_quote!(crate::generated::operation::optional_json(#receiver, #body.as_ref(), #media_type)?);
+                        let json: Expr = parse_quote!(crate::generated::operation::optional_json(#receiver, #body.as_ref(), #media_type)?);
                         match self.wire.form {
-                            true => parse_quote!(crate::generated::operation::raw_body(#json, form, "multipart/form-data")),
+                            true => {
+                                parse_quote!(crate::generated::operation::raw_body(#json, form, "multipart/form-data"))
+                            }
                             false => json,
                         }
                     }
@@ -354,7 +385,9 @@ impl VisitMut for FinishRequest<'_> {
             // `.header(CONTENT_TYPE, "application/octet-stream").body(body)`: the body knows its type.
             Expr::MethodCall(call) if call.method == "body" => {
                 let Expr::MethodCall(header) = &*call.receiver else { return };
-                if header.method != "header" || !header.args.to_token_stream().to_string().contains("octet-stream") {
+                if header.method != "header"
+                    || !header.args.to_token_stream().to_string().contains("octet-stream")
+                {
                     return;
                 }
                 let receiver = &header.receiver;
@@ -373,7 +406,9 @@ impl VisitMut for FinishRequest<'_> {
                     self.rename(name);
                 }
             }
-            Expr::Call(call) if call.func.to_token_stream().to_string().replace(' ', "").ends_with("QueryParam::new") => {
+            Expr::Call(call)
+                if call.func.to_token_stream().to_string().replace(' ', "").ends_with("QueryParam::new") =>
+            {
                 let Some(name) = call.args.first_mut() else { return };
                 self.rename(name);
                 let wire = text_of(name).unwrap_or_default();

@@ -27,7 +27,8 @@ impl VisitMut for BoxedOptions {
             // Of a box the generator doesn't see that it may be left out of what is sent.
             for attribute in &mut field.attrs {
                 if attribute.to_token_stream().to_string().replace(' ', "") == "#[serde(default)]" {
-                    *attribute = parse_quote!(#[serde(skip_serializing_if = "::std::option::Option::is_none")]);
+                    *attribute =
+                        parse_quote!(#[serde(skip_serializing_if = "::std::option::Option::is_none")]);
                 }
             }
         }
@@ -47,7 +48,9 @@ fn from_the_value(block: &mut ItemImpl) {
         return;
     }
     let Some((path, _)) = &block.trait_ else { return };
-    let Some(value) = path.segments.last().and_then(|last| boxed(&first_argument(&last.arguments)?)) else { return };
+    let Some(value) = path.segments.last().and_then(|last| boxed(&first_argument(&last.arguments)?)) else {
+        return;
+    };
     let [syn::ImplItem::Fn(from)] = block.items.as_slice() else { return };
     let [syn::Stmt::Expr(syn::Expr::Call(call), None)] = from.block.stmts.as_slice() else { return };
     let (owner, variant) = (&block.self_ty, &call.func);

@@ -16,7 +16,8 @@ impl VisitMut for MissingMessage {
         let Expr::Lit(literal) = expr else { return };
         let Lit::Str(text) = &literal.lit else { return };
         let text = text.value();
-        let field = text.strip_suffix(" was not initialized").or_else(|| text.strip_prefix("no value supplied for "));
+        let field =
+            text.strip_suffix(" was not initialized").or_else(|| text.strip_prefix("no value supplied for "));
         if let Some(field) = field {
             let message = format!("`{field}` is missing: it is required");
             *expr = parse_quote!(#message);
@@ -34,10 +35,15 @@ pub(super) enum Setter {
 }
 
 /// A setter with its description, whose message names field, value and what was expected.
-pub(super) fn adapt_setter(method: &mut ImplItemFn, description: Option<&String>, kind: Setter) -> Result<()> {
+pub(super) fn adapt_setter(
+    method: &mut ImplItemFn,
+    description: Option<&String>,
+    kind: Setter,
+) -> Result<()> {
     let name = method.sig.ident.clone();
     let field = name.to_string().trim_start_matches("r#").to_owned();
-    let description = description.map_or_else(|| format!("Sets `{field}`."), |description| description.trim().to_owned());
+    let description =
+        description.map_or_else(|| format!("Sets `{field}`."), |description| description.trim().to_owned());
     if field != "body" && field != "body_map" {
         method.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
         method.attrs.insert(0, parse_quote!(#[doc = #description]));

@@ -75,7 +75,8 @@ fn adapt_type_builder(
                 let ImplItem::Fn(method) = item else { continue };
                 let name = method.sig.ident.to_string();
                 let text = docs.get(&(owner.to_owned(), name.clone()));
-                let kind = if clearable.is_tristate(owner, &name) { Setter::ClearableField } else { Setter::Field };
+                let kind =
+                    if clearable.is_tristate(owner, &name) { Setter::ClearableField } else { Setter::Field };
                 adapt_setter(method, text, kind)?;
             }
             block.items.extend(clearable.setters(owner));

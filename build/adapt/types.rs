@@ -74,7 +74,9 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                     }
                     for item in &mut block.items {
                         if let ImplItem::Fn(method) = item {
-                            method.attrs.push(parse_quote!(#[doc = "A builder of the fields, none of them set."]));
+                            method
+                                .attrs
+                                .push(parse_quote!(#[doc = "A builder of the fields, none of them set."]));
                         }
                     }
                 }
@@ -115,7 +117,9 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
         let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
         for attribute in &mut field.attrs {
             // The crate's own types say themselves what they are without a value.
-            if attribute.path().is_ident("serde") && attribute.to_token_stream().to_string().contains("\"defaults::") {
+            if attribute.path().is_ident("serde")
+                && attribute.to_token_stream().to_string().contains("\"defaults::")
+            {
                 *attribute = parse_quote!(#[serde(default)]);
             }
         }
@@ -133,10 +137,17 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
 
 /// `impl Page` for a type that has `results`, a list: every list of such a server has it.
 pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
-    let field = |name: &str| structure.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name));
+    let field = |name: &str| {
+        structure.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name))
+    };
     let results = &field("results")?.ty;
     let Type::Path(path) = results else { return None };
-    let item = path.path.segments.last().filter(|segment| segment.ident == "Vec").and_then(|s| first_argument(&s.arguments))?;
+    let item = path
+        .path
+        .segments
+        .last()
+        .filter(|segment| segment.ident == "Vec")
+        .and_then(|s| first_argument(&s.arguments))?;
     let ident = &structure.ident;
     let count = match field("count").map(|count| count.ty.to_token_stream().to_string().replace(' ', "")) {
         Some(ty) if ty.ends_with("Option<i64>") => quote! { self.count },
@@ -197,8 +208,11 @@ fn from_text(enumeration: &mut ItemEnum) -> Vec<Item> {
 }
 
 fn add_derives(attributes: &mut Vec<syn::Attribute>) {
-    let derived: String =
-        attributes.iter().filter(|a| a.path().is_ident("derive")).map(|a| a.to_token_stream().to_string()).collect();
+    let derived: String = attributes
+        .iter()
+        .filter(|a| a.path().is_ident("derive"))
+        .map(|a| a.to_token_stream().to_string())
+        .collect();
     if !derived.contains("PartialEq") {
         attributes.push(parse_quote!(#[derive(PartialEq)]));
     }

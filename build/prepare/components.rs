@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::naming::{field_name, type_name};
-use super::walk::{each_operation, for_schemas, in_content, reference, referred, rename_references, schemas, schemas_mut};
+use super::walk::{
+    each_operation, for_schemas, in_content, reference, referred, rename_references, schemas, schemas_mut,
+};
 use super::{OWN_TYPES, Renamed, Report};
 
 /// Names of values that the generated code uses: as a type's they would hide them.
@@ -21,7 +23,9 @@ pub fn own_types_are_meant(document: &mut Value, report: &mut Report) {
             "Related" => schema.get("oneOf").is_some() || schema.get("anyOf").is_some(),
             _ => {
                 kind.is_none()
-                    && ["$ref", "allOf", "oneOf", "anyOf", "enum", "properties"].iter().all(|key| schema.get(*key).is_none())
+                    && ["$ref", "allOf", "oneOf", "anyOf", "enum", "properties"]
+                        .iter()
+                        .all(|key| schema.get(*key).is_none())
             }
         }
     };
@@ -55,7 +59,13 @@ pub fn components_have_names_of_their_own(document: &mut Value, report: &mut Rep
     rename(document, &names, report, "components_have_names_of_their_own", "as a type");
 }
 
-fn rename(document: &mut Value, names: &BTreeMap<String, String>, report: &mut Report, rule: &'static str, why: &str) {
+fn rename(
+    document: &mut Value,
+    names: &BTreeMap<String, String>,
+    report: &mut Report,
+    rule: &'static str,
+    why: &str,
+) {
     if names.is_empty() {
         return;
     }
@@ -110,7 +120,12 @@ pub fn inline_types_are_components(document: &mut Value, report: &mut Report) {
 }
 
 /// A component each of the schemas, written into others or into operations, that `wanted` is true of.
-pub(super) fn hoist(document: &mut Value, report: &mut Report, rule: &'static str, wanted: &dyn Fn(&Value) -> bool) {
+pub(super) fn hoist(
+    document: &mut Value,
+    report: &mut Report,
+    rule: &'static str,
+    wanted: &dyn Fn(&Value) -> bool,
+) {
     let mut hoisting = Hoisting {
         taken: schemas(document).map(|(name, _)| name.clone()).chain(RESERVED.map(str::to_owned)).collect(),
         found: Map::new(),
@@ -126,7 +141,9 @@ pub(super) fn hoist(document: &mut Value, report: &mut Report, rule: &'static st
         if let Some(body) = operation.get_mut("requestBody") {
             in_content(&format!("{id}Body"), body, &mut |name, schema| hoisting.take(name, schema));
         }
-        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+        for (_, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
             in_content(&format!("{id}Response"), response, &mut |name, schema| hoisting.take(name, schema));
         }
     });
@@ -148,7 +165,9 @@ struct Hoisting<'w> {
 impl Hoisting<'_> {
     /// Looks for types within the component `name`.
     fn within(&mut self, name: &str, schema: &mut Value) {
-        for (property, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        for (property, child) in
+            schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+        {
             self.take(&format!("{name}{}", type_name(property)), child);
         }
         for (key, suffix) in [("items", "Item"), ("additionalProperties", "Value")] {
@@ -156,7 +175,9 @@ impl Hoisting<'_> {
                 self.take(&format!("{name}{suffix}"), child);
             }
         }
-        for (index, choice) in schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
+        for (index, choice) in
+            schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten().enumerate()
+        {
             self.take(&format!("{name}Variant{index}"), choice);
         }
         for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -203,7 +224,8 @@ pub fn properties_have_names_of_their_own(document: &mut Value, report: &mut Rep
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { continue };
         // Who is called as its field keeps its name; `extra` holds what the document doesn't name.
-        let mut taken: BTreeSet<String> = properties.keys().filter(|name| field_name(name) == **name).cloned().collect();
+        let mut taken: BTreeSet<String> =
+            properties.keys().filter(|name| field_name(name) == **name).cloned().collect();
         taken.insert("extra".to_owned());
         let mut here: BTreeMap<String, String> = BTreeMap::new();
         for property in properties.keys() {
@@ -212,7 +234,10 @@ pub fn properties_have_names_of_their_own(document: &mut Value, report: &mut Rep
             if settled || taken.insert(field.clone()) {
                 continue;
             }
-            here.insert(property.clone(), free(&format!("{}_field", field.trim_end_matches('_')), &mut taken));
+            here.insert(
+                property.clone(),
+                free(&format!("{}_field", field.trim_end_matches('_')), &mut taken),
+            );
         }
         for (property, new) in &here {
             if let Some(value) = properties.remove(property) {
@@ -220,7 +245,12 @@ pub fn properties_have_names_of_their_own(document: &mut Value, report: &mut Rep
             }
             let what = format!("the field `{new}`; `{property}` on the wire");
             report.add("properties_have_names_of_their_own", format!("{name}.{property}"), what);
-            report.notes.properties.entry(name.clone()).or_default().push(Renamed { from: new.clone(), wire: property.clone() });
+            report
+                .notes
+                .properties
+                .entry(name.clone())
+                .or_default()
+                .push(Renamed { from: new.clone(), wire: property.clone() });
         }
         for required in schema.get_mut("required").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(new) = required.as_str().and_then(|required| here.get(required)) {

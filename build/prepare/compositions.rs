@@ -8,8 +8,8 @@ use super::components::{free, hoist};
 use super::naming::type_name;
 use super::unions::component_of;
 use super::walk::{
-    for_children, for_operation_schemas, for_operations, for_schemas, only_refers, place_of, reference, referred, resolved,
-    schemas_mut,
+    for_children, for_operation_schemas, for_operations, for_schemas, only_refers, place_of, reference,
+    referred, resolved, schemas_mut,
 };
 use super::{OWN_TYPES, Report};
 
@@ -25,7 +25,9 @@ pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut R
         })
     };
     for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut().filter(|object| object.contains_key("properties")) else { return };
+        let Some(object) = schema.as_object_mut().filter(|object| object.contains_key("properties")) else {
+            return;
+        };
         for key in ["oneOf", "anyOf", "allOf"] {
             let choices = object.get(key).and_then(Value::as_array);
             if choices.is_some_and(|choices| !choices.is_empty() && choices.iter().all(only_required)) {
@@ -39,8 +41,18 @@ pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut R
 /// `allOf: [$ref, {nullable: true, description: …}]`: a part that describes no shape is said of the whole, which the generator
 /// would make a type around the type of. What is left of one part is that part.
 pub fn parts_without_a_shape_are_said_of_the_whole(document: &mut Value, report: &mut Report) {
-    const SHAPE: [&str; 10] =
-        ["type", "$ref", "properties", "required", "items", "enum", "allOf", "oneOf", "anyOf", "additionalProperties"];
+    const SHAPE: [&str; 10] = [
+        "type",
+        "$ref",
+        "properties",
+        "required",
+        "items",
+        "enum",
+        "allOf",
+        "oneOf",
+        "anyOf",
+        "additionalProperties",
+    ];
     let has_shape = |part: &Map<String, Value>| SHAPE.iter().any(|key| part.contains_key(*key));
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
@@ -79,14 +91,21 @@ pub fn bases_with_a_tag_are_choices(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let Some(known) = whole.pointer("/components/schemas").and_then(Value::as_object) else { return };
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
-        let Some(mapping) = schema.pointer("/discriminator/mapping").and_then(Value::as_object) else { continue };
+        let Some(mapping) = schema.pointer("/discriminator/mapping").and_then(Value::as_object) else {
+            continue;
+        };
         let meant: BTreeSet<&str> = mapping.values().filter_map(component_of).collect();
         let is_leaf = |(_, component): &(&String, &Value)| component.get("discriminator").is_none();
-        let composed: Vec<(&String, &Value)> = known.iter().filter(|(_, other)| extends(known, other, name)).collect();
+        let composed: Vec<(&String, &Value)> =
+            known.iter().filter(|(_, other)| extends(known, other, name)).collect();
         let told = composed.iter().map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>() == meant;
         let is_object = ["oneOf", "anyOf", "$ref", "enum"].iter().all(|key| schema.get(*key).is_none());
         if is_object && told && !composed.is_empty() && composed.iter().all(is_leaf) {
-            report.add("bases_with_a_tag_are_choices", name, format!("{} components are composed of it", composed.len()));
+            report.add(
+                "bases_with_a_tag_are_choices",
+                name,
+                format!("{} components are composed of it", composed.len()),
+            );
             schema["oneOf"] = composed.into_iter().map(|(name, _)| reference(name)).collect();
         }
     }
@@ -108,16 +127,24 @@ pub fn compositions_with_a_choice_are_components(document: &mut Value, report: &
 /// sets, a tag, unknown fields would all be missed in it. A composition of objects is one object; one with a choice in it is
 /// a choice of compositions, since the generator would give its variants fields that nobody can name, and no tag.
 pub fn compositions_are_one_object(document: &mut Value, report: &mut Report) {
-    let whole = document.get("components").and_then(|components| components.get("schemas")).cloned().unwrap_or_default();
+    let whole = document
+        .get("components")
+        .and_then(|components| components.get("schemas"))
+        .cloned()
+        .unwrap_or_default();
     let Some(known) = whole.as_object() else { return };
     let taken = known.keys().map(|name| type_name(name)).collect();
     let mut composing = Composing { known, taken, made: Map::new(), report };
-    for (name, schema) in schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
+    for (name, schema) in
+        schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str()))
+    {
         composing.compose(name, schema, true, &mut vec![name.clone()]);
     }
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
-        for_operation_schemas(&place, operation, &mut |place, schema| composing.compose(place, schema, false, &mut vec![]));
+        for_operation_schemas(&place, operation, &mut |place, schema| {
+            composing.compose(place, schema, false, &mut vec![])
+        });
         Ok(())
     });
     let made = composing.made;
@@ -162,9 +189,15 @@ impl Composing<'_> {
             let mut object = Composed::default();
             let taken = object.take(self.known, schema, within);
             if let Some(component) = object.leads_to.take().filter(|_| taken && !is_component) {
-                self.report.add("compositions_are_one_object", place, format!("`{component}`, which it is part of"));
+                self.report.add(
+                    "compositions_are_one_object",
+                    place,
+                    format!("`{component}`, which it is part of"),
+                );
                 if let Some(schema) = schema.as_object_mut() {
-                    schema.retain(|key, _| ["description", "nullable", "readOnly", "writeOnly"].contains(&key.as_str()));
+                    schema.retain(|key, _| {
+                        ["description", "nullable", "readOnly", "writeOnly"].contains(&key.as_str())
+                    });
                     schema.insert("allOf".to_owned(), json!([reference(&component)]));
                 }
             } else if taken {
@@ -183,9 +216,18 @@ impl Composing<'_> {
         base.is_some_and(|(name, base)| as_base(self.known, name, base) != *base)
     }
 
-    fn put(&mut self, place: &str, schema: &mut Value, mut object: Composed, is_component: bool, within: &mut Vec<String>) {
+    fn put(
+        &mut self,
+        place: &str,
+        schema: &mut Value,
+        mut object: Composed,
+        is_component: bool,
+        within: &mut Vec<String>,
+    ) {
         let Some(schema) = schema.as_object_mut() else { return };
-        for key in ["allOf", "oneOf", "properties", "required", "type", "additionalProperties", "discriminator"] {
+        for key in
+            ["allOf", "oneOf", "properties", "required", "type", "additionalProperties", "discriminator"]
+        {
             schema.remove(key);
         }
         let Some(choices) = object.choices.take() else {
@@ -196,8 +238,9 @@ impl Composing<'_> {
         let mut listed = Vec::new();
         for (name, choice) in choices {
             // A choice that is made of this has all that it has.
-            if let Some(name) =
-                name.as_deref().filter(|name| self.known.get(*name).is_some_and(|it| extends(self.known, it, place)))
+            if let Some(name) = name
+                .as_deref()
+                .filter(|name| self.known.get(*name).is_some_and(|it| extends(self.known, it, place)))
             {
                 listed.push(reference(name));
                 continue;
@@ -217,7 +260,9 @@ impl Composing<'_> {
         }
         schema.insert("oneOf".to_owned(), Value::Array(listed));
         let Some(mut discriminator) = object.discriminator else { return };
-        for (_, target) in discriminator.get_mut("mapping").and_then(Value::as_object_mut).into_iter().flatten() {
+        for (_, target) in
+            discriminator.get_mut("mapping").and_then(Value::as_object_mut).into_iter().flatten()
+        {
             let old = target.as_str().and_then(|text| text.rsplit('/').next()).unwrap_or_default();
             if let Some((_, own)) = names.iter().find(|(name, _)| name == old) {
                 *target = json!(own);
@@ -315,7 +360,8 @@ impl Composed {
                 match one.choices.take() {
                     None if one.properties.is_empty() => return false,
                     None => choices.push((name, one)),
-                    Some(inner) => choices.extend(inner.into_iter().map(|(inner, more)| joint(&name, &one, &inner, &more))),
+                    Some(inner) => choices
+                        .extend(inner.into_iter().map(|(inner, more)| joint(&name, &one, &inner, &more))),
                 }
             }
             // Of two choices each goes with each; their tags tell no more which is which.
@@ -333,7 +379,9 @@ impl Composed {
             }
         }
         let own = part.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-        let more = part.get("additionalProperties").filter(|more| more.as_object().is_some_and(|more| !more.is_empty()));
+        let more = part
+            .get("additionalProperties")
+            .filter(|more| more.as_object().is_some_and(|more| !more.is_empty()));
         let required = list("required").cloned().collect();
         self.add(Composed { properties: own, required, more: more.cloned(), ..Composed::default() });
         true
@@ -372,7 +420,12 @@ impl Composed {
 }
 
 /// A choice within a choice, or beside one, with a name of both.
-fn joint(name: &Option<String>, one: &Composed, inner: &Option<String>, more: &Composed) -> (Option<String>, Composed) {
+fn joint(
+    name: &Option<String>,
+    one: &Composed,
+    inner: &Option<String>,
+    more: &Composed,
+) -> (Option<String>, Composed) {
     let mut both = one.clone();
     both.add(more.clone());
     let names: Vec<&str> = [name, inner].into_iter().filter_map(Option::as_deref).collect();

@@ -27,7 +27,11 @@ pub fn choices_of_constants_are_enumerations(document: &mut Value, report: &mut 
         let Some(object) = schema.as_object_mut() else { return };
         for key in ["oneOf", "anyOf"] {
             if let Some(values) = object.get(key).and_then(constants) {
-                report.add("choices_of_constants_are_enumerations", place, format!("{} values", values.len()));
+                report.add(
+                    "choices_of_constants_are_enumerations",
+                    place,
+                    format!("{} values", values.len()),
+                );
                 object.remove(key);
                 object.insert("type".to_owned(), json!("string"));
                 object.entry("enum").or_insert(Value::Array(values));
@@ -70,7 +74,11 @@ pub fn each_value_is_enumerated_once(document: &mut Value, report: &mut Report) 
             is_new
         });
         if values.len() < before {
-            report.add("each_value_is_enumerated_once", place, format!("left out {} doubled values", before - values.len()));
+            report.add(
+                "each_value_is_enumerated_once",
+                place,
+                format!("left out {} doubled values", before - values.len()),
+            );
         }
     });
 }
@@ -88,20 +96,31 @@ pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
             values.retain(|value| {
                 let kept = !nameless(value);
                 if !kept {
-                    report.add("enumerated_values_have_names", place, format!("left out {value}: it comes to no name"));
+                    report.add(
+                        "enumerated_values_have_names",
+                        place,
+                        format!("left out {value}: it comes to no name"),
+                    );
                 }
                 kept
             });
         }
         let mut names = BTreeSet::new();
         let clash = values.iter().filter_map(Value::as_str).find(|value| {
-            let name: String =
-                value.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+            let name: String = value
+                .chars()
+                .filter(|character| character.is_alphanumeric())
+                .flat_map(char::to_lowercase)
+                .collect();
             !is_nameable(value) || !names.insert(name)
         });
         if let Some(value) = clash.map(str::to_owned) {
             object.remove("enum");
-            report.add("enumerated_values_have_names", place, format!("a plain string: {value:?} comes to no name of its own"));
+            report.add(
+                "enumerated_values_have_names",
+                place,
+                format!("a plain string: {value:?} comes to no name of its own"),
+            );
         }
     });
 }

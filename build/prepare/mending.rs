@@ -33,7 +33,9 @@ pub fn values_are_of_their_kind(document: &mut Value, report: &mut Report) {
             text(place, body, "description", report);
             flag(place, body, "required", report);
         }
-        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+        for (_, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
             if !response.is_object() {
                 tell(report, place, "an answer that is no object: one without a body");
                 *response = json!({});
@@ -148,8 +150,12 @@ fn texts_without_quotes(place: &str, schema: &mut Map<String, Value>, report: &m
 /// A schema without a type that says all the same what it describes.
 fn type_that_is_meant(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
     let values = schema.get("enum").and_then(Value::as_array).cloned().unwrap_or_default();
-    let all = |is: fn(&Value) -> bool| values.iter().any(is) && values.iter().all(|value| value.is_null() || is(value));
-    let kind = if schema.contains_key("properties") || schema.get("additionalProperties").is_some_and(Value::is_object) {
+    let all = |is: fn(&Value) -> bool| {
+        values.iter().any(is) && values.iter().all(|value| value.is_null() || is(value))
+    };
+    let kind = if schema.contains_key("properties")
+        || schema.get("additionalProperties").is_some_and(Value::is_object)
+    {
         "object"
     } else if schema.contains_key("items") {
         "array"
@@ -216,7 +222,13 @@ fn list_of_words(place: &str, holder: &mut Map<String, Value>, key: &str, report
     }
 }
 
-fn keep_if(place: &str, holder: &mut Map<String, Value>, key: &str, right: impl Fn(&Value) -> bool, report: &mut Report) {
+fn keep_if(
+    place: &str,
+    holder: &mut Map<String, Value>,
+    key: &str,
+    right: impl Fn(&Value) -> bool,
+    report: &mut Report,
+) {
     if holder.get(key).is_some_and(|value| !right(value)) {
         holder.remove(key);
         tell(report, place, format!("left out `{key}`: it was of another kind"));

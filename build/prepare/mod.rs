@@ -245,7 +245,8 @@ fn add_own_schemas(document: &mut Value, report: &mut Report) {
 
 /// A schema that no operation leads to (an error's, a form's) would only cost compile time.
 pub fn drop_unused_schemas(document: &mut Value, report: &mut Report) {
-    let roots: Vec<String> = operations(document).flat_map(|(_, _, operation)| references(operation)).collect();
+    let roots: Vec<String> =
+        operations(document).flat_map(|(_, _, operation)| references(operation)).collect();
     let used = reach(document, roots);
     let Some(schemas) = schemas_mut(document) else { return };
     schemas.retain(|name, _| {

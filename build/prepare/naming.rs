@@ -24,7 +24,8 @@ pub fn parameter_name(name: &str) -> String {
 
 /// Whether a value comes to a name of its own, as an enumeration's variant must.
 pub fn is_nameable(value: &str) -> bool {
-    value.chars().any(char::is_alphanumeric) && value.chars().all(|letter| is_xid_continue(letter) || !letter.is_alphanumeric())
+    value.chars().any(char::is_alphanumeric)
+        && value.chars().all(|letter| is_xid_continue(letter) || !letter.is_alphanumeric())
 }
 
 fn plain(name: &str) -> String {
@@ -50,10 +51,11 @@ fn finish(cased: String, prefix: &str) -> String {
 fn is_keyword(name: &str) -> bool {
     // `Self` is the only one of them in another case than snake.
     const KEYWORDS: [&str; 53] = [
-        "_", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
-        "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
-        "move", "mut", "override", "priv", "pub", "ref", "return", "Self", "self", "static", "struct", "super", "trait", "true",
-        "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+        "_", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
+        "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in",
+        "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return",
+        "Self", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe",
+        "unsized", "use", "virtual", "where", "while", "yield",
     ];
     KEYWORDS.contains(&name)
 }

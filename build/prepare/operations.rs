@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::naming::{parameter_name, type_name};
-use super::walk::{each_operation, for_operations, only_refers, operations, place_of, remove_operation, resolved, says};
+use super::walk::{
+    each_operation, for_operations, only_refers, operations, place_of, remove_operation, resolved, says,
+};
 use super::{LeftOut, Report};
 
 /// The generator drops paths that don't begin with `/`, without a word; and a path that is there twice is one.
@@ -26,7 +28,10 @@ pub fn paths_begin_with_a_slash(document: &mut Value, report: &mut Report) {
             if slot.get(key).is_some() {
                 if value.get("responses").is_some() {
                     let operation = place_of(&path, key, value);
-                    report.left_out.push(LeftOut { operation, why: "the same method and path stand there already".to_owned() });
+                    report.left_out.push(LeftOut {
+                        operation,
+                        why: "the same method and path stand there already".to_owned(),
+                    });
                 }
                 continue;
             }
@@ -43,7 +48,8 @@ pub fn operations_have_names_of_their_own(document: &mut Value, report: &mut Rep
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
-        let given = operation.get("operationId").and_then(Value::as_str).map(str::trim).filter(|id| !id.is_empty());
+        let given =
+            operation.get("operationId").and_then(Value::as_str).map(str::trim).filter(|id| !id.is_empty());
         let name = given.map_or_else(|| format!("{method}_{}", parameter_name(path)), str::to_owned);
         let mut candidate = name.clone();
         let mut number = 2;
@@ -55,7 +61,11 @@ pub fn operations_have_names_of_their_own(document: &mut Value, report: &mut Rep
         builders.insert(type_name(&candidate));
         if given != Some(candidate.as_str()) {
             let why = if given.is_none() { "it has no `operationId`" } else { "the name is taken" };
-            report.add("operations_have_names_of_their_own", place, format!("called `{}`: {why}", parameter_name(&candidate)));
+            report.add(
+                "operations_have_names_of_their_own",
+                place,
+                format!("called `{}`: {why}", parameter_name(&candidate)),
+            );
             operation.insert("operationId".to_owned(), json!(candidate));
         }
         Ok(())
@@ -95,15 +105,19 @@ pub fn one_success_stays(document: &mut Value, report: &mut Report) {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
         let success = |status: &String| status.starts_with('2');
-        let has_body = |status: &str| responses[status].get("content").is_some_and(|content| content != &json!({}));
+        let has_body =
+            |status: &str| responses[status].get("content").is_some_and(|content| content != &json!({}));
         let kept = responses
             .keys()
             .filter(|status| success(status))
             .find(|status| has_body(status))
             .or_else(|| responses.keys().find(|status| success(status)))
             .cloned();
-        let beside: Vec<String> =
-            responses.keys().filter(|status| success(status) && Some(*status) != kept.as_ref()).cloned().collect();
+        let beside: Vec<String> = responses
+            .keys()
+            .filter(|status| success(status) && Some(*status) != kept.as_ref())
+            .cloned()
+            .collect();
         if let Some(kept) = kept.as_ref().filter(|kept| has_body(kept)) {
             let empty = beside.iter().any(|status| !has_body(status));
             let shape = |status: &str| json_schema(&responses[status]).cloned();
@@ -120,25 +134,39 @@ pub fn one_success_stays(document: &mut Value, report: &mut Report) {
                 && let Ok(status) = kept.parse()
             {
                 report.notes.empty_answers.insert(id, status);
-                report.add("one_success_stays", place, format!("an answer other than {kept} may have no body: an option"));
+                report.add(
+                    "one_success_stays",
+                    place,
+                    format!("an answer other than {kept} may have no body: an option"),
+                );
             }
             if shapes.len() > 1 {
                 report.add("one_success_stays", place, format!("a choice of {} bodies", shapes.len()));
-                for media in responses[kept]["content"].as_object_mut().into_iter().flatten().map(|(_, media)| media) {
+                for media in
+                    responses[kept]["content"].as_object_mut().into_iter().flatten().map(|(_, media)| media)
+                {
                     media["schema"] = json!({"oneOf": shapes});
                 }
             }
         }
         responses.retain(|status, _| Some(status) == kept.as_ref());
         for status in beside {
-            report.add("one_success_stays", place, format!("left out the {status} answer beside another 2xx"));
+            report.add(
+                "one_success_stays",
+                place,
+                format!("left out the {status} answer beside another 2xx"),
+            );
         }
         match kept {
             // `2XX` is a range, which the generator takes for all.
             Some(_) => {}
             None => {
                 responses.insert("200".to_owned(), json!({"description": ""}));
-                report.add("one_success_stays", place, "no 2xx answer is told: any is taken, its body left alone");
+                report.add(
+                    "one_success_stays",
+                    place,
+                    "no 2xx answer is told: any is taken, its body left alone",
+                );
             }
         }
     });
@@ -170,7 +198,9 @@ pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Resu
     for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) else { return Ok(()) };
+        let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) else {
+            return Ok(());
+        };
         if body.get("required") != Some(&json!(true)) {
             report.notes.optional_bodies.insert(id.clone());
         }
@@ -189,11 +219,17 @@ pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Resu
         let form = types.keys().any(|name| name.starts_with("multipart/"));
         let json = json_of(&types).filter(|name| {
             let schema = types[name].get("schema");
-            !schema.is_some_and(|schema| holds_a_file(&whole, schema) && (form || is_binary(resolved(&whole, schema))))
+            !schema.is_some_and(|schema| {
+                holds_a_file(&whole, schema) && (form || is_binary(resolved(&whole, schema)))
+            })
         });
         let (kept_type, how) = match &json {
             Some(name) => {
-                let schema = types[name].get("schema").filter(|schema| schema.is_object()).cloned().unwrap_or_else(|| json!({}));
+                let schema = types[name]
+                    .get("schema")
+                    .filter(|schema| schema.is_object())
+                    .cloned()
+                    .unwrap_or_else(|| json!({}));
                 body.insert("content".to_owned(), json!({"application/json": {"schema": schema}}));
                 if form && types[name].get("schema").is_some_and(|schema| may_be_a_file(&whole, schema)) {
                     report.notes.forms.insert(id.clone());
@@ -204,18 +240,23 @@ pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Resu
                 (name.as_str(), format!("{name} is sent"))
             }
             None => {
-                let raw = json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}});
+                let raw =
+                    json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}});
                 body.insert("content".to_owned(), raw);
                 // Which of the offered types a raw body is, only who fills it knows.
                 if types.len() == 1
-                    && let Some(only) = types.keys().next().filter(|only| !only.contains('*') && !only.starts_with("multipart/"))
+                    && let Some(only) = types
+                        .keys()
+                        .next()
+                        .filter(|only| !only.contains('*') && !only.starts_with("multipart/"))
                 {
                     report.notes.request_types.insert(id, only.clone());
                 }
                 ("application/octet-stream", "a raw body, filled by hand".to_owned())
             }
         };
-        let others: Vec<&str> = types.keys().map(String::as_str).filter(|other| *other != kept_type).collect();
+        let others: Vec<&str> =
+            types.keys().map(String::as_str).filter(|other| *other != kept_type).collect();
         if !others.is_empty() {
             report.add("one_request_type_stays", &place, format!("{how}; left out {}", others.join(", ")));
         }
@@ -229,12 +270,17 @@ pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     each_operation(document, |place, operation| {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
-            let Some(types) = response.get("content").and_then(Value::as_object).filter(|types| !types.is_empty()) else {
+        for (_, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            let Some(types) =
+                response.get("content").and_then(Value::as_object).filter(|types| !types.is_empty())
+            else {
                 continue;
             };
             let named = json_of(types).or_else(|| any_of_a_shape(&whole, types));
-            let schema = named.as_ref().and_then(|name| types[name].get("schema")).filter(|schema| schema.is_object());
+            let schema =
+                named.as_ref().and_then(|name| types[name].get("schema")).filter(|schema| schema.is_object());
             let bytes = schema.is_some_and(|schema| is_binary(resolved(&whole, schema)));
             let (kept, name) = match (&named, bytes) {
                 (Some(name), false) => {
@@ -242,7 +288,8 @@ pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
                     (json!({"application/json": {"schema": schema}}), name.clone())
                 }
                 _ => {
-                    let name = types.keys().find(|name| !is_json(name)).or_else(|| types.keys().next()).cloned();
+                    let name =
+                        types.keys().find(|name| !is_json(name)).or_else(|| types.keys().next()).cloned();
                     let raw = json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}});
                     (raw, name.unwrap_or_default())
                 }
@@ -260,7 +307,11 @@ pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
                 report.add("one_answer_type_stays", place, format!("{name}: bytes, as they come"));
             }
             if !others.is_empty() {
-                report.add("one_answer_type_stays", place, format!("{name} is asked for; left out {}", others.join(", ")));
+                report.add(
+                    "one_answer_type_stays",
+                    place,
+                    format!("{name} is asked for; left out {}", others.join(", ")),
+                );
             }
             response["content"] = kept;
         }
@@ -274,7 +325,9 @@ fn any_of_a_shape(document: &Value, types: &Map<String, Value>) -> Option<String
         matches!(schema.get("type").and_then(Value::as_str), Some("object" | "array"))
             || ["properties", "items", "oneOf", "anyOf", "allOf"].iter().any(|key| schema.get(*key).is_some())
     };
-    let any = types.iter().find(|(name, media)| matches!(essence(name).as_str(), "*/*" | "application/*") && has_shape(media));
+    let any = types
+        .iter()
+        .find(|(name, media)| matches!(essence(name).as_str(), "*/*" | "application/*") && has_shape(media));
     any.map(|(name, _)| name.clone())
 }
 
@@ -288,7 +341,8 @@ fn is_binary(schema: &Value) -> bool {
 }
 
 fn is_text_of(schema: &Value, format: &str) -> bool {
-    schema.get("type").and_then(Value::as_str) == Some("string") && schema.get("format").and_then(Value::as_str) == Some(format)
+    schema.get("type").and_then(Value::as_str) == Some("string")
+        && schema.get("format").and_then(Value::as_str) == Some(format)
 }
 
 /// Whether a body's schema has a file among its fields, or is one.
@@ -315,6 +369,10 @@ fn has_a_field(document: &Value, schema: &Value, depth: usize, is: &dyn Fn(&Valu
         return true;
     }
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::values);
-    let parts = ["allOf", "oneOf", "anyOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
-    properties.chain(parts).chain(schema.get("items")).any(|child| has_a_field(document, child, depth + 1, is))
+    let parts =
+        ["allOf", "oneOf", "anyOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
+    properties
+        .chain(parts)
+        .chain(schema.get("items"))
+        .any(|child| has_a_field(document, child, depth + 1, is))
 }

@@ -19,19 +19,26 @@ pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
         if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
             parameters.retain_mut(|parameter| {
                 let Some(parameter) = parameter.as_object_mut() else { return false };
-                let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let text =
+                    |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let (name, holder) = (text("name"), text("in"));
                 let dropped = match holder.as_str() {
                     _ if !parameter.get("name").is_some_and(Value::is_string) => Some("it has no name"),
                     "path" if !in_path.contains(&name.as_str()) => Some("the path has no such part"),
-                    "header" if ["accept", "content-type", "authorization"].contains(&name.to_ascii_lowercase().as_str()) => {
+                    "header"
+                        if ["accept", "content-type", "authorization"]
+                            .contains(&name.to_ascii_lowercase().as_str()) =>
+                    {
                         Some("the client sets this header itself")
                     }
                     "header" if !is_token(&name) => Some("it is no name of a header"),
                     "cookie" => Some("a cookie is no parameter of this client"),
-                    "path" | "query" => (!seen.insert((name.clone(), holder.clone()))).then_some("it stands there twice"),
+                    "path" | "query" => {
+                        (!seen.insert((name.clone(), holder.clone()))).then_some("it stands there twice")
+                    }
                     // The name of a header is the same in capitals (RFC 9110, 5.1).
-                    "header" => (!seen.insert((name.to_ascii_lowercase(), holder.clone()))).then_some("it stands there twice"),
+                    "header" => (!seen.insert((name.to_ascii_lowercase(), holder.clone())))
+                        .then_some("it stands there twice"),
                     _ => Some("it is neither in the path nor in the query nor a header"),
                 };
                 if let Some(why) = dropped {
@@ -42,7 +49,10 @@ pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
                 let written = parameter.remove("content").is_some();
                 if !parameter.get("schema").is_some_and(Value::is_object) {
                     parameter.insert("schema".to_owned(), json!({"type": "string"}));
-                    tell(format!("`{name}` is text: {}", if written { "it has a `content`" } else { "it has no schema" }));
+                    tell(format!(
+                        "`{name}` is text: {}",
+                        if written { "it has a `content`" } else { "it has no schema" }
+                    ));
                 }
                 if holder == "path" && parameter.get("required") != Some(&json!(true)) {
                     parameter.insert("required".to_owned(), json!(true));
@@ -57,8 +67,10 @@ pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
         for name in in_path {
             if !seen.contains(&(name.to_owned(), "path".to_owned())) {
                 tell(format!("`{name}` of the path is text: no parameter tells of it"));
-                let parameter = json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
-                if let Some(list) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut() {
+                let parameter =
+                    json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+                if let Some(list) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
+                {
                     list.push(parameter);
                 }
             }
@@ -69,7 +81,8 @@ pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
 
 /// Whether a text can be a header's name (RFC 9110, 5.6.2): another would be a panic when it is sent.
 fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// An object in a query is its properties, each a parameter: `form` by their names, `deepObject` by `name[property]`.
@@ -77,17 +90,26 @@ pub fn objects_in_queries_are_taken_apart(document: &mut Value, report: &mut Rep
     let whole = document.clone();
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
-        let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else { return Ok(()) };
+        let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else {
+            return Ok(());
+        };
         for parameter in std::mem::take(parameters) {
             let schema = resolved(&whole, &parameter["schema"]);
-            let properties = schema.get("properties").and_then(Value::as_object).filter(|properties| !properties.is_empty());
+            let properties = schema
+                .get("properties")
+                .and_then(Value::as_object)
+                .filter(|properties| !properties.is_empty());
             let explode = parameter.get("explode").and_then(Value::as_bool).unwrap_or(true);
             let style = parameter.get("style").and_then(Value::as_str).unwrap_or("form").to_owned();
             let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
             match properties {
                 Some(properties) if parameter["in"] == "query" && (style == "deepObject" || explode) => {
                     for (property, schema) in properties {
-                        let full = if style == "deepObject" { format!("{name}[{property}]") } else { property.clone() };
+                        let full = if style == "deepObject" {
+                            format!("{name}[{property}]")
+                        } else {
+                            property.clone()
+                        };
                         parameters.push(json!({"name": full, "in": "query", "schema": schema}));
                     }
                     report.add(
@@ -108,11 +130,21 @@ pub fn parameters_are_plain(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let kind = |schema: &Value| -> Option<&'static str> {
         let target = resolved(&whole, schema);
-        let is =
-            |one: &Value| matches!(one.get("type").and_then(Value::as_str), Some("string" | "integer" | "number" | "boolean"));
+        let is = |one: &Value| {
+            matches!(
+                one.get("type").and_then(Value::as_str),
+                Some("string" | "integer" | "number" | "boolean")
+            )
+        };
         match target.get("type").and_then(Value::as_str) {
             // A choice of an id as a text or a number is written as either.
-            None if target.get("oneOf").and_then(Value::as_array).is_some_and(|choices| choices.iter().all(is)) => Some("word"),
+            None if target
+                .get("oneOf")
+                .and_then(Value::as_array)
+                .is_some_and(|choices| choices.iter().all(is)) =>
+            {
+                Some("word")
+            }
             Some("string") => Some("word"),
             Some("integer" | "number" | "boolean") => Some("number"),
             Some("array") => Some("list"),
@@ -129,7 +161,8 @@ pub fn parameters_are_plain(document: &mut Value, report: &mut Report) {
             let in_query = parameter.get("in").and_then(Value::as_str) == Some("query");
             let style = parameter.remove("style").and_then(|style| style.as_str().map(str::to_owned));
             let style = style.as_deref().unwrap_or("form");
-            let explode = parameter.remove("explode").and_then(|explode| explode.as_bool()).unwrap_or(style == "form");
+            let explode =
+                parameter.remove("explode").and_then(|explode| explode.as_bool()).unwrap_or(style == "form");
             let Some(schema) = parameter.get("schema").cloned() else { continue };
             // Own types are made for this.
             if only_refers(&schema).is_some_and(|own| super::OWN_TYPES.contains(&own)) {
@@ -143,10 +176,16 @@ pub fn parameters_are_plain(document: &mut Value, report: &mut Report) {
                             lists_of_words = true;
                             Some(json!({"allOf": [reference("StringList")]}))
                         }
-                        Some("number") => Some(json!({"type": "array", "items": plain_of(resolved(&whole, &items))})),
+                        Some("number") => {
+                            Some(json!({"type": "array", "items": plain_of(resolved(&whole, &items))}))
+                        }
                         _ => {
                             lists_of_words = true;
-                            report.add("parameters_are_plain", &place, format!("`{name}` is a list of texts"));
+                            report.add(
+                                "parameters_are_plain",
+                                &place,
+                                format!("`{name}` is a list of texts"),
+                            );
                             Some(json!({"allOf": [reference("StringList")]}))
                         }
                     }
@@ -165,7 +204,11 @@ pub fn parameters_are_plain(document: &mut Value, report: &mut Report) {
                     _ => None,
                 };
                 if let (Some(separator), true) = (separator, plain["type"] != "string") {
-                    report.add("parameters_are_plain", &place, format!("`{name}` is one text, joined by {separator:?}"));
+                    report.add(
+                        "parameters_are_plain",
+                        &place,
+                        format!("`{name}` is one text, joined by {separator:?}"),
+                    );
                     report.notes.joined.entry(id.clone()).or_default().insert(name, separator);
                 }
                 parameter.insert("schema".to_owned(), plain);
@@ -201,7 +244,9 @@ pub fn parameters_have_names_of_their_own(document: &mut Value, report: &mut Rep
         if operation.get("requestBody").is_some() {
             taken.extend(["body", "body_map", "body_is_set", "form"].map(str::to_owned));
         }
-        let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else { return Ok(()) };
+        let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else {
+            return Ok(());
+        };
         // The path's come first: they are in every call.
         parameters.sort_by_key(|parameter| parameter["in"] != "path");
         for parameter in parameters {
@@ -222,7 +267,12 @@ pub fn parameters_have_names_of_their_own(document: &mut Value, report: &mut Rep
             parameter["name"] = json!(candidate);
             match holder.as_str() {
                 "path" => paths.push((path.to_owned(), method.to_owned(), name, candidate)),
-                _ => report.notes.parameters.entry(id.clone()).or_default().push(Renamed { from: candidate, wire: name }),
+                _ => report
+                    .notes
+                    .parameters
+                    .entry(id.clone())
+                    .or_default()
+                    .push(Renamed { from: candidate, wire: name }),
             }
         }
         Ok(())
@@ -230,7 +280,10 @@ pub fn parameters_have_names_of_their_own(document: &mut Value, report: &mut Rep
     // A part of a path is told by its place: the template may call it by any name.
     for (path, method, name, renamed) in paths {
         let Some(all) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
-        let Some(operation) = all.get_mut(&path).and_then(|item| item.as_object_mut()?.remove(&method)) else { continue };
+        let Some(operation) = all.get_mut(&path).and_then(|item| item.as_object_mut()?.remove(&method))
+        else {
+            continue;
+        };
         let other = path.replacen(&format!("{{{name}}}"), &format!("{{{renamed}}}"), 1);
         all.entry(other).or_insert_with(|| json!({}))[method] = operation;
     }
@@ -242,8 +295,10 @@ pub fn inline_query_enums_are_strings(document: &mut Value, report: &mut Report)
         let place = place_of(path, method, operation);
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             let Some(schema) = parameter.get_mut("schema").and_then(Value::as_object_mut) else { continue };
-            let of_items =
-                schema.get_mut("items").and_then(Value::as_object_mut).is_some_and(|items| items.remove("enum").is_some());
+            let of_items = schema
+                .get_mut("items")
+                .and_then(Value::as_object_mut)
+                .is_some_and(|items| items.remove("enum").is_some());
             if schema.remove("enum").is_some() || of_items {
                 let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
                 report.add("inline_query_enums_are_strings", &place, format!("parameter {name} is plain"));
@@ -273,13 +328,17 @@ pub fn expandable_keys_are_related(document: &mut Value, report: &mut Report) {
             let page = whole.pointer("/components/schemas").and_then(|schemas| schemas.get(&component));
             let item = page.and_then(|page| page.pointer("/properties/results/items")).and_then(only_refers);
             let component = item.map_or(component.clone(), str::to_owned);
-            expandable.extend(named.iter().filter_map(Value::as_str).map(|name| (component.clone(), name.to_owned())));
+            expandable.extend(
+                named.iter().filter_map(Value::as_str).map(|name| (component.clone(), name.to_owned())),
+            );
         }
     }
     let Some(schemas) = entry(document, &["components", "schemas"]) else { return };
     for (component, property) in expandable {
         let place = format!("{component}.{property}");
-        let Some(schema) = schemas.get_mut(&component).and_then(|schema| schema.get_mut("properties")?.get_mut(&property)) else {
+        let Some(schema) =
+            schemas.get_mut(&component).and_then(|schema| schema.get_mut("properties")?.get_mut(&property))
+        else {
             continue;
         };
         if matches!(schema.get("type").and_then(Value::as_str), Some("integer" | "string")) {

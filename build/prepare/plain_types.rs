@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::components::needs_a_name;
 use super::unions::choices_differ;
-use super::walk::{for_children, for_operation_schemas, for_operations, only_refers, reach, references, schemas, schemas_mut};
+use super::walk::{
+    for_children, for_operation_schemas, for_operations, only_refers, reach, references, schemas, schemas_mut,
+};
 use super::{OWN_TYPES, Report};
 
 /// Of `UserId: {type: integer}` the generator makes a struct of one field, which takes neither `5` nor, of a text, `"x"`, and
@@ -28,7 +30,9 @@ pub fn plain_types_need_no_name(document: &mut Value, report: &mut Report) {
             break;
         }
     }
-    for (_, schema) in schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
+    for (_, schema) in
+        schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str()))
+    {
         put_within(schema, &plain);
     }
     let _ = for_operations(document, |_, _, operation| {
@@ -42,15 +46,20 @@ pub fn plain_types_need_no_name(document: &mut Value, report: &mut Report) {
 
 /// Numbers, texts and flags, lists and maps of what has a name or needs none, and another name of a component.
 fn is_plain(schema: &Value) -> bool {
-    let within =
-        |key: &str| schema.get(key).is_none_or(|inner| inner.is_boolean() || only_refers(inner).is_some() || is_plain(inner));
+    let within = |key: &str| {
+        schema
+            .get(key)
+            .is_none_or(|inner| inner.is_boolean() || only_refers(inner).is_some() || is_plain(inner))
+    };
     if needs_a_name(schema) {
         return false;
     }
     match schema.get("type").and_then(Value::as_str) {
         Some("integer" | "number" | "boolean" | "string") => true,
         Some("array") => within("items"),
-        Some("object") => schema.get("additionalProperties").is_some_and(Value::is_object) && within("additionalProperties"),
+        Some("object") => {
+            schema.get("additionalProperties").is_some_and(Value::is_object) && within("additionalProperties")
+        }
         _ => only_refers(schema).is_some(),
     }
 }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::Report;
 use super::naming::{parameter_name, type_name};
 use super::walk::{
-    SCHEMAS, entry, for_all_children, for_operation_schemas, for_operations, operations, place_of, reference as reference_to,
-    references, schemas, schemas_mut,
+    SCHEMAS, entry, for_all_children, for_operation_schemas, for_operations, operations, place_of,
+    reference as reference_to, references, schemas, schemas_mut,
 };
 
 /// So many references may lead to one another: a document may refer in a circle.
@@ -22,7 +22,10 @@ pub fn shared_parts_are_put_in_place(document: &mut Value) -> Result<(), String>
     let resolve = |part: &mut Value, place: &str| -> Result<(), String> {
         for _ in 0..LONGEST {
             let Some(reference) = part.get("$ref").and_then(Value::as_str) else { return Ok(()) };
-            *part = pointer(reference).and_then(|at| whole.pointer(&at)).cloned().ok_or_else(|| astray(place, reference))?;
+            *part = pointer(reference)
+                .and_then(|at| whole.pointer(&at))
+                .cloned()
+                .ok_or_else(|| astray(place, reference))?;
         }
         Err(format!("{place}: a reference leads to itself"))
     };
@@ -47,7 +50,9 @@ pub fn shared_parts_are_put_in_place(document: &mut Value) -> Result<(), String>
         let place = place_of(path, method, operation);
         resolve(operation, &place)?;
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
-        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+        for (_, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
             resolve(response, &place)?;
         }
         if let Some(body) = operation.get_mut("requestBody") {
@@ -59,9 +64,14 @@ pub fn shared_parts_are_put_in_place(document: &mut Value) -> Result<(), String>
         if let Some(above) = shared.get(path)
             && let Some(own) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
         {
-            let is = |one: &Value, other: &Value| one.get("name") == other.get("name") && one.get("in") == other.get("in");
-            let inherited: Vec<Value> =
-                above.iter().filter(|parameter| !own.iter().any(|other| is(other, parameter))).cloned().collect();
+            let is = |one: &Value, other: &Value| {
+                one.get("name") == other.get("name") && one.get("in") == other.get("in")
+            };
+            let inherited: Vec<Value> = above
+                .iter()
+                .filter(|parameter| !own.iter().any(|other| is(other, parameter)))
+                .cloned()
+                .collect();
             own.extend(inherited);
         }
         Ok(())
@@ -75,7 +85,11 @@ pub fn references_are_to_components(document: &mut Value, report: &mut Report) -
     let taken = schemas(&whole).map(|(name, _)| type_name(name)).collect();
     let mut following = Following { whole: &whole, taken, made: BTreeMap::new(), open: Vec::new(), report };
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
-        following.follow(&format!("components.schemas.{name}"), &format!("/components/schemas/{}", escaped(name)), schema)?;
+        following.follow(
+            &format!("components.schemas.{name}"),
+            &format!("/components/schemas/{}", escaped(name)),
+            schema,
+        )?;
     }
     for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
@@ -162,7 +176,11 @@ impl Following<'_> {
     }
 
     fn tell(&mut self, place: &str, what: String) {
-        self.report.add("references_are_to_components", place.trim_start_matches("components.schemas."), what);
+        self.report.add(
+            "references_are_to_components",
+            place.trim_start_matches("components.schemas."),
+            what,
+        );
     }
 
     /// The reference to the component that is meant, which is there unless it was told as one.
@@ -210,7 +228,8 @@ fn component_name(at: &str, whole: &Value) -> String {
     if let [first, path, method, ..] = steps.as_slice()
         && first == "paths"
     {
-        let id = whole.pointer(&format!("/paths/{}/{method}/operationId", escaped(path))).and_then(Value::as_str);
+        let id =
+            whole.pointer(&format!("/paths/{}/{method}/operationId", escaped(path))).and_then(Value::as_str);
         name = id.map_or_else(|| format!("{method}_{}", parameter_name(path)), str::to_owned);
         steps.drain(..3);
     } else if steps.first().is_some_and(|first| first == "components") {
@@ -222,7 +241,9 @@ fn component_name(at: &str, whole: &Value) -> String {
             "requestBody" => "body",
             "items" => "item",
             "additionalProperties" => "value",
-            "properties" | "content" | "schema" | "allOf" | "oneOf" | "anyOf" | "$defs" | "definitions" => continue,
+            "properties" | "content" | "schema" | "allOf" | "oneOf" | "anyOf" | "$defs" | "definitions" => {
+                continue;
+            }
             other if other.contains('/') || other.parse::<u16>().is_ok() => continue,
             other => other,
         };

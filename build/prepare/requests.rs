@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::components::free;
 use super::walk::{
-    descend, each_operation, reachable_from_answers, reachable_from_requests, references, rename_references, resolved, says,
-    schemas, schemas_mut,
+    descend, each_operation, reachable_from_answers, reachable_from_requests, references, rename_references,
+    resolved, says, schemas, schemas_mut,
 };
 use super::{Report, Union};
 
@@ -19,8 +19,13 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
     let received = reachable_from_answers(document);
     let both: BTreeSet<String> = sent.intersection(&received).cloned().collect();
     let differs = |schema: &Value| {
-        let required: Vec<&str> =
-            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         schema.get("properties").and_then(Value::as_object).into_iter().flatten().any(|(name, property)| {
             let is = |key: &str| says(property, key);
             let can_be_cleared = is("nullable") || is_collection(resolved(document, property));
@@ -35,7 +40,9 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
     loop {
         let before = split.len();
         let more: Vec<String> = schemas(document)
-            .filter(|(name, schema)| both.contains(*name) && references(schema).iter().any(|other| split.contains(other)))
+            .filter(|(name, schema)| {
+                both.contains(*name) && references(schema).iter().any(|other| split.contains(other))
+            })
             .map(|(name, _)| name.clone())
             .collect();
         split.extend(more);
@@ -58,7 +65,9 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
             schemas.insert(body.clone(), schema);
         }
         // What is only sent leads to what is sent.
-        for (_, schema) in schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name)) {
+        for (_, schema) in
+            schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name))
+        {
             rename_references(schema, &renamed);
         }
     }
@@ -69,7 +78,11 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
     });
     for (name, body) in &names {
         if let Some(union) = report.notes.unions.get(name).cloned() {
-            let choices = union.choices.into_iter().map(|(value, target)| (value, renamed(&target).unwrap_or(target))).collect();
+            let choices = union
+                .choices
+                .into_iter()
+                .map(|(value, target)| (value, renamed(&target).unwrap_or(target)))
+                .collect();
             report.notes.unions.insert(body.clone(), Union { tag: union.tag, choices });
         }
     }
@@ -78,7 +91,8 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
 
 /// A list or a map.
 fn is_collection(schema: &Value) -> bool {
-    let has_properties = schema.get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty());
+    let has_properties =
+        schema.get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty());
     let is_map = schema.get("additionalProperties").is_some_and(Value::is_object) && !has_properties;
     schema.get("type").and_then(Value::as_str) == Some("array") || is_map
 }
@@ -96,7 +110,9 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
         };
         let mut gone = Vec::new();
         descend(name, schema, &mut |place, schema| {
-            let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+            let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+                return;
+            };
             let mut here = Vec::new();
             properties.retain(|property, value| {
                 let kept = !says(value, key);
@@ -123,7 +139,9 @@ pub fn bodies_can_clear_fields(document: &mut Value, report: &mut Report) {
     let received = reachable_from_answers(document);
     let whole = document.clone();
     let Some(schemas) = schemas_mut(document) else { return };
-    for (name, schema) in schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name)) {
+    for (name, schema) in
+        schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name))
+    {
         let required: Vec<String> = schema
             .get("required")
             .and_then(Value::as_array)
@@ -131,7 +149,9 @@ pub fn bodies_can_clear_fields(document: &mut Value, report: &mut Report) {
             .flatten()
             .filter_map(|name| name.as_str().map(str::to_owned))
             .collect();
-        for (property, value) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        for (property, value) in
+            schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+        {
             let collection = is_collection(resolved(&whole, value));
             if says(value, "nullable") {
                 report.notes.clearable.entry(name.clone()).or_default().insert(property.clone());

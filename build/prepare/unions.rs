@@ -8,7 +8,8 @@ use super::components::{free, hoist};
 use super::enums::ENUMERATED;
 use super::naming::type_name;
 use super::walk::{
-    each_operation, entry, for_schemas, in_content, only_refers, reference, referred, resolved, says, schemas, schemas_mut,
+    each_operation, entry, for_schemas, in_content, only_refers, reference, referred, resolved, says,
+    schemas, schemas_mut,
 };
 use super::{OWN_TYPES, Report, SCHEMAS, Union};
 
@@ -34,12 +35,17 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
     };
     let only_blank = |schema: &Value| {
         let values = resolved(&whole, schema).get("enum").and_then(Value::as_array);
-        values.is_some_and(|values| !values.is_empty() && values.iter().all(|value| value == "" || value.is_null()))
+        values.is_some_and(|values| {
+            !values.is_empty() && values.iter().all(|value| value == "" || value.is_null())
+        })
     };
     let is_text = |schema: &Value| {
         let target = resolved(&whole, schema);
         target.get("type").and_then(Value::as_str) == Some("string")
-            || target.get("enum").and_then(Value::as_array).is_some_and(|values| values.iter().any(Value::is_string))
+            || target
+                .get("enum")
+                .and_then(Value::as_array)
+                .is_some_and(|values| values.iter().any(Value::is_string))
     };
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
@@ -72,7 +78,11 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
                 kept.retain(|value| value != "");
             }
             if kept.len() < values.len() {
-                report.add("null_and_blank_are_no_choices", place, "null and the empty text are no values of the enumeration");
+                report.add(
+                    "null_and_blank_are_no_choices",
+                    place,
+                    "null and the empty text are no values of the enumeration",
+                );
             }
             match kept.is_empty() {
                 true => object.remove("enum"),
@@ -87,22 +97,35 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
 pub fn tags_are_told(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     for_schemas(document, &mut |place, schema| {
-        let Some(property) = schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned) else {
+        let Some(property) =
+            schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned)
+        else {
             return;
         };
-        let choices = ["oneOf", "anyOf"].into_iter().find_map(|key| schema.get(key)?.as_array()).cloned().unwrap_or_default();
+        let choices = ["oneOf", "anyOf"]
+            .into_iter()
+            .find_map(|key| schema.get(key)?.as_array())
+            .cloned()
+            .unwrap_or_default();
         let mut untold = Vec::new();
-        let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mapping =
+            schema.pointer("/discriminator/mapping").and_then(Value::as_object).cloned().unwrap_or_default();
         let is_told = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
         for choice in &choices {
             // A choice within that has the same tag tells itself.
-            let inner = resolved(&whole, choice).pointer("/discriminator/propertyName").and_then(Value::as_str);
+            let inner =
+                resolved(&whole, choice).pointer("/discriminator/propertyName").and_then(Value::as_str);
             if inner == Some(&property) {
                 continue;
             }
             let Some(name) = only_refers(choice).filter(|name| !is_told(name)) else { continue };
             let values = tag_values(&whole, choice, &property).unwrap_or_else(|| vec![name.to_owned()]);
-            untold.extend(values.into_iter().filter(|value| !mapping.contains_key(value)).map(|value| (value, name.to_owned())));
+            untold.extend(
+                values
+                    .into_iter()
+                    .filter(|value| !mapping.contains_key(value))
+                    .map(|value| (value, name.to_owned())),
+            );
         }
         if untold.is_empty() {
             return;
@@ -155,7 +178,9 @@ impl Flat<'_> {
     fn take(&mut self, choice: &Value, within: &mut Vec<String>) {
         let target = resolved(self.document, choice);
         let inner = target.get("oneOf").and_then(Value::as_array);
-        let Some(inner) = inner.filter(|_| ["properties", "allOf"].iter().all(|key| target.get(*key).is_none())) else {
+        let Some(inner) =
+            inner.filter(|_| ["properties", "allOf"].iter().all(|key| target.get(*key).is_none()))
+        else {
             if !self.choices.contains(choice) {
                 self.choices.push(choice.clone());
             }
@@ -177,14 +202,16 @@ impl Flat<'_> {
     fn discriminator(&self) -> Option<Value> {
         let property = self.tags.first()?.get("propertyName")?;
         let mappings = self.tags.iter().filter_map(|tag| tag.get("mapping")?.as_object());
-        let mapping: Map<String, Value> = mappings.flatten().map(|(value, to)| (value.clone(), to.clone())).collect();
+        let mapping: Map<String, Value> =
+            mappings.flatten().map(|(value, to)| (value.clone(), to.clone())).collect();
         let has_it = |choice: &Value| {
             let is_told = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
             let properties = resolved(self.document, choice).get("properties");
             only_refers(choice).is_some_and(is_told)
                 || properties.is_some_and(|all| all.get(property.as_str().unwrap_or_default()).is_some())
         };
-        let is_one = self.tags.iter().all(|tag| tag.get("propertyName") == Some(property)) && self.choices.iter().all(has_it);
+        let is_one = self.tags.iter().all(|tag| tag.get("propertyName") == Some(property))
+            && self.choices.iter().all(has_it);
         is_one.then(|| json!({"propertyName": property, "mapping": mapping}))
     }
 }
@@ -231,7 +258,17 @@ fn join(object: &mut Map<String, Value>, only: &Value) {
 fn without_words(choice: &Value) -> Value {
     let mut shape = choice.clone();
     if let Some(object) = shape.as_object_mut() {
-        for key in ["description", "title", "example", "examples", "format", "maxLength", "minLength", "pattern", "readOnly"] {
+        for key in [
+            "description",
+            "title",
+            "example",
+            "examples",
+            "format",
+            "maxLength",
+            "minLength",
+            "pattern",
+            "readOnly",
+        ] {
             object.remove(key);
         }
         object.remove(ENUMERATED);
@@ -259,7 +296,11 @@ pub fn components_are_nullable_where_they_are_used(document: &mut Value, report:
             && let Some(schema) = schema.as_object_mut()
             && schema.remove("nullable").is_some()
         {
-            report.add("components_are_nullable_where_they_are_used", name, "null is for the places that refer to it");
+            report.add(
+                "components_are_nullable_where_they_are_used",
+                name,
+                "null is for the places that refer to it",
+            );
         }
     }
     for_schemas(document, &mut |_, schema| {
@@ -275,7 +316,9 @@ pub fn components_are_nullable_where_they_are_used(document: &mut Value, report:
         }
     });
     each_operation(document, |place, operation| {
-        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+        for (_, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
             in_content(place, response, &mut |_, schema| null_where_used(schema, &nullable));
         }
     });
@@ -299,13 +342,18 @@ pub fn unions_are_components(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let is_union = |schema: &Value| {
         let choices = schema.get("oneOf").and_then(Value::as_array);
-        choices.is_some_and(|choices| choices.len() > 1 && choices.iter().all(|choice| has_properties(&whole, choice)))
+        choices.is_some_and(|choices| {
+            choices.len() > 1 && choices.iter().all(|choice| has_properties(&whole, choice))
+        })
     };
     hoist(document, report, "unions_are_components", &is_union);
 }
 
 fn has_properties(document: &Value, schema: &Value) -> bool {
-    resolved(document, schema).get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty())
+    resolved(document, schema)
+        .get("properties")
+        .and_then(Value::as_object)
+        .is_some_and(|properties| !properties.is_empty())
 }
 
 /// The generator doesn't look at discriminators: the first choice whose fields fit would be taken. The adapted code
@@ -322,7 +370,8 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
         let Some(property) = told.clone().or_else(|| tag_that_is_meant(document, choices)) else { continue };
         let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object);
         let mapped = |component: &str| {
-            let targets = mapping.into_iter().flatten().filter(|(_, target)| component_of(target) == Some(component));
+            let targets =
+                mapping.into_iter().flatten().filter(|(_, target)| component_of(target) == Some(component));
             targets.map(|(value, _)| value.clone()).collect::<Vec<_>>()
         };
         let mut union = Union { tag: property.clone(), choices: Vec::new() };
@@ -359,7 +408,11 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
             tags.entry(component.clone()).or_default().insert(property.clone());
         }
         let how = if told.is_some() { "" } else { ", of which each has values of its own" };
-        report.add("discriminators_are_read", name, format!("by `{property}`{how}: {} choices", union.choices.len()));
+        report.add(
+            "discriminators_are_read",
+            name,
+            format!("by `{property}`{how}: {} choices", union.choices.len()),
+        );
         unions.insert(name.clone(), union);
         named.append(&mut inline);
     }
@@ -379,10 +432,16 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
         }
         for (component, properties) in tags {
             for property in properties {
-                let tag = schemas.get_mut(&component).and_then(|schema| schema.get_mut("properties")?.get_mut(&property));
+                let tag = schemas
+                    .get_mut(&component)
+                    .and_then(|schema| schema.get_mut("properties")?.get_mut(&property));
                 let Some(tag) = tag else { continue };
                 // An enumeration of one value would make the generator see a tag, and refuse all others.
-                if resolved(&whole, tag).get("enum").and_then(Value::as_array).is_some_and(|values| values.len() == 1) {
+                if resolved(&whole, tag)
+                    .get("enum")
+                    .and_then(Value::as_array)
+                    .is_some_and(|values| values.len() == 1)
+                {
                     let description = tag.get("description").cloned();
                     *tag = json!({"type": "string"});
                     if let Some(description) = description {
@@ -413,7 +472,12 @@ fn tag_values(document: &Value, choice: &Value, property: &str) -> Option<Vec<St
 }
 
 /// The values of a property's enumeration: in a composition the last part that has one tells.
-fn enumerated<'d>(document: &'d Value, schema: &'d Value, property: &str, within: &mut Vec<&'d Value>) -> Option<&'d Vec<Value>> {
+fn enumerated<'d>(
+    document: &'d Value,
+    schema: &'d Value,
+    property: &str,
+    within: &mut Vec<&'d Value>,
+) -> Option<&'d Vec<Value>> {
     let schema = resolved(document, schema);
     if within.iter().any(|other| std::ptr::eq(*other, schema)) {
         return None;
@@ -440,7 +504,8 @@ fn tag_that_is_meant(document: &Value, choices: &[Value]) -> Option<String> {
         choices.iter().all(|choice| {
             let required = resolved(document, choice).get("required").and_then(Value::as_array);
             required.is_some_and(|required| required.iter().any(|name| name == property))
-                && tag_values(document, choice, property).is_some_and(|values| values.into_iter().all(|value| seen.insert(value)))
+                && tag_values(document, choice, property)
+                    .is_some_and(|values| values.into_iter().all(|value| seen.insert(value)))
         })
     };
     first.get("properties")?.as_object()?.keys().find(|property| tells(property)).cloned()

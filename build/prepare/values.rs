@@ -19,7 +19,8 @@ pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
         let shapeless_object = object.get("type").and_then(Value::as_str) == Some("object")
             && object.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty)
             && object.get("additionalProperties").is_none_or(|more| more == &json!({}) || more.is_boolean());
-        let shapeless = !["type", "$ref", "allOf", "oneOf", "anyOf", "enum"].iter().any(|key| object.contains_key(*key));
+        let shapeless =
+            !["type", "$ref", "allOf", "oneOf", "anyOf", "enum"].iter().any(|key| object.contains_key(*key));
         let combined = ["allOf", "oneOf", "anyOf", "$ref"].iter().any(|key| object.contains_key(*key));
         if shapeless || (shapeless_object && !combined) {
             // `Json` holds a null itself.
@@ -54,8 +55,10 @@ pub fn page_links_are_urls(document: &mut Value, report: &mut Report) {
 pub fn links_are_urls(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
-        let text = object.get("type").and_then(Value::as_str) == Some("string") && object.get("enum").is_none();
-        let link = matches!(object.get("format").and_then(Value::as_str), Some("uri" | "url" | "uri-reference"));
+        let text =
+            object.get("type").and_then(Value::as_str) == Some("string") && object.get("enum").is_none();
+        let link =
+            matches!(object.get("format").and_then(Value::as_str), Some("uri" | "url" | "uri-reference"));
         // A parameter is given as any text.
         if text && link && !place.contains(' ') && place != "FileUrl" {
             for key in ["type", "format", "example"] {
@@ -147,7 +150,9 @@ pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
             Some("number") => ["double", "double"],
             _ => return,
         };
-        if let Some(format) = object.get("format").and_then(Value::as_str).filter(|format| !kept.contains(format)) {
+        if let Some(format) =
+            object.get("format").and_then(Value::as_str).filter(|format| !kept.contains(format))
+        {
             report.add("numbers_are_wide", place, format!("left out `format: {format}`"));
             object.remove("format");
         }
@@ -210,15 +215,23 @@ pub fn drop_defaults(document: &mut Value, report: &mut Report) {
 /// not `model.metrics.as_ref()…`). In a request it stays optional, since what isn't set isn't sent.
 pub fn nulls_in_own_types(document: &mut Value, report: &mut Report) {
     let requested = reachable_from_requests(document);
-    for (name, schema) in schemas_mut(document).into_iter().flatten().filter(|(name, _)| !requested.contains(*name)) {
-        for (property, value) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+    for (name, schema) in
+        schemas_mut(document).into_iter().flatten().filter(|(name, _)| !requested.contains(*name))
+    {
+        for (property, value) in
+            schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+        {
             let Some(own) = only_refers(value).filter(|own| HOLD_NULL.contains(own)) else { continue };
             let mut holder = json!({"allOf": [reference(own)], "default": {}});
             if let Some(description) = value.get("description") {
                 holder["description"] = description.clone();
             }
             *value = holder;
-            report.add("nulls_in_own_types", format!("{name}.{property}"), "always there, null where the server gives none");
+            report.add(
+                "nulls_in_own_types",
+                format!("{name}.{property}"),
+                "always there, null where the server gives none",
+            );
         }
     }
 }

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::walk::{each_operation, for_all_children, for_operation_schemas, for_operations, place_of, schemas_mut};
+use super::walk::{
+    each_operation, for_all_children, for_operation_schemas, for_operations, place_of, schemas_mut,
+};
 
 /// What 3.1 (JSON Schema 2020-12) has and 3.0 hasn't, and that says nothing which a type could show.
 const WITHOUT_A_TYPE: [&str; 17] = [
@@ -39,9 +41,15 @@ pub fn written_in_3_0(document: &mut Value, report: &mut Report) {
         for_operation_schemas(&place, operation, &mut visit);
         Ok(())
     });
-    if let Some(webhooks) = document.get("webhooks").and_then(Value::as_object).filter(|webhooks| !webhooks.is_empty()) {
+    if let Some(webhooks) =
+        document.get("webhooks").and_then(Value::as_object).filter(|webhooks| !webhooks.is_empty())
+    {
         let names: Vec<&str> = webhooks.keys().map(String::as_str).collect();
-        report.add("written_in_3_0", "webhooks", format!("left out {}: the server calls them", names.join(", ")));
+        report.add(
+            "written_in_3_0",
+            "webhooks",
+            format!("left out {}: the server calls them", names.join(", ")),
+        );
     }
     document["openapi"] = json!("3.0.3");
 }
@@ -73,7 +81,8 @@ fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Rep
         schema.insert("enum".to_owned(), json!([only]));
     }
     if let Some(places) = schema.remove("prefixItems") {
-        let kind = |place: &Value| Some((place.get("type")?.as_str()?.to_owned(), place.get("format").cloned()));
+        let kind =
+            |place: &Value| Some((place.get("type")?.as_str()?.to_owned(), place.get("format").cloned()));
         let mut kinds: Vec<_> = places.as_array().into_iter().flatten().map(kind).collect();
         kinds.dedup();
         let items = match kinds.as_slice() {
@@ -94,7 +103,10 @@ fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Rep
     }
     if let Some(patterns) = schema.remove("patternProperties") {
         tell("`patternProperties` are `additionalProperties`".to_owned());
-        let only = patterns.as_object().filter(|patterns| patterns.len() == 1).and_then(|patterns| patterns.values().next());
+        let only = patterns
+            .as_object()
+            .filter(|patterns| patterns.len() == 1)
+            .and_then(|patterns| patterns.values().next());
         schema.entry("additionalProperties").or_insert_with(|| only.cloned().unwrap_or_else(|| json!({})));
     }
     let media = schema.remove("contentMediaType");
@@ -181,10 +193,20 @@ pub fn only_requests_and_answers_stay(document: &mut Value, report: &mut Report)
                 report.add("only_requests_and_answers_stay", place, format!("left out `{key}`"));
             }
         }
-        const KEPT: [&str; 8] =
-            ["operationId", "summary", "description", "tags", "parameters", "requestBody", "responses", "deprecated"];
+        const KEPT: [&str; 8] = [
+            "operationId",
+            "summary",
+            "description",
+            "tags",
+            "parameters",
+            "requestBody",
+            "responses",
+            "deprecated",
+        ];
         operation.retain(|key, _| KEPT.contains(&key.as_str()));
-        for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+        for (_, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
             if let Some(response) = response.as_object_mut() {
                 response.retain(|key, _| ["description", "content"].contains(&key.as_str()));
             }

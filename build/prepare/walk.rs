@@ -68,7 +68,12 @@ pub fn place_of(path: &str, method: &str, operation: &Value) -> String {
 
 /// The parameters of an operation.
 pub fn parameters(operation: &mut Map<String, Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
-    operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
+    operation
+        .get_mut("parameters")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
 }
 
 pub fn schemas(document: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -128,7 +133,10 @@ pub fn for_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str,
         }
     }
     // An empty `additionalProperties` says that there may be more, not that there is a free-form value.
-    if let Some(child) = schema.get_mut("additionalProperties").filter(|child| child.as_object().is_some_and(|c| !c.is_empty())) {
+    if let Some(child) = schema
+        .get_mut("additionalProperties")
+        .filter(|child| child.as_object().is_some_and(|c| !c.is_empty()))
+    {
         visit(&format!("{place}.*"), child);
     }
     for key in ["allOf", "oneOf", "anyOf"] {
@@ -143,7 +151,9 @@ pub fn for_all_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&
     for (name, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         visit(&format!("{place}.{name}"), child);
     }
-    for (name, child) in schema.get_mut("patternProperties").and_then(Value::as_object_mut).into_iter().flatten() {
+    for (name, child) in
+        schema.get_mut("patternProperties").and_then(Value::as_object_mut).into_iter().flatten()
+    {
         visit(&format!("{place}.{name}"), child);
     }
     for child in schema.get_mut("prefixItems").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -221,7 +231,9 @@ pub fn references(value: &Value) -> Vec<String> {
             Value::Object(object) => {
                 for (key, child) in object {
                     match child.as_str() {
-                        Some(text) if key == "$ref" => found.extend(text.strip_prefix(SCHEMAS).map(str::to_owned)),
+                        Some(text) if key == "$ref" => {
+                            found.extend(text.strip_prefix(SCHEMAS).map(str::to_owned))
+                        }
                         _ if !named && (key == "example" || key == "examples") => {}
                         _ => find(child, !named && key == "properties", found),
                     }
@@ -273,10 +285,18 @@ pub fn reach(document: &Value, roots: impl IntoIterator<Item = String>) -> BTree
 
 /// The names of the schemas that request bodies lead to.
 pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
-    reach(document, operations(document).filter_map(|(_, _, operation)| operation.get("requestBody")).flat_map(references))
+    reach(
+        document,
+        operations(document)
+            .filter_map(|(_, _, operation)| operation.get("requestBody"))
+            .flat_map(references),
+    )
 }
 
 /// The names of the schemas that answers lead to.
 pub fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
-    reach(document, operations(document).filter_map(|(_, _, operation)| operation.get("responses")).flat_map(references))
+    reach(
+        document,
+        operations(document).filter_map(|(_, _, operation)| operation.get("responses")).flat_map(references),
+    )
 }

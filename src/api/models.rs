@@ -157,8 +157,11 @@ impl CreateModel {
         let deadline = options.deadline();
         // A placeholder stands for the upload while the rest is checked.
         let stand_in = types::UploadId::from("");
-        let problem =
-            settings.problems().into_iter().chain(problems(&client, metadata.clone().chunked_upload(stand_in), &options));
+        let problem = settings.problems().into_iter().chain(problems(
+            &client,
+            metadata.clone().chunked_upload(stand_in),
+            &options,
+        ));
         let problem = problem.collect::<Vec<_>>().join("; ");
         let refuse = |problems: String| Error::invalid_input(format!("create_model: {problems}"));
         let id = match file {
@@ -199,7 +202,11 @@ fn refuses_upload(error: &Error) -> bool {
 }
 
 /// All that is wrong with the metadata and the call's options.
-fn problems(client: &BackendClient, metadata: types::builder::ModelCreate, options: &CallOptions) -> Vec<String> {
+fn problems(
+    client: &BackendClient,
+    metadata: types::builder::ModelCreate,
+    options: &CallOptions,
+) -> Vec<String> {
     let lengths = metadata.length_problems();
     let call = client.call(|raw| raw.create_model().body_map(|_| metadata));
     call.with_options(options.clone()).problems().into_iter().chain(lengths).collect()

@@ -78,20 +78,29 @@ impl Operation for AnyRequest<'_> {
             return Err(Invalid::from(format!("`path`: {:?} doesn't begin with `/`", self.path)));
         }
         if self.path.contains(['?', '#', '\\']) {
-            return Err(Invalid::from("`path` holds a `?`, `#` or backslash: set parameters by `param`".to_owned()));
+            return Err(Invalid::from(
+                "`path` holds a `?`, `#` or backslash: set parameters by `param`".to_owned(),
+            ));
         }
         // The URL's parser takes these out: what is left is another path.
         if self.path.contains(char::is_control) || self.path.ends_with(' ') {
-            return Err(Invalid::from(format!("`path`: {:?} holds a control character, or ends in a space", self.path)));
+            return Err(Invalid::from(format!(
+                "`path`: {:?} holds a control character, or ends in a space",
+                self.path
+            )));
         }
         // The URL's parser folds these before anyone sees them.
-        let folded = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+        let folded =
+            |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
         if self.path.split('/').any(folded) {
             return Err(Invalid::from(format!("`path`: {:?} leads elsewhere by `.` or `..`", self.path)));
         }
         let url = format!("{}{}", self.client.baseurl, self.path);
-        let mut request =
-            self.client.client.request(self.method, url).header(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut request = self
+            .client
+            .client
+            .request(self.method, url)
+            .header(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(body) = self.body {
             request = body?.put(request, "application/octet-stream");
         }

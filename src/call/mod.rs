@@ -84,7 +84,9 @@ impl CallOptions {
             }
             (Ok(header), Ok(value)) => self.headers.push((header, value)),
             (Err(_), _) => self.problems.push(format!("header {name:?}: it is no header's name")),
-            (_, Err(_)) => self.problems.push(format!("header `{name}`: its value holds a character that no header may hold")),
+            (_, Err(_)) => self
+                .problems
+                .push(format!("header `{name}`: its value holds a character that no header may hold")),
         }
     }
 
@@ -173,9 +175,11 @@ impl CallOptions {
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = self.problems.clone();
         problems.extend(self.conversions.problems());
-        for (name, timeout) in
-            [("timeout", self.timeout), ("connect_timeout", self.connect_timeout), ("read_timeout", self.read_timeout)]
-        {
+        for (name, timeout) in [
+            ("timeout", self.timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("read_timeout", self.read_timeout),
+        ] {
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
                 problems.push(format!("{name}: it is zero"));
             }
@@ -293,9 +297,11 @@ impl<'c, B: Operation> Call<'c, B> {
     }
 
     pub(crate) fn prepare(mut self) -> Result<Prepared> {
-        let mut request = checked(self.operation, &self.options).map_err(|problems| invalid(B::ID, problems))?;
+        let mut request =
+            checked(self.operation, &self.options).map_err(|problems| invalid(B::ID, problems))?;
         let CallOptions { params, headers, conversions, .. } = &mut self.options;
-        let (params, headers, conversions) = (std::mem::take(params), std::mem::take(headers), std::mem::take(conversions));
+        let (params, headers, conversions) =
+            (std::mem::take(params), std::mem::take(headers), std::mem::take(conversions));
         let settings = self.client.settings();
         query::set(request.url_mut(), &params);
         if request.method() == Method::GET
@@ -324,7 +330,10 @@ impl<'c, B: Operation> Call<'c, B> {
     /// The first of several requests, each with the client's time-out; all of them have the call's own, which comes besides.
     pub(crate) fn prepare_several(self) -> (Result<Prepared>, Option<Duration>) {
         let (timeout, each) = (self.options.timeout, self.client.settings().timeout);
-        let of_each = |prepared: Prepared| Prepared { limits: TimeLimits { total: each, ..prepared.limits }, ..prepared };
+        let of_each = |prepared: Prepared| Prepared {
+            limits: TimeLimits { total: each, ..prepared.limits },
+            ..prepared
+        };
         (self.prepare().map(of_each), timeout)
     }
 }
@@ -340,7 +349,10 @@ impl<B: Operation> IntoFuture for Call<'_, B> {
 
 impl<B: fmt::Debug> fmt::Debug for Call<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("operation", &self.operation).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("operation", &self.operation)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -366,9 +378,28 @@ impl Prepared {
     where
         F: Future<Output = Result<T>>,
     {
-        let Prepared { transport, request, operation, limits, retry, conversions, list, elsewhere, throttled } = self;
-        let outgoing =
-            Outgoing { request, operation, limits, retry, activity: None, fresh: false, as_sent: false, elsewhere, throttled };
+        let Prepared {
+            transport,
+            request,
+            operation,
+            limits,
+            retry,
+            conversions,
+            list,
+            elsewhere,
+            throttled,
+        } = self;
+        let outgoing = Outgoing {
+            request,
+            operation,
+            limits,
+            retry,
+            activity: None,
+            fresh: false,
+            as_sent: false,
+            elsewhere,
+            throttled,
+        };
         transport.fetch(outgoing, move |received| read(received.converting(&conversions, list)))
     }
 

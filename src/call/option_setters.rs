@@ -61,7 +61,11 @@ macro_rules! option_setters {
         }
 
         /// As `param`, with the parameter repeated for each value; without values it is taken out.
-        pub fn param_list<V: ToString>(mut self, name: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
+        pub fn param_list<V: ToString>(
+            mut self,
+            name: impl Into<String>,
+            values: impl IntoIterator<Item = V>,
+        ) -> Self {
             self.options.set_param(name.into(), values.into_iter().map(|value| value.to_string()).collect());
             self
         }
@@ -103,7 +107,11 @@ macro_rules! option_setters {
 
         /// As `url_conversion`, with a converter that may be asynchronous and may fail: one of yours, or a
         /// [provided one](crate::conversions).
-        pub fn url_conversion_with(mut self, field: impl AsRef<str>, converter: impl $crate::UrlConverter) -> Self {
+        pub fn url_conversion_with(
+            mut self,
+            field: impl AsRef<str>,
+            converter: impl $crate::UrlConverter,
+        ) -> Self {
             self.options.conversions().with(field.as_ref(), converter);
             self
         }
@@ -136,7 +144,10 @@ macro_rules! option_setters {
         }
 
         /// Told of each conversion that fails, whether it ends the call or not. It must not block.
-        pub fn on_failed_conversion(mut self, told: impl Fn(&$crate::ConversionFailure) + Send + Sync + 'static) -> Self {
+        pub fn on_failed_conversion(
+            mut self,
+            told: impl Fn(&$crate::ConversionFailure) + Send + Sync + 'static,
+        ) -> Self {
             self.options.conversions().on_failure = Some(std::sync::Arc::new(told));
             self
         }

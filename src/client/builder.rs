@@ -86,7 +86,8 @@ impl BackendClientBuilder {
     /// # Errors
     /// Where a variable isn't Unicode.
     pub fn from_env() -> Result<Self> {
-        let mut builder = Self::new(variable("SYNAPSE_BASE_URL")?.unwrap_or_else(|| DEFAULT_BASE_URL.to_owned()));
+        let mut builder =
+            Self::new(variable("SYNAPSE_BASE_URL")?.unwrap_or_else(|| DEFAULT_BASE_URL.to_owned()));
         if let Some(token) = variable("SYNAPSE_API_TOKEN")? {
             builder = builder.access_token(token);
         }
@@ -280,13 +281,16 @@ impl BackendClientBuilder {
     /// # Errors
     /// Of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the name of the setting that can't be right.
     pub fn build(self) -> Result<BackendClient> {
-        let origin = Origin::parse(&self.base_url).map_err(|problem| Error::configuration("base_url", problem))?;
+        let origin =
+            Origin::parse(&self.base_url).map_err(|problem| Error::configuration("base_url", problem))?;
         if origin.is_https() && !tls::AVAILABLE {
             return Err(Error::configuration("base_url", "https needs the cargo feature `rustls`"));
         }
-        for (name, timeout) in
-            [("connect_timeout", Some(self.connect_timeout)), ("read_timeout", self.read_timeout), ("timeout", self.timeout)]
-        {
+        for (name, timeout) in [
+            ("connect_timeout", Some(self.connect_timeout)),
+            ("read_timeout", self.read_timeout),
+            ("timeout", self.timeout),
+        ] {
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
                 return Err(Error::configuration(name, "it is zero: give a longer time"));
             }
@@ -295,10 +299,16 @@ impl BackendClientBuilder {
             return Err(Error::configuration("max_body_size", "it is zero: no answer could be read"));
         }
         if self.url_host.as_deref().is_some_and(|host| host.trim().is_empty()) {
-            return Err(Error::configuration("url_host", "it is empty: leave it out, or give a word such as `internal`"));
+            return Err(Error::configuration(
+                "url_host",
+                "it is empty: leave it out, or give a word such as `internal`",
+            ));
         }
         if self.max_in_flight == 0 {
-            return Err(Error::configuration("max_requests_in_flight", "it is zero: no request could be sent"));
+            return Err(Error::configuration(
+                "max_requests_in_flight",
+                "it is zero: no request could be sent",
+            ));
         }
         let secrets = self.secrets()?;
         let headers = self.credentials.headers()?;
@@ -313,7 +323,9 @@ impl BackendClientBuilder {
         };
         let transport = Transport {
             http,
-            origin: origin.rewriting_links(self.rewrite_links).with_links_outside_prefix(self.links_outside_prefix),
+            origin: origin
+                .rewriting_links(self.rewrite_links)
+                .with_links_outside_prefix(self.links_outside_prefix),
             credentials: CredentialsSource::new(self.provider, headers, secrets),
             max_body: self.max_body_size,
             clock: self.clock,
@@ -368,13 +380,20 @@ impl BackendClientBuilder {
     fn secrets(&self) -> Result<HeaderMap> {
         let mut secrets = HeaderMap::new();
         for (name, value) in &self.secret_headers {
-            let header: HeaderName =
-                name.parse().map_err(|_| Error::configuration("secret_header", format!("{name:?} is no header's name")))?;
+            let header: HeaderName = name.parse().map_err(|_| {
+                Error::configuration("secret_header", format!("{name:?} is no header's name"))
+            })?;
             if is_transport_header(&header) {
-                return Err(Error::configuration("secret_header", format!("`{name}` is set by the client itself")));
+                return Err(Error::configuration(
+                    "secret_header",
+                    format!("`{name}` is set by the client itself"),
+                ));
             }
             let mut value = HeaderValue::from_str(value.trim()).map_err(|_| {
-                Error::configuration("secret_header", format!("the value of `{name}` holds a character that no header may hold"))
+                Error::configuration(
+                    "secret_header",
+                    format!("the value of `{name}` holds a character that no header may hold"),
+                )
             })?;
             value.set_sensitive(true);
             secrets.append(header, value);
@@ -390,7 +409,9 @@ fn parse_proxy(url: &str) -> Result<(Url, Proxy)> {
     match parsed.scheme() {
         "http" | "https" => {}
         "socks4" | "socks4a" | "socks5" | "socks5h" if cfg!(feature = "socks") => {}
-        "socks4" | "socks4a" | "socks5" | "socks5h" => return Err(wrong("a SOCKS proxy needs the cargo feature `socks`")),
+        "socks4" | "socks4a" | "socks5" | "socks5h" => {
+            return Err(wrong("a SOCKS proxy needs the cargo feature `socks`"));
+        }
         _ => return Err(wrong("its scheme must be http, https or socks5")),
     }
     let proxy = Proxy::all(parsed.clone()).map_err(|_| wrong("it is not a proxy's URL"))?;
@@ -403,7 +424,9 @@ fn variable(name: &str) -> Result<Option<String>> {
         Ok(value) if value.trim().is_empty() => Ok(None),
         Ok(value) => Ok(Some(value.trim().to_owned())),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Error::configuration(name, "the environment variable isn't Unicode")),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Error::configuration(name, "the environment variable isn't Unicode"))
+        }
     }
 }
 
@@ -411,7 +434,11 @@ impl fmt::Debug for BackendClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BackendClientBuilder")
             // As given it may hold a password, which `build` refuses.
-            .field("base_url", &Origin::parse(&self.base_url).map_or("<not valid>".to_owned(), |origin| origin.base().to_owned()))
+            .field(
+                "base_url",
+                &Origin::parse(&self.base_url)
+                    .map_or("<not valid>".to_owned(), |origin| origin.base().to_owned()),
+            )
             .field("credentials", &self.credentials)
             .field("credentials_provider", &self.provider.is_some())
             .field("connect_timeout", &self.connect_timeout)

@@ -48,7 +48,12 @@ pub(super) async fn acquire(
 }
 
 /// Waits until no other download has the part; `None` if another has brought a file meanwhile.
-async fn part(clock: &dyn Clock, options: &DownloadOptions, place: &Place, deadline: Option<Instant>) -> Result<Option<Part>> {
+async fn part(
+    clock: &dyn Clock,
+    options: &DownloadOptions,
+    place: &Place,
+    deadline: Option<Instant>,
+) -> Result<Option<Part>> {
     let mut waited = false;
     let (mut moved, mut seen) = (clock.now(), 0);
     let mut look = FIRST_LOOK;

@@ -29,7 +29,12 @@ struct Message {
 }
 
 impl Engine<'_> {
-    pub(super) async fn attempt(&self, state: &mut State, policy: &RetryPolicy, deadline: Option<Instant>) -> Result<Ended> {
+    pub(super) async fn attempt(
+        &self,
+        state: &mut State,
+        policy: &RetryPolicy,
+        deadline: Option<Instant>,
+    ) -> Result<Ended> {
         let offset = Some(state.part.len()).filter(|len| *len > 0 && state.part.is_resumable());
         let limits = self.calls.limits(self.client.settings(), false);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -47,19 +52,27 @@ impl Engine<'_> {
         };
         let plan = |status, headers: &HeaderMap| plan(status, headers, offset, &state.known, state.doubt);
         let transport = self.client.transport().clone();
-        let (plan, received) = match transport.fetch(outgoing, |received| std::future::ready(Ok(received))).await {
-            Ok(received) => {
-                let plan = plan(received.status(), received.headers());
-                (plan.map_err(|problem| Error::new(ErrorKind::Download, problem).of(received.info().clone()))?, Some(received))
-            }
-            Err(error) => match error.response() {
-                Some(response) if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && offset.is_some() => {
-                    let again = |_| Plan::Anew { why: "there is no such part", claimed: None };
-                    (plan(response.status(), response.headers()).unwrap_or_else(again), None)
+        let (plan, received) =
+            match transport.fetch(outgoing, |received| std::future::ready(Ok(received))).await {
+                Ok(received) => {
+                    let plan = plan(received.status(), received.headers());
+                    (
+                        plan.map_err(|problem| {
+                            Error::new(ErrorKind::Download, problem).of(received.info().clone())
+                        })?,
+                        Some(received),
+                    )
                 }
-                _ => return Err(error),
-            },
-        };
+                Err(error) => match error.response() {
+                    Some(response)
+                        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && offset.is_some() =>
+                    {
+                        let again = |_| Plan::Anew { why: "there is no such part", claimed: None };
+                        (plan(response.status(), response.headers()).unwrap_or_else(again), None)
+                    }
+                    _ => return Err(error),
+                },
+            };
         if let (Some(watch), Some(received)) = (&self.options.in_cache, &received) {
             watch.head(received.status(), received.headers());
         }
@@ -82,7 +95,8 @@ impl Engine<'_> {
                 let Rest { entity, end, message, either } = *rest;
                 self.learn(state, entity).await?;
                 state.pieced = true;
-                self.receive(state, received, Message { end: Some(end), own: message, either }, deadline).await
+                self.receive(state, received, Message { end: Some(end), own: message, either }, deadline)
+                    .await
             }
         }
     }
@@ -133,7 +147,8 @@ impl Engine<'_> {
     fn refusal(&self, entity: &Entity) -> Option<Error> {
         let (announced, expected) = (entity.size, self.options.size);
         if entity.codings.is_empty() {
-            let (announced, expected) = (announced?, expected.filter(|size| entity.stored_size != Some(*size))?);
+            let (announced, expected) =
+                (announced?, expected.filter(|size| entity.stored_size != Some(*size))?);
             let message = format!("the server announces {announced} bytes, and {expected} are expected");
             return (announced != expected).then(|| Error::new(ErrorKind::Download, message));
         }
@@ -178,7 +193,11 @@ impl Engine<'_> {
         let told = |state: &State| {
             if let Some(on_progress) = &self.options.on_progress {
                 let (bytes_received, bytes_total) = (state.part.len(), size.or(self.options.size));
-                on_progress(DownloadProgress { bytes_received, bytes_total, resumed_from: state.resumed_from });
+                on_progress(DownloadProgress {
+                    bytes_received,
+                    bytes_total,
+                    resumed_from: state.resumed_from,
+                });
             }
         };
         told(state);
@@ -199,7 +218,8 @@ impl Engine<'_> {
                 }
                 return Ok(Ended::Anew("more comes than the size that was named".into()));
             }
-            if let Some(expected) = self.options.size.filter(|size| state.known.codings.is_empty() && len > *size)
+            if let Some(expected) =
+                self.options.size.filter(|size| state.known.codings.is_empty() && len > *size)
                 && state.known.stored_size != Some(expected)
             {
                 let message = format!("more than {expected} bytes came, the file's size");
@@ -226,9 +246,11 @@ impl Engine<'_> {
     /// digest, it is of all bytes.
     async fn end_message(&self, state: &mut State, from: u64, message: Message) -> Result<Option<String>> {
         let is_whole = Some(state.part.len()) == message.end;
-        let digests = message.own.iter().cloned().chain(message.either.into_iter().filter(|_| is_whole)).collect();
+        let digests =
+            message.own.iter().cloned().chain(message.either.into_iter().filter(|_| is_whole)).collect();
         let problems = state.part.end_message(digests).await?;
-        let (spoilt, of_all): (Vec<_>, Vec<_>) = problems.into_iter().partition(|(digest, _)| message.own.contains(digest));
+        let (spoilt, of_all): (Vec<_>, Vec<_>) =
+            problems.into_iter().partition(|(digest, _)| message.own.contains(digest));
         if let Some((_, problem)) = spoilt.into_iter().next() {
             state.part.cut(from).await?;
             return Ok(Some(problem));
@@ -250,7 +272,9 @@ impl Engine<'_> {
         let (size, max_size, durable) = (options.size, options.max_size, options.durable);
         let expected = Expected { size, max_size, is_archive: self.is_archive(), durable };
         let completed = match state.part.complete(&expected).await {
-            Err(error) if error.kind() == ErrorKind::TooLarge => return self.refuse(state, error.of(self.info())).await,
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                return self.refuse(state, error.of(self.info())).await;
+            }
             completed => completed?,
         };
         if !matches!(completed, Completed::Named(_)) {
@@ -263,7 +287,9 @@ impl Engine<'_> {
             // It may be what was there before that was wrong.
             Completed::Spoilt(problem) if state.resumed_from > 0 => Ok(Ended::Anew(problem.into())),
             Completed::Unexpected(problem) if state.pieced => Ok(Ended::Anew(problem.into())),
-            Completed::Unexpected(problem) if state.open_ended => Ok(Ended::Spoilt(error(ErrorKind::Download, problem))),
+            Completed::Unexpected(problem) if state.open_ended => {
+                Ok(Ended::Spoilt(error(ErrorKind::Download, problem)))
+            }
             Completed::Spoilt(problem) => Ok(Ended::Spoilt(error(ErrorKind::Download, problem))),
             Completed::Damaged(problem) => Ok(Ended::Spoilt(Error::broken_off(self.info(), &problem))),
             Completed::Unexpected(problem) => Err(error(ErrorKind::Download, problem)),

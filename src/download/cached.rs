@@ -91,7 +91,8 @@ impl CachedDownload {
         let deadline = download.options.deadline();
         download.options.end_by(deadline);
         let through = ThroughCache { cache: &cache, revalidate, permits: None, told: None };
-        let cached = within(deadline, "getting the file through the file cache", through.get(download)).await??;
+        let cached =
+            within(deadline, "getting the file through the file cache", through.get(download)).await??;
         Ok(CachedFile(Arc::new(cached)))
     }
 }

@@ -107,7 +107,8 @@ impl Checksum {
 
     pub(super) fn problem_of(&self, sum: &Sum) -> Option<String> {
         let hex = sum.hex();
-        (hex != self.hex).then(|| format!("its {} is {hex}, and {} is expected", self.algorithm.name(), self.hex))
+        (hex != self.hex)
+            .then(|| format!("its {} is {hex}, and {} is expected", self.algorithm.name(), self.hex))
     }
 }
 

@@ -92,7 +92,8 @@ fn judge(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>) 
     }
     let length = writer.written;
     let has_size = expected.size.map(|size| size == length);
-    let sum_problem = checksum.map(|checksum| sums.of(checksum.algorithm).and_then(|sum| checksum.problem_of(sum)));
+    let sum_problem =
+        checksum.map(|checksum| sums.of(checksum.algorithm).and_then(|sum| checksum.problem_of(sum)));
     if !entity.codings.is_empty() {
         let has_sum = sum_problem.map(|problem| problem.is_none());
         return compressed(writer, expected, &entity, checksum, (has_size, has_sum));
@@ -100,7 +101,9 @@ fn judge(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>) 
     // The server may keep it compressed, and say so.
     let is_stored_size = entity.stored_size.is_some() && entity.stored_size == expected.size;
     let size_problem = match (has_size, expected.size) {
-        (Some(false), Some(size)) if !is_stored_size => Some(format!("it is {length} bytes long, and {size} are expected")),
+        (Some(false), Some(size)) if !is_stored_size => {
+            Some(format!("it is {length} bytes long, and {size} are expected"))
+        }
         _ => None,
     };
     if let Some(problem) = size_problem.or(sum_problem.flatten()) {
@@ -120,7 +123,10 @@ fn compressed(
     (has_size, has_sum): (Option<bool>, Option<bool>),
 ) -> Result<Judged> {
     let as_it_came = match (has_size, has_sum) {
-        (None, None) => (entity.is_archive || expected.is_archive) && !Decoding::gives_compressed(writer, &entity.codings)?,
+        (None, None) => {
+            (entity.is_archive || expected.is_archive)
+                && !Decoding::gives_compressed(writer, &entity.codings)?
+        }
         (has_size, has_sum) => has_size != Some(false) && has_sum != Some(false),
     };
     if as_it_came {
@@ -141,7 +147,12 @@ fn compressed(
 
 impl Compressed {
     /// Goes on to decompress; nothing where there is more to do.
-    fn go_on(&mut self, writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>) -> Result<Option<Completed>> {
+    fn go_on(
+        &mut self,
+        writer: &mut Writer,
+        expected: &Expected,
+        checksum: Option<&Checksum>,
+    ) -> Result<Option<Completed>> {
         let size = expected.size.filter(|_| !self.has_size);
         let most = size.into_iter().chain(expected.max_size).min().unwrap_or(u64::MAX);
         let length = match self.decoding.go_on(writer, most)? {
@@ -149,7 +160,9 @@ impl Compressed {
             Decoded::Damaged(problem) => return Ok(Some(Completed::Damaged(problem))),
             Decoded::TooLong if size == Some(most) => {
                 let came = self.length;
-                let problem = format!("it is {came} bytes long, decompressed more than {most}, and {most} are expected");
+                let problem = format!(
+                    "it is {came} bytes long, decompressed more than {most}, and {most} are expected"
+                );
                 return Ok(Some(Completed::Unexpected(problem)));
             }
             Decoded::TooLong => return Err(too_large(most)),

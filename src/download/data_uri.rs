@@ -26,12 +26,16 @@ pub(super) fn decode(uri: &str, most: u64) -> Result<Vec<u8>> {
     match decoded {
         Ok(_) => Ok(bytes),
         Err(data_url::forgiving_base64::DecodeError::WriteError(error)) => Err(error),
-        Err(data_url::forgiving_base64::DecodeError::InvalidBase64(_)) => Err(wrong("is no base64".to_owned())),
+        Err(data_url::forgiving_base64::DecodeError::InvalidBase64(_)) => {
+            Err(wrong("is no base64".to_owned()))
+        }
     }
 }
 
 fn too_large(most: u64) -> Error {
-    Error::invalid_input(format!("download: `url`: the `data:` URI holds more than {most} bytes, the limit `max_data_uri_size`"))
+    Error::invalid_input(format!(
+        "download: `url`: the `data:` URI holds more than {most} bytes, the limit `max_data_uri_size`"
+    ))
 }
 
 #[cfg(test)]

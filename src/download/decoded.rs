@@ -46,7 +46,11 @@ impl Decoding {
     ///
     /// # Errors
     /// Returns an error if the other file can't be made; an inner one if what was applied can't be undone.
-    pub(super) fn begin(writer: &Writer, codings: &[CodingName], checksum: Option<&Checksum>) -> Result<Result<Self, String>> {
+    pub(super) fn begin(
+        writer: &Writer,
+        codings: &[CodingName],
+        checksum: Option<&Checksum>,
+    ) -> Result<Result<Self, String>> {
         let decompression = match Decompression::new(codings) {
             Ok(decompression) => decompression,
             Err(problem) => return Ok(Err(problem)),
@@ -77,7 +81,9 @@ impl Decoding {
         let mut failed = None;
         let decoded = reading(writer, &mut self.read, |read| {
             while *written < end {
-                let Some(piece) = decompression.next(&mut *read)? else { return Ok(Decoded::Whole(*written)) };
+                let Some(piece) = decompression.next(&mut *read)? else {
+                    return Ok(Decoded::Whole(*written));
+                };
                 if *written + piece.len() as u64 > most {
                     return Ok(Decoded::TooLong);
                 }
@@ -96,7 +102,9 @@ impl Decoding {
         match decoded {
             Ok(Ok(decoded)) => Ok(decoded),
             Ok(Err(NotDecompressed::Damaged(problem))) => Ok(Decoded::Damaged(problem)),
-            Ok(Err(NotDecompressed::Read(error))) | Err(error) => Err(self.place.failed("its part can't be read", error)),
+            Ok(Err(NotDecompressed::Read(error))) | Err(error) => {
+                Err(self.place.failed("its part can't be read", error))
+            }
         }
     }
 
@@ -133,7 +141,8 @@ fn reading<T>(
     file.seek(SeekFrom::Start(*position))?;
     let mut read = || {
         let mut bytes = Vec::new();
-        *position += file.take(READ.min(writer.written.saturating_sub(*position))).read_to_end(&mut bytes)? as u64;
+        *position +=
+            file.take(READ.min(writer.written.saturating_sub(*position))).read_to_end(&mut bytes)? as u64;
         Ok(bytes.into())
     };
     let done = work(&mut read);

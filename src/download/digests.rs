@@ -23,8 +23,10 @@ use super::checksum::{Algorithm, Sum};
 use crate::transport::codings;
 
 /// The alphabet with `+` and `/`; some leave the padding out.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// A digest that a head names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,9 +83,10 @@ impl Digest {
             Header::ReprDigest => "Repr-Digest",
             Header::Digest => "Digest",
             Header::GoogHash => "x-goog-hash",
-            Header::AmzChecksum => {
-                AMZ.iter().find(|(_, algorithm)| *algorithm == self.algorithm).map_or("x-amz-checksum", |(name, _)| name)
-            }
+            Header::AmzChecksum => AMZ
+                .iter()
+                .find(|(_, algorithm)| *algorithm == self.algorithm)
+                .map_or("x-amz-checksum", |(name, _)| name),
         }
     }
 
@@ -96,7 +99,8 @@ impl Digest {
     pub(super) fn problem(&self, sum: &Sum) -> Option<String> {
         let came = sum.base64();
         let (header, algorithm) = (self.header(), self.algorithm.name());
-        (came != self.sum).then(|| format!("{header} names the {algorithm} {}, and what came has {came}", self.sum))
+        (came != self.sum)
+            .then(|| format!("{header} names the {algorithm} {}, and what came has {came}", self.sum))
     }
 }
 
@@ -113,19 +117,29 @@ pub(super) fn named(headers: &HeaderMap, part: bool) -> Named {
         take(list, Digest::new(Header::ContentMd5, Algorithm::Md5, value));
     }
     for (name, header) in [("content-digest", Header::ContentDigest), ("repr-digest", Header::ReprDigest)] {
-        let list = if part && header == Header::ContentDigest { &mut named.message } else { &mut named.whole };
+        let list =
+            if part && header == Header::ContentDigest { &mut named.message } else { &mut named.whole };
         for member in values(name).flat_map(members) {
-            take(list, byte_sequence(member).and_then(|(key, value)| Digest::new(header, registered(key)?, value)));
+            take(
+                list,
+                byte_sequence(member).and_then(|(key, value)| Digest::new(header, registered(key)?, value)),
+            );
         }
     }
     for member in values("digest").flat_map(|value| value.split(',')) {
         let pair = member.split_once('=');
-        take(&mut named.whole, pair.and_then(|(key, value)| Digest::new(Header::Digest, registered(key)?, value)));
+        take(
+            &mut named.whole,
+            pair.and_then(|(key, value)| Digest::new(Header::Digest, registered(key)?, value)),
+        );
     }
     if text("x-goog-stored-content-encoding").is_empty() || stored_codings(headers) == codings(headers) {
         for member in values("x-goog-hash").flat_map(|value| value.split(',')) {
             let pair = member.split_once('=');
-            take(&mut named.whole, pair.and_then(|(key, value)| Digest::new(Header::GoogHash, registered(key)?, value)));
+            take(
+                &mut named.whole,
+                pair.and_then(|(key, value)| Digest::new(Header::GoogHash, registered(key)?, value)),
+            );
         }
     }
     if !text("x-amz-checksum-type").trim().eq_ignore_ascii_case("composite") {
@@ -217,7 +231,10 @@ mod tests {
     }
 
     fn shown(digests: &[Digest]) -> Vec<String> {
-        digests.iter().map(|digest| format!("{} {} {}", digest.header(), digest.algorithm.name(), digest.sum)).collect()
+        digests
+            .iter()
+            .map(|digest| format!("{} {} {}", digest.header(), digest.algorithm.name(), digest.sum))
+            .collect()
     }
 
     #[test]
@@ -226,11 +243,17 @@ mod tests {
             (vec![("content-md5", MD5)], vec![format!("Content-MD5 MD5 {MD5}")]),
             (vec![("content-md5", " kAFQmDzST7DWlj99KOF/cg ")], vec![format!("Content-MD5 MD5 {MD5}")]),
             (
-                vec![("content-digest", &*format!("sha-256=:{SHA256}:;a=\"x,md5=:AA==:\", unixsum=:AAAA:, MD5=:{MD5}:"))],
+                vec![(
+                    "content-digest",
+                    &*format!("sha-256=:{SHA256}:;a=\"x,md5=:AA==:\", unixsum=:AAAA:, MD5=:{MD5}:"),
+                )],
                 vec![format!("Content-Digest SHA-256 {SHA256}"), format!("Content-Digest MD5 {MD5}")],
             ),
             (
-                vec![("repr-digest", "md5=:AAAAAAAAAAAAAAAAAAAAAA==:"), ("repr-digest", &*format!("md5=:{MD5}:"))],
+                vec![
+                    ("repr-digest", "md5=:AAAAAAAAAAAAAAAAAAAAAA==:"),
+                    ("repr-digest", &*format!("md5=:{MD5}:")),
+                ],
                 vec![format!("Repr-Digest MD5 {MD5}")],
             ),
             (
@@ -238,7 +261,10 @@ mod tests {
                 vec![format!("Digest SHA-256 {SHA256}"), format!("Digest MD5 {MD5}")],
             ),
             (
-                vec![("x-goog-hash", &*format!("crc32c={CRC32C}")), ("x-goog-hash", &*format!("md5={MD5},x=y"))],
+                vec![
+                    ("x-goog-hash", &*format!("crc32c={CRC32C}")),
+                    ("x-goog-hash", &*format!("md5={MD5},x=y")),
+                ],
                 vec![format!("x-goog-hash CRC-32C {CRC32C}"), format!("x-goog-hash MD5 {MD5}")],
             ),
             (
@@ -248,21 +274,38 @@ mod tests {
             // Of parts, of another form, or nothing that can be read.
             (vec![("x-amz-checksum-crc32c", "Nks/tw==-2")], vec![]),
             (vec![("x-amz-checksum-crc32c", CRC32C), ("x-amz-checksum-type", "COMPOSITE")], vec![]),
-            (vec![("x-goog-hash", &*format!("md5={MD5}")), ("x-goog-stored-content-encoding", "gzip")], vec![]),
+            (
+                vec![("x-goog-hash", &*format!("md5={MD5}")), ("x-goog-stored-content-encoding", "gzip")],
+                vec![],
+            ),
             (vec![("content-md5", MD5), ("warning", "214 UploadServer gunzipped")], vec![]),
             (vec![("content-md5", "900150983cd24fb0d6963f7d28e17f72")], vec![]),
-            (vec![("content-digest", &*format!("md5={MD5}")), ("repr-digest", "md5=::"), ("repr-digest", "md5=:")], vec![]),
-            (vec![("digest", "md5"), ("digest", "=,=;"), ("x-goog-hash", "md5=?"), ("x-goog-hash", "")], vec![]),
+            (
+                vec![
+                    ("content-digest", &*format!("md5={MD5}")),
+                    ("repr-digest", "md5=::"),
+                    ("repr-digest", "md5=:"),
+                ],
+                vec![],
+            ),
+            (
+                vec![("digest", "md5"), ("digest", "=,=;"), ("x-goog-hash", "md5=?"), ("x-goog-hash", "")],
+                vec![],
+            ),
             (vec![("etag", "\"900150983cd24fb0d6963f7d28e17f72\"")], vec![]),
         ] {
             let named = named(&headers(&pairs), false);
             assert_eq!(shown(&named.whole), whole, "{pairs:?}");
             assert!(named.message.is_empty() && named.either.is_empty());
         }
-        let stored =
-            [("x-goog-hash", &*format!("md5={MD5}")), ("x-goog-stored-content-encoding", "gzip"), ("content-encoding", "x-gzip")];
+        let stored = [
+            ("x-goog-hash", &*format!("md5={MD5}")),
+            ("x-goog-stored-content-encoding", "gzip"),
+            ("content-encoding", "x-gzip"),
+        ];
         assert_eq!(shown(&named(&headers(&stored), false).whole), [format!("x-goog-hash MD5 {MD5}")]);
-        let stored = [("x-goog-hash", &*format!("md5={MD5}")), ("x-goog-stored-content-encoding", "identity")];
+        let stored =
+            [("x-goog-hash", &*format!("md5={MD5}")), ("x-goog-stored-content-encoding", "identity")];
         assert_eq!(named(&headers(&stored), false).whole.len(), 1);
     }
 
@@ -278,8 +321,14 @@ mod tests {
         ];
         let named = named(&headers(&pairs), true);
         assert_eq!(shown(&named.message), [format!("Content-Digest MD5 {MD5}")]);
-        assert_eq!(shown(&named.whole), ["Repr-Digest", "Digest", "x-goog-hash"].map(|header| format!("{header} MD5 {MD5}")));
-        assert_eq!(shown(&named.either), [format!("Content-MD5 MD5 {MD5}"), format!("x-amz-checksum-crc32c CRC-32C {CRC32C}")]);
+        assert_eq!(
+            shown(&named.whole),
+            ["Repr-Digest", "Digest", "x-goog-hash"].map(|header| format!("{header} MD5 {MD5}"))
+        );
+        assert_eq!(
+            shown(&named.either),
+            [format!("Content-MD5 MD5 {MD5}"), format!("x-amz-checksum-crc32c CRC-32C {CRC32C}")]
+        );
     }
 
     #[test]
@@ -288,7 +337,10 @@ mod tests {
         hasher.update(b"abd");
         let named = named(&headers(&[("content-md5", MD5)]), false);
         let problem = named.whole[0].problem(&hasher.finish()).unwrap();
-        assert_eq!(problem, format!("Content-MD5 names the MD5 {MD5}, and what came has SRHlFuWqIdMnUS4Mixl2Fg=="));
+        assert_eq!(
+            problem,
+            format!("Content-MD5 names the MD5 {MD5}, and what came has SRHlFuWqIdMnUS4Mixl2Fg==")
+        );
         let note = serde_json::to_string(&named.whole[0]).unwrap();
         assert_eq!(serde_json::from_str::<Digest>(&note).unwrap(), named.whole[0], "{note}");
     }

@@ -72,19 +72,26 @@ impl Engine<'_> {
         let deadline = self.calls.deadline();
         let clock = &*self.client.transport().clock;
         let opened = self.opened.take();
-        let named = |error: Error| error.during(format!("downloading {}", self.place.target.display())).of(self.info());
+        let named = |error: Error| {
+            error.during(format!("downloading {}", self.place.target.display())).of(self.info())
+        };
         let part = match acquire(clock, self.options, &self.place, opened, deadline).await {
             Ok(Acquired::Part(part)) => *part,
-            Ok(Acquired::File(bytes)) => return Ok(Downloaded { path: self.place.target, bytes, resumed_from: bytes }),
+            Ok(Acquired::File(bytes)) => {
+                return Ok(Downloaded { path: self.place.target, bytes, resumed_from: bytes });
+            }
             Err(error) if error.kind() == ErrorKind::Timeout => return Err(named(error)),
             Err(error) => return Err(error),
         };
         let resumed_from = if part.is_resumable() { part.len() } else { 0 };
         let known = part.entity().cloned().unwrap_or_default();
         let pieced = resumed_from > 0;
-        let mut state = State { part, fresh: false, known, doubt: None, resumed_from, pieced, open_ended: false };
+        let mut state =
+            State { part, fresh: false, known, doubt: None, resumed_from, pieced, open_ended: false };
         let error = match self.fetch(&mut state, deadline).await {
-            Ok(bytes) => return Ok(Downloaded { path: self.place.target, bytes, resumed_from: state.resumed_from }),
+            Ok(bytes) => {
+                return Ok(Downloaded { path: self.place.target, bytes, resumed_from: state.resumed_from });
+            }
             Err(error) => error,
         };
         let kept = match state.part.keep().await {
@@ -152,7 +159,9 @@ impl Engine<'_> {
                 true => transport.backoff(&policy, failures, began, deadline, &mut error),
                 false => None,
             };
-            let Some(wait) = wait else { return Err(if failures > 0 { error.after_attempts(failures + 1) } else { error }) };
+            let Some(wait) = wait else {
+                return Err(if failures > 0 { error.after_attempts(failures + 1) } else { error });
+            };
             tracing::debug!(%error, ?wait, "a download goes on after a failure");
             failures += 1;
             state.fresh = error.lost_connection();

@@ -84,9 +84,9 @@ impl Entity {
         let (etag, weak_etag) = split(text(headers, ETAG), is_strong);
         let date = |name| text(headers, name).and_then(|date| httpdate::parse_http_date(date).ok());
         // Within the same second the file may have changed once more.
-        let strong = date(LAST_MODIFIED)
-            .zip(date(DATE))
-            .is_some_and(|(modified, now)| now.duration_since(modified).is_ok_and(|age| age >= Duration::from_secs(1)));
+        let strong = date(LAST_MODIFIED).zip(date(DATE)).is_some_and(|(modified, now)| {
+            now.duration_since(modified).is_ok_and(|age| age >= Duration::from_secs(1))
+        });
         let (last_modified, weak_last_modified) = split(text(headers, LAST_MODIFIED), |_| strong);
         // Of a message that holds all bytes, each digest is of all bytes.
         let Named { whole, .. } = named(headers, false);
@@ -110,7 +110,9 @@ impl Entity {
 
     /// Whether the response to a request for a part is of another state.
     fn is_other(&self, headers: &HeaderMap) -> bool {
-        let differs = |known: &Option<String>, name| known.as_deref().zip(text(headers, name)).is_some_and(|(a, b)| a != b);
+        let differs = |known: &Option<String>, name| {
+            known.as_deref().zip(text(headers, name)).is_some_and(|(a, b)| a != b)
+        };
         differs(&self.etag, ETAG) || (self.etag.is_none() && differs(&self.last_modified, LAST_MODIFIED))
     }
 
@@ -126,12 +128,15 @@ impl Entity {
         let (etags, weak) = (pair(&self.etag, &other.etag), pair(&self.weak_etag, &other.weak_etag));
         let dates = pair(&self.last_modified, &other.last_modified);
         // A date that has become strong meanwhile is the same one.
-        let modified = |entity: &Entity| entity.last_modified.clone().or_else(|| entity.weak_last_modified.clone());
+        let modified =
+            |entity: &Entity| entity.last_modified.clone().or_else(|| entity.weak_last_modified.clone());
         match etags {
             _ if self.codings != other.codings => Compared::Other,
             Some(true) => Compared::Same,
             Some(false) => Compared::Other,
-            None if weak == Some(false) || pair(&modified(self), &modified(other)) == Some(false) => Compared::Other,
+            None if weak == Some(false) || pair(&modified(self), &modified(other)) == Some(false) => {
+                Compared::Other
+            }
             None if dates == Some(true) => Compared::Same,
             None => Compared::Unknown,
         }
@@ -178,13 +183,16 @@ pub(super) fn plan(
             (Some(Range { first: 0, last, size: Some(size) }), None) if last + 1 == size => {
                 Ok(whole(Entity::of(headers, Some(size)), known, doubt))
             }
-            (_, None) => Err("the server gave a part of the file although all of it was asked for".to_owned()),
+            (_, None) => {
+                Err("the server gave a part of the file although all of it was asked for".to_owned())
+            }
             (None, Some(_)) => Ok(anew("a part without its place")),
             (Some(range), Some(offset)) => Ok(rest(headers, range, offset, known)),
         },
         StatusCode::RANGE_NOT_SATISFIABLE if offset.is_some() => {
             let size = unsatisfied(headers);
-            let is_all = size.is_some() && offset == size && known.size.is_none_or(|known| Some(known) == size);
+            let is_all =
+                size.is_some() && offset == size && known.size.is_none_or(|known| Some(known) == size);
             match known.is_other(headers) {
                 true => Ok(changed()),
                 false if is_all => Ok(Plan::Complete(Entity { size, ..known.clone() })),
@@ -252,8 +260,12 @@ fn is_strong(etag: &str) -> bool {
 /// Types of files that are compressed in themselves: some servers also label them as compressed on the way.
 fn is_archive(content_type: &str) -> bool {
     let media = content_type.split(';').next().unwrap_or_default().trim();
-    let types = ["gzip", "x-gzip", "gzip-compressed", "x-gtar-compressed", "x-tgz", "x-compressed", "zstd", "x-zstd"];
-    let subtype = media.split_once('/').filter(|(main, _)| main.eq_ignore_ascii_case("application")).map(|(_, sub)| sub);
+    let types =
+        ["gzip", "x-gzip", "gzip-compressed", "x-gtar-compressed", "x-tgz", "x-compressed", "zstd", "x-zstd"];
+    let subtype = media
+        .split_once('/')
+        .filter(|(main, _)| main.eq_ignore_ascii_case("application"))
+        .map(|(_, sub)| sub);
     subtype.is_some_and(|subtype| types.iter().any(|own| own.eq_ignore_ascii_case(subtype)))
 }
 

@@ -31,7 +31,8 @@ pub fn placed(responses: impl IntoIterator<Item = (StatusCode, HeaderMap, u64)>)
         let asked_from = Some(there).filter(|there| *there > 0 && known.if_range().is_some());
         let named = named(&headers, asked_from.is_some());
         let digests = named.whole.len() + named.message.len() + named.either.len();
-        let mut placed = Placed { asked_from, written: None, known: known.size, size: None, complete: false, digests };
+        let mut placed =
+            Placed { asked_from, written: None, known: known.size, size: None, complete: false, digests };
         match plan(status, &headers, asked_from, &known, doubt) {
             Err(_) => {}
             Ok(Plan::Anew { claimed, .. }) => (there, doubt) = (0, claimed),

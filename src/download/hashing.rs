@@ -45,7 +45,9 @@ impl Hashing {
     /// Takes in another 64 MiB of a file's first `length` bytes, where one has been left behind; and whether there was one.
     /// Leaves the file at its end.
     pub(super) fn go_on(&mut self, mut file: &File, length: u64) -> io::Result<bool> {
-        let Some(from) = self.0.iter().map(|running| running.to).min().filter(|to| *to < length) else { return Ok(false) };
+        let Some(from) = self.0.iter().map(|running| running.to).min().filter(|to| *to < length) else {
+            return Ok(false);
+        };
         file.seek(SeekFrom::Start(from))?;
         let end = length.min(from.saturating_add(AT_ONCE));
         let mut buffer = vec![0; 256 << 10];

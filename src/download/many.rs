@@ -62,7 +62,10 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn download_all<U: Into<String>, P: Into<PathBuf>>(&self, files: impl IntoIterator<Item = (U, P)>) -> DownloadAll {
+    pub fn download_all<U: Into<String>, P: Into<PathBuf>>(
+        &self,
+        files: impl IntoIterator<Item = (U, P)>,
+    ) -> DownloadAll {
         let files = files.into_iter().map(|(url, path)| (url.into(), path.into())).collect();
         DownloadAll { client: self.clone(), files, concurrency: CONCURRENCY, each: None, on_progress: None }
     }
@@ -105,7 +108,9 @@ impl DownloadAll {
                 download = each(index, download);
             }
             let told = told.clone();
-            async move { told.following(download, |download| download.to(path)).await.inspect_err(|_| told.failed()) }
+            async move {
+                told.following(download, |download| download.to(path)).await.inspect_err(|_| told.failed())
+            }
         });
         let downloads = downloads.collect();
         Sending::new(async move { Ok(side_by_side(downloads, concurrency.min(MAX_CONCURRENCY)).await) })
@@ -144,7 +149,9 @@ impl Told {
             let (told, seen) = (self.clone(), seen.clone());
             download.download.on_progress = Some(Arc::new(move |progress| {
                 let before = seen.swap(progress.bytes_received, Ordering::Relaxed);
-                told.tell(|so_far| so_far.bytes_received = so_far.bytes_received - before + progress.bytes_received);
+                told.tell(|so_far| {
+                    so_far.bytes_received = so_far.bytes_received - before + progress.bytes_received
+                });
                 if let Some(own) = &own {
                     own(progress);
                 }

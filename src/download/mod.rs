@@ -169,7 +169,12 @@ impl BackendClient {
     /// # }
     /// ```
     pub fn download(&self, url: impl Into<String>) -> Download {
-        Download { client: self.clone(), url: url.into(), download: DownloadOptions::default(), options: CallOptions::default() }
+        Download {
+            client: self.clone(),
+            url: url.into(),
+            download: DownloadOptions::default(),
+            options: CallOptions::default(),
+        }
     }
 }
 
@@ -315,7 +320,8 @@ fn part_key(client: &BackendClient, url: &Url, tenant: Option<&[u8]>) -> String 
 async fn tenant(client: &BackendClient, options: &CallOptions, url: &Url) -> Result<Option<Vec<u8>>> {
     let info = RequestInfo::new(OPERATION, &Method::GET, url);
     let limits = options.limits(client.settings(), false);
-    let own = || options.headers().iter().rev().find(|(name, _)| *name == TENANT).map(|(_, tenant)| tenant.clone());
+    let own =
+        || options.headers().iter().rev().find(|(name, _)| *name == TENANT).map(|(_, tenant)| tenant.clone());
     let tenant = client.transport().tenant(limits, &info).await?.or_else(own);
     Ok(tenant.map(|tenant| tenant.as_bytes().to_vec()))
 }
@@ -325,7 +331,9 @@ fn content_of(uri: &str, options: &DownloadOptions) -> Result<Bytes> {
     let content = data_uri::decode(uri.trim(), options.max_data_uri)?;
     let bytes = content.len() as u64;
     if let Some(size) = options.size.filter(|size| *size != bytes) {
-        return Err(Error::invalid_input(format!("download: the `data:` URI holds {bytes} bytes, and {size} are expected")));
+        return Err(Error::invalid_input(format!(
+            "download: the `data:` URI holds {bytes} bytes, and {size} are expected"
+        )));
     }
     match options.max_size.filter(|most| bytes > *most) {
         Some(most) => Err(too_large(most)),
@@ -334,7 +342,12 @@ fn content_of(uri: &str, options: &DownloadOptions) -> Result<Bytes> {
 }
 
 /// Writes the file that a `data:` URI is, unless another download brought it.
-async fn write(content: Bytes, place: &Place, acquired: Acquired, options: &DownloadOptions) -> Result<Downloaded> {
+async fn write(
+    content: Bytes,
+    place: &Place,
+    acquired: Acquired,
+    options: &DownloadOptions,
+) -> Result<Downloaded> {
     let path = place.target.clone();
     let mut part = match acquired {
         Acquired::Part(part) => part,

@@ -53,7 +53,10 @@ fn parse(text: &[u8], of: &str, length: u64) -> Option<Entity> {
         return None;
     }
     let note: Note<Entity> = serde_json::from_slice(text).ok()?;
-    let holds = note.format == FORMAT && note.of == of && length > 0 && note.entity.size.is_none_or(|size| length <= size);
+    let holds = note.format == FORMAT
+        && note.of == of
+        && length > 0
+        && note.entity.size.is_none_or(|size| length <= size);
     // Without what it is told by, the server would give the rest of any state.
     let sendable = note.entity.if_range().is_none_or(|validator| HeaderValue::from_str(validator).is_ok());
     (holds && sendable).then_some(note.entity)
@@ -68,7 +71,9 @@ pub(super) fn write(path: &Path, of: &str, entity: &Entity) -> io::Result<bool> 
     let mut file = match plain_file::create_own(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let Ok(file) = plain_file::open_own(path, OpenOptions::new().write(true)) else { return Ok(false) };
+            let Ok(file) = plain_file::open_own(path, OpenOptions::new().write(true)) else {
+                return Ok(false);
+            };
             file
         }
         Err(error) => return Err(error),
@@ -86,7 +91,8 @@ mod tests {
     use super::*;
 
     const OF: &str = "0123456789abcdef";
-    const TEXT: &str = r#"{"format":2,"of":"0123456789abcdef","etag":"\"a\"","last_modified":null,"size":100}"#;
+    const TEXT: &str =
+        r#"{"format":2,"of":"0123456789abcdef","etag":"\"a\"","last_modified":null,"size":100}"#;
 
     #[test]
     fn only_what_fits_is_gone_on_from() {
@@ -102,7 +108,8 @@ mod tests {
     fn note_is_written_over_ones_own() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("note");
-        let long: Entity = serde_json::from_str(&format!("{{\"etag\": \"\\\"{}\\\"\"}}", "x".repeat(1_000))).unwrap();
+        let long: Entity =
+            serde_json::from_str(&format!("{{\"etag\": \"\\\"{}\\\"\"}}", "x".repeat(1_000))).unwrap();
         let short: Entity = serde_json::from_str("{\"etag\": \"\\\"y\\\"\"}").unwrap();
         for entity in [&short, &long, &short] {
             assert!(write(&path, OF, entity).unwrap());

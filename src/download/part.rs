@@ -210,7 +210,9 @@ impl Part {
         let Some(writing) = &mut self.writing else { return Ok(()) };
         let back = writing.await;
         self.writing = None;
-        back.map_err(|_| Error::new(ErrorKind::Interrupted, "the runtime was shut down while a file was written"))?
+        back.map_err(|_| {
+            Error::new(ErrorKind::Interrupted, "the runtime was shut down while a file was written")
+        })?
     }
 
     /// Writes all that came, and does what needs the file besides.

@@ -68,11 +68,23 @@ impl Place {
         }
         let name = target.file_name().unwrap_or_default();
         let url = default_key(url);
-        let digest = Sha256::new().chain_update(name.as_encoded_bytes()).chain_update([0]).chain_update(url).finalize();
+        let digest = Sha256::new()
+            .chain_update(name.as_encoded_bytes())
+            .chain_update([0])
+            .chain_update(url)
+            .finalize();
         let of = base16ct::lower::encode_string(&digest);
         let beside = |ending: &str| target.with_file_name(format!(".{}.{ending}", &of[..16]));
         let (part, note) = (beside("part"), Some(beside("part.json")));
-        Ok(Place { part, note, of, before: Arc::default(), lock: fs4::FileExt::try_lock, watch: None, target })
+        Ok(Place {
+            part,
+            note,
+            of,
+            before: Arc::default(),
+            lock: fs4::FileExt::try_lock,
+            watch: None,
+            target,
+        })
     }
 
     /// Where a cache has it: the part in another directory of the same file system, and watched.
@@ -115,7 +127,10 @@ impl Place {
         match claimed.entity {
             Some(_) => {
                 claimed.length = length;
-                claimed.file.seek(SeekFrom::End(0)).map_err(|error| self.failed("its part can't be read", error))?;
+                claimed
+                    .file
+                    .seek(SeekFrom::End(0))
+                    .map_err(|error| self.failed("its part can't be read", error))?;
             }
             None if length > 0 || noted => match self.emptied(&claimed.file, noted) {
                 Ok(()) => claimed.noted = false,
@@ -157,7 +172,11 @@ impl Place {
             // Who had it may have given it its name, or removed it, before it was locked here.
             let Some(metadata) = plain_file::metadata_at(&file, &self.part) else { continue };
             let length = metadata.len();
-            let noted = match self.note.as_deref().map_or(Ok(Noted::Nothing), |note| note::read(note, &self.of, length)) {
+            let noted = match self
+                .note
+                .as_deref()
+                .map_or(Ok(Noted::Nothing), |note| note::read(note, &self.of, length))
+            {
                 Ok(noted) => noted,
                 Err(error) => return unusable(error),
             };
@@ -212,7 +231,8 @@ impl Place {
     /// Makes the file that the part is decompressed to, under a name that nobody can know before.
     pub(super) fn begin_decoded(&self) -> Result<(File, PathBuf)> {
         let path = self.private_path();
-        let file = plain_file::create_own(&path).map_err(|error| self.failed("it can't be written", error))?;
+        let file =
+            plain_file::create_own(&path).map_err(|error| self.failed("it can't be written", error))?;
         // A cache takes a part that isn't locked for one that nobody writes.
         let _ = (self.lock)(&file);
         Ok((file, path))
@@ -228,8 +248,10 @@ impl Place {
         };
         // It may be another download's by now, and half a file.
         let Some(metadata) = plain_file::metadata_at(file, path) else {
-            let message =
-                format!("{}: its part was removed while it was downloaded: download it again", shown_path(&self.target));
+            let message = format!(
+                "{}: its part was removed while it was downloaded: download it again",
+                shown_path(&self.target)
+            );
             return Err(Error::new(ErrorKind::File, message));
         };
         name().map_err(|error| self.failed("it can't be given its name", error))?;
@@ -324,7 +346,10 @@ mod tests {
         let claim = || place.claim().unwrap().expect("nobody waits");
         let (one, two) = (claim(), claim());
         let left = names(dir.path());
-        assert!(left.len() == 2 && left.iter().all(|name| name.ends_with(".part") && name.len() > 22), "{left:?}");
+        assert!(
+            left.len() == 2 && left.iter().all(|name| name.ends_with(".part") && name.len() > 22),
+            "{left:?}"
+        );
         let entity: Entity = serde_json::from_str("{\"etag\": \"\\\"y\\\"\"}").unwrap();
         for (claimed, text) in [(&one, "one"), (&two, "two")] {
             assert!(!claimed.place.is_shared() && !claimed.place.note(&entity).unwrap());

@@ -55,7 +55,10 @@ pub(super) fn look(path: &Path) -> Result<Standing> {
         return Err(wrong(path, &problem));
     }
     if is_anothers(path, &metadata) {
-        let error = io::Error::new(io::ErrorKind::PermissionDenied, "only its owner may replace it there (sticky directory)");
+        let error = io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "only its owner may replace it there (sticky directory)",
+        );
         let what = "it belongs to another user: give another path";
         return Err(Error::file(path, what, error).during("download: `to`"));
     }
@@ -68,7 +71,9 @@ fn problem(path: &Path, metadata: &Metadata) -> Option<String> {
         // `/dev/stdout` leads to a file when the output does, and is nothing to be replaced.
         let of_process = |to: PathBuf| OF_PROCESS.iter().any(|own| to.starts_with(own));
         if cfg!(unix) && std::fs::read_link(path).is_ok_and(of_process) {
-            return Some("it is a symbolic link to what a process has open: give the path of a file".to_owned());
+            return Some(
+                "it is a symbolic link to what a process has open: give the path of a file".to_owned(),
+            );
         }
         // One that leads to nothing is replaced as well.
         let there = std::fs::metadata(path).ok().filter(|there| !there.is_file())?;
@@ -80,8 +85,10 @@ fn problem(path: &Path, metadata: &Metadata) -> Option<String> {
     if !metadata.is_file() {
         return Some(format!("{}: give the path of a file", plain_file::kind(metadata)));
     }
-    is_mount_point(path)
-        .then(|| "a file is mounted there, which can't be replaced: mount its directory, or give another path".to_owned())
+    is_mount_point(path).then(|| {
+        "a file is mounted there, which can't be replaced: mount its directory, or give another path"
+            .to_owned()
+    })
 }
 
 /// Whether only another user may replace it.
@@ -106,7 +113,8 @@ fn is_anothers(_: &Path, _: &Metadata) -> bool {
 #[cfg(target_os = "linux")]
 fn is_mount_point(path: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-    let attributes = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()).map(|known| known.stx_attributes);
+    let attributes =
+        statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()).map(|known| known.stx_attributes);
     attributes.is_ok_and(|attributes| attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
@@ -129,11 +137,15 @@ pub(super) fn wrong(path: &Path, problem: &str) -> Error {
 pub(super) fn unfit(path: &Path, error: io::Error) -> Error {
     let directory = directory(path);
     let what = match error.kind() {
-        io::ErrorKind::InvalidFilename => return wrong(path, "the name is too long or not allowed there: give another"),
+        io::ErrorKind::InvalidFilename => {
+            return wrong(path, "the name is too long or not allowed there: give another");
+        }
         io::ErrorKind::NotADirectory => "what it is to be in is no directory: give a path in one",
         io::ErrorKind::NotFound if !directory.exists() => "its directory doesn't exist: create it first",
         io::ErrorKind::PermissionDenied => "its directory can't be written: give one that can",
-        io::ErrorKind::ReadOnlyFilesystem => "its directory can't be written: give one on a file system that can",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "its directory can't be written: give one on a file system that can"
+        }
         _ => "it can't be written",
     };
     Error::file(path, what, error).during("download: `to`")

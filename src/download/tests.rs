@@ -41,7 +41,10 @@ fn download(url: &str, max_size: u64) -> Download {
 }
 
 fn assert_refused(error: &Error, directory: &Path) {
-    assert!(error.kind() == ErrorKind::TooLarge && error.to_string().contains("larger than 100000 bytes"), "{error}");
+    assert!(
+        error.kind() == ErrorKind::TooLarge && error.to_string().contains("larger than 100000 bytes"),
+        "{error}"
+    );
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0, "{error}");
 }
 
@@ -88,7 +91,8 @@ async fn data_uri_waits_for_another_download() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("x");
     let claimed = Place::new(target.clone(), "data:,abc").unwrap().claim().unwrap().unwrap();
-    let late = download("data:,abc", MOST).lock_timeout(Duration::from_millis(1)).to(&target).await.unwrap_err();
+    let late =
+        download("data:,abc", MOST).lock_timeout(Duration::from_millis(1)).to(&target).await.unwrap_err();
     assert_eq!((late.kind(), target.exists()), (ErrorKind::Timeout, false));
     assert!(late.to_string().contains("lock_timeout"), "{late}");
     let waiting = tokio::spawn(download("data:,abc", MOST).to(&target));

@@ -99,7 +99,8 @@ impl ThroughCache<'_> {
                 return Ok(self.hit(lease));
             }
         }
-        let cached = self.download(download, url, wanted, Looked { found, again: look_again, part_key }).await;
+        let cached =
+            self.download(download, url, wanted, Looked { found, again: look_again, part_key }).await;
         drop((alone, permit));
         cached
     }
@@ -127,7 +128,9 @@ impl ThroughCache<'_> {
 
     /// Looks for the first time whether a file has the digest that is expected.
     async fn verified(&self, lease: Lease, wanted: &Wanted) -> Result<Option<Lease>> {
-        let (Some(checksum), Some(digest)) = (&wanted.checksum, wanted.expected.digest.clone()) else { return Ok(Some(lease)) };
+        let (Some(checksum), Some(digest)) = (&wanted.checksum, wanted.expected.digest.clone()) else {
+            return Ok(Some(lease));
+        };
         let (lease, modified, hasher) = hashed(lease, checksum).await?;
         if checksum.problem(hasher).is_some() {
             return Ok(None);
@@ -140,7 +143,13 @@ impl ThroughCache<'_> {
     }
 
     /// Downloads the file; unless the server says that the one that was found is what it has.
-    async fn download(&self, mut download: Download, url: Option<Url>, wanted: Wanted, looked: Looked) -> Result<Cached> {
+    async fn download(
+        &self,
+        mut download: Download,
+        url: Option<Url>,
+        wanted: Wanted,
+        looked: Looked,
+    ) -> Result<Cached> {
         let waiting = self.cache.waiting();
         let _give_up = waiting.give_up_on_drop();
         // From here on; how long others were waited for is known to whoever waits for this.
@@ -153,7 +162,9 @@ impl ThroughCache<'_> {
         };
         let mut begun = begin(looked).await??;
         if let Begun::Unverified(lease, part_key) = begun {
-            let verified = within(deadline, "looking for the file in the file cache", self.verified(lease, &wanted)).await??;
+            let verified =
+                within(deadline, "looking for the file in the file cache", self.verified(lease, &wanted))
+                    .await??;
             if let Some(lease) = verified {
                 return Ok(self.hit(lease));
             }
@@ -186,7 +197,9 @@ impl ThroughCache<'_> {
                 };
                 Ok(Cached { lease, is_hit: false })
             }
-            (Err(error), Some(lease)) if error.status() == Some(StatusCode::NOT_MODIFIED) => Ok(self.hit(lease)),
+            (Err(error), Some(lease)) if error.status() == Some(StatusCode::NOT_MODIFIED) => {
+                Ok(self.hit(lease))
+            }
             (Err(error), _) => {
                 self.cache.count(false);
                 // What came of it counts.
@@ -278,7 +291,8 @@ fn begin(cache: &FileCache, wanted: &Wanted, looked: Looked, waiting: Waiting) -
 
 /// Hashes a file of the cache, and tells when it was modified. Piece by piece, so that what is given up doesn't go on.
 async fn hashed(lease: Lease, checksum: &Checksum) -> Result<(Lease, Option<u64>, Hasher)> {
-    let cant_read = |lease: &Lease, error| Error::file(lease.path(), "the file can't be read from the file cache", error);
+    let cant_read =
+        |lease: &Lease, error| Error::file(lease.path(), "the file can't be read from the file cache", error);
     let open = move || lease.open().map_err(|error| cant_read(&lease, error)).map(|opened| (lease, opened));
     let (mut lease, (mut file, modified)) = blocking(open).await??;
     let mut hasher = checksum.hasher();

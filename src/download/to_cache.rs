@@ -188,7 +188,12 @@ impl DownloadTo {
         let cache = self.cache().await?;
         let most = || Arc::new(Semaphore::new(self.concurrency.min(MAX_CONCURRENCY)));
         let permits = Some(self.shared.permits.get_or_init(most).clone());
-        let through = ThroughCache { cache: &cache, revalidate: self.revalidate, permits, told: Some(&self.shared.told) };
+        let through = ThroughCache {
+            cache: &cache,
+            revalidate: self.revalidate,
+            permits,
+            told: Some(&self.shared.told),
+        };
         through.get(download).await.map(|cached| cached.lease)
     }
 
@@ -230,7 +235,9 @@ impl UrlConverter for DownloadTo {
 
     fn convert_file<'u>(&'u self, file: FileReference<'u>) -> ConversionFuture<'u> {
         let path = runtime::within(self.path_of(file));
-        Box::pin(async move { path.await.map_err(|error| -> Box<dyn StdError + Send + Sync> { error.into() }) })
+        Box::pin(
+            async move { path.await.map_err(|error| -> Box<dyn StdError + Send + Sync> { error.into() }) },
+        )
     }
 
     fn key(&self) -> &'static str {

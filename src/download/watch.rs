@@ -9,7 +9,9 @@ use reqwest::header::HeaderMap;
 use super::checksum::Checksum;
 use super::place::Place;
 use super::writer::Writer;
-use crate::download::cache::{CacheKey, Content, Expected, Facts, FileCache, Lease, NewFile, Validators, Waiting};
+use crate::download::cache::{
+    CacheKey, Content, Expected, Facts, FileCache, Lease, NewFile, Validators, Waiting,
+};
 use crate::error::Result;
 use crate::runtime::file_id::FileId;
 

@@ -81,7 +81,10 @@ impl Writer {
 
     pub(super) fn write(&mut self, batch: &[Bytes]) -> Result<()> {
         if self.failed {
-            return Err(Error::new(ErrorKind::File, format!("{}: an earlier write failed", self.place.target.display())));
+            return Err(Error::new(
+                ErrorKind::File,
+                format!("{}: an earlier write failed", self.place.target.display()),
+            ));
         }
         if self.named || (batch.is_empty() && (self.noted || self.written == 0)) {
             return Ok(());

@@ -20,8 +20,10 @@ const MAX_CAUSES: usize = 8;
 
 impl Cause {
     pub(crate) fn of(error: &(dyn StdError + 'static)) -> Self {
-        let chain = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source()).take(MAX_CAUSES);
-        Cause::chain(chain.map(|error| excerpt(&bounded(error, MAX_CAUSE), MAX_CAUSE)).collect()).unwrap_or_default()
+        let chain = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source())
+            .take(MAX_CAUSES);
+        Cause::chain(chain.map(|error| excerpt(&bounded(error, MAX_CAUSE), MAX_CAUSE)).collect())
+            .unwrap_or_default()
     }
 
     /// The outermost comes first.

@@ -20,7 +20,8 @@ const MAX_URL: usize = 512;
 
 impl Error {
     pub(super) fn secrets(&self) -> &Secrets {
-        let of_request = self.0.request.as_ref().map(|request| &request.secrets).filter(|secrets| !secrets.is_empty());
+        let of_request =
+            self.0.request.as_ref().map(|request| &request.secrets).filter(|secrets| !secrets.is_empty());
         of_request.or(self.0.response.as_ref().map(ErrorResponse::secrets)).unwrap_or(&self.0.secrets)
     }
 
@@ -42,7 +43,8 @@ impl Error {
             }
             line.extend([&*shown(request.method.as_str(), 64), " ", &*shown(&request.url, MAX_URL), ": "]);
         }
-        let attempts = if inner.attempts > 1 { format!(" (after {} attempts)", inner.attempts) } else { String::new() };
+        let attempts =
+            if inner.attempts > 1 { format!(" (after {} attempts)", inner.attempts) } else { String::new() };
         let room = MAX_DISPLAY.saturating_sub(line.len() + attempts.len() + "…".len());
         line + &shown(&inner.message, room) + &attempts
     }
@@ -66,7 +68,10 @@ impl fmt::Debug for Error {
             shown.field("json_path", &excerpt_without(path, MAX_STEP, self.secrets(), " "));
         }
         if let Some(source) = &inner.source {
-            shown.field("source", &format_args!("{}", excerpt(&bounded(&format_args!("{source:?}"), MAX_STEP), MAX_STEP)));
+            shown.field(
+                "source",
+                &format_args!("{}", excerpt(&bounded(&format_args!("{source:?}"), MAX_STEP), MAX_STEP)),
+            );
         }
         shown.finish()
     }

@@ -43,7 +43,9 @@ pub(crate) struct Detail {
 pub(crate) fn detail(body: &str) -> Detail {
     let mut detail = Detail::default();
     let whole = walk(body, |key, value| {
-        if key.is_some_and(|key| key == "\"detail\"" || (key.contains('\\') && text_of(key).as_deref() == Some("detail"))) {
+        if key.is_some_and(|key| {
+            key == "\"detail\"" || (key.contains('\\') && text_of(key).as_deref() == Some("detail"))
+        }) {
             detail = Detail { present: value != "null", text: text_of(value).map(Into::into) };
         }
         true
@@ -89,7 +91,15 @@ struct Messages {
 
 impl Messages {
     /// An entry of an object, or an item of a list; false once enough was found.
-    fn entry(&mut self, path: &mut JsonPath, key: Option<&str>, index: usize, value: &str, texts: bool, depth: usize) -> bool {
+    fn entry(
+        &mut self,
+        path: &mut JsonPath,
+        key: Option<&str>,
+        index: usize,
+        value: &str,
+        texts: bool,
+        depth: usize,
+    ) -> bool {
         let first = value.as_bytes().first().copied();
         let inner = matches!(first, Some(b'[' | b'{'));
         if !inner && first != Some(b'"') {
@@ -116,7 +126,9 @@ impl Messages {
                 });
                 !enough
             }
-            false if texts || key.is_none() => text_of(value).is_none_or(|message| self.add(path.as_str(), &message)),
+            false if texts || key.is_none() => {
+                text_of(value).is_none_or(|message| self.add(path.as_str(), &message))
+            }
             false => true,
         };
         path.go_back(before);

@@ -154,7 +154,12 @@ impl RequestInfo {
     }
 
     pub(crate) fn new(operation: &'static str, method: &Method, url: &Url) -> Self {
-        RequestInfo { operation, method: method.clone(), url: shown_url(url).into(), secrets: Secrets::default() }
+        RequestInfo {
+            operation,
+            method: method.clone(),
+            url: shown_url(url).into(),
+            secrets: Secrets::default(),
+        }
     }
 
     /// With the client's credentials, so that nothing that the server repeats of them is shown: also not in the URL, which a
@@ -204,7 +209,8 @@ impl Error {
     }
 
     pub(crate) fn file(path: &std::path::Path, what: &str, error: std::io::Error) -> Self {
-        Error::new(ErrorKind::File, format!("{}: {what}: {}", shown_path(path), failure_of(&error))).source_of(error)
+        Error::new(ErrorKind::File, format!("{}: {what}: {}", shown_path(path), failure_of(&error)))
+            .source_of(error)
     }
 
     /// The error for an answer that isn't a success.
@@ -432,7 +438,11 @@ mod tests {
     use crate::marker;
 
     fn answer(status: u16, body: &str) -> ErrorResponse {
-        ErrorResponse::new(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()))
+        ErrorResponse::new(
+            StatusCode::from_u16(status).unwrap(),
+            HeaderMap::new(),
+            Bytes::copy_from_slice(body.as_bytes()),
+        )
     }
 
     fn marked(text: &str) -> String {
@@ -441,8 +451,13 @@ mod tests {
 
     #[test]
     fn display_is_one_line_with_what_the_server_said() {
-        let request =
-            || RequestInfo::new("get_model", &Method::GET, &marked("https://u:MARK@h/models/1/?sig=MARK").parse().unwrap());
+        let request = || {
+            RequestInfo::new(
+                "get_model",
+                &Method::GET,
+                &marked("https://u:MARK@h/models/1/?sig=MARK").parse().unwrap(),
+            )
+        };
         for (status, body, line) in [
             (404, r#"{"detail": "Not found."}"#, "404 Not Found: Not found."),
             (400, r#"{"a": ["x", "y"], "b": ["z"]}"#, "400 Bad Request: a: x y; b: z"),
@@ -462,15 +477,21 @@ mod tests {
         let odd = "a\u{1b}[31m\u{7f}\u{202e}b\u{2028}c\r\nd\u{85}e\u{9b}\u{feff}\0";
         let url = format!("https://h/{}/", "x".repeat(10_000)).parse().unwrap();
         let request = RequestInfo::new("get_model", &Method::from_bytes(&[b'M'; 5_000]).unwrap(), &url);
-        let mut error = Error::new(ErrorKind::Status, odd.repeat(100_000)).of(request).at_path(odd.repeat(1_000));
+        let mut error =
+            Error::new(ErrorKind::Status, odd.repeat(100_000)).of(request).at_path(odd.repeat(1_000));
         error = error.source_of(std::io::Error::other(odd.repeat(10_000)));
         for step in 0..1_000 {
             error = error.during(format!("step {step} {}", odd.repeat(100)));
         }
         let line = error.to_string();
         assert!(line.starts_with("step 999 a [31m") && line.contains("; d; e"), "{line}");
-        for text in [line, format!("{error:?}"), error.source().map(ToString::to_string).unwrap_or_default()] {
-            assert!(!text.contains(|shown: char| shown.is_control() || "\u{202e}\u{2028}\u{feff}".contains(shown)), "{text}");
+        for text in [line, format!("{error:?}"), error.source().map(ToString::to_string).unwrap_or_default()]
+        {
+            assert!(
+                !text
+                    .contains(|shown: char| shown.is_control() || "\u{202e}\u{2028}\u{feff}".contains(shown)),
+                "{text}"
+            );
         }
         assert!(error.to_string().len() <= 4 << 10 && format!("{error:?}").len() <= 16 << 10);
         assert!(error.0.during.len() <= 16 && error.0.message.len() <= 7 << 10);
@@ -502,14 +523,18 @@ mod tests {
                 self.1.as_deref().map(|source| source as _)
             }
         }
-        let chain = || Layer("sending failed", Some(Box::new(Layer("no route", Some(Box::new(Layer("refused", None)))))));
+        let chain = || {
+            Layer("sending failed", Some(Box::new(Layer("no route", Some(Box::new(Layer("refused", None)))))))
+        };
         let below = Error::new(ErrorKind::Connect, "no connection: refused").source_of(Cause::of(&chain()));
         let told = |error: &Error| {
-            std::iter::successors(error.source(), |error| (*error).source()).map(ToString::to_string).collect::<Vec<_>>()
+            std::iter::successors(error.source(), |error| (*error).source())
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
         };
         assert_eq!(told(&below), ["sending failed", "no route"]);
-        let all =
-            Error::new(ErrorKind::Connect, "no connection: sending failed; no route; refused").source_of(Cause::of(&chain()));
+        let all = Error::new(ErrorKind::Connect, "no connection: sending failed; no route; refused")
+            .source_of(Cause::of(&chain()));
         assert!(all.source().is_none());
         let outer = Error::new(ErrorKind::File, "x: sending failed").source_of(chain());
         assert_eq!(told(&outer), ["no route", "refused"]);
@@ -526,7 +551,10 @@ mod tests {
             .at_path(marked("a.MARK/+tail"))
             .during(marked("item 1 (id MARK\\/+tail)"));
         marker::assert_error_hidden(&error);
-        assert_eq!(error.to_string(), "item 1 (id <secret>): GET https://h/moved/<secret>/: no <secret>, <secret>");
+        assert_eq!(
+            error.to_string(),
+            "item 1 (id <secret>): GET https://h/moved/<secret>/: no <secret>, <secret>"
+        );
         for text in [error.url(), error.json_path()] {
             marker::assert_hidden("a part", text.unwrap());
         }

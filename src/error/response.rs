@@ -48,7 +48,14 @@ impl ErrorResponse {
     /// With the credentials that were sent, so that they aren't shown where the server repeats them.
     pub(crate) fn hiding(status: StatusCode, headers: HeaderMap, body: Bytes, secrets: Secrets) -> Self {
         let body = without_signature(body);
-        ErrorResponse(Arc::new(Inner { status, headers, body, json: OnceLock::new(), detail: OnceLock::new(), secrets }))
+        ErrorResponse(Arc::new(Inner {
+            status,
+            headers,
+            body,
+            json: OnceLock::new(),
+            detail: OnceLock::new(),
+            secrets,
+        }))
     }
 
     /// The same answer, for another error: nothing of it is copied.
@@ -155,7 +162,8 @@ impl ErrorResponse {
             "" => messages.join(" "),
             field => format!("{field}: {}", messages.join(" ")),
         });
-        let told: Vec<String> = self.detail().map(|detail| cut(detail, DETAIL).to_owned()).into_iter().chain(fields).collect();
+        let told: Vec<String> =
+            self.detail().map(|detail| cut(detail, DETAIL).to_owned()).into_iter().chain(fields).collect();
         if !told.is_empty() {
             return Some(told.join("; "));
         }
@@ -174,7 +182,9 @@ impl ErrorResponse {
 fn without_signature(body: Bytes) -> Bytes {
     let beginning = String::from_utf8_lossy(body.get(..LOOKED_AT).unwrap_or(&body));
     match error_body::storage_error(&beginning) {
-        Some((code, message)) => format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>").into(),
+        Some((code, message)) => {
+            format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>").into()
+        }
         None => body,
     }
 }
@@ -226,7 +236,11 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> ErrorResponse {
-        ErrorResponse::new(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), Bytes::copy_from_slice(body.as_bytes()))
+        ErrorResponse::new(
+            StatusCode::from_u16(status).unwrap(),
+            HeaderMap::new(),
+            Bytes::copy_from_slice(body.as_bytes()),
+        )
     }
 
     #[test]
@@ -236,7 +250,10 @@ mod tests {
             "\u{feff}<Error xmlns=\"x\"><Message>Request has expired</Message><Code>AccessDenied</Code><SignatureProvided>MARK</SignatureProvided>",
         ] {
             let answer = answer(403, &text.replace("MARK", crate::marker::MARKER));
-            assert_eq!(answer.text(), "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>");
+            assert_eq!(
+                answer.text(),
+                "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+            );
             assert_eq!(answer.said().as_deref(), Some("AccessDenied: Request has expired"));
         }
         assert_eq!(answer(502, "<html><Error>").text(), "<html><Error>");
@@ -244,8 +261,10 @@ mod tests {
 
     #[test]
     fn field_errors_of_every_form_are_read() {
-        let nested =
-            answer(400, r#"{"name": ["Required.", "Short."], "configuration": {"size": ["Bad."]}, "non_field_errors": "x"}"#);
+        let nested = answer(
+            400,
+            r#"{"name": ["Required.", "Short."], "configuration": {"size": ["Bad."]}, "non_field_errors": "x"}"#,
+        );
         assert_eq!(
             nested.field_errors().into_iter().collect::<Vec<_>>(),
             [
@@ -257,16 +276,27 @@ mod tests {
         let list = answer(400, r#"[{}, {"name": ["Required."]}]"#);
         assert_eq!(list.field_errors()["[1].name"], ["Required."]);
         assert_eq!(answer(400, r#"["Bad."]"#).field_errors()[""], ["Bad."]);
-        let told =
-            |body: &str| answer(400, body).field_errors().into_iter().map(|(field, told)| (field, told.join(" "))).collect();
+        let told = |body: &str| {
+            answer(400, body)
+                .field_errors()
+                .into_iter()
+                .map(|(field, told)| (field, told.join(" ")))
+                .collect()
+        };
         let fields = |fields: &[(&str, &str)]| -> Vec<(String, String)> {
             fields.iter().map(|(field, told)| ((*field).to_owned(), (*told).to_owned())).collect()
         };
         for (body, expected) in [
-            (r#"{"detail": ["Blank."], "name": ["Required."]}"#, fields(&[("detail", "Blank."), ("name", "Required.")])),
+            (
+                r#"{"detail": ["Blank."], "name": ["Required."]}"#,
+                fields(&[("detail", "Blank."), ("name", "Required.")]),
+            ),
             (r#"{"detail": {"name": ["Bad."]}}"#, fields(&[("detail.name", "Bad.")])),
             (r#"{"detail": null, "name": ["Bad."]}"#, fields(&[("name", "Bad.")])),
-            (r#"{"detail": "No.", "code": "invalid", "errors": {"name": ["Bad."]}}"#, fields(&[("errors.name", "Bad.")])),
+            (
+                r#"{"detail": "No.", "code": "invalid", "errors": {"name": ["Bad."]}}"#,
+                fields(&[("errors.name", "Bad.")]),
+            ),
             (r#"{"detail": "No.", "code": "invalid", "messages": [{"class": "Access"}]}"#, fields(&[])),
         ] {
             let told: Vec<_> = told(body);
@@ -279,7 +309,8 @@ mod tests {
     fn odd_texts_hide_no_messages() {
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
         for odd in [r#""\ud83d""#, "1e999", &deep, r#"{"\ude00": null}"#] {
-            let body = format!(r#"{{"odd": {odd}, "detail": "No\ud83d.", "name": ["Bad \ud83d"], "after": {odd}}}"#);
+            let body =
+                format!(r#"{{"odd": {odd}, "detail": "No\ud83d.", "name": ["Bad \ud83d"], "after": {odd}}}"#);
             let answer = answer(503, &body);
             assert_eq!((answer.detail(), answer.is_gateways()), (Some("No\u{fffd}."), false), "{odd:.20}");
             assert_eq!(answer.field_errors()["name"], ["Bad \u{fffd}"], "{odd:.20}");
@@ -296,7 +327,10 @@ mod tests {
 
     #[test]
     fn field_errors_are_bounded() {
-        let long = answer(400, &format!(r#"{{"{}": {{"{}": ["{}"]}}}}"#, "k".repeat(5_000), "l".repeat(50), "m".repeat(50_000)));
+        let long = answer(
+            400,
+            &format!(r#"{{"{}": {{"{}": ["{}"]}}}}"#, "k".repeat(5_000), "l".repeat(50), "m".repeat(50_000)),
+        );
         let (path, messages) = long.field_errors().pop_first().unwrap();
         assert_eq!(path, format!("{}…{}.{}", "k".repeat(64), "k".repeat(64), "l".repeat(50)));
         assert!(messages[0].len() < 5_000 && messages[0].ends_with('…'));
@@ -332,10 +366,14 @@ mod tests {
         }
         for n in 0..1_000 {
             let name: HeaderName = format!("x-{n}-{}", "n".repeat(100)).parse().unwrap();
-            headers
-                .insert(name, reqwest::header::HeaderValue::from_bytes(&[b'v', 0x9b, 0xe2, 0x80, 0xae].repeat(1_000)).unwrap());
+            headers.insert(
+                name,
+                reqwest::header::HeaderValue::from_bytes(&[b'v', 0x9b, 0xe2, 0x80, 0xae].repeat(1_000))
+                    .unwrap(),
+            );
         }
-        let shown = format!("{:?}", ErrorResponse::new(StatusCode::OK, headers, "\u{1b}[31m\n".repeat(1_000).into()));
+        let shown =
+            format!("{:?}", ErrorResponse::new(StatusCode::OK, headers, "\u{1b}[31m\n".repeat(1_000).into()));
         crate::marker::assert_hidden("a header", &shown);
         assert!(shown.len() < 12 << 10 && shown.contains("975 more") && !shown.contains(r"\u{"), "{shown}");
     }

@@ -13,7 +13,10 @@ use crate::error::json_text::members::{items, members, name};
 use crate::values::json::Json;
 
 /// A value with the tag that tells which of several types it is.
-pub(crate) fn tagged<'de, D: Deserializer<'de>>(deserializer: D, tag: &str) -> Result<(Option<String>, Json), D::Error> {
+pub(crate) fn tagged<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    tag: &str,
+) -> Result<(Option<String>, Json), D::Error> {
     let value = Json::deserialize(deserializer)?;
     let tag = value.part(tag).filter(|tag| *tag != "null");
     let tag = tag.map(|tag| text_of(tag).unwrap_or(Cow::Borrowed(tag)).into_owned());
@@ -21,7 +24,11 @@ pub(crate) fn tagged<'de, D: Deserializer<'de>>(deserializer: D, tag: &str) -> R
 }
 
 /// The value as the type that its tag tells.
-pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(value: &Json, tag: &str, is: &str) -> Result<T, E> {
+pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(
+    value: &Json,
+    tag: &str,
+    is: &str,
+) -> Result<T, E> {
     value.decode().map_err(|error| E::custom(format!("with `{tag}` {is:?}: {error}")))
 }
 
@@ -161,23 +168,31 @@ mod tests {
     #[test]
     fn choices_in_odd_bodies_are_told_apart() {
         for odd in [r#""\ud83d""#, "1e999", &nested(128), &nested(100_000)] {
-            let text = format!(r#"{{"data": {odd}, "kind": "group", "kind": "leaf", "label": "bus \ud83d"}}"#);
+            let text =
+                format!(r#"{{"data": {odd}, "kind": "group", "kind": "leaf", "label": "bus \ud83d"}}"#);
             for _ in 0..2 {
-                let Shapes::Leaf(leaf) = crate::error::json_text::decode::decode(text.as_bytes()).unwrap() else {
+                let Shapes::Leaf(leaf) = crate::error::json_text::decode::decode(text.as_bytes()).unwrap()
+                else {
                     panic!("not a leaf")
                 };
                 assert_eq!((leaf.label.as_str(), leaf.data.text()), ("bus \u{fffd}", odd));
             }
             let json: Json = format!(r#"{{"a": {odd}, "b": 2, "b": 3, "\ud83d": 1}}"#).parse().unwrap();
-            let choices =
-                [Shape::Object(&["a"]), Shape::Object(&["a", "b", "\u{fffd}", "d"]), Shape::Other, Shape::Object(&["a", "b"])];
+            let choices = [
+                Shape::Object(&["a"]),
+                Shape::Object(&["a", "b", "\u{fffd}", "d"]),
+                Shape::Other,
+                Shape::Object(&["a", "b"]),
+            ];
             assert_eq!(by_fit(&json, &choices), [1, 3, 0, 2]);
             let list: Json = format!(r#"[{{"b": {odd}}}, {odd}]"#).parse().unwrap();
             assert_eq!(by_fit(&list, &[Shape::Other, Shape::List(&["a"]), Shape::List(&["b"])]), [2, 1, 0]);
         }
-        for (text, tag) in
-            [(r#"{"kind": 7}"#, Some("7")), (r#"{"kind": "\ud83d"}"#, Some("\u{fffd}")), (r#"{"kind": null}"#, None)]
-        {
+        for (text, tag) in [
+            (r#"{"kind": 7}"#, Some("7")),
+            (r#"{"kind": "\ud83d"}"#, Some("\u{fffd}")),
+            (r#"{"kind": null}"#, None),
+        ] {
             let (found, _) = tagged(&mut serde_json::Deserializer::from_str(text), "kind").unwrap();
             assert_eq!(found.as_deref(), tag);
         }

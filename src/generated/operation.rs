@@ -136,14 +136,17 @@ impl From<String> for Invalid {
 impl From<reqwest::Error> for Invalid {
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        let source =
+            std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         Invalid::from(format!("the request can't be made: {error}{source}"))
     }
 }
 
 impl From<reqwest::header::InvalidHeaderValue> for Invalid {
     fn from(_: reqwest::header::InvalidHeaderValue) -> Self {
-        Invalid::from("a header parameter holds a character that no header may hold, such as a line break".to_owned())
+        Invalid::from(
+            "a header parameter holds a character that no header may hold, such as a line break".to_owned(),
+        )
     }
 }
 
@@ -152,7 +155,9 @@ pub(crate) fn all_valid(problems: &[Option<&String>]) -> std::result::Result<(),
     if problems.iter().all(Option::is_none) {
         return Ok(());
     }
-    Err(Invalid { problems: problems.iter().flatten().flat_map(|problem| problem.lines()).map(str::to_owned).collect() })
+    Err(Invalid {
+        problems: problems.iter().flatten().flat_map(|problem| problem.lines()).map(str::to_owned).collect(),
+    })
 }
 
 /// Converts a parameter's value. The message names the field, the value and what was expected.
@@ -178,7 +183,9 @@ where
     let problems = unwritable(&value);
     match problems.is_empty() {
         true => Ok(value),
-        false => Err(problems.iter().map(|problem| format!("{field}: {problem}")).collect::<Vec<_>>().join("\n")),
+        false => {
+            Err(problems.iter().map(|problem| format!("{field}: {problem}")).collect::<Vec<_>>().join("\n"))
+        }
     }
 }
 
@@ -231,7 +238,11 @@ pub(crate) fn length_problem<T: Text>(
 
 /// As [`convert_field`], for a list of values of which each is converted by itself.
 #[allow(dead_code, reason = "which lists there are depends on the document")]
-pub(crate) fn convert_list<T, V, I>(field: &str, expected: &str, values: I) -> std::result::Result<Vec<T>, String>
+pub(crate) fn convert_list<T, V, I>(
+    field: &str,
+    expected: &str,
+    values: I,
+) -> std::result::Result<Vec<T>, String>
 where
     I: IntoIterator<Item = V>,
     T: Serialize,
@@ -306,7 +317,8 @@ pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> std::result::Result<
     if !problems.is_empty() {
         return Err(Invalid { problems });
     }
-    serde_json::to_vec(body).map_err(|error| Invalid::from(format!("the body can't be written as JSON: {error}")))
+    serde_json::to_vec(body)
+        .map_err(|error| Invalid::from(format!("the body can't be written as JSON: {error}")))
 }
 
 /// As [`json_body`], for an operation that may be called without its body: then there is neither body nor media type.
@@ -317,7 +329,9 @@ pub(crate) fn optional_json<T: Serialize>(
     media_type: &'static str,
 ) -> std::result::Result<reqwest::RequestBuilder, Invalid> {
     Ok(match body {
-        Some(body) => request.header(CONTENT_TYPE, HeaderValue::from_static(media_type)).body(json_body(body)?),
+        Some(body) => {
+            request.header(CONTENT_TYPE, HeaderValue::from_static(media_type)).body(json_body(body)?)
+        }
         None => request,
     })
 }
@@ -359,7 +373,10 @@ impl<'de> Deserialize<'de> for Key<'de> {
                 f.write_str("a key")
             }
 
-            fn visit_borrowed_str<E: serde::de::Error>(self, key: &'de str) -> std::result::Result<Key<'de>, E> {
+            fn visit_borrowed_str<E: serde::de::Error>(
+                self,
+                key: &'de str,
+            ) -> std::result::Result<Key<'de>, E> {
                 Ok(Key(Cow::Borrowed(key)))
             }
 
@@ -411,8 +428,12 @@ mod tests {
 
     #[test]
     fn each_item_of_a_list_is_converted_and_each_problem_told() {
-        assert_eq!(convert_list::<String, _, _>("names", "text", ["a", "b"]), Ok(vec!["a".to_owned(), "b".to_owned()]));
-        let problems = convert_list::<i64, _, _>("ids", "a 64-bit integer", [1, u64::MAX, 2, u64::MAX]).unwrap_err();
+        assert_eq!(
+            convert_list::<String, _, _>("names", "text", ["a", "b"]),
+            Ok(vec!["a".to_owned(), "b".to_owned()])
+        );
+        let problems =
+            convert_list::<i64, _, _>("ids", "a 64-bit integer", [1, u64::MAX, 2, u64::MAX]).unwrap_err();
         assert!(problems.starts_with("`ids[1]`: 1844") && problems.lines().count() == 2, "{problems}");
     }
 
@@ -433,13 +454,23 @@ mod tests {
             b: Option<crate::Json>,
             c: Vec<f32>,
         }
-        let told = json_body(&Body { a: f64::NAN, b: None, c: vec![1.0, f32::INFINITY] }).unwrap_err().to_string();
-        assert!(told.contains("a: NaN") && told.contains("c[1]: inf"), "{told}");
-        let told = json_body(&Body { a: 1.0, b: Some(json!({"x": {"y": f64::NAN}})), c: vec![] }).unwrap_err().to_string();
-        assert_eq!(told, "b: x.y: NaN is not a JSON number");
         let told =
-            convert_field::<crate::Json, _>("metrics", "`Json`", json!({"x": f64::NAN, "y": [f64::INFINITY]})).unwrap_err();
+            json_body(&Body { a: f64::NAN, b: None, c: vec![1.0, f32::INFINITY] }).unwrap_err().to_string();
+        assert!(told.contains("a: NaN") && told.contains("c[1]: inf"), "{told}");
+        let told = json_body(&Body { a: 1.0, b: Some(json!({"x": {"y": f64::NAN}})), c: vec![] })
+            .unwrap_err()
+            .to_string();
+        assert_eq!(told, "b: x.y: NaN is not a JSON number");
+        let told = convert_field::<crate::Json, _>(
+            "metrics",
+            "`Json`",
+            json!({"x": f64::NAN, "y": [f64::INFINITY]}),
+        )
+        .unwrap_err();
         assert_eq!(told, "metrics: x: NaN is not a JSON number\nmetrics: y[0]: inf is not a JSON number");
-        assert_eq!(json_body(&Body { a: 1.0, b: Some(json!({"x": 1})), c: vec![] }).unwrap(), br#"{"a":1.0,"b":{"x":1},"c":[]}"#);
+        assert_eq!(
+            json_body(&Body { a: 1.0, b: Some(json!({"x": 1})), c: vec![] }).unwrap(),
+            br#"{"a":1.0,"b":{"x":1},"c":[]}"#
+        );
     }
 }

@@ -5,6 +5,10 @@
 
 // A document may leave descriptions out, and those that it has weren't written for rustdoc.
 #![allow(missing_docs, rustdoc::bare_urls, rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
-#![allow(rustdoc::invalid_codeblock_attributes, rustdoc::private_intra_doc_links, rustdoc::unescaped_backticks)]
+#![allow(
+    rustdoc::invalid_codeblock_attributes,
+    rustdoc::private_intra_doc_links,
+    rustdoc::unescaped_backticks
+)]
 
 include!(concat!(env!("OUT_DIR"), "/raw.rs"));

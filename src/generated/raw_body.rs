@@ -48,7 +48,9 @@ impl RawBody {
                 request.header(CONTENT_TYPE, HeaderValue::from_static(usual)).body(body)
             }
             // What can't be a header's value is told when the request is made.
-            RawBody { content: Content::Body(body), media_type: Some(own) } => request.header(CONTENT_TYPE, own).body(body),
+            RawBody { content: Content::Body(body), media_type: Some(own) } => {
+                request.header(CONTENT_TYPE, own).body(body)
+            }
         }
     }
 }

@@ -72,7 +72,14 @@ impl<T: Send + 'static> Ahead<T> {
     ///
     /// # Errors
     /// Outside of a runtime.
-    pub(super) fn start(&mut self, call: Prepared, number: u64, width: usize, decoder: Decoder<T>, fields: Fields) -> Result<()> {
+    pub(super) fn start(
+        &mut self,
+        call: Prepared,
+        number: u64,
+        width: usize,
+        decoder: Decoder<T>,
+        fields: Fields,
+    ) -> Result<()> {
         crate::runtime::check()?;
         let url = call.request.url().clone();
         let turn = self.tasks.len().checked_sub(width).and_then(|earlier| self.tasks[earlier].read.take());
@@ -91,7 +98,8 @@ impl<T: Send + 'static> Ahead<T> {
                 };
                 let (decoded, mut answer) = received.decoded(decode).await?;
                 let DecodedPage { items, failed, marks, count, next, body } = decoded;
-                let (length, unconverted) = (items.len() + failed.len(), std::mem::take(&mut answer.unconverted));
+                let (length, unconverted) =
+                    (items.len() + failed.len(), std::mem::take(&mut answer.unconverted));
                 let undelivered = std::mem::take(&mut answer.undelivered);
                 let source = (!failed.is_empty()).then(|| {
                     let answer = Arc::new(answer);
@@ -122,7 +130,10 @@ impl<T: Send + 'static> Ahead<T> {
             // A panic of the item's own `Deserialize` is its owner's; otherwise the runtime is shutting down.
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::new(ErrorKind::Interrupted, "the runtime was shut down while a page was under way")),
+                Err(_) => Err(Error::new(
+                    ErrorKind::Interrupted,
+                    "the runtime was shut down while a page was under way",
+                )),
             },
         };
         Poll::Ready(Some(Arrival { number, url, page }))

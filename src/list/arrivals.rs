@@ -128,7 +128,8 @@ impl<T: Send + 'static> ListAll<T> {
         };
         let place = Some(place);
         self.seen.drop_last(0);
-        self.page = CurrentPage { items, place, index: passed, length, offset, repeated, after, after_offset };
+        self.page =
+            CurrentPage { items, place, index: passed, length, offset, repeated, after, after_offset };
         self.refused = match unfollowed {
             Some(error) => Some(error),
             None => self.judge(heard.after).err(),
@@ -162,10 +163,13 @@ impl<T: Send + 'static> ListAll<T> {
             self.page.after = Position::End;
             return self.judge(heard.after);
         }
-        let ran_out =
-            self.timeout.filter(|_| error.is_timeout() && self.deadline.is_some_and(|deadline| deadline <= Instant::now()));
+        let ran_out = self.timeout.filter(|_| {
+            error.is_timeout() && self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+        });
         let error = match ran_out {
-            Some(timeout) => error.during(format!("page {number} of a list that may take {timeout:?} as a whole")),
+            Some(timeout) => {
+                error.during(format!("page {number} of a list that may take {timeout:?} as a whole"))
+            }
             None => error.during(format!("page {number}")),
         };
         // A page that is there fails on this side, and one that had no time left not by itself.
@@ -230,5 +234,6 @@ impl<T: Send + 'static> ListAll<T> {
 
 /// Whether the server says that a page lies behind the list's end, and not somebody else that there is nothing there.
 fn is_past_the_end(error: &Error) -> bool {
-    error.status() == Some(StatusCode::NOT_FOUND) && error.response().is_some_and(|response| response.detail().is_some())
+    error.status() == Some(StatusCode::NOT_FOUND)
+        && error.response().is_some_and(|response| response.detail().is_some())
 }

@@ -138,7 +138,15 @@ impl Checkpoint {
             Position::Page { number, item } | Position::Link { number, item, .. } => (number, item as u64),
             Position::End => return None,
         };
-        let numbers = [Some(number), Some(item), self.page_size, self.offset, self.total, self.least, Some(self.repeated)];
+        let numbers = [
+            Some(number),
+            Some(item),
+            self.page_size,
+            self.offset,
+            self.total,
+            self.least,
+            Some(self.repeated),
+        ];
         let whole = (1..=LARGEST).contains(&number)
             && numbers.iter().flatten().all(|number| *number <= LARGEST)
             && self.until.is_none_or(|until| number <= until)
@@ -156,7 +164,9 @@ const SHOWN: usize = 300;
 impl fmt::Debug for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Position::Page { number, item } => f.debug_struct("Page").field("number", number).field("item", item).finish(),
+            Position::Page { number, item } => {
+                f.debug_struct("Page").field("number", number).field("item", item).finish()
+            }
             Position::Link { url, number, item } => f
                 .debug_struct("Link")
                 .field("url", &excerpt(url.split(['?', '#']).next().unwrap_or_default(), SHOWN))
@@ -210,9 +220,12 @@ mod tests {
             assert!(told(Checkpoint { at, ..good.clone() }).contains("hold together"));
         }
         assert!(told(Checkpoint { offset: Some(u64::MAX), ..good.clone() }).contains("hold together"));
-        assert!(told(Checkpoint { offset: Some(10), repeated: 16, ..good.clone() }).contains("hold together"));
+        assert!(
+            told(Checkpoint { offset: Some(10), repeated: 16, ..good.clone() }).contains("hold together")
+        );
         assert!(told(Checkpoint { recent: vec![1; 1_001], ..good.clone() }).contains("1001 ids"));
-        let long = told(Checkpoint { query: "list_models http://h/?".to_owned() + &"a=b&".repeat(1 << 20), ..good });
+        let long =
+            told(Checkpoint { query: "list_models http://h/?".to_owned() + &"a=b&".repeat(1 << 20), ..good });
         assert!(long.len() < 1_000, "{long}");
     }
 

@@ -63,7 +63,11 @@ impl<T: Send + 'static> Comparing<T> {
     }
 
     /// The page, once it is compared; what was seen is put back.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>, seen: &mut Seen) -> Poll<Result<(Newcomer<T>, Compared)>> {
+    pub(super) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        seen: &mut Seen,
+    ) -> Poll<Result<(Newcomer<T>, Compared)>> {
         let outcome = ready!(Pin::new(&mut self.0).poll(context));
         Poll::Ready(match outcome {
             Ok((page, compared, seen_by_then)) => {
@@ -73,7 +77,10 @@ impl<T: Send + 'static> Comparing<T> {
             // What dropping an item does is its owner's.
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::new(ErrorKind::Interrupted, "the runtime was shut down while a page was compared")),
+                Err(_) => Err(Error::new(
+                    ErrorKind::Interrupted,
+                    "the runtime was shut down while a page was compared",
+                )),
             },
         })
     }

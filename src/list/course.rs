@@ -142,10 +142,14 @@ impl Course {
                 _ => {}
             }
         }
-        let numbered = matches!(self.way, Way::Numbered { .. }) || next.as_ref().is_some_and(|next| page_number(next).is_some());
-        let by_number = || self.page_size.filter(|_| numbered).and_then(|size| size.checked_mul(number.saturating_sub(1)));
+        let numbered = matches!(self.way, Way::Numbered { .. })
+            || next.as_ref().is_some_and(|next| page_number(next).is_some());
+        let by_number = || {
+            self.page_size.filter(|_| numbered).and_then(|size| size.checked_mul(number.saturating_sub(1)))
+        };
         // A server that counts pages, or has items where there can't be any, takes an `offset` for something else.
-        let asked = self.asked_offset.take().filter(|asked| !numbered && count.is_none_or(|count| *asked < count));
+        let asked =
+            self.asked_offset.take().filter(|asked| !numbered && count.is_none_or(|count| *asked < count));
         let offset = self.offset.or(asked).or_else(by_number);
         if let (Some(offset), Some(count)) = (offset, count)
             && offset >= count
@@ -220,7 +224,11 @@ impl Course {
     pub(super) fn end(&mut self) -> Vec<ListEvent> {
         self.way = Way::End;
         let mut missing = Vec::new();
-        let of_range = self.until.zip(self.page_size).and_then(|(until, size)| until.checked_mul(size)).unwrap_or(u64::MAX);
+        let of_range = self
+            .until
+            .zip(self.page_size)
+            .and_then(|(until, size)| until.checked_mul(size))
+            .unwrap_or(u64::MAX);
         if let (Some(offset), Some(total)) = (self.offset, self.total) {
             // Items that came while the list was read push others back, which come twice and are there all the same.
             let least = self.least.unwrap_or(total).min(total);
@@ -243,7 +251,9 @@ impl Course {
 
     /// What follows page `number`, which is passed over; `None` if that isn't known.
     pub(super) fn pass_over(&mut self, number: u64) -> Option<(Heard, Then)> {
-        if let (true, Way::Linked(None), Some(total), Some(size)) = (self.by_number, &self.way, self.total, self.page_size) {
+        if let (true, Way::Linked(None), Some(total), Some(size)) =
+            (self.by_number, &self.way, self.total, self.page_size)
+        {
             let end = total.div_ceil(size.max(1)).min(self.until.unwrap_or(u64::MAX));
             self.way = Way::Numbered { next: number.saturating_add(1), last: end, end };
         }
@@ -319,7 +329,8 @@ mod tests {
     #[test]
     fn first_page_after_a_checkpoint_is_passed_over() {
         let mut course = Course::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
-        (course.by_number, course.total, course.page_size, course.offset) = (true, Some(45), Some(10), Some(20));
+        (course.by_number, course.total, course.page_size, course.offset) =
+            (true, Some(45), Some(10), Some(20));
         assert_eq!(numbers(&mut course), [3]);
         assert_eq!(course.pass_over(3), Some((Heard::default(), Then::Page(4))));
         assert_eq!((numbers(&mut course), course.offset), (vec![4, 5], Some(30)));
@@ -330,7 +341,9 @@ mod tests {
 
     #[test]
     fn a_limit_wants_no_page_more() {
-        for (left, wanted) in [(0, vec![]), (1, vec![2]), (10, vec![2]), (11, vec![2, 3]), (1000, (2..=10).collect())] {
+        for (left, wanted) in
+            [(0, vec![]), (1, vec![2]), (10, vec![2]), (11, vec![2, 3]), (1000, (2..=10).collect())]
+        {
             let mut course = course();
             course.arrived(1, page(10, 95, 2));
             course.limit(1, left);
@@ -491,7 +504,9 @@ mod tests {
 
     /// The page at which the list is said to be endless, where each page is made by its number.
     fn endless(course: &mut Course, page: impl Fn(u64) -> Facts) -> u64 {
-        (1..).find(|number| course.arrived(*number, page(*number)).0.after.iter().any(ListEvent::is_fatal)).unwrap()
+        (1..)
+            .find(|number| course.arrived(*number, page(*number)).0.after.iter().any(ListEvent::is_fatal))
+            .unwrap()
     }
 
     #[test]
@@ -500,7 +515,10 @@ mod tests {
         // Ever new links to pages without an item, or with the same items.
         let link = |number: u64| cursor(0, Some(&number.to_string()));
         assert_eq!(endless(&mut course(), link), limit);
-        assert_eq!(endless(&mut course(), |number| Facts { length: 10, progress: number == 1, ..link(number) }), limit + 1);
+        assert_eq!(
+            endless(&mut course(), |number| Facts { length: 10, progress: number == 1, ..link(number) }),
+            limit + 1
+        );
         // The same items on pages by number, whatever the count.
         for count in [10, u64::MAX] {
             let page = |number| Facts { progress: number == 1, ..page(10, count, number + 1) };
@@ -541,7 +559,10 @@ mod tests {
         course.arrived(1, page(10, 30, 2));
         course.arrived(2, again(4, page(10, 33, 3)));
         course.arrived(3, page(10, 33, 4));
-        assert_eq!(course.arrived(4, page(3, 33, None)).0.after, [ListEvent::Fewer { promised: 30, items: 29 }]);
+        assert_eq!(
+            course.arrived(4, page(3, 33, None)).0.after,
+            [ListEvent::Fewer { promised: 30, items: 29 }]
+        );
     }
 
     mod extremes {
@@ -550,12 +571,25 @@ mod tests {
         use super::*;
 
         fn number() -> impl Strategy<Value = u64> {
-            prop_oneof![0_u64..4, (u64::MAX - 3)..=u64::MAX, Just(u64::MAX / 2), Just(1_000_000_000_000_000), any::<u64>()]
+            prop_oneof![
+                0_u64..4,
+                (u64::MAX - 3)..=u64::MAX,
+                Just(u64::MAX / 2),
+                Just(1_000_000_000_000_000),
+                any::<u64>()
+            ]
         }
 
         #[derive(Debug, Clone)]
         enum Step {
-            Arrived { own: bool, number: u64, length: u64, count: Option<u64>, next: Option<u64>, repeated: u64 },
+            Arrived {
+                own: bool,
+                number: u64,
+                length: u64,
+                count: Option<u64>,
+                next: Option<u64>,
+                repeated: u64,
+            },
             PassOver,
             Gone,
             Limit(u64),

@@ -83,9 +83,22 @@ impl<T> PageItems<T> {
         PageItems::new(Vec::new(), Vec::new(), None, Undelivered::default())
     }
 
-    pub(super) fn new(items: Vec<T>, failed: Vec<Failed>, source: Option<Source>, undelivered: Undelivered) -> Self {
+    pub(super) fn new(
+        items: Vec<T>,
+        failed: Vec<Failed>,
+        source: Option<Source>,
+        undelivered: Undelivered,
+    ) -> Self {
         let (items, failed) = (items.into_iter(), failed.into_iter().peekable());
-        PageItems { items, marks: Vec::new().into_iter(), same: Mark::Unknown, failed, source, undelivered, discarded: false }
+        PageItems {
+            items,
+            marks: Vec::new().into_iter(),
+            same: Mark::Unknown,
+            failed,
+            source,
+            undelivered,
+            discarded: false,
+        }
     }
 
     /// Passes the first `length` items, and says how many of them could be decoded.

@@ -31,7 +31,10 @@ pub fn course(
         told.push(match length {
             None => format!("{:?}", course.pass_over(number)),
             Some(length) => {
-                format!("{:?}", course.arrived(number, Facts { length, count, next, repeated: 0, progress: length > 0 }))
+                format!(
+                    "{:?}",
+                    course.arrived(number, Facts { length, count, next, repeated: 0, progress: length > 0 })
+                )
             }
         });
     }

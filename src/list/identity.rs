@@ -19,10 +19,12 @@ pub(super) fn identity_of(operation: &str, url: &Url) -> &'static [&'static str]
     match operation {
         // In current releases `id` is the ground truth's and repeats. Releases without `pgh_id` are known by that only where
         // nothing was left out.
-        "list_ground_truth_events" => match url.query_pairs().any(|(name, _)| name == "fields" || name == "omit") {
-            true => &["pgh_id"],
-            false => &["pgh_id", "id"],
-        },
+        "list_ground_truth_events" => {
+            match url.query_pairs().any(|(name, _)| name == "fields" || name == "omit") {
+                true => &["pgh_id"],
+                false => &["pgh_id", "id"],
+            }
+        }
         "list_ground_truth_events_data" | "list_ground_truth_events_files" => &[],
         _ => &["id"],
     }
@@ -180,9 +182,10 @@ impl Seen {
     pub(super) fn kept(&self, left: usize) -> Resumed {
         match &self.decided {
             None => Resumed { identity: self.resumed.identity.clone(), ids: self.resumed.ids.clone() },
-            Some(identity) => {
-                Resumed { identity: identity.as_deref().map(str::to_owned), ids: self.ids.last(KEPT, left.max(self.dropped)) }
-            }
+            Some(identity) => Resumed {
+                identity: identity.as_deref().map(str::to_owned),
+                ids: self.ids.last(KEPT, left.max(self.dropped)),
+            },
         }
     }
 }
@@ -204,11 +207,15 @@ mod tests {
 
     #[test]
     fn identity_of_each_list() {
-        let of = |operation, query: &str| identity_of(operation, &format!("http://h/x/?{query}").parse().unwrap());
+        let of =
+            |operation, query: &str| identity_of(operation, &format!("http://h/x/?{query}").parse().unwrap());
         assert_eq!(of("list_ground_truth_events", "page=1"), ["pgh_id", "id"]);
         assert_eq!(of("list_ground_truth_events", "fields=id"), ["pgh_id"]);
         assert_eq!(of("list_ground_truth_events", "omit=data"), ["pgh_id"]);
-        assert!(of("list_ground_truth_events_data", "").is_empty() && of("list_ground_truth_events_files", "").is_empty());
+        assert!(
+            of("list_ground_truth_events_data", "").is_empty()
+                && of("list_ground_truth_events_files", "").is_empty()
+        );
         assert_eq!(of("list_models", "fields=id"), ["id"]);
     }
 

@@ -67,7 +67,13 @@ pub(super) fn completed(mut link: Url, list: &Url) -> Url {
         written.zip(list.query_pairs()).filter(|(_, (name, _))| lacks(name)).map(|(pair, _)| pair).collect()
     };
     if !missing.is_empty() {
-        let query = link.query().filter(|query| !query.is_empty()).into_iter().chain(missing).collect::<Vec<_>>().join("&");
+        let query = link
+            .query()
+            .filter(|query| !query.is_empty())
+            .into_iter()
+            .chain(missing)
+            .collect::<Vec<_>>()
+            .join("&");
         link.set_query(Some(&query));
     }
     link
@@ -78,7 +84,10 @@ pub(super) fn sendable(link: Url) -> Result<Url> {
     match Uri::try_from(link.as_str()) {
         Ok(_) => Ok(link),
         Err(problem) => {
-            let message = format!("the server's link of {} bytes is none that can be asked for: {problem}", link.as_str().len());
+            let message = format!(
+                "the server's link of {} bytes is none that can be asked for: {problem}",
+                link.as_str().len()
+            );
             Err(Error::new(ErrorKind::Decode, message))
         }
     }
@@ -174,7 +183,9 @@ mod tests {
         for (tail, circle) in [(0, 1), (0, 1000), (0, REMEMBERED + 10), (REMEMBERED + 10, 300)] {
             let mut followed = Followed::default();
             let link = |step: usize| if step < tail { step } else { tail + (step - tail) % circle };
-            let seen = (0..).find(|step| !followed.is_new(&url(&format!("http://h/?cursor={}", link(*step))))).unwrap();
+            let seen = (0..)
+                .find(|step| !followed.is_new(&url(&format!("http://h/?cursor={}", link(*step)))))
+                .unwrap();
             assert!(seen >= tail + circle && seen <= tail + 5 * circle + 40, "{tail} {circle}: {seen}");
             assert!(seen == circle || tail >= REMEMBERED, "{tail} {circle}: {seen}");
         }

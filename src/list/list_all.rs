@@ -98,7 +98,10 @@ pub struct ListAll<T> {
 
 impl<T: Send + 'static> ListAll<T> {
     /// Reads pages as `template` says, within `timeout` all of them.
-    pub(super) fn new((template, timeout): (Result<Prepared>, Option<Duration>), decoder: Decoder<T>) -> Self {
+    pub(super) fn new(
+        (template, timeout): (Result<Prepared>, Option<Duration>),
+        decoder: Decoder<T>,
+    ) -> Self {
         let (template, refused) = match template {
             Ok(template) => (Some(template), None),
             Err(error) => (None, Some(error)),

@@ -94,24 +94,36 @@ impl fmt::Display for ListEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ListEvent::CountChanged { page, before, now } => {
-                write!(f, "the list had {before} items and at page {page} has {now}: items may be missing or be there twice")
+                write!(
+                    f,
+                    "the list had {before} items and at page {page} has {now}: items may be missing or be there twice"
+                )
             }
             ListEvent::PageLength { page, expected, items } => write!(
                 f,
                 "page {page} has {items} items where the pages before have {expected}: items may be missing or be there twice"
             ),
-            ListEvent::PageGone { page } => write!(f, "page {page} isn't there any more: the list became shorter"),
+            ListEvent::PageGone { page } => {
+                write!(f, "page {page} isn't there any more: the list became shorter")
+            }
             ListEvent::Fewer { promised, items } => {
                 write!(f, "the list ended after {items} items of {promised} that it promised")
             }
             ListEvent::Repeated { page, items } => {
                 write!(f, "{items} items of page {page} were there before: others may be missing")
             }
-            ListEvent::BeyondCount { page, count } => write!(f, "page {page} lies behind the end of a list of {count} items"),
+            ListEvent::BeyondCount { page, count } => {
+                write!(f, "page {page} lies behind the end of a list of {count} items")
+            }
             ListEvent::OutOfOrder { page, next } => write!(f, "page {page} says that page {next} follows it"),
-            ListEvent::Loop { page } => write!(f, "page {page}'s `next` leads back to a page that was already read"),
+            ListEvent::Loop { page } => {
+                write!(f, "page {page}'s `next` leads back to a page that was already read")
+            }
             ListEvent::Endless { page } => {
-                write!(f, "the list makes no progress: {MAX_STALLED} pages in a row, page {page} the last, brought no new item")
+                write!(
+                    f,
+                    "the list makes no progress: {MAX_STALLED} pages in a row, page {page} the last, brought no new item"
+                )
             }
         }
     }

@@ -12,7 +12,8 @@ const ASIDE: [&str; 3] = ["page", "cursor", "url_host"];
 /// The written form of what tells one list from another.
 pub(super) fn query_of(operation: &str, url: &Url) -> String {
     let pairs = url.query_pairs().filter(|(name, _)| !ASIDE.contains(&&**name));
-    let mut pairs: Vec<(String, String)> = pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    let mut pairs: Vec<(String, String)> =
+        pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
     // The order of values matters to no filter.
     pairs.sort_unstable();
     let mut plain = url.clone();
@@ -56,30 +57,47 @@ pub(super) fn difference(kept: &str, asked: &str) -> String {
     if kept.len() > LONGEST {
         return format!("one of {} bytes", kept.len());
     }
-    let (Some(kept), Some(asked)) = (Parts::of(kept), Parts::of(asked)) else { return "of no list that there is".to_owned() };
+    let (Some(kept), Some(asked)) = (Parts::of(kept), Parts::of(asked)) else {
+        return "of no list that there is".to_owned();
+    };
     if kept.operation != asked.operation {
         return format!("of `{}`, and this is `{}`", excerpt(kept.operation, SHOWN_NAME), asked.operation);
     }
     if kept.url != asked.url {
-        return format!("at {}, and this is at {}", excerpt(&kept.url, SHOWN_URL), excerpt(&asked.url, SHOWN_URL));
+        return format!(
+            "at {}, and this is at {}",
+            excerpt(&kept.url, SHOWN_URL),
+            excerpt(&asked.url, SHOWN_URL)
+        );
     }
-    let missing = asked.params.keys().filter(|name| !kept.params.contains_key(*name)).map(|name| ("without", name));
+    let missing =
+        asked.params.keys().filter(|name| !kept.params.contains_key(*name)).map(|name| ("without", name));
     let others = kept.params.iter().filter_map(|(name, values)| match asked.params.get(name) {
         Some(asked) if asked == values => None,
         Some(_) => Some(("with another", name)),
         None => Some(("with a", name)),
     });
     let differences: Vec<_> = missing.chain(others).take(SHOWN_NAMES).collect();
-    differences.iter().map(|(how, name)| format!("{how} `{}`", excerpt(name, SHOWN_NAME))).collect::<Vec<_>>().join(", ")
+    differences
+        .iter()
+        .map(|(how, name)| format!("{how} `{}`", excerpt(name, SHOWN_NAME)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A query as it may be shown: with its parameters' names alone.
 pub(super) fn shown_query(query: &str) -> String {
     match Some(query).filter(|query| query.len() <= LONGEST).and_then(Parts::of) {
         Some(Parts { operation, url, params }) => {
-            let names: Vec<_> = params.keys().take(SHOWN_NAMES).map(|name| excerpt(name, SHOWN_NAME) + "=…").collect();
+            let names: Vec<_> =
+                params.keys().take(SHOWN_NAMES).map(|name| excerpt(name, SHOWN_NAME) + "=…").collect();
             let mark = if names.is_empty() { "" } else { "?" };
-            format!("{} {}{mark}{}", excerpt(operation, SHOWN_NAME), excerpt(&url, SHOWN_URL), names.join("&"))
+            format!(
+                "{} {}{mark}{}",
+                excerpt(operation, SHOWN_NAME),
+                excerpt(&url, SHOWN_URL),
+                names.join("&")
+            )
         }
         None => format!("({} bytes)", query.len()),
     }
@@ -98,7 +116,11 @@ mod tests {
         let one = query("https://h/api/models/?project=1&page=7&model_type=a&url_host=internal");
         assert_eq!(one, "list_models https://h/api/models/?model_type=a&project=1");
         assert_eq!(one, query("https://h/api/models/?model_type=a&project=1&cursor=x"));
-        for other in ["https://h/api/models/?project=1", "https://g/api/models/?project=1&model_type=a", "https://h/models/"] {
+        for other in [
+            "https://h/api/models/?project=1",
+            "https://g/api/models/?project=1&model_type=a",
+            "https://h/models/",
+        ] {
             assert_ne!(one, query(other));
         }
         assert_ne!(query("https://h/models/?page_size=1"), query("https://h/models/?page_size=2"));
@@ -111,7 +133,10 @@ mod tests {
             ("https://h/models/?project=1&tag=a&token=x", "with another `tag`"),
             ("https://h/models/?project=1&tag=b&tag=a&order=-id", "without `order`, with a `token`"),
             ("https://h/models/", "with a `project`, with a `tag`, with a `token`"),
-            ("https://u:secret@g/models/?project=1", "at https://h/models/, and this is at https://g/models/"),
+            (
+                "https://u:secret@g/models/?project=1",
+                "at https://h/models/, and this is at https://g/models/",
+            ),
         ] {
             assert_eq!(difference(&kept, &query(asked)), told);
         }
@@ -121,7 +146,10 @@ mod tests {
         assert_eq!(shown_query(&kept), "list_models https://h/models/?project=…&tag=…&token=…");
         assert_eq!(shown_query(&events), "list_events https://h/events/");
         assert_eq!(shown_query("anything?x"), "(10 bytes)");
-        let long = query(&format!("https://h/models/?{}", (0..100).map(|n| format!("{n:0>90}=x&")).collect::<String>()));
+        let long = query(&format!(
+            "https://h/models/?{}",
+            (0..100).map(|n| format!("{n:0>90}=x&")).collect::<String>()
+        ));
         assert!(shown_query(&long).len() < 1_000 && difference(&long, &kept).len() < 1_500);
     }
 }

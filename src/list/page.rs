@@ -92,7 +92,8 @@ impl<T: DeserializeOwned> Decoder<T> {
                     let (_, length) = parse::<IgnoredAny>(rest).ok()?;
                     let text = rest.get(..length)?;
                     // What a lenient server may send is mended at the second look: half a surrogate pair.
-                    let looked = (length > LARGE || memchr::memmem::find(text, br"\u").is_some()).then(|| decode::<T>(text));
+                    let looked = (length > LARGE || memchr::memmem::find(text, br"\u").is_some())
+                        .then(|| decode::<T>(text));
                     match looked {
                         Some(Ok(item)) => items.decoded(item, at, text),
                         looked => {
@@ -117,7 +118,11 @@ impl Decoder<RawItem> {
                 if let Ok(texts) = cursor.value::<Vec<&RawValue>>() {
                     items.items.reserve(texts.len());
                     for text in texts.into_iter().map(|text| text.get().as_bytes()) {
-                        items.decoded(RawItem::new(body.slice_ref(text), items.secrets.clone()), at(text), text);
+                        items.decoded(
+                            RawItem::new(body.slice_ref(text), items.secrets.clone()),
+                            at(text),
+                            text,
+                        );
                     }
                     return Ok(());
                 }
@@ -172,7 +177,9 @@ impl<T> Items<'_, T> {
 
     fn failed(&mut self, at: usize, length: usize, problem: Option<Problem>) {
         let kept = |text: &mut String| {
-            text.truncate((0..=KEPT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0));
+            text.truncate(
+                (0..=KEPT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0),
+            );
             text.shrink_to_fit();
         };
         let large = problem.map(|mut problem| {
@@ -202,13 +209,19 @@ impl<T> Decoder<T> {
     ///
     /// # Errors
     /// Returns a problem if the text isn't a page. An item that can't be decoded is no problem of its page.
-    pub(super) fn page(&self, body: &Bytes, fields: &[Arc<str>], secrets: &Secrets) -> Result<DecodedPage<T>, Problem> {
+    pub(super) fn page(
+        &self,
+        body: &Bytes,
+        fields: &[Arc<str>],
+        secrets: &Secrets,
+    ) -> Result<DecodedPage<T>, Problem> {
         refuse_list(body)?;
         refuse_nested(body)?;
         let body = body.slice_ref(without_mark(body));
         let ids = fields.iter().map(|_| Vec::with_capacity(USUAL)).collect();
         let plain = !fields.iter().any(|name| name.contains(['"', '\\']));
-        let mut items = Items { fields, secrets, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
+        let mut items =
+            Items { fields, secrets, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
         let walked = walk(&body, |cursor| (self.items)(cursor, &body, &mut items));
         let Envelope { count, next } = walked.map_err(|Irregular| problem_of(&body))?;
         let marks = items.marks(&body);
@@ -223,7 +236,8 @@ impl<T> Decoder<T> {
         }
         let length = parse::<IgnoredAny>(rest).map_or(rest.len(), |(_, length)| length);
         let text = rest.get(..length).unwrap_or_default();
-        let unknown = || Problem { path: String::new(), message: "it can't be decoded".to_owned(), cut_off: false };
+        let unknown =
+            || Problem { path: String::new(), message: "it can't be decoded".to_owned(), cut_off: false };
         (text, (self.problem)(text).unwrap_or_else(unknown))
     }
 }
@@ -250,7 +264,10 @@ impl Hopeless {
             return None;
         }
         let is_here = |text: &[u8]| matches!(rest.strip_prefix(text), Some([b',' | b']' | b' ' | b'\n', ..]));
-        self.0.iter().find(|(from, length)| body.get(*from..from + length).is_some_and(is_here)).map(|(_, length)| *length)
+        self.0
+            .iter()
+            .find(|(from, length)| body.get(*from..from + length).is_some_and(is_here))
+            .map(|(_, length)| *length)
     }
 }
 
@@ -332,7 +349,12 @@ fn last_number(item: &[u8], name: &[u8]) -> Option<u64> {
     let text = item.strip_suffix(b"}")?;
     let digits = text.iter().rev().take_while(|byte| matches!(byte, b'0'..=b'9' | b'-')).count();
     let (rest, number) = text.split_at_checked(text.len().checked_sub(digits)?)?;
-    let rest = rest.strip_suffix(b" ").unwrap_or(rest).strip_suffix(b"\":")?.strip_suffix(name)?.strip_suffix(b"\"")?;
+    let rest = rest
+        .strip_suffix(b" ")
+        .unwrap_or(rest)
+        .strip_suffix(b"\":")?
+        .strip_suffix(name)?
+        .strip_suffix(b"\"")?;
     // After these a quote isn't an escaped one: the name begins there.
     if number.is_empty() || !matches!(rest.last()?, b',' | b'{' | b' ') {
         return None;
@@ -345,8 +367,10 @@ fn last_number(item: &[u8], name: &[u8]) -> Option<u64> {
 fn first_number(item: &[u8], name: &[u8]) -> Option<u64> {
     let mut rest = item.strip_prefix(b"{\"")?;
     for _ in 0..2 {
-        let is_name = name.iter().zip(rest).all(|(one, other)| one == other) && rest.get(name.len()) == Some(&b'"');
-        let length = if is_name { name.len() } else { rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))? };
+        let is_name =
+            name.iter().zip(rest).all(|(one, other)| one == other) && rest.get(name.len()) == Some(&b'"');
+        let length =
+            if is_name { name.len() } else { rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))? };
         rest = rest.get(length..)?.strip_prefix(b"\":")?;
         let mut hash = BASIS;
         while let [byte @ (b'0'..=b'9' | b'-'), behind @ ..] = rest {
@@ -397,14 +421,23 @@ mod tests {
 
     #[test]
     fn failed_item_leaves_its_page() {
-        let body = page(r#"{"id": 1}, {"id": "two", "name": "b"}, {"name": 3, "id": 3}, {"id": 4, "name": "\ud83d"}"#);
+        let body = page(
+            r#"{"id": 1}, {"id": "two", "name": "b"}, {"name": 3, "id": 3}, {"id": 4, "name": "\ud83d"}"#,
+        );
         let decoder = Decoder::<Item>::typed();
         let decoded = read(decoder, &body, &[]);
         assert_eq!((decoded.count, decoded.next.as_deref()), (Some(7), Some("n")));
-        assert_eq!(decoded.items, [Item { id: 1, name: String::new() }, Item { id: 4, name: "\u{fffd}".to_owned() }]);
+        assert_eq!(
+            decoded.items,
+            [Item { id: 1, name: String::new() }, Item { id: 4, name: "\u{fffd}".to_owned() }]
+        );
         assert_eq!(decoded.failed.iter().map(|failed| failed.index).collect::<Vec<_>>(), [1, 2]);
-        let problems: Vec<_> = decoded.failed.into_iter().map(|failed| decoder.problem(&decoded.body, failed)).collect();
-        assert_eq!((problems[0].1.path.as_str(), problems[0].0), ("id", &br#"{"id": "two", "name": "b"}"#[..]));
+        let problems: Vec<_> =
+            decoded.failed.into_iter().map(|failed| decoder.problem(&decoded.body, failed)).collect();
+        assert_eq!(
+            (problems[0].1.path.as_str(), problems[0].0),
+            ("id", &br#"{"id": "two", "name": "b"}"#[..])
+        );
         assert_eq!(problems[1].1.path, "name");
     }
 
@@ -423,18 +456,34 @@ mod tests {
         ];
         for (body, path) in bodies {
             let problem = |result: Result<(), Problem>| result.unwrap_err().path;
-            assert_eq!(problem(Decoder::<Item>::typed().page(&body.into(), &[], &Secrets::NONE).map(drop)), path, "{body}");
-            assert_eq!(problem(Decoder::raw().page(&body.into(), &["id".into()], &Secrets::NONE).map(drop)), path);
+            assert_eq!(
+                problem(Decoder::<Item>::typed().page(&body.into(), &[], &Secrets::NONE).map(drop)),
+                path,
+                "{body}"
+            );
+            assert_eq!(
+                problem(Decoder::raw().page(&body.into(), &["id".into()], &Secrets::NONE).map(drop)),
+                path
+            );
             assert_eq!(problem(length(&body.into()).map(drop)), path);
         }
         let null = Decoder::raw().page(&"null".into(), &[], &Secrets::NONE).err().unwrap();
         assert!(null.message.contains("null, expected a page, an object with `results`"), "{null:?}");
-        assert!(Decoder::<Item>::typed().page(&r#"{"results": [{"id": 1"#.into(), &[], &Secrets::NONE).err().unwrap().cut_off);
+        assert!(
+            Decoder::<Item>::typed()
+                .page(&r#"{"results": [{"id": 1"#.into(), &[], &Secrets::NONE)
+                .err()
+                .unwrap()
+                .cut_off
+        );
     }
 
     #[test]
     fn large_item_that_fails_costs_no_second_reading() {
-        let body = page(&format!(r#"{{"id": 1, "name": ["{}"]}}, {{"id": "{0}"}}, {{"id": 2}}"#, "x".repeat(1 << 20)));
+        let body = page(&format!(
+            r#"{{"id": 1, "name": ["{}"]}}, {{"id": "{0}"}}, {{"id": 2}}"#,
+            "x".repeat(1 << 20)
+        ));
         let decoder = Decoder::<Item>::typed();
         let decoded = read(decoder, &body, &[]);
         assert_eq!(decoded.items.len(), 1);

@@ -163,7 +163,9 @@ fn value_end(text: &[u8]) -> Option<usize> {
     match text.first()? {
         b'"' => behind_quote(text, 1),
         b'{' | b'[' => nested_end(text),
-        _ => text.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.'))),
+        _ => {
+            text.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')))
+        }
     }
 }
 

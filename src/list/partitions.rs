@@ -75,6 +75,8 @@ where
         let parts = (parts as u64).min(pages).min(MAX_PARTS);
         // The first ones are a page longer where it doesn't come out even.
         let begin = |part: u64| first + part * (pages / parts) + part.min(pages % parts);
-        Ok((0..parts).map(|part| range(begin(part), (part + 1 < parts).then(|| begin(part + 1) - 1))).collect())
+        Ok((0..parts)
+            .map(|part| range(begin(part), (part + 1 < parts).then(|| begin(part + 1) - 1)))
+            .collect())
     }
 }

@@ -58,8 +58,10 @@ impl RawItem {
     /// queries of URLs.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         crate::error::json_text::decode::decode(&self.text).map_err(|problem| {
-            let place = if problem.path.is_empty() { String::new() } else { format!(" at `{}`", problem.path) };
-            let error = Error::new(ErrorKind::Decode, format!("the item can't be used{place}: {}", problem.message));
+            let place =
+                if problem.path.is_empty() { String::new() } else { format!(" at `{}`", problem.path) };
+            let error =
+                Error::new(ErrorKind::Decode, format!("the item can't be used{place}: {}", problem.message));
             error.hiding(self.secrets.clone()).at_path(problem.path)
         })
     }

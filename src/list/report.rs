@@ -127,10 +127,17 @@ impl ListReport {
             failure.text.truncate(end);
             failure.text.shrink_to_fit();
         }
-        let size =
-            failure.text.len() + failure.message.len() + failure.json_path.len() + failure.id.as_ref().map_or(0, String::len);
+        let size = failure.text.len()
+            + failure.message.len()
+            + failure.json_path.len()
+            + failure.id.as_ref().map_or(0, String::len);
         if self.has_room(self.item_failures.len(), size) {
-            tracing::warn!(page = failure.page, index = failure.index, path = failure.json_path, "an item was skipped");
+            tracing::warn!(
+                page = failure.page,
+                index = failure.index,
+                path = failure.json_path,
+                "an item was skipped"
+            );
             self.item_failures.push(failure);
         }
     }

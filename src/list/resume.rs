@@ -24,7 +24,10 @@ impl<T: Send + 'static> ListAll<T> {
                 let url = Url::parse(url).map_err(|error| format!("its link is no URL: {error}"))?;
                 let bare = url.username().is_empty() && url.password().is_none();
                 if !template.transport.origin.owns(&url) || url.path() != own.path() || !bare {
-                    return Err(format!("its link leads to {} and not to this list", excerpt(&shown_url(&url), 300)));
+                    return Err(format!(
+                        "its link leads to {} and not to this list",
+                        excerpt(&shown_url(&url), 300)
+                    ));
                 }
                 // Earlier releases kept links as they came.
                 (completed(url, own), *number, *item)

@@ -6,7 +6,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Does `work` on a thread where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let stopped = |_| Error::new(ErrorKind::Interrupted, "the runtime was shut down while work was done on another thread");
+    let stopped = |_| {
+        Error::new(ErrorKind::Interrupted, "the runtime was shut down while work was done on another thread")
+    };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         // A panic in a caller's own code, such as a type's `Deserialize`, is the caller's.
@@ -36,7 +38,10 @@ pub(crate) fn takes_long(bytes: usize) -> bool {
 }
 
 /// Does work on a text of so many bytes: where it is, or apart.
-pub(crate) async fn apart<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+pub(crate) async fn apart<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
     match takes_long(bytes) {
         true => blocking(work).await,
         false => Ok(work()),

@@ -70,7 +70,9 @@ pub(crate) fn path_problem(path: &Path) -> Option<&'static str> {
     match (ends.next(), ends.next()) {
         (None, _) => Some("it is empty: give the path of a file"),
         _ if bytes.contains(&0) => Some("it holds a NUL byte: give the path of a file"),
-        _ if path.file_name().is_none() => Some("it is not the path of a file: give one that ends in the file's name"),
+        _ if path.file_name().is_none() => {
+            Some("it is not the path of a file: give one that ends in the file's name")
+        }
         (Some(last), _) | (Some('.'), Some(last)) if is_separator(last) => {
             Some("it ends as a directory's path does: give one that ends in the file's name")
         }
@@ -236,7 +238,10 @@ mod tests {
         assert_eq!(open_own(dir.path(), read.read(true)).unwrap_err().to_string(), "it is a directory");
         let fifo = path("fifo");
         assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        assert_eq!(open_own(&fifo, OpenOptions::new().read(true)).unwrap_err().to_string(), "it is a FIFO (named pipe)");
+        assert_eq!(
+            open_own(&fifo, OpenOptions::new().read(true)).unwrap_err().to_string(),
+            "it is a FIFO (named pipe)"
+        );
         assert!(open_own(&fifo, OpenOptions::new().write(true)).is_err());
         assert_eq!(open_named(&fifo).unwrap_err().to_string(), "it is a FIFO (named pipe)");
         assert_eq!(open_named(Path::new("/dev/null")).unwrap_err().to_string(), "it is a device");
@@ -268,7 +273,22 @@ mod tests {
         for path in ["", ".", "..", "/", "a/", "a//", "a/.", "a/..", "a/./", "/..", "a\0", "a\0/b"] {
             assert!(path_problem(Path::new(path)).is_some(), "{path:?}");
         }
-        for path in ["a", ".a", "a.", "..a", "a..", "...", "/a", "./a", "../a", "a/b", "a/../b", "a/./b", " ", "\u{ac00}."] {
+        for path in [
+            "a",
+            ".a",
+            "a.",
+            "..a",
+            "a..",
+            "...",
+            "/a",
+            "./a",
+            "../a",
+            "a/b",
+            "a/../b",
+            "a/./b",
+            " ",
+            "\u{ac00}.",
+        ] {
             assert_eq!(path_problem(Path::new(path)), None, "{path:?}");
         }
     }

@@ -16,7 +16,8 @@ pub(super) const TELLING: usize = 24;
 /// What `Accept-Encoding` says: the codings that this crate's features unpack. Nothing where there are none.
 pub(super) fn accepted() -> Option<HeaderValue> {
     static ACCEPTED: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
-        let names: Vec<_> = Coding::ALL.iter().filter(|coding| coding.is_supported()).map(|coding| coding.name()).collect();
+        let names: Vec<_> =
+            Coding::ALL.iter().filter(|coding| coding.is_supported()).map(|coding| coding.name()).collect();
         HeaderValue::try_from(names.join(", ")).ok().filter(|value| !value.is_empty())
     });
     ACCEPTED.clone()
@@ -82,7 +83,10 @@ impl Coding {
     pub(super) fn of(label: &str) -> Option<Self> {
         let is = |name: &str| label.eq_ignore_ascii_case(name);
         // RFC 9110, section 8.4.1.3: `x-gzip` is `gzip`.
-        Coding::ALL.into_iter().find(|coding| is(coding.name())).or_else(|| is("x-gzip").then_some(Coding::Gzip))
+        Coding::ALL
+            .into_iter()
+            .find(|coding| is(coding.name()))
+            .or_else(|| is("x-gzip").then_some(Coding::Gzip))
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -123,10 +127,12 @@ impl Coding {
                 }
             }
             Coding::Deflate | Coding::Brotli if first.len() < TELLING && !at_end => Begins::Unclear,
-            Coding::Deflate | Coding::Brotli => match is_text(&first[..first.len().min(TELLING)]) && first.len() >= TELLING {
-                true => Begins::Not,
-                false => Begins::Packed,
-            },
+            Coding::Deflate | Coding::Brotli => {
+                match is_text(&first[..first.len().min(TELLING)]) && first.len() >= TELLING {
+                    true => Begins::Not,
+                    false => Begins::Packed,
+                }
+            }
         }
     }
 
@@ -169,7 +175,9 @@ impl Coding {
 
 /// Whether these are the first bytes of a gzip or Zstandard file.
 pub(crate) fn is_compressed(first: &[u8]) -> bool {
-    [Coding::Gzip, Coding::Zstd].into_iter().any(|coding| matches!(coding.begins(first, true), Begins::Packed))
+    [Coding::Gzip, Coding::Zstd]
+        .into_iter()
+        .any(|coding| matches!(coding.begins(first, true), Begins::Packed))
 }
 
 /// Whether these are the first bytes of a text: UTF-8 without control characters.

@@ -82,7 +82,10 @@ impl Credentials {
                 return Err(Error::configuration(setting, "it is empty: leave it out, or give the token"));
             }
             let mut header = HeaderValue::from_str(&format!("Token {value}")).map_err(|_| {
-                Error::configuration(setting, "it holds a character that no header may hold, such as a line break")
+                Error::configuration(
+                    setting,
+                    "it holds a character that no header may hold, such as a line break",
+                )
             })?;
             header.set_sensitive(true);
             headers.insert(name, header);
@@ -104,8 +107,9 @@ impl fmt::Debug for Credentials {
 }
 
 /// What a [`CredentialsProvider`] gives back.
-pub type CredentialsFuture<'p> =
-    Pin<Box<dyn Future<Output = std::result::Result<Credentials, Box<dyn StdError + Send + Sync>>> + Send + 'p>>;
+pub type CredentialsFuture<'p> = Pin<
+    Box<dyn Future<Output = std::result::Result<Credentials, Box<dyn StdError + Send + Sync>>> + Send + 'p>,
+>;
 
 /// Gives the credentials where they don't stay the same: a night's export outlives a token.
 ///
@@ -137,9 +141,15 @@ pub(crate) struct Provided {
 }
 
 impl CredentialsSource {
-    pub(crate) fn new(provider: Option<Arc<dyn CredentialsProvider>>, fixed: HeaderMap, secrets: HeaderMap) -> Self {
+    pub(crate) fn new(
+        provider: Option<Arc<dyn CredentialsProvider>>,
+        fixed: HeaderMap,
+        secrets: HeaderMap,
+    ) -> Self {
         match provider {
-            Some(provider) => CredentialsSource::Provided(Provided { provider, secrets, current: Mutex::new(None) }),
+            Some(provider) => {
+                CredentialsSource::Provided(Provided { provider, secrets, current: Mutex::new(None) })
+            }
             None => CredentialsSource::Fixed(Arc::new(with(fixed, &secrets))),
         }
     }
@@ -195,7 +205,8 @@ impl Provided {
     async fn ask(&self, current: &mut Option<Arc<HeaderMap>>, rejected: bool) -> Result<Arc<HeaderMap>> {
         let credentials = self.provider.credentials(rejected).await.map_err(|error| {
             let cause = Cause::of(&*error);
-            Error::new(ErrorKind::Credentials, format!("the credentials provider failed: {cause}")).source_of(cause)
+            Error::new(ErrorKind::Credentials, format!("the credentials provider failed: {cause}"))
+                .source_of(cause)
         })?;
         let headers = Arc::new(with(credentials.headers()?, &self.secrets));
         *current = Some(headers.clone());

@@ -27,13 +27,17 @@ impl Decompression {
     /// What of them can't be undone.
     pub(crate) fn new(codings: &[CodingName]) -> Result<Self, String> {
         if codings.len() > MOST_CODINGS {
-            return Err(format!("the server compresses the file by more than {MOST_CODINGS} content codings"));
+            return Err(format!(
+                "the server compresses the file by more than {MOST_CODINGS} content codings"
+            ));
         }
         let of = |name: &CodingName| {
             let supported = Coding::of(name.as_str()).filter(|coding| coding.is_supported());
             let unsupported = || {
                 let name = name.as_str();
-                format!("the server compresses the file by `{name}`, which the crate's features don't decompress")
+                format!(
+                    "the server compresses the file by `{name}`, which the crate's features don't decompress"
+                )
             };
             supported.ok_or_else(unsupported)
         };
@@ -44,7 +48,10 @@ impl Decompression {
     ///
     /// # Errors
     /// Returns an error if `read` does, or if the bytes aren't those of a whole compressed body.
-    pub(crate) fn next(&mut self, mut read: impl FnMut() -> io::Result<Bytes>) -> Result<Option<Bytes>, NotDecompressed> {
+    pub(crate) fn next(
+        &mut self,
+        mut read: impl FnMut() -> io::Result<Bytes>,
+    ) -> Result<Option<Bytes>, NotDecompressed> {
         loop {
             match self.0.step()? {
                 None => {}

@@ -9,7 +9,12 @@ use crate::error::{Cause, Error, ErrorKind, RequestInfo};
 use crate::transport::limits::Elapsed;
 
 /// No answer came; where a proxy is asked for it, `proxy` tells which.
-pub(super) fn failure(error: reqwest::Error, info: &RequestInfo, connect_timeout: Duration, proxy: Option<&str>) -> Error {
+pub(super) fn failure(
+    error: reqwest::Error,
+    info: &RequestInfo,
+    connect_timeout: Duration,
+    proxy: Option<&str>,
+) -> Error {
     let timed_out = error.is_timeout();
     let (connect, builder, refused) = (error.is_connect(), error.is_builder(), refused(&error));
     let (no_head, no_more_files) = (has_no_head(&error), has_no_more_files(&error));
@@ -76,8 +81,9 @@ fn refused(error: &reqwest::Error) -> bool {
 /// Whether an answer over HTTP/2 is malformed (RFC 9113, section 8.1.1), which ends its stream and not the connection.
 #[cfg(feature = "http2")]
 fn is_malformed(error: &reqwest::Error) -> bool {
-    caused_by::<h2::Error>(error)
-        .is_some_and(|error| error.is_library() && error.is_reset() && error.reason() == Some(h2::Reason::PROTOCOL_ERROR))
+    caused_by::<h2::Error>(error).is_some_and(|error| {
+        error.is_library() && error.is_reset() && error.reason() == Some(h2::Reason::PROTOCOL_ERROR)
+    })
 }
 
 #[cfg(not(feature = "http2"))]
@@ -134,5 +140,7 @@ pub(super) fn not_sent_in_time(elapsed: Elapsed, info: &RequestInfo) -> Error {
 
 /// A limit ran out before the connection took a byte of the body, and so of the request.
 pub(super) fn not_connected_in_time(elapsed: Elapsed, info: &RequestInfo) -> Error {
-    Error::new(ErrorKind::Connect, format!("{elapsed}, and the request hadn't begun to leave")).timed_out().of(info.clone())
+    Error::new(ErrorKind::Connect, format!("{elapsed}, and the request hadn't begun to leave"))
+        .timed_out()
+        .of(info.clone())
 }

@@ -19,7 +19,12 @@ const URL: &str = "http://localhost/models/1/";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The answer to a GET, its body still to be read.
-pub(crate) fn received(status: StatusCode, headers: HeaderMap, body: Bytes, credentials: HeaderMap) -> Box<Received> {
+pub(crate) fn received(
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    credentials: HeaderMap,
+) -> Box<Received> {
     let mut response = http::Response::new(body);
     (*response.status_mut(), *response.headers_mut()) = (status, headers);
     let mut response = reqwest::Response::from(response);

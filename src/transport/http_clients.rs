@@ -98,10 +98,22 @@ struct Made {
 impl HttpClients {
     /// # Errors
     /// Where no HTTP client can be made of the settings.
-    pub(crate) fn new(connect_timeout: Duration, idle: Duration, proxies: Proxies, make: Arc<MakeClient>) -> Result<Self> {
+    pub(crate) fn new(
+        connect_timeout: Duration,
+        idle: Duration,
+        proxies: Proxies,
+        make: Arc<MakeClient>,
+    ) -> Result<Self> {
         let first_kind = Kind { connect_timeout, stopped: idle, fresh: false };
         let first = make(first_kind).map_err(unusable)?;
-        Ok(HttpClients { make, first, first_kind, first_runtime: OnceLock::new(), proxies, made: Mutex::default() })
+        Ok(HttpClients {
+            make,
+            first,
+            first_kind,
+            first_runtime: OnceLock::new(),
+            proxies,
+            made: Mutex::default(),
+        })
     }
 
     /// The kind for a request; with its read time-out where its body is one that a peer may stop taking.
@@ -135,7 +147,9 @@ impl HttpClients {
         // Loading the system's certificates takes a while, in which the runtime's thread would serve nobody.
         let make = self.make.clone();
         let client = Box::pin(spawn_blocking(move || make(kind))).await;
-        let client = client.map_err(|_| Error::configuration("http", "the runtime was shut down"))?.map_err(unusable)?;
+        let client = client
+            .map_err(|_| Error::configuration("http", "the runtime was shut down"))?
+            .map_err(unusable)?;
         let mut made = self.made();
         // Another call may have been faster.
         if let Some(made) = made.iter().find(|made| same(made)) {

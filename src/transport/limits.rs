@@ -22,7 +22,11 @@ impl TimeLimits {
     pub(crate) fn start(self) -> Limits {
         // A time beyond what the clock holds is no limit.
         let own = self.total.and_then(|total| Instant::now().checked_add(total));
-        Limits { connect: self.connect, idle: self.idle, deadline: own.into_iter().chain(self.deadline).min() }
+        Limits {
+            connect: self.connect,
+            idle: self.idle,
+            deadline: own.into_iter().chain(self.deadline).min(),
+        }
     }
 }
 
@@ -118,9 +122,14 @@ impl Activity {
 
 impl Limits {
     /// Waits for `work` as long as the limits let it. With an `activity`, what moves there isn't idle.
-    pub(crate) async fn watch<T>(&self, work: impl Future<Output = T>, activity: Option<&Activity>) -> Result<T, Elapsed> {
+    pub(crate) async fn watch<T>(
+        &self,
+        work: impl Future<Output = T>,
+        activity: Option<&Activity>,
+    ) -> Result<T, Elapsed> {
         let began = Instant::now();
-        let idle_at = || far(activity.map_or(began, |activity| activity.moving_until().max(began)), self.idle);
+        let idle_at =
+            || far(activity.map_or(began, |activity| activity.moving_until().max(began)), self.idle);
         let mut work = std::pin::pin!(work);
         loop {
             let idle_at_now = idle_at();
@@ -140,7 +149,9 @@ impl Limits {
     /// Waits for `work` as long as the request may take as a whole.
     pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, Elapsed> {
         match self.deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.map_err(|_| Elapsed::Total),
+            Some(deadline) => {
+                tokio::time::timeout_at(deadline.into(), work).await.map_err(|_| Elapsed::Total)
+            }
             None => Ok(work.await),
         }
     }

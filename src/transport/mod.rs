@@ -111,9 +111,15 @@ struct Attempts<'a> {
 impl Transport {
     /// One attempt: sends a request and waits for the head of its answer, over redirects and one renewal of credentials.
     /// An answer that isn't a success is an error.
-    async fn exchange(&self, mut request: Request, again: Option<&Request>, attempts: &Attempts<'_>) -> Result<Box<Received>> {
+    async fn exchange(
+        &self,
+        mut request: Request,
+        again: Option<&Request>,
+        attempts: &Attempts<'_>,
+    ) -> Result<Box<Received>> {
         let limits = attempts.limits;
-        let info_of = |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url());
+        let info_of =
+            |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url());
         // Wherever a redirect leads to.
         let mut secrets = Secrets::from(self.credentials.known());
         let mut permit = match self.in_flight.clone().try_acquire_owned() {
@@ -132,12 +138,15 @@ impl Transport {
             let credentials = match &self.credentials {
                 _ if !chain.keeps_credentials() => None,
                 CredentialsSource::Fixed(headers) => Some(headers.clone()),
-                CredentialsSource::Provided(provided) => Some(Box::pin(given(provided.headers(), limits, &info)).await?),
+                CredentialsSource::Provided(provided) => {
+                    Some(Box::pin(given(provided.headers(), limits, &info)).await?)
+                }
             };
             if let Some(credentials) = &credentials {
                 let headers = request.headers_mut();
                 credentials.iter().for_each(|(name, value)| drop(headers.insert(name, value.clone())));
-                let before = secrets.and(credentials.iter().filter(|(name, value)| renewed && !secrets.has(name, value)));
+                let before = secrets
+                    .and(credentials.iter().filter(|(name, value)| renewed && !secrets.has(name, value)));
                 secrets = if renewed { before } else { Secrets::from(Some(credentials.clone())) };
             }
             let secrets = self.with_secrets_of(&request, &secrets);
@@ -160,12 +169,16 @@ impl Transport {
             if status.is_success() {
                 return Ok(received);
             }
-            if let (StatusCode::UNAUTHORIZED, Some(refused), false) = (status, &received.credentials, renewed) {
-                let others = Box::pin(given(self.credentials.renewed(refused), limits, &received.info)).await?;
+            if let (StatusCode::UNAUTHORIZED, Some(refused), false) = (status, &received.credentials, renewed)
+            {
+                let others =
+                    Box::pin(given(self.credentials.renewed(refused), limits, &received.info)).await?;
                 match (others, again.and_then(Request::try_clone)) {
                     (None, _) => return Err(Box::pin(received.into_status_error()).await),
                     // Who gave the body has to give it anew.
-                    (Some(_), None) => return Err(Box::pin(received.into_status_error()).await.after_renewal()),
+                    (Some(_), None) => {
+                        return Err(Box::pin(received.into_status_error()).await.after_renewal());
+                    }
                     (Some(_), Some(again)) => {
                         renewed = true;
                         request = again;
@@ -184,13 +197,18 @@ impl Transport {
                 continue;
             }
             let wants_credentials = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-            let why = chain.why_without_credentials(self.origin.owns(received.response.url())).filter(|_| wants_credentials);
+            let why = chain
+                .why_without_credentials(self.origin.owns(received.response.url()))
+                .filter(|_| wants_credentials);
             let during = match status {
                 _ if why.is_some() => why.map(str::to_owned),
-                StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => shown_query(received.response.url()),
-                StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                    self.http.proxy_of(received.response.url()).map(|proxy| format!("asking the proxy {proxy}"))
+                StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                    shown_query(received.response.url())
                 }
+                StatusCode::PROXY_AUTHENTICATION_REQUIRED => self
+                    .http
+                    .proxy_of(received.response.url())
+                    .map(|proxy| format!("asking the proxy {proxy}")),
                 _ => None,
             };
             let error = Box::pin(received.into_status_error()).await;
@@ -208,8 +226,10 @@ impl Transport {
 
     /// The client's secrets, and those that a call has in headers of its own.
     fn with_secrets_of(&self, request: &Request, secrets: &Secrets) -> Secrets {
-        let own =
-            request.headers().iter().filter(|(name, value)| self.credentials.is_credential(name) && !secrets.has(name, value));
+        let own = request
+            .headers()
+            .iter()
+            .filter(|(name, value)| self.credentials.is_credential(name) && !secrets.has(name, value));
         secrets.and(own)
     }
 
@@ -226,14 +246,17 @@ impl Transport {
             let accepted = if attempts.as_sent { Some(identity) } else { coding::accepted() };
             headers.extend(accepted.map(|accepted| (ACCEPT_ENCODING, accepted)));
         }
-        let told = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let told =
+            request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let body = request.body_mut().take().map(|body| {
             let moves = attempts.activity.is_none().then(Activity::new);
             (SentBody::new(body, told, moves.clone()), moves)
         });
         // What the peer's window takes is never stopped: only a larger body has a connection for its own read time-out.
-        let is_large = body.as_ref().is_some_and(|((body, _), _)| body.left().is_none_or(|left| left > WINDOW));
-        let kind = self.http.kind(attempts.limits.connect, is_large.then_some(attempts.limits.idle), attempts.fresh);
+        let is_large =
+            body.as_ref().is_some_and(|((body, _), _)| body.left().is_none_or(|left| left > WINDOW));
+        let kind =
+            self.http.kind(attempts.limits.connect, is_large.then_some(attempts.limits.idle), attempts.fresh);
         let mut making = std::pin::pin!(self.http.of(kind));
         let client = match poll_immediate(&mut making).await {
             Some(client) => client,
@@ -256,7 +279,9 @@ impl Transport {
                 let proxy = error.url().and_then(|url| self.http.proxy_of(url));
                 Err(failure(error, info, kind.connect_timeout, proxy.as_deref()))
             }
-            Err(elapsed) if activity.is_some_and(|activity| activity.untouched()) => Err(not_connected_in_time(elapsed, info)),
+            Err(elapsed) if activity.is_some_and(|activity| activity.untouched()) => {
+                Err(not_connected_in_time(elapsed, info))
+            }
             Err(elapsed) => Err(timed_out(elapsed, info)),
         }
     }
@@ -270,7 +295,8 @@ async fn given<T>(asked: impl Future<Output = Result<T>>, limits: Limits, info: 
     match limits.watch(asked, None).await {
         Ok(given) => given.map_err(|error| error.of(info.clone())),
         Err(Elapsed::Idle(limit)) => {
-            let message = format!("the credentials provider gave no answer within {limit:?}, the read time-out");
+            let message =
+                format!("the credentials provider gave no answer within {limit:?}, the read time-out");
             Err(Error::new(ErrorKind::Credentials, message).timed_out().of(info.clone()))
         }
         Err(elapsed) => Err(not_sent_in_time(elapsed, info)),

@@ -21,7 +21,8 @@ impl Origin {
     /// # Errors
     /// What is wrong with the text as a base URL. The text isn't repeated: it may hold a password.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut url = Url::parse(text.trim()).map_err(|error| format!("not a URL ({error}): give it as https://host"))?;
+        let mut url = Url::parse(text.trim())
+            .map_err(|error| format!("not a URL ({error}): give it as https://host"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("the scheme must be http or https, not {}", url.scheme()));
         }
@@ -79,9 +80,9 @@ impl Origin {
     /// that is the expected resource but for that is put onto the base URL. Any other link to another host is an error, and so
     /// is one that leads out of the base URL's path prefix, beside which other applications may be, unless that is allowed.
     pub(crate) fn follow(&self, link: &str, expected: &Url) -> Result<Url> {
-        let url = expected
-            .join(link)
-            .map_err(|error| Error::new(ErrorKind::Decode, format!("the server's link isn't a URL: {error}")))?;
+        let url = expected.join(link).map_err(|error| {
+            Error::new(ErrorKind::Decode, format!("the server's link isn't a URL: {error}"))
+        })?;
         let wanted = expected.path();
         let bare = wanted.strip_prefix(self.prefix.as_str()).unwrap_or(wanted);
         if self.rewrites_links && (url.path() == wanted || url.path() == bare) {
@@ -115,7 +116,9 @@ impl Origin {
         if self.prefix.is_empty() {
             return true;
         }
-        let is_below = path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_below = path
+            .strip_prefix(self.prefix.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         is_below && !leads_up(path)
     }
 
@@ -123,7 +126,11 @@ impl Origin {
     pub(crate) fn foreign(&self, what: &str, url: &Url) -> Error {
         Error::new(
             ErrorKind::ForeignUrl,
-            format!("{what} {}, which is not at the base URL {}: nothing was sent there", shown(url), self.base()),
+            format!(
+                "{what} {}, which is not at the base URL {}: nothing was sent there",
+                shown(url),
+                self.base()
+            ),
         )
     }
 }
@@ -198,17 +205,31 @@ mod tests {
             "/models/?page=2",
             "?page=2",
         ] {
-            assert_eq!(origin.follow(link, &expected).unwrap().as_str(), "https://public/api/v1/models/?page=2", "{link}");
+            assert_eq!(
+                origin.follow(link, &expected).unwrap().as_str(),
+                "https://public/api/v1/models/?page=2",
+                "{link}"
+            );
         }
         let strict = origin.clone().rewriting_links(false);
-        assert_eq!(strict.follow("?page=2", &expected).unwrap().as_str(), "https://public/api/v1/models/?page=2");
+        assert_eq!(
+            strict.follow("?page=2", &expected).unwrap().as_str(),
+            "https://public/api/v1/models/?page=2"
+        );
         assert!(strict.follow("http://internal:8000/models/?page=2", &expected).is_err());
         let own = "https://public/api/v1/other/?c=1";
         assert_eq!(origin.follow(own, &expected).unwrap().as_str(), own);
         let strict = "https://public/models/?page=2";
-        assert!(origin.clone().rewriting_links(false).follow(strict, &expected).is_err(), "it lacks the prefix");
-        for link in ["https://evil/other/?sig=MARK", "http://public/other/", "https://public:444/x", "https://public.evil/models"]
-        {
+        assert!(
+            origin.clone().rewriting_links(false).follow(strict, &expected).is_err(),
+            "it lacks the prefix"
+        );
+        for link in [
+            "https://evil/other/?sig=MARK",
+            "http://public/other/",
+            "https://public:444/x",
+            "https://public.evil/models",
+        ] {
             let error = origin.follow(&link.replace("MARK", MARKER), &expected).failure();
             assert_eq!(error.kind(), ErrorKind::ForeignUrl);
             assert!(error.to_string().contains("https://public/api/v1"), "{error}");
@@ -245,7 +266,10 @@ mod tests {
         ] {
             let error = origin.follow(&format!("{link}?sig={MARKER}"), &expected).failure();
             assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{link}");
-            assert!(error.to_string().contains("outside the path of the base URL https://public/api/v1"), "{error}");
+            assert!(
+                error.to_string().contains("outside the path of the base URL https://public/api/v1"),
+                "{error}"
+            );
             assert!(allowing.follow(link, &expected).is_ok(), "{link}");
         }
         let error = origin.follow(&format!("/{}", "x".repeat(100_000)), &expected).failure();

@@ -26,7 +26,10 @@ pub(crate) struct Environment {
 impl Proxies {
     pub(crate) fn of_environment() -> Self {
         let no_proxy = ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok());
-        Proxies::Environment(Arc::new(Environment::new(Matcher::from_system(), &no_proxy.unwrap_or_default())))
+        Proxies::Environment(Arc::new(Environment::new(
+            Matcher::from_system(),
+            &no_proxy.unwrap_or_default(),
+        )))
     }
 
     /// What reqwest has to be told, where it wouldn't come to the same by itself.
@@ -48,14 +51,20 @@ impl Proxies {
             Proxies::One(proxy) => proxy.clone(),
             Proxies::Environment(environment) => environment.of(url)?,
         };
-        Some(format!("{}://{}:{}", proxy.scheme(), proxy.host_str()?, proxy.port_or_known_default().unwrap_or(SOCKS)))
+        Some(format!(
+            "{}://{}:{}",
+            proxy.scheme(),
+            proxy.host_str()?,
+            proxy.port_or_known_default().unwrap_or(SOCKS)
+        ))
     }
 }
 
 impl Environment {
     fn new(matcher: Matcher, no_proxy: &str) -> Self {
         let bare: Vec<_> = no_proxy.split(',').map(|entry| without_brackets(entry.trim())).collect();
-        let others = no_proxy.contains('[').then(|| Matcher::builder().all("http://any").no(bare.join(",")).build());
+        let others =
+            no_proxy.contains('[').then(|| Matcher::builder().all("http://any").no(bare.join(",")).build());
         Environment { matcher, others }
     }
 
@@ -80,7 +89,8 @@ impl Environment {
         };
         if let Some((user, password)) = user_info {
             url.set_username(&user).ok()?;
-            url.set_password(Some(&password).filter(|password| !password.is_empty()).map(String::as_str)).ok()?;
+            url.set_password(Some(&password).filter(|password| !password.is_empty()).map(String::as_str))
+                .ok()?;
         }
         Some(url)
     }

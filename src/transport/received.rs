@@ -80,7 +80,8 @@ impl Received {
                 Some(_) => {
                     if more.is_empty() {
                         // Room for the whole at once where its length is told and no lie can cost much.
-                        let expected = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(so_far * 4);
+                        let expected =
+                            announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(so_far * 4);
                         more.reserve(expected.min(MOST_RESERVED).max(so_far + piece.len()));
                         more.extend_from_slice(&first.replace(Bytes::new()).unwrap_or_default());
                     }
@@ -166,13 +167,17 @@ impl Received {
     }
 
     /// As [`json`](Self::json), for who gives it to the caller later.
-    pub(crate) async fn json_undelivered<T: DeserializeOwned + Send + 'static>(self: Box<Self>) -> Result<(T, Undelivered)> {
+    pub(crate) async fn json_undelivered<T: DeserializeOwned + Send + 'static>(
+        self: Box<Self>,
+    ) -> Result<(T, Undelivered)> {
         let (Converted { body, undelivered, .. }, head) = self.converted().await?;
         Ok((head.decode(body).await?, undelivered))
     }
 
     /// As [`json`](Self::json), of a body that may be missing.
-    pub(crate) async fn json_if_any<T: DeserializeOwned + Send + 'static>(self: Box<Self>) -> Result<Option<T>> {
+    pub(crate) async fn json_if_any<T: DeserializeOwned + Send + 'static>(
+        self: Box<Self>,
+    ) -> Result<Option<T>> {
         let (Converted { body, undelivered, .. }, head) = self.converted().await?;
         let value = if body.is_empty() { None } else { Some(head.decode(body).await?) };
         undelivered.delivered();
@@ -187,7 +192,9 @@ impl Received {
         let (Converted { body, unconverted, undelivered }, head) = self.converted().await?;
         let length = body.len();
         let decode = move |head: Head| match decode(&body) {
-            Ok(value) => Ok((value, Answered { head, body, response: OnceLock::new(), unconverted, undelivered })),
+            Ok(value) => {
+                Ok((value, Answered { head, body, response: OnceLock::new(), unconverted, undelivered }))
+            }
             Err(problem) => Err(head.into_undecodable(body, &problem)),
         };
         head.apart(length, decode).await
@@ -212,10 +219,13 @@ impl Received {
     pub(crate) fn stream(self: Box<Self>) -> ByteStream {
         let length = self.content_length();
         let Received { response, unpacking, awaited, info, limits, .. } = *self;
-        let pieces = futures_util::stream::try_unfold((response, unpacking), |(mut response, mut unpacking)| async move {
-            let piece = next_piece(&mut response, &mut unpacking).await?;
-            Ok(piece.map(|piece| (piece, (response, unpacking))))
-        });
+        let pieces = futures_util::stream::try_unfold(
+            (response, unpacking),
+            |(mut response, mut unpacking)| async move {
+                let piece = next_piece(&mut response, &mut unpacking).await?;
+                Ok(piece.map(|piece| (piece, (response, unpacking))))
+            },
+        );
         ByteStream::new(Box::pin(pieces), info, limits, length, awaited)
     }
 
@@ -233,7 +243,10 @@ impl Received {
         let length = body.len();
         let error = move |head: Head| {
             let secrets = head.info.secrets.clone();
-            Ok(Error::status_error(head.info, ErrorResponse::hiding(head.status, head.headers, body.freeze(), secrets)))
+            Ok(Error::status_error(
+                head.info,
+                ErrorResponse::hiding(head.status, head.headers, body.freeze(), secrets),
+            ))
         };
         head.apart(length, error).await.unwrap_or_else(|failed| failed)
     }
@@ -241,7 +254,10 @@ impl Received {
 
 /// The next piece of an answer's body, unpacked where it is packed; nothing at its end. An empty piece tells that bytes came
 /// which didn't unpack to any yet: the server isn't idle.
-async fn next_piece(response: &mut Response, unpacking: &mut Option<Box<Unpacking>>) -> Result<Option<Bytes>, BodyError> {
+async fn next_piece(
+    response: &mut Response,
+    unpacking: &mut Option<Box<Unpacking>>,
+) -> Result<Option<Bytes>, BodyError> {
     let Some(unpacking) = unpacking else { return Ok(response.chunk().await?) };
     match unpacking.advance().await? {
         Unpacked::Piece(piece) => return Ok(Some(piece)),
@@ -271,7 +287,14 @@ impl Answered {
     /// The error of a part of it that can't be used. It shares the answer with the others, and costs no more than it tells.
     pub(crate) fn undecodable(&self, problem: &Problem) -> Error {
         let head = &self.head;
-        let response = || ErrorResponse::hiding(head.status, head.headers.clone(), self.body.clone(), head.info.secrets.clone());
+        let response = || {
+            ErrorResponse::hiding(
+                head.status,
+                head.headers.clone(),
+                self.body.clone(),
+                head.info.secrets.clone(),
+            )
+        };
         head.undecodable(self.response.get_or_init(response).shared(), problem)
     }
 
@@ -291,19 +314,31 @@ struct Head {
 
 impl Head {
     /// Converts a body's URLs, for as long as the request may take.
-    async fn convert(self, body: Bytes, conversions: Arc<Conversions>, page: bool) -> Result<(Converted, Head)> {
+    async fn convert(
+        self,
+        body: Bytes,
+        conversions: Arc<Conversions>,
+        page: bool,
+    ) -> Result<(Converted, Head)> {
         match self.limits.within(conversions.apply(body, page, &self.info.secrets)).await {
             Ok(Ok(converted)) => Ok((converted, self)),
             Ok(Err(error)) => Err(error.of(self.info)),
             Err(elapsed) => {
-                let response = ErrorResponse::hiding(self.status, self.headers, Bytes::new(), self.info.secrets.clone());
-                Err(timed_out(elapsed, &self.info).answered(response).during("converting the URLs of the response"))
+                let response =
+                    ErrorResponse::hiding(self.status, self.headers, Bytes::new(), self.info.secrets.clone());
+                Err(timed_out(elapsed, &self.info)
+                    .answered(response)
+                    .during("converting the URLs of the response"))
             }
         }
     }
 
     /// Works on a body of `length` bytes, for as long as the request may take.
-    async fn apart<T: Send + 'static>(self, length: usize, work: impl FnOnce(Head) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn apart<T: Send + 'static>(
+        self,
+        length: usize,
+        work: impl FnOnce(Head) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         if !takes_long(length) {
             return work(self);
         }
@@ -317,7 +352,8 @@ impl Head {
 
     async fn decode<T: DeserializeOwned + Send + 'static>(self, body: Bytes) -> Result<T> {
         let length = body.len();
-        self.apart(length, move |head| decode(&body).map_err(|problem| head.into_undecodable(body, &problem))).await
+        self.apart(length, move |head| decode(&body).map_err(|problem| head.into_undecodable(body, &problem)))
+            .await
     }
 
     fn into_undecodable(mut self, body: Bytes, problem: &Problem) -> Error {
@@ -328,13 +364,15 @@ impl Head {
 
     fn undecodable(&self, response: ErrorResponse, problem: &Problem) -> Error {
         let path = self.info.secrets.hide(&problem.path);
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media = content_type.split(';').next().unwrap_or_default().trim();
         let json = media.is_empty() || media == "application/json" || media.ends_with("+json");
         let kind = if json { String::new() } else { format!(" (it is {})", excerpt(media, MAX_MEDIA)) };
         let place = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
         let told = &problem.message;
-        let message = format!("{}, and the answer can't be used{kind}{place}: {told}", shown_status(self.status));
+        let message =
+            format!("{}, and the answer can't be used{kind}{place}: {told}", shown_status(self.status));
         // What breaks off, or was written by something before the backend, says nothing of what the backend did.
         let error = match self.info.changes_something() && (problem.cut_off || !json) {
             true => Error::unknown_outcome(message),

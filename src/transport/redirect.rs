@@ -35,10 +35,12 @@ impl RedirectChain {
     pub(super) fn why_without_credentials(&self, to_base_url: bool) -> Option<&'static str> {
         match (self.redirects > 0 && self.left_origin, to_base_url) {
             (false, _) => None,
-            (true, false) => Some("following a redirect to another host, where no credentials go (is the base URL right?)"),
-            (true, true) => {
-                Some("following redirects by way of another host, after which no credentials are sent (is the base URL right?)")
+            (true, false) => {
+                Some("following a redirect to another host, where no credentials go (is the base URL right?)")
             }
+            (true, true) => Some(
+                "following redirects by way of another host, after which no credentials are sent (is the base URL right?)",
+            ),
         }
     }
 }
@@ -65,7 +67,12 @@ impl Transport {
         chain.left_first_origin |= first.is_none_or(|first| first != request.url().origin());
         chain.left_origin |= !self.origin.owns(request.url());
         if chain.left_first_origin {
-            let names: Vec<_> = request.headers().keys().filter(|name| self.credentials.is_credential(name)).cloned().collect();
+            let names: Vec<_> = request
+                .headers()
+                .keys()
+                .filter(|name| self.credentials.is_credential(name))
+                .cloned()
+                .collect();
             names.iter().for_each(|name| drop(request.headers_mut().remove(name)));
         }
         Ok(request)
@@ -95,7 +102,8 @@ impl Transport {
         }
         let safe = matches!(info.method, Method::GET | Method::HEAD);
         if !safe {
-            let keeps_method = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+            let keeps_method =
+                matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             if !keeps_method {
                 return refuse(format!(
                     "{} redirects a {} to {}, where it would become a GET: check the base URL",
@@ -121,7 +129,9 @@ impl Transport {
                 self.origin.base()
             ));
         }
-        let Some(mut request) = again.and_then(Request::try_clone) else { return Err(unrepeatable(info, target)) };
+        let Some(mut request) = again.and_then(Request::try_clone) else {
+            return Err(unrepeatable(info, target));
+        };
         *request.url_mut() = target;
         Ok(request)
     }

@@ -253,7 +253,10 @@ mod tests {
         bucket.refill();
         assert_eq!(takes(100), 1);
         // Each is held to its own number.
-        assert_eq!((takes(99), takes(0), takes(103), takes(u32::MAX), takes(u32::MAX - 1)), (0, 0, 3, 1_000, 1_000));
+        assert_eq!(
+            (takes(99), takes(0), takes(103), takes(u32::MAX), takes(u32::MAX - 1)),
+            (0, 0, 3, 1_000, 1_000)
+        );
         (0..100_000).for_each(|_| bucket.refill());
         assert_eq!((takes(0), takes(100)), (0, 100));
     }

@@ -38,15 +38,36 @@ impl Transport {
         runtime::within(self.attempts(outgoing, read).instrument(span))
     }
 
-    async fn attempts<T, F>(self: Arc<Self>, outgoing: Outgoing, read: impl Fn(Box<Received>) -> F) -> Result<T>
+    async fn attempts<T, F>(
+        self: Arc<Self>,
+        outgoing: Outgoing,
+        read: impl Fn(Box<Received>) -> F,
+    ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let Outgoing { mut request, operation, limits, retry, activity, fresh, as_sent, elsewhere, throttled } = outgoing;
+        let Outgoing {
+            mut request,
+            operation,
+            limits,
+            retry,
+            activity,
+            fresh,
+            as_sent,
+            elsewhere,
+            throttled,
+        } = outgoing;
         let began = self.clock.now();
         let limits = limits.start();
-        let mut attempts =
-            Attempts { operation, limits, activity: activity.as_ref(), fresh, as_sent, elsewhere, meter: Arc::default() };
+        let mut attempts = Attempts {
+            operation,
+            limits,
+            activity: activity.as_ref(),
+            fresh,
+            as_sent,
+            elsewhere,
+            meter: Arc::default(),
+        };
         let mut number = 1;
         loop {
             // Nothing where the body is streamed: it is sent once.
@@ -67,7 +88,9 @@ impl Transport {
                 Err(error) => Err(error),
             };
             let wait = match &mut outcome {
-                Err(error) if again.is_some() => self.wait_after(error, &method, &retry, number, began, attempts.limits),
+                Err(error) if again.is_some() => {
+                    self.wait_after(error, &method, &retry, number, began, attempts.limits)
+                }
                 _ => None,
             };
             self.report(&outcome, &method, number, started.elapsed(), wait, &attempts);
@@ -131,7 +154,10 @@ impl Transport {
             return None;
         }
         if !self.bucket.take(policy.retry_budget) {
-            warn!(budget = policy.retry_budget, "too many requests of this client fail: this one isn't sent again");
+            warn!(
+                budget = policy.retry_budget,
+                "too many requests of this client fail: this one isn't sent again"
+            );
             let retries = policy.retry_budget;
             error.add(&format!(
                 "not sent again, since too many requests of this client fail: its budget of {retries} retries is used up \
@@ -159,7 +185,9 @@ impl Transport {
         let number = status.map(|status| status.as_u16());
         match error {
             None => debug!(attempt, status = number, bytes = bytes_received, ?duration, "answered"),
-            Some(error) => debug!(attempt, status = number, bytes = bytes_received, ?duration, ?retry_in, %error, "failed"),
+            Some(error) => {
+                debug!(attempt, status = number, bytes = bytes_received, ?duration, ?retry_in, %error, "failed")
+            }
         }
         if let Some(observer) = &self.observer {
             observer(&AttemptReport {
@@ -177,7 +205,11 @@ impl Transport {
 }
 
 /// What `read` makes of an answer, decoding and conversions included, within what the request may take as a whole.
-async fn in_time<T, F>(received: Box<Received>, limits: Limits, read: impl Fn(Box<Received>) -> F) -> Result<T>
+async fn in_time<T, F>(
+    received: Box<Received>,
+    limits: Limits,
+    read: impl Fn(Box<Received>) -> F,
+) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
@@ -197,7 +229,8 @@ pub(crate) fn may_be_sent_again(error: &Error, method: &Method) -> bool {
         ErrorKind::Timeout | ErrorKind::Interrupted => repeatable,
         ErrorKind::Decode => repeatable && error.is_cut_off(),
         ErrorKind::Status if repeatable => {
-            matches!(status, 408 | 429 | 502 | 503 | 504 | 520..=524) || (status == 500 && method == Method::GET)
+            matches!(status, 408 | 429 | 502 | 503 | 504 | 520..=524)
+                || (status == 500 && method == Method::GET)
         }
         // A 503 of a gateway's own is an unknown outcome.
         ErrorKind::Status => matches!(status, 429 | 503),

@@ -47,7 +47,10 @@ impl SentBody {
     pub(super) fn new(body: reqwest::Body, told: Option<u64>, activity: Option<Activity>) -> (Self, Awaited) {
         let left = body.size_hint().exact().or(told);
         let (awaited, listens) = oneshot::channel();
-        (SentBody { body, awaited: Some(listens), given_up: false, rest: Bytes::new(), left, activity }, Awaited(awaited))
+        (
+            SentBody { body, awaited: Some(listens), given_up: false, rest: Bytes::new(), left, activity },
+            Awaited(awaited),
+        )
     }
 
     /// Bytes that are still to be sent; nothing where that isn't known.
@@ -66,7 +69,10 @@ impl Body for SentBody {
     type Data = Bytes;
     type Error = Box<dyn StdError + Send + Sync>;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         // Asked each time, so that a body that waits for its source is woken as well.
         if let Some(awaited) = &mut self.awaited {
             match Pin::new(awaited).poll(context) {

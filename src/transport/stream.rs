@@ -32,7 +32,13 @@ pub struct ByteStream {
 }
 
 impl ByteStream {
-    pub(super) fn new(pieces: Pieces, info: RequestInfo, limits: Limits, length: Option<u64>, awaited: Option<Awaited>) -> Self {
+    pub(super) fn new(
+        pieces: Pieces,
+        info: RequestInfo,
+        limits: Limits,
+        length: Option<u64>,
+        awaited: Option<Awaited>,
+    ) -> Self {
         ByteStream { pieces, info, limits, length, awaited, timer: None }
     }
 
@@ -52,7 +58,10 @@ impl ByteStream {
 
 impl std::fmt::Debug for ByteStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ByteStream").field("url", &self.info.url).field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("ByteStream")
+            .field("url", &self.info.url)
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,7 +90,8 @@ impl Stream for ByteStream {
                 Some(deadline) if deadline < idle_at => (deadline, Elapsed::Total),
                 _ => (idle_at, Elapsed::Idle(self.limits.idle)),
             };
-            let (timer, elapsed) = self.timer.get_or_insert_with(|| (Box::pin(sleep_until(until.into())), elapsed));
+            let (timer, elapsed) =
+                self.timer.get_or_insert_with(|| (Box::pin(sleep_until(until.into())), elapsed));
             let (due, elapsed) = (timer.deadline().into_std(), *elapsed);
             ready!(timer.as_mut().poll(context));
             self.timer = None;

@@ -25,11 +25,14 @@ mod certificates {
     impl Certificates {
         /// Certificates in PEM or DER, besides the system's.
         pub(crate) fn new(given: &[Vec<u8>]) -> Result<Self> {
-            let trust = Arc::new(Trust { own: parse(given)?, provider: provider()?, verifier: OnceLock::new() });
-            let config = ClientConfig::builder_with_provider(trust.provider.clone()).with_safe_default_protocol_versions();
+            let trust =
+                Arc::new(Trust { own: parse(given)?, provider: provider()?, verifier: OnceLock::new() });
+            let config = ClientConfig::builder_with_provider(trust.provider.clone())
+                .with_safe_default_protocol_versions();
             let config = config.map_err(|error| unusable(&error))?.dangerous();
             let mut config = config.with_custom_certificate_verifier(trust.clone()).with_no_client_auth();
-            let protocols: &[&[u8]] = if cfg!(feature = "http2") { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+            let protocols: &[&[u8]] =
+                if cfg!(feature = "http2") { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
             Ok(Certificates { trust, config })
         }
@@ -49,7 +52,8 @@ mod certificates {
 
         /// Adds those that the user gave to what a builder of the user's trusts, or to nothing.
         pub(crate) fn add_to(&self, builder: ClientBuilder, only_these: bool) -> ClientBuilder {
-            let own: Vec<_> = self.trust.own.iter().filter_map(|own| Certificate::from_der(own).ok()).collect();
+            let own: Vec<_> =
+                self.trust.own.iter().filter_map(|own| Certificate::from_der(own).ok()).collect();
             match only_these {
                 true => builder.tls_certs_only(own),
                 false if own.is_empty() => builder,
@@ -88,7 +92,10 @@ mod certificates {
         #[cfg(feature = "rustls")]
         return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
         #[cfg(not(feature = "rustls"))]
-        Err(Error::configuration("http", "the program installed no provider of cryptography for rustls: install one first"))
+        Err(Error::configuration(
+            "http",
+            "the program installed no provider of cryptography for rustls: install one first",
+        ))
     }
 
     fn unusable(error: &TlsError) -> Error {
@@ -118,12 +125,18 @@ mod certificates {
     }
 
     #[cfg(not(target_os = "android"))]
-    fn with_own(own: &[CertificateDer<'static>], provider: &Arc<CryptoProvider>) -> std::result::Result<Verifier, TlsError> {
+    fn with_own(
+        own: &[CertificateDer<'static>],
+        provider: &Arc<CryptoProvider>,
+    ) -> std::result::Result<Verifier, TlsError> {
         Verifier::new_with_extra_roots(own.iter().cloned(), provider.clone())
     }
 
     #[cfg(target_os = "android")]
-    fn with_own(_: &[CertificateDer<'static>], _: &Arc<CryptoProvider>) -> std::result::Result<Verifier, TlsError> {
+    fn with_own(
+        _: &[CertificateDer<'static>],
+        _: &Arc<CryptoProvider>,
+    ) -> std::result::Result<Verifier, TlsError> {
         Err(TlsError::General("Android trusts no certificates of a program's own".to_owned()))
     }
 
@@ -145,7 +158,12 @@ mod certificates {
             certificate: &CertificateDer<'_>,
             signature: &DigitallySignedStruct,
         ) -> std::result::Result<HandshakeSignatureValid, TlsError> {
-            verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+            verify_tls12_signature(
+                message,
+                certificate,
+                signature,
+                &self.provider.signature_verification_algorithms,
+            )
         }
 
         fn verify_tls13_signature(
@@ -154,7 +172,12 @@ mod certificates {
             certificate: &CertificateDer<'_>,
             signature: &DigitallySignedStruct,
         ) -> std::result::Result<HandshakeSignatureValid, TlsError> {
-            verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+            verify_tls13_signature(
+                message,
+                certificate,
+                signature,
+                &self.provider.signature_verification_algorithms,
+            )
         }
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

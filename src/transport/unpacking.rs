@@ -76,7 +76,9 @@ impl Unpacking {
     /// form are taken out.
     pub(super) fn of(response: &mut Response) -> Option<Box<Self>> {
         // A part of a packed body can't be unpacked by itself.
-        if !response.headers().contains_key(CONTENT_ENCODING) || response.status() == StatusCode::PARTIAL_CONTENT {
+        if !response.headers().contains_key(CONTENT_ENCODING)
+            || response.status() == StatusCode::PARTIAL_CONTENT
+        {
             return None;
         }
         let codings: Vec<_> = labels(response.headers()).filter_map(Coding::of).collect();
@@ -126,7 +128,10 @@ impl Unpacking {
     pub(super) fn step(&mut self) -> Result<Option<Unpacked>, NotUnpacked> {
         let last = self.layers.len().checked_sub(1).ok_or(NotUnpacked::TooManyCodings)?;
         for index in (0..=last).rev() {
-            let Some((layer, above)) = self.layers.get_mut(index..).and_then(<[Layer]>::split_first_mut) else { break };
+            let Some((layer, above)) = self.layers.get_mut(index..).and_then(<[Layer]>::split_first_mut)
+            else {
+                break;
+            };
             match (layer.step()?, above.first_mut()) {
                 (Turn::Hungry, _) => {}
                 (Turn::Busy, _) => {
@@ -142,8 +147,11 @@ impl Unpacking {
                 (Turn::Gave(piece), Some(above)) => {
                     self.busy = true;
                     self.between = self.between.saturating_add(piece.len() as u64);
-                    if self.between > MOST_BETWEEN.saturating_add(self.given.saturating_mul(2 * MOST_CODINGS as u64)) {
-                        let why = "its outer content codings decompress to far more than the whole".to_owned();
+                    if self.between
+                        > MOST_BETWEEN.saturating_add(self.given.saturating_mul(2 * MOST_CODINGS as u64))
+                    {
+                        let why =
+                            "its outer content codings decompress to far more than the whole".to_owned();
                         return Err(NotUnpacked::Broken(layer.coding.name(), why));
                     }
                     above.push(piece);
@@ -264,7 +272,9 @@ impl Layer {
             (Begins::Packed, _) => {}
         }
         match &mut self.decoder {
-            Some(decoder) => decoder.reinit().map_err(|error| NotUnpacked::Broken(self.coding.name(), error.to_string()))?,
+            Some(decoder) => decoder
+                .reinit()
+                .map_err(|error| NotUnpacked::Broken(self.coding.name(), error.to_string()))?,
             None => self.decoder = self.coding.decoder(&self.input),
         }
         let short = self.input.len() < TELLING && self.at_end && is_text(&self.input);
@@ -281,8 +291,11 @@ impl Layer {
         if self.input.is_empty() && !self.full && !self.at_end {
             return Ok(Turn::Hungry);
         }
-        let room =
-            if self.full || self.plain.is_some() { STEP } else { self.input.len().saturating_mul(4).clamp(LEAST_ROOM, STEP) };
+        let room = if self.full || self.plain.is_some() {
+            STEP
+        } else {
+            self.input.len().saturating_mul(4).clamp(LEAST_ROOM, STEP)
+        };
         // What is small is copied out of it: it isn't made anew for each member.
         if self.room.len() < room {
             self.room = BytesMut::zeroed(room);
@@ -301,7 +314,9 @@ impl Layer {
         let is_at_end = self.input.is_empty() && !self.full;
         let name = self.coding.name();
         let ended = match ended {
-            Ok(false) if gave == 0 && took == 0 && !self.input.is_empty() => Err("it can't be gone on with".to_owned()),
+            Ok(false) if gave == 0 && took == 0 && !self.input.is_empty() => {
+                Err("it can't be gone on with".to_owned())
+            }
             Ok(ended) => Ok(ended),
             Err(error) => Err(error.to_string()),
         };

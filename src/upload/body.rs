@@ -26,7 +26,13 @@ pub(super) struct ChunkBody {
 
 impl ChunkBody {
     /// The form of the next `length` bytes, and its `Content-Type`. Nothing where the form is longer than can be told.
-    pub(super) fn new(lease: Lease, length: u64, file_name: &str, activity: Activity, told: Told) -> Option<(Self, String)> {
+    pub(super) fn new(
+        lease: Lease,
+        length: u64,
+        file_name: &str,
+        activity: Activity,
+        told: Told,
+    ) -> Option<(Self, String)> {
         // Random, so that no file can hold it.
         let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let head = format!(
@@ -35,7 +41,15 @@ impl ChunkBody {
         );
         let tail = format!("\r\n--{boundary}--\r\n");
         let remaining = length.checked_add(head.len() as u64 + tail.len() as u64)?;
-        let body = ChunkBody { head: Some(head.into()), lease, tail: Some(tail.into()), remaining, left: length, activity, told };
+        let body = ChunkBody {
+            head: Some(head.into()),
+            lease,
+            tail: Some(tail.into()),
+            remaining,
+            left: length,
+            activity,
+            told,
+        };
         Some((body, format!("multipart/form-data; boundary={boundary}")))
     }
 }
@@ -44,7 +58,10 @@ impl Body for ChunkBody {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let data = if let Some(head) = self.head.take() {
             head
         } else if self.left > 0 {

@@ -38,12 +38,15 @@ impl Engine<'_> {
         let md5 = within(self.deadline, "hashing the file", self.digest.sum(self.size)).await??;
         within(self.deadline, "reading the source to its end", self.feed.end()).await??;
         if let Some(opened) = self.opened.clone() {
-            let unchanged = within(self.deadline, "looking at the file", blocking(move || opened.unchanged())).await??;
+            let unchanged =
+                within(self.deadline, "looking at the file", blocking(move || opened.unchanged())).await??;
             unchanged.map_err(|error| self.lose(error))?;
         }
         let Some(remote) = &self.remote else { return Ok(None) };
         let error = match self.post(remote.url.clone(), &md5).await {
-            Ok(answer) => return self.checked(answer, Some(&md5)).map(Some).map_err(|error| self.lose(error)),
+            Ok(answer) => {
+                return self.checked(answer, Some(&md5)).map(Some).map_err(|error| self.lose(error));
+            }
             Err(error) => error,
         };
         match after_completion(&error) {
@@ -65,8 +68,12 @@ impl Engine<'_> {
     /// # Errors
     /// Returns an error also if the response is a success, but not of this upload's completion: its outcome isn't known then.
     async fn post(&self, url: Url, md5: &str) -> Result<ChunkedUpload> {
-        let Some(remote) = &self.remote else { return Err(Error::new(ErrorKind::Upload, "there is no upload")) };
-        let call = self.client.call(|raw| raw.complete_chunked_upload().id(&remote.id).body_map(|body| body.md5(md5)));
+        let Some(remote) = &self.remote else {
+            return Err(Error::new(ErrorKind::Upload, "there is no upload"));
+        };
+        let call = self
+            .client
+            .call(|raw| raw.complete_chunked_upload().id(&remote.id).body_map(|body| body.md5(md5)));
         let mut call = call.with_options(self.requests.clone()).read_timeout(self.options.completion_timeout);
         if let Some(timeout) = self.time_left(self.client.settings().timeout) {
             call = call.timeout(timeout);
@@ -149,7 +156,10 @@ impl Engine<'_> {
         if let Some(size) = answer.size
             && u64::try_from(size) != Ok(self.size)
         {
-            let message = format!("the server's file has {size} bytes and this one {}: start the upload anew", self.size);
+            let message = format!(
+                "the server's file has {size} bytes and this one {}: start the upload anew",
+                self.size
+            );
             return Err(Error::new(ErrorKind::Upload, message));
         }
         Ok(answer)

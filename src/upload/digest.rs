@@ -91,7 +91,8 @@ fn hash(pieces: &mpsc::Receiver<(u64, Bytes)>, told: &watch::Sender<Hashed>, mar
         let seen = usize::try_from(done.saturating_sub(offset)).unwrap_or(usize::MAX).min(piece.len());
         let mut news = &piece[seen..];
         // The mark, where it is among them.
-        let before = mark.filter(|mark| *mark > done).map(|mark| usize::try_from(mark - done).unwrap_or(usize::MAX));
+        let before =
+            mark.filter(|mark| *mark > done).map(|mark| usize::try_from(mark - done).unwrap_or(usize::MAX));
         if let Some(before) = before
             && let Some((up_to, behind)) = news.split_at_checked(before)
         {
@@ -114,6 +115,7 @@ fn not_whole() -> Error {
 pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
     spawned.map(drop).map_err(|error| {
-        Error::new(ErrorKind::File, format!("the file can't be read: there is no thread for it: {error}")).source_of(error)
+        Error::new(ErrorKind::File, format!("the file can't be read: there is no thread for it: {error}"))
+            .source_of(error)
     })
 }

@@ -177,7 +177,10 @@ impl<'a> Engine<'a> {
                 Error::new(ErrorKind::Decode, of_another(&answer))
             }
             // It may have answered before it was sent all.
-            Ok(answer) => match next_offset(&(range.start..self.feed.given().clamp(range.start, range.end)), answer.offset) {
+            Ok(answer) => match next_offset(
+                &(range.start..self.feed.given().clamp(range.start, range.end)),
+                answer.offset,
+            ) {
                 Ok(offset) => {
                     if self.remote.is_none() {
                         self.remote = Some(self.remote_of(&answer)?);
@@ -186,7 +189,9 @@ impl<'a> Engine<'a> {
                     if offset < range.end.min(range.start.saturating_add(self.least())) {
                         let problem = match offset - range.start {
                             0 => "the server took nothing of the chunk".to_owned(),
-                            taken => format!("the server took {taken} bytes of the chunk, too few to go on so"),
+                            taken => {
+                                format!("the server took {taken} bytes of the chunk, too few to go on so")
+                            }
                         };
                         self.fail(Error::new(ErrorKind::Upload, problem))?;
                     }
@@ -204,7 +209,9 @@ impl<'a> Engine<'a> {
         match after_chunk(&error, self.remote.is_some()) {
             AfterChunk::GiveUp if error.is_too_large() => {
                 let bytes = range.end - range.start;
-                Err(error.during(format!("sending {bytes} bytes in a chunk, more than is taken: set a smaller chunk_size")))
+                Err(error.during(format!(
+                    "sending {bytes} bytes in a chunk, more than is taken: set a smaller chunk_size"
+                )))
             }
             AfterChunk::GiveUp => Err(error),
             AfterChunk::StartAnew => self.start_anew(error),
@@ -231,10 +238,13 @@ impl<'a> Engine<'a> {
         within(self.deadline, "hashing the file", self.digest.wait_for(range.start)).await??;
         let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.size);
         let mut prepared = match &self.remote {
-            None => self.call_upload(|raw| raw.start_chunked_upload().content_range(content_range).body("")).prepare()?,
+            None => self
+                .call_upload(|raw| raw.start_chunked_upload().content_range(content_range).body(""))
+                .prepare()?,
             Some(remote) => {
                 let id = &remote.id;
-                let call = self.call_upload(|raw| raw.upload_chunk().id(id).content_range(content_range).body(""));
+                let call =
+                    self.call_upload(|raw| raw.upload_chunk().id(id).content_range(content_range).body(""));
                 let mut prepared = call.prepare()?;
                 *prepared.request.url_mut() = remote.url.clone();
                 prepared
@@ -247,7 +257,9 @@ impl<'a> Engine<'a> {
         let lease = self.feed.lease(range.start)?;
         let length = range.end - range.start;
         let form = ChunkBody::new(lease, length, self.file_name, activity.clone(), self.told.clone());
-        let too_long = || Error::invalid_input(format!("chunk_size: {length} bytes are more than a request can announce"));
+        let too_long = || {
+            Error::invalid_input(format!("chunk_size: {length} bytes are more than a request can announce"))
+        };
         let (body, form) = form.ok_or_else(too_long)?;
         let form = HeaderValue::from_str(&form).map_err(|error| Error::invalid_input(error.to_string()))?;
         prepared.request.headers_mut().insert(CONTENT_TYPE, form);
@@ -267,7 +279,10 @@ impl<'a> Engine<'a> {
     }
 
     /// A call with the time-outs of a chunk.
-    pub(super) fn call_upload<B: Operation>(&self, operation: impl FnOnce(&'a raw::Client) -> B) -> Call<'a, B> {
+    pub(super) fn call_upload<B: Operation>(
+        &self,
+        operation: impl FnOnce(&'a raw::Client) -> B,
+    ) -> Call<'a, B> {
         let call = self.client.call(operation).with_options(self.requests.clone());
         match self.time_left(self.options.chunk_timeout.or(self.client.settings().timeout)) {
             Some(timeout) => call.timeout(timeout),
@@ -293,7 +308,10 @@ impl<'a> Engine<'a> {
     /// Where further chunks go: the URL that the server gave, under the rule for its links.
     pub(super) fn remote_of(&self, answer: &ChunkedUpload) -> Result<Remote> {
         if let Some(problem) = id_problem(&answer.id) {
-            return Err(Error::new(ErrorKind::Upload, format!("the id that the server gave the upload {problem}")));
+            return Err(Error::new(
+                ErrorKind::Upload,
+                format!("the id that the server gave the upload {problem}"),
+            ));
         }
         let expected = self.expected_url(&answer.id)?;
         let url = match &answer.url {
@@ -311,10 +329,13 @@ impl<'a> Engine<'a> {
             return Ok(());
         }
         let asked = self.asked(self.feed.given()).await;
-        let answer = asked.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))?;
+        let answer =
+            asked.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))?;
         match answer.is_some_and(|answer| is_complete(&answer)) {
             // Nobody has sent all of it and asked for its completion: it is of something else.
-            true => self.start_anew(error.during("sending a chunk of an upload that the server calls complete before its end")),
+            true => self.start_anew(
+                error.during("sending a chunk of an upload that the server calls complete before its end"),
+            ),
             false => Ok(()),
         }
     }
@@ -345,12 +366,18 @@ impl<'a> Engine<'a> {
     /// Asks the server where an upload stands.
     pub(super) async fn standing(&self, id: &UploadId) -> Result<ChunkedUpload> {
         let answer = self.call_upload(|raw| raw.get_chunked_upload().id(id)).await?;
-        if same_id(&answer.id, id) { Ok(answer) } else { Err(Error::new(ErrorKind::Decode, of_another(&answer))) }
+        if same_id(&answer.id, id) {
+            Ok(answer)
+        } else {
+            Err(Error::new(ErrorKind::Decode, of_another(&answer)))
+        }
     }
 
     fn come_on(&mut self, offset: u64) {
         // A server that takes a byte at a time is asked once a byte: that isn't progress.
-        if offset >= self.furthest.saturating_add(self.least()) || (offset == self.size && offset > self.furthest) {
+        if offset >= self.furthest.saturating_add(self.least())
+            || (offset == self.size && offset > self.furthest)
+        {
             self.furthest = offset;
             self.failures = 0;
         }
@@ -391,7 +418,9 @@ impl<'a> Engine<'a> {
         self.failures = self.failures.saturating_add(1);
         match self.failures > self.policy.retries.max(1) {
             false => Ok(error),
-            true => Err(error.during(format!("the upload doesn't come on, after {} attempts", self.failures))),
+            true => {
+                Err(error.during(format!("the upload doesn't come on, after {} attempts", self.failures)))
+            }
         }
     }
 
@@ -399,7 +428,8 @@ impl<'a> Engine<'a> {
     fn wait_after(&mut self, error: &mut Error) -> Option<Duration> {
         let transport = self.client.transport();
         // A chunk may take longer than any policy's time: what bounds it is how often it fails.
-        let wait = transport.backoff(&self.policy, self.failures, transport.clock.now(), self.deadline, error)?;
+        let wait =
+            transport.backoff(&self.policy, self.failures, transport.clock.now(), self.deadline, error)?;
         self.failures = self.failures.saturating_add(1);
         Some(wait)
     }
@@ -407,7 +437,14 @@ impl<'a> Engine<'a> {
     fn session(&self) -> Option<UploadSession> {
         let (opened, remote) = (self.opened.as_ref()?, self.remote.as_ref()?);
         let url = remote.url.as_str().into();
-        let session = UploadSession::new(remote.id.clone(), url, self.offset, self.size, opened.modified, self.chunk_size);
+        let session = UploadSession::new(
+            remote.id.clone(),
+            url,
+            self.offset,
+            self.size,
+            opened.modified,
+            self.chunk_size,
+        );
         // What is resumed may not be hashed as far as the session knew it.
         let digests = [self.digest.so_far(), self.brought.clone()].into_iter().flatten();
         Some(session.with_digest(digests.max_by_key(|digest| digest.length)))
@@ -423,7 +460,9 @@ impl<'a> Engine<'a> {
             on_session(&session);
         }
         match self.options.session_file.clone().map(SessionFile) {
-            Some(file) => within(self.deadline, "keeping the session", blocking(move || file.save(&session))).await??,
+            Some(file) => {
+                within(self.deadline, "keeping the session", blocking(move || file.save(&session))).await??
+            }
             None => Ok(()),
         }
     }

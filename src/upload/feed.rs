@@ -68,7 +68,8 @@ impl Feed {
     }
 
     fn new(bytes: Source, size: u64, digest: ToDigest) -> Self {
-        let lane = Lane { position: 0, given: 0, rest: Bytes::new(), lease: 0, bytes, size, digest, failed: None };
+        let lane =
+            Lane { position: 0, given: 0, rest: Bytes::new(), lease: 0, bytes, size, digest, failed: None };
         Feed(Arc::new(Mutex::new(lane)))
     }
 
@@ -225,7 +226,12 @@ impl Lane {
             }
             _ => return Poll::Ready(Ok(())),
         };
-        let longer = || Err(Error::new(ErrorKind::File, format!("the source has more than the {size} bytes that were said")));
+        let longer = || {
+            Err(Error::new(
+                ErrorKind::File,
+                format!("the source has more than the {size} bytes that were said"),
+            ))
+        };
         loop {
             if *kept_from + kept.len() as u64 > size {
                 return Poll::Ready(longer());

@@ -63,7 +63,10 @@ impl UploadAll {
     }
 
     /// Sets up each file's upload, given its place among the files, counted from 0.
-    pub fn each(mut self, set: impl Fn(usize, CreateChunkedUpload) -> CreateChunkedUpload + Send + 'static) -> Self {
+    pub fn each(
+        mut self,
+        set: impl Fn(usize, CreateChunkedUpload) -> CreateChunkedUpload + Send + 'static,
+    ) -> Self {
         self.each = Some(Box::new(set));
         self
     }

@@ -102,7 +102,11 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn resume_chunked_upload(&self, session: UploadSession, source: impl Into<ResumableSource>) -> CreateChunkedUpload {
+    pub fn resume_chunked_upload(
+        &self,
+        session: UploadSession,
+        source: impl Into<ResumableSource>,
+    ) -> CreateChunkedUpload {
         CreateChunkedUpload { session: Some(session), ..self.create_chunked_upload(source.into()) }
     }
 }
@@ -121,7 +125,12 @@ impl CreateChunkedUpload {
             let deadline = options.deadline();
             let mut problems = settings.problems();
             problems.extend(options.problems());
-            problems.extend(session.as_ref().and_then(UploadSession::problem).map(|problem| format!("session: {problem}")));
+            problems.extend(
+                session
+                    .as_ref()
+                    .and_then(UploadSession::problem)
+                    .map(|problem| format!("session: {problem}")),
+            );
             if !problems.is_empty() {
                 return Err(Error::invalid_input(format!("create_chunked_upload: {}", problems.join("; "))));
             }

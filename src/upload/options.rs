@@ -123,7 +123,10 @@ macro_rules! upload_setters {
         /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload) takes. A source that comes once has none.
         ///
         /// Called from the task that sends: it must not block.
-        pub fn on_session(mut self, offered: impl Fn(&$crate::UploadSession) + Send + Sync + 'static) -> Self {
+        pub fn on_session(
+            mut self,
+            offered: impl Fn(&$crate::UploadSession) + Send + Sync + 'static,
+        ) -> Self {
             self.upload.on_session = Some(std::sync::Arc::new(offered));
             self
         }

@@ -48,7 +48,13 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn new(total: u64, on_progress: Option<OnProgress>) -> Self {
-        Told { total, sent: Arc::default(), began: (Instant::now(), 0), phase: UploadPhase::Sending, on_progress }
+        Told {
+            total,
+            sent: Arc::default(),
+            began: (Instant::now(), 0),
+            phase: UploadPhase::Sending,
+            on_progress,
+        }
     }
 
     /// From now on `phase`, with so many bytes sent.

@@ -73,7 +73,9 @@ pub(super) fn after_completion(error: &Error) -> AfterCompletion {
         (ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::UnknownOutcome, _) => AfterCompletion::Ask,
         (ErrorKind::Decode, _) => AfterCompletion::Ask,
         (ErrorKind::Status, Some(404 | 410)) => AfterCompletion::StartAnew,
-        (ErrorKind::Status, Some(400 | 409 | 422)) if said().contains("checksum") => AfterCompletion::OtherSum,
+        (ErrorKind::Status, Some(400 | 409 | 422)) if said().contains("checksum") => {
+            AfterCompletion::OtherSum
+        }
         (ErrorKind::Status, Some(400 | 409)) if said().contains("already") => AfterCompletion::Ask,
         // It may have gone on behind the error's back.
         (ErrorKind::Status, Some(500)) => AfterCompletion::Ask,
@@ -102,10 +104,14 @@ pub(super) fn next_offset(range: &Range<u64>, told: Option<i64>) -> Result<u64, 
 /// # Errors
 /// Where it says nothing, or what can't be.
 pub(super) fn offset_of(told: Option<i64>, sent: u64) -> Result<u64, String> {
-    let Some(told) = told else { return Err("the server doesn't tell which byte it expects next".to_owned()) };
+    let Some(told) = told else {
+        return Err("the server doesn't tell which byte it expects next".to_owned());
+    };
     match u64::try_from(told) {
         Ok(offset) if offset <= sent => Ok(offset),
-        _ => Err(format!("the server was sent {sent} bytes and expects byte {told} next, which can't be: start the upload anew")),
+        _ => Err(format!(
+            "the server was sent {sent} bytes and expects byte {told} next, which can't be: start the upload anew"
+        )),
     }
 }
 
@@ -141,7 +147,10 @@ mod tests {
 
     fn answered(method: &Method, status: u16, body: &'static str) -> Error {
         let status = StatusCode::from_u16(status).unwrap();
-        Error::status_error(info(method), ErrorResponse::new(status, HeaderMap::new(), Bytes::from_static(body.as_bytes())))
+        Error::status_error(
+            info(method),
+            ErrorResponse::new(status, HeaderMap::new(), Bytes::from_static(body.as_bytes())),
+        )
     }
 
     #[test]
@@ -167,7 +176,11 @@ mod tests {
             (503, r#"{"detail": "busy"}"#, true, AfterChunk::WaitAndAsk),
             (520, "", true, AfterChunk::WaitAndAsk),
         ] {
-            assert_eq!(after_chunk(&answered(&Method::PUT, status, body), known), after, "{status} {body} {known}");
+            assert_eq!(
+                after_chunk(&answered(&Method::PUT, status, body), known),
+                after,
+                "{status} {body} {known}"
+            );
         }
         assert_eq!(after_chunk(&Error::broken_off(info(&Method::PUT), "x"), false), AfterChunk::WaitAndAsk);
         assert_eq!(after_chunk(&Error::new(ErrorKind::Connect, "x"), false), AfterChunk::WaitAndAsk);
@@ -209,7 +222,10 @@ mod tests {
         assert_eq!(next_offset(&(10..20), Some(13)), Ok(13));
         assert_eq!(next_offset(&(10..20), Some(10)), Ok(10));
         for told in [9, 0, -1, 21, i64::MAX] {
-            assert!(next_offset(&(10..20), Some(told)).unwrap_err().contains(&format!("byte {told} ")), "{told}");
+            assert!(
+                next_offset(&(10..20), Some(told)).unwrap_err().contains(&format!("byte {told} ")),
+                "{told}"
+            );
         }
         assert_eq!(offset_of(Some(0), 20), Ok(0));
         assert_eq!(offset_of(Some(20), 20), Ok(20));

@@ -41,11 +41,16 @@ impl Opened {
     pub(super) fn open(source: &ResumableSource) -> Result<Self> {
         let (from, size, modified) = match &source.0 {
             Resumable::Path(path) if path.as_os_str().is_empty() => {
-                return Err(Error::invalid_input("file: the path is empty: give the path of the file to upload"));
+                return Err(Error::invalid_input(
+                    "file: the path is empty: give the path of the file to upload",
+                ));
             }
             Resumable::Path(path) => {
                 if path.as_os_str().as_encoded_bytes().contains(&0) {
-                    return Err(Error::invalid_input(format!("file: {}: the path holds a NUL byte", shown_path(path))));
+                    return Err(Error::invalid_input(format!(
+                        "file: {}: the path holds a NUL byte",
+                        shown_path(path)
+                    )));
                 }
                 // Whether it may be read is told before anything is sent.
                 let opened = plain_file::open_named(path).and_then(|file| file.metadata());
@@ -91,7 +96,10 @@ impl Opened {
     pub(super) fn isnt_of(&self, session: &UploadSession) -> Option<String> {
         const ANOTHER: &str = "the file isn't the one whose upload was begun, or was changed since";
         if session.size != self.size {
-            return Some(format!("{ANOTHER}: it has {} bytes, and had {}: start the upload anew", self.size, session.size));
+            return Some(format!(
+                "{ANOTHER}: it has {} bytes, and had {}: start the upload anew",
+                self.size, session.size
+            ));
         }
         let by_time = session.digest().is_none() && session.modified != self.modified;
         by_time.then(|| format!("{ANOTHER}: start the upload anew"))
@@ -154,7 +162,9 @@ impl Opened {
                 let mut file = plain_file::open_named(path)?;
                 // Another file may have its name by now.
                 let metadata = file.metadata()?;
-                if let Some(change) = self.change(metadata.len(), metadata.modified().ok().and_then(nanoseconds)) {
+                if let Some(change) =
+                    self.change(metadata.len(), metadata.modified().ok().and_then(nanoseconds))
+                {
                     return Err(io::Error::other(change));
                 }
                 file.seek(SeekFrom::Start(offset))?;
@@ -207,7 +217,9 @@ fn has_more(reader: &mut impl Read) -> io::Result<bool> {
 
 fn unreadable(from: &From, error: io::Error) -> Error {
     let what = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the file became shorter while it was uploaded: start the upload anew".to_owned(),
+        io::ErrorKind::UnexpectedEof => {
+            "the file became shorter while it was uploaded: start the upload anew".to_owned()
+        }
         _ => format!("the file can't be read: {error}"),
     };
     Error::new(ErrorKind::File, format!("{}: {what}", from.shown())).source_of(error)
@@ -239,12 +251,17 @@ mod tests {
     #[test]
     fn paths_of_what_can_not_be_uploaded() {
         let dir = tempfile::tempdir().unwrap();
-        for (path, told) in [("", "is empty"), ("a\0b", "NUL"), (dir.path().to_str().unwrap(), "is a directory")] {
+        for (path, told) in
+            [("", "is empty"), ("a\0b", "NUL"), (dir.path().to_str().unwrap(), "is a directory")]
+        {
             let error = Opened::open(&path.into()).err().unwrap();
             assert!(error.is_invalid_input() && error.to_string().contains(told), "{error}");
         }
         let long = Opened::open(&"x/".repeat(5_000).into()).err().unwrap();
-        assert!(long.is_file() && long.to_string().ends_with("the file can't be read: invalid filename"), "{long}");
+        assert!(
+            long.is_file() && long.to_string().ends_with("the file can't be read: invalid filename"),
+            "{long}"
+        );
     }
 
     #[test]

@@ -100,8 +100,14 @@ fn looked_at(
 /// Where it is empty, or larger than the API can count.
 pub(super) fn check_size(size: u64, shown: impl FnOnce() -> String) -> Result<()> {
     match size {
-        0 => Err(Error::invalid_input(format!("file: {} is empty, and the server takes no empty file", shown()))),
+        0 => Err(Error::invalid_input(format!(
+            "file: {} is empty, and the server takes no empty file",
+            shown()
+        ))),
         1..=LARGEST => Ok(()),
-        _ => Err(Error::invalid_input(format!("file: {} says that it has {size} bytes, more than the API can count", shown()))),
+        _ => Err(Error::invalid_input(format!(
+            "file: {} says that it has {size} bytes, more than the API can count",
+            shown()
+        ))),
     }
 }

@@ -31,7 +31,8 @@ impl Engine<'_> {
         if let Some(digest) = session.digest() {
             // It may have been read further than it was sent, of which nobody is told.
             hashed = self.hash(0, digest.length, session.offset).await?;
-            let sum = within(self.deadline, "hashing the file", self.digest.sum_at_mark(digest.length)).await??;
+            let sum =
+                within(self.deadline, "hashing the file", self.digest.sum_at_mark(digest.length)).await??;
             if !sum.is_some_and(|sum| sum.eq_ignore_ascii_case(&digest.md5)) {
                 return self.is_of_another(digest.length, kept).map(|()| None);
             }
@@ -61,7 +62,9 @@ impl Engine<'_> {
         let origin = &self.client.transport().origin;
         let Some(url) = Url::parse(&session.url).ok().filter(|url| origin.owns(url)) else {
             let base = origin.base();
-            let message = format!("session: its upload is at another server than {base}: resume it there, or start it anew here");
+            let message = format!(
+                "session: its upload is at another server than {base}: resume it there, or start it anew here"
+            );
             return Err(Error::invalid_input(message));
         };
         let mut own = self.expected_url(&session.id)?;
@@ -99,7 +102,9 @@ impl Engine<'_> {
             return self.checked(answer, Some(&whole.md5)).map(Some).map_err(|error| self.lose(error));
         }
         let Some(theirs) = answer.checksum.clone().filter(|sum| is_md5(sum)) else {
-            warn!("the upload is complete, but nothing proves that it is this file: uploading the file from the beginning");
+            warn!(
+                "the upload is complete, but nothing proves that it is this file: uploading the file from the beginning"
+            );
             self.begin_again();
             return Ok(None);
         };
@@ -116,8 +121,9 @@ impl Engine<'_> {
     /// # Errors
     /// Returns an error if the caller gave the session.
     fn is_of_another(&mut self, length: u64, kept: bool) -> Result<()> {
-        let message =
-            format!("the source isn't the file that its upload began with: of its first {length} bytes the MD5 is another");
+        let message = format!(
+            "the source isn't the file that its upload began with: of its first {length} bytes the MD5 is another"
+        );
         self.begin_again();
         if !kept {
             return Err(Error::invalid_input(format!("session: {message}: start a new upload")));

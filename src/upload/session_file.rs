@@ -35,7 +35,10 @@ impl SessionFile {
             },
             Err(error) => return Err(Error::file(&self.0, UNREADABLE, error)),
         };
-        let what = format!("session_file: {} holds no session ({problem}): delete it to start anew", shown_path(&self.0));
+        let what = format!(
+            "session_file: {} holds no session ({problem}): delete it to start anew",
+            shown_path(&self.0)
+        );
         Err(Error::invalid_input(what))
     }
 
@@ -50,7 +53,8 @@ impl SessionFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => match std::fs::symlink_metadata(&self.0) {
                 Ok(there) if !there.is_file() => {
-                    let what = "an upload's session can't be kept in what is no regular file: name another file";
+                    let what =
+                        "an upload's session can't be kept in what is no regular file: name another file";
                     Err(Error::file(&self.0, what, io::Error::other(plain_file::kind(&there))))
                 }
                 _ => Err(Error::file(&self.0, UNREADABLE, error)),

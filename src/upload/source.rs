@@ -113,7 +113,10 @@ pub(super) type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 impl OneShotSource {
     /// Reads `size` bytes; more or fewer are an error.
     pub fn reader(reader: impl AsyncRead + Send + 'static, size: u64) -> Self {
-        OneShotSource { stream: Box::pin(ReaderPieces { reader: Box::pin(reader), room: BytesMut::new() }), size }
+        OneShotSource {
+            stream: Box::pin(ReaderPieces { reader: Box::pin(reader), room: BytesMut::new() }),
+            size,
+        }
     }
 
     /// Takes `size` bytes from a stream; more or fewer are an error.
@@ -151,7 +154,9 @@ impl<R: AsyncRead> Stream for ReaderPieces<R> {
 
 struct StreamPieces<S>(Pin<Box<S>>);
 
-impl<S: Stream<Item = Result<Bytes, E>>, E: Into<Box<dyn std::error::Error + Send + Sync>>> Stream for StreamPieces<S> {
+impl<S: Stream<Item = Result<Bytes, E>>, E: Into<Box<dyn std::error::Error + Send + Sync>>> Stream
+    for StreamPieces<S>
+{
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {

@@ -17,7 +17,8 @@ async fn backend() -> (Backend, BackendClient, Arc<TestClock>) {
     marker::watch();
     let backend = Backend::builder().token(TOKEN).signature_prefix(MARKER).start().await.unwrap();
     let clock = TestClock::new();
-    let client = BackendClient::builder(backend.url()).access_token(TOKEN).retry(RetryPolicy::new().retries(2));
+    let client =
+        BackendClient::builder(backend.url()).access_token(TOKEN).retry(RetryPolicy::new().retries(2));
     let client = client.clock(clock.clone()).build().unwrap();
     (backend, client, clock)
 }
@@ -56,9 +57,17 @@ async fn a_completion_is_asked_for_no_longer_than_its_time_out() {
     let (backend, client, clock) = backend().await;
     backend.inject(Fault::lose_answer().on("POST", "/chunked_upload/"));
     backend.inject(assembling(usize::MAX));
-    let error = client.create_chunked_upload(CONTENT.to_vec()).completion_timeout(Duration::from_secs(60)).await.failure();
+    let error = client
+        .create_chunked_upload(CONTENT.to_vec())
+        .completion_timeout(Duration::from_secs(60))
+        .await
+        .failure();
     assert!(error.is_unknown_outcome(), "{error}");
-    assert!(clock.waited() <= Duration::from_secs(60) && clock.waited() > Duration::from_secs(40), "{:?}", clock.waits());
+    assert!(
+        clock.waited() <= Duration::from_secs(60) && clock.waited() > Duration::from_secs(40),
+        "{:?}",
+        clock.waits()
+    );
     assert_eq!(count(&backend, "POST"), 1);
     let id = backend.upload_ids().remove(0);
     assert_eq!(error.upload_id(), Some(&*id));
@@ -66,7 +75,10 @@ async fn a_completion_is_asked_for_no_longer_than_its_time_out() {
 
     // As the error says.
     backend.clear_faults();
-    let complete = client.resume_chunked_upload(error.upload_session().unwrap().clone(), CONTENT.to_vec()).await.unwrap();
+    let complete = client
+        .resume_chunked_upload(error.upload_session().unwrap().clone(), CONTENT.to_vec())
+        .await
+        .unwrap();
     assert_eq!(complete.id.to_string(), id);
     assert_eq!((backend.completions(&id), count(&backend, "POST")), (1, 1));
 }

@@ -72,7 +72,14 @@ pub(crate) struct PrefixDigest {
 }
 
 impl UploadSession {
-    pub(crate) fn new(id: UploadId, url: FileUrl, offset: u64, size: u64, modified: Option<u64>, chunk_size: u64) -> Self {
+    pub(crate) fn new(
+        id: UploadId,
+        url: FileUrl,
+        offset: u64,
+        size: u64,
+        modified: Option<u64>,
+        chunk_size: u64,
+    ) -> Self {
         UploadSession { version: VERSION, id, url, offset, size, modified, chunk_size, digest: None }
     }
 
@@ -87,12 +94,16 @@ impl UploadSession {
     /// Why this crate can't go on with it, were there a reason.
     pub(crate) fn problem(&self) -> Option<String> {
         if !(1..=VERSION).contains(&self.version) {
-            return Some(format!("the session is of format {}, and this crate reads the formats 1 to {VERSION}", self.version));
+            return Some(format!(
+                "the session is of format {}, and this crate reads the formats 1 to {VERSION}",
+                self.version
+            ));
         }
         if let Some(problem) = id_problem(&self.id) {
             return Some(format!("its upload's id {problem}: start the upload anew"));
         }
-        let is_of_some = |digest: &PrefixDigest| (1..=self.size).contains(&digest.length) && is_md5(&digest.md5);
+        let is_of_some =
+            |digest: &PrefixDigest| (1..=self.size).contains(&digest.length) && is_md5(&digest.md5);
         let holds_together = self.chunk_size > 0
             && (1..=LARGEST).contains(&self.size)
             && self.offset <= self.size
@@ -107,12 +118,16 @@ pub(crate) fn id_problem(id: &UploadId) -> Option<String> {
     let UploadId::String(text) = id else { return None };
     let shown = || excerpt(text, 40);
     let another_path = |character: char| {
-        character.is_control() || character.is_whitespace() || matches!(character, '/' | '\\' | '?' | '#' | '%' | ';')
+        character.is_control()
+            || character.is_whitespace()
+            || matches!(character, '/' | '\\' | '?' | '#' | '%' | ';')
     };
     match text.as_str() {
         "" => Some("is empty".to_owned()),
         "." | ".." => Some(format!("{text:?} would make another path")),
-        text if text.len() > LONGEST_ID => Some(format!("has {} bytes, more than {LONGEST_ID}: {:?}", text.len(), shown())),
+        text if text.len() > LONGEST_ID => {
+            Some(format!("has {} bytes, more than {LONGEST_ID}: {:?}", text.len(), shown()))
+        }
         text if text.contains(another_path) => Some(format!("{:?} would make another path", shown())),
         _ => None,
     }

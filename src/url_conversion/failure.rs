@@ -40,7 +40,13 @@ impl fmt::Display for ConversionFailure {
 }
 
 impl ConversionFailure {
-    pub(super) fn new(field: &str, item_id: Option<String>, url: &str, cause: &Cause, secrets: &Secrets) -> Self {
+    pub(super) fn new(
+        field: &str,
+        item_id: Option<String>,
+        url: &str,
+        cause: &Cause,
+        secrets: &Secrets,
+    ) -> Self {
         let hide = |text: String| secrets.hide(&text).into_owned();
         ConversionFailure {
             field: shown_path(field),

@@ -141,19 +141,24 @@ impl Conversions {
                 }));
             });
             if let Some((item_id, other)) = misfit {
-                let id = shown_id(text, item_id).map(|id| format!(" of item {}", secrets.hide(&id))).unwrap_or_default();
+                let id = shown_id(text, item_id)
+                    .map(|id| format!(" of item {}", secrets.hide(&id)))
+                    .unwrap_or_default();
                 let holds = match other {
                     None => "it holds no URL".to_owned(),
                     Some(other) => {
                         let other = excerpt_without(&other, MAX_TEXT, secrets, " ");
-                        format!("it holds `{other}`, which is no URL, no path that begins with `/`, and no `data:` URI")
+                        format!(
+                            "it holds `{other}`, which is no URL, no path that begins with `/`, and no `data:` URI"
+                        )
                     }
                 };
                 let message = format!("url_conversion: `{}`{id} is no file field: {holds}", shown_path(path));
                 return Err(Error::new(ErrorKind::UrlConversion, message));
             }
             if self.strict && !shapes.present && (items > 0 || !page) {
-                let message = format!("url_conversion: there is no field `{}`: check its spelling", shown_path(path));
+                let message =
+                    format!("url_conversion: there is no field `{}`: check its spelling", shown_path(path));
                 return Err(Error::new(ErrorKind::UrlConversion, message));
             }
         }
@@ -202,7 +207,8 @@ impl Conversions {
             let converted = match converter {
                 Converter::Plain(convert) => Ok(convert(&url)),
                 Converter::With(converter) => {
-                    let file = FileReference { url: &url, size: object.size(text), checksum: checksum.as_deref() };
+                    let file =
+                        FileReference { url: &url, size: object.size(text), checksum: checksum.as_deref() };
                     converter.convert_file(file).await
                 }
             };
@@ -216,14 +222,21 @@ impl Conversions {
                 }
                 Err(error) => {
                     let cause = Cause::of(&*error);
-                    let failure = ConversionFailure::new(path, shown_id(text, job.item_id), &url, &cause, secrets);
+                    let failure =
+                        ConversionFailure::new(path, shown_id(text, job.item_id), &url, &cause, secrets);
                     if let Some(told) = &self.on_failure {
                         told(&failure);
                     }
                     if !self.skip_failed {
-                        return Err(Error::new(ErrorKind::UrlConversion, failure.to_string()).source_of(cause));
+                        return Err(
+                            Error::new(ErrorKind::UrlConversion, failure.to_string()).source_of(cause)
+                        );
                     }
-                    tracing::warn!(field = failure.field, item = failure.item_id, "a URL conversion failed: the URL stays");
+                    tracing::warn!(
+                        field = failure.field,
+                        item = failure.item_id,
+                        "a URL conversion failed: the URL stays"
+                    );
                     lock(queue).unconverted.add(failure);
                 }
             }
@@ -275,7 +288,8 @@ impl Queue<'_> {
 /// The literal of the URL whose entry or literal begins here, and where it begins itself.
 fn url_literal(text: &str, at: usize) -> (usize, &str) {
     let mut scanner = Scanner::from(text, at);
-    let url = scanner.next().and_then(|first| if first.token == Token::Key { scanner.next() } else { Some(first) });
+    let url =
+        scanner.next().and_then(|first| if first.token == Token::Key { scanner.next() } else { Some(first) });
     url.map(|url| (url.start, scanner.text(url))).unwrap_or_default()
 }
 
@@ -302,15 +316,20 @@ impl Jobs {
     /// The answer with what was converted in the place of its URLs; and what was `written`, where it is then.
     pub(super) fn put_into(mut self, body: Bytes, first_field: usize, written: &mut Written) -> Bytes {
         self.jobs.retain(|job| job.new.is_some());
-        let (text, Ok(literals)) = (&*text_of_body(&body), std::str::from_utf8(&self.literals)) else { return body };
+        let (text, Ok(literals)) = (&*text_of_body(&body), std::str::from_utf8(&self.literals)) else {
+            return body;
+        };
         if self.jobs.is_empty() {
             return body;
         }
         self.removals.retain(|removal| removal.due);
         self.removals.sort_unstable_by_key(|removal| removal.place.start);
         let longest = self.keys.iter().flatten().map(String::len).max().unwrap_or_default();
-        let mut spliced =
-            Splice::new(without_mark(&body), text.len() + literals.len() + self.jobs.len() * longest, written.edits());
+        let mut spliced = Splice::new(
+            without_mark(&body),
+            text.len() + literals.len() + self.jobs.len() * longest,
+            written.edits(),
+        );
         let (mut places, tracked) = (Vec::new(), spliced.edits.is_some());
         let mut removals = self.removals.iter().peekable();
         for job in &self.jobs {

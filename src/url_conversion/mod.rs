@@ -29,7 +29,8 @@ pub(crate) use undelivered::Undelivered;
 use written::Written;
 
 /// What a [`UrlConverter`] gives back.
-pub type ConversionFuture<'u> = Pin<Box<dyn Future<Output = Result<String, Box<dyn StdError + Send + Sync>>> + Send + 'u>>;
+pub type ConversionFuture<'u> =
+    Pin<Box<dyn Future<Output = Result<String, Box<dyn StdError + Send + Sync>>> + Send + 'u>>;
 
 /// Maps a URL to another; may be asynchronous and may fail, unlike the plain function that
 /// [`url_conversion`](crate::Call::url_conversion) takes. Provided ones are in [`conversions`](crate::conversions).
@@ -144,7 +145,10 @@ pub struct FileReference<'u> {
 
 impl fmt::Debug for FileReference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileReference").field("url", &shown(self.url)).field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("FileReference")
+            .field("url", &shown(self.url))
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 
@@ -232,20 +236,34 @@ impl Conversions {
     /// # Errors
     /// Returns an error if a conversion fails and isn't to be skipped, or is strict and finds no file field, or a text of the
     /// server's there that is no URL.
-    pub(crate) async fn apply(self: &Arc<Self>, mut body: Bytes, page: bool, secrets: &Secrets) -> Result<Converted, Error> {
+    pub(crate) async fn apply(
+        self: &Arc<Self>,
+        mut body: Bytes,
+        page: bool,
+        secrets: &Secrets,
+    ) -> Result<Converted, Error> {
         let mut unconverted = Unconverted::default();
         let batches = self.batches();
         let mut written = Written::nothing(self.clone(), batches.len());
         for batch in batches {
-            let (conversions, text, fields, secrets_of) = (self.clone(), body.clone(), batch.clone(), secrets.clone());
-            let find = move || (conversions.find(&text, page, fields, written.places(), &secrets_of), written);
+            let (conversions, text, fields, secrets_of) =
+                (self.clone(), body.clone(), batch.clone(), secrets.clone());
+            let find =
+                move || (conversions.find(&text, page, fields, written.places(), &secrets_of), written);
             let (found, so_far) = apart(body.len(), find).await?;
             written = so_far;
             let Some(mut jobs) = found? else { break };
             if jobs.is_empty() {
                 continue;
             }
-            self.convert(&text_of_body(&body), &mut jobs, &mut written.undelivered, &mut unconverted, secrets).await?;
+            self.convert(
+                &text_of_body(&body),
+                &mut jobs,
+                &mut written.undelivered,
+                &mut unconverted,
+                secrets,
+            )
+            .await?;
             let length = body.len();
             let put = move || (jobs.put_into(body, batch.start, &mut written), written);
             (body, written) = apart(length, put).await?;

@@ -133,13 +133,18 @@ impl Tree {
                 Err(_) => items.iter_mut().for_each(|item| item.item(names, change)),
             },
             Tree::Object(entries) if names == ["url"] => {
-                for (_, value) in entries.iter_mut().filter(|entry| is_url(entry) && !matches!(entry.1, Tree::Text(..))) {
+                for (_, value) in
+                    entries.iter_mut().filter(|entry| is_url(entry) && !matches!(entry.1, Tree::Text(..)))
+                {
                     value.field(change);
                 }
                 file(entries, change);
             }
             Tree::Object(entries) => {
-                entries.iter_mut().filter(|(key, _)| called(key) == *name).for_each(|(_, value)| value.item(rest, change));
+                entries
+                    .iter_mut()
+                    .filter(|(key, _)| called(key) == *name)
+                    .for_each(|(_, value)| value.item(rest, change));
             }
             _ => {}
         }
@@ -165,7 +170,9 @@ impl Tree {
                     match item {
                         Tree::Object(entries) => {
                             let is_url = |(key, value): &(String, Tree)| match value {
-                                Tree::Text(url, written) => *written != Written::No || names_a_url(&called(key), url),
+                                Tree::Text(url, written) => {
+                                    *written != Written::No || names_a_url(&called(key), url)
+                                }
                                 other => matches!(other, Tree::Other("null")),
                             };
                             let names = entries.iter().all(is_url);
@@ -217,7 +224,19 @@ fn written(text: &str) -> Tree {
 fn any_tree() -> impl Strategy<Value = Tree> {
     let other = prop::sample::select(vec!["null", "7", "1e999", "true"]).prop_map(Tree::Other);
     let text = prop::sample::select(vec!["/a", "/b", "https://h/x?s='", "text", "", "\"é"]).prop_map(written);
-    let key = prop::sample::select(vec!["url", "ur\\u006c", "path", "p\\u0061th", "size", "a", "a", "0", "1", "files", "name"]);
+    let key = prop::sample::select(vec![
+        "url",
+        "ur\\u006c",
+        "path",
+        "p\\u0061th",
+        "size",
+        "a",
+        "a",
+        "0",
+        "1",
+        "files",
+        "name",
+    ]);
     prop_oneof![other, text].prop_recursive(6, 60, 5, move |inner| {
         let entry = (key.clone().prop_map(|key| format!("\"{key}\"")), inner.clone());
         prop_oneof![

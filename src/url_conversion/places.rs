@@ -8,7 +8,11 @@ use crate::values::file_shapes::{Shapes, plain};
 /// The items of an answer, each by its first token: the answer itself, or the elements of a page's `results`.
 ///
 /// Whoever is given an item reads it to its end.
-pub(super) fn each_item<'t>(shapes: &mut Shapes<'t>, page: bool, mut item: impl FnMut(&mut Shapes<'t>, Piece)) {
+pub(super) fn each_item<'t>(
+    shapes: &mut Shapes<'t>,
+    page: bool,
+    mut item: impl FnMut(&mut Shapes<'t>, Piece),
+) {
     let Some(first) = shapes.scanner.next() else { return };
     match page {
         false => item(shapes, first),
@@ -153,7 +157,8 @@ impl Level {
             Level::Object { next } => match shapes.scanner.entry() {
                 None => Step::Out,
                 Some((key, value)) => {
-                    let wanted = names.get(*next).is_some_and(|name| plain(shapes.scanner.text(key)) == *name);
+                    let wanted =
+                        names.get(*next).is_some_and(|name| plain(shapes.scanner.text(key)) == *name);
                     if wanted { Step::Into(value, *next + 1) } else { Step::Past(value) }
                 }
             },

@@ -70,7 +70,9 @@ struct Parts<'u> {
 
 /// The parts of a URL that a conversion has a say in.
 fn parts(url: &str) -> Option<Parts<'_>> {
-    let letters = |scheme: &str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    let letters = |scheme: &str| {
+        scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    };
     let scheme = url.find(':').filter(|at| *at > 0 && letters(&url[..*at])).map_or(0, |at| at + 1);
     let (scheme, after) = url.split_at(scheme);
     if !matches!(scheme.to_ascii_lowercase().as_str(), "" | "http:" | "https:") {
@@ -84,7 +86,9 @@ fn parts(url: &str) -> Option<Parts<'_>> {
 impl BaseUrl {
     fn convert(&self, url: &str) -> String {
         match parts(url) {
-            Some(Parts { rest, .. }) if rest.starts_with(['/', '?', '#']) || rest.is_empty() => format!("{}{rest}", self.base),
+            Some(Parts { rest, .. }) if rest.starts_with(['/', '?', '#']) || rest.is_empty() => {
+                format!("{}{rest}", self.base)
+            }
             Some(Parts { rest, .. }) => format!("{}/{rest}", self.base),
             None => url.to_owned(),
         }
@@ -101,7 +105,9 @@ impl UrlConverter for BaseUrl {
         match Url::parse(&self.base) {
             Err(_) => told("it is no URL: give it as https://host"),
             Ok(url) if !matches!(url.scheme(), "http" | "https") => told("its scheme must be http or https"),
-            Ok(url) if url.query().is_some() || url.fragment().is_some() => told("it holds a query or a fragment"),
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+                told("it holds a query or a fragment")
+            }
             Ok(_) => None,
         }
     }
@@ -127,8 +133,9 @@ impl UrlConverter for RewriteHost {
     fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
         ready(match parts(url) {
             Some(Parts { scheme, host: Some(host), rest }) => {
-                let (user_info, bare) =
-                    host.rsplit_once('@').map_or(("", host), |(_, bare)| (&host[..host.len() - bare.len()], bare));
+                let (user_info, bare) = host
+                    .rsplit_once('@')
+                    .map_or(("", host), |(_, bare)| (&host[..host.len() - bare.len()], bare));
                 match bare.eq_ignore_ascii_case(&self.from) {
                     true => format!("{scheme}//{user_info}{}{rest}", self.to),
                     false => url.to_owned(),
@@ -141,11 +148,15 @@ impl UrlConverter for RewriteHost {
     fn problem(&self) -> Option<String> {
         let wrong = |host: &str| {
             let url = Url::parse(&format!("http://{host}/"));
-            host.contains(['/', '?', '#', '@']) || url.map_or(true, |url| url.host_str().is_none_or(str::is_empty))
+            host.contains(['/', '?', '#', '@'])
+                || url.map_or(true, |url| url.host_str().is_none_or(str::is_empty))
         };
         [&self.from, &self.to].into_iter().find(|host| wrong(host)).map(|host| {
             // What isn't a host may be a whole URL, with a signature.
-            format!("rewrite_host: {} is no host: give it as `host` or `host:port`", crate::error::redact::redact_url(host))
+            format!(
+                "rewrite_host: {} is no host: give it as `host` or `host:port`",
+                crate::error::redact::redact_url(host)
+            )
         })
     }
 }
@@ -167,7 +178,10 @@ mod tests {
         for (url, expected) in [
             ("/media/x.png?a=1#b", "https://cdn/p/media/x.png?a=1#b"),
             ("media/x.png", "https://cdn/p/media/x.png"),
-            ("https://user:pw@h:81/media/%41 x.png?u=https://y/", "https://cdn/p/media/%41 x.png?u=https://y/"),
+            (
+                "https://user:pw@h:81/media/%41 x.png?u=https://y/",
+                "https://cdn/p/media/%41 x.png?u=https://y/",
+            ),
             ("HTTP://h", "https://cdn/p"),
             ("http://h?x", "https://cdn/p?x"),
             ("//h/media", "https://cdn/p/media"),

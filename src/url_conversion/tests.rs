@@ -15,7 +15,8 @@ async fn converted(text: &str, list: bool) -> String {
 }
 
 pub(super) async fn apply(conversions: Conversions, text: &str, page: bool) -> Result<String, Error> {
-    let converted = Arc::new(conversions).apply(Bytes::copy_from_slice(text.as_bytes()), page, &Secrets::NONE).await?;
+    let converted =
+        Arc::new(conversions).apply(Bytes::copy_from_slice(text.as_bytes()), page, &Secrets::NONE).await?;
     Ok(String::from_utf8(converted.body.into()).unwrap())
 }
 
@@ -23,7 +24,8 @@ pub(super) async fn apply(conversions: Conversions, text: &str, page: bool) -> R
 async fn bytes_that_are_no_text_stay() {
     let body = b"\xef\xbb\xbf{\"results\": [{\"file\": \"/a\"}, {\"name\": \"\xff\", \"file\": \"/b\"}]}";
     let converted = Arc::new(cdn()).apply(Bytes::from_static(body), true, &Secrets::NONE).await.unwrap();
-    let expected = b"{\"results\": [{\"file\": \"https://cdn/a\"}, {\"name\": \"\xff\", \"file\": \"https://cdn/b\"}]}";
+    let expected =
+        b"{\"results\": [{\"file\": \"https://cdn/a\"}, {\"name\": \"\xff\", \"file\": \"https://cdn/b\"}]}";
     assert_eq!(&converted.body[..], expected);
 }
 
@@ -35,7 +37,10 @@ async fn every_shape_is_converted_and_every_other_byte_stays() {
             r#" { "x" : 1.10 , "file" : "\/a\u002fb" , "url": "/no" } "#,
             r#" { "x" : 1.10 , "file" : "https://cdn/a/b" , "url": "/no" } "#,
         ),
-        (r#"{"files": {"one": "/1", "two": null, "n": 3}}"#, r#"{"files": {"one": "https://cdn/1", "two": null, "n": 3}}"#),
+        (
+            r#"{"files": {"one": "/1", "two": null, "n": 3}}"#,
+            r#"{"files": {"one": "https://cdn/1", "two": null, "n": 3}}"#,
+        ),
         (
             r#"{"files": {"one": {"url": "/1", "size": 1e2, "name": "x"}, "two": {"size": 0}}}"#,
             r#"{"files": {"one": {"url": "https://cdn/1", "size": 1e2, "name": "x"}, "two": {"size": 0}}}"#,
@@ -55,7 +60,10 @@ async fn every_shape_is_converted_and_every_other_byte_stays() {
             r#"{"data_unit": [{"files": {"a": "https://cdn/1"}}, {"files": "https://cdn/2"}]}"#,
         ),
         (r#"{"file": null, "files": 7, "data_unit": 12}"#, r#"{"file": null, "files": 7, "data_unit": 12}"#),
-        (r#"{"odd": "\ud83d", "n": 1e999, "file": "/a"}"#, r#"{"odd": "\ud83d", "n": 1e999, "file": "https://cdn/a"}"#),
+        (
+            r#"{"odd": "\ud83d", "n": 1e999, "file": "/a"}"#,
+            r#"{"odd": "\ud83d", "n": 1e999, "file": "https://cdn/a"}"#,
+        ),
         ("not json", "not json"),
         ("[]", "[]"),
     ] {
@@ -143,7 +151,8 @@ async fn deep_text_is_left_or_converted() {
                 expected = expected.replace("/a", "https://cdn/a");
             }
             assert!(converted(&text, false).await == expected);
-            let (page, expected) = (format!("{{\"results\":[{text}]}}"), format!("{{\"results\":[{expected}]}}"));
+            let (page, expected) =
+                (format!("{{\"results\":[{text}]}}"), format!("{{\"results\":[{expected}]}}"));
             assert!(converted(&page, true).await == expected);
         }
         // Lists on the way.
@@ -173,7 +182,9 @@ async fn odd_answers_are_left_to_decoding() {
     for (page, expected) in [
         (
             "{\"results\": [{\"file\": \"/a\"}], \"results\": [{\"file\": \"/b\"}]}",
-            Some("{\"results\": [{\"file\": \"https://cdn/a\"}], \"results\": [{\"file\": \"https://cdn/b\"}]}"),
+            Some(
+                "{\"results\": [{\"file\": \"https://cdn/a\"}], \"results\": [{\"file\": \"https://cdn/b\"}]}",
+            ),
         ),
         ("{\"results\": {\"file\": \"/a\"}}", None),
         ("{\"results\": [1, \"/a\", null, [], [\"/b\"], true, {}]}", None),
@@ -207,21 +218,37 @@ async fn places_that_overlap_see_what_was_written() {
         ),
         (r#"{"file":"/1","files":["/2"]}"#, &["file", "files", "file"], r#"{"file":"xx/1","files":["x/2"]}"#),
         (r#"{"a":{"ur\u006c":"/1","p\u0061th":"/old"}}"#, &["a"], r#"{"a":{"path":"x/1"}}"#),
-        (r#"{"a":{"path":1,"n":2,"path":3,"url":"/1","path":4,"path":5}}"#, &["a"], r#"{"a":{"n":2,"path":"x/1"}}"#),
+        (
+            r#"{"a":{"path":1,"n":2,"path":3,"url":"/1","path":4,"path":5}}"#,
+            &["a"],
+            r#"{"a":{"n":2,"path":"x/1"}}"#,
+        ),
         (r#"{"a":{"path":1,"path":2,"url":"/1","n":3}}"#, &["a.url"], r#"{"a":{"path":"x/1","n":3}}"#),
         (r#"{"a":{"path":{"url":"/2"},"url":"/1"}}"#, &["a.path", "a"], r#"{"a":{"path":"x/1"}}"#),
         (r#"{"a":{"path":{"url":"/2"},"url":"/1"}}"#, &["a", "a.path"], r#"{"a":{"path":"xx/1"}}"#),
-        (r#"{"files":[{"url":"/1"},{"url":"/2"}]}"#, &["files", "files.0.url"], r#"{"files":[{"path":"xx/1"},{"path":"x/2"}]}"#),
+        (
+            r#"{"files":[{"url":"/1"},{"url":"/2"}]}"#,
+            &["files", "files.0.url"],
+            r#"{"files":[{"path":"xx/1"},{"path":"x/2"}]}"#,
+        ),
         (
             r#"{"files":{"image":{"url":"/1"}}}"#,
             &["files", "files.0.url", "files.image"],
             r#"{"files":{"image":{"path":"xx/1"}}}"#,
         ),
-        (r#"{"files":{"image":"/1"}}"#, &["files", "files.0.url", "files.image"], r#"{"files":{"image":"xx/1"}}"#),
+        (
+            r#"{"files":{"image":"/1"}}"#,
+            &["files", "files.0.url", "files.image"],
+            r#"{"files":{"image":"xx/1"}}"#,
+        ),
         // What they write needn't look like one.
         (r#"{"files":[{"a":"/1","b":"x"}]}"#, &["files.a", "files"], r#"{"files":[{"a":"x/1","b":"x"}]}"#),
         (r#"{"files":[{"a":"/1"}]}"#, &["files.a", "files"], r#"{"files":[{"a":"xx/1"}]}"#),
-        (r#"{"files":[{"name":"/1","a":"/2"}]}"#, &["files.name", "files"], r#"{"files":[{"name":"xx/1","a":"x/2"}]}"#),
+        (
+            r#"{"files":[{"name":"/1","a":"/2"}]}"#,
+            &["files.name", "files"],
+            r#"{"files":[{"name":"xx/1","a":"x/2"}]}"#,
+        ),
         (r#"{"files":[{"a":"/1"}]}"#, &["files", "files.a"], r#"{"files":[{"a":"xx/1"}]}"#),
         (r#"{"url":"/1","path":{"url":"/2"}}"#, &["url", "path"], r#"{"path":"xx/1"}"#),
     ] {
@@ -298,7 +325,9 @@ async fn failures_are_bounded() {
     assert!(format!("{kept:?}").len() < 1 << 20 && kept.len() == 100);
     assert!(kept[0].item_id.as_ref().unwrap().ends_with('…'));
     let error =
-        apply(Conversions { skip_failed: false, on_failure: None, ..(*conversions).clone() }, &text, false).await.unwrap_err();
+        apply(Conversions { skip_failed: false, on_failure: None, ..(*conversions).clone() }, &text, false)
+            .await
+            .unwrap_err();
     assert!(error.to_string().len() <= 4096);
     let mut strict = Conversions { strict: true, ..Conversions::default() };
     strict.plain(&"x".repeat(10_000), str::to_owned);
@@ -392,7 +421,8 @@ async fn strict_conversion_refuses_a_text() {
         );
         assert_eq!(error, expected, "{text}");
     }
-    let long = refused("created_at", &format!(r#""see https://h/x?sig={MARKER} {}""#, "é".repeat(1 << 20))).await;
+    let long =
+        refused("created_at", &format!(r#""see https://h/x?sig={MARKER} {}""#, "é".repeat(1 << 20))).await;
     assert!(long.len() < 400 && long.contains("`see https://h/x?…"), "{long}");
     crate::marker::assert_hidden("a text", &long);
     // What is no text stays no file.
@@ -439,7 +469,10 @@ impl Ledger {
     pub(super) fn kept(&self) -> Vec<String> {
         let (mut given, discarded) = self.0.lock().unwrap().clone();
         for text in discarded {
-            let at = given.iter().position(|given| *given == text).unwrap_or_else(|| panic!("{text} wasn't given"));
+            let at = given
+                .iter()
+                .position(|given| *given == text)
+                .unwrap_or_else(|| panic!("{text} wasn't given"));
             given.remove(at);
         }
         given.sort();
@@ -546,8 +579,12 @@ async fn conversion_that_ends_early_keeps_nothing() {
     fails_later.0.plain("files", |url| url.replace("x/2", "/bad"));
     fails_later.0.with("files", Holding(fails_later.1.clone()));
     let text: Bytes = r#"{"files": ["/1", "/2"]}"#.into();
-    assert!(Arc::new(fails_later.0).apply(text, false, &Secrets::NONE).await.is_err() && fails_later.1.kept().is_empty());
-    let (strict, ledger) = apply(r#"{"files": {"a": "/1", "b": "text"}}"#, &["files.a", "files"], |all| all.strict = true);
+    assert!(
+        Arc::new(fails_later.0).apply(text, false, &Secrets::NONE).await.is_err()
+            && fails_later.1.kept().is_empty()
+    );
+    let (strict, ledger) =
+        apply(r#"{"files": {"a": "/1", "b": "text"}}"#, &["files.a", "files"], |all| all.strict = true);
     assert!(strict.await.is_err() && ledger.kept().is_empty());
     // Dropped.
     let (hanging, ledger) = apply(r#"{"files": ["/1", "/never", "/2"]}"#, &["files"], keep);
@@ -571,6 +608,7 @@ async fn conversion_that_ends_early_keeps_nothing() {
 #[test]
 fn who_holds_nothing_costs_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let converted = runtime.block_on(Arc::new(cdn()).apply(r#"{"file": "/a"}"#.into(), false, &Secrets::NONE)).unwrap();
+    let converted =
+        runtime.block_on(Arc::new(cdn()).apply(r#"{"file": "/a"}"#.into(), false, &Secrets::NONE)).unwrap();
     assert!(converted.undelivered.is_empty());
 }

@@ -54,7 +54,11 @@ impl FileEntry {
 
 impl fmt::Debug for FileEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileEntry").field("name", &self.name).field("url", &self.url).field("path", &self.path).finish()
+        f.debug_struct("FileEntry")
+            .field("name", &self.name)
+            .field("url", &self.url)
+            .field("path", &self.path)
+            .finish()
     }
 }
 
@@ -84,14 +88,18 @@ impl Json {
         // A key that names many files, as that of a list does, is one text.
         let mut names: HashMap<NonZeroUsize, Option<Arc<str>>> = HashMap::new();
         let mut name_of = |key: Option<NonZeroUsize>| {
-            let name = names.entry(key?).or_insert_with(|| literal(text, key).map(|literal| Arc::from(plain(literal))));
+            let name = names
+                .entry(key?)
+                .or_insert_with(|| literal(text, key).map(|literal| Arc::from(plain(literal))));
             name.clone()
         };
         let entry = |found: &Found| {
             let name = name_of(found.name);
             match found.object.and_then(|object| shapes.objects.get(object.get())) {
                 Some(object) => FileEntry::of_object(name, object, text),
-                None => FileEntry { name, url: url_at(text, found.at), size: None, checksum: None, path: None },
+                None => {
+                    FileEntry { name, url: url_at(text, found.at), size: None, checksum: None, path: None }
+                }
             }
         };
         shapes.found.iter().map(entry).collect()
@@ -114,7 +122,10 @@ mod tests {
         for (field, expected) in [
             (json!("/a"), vec![(None, "/a")]),
             (json!({"x": "/a", "y": null, "z": 3}), vec![(Some("x"), "/a")]),
-            (json!({"x": {"url": "/a"}, "y": {"path": "/b"}, "z": {"size": 1}}), vec![(Some("x"), "/a"), (Some("y"), "no URL")]),
+            (
+                json!({"x": {"url": "/a"}, "y": {"path": "/b"}, "z": {"size": 1}}),
+                vec![(Some("x"), "/a"), (Some("y"), "no URL")],
+            ),
             (json!({"x": [{"url": "/a"}, "/b"]}), vec![(Some("x"), "/a"), (Some("x"), "/b")]),
             (json!([{"url": "/a", "name": "n"}, "/b", null]), vec![(None, "/a"), (None, "/b")]),
             (json!({"url": "/a", "name": "n"}), vec![(None, "/a")]),
@@ -123,14 +134,19 @@ mod tests {
             (json!(7), vec![]),
         ] {
             let files = field.files();
-            let seen: Vec<_> = files.iter().map(|file| (file.name.as_deref(), file.url.as_deref().unwrap_or("no URL"))).collect();
+            let seen: Vec<_> = files
+                .iter()
+                .map(|file| (file.name.as_deref(), file.url.as_deref().unwrap_or("no URL")))
+                .collect();
             assert_eq!(seen, expected, "{field}");
         }
     }
 
     fn urls(text: &str) -> Vec<(Option<String>, Option<String>)> {
         let json: Json = serde_json::from_str(text).unwrap();
-        let of = |file: &FileEntry| (file.name.as_deref().map(str::to_owned), file.url.as_deref().map(str::to_owned));
+        let of = |file: &FileEntry| {
+            (file.name.as_deref().map(str::to_owned), file.url.as_deref().map(str::to_owned))
+        };
         json.files().iter().map(of).collect()
     }
 
@@ -140,7 +156,10 @@ mod tests {
         let objects = format!("{}1{}", "{\"a\":".repeat(1_000_000), "}".repeat(1_000_000));
         for odd in [r#""\ud83d""#, "1e999", &format!("{open}{close}"), &objects] {
             let text = format!(r#"{{"odd": {{"x": {odd}}}, "a": {{"url": "/a", "n": {odd}}}, "b": "/b"}}"#);
-            assert_eq!(urls(&text), [(Some("a".into()), Some("/a".into())), (Some("b".into()), Some("/b".into()))]);
+            assert_eq!(
+                urls(&text),
+                [(Some("a".into()), Some("/a".into())), (Some("b".into()), Some("/b".into()))]
+            );
         }
         assert_eq!(urls(r#"{"\ud83d": "/\ude00a"}"#), [(Some("\u{fffd}".into()), Some("/\u{fffd}a".into()))]);
         assert_eq!(urls(&format!("{open}\"/a\"{close}")), [(None, Some("/a".into()))]);
@@ -193,11 +212,17 @@ mod tests {
         let text = format!("{{\"{key}\": [{}]}}", vec!["\"/a\""; 10_000].join(","));
         let files = serde_json::from_str::<Json>(&text).unwrap().files();
         assert_eq!(files.len(), 10_000);
-        assert!(files.iter().all(|file| Arc::ptr_eq(file.name.as_ref().unwrap(), files[0].name.as_ref().unwrap())));
+        assert!(
+            files
+                .iter()
+                .all(|file| Arc::ptr_eq(file.name.as_ref().unwrap(), files[0].name.as_ref().unwrap()))
+        );
         // Also where others stand between.
-        let text = format!("{{\"{key}\": [{}]}}", vec!["\"/a\", {\"x\": {\"url\": \"/b\"}}"; 10_000].join(","));
+        let text =
+            format!("{{\"{key}\": [{}]}}", vec!["\"/a\", {\"x\": {\"url\": \"/b\"}}"; 10_000].join(","));
         let files = serde_json::from_str::<Json>(&text).unwrap().files();
-        let names: std::collections::HashSet<_> = files.iter().filter_map(|file| file.name.as_ref()).map(Arc::as_ptr).collect();
+        let names: std::collections::HashSet<_> =
+            files.iter().filter_map(|file| file.name.as_ref()).map(Arc::as_ptr).collect();
         assert!(files.len() == 20_000 && names.len() <= 10_001, "{} {}", files.len(), names.len());
     }
 }

@@ -118,7 +118,8 @@ impl<'t> Shapes<'t> {
         self.present = true;
         let empty = matches!(first.token, Token::List | Token::Object) && !children.any;
         // A file without a URL is one all the same.
-        let fits = self.found.len() > before || empty || children.null_or_object || first.token == Token::Null;
+        let fits =
+            self.found.len() > before || empty || children.null_or_object || first.token == Token::Null;
         self.misfit |= !fits;
     }
 
@@ -177,19 +178,29 @@ impl<'t> Shapes<'t> {
         open.this.see(&called, value);
         match value.token {
             Token::Text if is_url && self.wanted != Wanted::Files => {
-                self.found.push(Found { at: key.start, name: open.name, object: NonZeroUsize::new(open.slot) });
+                self.found.push(Found {
+                    at: key.start,
+                    name: open.name,
+                    object: NonZeroUsize::new(open.slot),
+                });
                 self.present |= role == Role::Parent;
                 open.has_own = true;
             }
-            Token::Text if role == Role::Field || (role == Role::Item && open.only_urls) => drop(self.bare(value, key_at)),
+            Token::Text if role == Role::Field || (role == Role::Item && open.only_urls) => {
+                drop(self.bare(value, key_at))
+            }
             Token::List if role == Role::Field => drop(self.list(key_at)),
-            Token::Object if matches!(role, Role::Field | Role::Item) => drop(self.object(key_at, Role::Entry)),
+            Token::Object if matches!(role, Role::Field | Role::Item) => {
+                drop(self.object(key_at, Role::Entry))
+            }
             _ if role == Role::Parent && is_url => self.field(value),
             _ => self.scanner.skip(value),
         }
         match self.wanted {
             Wanted::Urls { key: "url" } => {}
-            Wanted::Urls { key: new } => open.replaced.see(called == new && !is_url, key.start..self.scanner.position()),
+            Wanted::Urls { key: new } => {
+                open.replaced.see(called == new && !is_url, key.start..self.scanner.position())
+            }
             Wanted::Files if role == Role::Entry => {}
             Wanted::Files => open.keys.push((called, key_at)),
         }

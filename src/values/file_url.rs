@@ -60,7 +60,8 @@ pub(crate) fn is_data_uri(url: &str) -> bool {
 pub(crate) fn names_a_url(key: &str, text: &str) -> bool {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
     let has_scheme = scheme.is_some_and(|scheme| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    !matches!(key, "name" | "filename" | "path" | "checksum") && (text.starts_with('/') || has_scheme || is_data_uri(text))
+    !matches!(key, "name" | "filename" | "path" | "checksum")
+        && (text.starts_with('/') || has_scheme || is_data_uri(text))
 }
 
 /// Whether a text tells where a file is: an absolute URL (`https://host/x.png`), a path on a host (`/media/x.png`,
@@ -73,7 +74,9 @@ pub(crate) fn is_file_url(text: &str) -> bool {
     };
     match text.split_once("//") {
         Some(("", _)) => Url::parse(&format!("https:{text}")).is_ok(),
-        Some((scheme, rest)) if scheme.strip_suffix(':').is_some_and(is_scheme) => !rest.is_empty() && Url::parse(text).is_ok(),
+        Some((scheme, rest)) if scheme.strip_suffix(':').is_some_and(is_scheme) => {
+            !rest.is_empty() && Url::parse(text).is_ok()
+        }
         _ => text.starts_with('/') || is_data_uri(text),
     }
 }

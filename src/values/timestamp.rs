@@ -209,9 +209,11 @@ mod tests {
 
     #[test]
     fn messages_of_long_texts_are_short() {
-        for text in
-            ["9".repeat(1 << 20), format!("https://h/p?sig={}", "x".repeat(1 << 20)), "2025-01-31T00:00:00\n".repeat(1 << 16)]
-        {
+        for text in [
+            "9".repeat(1 << 20),
+            format!("https://h/p?sig={}", "x".repeat(1 << 20)),
+            "2025-01-31T00:00:00\n".repeat(1 << 16),
+        ] {
             let time = Timestamp::from(&text);
             let error = time.to_system_time().unwrap_err();
             for shown in [error.to_string(), format!("{error:?}"), format!("{time:?}")] {
@@ -223,7 +225,10 @@ mod tests {
 
     #[test]
     fn times_from_before_and_after_all_years_do_not_panic() {
-        for time in [SystemTime::UNIX_EPOCH - Duration::from_secs(1), SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 45)] {
+        for time in [
+            SystemTime::UNIX_EPOCH - Duration::from_secs(1),
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 45),
+        ] {
             assert!(Timestamp::from(time).to_system_time().is_ok());
         }
     }

@@ -100,13 +100,16 @@ fn parse(head: &[u8]) -> Option<Asked> {
     let text = std::str::from_utf8(head).ok()?;
     let mut lines = text.split("\r\n");
     let line = lines.next()?.strip_suffix(" HTTP/1.1")?.to_owned();
-    let headers = lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    let headers = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()));
     Some(Asked { line, headers: headers.collect() })
 }
 
 /// An answer with this head (`200 OK`, then headers) and as much of a body as there is.
 pub fn answer(head: &str, body: &[u8]) -> Vec<u8> {
-    let mut answer = format!("HTTP/1.1 {}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n")).into_bytes();
+    let mut answer =
+        format!("HTTP/1.1 {}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n")).into_bytes();
     answer.extend_from_slice(body);
     answer
 }
@@ -116,9 +119,10 @@ pub fn ranged(asked: &Asked, file: &[u8], etag: &str, up_to: usize) -> Vec<u8> {
     let size = file.len();
     let same = asked.header("if-range").is_none_or(|known| known == etag);
     match asked.from().filter(|_| same) {
-        Some(from) if from >= size => {
-            answer(&format!("416 Range Not Satisfiable\nContent-Range: bytes */{size}\nContent-Length: 0"), b"")
-        }
+        Some(from) if from >= size => answer(
+            &format!("416 Range Not Satisfiable\nContent-Range: bytes */{size}\nContent-Length: 0"),
+            b"",
+        ),
         Some(from) => {
             let head = format!(
                 "206 Partial Content\nETag: {etag}\nContent-Range: bytes {from}-{}/{size}\nContent-Length: {}",

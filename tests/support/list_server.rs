@@ -89,7 +89,9 @@ impl ListServer {
                 let service = service_fn(move |request| answer(request, base.clone(), state.clone()));
                 connections.spawn(async move {
                     // A connection that is closed in the middle is an error.
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(connection), service)
+                        .await;
                 });
             }
         });
@@ -151,7 +153,8 @@ impl State {
         let page = number("page").or_else(|| number("cursor").map(|cursor| cursor / 1_000)).unwrap_or(1);
         let attempt = self.asked.entry(page).or_default();
         *attempt += 1;
-        if let Some(failing) = self.script.failures.get(&page).and_then(|failures| failures.get(*attempt - 1)) {
+        if let Some(failing) = self.script.failures.get(&page).and_then(|failures| failures.get(*attempt - 1))
+        {
             return match failing {
                 Failing::Status(404) => Ok((404, "<h1>Not Found</h1>".to_owned())),
                 Failing::Status(status) => Ok((*status, r#"{"detail": "not now"}"#.to_owned())),
@@ -180,7 +183,9 @@ impl State {
             Paging::Numbers => (page as usize - 1) * size,
             Paging::Cursors => {
                 let after = number("cursor").map(|cursor| cursor % 1_000);
-                after.map_or(0, |after| ids.iter().position(|id| id % 1_000 == after).map_or(ids.len(), |at| at + 1))
+                after.map_or(0, |after| {
+                    ids.iter().position(|id| id % 1_000 == after).map_or(ids.len(), |at| at + 1)
+                })
             }
         };
         if start >= ids.len() && page > 1 && self.script.paging == Paging::Numbers {
@@ -208,7 +213,8 @@ impl State {
             Paging::Numbers => format!(r#""count": {count}, "#),
             Paging::Cursors => String::new(),
         };
-        let body = format!(r#"{{{count_told}"next": {next}, "previous": null, "results": [{}]}}"#, items.join(", "));
+        let body =
+            format!(r#"{{{count_told}"next": {next}, "previous": null, "results": [{}]}}"#, items.join(", "));
         self.served.push(Served { page, ids: given, count, last });
         Ok((200, body))
     }

@@ -90,7 +90,8 @@ pub fn watch() {
     static WATCHING: Once = Once::new();
     static GUARD: Guard = Guard::new(end_process);
     WATCHING.call_once(|| {
-        tracing::subscriber::set_global_default(Guard::new(end_process)).expect("there is another subscriber");
+        tracing::subscriber::set_global_default(Guard::new(end_process))
+            .expect("there is another subscriber");
         // reqwest and wiremock log, and don't trace.
         log::set_logger(&GUARD).expect("there is another logger");
         log::set_max_level(log::LevelFilter::Trace);
@@ -100,7 +101,11 @@ pub fn watch() {
 fn end_process(told: &str) {
     // The test harness would keep to itself what is printed by `eprintln!`.
     let thread = std::thread::current();
-    let _ = writeln!(std::io::stderr(), "\na secret is shown, on thread {:?}: {told}", thread.name().unwrap_or_default());
+    let _ = writeln!(
+        std::io::stderr(),
+        "\na secret is shown, on thread {:?}: {told}",
+        thread.name().unwrap_or_default()
+    );
     std::process::exit(101);
 }
 
@@ -179,7 +184,12 @@ impl log::Log for Guard {
         if record.target().starts_with("wiremock") {
             return;
         }
-        self.look_at_text(&fmt::format(format_args!("{} {} {}", record.level(), record.target(), record.args())));
+        self.look_at_text(&fmt::format(format_args!(
+            "{} {} {}",
+            record.level(),
+            record.target(),
+            record.args()
+        )));
     }
 
     fn flush(&self) {}
@@ -201,17 +211,24 @@ fn the_guard_sees_what_shows_the_marker_and_nothing_else() {
     assert_eq!(seen(&|| tracing::info!("GET /x?sig={shown}")), 1);
     assert_eq!(seen(&|| tracing::warn!(target: "hyper::client", url = shown.as_str())), 1);
     assert_eq!(seen(&|| drop(tracing::trace_span!("sending", token = %shown))), 1);
-    let late = || _ = tracing::trace_span!("sending", token = tracing::field::Empty).record("token", shown.as_str());
+    let late =
+        || _ = tracing::trace_span!("sending", token = tracing::field::Empty).record("token", shown.as_str());
     assert_eq!(seen(&late), 1);
     assert_eq!(seen(&|| tracing::error!(token = "…", "sent")), 0);
     let logged = |target: &str, text: &str| {
         let record = |text: fmt::Arguments<'_>| {
-            log::Log::log(&guard(), &log::Record::builder().level(log::Level::Trace).target(target).args(text).build());
+            log::Log::log(
+                &guard(),
+                &log::Record::builder().level(log::Level::Trace).target(target).args(text).build(),
+            );
         };
         record(format_args!("{text}"));
         std::mem::take(&mut *SEEN.lock().unwrap()).len()
     };
-    assert_eq!((logged("reqwest::connect", &shown), logged("reqwest::connect", "…"), logged("wiremock", &shown)), (1, 0, 0));
+    assert_eq!(
+        (logged("reqwest::connect", &shown), logged("reqwest::connect", "…"), logged("wiremock", &shown)),
+        (1, 0, 0)
+    );
 }
 
 #[test]
@@ -232,7 +249,11 @@ fn an_error_is_seen_to_show_the_marker_wherever_it_does() {
     let kept = || Shown("", secret("kept"), None);
     assert!(shows(Shown(MARKER, String::new(), None)));
     assert!(shows(kept()));
-    assert!(shows(Shown("", String::new(), Some(Box::new(Shown("", String::new(), Some(Box::new(kept()))))))));
+    assert!(shows(Shown(
+        "",
+        String::new(),
+        Some(Box::new(Shown("", String::new(), Some(Box::new(kept())))))
+    )));
     assert!(!shows(Shown("", String::new(), Some(Box::new(Shown("", String::new(), None))))));
 }
 

@@ -12,7 +12,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -154,19 +156,29 @@ impl TlsServer {
         TlsServer::answering(identity, manner, echo).await
     }
 
-    pub async fn answering<F>(identity: Identity, manner: Manner, answer: impl Fn(Seen) -> F + Send + Sync + 'static) -> Self
+    pub async fn answering<F>(
+        identity: Identity,
+        manner: Manner,
+        answer: impl Fn(Seen) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Answer> + Send + 'static,
     {
         let answer: Arc<Answering> = Arc::new(move |seen| Box::pin(answer(seen)));
-        TlsServer::start(identity, manner, move |stream, number, log| serve(stream, number, manner, answer.clone(), log)).await
+        TlsServer::start(identity, manner, move |stream, number, log| {
+            serve(stream, number, manner, answer.clone(), log)
+        })
+        .await
     }
 
     /// Answers by HTTP/2, with `{}`: on its first connection the first request, and what comes next there it treats so. What
     /// it saw is what it acted on, without the headers.
     pub async fn treating_second(identity: Identity, treatment: Treatment) -> Self {
         let manner = Manner::of(&["h2"]);
-        TlsServer::start(identity, manner, move |stream, number, log| serve_frames(stream, number, treatment, log)).await
+        TlsServer::start(identity, manner, move |stream, number, log| {
+            serve_frames(stream, number, treatment, log)
+        })
+        .await
     }
 
     async fn start<F>(
@@ -269,7 +281,13 @@ pub async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Serves a connection, by the protocol that was agreed on, until it is closed or a goodbye is said.
-async fn serve(stream: TlsStream<TcpStream>, connection: usize, manner: Manner, answer: Arc<Answering>, log: Arc<Log>) {
+async fn serve(
+    stream: TlsStream<TcpStream>,
+    connection: usize,
+    manner: Manner,
+    answer: Arc<Answering>,
+    log: Arc<Log>,
+) {
     let mut goodbye = log.goodbyes.subscribe();
     let by_http_2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request: Request<Incoming>| {
@@ -287,7 +305,8 @@ async fn serve(stream: TlsStream<TcpStream>, connection: usize, manner: Manner, 
     });
     if by_http_2 {
         let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-        let serving = builder.max_concurrent_streams(manner.streams).serve_connection(TokioIo::new(stream), service);
+        let serving =
+            builder.max_concurrent_streams(manner.streams).serve_connection(TokioIo::new(stream), service);
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             _ = &mut serving => return,
@@ -297,7 +316,8 @@ async fn serve(stream: TlsStream<TcpStream>, connection: usize, manner: Manner, 
         let _ = serving.await;
         return;
     }
-    let mut serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let mut serving =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         _ = std::future::poll_fn(|context| serving.poll_without_shutdown(context)) => {}
         _ = goodbye.changed() => {}
@@ -341,7 +361,12 @@ const NO_ERROR: u32 = 0;
 const INTERNAL_ERROR: u32 = 2;
 const REFUSED_STREAM: u32 = 7;
 
-async fn serve_frames(mut stream: TlsStream<TcpStream>, connection: usize, treatment: Treatment, log: Arc<Log>) {
+async fn serve_frames(
+    mut stream: TlsStream<TcpStream>,
+    connection: usize,
+    treatment: Treatment,
+    log: Arc<Log>,
+) {
     // It fails once the client hangs up.
     let _ = serve_streams(&mut stream, connection, treatment, &log).await;
 }
@@ -401,7 +426,13 @@ async fn serve_streams(
     }
 }
 
-async fn write_frame(stream: &mut TlsStream<TcpStream>, kind: u8, flags: u8, id: u32, payload: &[u8]) -> std::io::Result<()> {
+async fn write_frame(
+    stream: &mut TlsStream<TcpStream>,
+    kind: u8,
+    flags: u8,
+    id: u32,
+    payload: &[u8],
+) -> std::io::Result<()> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [&length[1..], &[kind, flags], &id.to_be_bytes()].concat();
     stream.write_all(&[&head, payload].concat()).await?;

@@ -11,13 +11,23 @@ use crate::server::{TOKEN, header, json};
 pub async fn take_uploads(server: &MockServer, id: &str) {
     let url = format!("{}/chunked_upload/{}/", server.uri(), id.trim_matches('"'));
     let id = id.to_owned();
-    let completed = format!(r#"{{"id": {id}, "file": "/media/uploads/1", "completed_at": "2025-01-31T00:00:00Z"}}"#);
+    let completed =
+        format!(r#"{{"id": {id}, "file": "/media/uploads/1", "completed_at": "2025-01-31T00:00:00Z"}}"#);
     let chunk = move |request: &Request| -> ResponseTemplate {
         let next = range(request).1 + 1;
-        json(200, format!(r#"{{"id": {id}, "url": "{url}", "offset": {next}, "filename": "f", "completed_at": null}}"#))
+        json(
+            200,
+            format!(
+                r#"{{"id": {id}, "url": "{url}", "offset": {next}, "filename": "f", "completed_at": null}}"#
+            ),
+        )
     };
     Mock::given(method("PUT")).and(path_regex("^/chunked_upload/")).respond_with(chunk).mount(server).await;
-    Mock::given(method("POST")).and(path_regex("^/chunked_upload/.+/$")).respond_with(json(200, completed)).mount(server).await;
+    Mock::given(method("POST"))
+        .and(path_regex("^/chunked_upload/.+/$"))
+        .respond_with(json(200, completed))
+        .mount(server)
+        .await;
 }
 
 /// First byte, last byte and total of a `Content-Range`.
@@ -35,7 +45,8 @@ pub fn assert_chunk(request: &Request, path: &str, range: &str, file_name: &str,
     assert_eq!(header(request, "synapse-access-token"), Some(&*format!("Token {TOKEN}")));
     assert_eq!(header(request, "transfer-encoding"), None);
     assert_eq!(header(request, "content-length"), Some(request.body.len().to_string().as_str()));
-    let boundary = header(request, "content-type").unwrap().strip_prefix("multipart/form-data; boundary=").unwrap();
+    let boundary =
+        header(request, "content-type").unwrap().strip_prefix("multipart/form-data; boundary=").unwrap();
     assert!(!boundary.is_empty() && boundary.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{boundary}");
     let mut expected = format!(
         "--{boundary}\r\nContent-Disposition: form-data; name=\"filename\"\r\n\r\n{file_name}\r\n\

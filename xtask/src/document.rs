@@ -10,7 +10,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::prepare::{
-    self, Report, operations_have_names_of_their_own, references_are_to_components, shared_parts_are_put_in_place, written_in_3_0,
+    self, Report, operations_have_names_of_their_own, references_are_to_components,
+    shared_parts_are_put_in_place, written_in_3_0,
 };
 use crate::project;
 
@@ -19,7 +20,9 @@ pub fn read(source: &str) -> Result<Value, String> {
     let document = match source.strip_prefix("git:") {
         Some(revision) => reading::parse(&at_revision(revision)?),
         // The project's own is found from any directory below it.
-        None if source == project::DOCUMENT && !Path::new(source).exists() => reading::read(&project::root().join(source)),
+        None if source == project::DOCUMENT && !Path::new(source).exists() => {
+            reading::read(&project::root().join(source))
+        }
         None => reading::read(Path::new(source)),
     };
     document.and_then(as_the_build_reads_it).map_err(|reason| format!("{source}: {reason}"))
@@ -39,7 +42,11 @@ fn as_the_build_reads_it(mut document: Value) -> Result<Value, String> {
 
 fn at_revision(revision: &str) -> Result<String, String> {
     let object = format!("{revision}:{}", project::DOCUMENT);
-    let git = Command::new("git").arg("-C").arg(project::root()).args(["show", "--end-of-options", &object]).output();
+    let git = Command::new("git")
+        .arg("-C")
+        .arg(project::root())
+        .args(["show", "--end-of-options", &object])
+        .output();
     let output = git.map_err(|error| format!("git can't be run: {error}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

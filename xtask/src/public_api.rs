@@ -17,8 +17,9 @@ pub fn run(bless: bool, file: Option<PathBuf>) -> Result<Outcome, String> {
         println!("{}: {} lines written", file.display(), now.lines().count());
         return Ok(Outcome::Well);
     }
-    let committed = std::fs::read_to_string(&file)
-        .map_err(|error| format!("{}: {error}; `cargo xtask public-api --bless` writes it", file.display()))?;
+    let committed = std::fs::read_to_string(&file).map_err(|error| {
+        format!("{}: {error}; `cargo xtask public-api --bless` writes it", file.display())
+    })?;
     let changes = changes(&committed, &now);
     if changes.is_empty() {
         println!("the public API is the committed one: {} lines", now.lines().count());
@@ -39,8 +40,9 @@ fn listing() -> Result<String, String> {
             .omit_auto_trait_impls(true)
             .omit_auto_derived_impls(!derived)
             .build();
-        let api =
-            api.map_err(|error| format!("{}: {error}; is the toolchain older or newer than the project's?", json.display()))?;
+        let api = api.map_err(|error| {
+            format!("{}: {error}; is the toolchain older or newer than the project's?", json.display())
+        })?;
         Ok::<Vec<String>, String>(api.items().map(ToString::to_string).collect())
     };
     let written: BTreeSet<String> = items(false)?.into_iter().collect();

@@ -14,9 +14,15 @@ const REAL: &str = "XTASK_REAL_RUSTDOC";
 /// every dependency that looks at it be built anew, twice; set for rustdoc alone it costs nothing.
 pub fn stand_in() -> Option<ExitCode> {
     let real = std::env::var_os(REAL)?;
-    let status = Command::new(&real).args(std::env::args_os().skip(1)).env_remove(REAL).env("RUSTC_BOOTSTRAP", "1").status();
+    let status = Command::new(&real)
+        .args(std::env::args_os().skip(1))
+        .env_remove(REAL)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .status();
     Some(match status {
-        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from),
+        Ok(status) => {
+            status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
         Err(error) => {
             eprintln!("xtask: {}: {error}", PathBuf::from(real).display());
             ExitCode::FAILURE

@@ -16,7 +16,8 @@ const NONE_LISTED: &str = "[operations]\n";
 /// What is told beside the summaries, and the exit code.
 fn check(document: &Value, listed: &str) -> (Vec<String>, i32) {
     let files = Files::new();
-    let (document, listed) = (files.document("document.json", document), files.write("uncovered.toml", listed));
+    let (document, listed) =
+        (files.document("document.json", document), files.write("uncovered.toml", listed));
     let ended = xtask(&["spec", "check", &document, "--no-lint", "--src", &layer(), "--uncovered", &listed]);
     assert_eq!(ended.err, "");
     let summaries = ["lint: left out", "coverage: ", "test backend: "];
@@ -61,7 +62,10 @@ fn an_operation_is_called_or_listed() {
     document["paths"]["/ground_truths/"] = json!({"get": operation("list_ground_truths")});
     let told = "uncovered: list_ground_truths (GET /ground_truths/): no handwritten code calls it, and no reason is listed";
     assert_eq!(check(&document, NONE_LISTED), (vec![told.to_owned()], 1));
-    assert_eq!(check(&document, "[operations]\nlist_ground_truths = \"nobody asks for them\"\n"), (Vec::new(), 0));
+    assert_eq!(
+        check(&document, "[operations]\nlist_ground_truths = \"nobody asks for them\"\n"),
+        (Vec::new(), 0)
+    );
     let told = "uncovered: list_ground_truths: uncovered.toml gives no reason";
     assert_eq!(check(&document, "[operations]\nlist_ground_truths = \" \"\n"), (vec![told.to_owned()], 1));
 }
@@ -81,7 +85,8 @@ fn tests_comments_and_names_alone_are_no_calls() {
     for id in ["only_in_tests", "only_in_words"] {
         let mut document = served();
         document["paths"]["/models/"]["get"]["operationId"] = json!(id);
-        let told = format!("uncovered: {id} (GET /models/): no handwritten code calls it, and no reason is listed");
+        let told =
+            format!("uncovered: {id} (GET /models/): no handwritten code calls it, and no reason is listed");
         assert_eq!(check(&document, NONE_LISTED), (vec![told], 1));
     }
     // A macro's body, an argument of one, and a function that nobody calls are.
@@ -106,14 +111,19 @@ fn the_test_backend_has_each_route() {
         ("/tags/{id}/", "get", "GET /tags/{id}/): there is no such route (404)"),
         ("/models/{id}/tags/", "get", "GET /models/{id}/tags/): there is no such route (404)"),
         ("/models/{id}/", "delete", "DELETE /models/{id}/): the path is there, the method isn't (405)"),
-        ("/models/archived/", "get", "GET /models/archived/): another route took it: its objects are there (404)"),
+        (
+            "/models/archived/",
+            "get",
+            "GET /models/archived/): another route took it: its objects are there (404)",
+        ),
         ("/models", "get", "GET /models): the route has another path (301 Moved Permanently)"),
     ] {
         let told = format!("test backend: describe_model ({told}");
         assert_eq!(check(&with(path, method), NONE_LISTED), (vec![told], 1));
     }
     // No object of an id that isn't there is no missing route.
-    for (path, method) in [("/ground_truth_dataset_versions/{id}/", "get"), ("/chunked_upload/{id}/", "post")] {
+    for (path, method) in [("/ground_truth_dataset_versions/{id}/", "get"), ("/chunked_upload/{id}/", "post")]
+    {
         assert_eq!(check(&with(path, method), NONE_LISTED), (Vec::new(), 0));
     }
 }
@@ -139,7 +149,8 @@ fn what_can_not_be_checked_is_an_error() {
 fn the_linter_finds_or_says_that_npm_is_missing() {
     let files = Files::new();
     let mut bad = served();
-    bad["paths"]["/models/"]["get"]["responses"]["200"]["content"]["application/json"]["example"] = json!({"results": 1});
+    bad["paths"]["/models/"]["get"]["responses"]["200"]["content"]["application/json"]["example"] =
+        json!({"results": 1});
     let document = files.document("document.json", &bad);
     // Without a path there is no npm, and what is installed is looked for elsewhere.
     let ended = Command::new(env!("CARGO_BIN_EXE_xtask"))
@@ -159,9 +170,8 @@ fn the_linter_finds_or_says_that_npm_is_missing() {
     let ended = xtask(&["spec", "check", &document, "--src", &layer(), "--uncovered", &listed]);
     assert_eq!(ended.code, 1, "{}{}", ended.out, ended.err);
     let name = Path::new(&document).display();
-    let found = ended
-        .out
-        .lines()
-        .any(|line| line.starts_with(&format!("lint: {name}:")) && line.contains("no-invalid-media-type-examples"));
+    let found = ended.out.lines().any(|line| {
+        line.starts_with(&format!("lint: {name}:")) && line.contains("no-invalid-media-type-examples")
+    });
     assert!(found, "{}", ended.out);
 }

@@ -24,8 +24,11 @@ fn variants(document: &Value) -> Vec<(String, Value)> {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let id = operation["operationId"].as_str().unwrap();
-            vary(format!("{id} removed"), &|other| drop(other["paths"][path].as_object_mut().unwrap().remove(method)));
-            let added = json!({"name": "more", "in": "query", "required": true, "schema": {"type": "string"}});
+            vary(format!("{id} removed"), &|other| {
+                drop(other["paths"][path].as_object_mut().unwrap().remove(method))
+            });
+            let added =
+                json!({"name": "more", "in": "query", "required": true, "schema": {"type": "string"}});
             vary(format!("{id}?more required"), &|other| {
                 match &mut other["paths"][path][method]["parameters"] {
                     Value::Array(parameters) => parameters.push(added.clone()),
@@ -56,7 +59,8 @@ fn variants(document: &Value) -> Vec<(String, Value)> {
                 }
             });
             vary(format!("{name}.{field} of another type"), &|other| {
-                other["components"]["schemas"][name]["properties"][field] = json!({"type": "number", "format": "float"});
+                other["components"]["schemas"][name]["properties"][field] =
+                    json!({"type": "number", "format": "float"});
             });
             if schema["properties"][field].get("$ref").is_some() {
                 continue; // what stands beside a reference doesn't count
@@ -109,10 +113,9 @@ fn what_breaks_on_the_wire_breaks_here() {
     let (mut judged, mut broke, mut disputed) = (0, 0, Vec::new());
     for (what, other) in variants(&document) {
         let changes = catch_unwind(|| compare(&document, &other).unwrap()).unwrap_or_default();
-        let breaks = changes
-            .iter()
-            .flat_map(|change| &change.changes)
-            .any(|change| matches!(change.class, ChangeClass::BackwardIncompatible | ChangeClass::Incompatible));
+        let breaks = changes.iter().flat_map(|change| &change.changes).any(|change| {
+            matches!(change.class, ChangeClass::BackwardIncompatible | ChangeClass::Incompatible)
+        });
         let ended = xtask(&["spec", "diff", &old, &files.document("new.json", &other), "--src", LAYER]);
         assert!(ended.code < 2, "{what}: {}", ended.err);
         assert!(!ended.out.starts_with("0 changes"), "{what}: nothing is told");

@@ -23,7 +23,11 @@ fn an_operation_touches_the_public_methods_that_reach_it() {
         assert_eq!(ended.code, 0, "{}", ended.err);
         let line = ended.out.lines().next().unwrap().to_owned();
         let methods = line.split_once("touches ").unwrap().1;
-        methods.split(", ").map(|method| method.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        methods
+            .split(", ")
+            .map(|method| method.split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     assert_eq!(touched("list_models"), "BackendClient::list_models");
     assert_eq!(touched("get_model"), "BackendClient::get_model");

@@ -58,25 +58,44 @@ fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", latency] => serve(Duration::from_millis(latency.parse().unwrap())),
-        ["client", target, url, directory, files, bytes] => client(target, url, directory, files.parse().unwrap(), bytes),
+        ["client", target, url, directory, files, bytes] => {
+            client(target, url, directory, files.parse().unwrap(), bytes)
+        }
         ref numbers => compare(numbers),
     }
 }
 
 fn compare(arguments: &[&str]) {
-    let number = |index: usize, default: u64| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (files, bytes, large, rounds) = (number(0, 500), number(1, 200) << 10, number(2, 1024) << 20, number(3, 5));
+    let number = |index: usize, default: u64| {
+        arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let (files, bytes, large, rounds) =
+        (number(0, 500), number(1, 200) << 10, number(2, 1024) << 20, number(3, 5));
     for latency in ["0", "20"] {
         let bench = Bench::new(latency);
-        report(&format!("{files} files of {} KiB at {latency} ms", bytes >> 10), &bench, &TARGETS, files, bytes, rounds);
+        report(
+            &format!("{files} files of {} KiB at {latency} ms", bytes >> 10),
+            &bench,
+            &TARGETS,
+            files,
+            bytes,
+            rounds,
+        );
     }
     let bench = Bench::new("0");
     report(&format!("one file of {} MiB", large >> 20), &bench, &TARGETS[..1], 1, large, rounds);
     for bytes in [16 << 20, large] {
-        println!("peak memory for {:>5} MiB: {:.1} MiB", bytes >> 20, ours(&bench, "paths", 1, bytes).1 / 1024.0);
+        println!(
+            "peak memory for {:>5} MiB: {:.1} MiB",
+            bytes >> 20,
+            ours(&bench, "paths", 1, bytes).1 / 1024.0
+        );
     }
     for target in TARGETS {
-        println!("peak memory for {files} files to {target}: {:.1} MiB", ours(&bench, target, files, bytes).1 / 1024.0);
+        println!(
+            "peak memory for {files} files to {target}: {:.1} MiB",
+            ours(&bench, target, files, bytes).1 / 1024.0
+        );
     }
 }
 
@@ -91,11 +110,16 @@ fn report(what: &str, bench: &Bench, targets: &[&str], files: u64, bytes: u64, r
     }
     let mib = (files * bytes) as f64 / f64::from(1 << 20);
     let of = |costs: &[Cost], value: fn(&Cost) -> f64| median(costs.iter().map(value).collect());
-    println!("{what}: curl {:.0} MiB/s, {:.3} s of CPU", mib / of(&curl, |cost| cost.seconds), of(&curl, |cost| cost.cpu));
+    println!(
+        "{what}: curl {:.0} MiB/s, {:.3} s of CPU",
+        mib / of(&curl, |cost| cost.seconds),
+        of(&curl, |cost| cost.cpu)
+    );
     for (target, costs) in targets.iter().zip(&clients) {
         // Neighbours in time, which the noise of the machine touches alike.
-        let ratio =
-            |value: fn(&Cost) -> f64| median(costs.iter().zip(&curl).map(|(ours, curl)| value(ours) / value(curl)).collect());
+        let ratio = |value: fn(&Cost) -> f64| {
+            median(costs.iter().zip(&curl).map(|(ours, curl)| value(ours) / value(curl)).collect())
+        };
         println!(
             "    to {target}: {:.0} MiB/s, {:.3} s of CPU; medians of the rounds: {:.3} of curl's time, {:.3} of its CPU",
             mib / of(costs, |cost| cost.seconds),
@@ -127,7 +151,14 @@ fn ours(bench: &Bench, target: &str, files: u64, bytes: u64) -> (Cost, f64) {
     let directory = bench.new_directory();
     let path = directory.to_str().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let (cost, printed) = run(command.args(["client", target, &bench.server.url, path, &files.to_string(), &bytes.to_string()]));
+    let (cost, printed) = run(command.args([
+        "client",
+        target,
+        &bench.server.url,
+        path,
+        &files.to_string(),
+        &bytes.to_string(),
+    ]));
     if target == "paths" {
         all_there(&directory, files, bytes);
     }
@@ -140,10 +171,19 @@ fn curls(bench: &Bench, files: u64, bytes: u64) -> Cost {
     let path = |file: u64| directory.join(file.to_string());
     let mut command = Command::new("curl");
     if files > 1 {
-        let each = |file| format!("url={}/{bytes}/{file}\noutput={}\n", bench.server.url, path(file).display());
+        let each =
+            |file| format!("url={}/{bytes}/{file}\noutput={}\n", bench.server.url, path(file).display());
         let config = directory.join("config");
         std::fs::write(&config, (0..files).map(each).collect::<String>()).unwrap();
-        command.args(["--parallel", "--parallel-immediate", "--parallel-max", &CONCURRENCY.to_string(), "--config"]).arg(config);
+        command
+            .args([
+                "--parallel",
+                "--parallel-immediate",
+                "--parallel-max",
+                &CONCURRENCY.to_string(),
+                "--config",
+            ])
+            .arg(config);
     } else {
         command.arg(format!("{}/{bytes}/0", bench.server.url)).arg("--output").arg(path(0));
     }
@@ -200,8 +240,10 @@ fn client(target: &str, url: &str, directory: &str, files: u64, bytes: &str) {
                 // A task each, as `download_all` does: else each piece of each file wakes this thread.
                 async { tokio::spawn(cached).await.unwrap().unwrap() }
             };
-            let files_there = futures_util::stream::iter(0..files).map(download).buffer_unordered(CONCURRENCY);
-            let cached = runtime.block_on(files_there.map(|file| assert_eq!(file.bytes().to_string(), bytes)).count());
+            let files_there =
+                futures_util::stream::iter(0..files).map(download).buffer_unordered(CONCURRENCY);
+            let cached =
+                runtime.block_on(files_there.map(|file| assert_eq!(file.bytes().to_string(), bytes)).count());
             assert_eq!((cached as u64, cache.statistics().files), (files, files));
         }
     }
@@ -234,7 +276,9 @@ fn answer(mut stream: TcpStream, latency: Duration) {
         request.clear();
         let mut left: usize = text.split('/').nth(1).unwrap().parse().unwrap();
         std::thread::sleep(latency);
-        let head = format!("HTTP/1.1 200 OK\r\nETag: \"{left}\"\r\nAccept-Ranges: bytes\r\nContent-Length: {left}\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nETag: \"{left}\"\r\nAccept-Ranges: bytes\r\nContent-Length: {left}\r\n\r\n"
+        );
         if stream.write_all(head.as_bytes()).is_err() {
             return;
         }

@@ -58,7 +58,9 @@ enum As {
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let number = |index: usize, default: u64| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number = |index: usize, default: u64| {
+        arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
     match arguments.first().map(String::as_str) {
         Some("serve") => return serve(number(1, 0), number(2, 0)),
         Some("memory") => return memory(&arguments[1], &arguments[2]),
@@ -93,7 +95,10 @@ fn main() {
     for what in ["typed", "raw"] {
         for events in [1_000, 100_000, 1_000_000] {
             let server = Server::start(&["serve", &events.to_string(), "0"]);
-            let output = Command::new(std::env::current_exe().unwrap()).args(["memory", what, &server.url]).output().unwrap();
+            let output = Command::new(std::env::current_exe().unwrap())
+                .args(["memory", what, &server.url])
+                .output()
+                .unwrap();
             print!("peak memory, {what}, {events} events: {}", String::from_utf8(output.stdout).unwrap());
         }
     }
@@ -175,7 +180,14 @@ fn urls(url: &str, events: u64) -> Vec<String> {
 }
 
 async fn get(client: &reqwest::Client, url: String) -> reqwest::Result<Bytes> {
-    client.get(url).header("Synapse-Access-Token", format!("Token {TOKEN}")).send().await?.error_for_status()?.bytes().await
+    client
+        .get(url)
+        .header("Synapse-Access-Token", format!("Token {TOKEN}"))
+        .send()
+        .await?
+        .error_for_status()?
+        .bytes()
+        .await
 }
 
 async fn sequential(url: &str, what: As, events: u64) {

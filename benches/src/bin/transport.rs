@@ -34,7 +34,9 @@ fn main() {
     if std::env::args().nth(1).as_deref() == Some("serve") {
         return serve();
     }
-    let number = |index: usize, default: usize| std::env::args().nth(index).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number = |index: usize, default: usize| {
+        std::env::args().nth(index).and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
     let (requests, rounds) = (number(1, 100), number(2, 200));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if let Ok(only) = std::env::var("VALGRIND") {
@@ -123,9 +125,12 @@ impl Task {
         for _ in 0..requests {
             match self {
                 Task::Bare(client, url) => {
-                    let request =
-                        client.get(url).header("accept", "application/json").header("synapse-access-token", "Token token");
-                    let body = request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
+                    let request = client
+                        .get(url)
+                        .header("accept", "application/json")
+                        .header("synapse-access-token", "Token token");
+                    let body =
+                        request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
                     let model: Model = serde_json::from_slice(&body).unwrap();
                     assert_eq!(model.id, 1);
                 }
@@ -141,7 +146,10 @@ fn serve() {
         r#"{{"id": 1, "name": "Object Detection Model v2", "description": null, "model_type": "detection", "file": "https://files.example/1.pt?sig=1", "metrics": {{"pad": "{}"}}, "project": 123, "is_active": true, "created_at": "2026-01-01T00:00:00Z"}}"#,
         "x".repeat(size)
     );
-    let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{model}", model.len());
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{model}",
+        model.len()
+    );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("http://{}", listener.local_addr().unwrap());
     for stream in listener.incoming() {

@@ -38,7 +38,9 @@ fn main() {
 }
 
 fn compare(arguments: &[&str]) {
-    let number = |index: usize, default: u64| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number = |index: usize, default: u64| {
+        arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
     let (size, rounds) = (number(0, 1024) * MIB, number(1, 5));
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model.pt");
@@ -48,9 +50,11 @@ fn compare(arguments: &[&str]) {
     println!("{} MiB a round, medians of {rounds}", size / MIB);
     let mut rates = [const { Vec::new() }; 3];
     for _ in 0..rounds {
-        for (rates, task) in
-            rates.iter_mut().zip([&["digest", shown][..], &["bare", &sink.url, shown], &["client", &sink.url, shown]])
-        {
+        for (rates, task) in rates.iter_mut().zip([
+            &["digest", shown][..],
+            &["bare", &sink.url, shown],
+            &["client", &sink.url, shown],
+        ]) {
             rates.push(Told::of(task));
         }
     }
@@ -61,10 +65,16 @@ fn compare(arguments: &[&str]) {
         digest.max(bare) / client
     });
     let ratio = median(ratios.collect());
-    for (name, told) in ["(a) MD5 alone", "(b) bare reqwest, no MD5", "create_chunked_upload"].into_iter().zip(&rates) {
+    for (name, told) in
+        ["(a) MD5 alone", "(b) bare reqwest, no MD5", "create_chunked_upload"].into_iter().zip(&rates)
+    {
         let of = |part: fn(&Told) -> f64| median(told.iter().map(part).collect());
         let (seconds, on_cores) = (of(|told| told.seconds), of(|told| told.on_cores));
-        println!("{name:<28} {:>8.0} MiB/s   {:>5.2} s on cores a GiB", mib / seconds, on_cores / mib * 1024.0);
+        println!(
+            "{name:<28} {:>8.0} MiB/s   {:>5.2} s on cores a GiB",
+            mib / seconds,
+            on_cores / mib * 1024.0
+        );
     }
     println!("of the slower of (a) and (b), median of the rounds: {ratio:.3}");
 
@@ -74,7 +84,11 @@ fn compare(arguments: &[&str]) {
     for size in [256, 1024, 4096] {
         write_random(&path, size * MIB);
         let peak = Told::of(&["client", &sink.url, shown]).peak;
-        println!("peak memory of {size:>4} MiB: {:.1} MiB, {:.1} more", peak / 1024.0, (peak - idle) / 1024.0);
+        println!(
+            "peak memory of {size:>4} MiB: {:.1} MiB, {:.1} more",
+            peak / 1024.0,
+            (peak - idle) / 1024.0
+        );
     }
 }
 
@@ -88,7 +102,11 @@ struct Told {
 
 impl Told {
     fn of(arguments: &[&str]) -> Self {
-        let output = Command::new(std::env::current_exe().unwrap()).args(arguments).stderr(Stdio::inherit()).output().unwrap();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(arguments)
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{arguments:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap());
@@ -127,7 +145,9 @@ fn client(url: &str, path: &str) {
 fn bare(url: &str, path: &str) {
     let bytes = Bytes::from(std::fs::read(path).unwrap());
     let pieces = (0..bytes.len()).step_by(256 << 10);
-    let pieces: Vec<_> = pieces.map(|at| Ok::<_, std::io::Error>(bytes.slice(at..bytes.len().min(at + (256 << 10))))).collect();
+    let pieces: Vec<_> = pieces
+        .map(|at| Ok::<_, std::io::Error>(bytes.slice(at..bytes.len().min(at + (256 << 10)))))
+        .collect();
     let client = reqwest::Client::new();
     let request = client
         .put(format!("{url}/chunked_upload/"))
@@ -136,7 +156,9 @@ fn bare(url: &str, path: &str) {
         .body(reqwest::Body::wrap_stream(futures_util::stream::iter(pieces)));
     let runtime = runtime();
     Told::tell(|| {
-        runtime.block_on(async { request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap() });
+        runtime.block_on(async {
+            request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap()
+        });
     });
 }
 
@@ -152,7 +174,10 @@ fn digest(path: &str) {
         64.0 / began.elapsed().as_secs_f64()
     };
     let (mut fast, mut rust_crypto) = (fast_md5::Md5::new(), md5::Md5::new());
-    let rates = [rate(Box::new(move |piece| fast.update(piece))), rate(Box::new(move |piece| rust_crypto.update(piece)))];
+    let rates = [
+        rate(Box::new(move |piece| fast.update(piece))),
+        rate(Box::new(move |piece| rust_crypto.update(piece))),
+    ];
     eprintln!("MD5 of 64 MiB: fast-md5 {:.0} MiB/s, md-5 {:.0} MiB/s", rates[0], rates[1]);
     let mut sum = fast_md5::Md5::new();
     Told::tell(|| {
@@ -207,7 +232,9 @@ fn take(mut stream: TcpStream) {
             }
         };
         let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
-        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned));
+        let header = |name: &str| {
+            head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned))
+        };
         let length: usize = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let next = header("content-range").and_then(|range| {
             let last: u64 = range.split_once('-')?.1.split_once('/')?.0.parse().ok()?;
@@ -224,7 +251,10 @@ fn take(mut stream: TcpStream) {
         held = 0;
         let completed = if head.starts_with("post") { r#""2026-01-01T00:00:00Z""# } else { "null" };
         let body = format!(r#"{{"id": 1, "offset": {}, "completed_at": {completed}}}"#, next.unwrap_or(0));
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }

@@ -161,7 +161,11 @@ impl FileCache {
             None => {
                 let what = format!("there is no file of {} bytes", content.bytes);
                 let error = std::io::Error::new(std::io::ErrorKind::NotFound, what);
-                Err(Error::file(&new.path, "the downloaded file was removed or changed meanwhile: download it again", error))
+                Err(Error::file(
+                    &new.path,
+                    "the downloaded file was removed or changed meanwhile: download it again",
+                    error,
+                ))
             }
         };
         match (&recorded, &mut state.holder) {
@@ -206,7 +210,8 @@ impl FileCache {
 impl Session<'_, Exclusive> {
     fn remove_superseded(&mut self) -> Result<()> {
         let state = &mut *self.state;
-        let unheld: Vec<KeyHash> = state.index.superseded().iter().copied().filter(|hash| !state.is_held(*hash)).collect();
+        let unheld: Vec<KeyHash> =
+            state.index.superseded().iter().copied().filter(|hash| !state.is_held(*hash)).collect();
         let gone = unheld.into_iter().filter(|hash| {
             let path = state.index.get(*hash).map(|entry| state.path(*hash, entry));
             path.is_none_or(|path| match std::fs::remove_file(&path) {

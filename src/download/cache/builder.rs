@@ -194,8 +194,8 @@ impl FileCacheBuilder {
     pub(super) fn open_waiting(self, waiting: &Waiting) -> Result<FileCache> {
         let FileCacheBuilder { dir, limits, key, namespace, lock_timeout, locks } = self;
         // The process may go to another directory later.
-        let dir =
-            std::path::absolute(&dir).map_err(|error| Error::file(&dir, "it can't be the file cache's directory", error))?;
+        let dir = std::path::absolute(&dir)
+            .map_err(|error| Error::file(&dir, "it can't be the file cache's directory", error))?;
         if dir.to_str().is_none() {
             let problem = format!("{}: the directory's path isn't Unicode: name another", dir.display());
             return Err(Error::configuration("file_cache", problem));
@@ -257,7 +257,8 @@ impl FileCache {
 }
 
 fn make_directories(dir: &Path, own: &[&Path]) -> Result<()> {
-    std::fs::create_dir_all(dir).map_err(|error| Error::file(dir, "the file cache's directory can't be created", error))?;
+    std::fs::create_dir_all(dir)
+        .map_err(|error| Error::file(dir, "the file cache's directory can't be created", error))?;
     own.iter().try_for_each(|path| directory::make(path))
 }
 
@@ -277,6 +278,9 @@ fn read_only(dir: &Path, state: &mut State, error: Error) -> Result<Access> {
 
 impl fmt::Debug for FileCacheBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileCacheBuilder").field("dir", &self.dir).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("FileCacheBuilder")
+            .field("dir", &self.dir)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

@@ -51,7 +51,10 @@ impl FileCache {
     pub(super) fn release_briefly(&self, paths: &[PathBuf]) {
         let released: Vec<_> = paths.iter().filter_map(|path| self.take_back(path)).collect();
         if !released.is_empty() {
-            self.clean_after(released.iter().any(|released| released.is_superseded), &Waiting::at_most(BRIEFLY));
+            self.clean_after(
+                released.iter().any(|released| released.is_superseded),
+                &Waiting::at_most(BRIEFLY),
+            );
         }
     }
 
@@ -62,7 +65,9 @@ impl FileCache {
         match state.holder.as_mut().map(|holder| holder.release(hash)) {
             None | Some(Ok(false)) => return Some(Released { is_superseded: false }),
             Some(Ok(true)) => {}
-            Some(Err(error)) => warn!(path = %path.display(), %error, "other processes keep a file that was released"),
+            Some(Err(error)) => {
+                warn!(path = %path.display(), %error, "other processes keep a file that was released")
+            }
         }
         state.candidates.released(|| used_at(path), hash);
         Some(Released { is_superseded: state.index.superseded().contains(&hash) })
@@ -144,7 +149,9 @@ impl FileCache {
     fn forget_missing(&self, waiting: &Waiting) -> Result<()> {
         let mut session = self.exclusive(waiting)?;
         let state = &mut *session.state;
-        let missing = |path: PathBuf| std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let missing = |path: PathBuf| {
+            std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
         let entries = state.index.iter().filter(|(hash, entry)| missing(state.path(*hash, *entry)));
         let missing: Vec<KeyHash> = entries.map(|(hash, _)| hash).collect();
         state.index.remove(&missing)
@@ -153,8 +160,8 @@ impl FileCache {
 
 impl Session<'_, Exclusive> {
     fn clear_shard(&mut self, shard: &Path, cleaned: &mut Cleaned) -> Result<()> {
-        let files =
-            std::fs::read_dir(shard).map_err(|error| Error::file(shard, "the file cache's directory can't be listed", error))?;
+        let files = std::fs::read_dir(shard)
+            .map_err(|error| Error::file(shard, "the file cache's directory can't be listed", error))?;
         let state = &mut *self.state;
         let mut gone = Vec::new();
         // A directory that can't be read on is read as far as it can.
@@ -185,7 +192,9 @@ impl Session<'_, Exclusive> {
 impl Cleaned {
     /// The first failure is told.
     fn failed(&mut self, path: &Path, error: io::Error) {
-        self.failed.get_or_insert_with(|| Error::file(path, "what is there can't be removed from the file cache", error));
+        self.failed.get_or_insert_with(|| {
+            Error::file(path, "what is there can't be removed from the file cache", error)
+        });
     }
 }
 

@@ -105,7 +105,8 @@ impl FileCache {
         if looked {
             let is_within = self.is_within(parts);
             let mut state = self.state();
-            state.candidates.in_vain = if is_within { 0 } else { usize::try_from(state.index.files()).unwrap_or(usize::MAX) };
+            state.candidates.in_vain =
+                if is_within { 0 } else { usize::try_from(state.index.files()).unwrap_or(usize::MAX) };
             state.candidates.changes = 0;
         }
         Ok(())
@@ -127,7 +128,9 @@ impl FileCache {
             }
             match self.0.parts.remove(part) {
                 Ok(freed) => bytes -= u128::from(freed),
-                Err(error) => warn!(dir = %self.0.dir.display(), %error, "a part can't be removed from the file cache"),
+                Err(error) => {
+                    warn!(dir = %self.0.dir.display(), %error, "a part can't be removed from the file cache")
+                }
             }
         }
         bytes

@@ -59,7 +59,8 @@ pub(super) enum Agreement {
 impl Digest {
     /// `None` if the text is no such digest.
     pub(crate) fn new(hex: &str) -> Option<Self> {
-        let is_digest = matches!(hex.len(), 32 | 40 | 64) && hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let is_digest = matches!(hex.len(), 32 | 40 | 64)
+            && hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         is_digest.then(|| Digest(hex.to_owned()))
     }
 
@@ -190,7 +191,8 @@ pub(super) fn stamp(metadata: &Metadata) -> Option<u64> {
 
 /// One `ETag`, weak or strong (RFC 9110, section 8.8.3), of characters that can be seen: never `*`, nor a list.
 fn is_etag(text: &str) -> bool {
-    let opaque = text.strip_prefix("W/").unwrap_or(text).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let opaque =
+        text.strip_prefix("W/").unwrap_or(text).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     opaque.is_some_and(|opaque| opaque.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'~')))
 }
 
@@ -219,7 +221,10 @@ mod tests {
         assert_eq!(Facts::of_words(&words), facts, "{words}");
         assert!(words.starts_with(" md5=ffff") && words.len() < 430, "{words}");
         assert_eq!(Facts::of_words(&Facts::default().words()), Facts::default());
-        assert_eq!(Facts::of_words(" md5=xyz sha1= told=-1 etag=* modified=x stamp new=1 ="), Facts::default());
+        assert_eq!(
+            Facts::of_words(" md5=xyz sha1= told=-1 etag=* modified=x stamp new=1 ="),
+            Facts::default()
+        );
     }
 
     #[test]
@@ -242,7 +247,11 @@ mod tests {
         ] {
             let kept = Facts { validators: Validators::of(&headers(&pairs)), ..Facts::default() };
             let precondition = Facts::of_words(&kept.words()).validators.precondition();
-            assert_eq!(precondition.as_ref().map(|(name, value)| (name.clone(), value.as_str())), expected, "{pairs:?}");
+            assert_eq!(
+                precondition.as_ref().map(|(name, value)| (name.clone(), value.as_str())),
+                expected,
+                "{pairs:?}"
+            );
         }
         for seconds in [END_OF_DATES - 1, END_OF_DATES, u64::MAX] {
             let validators = Facts::of_words(&format!(" modified={seconds}")).validators;

@@ -71,10 +71,12 @@ impl Holder {
         }
         let path = dir.join(format!("{name}{HOLDS}"));
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        let file = file.map_err(|error| Error::file(&path, "the file cache's holds can't be written", error))?;
+        let file =
+            file.map_err(|error| Error::file(&path, "the file cache's holds can't be written", error))?;
         let (held, others) = (HashMap::new(), HashMap::new());
         let (length, misplaced) = (0, false);
-        let mut holder = Holder { dir, name, locks, _alive: alive, path, file, length, misplaced, held, others, process };
+        let mut holder =
+            Holder { dir, name, locks, _alive: alive, path, file, length, misplaced, held, others, process };
         holder.write_anew()?;
         Ok(holder)
     }
@@ -168,12 +170,16 @@ impl Holder {
         let mut alive = HashSet::new();
         for entry in std::fs::read_dir(&self.dir).map_err(cant)? {
             let name = entry.map_err(cant)?.file_name();
-            let Some(name) = name.to_str().filter(|name| !name.contains('.') && *name != self.name) else { continue };
+            let Some(name) = name.to_str().filter(|name| !name.contains('.') && *name != self.name) else {
+                continue;
+            };
             if self.is_alive(name) {
                 let path = self.dir.join(format!("{name}{HOLDS}"));
                 let other = self.others.entry(name.to_owned()).or_default();
                 // Where it can't be told what is held, nothing may be removed.
-                other.catch_up(&path).map_err(|error| Error::file(&path, "what another process holds can't be read", error))?;
+                other
+                    .catch_up(&path)
+                    .map_err(|error| Error::file(&path, "what another process holds can't be read", error))?;
                 alive.insert(name.to_owned());
             }
         }
@@ -239,7 +245,8 @@ impl Other {
     }
 
     fn apply(&mut self, line: &[u8; LINE]) {
-        let line = std::str::from_utf8(line).ok().and_then(|line| line.strip_suffix('\n')?.split_at_checked(1));
+        let line =
+            std::str::from_utf8(line).ok().and_then(|line| line.strip_suffix('\n')?.split_at_checked(1));
         let Some((sign, hex)) = line else { return };
         match (sign, KeyHash::from_hex(hex)) {
             ("+", Some(hash)) => _ = self.held.insert(hash),

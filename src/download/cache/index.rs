@@ -134,7 +134,10 @@ impl Index {
     }
 
     fn entry(&self, stored: &Stored) -> Entry<'_> {
-        Entry { size: stored.size, extension: self.extensions.get(stored.extension as usize).map_or("", |text| text) }
+        Entry {
+            size: stored.size,
+            extension: self.extensions.get(stored.extension as usize).map_or("", |text| text),
+        }
     }
 
     /// What is known of a file's content, if it was modified at `stamp`.
@@ -154,7 +157,9 @@ impl Index {
         let mut line = Vec::with_capacity(LONGEST as usize);
         BufReader::with_capacity(LONGEST as usize, file.take(LONGEST)).read_until(b'\n', &mut line)?;
         match parse(&line) {
-            Some(Line::Added(added)) if added.hash == hash && added.entry == self.entry(stored) => Ok(added.facts()),
+            Some(Line::Added(added)) if added.hash == hash && added.entry == self.entry(stored) => {
+                Ok(added.facts())
+            }
             _ => Ok(Facts::default()),
         }
     }
@@ -166,7 +171,9 @@ impl Index {
     /// Reads what was appended since it was last read, or all where the journal was replaced. Returns `false` if there is no
     /// journal that can be read: [`renew`](Index::renew) makes one.
     pub(super) fn refresh(&mut self) -> Result<bool> {
-        if self.seen.is_some() && self.seen == std::fs::symlink_metadata(&self.path).ok().and_then(|now| seen(&now)) {
+        if self.seen.is_some()
+            && self.seen == std::fs::symlink_metadata(&self.path).ok().and_then(|now| seen(&now))
+        {
             return Ok(true);
         }
         let read = match open_own(&self.path, OpenOptions::new().read(true)) {
@@ -195,7 +202,8 @@ impl Index {
         let superseded = self.newest(new.version.base).filter(|(newest, _)| *newest != hash);
         // First: at worst the file is downloaded again.
         let before = superseded.map(|(hash, entry)| self.line(hash, entry, true, &Facts::default()));
-        let line = added(hash, new.entry, Some(new.version).filter(|version| version.number > 0), false, new.facts);
+        let line =
+            added(hash, new.entry, Some(new.version).filter(|version| version.number > 0), false, new.facts);
         self.append(&(before.unwrap_or_default() + &line))
     }
 
@@ -376,11 +384,13 @@ impl Index {
         let mut before = open_own(&self.path, OpenOptions::new().read(true)).ok();
         let is_known = before.as_mut().is_some_and(|before| self.is_of_head(before).unwrap_or(false));
         let mut before = before.filter(|_| is_known);
-        let mut entries: Vec<(u64, KeyHash)> = self.entries.iter().map(|(hash, stored)| (stored.at, *hash)).collect();
+        let mut entries: Vec<(u64, KeyHash)> =
+            self.entries.iter().map(|(hash, stored)| (stored.at, *hash)).collect();
         entries.sort_unstable_by_key(|(at, _)| *at);
         for (_, hash) in entries {
             let Some(entry) = self.get(hash) else { continue };
-            let facts = before.as_mut().and_then(|before| self.facts_in(before, hash).ok()).unwrap_or_default();
+            let facts =
+                before.as_mut().and_then(|before| self.facts_in(before, hash).ok()).unwrap_or_default();
             file.write_all(self.line(hash, entry, self.superseded.contains(&hash), &facts).as_bytes())?;
         }
         file.into_inner()?.sync_all()
@@ -388,7 +398,9 @@ impl Index {
 
     /// Removes what others wrote to replace the journal, and were killed before they did.
     fn remove_left_behind(&self) {
-        let (Some(directory), Some(name)) = (self.path.parent(), self.path.file_name().and_then(|name| name.to_str())) else {
+        let (Some(directory), Some(name)) =
+            (self.path.parent(), self.path.file_name().and_then(|name| name.to_str()))
+        else {
             return;
         };
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {

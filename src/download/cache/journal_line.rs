@@ -55,9 +55,16 @@ impl Added<'_> {
 }
 
 /// The line of a file that is there.
-pub(super) fn added(hash: KeyHash, entry: Entry<'_>, version: Option<Version>, superseded: bool, facts: &Facts) -> String {
+pub(super) fn added(
+    hash: KeyHash,
+    entry: Entry<'_>,
+    version: Option<Version>,
+    superseded: bool,
+    facts: &Facts,
+) -> String {
     let extension = if entry.extension.is_empty() { "-" } else { entry.extension };
-    let of = version.map(|Version { base, number }| format!(" of={}:{number}", base.hex())).unwrap_or_default();
+    let of =
+        version.map(|Version { base, number }| format!(" of={}:{number}", base.hex())).unwrap_or_default();
     let old = if superseded { " old" } else { "" };
     sealed(&format!("+ {} {extension} {}{of}{old}{}", hash.hex(), entry.size, facts.words()))
 }

@@ -127,7 +127,10 @@ impl KeyHash {
         let hash = KeyHash::from_hex(name.get(..32)?)?;
         match &name[32..] {
             "" => Some((hash, "")),
-            rest => rest.strip_prefix('.').filter(|extension| is_extension(extension)).map(|extension| (hash, extension)),
+            rest => rest
+                .strip_prefix('.')
+                .filter(|extension| is_extension(extension))
+                .map(|extension| (hash, extension)),
         }
     }
 }
@@ -159,8 +162,11 @@ fn extension(url: &str) -> String {
     };
     let segment = path.rsplit('/').next().unwrap_or_default();
     let segment = percent_decode_str(segment).decode_utf8_lossy();
-    let Some((stem, last)) = segment.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) else { return String::new() };
-    let before = stem.rsplit_once('.').filter(|(stem, before)| !stem.is_empty() && before.eq_ignore_ascii_case("tar"));
+    let Some((stem, last)) = segment.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) else {
+        return String::new();
+    };
+    let before =
+        stem.rsplit_once('.').filter(|(stem, before)| !stem.is_empty() && before.eq_ignore_ascii_case("tar"));
     let extension = match before {
         Some((_, tar)) => format!("{tar}.{last}"),
         None => last.to_owned(),
@@ -170,7 +176,9 @@ fn extension(url: &str) -> String {
 
 /// Whether a file's name may end so.
 pub(super) fn is_extension(text: &str) -> bool {
-    let plain = |part: &str| (1..=EXTENSION).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let plain = |part: &str| {
+        (1..=EXTENSION).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
     match text.split_once('.') {
         Some((tar, last)) => tar.eq_ignore_ascii_case("tar") && plain(last),
         None => plain(text),

@@ -67,7 +67,10 @@ impl Waiting {
     /// Returns an error if it is long enough, or nobody waits any more.
     fn pause(&self, path: &Path, look: &mut Duration) -> Result<()> {
         if self.given_up.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Interrupted, "the call was given up that waited for the file cache's lock"));
+            return Err(Error::new(
+                ErrorKind::Interrupted,
+                "the call was given up that waited for the file cache's lock",
+            ));
         }
         if self.until.is_some_and(|until| Instant::now() >= until) {
             let message = format!(
@@ -163,7 +166,8 @@ impl LockFile {
         {
             return Ok(idle);
         }
-        let file = open_own(&self.path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+        let file =
+            open_own(&self.path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
         let id = FileId::of(&file.metadata()?);
         Ok(Opened { file, id, process })
     }
@@ -184,12 +188,15 @@ struct Locked {
 
 fn locked(of: &Arc<LockFile>, try_lock: TryLock, waiting: &Waiting) -> Result<Locked> {
     let path = &of.path;
-    let opened = of.open().map_err(|error| Error::file(path, "the file cache's lock can't be opened", error))?;
+    let opened =
+        of.open().map_err(|error| Error::file(path, "the file cache's lock can't be opened", error))?;
     let mut look = FIRST_LOOK;
     loop {
         match try_lock(&opened.file) {
             Ok(()) => return Ok(Locked { opened: Some(opened), of: of.clone() }),
-            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => return Err(lock_error(path, error)),
+            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
+                return Err(lock_error(path, error));
+            }
             Err(_) => waiting.pause(path, &mut look)?,
         }
     }
@@ -222,7 +229,8 @@ fn has_no_locks(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
-        let raw = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP].map(|errno| Some(errno.raw_os_error()));
+        let raw = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP]
+            .map(|errno| Some(errno.raw_os_error()));
         if raw.contains(&error.raw_os_error()) {
             return true;
         }

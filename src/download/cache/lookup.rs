@@ -77,7 +77,13 @@ impl FileCache {
 
     /// Keeps the digest that a file was found to have which was handed out, so that it isn't looked at again. Where that can't be
     /// kept, it is looked at again.
-    pub(crate) fn keep_digest(&self, lease: &Lease, digest: Digest, modified: Option<u64>, waiting: &Waiting) {
+    pub(crate) fn keep_digest(
+        &self,
+        lease: &Lease,
+        digest: Digest,
+        modified: Option<u64>,
+        waiting: &Waiting,
+    ) {
         if modified.is_none() || matches!(self.0.access, Access::ReadOnly(_)) {
             return;
         }

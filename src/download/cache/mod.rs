@@ -275,6 +275,9 @@ impl FileCache {
 
 impl fmt::Debug for FileCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileCache").field("dir", &self.0.dir).field("limits", &self.0.limits).finish_non_exhaustive()
+        f.debug_struct("FileCache")
+            .field("dir", &self.0.dir)
+            .field("limits", &self.0.limits)
+            .finish_non_exhaustive()
     }
 }

@@ -100,7 +100,9 @@ pub(super) fn parts_in(directory: &Path, is_part: impl Fn(&str) -> bool) -> Vec<
 
 /// Whether a name is that of a part, or of what belongs to one, as downloads call them: `.0123456789abcdef.part`.
 pub(super) fn is_part_name(name: &str) -> bool {
-    let Some((key, rest)) = name.strip_prefix('.').and_then(|name| name.split_at_checked(16)) else { return false };
+    let Some((key, rest)) = name.strip_prefix('.').and_then(|name| name.split_at_checked(16)) else {
+        return false;
+    };
     let is_part = rest.strip_prefix(".part").is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     is_part && key.bytes().all(|digit| digit.is_ascii_hexdigit())
 }

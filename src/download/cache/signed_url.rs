@@ -153,7 +153,9 @@ impl<'u> Signature<'u> {
                 true => (VERSION_4, "Signature"),
                 false => (VERSION_4_IN_LOWER_CASE, "signature"),
             };
-            name.strip_suffix(ending).filter(|prefix| is_stores_prefix(prefix)).map(|prefix| Signature { scheme, prefix })
+            name.strip_suffix(ending)
+                .filter(|prefix| is_stores_prefix(prefix))
+                .map(|prefix| Signature { scheme, prefix })
         });
         let mut found = fixed.chain(named).filter(|signature| signature.signs(parameters));
         found.next().filter(|_| found.next().is_none())

@@ -51,7 +51,8 @@ fn an_answer_is_good_for_what_its_head_says() {
     let changed = headers(&[("content-range", "bytes 4-9/10"), ("etag", "\"b\"")]);
     assert_eq!(plan(206, &changed, Some(4)), Ok(anew("the file changed")));
     // A part of what is compressed on the way isn't one of the file; a coding needn't be repeated.
-    let coded = headers(&[("content-range", "bytes 4-9/10"), ("etag", "\"a\""), ("content-encoding", "gzip")]);
+    let coded =
+        headers(&[("content-range", "bytes 4-9/10"), ("etag", "\"a\""), ("content-encoding", "gzip")]);
     assert_eq!(plan(206, &coded, Some(4)), Ok(anew("the file changed")));
     let stored = Entity { codings: codings(&coded), ..known() };
     assert!(matches!(plan_of(206, &coded, Some(4), &stored), Ok(Plan::Rest(_))));
@@ -102,11 +103,18 @@ fn a_known_size_is_never_forgotten() {
     let date = [("last-modified", DATE_BEFORE)];
     let date_other = [("last-modified", DATE_AFTER)];
     let none: [(&str, &str); 0] = [];
-    let run = |status, of: &[(&'static str, &'static str)], known, named: Option<u64>, now: &[(&'static str, &'static str)]| {
+    let run = |status,
+               of: &[(&'static str, &'static str)],
+               known,
+               named: Option<u64>,
+               now: &[(&'static str, &'static str)]| {
         let known = Entity::of(&headers(of), known);
         let (offset, range) = match (status, named) {
             (200, _) => (None, None),
-            (206, named) => (Some(4), Some(format!("bytes 4-6/{}", named.map_or("*".to_owned(), |size| size.to_string())))),
+            (206, named) => (
+                Some(4),
+                Some(format!("bytes 4-6/{}", named.map_or("*".to_owned(), |size| size.to_string()))),
+            ),
             (_, named) => (Some(7), named.map(|size| format!("bytes */{size}"))),
         };
         let length = named.filter(|_| status == 200).map(|size| size.to_string());
@@ -180,7 +188,9 @@ fn another_size_has_to_be_claimed_twice() {
 fn what_a_part_says_of_the_whole_is_learned() {
     let md5 = |sum: &str| format!("md5=:{sum}:");
     let (one, two) = ("kAFQmDzST7DWlj99KOF/cg==", "AAAAAAAAAAAAAAAAAAAAAA==");
-    let part = |digest: &str| headers(&[("content-range", "bytes 4-9/10"), ("repr-digest", digest), ("content-md5", two)]);
+    let part = |digest: &str| {
+        headers(&[("content-range", "bytes 4-9/10"), ("repr-digest", digest), ("content-md5", two)])
+    };
     let first = plan_of(206, &part(&md5(one)), Some(4), &Entity { size: None, ..known() });
     let Ok(Plan::Rest(rest)) = first else { panic!("{first:?}") };
     assert_eq!((rest.entity.size, rest.entity.digests.len(), rest.either.len()), (Some(10), 1, 1));
@@ -189,7 +199,8 @@ fn what_a_part_says_of_the_whole_is_learned() {
     // A note keeps it.
     let note = serde_json::to_vec(&rest.entity).unwrap();
     assert_eq!(serde_json::from_slice::<Entity>(&note).unwrap(), rest.entity);
-    let old = serde_json::from_str::<Entity>(r#"{"etag": "\"a\"", "last_modified": null, "size": 10}"#).unwrap();
+    let old =
+        serde_json::from_str::<Entity>(r#"{"etag": "\"a\"", "last_modified": null, "size": 10}"#).unwrap();
     assert_eq!(old, known());
 }
 

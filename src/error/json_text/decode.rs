@@ -109,7 +109,10 @@ fn mend_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json::
     let mut failed = offset(body, first);
     for reading in 1.. {
         // The one that the reader had just passed, if it was one.
-        let passed = halves.partition_point(|half| half.at < failed).checked_sub(1).and_then(|index| halves.get(index));
+        let passed = halves
+            .partition_point(|half| half.at < failed)
+            .checked_sub(1)
+            .and_then(|index| halves.get(index));
         let Some(passed) = passed.filter(|half| failed - half.at <= MARGIN) else { break };
         let place = passed.place;
         halves.retain(|half| {
@@ -159,7 +162,8 @@ mod tests {
 
     #[test]
     fn half_a_surrogate_pair_and_a_byte_order_mark_are_mended() {
-        let body = "\u{feff}{\"results\": [{\"id\": 1, \"name\": \"a\\ud83d\\\\ud83d \\ud83d\\ude00 \\ude00\"}]}";
+        let body =
+            "\u{feff}{\"results\": [{\"id\": 1, \"name\": \"a\\ud83d\\\\ud83d \\ud83d\\ude00 \\ude00\"}]}";
         let page: Page = decode(body.as_bytes()).unwrap();
         assert_eq!(page.results[0].name, "a\u{fffd}\\ud83d 😀 \u{fffd}");
     }
@@ -208,7 +212,8 @@ mod tests {
             }
         }
         for fields in [1, 3, 100, 10_000] {
-            let fields = (0..fields).map(|n| format!(r#""f{n}": ["\ud83d", "\ude00"]"#)).collect::<Vec<_>>().join(",");
+            let fields =
+                (0..fields).map(|n| format!(r#""f{n}": ["\ud83d", "\ude00"]"#)).collect::<Vec<_>>().join(",");
             for end in ["}", "", ", 7}", r#", "g": [7]}"#] {
                 READ.set(0);
                 assert_eq!(decode::<Counted>(format!("{{{fields}{end}").as_bytes()).is_ok(), end == "}");
@@ -224,7 +229,9 @@ mod tests {
             name: String,
             free: crate::Json,
         }
-        let items: Vec<_> = (0..10_000).map(|n| format!(r#"{{"free": {{"name": "\ud83d{n}"}}, "name": "{n}\ud83d"}}"#)).collect();
+        let items: Vec<_> = (0..10_000)
+            .map(|n| format!(r#"{{"free": {{"name": "\ud83d{n}"}}, "name": "{n}\ud83d"}}"#))
+            .collect();
         let mixed: Vec<Mixed> = decode(format!("[{}]", items.join(",")).as_bytes()).unwrap();
         assert_eq!(mixed[9_999].free.text(), r#"{"name": "\ud83d9999"}"#);
         assert_eq!(mixed[9_999].name, "9999\u{fffd}");
@@ -236,12 +243,14 @@ mod tests {
         let long = tell(format!(r#"{{"results": [{{"id": "{}"}}]}}"#, "x".repeat(1 << 20)));
         assert!(long.message.len() < 2_000, "{}", long.message.len());
         assert!(
-            long.message.starts_with("invalid type: string \"") && long.message.contains("expected i64 at line 1"),
+            long.message.starts_with("invalid type: string \"")
+                && long.message.contains("expected i64 at line 1"),
             "{}",
             long.message
         );
-        let deep =
-            decode::<Vec<std::collections::HashMap<String, i64>>>(format!(r#"[{{"{}": ""}}]"#, "k".repeat(1 << 20)).as_bytes());
+        let deep = decode::<Vec<std::collections::HashMap<String, i64>>>(
+            format!(r#"[{{"{}": ""}}]"#, "k".repeat(1 << 20)).as_bytes(),
+        );
         assert_eq!(deep.unwrap_err().path, format!("[0].{}…{}", "k".repeat(64), "k".repeat(64)));
     }
 
@@ -254,7 +263,10 @@ mod tests {
         assert_eq!(tell("{}").message.split(" at ").next(), Some("missing field `results`"));
         assert_eq!(tell(r#"{"results": null}"#).path, "results");
         assert!(tell(r#"{"results": [{"id": 1,"#).message.starts_with("the answer ends in the middle"));
-        assert_eq!((tell(r#"{"resu"#).path, tell(r#"{"results": [{"id": 1,"#).path), (String::new(), "results[0]".to_owned()));
+        assert_eq!(
+            (tell(r#"{"resu"#).path, tell(r#"{"results": [{"id": 1,"#).path),
+            (String::new(), "results[0]".to_owned())
+        );
         assert_eq!(tell(" \n").message, "the body is empty");
         assert_eq!(tell("<html>").path, "");
         assert!(tell(r#"{"results": []} x"#).message.starts_with("trailing characters"));

@@ -42,7 +42,8 @@ impl JsonPath {
         }
         match key.len() > MAX_KEY {
             true => {
-                let end = (key.len() - HALF..key.len()).find(|at| key.is_char_boundary(*at)).unwrap_or(key.len());
+                let end =
+                    (key.len() - HALF..key.len()).find(|at| key.is_char_boundary(*at)).unwrap_or(key.len());
                 self.0.extend([&key[..boundary(key, HALF)], "…", &key[end..]]);
             }
             false => self.0.push_str(key),

@@ -39,7 +39,9 @@ fn is_named(literal: &str, key: &str) -> bool {
     // An escape is longer than what it stands for.
     match literal.len().checked_sub(2) {
         Some(length) if length == key.len() => plain(literal) == Some(key),
-        Some(length) if length > key.len() => literal.contains('\\') && text_of(literal).is_some_and(|name| name == key),
+        Some(length) if length > key.len() => {
+            literal.contains('\\') && text_of(literal).is_some_and(|name| name == key)
+        }
         _ => false,
     }
 }
@@ -134,13 +136,17 @@ mod tests {
 
     #[test]
     fn parts_are_found_between_spaces() {
-        let list: Vec<_> =
-            items(" [1]".trim()).chain(items("[ ]")).chain(items(r#"[ -1e5 ,"a]\"\\",{"b" : [ { } , []]}, null]"#)).collect();
+        let list: Vec<_> = items(" [1]".trim())
+            .chain(items("[ ]"))
+            .chain(items(r#"[ -1e5 ,"a]\"\\",{"b" : [ { } , []]}, null]"#))
+            .collect();
         assert_eq!(list, ["1", "-1e5", r#""a]\"\\""#, r#"{"b" : [ { } , []]}"#, "null"]);
         let object: Vec<_> = members(r#"{"a\"}":1 , "b" : {"a": "{" } ,"":[]}"#).collect();
         assert_eq!(object, [(r#""a\"}""#, "1"), (r#""b""#, r#"{"a": "{" }"#), (r#""""#, "[]")]);
         assert_eq!(member(r#"{"a":1, "\u0061" : 2,"b":3}"#, "a"), Some("2"));
-        assert!(members("[1]").next().is_none() && items("{}").next().is_none() && items("null").next().is_none());
+        assert!(
+            members("[1]").next().is_none() && items("{}").next().is_none() && items("null").next().is_none()
+        );
     }
 
     #[test]

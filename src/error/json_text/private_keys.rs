@@ -21,8 +21,10 @@ pub(crate) fn refuse_nested(body: &[u8]) -> Result<(), Problem> {
     let text = &*String::from_utf8_lossy(body);
     let mut after_key = false;
     for (at, literal) in literals(text) {
-        if std::mem::take(&mut after_key) && text_of(literal).is_some_and(|inner| may_hold(inner.as_bytes())) {
-            let message = "it nests keys that begin with `$serde_json::private::`, which serde_json reserves".to_owned();
+        if std::mem::take(&mut after_key) && text_of(literal).is_some_and(|inner| may_hold(inner.as_bytes()))
+        {
+            let message = "it nests keys that begin with `$serde_json::private::`, which serde_json reserves"
+                .to_owned();
             return Err(Problem { path: String::new(), message, cut_off: false });
         }
         after_key = is_private_key(text, at, literal);
@@ -43,7 +45,8 @@ fn is_private_key(text: &str, at: usize, literal: &str) -> bool {
 
 /// Whether such a key may be in a text, as it is or with ASCII characters escaped.
 fn may_hold(text: &[u8]) -> bool {
-    let has = |rare: u8, part: &str| memchr(rare, text).is_some() && memmem::find(text, part.as_bytes()).is_some();
+    let has =
+        |rare: u8, part: &str| memchr(rare, text).is_some() && memmem::find(text, part.as_bytes()).is_some();
     has(b'$', PRIVATE) || has(b'\\', r"\u00")
 }
 

@@ -63,7 +63,8 @@ impl<'t> Scanner<'t> {
     /// The next token; `None` at the end of the text.
     pub(crate) fn next(&mut self) -> Option<Piece> {
         let rest = self.text.as_bytes().get(self.at..)?;
-        let start = self.at + rest.iter().position(|byte| !is_space(*byte) && !matches!(byte, b',' | b':'))?;
+        let start =
+            self.at + rest.iter().position(|byte| !is_space(*byte) && !matches!(byte, b',' | b':'))?;
         let rest = self.text.as_bytes().get(start..)?;
         let (token, length) = match rest.first()? {
             b'[' => (Token::List, 1),
@@ -75,7 +76,9 @@ impl<'t> Scanner<'t> {
                 (if after == Some(&b':') { Token::Key } else { Token::Text }, length)
             }
             first => {
-                let ends = |byte: &u8| is_space(*byte) || matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{' | b'"');
+                let ends = |byte: &u8| {
+                    is_space(*byte) || matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{' | b'"')
+                };
                 let length = rest.iter().position(ends).unwrap_or(rest.len());
                 (if *first == b'n' { Token::Null } else { Token::Other }, length)
             }
@@ -96,7 +99,8 @@ impl<'t> Scanner<'t> {
         let mut depth = usize::from(matches!(first.token, Token::List | Token::Object));
         while depth > 0 {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let Some(found) = rest.iter().position(|byte| matches!(byte, b'"' | b'[' | b'{' | b']' | b'}')) else {
+            let Some(found) = rest.iter().position(|byte| matches!(byte, b'"' | b'[' | b'{' | b']' | b'}'))
+            else {
                 self.at = self.text.len();
                 return;
             };
@@ -124,7 +128,9 @@ fn is_space(byte: u8) -> bool {
 /// How long the string is that `bytes` begins with, its quotes counted.
 fn string_length(bytes: &[u8]) -> usize {
     let mut at = 1;
-    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))) {
+    while let Some(found) =
+        bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'"' | b'\\')))
+    {
         at += found + 1;
         if bytes.get(at - 1) == Some(&b'"') {
             return at;

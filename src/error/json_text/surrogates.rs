@@ -25,7 +25,8 @@ pub(super) fn halves(text: &[u8]) -> Vec<Half> {
             b'"' => {
                 let end = literal(text, at, open.last().map_or(0, |(_, place)| *place), &mut halves);
                 // A key, if a colon follows.
-                let colon = text.get(end..).and_then(|rest| rest.iter().find(|byte| !byte.is_ascii_whitespace()));
+                let colon =
+                    text.get(end..).and_then(|rest| rest.iter().find(|byte| !byte.is_ascii_whitespace()));
                 if colon == Some(&b':')
                     && let Some((object, place)) = open.last_mut()
                 {
@@ -70,7 +71,11 @@ fn literal(text: &[u8], start: usize, place: u64, halves: &mut Vec<Half>) -> usi
             Some(b'\\') => match escape(text, at) {
                 // Another escape, of which the second character is no backslash or quote of its own.
                 None => at += 2,
-                Some(0xd800..0xdc00) if escape(text, at + 6).is_some_and(|low| (0xdc00..0xe000).contains(&low)) => at += 12,
+                Some(0xd800..0xdc00)
+                    if escape(text, at + 6).is_some_and(|low| (0xdc00..0xe000).contains(&low)) =>
+                {
+                    at += 12
+                }
                 Some(unit) => {
                     if (0xd800..0xe000).contains(&unit) {
                         halves.push(Half { at, place });
@@ -104,7 +109,9 @@ mod tests {
     fn places_are_keys_without_indexes() {
         let same = places(r#"{"results": [{"name": "\ud83d"}, {"x": ["{\""], "name" : "\ude00"}]}"#);
         assert_eq!((same.len(), same[0]), (2, same[1]));
-        for other in [r#"{"results": [{"name": "\ud83d", "x": "\ud83d"}]}"#, r#"[{"name": "\ud83d"}, "\ud83d"]"#] {
+        for other in
+            [r#"{"results": [{"name": "\ud83d", "x": "\ud83d"}]}"#, r#"[{"name": "\ud83d"}, "\ud83d"]"#]
+        {
             let other = places(other);
             assert_eq!(other.len(), 2);
             assert_ne!(other[0], other[1]);

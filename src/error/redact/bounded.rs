@@ -69,12 +69,15 @@ mod tests {
     #[test]
     fn beginning_and_end_are_kept() {
         assert_eq!(bounded("abc def", 100), "abc def");
-        let long = format!("invalid type: string \"{}\", expected i64 at line 1 column 7", "한".repeat(1_000_000));
+        let long =
+            format!("invalid type: string \"{}\", expected i64 at line 1 column 7", "한".repeat(1_000_000));
         assert_eq!(bounded(&long, 1_000), "invalid type: string \"…\", expected i64 at line 1 column 7");
         let pieces: Vec<String> = (0..100_000).map(|n| format!("[{n}] ")).collect();
         let pieces = bounded(&format_args!("{pieces:?}"), 500);
         assert!(
-            pieces.len() < 500 + 2 * END && pieces.starts_with("[\"[0] \"") && pieces.ends_with(" \"[99999] \"]"),
+            pieces.len() < 500 + 2 * END
+                && pieces.starts_with("[\"[0] \"")
+                && pieces.ends_with(" \"[99999] \"]"),
             "{pieces}"
         );
         assert_eq!(shortened("x".repeat(10), 10), "x".repeat(10));

@@ -153,8 +153,9 @@ fn is_host(authority: &str) -> bool {
         Some((_, behind)) => behind,
         None => authority,
     };
-    port.split_once(':')
-        .is_none_or(|(_, port)| !port.trim_start_matches(|digit: char| digit.is_ascii_digit()).contains(char::is_alphanumeric))
+    port.split_once(':').is_none_or(|(_, port)| {
+        !port.trim_start_matches(|digit: char| digit.is_ascii_digit()).contains(char::is_alphanumeric)
+    })
 }
 
 /// A text that is one URL, with everything after its first `?` cut out; its beginning, where it is very long.
@@ -218,12 +219,17 @@ pub(crate) fn cut(text: &str, limit: usize) -> &str {
         return text;
     }
     let kept = &text[..boundary(text, limit)];
-    let start = kept.char_indices().rev().find(|(_, last)| ends_word(*last)).map_or(0, |(at, last)| at + last.len_utf8());
+    let start = kept
+        .char_indices()
+        .rev()
+        .find(|(_, last)| ends_word(*last))
+        .map_or(0, |(at, last)| at + last.len_utf8());
     if start > 0 && kept.len() - start <= LOOK_AHEAD {
         return &kept[..start];
     }
     // Slashes may be escaped.
-    let slashes = ["//", "\\/", "\\u002f", "\\u002F"].iter().filter_map(|slash| kept[start..].rfind(slash)).max();
+    let slashes =
+        ["//", "\\/", "\\u002f", "\\u002F"].iter().filter_map(|slash| kept[start..].rfind(slash)).max();
     match slashes {
         Some(at) => &kept[..start + at],
         None => kept,
@@ -309,7 +315,10 @@ mod tests {
             (r#"{"u":"/media/my photo.jpg?MARK MARK","n":1}"#, r#"{"u":"/media/my photo.jpg?…","n":1}"#),
             ("no my photo.jpg?s=MARK here", "no my photo.jpg?… here"),
             ("<https://h/a,1.png?s=MARK>; rel=next", "<https://h/a,1.png?… rel=next"),
-            (r#"{"a":"{\"u\":\"https://h/p?s=\\\"MARK \\\"MARK\",\"n\":1}"}"#, r#"{"a":"{\"u\":\"https://h/p?…\",\"n\":1}"}"#),
+            (
+                r#"{"a":"{\"u\":\"https://h/p?s=\\\"MARK \\\"MARK\",\"n\":1}"}"#,
+                r#"{"a":"{\"u\":\"https://h/p?…\",\"n\":1}"}"#,
+            ),
             (r#"{"u":"see https://h/p?f=\"a\"&s=MARK now"}"#, r#"{"u":"see https://h/p?… now"}"#),
             ("https://a/,https://u:MARK,(MARK@h/", "https://a/,https://…@h/"),
             ("no my photo.jpg?MARK here", "no my photo.jpg?… here"),
@@ -335,11 +344,17 @@ mod tests {
             let text = format!("see {before}{}@h/ now", long.repeat(20_000));
             let shown = [excerpt(&text, 500), cut(&text, 9_000).to_owned(), redact_url(&text[4..])];
             for shown in shown {
-                assert!(!shown.contains("user") && !shown.contains("pass") && !shown.contains("xx"), "{before}: {shown}");
+                assert!(
+                    !shown.contains("user") && !shown.contains("pass") && !shown.contains("xx"),
+                    "{before}: {shown}"
+                );
             }
         }
         assert_eq!(redact("https://user:pa?ss@h/"), "https://…?…");
-        assert_eq!(redact("https://h:80?a=1 https://[::1]:80?a=1 //u:p@h/x?a=1"), "https://h:80?… https://[::1]:80?… //…@h/x?…");
+        assert_eq!(
+            redact("https://h:80?a=1 https://[::1]:80?a=1 //u:p@h/x?a=1"),
+            "https://h:80?… https://[::1]:80?… //…@h/x?…"
+        );
     }
 
     #[test]

@@ -41,7 +41,10 @@ impl Secrets {
     }
 
     /// These, and some more headers.
-    pub(crate) fn and<'h>(&self, headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -> Secrets {
+    pub(crate) fn and<'h>(
+        &self,
+        headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>,
+    ) -> Secrets {
         let mut headers = headers.peekable();
         if headers.peek().is_none() {
             return self.clone();
@@ -64,8 +67,16 @@ impl Secrets {
 
 /// Whether a header's value is a credential, or what requests are signed with, as its name tells.
 pub(crate) fn is_secret(name: &HeaderName) -> bool {
-    const PARTS: [&str; 8] =
-        ["cookie", "authorization", "authentication-info", "token", "secret", "signature", "credential", "synapse-"];
+    const PARTS: [&str; 8] = [
+        "cookie",
+        "authorization",
+        "authentication-info",
+        "token",
+        "secret",
+        "signature",
+        "credential",
+        "synapse-",
+    ];
     let name = name.as_str();
     PARTS.iter().any(|part| name.contains(part)) || name.ends_with("-key")
 }
@@ -73,7 +84,8 @@ pub(crate) fn is_secret(name: &HeaderName) -> bool {
 /// A header's value; of cookies also each one's own.
 fn values<'h>(name: &HeaderName, value: &'h HeaderValue) -> impl Iterator<Item = &'h [u8]> {
     let cookies = value.as_bytes().split(|byte| *byte == b';').filter(|_| *name == COOKIE);
-    let of = |cookie: &'h [u8]| cookie.iter().position(|byte| *byte == b'=').and_then(|at| cookie.get(at + 1..));
+    let of =
+        |cookie: &'h [u8]| cookie.iter().position(|byte| *byte == b'=').and_then(|at| cookie.get(at + 1..));
     [value.as_bytes()].into_iter().chain(cookies.filter_map(of).collect::<Vec<_>>())
 }
 
@@ -146,10 +158,13 @@ fn from_html(text: &str) -> Cow<'_, str> {
         let rest = text.as_bytes().get(at + 1..).unwrap_or_default();
         let Some(length) = rest.iter().take(10).position(|byte| *byte == b';') else { continue };
         let Some(name) = text.get(at + 1..at + 1 + length) else { continue };
-        let code = match (name.strip_prefix("#x").or_else(|| name.strip_prefix("#X")), name.strip_prefix('#')) {
+        let code = match (name.strip_prefix("#x").or_else(|| name.strip_prefix("#X")), name.strip_prefix('#'))
+        {
             (Some(digits), _) => u32::from_str_radix(digits, 16).ok(),
             (None, Some(digits)) => digits.parse().ok(),
-            (None, None) => NAMED.iter().find(|(named, _)| *named == name).map(|(_, character)| u32::from(*character)),
+            (None, None) => {
+                NAMED.iter().find(|(named, _)| *named == name).map(|(_, character)| u32::from(*character))
+            }
         };
         let Some(character) = code.and_then(char::from_u32) else { continue };
         plain.push_str(text.get(copied..at).unwrap_or_default());
@@ -202,13 +217,17 @@ mod cut {
     /// The length of the longest end of a token that `part` begins with.
     fn end_of(token: &str, part: &str) -> Option<usize> {
         let lengths = (SHORTEST_TOKEN..=token.len().min(part.len())).rev();
-        lengths.into_iter().find(|length| token.get(token.len() - length..).is_some_and(|end| part.starts_with(end)))
+        lengths
+            .into_iter()
+            .find(|length| token.get(token.len() - length..).is_some_and(|end| part.starts_with(end)))
     }
 
     /// The length of the longest beginning of a token that `part` ends with.
     fn beginning_of(token: &str, part: &str) -> Option<usize> {
         let lengths = (SHORTEST_TOKEN..=token.len().min(part.len())).rev();
-        lengths.into_iter().find(|length| token.get(..*length).is_some_and(|beginning| part.ends_with(beginning)))
+        lengths
+            .into_iter()
+            .find(|length| token.get(..*length).is_some_and(|beginning| part.ends_with(beginning)))
     }
 }
 
@@ -218,14 +237,24 @@ fn forms(mut value: &[u8]) -> Vec<String> {
     while let Some(token) = value.strip_prefix(b"Token ") {
         value = token;
     }
-    let after_scheme = value.split(|byte| *byte == b' ').next().and_then(|scheme| value.get(scheme.len() + 1..));
+    let after_scheme =
+        value.split(|byte| *byte == b' ').next().and_then(|scheme| value.get(scheme.len() + 1..));
     let mut forms = Vec::new();
     for bytes in [value].into_iter().chain(after_scheme) {
-        for token in [String::from_utf8_lossy(bytes).into_owned(), bytes.iter().copied().map(char::from).collect()] {
+        for token in
+            [String::from_utf8_lossy(bytes).into_owned(), bytes.iter().copied().map(char::from).collect()]
+        {
             // Most tokens are written the same everywhere.
-            if !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')) {
+            if !token
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
+            {
                 let quoted = [Value::from(token.as_str()).to_string(), format!("{token:?}")];
-                forms.extend(quoted.iter().filter_map(|quoted| Some(quoted.get(1..quoted.len().checked_sub(1)?)?.to_owned())));
+                forms.extend(
+                    quoted
+                        .iter()
+                        .filter_map(|quoted| Some(quoted.get(1..quoted.len().checked_sub(1)?)?.to_owned())),
+                );
                 forms.extend(["&#x27;", "&#39;"].map(|quote| in_html(&token, quote)));
             }
             forms.push(token);

@@ -14,7 +14,8 @@ fn limited(url: &str, bytes: usize) -> (BackendClient, Arc<TestClock>) {
 }
 
 fn chunked(body: &[u8]) -> Vec<u8> {
-    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let mut answer =
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for piece in body.chunks(100) {
         answer.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
         answer.extend_from_slice(piece);
@@ -32,7 +33,11 @@ async fn an_answer_larger_than_the_limit_is_told_and_not_asked_for_again() {
             let server = Server::of([Act::Keep(bytes.clone())]).await;
             let (client, clock) = limited(&server.url, 1_000);
             let error = op.send(&client).await.failure();
-            assert_eq!((error.kind(), status_of(&error)), (ErrorKind::TooLarge, Some(200)), "{op:?}: {error:?}");
+            assert_eq!(
+                (error.kind(), status_of(&error)),
+                (ErrorKind::TooLarge, Some(200)),
+                "{op:?}: {error:?}"
+            );
             assert_eq!((server.count(), error.attempts(), clock.waits().len()), (1, 1, 0), "{op:?}");
         }
     }
@@ -51,7 +56,8 @@ async fn an_answer_as_large_as_the_limit_is_read() {
 /// The announced length alone is enough: the body never comes.
 #[tokio::test]
 async fn an_announced_length_beyond_the_limit_is_not_waited_for() {
-    let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{".to_vec())]).await;
+    let server =
+        Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{".to_vec())]).await;
     let (client, _) = limited(&server.url, 1_000);
     let error = client.get_model(1).await.failure();
     assert_eq!((error.kind(), server.count()), (ErrorKind::TooLarge, 1), "{error:?}");
@@ -73,7 +79,9 @@ async fn a_small_answer_that_unpacks_to_a_large_one_is_given_up_at_the_limit() {
         let received = Arc::new(Mutex::new(Vec::new()));
         let told = received.clone();
         let (builder, _) = builder(&server.url);
-        let builder = builder.max_body_size(300_000).on_attempt(move |attempt| told.lock().unwrap().push(attempt.bytes_received));
+        let builder = builder
+            .max_body_size(300_000)
+            .on_attempt(move |attempt| told.lock().unwrap().push(attempt.bytes_received));
         let error = builder.build().unwrap().get_model(1).await.failure();
         assert_eq!(status_of(&error), Some(status));
         assert_eq!(error.kind() == ErrorKind::TooLarge, status == 200, "{error:?}");
@@ -103,7 +111,10 @@ async fn a_packed_answer_that_is_broken_off_is_told() {
     assert_eq!(clock.waits(), [125]);
     let server = Server::of([gzip(&packed[..packed.len() / 2])]).await;
     let error = create(&client(&server.url).0).await.failure();
-    assert!(error.is_unknown_outcome() && error.to_string().contains("compressed by gzip, is cut off"), "{error:?}");
+    assert!(
+        error.is_unknown_outcome() && error.to_string().contains("compressed by gzip, is cut off"),
+        "{error:?}"
+    );
     assert_eq!((server.count(), error.attempts()), (1, 1));
 }
 
@@ -114,7 +125,8 @@ async fn a_header_that_is_no_text_harms_nothing() {
     let server = Server::of([Act::Keep(bytes)]).await;
     client(&server.url).0.get_model(1).await.unwrap();
 
-    let mut bytes = b"HTTP/1.1 429 X\r\nRetry-After: \xff\r\nX-Request-Id: \xff\r\nLocation: \xff\r\n".to_vec();
+    let mut bytes =
+        b"HTTP/1.1 429 X\r\nRetry-After: \xff\r\nX-Request-Id: \xff\r\nLocation: \xff\r\n".to_vec();
     bytes.extend_from_slice(b"Content-Length: 0\r\n\r\n");
     let server = Server::of([Act::Keep(bytes), Act::Keep(json(200, MODEL))]).await;
     let (client, clock) = client(&server.url);

@@ -50,13 +50,18 @@ async fn good_for_one_request(broken: Act) -> Server {
 
 #[tokio::test]
 async fn a_get_on_a_kept_connection_that_breaks_is_sent_again_on_a_fresh_one() {
-    for broken in
-        [Act::Close(Vec::new()), Act::Reset(Vec::new()), Act::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec())]
-    {
+    for broken in [
+        Act::Close(Vec::new()),
+        Act::Reset(Vec::new()),
+        Act::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec()),
+    ] {
         let server = good_for_one_request(broken).await;
         let (client, clock) = client(&server.url);
         // Several kept connections, of which each would break.
-        join_all((0..4).map(|_| client.get_model(1).send())).await.into_iter().for_each(|model| drop(model.unwrap()));
+        join_all((0..4).map(|_| client.get_model(1).send()))
+            .await
+            .into_iter()
+            .for_each(|model| drop(model.unwrap()));
         let (kept, sent) = (server.connections(), server.count());
         client.get_model(1).await.unwrap();
         assert_eq!((server.count() - sent, server.connections() - kept, clock.waits()), (2, 1, vec![125]));
@@ -97,7 +102,11 @@ async fn a_server_that_speaks_no_tls_is_no_connection_and_asked_again() {
         let (client, clock) = client(&url);
         let before = server.connections();
         let error = op.send(&client).await.failure();
-        assert_eq!((error.kind(), error.attempts(), clock.waits()), (ErrorKind::Connect, 3, vec![125, 250]), "{op:?}: {error:?}");
+        assert_eq!(
+            (error.kind(), error.attempts(), clock.waits()),
+            (ErrorKind::Connect, 3, vec![125, 250]),
+            "{op:?}: {error:?}"
+        );
         assert_eq!((server.connections() - before, server.count()), (3, 0));
     }
 }
@@ -118,7 +127,9 @@ async fn unanswering() -> Unanswering {
     let address = listener.local_addr().unwrap();
     let mut queued = Vec::new();
     // Linux takes one more than it was told, and drops what comes after that.
-    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await {
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await
+    {
         queued.push(stream);
     }
     Unanswering { url: format!("http://{address}"), _listener: listener, _queued: queued }
@@ -142,14 +153,19 @@ async fn a_connection_that_is_not_answered_runs_into_the_connect_time_out_and_is
 async fn a_call_has_a_connect_time_out_of_its_own_shorter_or_longer_than_the_clients() {
     let nobody = unanswering().await;
     let long = Duration::from_secs(3_600);
-    for (clients, calls, told) in
-        [(long, Some(Duration::from_millis(100)), "100ms"), (Duration::from_millis(1), Some(Duration::from_millis(200)), "200ms")]
-    {
+    for (clients, calls, told) in [
+        (long, Some(Duration::from_millis(100)), "100ms"),
+        (Duration::from_millis(1), Some(Duration::from_millis(200)), "200ms"),
+    ] {
         let (builder, _) = builder(&nobody.url);
         let client = builder.connect_timeout(clients).read_timeout(long).build().unwrap();
-        let error = soon(client.get_model(1).connect_timeout(calls.unwrap()).retries(0).send()).await.failure();
+        let error =
+            soon(client.get_model(1).connect_timeout(calls.unwrap()).retries(0).send()).await.failure();
         assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::Connect, true), "{error:?}");
-        assert!(error.to_string().ends_with(&format!("no connection within {told}, the connect time-out")), "{error}");
+        assert!(
+            error.to_string().ends_with(&format!("no connection within {told}, the connect time-out")),
+            "{error}"
+        );
     }
 }
 
@@ -186,7 +202,9 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// On a thread and a runtime of its own, which are gone afterwards.
-fn elsewhere<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> std::thread::JoinHandle<T> {
+fn elsewhere<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> std::thread::JoinHandle<T> {
     std::thread::spawn(|| runtime().block_on(work))
 }
 
@@ -195,7 +213,11 @@ fn backend() -> Backend {
 }
 
 fn client_of(backend: &Backend) -> BackendClient {
-    BackendClient::builder(backend.url()).access_token(backend.token()).timeout(Duration::from_secs(60)).build().unwrap()
+    BackendClient::builder(backend.url())
+        .access_token(backend.token())
+        .timeout(Duration::from_secs(60))
+        .build()
+        .unwrap()
 }
 
 #[test]
@@ -207,7 +229,8 @@ fn a_client_outlives_the_runtime_that_used_it_first() {
         let used = elsewhere(async move {
             client.get_model(Backend::FIRST_MODEL).await.unwrap();
             client.get_model(Backend::FIRST_MODEL).await.unwrap();
-            let models: Vec<crate::types::Model> = client.list_models().list_all().try_collect().await.unwrap();
+            let models: Vec<crate::types::Model> =
+                client.list_models().list_all().try_collect().await.unwrap();
             models.len()
         });
         assert_eq!(used.join().unwrap(), 3);
@@ -230,8 +253,9 @@ fn a_client_serves_several_runtimes_at_once_of_which_one_goes_away() {
     assert_eq!(second.block_on(get()), 456);
     let third = runtime();
     assert_eq!((third.block_on(get()), second.block_on(get())), (456, 456));
-    let posted =
-        second.block_on(async { client.request(Method::POST, "/models/").params(|p| p.json(&json_value!({}))).await.failure() });
+    let posted = second.block_on(async {
+        client.request(Method::POST, "/models/").params(|p| p.json(&json_value!({}))).await.failure()
+    });
     assert!(posted.is_bad_request(), "{posted:?}");
     assert_eq!((backend.requests().len(), backend.connections()), (6, 3));
 }
@@ -244,7 +268,9 @@ fn a_retry_on_another_runtime_than_the_first_one_works() {
         backend.inject(synapse_test_backend::Fault::close().on("GET", "/models/"));
         let client = client.clone();
         let policy = RetryPolicy::new().initial_backoff(Duration::from_millis(1));
-        elsewhere(async move { client.get_model(Backend::FIRST_MODEL).retry(policy).await.unwrap() }).join().unwrap();
+        elsewhere(async move { client.get_model(Backend::FIRST_MODEL).retry(policy).await.unwrap() })
+            .join()
+            .unwrap();
     }
     assert_eq!(backend.requests().len(), 6);
 }

@@ -80,11 +80,16 @@ impl Sends {
     async fn send(self, client: BackendClient) -> Result<()> {
         let body = Bytes::from(vec![b'x'; BODY]);
         let body: RawBody = match self {
-            Sends::Chunk => return client.create_chunked_upload(body).chunk_size(BODY as u64).await.map(drop),
+            Sends::Chunk => {
+                return client.create_chunked_upload(body).chunk_size(BODY as u64).await.map(drop);
+            }
             Sends::Memory => body.into(),
             Sends::Form => Form::new().part("file", Part::stream(reqwest::Body::from(body))).into(),
             Sends::Stream => {
-                let pieces: Vec<_> = body.chunks(1 << 20).map(|piece| Ok::<_, std::io::Error>(body.slice_ref(piece))).collect();
+                let pieces: Vec<_> = body
+                    .chunks(1 << 20)
+                    .map(|piece| Ok::<_, std::io::Error>(body.slice_ref(piece)))
+                    .collect();
                 reqwest::Body::wrap_stream(futures_util::stream::iter(pieces)).into()
             }
         };
@@ -115,7 +120,8 @@ async fn what_is_given_up_does_not_arrive() {
         for sends in Sends::ALL {
             let server = stopped(says).await;
             let (builder, _) = builder(&server.url);
-            let client = builder.read_timeout(Duration::from_millis(200)).retry(RetryPolicy::none()).build().unwrap();
+            let client =
+                builder.read_timeout(Duration::from_millis(200)).retry(RetryPolicy::none()).build().unwrap();
             let call = tokio::spawn(sends.send(client.clone()));
             soon(server.head).await.unwrap();
             let error = soon(call).await.unwrap().failure();
@@ -149,7 +155,8 @@ async fn a_body_that_waits_ends_with_its_call() {
         let server = stopped(says).await;
         let (client, _) = client(&server.url);
         let body = reqwest::Body::wrap_stream(futures_util::stream::pending::<std::io::Result<Bytes>>());
-        let call = tokio::spawn(client.request(Method::POST, "/x/").params(|p| p.body(RawBody::from(body))).send());
+        let call =
+            tokio::spawn(client.request(Method::POST, "/x/").params(|p| p.body(RawBody::from(body))).send());
         soon(server.head).await.unwrap();
         server.read_on.send(()).unwrap();
         call.abort();
@@ -182,7 +189,8 @@ async fn a_stopped_line_is_not_held() {
     for says in ["", EARLY] {
         let server = stopped(says).await;
         let (builder, _) = builder(&server.url);
-        let client = builder.read_timeout(Duration::from_millis(200)).retry(RetryPolicy::none()).build().unwrap();
+        let client =
+            builder.read_timeout(Duration::from_millis(200)).retry(RetryPolicy::none()).build().unwrap();
         let call = tokio::spawn(Sends::Memory.send(client.clone()));
         let port = soon(server.head).await.unwrap();
         assert!(is_held(port));
@@ -243,7 +251,8 @@ async fn a_dropped_request_over_http2_is_cancelled() {
     let client = builder.http(|| http().http2_prior_knowledge()).build().unwrap();
     // The rest of it waits for its source.
     let start = futures_util::stream::iter([Ok(Bytes::from(vec![b'x'; 1_000_000]))]);
-    let body = futures_util::StreamExt::chain(start, futures_util::stream::pending::<std::io::Result<Bytes>>());
+    let body =
+        futures_util::StreamExt::chain(start, futures_util::stream::pending::<std::io::Result<Bytes>>());
     let body = RawBody::from(reqwest::Body::wrap_stream(body));
     let call = tokio::spawn(client.request(Method::POST, "/x/").params(|p| p.body(body)).send());
     soon(began).await.unwrap();

@@ -63,14 +63,18 @@ async fn nothing_comes_back_on_the_way_home() {
 #[tokio::test]
 async fn refusal_on_the_way_home_says_why() {
     for status in [401, 403] {
-        let ThereAndBack { home, other } = there_and_back(302, json(status, r#"{"detail": "Who are you?"}"#)).await;
+        let ThereAndBack { home, other } =
+            there_and_back(302, json(status, r#"{"detail": "Who are you?"}"#)).await;
         let provider = Providing::default();
         let asked = provider.asked.clone();
         let (builder, clock) = builder(&home.url);
         let client = builder.credentials_provider(provider).build().unwrap();
         let error = client.get_model(1).await.failure();
         assert_eq!((error.kind(), status_of(&error)), (ErrorKind::Status, Some(status)));
-        assert!(error.to_string().contains("by way of another host, after which no credentials are sent"), "{error}");
+        assert!(
+            error.to_string().contains("by way of another host, after which no credentials are sent"),
+            "{error}"
+        );
         // Nobody refused the token: it isn't renewed.
         assert_eq!(*asked.lock().unwrap(), [false]);
         assert_eq!((home.count(), other.count(), clock.waits().len()), (2, 1, 0));
@@ -85,14 +89,19 @@ async fn refusal_on_the_way_home_says_why() {
 async fn headers_of_a_call_that_are_secret_stay() {
     let ThereAndBack { home, other } = there_and_back(307, json(200, MODEL)).await;
     let (builder, _) = builder(&home.url);
-    let client = builder.secret_header("x-gate", "of-the-client").secret_header("x-sess", "of-the-client").build().unwrap();
+    let client = builder
+        .secret_header("x-gate", "of-the-client")
+        .secret_header("x-sess", "of-the-client")
+        .build()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let set = |name: &str| format!("{name}-is-set");
     for which in 0..3 {
         let before = (home.count(), other.count());
         match which {
             0 => {
-                let call = SECRET.into_iter().fold(client.get_model(1), |call, name| call.header(name, set(name)));
+                let call =
+                    SECRET.into_iter().fold(client.get_model(1), |call, name| call.header(name, set(name)));
                 call.header("X-Trace", "t").await.map(drop).unwrap();
             }
             1 => {
@@ -106,11 +115,16 @@ async fn headers_of_a_call_that_are_secret_stay() {
                 call.header("X-Trace", "t").to(folder.path().join("file")).await.map(drop).unwrap();
             }
         }
-        let (first, last, there) = (&home.seen()[before.0], &home.seen()[before.0 + 1], &other.seen()[before.1]);
+        let (first, last, there) =
+            (&home.seen()[before.0], &home.seen()[before.0 + 1], &other.seen()[before.1]);
         assert_eq!(secrets_of(first), SECRET, "{which}");
         for away in [last, there] {
             assert_eq!(secrets_of(away), [""; 0], "{which}: {}", away.head);
-            assert!(!away.head.contains("-is-set") && !away.head.contains("of-the-client"), "{which}: {}", away.head);
+            assert!(
+                !away.head.contains("-is-set") && !away.head.contains("of-the-client"),
+                "{which}: {}",
+                away.head
+            );
             assert_eq!(away.header("x-trace"), Some("t"), "{which}");
         }
     }
@@ -131,8 +145,9 @@ async fn foreign_file_that_leads_home_gets_no_credentials() {
     let home = Server::of([Act::Keep(answer(200, "", "12345"))]).await;
     let other = Server::of([Act::Keep(redirect(302, &format!("{}/media/1", home.url)))]).await;
     let folder = tempfile::tempdir().unwrap();
-    let download =
-        client_with_secrets(&home.url).download(format!("{}/file", other.url)).header("Authorization", "Bearer theirs");
+    let download = client_with_secrets(&home.url)
+        .download(format!("{}/file", other.url))
+        .header("Authorization", "Bearer theirs");
     download.to(folder.path().join("file")).await.unwrap();
     // Who names the host himself means it.
     assert_eq!(other.seen()[0].header("authorization"), Some("bearer theirs"));
@@ -192,9 +207,14 @@ async fn body_of_a_get_goes_to_no_other_host() {
         let other = Server::of([Act::Keep(json(200, MODEL))]).await;
         let home = Server::of([Act::Keep(redirect(status, &format!("{}/there/", other.url)))]).await;
         let client = client_with_secrets(&home.url);
-        let call = client.request(Method::GET, "/search/").params(|p| p.json(&json_value!({"query": "mine"})));
+        let call =
+            client.request(Method::GET, "/search/").params(|p| p.json(&json_value!({"query": "mine"})));
         let error = call.await.failure();
-        assert_eq!((error.kind(), home.count(), other.count()), (ErrorKind::ForeignUrl, 1, 0), "{status}: {error:?}");
+        assert_eq!(
+            (error.kind(), home.count(), other.count()),
+            (ErrorKind::ForeignUrl, 1, 0),
+            "{status}: {error:?}"
+        );
     }
 }
 

@@ -68,7 +68,11 @@ async fn what_is_no_head_is_asked_for_once() {
                 Op::Patch | Op::Create => ErrorKind::UnknownOutcome,
                 Op::Get | Op::List | Op::Delete => ErrorKind::Decode,
             };
-            assert_eq!((error.kind(), error.attempts(), error.status()), (kind, 1, None), "{op:?} {head:.40}");
+            assert_eq!(
+                (error.kind(), error.attempts(), error.status()),
+                (kind, 1, None),
+                "{op:?} {head:.40}"
+            );
             assert_eq!((server.count(), clock.waits().len()), (1, 0), "{op:?} {head:.40}");
             assert!(error.to_string().len() < 1_000);
         }
@@ -154,7 +158,8 @@ async fn too_long_a_query_is_told_with_its_name() {
         let (client, _) = client(&server.url);
         let call = client.list_models().param("search", secret("word")).param_list("ids", &ids);
         let length = call_query(&server, call).await;
-        let error = client.list_models().param("search", secret("word")).param_list("ids", &ids).await.failure();
+        let error =
+            client.list_models().param("search", secret("word")).param_list("ids", &ids).await.failure();
         assert_eq!(status_of(&error), Some(status));
         let told = format!("a query of {length} bytes, 6890 of them in `ids`");
         assert!(error.to_string().contains(&told), "{error}");
@@ -166,7 +171,10 @@ async fn too_long_a_query_is_told_with_its_name() {
 }
 
 /// Sends a call, and tells the length of its query.
-async fn call_query<B: crate::generated::operation::Operation>(server: &Server, call: crate::call::Call<'_, B>) -> usize {
+async fn call_query<B: crate::generated::operation::Operation>(
+    server: &Server,
+    call: crate::call::Call<'_, B>,
+) -> usize {
     drop(call.send().await);
     let line = server.lines().pop().unwrap();
     line.split_once('?').unwrap().1.len()
@@ -190,7 +198,11 @@ async fn no_more_open_files_is_told_as_such() {
         let resolver = Arc::new(NoMore(code));
         let builder = builder.http(move || http().dns_resolver(resolver.clone()));
         let error = builder.build().unwrap().get_model(1).await.failure();
-        assert_eq!((error.kind(), error.attempts(), clock.waits()), (ErrorKind::Connect, 3, vec![125, 250]), "{error:?}");
+        assert_eq!(
+            (error.kind(), error.attempts(), clock.waits()),
+            (ErrorKind::Connect, 3, vec![125, 250]),
+            "{error:?}"
+        );
         assert_eq!(error.to_string().contains("ulimit -n"), is_limit, "{error}");
     }
 }

@@ -25,7 +25,9 @@ async fn no_more_requests_are_in_flight_than_may_be() {
     let held = backend.inject(Fault::hold_before().always());
     let all = tokio::spawn({
         let (client, clone) = (client.clone(), client.clone());
-        async move { join_all((0..20).map(|n| if n % 2 == 0 { &client } else { &clone }.get_model(456).send())).await }
+        async move {
+            join_all((0..20).map(|n| if n % 2 == 0 { &client } else { &clone }.get_model(456).send())).await
+        }
     });
     held.wait_for_hits(3).await;
     held.release();
@@ -39,7 +41,8 @@ async fn a_list_with_more_pages_at_a_time_than_requests_comes_to_its_end() {
     for requests in [1, 2] {
         backend.reset_peak_in_flight();
         let client = capped(backend.url(), requests);
-        let lists = (0..3).map(|_| client.list_ground_truth_events().list_all().concurrency(8).try_collect::<Vec<_>>());
+        let lists = (0..3)
+            .map(|_| client.list_ground_truth_events().list_all().concurrency(8).try_collect::<Vec<_>>());
         for events in join_all(lists).await {
             assert_eq!(events.unwrap().len(), 200);
         }
@@ -51,7 +54,8 @@ async fn a_list_with_more_pages_at_a_time_than_requests_comes_to_its_end() {
 async fn a_list_that_nobody_reads_on_holds_no_place() {
     let backend = backend().ground_truth_events(200).page_size(10).start().await.unwrap();
     let client = capped(backend.url(), 1);
-    let mut lists: Vec<_> = (0..3).map(|_| client.list_ground_truth_events().list_all().concurrency(4)).collect();
+    let mut lists: Vec<_> =
+        (0..3).map(|_| client.list_ground_truth_events().list_all().concurrency(4)).collect();
     for list in &mut lists {
         list.next().await.unwrap().unwrap();
     }
@@ -109,8 +113,10 @@ impl UrlConverter for Fetching {
 #[tokio::test]
 async fn a_conversion_that_asks_the_server_itself_finds_a_place() {
     let model = r#"{"id": 2, "name": "m", "model_type": "x", "file": "/media/m.pt"}"#;
-    let server =
-        Server::with(move |which| Act::Keep(json(200, if which.line == "GET /models/2/" { model } else { MODEL }))).await;
+    let server = Server::with(move |which| {
+        Act::Keep(json(200, if which.line == "GET /models/2/" { model } else { MODEL }))
+    })
+    .await;
     let client = capped(&server.url, 1);
     let converted = client.get_model(2).url_conversion_with("file", Fetching(client.clone())).await.unwrap();
     assert_eq!(converted.file.unwrap().as_str(), "/media/m.pt/n");
@@ -126,7 +132,8 @@ async fn waiting_for_a_place_counts_in_the_total_time_out() {
         let total = Duration::from_millis(50);
         let error = match op {
             Op::Create => {
-                let call = client.create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("x").project(1));
+                let call = client
+                    .create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("x").project(1));
                 call.timeout(total).await.failure()
             }
             _ => client.request(Method::POST, "/tasks/").timeout(total).await.failure(),
@@ -223,14 +230,19 @@ impl CredentialsProvider for Hanging {
 #[tokio::test]
 async fn a_credentials_provider_that_hangs_is_bounded_by_the_total_time_out() {
     let server = Server::of([Act::Keep(json(200, MODEL))]).await;
-    let client = builder(&server.url).0.credentials_provider(Hanging).max_requests_in_flight(2).build().unwrap();
+    let client =
+        builder(&server.url).0.credentials_provider(Hanging).max_requests_in_flight(2).build().unwrap();
     let calls = (0..4).map(|n| {
         let method = if n % 2 == 0 { Method::GET } else { Method::POST };
         client.request(method, "/models/1/").timeout(Duration::from_millis(100)).send()
     });
     for outcome in join_all(calls).await {
         let error = outcome.failure();
-        assert_eq!((error.kind(), error.is_timeout(), error.attempts()), (ErrorKind::Timeout, true, 1), "{error:?}");
+        assert_eq!(
+            (error.kind(), error.is_timeout(), error.attempts()),
+            (ErrorKind::Timeout, true, 1),
+            "{error:?}"
+        );
     }
     assert_eq!(server.connections(), 0);
 }

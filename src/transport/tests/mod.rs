@@ -42,7 +42,10 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 fn builder(url: &str) -> (BackendClientBuilder, Arc<TestClock>) {
     marker::watch();
     let clock = TestClock::new();
-    let builder = BackendClient::builder(url).access_token(TOKEN).retry(RetryPolicy::new().retries(2)).clock(clock.clone());
+    let builder = BackendClient::builder(url)
+        .access_token(TOKEN)
+        .retry(RetryPolicy::new().retries(2))
+        .clock(clock.clone());
     (builder.http(http), clock)
 }
 
@@ -87,9 +90,11 @@ impl Op {
             Op::Get => client.get_model(1).await.map(drop),
             Op::List => client.list_models().await.map(drop),
             Op::Delete => client.request(Method::DELETE, "/models/1/").await.map(drop),
-            Op::Patch => {
-                client.request(Method::PATCH, "/models/1/").params(|p| p.json(&json_value!({"name": "m"}))).await.map(drop)
-            }
+            Op::Patch => client
+                .request(Method::PATCH, "/models/1/")
+                .params(|p| p.json(&json_value!({"name": "m"})))
+                .await
+                .map(drop),
             Op::Create => create(client).await,
         }
     }
@@ -132,7 +137,10 @@ impl Op {
 
 /// Creates a model from a file that is uploaded already.
 async fn create(client: &BackendClient) -> Result<()> {
-    client.create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1)).await.map(drop)
+    client
+        .create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1))
+        .await
+        .map(drop)
 }
 
 fn status_of(error: &Error) -> Option<u16> {

@@ -55,7 +55,8 @@ async fn members_are_read_whole() {
 async fn a_member_cut_off_is_asked_for_again() {
     let (first, all) = (gzip("{\"id\": 1,"), members());
     for cut in [&all[..all.len() - 1], &all[..12], &first[..]] {
-        let server = Server::of([Act::Keep(labelled(200, "gzip", cut)), Act::Keep(labelled(200, "gzip", &all))]).await;
+        let server =
+            Server::of([Act::Keep(labelled(200, "gzip", cut)), Act::Keep(labelled(200, "gzip", &all))]).await;
         let (client, clock) = client(&server.url);
         client.get_model(1).await.unwrap();
         assert_eq!(clock.waits(), [125]);
@@ -64,9 +65,20 @@ async fn a_member_cut_off_is_asked_for_again() {
 
 #[tokio::test]
 async fn a_label_without_a_coding_hinders_nothing() {
-    for label in
-        ["gzip", "deflate", "br", "zstd", "x-gzip", "aws-chunked", "", "utf-8", "binary", "none", "identity", "gzip, gzip"]
-    {
+    for label in [
+        "gzip",
+        "deflate",
+        "br",
+        "zstd",
+        "x-gzip",
+        "aws-chunked",
+        "",
+        "utf-8",
+        "binary",
+        "none",
+        "identity",
+        "gzip, gzip",
+    ] {
         let server = Server::of([
             Act::Keep(labelled(200, label, MODEL.as_bytes())),
             Act::Keep(labelled(404, label, br#"{"detail": "No such model."}"#)),
@@ -84,10 +96,12 @@ async fn a_label_without_a_coding_hinders_nothing() {
 
 #[tokio::test]
 async fn nothing_under_a_label_is_nothing() {
-    for (status, method) in [(204, Method::GET), (304, Method::GET), (200, Method::HEAD), (200, Method::GET)] {
+    for (status, method) in [(204, Method::GET), (304, Method::GET), (200, Method::HEAD), (200, Method::GET)]
+    {
         for label in ["gzip", "br", "zstd", "deflate", "gzip, br"] {
             let length = if method == Method::HEAD { "Content-Length: 500\r\n" } else { "" };
-            let length = if method == Method::GET && status == 200 { "Content-Length: 0\r\n" } else { length };
+            let length =
+                if method == Method::GET && status == 200 { "Content-Length: 0\r\n" } else { length };
             let head = format!("HTTP/1.1 {status} X\r\nContent-Encoding: {label}\r\n{length}\r\n");
             let server = Server::of([Act::Keep(head.into_bytes())]).await;
             let sent = client(&server.url).0.request(method.clone(), "/x/").await;
@@ -104,7 +118,9 @@ async fn nothing_under_a_label_is_nothing() {
 #[tokio::test]
 async fn an_error_that_is_packed_tells_what_it_says() {
     let said = gzip(r#"{"detail": "Not here."}"#);
-    let server = Server::of([Act::Keep(labelled(404, "gzip", &said)), Act::Keep(labelled(404, "gzip", &said[..15]))]).await;
+    let server =
+        Server::of([Act::Keep(labelled(404, "gzip", &said)), Act::Keep(labelled(404, "gzip", &said[..15]))])
+            .await;
     let (client, _) = client(&server.url);
     assert!(client.get_model(1).await.failure().to_string().ends_with("Not here."));
     // What is damaged doesn't hide the status.
@@ -158,8 +174,13 @@ async fn codings_are_asked_for_unless_the_caller_does() {
     client.get_model(1).header("Accept-Encoding", "identity").await.unwrap();
     client.get_model(1).header("Range", "bytes=0-9").await.unwrap();
     create(&client).await.unwrap();
-    let asked: Vec<_> = server.seen().iter().map(|seen| seen.header("accept-encoding").map(str::to_owned)).collect();
-    let all = [("gzip", cfg!(feature = "gzip")), ("br", cfg!(feature = "brotli")), ("zstd", cfg!(feature = "zstd"))];
+    let asked: Vec<_> =
+        server.seen().iter().map(|seen| seen.header("accept-encoding").map(str::to_owned)).collect();
+    let all = [
+        ("gzip", cfg!(feature = "gzip")),
+        ("br", cfg!(feature = "brotli")),
+        ("zstd", cfg!(feature = "zstd")),
+    ];
     let all = all.into_iter().chain([("deflate", cfg!(feature = "deflate"))]);
     let all: Vec<_> = all.filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect();
     let all = Some(all.join(", ")).filter(|all| !all.is_empty());

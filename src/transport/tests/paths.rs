@@ -8,15 +8,23 @@ use crate::ErrorKind;
 async fn a_request_goes_out_as_it_was_put() {
     let server = Server::of([Act::Keep(json(200, r#"{"id": 18446744073709551615, "x": 1.10}"#))]).await;
     let (client, _) = client(&server.url);
-    let call = client.request(Method::PUT, "/tasks/1/annotate_task_data/").param("schema", "v 1").param_list("tag", [1, 2]);
-    let answer = call.params(|p| p.json(&json_value!({"b": [1.5, null], "a": "한"}))).header("X-Own", "own").await.unwrap();
+    let call = client
+        .request(Method::PUT, "/tasks/1/annotate_task_data/")
+        .param("schema", "v 1")
+        .param_list("tag", [1, 2]);
+    let answer = call
+        .params(|p| p.json(&json_value!({"b": [1.5, null], "a": "한"})))
+        .header("X-Own", "own")
+        .await
+        .unwrap();
     // The answer is whole, number by number.
     assert_eq!(answer.text(), r#"{"id": 18446744073709551615, "x": 1.10}"#);
     let seen = server.seen().remove(0);
     assert_eq!(seen.line, "PUT /tasks/1/annotate_task_data/?schema=v+1&tag=1&tag=2");
     let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
     assert_eq!(body, serde_json::json!({"b": [1.5, null], "a": "한"}));
-    let headers = ["content-type", "accept", "x-own", "synapse-access-token"].map(|name| seen.header(name).unwrap_or_default());
+    let headers = ["content-type", "accept", "x-own", "synapse-access-token"]
+        .map(|name| seen.header(name).unwrap_or_default());
     assert_eq!(headers, ["application/json", "application/json", "own", &format!("token {TOKEN}")]);
     assert_eq!((seen.header("referer"), seen.header("transfer-encoding")), (None, None));
 }
@@ -28,7 +36,10 @@ async fn a_request_without_a_body_has_none() {
     for method in [Method::GET, Method::DELETE, Method::POST, Method::OPTIONS] {
         client.request(method, "/a/%EA%B0%80/b%2Fc/").await.unwrap();
     }
-    assert_eq!(server.lines(), ["GET", "DELETE", "POST", "OPTIONS"].map(|method| format!("{method} /a/%EA%B0%80/b%2Fc/")));
+    assert_eq!(
+        server.lines(),
+        ["GET", "DELETE", "POST", "OPTIONS"].map(|method| format!("{method} /a/%EA%B0%80/b%2Fc/"))
+    );
     for seen in server.seen() {
         assert_eq!((seen.header("content-type"), seen.body.len()), (None, 0));
     }
@@ -92,7 +103,8 @@ async fn a_path_with_control_characters_is_refused_before_anything_is_sent() {
 async fn a_body_that_can_not_be_written_is_refused_before_anything_is_sent() {
     let server = Server::of([Act::Keep(json(200, "{}"))]).await;
     let (client, _) = client(&server.url);
-    let call = client.request(Method::POST, "/tasks/").params(|p| p.json(&json_value!({"a": {"b": f64::NAN}})));
+    let call =
+        client.request(Method::POST, "/tasks/").params(|p| p.json(&json_value!({"a": {"b": f64::NAN}})));
     let error = call.await.failure();
     assert_eq!((error.kind(), server.connections()), (ErrorKind::InvalidInput, 0));
     assert!(error.to_string().contains("a.b"), "{error}");

@@ -54,7 +54,11 @@ async fn a_get_follows_at_the_same_origin_with_its_credentials() {
     for status in STATUSES {
         let server = redirecting(status, format!("/moved/1/?sig={MARKER}")).await;
         client_with_secrets(&server.url).get_model(1).param("a", "b").await.unwrap();
-        assert_eq!(server.lines(), ["GET /models/1/?a=b".to_owned(), format!("GET /moved/1/?sig={MARKER}")], "{status}");
+        assert_eq!(
+            server.lines(),
+            ["GET /models/1/?a=b".to_owned(), format!("GET /moved/1/?sig={MARKER}")],
+            "{status}"
+        );
         server.seen().iter().for_each(assert_with_credentials);
     }
 }
@@ -84,7 +88,8 @@ async fn another_host_that_asks_for_a_token_gets_none() {
     let client = builder.credentials_provider(provider).build().unwrap();
     let error = client.get_model(1).await.failure();
     assert!(
-        error.is_unauthorized() && error.to_string().contains("a redirect to another host, where no credentials go"),
+        error.is_unauthorized()
+            && error.to_string().contains("a redirect to another host, where no credentials go"),
         "{error}"
     );
     assert_eq!((server.count(), other.count(), asked.lock().unwrap().clone()), (1, 1, vec![false]));
@@ -112,7 +117,11 @@ async fn a_write_never_becomes_a_get() {
             for location in ["/moved/1/".to_owned(), format!("{}/moved/1/", other.url)] {
                 let server = redirecting(status, location).await;
                 let error = op.send(&client_with_secrets(&server.url)).await.failure();
-                assert_eq!((error.kind(), error.attempts()), (ErrorKind::ForeignUrl, 1), "{status} {op:?}: {error:?}");
+                assert_eq!(
+                    (error.kind(), error.attempts()),
+                    (ErrorKind::ForeignUrl, 1),
+                    "{status} {op:?}: {error:?}"
+                );
                 assert_eq!(server.lines(), [op.line()], "{status}");
             }
             assert_eq!(other.count(), 0);
@@ -153,7 +162,11 @@ async fn a_write_is_not_sent_on_to_another_host() {
             let other = redirecting(500, "").await;
             let server = redirecting(status, format!("{}/moved/1/", other.url)).await;
             let error = op.send(&client_with_secrets(&server.url)).await.failure();
-            assert_eq!((error.kind(), error.attempts()), (ErrorKind::ForeignUrl, 1), "{status} {op:?}: {error:?}");
+            assert_eq!(
+                (error.kind(), error.attempts()),
+                (ErrorKind::ForeignUrl, 1),
+                "{status} {op:?}: {error:?}"
+            );
             assert_eq!((server.count(), other.count()), (1, 0));
         }
     }
@@ -164,7 +177,11 @@ async fn redirects_in_a_circle_come_to_an_end() {
     let server = redirecting(302, "/models/1/").await;
     let (client, clock) = client(&server.url);
     let error = client.get_model(1).await.failure();
-    assert_eq!((error.kind(), server.count(), clock.waits().len()), (ErrorKind::ForeignUrl, 11, 0), "{error:?}");
+    assert_eq!(
+        (error.kind(), server.count(), clock.waits().len()),
+        (ErrorKind::ForeignUrl, 11, 0),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -211,7 +228,8 @@ async fn nothing_leads_from_https_to_http() {
             let request = reqwest::Request::new(method.clone(), "https://h/models/".parse().unwrap());
             let info = crate::error::RequestInfo::new("", &method, request.url());
             let status = reqwest::StatusCode::from_u16(status).unwrap();
-            let to = |url: &str| transport.redirected(Some(&request), url.parse().unwrap(), status, true, &info);
+            let to =
+                |url: &str| transport.redirected(Some(&request), url.parse().unwrap(), status, true, &info);
             for target in ["http://h/models/", "http://h:443/models/", "http://other/"] {
                 let error = to(target).failure();
                 assert_eq!(error.kind(), ErrorKind::ForeignUrl);
@@ -233,8 +251,15 @@ async fn a_list_is_not_taken_from_another_host() {
         let server = Server::of([Act::Keep(elsewhere.clone())]).await;
         let (client, clock) = client(&server.url);
         let error = client.list_models().await.failure();
-        assert_eq!((error.kind(), error.attempts(), clock.waits().len()), (ErrorKind::ForeignUrl, 1, 0), "{error:?}");
-        assert!(error.to_string().contains("redirects a GET to http://") && error.to_string().contains("nothing was sent there"));
+        assert_eq!(
+            (error.kind(), error.attempts(), clock.waits().len()),
+            (ErrorKind::ForeignUrl, 1, 0),
+            "{error:?}"
+        );
+        assert!(
+            error.to_string().contains("redirects a GET to http://")
+                && error.to_string().contains("nothing was sent there")
+        );
 
         let page = format!(r#"{{"next": "/models/?cursor=b", "results": [{MODEL}]}}"#);
         let server = Server::of([Act::Keep(json(200, page)), Act::Keep(elsewhere)]).await;
@@ -250,8 +275,9 @@ async fn a_list_is_not_taken_from_another_host() {
 async fn chunks_are_sent_on_at_the_same_origin() {
     for status in [307, 308] {
         let stands = |offset: u8, completed_at: &str| {
-            let answer =
-                format!(r#"{{"id": "u", "url": "/chunked_upload/u/", "offset": {offset}, "completed_at": {completed_at}}}"#);
+            let answer = format!(
+                r#"{{"id": "u", "url": "/chunked_upload/u/", "offset": {offset}, "completed_at": {completed_at}}}"#
+            );
             Act::Keep(json(200, answer))
         };
         let moved = |path: &str| Act::Keep(redirect(status, path));
@@ -268,7 +294,11 @@ async fn chunks_are_sent_on_at_the_same_origin() {
         let (first, next) = ("PUT /chunked_upload/", "PUT /chunked_upload/u/");
         let (moved, next_moved) = ("PUT /moved/chunked_upload/", "PUT /moved/chunked_upload/u/");
         assert_eq!(server.lines(), [first, moved, next, next_moved, "POST /chunked_upload/u/"], "{status}");
-        let bodies = server.seen().into_iter().map(|seen| String::from_utf8_lossy(&seen.body).into_owned()).collect::<Vec<_>>();
+        let bodies = server
+            .seen()
+            .into_iter()
+            .map(|seen| String::from_utf8_lossy(&seen.body).into_owned())
+            .collect::<Vec<_>>();
         assert!(bodies[1].contains("\r\n12\r\n") && bodies[3].contains("\r\n34\r\n"), "{bodies:?}");
     }
 }
@@ -279,13 +309,17 @@ async fn where_an_upload_stands_is_not_taken_from_another_host() {
     let other = Server::of([Act::Keep(json(200, done))]).await;
     let elsewhere = format!("{}/chunked_upload/u/", other.url);
     let server = Server::with(move |which| match (which.number, which.line.starts_with("GET")) {
-        (0, _) => Act::Keep(json(200, r#"{"id": "u", "url": "/chunked_upload/u/", "offset": 2, "completed_at": null}"#)),
+        (0, _) => Act::Keep(json(
+            200,
+            r#"{"id": "u", "url": "/chunked_upload/u/", "offset": 2, "completed_at": null}"#,
+        )),
         (_, true) => Act::Keep(redirect(302, &elsewhere)),
         _ => Act::Close(Vec::new()),
     })
     .await;
     let (client, _) = client(&server.url);
-    let error = client.create_chunked_upload(bytes::Bytes::from_static(b"1234")).chunk_size(2).await.failure();
+    let error =
+        client.create_chunked_upload(bytes::Bytes::from_static(b"1234")).chunk_size(2).await.failure();
     assert_eq!((error.kind(), other.count()), (ErrorKind::ForeignUrl, 0), "{error:?}");
     assert!(error.upload_session().is_some(), "what the server has isn't lost: {error:?}");
 }
@@ -307,7 +341,10 @@ async fn a_next_at_another_host_is_not_followed() {
         let error = models.next().await.unwrap().failure();
         assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{error:?}");
         assert!(models.next().await.is_none());
-        assert_eq!((server.lines(), other.count(), clock.waits().len()), (vec!["GET /models/".to_owned()], 0, 0));
+        assert_eq!(
+            (server.lines(), other.count(), clock.waits().len()),
+            (vec!["GET /models/".to_owned()], 0, 0)
+        );
     }
 }
 
@@ -317,7 +354,10 @@ async fn redirect_out_of_the_prefix_is_refused() {
     let base = format!("{}/api/v1", server.url);
     let client = client_with_secrets(&base);
     let error = client.list_models().list_all_raw().next().await.unwrap().unwrap_err();
-    assert!(error.kind() == ErrorKind::ForeignUrl && error.to_string().contains("allow_links_outside_prefix"), "{error}");
+    assert!(
+        error.kind() == ErrorKind::ForeignUrl && error.to_string().contains("allow_links_outside_prefix"),
+        "{error}"
+    );
     assert_eq!(server.lines().len(), 1);
     let (builder, _) = builder(&base);
     let client = builder.allow_links_outside_prefix(true).build().unwrap();

@@ -14,9 +14,12 @@ async fn unavailable() -> Server {
 
 #[tokio::test]
 async fn a_request_is_sent_again_as_often_as_it_may_be() {
-    for (retries, waits) in
-        [(0, &[][..]), (1, &[125]), (2, &[125, 250]), (8, &[125, 250, 500, 1_000, 2_000, 4_000, 7_500, 7_500])]
-    {
+    for (retries, waits) in [
+        (0, &[][..]),
+        (1, &[125]),
+        (2, &[125, 250]),
+        (8, &[125, 250, 500, 1_000, 2_000, 4_000, 7_500, 7_500]),
+    ] {
         let server = unavailable().await;
         let (client, clock) = client(&server.url);
         let error = client.get_model(1).retries(retries).await.failure();
@@ -38,7 +41,10 @@ async fn five_retries_are_made_unless_another_policy_is_set() {
     let (builder, clock) = builder(&server.url);
     let client = builder.retry(RetryPolicy::none()).build().unwrap();
     assert_eq!(client.get_model(1).await.failure().attempts(), 1);
-    let policy = RetryPolicy::new().retries(3).initial_backoff(Duration::from_secs(2)).max_backoff(Duration::from_secs(3));
+    let policy = RetryPolicy::new()
+        .retries(3)
+        .initial_backoff(Duration::from_secs(2))
+        .max_backoff(Duration::from_secs(3));
     assert_eq!(client.get_model(1).retry(policy.clone()).await.failure().attempts(), 4);
     assert_eq!(clock.waits(), [1_000, 1_500, 1_500]);
     // Which of the two is set first makes no difference.
@@ -85,7 +91,8 @@ async fn retry_date_of_a_clock_hours_off() {
         ("Date: now\r\n", "Sun, 06 Nov 1994 08:49:41 GMT", 4_000),
     ] {
         for status in [429, 503] {
-            let server = Server::of([Act::Keep(answer(status, &format!("{date}Retry-After: {asked}\r\n"), ""))]).await;
+            let server =
+                Server::of([Act::Keep(answer(status, &format!("{date}Retry-After: {asked}\r\n"), ""))]).await;
             let (client, clock) = client(&server.url);
             clock.set_chance(0.0);
             client.get_model(1).retries(1).await.failure();
@@ -96,7 +103,9 @@ async fn retry_date_of_a_clock_hours_off() {
 
 #[tokio::test]
 async fn no_attempt_begins_after_max_elapsed() {
-    for (elapsed, waits) in [(875, &[125, 250, 500][..]), (874, &[125, 250]), (1_000, &[125, 250, 500]), (124, &[]), (0, &[])] {
+    for (elapsed, waits) in
+        [(875, &[125, 250, 500][..]), (874, &[125, 250]), (1_000, &[125, 250, 500]), (124, &[]), (0, &[])]
+    {
         let server = unavailable().await;
         let (client, clock) = client(&server.url);
         let policy = RetryPolicy::new().max_elapsed(Duration::from_millis(elapsed));
@@ -116,7 +125,11 @@ async fn no_wait_is_begun_that_the_total_time_out_would_not_let_end() {
     let server = Server::of([Act::Keep(answer(503, "Retry-After: 50\r\n", ""))]).await;
     let (client, clock) = client(&server.url);
     let error = client.get_model(1).timeout(Duration::from_secs(45)).await.failure();
-    assert_eq!((error.kind(), status_of(&error), error.attempts()), (ErrorKind::Status, Some(503), 1), "{error:?}");
+    assert_eq!(
+        (error.kind(), status_of(&error), error.attempts()),
+        (ErrorKind::Status, Some(503), 1),
+        "{error:?}"
+    );
     assert_eq!((server.count(), clock.waits().len()), (1, 0));
     client.get_model(1).retries(1).timeout(Duration::from_secs(3_600)).await.failure();
     assert_eq!((server.count(), clock.waits()), (3, vec![50_000]));
@@ -124,7 +137,8 @@ async fn no_wait_is_begun_that_the_total_time_out_would_not_let_end() {
 
 #[tokio::test]
 async fn the_total_time_out_is_the_end_whatever_may_be_sent_again() {
-    for act in [Act::Hold(Vec::new()), Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())] {
+    for act in [Act::Hold(Vec::new()), Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]
+    {
         for op in [Op::Get, Op::Delete, Op::Create] {
             let server = Server::of([act.clone()]).await;
             let (builder, clock) = builder(&server.url);
@@ -132,7 +146,11 @@ async fn the_total_time_out_is_the_end_whatever_may_be_sent_again() {
             let client = builder.timeout(Duration::from_millis(400)).build().unwrap();
             let error = op.send(&client).await.failure();
             let kind = if op == Op::Create { ErrorKind::UnknownOutcome } else { ErrorKind::Timeout };
-            assert_eq!((error.kind(), error.is_timeout(), error.attempts()), (kind, true, 1), "{op:?}: {error:?}");
+            assert_eq!(
+                (error.kind(), error.is_timeout(), error.attempts()),
+                (kind, true, 1),
+                "{op:?}: {error:?}"
+            );
             assert!(error.to_string().contains("time-out for the whole request"), "{error}");
             server.wait_for_requests(1).await;
             assert_eq!((server.count(), clock.waits().len()), (1, 0));
@@ -157,16 +175,23 @@ async fn the_total_time_out_holds_while_an_answer_drips() {
 async fn who_knows_better_has_an_unknown_outcome_sent_again() {
     let body = b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"id\": 1, ".to_vec();
     let timed_out = Act::Hold(Vec::new());
-    for act in
-        [Act::Close(Vec::new()), Act::Close(body), timed_out, Act::Keep(html(502)), Act::Keep(html(503)), Act::Keep(html(524))]
-    {
+    for act in [
+        Act::Close(Vec::new()),
+        Act::Close(body),
+        timed_out,
+        Act::Keep(html(502)),
+        Act::Keep(html(503)),
+        Act::Keep(html(524)),
+    ] {
         let server = Server::of([act, Act::Keep(json(201, MODEL))]).await;
         let (builder, clock) = builder(&server.url);
         let client = builder.read_timeout(Duration::from_millis(400)).build().unwrap();
-        let call = client.create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1));
+        let call = client
+            .create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1));
         call.retry_unknown_outcome(true).await.unwrap();
         assert_eq!((server.lines(), clock.waits()), (vec!["POST /models/".to_owned(); 2], vec![125]));
-        let bodies: Vec<_> = server.seen().into_iter().map(|seen| String::from_utf8(seen.body).unwrap()).collect();
+        let bodies: Vec<_> =
+            server.seen().into_iter().map(|seen| String::from_utf8(seen.body).unwrap()).collect();
         assert_eq!(bodies, [Op::Create.body(); 2]);
     }
     // Whose outcome is known isn't sent again for it.
@@ -225,11 +250,18 @@ async fn empty_budget_is_named_by_the_error() {
         let (builder, clock) = builder(&server.url);
         let client = builder.retry(RetryPolicy::new().retries(7).retry_budget(3)).build().unwrap();
         let error = client.get_model(1).await.failure();
-        assert_eq!((error.attempts(), server.count(), clock.waits().len(), status_of(&error)), (4, 4, 3, status), "{error:?}");
+        assert_eq!(
+            (error.attempts(), server.count(), clock.waits().len(), status_of(&error)),
+            (4, 4, 3, status),
+            "{error:?}"
+        );
         let text = error.to_string();
         let budget = "not sent again, since too many requests of this client fail: its budget of 3 retries is used up \
                       (`RetryPolicy::retry_budget`) (after 4 attempts)";
-        assert!(text.contains(what) && text.ends_with(budget) && text.matches("budget of 3").count() == 1, "{text}");
+        assert!(
+            text.contains(what) && text.ends_with(budget) && text.matches("budget of 3").count() == 1,
+            "{text}"
+        );
         // What may not be sent again anyway isn't the budget's.
         let error = client.get_model(1).retries(0).await.failure();
         assert!(!error.to_string().contains("budget"), "{error}");
@@ -253,7 +285,11 @@ async fn trickle(failing: usize) {
     .await;
     let (client, clock) = client(&server.url);
     for page in 1..=3_000 {
-        client.get_model(1).param("page", page).await.unwrap_or_else(|error| panic!("one in {failing}: {page}: {error}"));
+        client
+            .get_model(1)
+            .param("page", page)
+            .await
+            .unwrap_or_else(|error| panic!("one in {failing}: {page}: {error}"));
     }
     assert_eq!((server.count(), clock.waits().len()), (3_000 + 3_000 / failing, 3_000 / failing));
 }
@@ -277,7 +313,8 @@ async fn storm_ends_at_the_budget() {
     let errors = soon(futures_util::future::join_all(calls)).await;
     let errors: Vec<Error> = errors.into_iter().map(|outcome| outcome.unwrap().failure()).collect();
     assert_eq!((server.count(), clock.waits().len()), (1_100, 100));
-    let stopped = errors.iter().filter(|error| error.to_string().contains("budget of 100 retries is used up")).count();
+    let stopped =
+        errors.iter().filter(|error| error.to_string().contains("budget of 100 retries is used up")).count();
     assert!(stopped >= 980 && errors.iter().all(|error| status_of(error) == Some(503)), "{stopped}");
 }
 

@@ -163,7 +163,9 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, lo
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let mut piece = [0; 16 << 10];
-            let Some(length) = stream.read(&mut piece).await.ok().filter(|length| *length > 0) else { return };
+            let Some(length) = stream.read(&mut piece).await.ok().filter(|length| *length > 0) else {
+                return;
+            };
             seen.body.extend_from_slice(&piece[..length]);
         }
         log.seen.lock().unwrap()[number].body.clone_from(&seen.body);
@@ -218,7 +220,9 @@ async fn read_head(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usize> 
     const HANDSHAKE: u8 = 0x16;
     loop {
         if read.first() == Some(&HANDSHAKE) {
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                .await;
             return None;
         }
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -239,7 +243,8 @@ async fn drain(stream: &mut TcpStream) {
 /// An answer with its `Content-Length`; `headers` are lines, each with its end.
 pub(super) fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
-    let mut answer = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+    let mut answer =
+        format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
     answer.extend_from_slice(body);
     answer
 }

@@ -87,13 +87,16 @@ async fn a_stream_that_is_dropped_stops_its_transfer() {
 fn stream_is_read_within_a_runtime_only() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (server, mut stream) = runtime.block_on(async {
-        let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
+        let server =
+            Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
         let stream = stream(&client(&server.url).0).await.unwrap();
         (server, stream)
     });
     let mut next = Box::pin(stream.next());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(Some(Err(error))) = next.as_mut().poll(&mut context) else { panic!("it waits") };
+    let std::task::Poll::Ready(Some(Err(error))) = next.as_mut().poll(&mut context) else {
+        panic!("it waits")
+    };
     assert_eq!(error.kind(), ErrorKind::Configuration, "{error:?}");
     drop(next);
     drop((stream, server));

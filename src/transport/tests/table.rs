@@ -47,7 +47,10 @@ impl Fault {
 
     /// An answer, kept by the error.
     fn status(status: u16, name: &str, bytes: Vec<u8>, read: End, delete: End, write: End) -> Self {
-        Fault { status: Some(status), ..Fault::new(format!("{status} {name}"), Act::Keep(bytes), read, delete, write) }
+        Fault {
+            status: Some(status),
+            ..Fault::new(format!("{status} {name}"), Act::Keep(bytes), read, delete, write)
+        }
     }
 
     fn end(&self, op: Op) -> End {
@@ -70,7 +73,11 @@ impl Fault {
         server.wait_for_requests(sent).await;
         assert_eq!(server.count(), sent, "{what}");
         for seen in server.seen() {
-            assert_eq!((seen.line.as_str(), String::from_utf8_lossy(&seen.body).as_ref()), (op.line(), op.body()), "{what}");
+            assert_eq!(
+                (seen.line.as_str(), String::from_utf8_lossy(&seen.body).as_ref()),
+                (op.line(), op.body()),
+                "{what}"
+            );
             assert_eq!(seen.header("synapse-access-token"), Some(&*format!("token {TOKEN}")), "{what}");
         }
         assert_eq!(clock.waits(), if end.again { self.waits.to_vec() } else { Vec::new() }, "{what}");
@@ -114,7 +121,9 @@ async fn a_connection_that_breaks_before_the_answer() {
 #[tokio::test]
 async fn a_connection_that_breaks_within_the_answer() {
     let ends = (again(Interrupted), again(Interrupted), once(UnknownOutcome));
-    let announced = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"id\": 1, ".to_vec();
+    let announced =
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"id\": 1, "
+            .to_vec();
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n".to_vec();
     let within_chunk = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{\"id\"".to_vec();
     let acts = [
@@ -154,7 +163,10 @@ async fn an_answer_that_can_not_be_used_is_not_asked_for_again() {
     strike_all(vec![Fault::status(200, "of HTML", html(200), end, end, once(UnknownOutcome))]).await;
     let bodies: [(&str, Vec<u8>); 3] = [
         ("that is a text", json(200, "Model 1")),
-        ("that isn't UTF-8", json(200, b"{\"id\": 1, \"name\": \"\xff\xfe\", \"model_type\": \"x\", \"results\": \"\xff\"}")),
+        (
+            "that isn't UTF-8",
+            json(200, b"{\"id\": 1, \"name\": \"\xff\xfe\", \"model_type\": \"x\", \"results\": \"\xff\"}"),
+        ),
         ("with more behind it", json(200, "{} {}")),
     ];
     strike_all(bodies.map(|(name, bytes)| Fault::status(200, name, bytes, end, end, end)).into()).await;
@@ -163,7 +175,9 @@ async fn an_answer_that_can_not_be_used_is_not_asked_for_again() {
 #[tokio::test]
 async fn an_empty_answer_where_json_should_be() {
     for op in [Op::Get, Op::List, Op::Create] {
-        for bytes in [answer(200, "", ""), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec()] {
+        for bytes in
+            [answer(200, "", ""), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec()]
+        {
             Fault::status(200, "empty", bytes, once(Decode), once(Decode), once(Decode)).strike(op).await;
         }
     }
@@ -192,7 +206,9 @@ async fn an_application_that_fails() {
 
 #[tokio::test]
 async fn a_gateway_that_fails() {
-    let of = |status| Fault::status(status, "HTML", html(status), again(Status), again(Status), once(UnknownOutcome));
+    let of = |status| {
+        Fault::status(status, "HTML", html(status), again(Status), again(Status), once(UnknownOutcome))
+    };
     strike_all([502, 503, 504, 520, 521, 522, 523, 524].map(of).into()).await;
     // A gateway's JSON is no word of the application's.
     let json_of = |status| {
@@ -205,7 +221,8 @@ async fn a_gateway_that_fails() {
 #[tokio::test]
 async fn an_application_that_has_no_time() {
     let detail = json(503, r#"{"detail": "Down for maintenance."}"#);
-    let empty = Fault::status(503, "empty", answer(503, "", ""), again(Status), again(Status), once(UnknownOutcome));
+    let empty =
+        Fault::status(503, "empty", answer(503, "", ""), again(Status), again(Status), once(UnknownOutcome));
     let other = json(503, r#"{"message": "no healthy upstream"}"#);
     strike_all(vec![
         Fault::status(503, "with a detail", detail, again(Status), again(Status), again(Status)),
@@ -249,14 +266,21 @@ async fn a_wait_that_the_server_asks_for() {
         let body = r#"{"detail": "Request was throttled."}"#;
         let fault = |status, name: &str, bytes| {
             let name = format!("{name}, Retry-After {asked:?}");
-            Fault { waits, ..Fault::status(status, &name, bytes, again(Status), again(Status), again(Status)) }
+            Fault {
+                waits,
+                ..Fault::status(status, &name, bytes, again(Status), again(Status), again(Status))
+            }
         };
         let mut faults = vec![
             fault(429, "JSON", answer(429, &format!("Content-Type: application/json\r\n{header}"), body)),
             fault(429, "empty", answer(429, &header, "")),
         ];
         if asked.is_some() {
-            faults.push(fault(503, "HTML", answer(503, &format!("Content-Type: text/html\r\n{header}"), "<html></html>")));
+            faults.push(fault(
+                503,
+                "HTML",
+                answer(503, &format!("Content-Type: text/html\r\n{header}"), "<html></html>"),
+            ));
         }
         strike_all(faults).await;
     }
@@ -269,7 +293,10 @@ async fn an_answer_that_does_not_come() {
         ("no head", Act::Hold(Vec::new())),
         ("half a head", Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Ty".to_vec())),
         ("half a body", Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"id\": 1, ".to_vec())),
-        ("half a chunk", Act::Hold(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{\"id\"".to_vec())),
+        (
+            "half a chunk",
+            Act::Hold(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{\"id\"".to_vec()),
+        ),
     ];
     let of = |(name, act): (&str, Act)| {
         let status = (name == "half a body" || name == "half a chunk").then_some(200);
@@ -283,8 +310,13 @@ async fn an_error_whose_body_does_not_come_keeps_its_status() {
     let half = |status| format!("HTTP/1.1 {status} X\r\nContent-Length: 500\r\n\r\n{{\"det").into_bytes();
     for act in [Act::Hold, Act::Close] as [fn(Vec<u8>) -> Act; 2] {
         let not_found = Fault::status(404, "cut off", Vec::new(), once(Status), once(Status), once(Status));
-        let throttled = Fault::status(429, "cut off", Vec::new(), again(Status), again(Status), again(Status));
-        strike_all(vec![Fault { act: act(half(404)), ..not_found }, Fault { act: act(half(429)), ..throttled }]).await;
+        let throttled =
+            Fault::status(429, "cut off", Vec::new(), again(Status), again(Status), again(Status));
+        strike_all(vec![
+            Fault { act: act(half(404)), ..not_found },
+            Fault { act: act(half(429)), ..throttled },
+        ])
+        .await;
     }
 }
 
@@ -294,7 +326,11 @@ async fn a_connection_that_is_refused() {
     for op in Op::ALL {
         let (client, clock) = client(&url);
         let error = op.send(&client).await.failure();
-        assert_eq!((error.kind(), error.attempts(), clock.waits()), (Connect, 3, BACKOFF.to_vec()), "{op:?}: {error:?}");
+        assert_eq!(
+            (error.kind(), error.attempts(), clock.waits()),
+            (Connect, 3, BACKOFF.to_vec()),
+            "{op:?}: {error:?}"
+        );
         assert_eq!((status_of(&error), error.is_timeout()), (None, false));
     }
 }

@@ -48,7 +48,13 @@ fn taken(reports: &Reports) -> Vec<Report> {
     std::mem::take(&mut *reports.lock().unwrap())
 }
 
-fn get(attempt: u32, status: Option<u16>, error: Option<ErrorKind>, bytes_received: usize, retry_in: Option<u64>) -> Report {
+fn get(
+    attempt: u32,
+    status: Option<u16>,
+    error: Option<ErrorKind>,
+    bytes_received: usize,
+    retry_in: Option<u64>,
+) -> Report {
     let (operation, bytes_received) = ("get_model".to_owned(), bytes_received as u64);
     Report { operation, method: Method::GET, attempt, status, error, bytes_received, retry_in }
 }
@@ -90,7 +96,10 @@ async fn every_attempt_is_reported() {
     client.get_model(1).await.failure();
     assert_eq!(
         taken(&reports),
-        [get(1, Some(404), Some(ErrorKind::Status), 2, None), get(1, Some(200), Some(ErrorKind::Decode), 2, None)]
+        [
+            get(1, Some(404), Some(ErrorKind::Status), 2, None),
+            get(1, Some(200), Some(ErrorKind::Decode), 2, None)
+        ]
     );
 }
 
@@ -100,9 +109,13 @@ async fn a_creation_and_a_request_are_reported_by_their_names() {
     let (client, reports) = reporting(&server.url);
     create(&client).await.failure();
     client.request(Method::PATCH, "/models/1/").await.failure();
-    let told: Vec<_> = taken(&reports).into_iter().map(|report| (report.operation, report.method, report.error)).collect();
+    let told: Vec<_> =
+        taken(&reports).into_iter().map(|report| (report.operation, report.method, report.error)).collect();
     let unknown = Some(ErrorKind::UnknownOutcome);
-    assert_eq!(told, [("create_model".to_owned(), Method::POST, unknown), ("request".to_owned(), Method::PATCH, unknown)]);
+    assert_eq!(
+        told,
+        [("create_model".to_owned(), Method::POST, unknown), ("request".to_owned(), Method::PATCH, unknown)]
+    );
 }
 
 #[tokio::test]
@@ -190,14 +203,20 @@ fn collecting() -> (tracing::subscriber::DefaultGuard, Arc<Mutex<Vec<String>>>) 
 
 #[tokio::test]
 async fn every_attempt_is_traced_with_what_tells_it_from_others() {
-    let server = Server::of([Act::Keep(html(502)), Act::Close(Vec::new()), Act::Keep(json(200, MODEL))]).await;
+    let server =
+        Server::of([Act::Keep(html(502)), Act::Close(Vec::new()), Act::Keep(json(200, MODEL))]).await;
     let (client, _) = client(&server.url);
     let (_guard, lines) = collecting();
     client.get_model(1).param("page", 7).await.unwrap();
     let lines = lines.lock().unwrap().clone();
     assert_eq!(lines.len(), 3, "{lines:#?}");
     for (index, (line, status)) in lines.iter().zip([Some(502), None, Some(200)]).enumerate() {
-        let parts = [r#"operation="get_model""#, r#"method="GET""#, r#"path="/models/1/""#, &format!("attempt={}", index + 1)];
+        let parts = [
+            r#"operation="get_model""#,
+            r#"method="GET""#,
+            r#"path="/models/1/""#,
+            &format!("attempt={}", index + 1),
+        ];
         assert!(parts.iter().all(|part| line.contains(part)), "{line}");
         assert!(status.is_none_or(|status| line.contains(&format!("status={status}"))), "{line}");
         assert_eq!(line.contains("status="), status.is_some(), "{line}");
@@ -208,7 +227,8 @@ async fn every_attempt_is_traced_with_what_tells_it_from_others() {
 #[tokio::test]
 async fn nothing_that_is_traced_shows_a_secret() {
     let signed = format!("https://files.example.com/x?X-Amz-Signature={MARKER}");
-    let detail = format!(r#"{{"detail": "Token {MARKER}-access and key {MARKER}-gate are wrong, see {signed}"}}"#);
+    let detail =
+        format!(r#"{{"detail": "Token {MARKER}-access and key {MARKER}-gate are wrong, see {signed}"}}"#);
     let next = format!("/models/?cursor={MARKER}");
     let acts = [
         Act::Keep(json(503, &detail)),
@@ -221,7 +241,10 @@ async fn nothing_that_is_traced_shows_a_secret() {
         Act::Keep(json(200, format!(r#"{{"id": "{signed}"}}"#))),
         Act::Keep(json(200, format!(r#"{{"id": 1, "file": "{signed}", "#))),
         Act::Hold(Vec::new()),
-        Act::Keep(json(200, format!(r#"{{"next": "{next}", "results": [{{"id": 1, "name": "n", "model_type": "x"}}]}}"#))),
+        Act::Keep(json(
+            200,
+            format!(r#"{{"next": "{next}", "results": [{{"id": 1, "name": "n", "model_type": "x"}}]}}"#),
+        )),
         Act::Keep(json(
             200,
             format!(r#"{{"next": "https://other/{MARKER}/?sig={MARKER}", "results": []}}"#)
@@ -249,7 +272,10 @@ async fn nothing_that_is_traced_shows_a_secret() {
         let _ = client.list_models().param("token", MARKER).list_all().try_collect::<Vec<_>>().await;
     }
     let (_port, url) = refusing();
-    let refused = BackendClient::builder(url).access_token(MARKER).secret_header("X-Gate", MARKER).retry(RetryPolicy::none());
+    let refused = BackendClient::builder(url)
+        .access_token(MARKER)
+        .secret_header("X-Gate", MARKER)
+        .retry(RetryPolicy::none());
     refused.build().unwrap().get_model(1).param("sig", MARKER).await.failure();
     // The guard has looked at each of them.
     let lines = lines.lock().unwrap().clone();
@@ -265,5 +291,8 @@ async fn a_budget_that_is_spent_is_told() {
     let (_guard, lines) = collecting();
     client.get_model(1).await.failure();
     let lines = lines.lock().unwrap().clone();
-    assert!(lines.iter().any(|line| line.contains("WARN") && line.contains(r#"operation="get_model""#)), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line.contains("WARN") && line.contains(r#"operation="get_model""#)),
+        "{lines:#?}"
+    );
 }

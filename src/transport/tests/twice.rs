@@ -26,7 +26,8 @@ async fn world() -> World {
 impl World {
     fn creation(&self) -> crate::CreateModel {
         let file = ModelFile::uploaded(self.upload.clone());
-        self.client.create_model(file, |m| m.name("n").model_type("detection").project(Backend::FIRST_PROJECT))
+        self.client
+            .create_model(file, |m| m.name("n").model_type("detection").project(Backend::FIRST_PROJECT))
     }
 
     /// How many creations were asked for, and how many models there are of them.
@@ -62,7 +63,11 @@ async fn no_fault_makes_a_creation_be_acted_on_twice() {
         let error = world.creation().await.failure_of(name);
         assert_eq!((error.kind(), error.attempts()), (kind, 1), "{name}: {error:?}");
         assert_eq!(error.upload_id(), Some(world.upload.to_string().as_str()), "{name}");
-        assert_eq!((world.posted(), injected.hits(), world.clock.waits().len()), ((1, created), 1, 0), "{name}");
+        assert_eq!(
+            (world.posted(), injected.hits(), world.clock.waits().len()),
+            ((1, created), 1, 0),
+            "{name}"
+        );
         // The upload can still be made a model of, where it wasn't.
         if created == 0 {
             injected.remove();

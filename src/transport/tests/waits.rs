@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::server::{Act, Server, json};
 use super::*;
-use crate::{ConversionFuture, Credentials, CredentialsFuture, CredentialsProvider, ErrorKind, Json, UrlConverter};
+use crate::{
+    ConversionFuture, Credentials, CredentialsFuture, CredentialsProvider, ErrorKind, Json, UrlConverter,
+};
 
 const WITH_FILE: &str = r#"{"id": 1, "name": "n", "model_type": "x", "file": "/media/1"}"#;
 
@@ -27,7 +29,10 @@ impl CredentialsProvider for Silent {
 const SHORT: Duration = Duration::from_millis(300);
 
 fn assert_whole_time_out(error: &Error) {
-    assert!(error.is_timeout() && error.to_string().contains("the time-out for the whole request ran out"), "{error:?}");
+    assert!(
+        error.is_timeout() && error.to_string().contains("the time-out for the whole request ran out"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -35,20 +40,31 @@ async fn converter_that_never_ends() {
     let server = Server::of([Act::Keep(json(200, WITH_FILE))]).await;
     // By the call's time-out.
     let (one, clock) = client(&server.url);
-    let error = soon(one.get_model(1).url_conversion_with("file", Silent).timeout(SHORT).send()).await.failure();
+    let error =
+        soon(one.get_model(1).url_conversion_with("file", Silent).timeout(SHORT).send()).await.failure();
     assert_whole_time_out(&error);
-    assert_eq!((error.kind(), status_of(&error), server.count(), clock.waits().len()), (ErrorKind::Timeout, Some(200), 1, 0));
+    assert_eq!(
+        (error.kind(), status_of(&error), server.count(), clock.waits().len()),
+        (ErrorKind::Timeout, Some(200), 1, 0)
+    );
     // By the client's.
     let (builder, _) = builder(&server.url);
     let client = builder.timeout(SHORT).build().unwrap();
-    assert_whole_time_out(&soon(client.get_model(1).url_conversion_with("file", Silent).send()).await.failure());
+    assert_whole_time_out(
+        &soon(client.get_model(1).url_conversion_with("file", Silent).send()).await.failure(),
+    );
     let page = format!(r#"{{"count": 1, "next": null, "results": [{WITH_FILE}]}}"#);
     let server = Server::of([Act::Keep(json(200, page))]).await;
     let (builder, _) = super::builder(&server.url);
     let client = builder.timeout(SHORT).build().unwrap();
     let list = client.list_models().url_conversion_with("file", Silent).list_all();
     assert!(soon(list.try_collect::<Vec<_>>()).await.failure().is_timeout());
-    let list = super::client(&server.url).0.list_models().url_conversion_with("file", Silent).timeout(SHORT).list_all();
+    let list = super::client(&server.url)
+        .0
+        .list_models()
+        .url_conversion_with("file", Silent)
+        .timeout(SHORT)
+        .list_all();
     assert!(soon(list.try_collect::<Vec<_>>()).await.failure().is_timeout());
 }
 
@@ -71,18 +87,23 @@ async fn provider_that_never_answers() {
         let (builder, clock) = builder(&server.url);
         let client = builder.credentials_provider(Silent).read_timeout(SHORT).build().unwrap();
         let call = client.get_model(1);
-        let call = if timeout.is_some() { call.read_timeout(Duration::from_secs(60)).timeout(SHORT) } else { call };
+        let call =
+            if timeout.is_some() { call.read_timeout(Duration::from_secs(60)).timeout(SHORT) } else { call };
         // Who waits for the one that asks has an end as well.
         let (first, second) = soon(async { tokio::join!(call.send(), client.get_model(2).send()) }).await;
         for error in [first.failure(), second.failure()] {
-            let total = error.to_string().contains("the time-out for the whole request ran out before it was sent");
+            let total =
+                error.to_string().contains("the time-out for the whole request ran out before it was sent");
             let kind = if total { ErrorKind::Timeout } else { ErrorKind::Credentials };
             assert_eq!(
                 (error.kind(), error.is_timeout(), error.attempts(), clock.waits().len()),
                 (kind, true, 1, 0),
                 "{error:?}"
             );
-            assert!(total || error.to_string().contains("the credentials provider gave no answer within 300ms"), "{error}");
+            assert!(
+                total || error.to_string().contains("the credentials provider gave no answer within 300ms"),
+                "{error}"
+            );
         }
     }
     assert_eq!(server.count(), 0);
@@ -112,7 +133,8 @@ async fn renewal_that_never_ends() {
 
 /// Runs `work` in a runtime whose only thread for what blocks is busy all the time.
 fn without_threads<F: Future>(work: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     let (free, parked) = mpsc::channel::<()>();
     runtime.spawn_blocking(move || parked.recv());
     let output = runtime.block_on(work);
@@ -161,7 +183,8 @@ fn busy_threads_and_files() {
         let (client, _) = client(&server.url);
         let session = folder.path().join("session");
         let upload = || client.create_chunked_upload(file.clone()).timeout(SHORT);
-        let create = || client.create_model(file.clone(), |m| m.name("n").model_type("x").project(1)).timeout(SHORT);
+        let create =
+            || client.create_model(file.clone(), |m| m.name("n").model_type("x").project(1)).timeout(SHORT);
         for error in [
             soon(upload().send()).await.failure(),
             soon(upload().session_file(&session).send()).await.failure(),
@@ -180,7 +203,8 @@ fn busy_threads_and_files() {
 #[test]
 fn busy_threads_within_an_upload() {
     let folder = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     // Dropped before the runtime, which waits for its threads.
     let (free, parked) = mpsc::channel::<()>();
     let error = runtime.block_on(async {

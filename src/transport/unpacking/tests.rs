@@ -72,7 +72,9 @@ fn whole(codings: &[Coding], packed: &[u8]) -> Result<Vec<u8>, String> {
     // However it is cut, the same comes.
     assert_eq!(came.problem, dripped.problem);
     match came.problem {
-        None if dripped.plain != came.plain => panic!("dripped, it is {:?}", String::from_utf8_lossy(&dripped.plain)),
+        None if dripped.plain != came.plain => {
+            panic!("dripped, it is {:?}", String::from_utf8_lossy(&dripped.plain))
+        }
         None => Ok(came.plain),
         Some(problem) => Err(problem),
     }
@@ -91,7 +93,10 @@ fn every_prefix_of_members_is_told() {
             _ if length == first.len() || length == first.len() + 1 => b"{\"name\": \"first",
             _ if length == both.len() => b"{\"name\": \"first and second\"}",
             _ => {
-                assert!(came.as_ref().is_err_and(|problem| problem.contains("cut off")), "{length}: {came:?}");
+                assert!(
+                    came.as_ref().is_err_and(|problem| problem.contains("cut off")),
+                    "{length}: {came:?}"
+                );
                 continue;
             }
         };
@@ -118,10 +123,24 @@ fn what_follows_the_last_member_is_ignored() {
 #[test]
 fn text_under_a_label_is_text() {
     for coding in Coding::ALL.into_iter().filter(|coding| coding.is_supported()) {
-        for text in
-            ["", "{}", "[]", "0", "null", "\"x\"", " ", "[1,2]", "{\"detail\": \"Not found.\"}", "x^2", "<html><title>Not found"]
-        {
-            assert_eq!(whole(&[coding], text.as_bytes()).as_deref(), Ok(text.as_bytes()), "{coding:?} {text}");
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "0",
+            "null",
+            "\"x\"",
+            " ",
+            "[1,2]",
+            "{\"detail\": \"Not found.\"}",
+            "x^2",
+            "<html><title>Not found",
+        ] {
+            assert_eq!(
+                whole(&[coding], text.as_bytes()).as_deref(),
+                Ok(text.as_bytes()),
+                "{coding:?} {text}"
+            );
         }
         let long = format!("{{\"이름\": \"{}\"}}", "값".repeat(100_000));
         assert_eq!(whole(&[coding], long.as_bytes()).as_deref(), Ok(long.as_bytes()), "{coding:?}");
@@ -132,7 +151,9 @@ fn text_under_a_label_is_text() {
 #[test]
 fn codings_that_hide_nothing_come_to_an_end() {
     // Each member is 900 KiB of a file's name around one byte, and next to nothing compressed again.
-    let mut member = flate2::GzBuilder::new().filename(vec![b'a'; 900 << 10]).write(Vec::new(), flate2::Compression::best());
+    let mut member = flate2::GzBuilder::new()
+        .filename(vec![b'a'; 900 << 10])
+        .write(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut member, b" ").unwrap();
     let inner = member.finish().unwrap().repeat(40);
     let body = gzip(&inner);
@@ -238,19 +259,34 @@ fn a_body_that_unpacks_to_nothing_ends() {
     let head = [0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0];
     let name = [b'n'; 1 << 10];
     let pieces = std::iter::once(&head[..]).chain(std::iter::repeat_n(&name[..], 10_000));
-    assert!(unpacked(&[Coding::Gzip], pieces, usize::MAX).problem.is_some_and(|problem| problem.contains("nothing")));
+    assert!(
+        unpacked(&[Coding::Gzip], pieces, usize::MAX)
+            .problem
+            .is_some_and(|problem| problem.contains("nothing"))
+    );
 }
 
 #[test]
 fn labels_that_name_no_coding_do_not_count() {
-    let headers = |label: &str| HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_str(label).unwrap())]);
-    for label in ["", "aws-chunked", "utf-8", "UTF-8, binary", "none", "identity", "null", ",", "*", "gzip;q=1"] {
+    let headers =
+        |label: &str| HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_str(label).unwrap())]);
+    for label in
+        ["", "aws-chunked", "utf-8", "UTF-8, binary", "none", "identity", "null", ",", "*", "gzip;q=1"]
+    {
         assert_eq!(codings(&headers(label)), [], "{label}");
     }
-    for (label, coding) in
-        [("X-GZIP", "gzip"), ("aws-chunked, br", "br"), (" ,Zstd", "zstd"), ("deflate", "deflate"), ("compress", "compress")]
-    {
-        assert_eq!(codings(&headers(label)).iter().map(|name| name.as_str()).collect::<Vec<_>>(), [coding], "{label}");
+    for (label, coding) in [
+        ("X-GZIP", "gzip"),
+        ("aws-chunked, br", "br"),
+        (" ,Zstd", "zstd"),
+        ("deflate", "deflate"),
+        ("compress", "compress"),
+    ] {
+        assert_eq!(
+            codings(&headers(label)).iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+            [coding],
+            "{label}"
+        );
     }
     let two = codings(&headers("gzip, utf-8,br"));
     assert_eq!(two.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["gzip", "br"]);

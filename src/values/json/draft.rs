@@ -79,8 +79,13 @@ impl Draft {
             return;
         }
         for found in problems {
-            let joint = if place.is_empty() || found.place.is_empty() || found.place.starts_with('[') { "" } else { "." };
-            self.problems.push(Unwritable { place: format!("{place}{joint}{}", found.place), ..found }.to_string());
+            let joint = if place.is_empty() || found.place.is_empty() || found.place.starts_with('[') {
+                ""
+            } else {
+                "."
+            };
+            self.problems
+                .push(Unwritable { place: format!("{place}{joint}{}", found.place), ..found }.to_string());
         }
     }
 

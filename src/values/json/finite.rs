@@ -223,7 +223,13 @@ impl<'p> Serializer for Check<'p> {
         self.open()
     }
 
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Many<'p>, Stop> {
         self.open()
     }
 
@@ -236,7 +242,13 @@ impl<'p> Serializer for Check<'p> {
         if name.starts_with(PRIVATE) { Check { depth: 0, ..self }.open() } else { self.open() }
     }
 
-    fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Many<'p>, Stop> {
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Many<'p>, Stop> {
         self.open()
     }
 }

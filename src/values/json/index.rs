@@ -165,7 +165,9 @@ impl Table {
         };
         match text.starts_with('[') {
             true => Table::Items(items(text).map(entry).collect()),
-            false => Table::Members(members(text).map(|(key, value)| (name(key).into(), entry(value))).collect()),
+            false => {
+                Table::Members(members(text).map(|(key, value)| (name(key).into(), entry(value))).collect())
+            }
         }
     }
 

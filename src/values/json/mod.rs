@@ -303,7 +303,9 @@ impl FromStr for Json {
 
     /// The JSON `text`, kept as it is.
     fn from_str(text: &str) -> Result<Self, JsonError> {
-        RawValue::from_string(text.to_owned()).map(Json::from_raw).map_err(|error| JsonError::unparsable(&error))
+        RawValue::from_string(text.to_owned())
+            .map(Json::from_raw)
+            .map_err(|error| JsonError::unparsable(&error))
     }
 }
 

@@ -31,7 +31,10 @@ impl Drop for Level {
 }
 
 /// Decodes `text`; `decode` is given whether that is within another decoding.
-pub(super) fn bounded<T>(text: &str, decode: impl FnOnce(bool) -> Result<T, JsonError>) -> Result<T, JsonError> {
+pub(super) fn bounded<T>(
+    text: &str,
+    decode: impl FnOnce(bool) -> Result<T, JsonError>,
+) -> Result<T, JsonError> {
     let depth = DEPTH.get();
     if depth == 0 {
         BYTES.set(text.len().saturating_mul(AGAIN));

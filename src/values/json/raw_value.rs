@@ -18,7 +18,8 @@ const TOKEN: &str = "$serde_json::private::RawValue";
 /// The key under which serde_json hands over a number as text, where another crate asks it to keep numbers as they are.
 const NUMBER: &str = "$serde_json::private::Number";
 
-static NUMBERS_ARE_TEXT: LazyLock<bool> = LazyLock::new(|| serde_json::from_str::<serde_json::Number>("1e999").is_ok());
+static NUMBERS_ARE_TEXT: LazyLock<bool> =
+    LazyLock::new(|| serde_json::from_str::<serde_json::Number>("1e999").is_ok());
 
 /// The value's JSON text. `RawValue` itself can't be had from serde's buffers; this can.
 pub(crate) fn raw_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {
@@ -37,7 +38,10 @@ pub(super) fn takes_text<S>() -> bool {
     let knows_raw = name.contains("serde_json") || name.contains(finite::MODULE);
     // Those of serde_json's values parse the text, and take no half of a surrogate pair; those of serde write fields of their
     // own into it (`tag`, `flatten`).
-    knows_raw && !["serde_json::value::", "TaggedSerializer", "FlatMapSerializer"].iter().any(|other| name.contains(other))
+    knows_raw
+        && !["serde_json::value::", "TaggedSerializer", "FlatMapSerializer"]
+            .iter()
+            .any(|other| name.contains(other))
 }
 
 /// The text, as serde_json has it; or as it is written part by part, where there are only parts.
@@ -95,7 +99,8 @@ impl<'de> Visitor<'de> for &mut Text {
             return self.raw::<A, _>(raw);
         }
         if next.as_deref() == Some(NUMBER) && *NUMBERS_ARE_TEXT {
-            let number: serde_json::Number = map.next_value::<Cow<'de, str>>()?.parse().map_err(A::Error::custom)?;
+            let number: serde_json::Number =
+                map.next_value::<Cow<'de, str>>()?.parse().map_err(A::Error::custom)?;
             return self.write(&number);
         }
         self.written.push('{');
@@ -148,7 +153,11 @@ impl<'de> Visitor<'de> for &mut Text {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        if value.is_finite() { self.write(&value) } else { Err(E::custom(format!("{value} is not a JSON number"))) }
+        if value.is_finite() {
+            self.write(&value)
+        } else {
+            Err(E::custom(format!("{value} is not a JSON number")))
+        }
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {

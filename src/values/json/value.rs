@@ -21,7 +21,9 @@ pub(super) fn value_of(text: &str) -> Result<Value, JsonError> {
 /// That no key in `text` is one of serde_json's own.
 fn unforged(text: &str) -> Result<(), JsonError> {
     match decode::has_private_key(text) {
-        true => Err(JsonError::new("a key begins with `$serde_json::private::`, which serde_json reserves: it has no value")),
+        true => Err(JsonError::new(
+            "a key begins with `$serde_json::private::`, which serde_json reserves: it has no value",
+        )),
         false => Ok(()),
     }
 }
@@ -36,7 +38,9 @@ pub(super) fn decode<T: DeserializeOwned>(text: &str, within: bool) -> Result<T,
     // Of JSON text, half a pair is a syntax error of the reader's, and a misfit or what a choice within says is none.
     match error.is_syntax().then(|| mended(text)).flatten() {
         None => Err(JsonError::unparsable(&error)),
-        Some(mended) if within => serde_json::from_str(&mended).map_err(|error| JsonError::unparsable(&error)),
+        Some(mended) if within => {
+            serde_json::from_str(&mended).map_err(|error| JsonError::unparsable(&error))
+        }
         Some(_) => decode::decode(text.as_bytes()).map_err(|problem| JsonError::new(&problem.message)),
     }
 }

@@ -26,9 +26,12 @@ pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) 
 fn acceptable(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut wanted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
     let fits = |list: &str| {
-        list.split(',')
-            .filter_map(|range| range.split(';').next())
-            .any(|range| matches!(range.trim().to_ascii_lowercase().as_str(), "" | "*/*" | "application/*" | "application/json"))
+        list.split(',').filter_map(|range| range.split(';').next()).any(|range| {
+            matches!(
+                range.trim().to_ascii_lowercase().as_str(),
+                "" | "*/*" | "application/*" | "application/json"
+            )
+        })
     };
     if wanted.peek().is_none() || wanted.any(fits) {
         return Ok(());
@@ -76,6 +79,8 @@ fn token<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Refu
     match (words.next(), words.next()) {
         (Some(token), None) => Ok(Some(token)),
         (None, _) => Err(Refusal::unauthorized("Invalid token header. No credentials provided.")),
-        (Some(_), Some(_)) => Err(Refusal::unauthorized("Invalid token header. Token string should not contain spaces.")),
+        (Some(_), Some(_)) => {
+            Err(Refusal::unauthorized("Invalid token header. Token string should not contain spaces."))
+        }
     }
 }

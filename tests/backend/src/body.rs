@@ -63,7 +63,10 @@ impl hyper::body::Body for SharedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let mut inner = self.lock();
         if inner.ended {
             return Poll::Ready(None);
@@ -136,7 +139,9 @@ pub(crate) async fn form(request: Request<Body>) -> Result<HashMap<String, Value
         }
         "application/x-www-form-urlencoded" => {
             let text = whole(request.into_body()).await?;
-            Ok(form_urlencoded::parse(&text).map(|(k, v)| (k.into_owned(), Value::String(v.into_owned()))).collect())
+            Ok(form_urlencoded::parse(&text)
+                .map(|(k, v)| (k.into_owned(), Value::String(v.into_owned())))
+                .collect())
         }
         _ => {
             let text = json(request).await?;
@@ -154,7 +159,9 @@ pub(crate) async fn form(request: Request<Body>) -> Result<HashMap<String, Value
 pub(crate) fn multipart(content_type: &str, body: Body) -> Result<multer::Multipart<'static>, Refusal> {
     match multer::parse_boundary(content_type) {
         Ok(boundary) => Ok(multer::Multipart::new(body.into_data_stream(), boundary)),
-        Err(_) => Err(Refusal::bad_request("Multipart form parse error - Invalid boundary in multipart: None")),
+        Err(_) => {
+            Err(Refusal::bad_request("Multipart form parse error - Invalid boundary in multipart: None"))
+        }
     }
 }
 

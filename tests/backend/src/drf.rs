@@ -158,7 +158,11 @@ pub(crate) fn json_parse_error(text: &[u8], error: &serde_json::Error) -> Refusa
     } else {
         "Expecting value"
     };
-    let before: usize = text.split_inclusive(|b| *b == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    let before: usize =
+        text.split_inclusive(|b| *b == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
     let char = before + column - 1;
-    Refusal::bad_request(&format!("JSON parse error - {message}: line {} column {column} (char {char})", error.line().max(1)))
+    Refusal::bad_request(&format!(
+        "JSON parse error - {message}: line {} column {column} (char {char})",
+        error.line().max(1)
+    ))
 }

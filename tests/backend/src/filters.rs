@@ -39,7 +39,8 @@ impl<'q> Filters<'q> {
             match text.parse() {
                 Ok(id) if exists(id) => ids.push(id),
                 Ok(_) => {
-                    let message = format!("Select a valid choice. {text} is not one of the available choices.");
+                    let message =
+                        format!("Select a valid choice. {text} is not one of the available choices.");
                     self.errors.add(name, message);
                     return None;
                 }
@@ -55,7 +56,8 @@ impl<'q> Filters<'q> {
     pub(crate) fn choice(&mut self, name: &'static str, choices: &[&str]) -> Option<&'q str> {
         let text = self.query.given(name)?;
         if !choices.contains(&text) {
-            self.errors.add(name, format!("Select a valid choice. {text} is not one of the available choices."));
+            self.errors
+                .add(name, format!("Select a valid choice. {text} is not one of the available choices."));
             return None;
         }
         Some(text)
@@ -87,7 +89,9 @@ impl<'q> Filters<'q> {
     pub(crate) fn search(&self) -> Vec<String> {
         self.query
             .given("search")
-            .map(|text| text.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_lowercase).collect())
+            .map(|text| {
+                text.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+            })
             .unwrap_or_default()
     }
 

@@ -53,7 +53,9 @@ impl RecordedRequest {
     /// ```
     pub fn query_value(&self, name: &str) -> Option<String> {
         let query = self.query.as_deref().unwrap_or_default();
-        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
     }
 
     /// A header's value, where it is there and is text.
@@ -70,7 +72,8 @@ impl RecordedRequest {
 
 /// Headers that don't keep the connection's whole read buffer in memory, as the ones from hyper do.
 fn copied(headers: &HeaderMap) -> HeaderMap {
-    let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone());
+    let copy =
+        |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone());
     headers.iter().map(|(name, value)| (name.clone(), copy(value))).collect()
 }
 

@@ -74,7 +74,8 @@ fn arguments(mut args: impl Iterator<Item = String>) -> Result<Option<BackendBui
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
             None => (argument, None),
         };
-        let mut value = || inline.take().or_else(|| args.next()).ok_or_else(|| format!("{name} needs a value"));
+        let mut value =
+            || inline.take().or_else(|| args.next()).ok_or_else(|| format!("{name} needs a value"));
         builder = match name.as_str() {
             "-h" | "--help" => return Ok(None),
             "--host" => builder.host(value()?),

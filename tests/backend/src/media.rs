@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
@@ -143,7 +143,12 @@ pub(crate) fn bytes(app: &App, url: &str) -> Option<Bytes> {
     Some(whole.into())
 }
 
-pub(crate) async fn serve(State(app): State<App>, Path(path): Path<String>, method: Method, headers: HeaderMap) -> Response {
+pub(crate) async fn serve(
+    State(app): State<App>,
+    Path(path): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
     if method != Method::GET && method != Method::HEAD {
         return drf::html(StatusCode::METHOD_NOT_ALLOWED, drf::proxy_page(StatusCode::METHOD_NOT_ALLOWED));
     }
@@ -200,7 +205,10 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 fn is_unchanged(headers: &HeaderMap, etag: &str) -> bool {
     if let Some(known) = text(headers, IF_NONE_MATCH) {
-        return known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == etag);
+        return known
+            .split(',')
+            .map(str::trim)
+            .any(|known| known == "*" || known.trim_start_matches("W/") == etag);
     }
     text(headers, IF_MODIFIED_SINCE).is_some_and(|date| date == MODIFIED.http_date())
 }

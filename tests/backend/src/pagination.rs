@@ -22,7 +22,11 @@ pub(crate) struct Page {
 impl Page {
     pub(crate) fn of(total: u64, asked: &Asked, settings: &Settings) -> Result<Self, Refusal> {
         let size = page_size(asked, settings);
-        if settings.cursor_pagination { Self::by_cursor(total, size, asked) } else { Self::by_number(total, size, asked) }
+        if settings.cursor_pagination {
+            Self::by_cursor(total, size, asked)
+        } else {
+            Self::by_number(total, size, asked)
+        }
     }
 
     fn by_number(total: u64, size: u64, asked: &Asked) -> Result<Self, Refusal> {
@@ -53,7 +57,9 @@ impl Page {
     fn by_cursor(total: u64, size: u64, asked: &Asked) -> Result<Self, Refusal> {
         let start = match asked.query.given("cursor") {
             None => 0,
-            Some(cursor) => decode(cursor).ok_or_else(|| Refusal::detail(StatusCode::NOT_FOUND, "Invalid cursor"))?,
+            Some(cursor) => {
+                decode(cursor).ok_or_else(|| Refusal::detail(StatusCode::NOT_FOUND, "Invalid cursor"))?
+            }
         };
         let start = start.min(total);
         let end = start.saturating_add(size).min(total);

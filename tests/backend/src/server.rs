@@ -82,13 +82,24 @@ impl Drop for Server {
     }
 }
 
-fn run(runtime: Runtime, listener: tokio::net::TcpListener, app: &App, router: &Router, stopping: watch::Receiver<Stop>) {
+fn run(
+    runtime: Runtime,
+    listener: tokio::net::TcpListener,
+    app: &App,
+    router: &Router,
+    stopping: watch::Receiver<Stop>,
+) {
     runtime.block_on(accept(listener, app, router, stopping));
     // A sum over gigabytes isn't waited for.
     runtime.shutdown_background();
 }
 
-async fn accept(listener: tokio::net::TcpListener, app: &App, router: &Router, mut stopping: watch::Receiver<Stop>) {
+async fn accept(
+    listener: tokio::net::TcpListener,
+    app: &App,
+    router: &Router,
+    mut stopping: watch::Receiver<Stop>,
+) {
     let mut connections = JoinSet::new();
     let mut watcher = stopping.clone();
     loop {
@@ -113,13 +124,21 @@ async fn accept(listener: tokio::net::TcpListener, app: &App, router: &Router, m
     }
 }
 
-async fn connect(stream: tokio::net::TcpStream, app: App, router: Router, mut stopping: watch::Receiver<Stop>) {
+async fn connect(
+    stream: tokio::net::TcpStream,
+    app: App,
+    router: Router,
+    mut stopping: watch::Receiver<Stop>,
+) {
     // Small answers go out at once; where it can't be set they are only later.
     let _ = stream.set_nodelay(true);
     let connection = Arc::new(Connection::new(app.flights.connect()));
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&connection)));
-    let serve = service_fn(move |request| service::serve(app.clone(), router.clone(), Arc::clone(&connection), request));
-    let mut serving = std::pin::pin!(http1::Builder::new().timer(TokioTimer::new()).serve_connection(socket, serve));
+    let serve = service_fn(move |request| {
+        service::serve(app.clone(), router.clone(), Arc::clone(&connection), request)
+    });
+    let mut serving =
+        std::pin::pin!(http1::Builder::new().timer(TokioTimer::new()).serve_connection(socket, serve));
     // Its errors are the client's, or a fault's: there is nobody to tell.
     tokio::select! {
         _ = serving.as_mut() => return,

@@ -83,7 +83,11 @@ async fn answer(
 }
 
 /// What a fault does before the application sees the request.
-async fn strike_before(standing: &Standing, connection: &Connection, body: &SharedBody) -> Result<(), HungUp> {
+async fn strike_before(
+    standing: &Standing,
+    connection: &Connection,
+    body: &SharedBody,
+) -> Result<(), HungUp> {
     let fault = &standing.fault;
     if !fault.before.is_zero() {
         tokio::time::sleep(fault.before).await;
@@ -100,12 +104,18 @@ async fn strike_before(standing: &Standing, connection: &Connection, body: &Shar
 }
 
 /// What a fault does to an answer.
-async fn strike_after(standing: &Standing, connection: &Arc<Connection>, response: Response) -> Result<Response, HungUp> {
+async fn strike_after(
+    standing: &Standing,
+    connection: &Arc<Connection>,
+    response: Response,
+) -> Result<Response, HungUp> {
     wait_after(standing).await;
     match &standing.fault.outcome {
         Outcome::Act | Outcome::Answer { .. } | Outcome::Close { .. } => Ok(response),
         Outcome::LoseAnswer => Err(connection.hang_up(standing.fault.reset)),
-        Outcome::CutAnswer { after, stall } => Ok(cut(response, *after, *stall, standing.fault.reset, Arc::clone(connection))),
+        Outcome::CutAnswer { after, stall } => {
+            Ok(cut(response, *after, *stall, standing.fault.reset, Arc::clone(connection)))
+        }
         Outcome::Replace { headers, body } => {
             let (mut parts, _) = response.into_parts();
             parts.headers.remove(CONTENT_LENGTH);

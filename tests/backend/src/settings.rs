@@ -455,7 +455,9 @@ impl BackendBuilder {
         let bases = settings.url_hosts.iter_mut().map(|(_, base)| ("url_host", base));
         for (name, url) in settings.public_url.iter_mut().map(|url| ("public_url", url)).chain(bases) {
             if !url.contains("://") || url.parse::<axum::http::Uri>().is_err() {
-                return Err(bad(format!("{name} `{url}` must be an absolute URL such as `https://host/path`")));
+                return Err(bad(format!(
+                    "{name} `{url}` must be an absolute URL such as `https://host/path`"
+                )));
             }
             url.truncate(url.trim_end_matches('/').len());
         }

@@ -51,7 +51,8 @@ impl Timestamp {
     /// `Fri, 31 Jan 2025 00:00:00 GMT`, to the second.
     pub(crate) fn http_date(self) -> String {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let seconds = self.0.div_euclid(MICROS);
         let (days, time) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
         let (year, month, day) = civil_from_days(days);
@@ -222,7 +223,11 @@ mod tests {
 
     #[test]
     fn writes_and_reads_back() {
-        for text in ["2024-02-29T23:59:59.000001+09:00", "1999-12-31T00:00:00.999999+09:00", "2025-01-31T09:00:00+09:00"] {
+        for text in [
+            "2024-02-29T23:59:59.000001+09:00",
+            "1999-12-31T00:00:00.999999+09:00",
+            "2025-01-31T09:00:00+09:00",
+        ] {
             assert_eq!(Timestamp::parse(text).map(|t| t.to_string()).as_deref(), Some(text));
         }
         let time = Timestamp::parse("2025-01-31T00:00:00Z").unwrap();
@@ -233,12 +238,24 @@ mod tests {
     #[test]
     fn takes_what_django_takes() {
         let expected = Timestamp::parse("2025-01-31T00:00:00+09:00");
-        for same in
-            ["2025-01-31", "2025-01-31 00:00", "2025-01-31T00:00:00", "2025-01-30T15:00:00Z", "2025-01-30T15:00:00.000000+0000"]
-        {
+        for same in [
+            "2025-01-31",
+            "2025-01-31 00:00",
+            "2025-01-31T00:00:00",
+            "2025-01-30T15:00:00Z",
+            "2025-01-30T15:00:00.000000+0000",
+        ] {
             assert_eq!(Timestamp::parse(same), expected, "{same}");
         }
-        for bad in ["", "yesterday", "2025-02-29", "2025-13-01", "2025-01-31T25:00", "2025-01-31T00:00:00 09:00", "2025-01-31T"] {
+        for bad in [
+            "",
+            "yesterday",
+            "2025-02-29",
+            "2025-13-01",
+            "2025-01-31T25:00",
+            "2025-01-31T00:00:00 09:00",
+            "2025-01-31T",
+        ] {
             assert_eq!(Timestamp::parse(bad), None, "{bad}");
         }
     }

@@ -15,7 +15,8 @@ use crate::filters::Filters;
 use crate::pagination::Page;
 use crate::time::Timestamp;
 
-const DATASET_NAMES: [&str; 4] = ["도심 주행 객체 검출", "고속도로 차선 분할", "교차로 보행자 추적", "야간 신호등 분류"];
+const DATASET_NAMES: [&str; 4] =
+    ["도심 주행 객체 검출", "고속도로 차선 분할", "교차로 보행자 추적", "야간 신호등 분류"];
 
 #[derive(Serialize)]
 struct Version {
@@ -78,7 +79,8 @@ fn is_archived(version: u64) -> bool {
 
 fn describe(world: &World, version: u64) -> Version {
     let id = FIRST_VERSION + version as i64;
-    let count = |data_type| world.select(&Choice { versions: Some(vec![id]), data_type, ..Choice::default() }).len();
+    let count =
+        |data_type| world.select(&Choice { versions: Some(vec![id]), data_type, ..Choice::default() }).len();
     let event_count = count(None);
     let by_data_type = FileKind::ALL
         .iter()

@@ -60,17 +60,34 @@ async fn paths_and_methods() {
     let response = site.request(Method::GET, "/nothing/").send().await.unwrap();
     assert_eq!(response.status(), 404);
     assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
-    let (models, versions) = (format!("/models/{}/", i64::MIN), format!("/ground_truth_dataset_versions/{}/", i64::MIN));
-    for path in [&models, &versions, "/models/999/", "/models/abc/", "/ground_truth_dataset_versions/1/", "/chunked_upload/7/"] {
-        assert_eq!(site.get(path).await, (404.try_into().unwrap(), json!({"detail": "Not found."})), "{path}");
+    let (models, versions) =
+        (format!("/models/{}/", i64::MIN), format!("/ground_truth_dataset_versions/{}/", i64::MIN));
+    for path in [
+        &models,
+        &versions,
+        "/models/999/",
+        "/models/abc/",
+        "/ground_truth_dataset_versions/1/",
+        "/chunked_upload/7/",
+    ] {
+        assert_eq!(
+            site.get(path).await,
+            (404.try_into().unwrap(), json!({"detail": "Not found."})),
+            "{path}"
+        );
     }
 
     let response = site.request(Method::DELETE, "/models/").send().await.unwrap();
     assert_eq!(response.headers()["allow"], "GET, POST, HEAD, OPTIONS");
-    assert_eq!(read(response).await, (405.try_into().unwrap(), json!({"detail": "Method \"DELETE\" not allowed."})));
+    assert_eq!(
+        read(response).await,
+        (405.try_into().unwrap(), json!({"detail": "Method \"DELETE\" not allowed."}))
+    );
 
     let response = site.request(Method::GET, "/models/").send().await.unwrap();
-    for (name, value) in [("content-type", "application/json"), ("vary", "Accept"), ("allow", "GET, POST, HEAD, OPTIONS")] {
+    for (name, value) in
+        [("content-type", "application/json"), ("vary", "Accept"), ("allow", "GET, POST, HEAD, OPTIONS")]
+    {
         assert_eq!(response.headers()[name], value);
     }
     assert!(response.headers().contains_key("x-request-id"));
@@ -83,7 +100,8 @@ async fn paths_and_methods() {
 async fn what_a_model_needs() {
     let site = start(Backend::builder()).await;
     let required = json!(["This field is required."]);
-    let nothing = json!({"name": required, "model_type": required, "project": required, "chunked_upload": required});
+    let nothing =
+        json!({"name": required, "model_type": required, "project": required, "chunked_upload": required});
     assert_eq!(site.post("/models/", "{}").await, (400.try_into().unwrap(), nothing.clone()));
     assert_eq!(site.post("/models/", "").await, (400.try_into().unwrap(), nothing));
     let id = "00000000-0000-4000-8000-000000000000";
@@ -108,18 +126,28 @@ async fn what_a_model_needs() {
     );
     for (text, detail) in [
         ("x", "JSON parse error - Expecting value: line 1 column 1 (char 0)"),
-        ("{", "JSON parse error - Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        (
+            "{",
+            "JSON parse error - Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        ),
         ("{\"a\":\n 1 2}", "JSON parse error - Expecting ',' delimiter: line 2 column 4 (char 9)"),
         ("{} x", "JSON parse error - Extra data: line 1 column 4 (char 3)"),
         ("{\"name\": NaN}", "JSON parse error - Expecting value: line 1 column 10 (char 9)"),
     ] {
-        assert_eq!(site.post("/models/", text).await, (400.try_into().unwrap(), json!({"detail": detail})), "{text}");
+        assert_eq!(
+            site.post("/models/", text).await,
+            (400.try_into().unwrap(), json!({"detail": detail})),
+            "{text}"
+        );
     }
     let list = json!({"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]});
     assert_eq!(site.post("/models/", "[]").await.1, list);
     let request = site.request(Method::POST, "/models/").header("Content-Type", "text/plain").body("x");
     let (status, body) = read(request.send().await.unwrap()).await;
-    assert_eq!((status.as_u16(), body), (415, json!({"detail": "Unsupported media type \"text/plain\" in request."})));
+    assert_eq!(
+        (status.as_u16(), body),
+        (415, json!({"detail": "Unsupported media type \"text/plain\" in request."}))
+    );
     assert!(site.backend.models_created().is_empty());
 }
 
@@ -127,7 +155,10 @@ async fn what_a_model_needs() {
 async fn a_model_and_what_it_expands_to() {
     let site = start(Backend::builder()).await;
     let plain = site.ok("/models/456/").await;
-    assert!(plain["metrics"]["accuracy"].is_number() && plain["file"].as_str().unwrap().contains("X-Amz-Signature="));
+    assert!(
+        plain["metrics"]["accuracy"].is_number()
+            && plain["file"].as_str().unwrap().contains("X-Amz-Signature=")
+    );
     assert!(plain.get("evaluations").is_none() && plain.get("versions").is_none());
     assert_ne!(site.ok("/models/456/").await["file"], plain["file"], "a link is signed anew for each answer");
     assert!(site.ok("/models/456/?include_file=false").await.get("file").is_none());
@@ -145,7 +176,9 @@ async fn a_model_and_what_it_expands_to() {
 async fn url_host_and_relative_links() {
     let site = start(Backend::builder().url_host("internal", "http://storage.internal:9000")).await;
     let page = site.ok("/sdk/ground_truth_events/?url_host=internal&page_size=1").await;
-    assert!(page["results"][0]["data_unit"]["files"].to_string().contains("http://storage.internal:9000/media/"));
+    assert!(
+        page["results"][0]["data_unit"]["files"].to_string().contains("http://storage.internal:9000/media/")
+    );
     let other = site.ok("/models/456/?url_host=other").await;
     assert!(other["file"].as_str().unwrap().starts_with(site.backend.url()));
     let site = start(Backend::builder().relative_urls(true).signed_urls(false)).await;

@@ -28,7 +28,11 @@ fn bad_arguments_are_told_and_end_with_2() {
 
 #[tokio::test]
 async fn it_says_how_to_reach_it() {
-    let mut process = binary().args(["--port=0", "--token", "mine", "--models", "3"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut process = binary()
+        .args(["--port=0", "--token", "mine", "--models", "3"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     // Held to the end: the program has more to say.
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
     let exported: Vec<String> = lines.by_ref().filter(|line| line.starts_with("export ")).take(2).collect();

@@ -13,7 +13,12 @@ use synapse_test_backend::{Backend, Fault};
 async fn an_answer_in_place_of_the_applications() {
     let site = start(Backend::builder().path_prefix("/api")).await;
     let fault = site.backend.inject(
-        Fault::answer(503).header("Retry-After", "7").json(r#"{"detail":"later"}"#).on("GET", "/models/").after(1).times(2),
+        Fault::answer(503)
+            .header("Retry-After", "7")
+            .json(r#"{"detail":"later"}"#)
+            .on("GET", "/models/")
+            .after(1)
+            .times(2),
     );
     let mut statuses = Vec::new();
     for _ in 0..4 {
@@ -22,8 +27,15 @@ async fn an_answer_in_place_of_the_applications() {
     assert_eq!((statuses, fault.hits()), (vec![200, 503, 503, 200], 2));
     assert_eq!(site.get("/ground_truths/").await.0, 200);
 
-    site.backend.inject(Fault::proxy_page(502).when(|request| request.headers.contains_key("x-odd")).always());
-    let response = site.request(Method::POST, "/models/").header("X-Odd", "1").body(vec![0; 1_000_000]).send().await.unwrap();
+    site.backend
+        .inject(Fault::proxy_page(502).when(|request| request.headers.contains_key("x-odd")).always());
+    let response = site
+        .request(Method::POST, "/models/")
+        .header("X-Odd", "1")
+        .body(vec![0; 1_000_000])
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 502);
     assert!(response.text().await.unwrap().contains("<h1>502 Bad Gateway</h1>"));
     assert_eq!(site.get("/models/").await.0, 200);
@@ -32,9 +44,12 @@ async fn an_answer_in_place_of_the_applications() {
 #[tokio::test]
 async fn closed_before_and_after_acting() {
     let site = start(Backend::builder()).await;
-    for fault in [Fault::close(), Fault::close().reset(), Fault::lose_answer(), Fault::lose_answer().reset()] {
+    for fault in [Fault::close(), Fault::close().reset(), Fault::lose_answer(), Fault::lose_answer().reset()]
+    {
         site.backend.inject(fault.on("GET", "/models/"));
-        assert!(client().get(format!("{}/models/", site.backend.url())).send().await.unwrap_err().is_request());
+        assert!(
+            client().get(format!("{}/models/", site.backend.url())).send().await.unwrap_err().is_request()
+        );
     }
     assert_eq!(site.get("/models/").await.0, 200);
     let statuses: Vec<_> = site.backend.requests().iter().map(|request| request.status).collect();
@@ -77,8 +92,12 @@ async fn a_stalled_answer_gives_what_it_has() {
 #[tokio::test]
 async fn another_body() {
     let site = start(Backend::builder()).await;
-    site.backend.inject(Fault::replace_body("<p>hello</p>").header("Content-Type", "text/html").on("GET", "/models/"));
-    site.backend.inject(Fault::edit_json(|page| page["results"][0]["model_type"] = json!("tracking")).on("GET", "/models/"));
+    site.backend.inject(
+        Fault::replace_body("<p>hello</p>").header("Content-Type", "text/html").on("GET", "/models/"),
+    );
+    site.backend.inject(
+        Fault::edit_json(|page| page["results"][0]["model_type"] = json!("tracking")).on("GET", "/models/"),
+    );
     let response = site.request(Method::GET, "/models/").send().await.unwrap();
     assert_eq!(response.headers().get_all("content-type").iter().collect::<Vec<_>>(), ["text/html"]);
     assert_eq!(response.text().await.unwrap(), "<p>hello</p>");

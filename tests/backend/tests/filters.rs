@@ -39,9 +39,12 @@ fn form(time: &Value) -> String {
 #[tokio::test]
 async fn events() {
     let site = start(Backend::builder().ground_truth_events(2000)).await;
-    let list = async |query: &str| site.ok(&format!("/sdk/ground_truth_events/?page_size=1000&{query}")).await;
+    let list =
+        async |query: &str| site.ok(&format!("/sdk/ground_truth_events/?page_size=1000&{query}")).await;
     let two = list("ground_truth_dataset_versions=124&ground_truth_dataset_versions=125").await;
-    assert!(all(&two, |e| e["ground_truth_dataset_version"] == 124 || e["ground_truth_dataset_version"] == 125));
+    assert!(
+        all(&two, |e| e["ground_truth_dataset_version"] == 124 || e["ground_truth_dataset_version"] == 125)
+    );
     let mut sum = 0;
     for version in [124, 125] {
         let one = list(&format!("ground_truth_dataset_versions={version}")).await;
@@ -54,7 +57,9 @@ async fn events() {
     assert!(all(&list("project=124").await, |e| e["project"] == 124));
     assert!(all(&list("data_type=text").await, |e| e["data_type"] == "text"));
     assert_eq!(list("data_type=smell").await["count"], 0);
-    assert!(all(&list("search=%EB%B3%B4%ED%96%89%EC%9E%90").await, |e| e["data"].to_string().contains("보행자")));
+    assert!(all(&list("search=%EB%B3%B4%ED%96%89%EC%9E%90").await, |e| e["data"]
+        .to_string()
+        .contains("보행자")));
     let last = site.backend.event(Backend::FIRST_EVENT + 1999).unwrap();
     assert_eq!(ids(&list(&format!("created_after={}", form(&last["created_at"]))).await), [3000]);
     let both = list("data_type=image&ground_truth_dataset_versions=126&created_after=2026-06-30").await;
@@ -114,10 +119,12 @@ async fn bad_values() {
     // An offset whose plus nobody encoded comes as a blank.
     let (status, _) = site.get("/models/?created_after=2025-01-31T09:00:00+09:00").await;
     assert_eq!(status, 400);
-    for (value, message) in
-        [("123,124", "“123,124” is not a valid value."), ("9", "Select a valid choice. 9 is not one of the available choices.")]
-    {
-        let (status, body) = site.get(&format!("/sdk/ground_truth_events/?ground_truth_dataset_versions={value}")).await;
+    for (value, message) in [
+        ("123,124", "“123,124” is not a valid value."),
+        ("9", "Select a valid choice. 9 is not one of the available choices."),
+    ] {
+        let (status, body) =
+            site.get(&format!("/sdk/ground_truth_events/?ground_truth_dataset_versions={value}")).await;
         assert_eq!((status.as_u16(), body), (400, json!({"ground_truth_dataset_versions": [message]})));
     }
 }
@@ -127,7 +134,9 @@ async fn the_same_seed_gives_the_same_data() {
     let builder = Backend::builder().signed_urls(false).relative_urls(true);
     let (one, two) = (start(builder.clone()).await, start(builder.clone()).await);
     let other = start(builder.seed(1)).await;
-    for path in ["/models/", "/sdk/ground_truth_events/", "/ground_truths/", "/ground_truth_dataset_versions/"] {
+    for path in
+        ["/models/", "/sdk/ground_truth_events/", "/ground_truths/", "/ground_truth_dataset_versions/"]
+    {
         let (one, two, other) = (one.ok(path).await, two.ok(path).await, other.ok(path).await);
         assert_eq!(one["results"], two["results"], "{path}");
         assert_ne!(one["results"], other["results"], "{path}");

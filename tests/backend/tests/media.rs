@@ -12,14 +12,20 @@ async fn files_are_as_large_as_they_are_said_to_be() {
     for event in site.ok("/sdk/ground_truth_events/").await["results"].as_array().unwrap() {
         for (name, file) in event["files"].as_object().unwrap() {
             let url = file["url"].as_str().unwrap();
-            let bytes = site.http.get(url).send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
+            let bytes =
+                site.http.get(url).send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
             assert_eq!(bytes.len() as u64, file["size"].as_u64().unwrap());
             assert_eq!(Some(&bytes), site.backend.file_bytes(url).as_ref());
             assert_eq!(name == "image_1", bytes.starts_with(b"\x89PNG"));
         }
     }
     assert_eq!(
-        site.http.get(format!("{}/media/data_units/1/image_1.png", site.backend.url())).send().await.unwrap().status(),
+        site.http
+            .get(format!("{}/media/data_units/1/image_1.png", site.backend.url()))
+            .send()
+            .await
+            .unwrap()
+            .status(),
         404
     );
 }
@@ -39,12 +45,18 @@ async fn ranges() {
     ] {
         let response = site.http.get(&url).header("Range", range).send().await.unwrap();
         assert_eq!(response.status(), 206, "{range}");
-        assert_eq!(response.headers()["content-range"], format!("bytes {}-{}/200000", part.start, part.end - 1).as_str());
+        assert_eq!(
+            response.headers()["content-range"],
+            format!("bytes {}-{}/200000", part.start, part.end - 1).as_str()
+        );
         assert_eq!(response.headers()["content-length"], part.len().to_string().as_str());
         assert_eq!(response.bytes().await.unwrap(), whole[part]);
     }
     let response = site.http.get(&url).header("Range", "bytes=200000-").send().await.unwrap();
-    assert_eq!((response.status().as_u16(), &response.headers()["content-range"]), (416, &"bytes */200000".parse().unwrap()));
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["content-range"]),
+        (416, &"bytes */200000".parse().unwrap())
+    );
     for range in ["bytes=5-2", "bytes=0-1,5-6", "lines=1-2"] {
         assert_eq!(site.http.get(&url).header("Range", range).send().await.unwrap().status(), 200, "{range}");
     }

@@ -77,14 +77,20 @@ async fn cursors_have_no_count() {
 #[tokio::test]
 async fn links_are_built_on_the_host_header_or_the_public_url() {
     let site = start(Backend::builder().path_prefix("/api/v1")).await;
-    let request = site.request(reqwest::Method::GET, "/models/?page_size=1").header("Host", "synapse.example");
+    let request =
+        site.request(reqwest::Method::GET, "/models/?page_size=1").header("Host", "synapse.example");
     let (_, page) = common::read(request.send().await.unwrap()).await;
     assert_eq!(page["next"], "http://synapse.example/api/v1/models/?page_size=1&page=2");
 
     let site = start(Backend::builder().public_url("https://public.example/behind/")).await;
     let page = site.ok("/models/?page_size=1").await;
     assert_eq!(page["next"], "https://public.example/behind/models/?page_size=1&page=2");
-    assert!(page["results"][0]["file"].as_str().unwrap().starts_with("https://public.example/behind/media/models/"));
+    assert!(
+        page["results"][0]["file"]
+            .as_str()
+            .unwrap()
+            .starts_with("https://public.example/behind/media/models/")
+    );
 }
 
 #[tokio::test]

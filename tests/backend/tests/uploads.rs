@@ -13,9 +13,15 @@ const MD5_HELLO_WORLD: &str = "5eb63bbbe01eeed093cb22bb8f5acdc3";
 async fn from_chunks_to_a_model() {
     let site = start(Backend::builder()).await;
     let (status, first) = site.put(None, "bytes 0-5/11", b"hello ").await;
-    assert_eq!((status.as_u16(), &first["offset"], &first["filename"]), (200, &json!(6), &json!("모델 1.pt")));
+    assert_eq!(
+        (status.as_u16(), &first["offset"], &first["filename"]),
+        (200, &json!(6), &json!("모델 1.pt"))
+    );
     let fields: Vec<_> = first.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(fields, ["completed_at", "created_at", "file", "filename", "id", "offset", "status", "url", "user"]);
+    assert_eq!(
+        fields,
+        ["completed_at", "created_at", "file", "filename", "id", "offset", "status", "url", "user"]
+    );
     let id = first["id"].as_str().unwrap();
     assert_eq!(first["url"], format!("{}/chunked_upload/{id}/", site.backend.url()));
     assert_eq!(site.put(Some(id), "bytes 6-10/11", b"world").await.1["offset"], 11);
@@ -36,14 +42,20 @@ async fn from_chunks_to_a_model() {
     });
     let (status, model) = site.post("/models/", &body.to_string()).await;
     assert_eq!(status, 201, "{model}");
-    assert_eq!((&model["metrics"], &model["is_active"], &model["description"]), (&body["metrics"], &json!(true), &Value::Null));
+    assert_eq!(
+        (&model["metrics"], &model["is_active"], &model["description"]),
+        (&body["metrics"], &json!(true), &Value::Null)
+    );
     let url = model["file"].as_str().unwrap();
     assert_eq!(&site.http.get(url).send().await.unwrap().bytes().await.unwrap()[..], b"hello world");
     assert_eq!(site.backend.file_bytes(url).unwrap(), &b"hello world"[..]);
     assert_eq!(std::fs::read(site.backend.uploaded_file(id).unwrap()).unwrap(), b"hello world");
     assert_eq!(site.ok(&format!("/models/{}/", model["id"])).await["name"], "모델");
     let (status, again) = site.post("/models/", &body.to_string()).await;
-    assert_eq!((status.as_u16(), again), (400, json!({"chunked_upload": ["The upload has already been used."]})));
+    assert_eq!(
+        (status.as_u16(), again),
+        (400, json!({"chunked_upload": ["The upload has already been used."]}))
+    );
     assert_eq!(site.backend.models_created(), [model["id"].as_i64().unwrap()]);
 }
 
@@ -62,12 +74,18 @@ async fn refusals() {
         let (status, body) = site.put(None, range, chunk).await;
         assert_eq!((status.as_u16(), body), (400, json!({"detail": detail})), "{range}");
     }
-    let request = site.request(Method::PUT, "/chunked_upload/").multipart(reqwest::multipart::Form::new().text("filename", "x"));
+    let request = site
+        .request(Method::PUT, "/chunked_upload/")
+        .multipart(reqwest::multipart::Form::new().text("filename", "x"));
     assert_eq!(read(request.send().await.unwrap()).await.1, json!({"detail": "No chunk file was submitted"}));
     let part = reqwest::multipart::Part::bytes(&b"x"[..]).file_name("file");
     let form = reqwest::multipart::Form::new().part("file", part);
-    let request = site.request(Method::PUT, "/chunked_upload/").header("Content-Range", "bytes 0-0/1").multipart(form);
-    assert_eq!(read(request.send().await.unwrap()).await.1, json!({"detail": {"filename": ["This field is required."]}}));
+    let request =
+        site.request(Method::PUT, "/chunked_upload/").header("Content-Range", "bytes 0-0/1").multipart(form);
+    assert_eq!(
+        read(request.send().await.unwrap()).await.1,
+        json!({"detail": {"filename": ["This field is required."]}})
+    );
     assert!(site.backend.upload_ids().is_empty());
 
     let (_, upload) = site.put(None, "bytes 0-5/11", b"hello ").await;
@@ -139,7 +157,10 @@ async fn a_broken_chunk_leaves_the_offset() {
         .body(endless);
     assert!(request.send().await.is_err());
     assert_eq!(site.ok(&format!("/chunked_upload/{id}/")).await["offset"], 100_000);
-    assert_eq!(site.put(Some(id), "bytes 100000-399999/400000", &content[100_000..]).await.1["offset"], 400_000);
+    assert_eq!(
+        site.put(Some(id), "bytes 100000-399999/400000", &content[100_000..]).await.1["offset"],
+        400_000
+    );
     assert_eq!(std::fs::read(site.backend.uploaded_file(id).unwrap()).unwrap(), content);
     assert_eq!(site.backend.accepted_ranges(id), [0..100_000, 100_000..400_000]);
 }
@@ -185,7 +206,8 @@ async fn a_lost_answer_can_be_asked_after() {
 async fn a_whole_file_in_one_post() {
     let site = start(Backend::builder()).await;
     let file = reqwest::multipart::Part::bytes(&b"hello world"[..]).file_name("file");
-    let form = reqwest::multipart::Form::new().text("filename", "x").text("md5", MD5_HELLO_WORLD).part("file", file);
+    let form =
+        reqwest::multipart::Form::new().text("filename", "x").text("md5", MD5_HELLO_WORLD).part("file", file);
     let request = site.request(Method::POST, "/chunked_upload/").multipart(form);
     let (status, upload) = read(request.send().await.unwrap()).await;
     assert_eq!((status.as_u16(), &upload["status"]), (200, &json!(2)));

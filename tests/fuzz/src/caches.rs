@@ -22,7 +22,8 @@ impl Fixture {
     pub fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let temporary = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let thread = format!("{:?}", std::thread::current().id()).replace(|c: char| !c.is_ascii_alphanumeric(), "");
+        let thread =
+            format!("{:?}", std::thread::current().id()).replace(|c: char| !c.is_ascii_alphanumeric(), "");
         let directory = temporary.join(format!("synapse-fuzz-{}-{thread}", std::process::id()));
         let cache = FileCache::open(directory.join("cache")).expect("a cache can be opened");
         let paths = URLS.map(|url| fuzzing::cache_path(&cache, url));
@@ -67,12 +68,19 @@ impl Fixture {
             fs::write(path, content).expect("it can be written");
         }
         fs::write(cache.join(".cache/index"), self.journal(data)).expect("it can be written");
-        let cache = FileCache::builder(cache).max_bytes(data.len() as u64 % 40).open().expect("a cache can be opened");
+        let cache = FileCache::builder(cache)
+            .max_bytes(data.len() as u64 % 40)
+            .open()
+            .expect("a cache can be opened");
         for (number, url) in URLS.iter().enumerate() {
             let found = fuzzing::cache_find(&cache, url).expect("it can be looked for");
             if let Some(found) = found {
                 assert_eq!(found, self.paths[number], "the file of {url}");
-                assert_eq!(fs::read(&found).ok().as_deref(), CONTENTS.get(number).copied(), "the file of {url}");
+                assert_eq!(
+                    fs::read(&found).ok().as_deref(),
+                    CONTENTS.get(number).copied(),
+                    "the file of {url}"
+                );
                 cache.release(found);
             }
         }

@@ -16,7 +16,8 @@ pub fn input(target: &Target, case: u64) -> Vec<u8> {
     for (place, byte) in seed[8..].iter_mut().zip(target.name.bytes()) {
         *place = byte;
     }
-    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let mut runner =
+        TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     inputs(target).new_tree(&mut runner).expect("nothing is filtered").current()
 }
 
@@ -31,8 +32,10 @@ fn inputs(target: &Target) -> BoxedStrategy<Vec<u8>> {
 /// The files of the target's own directory in `seeds`.
 fn seeds(target: &Target) -> Vec<Vec<u8>> {
     let directory = format!("{}/seeds/{}", env!("CARGO_MANIFEST_DIR"), target.inputs.directory());
-    let mut paths: Vec<_> =
-        std::fs::read_dir(directory).expect("there are seeds").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(directory)
+        .expect("there are seeds")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     paths.sort();
     paths.iter().map(|path| std::fs::read(path).expect("it can be read")).collect()
 }
@@ -125,7 +128,8 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         (at(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
         (at(), tokens).prop_map(|(at, text)| Change::Insert(at, text)),
-        (at(), at(), prop_oneof![Just(0), 2..5_usize, Just(1000)]).prop_map(|(from, to, times)| Change::Repeat(from, to, times)),
+        (at(), at(), prop_oneof![Just(0), 2..5_usize, Just(1000)])
+            .prop_map(|(from, to, times)| Change::Repeat(from, to, times)),
         at().prop_map(Change::Cut),
     ]
 }
@@ -213,7 +217,8 @@ fn array(items: Vec<String>) -> String {
 }
 
 fn object(entries: Vec<(String, &str, String)>) -> String {
-    let entries: Vec<_> = entries.into_iter().map(|(key, space, value)| format!("{key}{space}:{space}{value}")).collect();
+    let entries: Vec<_> =
+        entries.into_iter().map(|(key, space, value)| format!("{key}{space}:{space}{value}")).collect();
     format!("{{{}}}", entries.join(","))
 }
 
@@ -375,7 +380,10 @@ fn checkpoint() -> impl Strategy<Value = String> {
         }),
         1 => Just(r#""end""#.to_owned()),
     ];
-    let pages = vec((count(), count(), count()).prop_map(|(length, count, next)| format!("[{length},{count},{next}]")), 0..12);
+    let pages = vec(
+        (count(), count(), count()).prop_map(|(length, count, next)| format!("[{length},{count},{next}]")),
+        0..12,
+    );
     let required = (at, pages, vec(count(), 0..5));
     let others = object_of(vec![
         ("until", count().boxed()),
@@ -384,8 +392,15 @@ fn checkpoint() -> impl Strategy<Value = String> {
         ("total", count().boxed()),
     ]);
     (required, others).prop_map(|((at, pages, recent), others)| {
-        let others = others.strip_prefix('{').filter(|rest| rest.len() > 1).map_or("}".to_owned(), |rest| format!(",{rest}"));
-        format!(r#"{{"version":1,"query":"this","at":{at},"recent":{},"pages":{}{others}"#, array(recent), array(pages))
+        let others = others
+            .strip_prefix('{')
+            .filter(|rest| rest.len() > 1)
+            .map_or("}".to_owned(), |rest| format!(",{rest}"));
+        format!(
+            r#"{{"version":1,"query":"this","at":{at},"recent":{},"pages":{}{others}"#,
+            array(recent),
+            array(pages)
+        )
     })
 }
 
@@ -481,7 +496,16 @@ fn cache() -> impl Strategy<Value = String> {
         1 => any::<String>(),
         1 => (1..900_usize).prop_map(|length| format!("=+ H0 png 10 {}", "x".repeat(length))),
     ];
-    let head = select(vec!["", "", "", "", "", "#", "#synapse-file-cache 1 0123456789abcdef\n", "#synapse-file-cache 3 0\n"]);
+    let head = select(vec![
+        "",
+        "",
+        "",
+        "",
+        "",
+        "#",
+        "#synapse-file-cache 1 0123456789abcdef\n",
+        "#synapse-file-cache 3 0\n",
+    ]);
     (head, vec(line, 0..12)).prop_map(|(head, lines)| format!("{head}{}", lines.join("\n")))
 }
 
@@ -520,8 +544,14 @@ fn made(inputs: Inputs) -> BoxedStrategy<String> {
             json(),
             any::<String>(),
             number(),
-            select(vec!["Sun, 06 Nov 1994 08:49:47 GMT", "2026-01-01T00:00:00Z", "2026-02-30", "-9999-01-01T00:00:00Z", "3"])
-                .prop_map(str::to_owned),
+            select(vec![
+                "Sun, 06 Nov 1994 08:49:47 GMT",
+                "2026-01-01T00:00:00Z",
+                "2026-02-30",
+                "-9999-01-01T00:00:00Z",
+                "3"
+            ])
+            .prop_map(str::to_owned),
         ]
         .boxed(),
     }

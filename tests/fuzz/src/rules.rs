@@ -18,7 +18,8 @@ impl Cost {
     pub fn between(before: Stats, after: Stats) -> Self {
         Cost {
             bytes: (after.bytes_allocated - before.bytes_allocated) as u64,
-            allocations: (after.allocations - before.allocations + after.reallocations - before.reallocations) as u64,
+            allocations: (after.allocations - before.allocations + after.reallocations - before.reallocations)
+                as u64,
             steps: 0,
         }
     }
@@ -28,7 +29,10 @@ impl Cost {
         let most = 64 * input as u64 + (1 << 20);
         (self.bytes > most).then(|| {
             let times = self.bytes as f64 / input.max(1) as f64;
-            format!("{} bytes allocated for {input} of input, {times:.0} times as many; {most} may be", self.bytes)
+            format!(
+                "{} bytes allocated for {input} of input, {times:.0} times as many; {most} may be",
+                self.bytes
+            )
         })
     }
 
@@ -41,8 +45,10 @@ impl Cost {
                 format!("{what}: {before}, and {now} for four times the input, {times:.1} times as many")
             })
         };
-        let problems =
-            [grows("allocations", quarter.allocations, self.allocations, 200), grows("steps", quarter.steps, self.steps, 50_000)];
+        let problems = [
+            grows("allocations", quarter.allocations, self.allocations, 200),
+            grows("steps", quarter.steps, self.steps, 50_000),
+        ];
         let problems: Vec<_> = problems.into_iter().flatten().collect();
         (!problems.is_empty()).then(|| problems.join("; "))
     }

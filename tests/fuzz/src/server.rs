@@ -37,8 +37,12 @@ impl Server {
     pub fn serve(&self, body: &[u8]) {
         let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         answer.clear();
-        write!(answer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len())
-            .expect("it can be written");
+        write!(
+            answer,
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .expect("it can be written");
         answer.extend_from_slice(body);
     }
 }
@@ -55,7 +59,10 @@ fn answer_all(mut stream: TcpStream, answer: &Mutex<Vec<u8>>) {
             continue;
         }
         held = 0;
-        let text = std::mem::replace(&mut *answer.lock().unwrap_or_else(PoisonError::into_inner), LAST_PAGE.to_vec());
+        let text = std::mem::replace(
+            &mut *answer.lock().unwrap_or_else(PoisonError::into_inner),
+            LAST_PAGE.to_vec(),
+        );
         if stream.write_all(&text).is_err() {
             return;
         }

@@ -12,8 +12,8 @@ use synapse_backend_client::http::{HeaderMap, HeaderName, HeaderValue, StatusCod
 use synapse_backend_client::reqwest::Url;
 use synapse_backend_client::types::GroundTruthEvent;
 use synapse_backend_client::{
-    BackendClient, Checkpoint, ConversionFuture, Error, FileReference, FileUrl, Json, ListAll, ListPolicy, Related, RetryPolicy,
-    Timestamp, UploadSession, UrlConverter, conversions, fuzzing,
+    BackendClient, Checkpoint, ConversionFuture, Error, FileReference, FileUrl, Json, ListAll, ListPolicy,
+    Related, RetryPolicy, Timestamp, UploadSession, UrlConverter, conversions, fuzzing,
 };
 
 use crate::caches::Fixture;
@@ -355,9 +355,12 @@ impl UrlConverter for Converter {
 
 /// A first line such as `# files=path metrics.path=plain !strict` sets the conversions.
 fn converted(data: &[u8], list: bool) {
-    let line = data.strip_prefix(b"#").and_then(|rest| Some(rest.split_at(rest.iter().position(|byte| *byte == b'\n')?)));
-    let (line, body) =
-        line.map_or(("files=path data_unit.files=plain file=base", data), |(line, body)| (text(line).unwrap_or_default(), body));
+    let line = data
+        .strip_prefix(b"#")
+        .and_then(|rest| Some(rest.split_at(rest.iter().position(|byte| *byte == b'\n')?)));
+    let (line, body) = line.map_or(("files=path data_unit.files=plain file=base", data), |(line, body)| {
+        (text(line).unwrap_or_default(), body)
+    });
     let set = |conversion: &mut fuzzing::Conversion| {
         // More of them would be the caller's own doing.
         for word in line.split_whitespace().take(8) {
@@ -378,7 +381,8 @@ fn converted(data: &[u8], list: bool) {
         // What was JSON stays JSON.
         Ok(json) => drop(black_box(json)),
         Err(error) => {
-            let is_usable = || wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, |_| {})).is_ok();
+            let is_usable =
+                || wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, |_| {})).is_ok();
             assert!(error.is_url_conversion() || !is_usable(), "the conversion broke the body: {error}");
             tell(&error);
         }
@@ -398,7 +402,11 @@ fn links(data: &[u8]) {
     let expected: Url = "http://localhost:9/api/v1/models/?page=1&project=1".parse().expect("a URL");
     match fuzzing::follow(BASE, link, &expected) {
         Ok(url) => {
-            assert_eq!((url.scheme(), url.host_str(), url.port()), ("http", Some("localhost"), Some(9)), "it leads elsewhere");
+            assert_eq!(
+                (url.scheme(), url.host_str(), url.port()),
+                ("http", Some("localhost"), Some(9)),
+                "it leads elsewhere"
+            );
             black_box(fuzzing::query("list_models", &url));
         }
         Err(error) => tell(&error),
@@ -433,15 +441,17 @@ fn checkpoints(data: &[u8]) {
     client(|client| {
         wait(async {
             let list = client.list_ground_truth_events().list_all();
-            let query =
-                serde_json::to_value(list.checkpoint()).ok().and_then(|value| Some(value.get("query")?.as_str()?.to_owned()));
+            let query = serde_json::to_value(list.checkpoint())
+                .ok()
+                .and_then(|value| Some(value.get("query")?.as_str()?.to_owned()));
             let Some(checkpoint) = checkpoint(data, &query.unwrap_or_default()) else { return };
             black_box((debugged(&checkpoint), checkpoint.is_end(), checkpoint.total()));
             let mut list = list.distinct(true).resume(checkpoint);
             black_box((debugged(&list), list.checkpoint()));
             // What was refused is told at once; of the others nothing is sent before this is dropped.
             let mut next = std::pin::pin!(list.next());
-            let first = std::future::poll_fn(|context| std::task::Poll::Ready(next.as_mut().poll(context))).await;
+            let first =
+                std::future::poll_fn(|context| std::task::Poll::Ready(next.as_mut().poll(context))).await;
             if let std::task::Poll::Ready(Some(Err(error))) = first {
                 tell(&error);
             }
@@ -485,7 +495,10 @@ fn response_heads(data: &[u8]) {
         Some((status.parse::<StatusCode>().ok()?, all, length.parse().ok()?))
     };
     let responses: Vec<_> = text.split("\n\n").filter_map(response).collect();
-    let heads: Vec<_> = responses.iter().map(|(status, headers, _)| (*status, headers.get("content-range").cloned())).collect();
+    let heads: Vec<_> = responses
+        .iter()
+        .map(|(status, headers, _)| (*status, headers.get("content-range").cloned()))
+        .collect();
     for (placed, (status, range)) in fuzzing::placed(responses).into_iter().zip(heads) {
         // Read anew, in another way.
         let first = range.as_ref().and_then(|range| {
@@ -494,7 +507,10 @@ fn response_heads(data: &[u8]) {
         });
         if let Some((from, end)) = placed.written {
             assert!(from <= end && placed.size.is_none_or(|size| end <= size), "{placed:?}");
-            assert!(from == 0 || (first == Some(from) && placed.asked_from == Some(from)), "{placed:?} of {range:?}");
+            assert!(
+                from == 0 || (first == Some(from) && placed.asked_from == Some(from)),
+                "{placed:?} of {range:?}"
+            );
             assert!(status != StatusCode::PARTIAL_CONTENT || first == Some(from), "{placed:?} of {range:?}");
             assert!(from == 0 || placed.known.is_none() || placed.size == placed.known, "{placed:?}");
         }

@@ -26,9 +26,13 @@ fn measure(arguments: &[&str]) -> Output {
 /// Why a process ended early, with the last words of it.
 fn last_words(output: &Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
-    let told = errors.lines().find(|line| line.contains("overflowed its stack") || line.contains("panicked at"));
+    let told =
+        errors.lines().find(|line| line.contains("overflowed its stack") || line.contains("panicked at"));
     let message = errors.lines().skip_while(|line| !line.contains("panicked at")).nth(1).unwrap_or_default();
-    let given_up = String::from_utf8_lossy(&output.stdout).lines().find(|line| line.starts_with("given up")).map(str::to_owned);
+    let given_up = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .find(|line| line.starts_with("given up"))
+        .map(str::to_owned);
     let mut words = given_up.or(told.map(str::to_owned)).unwrap_or_else(|| output.status.to_string());
     write!(words, " {message}").expect("it can be written");
     words.chars().take(300).collect()
@@ -52,7 +56,9 @@ fn hostile(name: &str) {
         while let Some(of_target) = told.next() {
             let numbers = |word: &str| -> Vec<Vec<u64>> {
                 let lines = of_target.lines().filter_map(|line| line.strip_prefix(word));
-                lines.map(|line| line.split_whitespace().filter_map(|number| number.parse().ok()).collect()).collect()
+                lines
+                    .map(|line| line.split_whitespace().filter_map(|number| number.parse().ok()).collect())
+                    .collect()
             };
             let sizes = numbers("size ").concat();
             let problem = match told.peek() {
@@ -82,10 +88,17 @@ fn random(name: &str) {
             break;
         }
         let told = String::from_utf8_lossy(&output.stdout);
-        let case =
-            told.lines().rev().find_map(|line| line.strip_prefix("case ")).expect("a case").parse::<u64>().expect("a number");
-        let problem =
-            told.lines().find_map(|line| line.strip_prefix("too much: ")).map_or_else(|| last_words(&output), str::to_owned);
+        let case = told
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("case "))
+            .expect("a case")
+            .parse::<u64>()
+            .expect("a number");
+        let problem = told
+            .lines()
+            .find_map(|line| line.strip_prefix("too much: "))
+            .map_or_else(|| last_words(&output), str::to_owned);
         problems.push(format!("case {case} (`measure show {name} {case}` writes it): {problem}"));
         from = case + 1;
     }

@@ -50,7 +50,12 @@ fn succeed(command: &mut Command) -> Result<Output, String> {
     let output = command.output().map_err(|error| format!("{:?}: {error}", command.get_program()))?;
     match output.status.success() {
         true => Ok(output),
-        false => Err(format!("{:?}: {}: {}", command.get_program(), output.status, String::from_utf8_lossy(&output.stderr))),
+        false => Err(format!(
+            "{:?}: {}: {}",
+            command.get_program(),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )),
     }
 }
 
@@ -105,8 +110,13 @@ struct Server {
 impl Server {
     fn start(project: &Project, data: &Path) -> Self {
         let mut command = project.backend();
-        let mut child =
-            command.arg("serve").arg(data).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the backend starts");
+        let mut child = command
+            .arg("serve")
+            .arg(data)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the backend starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Server { child, address: line.split_whitespace().map(str::to_owned).collect() }

@@ -15,8 +15,14 @@ fn merges_numbers_and_keys_are_read_as_yaml_means_them() {
     );
     let document = parse(&text).unwrap();
     assert_eq!(document["one"], json!({"type": "object", "required": ["b"]}));
-    assert_eq!(document["both"], json!({"type": "object", "required": ["a"], "nullable": true, "deprecated": true}));
-    assert_eq!(document["wide"], json!({"maximum": 340282366920938463463374607431768211455.0, "minimum": -1e20}));
+    assert_eq!(
+        document["both"],
+        json!({"type": "object", "required": ["a"], "nullable": true, "deprecated": true})
+    );
+    assert_eq!(
+        document["wide"],
+        json!({"maximum": 340282366920938463463374607431768211455.0, "minimum": -1e20})
+    );
     assert_eq!(document["keys"], json!({"200": "ok", "true": "yes", "null": "no", "1.5": "half"}));
     assert_eq!((&document["tagged"], &document["plain"]), (&json!([1]), &json!({"<<": "text"})));
     let json = parse(r#"{"openapi": "3.0.3", "big": 340282366920938463463374607431768211456}"#).unwrap();
@@ -36,9 +42,10 @@ fn a_doubled_key_is_told_with_its_line() {
 #[test]
 fn doubles_of_a_document_keep_their_last_digit() {
     let number = 0.001_774_862_202_534_643_9_f64;
-    for text in
-        [format!("{HEAD}one: {{default: {number:?}}}\n"), format!(r#"{{"openapi": "3.0.3", "one": {{"default": {number:?}}}}}"#)]
-    {
+    for text in [
+        format!("{HEAD}one: {{default: {number:?}}}\n"),
+        format!(r#"{{"openapi": "3.0.3", "one": {{"default": {number:?}}}}}"#),
+    ] {
         let read = parse(&text).unwrap()["one"]["default"].as_f64().unwrap();
         assert_eq!(read.to_bits(), number.to_bits(), "{text}");
     }

@@ -39,7 +39,10 @@ fn a_large_document_of_another_backend_gives_a_client() {
     let (out, err) = copy.succeed(&["run", "--example", "probe"]);
     assert_eq!(
         out.lines().collect::<Vec<_>>(),
-        ["http://localhost/api/tasks/?created__gte=2024-01-01&ids=1%2C2&status=open", r#"{"note":null,"tags":[]}"#]
+        [
+            "http://localhost/api/tasks/?created__gte=2024-01-01&ids=1%2C2&status=open",
+            r#"{"note":null,"tags":[]}"#
+        ]
     );
     assert!(err.contains("large.json: 150 operations, "), "{err}");
 
@@ -55,7 +58,8 @@ fn a_large_document_of_another_backend_gives_a_client() {
     let output = CrateCopy::from_document(&path).only("tusk").cargo(&["build", "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(
-        !output.status.success() && err.contains("SYNAPSE_OPENAPI_ONLY=tusk: no operation has the tag `tusk`; there are "),
+        !output.status.success()
+            && err.contains("SYNAPSE_OPENAPI_ONLY=tusk: no operation has the tag `tusk`; there are "),
         "{err}"
     );
 }
@@ -68,12 +72,18 @@ fn a_document_that_is_not_there_or_is_none_is_told_in_a_line() {
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(
         !output.status.success()
-            && err.contains(&format!("error: synapse-backend-client@0.1.0: {}: No such file", missing.display())),
+            && err.contains(&format!(
+                "error: synapse-backend-client@0.1.0: {}: No such file",
+                missing.display()
+            )),
         "{err}"
     );
     let swagger = folder.path().join("old.yaml");
     fs::write(&swagger, "swagger: '2.0'\n").unwrap();
     let output = CrateCopy::from_document(&swagger).cargo(&["build", "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && err.contains("old.yaml: swagger: version \"2.0\" isn't supported"), "{err}");
+    assert!(
+        !output.status.success() && err.contains("old.yaml: swagger: version \"2.0\" isn't supported"),
+        "{err}"
+    );
 }

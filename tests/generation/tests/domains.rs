@@ -50,7 +50,8 @@ fn every_part_needs_what_it_calls_and_names() {
 
 #[test]
 fn the_rest_of_the_layer_needs_no_operation() {
-    let parts: Vec<_> = DOMAINS.iter().flat_map(|domain| domain.files).map(|file| root().join(file)).collect();
+    let parts: Vec<_> =
+        DOMAINS.iter().flat_map(|domain| domain.files).map(|file| root().join(file)).collect();
     for entry in fs::read_dir(root().join("src")).unwrap() {
         let path = entry.unwrap().path();
         // Unit tests live beside what they test, and are built with the project's own document only.

@@ -37,7 +37,10 @@ fn every_operation_of_the_document_is_there_once_and_ends_in_a_request() {
             count += 1;
         }
     }
-    assert_eq!(code.matches("for crate::Operation for").count() + code.matches("crate::Operation for").count(), count);
+    assert_eq!(
+        code.matches("for crate::Operation for").count() + code.matches("crate::Operation for").count(),
+        count
+    );
     for gone in ["async fn send", "api-version", "ResponseValue", "ClientHooks", "unwrap()"] {
         assert!(!code.contains(gone), "{gone} is still there");
     }
@@ -47,7 +50,9 @@ fn every_operation_of_the_document_is_there_once_and_ends_in_a_request() {
 fn setters_and_fields_carry_the_documents_descriptions() {
     let code = code(own_document());
     assert!(code.contains("///Only models of the project with this id. pub fn project<V>"));
-    assert!(code.contains("///Which bytes of the file the chunk holds: `bytes <first>-<last>/<total>`. pub fn content_range<V>"));
+    assert!(code.contains(
+        "///Which bytes of the file the chunk holds: `bytes <first>-<last>/<total>`. pub fn content_range<V>"
+    ));
     assert!(code.contains("///How the model is configured, such as its input size. pub fn configuration<T>"));
 }
 
@@ -62,8 +67,7 @@ fn types_can_grow_and_only_request_bodies_have_builders() {
 
 #[test]
 fn an_enumeration_takes_any_text_and_makes_room_for_its_own_unrecognized() {
-    let operation =
-        json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
+    let operation = json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
     let kind = json!({"type": "string", "enum": ["a-b", "unrecognized"]});
     let code = code(document(json!({"/kind/": operation}), json!({"Kind": kind})));
     assert!(code.contains("AB, ///`unrecognized` Unrecognized,"), "{code}");
@@ -73,12 +77,13 @@ fn an_enumeration_takes_any_text_and_makes_room_for_its_own_unrecognized() {
 
 #[test]
 fn an_enumeration_of_hundreds_of_values_is_no_macro_of_as_many() {
-    let operation =
-        json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
+    let operation = json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
     let values: Vec<String> = (0..300).map(|number| format!("v{number}")).collect();
-    let code = code(document(json!({"/kind/": operation}), json!({"Kind": {"type": "string", "enum": values}})));
+    let code =
+        code(document(json!({"/kind/": operation}), json!({"Kind": {"type": "string", "enum": values}})));
     assert!(
-        code.contains("crate::generated::operation::open_enum_schema( &[ \"v0\", \"v1\",") && !code.contains("json_schema!"),
+        code.contains("crate::generated::operation::open_enum_schema( &[ \"v0\", \"v1\",")
+            && !code.contains("json_schema!"),
         "{code}"
     );
 }
@@ -99,19 +104,30 @@ fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
     });
     let code = code(document(operations, json!({})));
     assert!(code.contains("type Output = (); type Answer = crate::generated::operation::EmptyAnswer;"));
-    assert!(code.contains("type Output = crate::ByteStream; type Answer = crate::generated::operation::BytesAnswer;"));
-    assert!(code.replace(' ', "").contains("crate::generated::operation::path_segment(\"id\",&id.to_string())?"));
+    assert!(code.contains(
+        "type Output = crate::ByteStream; type Answer = crate::generated::operation::BytesAnswer;"
+    ));
+    assert!(
+        code.replace(' ', "").contains("crate::generated::operation::path_segment(\"id\",&id.to_string())?")
+    );
     // Bytes are taken as any type, JSON only as itself.
-    assert!(code.contains("from_static(\"text/csv, */*;q=0.1\")") && code.contains("from_static(\"application/vnd.api+json\")"));
+    assert!(
+        code.contains("from_static(\"text/csv, */*;q=0.1\")")
+            && code.contains("from_static(\"application/vnd.api+json\")")
+    );
 }
 
 #[test]
 fn an_answer_that_may_be_without_its_body_is_an_option() {
     let mut responses = answer(json!({"type": "integer"}));
     responses["204"] = json!({"description": ""});
-    let code = code(document(json!({"/n/": {"get": {"operationId": "get_n", "responses": responses}}}), json!({})));
+    let code =
+        code(document(json!({"/n/": {"get": {"operationId": "get_n", "responses": responses}}}), json!({})));
     assert!(code.contains("type Output = ::std::option::Option<i64>;"), "{code}");
-    assert!(code.contains("type Answer = crate::generated::operation::OptionalJsonAnswer<i64, 200u16>;"), "{code}");
+    assert!(
+        code.contains("type Answer = crate::generated::operation::OptionalJsonAnswer<i64, 200u16>;"),
+        "{code}"
+    );
 }
 
 /// An operation that takes and gives `schema`.
@@ -135,7 +151,10 @@ fn a_list_of_a_bodys_types_takes_whatever_each_can_be_made_of() {
     }))
     .replace(' ', "")
     .replace(",>", ">");
-    assert!(code.contains("pubfnkinds<I,T>(mutself,value:I)->SelfwhereI:::std::iter::IntoIterator<Item=T>,"), "{code}");
+    assert!(
+        code.contains("pubfnkinds<I,T>(mutself,value:I)->SelfwhereI:::std::iter::IntoIterator<Item=T>,"),
+        "{code}"
+    );
     assert!(
         code.contains(
             "crate::generated::operation::convert_list::<super::ThingPartsItem,T,I>(\"parts\",\"`ThingPartsItem`\",value)"
@@ -147,7 +166,8 @@ fn a_list_of_a_bodys_types_takes_whatever_each_can_be_made_of() {
 
 #[test]
 fn a_body_that_is_a_list_or_a_choice_is_made_of_what_has_builders() {
-    let part = |name: &str| json!({"type": "object", "properties": {name: {"type": "string", "nullable": true}}});
+    let part =
+        |name: &str| json!({"type": "object", "properties": {name: {"type": "string", "nullable": true}}});
     let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
     let list = json!({"Thing": {"type": "array", "items": reference("Part")}, "Part": part("a")});
     let choice = json!({"Thing": {"oneOf": [reference("Part"), reference("Other")]}, "Part": part("a"), "Other": part("b")});
@@ -166,7 +186,11 @@ fn optional_fields_of_what_holds_itself_are_options_and_set_without_a_box() {
         "Link": {"type": "object", "properties": {"of": field("Thing")}},
     }));
     assert!(!code.contains("::std::boxed::Box<::std::option::Option<"), "{code}");
-    assert_eq!(code.matches("#[serde(skip_serializing_if = \"::std::option::Option::is_none\")]").count(), 3, "{code}");
+    assert_eq!(
+        code.matches("#[serde(skip_serializing_if = \"::std::option::Option::is_none\")]").count(),
+        3,
+        "{code}"
+    );
     assert!(!code.contains("TryInto<::std::boxed::Box<"), "{code}");
 }
 
@@ -195,7 +219,10 @@ fn a_choice_without_a_tag_is_the_one_that_names_most_of_the_fields() {
     .replace(' ', "")
     .replace(",)", ")");
     let code = code.replace("crate::generated::choices::", "").replace(",]", "]");
-    assert!(code.contains(r#"by_fit(&value,&[Shape::Object(&["a"]),Shape::Object(&["a","bC"]),Shape::Other])"#), "{code}");
+    assert!(
+        code.contains(r#"by_fit(&value,&[Shape::Object(&["a"]),Shape::Object(&["a","bC"]),Shape::Other])"#),
+        "{code}"
+    );
     assert!(code.contains("Unrecognized(crate::Json)"), "{code}");
 }
 
@@ -210,7 +237,10 @@ fn what_is_no_openapi_is_named_with_its_place() {
         json!({"Bad": {"type": "object", "externalDocs": 5, "properties": {"x": {"type": "string"}}}}),
     ));
     let error = error.err().unwrap();
-    assert!(error.starts_with("components.schemas.Bad (of GET /a/ (a)): ") && error.lines().count() == 1, "{error}");
+    assert!(
+        error.starts_with("components.schemas.Bad (of GET /a/ (a)): ") && error.lines().count() == 1,
+        "{error}"
+    );
 }
 
 #[test]
@@ -230,8 +260,7 @@ fn enumerations_that_would_be_a_panic_are_generated_plain() {
 
 #[test]
 fn descriptions_are_no_tests() {
-    let description =
-        "Lists.\r\n\r\n```\nlet x = 1\n```\n\n    indented()\n    again()\n\nA list:\n* a\n    * b\n\n~~~python\nx\n";
+    let description = "Lists.\r\n\r\n```\nlet x = 1\n```\n\n    indented()\n    again()\n\nA list:\n* a\n    * b\n\n~~~python\nx\n";
     let code = generate(document(
         json!({"/things/": {"get": {"operationId": "list_things", "description": description, "responses": answer(json!({}))}}}),
         json!({}),
@@ -251,8 +280,13 @@ fn descriptions_are_no_tests() {
 
 #[test]
 fn names_that_code_uses_and_headers_that_it_sets_are_the_documents_all_the_same() {
-    let parameter = |name: &str, holder: &str| json!({"name": name, "in": holder, "schema": {"type": "string"}});
-    let parameters = json!([parameter("api-version", "header"), parameter("header_map", "query"), parameter("from", "query")]);
+    let parameter =
+        |name: &str, holder: &str| json!({"name": name, "in": holder, "schema": {"type": "string"}});
+    let parameters = json!([
+        parameter("api-version", "header"),
+        parameter("header_map", "query"),
+        parameter("from", "query")
+    ]);
     let operation = json!({"operationId": "from", "parameters": parameters, "responses": answer(json!({"$ref": "#/components/schemas/Thing"}))});
     let put = json!({
         "operationId": "put_thing", "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}},

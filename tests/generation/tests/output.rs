@@ -39,7 +39,10 @@ fn printed(print: impl FnOnce(&mut Output<&mut Vec<u8>>)) -> String {
 /// That no line is an instruction of the document's, and none shows anything but characters.
 fn assert_harmless(text: &str) {
     for line in text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
-        assert!(!line.trim().starts_with("cargo:rustc-link") && !line.trim().starts_with("cargo::rustc-link"), "{text:?}");
+        assert!(
+            !line.trim().starts_with("cargo:rustc-link") && !line.trim().starts_with("cargo::rustc-link"),
+            "{text:?}"
+        );
         assert!(line.chars().count() < 2_500, "{}", line.len());
     }
     assert!(text.chars().all(|letter| letter == '\n' || letter == '\t' || !letter.is_control()), "{text:?}");
@@ -64,7 +67,10 @@ fn errors_and_warnings_are_one_line() {
     }
     let text = printed(|output| output.warning(&"x".repeat(1 << 20)));
     assert_eq!(text, format!("cargo::warning={}…\n", "x".repeat(1_000)));
-    assert_eq!(printed(|output| output.rerun_if_changed(Path::new("a b/ä.yaml"))), "cargo::rerun-if-changed=a b/ä.yaml\n");
+    assert_eq!(
+        printed(|output| output.rerun_if_changed(Path::new("a b/ä.yaml"))),
+        "cargo::rerun-if-changed=a b/ä.yaml\n"
+    );
 }
 
 #[test]
@@ -72,9 +78,14 @@ fn report_of_a_hostile_document() {
     for end in BREAKS {
         for aloud in [false, true] {
             let evil = format!("a{end}{INSTRUCTION}\ta");
-            let mut generated =
-                generate(document(json!({}), json!({"type": "object"}))).map_err(|error| panic!("{error}")).unwrap();
-            generated.report.changes.push(Change { rule: "one_answer_type_stays", place: evil.clone(), what: evil.clone() });
+            let mut generated = generate(document(json!({}), json!({"type": "object"})))
+                .map_err(|error| panic!("{error}"))
+                .unwrap();
+            generated.report.changes.push(Change {
+                rule: "one_answer_type_stays",
+                place: evil.clone(),
+                what: evil.clone(),
+            });
             generated.report.left_out.push(LeftOut { operation: evil.clone(), why: evil.clone() });
             let text = printed(|output| {
                 output.aloud(aloud);
@@ -116,8 +127,7 @@ fn text_stays_text_in_the_code() {
             (evil(4)): {"type": "string", "description": "x", "default": text(5), "pattern": text(6)},
         },
     });
-    let parameters =
-        json!([{"name": text(7), "in": "query", "description": "one \u{202e}line\u{1b}[2K\0", "schema": {"type": "string"}}]);
+    let parameters = json!([{"name": text(7), "in": "query", "description": "one \u{202e}line\u{1b}[2K\0", "schema": {"type": "string"}}]);
     let operation = json!({"operationId": text(9), "summary": text(10), "description": text(11), "tags": [text(12)], "parameters": parameters});
     let mut whole = document(operation, thing);
     merge(&mut whole, json!({"info": {"title": text(13), "version": text(14), "description": text(15)}}));

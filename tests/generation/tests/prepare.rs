@@ -48,7 +48,8 @@ fn a_success_that_may_be_without_its_body_is_noted_with_the_status_that_has_it()
         json!({"description": "", "content": {"application/json": {"schema": schema}}})
     };
     let (document, _) = of(json!({"200": object("done"), "201": object("done"), "202": object("queued")}));
-    let schema = &support::get(&document)["responses"]["200"]["content"]["application/json"]["schema"]["allOf"];
+    let schema =
+        &support::get(&document)["responses"]["200"]["content"]["application/json"]["schema"]["allOf"];
     assert_eq!(schema, &json!([support::reference("ListThingsResponse")]));
     assert_eq!(support::component(&document, "ListThingsResponse")["oneOf"].as_array().unwrap().len(), 2);
 }
@@ -63,15 +64,22 @@ fn numbers_are_as_wide_as_they_can_be() {
         }}),
     ));
     let properties = &thing(&document)["properties"];
-    assert_eq!((&properties["id"], &properties["lon"]), (&json!({"type": "integer"}), &json!({"type": "number"})));
-    assert_eq!((&properties["size"]["format"], &properties["lat"]["format"]), (&json!("uint64"), &json!("double")));
+    assert_eq!(
+        (&properties["id"], &properties["lon"]),
+        (&json!({"type": "integer"}), &json!({"type": "number"}))
+    );
+    assert_eq!(
+        (&properties["size"]["format"], &properties["lat"]["format"]),
+        (&json!("uint64"), &json!("double"))
+    );
     assert_eq!(support::get(&document)["parameters"][0]["schema"]["items"], json!({"type": "integer"}));
     assert_eq!(told(&report, "numbers_are_wide").len(), 3);
 }
 
 #[test]
 fn an_operation_that_tells_no_success_gets_one_without_a_body() {
-    let (document, report) = prepared(document(json!({"responses": {"400": {"description": ""}}}), json!({})));
+    let (document, report) =
+        prepared(document(json!({"responses": {"400": {"description": ""}}}), json!({})));
     assert_eq!(document["paths"]["/things/"]["get"]["responses"], json!({"200": {"description": ""}}));
     assert_eq!(told(&report, "one_success_stays").len(), 1);
 }
@@ -82,10 +90,15 @@ fn json_is_preferred_and_a_form_becomes_a_raw_body() {
     let schema = json!({"schema": {"type": "string"}});
     let content = json!({"multipart/form-data": {}, "application/json": schema, "application/x-www-form-urlencoded": {}});
     let (both, report) = prepared(document(body(content), json!({})));
-    assert_eq!(both["paths"]["/things/"]["get"]["requestBody"]["content"], json!({"application/json": schema}));
+    assert_eq!(
+        both["paths"]["/things/"]["get"]["requestBody"]["content"],
+        json!({"application/json": schema})
+    );
     assert_eq!(
         told(&report, "one_request_type_stays"),
-        ["GET /things/ (list_things): application/json is sent; left out application/x-www-form-urlencoded, multipart/form-data"]
+        [
+            "GET /things/ (list_things): application/json is sent; left out application/x-www-form-urlencoded, multipart/form-data"
+        ]
     );
     let (form, report) = prepared(document(body(json!({"multipart/form-data": {}})), json!({})));
     assert_eq!(
@@ -158,8 +171,7 @@ fn unknown_fields_are_kept_also_where_the_document_forbids_them() {
 #[test]
 fn the_links_of_a_page_are_urls() {
     let link = json!({"type": "string", "format": "uri", "nullable": true});
-    let page =
-        json!({"type": "object", "properties": {"results": {"type": "array", "items": {}}, "next": link, "previous": link}});
+    let page = json!({"type": "object", "properties": {"results": {"type": "array", "items": {}}, "next": link, "previous": link}});
     let (document, report) = prepared(document(json!({}), page));
     assert_eq!(
         thing(&document)["properties"]["next"],
@@ -173,7 +185,10 @@ fn an_enumeration_within_a_parameter_is_plain_text() {
     let parameter = json!({"name": "kind", "in": "query", "schema": {"type": "string", "enum": ["a", "b"]}});
     let (document, report) = prepared(document(json!({"parameters": [parameter]}), json!({})));
     assert_eq!(document["paths"]["/things/"]["get"]["parameters"][0]["schema"], json!({"type": "string"}));
-    assert_eq!(told(&report, "inline_query_enums_are_strings"), ["GET /things/ (list_things): parameter kind is plain"]);
+    assert_eq!(
+        told(&report, "inline_query_enums_are_strings"),
+        ["GET /things/ (list_things): parameter kind is plain"]
+    );
 }
 
 #[test]
@@ -185,7 +200,10 @@ fn a_time_keeps_its_text_and_other_formats_are_text() {
         }}),
     ));
     let properties = &thing(&document)["properties"];
-    assert_eq!(properties["at"], json!({"nullable": true, "allOf": [{"$ref": "#/components/schemas/Timestamp"}]}));
+    assert_eq!(
+        properties["at"],
+        json!({"nullable": true, "allOf": [{"$ref": "#/components/schemas/Timestamp"}]})
+    );
     assert_eq!(properties["id"], json!({"type": "string"}));
 }
 
@@ -200,7 +218,8 @@ fn lengths_of_a_bodys_texts_are_noted_by_the_names_that_type_and_field_come_to()
     let (_, report) = prepared(support::both_ways(thing));
     assert_eq!(report.notes.lengths.keys().collect::<Vec<_>>(), ["ThingRequest"]);
     let lengths = &report.notes.lengths["ThingRequest"];
-    let noted: Vec<_> = lengths.iter().map(|(field, it)| (field.as_str(), it.least, it.most, it.blank)).collect();
+    let noted: Vec<_> =
+        lengths.iter().map(|(field, it)| (field.as_str(), it.least, it.most, it.blank)).collect();
     assert_eq!(noted, [("extra_field", None, None, false), ("name", Some(1), Some(3), true)]);
 }
 
@@ -241,7 +260,10 @@ fn enumerations_that_can_not_be_generated_are_plain() {
         assert_eq!(properties[name], json!({"type": "string"}), "{name}");
     }
     assert_eq!(values("ThingMaybe"), &json!(["x"]));
-    assert_eq!(properties["maybe"], json!({"nullable": true, "allOf": [{"$ref": "#/components/schemas/ThingMaybe"}]}));
+    assert_eq!(
+        properties["maybe"],
+        json!({"nullable": true, "allOf": [{"$ref": "#/components/schemas/ThingMaybe"}]})
+    );
     assert_eq!(told(&report, "only_strings_are_enumerated").len(), 2);
     assert_eq!(told(&report, "each_value_is_enumerated_once"), ["Thing.kind: left out 1 doubled values"]);
     assert_eq!(told(&report, "enumerated_values_have_names").len(), 3);
@@ -259,8 +281,10 @@ fn json_is_always_there_in_answers_and_optional_in_requests() {
 
 #[test]
 fn what_no_operation_leads_to_leaves() {
-    let mut document =
-        document(json!({}), json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/Inner"}}}));
+    let mut document = document(
+        json!({}),
+        json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/Inner"}}}),
+    );
     document["components"]["schemas"]["Inner"] = json!({"type": "string", "enum": ["a"]});
     document["components"]["schemas"]["Unused"] = json!({"type": "string"});
     let (document, report) = prepared(document);
@@ -276,7 +300,8 @@ fn shared_responses_and_bodies_are_put_in_place() {
         json!({}),
     );
     document["components"]["responses"] = json!({"Ok": {"description": "ok"}});
-    document["components"]["requestBodies"] = json!({"B": {"content": {"application/json": {"schema": {"type": "string"}}}}});
+    document["components"]["requestBodies"] =
+        json!({"B": {"content": {"application/json": {"schema": {"type": "string"}}}}});
     let (document, _) = prepared(document);
     let get = &document["paths"]["/things/"]["get"];
     assert_eq!(get["responses"]["200"]["description"], "ok");

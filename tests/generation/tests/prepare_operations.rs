@@ -27,7 +27,10 @@ fn a_path_without_its_slash_is_not_lost() {
     given["paths"]["others/"]["get"]["operationId"] = json!("list_others");
     let (prepared, report) = prepared(given);
     assert!(prepared["paths"]["/others/"]["get"].is_object());
-    assert_eq!(told(&report, "paths_begin_with_a_slash"), ["others/: /others/ is sent", "things/: /things/ is sent"]);
+    assert_eq!(
+        told(&report, "paths_begin_with_a_slash"),
+        ["others/: /others/ is sent", "things/: /things/ is sent"]
+    );
     // Of two that are the same, one can't be there, and that is told.
     let left: Vec<&str> = report.left_out.iter().map(|left| left.operation.as_str()).collect();
     assert_eq!(left, ["GET things/ (list_things)"]);
@@ -45,7 +48,10 @@ fn every_operation_has_an_id_of_its_own() {
     given["paths"]["/c/"] = item;
     let (prepared, report) = prepared(given);
     let id = |path: &str| prepared["paths"][path]["get"]["operationId"].as_str().unwrap();
-    assert_eq!([id("/things/"), id("/a/"), id("/b/{id}/"), id("/c/")], ["get_things", "listThings", "list_things_2", "result_2"]);
+    assert_eq!(
+        [id("/things/"), id("/a/"), id("/b/{id}/"), id("/c/")],
+        ["get_things", "listThings", "list_things_2", "result_2"]
+    );
     assert_eq!(told(&report, "operations_have_names_of_their_own").len(), 3);
 }
 
@@ -64,9 +70,15 @@ fn only_what_is_asked_and_answered_stays() {
     assert_eq!(get(&prepared).as_object().unwrap().keys().collect::<Vec<_>>(), ["operationId", "responses"]);
     assert_eq!(
         told(&report, "only_requests_and_answers_stay"),
-        ["GET /things/ (list_things): left out `callbacks`", "GET /things/ (list_things): left out `servers`"]
+        [
+            "GET /things/ (list_things): left out `callbacks`",
+            "GET /things/ (list_things): left out `servers`"
+        ]
     );
-    assert_eq!(told(&report, "operations_have_answers"), ["GET /things/ (list_things): `responses` is missing"]);
+    assert_eq!(
+        told(&report, "operations_have_answers"),
+        ["GET /things/ (list_things): `responses` is missing"]
+    );
 }
 
 #[test]
@@ -100,7 +112,10 @@ fn a_file_in_a_body_makes_it_raw_where_a_form_is_offered() {
 #[test]
 fn json_by_another_name_is_json_and_bytes_called_json_are_bytes() {
     let answer = |types: Value| {
-        prepared(document(json!({"responses": {"200": {"description": "", "content": types}}}), json!({"type": "string"})))
+        prepared(document(
+            json!({"responses": {"200": {"description": "", "content": types}}}),
+            json!({"type": "string"}),
+        ))
     };
     let schema = json!({"schema": reference("Thing")});
     let (vendor, report) = answer(json!({"application/vnd.api+json": schema}));
@@ -141,7 +156,8 @@ fn parameters_that_can_not_be_sent_leave_and_missing_ones_come() {
 
 #[test]
 fn an_object_in_a_query_is_its_properties() {
-    let schema = json!({"type": "object", "properties": {"age": {"type": "integer"}, "name": {"type": "string"}}});
+    let schema =
+        json!({"type": "object", "properties": {"age": {"type": "integer"}, "name": {"type": "string"}}});
     let (deep, report) = prepared(parameters(json!([
         {"name": "filter", "in": "query", "style": "deepObject", "explode": true, "schema": schema},
     ])));
@@ -149,7 +165,8 @@ fn an_object_in_a_query_is_its_properties() {
     assert_eq!(told(&report, "objects_in_queries_are_taken_apart").len(), 1);
     let (form, _) = prepared(parameters(json!([{"name": "filter", "in": "query", "schema": schema}])));
     assert_eq!(names(&form), ["age", "name"]);
-    let (text, report) = prepared(parameters(json!([{"name": "filter", "in": "query", "explode": false, "schema": schema}])));
+    let (text, report) =
+        prepared(parameters(json!([{"name": "filter", "in": "query", "explode": false, "schema": schema}])));
     assert_eq!(get(&text)["parameters"][0]["schema"], json!({"type": "string"}));
     assert_eq!(told(&report, "parameters_are_plain").len(), 1);
 }
@@ -164,13 +181,22 @@ fn lists_in_queries_are_lists_of_words_or_numbers_and_joined_where_the_document_
         {"name": "X-Words", "in": "header", "schema": list(json!({"type": "string"}))},
     ])));
     let schema = |name: &str| {
-        get(&prepared)["parameters"].as_array().unwrap().iter().find(|p| p["name"] == name).map(|p| p["schema"].clone()).unwrap()
+        get(&prepared)["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|p| p["name"] == name)
+            .map(|p| p["schema"].clone())
+            .unwrap()
     };
     assert_eq!(schema("ids"), list(json!({"type": "integer"})));
     assert_eq!(schema("tags"), json!({"allOf": [reference("StringList")]}));
     assert_eq!(schema("X-Words"), json!({"type": "string"}));
     let joined = &report.notes.joined["list_things"];
-    assert_eq!(joined.iter().map(|(name, by)| (name.as_str(), *by)).collect::<Vec<_>>(), [("ids", ","), ("pipes", "|")]);
+    assert_eq!(
+        joined.iter().map(|(name, by)| (name.as_str(), *by)).collect::<Vec<_>>(),
+        [("ids", ","), ("pipes", "|")]
+    );
 }
 
 #[test]
@@ -181,19 +207,27 @@ fn parameters_of_one_setter_are_told_apart() {
         {"name": "created__gte", "in": "query", "schema": text}, {"name": "created_gte", "in": "query", "schema": text},
         {"name": "new", "in": "query", "schema": text}, {"name": "body", "in": "query", "schema": text},
     ]));
-    given["paths"]["/things/"]["get"]["requestBody"] = json!({"content": {"application/json": {"schema": reference("Thing")}}});
+    given["paths"]["/things/"]["get"]["requestBody"] =
+        json!({"content": {"application/json": {"schema": reference("Thing")}}});
     let item = given["paths"]["/things/"].take();
     given["paths"] = json!({"/things/{id}/": item});
     let (_, report) = prepared(given);
     let renamed: Vec<(&str, &str)> =
         report.notes.parameters["list_things"].iter().map(|r| (r.from.as_str(), r.wire.as_str())).collect();
-    assert_eq!(renamed, [("id_query", "id"), ("created_gte_query", "created_gte"), ("new_query", "new"), ("body_query", "body")]);
+    assert_eq!(
+        renamed,
+        [
+            ("id_query", "id"),
+            ("created_gte_query", "created_gte"),
+            ("new_query", "new"),
+            ("body_query", "body")
+        ]
+    );
 }
 
 #[test]
 fn a_key_that_can_be_expanded_is_an_id_or_an_object() {
-    let expand =
-        json!([{"name": "expand", "in": "query", "schema": {"type": "array", "items": {"type": "string", "enum": ["owner"]}}}]);
+    let expand = json!([{"name": "expand", "in": "query", "schema": {"type": "array", "items": {"type": "string", "enum": ["owner"]}}}]);
     let mut given = document(
         json!({"parameters": expand}),
         json!({"type": "object", "properties": {"results": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}}}}),
@@ -209,20 +243,24 @@ fn a_key_that_can_be_expanded_is_an_id_or_an_object() {
 
 #[test]
 fn a_selection_takes_tags_and_paths_and_tells_what_it_leaves() {
-    let operation =
-        |id: &str, tag: &str| json!({"get": {"operationId": id, "tags": [tag], "responses": {"200": {"description": ""}}}});
+    let operation = |id: &str, tag: &str| json!({"get": {"operationId": id, "tags": [tag], "responses": {"200": {"description": ""}}}});
     let whole = json!({"paths": {
         "/a/": operation("a", "one"), "/b/": operation("b", "two"), "b/c/": operation("c", "three"), "/d/": operation("d", "three"),
     }});
     let apply = |text: &str| {
         let mut document = whole.clone();
         let left = Selection::parse(text).and_then(|selection| selection.apply(&mut document));
-        left.map(|left| (document["paths"].as_object().unwrap().keys().cloned().collect::<Vec<_>>(), left.len()))
+        left.map(|left| {
+            (document["paths"].as_object().unwrap().keys().cloned().collect::<Vec<_>>(), left.len())
+        })
     };
     assert_eq!(apply("one, /b/"), Ok((vec!["/a/".to_owned(), "/b/".to_owned(), "b/c/".to_owned()], 1)));
     assert_eq!(apply("three").unwrap().1, 2);
     let error = apply("one,/x/").unwrap_err();
-    assert_eq!(error, "no path begins with `/x/`; there are the tags one, three, two and paths in /a, /b, /d");
+    assert_eq!(
+        error,
+        "no path begins with `/x/`; there are the tags one, three, two and paths in /a, /b, /d"
+    );
     assert!(apply("models").unwrap_err().starts_with("no operation has the tag `models`"));
     assert_eq!(apply(" , ").unwrap_err(), "it names neither a tag nor the beginning of a path");
 }
@@ -231,8 +269,10 @@ fn a_selection_takes_tags_and_paths_and_tells_what_it_leaves() {
 fn an_answer_of_any_type_that_has_a_shape_is_json() {
     let answer = |name: &str, schema: Value| {
         let content = json!({name: {"schema": schema}});
-        let (document, report) =
-            prepared(document(json!({"responses": {"200": {"description": "", "content": content}}}), json!({})));
+        let (document, report) = prepared(document(
+            json!({"responses": {"200": {"description": "", "content": content}}}),
+            json!({}),
+        ));
         let content = get(&document)["responses"]["200"]["content"].as_object().unwrap();
         let kept = content.keys().next().unwrap().clone();
         (kept, report.notes.answer_types.get("list_things").cloned())
@@ -242,14 +282,18 @@ fn an_answer_of_any_type_that_has_a_shape_is_json() {
     assert_eq!(answer("*/*", reference("Json")), ("application/octet-stream".to_owned(), None));
     assert_eq!(answer("*/*", list.clone()), ("application/json".to_owned(), any.clone()));
     assert_eq!(answer("application/*; charset=utf-8", list), ("application/json".to_owned(), any));
-    assert_eq!(answer("*/*", json!({"type": "string", "format": "binary"})), ("application/octet-stream".to_owned(), None));
+    assert_eq!(
+        answer("*/*", json!({"type": "string", "format": "binary"})),
+        ("application/octet-stream".to_owned(), None)
+    );
     assert_eq!(answer("*/*", json!({"type": "string"})), ("application/octet-stream".to_owned(), None));
 }
 
 #[test]
 fn headers_have_names_that_can_be_sent_each_once() {
     let header = |name: &str| json!({"name": name, "in": "header", "schema": {"type": "string"}});
-    let (document, report) = prepared(parameters(json!([header("X-Trace"), header("x-trace"), header("a b"), header("é")])));
+    let (document, report) =
+        prepared(parameters(json!([header("X-Trace"), header("x-trace"), header("a b"), header("é")])));
     assert_eq!(names(&document), ["X-Trace"]);
     let told = told(&report, "parameters_can_be_sent");
     assert_eq!(told.iter().filter(|told| told.contains("it is no name of a header")).count(), 2, "{told:?}");
@@ -277,6 +321,11 @@ fn what_is_no_parameter_or_no_answer_is_told() {
         json!({"type": "string", "minProperties": -3}),
     ));
     assert_eq!(names(&document), ["a"]);
-    assert!(get(&document)["parameters"][0].get("content").is_none() && get(&document)["responses"]["200"].is_object());
-    assert!(told(&report, "parameters_can_be_sent")[0].ends_with("left out the parameter ``: it has no name"));
+    assert!(
+        get(&document)["parameters"][0].get("content").is_none()
+            && get(&document)["responses"]["200"].is_object()
+    );
+    assert!(
+        told(&report, "parameters_can_be_sent")[0].ends_with("left out the parameter ``: it has no name")
+    );
 }

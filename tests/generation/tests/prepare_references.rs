@@ -54,10 +54,12 @@ fn what_was_pasted_with_definitions_of_its_own_refers_to_itself() {
 
 #[test]
 fn components_are_found_by_names_that_a_fragment_cant_hold() {
-    let mut given = document(json!({}), properties(json!({"page": {"$ref": "#/components/schemas/Page%5BUser%5D"}})));
+    let mut given =
+        document(json!({}), properties(json!({"page": {"$ref": "#/components/schemas/Page%5BUser%5D"}})));
     given["components"]["schemas"]["Page[User]"] = properties(json!({"a": {"type": "integer"}}));
     let (document, _) = prepared(given);
-    let name = support::thing(&document)["properties"]["page"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+    let name =
+        support::thing(&document)["properties"]["page"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
     assert_eq!(component(&document, name)["properties"]["a"]["type"], "integer");
 }
 
@@ -80,7 +82,8 @@ fn shared_parts_are_in_place_and_in_the_words_of_3_0() {
     assert_eq!(parameters.len(), 2);
     assert_eq!(parameters[0]["schema"], json!({"type": "integer"}));
     assert_eq!(parameters[1]["schema"]["type"], "string");
-    let names = ["/again/", "/things/"].map(|path| document["paths"][path]["get"]["operationId"].as_str().unwrap());
+    let names =
+        ["/again/", "/things/"].map(|path| document["paths"][path]["get"]["operationId"].as_str().unwrap());
     assert_eq!(names, ["list_things", "list_things_2"]);
 }
 
@@ -103,17 +106,26 @@ fn a_reference_that_cant_be_followed_is_named_and_says_what_to_do() {
     let mut file = document(json!({}), properties(json!({})));
     file["paths"]["/things/"] = json!({"get": {"$ref": "things/list.yml"}});
     assert_eq!(refused(file), format!("GET /things/ (no operationId): `things/list.yml` {bundle}"));
-    let nowhere = document(json!({}), properties(json!({"x": {"$ref": "#/components/schemas/Other/properties/a"}})));
-    assert_eq!(refused(nowhere), "components.schemas.Thing.x: `#/components/schemas/Other/properties/a` leads nowhere");
-    let mut circle = document(json!({"requestBody": {"$ref": "#/components/requestBodies/A"}}), properties(json!({})));
+    let nowhere =
+        document(json!({}), properties(json!({"x": {"$ref": "#/components/schemas/Other/properties/a"}})));
+    assert_eq!(
+        refused(nowhere),
+        "components.schemas.Thing.x: `#/components/schemas/Other/properties/a` leads nowhere"
+    );
+    let mut circle =
+        document(json!({"requestBody": {"$ref": "#/components/requestBodies/A"}}), properties(json!({})));
     circle["components"]["requestBodies"] = json!({"A": {"$ref": "#/components/requestBodies/A"}});
     assert_eq!(refused(circle), "GET /things/ (list_things): a reference leads to itself");
 }
 
 #[test]
 fn a_property_called_example_leads_to_its_component() {
-    let mut given = document(json!({}), properties(json!({"example": reference("Other"), "properties": reference("Thing")})));
-    given["components"]["schemas"]["Other"] = properties(json!({"a": {"type": "string", "example": reference("None")}}));
+    let mut given = document(
+        json!({}),
+        properties(json!({"example": reference("Other"), "properties": reference("Thing")})),
+    );
+    given["components"]["schemas"]["Other"] =
+        properties(json!({"a": {"type": "string", "example": reference("None")}}));
     let (document, _) = prepared(given);
     assert!(component(&document, "Other")["properties"]["a"].is_object());
 }

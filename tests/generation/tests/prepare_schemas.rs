@@ -37,13 +37,19 @@ fn the_forms_of_3_1_are_those_of_3_0() {
     assert_eq!(component(&document, "ThingId")["oneOf"], json!([{"type": "integer"}, {"type": "string"}]));
     assert_eq!(component(&document, "ThingKind"), &json!({"type": "string", "enum": ["a"]}));
     assert_eq!(fields["maybe"], json!({"type": "integer", "nullable": true}));
-    assert_eq!(fields["beside"], json!({"allOf": [reference("Other")], "nullable": true, "description": "d"}));
+    assert_eq!(
+        fields["beside"],
+        json!({"allOf": [reference("Other")], "nullable": true, "description": "d"})
+    );
     assert_eq!(fields["anything"]["allOf"], json!([reference("Json")]));
     assert_eq!(fields["point"]["items"], json!({"type": "number"}));
     assert_eq!(fields["pair"]["items"]["allOf"], json!([reference("Json")]));
     assert_eq!(fields["limit"], json!({"type": "integer"}));
     assert_eq!(fields["map"]["additionalProperties"], json!({"type": "integer"}));
-    assert!(told(&report, "written_in_3_0").contains(&"webhooks: left out done: the server calls them".to_owned()));
+    assert!(
+        told(&report, "written_in_3_0")
+            .contains(&"webhooks: left out done: the server calls them".to_owned())
+    );
 }
 
 #[test]
@@ -68,7 +74,12 @@ fn values_of_another_kind_than_their_key_are_mended_and_told() {
         assert_eq!(fields[free]["allOf"], json!([reference("Json")]), "{free}");
     }
     assert_eq!(component(&document, "ThingE")["type"], "object");
-    assert_eq!(told(&report, "values_are_of_their_kind").len(), 13, "{:#?}", told(&report, "values_are_of_their_kind"));
+    assert_eq!(
+        told(&report, "values_are_of_their_kind").len(),
+        13,
+        "{:#?}",
+        told(&report, "values_are_of_their_kind")
+    );
 }
 
 #[test]
@@ -76,7 +87,9 @@ fn null_and_blank_are_no_choices_of_their_own() {
     let choice = json!({"nullable": true, "oneOf": [reference("Kind"), reference("BlankEnum"), reference("NullEnum")]});
     let mut given = document(
         json!({}),
-        properties(json!({"kind": choice, "text": {"type": "string", "nullable": true, "enum": ["a", "", null]}})),
+        properties(
+            json!({"kind": choice, "text": {"type": "string", "nullable": true, "enum": ["a", "", null]}}),
+        ),
     );
     given["components"]["schemas"]["Kind"] = json!({"type": "string", "enum": ["x", "y"]});
     given["components"]["schemas"]["BlankEnum"] = json!({"enum": [""]});
@@ -85,16 +98,22 @@ fn null_and_blank_are_no_choices_of_their_own() {
     let fields = &thing(&document)["properties"];
     assert_eq!(fields["kind"], json!({"nullable": true, "allOf": [reference("Kind")]}));
     assert_eq!(component(&document, "ThingText")["enum"], json!(["a"]));
-    assert!(told(&report, "null_and_blank_are_no_choices").contains(&"Thing.kind: 1 of 3 choices stay".to_owned()));
+    assert!(
+        told(&report, "null_and_blank_are_no_choices")
+            .contains(&"Thing.kind: 1 of 3 choices stay".to_owned())
+    );
 }
 
 #[test]
 fn a_nullable_component_is_so_where_it_is_used() {
     let mut given = document(
         json!({}),
-        properties(json!({"one": reference("Maybe"), "many": {"type": "array", "items": reference("Maybe")}})),
+        properties(
+            json!({"one": reference("Maybe"), "many": {"type": "array", "items": reference("Maybe")}}),
+        ),
     );
-    given["components"]["schemas"]["Maybe"] = json!({"nullable": true, "oneOf": [{"type": "integer"}, {"type": "string"}]});
+    given["components"]["schemas"]["Maybe"] =
+        json!({"nullable": true, "oneOf": [{"type": "integer"}, {"type": "string"}]});
     let (document, report) = prepared(given);
     assert!(component(&document, "Maybe").get("nullable").is_none());
     let used = json!({"allOf": [reference("Maybe")], "nullable": true});
@@ -117,9 +136,13 @@ fn a_discriminator_tells_which_component_a_tag_means() {
         properties(json!({"kind": {"type": "string", "enum": ["canis"], "description": "d"}}));
     let (document, report) = prepared(given);
     let union = &report.notes.unions["Thing"];
-    let choices: Vec<(&str, &str)> = union.choices.iter().map(|(tag, to)| (tag.as_str(), to.as_str())).collect();
+    let choices: Vec<(&str, &str)> =
+        union.choices.iter().map(|(tag, to)| (tag.as_str(), to.as_str())).collect();
     assert_eq!((union.tag.as_str(), choices), ("kind", vec![("felis", "Cat"), ("canis", "Dog")]));
-    assert_eq!(component(&document, "Dog")["properties"]["kind"], json!({"type": "string", "description": "d"}));
+    assert_eq!(
+        component(&document, "Dog")["properties"]["kind"],
+        json!({"type": "string", "description": "d"})
+    );
 }
 
 #[test]
@@ -136,7 +159,9 @@ fn what_is_sent_and_what_is_received_are_two_components_where_they_differ() {
         properties(json!({"id": {"type": "integer", "readOnly": true}, "a": {"type": "string"}}));
     given["components"]["schemas"]["Same"] = properties(json!({"a": {"type": "string"}}));
     let (document, report) = prepared(given);
-    let names = |name: &str| component(&document, name)["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let names = |name: &str| {
+        component(&document, name)["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
     assert_eq!(names("Thing"), ["id", "inner", "name", "note", "same", "tags"]);
     assert_eq!(names("ThingRequest"), ["inner", "name", "note", "same", "secret", "tags"]);
     assert_eq!(component(&document, "ThingRequest")["required"], json!(["name", "secret", "inner"]));
@@ -174,7 +199,10 @@ fn components_and_inline_types_of_one_name_are_told_apart() {
     assert_eq!(fields["d"], reference("TimestampSchema"));
     assert_eq!(fields["permissions"]["allOf"], json!([reference("ThingPermissions2")]));
     assert_eq!(told(&report, "components_have_names_of_their_own").len(), 3);
-    assert_eq!(told(&report, "own_types_are_meant"), ["Timestamp: called `TimestampSchema`: the crate has a type of that name"]);
+    assert_eq!(
+        told(&report, "own_types_are_meant"),
+        ["Timestamp: called `TimestampSchema`: the crate has a type of that name"]
+    );
 }
 
 #[test]
@@ -187,7 +215,8 @@ fn a_plain_component_is_what_it_is_where_it_is_used() {
             "either": choice, "link": {"type": "string", "format": "uri", "nullable": true},
         })),
     );
-    given["components"]["schemas"]["Priority"] = json!({"type": "integer", "enum": [1, 10], "description": "d"});
+    given["components"]["schemas"]["Priority"] =
+        json!({"type": "integer", "enum": [1, 10], "description": "d"});
     given["components"]["schemas"]["Name"] = json!({"type": "string"});
     given["components"]["schemas"]["Title"] = json!({"type": "string"});
     let (document, report) = prepared(given);
@@ -223,8 +252,11 @@ fn what_is_written_into_a_body_is_split_as_components_are() {
     let inner = json!({"type": "object", "required": ["id", "name"], "properties": {
         "id": id, "name": {"type": "string"}, "secret": {"type": "string", "writeOnly": true}, "note": {"type": "string", "nullable": true},
     }});
-    let (document, report) = prepared(both_ways(properties(json!({"inner": inner, "list": {"type": "array", "items": inner}}))));
-    let names = |name: &str| component(&document, name)["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let (document, report) =
+        prepared(both_ways(properties(json!({"inner": inner, "list": {"type": "array", "items": inner}}))));
+    let names = |name: &str| {
+        component(&document, name)["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
     for name in ["ThingInner", "ThingListItem"] {
         assert_eq!(names(name), ["id", "name", "note"]);
         assert_eq!(names(&format!("{name}Request")), ["name", "note", "secret"]);

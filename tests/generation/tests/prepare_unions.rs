@@ -34,7 +34,10 @@ fn a_composition_of_objects_is_one_object() {
         }),
     );
     assert_eq!(names(thing(&document)), ["a", "b", "c", "kind"]);
-    assert_eq!((&thing(&document)["required"], &thing(&document)["description"]), (&json!(["kind", "b"]), &json!("d")));
+    assert_eq!(
+        (&thing(&document)["required"], &thing(&document)["description"]),
+        (&json!(["kind", "b"]), &json!("d"))
+    );
     // The later part tells more of what both have; and unknown fields are kept, as of any object.
     assert_eq!(component(&document, "ThingKind")["enum"], json!(["x"]));
     assert_eq!(thing(&document)["additionalProperties"], reference("Json"));
@@ -71,16 +74,21 @@ fn what_composes_itself_has_an_end() {
     // Written into itself it would hold the next without end.
     let next = json!({"allOf": [reference("Thing"), properties(json!({"x": {"type": "string"}}))], "nullable": true});
     let (document, report) = with(properties(json!({"next": next})), json!({}));
-    assert_eq!(thing(&document)["properties"]["next"], json!({"allOf": [reference("Thing")], "nullable": true}));
+    assert_eq!(
+        thing(&document)["properties"]["next"],
+        json!({"allOf": [reference("Thing")], "nullable": true})
+    );
     assert_eq!(told(&report, "compositions_are_one_object"), ["Thing.next: `Thing`, which it is part of"]);
 }
 
 #[test]
 fn a_base_and_what_is_composed_of_it_lead_to_each_other() {
-    let child = |name: &str| json!({"allOf": [reference("Thing"), properties(json!({name: {"type": "string"}}))]});
+    let child =
+        |name: &str| json!({"allOf": [reference("Thing"), properties(json!({name: {"type": "string"}}))]});
     let others = json!({"Cat": child("lives"), "Dog": child("barks")});
     let mut base = properties(json!({"kind": {"type": "string"}}));
-    base["discriminator"] = json!({"propertyName": "kind", "mapping": {"felis": "#/components/schemas/Cat", "canis": "Dog"}});
+    base["discriminator"] =
+        json!({"propertyName": "kind", "mapping": {"felis": "#/components/schemas/Cat", "canis": "Dog"}});
     let mut told_apart = base.clone();
     told_apart["oneOf"] = json!([reference("Cat"), reference("Dog")]);
     let choices = [("felis".to_owned(), "Cat".to_owned()), ("canis".to_owned(), "Dog".to_owned())];
@@ -92,12 +100,16 @@ fn a_base_and_what_is_composed_of_it_lead_to_each_other() {
         assert_eq!(report.notes.unions["Thing"].choices, choices);
     }
     // Also where one of them has nothing of its own.
-    let (document, _) = with(told_apart, json!({"Cat": others["Cat"], "Dog": {"type": "object", "allOf": [reference("Thing")]}}));
+    let (document, _) = with(
+        told_apart,
+        json!({"Cat": others["Cat"], "Dog": {"type": "object", "allOf": [reference("Thing")]}}),
+    );
     assert_eq!(names(component(&document, "Dog")), ["kind"]);
     assert_eq!(thing(&document)["oneOf"], json!([reference("Cat"), reference("Dog")]));
     // One that may be what it is itself stays that.
     let mut base = properties(json!({"kind": {"type": "string"}}));
-    for mapping in [json!({"thing": "Thing", "cat": "Cat", "dog": "Dog"}), json!({"cat": "Cat"}), json!(null)] {
+    for mapping in [json!({"thing": "Thing", "cat": "Cat", "dog": "Dog"}), json!({"cat": "Cat"}), json!(null)]
+    {
         base["discriminator"] = json!({"propertyName": "kind", "mapping": mapping});
         let (document, _) = with(base.clone(), others.clone());
         assert_eq!(names(thing(&document)), ["kind"]);
@@ -115,15 +127,19 @@ fn each_of_two_choices_goes_with_each_of_the_other() {
     let choices = thing(&document)["oneOf"].as_array().unwrap();
     let fields: Vec<_> = choices
         .iter()
-        .map(|choice| names(component(&document, choice["$ref"].as_str().unwrap().rsplit('/').next().unwrap())))
+        .map(|choice| {
+            names(component(&document, choice["$ref"].as_str().unwrap().rsplit('/').next().unwrap()))
+        })
         .collect();
     assert_eq!(fields, [["a", "c", "x"], ["a", "d", "x"], ["b", "c", "x"], ["b", "d", "x"]]);
 }
 
 #[test]
 fn a_tag_without_a_mapping_means_the_name_in_the_document_or_a_value_of_its_own() {
-    let kind = |values: Value| json!({"type": "object", "required": ["kind"], "properties": {"kind": values}});
-    let choices = |report: &Report, name: &str| -> Vec<(String, String)> { report.notes.unions[name].choices.clone() };
+    let kind =
+        |values: Value| json!({"type": "object", "required": ["kind"], "properties": {"kind": values}});
+    let choices =
+        |report: &Report, name: &str| -> Vec<(String, String)> { report.notes.unions[name].choices.clone() };
     let pair = |value: &str, name: &str| (value.to_owned(), name.to_owned());
     let (_, report) = with(
         json!({"oneOf": [reference("cute_cat"), reference("Dog")], "discriminator": {"propertyName": "kind"}}),
@@ -131,13 +147,16 @@ fn a_tag_without_a_mapping_means_the_name_in_the_document_or_a_value_of_its_own(
     );
     assert_eq!(choices(&report, "Thing"), [pair("cute_cat", "CuteCat"), pair("canis", "Dog")]);
     // Numbers are tags as well, told or not.
-    let numbers =
-        json!({"One": kind(json!({"type": "integer", "enum": [1]})), "Two": kind(json!({"type": "integer", "enum": [2]}))});
-    for tag in
-        [json!({"propertyName": "kind"}), json!({"propertyName": "kind", "mapping": {"1": "One", "2": "Two"}}), json!(null)]
-    {
-        let (document, report) =
-            with(json!({"oneOf": [reference("One"), reference("Two")], "discriminator": tag}), numbers.clone());
+    let numbers = json!({"One": kind(json!({"type": "integer", "enum": [1]})), "Two": kind(json!({"type": "integer", "enum": [2]}))});
+    for tag in [
+        json!({"propertyName": "kind"}),
+        json!({"propertyName": "kind", "mapping": {"1": "One", "2": "Two"}}),
+        json!(null),
+    ] {
+        let (document, report) = with(
+            json!({"oneOf": [reference("One"), reference("Two")], "discriminator": tag}),
+            numbers.clone(),
+        );
         assert_eq!(choices(&report, "Thing"), [pair("1", "One"), pair("2", "Two")], "{tag}");
         assert_eq!(component(&document, "One")["properties"]["kind"], json!({"type": "integer"}));
     }
@@ -154,9 +173,13 @@ fn choices_of_choices_are_one() {
     );
     assert_eq!(component(&document, "ThingEither")["oneOf"].as_array().unwrap().len(), 5);
     assert_eq!(thing(&document)["properties"]["either"]["nullable"], true);
-    let pairs: Vec<&str> = report.notes.unions["ThingTagged"].choices.iter().map(|(value, _)| value.as_str()).collect();
+    let pairs: Vec<&str> =
+        report.notes.unions["ThingTagged"].choices.iter().map(|(value, _)| value.as_str()).collect();
     assert_eq!(pairs, ["a", "b", "c"]);
-    assert_eq!(told(&report, "choices_of_choices_are_one"), ["Thing.either: 5 choices", "Thing.tagged: 3 choices"]);
+    assert_eq!(
+        told(&report, "choices_of_choices_are_one"),
+        ["Thing.either: 5 choices", "Thing.tagged: 3 choices"]
+    );
     // What another tag tells from the rest stays as it is; what leads to itself has an end.
     let outer = json!({"oneOf": [reference("Inner"), reference("C")], "discriminator": {"propertyName": "type", "mapping": {"i": "Inner"}}});
     let all = json!({"A": kind("a"), "B": kind("b"), "C": kind("c"), "Inner": {"oneOf": [reference("A"), reference("Inner"), reference("B")]}});
@@ -187,11 +210,14 @@ fn values_that_differ_in_each_choice_are_a_tag() {
     assert_eq!((union.tag.as_str(), union.choices.as_slice()), ("kind", choices.as_slice()));
     assert_eq!(component(&document, "One")["properties"]["kind"], json!({"type": "string"}));
     // One value in two choices tells nothing, nor does one that may be missing.
-    let (_, report) =
-        with(json!({"oneOf": [reference("One"), reference("Two")]}), json!({"One": choice("x"), "Two": choice("x")}));
+    let (_, report) = with(
+        json!({"oneOf": [reference("One"), reference("Two")]}),
+        json!({"One": choice("x"), "Two": choice("x")}),
+    );
     assert!(report.notes.unions.is_empty());
     let may = properties(json!({"kind": kind("y")}));
-    let (_, report) = with(json!({"oneOf": [reference("One"), reference("Two")]}), json!({"One": choice("x"), "Two": may}));
+    let (_, report) =
+        with(json!({"oneOf": [reference("One"), reference("Two")]}), json!({"One": choice("x"), "Two": may}));
     assert!(report.notes.unions.is_empty());
 }
 
@@ -245,7 +271,9 @@ fn a_part_without_a_shape_is_said_of_the_whole() {
 #[test]
 fn a_map_beside_an_object_is_no_type_of_its_fields() {
     let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
-    let of = |parts: Value| with(json!({"allOf": parts}), json!({"Other": properties(json!({"x": {"type": "string"}}))})).0;
+    let of = |parts: Value| {
+        with(json!({"allOf": parts}), json!({"Other": properties(json!({"x": {"type": "string"}}))})).0
+    };
     let document = of(json!([reference("Other"), map]));
     assert_eq!(names(thing(&document)), ["x"]);
     assert_eq!(thing(&document)["additionalProperties"], reference("Json"));
@@ -263,7 +291,8 @@ fn a_composition_with_a_choice_has_a_name_wherever_it_stands() {
     assert_eq!(thing(&document)["properties"]["either"]["allOf"], json!([reference("ThingEither")]));
     assert_eq!(names(component(&document, "ThingEitherA")), ["a", "kind"]);
     let choices = &report.notes.unions["ThingEither"].choices;
-    let choices: Vec<(&str, &str)> = choices.iter().map(|(value, name)| (value.as_str(), name.as_str())).collect();
+    let choices: Vec<(&str, &str)> =
+        choices.iter().map(|(value, name)| (value.as_str(), name.as_str())).collect();
     assert_eq!(choices, [("a", "ThingEitherA"), ("a2", "ThingEitherA"), ("b", "ThingEitherB")]);
 }
 

@@ -75,7 +75,8 @@ fn a_new_filter_field_or_operation_costs_no_line_and_a_removed_one_is_named() {
     copy.edit(|document| document.replacen("schemas/Model' }", "schemas/Modell' }", 1));
     let output = copy.cargo(&["build", "-q", "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
-    let line = "openapi/synapse-v1.yaml: POST /models/ (create_model): `#/components/schemas/Modell` leads nowhere";
+    let line =
+        "openapi/synapse-v1.yaml: POST /models/ (create_model): `#/components/schemas/Modell` leads nowhere";
     assert!(!output.status.success() && err.contains(line), "{err}");
     assert!(!err.contains("panicked"), "{err}");
 }

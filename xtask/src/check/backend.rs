@@ -15,7 +15,9 @@ use crate::document::{Place, resolve};
 
 /// How many operations are answered, and what is wrong.
 pub fn findings(document: &Value, operations: &[Place<'_>]) -> Result<(usize, Vec<String>), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| format!("test backend: {error}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| format!("test backend: {error}"))?;
     let backend = Backend::builder().models(3).ground_truth_events(10).start();
     let backend = runtime.block_on(backend).map_err(|error| format!("test backend: {error}"))?;
     let asking = Asking {
@@ -73,7 +75,11 @@ fn takes_text(document: &Value, place: &Place<'_>, piece: &str) -> Result<bool, 
     for holder in [place.item, place.operation] {
         for parameter in holder.get("parameters").and_then(Value::as_array).into_iter().flatten() {
             let parameter = resolve(document, parameter)?;
-            if parameter.get("name").and_then(Value::as_str).is_some_and(|name| piece == format!("{{{name}}}")) {
+            if parameter
+                .get("name")
+                .and_then(Value::as_str)
+                .is_some_and(|name| piece == format!("{{{name}}}"))
+            {
                 return Ok(parameter.pointer("/schema/type").and_then(Value::as_str) == Some("string"));
             }
         }
@@ -87,7 +93,9 @@ fn problem(answer: &Answer, known: bool) -> Option<String> {
     match *status {
         StatusCode::METHOD_NOT_ALLOWED => Some("the path is there, the method isn't (405)".to_owned()),
         StatusCode::NOT_FOUND if !json => Some("there is no such route (404)".to_owned()),
-        StatusCode::NOT_FOUND if known => Some("another route took it: its objects are there (404)".to_owned()),
+        StatusCode::NOT_FOUND if known => {
+            Some("another route took it: its objects are there (404)".to_owned())
+        }
         status if status.is_redirection() => Some(format!("the route has another path ({status})")),
         status if status.is_server_error() => Some(format!("it fails ({status})")),
         _ => None,
@@ -108,22 +116,28 @@ struct Answer {
 impl Asking<'_> {
     fn request(&self, method: &str, path: &str) -> ureq::http::request::Builder {
         let authorization = format!("Token {}", self.token);
-        Request::builder().method(method).uri(format!("{}{path}", self.url)).header("Synapse-Access-Token", authorization)
+        Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("Synapse-Access-Token", authorization)
     }
 
     /// Asks with an empty body.
     fn send(&self, method: &str, path: &str) -> Result<Answer, String> {
         let fail = |error: &dyn std::fmt::Display| format!("test backend: {method} {path}: {error}");
-        let request = self.request(method, path).header("Content-Type", "application/json").body(Vec::<u8>::new());
+        let request =
+            self.request(method, path).header("Content-Type", "application/json").body(Vec::<u8>::new());
         let answer = self.agent.run(request.map_err(|error| fail(&error))?).map_err(|error| fail(&error))?;
-        let media = answer.headers().get("Content-Type").and_then(|media| media.to_str().ok()).unwrap_or_default();
+        let media =
+            answer.headers().get("Content-Type").and_then(|media| media.to_str().ok()).unwrap_or_default();
         Ok(Answer { status: answer.status(), json: media.starts_with("application/json") })
     }
 
     /// The id of an upload that is under way.
     fn begin_upload(&self) -> Result<String, String> {
         let fail = |error: &dyn std::fmt::Display| format!("test backend: beginning an upload: {error}");
-        let part = |disposition: &str| format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\nx\r\n");
+        let part =
+            |disposition: &str| format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\nx\r\n");
         let body = format!("{}{}--b--\r\n", part("name=\"filename\""), part("name=\"file\"; filename=\"x\""));
         let request = self
             .request("PUT", "/chunked_upload/")

@@ -18,23 +18,33 @@ struct Uncovered {
 }
 
 /// How many operations are called, and what is wrong.
-pub fn findings(operations: &[Place<'_>], src: Option<&Path>, uncovered: Option<&Path>) -> Result<(usize, Vec<String>), String> {
+pub fn findings(
+    operations: &[Place<'_>],
+    src: Option<&Path>,
+    uncovered: Option<&Path>,
+) -> Result<(usize, Vec<String>), String> {
     let file = uncovered.map_or_else(|| project::root().join("xtask/uncovered.toml"), PathBuf::from);
     let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let listed: Uncovered = toml::from_str(&text).map_err(|error| format!("{}: {}", file.display(), error.message()))?;
+    let listed: Uncovered =
+        toml::from_str(&text).map_err(|error| format!("{}: {}", file.display(), error.message()))?;
     let listed = listed.operations;
     let known: BTreeSet<&str> = operations.iter().map(|place| place.id).collect();
     let handwritten = Handwritten::read(src, &known)?;
     let called = handwritten.called();
     let mut findings = Vec::new();
-    for place in operations.iter().filter(|place| !called.contains(place.id) && !listed.contains_key(place.id)) {
+    for place in
+        operations.iter().filter(|place| !called.contains(place.id) && !listed.contains_key(place.id))
+    {
         let (id, method, path) = (place.id, place.method.to_uppercase(), place.path);
-        findings.push(format!("uncovered: {id} ({method} {path}): no handwritten code calls it, and no reason is listed"));
+        findings.push(format!(
+            "uncovered: {id} ({method} {path}): no handwritten code calls it, and no reason is listed"
+        ));
     }
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     for (id, reason) in &listed {
         if !known.contains(id.as_str()) {
-            findings.push(format!("uncovered: {id}: {name} lists it, and the document has no such operation"));
+            findings
+                .push(format!("uncovered: {id}: {name} lists it, and the document has no such operation"));
         } else if called.contains(id.as_str()) {
             findings.push(format!("uncovered: {id}: {name} lists it, and handwritten code calls it"));
         } else if reason.trim().is_empty() {

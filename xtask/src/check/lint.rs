@@ -92,7 +92,8 @@ fn installed() -> Result<PathBuf, String> {
         .output();
     let outcome = match npm {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err("lint: npm isn't there, and the linter comes by it; --no-lint leaves the linter out".to_owned())
+            Err("lint: npm isn't there, and the linter comes by it; --no-lint leaves the linter out"
+                .to_owned())
         }
         Err(error) => Err(format!("lint: npm can't be run: {error}")),
         Ok(output) if !output.status.success() => Err(failed("npm", &output)),
@@ -107,6 +108,8 @@ fn installed() -> Result<PathBuf, String> {
 }
 
 fn failed(what: &str, output: &Output) -> String {
-    let said = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned()).join("\n");
+    let said = [&output.stderr, &output.stdout]
+        .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())
+        .join("\n");
     format!("lint: {what} failed ({}):\n{}", output.status, said.trim())
 }

@@ -8,7 +8,12 @@ use std::path::Path;
 
 use crate::{Outcome, document};
 
-pub fn run(source: &str, no_lint: bool, src: Option<&Path>, uncovered: Option<&Path>) -> Result<Outcome, String> {
+pub fn run(
+    source: &str,
+    no_lint: bool,
+    src: Option<&Path>,
+    uncovered: Option<&Path>,
+) -> Result<Outcome, String> {
     let document = document::read(source)?;
     let operations = document::operations(&document);
     let mut found = false;

@@ -21,7 +21,8 @@ pub struct Comparison<'a> {
 
 /// All that differs.
 pub fn compare(old: &Api, new: &Api) -> Report {
-    let mut comparison = Comparison { old, new, report: Report::default(), renamed: renames::types(old, new) };
+    let mut comparison =
+        Comparison { old, new, report: Report::default(), renamed: renames::types(old, new) };
     comparison.operations();
     comparison.types();
     comparison.report
@@ -52,7 +53,11 @@ impl Comparison<'_> {
                 self.tell(&place("operation", id.clone(), [id]), Verdict::Fine, What::Added, at(is));
             }
         }
-        self.security(&place("security", "document".to_owned(), old.operations.keys()), &old.security, &new.security);
+        self.security(
+            &place("security", "document".to_owned(), old.operations.keys()),
+            &old.security,
+            &new.security,
+        );
     }
 
     fn operation(&mut self, old_id: &str, id: &str, was: &Operation, is: &Operation) {
@@ -74,7 +79,12 @@ impl Comparison<'_> {
 
     fn parameters(&mut self, whole: &Place, was: &Operation, is: &Operation) {
         let id = whole.text.as_str();
-        let at = |sent: In, name: &str| Place { text: sent.place(id, name), kind: "parameter", sent: true, ..whole.clone() };
+        let at = |sent: In, name: &str| Place {
+            text: sent.place(id, name),
+            kind: "parameter",
+            sent: true,
+            ..whole.clone()
+        };
         let mut met: BTreeSet<&Key> = BTreeSet::new();
         let mut matched: Vec<(&Key, &Key)> = Vec::new();
         for key in was.parameters.keys().filter(|key| is.parameters.contains_key(*key)) {
@@ -83,7 +93,8 @@ impl Comparison<'_> {
         }
         // In a path the place says which is which.
         if was.path_names.len() == is.path_names.len() {
-            for (gone, came) in was.path_names.iter().zip(&is.path_names).filter(|(gone, came)| gone != came) {
+            for (gone, came) in was.path_names.iter().zip(&is.path_names).filter(|(gone, came)| gone != came)
+            {
                 let one = was.parameters.get_key_value(&(In::Path, gone.clone()));
                 let other = is.parameters.get_key_value(&(In::Path, came.clone()));
                 if let (Some((one, _)), Some((other, _))) = (one, other)
@@ -98,7 +109,9 @@ impl Comparison<'_> {
             }
         }
         // The same name, sent elsewhere.
-        for (one, other) in was.parameters.keys().flat_map(|one| is.parameters.keys().map(move |other| (one, other))) {
+        for (one, other) in
+            was.parameters.keys().flat_map(|one| is.parameters.keys().map(move |other| (one, other)))
+        {
             if one.1 == other.1 && one.0 != other.0 && !met.contains(one) && !met.contains(other) {
                 met.extend([one, other]);
                 let detail = format!("{} -> {}", one.0.word(), other.0.word());
@@ -114,10 +127,13 @@ impl Comparison<'_> {
             let (gone, came) = (rest(&was.parameters), rest(&is.parameters));
             let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
             let came: Vec<&str> = came.iter().map(String::as_str).collect();
-            let get = |parameters: &BTreeMap<Key, Parameter>, name: &str| parameters[&(sent, name.to_owned())].clone();
+            let get = |parameters: &BTreeMap<Key, Parameter>, name: &str| {
+                parameters[&(sent, name.to_owned())].clone()
+            };
             let same = |gone: &str, came: &str| {
                 let (gone, came) = (get(&was.parameters, gone), get(&is.parameters, came));
-                gone.required == came.required && gone.shape.text(&self.renamed) == came.shape.text(&BTreeMap::new())
+                gone.required == came.required
+                    && gone.shape.text(&self.renamed) == came.shape.text(&BTreeMap::new())
             };
             let renamed = pairs(&gone, &came, same);
             for (gone, came) in &renamed {
@@ -148,7 +164,12 @@ impl Comparison<'_> {
         // Only lists and objects are written in more than one way, but moving between places isn't told twice.
         let writes = |style: &str| style.replace("simple", "form, exploded");
         if was.style != is.style && writes(&was.style) != writes(&is.style) {
-            self.tell(place, Verdict::Breaking, What::Changed, format!("written {} -> {}", was.style, is.style));
+            self.tell(
+                place,
+                Verdict::Breaking,
+                What::Changed,
+                format!("written {} -> {}", was.style, is.style),
+            );
         }
     }
 
@@ -168,7 +189,12 @@ impl Comparison<'_> {
             }
             (Some(was), Some(is)) => {
                 if was.media != is.media {
-                    self.tell(&at, Verdict::Breaking, What::Changed, format!("{} -> {}", was.media, is.media));
+                    self.tell(
+                        &at,
+                        Verdict::Breaking,
+                        What::Changed,
+                        format!("{} -> {}", was.media, is.media),
+                    );
                 }
                 self.schema(&at, &was.shape, &is.shape, (was.required, is.required));
             }
@@ -178,18 +204,23 @@ impl Comparison<'_> {
     fn answer(&mut self, whole: &Place, was: &Operation, is: &Operation) {
         let id = &whole.text;
         let at = Place { text: format!("{id}(answer)"), kind: "answer", answered: true, ..whole.clone() };
-        let status = |operation: &Operation| operation.answer.as_ref().map_or("none", |answer| &answer.status).to_owned();
+        let status = |operation: &Operation| {
+            operation.answer.as_ref().map_or("none", |answer| &answer.status).to_owned()
+        };
         if status(was) != status(is) {
             // The crate takes any 2xx.
             self.tell(&at, Verdict::Fine, What::Changed, format!("status {} -> {}", status(was), status(is)));
         }
-        let content = |operation: &'_ Operation| operation.answer.as_ref().and_then(|answer| answer.content.clone());
+        let content =
+            |operation: &'_ Operation| operation.answer.as_ref().and_then(|answer| answer.content.clone());
         match (content(was), content(is)) {
             (None, None) => {}
             (Some((_, shape)), None) => {
                 self.tell(&at, Verdict::Breaking, What::Removed, shape.text(&self.renamed));
             }
-            (None, Some((_, shape))) => self.tell(&at, Verdict::Breaking, What::Added, shape.text(&BTreeMap::new())),
+            (None, Some((_, shape))) => {
+                self.tell(&at, Verdict::Breaking, What::Added, shape.text(&BTreeMap::new()))
+            }
             (Some((old_media, old)), Some((new_media, new))) => {
                 if old_media != new_media {
                     self.tell(&at, Verdict::Breaking, What::Changed, format!("{old_media} -> {new_media}"));
@@ -252,7 +283,12 @@ impl Comparison<'_> {
         for (name, is) in &new.types {
             if !old.types.contains_key(name) && !renamed.values().any(|other| other == name) {
                 let operations: Vec<&String> = is.sent_by.union(&is.answers).collect();
-                self.tell(&place("type", name.clone(), operations), Verdict::Fine, What::Added, String::new());
+                self.tell(
+                    &place("type", name.clone(), operations),
+                    Verdict::Fine,
+                    What::Added,
+                    String::new(),
+                );
             }
         }
     }
@@ -265,10 +301,16 @@ impl Comparison<'_> {
         match (used(was), used(is)) {
             (true, false) => tell(Verdict::Breaking, What::Removed, "no operation leads to it any more"),
             (false, true) => tell(Verdict::Fine, What::Added, "an operation leads to it now"),
-            _ if sent(was) && !sent(is) => tell(Verdict::Breaking, What::Changed, "sent and answered -> answered"),
+            _ if sent(was) && !sent(is) => {
+                tell(Verdict::Breaking, What::Changed, "sent and answered -> answered")
+            }
             // In what is sent, a field that may be left out is one that may be missing, whatever its type.
             _ if !sent(was) && sent(is) => {
-                tell(Verdict::breaking_if(is.shape.has_fields_that_hold_null()), What::Changed, "answered -> sent too");
+                tell(
+                    Verdict::breaking_if(is.shape.has_fields_that_hold_null()),
+                    What::Changed,
+                    "answered -> sent too",
+                );
             }
             _ => {}
         }

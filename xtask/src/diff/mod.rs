@@ -28,7 +28,8 @@ pub fn run(old: &str, new: &str, src: Option<&Path>) -> Result<Outcome, String> 
     };
     let (old, new) = (read(old)?, read(new)?);
     // The layer calls what the old document names, or the new one where it follows it already.
-    let names: BTreeSet<&str> = old.operations.keys().chain(new.operations.keys()).map(String::as_str).collect();
+    let names: BTreeSet<&str> =
+        old.operations.keys().chain(new.operations.keys()).map(String::as_str).collect();
     let handwritten = Handwritten::read(src, &names)?;
     let report = compare::compare(&old, &new);
     print!("{}", report.text(&handwritten.touches()));

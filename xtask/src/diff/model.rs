@@ -93,14 +93,18 @@ pub struct Type {
 impl Api {
     pub fn read(document: &Value) -> Result<Self, String> {
         let mut types = BTreeMap::new();
-        for (name, schema) in document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten() {
-            let shape = Shape::read(document, schema, false).map_err(|reason| format!("components.schemas.{name}: {reason}"))?;
+        for (name, schema) in
+            document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten()
+        {
+            let shape = Shape::read(document, schema, false)
+                .map_err(|reason| format!("components.schemas.{name}: {reason}"))?;
             types.insert(name.clone(), Type { shape, sent_by: BTreeSet::new(), answers: BTreeSet::new() });
         }
         let mut read = BTreeMap::new();
         for place in operations(document) {
-            let operation = operation(document, &place)
-                .map_err(|reason| format!("{} {} ({}): {reason}", place.method.to_uppercase(), place.path, place.id))?;
+            let operation = operation(document, &place).map_err(|reason| {
+                format!("{} {} ({}): {reason}", place.method.to_uppercase(), place.path, place.id)
+            })?;
             read.insert(place.id.to_owned(), operation);
         }
         let security = security(document, document).unwrap_or_default();
@@ -202,7 +206,8 @@ fn read_parameter(document: &Value, parameter: &Value) -> Result<((In, String), 
         None => (parameter.get("schema"), format!("{style}{}", if explode { ", exploded" } else { "" })),
     };
     let any = Value::Bool(true);
-    let shape = Shape::read(document, schema.unwrap_or(&any), true).map_err(|reason| format!("parameter {name}: {reason}"))?;
+    let shape = Shape::read(document, schema.unwrap_or(&any), true)
+        .map_err(|reason| format!("parameter {name}: {reason}"))?;
     let (required, deprecated) = (flag(parameter, "required"), flag(parameter, "deprecated"));
     Ok(((sent, name.to_owned()), Parameter { shape, required, deprecated, style }))
 }
@@ -224,7 +229,11 @@ fn content(document: &Value, holder: &Value) -> Result<Option<(String, Shape)>, 
 }
 
 /// The answer that the client is generated for: the first success with a body, else the first success.
-fn answer(document: &Value, operation: &Value, others: &mut BTreeSet<String>) -> Result<Option<Answer>, String> {
+fn answer(
+    document: &Value,
+    operation: &Value,
+    others: &mut BTreeSet<String>,
+) -> Result<Option<Answer>, String> {
     let mut successes = Vec::new();
     for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
         if status.starts_with("x-") {
@@ -233,7 +242,8 @@ fn answer(document: &Value, operation: &Value, others: &mut BTreeSet<String>) ->
         others.insert(status.clone());
         let response = resolve(document, response)?;
         if status.starts_with('2') {
-            let content = content(document, response).map_err(|reason| format!("answer {status}: {reason}"))?;
+            let content =
+                content(document, response).map_err(|reason| format!("answer {status}: {reason}"))?;
             successes.push(Answer { status: status.clone(), content });
         }
     }
@@ -249,7 +259,8 @@ fn answer(document: &Value, operation: &Value, others: &mut BTreeSet<String>) ->
 fn security(document: &Value, holder: &Value) -> Option<BTreeSet<String>> {
     let ways = holder.get("security")?.as_array()?.iter().map(|way| {
         let schemes = way.as_object().into_iter().flatten().map(|(name, _)| {
-            let scheme = document.pointer("/components/securitySchemes").and_then(|schemes| schemes.get(name));
+            let scheme =
+                document.pointer("/components/securitySchemes").and_then(|schemes| schemes.get(name));
             let told = |key: &str| scheme.and_then(|scheme| scheme.get(key)).and_then(Value::as_str);
             let parts = ["type", "in", "name", "scheme"].into_iter().filter_map(told).collect::<Vec<_>>();
             if parts.is_empty() { name.clone() } else { parts.join(" ") }

@@ -14,7 +14,11 @@ pub fn likeness(one: &str, other: &str) -> usize {
 }
 
 /// Pairs what went with what came, as far as `alike` takes them for the same: those of the likest names first.
-pub fn pairs<'a>(gone: &[&'a str], came: &[&'a str], alike: impl Fn(&str, &str) -> bool) -> Vec<(&'a str, &'a str)> {
+pub fn pairs<'a>(
+    gone: &[&'a str],
+    came: &[&'a str],
+    alike: impl Fn(&str, &str) -> bool,
+) -> Vec<(&'a str, &'a str)> {
     let mut candidates: Vec<(usize, &str, &str)> = gone
         .iter()
         .flat_map(|gone| came.iter().map(move |came| (likeness(gone, came), *gone, *came)))
@@ -66,7 +70,9 @@ pub fn types(old: &Api, new: &Api) -> BTreeMap<String, String> {
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
     let none = BTreeMap::new();
     loop {
-        let found = by(old, new, &renamed, |api, name, old| api.types[name].shape.signature(if old { &renamed } else { &none }));
+        let found = by(old, new, &renamed, |api, name, old| {
+            api.types[name].shape.signature(if old { &renamed } else { &none })
+        });
         if found.is_empty() {
             break;
         }
@@ -89,9 +95,13 @@ fn by(
     content: impl Fn(&Api, &str, bool) -> String,
 ) -> Vec<(String, String)> {
     let taken: BTreeSet<&String> = renamed.values().collect();
-    let gone: Vec<&String> =
-        old.types.keys().filter(|name| !new.types.contains_key(*name) && !renamed.contains_key(*name)).collect();
-    let came: Vec<&String> = new.types.keys().filter(|name| !old.types.contains_key(*name) && !taken.contains(name)).collect();
+    let gone: Vec<&String> = old
+        .types
+        .keys()
+        .filter(|name| !new.types.contains_key(*name) && !renamed.contains_key(*name))
+        .collect();
+    let came: Vec<&String> =
+        new.types.keys().filter(|name| !old.types.contains_key(*name) && !taken.contains(name)).collect();
     let mut found = Vec::new();
     for name in &gone {
         let wanted = content(old, name, true);

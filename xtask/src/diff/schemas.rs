@@ -73,8 +73,10 @@ impl Comparison<'_> {
 
     fn fields(&mut self, place: &Place, old: &BTreeMap<String, Field>, new: &BTreeMap<String, Field>) {
         let at = |name: &str| place.below(&format!(".{name}"));
-        let gone: Vec<&str> = old.keys().filter(|name| !new.contains_key(*name)).map(String::as_str).collect();
-        let came: Vec<&str> = new.keys().filter(|name| !old.contains_key(*name)).map(String::as_str).collect();
+        let gone: Vec<&str> =
+            old.keys().filter(|name| !new.contains_key(*name)).map(String::as_str).collect();
+        let came: Vec<&str> =
+            new.keys().filter(|name| !old.contains_key(*name)).map(String::as_str).collect();
         let same = |gone: &str, came: &str| {
             old[gone].required == new[came].required
                 && old[gone].shape.text(&self.renamed) == new[came].shape.text(&BTreeMap::new())
@@ -85,7 +87,12 @@ impl Comparison<'_> {
             at.text = format!("{} -> {came}", at.text);
             self.tell(&at, Verdict::breaking_if(place.used()), What::Renamed, "maybe renamed".to_owned());
             at.text = place.below(&format!(".{came}")).text;
-            self.schema(&at, &old[*gone].shape, &new[*came].shape, (old[*gone].required, new[*came].required));
+            self.schema(
+                &at,
+                &old[*gone].shape,
+                &new[*came].shape,
+                (old[*gone].required, new[*came].required),
+            );
         }
         for gone in gone.iter().filter(|gone| !renamed.iter().any(|(one, _)| one == *gone)) {
             let told = described(&old[*gone].shape.text(&self.renamed), old[*gone].required);
@@ -104,15 +111,22 @@ impl Comparison<'_> {
     }
 
     /// Whether a value may be missing or null: `Option` in answers, a setter that has to be called in requests.
-    fn presence(&mut self, place: &Place, types: (&str, &str), nullable: (bool, bool), required: (bool, bool)) {
+    fn presence(
+        &mut self,
+        place: &Place,
+        types: (&str, &str),
+        nullable: (bool, bool),
+        required: (bool, bool),
+    ) {
         if nullable.0 == nullable.1 && required.0 == required.1 {
             return;
         }
         let holds_null = !place.sent && types.0 == types.1 && HOLD_NULL.contains(&types.0);
         let option = |required: bool, nullable: bool| !holds_null && (!required || nullable);
         let type_changes = place.answered && option(required.0, nullable.0) != option(required.1, nullable.1);
-        let refused =
-            place.sent && ((required.1 && !required.0) || (nullable.0 && !nullable.1 && (required.0 || place.kind == "type")));
+        let refused = place.sent
+            && ((required.1 && !required.0)
+                || (nullable.0 && !nullable.1 && (required.0 || place.kind == "type")));
         let mut told = Vec::new();
         if required.0 != required.1 {
             told.push(if required.1 { "optional -> required" } else { "required -> optional" });
@@ -139,7 +153,12 @@ impl Comparison<'_> {
             // The type tells it where it is one of its own.
             (None, Some(is)) if !has_variants => {
                 let values = is.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-                self.tell(place, Verdict::breaking_if(place.sent), What::Changed, format!("any value -> only {values}"));
+                self.tell(
+                    place,
+                    Verdict::breaking_if(place.sent),
+                    What::Changed,
+                    format!("any value -> only {values}"),
+                );
             }
             (Some(_), None) if !matches!(old.kind, Kind::Enumeration) => {
                 self.tell(place, Verdict::Fine, What::Changed, "only some values -> any value".to_owned());
@@ -181,9 +200,15 @@ fn told(key: &str, was: Option<&Value>, is: Option<&Value>) -> String {
 
 type Difference<'a> = (&'a str, Option<&'a Value>, Option<&'a Value>);
 
-fn differences<'a>(old: &'a BTreeMap<String, Value>, new: &'a BTreeMap<String, Value>) -> Vec<Difference<'a>> {
+fn differences<'a>(
+    old: &'a BTreeMap<String, Value>,
+    new: &'a BTreeMap<String, Value>,
+) -> Vec<Difference<'a>> {
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    keys.into_iter().map(|key| (key.as_str(), old.get(key), new.get(key))).filter(|(_, was, is)| was != is).collect()
+    keys.into_iter()
+        .map(|key| (key.as_str(), old.get(key), new.get(key)))
+        .filter(|(_, was, is)| was != is)
+        .collect()
 }
 
 /// Whether the server refuses more than it did.

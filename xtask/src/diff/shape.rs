@@ -91,7 +91,9 @@ impl Shape {
     /// Whether it has fields that are always there in an answer, null where there is nothing.
     pub fn has_fields_that_hold_null(&self) -> bool {
         let Kind::Object(fields) = &self.kind else { return false };
-        fields.values().any(|field| matches!(&field.shape.kind, Kind::Named(name) if HOLD_NULL.contains(&name.as_str())))
+        fields
+            .values()
+            .any(|field| matches!(&field.shape.kind, Kind::Named(name) if HOLD_NULL.contains(&name.as_str())))
     }
 
     /// Like the type's text, with all that is in it: what two types that differ by their names have in common.
@@ -99,7 +101,12 @@ impl Shape {
         match &self.kind {
             Kind::Object(fields) => {
                 let fields = fields.iter().map(|(name, field)| {
-                    format!("{name}: {} {} {}", field.shape.signature(renamed), field.required, field.shape.nullable)
+                    format!(
+                        "{name}: {} {} {}",
+                        field.shape.signature(renamed),
+                        field.required,
+                        field.shape.nullable
+                    )
                 });
                 format!("object {:?}", fields.collect::<Vec<_>>())
             }
@@ -150,7 +157,9 @@ impl Reader<'_> {
     fn named(&self, schema: &Value) -> Result<Kind, String> {
         let reference = schema.get("$ref").and_then(Value::as_str).unwrap_or_default();
         resolve(self.document, schema)?;
-        let name = reference.strip_prefix(SCHEMAS).ok_or_else(|| format!("`{reference}` isn't a component's schema"))?;
+        let name = reference
+            .strip_prefix(SCHEMAS)
+            .ok_or_else(|| format!("`{reference}` isn't a component's schema"))?;
         Ok(Kind::Named(name.to_owned()))
     }
 
@@ -167,9 +176,11 @@ impl Reader<'_> {
         }
         for key in ["oneOf", "anyOf"] {
             if let Some(choices) = object.get(key).and_then(Value::as_array) {
-                let choices = choices.iter().map(|choice| self.shape(choice)).collect::<Result<Vec<_>, _>>()?;
+                let choices =
+                    choices.iter().map(|choice| self.shape(choice)).collect::<Result<Vec<_>, _>>()?;
                 // Several plain values can't be there at once, so that there is no difference.
-                let several = key == "anyOf" && choices.iter().any(|choice| !matches!(choice.kind, Kind::Scalar(_)));
+                let several =
+                    key == "anyOf" && choices.iter().any(|choice| !matches!(choice.kind, Kind::Scalar(_)));
                 return Ok((Kind::Choice(if several { "any" } else { "one" }, choices), None));
             }
         }
@@ -184,9 +195,13 @@ impl Reader<'_> {
                 let items = object.get("items").map(|items| self.shape(items)).transpose()?;
                 (Kind::List(Box::new(items.unwrap_or_else(free_form))), values)
             }
-            Some("object") | None if object.contains_key("properties") => (Kind::Object(self.merged(object)?), values),
+            Some("object") | None if object.contains_key("properties") => {
+                (Kind::Object(self.merged(object)?), values)
+            }
             Some("object") => match object.get("additionalProperties") {
-                Some(more @ Value::Object(keys)) if !keys.is_empty() => (Kind::Map(Box::new(self.shape(more)?)), values),
+                Some(more @ Value::Object(keys)) if !keys.is_empty() => {
+                    (Kind::Map(Box::new(self.shape(more)?)), values)
+                }
                 _ => (free_form().kind, values),
             },
             Some("string") => match format {
@@ -208,8 +223,13 @@ impl Reader<'_> {
     /// The fields of an object, those of what it is made of among them.
     fn merged(&mut self, object: &Map<String, Value>) -> Result<BTreeMap<String, Field>, String> {
         let mut fields = BTreeMap::new();
-        let mut required: BTreeSet<&str> =
-            object.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut required: BTreeSet<&str> = object
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         for part in object.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             let name = part.get("$ref").and_then(Value::as_str).map(str::to_owned);
             if name.as_ref().is_some_and(|name| self.open.contains(name)) {

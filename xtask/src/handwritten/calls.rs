@@ -6,7 +6,10 @@ use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::visit::Visit;
-use syn::{Block, Expr, ExprCall, ExprClosure, ExprMethodCall, ImplItem, Item, Macro, Pat, ReturnType, Token, TraitItem, Type};
+use syn::{
+    Block, Expr, ExprCall, ExprClosure, ExprMethodCall, ImplItem, Item, Macro, Pat, ReturnType, Token,
+    TraitItem, Type,
+};
 use syn::{Signature, Stmt, Visibility};
 
 use super::modules::{SourceFile, attributes, is_built};
@@ -59,14 +62,23 @@ impl Functions {
     fn add_items(&mut self, file: &str, items: &[Item], operations: &BTreeSet<&str>) {
         for item in items.iter().filter(|item| is_built(attributes(item))) {
             match item {
-                Item::Fn(item) => self.add_function(file, None, &item.vis, &item.sig, &item.block, operations),
+                Item::Fn(item) => {
+                    self.add_function(file, None, &item.vis, &item.sig, &item.block, operations)
+                }
                 Item::Impl(block) => {
                     let owner = type_name(&block.self_ty);
                     for member in &block.items {
                         if let ImplItem::Fn(method) = member
                             && is_built(&method.attrs)
                         {
-                            self.add_function(file, owner.clone(), &method.vis, &method.sig, &method.block, operations);
+                            self.add_function(
+                                file,
+                                owner.clone(),
+                                &method.vis,
+                                &method.sig,
+                                &method.block,
+                                operations,
+                            );
                         }
                     }
                 }
@@ -76,7 +88,14 @@ impl Functions {
                             && let Some(block) = &method.default
                         {
                             let owner = Some(item.ident.to_string());
-                            self.add_function(file, owner, &Visibility::Inherited, &method.sig, block, operations);
+                            self.add_function(
+                                file,
+                                owner,
+                                &Visibility::Inherited,
+                                &method.sig,
+                                block,
+                                operations,
+                            );
                         }
                     }
                 }

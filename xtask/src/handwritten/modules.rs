@@ -26,9 +26,11 @@ pub fn files(root: &Path) -> Result<Vec<SourceFile>, String> {
 /// Reads a file whose submodules lie in `directory`.
 fn read(project: &Path, file: &Path, directory: &Path, found: &mut Vec<SourceFile>) -> Result<(), String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let parsed = syn::parse_file(&text).map_err(|error| format!("{}:{}: {error}", file.display(), error.span().start().line))?;
+    let parsed = syn::parse_file(&text)
+        .map_err(|error| format!("{}:{}: {error}", file.display(), error.span().start().line))?;
     let name = file.strip_prefix(project).unwrap_or(file).display().to_string();
-    let (items, tests): (Vec<Item>, Vec<Item>) = parsed.items.into_iter().partition(|item| is_built(attributes(item)));
+    let (items, tests): (Vec<Item>, Vec<Item>) =
+        parsed.items.into_iter().partition(|item| is_built(attributes(item)));
     let lines = text.lines().count() - tests.iter().map(lines_of).sum::<usize>();
     let own_directory = file.parent().unwrap_or(Path::new("."));
     let modules = modules(&items, own_directory, directory);

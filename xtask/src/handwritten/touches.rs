@@ -27,7 +27,12 @@ impl Touches {
 
     /// The methods that touch any of the operations.
     pub fn methods<'a>(&self, operations: impl IntoIterator<Item = &'a String>) -> BTreeSet<&str> {
-        operations.into_iter().filter_map(|operation| self.0.get(operation)).flatten().map(String::as_str).collect()
+        operations
+            .into_iter()
+            .filter_map(|operation| self.0.get(operation))
+            .flatten()
+            .map(String::as_str)
+            .collect()
     }
 }
 
@@ -42,7 +47,9 @@ fn told(function: &Function) -> String {
 fn is_told(functions: &Functions, function: &Function) -> bool {
     let Some(owner) = &function.owner else { return function.public };
     let makes = |maker: &Function| {
-        maker.public && maker.owner.as_ref().is_some_and(|other| other != owner) && maker.returns.contains(owner)
+        maker.public
+            && maker.owner.as_ref().is_some_and(|other| other != owner)
+            && maker.returns.contains(owner)
     };
     let made = owner != CLIENT && functions.all.iter().any(makes);
     function.public && functions.types.get(owner) == Some(&true) && !made
@@ -94,12 +101,14 @@ fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
 
 /// The operations that each function reaches.
 fn reached(functions: &Functions, leads: &[BTreeSet<usize>]) -> Vec<BTreeSet<String>> {
-    let mut reached: Vec<BTreeSet<String>> = functions.all.iter().map(|function| function.operations.clone()).collect();
+    let mut reached: Vec<BTreeSet<String>> =
+        functions.all.iter().map(|function| function.operations.clone()).collect();
     let mut grows = true;
     while grows {
         grows = false;
         for (index, to) in leads.iter().enumerate() {
-            let more: Vec<String> = to.iter().flat_map(|other| reached[*other].difference(&reached[index])).cloned().collect();
+            let more: Vec<String> =
+                to.iter().flat_map(|other| reached[*other].difference(&reached[index])).cloned().collect();
             grows |= !more.is_empty();
             reached[index].extend(more);
         }

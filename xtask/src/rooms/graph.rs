@@ -15,7 +15,8 @@ pub struct Graph {
 
 impl Graph {
     pub fn of(files: &[SourceFile]) -> Self {
-        let rooms: BTreeSet<String> = files.iter().map(|file| directory(&file.name)).filter(|room| !room.is_empty()).collect();
+        let rooms: BTreeSet<String> =
+            files.iter().map(|file| directory(&file.name)).filter(|room| !room.is_empty()).collect();
         let public = files.first().map(|root| reexports(&root.items)).unwrap_or_default();
         let mut arrows: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         for file in files.iter().skip(1) {
@@ -30,7 +31,8 @@ impl Graph {
                 };
                 let Some(to) = room_of(path, &rooms) else { continue };
                 let is_own = to == from
-                    || (file.name.ends_with("/mod.rs") && to.strip_prefix(&from).is_some_and(|rest| rest.starts_with('/')));
+                    || (file.name.ends_with("/mod.rs")
+                        && to.strip_prefix(&from).is_some_and(|rest| rest.starts_with('/')));
                 if !is_own {
                     arrows.entry((from.clone(), to)).or_default().insert(file.name.clone());
                 }
@@ -118,7 +120,10 @@ impl Graph {
         }
         for ((from, to), files) in &self.arrows {
             let (Some((above, from_top)), Some((below, to_top))) = (floor(from), floor(to)) else { continue };
-            if from_top == to_top || below > above || exceptions.contains(&(from_top.as_str(), to_top.as_str())) {
+            if from_top == to_top
+                || below > above
+                || exceptions.contains(&(from_top.as_str(), to_top.as_str()))
+            {
                 continue;
             }
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
@@ -186,7 +191,10 @@ mod tests {
         ]);
         let circles = circle.circles();
         assert_eq!(circles.len(), 1);
-        assert!(circles[0].starts_with("a circle: high > middle > low; middle is known by src/high/x.rs"), "{circles:?}");
+        assert!(
+            circles[0].starts_with("a circle: high > middle > low; middle is known by src/high/x.rs"),
+            "{circles:?}"
+        );
     }
 
     #[test]
@@ -207,7 +215,10 @@ mod tests {
         ]);
         let problems = wrong.out_of_order(&order, &[]);
         assert_eq!(problems.len(), 2, "{problems:?}");
-        assert!(problems[0].contains("src/other") && problems[1].starts_with("low knows high"), "{problems:?}");
+        assert!(
+            problems[0].contains("src/other") && problems[1].starts_with("low knows high"),
+            "{problems:?}"
+        );
         assert_eq!(wrong.out_of_order(&order, &[("low", "high")]).len(), 1);
     }
 

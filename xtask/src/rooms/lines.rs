@@ -35,7 +35,10 @@ impl Lines {
 
     pub fn long_files(&self) -> Vec<String> {
         let long = self.files.iter().filter(|(_, lines)| **lines > LONGEST);
-        long.map(|(name, lines)| format!("{name} has {lines} lines outside its tests, and may have {LONGEST}")).collect()
+        long.map(|(name, lines)| {
+            format!("{name} has {lines} lines outside its tests, and may have {LONGEST}")
+        })
+        .collect()
     }
 }
 
@@ -77,7 +80,8 @@ mod tests {
     #[test]
     fn code_lines_only() {
         let text = "//! About.\n\n/// Doc.\nfn f() {\n    // Why.\n    g(\"a\n b\");\n}\n";
-        let file = SourceFile { name: "src/a/b.rs".into(), items: syn::parse_file(text).unwrap().items, lines: 451 };
+        let file =
+            SourceFile { name: "src/a/b.rs".into(), items: syn::parse_file(text).unwrap().items, lines: 451 };
         let lines = Lines::of(&[file]);
         assert_eq!(lines.to_string(), "     4 a\n     4 in all\n");
         assert_eq!(lines.long_files(), ["src/a/b.rs has 451 lines outside its tests, and may have 450"]);

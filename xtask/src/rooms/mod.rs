@@ -42,9 +42,12 @@ pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
     let files = modules::files(root)?;
     let mut problems = Vec::new();
     let directory = root.parent().unwrap_or(Path::new("."));
-    let entries = std::fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?.count();
+    let entries =
+        std::fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?.count();
     if entries > ENTRIES {
-        problems.push(format!("src/ has {entries} entries, and may have {ENTRIES}: move a file into the folder of its concern"));
+        problems.push(format!(
+            "src/ has {entries} entries, and may have {ENTRIES}: move a file into the folder of its concern"
+        ));
     }
     let graph = Graph::of(&files);
     problems.extend(graph.circles());

@@ -65,7 +65,9 @@ fn follow(mut rest: &[TokenTree], mut path: Vec<String>, found: &mut Vec<Vec<Str
             TokenTree::Ident(ident) => path.push(ident.to_string().trim_start_matches("r#").to_owned()),
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
                 let inner: Vec<TokenTree> = group.stream().into_iter().collect();
-                for part in inner.split(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',')) {
+                for part in
+                    inner.split(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ','))
+                {
                     let Some(TokenTree::Ident(first)) = part.first() else { continue };
                     let mut path = path.clone();
                     path.push(first.to_string());

@@ -9,12 +9,18 @@ fn a_bodys_field_comes_and_goes() {
     let fields = format!("{SCHEMAS}/ModelCreate/properties");
     let optional = |new: &mut Value| set(new, format!("{fields}/size"), json!({"type": "integer"}));
     assert_lines(changed(optional), &[("ok added body-field ModelCreate.size integer, optional", CREATED)]);
-    assert_lines(undone(optional), &[("breaking removed body-field ModelCreate.size integer, optional", CREATED)]);
+    assert_lines(
+        undone(optional),
+        &[("breaking removed body-field ModelCreate.size integer, optional", CREATED)],
+    );
     let required = |new: &mut Value| {
         optional(new);
         set(new, format!("{SCHEMAS}/ModelCreate/required/-"), json!("size"));
     };
-    assert_lines(changed(required), &[("breaking added body-field ModelCreate.size integer, required", CREATED)]);
+    assert_lines(
+        changed(required),
+        &[("breaking added body-field ModelCreate.size integer, required", CREATED)],
+    );
     assert_lines(
         changed(|new| {
             let field = take(new, format!("{fields}/comment"));
@@ -28,15 +34,33 @@ fn a_bodys_field_comes_and_goes() {
 fn a_bodys_field_changes() {
     let fields = format!("{SCHEMAS}/ModelCreate/properties");
     let required = |new: &mut Value| set(new, format!("{SCHEMAS}/ModelCreate/required/-"), json!("active"));
-    assert_lines(changed(required), &[("breaking changed body-field ModelCreate.active optional -> required", CREATED)]);
-    assert_lines(undone(required), &[("ok changed body-field ModelCreate.active required -> optional", CREATED)]);
+    assert_lines(
+        changed(required),
+        &[("breaking changed body-field ModelCreate.active optional -> required", CREATED)],
+    );
+    assert_lines(
+        undone(required),
+        &[("ok changed body-field ModelCreate.active required -> optional", CREATED)],
+    );
     // What is optional and null isn't sent.
     let nullable = |new: &mut Value| set(new, format!("{fields}/active/nullable"), json!(true));
-    assert_lines(changed(nullable), &[("ok changed body-field ModelCreate.active not null -> nullable", CREATED)]);
-    assert_lines(undone(nullable), &[("ok changed body-field ModelCreate.active nullable -> not null", CREATED)]);
+    assert_lines(
+        changed(nullable),
+        &[("ok changed body-field ModelCreate.active not null -> nullable", CREATED)],
+    );
+    assert_lines(
+        undone(nullable),
+        &[("ok changed body-field ModelCreate.active nullable -> not null", CREATED)],
+    );
     let nullable = |new: &mut Value| set(new, format!("{fields}/name/nullable"), json!(true));
-    assert_lines(changed(nullable), &[("ok changed body-field ModelCreate.name not null -> nullable", CREATED)]);
-    assert_lines(undone(nullable), &[("breaking changed body-field ModelCreate.name nullable -> not null", CREATED)]);
+    assert_lines(
+        changed(nullable),
+        &[("ok changed body-field ModelCreate.name not null -> nullable", CREATED)],
+    );
+    assert_lines(
+        undone(nullable),
+        &[("breaking changed body-field ModelCreate.name nullable -> not null", CREATED)],
+    );
     assert_lines(
         changed(|new| set(new, format!("{fields}/active/type"), json!("string"))),
         &[("breaking changed body-field ModelCreate.active boolean -> string", CREATED)],
@@ -46,19 +70,34 @@ fn a_bodys_field_changes() {
         &[("breaking changed body-field ModelCreate.active default true -> false", CREATED)],
     );
     let only_read = |new: &mut Value| set(new, format!("{fields}/active/readOnly"), json!(true));
-    assert_lines(changed(only_read), &[("breaking changed body-field ModelCreate.active readOnly none -> true", CREATED)]);
-    assert_lines(undone(only_read), &[("ok changed body-field ModelCreate.active readOnly true -> none", CREATED)]);
+    assert_lines(
+        changed(only_read),
+        &[("breaking changed body-field ModelCreate.active readOnly none -> true", CREATED)],
+    );
+    assert_lines(
+        undone(only_read),
+        &[("ok changed body-field ModelCreate.active readOnly true -> none", CREATED)],
+    );
 }
 
 #[test]
 fn what_the_server_checks_gets_narrower_or_wider() {
     let name = format!("{SCHEMAS}/ModelCreate/properties/name");
     let length = |new: &mut Value| set(new, format!("{name}/maxLength"), json!(50));
-    assert_lines(changed(length), &[("breaking changed body-field ModelCreate.name maxLength 100 -> 50", CREATED)]);
+    assert_lines(
+        changed(length),
+        &[("breaking changed body-field ModelCreate.name maxLength 100 -> 50", CREATED)],
+    );
     assert_lines(undone(length), &[("ok changed body-field ModelCreate.name maxLength 50 -> 100", CREATED)]);
     let pattern = |new: &mut Value| set(new, format!("{name}/pattern"), json!("^a"));
-    assert_lines(changed(pattern), &[("breaking changed body-field ModelCreate.name pattern none -> \"^a\"", CREATED)]);
-    assert_lines(undone(pattern), &[("ok changed body-field ModelCreate.name pattern \"^a\" -> none", CREATED)]);
+    assert_lines(
+        changed(pattern),
+        &[("breaking changed body-field ModelCreate.name pattern none -> \"^a\"", CREATED)],
+    );
+    assert_lines(
+        undone(pattern),
+        &[("ok changed body-field ModelCreate.name pattern \"^a\" -> none", CREATED)],
+    );
     // Nobody checks answers.
     assert_lines(
         changed(|new| set(new, format!("{SCHEMAS}/Model/properties/title/maxLength"), json!(5))),
@@ -91,7 +130,10 @@ fn an_answers_field_comes_and_goes() {
 fn an_answers_field_changes() {
     let fields = format!("{SCHEMAS}/Model/properties");
     let required = |new: &mut Value| set(new, format!("{SCHEMAS}/Model/required/-"), json!("size"));
-    assert_lines(changed(required), &[("breaking changed answer-field Model.size optional -> required", ALL)]);
+    assert_lines(
+        changed(required),
+        &[("breaking changed answer-field Model.size optional -> required", ALL)],
+    );
     assert_lines(undone(required), &[("breaking changed answer-field Model.size required -> optional", ALL)]);
     let nullable = |new: &mut Value| set(new, format!("{fields}/id/nullable"), json!(true));
     assert_lines(changed(nullable), &[("breaking changed answer-field Model.id not null -> nullable", ALL)]);
@@ -138,7 +180,10 @@ fn a_type_comes_goes_and_is_renamed() {
         &[("ok added type More", "touches nothing")],
     );
     // Nothing leads to it.
-    assert_lines(changed(|new| drop(take(new, format!("{SCHEMAS}/Problem")))), &[("ok removed type Problem", "touches nothing")]);
+    assert_lines(
+        changed(|new| drop(take(new, format!("{SCHEMAS}/Problem")))),
+        &[("ok removed type Problem", "touches nothing")],
+    );
     let renamed = |new: &mut Value, from: &str, to: &str| {
         let text = new.to_string();
         let text = text
@@ -146,7 +191,10 @@ fn a_type_comes_goes_and_is_renamed() {
             .replace(&format!("\"{from}\":"), &format!("\"{to}\":"));
         *new = serde_json::from_str(&text).unwrap();
     };
-    assert_lines(changed(|new| renamed(new, "Kind", "ModelKind")), &[("breaking renamed type Kind -> ModelKind", ALL)]);
+    assert_lines(
+        changed(|new| renamed(new, "Kind", "ModelKind")),
+        &[("breaking renamed type Kind -> ModelKind", ALL)],
+    );
     let sent = |new: &mut Value| {
         let field = json!({"type": "array", "items": {"$ref": "#/components/schemas/Model"}});
         set(new, format!("{SCHEMAS}/ModelCreate/properties/parents"), field);
@@ -197,8 +245,7 @@ fn one_of_several_comes_and_goes() {
     let (mut old, mut new) = (document(), document());
     set(&mut old, &id, choice(false));
     set(&mut new, &id, choice(true));
-    let told =
-        "breaking changed answer-field Model.id one of (integer int64 | string) -> one of (boolean | integer int64 | string)";
+    let told = "breaking changed answer-field Model.id one of (integer int64 | string) -> one of (boolean | integer int64 | string)";
     assert_lines(diff(&old, &new), &[(told, ALL)]);
     let kinds = |word: &str| json!({word: [{"$ref": "#/components/schemas/Kind"}, {"type": "integer"}]});
     set(&mut old, &id, kinds("oneOf"));

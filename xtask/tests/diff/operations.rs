@@ -82,7 +82,8 @@ fn a_filter_is_renamed() {
     // Another type is another filter.
     assert_lines(
         changed(|new| {
-            let filter = json!({"name": "project_id", "in": "query", "schema": {"type": "string", "format": "uuid"}});
+            let filter =
+                json!({"name": "project_id", "in": "query", "schema": {"type": "string", "format": "uuid"}});
             set(new, format!("{LIST}/parameters/0"), filter);
         }),
         &[
@@ -119,8 +120,14 @@ fn a_parameter_is_sent_elsewhere_or_otherwise() {
 #[test]
 fn a_parameter_changes() {
     let change = |new: &mut Value| set(new, format!("{LIST}/parameters/0/required"), json!(true));
-    assert_lines(changed(change), &[("breaking changed parameter list_models?project optional -> required", LISTED)]);
-    assert_lines(undone(change), &[("ok changed parameter list_models?project required -> optional", LISTED)]);
+    assert_lines(
+        changed(change),
+        &[("breaking changed parameter list_models?project optional -> required", LISTED)],
+    );
+    assert_lines(
+        undone(change),
+        &[("ok changed parameter list_models?project required -> optional", LISTED)],
+    );
     assert_lines(
         changed(|new| set(new, format!("{LIST}/parameters/0/schema"), json!({"type": "string"}))),
         &[("breaking changed parameter list_models?project integer int64 -> string", LISTED)],
@@ -141,12 +148,19 @@ fn a_parameter_changes() {
 
 #[test]
 fn a_filters_values_come_and_go() {
-    let change = |new: &mut Value| set(new, format!("{LIST}/parameters/1/schema/enum"), json!(["id", "name", "size"]));
+    let change =
+        |new: &mut Value| set(new, format!("{LIST}/parameters/1/schema/enum"), json!(["id", "name", "size"]));
     assert_lines(changed(change), &[("ok added parameter list_models?order value size", LISTED)]);
     assert_lines(undone(change), &[("breaking removed parameter list_models?order value size", LISTED)]);
     let free = |new: &mut Value| drop(take(new, format!("{LIST}/parameters/1/schema/enum")));
-    assert_lines(changed(free), &[("ok changed parameter list_models?order only some values -> any value", LISTED)]);
-    assert_lines(undone(free), &[("breaking changed parameter list_models?order any value -> only id, name", LISTED)]);
+    assert_lines(
+        changed(free),
+        &[("ok changed parameter list_models?order only some values -> any value", LISTED)],
+    );
+    assert_lines(
+        undone(free),
+        &[("breaking changed parameter list_models?order any value -> only id, name", LISTED)],
+    );
 }
 
 #[test]
@@ -168,7 +182,10 @@ fn a_body_comes_and_goes() {
     );
     let optional = |new: &mut Value| set(new, format!("{CREATE}/requestBody/required"), json!(false));
     assert_lines(changed(optional), &[("ok changed body create_model(body) required -> optional", CREATED)]);
-    assert_lines(undone(optional), &[("breaking changed body create_model(body) optional -> required", CREATED)]);
+    assert_lines(
+        undone(optional),
+        &[("breaking changed body create_model(body) optional -> required", CREATED)],
+    );
     assert_lines(
         changed(|new| {
             let content = take(new, format!("{CREATE}/requestBody/content/application~1json"));
@@ -177,7 +194,10 @@ fn a_body_comes_and_goes() {
         &[("breaking changed body create_model(body) application/json -> multipart/form-data", CREATED)],
     );
     // Beside JSON another media type makes no difference.
-    assert_lines(changed(|new| set(new, format!("{CREATE}/requestBody/content/application~1xml"), json!({}))), &[]);
+    assert_lines(
+        changed(|new| set(new, format!("{CREATE}/requestBody/content/application~1xml"), json!({}))),
+        &[],
+    );
 }
 
 #[test]
@@ -217,7 +237,10 @@ fn an_answer_changes() {
     );
     assert_lines(
         changed(|new| set(new, format!("{page}/properties/results/items"), json!({"type": "string"}))),
-        &[("breaking changed answer-field list_models(answer).results list of Model -> list of string", LISTED)],
+        &[(
+            "breaking changed answer-field list_models(answer).results list of Model -> list of string",
+            LISTED,
+        )],
     );
 }
 
@@ -292,7 +315,9 @@ fn operations_without_a_name_of_their_own_are_called_as_the_build_calls_them() {
     take(&mut nameless, format!("{GET}/operationId"));
     let mut twice = document();
     set(&mut twice, format!("{GET}/operationId"), json!("list_models"));
-    for (name, document, called) in [("nameless.json", nameless, "get_models_id"), ("twice.json", twice, "list_models_2")] {
+    for (name, document, called) in
+        [("nameless.json", nameless, "get_models_id"), ("twice.json", twice, "list_models_2")]
+    {
         let ended = xtask(&["spec", "diff", &good, &files.document(name, &document)]);
         assert_eq!(ended.code, 1, "{}", ended.err);
         assert!(ended.out.contains(called), "{}", ended.out);
@@ -309,7 +334,8 @@ fn the_forms_of_3_1_are_those_of_3_0() {
     let mut new = old.clone();
     set(&mut new, "/openapi", json!("3.1.0"));
     set(&mut new, format!("{SCHEMAS}/Model"), modern);
-    let ended = xtask(&["spec", "diff", &files.document("old.json", &old), &files.document("new.json", &new)]);
+    let ended =
+        xtask(&["spec", "diff", &files.document("old.json", &old), &files.document("new.json", &new)]);
     assert_eq!((ended.code, ended.out.as_str()), (0, "0 changes, 0 breaking\n"), "{}", ended.err);
 }
 

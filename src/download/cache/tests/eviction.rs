@@ -29,7 +29,8 @@ fn what_was_used_longest_ago_is_evicted_first() {
 fn bytes_are_kept_within_their_limit_by_as_few_files_as_it_takes() {
     let dir = directory();
     let cache = FileCache::builder(dir.path()).max_bytes(100).open().unwrap();
-    let paths: Vec<PathBuf> = [30, 10, 40, 20].into_iter().enumerate().map(|(number, size)| fill(&cache, number, size)).collect();
+    let paths: Vec<PathBuf> =
+        [30, 10, 40, 20].into_iter().enumerate().map(|(number, size)| fill(&cache, number, size)).collect();
     for (path, before) in paths.iter().zip([100, 400, 300, 200]) {
         used_before(path, before);
     }
@@ -40,7 +41,9 @@ fn bytes_are_kept_within_their_limit_by_as_few_files_as_it_takes() {
     // What is larger by itself is told before it is downloaded.
     let error = cache.prepare(&key(&cache, &url(5)), Some(101), &cache.waiting()).unwrap_err();
     assert!(
-        error.to_string().contains("101 bytes long, and the file cache takes 100 at most (`max_bytes`): raise it"),
+        error
+            .to_string()
+            .contains("101 bytes long, and the file cache takes 100 at most (`max_bytes`): raise it"),
         "{error}"
     );
     assert_eq!(counts(&cache), (3, 61));

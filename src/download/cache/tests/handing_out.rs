@@ -129,7 +129,8 @@ fn a_path_that_was_handed_out_is_there_whatever_others_do() {
     });
     let cache = FileCache::builder(dir.path()).max_files(5).open().unwrap();
     fill(&cache, FILES, 7);
-    let on_disk = fs::read_dir(dir.path()).unwrap().map(Result::unwrap).filter(|entry| entry.file_name() != ".cache");
+    let on_disk =
+        fs::read_dir(dir.path()).unwrap().map(Result::unwrap).filter(|entry| entry.file_name() != ".cache");
     let on_disk: usize = on_disk.map(|shard| fs::read_dir(shard.path()).unwrap().count()).sum();
     assert!((1..=5).contains(&on_disk), "{on_disk}");
     assert_eq!(counts(&cache), (on_disk as u64, 7 * on_disk as u64));
@@ -144,7 +145,8 @@ fn statistics_tell_what_is_there_and_what_became_of_requests() {
     assert!(hit(&cache, &url(1)).is_some() && hit(&cache, &url(1)).is_some());
     used_before(&paths[1], 1000);
     fill(&cache, 3, 7);
-    let expected = CacheStatistics { files: 2, bytes: 12, part_bytes: 0, hits: 2, misses: 3, evicted: 1, held: 1 };
+    let expected =
+        CacheStatistics { files: 2, bytes: 12, part_bytes: 0, hits: 2, misses: 3, evicted: 1, held: 1 };
     assert_eq!(cache.statistics(), expected);
     let expected = CacheStatistics { hits: 0, misses: 0, evicted: 0, held: 0, ..expected };
     assert_eq!(other.statistics(), expected);

@@ -56,8 +56,10 @@ fn what_the_dead_held_is_held_no_more() {
     fs4::FileExt::lock(&live).unwrap();
 
     assert_eq!((cache.clear().unwrap(), path.exists()), (0, true));
-    let mut left: Vec<String> =
-        fs::read_dir(&holders).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut left: Vec<String> = fs::read_dir(&holders)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     left.sort();
     assert_eq!(left.iter().filter(|name| name.contains("-0123456789abcdef")).count(), 2, "{left:?}");
     drop(live);
@@ -85,7 +87,12 @@ fn what_another_process_holds_stays_until_it_is_killed() {
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 5);
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", "download::cache::tests::holding::a_process_that_holds_until_it_is_killed"])
+        .args([
+            "--ignored",
+            "--exact",
+            "--nocapture",
+            "download::cache::tests::holding::a_process_that_holds_until_it_is_killed",
+        ])
         .env("FILE_CACHE_OF_ANOTHER_PROCESS", dir.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -120,7 +127,9 @@ fn long_lives_of_holds_take_little_room() {
             assert!(cache.release(&late) && cache.release(&path));
         }
     }
-    let largest = fs::read_dir(dir.path().join(".cache/holders")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+    let largest = fs::read_dir(dir.path().join(".cache/holders"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len());
     assert!(largest.max().unwrap() < 40_000);
     other.clear().unwrap();
     assert!(held.exists() && !path.exists());

@@ -49,13 +49,23 @@ fn damage_in_the_middle_of_a_journal_costs_what_it_hits() {
         let other = FileCache::open(dir.path()).unwrap();
         put(&other, &url(0), b"longer");
         add(&other, &url(0), 6).unwrap();
-        assert_eq!((counts(&FileCache::open(dir.path()).unwrap()), counts(&other)), ((3, 8), (3, 8)), "{length}");
+        assert_eq!(
+            (counts(&FileCache::open(dir.path()).unwrap()), counts(&other)),
+            ((3, 8), (3, 8)),
+            "{length}"
+        );
     }
 }
 
 #[test]
 fn an_unknown_version_or_a_damaged_head_is_an_empty_index_and_no_file_is_deleted() {
-    for head in ["synapse-file-cache 3 0123456789abcdef\n", "synapse-file-cache 2 0123\n", "", "\0\0\0\0", "+ 12 - 5\n"] {
+    for head in [
+        "synapse-file-cache 3 0123456789abcdef\n",
+        "synapse-file-cache 2 0123\n",
+        "",
+        "\0\0\0\0",
+        "+ 12 - 5\n",
+    ] {
         let dir = directory();
         let cache = FileCache::open(dir.path()).unwrap();
         let path = fill(&cache, 1, 7);
@@ -138,21 +148,35 @@ fn words_that_are_not_known_are_passed_over() {
     let hash = key(&cache, &url(1)).hash.hex();
     for words in ["", " new=1 x", " md5=1 stamp=x etag=%ff modified=-1 told=x", "  "] {
         let line = format!("+ {hash} png 7{words}");
-        let sum = line.bytes().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        fs::write(journal(&cache), format!("synapse-file-cache 2 0123456789abcdef\n{line} {sum:08x}\n")).unwrap();
+        let sum = line
+            .bytes()
+            .fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        fs::write(journal(&cache), format!("synapse-file-cache 2 0123456789abcdef\n{line} {sum:08x}\n"))
+            .unwrap();
         assert_eq!(hit(&FileCache::open(dir.path()).unwrap(), &url(1)), Some(path.clone()), "{words}");
     }
     // No line makes a file a version of what it isn't.
     let other = key(&cache, &url(2)).hash;
     let line = |of: &str| {
         let line = format!("+ {hash} png 7 of={of}");
-        let sum = line.bytes().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let sum = line
+            .bytes()
+            .fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         format!("synapse-file-cache 2 0123456789abcdef\n{line} {sum:08x}\n")
     };
-    for of in ["xyz", &other.hex(), &format!("{}:1", other.hex()), &format!("{hash}:0"), &format!("{}:{}", other.hex(), u64::MAX)]
-    {
+    for of in [
+        "xyz",
+        &other.hex(),
+        &format!("{}:1", other.hex()),
+        &format!("{hash}:0"),
+        &format!("{}:{}", other.hex(), u64::MAX),
+    ] {
         fs::write(journal(&cache), line(of)).unwrap();
         let again = FileCache::open(dir.path()).unwrap();
-        assert_eq!((hit(&again, &url(1)), hit(&again, &url(2)), counts(&again)), (None, None, (0, 0)), "{of}");
+        assert_eq!(
+            (hit(&again, &url(1)), hit(&again, &url(2)), counts(&again)),
+            (None, None, (0, 0)),
+            "{of}"
+        );
     }
 }

@@ -37,7 +37,8 @@ fn a_known_signature_is_no_part_of_a_key() {
         for (at, parameter) in parameters.iter().enumerate() {
             let (name, _) = parameter.split_once('=').unwrap();
             let with = |changed: Option<String>| {
-                let mut all: Vec<String> = parameters.iter().map(|parameter| signed(parameter, "1")).collect();
+                let mut all: Vec<String> =
+                    parameters.iter().map(|parameter| signed(parameter, "1")).collect();
                 match changed {
                     Some(changed) => all[at] = changed,
                     None => _ = all.remove(at),
@@ -47,9 +48,11 @@ fn a_known_signature_is_no_part_of_a_key() {
             let twice = format!("{}&{name}=2", signed(parameter, "1"));
             let url = with(Some(twice));
             assert_eq!(without_signature(&url), url, "{name} twice");
-            let is_store_s = name.starts_with(['X', 'x']) && !name.ends_with("xpires") && !name.ends_with("ignature");
-            let is_optional =
-                is_store_s || ["security-token", "rscd", "st", "sp", "spr"].contains(&name) || name.starts_with("sk");
+            let is_store_s =
+                name.starts_with(['X', 'x']) && !name.ends_with("xpires") && !name.ends_with("ignature");
+            let is_optional = is_store_s
+                || ["security-token", "rscd", "st", "sp", "spr"].contains(&name)
+                || name.starts_with("sk");
             if is_optional {
                 assert_eq!(without_signature(&with(None)), "https://h/p", "{name} missing");
                 continue;
@@ -58,7 +61,9 @@ fn a_known_signature_is_no_part_of_a_key() {
                 .chars()
                 .map(|c| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() })
                 .collect();
-            for changed in [None, Some(format!("{name}=")), Some(name.to_owned()), Some(format!("{other_case}=1"))] {
+            for changed in
+                [None, Some(format!("{name}=")), Some(name.to_owned()), Some(format!("{other_case}=1"))]
+            {
                 let url = with(changed);
                 assert_eq!(without_signature(&url), url, "{name}");
             }
@@ -78,13 +83,22 @@ fn what_else_is_in_a_url_is_in_its_key() {
         ("https://h/p?id=5#part".to_owned(), "https://h/p?id=5"),
         (format!("https://h/p?id=5&{amazon}&versionId=2#x"), "https://h/p?id=5&versionId=2"),
         ("https://h/p?id=5&X-Amz-Expires=3600&X-Amz-Signature=0".to_owned(), "https://h/p?id=5"),
-        (format!("https://h/p?{amazon}&partNumber=2&x-id=GetObject"), "https://h/p?partNumber=2&x-id=GetObject"),
+        (
+            format!("https://h/p?{amazon}&partNumber=2&x-id=GetObject"),
+            "https://h/p?partNumber=2&x-id=GetObject",
+        ),
         (format!("https://h/p?{google}&generation=7"), "https://h/p?generation=7"),
         (format!("https://h/p?snapshot=4&{azure}&versionid=5&rsct=a"), "https://h/p?snapshot=4&versionid=5"),
         (format!("https://h/p?{amazon}&response-content-type=a&response-expires=b"), "https://h/p"),
         // What is labelled as compressed is stored decompressed.
-        (format!("https://h/p?{amazon}&response-content-encoding=gzip"), "https://h/p?response-content-encoding=gzip"),
-        (format!("https://h/p?{amazon}&response-x=1&X-Amz-Other=2"), "https://h/p?response-x=1&X-Amz-Other=2"),
+        (
+            format!("https://h/p?{amazon}&response-content-encoding=gzip"),
+            "https://h/p?response-content-encoding=gzip",
+        ),
+        (
+            format!("https://h/p?{amazon}&response-x=1&X-Amz-Other=2"),
+            "https://h/p?response-x=1&X-Amz-Other=2",
+        ),
         (format!("https://h/p?{}", amazon.replace("X-Amz-Date", "%58-Amz-%44ate")), "https://h/p"),
         (format!("https://h/p?%69d=5&{amazon}"), "https://h/p?%69d=5"),
         (format!("https://h/p?&&{amazon}&a"), "https://h/p?&&a"),
@@ -124,7 +138,10 @@ fn what_else_is_in_a_url_is_in_its_key() {
 #[test]
 fn stores_that_sign_alike_are_known() {
     for store in ["Tos", "Ks3", "obs", "Minio"] {
-        let url = format!("https://h/p?v=1&{}", signed(SIGNATURES[0], "1").replace("X-Amz-", &format!("X-{store}-")));
+        let url = format!(
+            "https://h/p?v=1&{}",
+            signed(SIGNATURES[0], "1").replace("X-Amz-", &format!("X-{store}-"))
+        );
         assert_eq!(without_signature(&url), "https://h/p?v=1", "{store}");
     }
 }

@@ -47,7 +47,8 @@ fn a_name_is_safe_whatever_the_url() {
     ] {
         let key = key(&cache, url);
         let path = path(&cache, url);
-        let parts: Vec<&str> = path.strip_prefix(cache.dir()).unwrap().iter().map(|part| part.to_str().unwrap()).collect();
+        let parts: Vec<&str> =
+            path.strip_prefix(cache.dir()).unwrap().iter().map(|part| part.to_str().unwrap()).collect();
         let [shard, name] = parts[..] else { panic!("{url}: {parts:?}") };
         let (hash, rest) = name.split_at(32);
         assert!(hash.bytes().all(|digit| digit.is_ascii_hexdigit()), "{url}: {name}");
@@ -60,7 +61,8 @@ fn a_name_is_safe_whatever_the_url() {
 #[test]
 fn keys_of_ones_own_make_urls_the_same_file() {
     let dir = directory();
-    let cache = FileCache::builder(dir.path()).key(|url| url.rsplit('/').next().unwrap_or_default().to_owned());
+    let cache =
+        FileCache::builder(dir.path()).key(|url| url.rsplit('/').next().unwrap_or_default().to_owned());
     let cache = cache.open().unwrap();
     let path = download(&cache, "https://a/x.png", b"1");
     assert_eq!(hit(&cache, "https://b/c/x.png"), Some(path));

@@ -126,7 +126,10 @@ fn planted_holds_keep_nobody_waiting() {
     fs::write(holders.join("4-twice"), "").unwrap();
     fs::hard_link(holders.join("4-twice"), holders.join("4-twice.holds")).unwrap();
     let error = other.clear().unwrap_err();
-    assert!(error.is_file() && error.to_string().contains("what another process holds can't be read"), "{error}");
+    assert!(
+        error.is_file() && error.to_string().contains("what another process holds can't be read"),
+        "{error}"
+    );
     assert!(kept.exists());
 }
 
@@ -157,7 +160,12 @@ fn what_belongs_to_another_user_is_not_used() {
     let path = fill(&cache, 1, 5);
     let (shard, index) = (path.parent().unwrap(), journal(&cache));
     for (other, around, mut is_used) in [
-        (&*path, shard, Box::new(|| hit(&FileCache::open(dir.path()).unwrap(), &url(1)).is_some()) as Box<dyn FnMut() -> bool>),
+        (
+            &*path,
+            shard,
+            Box::new(|| hit(&FileCache::open(dir.path()).unwrap(), &url(1)).is_some())
+                as Box<dyn FnMut() -> bool>,
+        ),
         (shard, dir.path(), Box::new(|| hit(&FileCache::open(dir.path()).unwrap(), &url(1)).is_some())),
         (&index, index.parent().unwrap(), Box::new(|| FileCache::open(dir.path()).is_ok())),
     ] {

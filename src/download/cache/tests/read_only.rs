@@ -17,7 +17,11 @@ fn set_writable(dir: &Path, writable: bool) {
     for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
         match entry.file_type().unwrap().is_dir() {
             true => set_writable(&entry.path(), writable),
-            false => fs::set_permissions(entry.path(), fs::Permissions::from_mode(if writable { 0o644 } else { 0o444 })).unwrap(),
+            false => fs::set_permissions(
+                entry.path(),
+                fs::Permissions::from_mode(if writable { 0o644 } else { 0o444 }),
+            )
+            .unwrap(),
         }
     }
     fs::set_permissions(dir, fs::Permissions::from_mode(if writable { 0o755 } else { 0o555 })).unwrap();
@@ -36,7 +40,11 @@ fn run(test: &str, dir: &Path) {
     let output = child.output().unwrap();
     set_writable(dir, true);
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// Not a test by itself.
@@ -50,7 +58,8 @@ fn serves_and_adds_nothing() {
     // Nothing can be held.
     assert_eq!((cache.statistics().held, cache.statistics().hits, cache.release(&path)), (0, 1, false));
     let digest = super::super::Digest::new(&"a".repeat(32));
-    let found = cache.find(&key(&cache, &url(1)), &Expected { size: Some(7), digest }, &cache.waiting()).unwrap();
+    let found =
+        cache.find(&key(&cache, &url(1)), &Expected { size: Some(7), digest }, &cache.waiting()).unwrap();
     assert!(matches!(found, Found::Unverified(_)));
     assert_eq!(hit(&cache, &url(2)), None);
     for error in [
@@ -58,7 +67,10 @@ fn serves_and_adds_nothing() {
         cache.clear().unwrap_err(),
         add(&cache, &url(1), 7).unwrap_err(),
     ] {
-        assert!(error.is_file() && error.to_string().contains("can't be written (permission denied)"), "{error}");
+        assert!(
+            error.is_file() && error.to_string().contains("can't be written (permission denied)"),
+            "{error}"
+        );
     }
     // The file is as it was, and so is the index.
     assert_eq!((hit(&cache, &url(1)), counts(&cache)), (Some(path), (1, 7)));

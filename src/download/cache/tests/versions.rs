@@ -180,7 +180,9 @@ fn what_is_known_is_known_of_ones_own_file_only() {
     let content_1 = content(&first, facts("a"));
     write(second.path(), b"two");
     let content_2 = content(&second, facts("b"));
-    for order in [[(&first, &content_1), (&second, &content_2)], [(&second, &content_2), (&first, &content_1)]] {
+    for order in
+        [[(&first, &content_1), (&second, &content_2)], [(&second, &content_2), (&first, &content_1)]]
+    {
         for (new, content) in order {
             drop(cache.added(new, content, &cache.waiting()).unwrap());
             assert!(!matches!(find(&cache, &expected(None, Some("a"))), Found::Here(_)));

@@ -28,7 +28,10 @@ fn a_lock_is_given_up_in_time() {
             assert!(error.to_string().contains("another process has locked"), "{what}: {error}");
         };
         given_up("open", builder().open().unwrap_err());
-        given_up("find", cache.find(&key(&cache, &url(2)), &Expected::default(), &cache.waiting()).unwrap_err());
+        given_up(
+            "find",
+            cache.find(&key(&cache, &url(2)), &Expected::default(), &cache.waiting()).unwrap_err(),
+        );
         given_up("clear", cache.clear().unwrap_err());
         put(&cache, &url(3), b"3");
         given_up("add", add(&cache, &url(3), 1).unwrap_err());
@@ -80,7 +83,9 @@ fn a_file_system_without_locks_is_told() {
         let error = FileCache::builder(dir.path()).locks(locks).open().unwrap_err();
         let text = error.to_string();
         assert!(
-            error.is_file() && text.contains("no file locks") && text.contains("put the cache's directory on another"),
+            error.is_file()
+                && text.contains("no file locks")
+                && text.contains("put the cache's directory on another"),
             "{text}"
         );
         // As soon as there are some, it opens.

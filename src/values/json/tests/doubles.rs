@@ -26,7 +26,9 @@ enum Buffered {
 fn read(literal: &str) -> Vec<f64> {
     let text = format!(r#"{{"score": {literal}, "text": "\ud83d"}}"#);
     let json: Json = text.parse().unwrap();
-    let body = format!(r#"{{"id": 1, "name": "n", "model_type": "x", "file": null, "metrics": {text}, "half": {literal}}}"#);
+    let body = format!(
+        r#"{{"id": 1, "name": "n", "model_type": "x", "file": null, "metrics": {text}, "half": {literal}}}"#
+    );
     let model: types::Model = crate::error::json_text::decode::decode(body.as_bytes()).unwrap();
     let Buffered::Number { score: buffered } = json.decode().unwrap();
     vec![
@@ -45,7 +47,8 @@ fn read(literal: &str) -> Vec<f64> {
 }
 
 fn assert_exact(number: f64) {
-    for literal in [format!("{number:?}"), format!("{number:.16e}"), serde_json::to_string(&number).unwrap()] {
+    for literal in [format!("{number:?}"), format!("{number:.16e}"), serde_json::to_string(&number).unwrap()]
+    {
         for (way, read) in read(&literal).into_iter().enumerate() {
             assert_eq!(read.to_bits(), number.to_bits(), "{literal} by way {way} is {read:?}");
         }
@@ -54,7 +57,17 @@ fn assert_exact(number: f64) {
 
 #[test]
 fn doubles_keep_their_last_digit() {
-    for number in [0.001_774_862_202_534_643_9, 0.1 + 0.2, f64::MIN_POSITIVE, 5e-324, f64::MAX, f64::EPSILON, -0.0, 1e23, 9e15] {
+    for number in [
+        0.001_774_862_202_534_643_9,
+        0.1 + 0.2,
+        f64::MIN_POSITIVE,
+        5e-324,
+        f64::MAX,
+        f64::EPSILON,
+        -0.0,
+        1e23,
+        9e15,
+    ] {
         assert_exact(number);
     }
 }

@@ -14,7 +14,8 @@ fn equal(one: &str, other: &str) -> bool {
     let (a, b) = (parse(one), parse(other));
     let (there, back) = (a == b, b == a);
     assert_eq!(there, back, "{one} {other}");
-    let (list, object) = (|text| parse(&format!("[0, {text}]")), |text| parse(&format!(r#"{{"x": 1, "n": {text}}}"#)));
+    let (list, object) =
+        (|text| parse(&format!("[0, {text}]")), |text| parse(&format!(r#"{{"x": 1, "n": {text}}}"#)));
     assert_eq!(list(one) == parse(&format!("[0,{other}]")), there, "{one} {other}");
     assert_eq!(object(one) == parse(&format!(r#"{{"n":{other},"x":1}}"#)), there, "{one} {other}");
     there
@@ -42,14 +43,23 @@ fn integers_are_equal_digit_by_digit() {
 
 #[test]
 fn floats_are_equal_by_value_and_to_no_integer() {
-    for (one, other) in
-        [("1.0", "1.00"), ("1e2", "100.0"), ("0.0", "-0.0"), ("1e-999", "0.0"), ("0e9999999999", "0.0"), ("1E+5", "1e5")]
-    {
+    for (one, other) in [
+        ("1.0", "1.00"),
+        ("1e2", "100.0"),
+        ("0.0", "-0.0"),
+        ("1e-999", "0.0"),
+        ("0e9999999999", "0.0"),
+        ("1E+5", "1e5"),
+    ] {
         assert!(equal(one, other), "{one} {other}");
     }
-    for (one, other) in
-        [("1", "1.0"), ("100", "1e2"), ("0", "-0.0"), ("0.1", "0.10000000000000001e1"), ("1e23", "100000000000000000000000")]
-    {
+    for (one, other) in [
+        ("1", "1.0"),
+        ("100", "1e2"),
+        ("0", "-0.0"),
+        ("0.1", "0.10000000000000001e1"),
+        ("1e23", "100000000000000000000000"),
+    ] {
         assert!(!equal(one, other), "{one} {other}");
     }
     // Closer than two doubles can be.
@@ -89,15 +99,24 @@ fn other_values_are_equal_by_what_they_are() {
 fn a_megabyte_is_compared_in_one_reading() {
     let levels = |depth: usize, space: &str| format!("{}{space}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(equal(&levels(120, ""), &levels(120, " ")));
-    assert!(parse(&levels(127, "")) == parse(&levels(127, " ")) && parse(&levels(128, "")) != parse(&levels(128, " ")));
+    assert!(
+        parse(&levels(127, "")) == parse(&levels(127, " "))
+            && parse(&levels(128, "")) != parse(&levels(128, " "))
+    );
     let wide = |space: &str| format!("[{}0]", format!("{},", levels(100, space)).repeat(10_000));
     assert!(parse(&wide("")) == parse(&wide(" ")));
     let keys = |space: &str| {
-        format!("{{{}}}", (0..100_000).map(|n| format!(r#""k{}":{space}{n}"#, n % 50_000)).collect::<Vec<_>>().join(","))
+        format!(
+            "{{{}}}",
+            (0..100_000).map(|n| format!(r#""k{}":{space}{n}"#, n % 50_000)).collect::<Vec<_>>().join(",")
+        )
     };
     assert!(parse(&keys("")) == parse(&keys(" ")));
     let digits = "7".repeat(1 << 20);
-    assert!(parse(&format!("[{digits}]")) == parse(&format!("[ {digits}]")) && parse(&digits) != parse(&format!("{digits}7")));
+    assert!(
+        parse(&format!("[{digits}]")) == parse(&format!("[ {digits}]"))
+            && parse(&digits) != parse(&format!("{digits}7"))
+    );
     assert!(parse(&format!("[0.{digits}]")) == parse(&format!("[ 0.{digits}]")));
 }
 
@@ -122,7 +141,8 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-            prop::collection::hash_map("[ab]", inner, 0..3).prop_map(|members| Value::Object(members.into_iter().collect())),
+            prop::collection::hash_map("[ab]", inner, 0..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }

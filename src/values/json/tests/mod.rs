@@ -11,7 +11,8 @@ use super::Json;
 use crate::json;
 use crate::marker::MARKER;
 
-const ODD: &str = r#"{"big": 123456789012345678901234567890, "f": 1.10, "s": "\ud83d", "n": 1e999, "z": [ ]}"#;
+const ODD: &str =
+    r#"{"big": 123456789012345678901234567890, "f": 1.10, "s": "\ud83d", "n": 1e999, "z": [ ]}"#;
 
 #[derive(Deserialize, Serialize)]
 struct Plain {
@@ -60,7 +61,10 @@ fn it_survives_serdes_buffers() {
     let Tagged::A { metrics } = serde_json::from_str(r#"{"metrics": [1], "kind": "a"}"#).unwrap();
     assert_eq!(metrics.text(), "[1]");
     let flattened: Flattened = serde_json::from_str(r#"{"id": 1, "x": {"y": [2]}, "none": null}"#).unwrap();
-    assert_eq!((flattened.id, flattened.extra["x"].text(), flattened.extra["none"].text()), (1, r#"{"y":[2]}"#, "null"));
+    assert_eq!(
+        (flattened.id, flattened.extra["x"].text(), flattened.extra["none"].text()),
+        (1, r#"{"y":[2]}"#, "null")
+    );
 }
 
 #[test]
@@ -83,7 +87,10 @@ fn the_macro_writes_what_is_written_down() {
         (json!(1 + 1), "2"),
         (json!([]), "[]"),
         (json!({}), "{}"),
-        (json!([null, true, -1, "a", [], {}, list, [[1]], {"k": null,},]), r#"[null,true,-1,"a",[],{},[1,2],[[1]],{"k":null}]"#),
+        (
+            json!([null, true, -1, "a", [], {}, list, [[1]], {"k": null,},]),
+            r#"[null,true,-1,"a",[],{},[1,2],[[1]],{"k":null}]"#,
+        ),
         (
             json!({"z": 1, "a": {"b": [1, {"c": null}]}, name: name.len(), (format!("{name}y")): false}),
             r#"{"z":1,"a":{"b":[1,{"c":null}]},"x":1,"xy":false}"#,
@@ -95,8 +102,7 @@ fn the_macro_writes_what_is_written_down() {
 
 #[test]
 fn a_number_that_is_not_finite_is_an_error_that_names_its_place() {
-    let json =
-        json!({"accuracy": f64::NAN, "by_class": [{"cat": 1.0}, {"cat": f32::INFINITY}], "more": vec![0.0, f64::NEG_INFINITY]});
+    let json = json!({"accuracy": f64::NAN, "by_class": [{"cat": 1.0}, {"cat": f32::INFINITY}], "more": vec![0.0, f64::NEG_INFINITY]});
     let error = serde_json::to_string(&json).unwrap_err().to_string();
     assert_eq!(
         error,

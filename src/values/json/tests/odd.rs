@@ -30,8 +30,15 @@ fn on_small_stack(test: impl FnOnce() + Send + 'static) {
 
 #[test]
 fn keys_beside_odd_ones_are_read() {
-    for odd in [r#""\ud83d""#, "1e999", "-1E+400", &nested(128), &nested(LEVELS), &nested_objects(LEVELS), r#"{"\udc00": 1e999}"#]
-    {
+    for odd in [
+        r#""\ud83d""#,
+        "1e999",
+        "-1E+400",
+        &nested(128),
+        &nested(LEVELS),
+        &nested_objects(LEVELS),
+        r#"{"\udc00": 1e999}"#,
+    ] {
         for text in [
             format!(r#"{{"odd": {odd}, "label": "bus", "id": 7, "of": {{"n": [1, 0.1]}}}}"#),
             format!(r#"{{"label": "bus", "id": 7, "of": {{"n": [1, 0.1]}}, "odd": {odd}}}"#),
@@ -52,7 +59,8 @@ fn keys_beside_odd_ones_are_read() {
 
 #[test]
 fn half_pairs_are_read_as_fffd() {
-    let json = parse(r#"{"a\ud83d": "x\ude00\\ud83d\ud83d\ude00\"\ud83d", "list": ["\uDBFF", "\\"], "n": 1}"#);
+    let json =
+        parse(r#"{"a\ud83d": "x\ude00\\ud83d\ud83d\ude00\"\ud83d", "list": ["\uDBFF", "\\"], "n": 1}"#);
     let read = "x\u{fffd}\\ud83d😀\"\u{fffd}";
     assert_eq!(json["a\u{fffd}"], read);
     assert_eq!(json.try_value().unwrap()["list"], serde_json::json!(["\u{fffd}", "\\"]));
@@ -69,7 +77,10 @@ fn what_no_value_holds_says_so() {
             let json = parse(&text);
             assert!(json["a"].is_null());
             let error = json.try_value().unwrap_err().clone();
-            assert!(error.to_string().contains("out of range") || error.to_string().contains("recursion limit"), "{error}");
+            assert!(
+                error.to_string().contains("out of range") || error.to_string().contains("recursion limit"),
+                "{error}"
+            );
             assert_eq!(json.decode::<Value>().unwrap_err(), error);
             assert!(json.value().is_null() && !json.is_null());
             // Still, once it is known that there is no value.
@@ -103,12 +114,19 @@ fn nothing_recurses_on_a_text() {
             assert_eq!(json!({"in": json}).text(), format!(r#"{{"in":{text}}}"#));
             assert_eq!(Json::new(&typed).unwrap().text(), text);
             assert_eq!(crate::generated::operation::json_body(&typed).unwrap(), text.as_bytes());
-            let _ = (json.try_value().is_ok(), &json["a"], &json["a"]["a"], json == Value::Null, json.decode::<Value>().is_ok());
+            let _ = (
+                json.try_value().is_ok(),
+                &json["a"],
+                &json["a"]["a"],
+                json == Value::Null,
+                json.decode::<Value>().is_ok(),
+            );
             let _ = (serde_norway::to_string(&json).is_ok(), serde_json::to_value(&typed).is_ok());
             let related: Related = serde_json::from_str(&text).unwrap();
             assert_eq!((related.id(), related.clone()), (None, Related::from(json)));
-            let model =
-                format!(r#"{{"id": 1, "name": "n", "model_type": "x", "file": null, "metrics": {text}, "more": {text}}}"#);
+            let model = format!(
+                r#"{{"id": 1, "name": "n", "model_type": "x", "file": null, "metrics": {text}, "more": {text}}}"#
+            );
             let model: types::Model = crate::error::json_text::decode::decode(model.as_bytes()).unwrap();
             assert_eq!((model.metrics.text(), model.extra["more"].text()), (text.as_str(), text.as_str()));
         }
@@ -161,7 +179,10 @@ fn a_json_anywhere_is_written() {
     let text = serde_json::to_string(&flat).unwrap();
     assert_eq!(text, r#"{"id":1,"x":[1],"y":{"z":null}}"#);
     assert_eq!(serde_json::from_str::<Flat>(&text).unwrap(), flat);
-    assert_eq!(serde_json::to_value(&flat).unwrap(), serde_json::json!({"id": 1, "x": [1], "y": {"z": null}}));
+    assert_eq!(
+        serde_json::to_value(&flat).unwrap(),
+        serde_json::json!({"id": 1, "x": [1], "y": {"z": null}})
+    );
     assert_eq!(Json::new(&flat).unwrap().text(), text);
 }
 
@@ -188,8 +209,13 @@ fn no_key_is_serde_jsons_own() {
             r#"{"\u0024serde_json::private::R\u0061wValue": "[1]"}"#.to_owned(),
             r#"{"$serde_json::private::Number": "12"}"#.to_owned(),
         ] {
-            let json = parse(&format!(r#"{{"a": {forged}, "label": "bus", "say": "$serde_json::private::RawValue"}}"#));
-            assert_eq!((&json["label"], &json["say"]), (&"bus".into(), &"$serde_json::private::RawValue".into()));
+            let json = parse(&format!(
+                r#"{{"a": {forged}, "label": "bus", "say": "$serde_json::private::RawValue"}}"#
+            ));
+            assert_eq!(
+                (&json["label"], &json["say"]),
+                (&"bus".into(), &"$serde_json::private::RawValue".into())
+            );
             assert!(json["a"].is_null() && json.get("a").unwrap().text() == forged);
             assert!(json.try_value().unwrap_err().to_string().contains("$serde_json::private::"));
             assert!(json.decode::<Value>().is_err() && json.decode::<BTreeMap<String, Json>>().is_err());
@@ -209,7 +235,10 @@ fn no_key_is_serde_jsons_own() {
 #[test]
 fn the_last_of_equal_keys_counts() {
     let json = parse(r#"{"a": 1, "\u0061": 2, "b": {"c": 1, "c": 3}, "\ud83d": 4, "\udc00": 5}"#);
-    assert_eq!((&json["a"], &json["b"]["c"], &json["\u{fffd}"]), (&Value::from(2), &Value::from(3), &Value::from(5)));
+    assert_eq!(
+        (&json["a"], &json["b"]["c"], &json["\u{fffd}"]),
+        (&Value::from(2), &Value::from(3), &Value::from(5))
+    );
     assert_eq!(*json.value(), serde_json::json!({"a": 2, "b": {"c": 3}, "\u{fffd}": 5}));
     assert_eq!(json["a"], 2);
     let related: Related = serde_json::from_str(r#"{"id": 1, "id": 2}"#).unwrap();
@@ -244,8 +273,16 @@ fn threads_see_the_same_value() {
         for first in 0..4 {
             let json = &json;
             scope.spawn(move || {
-                for (key, value) in [("d", 2), ("e", 3), ("f", 4), ("g", 5), ("h", 6)].into_iter().cycle().skip(first).take(50) {
-                    assert_eq!((&json[key], &json["b"]["c"], json["a"].is_null()), (&value.into(), &1.into(), true));
+                for (key, value) in [("d", 2), ("e", 3), ("f", 4), ("g", 5), ("h", 6)]
+                    .into_iter()
+                    .cycle()
+                    .skip(first)
+                    .take(50)
+                {
+                    assert_eq!(
+                        (&json[key], &json["b"]["c"], json["a"].is_null()),
+                        (&value.into(), &1.into(), true)
+                    );
                 }
             });
         }
@@ -269,15 +306,23 @@ fn messages_and_debug_are_short() {
     let long = format!("https://h/p?sig={}", "9".repeat(1 << 20));
     let json = json!({"n": long});
     let error = json.decode::<BTreeMap<String, f64>>().unwrap_err();
-    assert!(error.to_string().len() < 4096 && error.to_string().ends_with(" at line 1 column 1048599"), "{error}");
+    assert!(
+        error.to_string().len() < 4096 && error.to_string().ends_with(" at line 1 column 1048599"),
+        "{error}"
+    );
     assert!(!format!("{error} {error:?}").contains("sig="));
     assert!(format!("{json:?}").len() <= 4200);
     let digits = parse(&format!(r#"{{"n": {}}}"#, "9".repeat(1 << 20)));
-    for error in [digits.decode::<BTreeMap<String, i64>>().unwrap_err(), digits.try_value().unwrap_err().clone()] {
+    for error in
+        [digits.decode::<BTreeMap<String, i64>>().unwrap_err(), digits.try_value().unwrap_err().clone()]
+    {
         assert!(error.to_string().len() < 4096, "{error}");
     }
     let error = json!({"numbers": vec![f64::NAN; 100_000]}).try_value().unwrap_err().to_string();
-    assert!(error.starts_with("numbers[0]: NaN is not a JSON number; numbers[1]: NaN") && error.len() < 4096, "{error}");
+    assert!(
+        error.starts_with("numbers[0]: NaN is not a JSON number; numbers[1]: NaN") && error.len() < 4096,
+        "{error}"
+    );
     let error = Json::new(&BTreeMap::from([("k".repeat(1 << 20), f64::NAN)])).unwrap_err().to_string();
     assert!(error.ends_with("…: NaN is not a JSON number") && error.len() < 4096, "{error}");
     let told = crate::generated::operation::json_body(&vec![f64::NAN; 100_000]).unwrap_err().to_string();
@@ -297,7 +342,8 @@ fn any_json() -> impl Strategy<Value = String> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(|items| format!("[ {} ]", items.join(" ,"))),
             prop::collection::vec((key, inner), 0..6).prop_map(|members| {
-                let members: Vec<String> = members.into_iter().map(|(key, value)| format!("{key} : {value}")).collect();
+                let members: Vec<String> =
+                    members.into_iter().map(|(key, value)| format!("{key} : {value}")).collect();
                 format!("{{ {} }}", members.join(", "))
             }),
         ]

@@ -14,7 +14,8 @@ pub(crate) enum FileKind {
 }
 
 impl FileKind {
-    pub(crate) const ALL: [Self; 6] = [Self::Image, Self::Text, Self::Video, Self::Audio, Self::PointCloud, Self::Annotation];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Image, Self::Text, Self::Video, Self::Audio, Self::PointCloud, Self::Annotation];
 
     /// The name by which `files` lists it.
     pub(crate) fn name(self) -> &'static str {
@@ -116,7 +117,8 @@ impl Content {
         out.truncate(end.saturating_sub(start) as usize);
         if self.letters {
             for byte in &mut out {
-                *byte = b"etaoin shrdlucmfwypvbgkqjxz abcdefghijklmnopqrstuvwxyz  aeiou el"[usize::from(*byte & 63)];
+                *byte = b"etaoin shrdlucmfwypvbgkqjxz abcdefghijklmnopqrstuvwxyz  aeiou el"
+                    [usize::from(*byte & 63)];
             }
         }
         let tail_at = self.size.saturating_sub(self.tail.len() as u64);
@@ -141,10 +143,14 @@ mod tests {
 
     #[test]
     fn any_window_is_a_part_of_the_whole() {
-        for content in [FileKind::Image.content(1, 7), FileKind::Annotation.content(1, 7), Content::noise(3, 1001)] {
+        for content in
+            [FileKind::Image.content(1, 7), FileKind::Annotation.content(1, 7), Content::noise(3, 1001)]
+        {
             let whole = content.read(0, usize::MAX);
             assert_eq!(whole.len() as u64, content.size());
-            for (start, length) in [(0, 1), (1, 20), (7, 9), (whole.len() as u64 - 3, 100), (whole.len() as u64, 5)] {
+            for (start, length) in
+                [(0, 1), (1, 20), (7, 9), (whole.len() as u64 - 3, 100), (whole.len() as u64, 5)]
+            {
                 let window = content.read(start, length);
                 assert_eq!(window, whole[start as usize..].iter().copied().take(length).collect::<Vec<_>>());
             }

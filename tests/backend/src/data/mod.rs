@@ -54,7 +54,8 @@ impl World {
         let slots = (0..SLOTS as usize)
             .map(|slot| {
                 // The first slots see to it that no version is without events; later versions get more than earlier.
-                let version = if slot < versions { slot } else { noise.below(versions).max(noise.below(versions)) };
+                let version =
+                    if slot < versions { slot } else { noise.below(versions).max(noise.below(versions)) };
                 (version as u16, noise.below(SHAPES) as u16)
             })
             .collect();
@@ -132,7 +133,8 @@ impl World {
 
     pub(crate) fn event_index(&self, id: i64) -> Option<u64> {
         // The first of those that share it.
-        place(id, FIRST_EVENT, self.events.div_ceil(self.events_per_id)).map(|place| place * self.events_per_id)
+        place(id, FIRST_EVENT, self.events.div_ceil(self.events_per_id))
+            .map(|place| place * self.events_per_id)
     }
 
     /// The events that pass all of `choice`.
@@ -156,7 +158,9 @@ impl World {
                         && choice.dataset.is_none_or(|id| id == self.dataset_of(version))
                 })
                 .collect();
-            let takes = |(version, shape): &(u16, u16)| takes_version[usize::from(*version)] && takes_shape[usize::from(*shape)];
+            let takes = |(version, shape): &(u16, u16)| {
+                takes_version[usize::from(*version)] && takes_shape[usize::from(*shape)]
+            };
             (0..SLOTS).zip(&self.slots).filter(|(_, slot)| takes(slot)).map(|(number, _)| number).collect()
         });
         let mut selection = Selection { slots, skipped: 0, len: 0 };

@@ -6,10 +6,23 @@ use crate::data::files::FileKind;
 use crate::data::noise::Noise;
 use crate::data::template::{Gap, Template};
 
-const LABELS: [&str; 12] =
-    ["보행자", "승용차", "트럭", "신호등", "자전거", "오토바이", "횡단보도", "정지선", "버스", "킥보드", "표지판", "유모차"];
+const LABELS: [&str; 12] = [
+    "보행자",
+    "승용차",
+    "트럭",
+    "신호등",
+    "자전거",
+    "오토바이",
+    "횡단보도",
+    "정지선",
+    "버스",
+    "킥보드",
+    "표지판",
+    "유모차",
+];
 const WEATHER: [&str; 5] = ["맑음", "흐림", "비", "눈", "안개"];
-const PLACES: [&str; 6] = ["서울 강남대로", "부산 해운대로", "대전 둔산로", "인천 송도", "제주 일주도로", "광주 상무대로"];
+const PLACES: [&str; 6] =
+    ["서울 강남대로", "부산 해운대로", "대전 둔산로", "인천 송도", "제주 일주도로", "광주 상무대로"];
 const WORDS: [&str; 10] =
     ["횡단보도를", "건너는", "보행자가", "신호를", "기다리며", "천천히", "승용차", "옆을", "지나", "멈췄다"];
 
@@ -71,8 +84,10 @@ impl Shape {
             .text(&format!(",\"meta\":{meta},\"files\":{{"))
             .append(&named(kind, true))
             .text("}}");
-        let with_annotation =
-            Template::default().append(&named(kind, true)).text(",").append(&named(FileKind::Annotation, false));
+        let with_annotation = Template::default()
+            .append(&named(kind, true))
+            .text(",")
+            .append(&named(FileKind::Annotation, false));
         let files = if annotated { with_annotation.clone() } else { named(kind, true) };
 
         let event = Template::default()
@@ -91,8 +106,13 @@ impl Shape {
             .text(&format!("\",\"metadata\":{metadata},\"files\":{{"))
             .append(&files)
             .text("}}");
-        let only_data = Template::default().text("{\"id\":").gap(Gap::Id).text(&format!(",\"data\":{data}}}"));
-        let mut only_files = Template::default().text("{\"id\":").gap(Gap::Id).text(",\"files\":[").append(&listed(kind, true));
+        let only_data =
+            Template::default().text("{\"id\":").gap(Gap::Id).text(&format!(",\"data\":{data}}}"));
+        let mut only_files = Template::default()
+            .text("{\"id\":")
+            .gap(Gap::Id)
+            .text(",\"files\":[")
+            .append(&listed(kind, true));
         if annotated {
             only_files = only_files.text(",").append(&listed(FileKind::Annotation, false));
         }

@@ -20,7 +20,11 @@ use crate::drf::{self, FieldErrors, Refusal};
 use crate::time::Timestamp;
 use crate::uploads::Upload;
 
-pub(crate) async fn create(State(app): State<App>, asked: Asked, request: Request<Body>) -> Result<Response, Refusal> {
+pub(crate) async fn create(
+    State(app): State<App>,
+    asked: Asked,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
     let text = body::json(request).await?;
     let mut form = Form::read(&text)?;
 
@@ -36,7 +40,8 @@ pub(crate) async fn create(State(app): State<App>, asked: Asked, request: Reques
     let version = form.string("version", true, 255);
     let checkpoint = form.pk("checkpoint", |id| app.models.get(id).is_some());
     form.errors.into_result()?;
-    let (Some(name), Some(model_type), Some(project), Some(upload)) = (name, model_type, project, upload) else {
+    let (Some(name), Some(model_type), Some(project), Some(upload)) = (name, model_type, project, upload)
+    else {
         return Err(Refusal::bad_request("Invalid input."));
     };
 
@@ -48,7 +53,11 @@ pub(crate) async fn create(State(app): State<App>, asked: Asked, request: Reques
         })?;
         let file = ModelFile {
             name: url_name(&upload.filename),
-            content: ModelContent::Uploaded { path: upload.path.clone(), size: content.size, md5: content.md5 },
+            content: ModelContent::Uploaded {
+                path: upload.path.clone(),
+                size: content.size,
+                md5: content.md5,
+            },
         };
         Ok(Model {
             id,
@@ -84,7 +93,8 @@ impl<'t> Form<'t> {
         if text.is_empty() {
             return Ok(Self { fields: BTreeMap::new(), errors: FieldErrors::default() });
         }
-        let raw: &RawValue = serde_json::from_slice(text).map_err(|error| drf::json_parse_error(text, &error))?;
+        let raw: &RawValue =
+            serde_json::from_slice(text).map_err(|error| drf::json_parse_error(text, &error))?;
         let fields = serde_json::from_str(raw.get()).map_err(|_| {
             let kind = python_type(raw.get());
             let mut errors = FieldErrors::default();
@@ -102,7 +112,11 @@ impl<'t> Form<'t> {
     }
 
     /// Checks one field: `Err` is the message, and the field is told of only once.
-    fn field<T>(&mut self, name: &'static str, read: impl FnOnce(Value, &'t RawValue) -> Result<T, String>) -> Field<T> {
+    fn field<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value, &'t RawValue) -> Result<T, String>,
+    ) -> Field<T> {
         let Some((value, raw)) = self.value(name) else { return Field::Absent };
         match read(value, raw) {
             Ok(value) => Field::Good(value),
@@ -164,8 +178,16 @@ impl<'t> Form<'t> {
         self.field(name, |value, _| match &value {
             Value::Null => Err(NULL.to_owned()),
             Value::Bool(value) => Ok(*value),
-            Value::String(text) if ["true", "t", "yes", "y", "on", "1"].contains(&text.to_lowercase().as_str()) => Ok(true),
-            Value::String(text) if ["false", "f", "no", "n", "off", "0"].contains(&text.to_lowercase().as_str()) => Ok(false),
+            Value::String(text)
+                if ["true", "t", "yes", "y", "on", "1"].contains(&text.to_lowercase().as_str()) =>
+            {
+                Ok(true)
+            }
+            Value::String(text)
+                if ["false", "f", "no", "n", "off", "0"].contains(&text.to_lowercase().as_str()) =>
+            {
+                Ok(false)
+            }
             Value::Number(number) if number.as_f64() == Some(1.0) => Ok(true),
             Value::Number(number) if number.as_f64() == Some(0.0) => Ok(false),
             _ => Err("Must be a valid boolean.".to_owned()),
@@ -186,7 +208,10 @@ impl<'t> Form<'t> {
                 return Err(message.to_owned());
             };
             let id = Uuid::parse_str(text).map_err(|_| "Must be a valid UUID.".to_owned())?;
-            let upload = app.uploads.get(id).ok_or_else(|| format!("Invalid pk \"{text}\" - object does not exist."))?;
+            let upload = app
+                .uploads
+                .get(id)
+                .ok_or_else(|| format!("Invalid pk \"{text}\" - object does not exist."))?;
             upload.usable()?;
             Ok(Some(upload))
         })

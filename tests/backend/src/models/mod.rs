@@ -84,8 +84,9 @@ struct Shown<'a> {
 
 impl Model {
     fn shown(&self, links: Option<&FileLinks<'_>>) -> Shown<'_> {
-        let url =
-            |links: &FileLinks<'_>| self.file.as_ref().map(|file| links.url(&format!("/media/models/{}/{}", self.id, file.name)));
+        let url = |links: &FileLinks<'_>| {
+            self.file.as_ref().map(|file| links.url(&format!("/media/models/{}/{}", self.id, file.name)))
+        };
         Shown {
             id: self.id,
             name: &self.name,
@@ -174,12 +175,19 @@ pub(crate) async fn list(State(app): State<App>, asked: Asked) -> Result<Respons
     Ok(page.answer(models.len() * 800, |out| out.extend_from_slice(&models.join(&b","[..]))))
 }
 
-pub(crate) async fn get(State(app): State<App>, Path(id): Path<String>, asked: Asked) -> Result<Response, Refusal> {
+pub(crate) async fn get(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    asked: Asked,
+) -> Result<Response, Refusal> {
     let id = id.parse().map_err(|_| Refusal::not_found())?;
     let model = app.models.get(id).ok_or_else(Refusal::not_found)?;
     let links = app.signer.links(&asked);
-    let mut shown = model.shown((Filters::new(&asked.query).boolean("include_file") != Some(false)).then_some(&links));
-    let expands = |name: &str| asked.query.all("expand").flat_map(|words| words.split(',')).any(|word| word.trim() == name);
+    let mut shown =
+        model.shown((Filters::new(&asked.query).boolean("include_file") != Some(false)).then_some(&links));
+    let expands = |name: &str| {
+        asked.query.all("expand").flat_map(|words| words.split(',')).any(|word| word.trim() == name)
+    };
     let detailed;
     if expands("metrics") {
         detailed = with_history(&model.metrics, id);

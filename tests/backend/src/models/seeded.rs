@@ -40,7 +40,9 @@ pub(super) fn model(index: u64, settings: &Settings, world: &World) -> Model {
         })),
         project: FIRST_PROJECT + (index % settings.projects) as i64,
         is_active: active,
-        created_at: Timestamp::from_micros(settings.newest.micros() - (settings.models - 1 - index) as i64 * STEP),
+        created_at: Timestamp::from_micros(
+            settings.newest.micros() - (settings.models - 1 - index) as i64 * STEP,
+        ),
         plugin: noise.chance(50).then(|| format!("{}-trainer", family.to_lowercase())),
         version: noise.chance(80).then(|| format!("{number}.{}.0", noise.below(5))),
         checkpoint: (index >= 3 && noise.chance(40)).then_some(FIRST_MODEL + index as i64 - 3),
@@ -55,7 +57,10 @@ fn metrics(model_type: &str, noise: &mut Noise) -> Value {
     match model_type {
         "detection" => metrics["mAP"] = json!({"0.5": noise.unit(), "0.5:0.95": noise.unit()}),
         "segmentation" => metrics["mIoU"] = json!(noise.unit()),
-        _ => metrics["confusion"] = json!([[noise.below(900), noise.below(90)], [noise.below(90), noise.below(900)]]),
+        _ => {
+            metrics["confusion"] =
+                json!([[noise.below(900), noise.below(90)], [noise.below(90), noise.below(900)]])
+        }
     }
     metrics
 }

@@ -51,7 +51,11 @@ impl IntoResponse for Refused {
     }
 }
 
-pub(crate) async fn put_first(State(app): State<App>, asked: Asked, request: Request<Body>) -> Result<Response, Refused> {
+pub(crate) async fn put_first(
+    State(app): State<App>,
+    asked: Asked,
+    request: Request<Body>,
+) -> Result<Response, Refused> {
     let range = ContentRange::of(request.headers());
     let new = NewFile::new(&app)?;
     let mut chunk = Chunk::new(Some(File::create(&new.path).map_err(disk)?));
@@ -76,7 +80,9 @@ pub(crate) async fn put_next(
         None => None,
     };
     let mut chunk = Chunk::new(match (&upload, range) {
-        (Some(upload), Some(range)) if i128::from(upload.offset()) == range.first && upload.refuse_if_over().is_ok() => {
+        (Some(upload), Some(range))
+            if i128::from(upload.offset()) == range.first && upload.refuse_if_over().is_ok() =>
+        {
             let mut file = OpenOptions::new().write(true).open(&upload.path).map_err(disk)?;
             file.seek(SeekFrom::Start(upload.offset())).map_err(disk)?;
             Some(file)
@@ -174,7 +180,8 @@ impl Chunk {
     /// Reads the parts, in whatever order they come.
     pub(super) async fn receive(&mut self, app: &App, request: Request<Body>) -> Result<(), Refused> {
         let limit = app.settings.max_upload_bytes.unwrap_or(u64::MAX);
-        let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let announced =
+            request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if announced.is_some_and(|length: u64| length > limit) {
             return Err(Refused::Proxy);
         }
@@ -232,7 +239,8 @@ impl Chunk {
         }
         let reported = last - first + 1;
         if i128::from(size) != reported {
-            let detail = format!("File size doesn't match headers: file size is {size} but {reported} reported");
+            let detail =
+                format!("File size doesn't match headers: file size is {size} but {reported} reported");
             return Err(Refusal::bad_request(&detail));
         }
         if size == 0 {
@@ -249,7 +257,9 @@ impl Chunk {
         let problem = match self.filename.as_deref().map(str::trim) {
             None => "This field is required.",
             Some("") => "This field may not be blank.",
-            Some(name) if name.chars().count() > LONGEST_NAME => "Ensure this field has no more than 255 characters.",
+            Some(name) if name.chars().count() > LONGEST_NAME => {
+                "Ensure this field has no more than 255 characters."
+            }
             Some(name) => return Ok(name.to_owned()),
         };
         Err(Refusal::new(StatusCode::BAD_REQUEST, &json!({"detail": {"filename": [problem]}})))

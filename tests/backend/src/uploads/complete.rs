@@ -39,7 +39,11 @@ pub(crate) async fn post(
 }
 
 /// `POST` without an upload: a whole file in one request, with its sum.
-pub(crate) async fn post_whole(State(app): State<App>, asked: Asked, request: Request<Body>) -> Result<Response, Refused> {
+pub(crate) async fn post_whole(
+    State(app): State<App>,
+    asked: Asked,
+    request: Request<Body>,
+) -> Result<Response, Refused> {
     let new = NewFile::new(&app)?;
     let mut chunk = Chunk::new(Some(File::create(&new.path).map_err(disk)?));
     chunk.receive(&app, request).await?;
@@ -52,7 +56,8 @@ pub(crate) async fn post_whole(State(app): State<App>, asked: Asked, request: Re
 }
 
 fn needed(md5: Option<String>) -> Result<String, Refusal> {
-    md5.filter(|md5| !md5.is_empty()).ok_or_else(|| Refusal::bad_request("Checksum of type 'md5' is required"))
+    md5.filter(|md5| !md5.is_empty())
+        .ok_or_else(|| Refusal::bad_request("Checksum of type 'md5' is required"))
 }
 
 async fn complete(upload: &Arc<Upload>, told: &str) -> Result<(), Refusal> {

@@ -202,7 +202,11 @@ impl Upload {
     }
 }
 
-pub(crate) async fn get(State(app): State<App>, Path(id): Path<String>, asked: Asked) -> Result<Response, Refusal> {
+pub(crate) async fn get(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    asked: Asked,
+) -> Result<Response, Refusal> {
     let upload = app.uploads.named(&id).ok_or_else(Refusal::not_found)?;
     upload.refuse_if_expired()?;
     upload.shown(&app, &asked)

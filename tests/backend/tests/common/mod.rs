@@ -60,7 +60,8 @@ impl Site {
         let (status, upload) = self.put(None, &format!("bytes 0-{}/{size}", size - 1), content).await;
         assert_eq!(status, 200, "{upload}");
         let id = upload["id"].as_str().expect("an id").to_owned();
-        let (status, upload) = self.post(&format!("/chunked_upload/{id}/"), &format!(r#"{{"md5":"{md5}"}}"#)).await;
+        let (status, upload) =
+            self.post(&format!("/chunked_upload/{id}/"), &format!(r#"{{"md5":"{md5}"}}"#)).await;
         assert_eq!(status, 200, "{upload}");
         id
     }
@@ -73,5 +74,10 @@ pub async fn read(response: Response) -> (StatusCode, Value) {
 }
 
 pub fn ids(page: &Value) -> Vec<i64> {
-    page["results"].as_array().expect("results").iter().map(|item| item["id"].as_i64().expect("an id")).collect()
+    page["results"]
+        .as_array()
+        .expect("results")
+        .iter()
+        .map(|item| item["id"].as_i64().expect("an id"))
+        .collect()
 }

@@ -69,14 +69,17 @@ fn main() {
         let work = || match *what {
             "hostile" => hostile(name, number(0), &TARGETS[number(1)..]),
             "random" => (number(0)..number(1)).for_each(|case| self::case(target(), case as u64)),
-            "show" => std::io::stdout().write_all(&random::input(target(), number(0) as u64)).expect("it can be written"),
+            "show" => std::io::stdout()
+                .write_all(&random::input(target(), number(0) as u64))
+                .expect("it can be written"),
             "file" => {
                 let input = std::fs::read(rest[0]).expect("it can be read");
                 println!("{:?} for {} bytes", cost(target(), &input), input.len());
             }
             _ => panic!("what?"),
         };
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).expect("a thread");
+        let thread =
+            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).expect("a thread");
         if thread.join().is_err() {
             exit(1);
         }

@@ -19,7 +19,11 @@ pub fn root() -> PathBuf {
 pub fn cargo() -> Command {
     static FETCHED: Once = Once::new();
     FETCHED.call_once(|| {
-        let status = Command::new(env!("CARGO")).args(["fetch", "--quiet", "--locked"]).current_dir(root()).status().unwrap();
+        let status = Command::new(env!("CARGO"))
+            .args(["fetch", "--quiet", "--locked"])
+            .current_dir(root())
+            .status()
+            .unwrap();
         assert!(status.success(), "cargo fetch: {status}");
     });
     Command::new(env!("CARGO"))
@@ -33,7 +37,8 @@ impl CrateCopy {
         }
         let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
         // The other members aren't copied, and what tests need isn't needed.
-        let manifest = manifest.replace("members = [\"tests/backend\", \"tests/generation\"]", "members = []");
+        let manifest =
+            manifest.replace("members = [\"tests/backend\", \"tests/generation\"]", "members = []");
         let (head, rest) = manifest.split_once("[dev-dependencies]").unwrap();
         let rest = &rest[rest.find("[lints").unwrap()..];
         let runtime = "[dev-dependencies]\ntokio = { version = \"1.52\", features = [\"rt\"] }\n\n";

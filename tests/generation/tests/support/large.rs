@@ -33,7 +33,9 @@ const RESOURCES: [&str; 25] = [
 
 /// Two letters for each of some hundred countries.
 fn countries() -> Vec<String> {
-    (b'A'..b'S').flat_map(|one| (b'A'..b'P').map(move |two| [one, two].map(char::from).iter().collect())).collect()
+    (b'A'..b'S')
+        .flat_map(|one| (b'A'..b'P').map(move |two| [one, two].map(char::from).iter().collect()))
+        .collect()
 }
 
 /// 150 operations on 25 resources.
@@ -86,7 +88,13 @@ fn nullable(schema: Value, modern: bool) -> Value {
     }
 }
 
-fn resource(name: &str, next: &str, modern: bool, paths: &mut Map<String, Value>, schemas: &mut Map<String, Value>) {
+fn resource(
+    name: &str,
+    next: &str,
+    modern: bool,
+    paths: &mut Map<String, Value>,
+    schemas: &mut Map<String, Value>,
+) {
     let (kind, next) = (pascal(name), pascal(next));
     let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
     let body = |schema: &str, required: bool| {
@@ -97,7 +105,8 @@ fn resource(name: &str, next: &str, modern: bool, paths: &mut Map<String, Value>
         })
     };
     let id = json!({"in": "path", "name": "id", "schema": {"type": "integer"}, "description": format!("{name}의 id"), "required": true});
-    let description = format!("# {kind}\n\n{name}를 다룹니다.\n\n```\nclient.{name}s()\n```\n\n    {name}.save()\n");
+    let description =
+        format!("# {kind}\n\n{name}를 다룹니다.\n\n```\nclient.{name}s()\n```\n\n    {name}.save()\n");
     paths.insert(format!("/api/{name}s/"), json!({
         "get": {
             "operationId": format!("{name}s_list"), "description": description, "tags": [name],
@@ -129,7 +138,8 @@ fn resource(name: &str, next: &str, modern: bool, paths: &mut Map<String, Value>
         },
         "delete": {"operationId": format!("{name}s_destroy"), "tags": [name], "responses": {"204": {"description": "No response body"}}},
     }));
-    let choice = json!([reference(&format!("{kind}StatusEnum")), reference("BlankEnum"), reference("NullEnum")]);
+    let choice =
+        json!([reference(&format!("{kind}StatusEnum")), reference("BlankEnum"), reference("NullEnum")]);
     let meta = if modern { json!(true) } else { json!({}) };
     let mut properties = json!({
         "id": {"type": "integer", "readOnly": true},
@@ -151,7 +161,8 @@ fn resource(name: &str, next: &str, modern: bool, paths: &mut Map<String, Value>
     });
     let patched = properties.clone();
     if modern {
-        properties["sibling"] = json!({"$ref": format!("#/components/schemas/{kind}StatusEnum"), "description": "d"});
+        properties["sibling"] =
+            json!({"$ref": format!("#/components/schemas/{kind}StatusEnum"), "description": "d"});
     }
     let schema = json!({"type": "object", "properties": properties, "required": ["id", "name", "created", "password"]});
     schemas.insert(kind.clone(), schema);

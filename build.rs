@@ -1,5 +1,5 @@
-//! Generates the raw client from an OpenAPI document into `OUT_DIR`, and says which parts of the handwritten layer the
-//! document serves.
+//! Generates the raw client from an OpenAPI document into `OUT_DIR`, and says which parts of the handwritten
+//! layer the document serves.
 //!
 //! - The document is the one in `openapi/`, or what `SYNAPSE_OPENAPI` names.
 //! - `SYNAPSE_OPENAPI_ONLY` takes only operations of some tags or paths: `models,/sdk/`.

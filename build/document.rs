@@ -38,7 +38,8 @@ pub fn read(path: &Path) -> Result<Value, String> {
     parse(&text)
 }
 
-/// The document in `text`. JSON is tried first where the text looks like it, since its errors are the better ones then.
+/// The document in `text`. JSON is tried first where the text looks like it, since its errors are the better
+/// ones then.
 pub fn parse(text: &str) -> Result<Value, String> {
     let text = text.trim_start_matches('\u{feff}');
     let Node(document) = if text.trim_start().starts_with('{') {
@@ -62,9 +63,9 @@ pub fn parse(text: &str) -> Result<Value, String> {
     }
 }
 
-/// A value as documents have it: with keys that are numbers (`200:`) and numbers of any size, with YAML's merges, and without
-/// doubled keys, of which a parser would silently take the last: a path that stands there twice would lose its first
-/// operations.
+/// A value as documents have it: with keys that are numbers (`200:`) and numbers of any size, with YAML's
+/// merges, and without doubled keys, of which a parser would silently take the last: a path that stands there
+/// twice would lose its first operations.
 struct Node(Value);
 
 impl<'de> Deserialize<'de> for Node {

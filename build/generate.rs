@@ -68,8 +68,8 @@ fn code(document: &Value, notes: &Notes) -> Result<String, String> {
     Ok(prettyplease::unparse(&adapt(tokens, document, notes)?))
 }
 
-/// The operation or schema at fault: the parser's and the generator's own errors name no place in the document, so each is
-/// tried alone.
+/// The operation or schema at fault: the parser's and the generator's own errors name no place in the
+/// document, so each is tried alone.
 fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let all: Vec<(String, String, Value)> = operations(document)
@@ -85,7 +85,8 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
         }
         return format!("{place}: {}", one_line(&alone));
     }
-    // Each can be generated alone: some can't together. The first that can't beside those before it is found by halves.
+    // Each can be generated alone: some can't together. The first that can't beside those before it is found
+    // by halves.
     let (mut right, mut wrong) = (0, all.len());
     while wrong - right > 1 {
         let middle = right + (wrong - right) / 2;

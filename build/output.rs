@@ -1,5 +1,5 @@
-//! What the build script prints. Cargo takes each line that begins with `cargo:` for an instruction, and most of what is told
-//! comes from a document: nothing of it is printed as it stands there.
+//! What the build script prints. Cargo takes each line that begins with `cargo:` for an instruction, and most
+//! of what is told comes from a document: nothing of it is printed as it stands there.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -16,8 +16,8 @@ const LONGEST_PATH: usize = 1 << 16;
 /// What the build says, and to whom.
 pub struct Output<W> {
     to: W,
-    /// Of the project's own document only what isn't routine is told aloud; the rest is in `cargo build -vv` and in
-    /// `prepared.tsv`.
+    /// Of the project's own document only what isn't routine is told aloud; the rest is in `cargo build -vv`
+    /// and in `prepared.tsv`.
     aloud: bool,
 }
 
@@ -76,8 +76,8 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// What was generated from the document at `path`, and what was changed or left out, of which `unselected` tells that
-    /// nobody asked for it.
+    /// What was generated from the document at `path`, and what was changed or left out, of which
+    /// `unselected` tells that nobody asked for it.
     pub fn report(&mut self, path: &Path, generated: &Generated, prepared: &Path, unselected: &str) {
         let report = &generated.report;
         let mut line = format!("{}: {} operations", path.display(), generated.operations.len());

@@ -18,7 +18,8 @@ impl Selection {
         }
     }
 
-    /// Takes out of `document` what isn't selected, and tells it. An entry that nothing matches is an error: it is misspelt.
+    /// Takes out of `document` what isn't selected, and tells it. An entry that nothing matches is an error:
+    /// it is misspelt.
     pub fn apply(&self, document: &mut Value) -> Result<Vec<LeftOut>, String> {
         shared_parts_are_put_in_place(document)?;
         let mut used = vec![false; self.0.len()];

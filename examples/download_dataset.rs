@@ -1,8 +1,10 @@
-//! Downloads a dataset version, its events and their files, into a directory: `events.jsonl` names the files by their paths,
-//! which are in `files/`: texts that a later program takes as paths itself, since `FileEntry::path` knows only those of its
-//! own process. Started again it downloads only what isn't there; killed, it goes on where it was.
+//! Downloads a dataset version, its events and their files, into a directory: `events.jsonl` names the files
+//! by their paths, which are in `files/`: texts that a later program takes as paths itself, since
+//! `FileEntry::path` knows only those of its own process. Started again it downloads only what isn't there;
+//! killed, it goes on where it was.
 //!
-//! Runs on an embedded backend, twice, or once on a real one where `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN` are set:
+//! Runs on an embedded backend, twice, or once on a real one where `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN`
+//! are set:
 //!
 //! ```text
 //! cargo run --release --example download_dataset [version] [directory]

@@ -1,5 +1,5 @@
-//! Exports every event of a dataset version to a file of JSON Lines, in the server's own text. Killed, it goes on where it was
-//! when it is started again.
+//! Exports every event of a dataset version to a file of JSON Lines, in the server's own text. Killed, it
+//! goes on where it was when it is started again.
 //!
 //! Runs on an embedded backend, or on a real one where `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN` are set:
 //!
@@ -7,8 +7,8 @@
 //! cargo run --release --example export_ground_truth [version] [file]
 //! ```
 //!
-//! Beside the file stands `<file>.checkpoint` until the export is complete: where the list is, and how long the file was
-//! then. What was written after it is cut off and written again.
+//! Beside the file stands `<file>.checkpoint` until the export is complete: where the list is, and how long
+//! the file was then. What was written after it is cut off and written again.
 
 use std::error::Error;
 use std::fs::File;
@@ -139,7 +139,8 @@ pub async fn export(
 /// Writes an item as a line of its own, and gives its length in bytes.
 fn write_line(out: &mut impl Write, item: &[u8]) -> std::io::Result<u64> {
     if item.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
-        // Between the parts of a JSON text a line break is as good as a space; within its strings there is none.
+        // Between the parts of a JSON text a line break is as good as a space; within its strings there is
+        // none.
         let line: Vec<u8> =
             item.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
         out.write_all(&line)?;

@@ -1,8 +1,8 @@
-//! The main job from end to end: uploads a model file of 120 MB, creates the model, gets models back, and streams every
-//! ground-truth event.
+//! The main job from end to end: uploads a model file of 120 MB, creates the model, gets models back, and
+//! streams every ground-truth event.
 //!
-//! Runs on an embedded backend, or on a real one where `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN` are set (and
-//! `SYNAPSE_PROJECT` to the id of a project of yours, in which the model is created):
+//! Runs on an embedded backend, or on a real one where `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN` are set
+//! (and `SYNAPSE_PROJECT` to the id of a project of yours, in which the model is created):
 //!
 //! ```text
 //! cargo run --release --example quickstart

@@ -1,5 +1,5 @@
-//! The inner parts that the fuzz targets (`tests/fuzz`) are given, and no one else: each function calls what a request's answer
-//! goes through, without the socket. Its API changes at any time.
+//! The inner parts that the fuzz targets (`tests/fuzz`) are given, and no one else: each function calls what
+//! a request's answer goes through, without the socket. Its API changes at any time.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};

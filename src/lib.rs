@@ -1,9 +1,10 @@
 //! A client of the Synapse backend: pulls ground truth out, puts trained models in.
 //!
-//! The API's OpenAPI document (`openapi/synapse-v1.yaml`) is turned into builders and types when the crate is built
-//! ([`raw`], [`types`]); a thin layer written by hand gives what a generator can't: [lists that follow every
-//! page](ListAll), [uploads in chunks](BackendClient::create_chunked_upload), [URL conversion](Call::url_conversion),
-//! [downloads](BackendClient::download) and [errors](Error) that a person can act on.
+//! The API's OpenAPI document (`openapi/synapse-v1.yaml`) is turned into builders and types when the crate is
+//! built ([`raw`], [`types`]); a thin layer written by hand gives what a generator can't: [lists that follow
+//! every page](ListAll), [uploads in chunks](BackendClient::create_chunked_upload), [URL
+//! conversion](Call::url_conversion), [downloads](BackendClient::download) and [errors](Error) that a person
+//! can act on.
 //!
 //! ```no_run
 //! use synapse_backend_client::{BackendClient, json};

@@ -1,5 +1,5 @@
-//! What a hostile answer costs: allocated bytes are counted. They are those of the whole process, so that one test runs at a time
-//! and there are no others in this binary.
+//! What a hostile answer costs: allocated bytes are counted. They are those of the whole process, so that one
+//! test runs at a time and there are no others in this binary.
 
 use std::alloc::System;
 use std::error::Error as _;
@@ -209,7 +209,8 @@ async fn file_hosts_error_is_bounded() {
     }
 }
 
-/// What the items of a page take at most, in bytes for each byte of its text: the documentation of `max_body_size` gives them.
+/// What the items of a page take at most, in bytes for each byte of its text: the documentation of
+/// `max_body_size` gives them.
 const TYPED: usize = 80;
 const RAW: usize = 60;
 
@@ -242,7 +243,8 @@ async fn page_takes_what_is_documented() {
     }
 }
 
-/// What converting the URLs on a page takes at most besides, in bytes for each byte of its text, as documented.
+/// What converting the URLs on a page takes at most besides, in bytes for each byte of its text, as
+/// documented.
 const CONVERTED: usize = 60;
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! TLS, HTTP/2 and proxies, over real sockets: what is trusted, what is sent, and what is told where no connection comes
-//! about.
+//! TLS, HTTP/2 and proxies, over real sockets: what is trusted, what is sent, and what is told where no
+//! connection comes about.
 
 #![cfg(feature = "rustls")]
 
@@ -78,8 +78,8 @@ fn assert_no_connection(error: &Error, cause: &str) {
     assert!(!format!("{error:?}").contains(BASIC.trim_start_matches("Basic ")), "{error:?}");
 }
 
-/// That neither a GET nor a POST finds a connection, and that each is tried as often as the policy lets it: each of the
-/// attempts is told.
+/// That neither a GET nor a POST finds a connection, and that each is tried as often as the policy lets it:
+/// each of the attempts is told.
 async fn assert_never_connects(builder: BackendClientBuilder, cause: &str) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = told.clone();
@@ -328,7 +328,8 @@ async fn a_connection_that_the_server_ends_between_requests_fails_none() {
     }
 }
 
-/// A server that treats what comes second on its first connection so, and a client whose first GET was answered there.
+/// A server that treats what comes second on its first connection so, and a client whose first GET was
+/// answered there.
 #[cfg(feature = "http2")]
 async fn treating_second(treatment: Treatment) -> (TlsServer, BackendClient) {
     let authority = Authority::new();

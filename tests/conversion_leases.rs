@@ -1,4 +1,5 @@
-//! What conversions hold for a response is held for whoever is given it, and for nobody else: each way a response ends.
+//! What conversions hold for a response is held for whoever is given it, and for nobody else: each way a
+//! response ends.
 
 #[path = "support/server.rs"]
 mod server;
@@ -45,7 +46,8 @@ fn page(number: usize, pages: &[Vec<String>]) -> String {
     format!(r#"{{"count": {count}, "next": {next}, "results": [{}]}}"#, pages[number - 1].join(", "))
 }
 
-/// Serves these pages, and files: `/media/hang` never comes, `/media/gone` isn't there, any other holds `abc`.
+/// Serves these pages, and files: `/media/hang` never comes, `/media/gone` isn't there, any other holds
+/// `abc`.
 async fn site(pages: Vec<Vec<String>>) -> Site {
     site_of(move |number| page(number, &pages)).await
 }

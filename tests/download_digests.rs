@@ -289,7 +289,8 @@ async fn only_a_spoilt_part_is_asked_for_again() {
     assert_eq!(ranges(&server), [None, Some(CUT), Some(CUT), Some(CUT)]);
 }
 
-/// Of a part `Content-MD5` is that of its bytes, and some servers mean the whole's. So it is with S3's checksums.
+/// Of a part `Content-MD5` is that of its bytes, and some servers mean the whole's. So it is with S3's
+/// checksums.
 #[tokio::test]
 async fn a_parts_md5_may_be_the_wholes() {
     let file = noise(SIZE, 6);

@@ -1,4 +1,5 @@
-//! Files that come compressed although they weren't asked for so: by the first request, in the form that is expected.
+//! Files that come compressed although they weren't asked for so: by the first request, in the form that is
+//! expected.
 
 #![cfg(feature = "gzip")]
 

@@ -1,4 +1,5 @@
-//! Downloads whose process is killed, runs out of disk, or isn't alone: never is half a file under a final name.
+//! Downloads whose process is killed, runs out of disk, or isn't alone: never is half a file under a final
+//! name.
 #![cfg(target_os = "linux")]
 
 #[path = "support/backend.rs"]
@@ -140,7 +141,8 @@ async fn a_full_disk_is_told_and_what_was_there_stays() {
     let target = directory.path().join("file.bin");
     std::fs::write(&target, "before").unwrap();
     let job = Job { backend: &backend, url: &url, to: &target };
-    // No file may become longer than 2,000 KiB; without the signal, so that the write fails as on a full disk.
+    // No file may become longer than 2,000 KiB; without the signal, so that the write fails as on a full
+    // disk.
     let program = std::env::current_exe().unwrap();
     let mut limited = Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\""]).arg(program);

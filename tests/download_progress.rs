@@ -1,4 +1,5 @@
-//! Downloads that are slow, given up, or given little at a time: what moves comes to its end, and what doesn't ends.
+//! Downloads that are slow, given up, or given little at a time: what moves comes to its end, and what
+//! doesn't ends.
 
 #[path = "support/file_server.rs"]
 mod file_server;

@@ -1,5 +1,5 @@
-//! Where a download puts its file: names that no file can have are told before anything is sent, and what others put beside the target
-//! is neither followed nor trusted.
+//! Where a download puts its file: names that no file can have are told before anything is sent, and what
+//! others put beside the target is neither followed nor trusted.
 
 #[path = "support/file_server.rs"]
 mod file_server;

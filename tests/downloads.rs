@@ -1,4 +1,5 @@
-//! Downloads: a file comes whole or not at all, whatever becomes of the connection, the server, and the file itself.
+//! Downloads: a file comes whole or not at all, whatever becomes of the connection, the server, and the file
+//! itself.
 
 #[path = "support/file_server.rs"]
 mod file_server;

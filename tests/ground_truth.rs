@@ -283,7 +283,8 @@ async fn list_all_gives_the_events_of_every_page_in_order() {
     assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     assert_eq!(events.total(), Some(9));
     let seen = requests(&server).await;
-    // Pages are fetched ahead, so that they may arrive in any order; each is asked for once, with the filters.
+    // Pages are fetched ahead, so that they may arrive in any order; each is asked for once, with the
+    // filters.
     let mut asked = lines(&server).await;
     assert_eq!(asked[0], format!("GET {EVENTS}?page_size=2&x=1"));
     asked[1..].sort();

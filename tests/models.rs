@@ -292,7 +292,8 @@ async fn get_model_converts_the_url_of_the_file() {
 
 #[tokio::test]
 async fn a_conversion_gets_the_servers_string_and_no_other() {
-    // Signed URLs, whose signature the least change breaks, and JSON's ways of writing a slash or an ampersand.
+    // Signed URLs, whose signature the least change breaks, and JSON's ways of writing a slash or an
+    // ampersand.
     for (written, url) in [
         (r#""https://files/456.pkl?X-Sig={}a%2Fb%2B&x=1""#, "https://files/456.pkl?X-Sig={}a%2Fb%2B&x=1"),
         (r#""https:\/\/files\/456.pkl?a=1\u0026b=\"{}\"""#, "https://files/456.pkl?a=1&b=\"{}\""),

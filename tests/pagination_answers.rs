@@ -1,4 +1,5 @@
-//! What a page's text and its `next` may be: keys that stand twice, links that lack a filter or are too long, items that hold secrets.
+//! What a page's text and its `next` may be: keys that stand twice, links that lack a filter or are too long,
+//! items that hold secrets.
 
 #[path = "support/ids.rs"]
 mod ids;
@@ -193,7 +194,8 @@ impl<'de> Deserialize<'de> for Last {
 /// Items whose text is short enough to be decoded at once.
 const MANY: i64 = 15_000;
 
-/// The only thread that may block is taken: what is done apart waits for it, and the thread that drives requests goes on.
+/// The only thread that may block is taken: what is done apart waits for it, and the thread that drives
+/// requests goes on.
 #[test]
 fn ids_of_many_items_are_compared_apart() {
     let runtime =

@@ -1,4 +1,5 @@
-//! Where lists end and where they are taken up: behind a limit, a page that was passed over, a link that isn't followed.
+//! Where lists end and where they are taken up: behind a limit, a page that was passed over, a link that
+//! isn't followed.
 
 #[path = "support/ids.rs"]
 mod ids;

@@ -40,8 +40,8 @@ async fn list_of(
     (server, client)
 }
 
-/// Five pages of a hundred, of which from the third on each begins with the last seven of the page before: seven items came
-/// in before them, and seven behind them went.
+/// Five pages of a hundred, of which from the third on each begins with the last seven of the page before:
+/// seven items came in before them, and seven behind them went.
 fn shifted() -> Vec<Vec<i64>> {
     let page = |number: i64| {
         let first = 100 * number - if number >= 2 { 7 } else { 0 };
@@ -168,7 +168,8 @@ async fn checkpoint_of_an_earlier_release_is_resumed() {
 
 #[tokio::test]
 async fn page_that_shifted_before_it_is_resumed() {
-    // Two items of the first page went, and two came in at the end: the two that follow are passed with the others.
+    // Two items of the first page went, and two came in at the end: the two that follow are passed with the
+    // others.
     let before = list_of(vec![vec![1, 2, 3, 4, 5, 6], vec![7, 8, 9]], |_| 9).await;
     let mut first = before.1.list_models().list_all_as::<Id>();
     for _ in 0..4 {

@@ -100,7 +100,8 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Changes that all make the list longer, or all make it shorter: others may cancel out and be seen by nobody.
+    /// Changes that all make the list longer, or all make it shorter: others may cancel out and be seen by
+    /// nobody.
     fn any_changes()(
         grow in any::<bool>(),
         changes in prop::collection::vec((0_usize..8, 0_usize..60, 1_usize..8), 0..3),
@@ -167,7 +168,8 @@ proptest! {
                 }
             }
 
-            // Lenient: each page's items once, in the order of the pages, and a report where the pages differ.
+            // Lenient: each page's items once, in the order of the pages, and a report where the pages
+            // differ.
             let server = ListServer::start(script.clone()).await;
             let mut lenient = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient);
             let (ids, error) = read(&mut lenient).await;

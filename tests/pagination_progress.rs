@@ -1,4 +1,5 @@
-//! Lists that never end, each of which ends with an error after so many requests; and pages that cost no more than they hold.
+//! Lists that never end, each of which ends with an error after so many requests; and pages that cost no more
+//! than they hold.
 
 #[path = "support/ids.rs"]
 mod ids;

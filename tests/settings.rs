@@ -139,8 +139,8 @@ fn every_setting_that_can_not_be_is_told_by_its_name() {
 
 // ---- the environment: it is the process's, so that each of these runs in a process of its own
 
-/// Not a test of its own: what the others start with an environment of theirs. It builds a client from it, tells what
-/// came of it and, where it is asked to, gets a model.
+/// Not a test of its own: what the others start with an environment of theirs. It builds a client from it,
+/// tells what came of it and, where it is asked to, gets a model.
 #[tokio::test]
 async fn client_of_the_environment() {
     if std::env::var_os("CLIENT_OF_THE_ENVIRONMENT").is_none() {

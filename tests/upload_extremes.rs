@@ -1,5 +1,5 @@
-//! Numbers near the ends of their types, sources that aren't what they say, and what blocks: told by an error in time, and
-//! never a panic.
+//! Numbers near the ends of their types, sources that aren't what they say, and what blocks: told by an error
+//! in time, and never a panic.
 
 #[path = "support/backend.rs"]
 mod backend;
@@ -197,7 +197,8 @@ fn offset() -> impl Strategy<Value = serde_json::Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever a server answers to a chunk, a question or a completion: the file arrives whole, or there is an error.
+    /// Whatever a server answers to a chunk, a question or a completion: the file arrives whole, or there is
+    /// an error.
     #[test]
     fn answers_of_any_number(
         chunks in prop::collection::vec(prop::option::of(offset()), 0..4),

@@ -1,5 +1,5 @@
-//! Uploads where something goes wrong, on the embedded backend: what is stored is identical or the error says what to do, no
-//! byte range is accepted twice, and no completion is acted on twice.
+//! Uploads where something goes wrong, on the embedded backend: what is stored is identical or the error says
+//! what to do, no byte range is accepted twice, and no completion is acted on twice.
 
 #[path = "support/backend.rs"]
 mod backend;
@@ -312,7 +312,8 @@ async fn a_completion_that_may_not_have_arrived_is_not_posted_again_by_itself() 
     }
 }
 
-/// A client that waits for a server however long it is away, and what tells of its third connection that is refused.
+/// A client that waits for a server however long it is away, and what tells of its third connection that is
+/// refused.
 fn patient(setup: &Setup, address: SocketAddr) -> (BackendClient, Arc<Notify>) {
     let (refused, third) = (AtomicUsize::new(0), Arc::new(Notify::new()));
     let told = third.clone();
@@ -342,7 +343,8 @@ fn forward(setup: &Setup, listener: TcpListener) -> JoinSet<()> {
     forwarding
 }
 
-/// Bound and not listening, it refuses connections. Others may be bound to the same address, of which one listens.
+/// Bound and not listening, it refuses connections. Others may be bound to the same address, of which one
+/// listens.
 fn refusing(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();

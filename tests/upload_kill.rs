@@ -1,5 +1,5 @@
-//! Uploads whose process is killed: the next process goes on, what is stored is identical, and each kill costs at most one
-//! chunk. `SYNAPSE_SOAK=1` kills at ten times as many points.
+//! Uploads whose process is killed: the next process goes on, what is stored is identical, and each kill
+//! costs at most one chunk. `SYNAPSE_SOAK=1` kills at ten times as many points.
 #![cfg(target_os = "linux")]
 
 #[path = "support/backend.rs"]
@@ -136,7 +136,8 @@ fn session_file(file: &Path) -> PathBuf {
 enum Point {
     /// Where it stopped, or shortly after where it runs on.
     Told(Stop),
-    /// The server has got this request and hasn't acted on it: it does so later, or when another process went on.
+    /// The server has got this request and hasn't acted on it: it does so later, or when another process went
+    /// on.
     HeldBefore { request: u64, acts_late: bool },
     /// The server has acted on this request, and its answer is still to come.
     HeldAfter { request: u64 },
@@ -309,7 +310,8 @@ impl Setup {
         Some(serde_json::from_slice(&text).unwrap())
     }
 
-    /// Whether a process was faster than who was to kill it: the upload is complete, and no session of it is kept.
+    /// Whether a process was faster than who was to kill it: the upload is complete, and no session of it is
+    /// kept.
     fn is_done(&self) -> bool {
         let backend = &self.backend;
         backend.upload_ids().iter().any(|id| backend.completions(id) > 0) && self.session().is_none()

@@ -1,5 +1,6 @@
-//! Whatever a server takes of each chunk, and however it says so: the file that it puts together is the one that was
-//! uploaded, of any length and from any source, and nothing is sent from another byte than the one that it expects.
+//! Whatever a server takes of each chunk, and however it says so: the file that it puts together is the one
+//! that was uploaded, of any length and from any source, and nothing is sent from another byte than the one
+//! that it expects.
 
 #[path = "support/marker.rs"]
 mod marker;
@@ -466,13 +467,15 @@ fn content(length: usize) -> Bytes {
     content.into()
 }
 
-/// A client of its own for each server: retries are paid from a bucket, and these servers fail more than any other.
+/// A client of its own for each server: retries are paid from a bucket, and these servers fail more than any
+/// other.
 async fn upload(server: &Server, source: UploadSource, chunk_size: u64) -> Result<ChunkedUpload> {
     let upload = server.client().create_chunked_upload(source).chunk_size(chunk_size);
     tokio::time::timeout(Duration::from_secs(60), upload.send()).await.expect("it hangs")
 }
 
-/// A length and the chunk size that it is cut by: at, before and after each edge, of chunks and of the pieces of files.
+/// A length and the chunk size that it is cut by: at, before and after each edge, of chunks and of the pieces
+/// of files.
 fn lengths() -> impl Strategy<Value = (usize, u64)> {
     let chunk_size = prop_oneof![
         4 => 1_usize..10,

@@ -1,5 +1,5 @@
-//! What a session proves and what it can't: no model is made of another file's bytes, and no path of the host but the
-//! upload's own gets the token or the file.
+//! What a session proves and what it can't: no model is made of another file's bytes, and no path of the host
+//! but the upload's own gets the token or the file.
 
 #[path = "support/backend.rs"]
 mod backend;
@@ -637,7 +637,8 @@ async fn forged_id_makes_no_other_path() {
 
 #[tokio::test]
 async fn url_of_the_server_is_asked_for() {
-    // A server whose uploads are elsewhere than their ids say: a session can't prove it, and the server tells when it is asked.
+    // A server whose uploads are elsewhere than their ids say: a session can't prove it, and the server tells
+    // when it is asked.
     let setup = Setup::new().await;
     setup.break_off(2);
     setup.create(content(1)).await.failure();

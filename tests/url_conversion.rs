@@ -1,4 +1,5 @@
-//! URL conversion: every shape of a file field, every conversion, typed and raw, of one object, a page and a whole list.
+//! URL conversion: every shape of a file field, every conversion, typed and raw, of one object, a page and a
+//! whole list.
 
 #[path = "support/file_server.rs"]
 mod file_server;

@@ -1,5 +1,5 @@
-//! What decoding and looking up cost, in instructions: exactly repeatable, on any machine. `instructions.sh` runs it beside the
-//! whole programs' counts.
+//! What decoding and looking up cost, in instructions: exactly repeatable, on any machine. `instructions.sh`
+//! runs it beside the whole programs' counts.
 //!
 //! ```text
 //! cargo install gungraun-runner --version <that of gungraun in Cargo.lock>

@@ -1,5 +1,5 @@
-//! `Deserialize` for structs that keep unknown fields. serde's own `flatten` buffers them: it loses their text, and fails on
-//! what no buffer can hold, such as `1e999`. Here each goes straight into its place.
+//! `Deserialize` for structs that keep unknown fields. serde's own `flatten` buffers them: it loses their
+//! text, and fails on what no buffer can hold, such as `1e999`. Here each goes straight into its place.
 
 use quote::{ToTokens, format_ident, quote};
 use syn::{Fields, Item, ItemStruct, parse_quote};

@@ -33,11 +33,12 @@ fn may_hold_code(text: &str) -> bool {
     ["```", "~~~", "    ", "\t"].iter().any(|mark| text.contains(mark))
 }
 
-/// A fence without a language is Rust to rustdoc, and so is what is indented by four: neither is meant. A carriage return
-/// can't stand in a comment.
+/// A fence without a language is Rust to rustdoc, and so is what is indented by four: neither is meant. A
+/// carriage return can't stand in a comment.
 fn harmless(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    // What the open fence begins with: one as long or longer, with nothing after it, closes it (CommonMark, 4.5).
+    // What the open fence begins with: one as long or longer, with nothing after it, closes it (CommonMark,
+    // 4.5).
     let mut fence: Option<String> = None;
     let mut after_blank = true;
     let mut text = text.replace("\r\n", "\n").replace('\r', "\n");

@@ -40,8 +40,8 @@ impl Keys {
     }
 }
 
-/// Structs take fields that they don't name, so that the first of several would take whatever comes. Gives a choice of
-/// them its own `Deserialize`, and room for what fits none.
+/// Structs take fields that they don't name, so that the first of several would take whatever comes. Gives a
+/// choice of them its own `Deserialize`, and room for what fits none.
 pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
     if !enumeration.attrs.iter().any(|attribute| attribute.to_token_stream().to_string().contains("untagged"))
     {

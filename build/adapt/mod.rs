@@ -1,7 +1,8 @@
-//! Adapts the generated code: a builder ends in a request that our transport sends, not in a `send` of its own.
+//! Adapts the generated code: a builder ends in a request that our transport sends, not in a `send` of its
+//! own.
 //!
-//! The generator's output is known, statement by statement; one of another shape ends the build with its name, so that
-//! a new version of the generator can't slip through.
+//! The generator's output is known, statement by statement; one of another shape ends the build with its
+//! name, so that a new version of the generator can't slip through.
 
 mod clearing;
 mod deserialize;

@@ -231,8 +231,8 @@ fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Result<Vec<Stmt>
         _ => return Err("the request isn't finished where it was expected".to_owned()),
     };
     if let Some(media_type) = wire.answer_type {
-        // Bytes are taken as they come. Many a server gives a file by hand, of a type that it doesn't negotiate: where only
-        // that one is asked for it answers with a 406.
+        // Bytes are taken as they come. Many a server gives a file by hand, of a type that it doesn't
+        // negotiate: where only that one is asked for it answers with a 406.
         let bytes = success_type(&send.sig.output)
             .is_some_and(|output| output.to_token_stream().to_string() == "ByteStream");
         let media_type = if bytes { format!("{media_type}, */*;q=0.1") } else { media_type.to_owned() };
@@ -270,8 +270,8 @@ fn allow_unused_mut(mut statement: Stmt) -> Stmt {
     statement
 }
 
-/// `encode_path(&id.to_string())` becomes a check that names the parameter: an id is one segment of the path, and URL
-/// parsing would fold `.` and `..` before anyone sees them.
+/// `encode_path(&id.to_string())` becomes a check that names the parameter: an id is one segment of the path,
+/// and URL parsing would fold `.` and `..` before anyone sees them.
 fn path_segments(mut statement: Stmt) -> std::result::Result<Stmt, String> {
     const ENCODE: &str = "encode_path (&";
     let Stmt::Local(local) = &mut statement else { return Ok(statement) };
@@ -344,8 +344,8 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// `.json(&body)` writes a NaN as null, silently: the body is written by us, which refuses it. Parameters go out by their
-/// names on the wire, and lists as the document says.
+/// `.json(&body)` writes a NaN as null, silently: the body is written by us, which refuses it. Parameters go
+/// out by their names on the wire, and lists as the document says.
 struct FinishRequest<'a> {
     wire: &'a Wire<'a>,
 }

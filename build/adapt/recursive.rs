@@ -1,5 +1,6 @@
-//! Types that hold themselves: the generator puts a box in the way, sometimes around the option that says whether there is
-//! a value. It belongs around the value, and whoever sets the value needs to know nothing of it.
+//! Types that hold themselves: the generator puts a box in the way, sometimes around the option that says
+//! whether there is a value. It belongs around the value, and whoever sets the value needs to know nothing of
+//! it.
 
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
@@ -7,7 +8,8 @@ use syn::{Field, Item, ItemImpl, Type, parse_quote};
 
 use super::reading::{boxed, first_argument, option_inner, trait_name};
 
-/// `Box<Option<T>>` becomes `Option<Box<T>>` wherever it stands, and a choice is made of what its variant holds.
+/// `Box<Option<T>>` becomes `Option<Box<T>>` wherever it stands, and a choice is made of what its variant
+/// holds.
 pub(super) fn boxes_are_around_values(items: &mut [Item]) {
     for item in items {
         BoxedOptions.visit_item_mut(item);

@@ -148,8 +148,8 @@ fn expected(target: &Type) -> String {
     }
 }
 
-/// What a list of one of the document's types holds: each item is converted by itself, so that a list takes words for an
-/// enumeration's values, and builders.
+/// What a list of one of the document's types holds: each item is converted by itself, so that a list takes
+/// words for an enumeration's values, and builders.
 fn typed_item(target: &Type) -> Option<Type> {
     let Type::Path(path) = target else { return None };
     let list = path.path.segments.last().filter(|segment| segment.ident == "Vec")?;

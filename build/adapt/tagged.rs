@@ -9,8 +9,8 @@ fn holds(variant: &Variant, component: &str) -> bool {
     held_type(variant).and_then(|held| name_of(&held)).is_some_and(|held| held == component)
 }
 
-/// Gives a choice its own `Deserialize`, and room for what no tag of the document names; nothing where the generator made
-/// something else of it.
+/// Gives a choice its own `Deserialize`, and room for what no tag of the document names; nothing where the
+/// generator made something else of it.
 pub(super) fn tagged(enumeration: &mut ItemEnum, union: &Union) -> Option<Item> {
     let mut values = Vec::new();
     let mut variants = Vec::new();

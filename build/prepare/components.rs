@@ -13,7 +13,8 @@ use super::{OWN_TYPES, Renamed, Report};
 /// Names of values that the generated code uses: as a type's they would hide them.
 const RESERVED: [&str; 6] = ["Ok", "Err", "Some", "None", "Self_", "Default"];
 
-/// The crate has types of its own for some components, by their names. One of such a name and another shape isn't meant.
+/// The crate has types of its own for some components, by their names. One of such a name and another shape
+/// isn't meant.
 pub fn own_types_are_meant(document: &mut Value, report: &mut Report) {
     let meant = |name: &str, schema: &Value| {
         let kind = schema.get("type").and_then(Value::as_str);
@@ -113,8 +114,8 @@ pub(super) fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
     candidate
 }
 
-/// A type that is written into another is named after it and its property, by which it may meet a component's name. As a
-/// component it is given a name that is free.
+/// A type that is written into another is named after it and its property, by which it may meet a component's
+/// name. As a component it is given a name that is free.
 pub fn inline_types_are_components(document: &mut Value, report: &mut Report) {
     hoist(document, report, "inline_types_are_components", &needs_a_name);
 }
@@ -219,7 +220,8 @@ pub(super) fn needs_a_name(schema: &Value) -> bool {
     has("properties") || has("enum") || has("oneOf") || composed
 }
 
-/// `isGlobal` beside `is_global` come to one field. The second is called otherwise, and stays what it is on the wire.
+/// `isGlobal` beside `is_global` come to one field. The second is called otherwise, and stays what it is on
+/// the wire.
 pub fn properties_have_names_of_their_own(document: &mut Value, report: &mut Report) {
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { continue };

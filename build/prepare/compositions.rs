@@ -13,8 +13,8 @@ use super::walk::{
 };
 use super::{OWN_TYPES, Report};
 
-/// `oneOf: [{required: [a]}, {required: [b]}]` beside properties tells which must be there, which no type can show; the
-/// generator would make a choice of free-form values of it.
+/// `oneOf: [{required: [a]}, {required: [b]}]` beside properties tells which must be there, which no type can
+/// show; the generator would make a choice of free-form values of it.
 pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut Report) {
     const SAYS_NO_TYPE: [&str; 5] = ["required", "title", "description", "not", "type"];
     let only_required = |choice: &Value| {
@@ -38,8 +38,8 @@ pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut R
     });
 }
 
-/// `allOf: [$ref, {nullable: true, description: …}]`: a part that describes no shape is said of the whole, which the generator
-/// would make a type around the type of. What is left of one part is that part.
+/// `allOf: [$ref, {nullable: true, description: …}]`: a part that describes no shape is said of the whole,
+/// which the generator would make a type around the type of. What is left of one part is that part.
 pub fn parts_without_a_shape_are_said_of_the_whole(document: &mut Value, report: &mut Report) {
     const SHAPE: [&str; 10] = [
         "type",
@@ -84,9 +84,9 @@ pub fn parts_without_a_shape_are_said_of_the_whole(document: &mut Value, report:
     });
 }
 
-/// A component with a tag whose values all mean components that are composed of it is a choice between those: whoever gets
-/// one gets one of them. (Where it may be what it is itself, too, or one that isn't told, it stays what it is, and what else
-/// comes is kept.)
+/// A component with a tag whose values all mean components that are composed of it is a choice between those:
+/// whoever gets one gets one of them. (Where it may be what it is itself, too, or one that isn't told, it
+/// stays what it is, and what else comes is kept.)
 pub fn bases_with_a_tag_are_choices(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let Some(known) = whole.pointer("/components/schemas").and_then(Value::as_object) else { return };
@@ -111,8 +111,8 @@ pub fn bases_with_a_tag_are_choices(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// A choice among what a composition is made of becomes several types, by whose names a tag knows them: written into
-/// another schema or an operation it is a component before it is composed.
+/// A choice among what a composition is made of becomes several types, by whose names a tag knows them:
+/// written into another schema or an operation it is a component before it is composed.
 pub fn compositions_with_a_choice_are_components(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let is_choice = |schema: &Value| resolved(&whole, schema).get("oneOf").is_some();
@@ -123,9 +123,10 @@ pub fn compositions_with_a_choice_are_components(document: &mut Value, report: &
     });
 }
 
-/// The rules look at a schema's own properties, of which a composition has none: what may be null, what only the server
-/// sets, a tag, unknown fields would all be missed in it. A composition of objects is one object; one with a choice in it is
-/// a choice of compositions, since the generator would give its variants fields that nobody can name, and no tag.
+/// The rules look at a schema's own properties, of which a composition has none: what may be null, what only
+/// the server sets, a tag, unknown fields would all be missed in it. A composition of objects is one object;
+/// one with a choice in it is a choice of compositions, since the generator would give its variants fields
+/// that nobody can name, and no tag.
 pub fn compositions_are_one_object(document: &mut Value, report: &mut Report) {
     let whole = document
         .get("components")
@@ -153,8 +154,8 @@ pub fn compositions_are_one_object(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// How many parts a composition has, its own properties and choices being one each; nothing where it is but a reference, an
-/// object or a choice.
+/// How many parts a composition has, its own properties and choices being one each; nothing where it is but a
+/// reference, an object or a choice.
 fn parts(schema: &Value) -> Option<usize> {
     let all = schema.get("allOf").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let own = ["properties", "oneOf"].into_iter().filter(|key| schema.get(*key).is_some()).count();
@@ -179,9 +180,9 @@ struct Composing<'d> {
 }
 
 impl Composing<'_> {
-    /// Composes a schema, then what is within it. `within` are the components that its fields came from: what leads to
-    /// itself has no end. As a component it is without what it would take of itself; written into another, where each would
-    /// hold the next, it is the component that it leads to.
+    /// Composes a schema, then what is within it. `within` are the components that its fields came from: what
+    /// leads to itself has no end. As a component it is without what it would take of itself; written into
+    /// another, where each would hold the next, it is the component that it leads to.
     fn compose(&mut self, place: &str, schema: &mut Value, is_component: bool, within: &mut Vec<String>) {
         let outside = within.len();
         let parts = parts(schema).or_else(|| (is_component && self.is_all_of_its_base(schema)).then_some(1));
@@ -210,7 +211,8 @@ impl Composing<'_> {
         within.truncate(outside);
     }
 
-    /// Whether a component is nothing but its base, which lists it: as another name of that it would be a choice of itself.
+    /// Whether a component is nothing but its base, which lists it: as another name of that it would be a
+    /// choice of itself.
     fn is_all_of_its_base(&self, schema: &Value) -> bool {
         let base = only_refers(schema).and_then(|name| Some((name, self.known.get(name)?)));
         base.is_some_and(|(name, base)| as_base(self.known, name, base) != *base)
@@ -307,8 +309,8 @@ fn extends(known: &Map<String, Value>, component: &Value, base: &str) -> bool {
     false
 }
 
-/// A base as what is composed of it takes it: without the choice between all that are. (A base of a choice with a tag lists
-/// them; each of them would be a choice between all.)
+/// A base as what is composed of it takes it: without the choice between all that are. (A base of a choice
+/// with a tag lists them; each of them would be a choice between all.)
 fn as_base(known: &Map<String, Value>, name: &str, target: &Value) -> Value {
     let mut base = target.clone();
     let listed = target.get("oneOf").and_then(Value::as_array).into_iter().flatten().filter_map(referred);
@@ -407,7 +409,8 @@ impl Composed {
     fn written(self) -> Map<String, Value> {
         let mut object = Map::from_iter([("type".to_owned(), json!("object"))]);
         if !self.properties.is_empty() {
-            // Fields that another part names needn't be what this one says of all others, which are kept as they come.
+            // Fields that another part names needn't be what this one says of all others, which are kept as
+            // they come.
             object.insert("properties".to_owned(), Value::Object(self.properties));
         } else if let Some(more) = self.more {
             object.insert("additionalProperties".to_owned(), more);

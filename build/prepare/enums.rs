@@ -8,8 +8,9 @@ use super::Report;
 use super::naming::is_nameable;
 use super::walk::for_schemas;
 
-/// `oneOf: [{const: a, description: …}, {const: b, …}]` is an enumeration whose values are described: as a choice between types
-/// the first would take every text. And one that stands beside parts of a composition tells all that they do.
+/// `oneOf: [{const: a, description: …}, {const: b, …}]` is an enumeration whose values are described: as a
+/// choice between types the first would take every text. And one that stands beside parts of a composition
+/// tells all that they do.
 pub fn choices_of_constants_are_enumerations(document: &mut Value, report: &mut Report) {
     fn constants(choices: &Value) -> Option<Vec<Value>> {
         let mut values = Vec::new();
@@ -46,8 +47,8 @@ pub fn choices_of_constants_are_enumerations(document: &mut Value, report: &mut 
 /// Where a number keeps the values that it was enumerated by: they may be a tag's.
 pub(super) const ENUMERATED: &str = "x-enumerated";
 
-/// An integer's enumeration would be derived for by code of an older schemars, which isn't Rust any more; and one of an
-/// array's is no type at all. What remains is the plain type.
+/// An integer's enumeration would be derived for by code of an older schemars, which isn't Rust any more; and
+/// one of an array's is no type at all. What remains is the plain type.
 pub fn only_strings_are_enumerated(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
@@ -83,9 +84,9 @@ pub fn each_value_is_enumerated_once(document: &mut Value, report: &mut Report) 
     });
 }
 
-/// Values that come to no name (`+`, an empty text), or to the same one (`a` and `A`, `+1` and `-1`), are a panic of the
-/// generator, which doesn't say where. One without a name is left out, since an enumeration takes any text; where two have
-/// the same, or none has one, what remains is a plain string.
+/// Values that come to no name (`+`, an empty text), or to the same one (`a` and `A`, `+1` and `-1`), are a
+/// panic of the generator, which doesn't say where. One without a name is left out, since an enumeration
+/// takes any text; where two have the same, or none has one, what remains is a plain string.
 pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };

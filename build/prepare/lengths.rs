@@ -1,4 +1,5 @@
-//! Lengths of texts in bodies, which are the server's to judge, but to be looked at where a file would be uploaded for nothing.
+//! Lengths of texts in bodies, which are the server's to judge, but to be looked at where a file would be
+//! uploaded for nothing.
 
 use serde_json::{Map, Value, json};
 
@@ -27,7 +28,8 @@ pub fn lengths_stay_with_their_object(document: &mut Value) {
     });
 }
 
-/// The adapted code of a body can compare them. Of an answer nothing is: one long name would lose a whole page.
+/// The adapted code of a body can compare them. Of an answer nothing is: one long name would lose a whole
+/// page.
 pub fn texts_of_bodies_have_lengths(document: &mut Value, report: &mut Report) {
     let sent = reachable_from_requests(document);
     for (component, schema) in schemas_mut(document).into_iter().flatten() {

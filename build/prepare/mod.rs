@@ -1,5 +1,5 @@
-//! Prepares an OpenAPI document for the generator: one function a rule, each with its reason, each telling what it
-//! changed. Rules change what the generator sees, never the document in `openapi/`.
+//! Prepares an OpenAPI document for the generator: one function a rule, each with its reason, each telling
+//! what it changed. Rules change what the generator sees, never the document in `openapi/`.
 
 mod components;
 mod compositions;
@@ -39,8 +39,8 @@ use walk::{entry, schemas_mut};
 /// Schemas that the crate has types of its own for: the name of the component is the name of the type.
 pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", "Related"];
 
-/// Rules that take nothing away which a user of the client would look for: of the project's own document a build tells the
-/// others aloud.
+/// Rules that take nothing away which a user of the client would look for: of the project's own document a
+/// build tells the others aloud.
 pub const ROUTINE: [&str; 19] = [
     "add_own_schemas",
     "any_of_is_one_of",
@@ -95,7 +95,8 @@ impl Report {
     }
 }
 
-/// A line a change: rule, place and what was done, between tabs; neither may be in what comes from the document.
+/// A line a change: rule, place and what was done, between tabs; neither may be in what comes from the
+/// document.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = |text: &str| one_line(text, LONGEST_FIELD);
@@ -109,8 +110,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// What the document said and the prepared one can't: the adapted code has it. Operations are told by their id, types by
-/// the component's name.
+/// What the document said and the prepared one can't: the adapted code has it. Operations are told by their
+/// id, types by the component's name.
 #[derive(Debug, Default, Clone)]
 pub struct Notes {
     /// Media types of requests and answers that aren't the generator's.

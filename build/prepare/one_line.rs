@@ -1,7 +1,8 @@
 //! Text of a document as one line that is fit to be printed.
 
-/// The beginning of `text`, at most `limit` characters of it, as one line: white space of any kind is a space, and what is no
-/// character to be seen (control characters, terminals' escapes, marks that turn the direction) is written as its escape.
+/// The beginning of `text`, at most `limit` characters of it, as one line: white space of any kind is a
+/// space, and what is no character to be seen (control characters, terminals' escapes, marks that turn the
+/// direction) is written as its escape.
 pub fn one_line(text: &str, limit: usize) -> String {
     let mut line = String::new();
     for (count, character) in text.chars().enumerate() {
@@ -18,7 +19,8 @@ pub fn one_line(text: &str, limit: usize) -> String {
     line
 }
 
-/// Whether a character shows nothing and changes how others are shown (Unicode's bidirectional and other format controls).
+/// Whether a character shows nothing and changes how others are shown (Unicode's bidirectional and other
+/// format controls).
 pub fn is_invisible(character: char) -> bool {
     matches!(
         character,

@@ -10,7 +10,8 @@ use super::walk::{
 };
 use super::{LeftOut, Report};
 
-/// The generator drops paths that don't begin with `/`, without a word; and a path that is there twice is one.
+/// The generator drops paths that don't begin with `/`, without a word; and a path that is there twice is
+/// one.
 pub fn paths_begin_with_a_slash(document: &mut Value, report: &mut Report) {
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
     for (path, item) in std::mem::take(paths) {
@@ -40,7 +41,8 @@ pub fn paths_begin_with_a_slash(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// An operation is called by its id: one without is given the name of its method and path, of two the second another.
+/// An operation is called by its id: one without is given the name of its method and path, of two the second
+/// another.
 pub fn operations_have_names_of_their_own(document: &mut Value, report: &mut Report) {
     // As the name of a builder these would hide Rust's own.
     let mut methods: BTreeSet<String> = ["new", "option", "result", "string"].map(str::to_owned).into();
@@ -96,9 +98,10 @@ pub fn operations_have_answers(document: &mut Value, report: &mut Report) -> Res
     }
 }
 
-/// Errors are mapped from the answer itself, and the generator panics where they stand beside a typed success; of
-/// several successes it takes one. The first with a body stays. Bodies of others that differ are choices of it, and one
-/// without a body makes it an option; not of a list, which is there, if empty, nor of bytes, of which there may be none.
+/// Errors are mapped from the answer itself, and the generator panics where they stand beside a typed
+/// success; of several successes it takes one. The first with a body stays. Bodies of others that differ are
+/// choices of it, and one without a body makes it an option; not of a list, which is there, if empty, nor of
+/// bytes, of which there may be none.
 pub fn one_success_stays(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     each_operation(document, |place, operation| {
@@ -178,7 +181,8 @@ fn json_schema(response: &Value) -> Option<&Value> {
     types.get(&json_of(types)?)?.get("schema")
 }
 
-/// JSON by its name or its suffix: `application/json`, `application/vnd.api+json`, with parameters or without.
+/// JSON by its name or its suffix: `application/json`, `application/vnd.api+json`, with parameters or
+/// without.
 fn is_json(media_type: &str) -> bool {
     let essence = essence(media_type);
     essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
@@ -190,9 +194,9 @@ fn json_of(types: &Map<String, Value>) -> Option<String> {
     types.keys().find(plain).or_else(|| types.keys().find(|name| is_json(name))).cloned()
 }
 
-/// The generator takes one media type a request: JSON where it is offered. A form or a file has no type of its own
-/// there: it becomes a raw body, which is filled by hand into the finished request. So does a body that JSON is offered
-/// for but that holds a file: in JSON the file would be a text.
+/// The generator takes one media type a request: JSON where it is offered. A form or a file has no type of
+/// its own there: it becomes a raw body, which is filled by hand into the finished request. So does a body
+/// that JSON is offered for but that holds a file: in JSON the file would be a text.
 pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let whole = document.clone();
     for_operations(document, |path, method, operation| {
@@ -264,8 +268,8 @@ pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Resu
     })
 }
 
-/// An answer is JSON where that is offered, however it is called, and bytes otherwise; bytes that are called JSON are
-/// bytes all the same.
+/// An answer is JSON where that is offered, however it is called, and bytes otherwise; bytes that are called
+/// JSON are bytes all the same.
 pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     each_operation(document, |place, operation| {
@@ -350,8 +354,8 @@ fn holds_a_file(document: &Value, schema: &Value) -> bool {
     has_a_field(document, schema, 0, &is_binary)
 }
 
-/// Whether one of a body's fields may be a file: an answer has its URL, and a document that tells bodies and answers
-/// together tells of the URL.
+/// Whether one of a body's fields may be a file: an answer has its URL, and a document that tells bodies and
+/// answers together tells of the URL.
 fn may_be_a_file(document: &Value, schema: &Value) -> bool {
     has_a_field(document, schema, 0, &|field| is_binary(field) || is_text_of(field, "uri"))
 }

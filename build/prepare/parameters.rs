@@ -85,7 +85,8 @@ fn is_token(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// An object in a query is its properties, each a parameter: `form` by their names, `deepObject` by `name[property]`.
+/// An object in a query is its properties, each a parameter: `form` by their names, `deepObject` by
+/// `name[property]`.
 pub fn objects_in_queries_are_taken_apart(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let _ = for_operations(document, |path, method, operation| {
@@ -232,8 +233,8 @@ fn plain_of(schema: &Value) -> Value {
     Value::Object(plain)
 }
 
-/// Two parameters that come to one setter (`id` in path and query, `created__gte` and `created_gte`), or one that comes to
-/// a name which every builder has.
+/// Two parameters that come to one setter (`id` in path and query, `created__gte` and `created_gte`), or one
+/// that comes to a name which every builder has.
 pub fn parameters_have_names_of_their_own(document: &mut Value, report: &mut Report) {
     let mut paths = Vec::new();
     let _ = for_operations(document, |path, method, operation| {
@@ -289,7 +290,8 @@ pub fn parameters_have_names_of_their_own(document: &mut Value, report: &mut Rep
     }
 }
 
-/// An enumeration that is written into a parameter would make a type for each operation; text serves as well there.
+/// An enumeration that is written into a parameter would make a type for each operation; text serves as well
+/// there.
 pub fn inline_query_enums_are_strings(document: &mut Value, report: &mut Report) {
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
@@ -308,7 +310,8 @@ pub fn inline_query_enums_are_strings(document: &mut Value, report: &mut Report)
     });
 }
 
-/// Keys that a server expands on demand come as an id or as an object: those that the values of `expand` name.
+/// Keys that a server expands on demand come as an id or as an object: those that the values of `expand`
+/// name.
 pub fn expandable_keys_are_related(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let mut expandable: Vec<(String, String)> = Vec::new();

@@ -11,8 +11,9 @@ use super::walk::{
 };
 use super::{OWN_TYPES, Report};
 
-/// Of `UserId: {type: integer}` the generator makes a struct of one field, which takes neither `5` nor, of a text, `"x"`, and
-/// is no `user.id` of another component. Where such a component is used stands the plain type.
+/// Of `UserId: {type: integer}` the generator makes a struct of one field, which takes neither `5` nor, of a
+/// text, `"x"`, and is no `user.id` of another component. Where such a component is used stands the plain
+/// type.
 pub fn plain_types_need_no_name(document: &mut Value, report: &mut Report) {
     let mut plain: BTreeMap<String, Value> = schemas(document)
         .filter(|(name, schema)| !OWN_TYPES.contains(&name.as_str()) && is_plain(schema))
@@ -44,7 +45,8 @@ pub fn plain_types_need_no_name(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// Numbers, texts and flags, lists and maps of what has a name or needs none, and another name of a component.
+/// Numbers, texts and flags, lists and maps of what has a name or needs none, and another name of a
+/// component.
 fn is_plain(schema: &Value) -> bool {
     let within = |key: &str| {
         schema

@@ -1,5 +1,5 @@
-//! References: shared parts are put in place, and what a schema refers to is a component. The generator knows no others: it
-//! panics, without a name.
+//! References: shared parts are put in place, and what a schema refers to is a component. The generator knows
+//! no others: it panics, without a name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ use super::walk::{
 /// So many references may lead to one another: a document may refer in a circle.
 const LONGEST: usize = 16;
 
-/// Puts shared path items, parameters, bodies and answers where they are used: what a rule changes for one operation mustn't
-/// change another. Parameters of a path are those of its operations.
+/// Puts shared path items, parameters, bodies and answers where they are used: what a rule changes for one
+/// operation mustn't change another. Parameters of a path are those of its operations.
 pub fn shared_parts_are_put_in_place(document: &mut Value) -> Result<(), String> {
     let whole = document.clone();
     let resolve = |part: &mut Value, place: &str| -> Result<(), String> {
@@ -78,8 +78,8 @@ pub fn shared_parts_are_put_in_place(document: &mut Value) -> Result<(), String>
     })
 }
 
-/// A reference to any other place of the document (`#/components/schemas/X/properties/y`, `#/paths/…`, `#/$defs/X`) is to a
-/// component of its own. What another server has to tell is a free-form value.
+/// A reference to any other place of the document (`#/components/schemas/X/properties/y`, `#/paths/…`,
+/// `#/$defs/X`) is to a component of its own. What another server has to tell is a free-form value.
 pub fn references_are_to_components(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let whole = document.clone();
     let taken = schemas(&whole).map(|(name, _)| type_name(name)).collect();
@@ -151,7 +151,8 @@ struct Following<'d> {
 }
 
 impl Following<'_> {
-    /// `root` is where the schema is that holds this one: what was written as a document of its own refers to itself.
+    /// `root` is where the schema is that holds this one: what was written as a document of its own refers to
+    /// itself.
     fn follow(&mut self, place: &str, root: &str, schema: &mut Value) -> Result<(), String> {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str).map(str::to_owned) {
             if reference.starts_with("http://") || reference.starts_with("https://") {

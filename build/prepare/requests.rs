@@ -11,9 +11,9 @@ use super::walk::{
 };
 use super::{Report, Union};
 
-/// A component that is sent and received is two, where the two differ: what only the server sets (`readOnly`) is required
-/// in an answer and has no place in a body, what only the client sets (`writeOnly`) never comes back, and only in a body
-/// does it matter whether a field isn't set or is set to null or to an empty list.
+/// A component that is sent and received is two, where the two differ: what only the server sets (`readOnly`)
+/// is required in an answer and has no place in a body, what only the client sets (`writeOnly`) never comes
+/// back, and only in a body does it matter whether a field isn't set or is set to null or to an empty list.
 pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Report) {
     let sent = reachable_from_requests(document);
     let received = reachable_from_answers(document);
@@ -132,8 +132,8 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// In a body an empty list or map is something else than none: it clears what is there. The generator leaves out an
-/// empty one of its own accord unless it may be null; and what may be null can be set to it.
+/// In a body an empty list or map is something else than none: it clears what is there. The generator leaves
+/// out an empty one of its own accord unless it may be null; and what may be null can be set to it.
 pub fn bodies_can_clear_fields(document: &mut Value, report: &mut Report) {
     let sent = reachable_from_requests(document);
     let received = reachable_from_answers(document);

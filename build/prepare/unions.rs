@@ -24,8 +24,8 @@ pub fn any_of_is_one_of(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// A null among an enumeration's values or among the choices says that the whole may be null; an empty text among them
-/// needs no choice of its own, since enumerations take any text.
+/// A null among an enumeration's values or among the choices says that the whole may be null; an empty text
+/// among them needs no choice of its own, since enumerations take any text.
 pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let only_null = |schema: &Value| {
@@ -92,8 +92,9 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
     });
 }
 
-/// A tag means a component also where no mapping says so: by a value that the tag has in it, or else by the component's name.
-/// It is looked up before rules give components other names and leave numbers without enumerations.
+/// A tag means a component also where no mapping says so: by a value that the tag has in it, or else by the
+/// component's name. It is looked up before rules give components other names and leave numbers without
+/// enumerations.
 pub fn tags_are_told(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     for_schemas(document, &mut |place, schema| {
@@ -138,9 +139,9 @@ pub fn tags_are_told(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// A choice among whose choices is a choice is one of all: as a type of its own the inner one would take whatever comes, as
-/// something that it doesn't know, and nothing would be left for those after it. Where another tag tells it from the others
-/// it stays.
+/// A choice among whose choices is a choice is one of all: as a type of its own the inner one would take
+/// whatever comes, as something that it doesn't know, and nothing would be left for those after it. Where
+/// another tag tells it from the others it stays.
 pub fn choices_of_choices_are_one(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     for_schemas(document, &mut |place, schema| {
@@ -276,8 +277,8 @@ fn without_words(choice: &Value) -> Value {
     shape
 }
 
-/// A component that is nullable itself would be two types, the one and the one that may be null, of one name. Being null
-/// is for the places that use it.
+/// A component that is nullable itself would be two types, the one and the one that may be null, of one name.
+/// Being null is for the places that use it.
 pub fn components_are_nullable_where_they_are_used(document: &mut Value, report: &mut Report) {
     let mut nullable = BTreeSet::new();
     // One that is but another, which is nullable, is so too.
@@ -305,7 +306,8 @@ pub fn components_are_nullable_where_they_are_used(document: &mut Value, report:
     }
     for_schemas(document, &mut |_, schema| {
         let Some(object) = schema.as_object_mut() else { return };
-        // The places: properties, items, answers. Parts of a composition are visited by themselves, and none of them is.
+        // The places: properties, items, answers. Parts of a composition are visited by themselves, and none
+        // of them is.
         for (_, child) in object.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
             null_where_used(child, &nullable);
         }
@@ -336,8 +338,8 @@ fn null_where_used(schema: &mut Value, nullable: &BTreeSet<String>) {
     }
 }
 
-/// A choice between objects that is written into a schema or an operation: as a component it has a name, by which its tag
-/// is known.
+/// A choice between objects that is written into a schema or an operation: as a component it has a name, by
+/// which its tag is known.
 pub fn unions_are_components(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let is_union = |schema: &Value| {
@@ -356,9 +358,9 @@ fn has_properties(document: &Value, schema: &Value) -> bool {
         .is_some_and(|properties| !properties.is_empty())
 }
 
-/// The generator doesn't look at discriminators: the first choice whose fields fit would be taken. The adapted code
-/// reads the tag, for which each choice must be a component and the tag a plain text in it. A property whose values differ
-/// in each choice is a tag, too, though the document doesn't say so.
+/// The generator doesn't look at discriminators: the first choice whose fields fit would be taken. The
+/// adapted code reads the tag, for which each choice must be a component and the tag a plain text in it. A
+/// property whose values differ in each choice is a tag, too, though the document doesn't say so.
 pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
     let mut unions: BTreeMap<String, Union> = BTreeMap::new();
     let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! What values may be: free-form ones, times, links, unknown fields, constraints, defaults, enumerations' texts.
+//! What values may be: free-form ones, times, links, unknown fields, constraints, defaults, enumerations'
+//! texts.
 
 use serde_json::{Map, Value, json};
 
@@ -8,8 +9,9 @@ use super::walk::{for_schemas, only_refers, reachable_from_requests, reference, 
 /// Own types that hold a null themselves, so that an answer's field of such a type needs no `Option`.
 pub const HOLD_NULL: [&str; 2] = ["Json", "Related"];
 
-/// A schema that says nothing about the value's shape is the user's own JSON: kept as its text, decoded when looked at. So
-/// is an object that may have no fields at all: the generator would refuse the first that a server adds.
+/// A schema that says nothing about the value's shape is the user's own JSON: kept as its text, decoded when
+/// looked at. So is an object that may have no fields at all: the generator would refuse the first that a
+/// server adds.
 pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         if place == "Json" {
@@ -31,7 +33,8 @@ pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// The links of a page repeat the query that was asked for: as URLs of the crate's own type they aren't shown whole.
+/// The links of a page repeat the query that was asked for: as URLs of the crate's own type they aren't shown
+/// whole.
 pub fn page_links_are_urls(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
@@ -89,8 +92,8 @@ pub fn keep_unknown_fields(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// A date-time without an offset, or an empty one, mustn't fail an answer: the text is kept and parsed when asked for.
-/// Other formats of text would bring strict types of their own, and are kept as text.
+/// A date-time without an offset, or an empty one, mustn't fail an answer: the text is kept and parsed when
+/// asked for. Other formats of text would bring strict types of their own, and are kept as text.
 pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
@@ -114,8 +117,8 @@ pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// A field that is required and described nowhere would be a free-form value without which an answer fails. What comes is
-/// among the unknown fields, as all that the document doesn't describe.
+/// A field that is required and described nowhere would be a free-form value without which an answer fails.
+/// What comes is among the unknown fields, as all that the document doesn't describe.
 pub fn what_is_required_is_there(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
@@ -140,8 +143,9 @@ pub fn what_is_required_is_there(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// An id is one type wherever it comes from, whether or not the document told its width there: `.owner([user.id])`. And the
-/// server sends its numbers as wide as they are: a coordinate loses its end in an `f32`.
+/// An id is one type wherever it comes from, whether or not the document told its width there:
+/// `.owner([user.id])`. And the server sends its numbers as wide as they are: a coordinate loses its end in
+/// an `f32`.
 pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
@@ -189,8 +193,8 @@ pub const CONSTRAINTS: [&str; 13] = [
     "maxProperties",
 ];
 
-/// Lengths, patterns and bounds would be checked on answers, where one long name would lose a whole page; titles would
-/// name types after themselves. (Lengths of bodies' texts are noted before.)
+/// Lengths, patterns and bounds would be checked on answers, where one long name would lose a whole page;
+/// titles would name types after themselves. (Lengths of bodies' texts are noted before.)
 pub fn drop_constraints(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
@@ -211,8 +215,9 @@ pub fn drop_defaults(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// `Json` and `Related` hold a null themselves: in an answer such a field is always there (`model.metrics["accuracy"]`,
-/// not `model.metrics.as_ref()…`). In a request it stays optional, since what isn't set isn't sent.
+/// `Json` and `Related` hold a null themselves: in an answer such a field is always there
+/// (`model.metrics["accuracy"]`, not `model.metrics.as_ref()…`). In a request it stays optional, since what
+/// isn't set isn't sent.
 pub fn nulls_in_own_types(document: &mut Value, report: &mut Report) {
     let requested = reachable_from_requests(document);
     for (name, schema) in

@@ -84,7 +84,8 @@ pub fn schemas_mut(document: &mut Value) -> Option<&mut Map<String, Value>> {
     entry(document, &["components", "schemas"])
 }
 
-/// Visits every schema of the document, children before their parents, with a place that a person finds again.
+/// Visits every schema of the document, children before their parents, with a place that a person finds
+/// again.
 pub fn for_schemas(document: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
     if let Some(schemas) = schemas_mut(document) {
         for (name, schema) in schemas.iter_mut().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {

@@ -7,9 +7,10 @@ use crate::generated::raw::builder;
 impl BackendClient {
     /// Lists ground-truth events: one page of them, or every one with [`list_all`](Call::list_all).
     ///
-    /// Operation `list_ground_truth_events` of the API's document, which names the filters. In current releases of the server an
-    /// event's own key is `pgh_id`: its `id` is its ground truth's, and several events have the same. A list of all of them is
-    /// judged by `pgh_id`, see [`ListAll::identity`](crate::ListAll::identity).
+    /// Operation `list_ground_truth_events` of the API's document, which names the filters. In current
+    /// releases of the server an event's own key is `pgh_id`: its `id` is its ground truth's, and several
+    /// events have the same. A list of all of them is judged by `pgh_id`, see
+    /// [`ListAll::identity`](crate::ListAll::identity).
     ///
     /// # Errors
     /// Where a filter is refused (400), or the page is past the end (404).
@@ -30,7 +31,8 @@ impl BackendClient {
 
     /// Lists the data of ground-truth events: only `id` and `data`, much lighter than the whole events.
     ///
-    /// Operation `list_ground_truth_events_data` of the API's document; newer servers. Several events may have the same `id`.
+    /// Operation `list_ground_truth_events_data` of the API's document; newer servers. Several events may
+    /// have the same `id`.
     ///
     /// # Errors
     /// As [`list_ground_truth_events`](Self::list_ground_truth_events).
@@ -47,7 +49,8 @@ impl BackendClient {
 
     /// Lists the files of ground-truth events: of each event's data unit, as a list of file objects.
     ///
-    /// Operation `list_ground_truth_events_files` of the API's document; newer servers. Several events may have the same `id`.
+    /// Operation `list_ground_truth_events_files` of the API's document; newer servers. Several events may
+    /// have the same `id`.
     ///
     /// # Errors
     /// As [`list_ground_truth_events`](Self::list_ground_truth_events).

@@ -51,14 +51,14 @@ impl BackendClient {
 
     /// Creates a model: uploads its file in chunks, then sends its metadata.
     ///
-    /// `file` is a path, bytes in memory, or a [`ModelFile::uploaded`]. What can't be right in file or metadata is told,
-    /// all at once, before anything is sent.
+    /// `file` is a path, bytes in memory, or a [`ModelFile::uploaded`]. What can't be right in file or
+    /// metadata is told, all at once, before anything is sent.
     ///
     /// Operation `create_model` of the API's document, which names the fields.
     ///
     /// # Errors
-    /// Where a required field is missing, a number isn't finite or the file can't be read (nothing is sent then); where
-    /// the server refuses a chunk ([`is_too_large`](Error::is_too_large)) or the metadata
+    /// Where a required field is missing, a number isn't finite or the file can't be read (nothing is sent
+    /// then); where the server refuses a chunk ([`is_too_large`](Error::is_too_large)) or the metadata
     /// ([`is_bad_request`](Error::is_bad_request)). Where the file is up and creating fails,
     /// [`upload_id`](Error::upload_id) lets it be tried again without the file.
     ///

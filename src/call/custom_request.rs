@@ -25,15 +25,16 @@ impl<'a> AnyRequest<'a> {
         AnyRequest { client, method, path, body: None }
     }
 
-    /// Sets the body: any value that can be written as JSON. A number that isn't finite is told when the call is sent.
+    /// Sets the body: any value that can be written as JSON. A number that isn't finite is told when the call
+    /// is sent.
     #[must_use]
     pub fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Self {
         self.body = Some(json_body(body).map(|body| RawBody::from(body).media_type("application/json")));
         self
     }
 
-    /// Sets a body that isn't JSON: a file, a form, a text. Also for an operation of the document that takes a file beside
-    /// JSON, which its own body is made of then.
+    /// Sets a body that isn't JSON: a file, a form, a text. Also for an operation of the document that takes
+    /// a file beside JSON, which its own body is made of then.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {

@@ -30,8 +30,8 @@ use crate::url_conversion::Conversions;
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
 ///
-/// What is set within [`params`](Call::params) is the server's: filters and fields that the API's document names. What is
-/// set outside is this crate's: time-outs, headers, conversions.
+/// What is set within [`params`](Call::params) is the server's: filters and fields that the API's document
+/// names. What is set outside is this crate's: time-outs, headers, conversions.
 ///
 /// ```no_run
 /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -221,11 +221,11 @@ impl BackendClient {
         Call::new(self, operation(self.raw()))
     }
 
-    /// Calls any method and path of the backend, whether the API's document knows it or not: JSON in, JSON out,
-    /// and null where the answer has no body.
+    /// Calls any method and path of the backend, whether the API's document knows it or not: JSON in, JSON
+    /// out, and null where the answer has no body.
     ///
-    /// `path` is what follows the base URL and begins with `/`; parameters are set by [`param`](Call::param), a body by
-    /// [`AnyRequest::json`]. Retries, credentials, limits and errors are those of any other call.
+    /// `path` is what follows the base URL and begins with `/`; parameters are set by [`param`](Call::param),
+    /// a body by [`AnyRequest::json`]. Retries, credentials, limits and errors are those of any other call.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -266,15 +266,15 @@ impl<'c, B: Operation> Call<'c, B> {
     /// Sends the request and decodes the answer. Awaiting the call does the same.
     ///
     /// # Errors
-    /// Where a parameter can't be right, all of them told and nothing sent; where the server answers with an error, with
-    /// what can't be decoded, or not at all.
+    /// Where a parameter can't be right, all of them told and nothing sent; where the server answers with an
+    /// error, with what can't be decoded, or not at all.
     pub fn send(self) -> Sending<B::Output> {
         let prepared = self.prepare();
         Sending::prepared(prepared.map(|prepared| prepared.fetch(B::Answer::read)))
     }
 
-    /// Sends the request and decodes the answer into a type of yours: a narrow struct, [`Json`](crate::Json), or
-    /// `Box<serde_json::value::RawValue>` for the text as it is.
+    /// Sends the request and decodes the answer into a type of yours: a narrow struct, [`Json`](crate::Json),
+    /// or `Box<serde_json::value::RawValue>` for the text as it is.
     ///
     /// # Errors
     /// As [`send`](Call::send).
@@ -327,7 +327,8 @@ impl<'c, B: Operation> Call<'c, B> {
         })
     }
 
-    /// The first of several requests, each with the client's time-out; all of them have the call's own, which comes besides.
+    /// The first of several requests, each with the client's time-out; all of them have the call's own, which
+    /// comes besides.
     pub(crate) fn prepare_several(self) -> (Result<Prepared>, Option<Duration>) {
         let (timeout, each) = (self.options.timeout, self.client.settings().timeout);
         let of_each = |prepared: Prepared| Prepared {

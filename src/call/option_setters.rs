@@ -5,17 +5,18 @@ macro_rules! sending_setters {
     () => {
         /// Sets a header of each request of this call.
         ///
-        /// `Authorization`, `Cookie`, `Proxy-Authorization`, the platform's own headers (`Synapse-…`) and those that the client
-        /// has as [`secret_header`](crate::BackendClientBuilder::secret_header) stay at the origin (scheme, host and port) that
-        /// the call is for: once a redirect leads to another one, they are not sent any more, not even on the way back. Any
-        /// other header goes wherever the request goes, so it is no place for a token.
+        /// `Authorization`, `Cookie`, `Proxy-Authorization`, the platform's own headers (`Synapse-…`) and
+        /// those that the client has as [`secret_header`](crate::BackendClientBuilder::secret_header) stay at
+        /// the origin (scheme, host and port) that the call is for: once a redirect leads to another one,
+        /// they are not sent any more, not even on the way back. Any other header goes wherever the request
+        /// goes, so it is no place for a token.
         pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
             self.options.set_header(name.as_ref(), value.as_ref());
             self
         }
 
-        /// How long making a connection for this call may take. Calls of another time-out than the client's have kept
-        /// connections of their own, of which a client remembers those of the last few time-outs.
+        /// How long making a connection for this call may take. Calls of another time-out than the client's
+        /// have kept connections of their own, of which a client remembers those of the last few time-outs.
         pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_connect_timeout(timeout);
             self
@@ -27,8 +28,8 @@ macro_rules! sending_setters {
             self
         }
 
-        /// How long this call may take as a whole: all of its requests, waits and answers included, and what is done on this
-        /// machine: conversions, decoding, files, waiting for a thread where that may block.
+        /// How long this call may take as a whole: all of its requests, waits and answers included, and what
+        /// is done on this machine: conversions, decoding, files, waiting for a thread where that may block.
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_timeout(timeout);
             self
@@ -40,7 +41,8 @@ macro_rules! sending_setters {
             self
         }
 
-        /// How often a request of this call is sent again, and after which waits, in the place of the client's policy.
+        /// How often a request of this call is sent again, and after which waits, in the place of the
+        /// client's policy.
         pub fn retry(mut self, policy: $crate::RetryPolicy) -> Self {
             self.options.set_retry(policy);
             self
@@ -54,8 +56,8 @@ macro_rules! option_setters {
     () => {
         $crate::call::option_setters::sending_setters!();
 
-        /// Replaces or adds a query parameter, whether the API's document names it or not: servers accept more filters than
-        /// it knows.
+        /// Replaces or adds a query parameter, whether the API's document names it or not: servers accept
+        /// more filters than it knows.
         pub fn param(self, name: impl Into<String>, value: impl ToString) -> Self {
             self.param_list(name, [value])
         }
@@ -70,8 +72,8 @@ macro_rules! option_setters {
             self
         }
 
-        /// Sends the request again also where the server may have acted on it: for a caller who knows that acting on it
-        /// twice does no harm.
+        /// Sends the request again also where the server may have acted on it: for a caller who knows that
+        /// acting on it twice does no harm.
         pub fn retry_unknown_outcome(mut self, retry: bool) -> Self {
             self.options.set_retry_unknown_outcome(retry);
             self
@@ -79,16 +81,20 @@ macro_rules! option_setters {
 
         /// Maps the URLs in a file field by a function, before the answer is decoded.
         ///
-        /// `field` is a dotted path (`file`, `files`, `data_unit.files`); lists on the way are walked through. The field may
-        /// hold a URL, an object of name -> URL, of name -> object with `url`, or a list of such objects. Null and absent
-        /// fields are left alone. The function gets the server's string, and what it gives takes the string's place.
+        /// `field` is a dotted path (`file`, `files`, `data_unit.files`); lists on the way are walked
+        /// through. The field may hold a URL, an object of name -> URL, of name -> object with `url`, or a
+        /// list of such objects. Null and absent fields are left alone. The function gets the server's
+        /// string, and what it gives takes the string's place.
         ///
-        /// Several conversions are applied in the order in which they are set: each finds what those before it wrote, and what
-        /// one wrote in the place of a URL is a URL to the next one. So several of the same `field` are a chain: the next one gets
-        /// what the one before gave, of [`download_to`](crate::BackendClient::download_to) the local path. A field's paths may be
-        /// written in several ways (`files`, `files.url`, `files.0`) and given to `url_conversion` and `url_conversion_with`.
+        /// Several conversions are applied in the order in which they are set: each finds what those before
+        /// it wrote, and what one wrote in the place of a URL is a URL to the next one. So several of the
+        /// same `field` are a chain: the next one gets what the one before gave, of
+        /// [`download_to`](crate::BackendClient::download_to) the local path. A field's paths may be written
+        /// in several ways (`files`, `files.url`, `files.0`) and given to `url_conversion` and
+        /// `url_conversion_with`.
         ///
-        /// The function is called where requests are driven: one that waits is a converter for `url_conversion_with`.
+        /// The function is called where requests are driven: one that waits is a converter for
+        /// `url_conversion_with`.
         ///
         /// ```no_run
         /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -116,10 +122,11 @@ macro_rules! option_setters {
             self
         }
 
-        /// A path of a conversion that leads to no file field is an error: one that is in no item of an answer, or that holds
-        /// what can't be a file, or a text that is no URL. A file's URL is absolute (`https://host/x.png`), a path on a host
-        /// (`/media/x.png`, `//host/x.png`), or a `data:` URI; a timestamp and `media/x.png` are none. Null, and what is missing
-        /// from some of the items, are left alone all the same, and so is what an earlier conversion wrote.
+        /// A path of a conversion that leads to no file field is an error: one that is in no item of an
+        /// answer, or that holds what can't be a file, or a text that is no URL. A file's URL is absolute
+        /// (`https://host/x.png`), a path on a host (`/media/x.png`, `//host/x.png`), or a `data:` URI; a
+        /// timestamp and `media/x.png` are none. Null, and what is missing from some of the items, are left
+        /// alone all the same, and so is what an earlier conversion wrote.
         ///
         /// Unless set, conversions are given every text that stands where a URL is expected.
         ///
@@ -136,8 +143,8 @@ macro_rules! option_setters {
             self
         }
 
-        /// Leaves a URL whose conversion fails as it was; a list [reports](crate::ListReport::conversion_failures) it.
-        /// Otherwise it ends the call.
+        /// Leaves a URL whose conversion fails as it was; a list
+        /// [reports](crate::ListReport::conversion_failures) it. Otherwise it ends the call.
         pub fn skip_failed_conversions(mut self, skip: bool) -> Self {
             self.options.conversions().skip_failed = skip;
             self

@@ -2,7 +2,8 @@
 
 use reqwest::Url;
 
-/// Replaces or adds parameters, each as often as it has values; without values it is taken out. The others stay.
+/// Replaces or adds parameters, each as often as it has values; without values it is taken out. The others
+/// stay.
 pub(crate) fn set(url: &mut Url, params: &[(String, Vec<String>)]) {
     if params.is_empty() {
         return;

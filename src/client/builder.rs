@@ -31,7 +31,8 @@ type MakeHttp = dyn Fn() -> ClientBuilder + Send + Sync;
 
 /// The settings of a [`BackendClient`]. Made by [`BackendClient::builder`].
 ///
-/// What is wrong is told by [`build`](BackendClientBuilder::build), with the setting's name and without its secrets.
+/// What is wrong is told by [`build`](BackendClientBuilder::build), with the setting's name and without its
+/// secrets.
 #[must_use = "a builder does nothing until `build`"]
 #[derive(Clone)]
 pub struct BackendClientBuilder {
@@ -124,7 +125,8 @@ impl BackendClientBuilder {
         self
     }
 
-    /// Gives the credentials from now on, for tokens that rotate; takes the place of the tokens set one by one.
+    /// Gives the credentials from now on, for tokens that rotate; takes the place of the tokens set one by
+    /// one.
     pub fn credentials_provider(mut self, provider: impl CredentialsProvider) -> Self {
         self.provider = Some(Arc::new(provider));
         self
@@ -136,22 +138,22 @@ impl BackendClientBuilder {
         self
     }
 
-    /// How long nothing may move, in either direction, while a request is under way; 15 seconds unless set, and 60
-    /// seconds for lists, whose first page counts the whole list.
+    /// How long nothing may move, in either direction, while a request is under way; 15 seconds unless set,
+    /// and 60 seconds for lists, whose first page counts the whole list.
     ///
-    /// On Linux, Android and Fuchsia the system also ends a connection whose peer takes nothing for so long, at least a
-    /// second (`TCP_USER_TIMEOUT`), so that what was given up isn't held there. Elsewhere the system's own time-outs do, which
-    /// are minutes.
+    /// On Linux, Android and Fuchsia the system also ends a connection whose peer takes nothing for so long,
+    /// at least a second (`TCP_USER_TIMEOUT`), so that what was given up isn't held there. Elsewhere the
+    /// system's own time-outs do, which are minutes.
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = Some(timeout);
         self
     }
 
-    /// How long a request may take as a whole: the answer's body, its decoding and its conversions included; without a limit
-    /// unless set.
+    /// How long a request may take as a whole: the answer's body, its decoding and its conversions included;
+    /// without a limit unless set.
     ///
-    /// A download's requests have it until their responses begin: the file itself may take as long as bytes come, unless the
-    /// download has a [`timeout`](crate::Download::timeout) of its own.
+    /// A download's requests have it until their responses begin: the file itself may take as long as bytes
+    /// come, unless the download has a [`timeout`](crate::Download::timeout) of its own.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -159,9 +161,9 @@ impl BackendClientBuilder {
 
     /// The largest body, in bytes, that is read as a whole, after decompression; 256 MiB unless set.
     ///
-    /// It bounds the memory of a response. The items of a page usually take about as much as its text, beside it. In the worst case,
-    /// a page of the smallest items, decoding allocates up to 80 times the body's length, and URL conversion up to 60 times more;
-    /// types of your own may take more.
+    /// It bounds the memory of a response. The items of a page usually take about as much as its text, beside
+    /// it. In the worst case, a page of the smallest items, decoding allocates up to 80 times the body's
+    /// length, and URL conversion up to 60 times more; types of your own may take more.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
@@ -173,36 +175,39 @@ impl BackendClientBuilder {
         self
     }
 
-    /// The host that the server signs file URLs for (`internal`, say): sent as `url_host` with every GET that doesn't set
-    /// it itself.
+    /// The host that the server signs file URLs for (`internal`, say): sent as `url_host` with every GET that
+    /// doesn't set it itself.
     pub fn url_host(mut self, url_host: impl Into<String>) -> Self {
         self.url_host = Some(url_host.into());
         self
     }
 
-    /// A certificate, in PEM or DER, that is trusted besides the system's: a company's own, say. May be given repeatedly.
+    /// A certificate, in PEM or DER, that is trusted besides the system's: a company's own, say. May be given
+    /// repeatedly.
     pub fn root_certificate(mut self, certificate: impl Into<Vec<u8>>) -> Self {
         self.root_certificates.push(certificate.into());
         self
     }
 
-    /// The proxy that every request goes through: `http://host:port`, or `socks5://…` with the feature `socks`. Unless
-    /// set, `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are used, and with the feature `system-proxy` the settings of
-    /// macOS or Windows.
+    /// The proxy that every request goes through: `http://host:port`, or `socks5://…` with the feature
+    /// `socks`. Unless set, `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are used, and with the
+    /// feature `system-proxy` the settings of macOS or Windows.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
         self
     }
 
-    /// HTTP settings of your own: a function that gives a [`reqwest::ClientBuilder`], called for each HTTP client that is
-    /// needed: for each tokio runtime and connect time-out, for large bodies whose call has a longer read time-out than the
-    /// client, and for connections that are made anew after one broke. Redirects, `Referer`, time-outs, limits of headers,
-    /// `Accept-Encoding` and decompression are then set by this crate. Its default headers go to every host that a request goes
-    /// to, so they are no place for a token; the cookies of a jar go where the jar's own rules let them.
+    /// HTTP settings of your own: a function that gives a [`reqwest::ClientBuilder`], called for each HTTP
+    /// client that is needed: for each tokio runtime and connect time-out, for large bodies whose call has a
+    /// longer read time-out than the client, and for connections that are made anew after one broke.
+    /// Redirects, `Referer`, time-outs, limits of headers, `Accept-Encoding` and decompression are then set
+    /// by this crate. Its default headers go to every host that a request goes to, so they are no place for a
+    /// token; the cookies of a jar go where the jar's own rules let them.
     ///
-    /// What the function makes belongs to one HTTP client. A jar of cookies for all connections is made before it, and
-    /// given by `cookie_provider(jar.clone())` (with reqwest's feature `cookies`); `cookie_store(true)` makes one for each
-    /// HTTP client, so that a request that is sent again over a fresh connection may lack a cookie.
+    /// What the function makes belongs to one HTTP client. A jar of cookies for all connections is made
+    /// before it, and given by `cookie_provider(jar.clone())` (with reqwest's feature `cookies`);
+    /// `cookie_store(true)` makes one for each HTTP client, so that a request that is sent again over a fresh
+    /// connection may lack a cookie.
     ///
     /// ```no_run
     /// # use synapse_backend_client::{BackendClient, reqwest};
@@ -222,34 +227,34 @@ impl BackendClientBuilder {
         self
     }
 
-    /// How many requests may be in flight at a time, over all clones of the client; 100 unless set. One counts until its
-    /// answer is read whole, or, where the answer is given as it comes, until its head is there. Waiting for a place counts
-    /// in the total time-out, and has no end of its own.
+    /// How many requests may be in flight at a time, over all clones of the client; 100 unless set. One
+    /// counts until its answer is read whole, or, where the answer is given as it comes, until its head is
+    /// there. Waiting for a place counts in the total time-out, and has no end of its own.
     pub fn max_requests_in_flight(mut self, requests: usize) -> Self {
         self.max_in_flight = requests;
         self
     }
 
-    /// Whether a link of the server (a `next`, an upload's `url`) that names another scheme or host, or lacks the base
-    /// URL's path prefix, and is the expected resource but for that, is followed at the base URL: what a server behind a
-    /// proxy sends. On unless set; without it such a link is an error.
+    /// Whether a link of the server (a `next`, an upload's `url`) that names another scheme or host, or lacks
+    /// the base URL's path prefix, and is the expected resource but for that, is followed at the base URL:
+    /// what a server behind a proxy sends. On unless set; without it such a link is an error.
     pub fn rewrite_links(mut self, rewrite: bool) -> Self {
         self.rewrite_links = rewrite;
         self
     }
 
-    /// Whether a link of the server (a `next`, an upload's `url`) may lead to any path of the base URL's own origin. Off unless
-    /// set: with a base URL such as `https://host/api/v1` a link to `https://host/other/` is an error, as one to another host is,
-    /// and gets neither request nor token, since another application may be there. Links that
-    /// [`rewrite_links`](BackendClientBuilder::rewrite_links) puts onto the base URL are followed in any case. URLs of files
-    /// aren't meant: those lie beside the API.
+    /// Whether a link of the server (a `next`, an upload's `url`) may lead to any path of the base URL's own
+    /// origin. Off unless set: with a base URL such as `https://host/api/v1` a link to `https://host/other/`
+    /// is an error, as one to another host is, and gets neither request nor token, since another application
+    /// may be there. Links that [`rewrite_links`](BackendClientBuilder::rewrite_links) puts onto the base URL
+    /// are followed in any case. URLs of files aren't meant: those lie beside the API.
     pub fn allow_links_outside_prefix(mut self, allow: bool) -> Self {
         self.links_outside_prefix = allow;
         self
     }
 
-    /// A header that is a secret, a gateway's key say: like the tokens it goes to the base URL's own origin and to no
-    /// other, and is never shown.
+    /// A header that is a secret, a gateway's key say: like the tokens it goes to the base URL's own origin
+    /// and to no other, and is never shown.
     pub fn secret_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.secret_headers.push((name.into(), value.into()));
         self
@@ -279,7 +284,8 @@ impl BackendClientBuilder {
     /// Checks the settings and makes the client. Nothing is sent.
     ///
     /// # Errors
-    /// Of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the name of the setting that can't be right.
+    /// Of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the name of the setting that
+    /// can't be right.
     pub fn build(self) -> Result<BackendClient> {
         let origin =
             Origin::parse(&self.base_url).map_err(|problem| Error::configuration("base_url", problem))?;
@@ -367,8 +373,9 @@ impl BackendClientBuilder {
             }
             builder.build()
         };
-        // A machine without a single CA certificate can talk plain http all the same: then only the certificates given
-        // here are trusted, and an https file URL fails when it is fetched, not when the client is built.
+        // A machine without a single CA certificate can talk plain http all the same: then only the
+        // certificates given here are trusted, and an https file URL fails when it is fetched, not when the
+        // client is built.
         let make = move |kind| match make(kind, false) {
             Err(_) if plain => make(kind, true),
             other => other,

@@ -15,17 +15,18 @@ pub(crate) use settings::{READ_TIMEOUT, Settings};
 
 /// A client of one Synapse backend.
 ///
-/// Cheap to clone; clones share connections, limits and credentials. Its futures and streams own what they need, so that
-/// they can be spawned; dropping one stops its request and leaves the client usable.
+/// Cheap to clone; clones share connections, limits and credentials. Its futures and streams own what they
+/// need, so that they can be spawned; dropping one stops its request and leaves the client usable.
 ///
-/// One client may serve several tokio runtimes, at once or one after the other: each has kept connections of its own, since
-/// a connection is driven by the runtime that made it and hangs without it. Limits, credentials and the budget of retries
-/// are shared by all of them.
+/// One client may serve several tokio runtimes, at once or one after the other: each has kept connections of
+/// its own, since a connection is driven by the runtime that made it and hangs without it. Limits,
+/// credentials and the budget of retries are shared by all of them.
 ///
-/// A client may be built and dropped anywhere. What is awaited needs a tokio runtime: without one it returns an error of
-/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration). The runtime needs its timer and its I/O driver, as
-/// `#[tokio::main]` and [`enable_all`](https://docs.rs/tokio/latest/tokio/runtime/struct.Builder.html#method.enable_all)
-/// give them: tokio panics where one of them is missing.
+/// A client may be built and dropped anywhere. What is awaited needs a tokio runtime: without one it returns
+/// an error of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration). The runtime needs its timer and
+/// its I/O driver, as `#[tokio::main]` and
+/// [`enable_all`](https://docs.rs/tokio/latest/tokio/runtime/struct.Builder.html#method.enable_all) give
+/// them: tokio panics where one of them is missing.
 ///
 /// ```no_run
 /// use synapse_backend_client::BackendClient;
@@ -57,12 +58,13 @@ impl BackendClient {
         BackendClientBuilder::new(base_url.into())
     }
 
-    /// A client from the environment: `SYNAPSE_BASE_URL` (by default the hosted platform, `https://api.synapse.sh`),
-    /// `SYNAPSE_API_TOKEN` (the access token), `SYNAPSE_AGENT_TOKEN` and `SYNAPSE_TENANT`. An empty variable counts as
-    /// one that isn't set.
+    /// A client from the environment: `SYNAPSE_BASE_URL` (by default the hosted platform,
+    /// `https://api.synapse.sh`), `SYNAPSE_API_TOKEN` (the access token), `SYNAPSE_AGENT_TOKEN` and
+    /// `SYNAPSE_TENANT`. An empty variable counts as one that isn't set.
     ///
     /// # Errors
-    /// Where a variable isn't Unicode or holds what can't be right; the error names the variable or the setting.
+    /// Where a variable isn't Unicode or holds what can't be right; the error names the variable or the
+    /// setting.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), synapse_backend_client::Error> {

@@ -21,7 +21,8 @@ pub(super) enum Acquired {
     File(u64),
 }
 
-/// The part of a file, unless it was `opened` before; or the file, if another download brings it, and it is the one that is expected.
+/// The part of a file, unless it was `opened` before; or the file, if another download brings it, and it is
+/// the one that is expected.
 ///
 /// # Errors
 /// Returns an error if no file can be put there, or another download has the part and makes no progress.

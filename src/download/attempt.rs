@@ -1,4 +1,5 @@
-//! One attempt at a download: a request for the whole, or for what is missing, and what is made of its response.
+//! One attempt at a download: a request for the whole, or for what is missing, and what is made of its
+//! response.
 
 use std::time::Instant;
 
@@ -242,8 +243,8 @@ impl Engine<'_> {
 
     /// Compares a message's bytes with its digests. What isn't what it should be goes.
     ///
-    /// A digest that may be of all bytes says nothing about a message that wasn't whole; of one that was, and has another
-    /// digest, it is of all bytes.
+    /// A digest that may be of all bytes says nothing about a message that wasn't whole; of one that was, and
+    /// has another digest, it is of all bytes.
     async fn end_message(&self, state: &mut State, from: u64, message: Message) -> Result<Option<String>> {
         let is_whole = Some(state.part.len()) == message.end;
         let digests =

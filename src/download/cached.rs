@@ -23,22 +23,24 @@ pub struct CachedDownload {
 
 /// A file in a cache, which stays there as it is as long as this or a clone of it lives.
 ///
-/// Dropping the last one [releases](FileCache::release) the file, within 20 ms; a copy of its path may become invalid at any time then.
-/// A file of a cache that can't be written isn't held.
+/// Dropping the last one [releases](FileCache::release) the file, within 20 ms; a copy of its path may become
+/// invalid at any time then. A file of a cache that can't be written isn't held.
 #[derive(Clone)]
 pub struct CachedFile(Arc<Cached>);
 
 impl Download {
     /// Gets the file from a cache, or downloads it into the cache where it isn't there.
     ///
-    /// It is there if the URL is the same but for its signature, in the same tenant and namespace (see [`FileCache`]), and if it has
-    /// the [size](Download::size) and the [checksum](Download::checksum) that are set here. Calls that want the same file at once
-    /// download it once. All that is set here holds as for [`to`](Download::to); the [`timeout`](Download::timeout) includes waits for other
-    /// calls and processes.
+    /// It is there if the URL is the same but for its signature, in the same tenant and namespace (see
+    /// [`FileCache`]), and if it has the [size](Download::size) and the [checksum](Download::checksum) that
+    /// are set here. Calls that want the same file at once download it once. All that is set here holds as
+    /// for [`to`](Download::to); the [`timeout`](Download::timeout) includes waits for other calls and
+    /// processes.
     ///
     /// # Errors
-    /// Returns an error as [`to`](Download::to) does; if the cache can't be locked or read; if the file isn't there and the cache
-    /// can't be written; or if the file is larger than the cache [may become](crate::FileCacheBuilder::max_bytes).
+    /// Returns an error as [`to`](Download::to) does; if the cache can't be locked or read; if the file isn't
+    /// there and the cache can't be written; or if the file is larger than the cache [may
+    /// become](crate::FileCacheBuilder::max_bytes).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -60,11 +62,13 @@ impl Download {
 }
 
 impl CachedDownload {
-    /// Asks the server whether a file that is in the cache is what it has (`If-None-Match` with the `ETag`, else
-    /// `If-Modified-Since`; RFC 9110, section 13.1), and downloads it anew where it isn't. Not unless set.
+    /// Asks the server whether a file that is in the cache is what it has (`If-None-Match` with the `ETag`,
+    /// else `If-Modified-Since`; RFC 9110, section 13.1), and downloads it anew where it isn't. Not unless
+    /// set.
     ///
-    /// A file without `ETag` and `Last-Modified` is downloaded each time. If the [checksum](Download::checksum) is set, the server isn't
-    /// asked: the checksum says as much. It is an error if the server can't be asked, or the cache can't be written.
+    /// A file without `ETag` and `Last-Modified` is downloaded each time. If the
+    /// [checksum](Download::checksum) is set, the server isn't asked: the checksum says as much. It is an
+    /// error if the server can't be asked, or the cache can't be written.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient, cache: synapse_backend_client::FileCache) -> Result<(), synapse_backend_client::Error> {

@@ -1,5 +1,5 @@
-//! What becomes of a part when all of its bytes are there: they are compared with all that is known of them, decompressed where
-//! they came compressed, and given the file's name.
+//! What becomes of a part when all of its bytes are there: they are compared with all that is known of them,
+//! decompressed where they came compressed, and given the file's name.
 
 use super::checksum::Checksum;
 use super::decoded::{Decoded, Decoding};
@@ -113,8 +113,8 @@ fn judge(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>) 
     Ok(Judged::Is(Completed::Named(length)))
 }
 
-/// Which form of bytes that came compressed becomes the file: the one that has the size and the digest that are expected; without
-/// them the decompressed one, unless the file is compressed in itself.
+/// Which form of bytes that came compressed becomes the file: the one that has the size and the digest that
+/// are expected; without them the decompressed one, unless the file is compressed in itself.
 fn compressed(
     writer: &mut Writer,
     expected: &Expected,

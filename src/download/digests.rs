@@ -7,10 +7,11 @@
 //! | `Repr-Digest` (RFC 9530), `Digest` (RFC 3230), `x-goog-hash` | all bytes, as compressed as they come |
 //! | `x-amz-checksum-…` | all bytes; of a part it may be of that part |
 //!
-//! A message that is no part holds all bytes, so that there each of them is of the same. What can't be read, or is of an
-//! algorithm that isn't computed here, is passed over; so is what is of another form than the one that came: the sum of a
-//! multipart upload's parts' sums, of the form that Google's storage keeps and decompresses on the way, and of what a proxy
-//! says that it changed (`Warning: 214`). An `ETag` is no digest, whatever it looks like.
+//! A message that is no part holds all bytes, so that there each of them is of the same. What can't be read,
+//! or is of an algorithm that isn't computed here, is passed over; so is what is of another form than the one
+//! that came: the sum of a multipart upload's parts' sums, of the form that Google's storage keeps and
+//! decompresses on the way, and of what a proxy says that it changed (`Warning: 214`). An `ETag` is no
+//! digest, whatever it looks like.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -151,7 +152,8 @@ pub(super) fn named(headers: &HeaderMap, part: bool) -> Named {
     named
 }
 
-/// The size of what is stored, where that is another form of what comes: Google's storage decompresses on the way.
+/// The size of what is stored, where that is another form of what comes: Google's storage decompresses on the
+/// way.
 pub(super) fn stored_size(headers: &HeaderMap) -> Option<u64> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let stored = stored_codings(headers);
@@ -173,7 +175,8 @@ fn take(list: &mut Vec<Digest>, digest: Option<Digest>) {
     }
 }
 
-/// A proxy says that it changed the content (RFC 7234, section 5.5.6): what the server named may be of what it was before.
+/// A proxy says that it changed the content (RFC 7234, section 5.5.6): what the server named may be of what
+/// it was before.
 fn is_transformed(headers: &HeaderMap) -> bool {
     headers.get_all(WARNING).iter().any(|value| value.as_bytes().starts_with(b"214"))
 }

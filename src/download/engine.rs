@@ -23,7 +23,8 @@ pub(super) const OPERATION: &str = "download";
 /// How often a download begins anew since what came was of no use, at most.
 const ANEW: u32 = 3;
 
-/// What an attempt has to bring, in bytes, or as a share of a small file, so that the server isn't asked for ever.
+/// What an attempt has to bring, in bytes, or as a share of a small file, so that the server isn't asked for
+/// ever.
 const LEAST_GAIN: u64 = 64 << 10;
 const LEAST_SHARE: u64 = 16;
 

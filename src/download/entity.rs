@@ -1,4 +1,5 @@
-//! Which state of a file a response is of, and what a response is good for (RFC 9110, sections 8.8, 13.1.5 and 14).
+//! Which state of a file a response is of, and what a response is good for (RFC 9110, sections 8.8, 13.1.5
+//! and 14).
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use super::content_range::{Range, of_part, unsatisfied};
 use super::digests::{Digest, Named, named, stored_size};
 use crate::transport::{CodingName, codings};
 
-/// One state of a file at the server: what its parts are told apart from those of another by, and what is known of its bytes.
+/// One state of a file at the server: what its parts are told apart from those of another by, and what is
+/// known of its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entity {
     /// Strong: the same one means the same bytes.
@@ -166,8 +168,9 @@ fn anew(why: &'static str) -> Plan {
 
 /// What a response is good for where the bytes from `offset` on were asked for; or, with none, the whole.
 ///
-/// `known` is what earlier responses said of the file: a size that was named is not forgotten, unless the response is of
-/// another state. `doubt` is another size that was claimed for the same state: one that is claimed twice is believed.
+/// `known` is what earlier responses said of the file: a size that was named is not forgotten, unless the
+/// response is of another state. `doubt` is another size that was claimed for the same state: one that is
+/// claimed twice is believed.
 pub(super) fn plan(
     status: StatusCode,
     headers: &HeaderMap,

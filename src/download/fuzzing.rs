@@ -23,7 +23,8 @@ pub struct Placed {
     pub digests: usize,
 }
 
-/// Downloads a file that comes in these responses, each of a status, a head and so many bytes, as long as one follows another.
+/// Downloads a file that comes in these responses, each of a status, a head and so many bytes, as long as one
+/// follows another.
 pub fn placed(responses: impl IntoIterator<Item = (StatusCode, HeaderMap, u64)>) -> Vec<Placed> {
     let (mut known, mut there, mut doubt) = (Entity::default(), 0, None);
     let mut all = Vec::new();

@@ -5,7 +5,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use super::checksum::{Algorithm, Hasher, Sum};
 
-/// How much of a file is read at a time to be hashed, in bytes: a download that is given up meanwhile ends after it.
+/// How much of a file is read at a time to be hashed, in bytes: a download that is given up meanwhile ends
+/// after it.
 const AT_ONCE: u64 = 64 << 20;
 
 /// Digests under way of the same bytes, of one algorithm each.
@@ -42,8 +43,8 @@ impl Hashing {
         }
     }
 
-    /// Takes in another 64 MiB of a file's first `length` bytes, where one has been left behind; and whether there was one.
-    /// Leaves the file at its end.
+    /// Takes in another 64 MiB of a file's first `length` bytes, where one has been left behind; and whether
+    /// there was one. Leaves the file at its end.
     pub(super) fn go_on(&mut self, mut file: &File, length: u64) -> io::Result<bool> {
         let Some(from) = self.0.iter().map(|running| running.to).min().filter(|to| *to < length) else {
             return Ok(false);

@@ -45,8 +45,8 @@ pub struct FilesProgress {
 }
 
 impl BackendClient {
-    /// Downloads many files, several at a time: pairs of a URL and the path where its file is to be. The results come in
-    /// their order; one that fails doesn't end the others.
+    /// Downloads many files, several at a time: pairs of a URL and the path where its file is to be. The
+    /// results come in their order; one that fails doesn't end the others.
     ///
     /// Each is what [`download`](BackendClient::download) makes.
     ///

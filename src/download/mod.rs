@@ -61,8 +61,8 @@ const MAX_DATA_URI_SIZE: u64 = 64 << 20;
 /// How long another download of the same file may stand still before it isn't waited for any more.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A download, which [`download`](BackendClient::download) makes. It starts when its target is given, by [`to`](Download::to) or
-/// [`cached`](Download::cached).
+/// A download, which [`download`](BackendClient::download) makes. It starts when its target is given, by
+/// [`to`](Download::to) or [`cached`](Download::cached).
 #[must_use = "nothing is downloaded before `to` or `cached`"]
 #[derive(Clone)]
 pub struct Download {
@@ -119,8 +119,8 @@ pub struct Downloaded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {
-    /// Bytes of the file on disk; compressed bytes if it is sent compressed. Decreases when the download restarts: the file changed, the
-    /// server gives no ranges, or bytes had another digest than they should.
+    /// Bytes of the file on disk; compressed bytes if it is sent compressed. Decreases when the download
+    /// restarts: the file changed, the server gives no ranges, or bytes had another digest than they should.
     pub bytes_received: u64,
     /// Size of the file in bytes, if it is known.
     pub bytes_total: Option<u64>,
@@ -129,34 +129,41 @@ pub struct DownloadProgress {
 }
 
 impl BackendClient {
-    /// Downloads a file: `url` is absolute, or a path on the backend's host (`/media/x.png`), or a `data:` URI.
+    /// Downloads a file: `url` is absolute, or a path on the backend's host (`/media/x.png`), or a `data:`
+    /// URI.
     ///
-    /// The file is written under a temporary name in the target's directory and renamed when it is whole: a killed process leaves no half
-    /// file there ([`durable`](Download::durable): nor does a power cut). An interrupted download is resumed (`Range` and `If-Range`, RFC
-    /// 9110, section 14) by this call, or by the next one of the same file to the same path, in this process or another. It restarts if
-    /// the server gives no ranges, or the file changed. URLs that differ in a known signature only are the same file. Of two downloads of the
-    /// same file to the same path, the second waits for the first. A download takes some 2 MiB of memory at most.
+    /// The file is written under a temporary name in the target's directory and renamed when it is whole: a
+    /// killed process leaves no half file there ([`durable`](Download::durable): nor does a power cut). An
+    /// interrupted download is resumed (`Range` and `If-Range`, RFC 9110, section 14) by this call, or by the
+    /// next one of the same file to the same path, in this process or another. It restarts if the server
+    /// gives no ranges, or the file changed. URLs that differ in a known signature only are the same file. Of
+    /// two downloads of the same file to the same path, the second waits for the first. A download takes some
+    /// 2 MiB of memory at most.
     ///
-    /// The length is compared, and each digest that is given or that a response names: `Content-Digest`, `Repr-Digest` (RFC 9530),
-    /// `Digest` (RFC 3230), `Content-MD5`, `x-goog-hash` and `x-amz-checksum-…`, by MD5, SHA-1, SHA-256, SHA-512, CRC-32, CRC-32C and
-    /// CRC-64/NVME. Bytes with another digest are dropped, and requested again as after a broken connection.
+    /// The length is compared, and each digest that is given or that a response names: `Content-Digest`,
+    /// `Repr-Digest` (RFC 9530), `Digest` (RFC 3230), `Content-MD5`, `x-goog-hash` and `x-amz-checksum-…`, by
+    /// MD5, SHA-1, SHA-256, SHA-512, CRC-32, CRC-32C and CRC-64/NVME. Bytes with another digest are dropped,
+    /// and requested again as after a broken connection.
     ///
-    /// The file is requested uncompressed. One that is compressed all the same (`Content-Encoding`) is decompressed, except:
-    /// - a file whose compressed form has the [`size`](Download::size) and the [`checksum`](Download::checksum) that are set stays
-    ///   as it came;
-    /// - where neither is set, a file that is compressed in itself stays a compressed file: its media type is `application/gzip`
-    ///   or the like, or the URL's path or the file's name ends in `.gz`, `.tgz` or `.zst`, say.
+    /// The file is requested uncompressed. One that is compressed all the same (`Content-Encoding`) is
+    /// decompressed, except:
+    /// - a file whose compressed form has the [`size`](Download::size) and the
+    ///   [`checksum`](Download::checksum) that are set stays as it came;
+    /// - where neither is set, a file that is compressed in itself stays a compressed file: its media type is
+    ///   `application/gzip` or the like, or the URL's path or the file's name ends in `.gz`, `.tgz` or
+    ///   `.zst`, say.
     ///
     /// Words in `Content-Encoding` that name no coding are ignored.
     ///
-    /// The URL is sent byte for byte (`|`, `^`, `[`, `%2f` and `%2F` too), with these exceptions of the URL standard (WHATWG):
+    /// The URL is sent byte for byte (`|`, `^`, `[`, `%2f` and `%2F` too), with these exceptions of the URL
+    /// standard (WHATWG):
     /// - left out: surrounding white space, tabs, line breaks, and the fragment (`#…`);
-    /// - percent-encoded: spaces, other control characters, `"`, `<`, `>` and all that isn't ASCII; in a path also `` ` ``, `{` and
-    ///   `}`; in a query also `'` (`%27`);
+    /// - percent-encoded: spaces, other control characters, `"`, `<`, `>` and all that isn't ASCII; in a path
+    ///   also `` ` ``, `{` and `}`; in a query also `'` (`%27`);
     /// - in a path, `\` becomes `/`, and the segments `.` and `..` are resolved, percent-encoded or not.
     ///
-    /// Credentials go to the backend's own origin only, and not with a redirect elsewhere. The user's umask decides who
-    /// may read the file.
+    /// Credentials go to the backend's own origin only, and not with a redirect elsewhere. The user's umask
+    /// decides who may read the file.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -181,14 +188,15 @@ impl BackendClient {
 impl Download {
     sending_setters!();
 
-    /// The size that the file has to be of, in bytes; of one that comes compressed, it may be that of either form.
+    /// The size that the file has to be of, in bytes; of one that comes compressed, it may be that of either
+    /// form.
     pub fn size(mut self, bytes: u64) -> Self {
         self.download.size = Some(bytes);
         self
     }
 
-    /// The digest that the file has to have, in hexadecimal: its MD5, SHA-1 or SHA-256, as its length tells. Of a file that comes
-    /// compressed, it may be that of either form.
+    /// The digest that the file has to have, in hexadecimal: its MD5, SHA-1 or SHA-256, as its length tells.
+    /// Of a file that comes compressed, it may be that of either form.
     pub fn checksum(mut self, hex: impl AsRef<str>) -> Self {
         match Checksum::parse(hex.as_ref()) {
             Ok(checksum) => self.download.checksum = Some(checksum),
@@ -197,8 +205,9 @@ impl Download {
         self
     }
 
-    /// Waits until the file is on the disk before it gets its name, so that not even a power cut leaves half a file. Not
-    /// unless set: it takes a while, and the end of a process, however sudden, does no harm without it.
+    /// Waits until the file is on the disk before it gets its name, so that not even a power cut leaves half
+    /// a file. Not unless set: it takes a while, and the end of a process, however sudden, does no harm
+    /// without it.
     pub fn durable(mut self, durable: bool) -> Self {
         self.download.durable = durable;
         self
@@ -210,8 +219,8 @@ impl Download {
         self
     }
 
-    /// How long another download of the same file, perhaps another process's, may stand still while this one waits for it;
-    /// 5 minutes unless set.
+    /// How long another download of the same file, perhaps another process's, may stand still while this one
+    /// waits for it; 5 minutes unless set.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.download.lock_timeout = timeout;
         self
@@ -227,28 +236,32 @@ impl Download {
 
     /// Downloads the file to `path`, in the place of what is there. The directory must exist.
     ///
-    /// What stands at `path` is replaced as a name, and never written into: of a symbolic link the link itself, and what it leads to
-    /// stays as it is, or missing; of a file with other names (hard links) this name only. A directory, FIFO, device or socket there,
-    /// a symbolic link to one, or a file that is mounted there, is an error. Symbolic links among the directories are followed.
+    /// What stands at `path` is replaced as a name, and never written into: of a symbolic link the link
+    /// itself, and what it leads to stays as it is, or missing; of a file with other names (hard links) this
+    /// name only. A directory, FIFO, device or socket there, a symbolic link to one, or a file that is
+    /// mounted there, is an error. Symbolic links among the directories are followed.
     ///
-    /// Dropping the future stops the download. Its part is kept, and resumed by the next call, if the server sends a strong `ETag` or
-    /// `Last-Modified`, or [`checksum`](Download::checksum) is set; else it is removed. Nothing is kept after success. The part is
-    /// `.{16 hex digits}.part` in the same directory, and `.{16 hex digits}.part.json` says what it is of, without URL or credentials; both
-    /// may be removed when no download is in progress. They are used only if they are regular files of this user or of the directory's
-    /// owner, without other names. If something else has their names, or the file system has no locks, the part is
-    /// `.{16 hex digits}.{16 hex digits}.part`: it isn't resumed, nobody waits for it, and it is removed when the download fails or is dropped.
-    /// A killed process leaves it behind.
+    /// Dropping the future stops the download. Its part is kept, and resumed by the next call, if the server
+    /// sends a strong `ETag` or `Last-Modified`, or [`checksum`](Download::checksum) is set; else it is
+    /// removed. Nothing is kept after success. The part is `.{16 hex digits}.part` in the same directory, and
+    /// `.{16 hex digits}.part.json` says what it is of, without URL or credentials; both may be removed when
+    /// no download is in progress. They are used only if they are regular files of this user or of the
+    /// directory's owner, without other names. If something else has their names, or the file system has no
+    /// locks, the part is `.{16 hex digits}.{16 hex digits}.part`: it isn't resumed, nobody waits for it, and
+    /// it is removed when the download fails or is dropped. A killed process leaves it behind.
     ///
     /// An attempt ends when no byte arrives within the read time-out, and is retried. The client's
-    /// [`timeout`](crate::BackendClientBuilder::timeout) counts until a response begins; [`timeout`](Download::timeout) limits the whole. A
-    /// broken transfer is retried as the [`RetryPolicy`](crate::RetryPolicy) says, counted from the
-    /// last attempt that brought 64 KiB of the file, or a sixteenth of a small one.
+    /// [`timeout`](crate::BackendClientBuilder::timeout) counts until a response begins;
+    /// [`timeout`](Download::timeout) limits the whole. A broken transfer is retried as the
+    /// [`RetryPolicy`](crate::RetryPolicy) says, counted from the last attempt that brought 64 KiB of the
+    /// file, or a sixteenth of a small one.
     ///
     /// # Errors
-    /// Returns an error if the URL or the path is invalid, or no file can be created there (nothing is sent then); if the server
-    /// answers with an error; if the connection breaks too often; if the file has another size or digest than it should
-    /// ([`ErrorKind::Download`]); if it is compressed by what the crate's features don't decompress; if it can't be written. What stood at
-    /// `path` stays as it was, unless only syncing the directory of a [`durable`](Download::durable) download fails.
+    /// Returns an error if the URL or the path is invalid, or no file can be created there (nothing is sent
+    /// then); if the server answers with an error; if the connection breaks too often; if the file has
+    /// another size or digest than it should ([`ErrorKind::Download`]); if it is compressed by what the
+    /// crate's features don't decompress; if it can't be written. What stood at `path` stays as it was,
+    /// unless only syncing the directory of a [`durable`](Download::durable) download fails.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -278,7 +291,8 @@ impl Download {
         self.into_place(url, place, None).await
     }
 
-    /// Downloads the file to a place, whose part may have been opened before; `None` for the URL of a `data:` URI.
+    /// Downloads the file to a place, whose part may have been opened before; `None` for the URL of a `data:`
+    /// URI.
     async fn into_place(self, url: Option<Url>, place: Place, opened: Option<Writer>) -> Result<Downloaded> {
         let Download { client, url: text, download, options } = self;
         let Some(url) = url else {
@@ -305,7 +319,8 @@ fn checked(download: &DownloadOptions, options: &CallOptions) -> Result<()> {
     }
 }
 
-/// What tells the parts of a target's files apart: from which server they are, which file of it, and for which tenant.
+/// What tells the parts of a target's files apart: from which server they are, which file of it, and for
+/// which tenant.
 fn part_key(client: &BackendClient, url: &Url, tenant: Option<&[u8]>) -> String {
     let mut key = default_key(url.as_str());
     // A file elsewhere is nobody's.

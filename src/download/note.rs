@@ -1,4 +1,5 @@
-//! What a part is of, noted in a file beside it: only what is noted of the same file for the same name is gone on from.
+//! What a part is of, noted in a file beside it: only what is noted of the same file for the same name is
+//! gone on from.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
@@ -62,7 +63,8 @@ fn parse(text: &[u8], of: &str, length: u64) -> Option<Entity> {
     (holds && sendable).then_some(note.entity)
 }
 
-/// Writes a note, in the place of one of ours. Returns whether it did: something may stand there that isn't ours.
+/// Writes a note, in the place of one of ours. Returns whether it did: something may stand there that isn't
+/// ours.
 ///
 /// # Errors
 /// Returns an error if it can't be written.

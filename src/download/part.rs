@@ -33,7 +33,8 @@ pub(super) struct Part {
     writing: Option<JoinHandle<Result<()>>>,
 }
 
-/// The writer, and what waits for it. Whoever has the writer writes all of that first, so that bytes come in their order.
+/// The writer, and what waits for it. Whoever has the writer writes all of that first, so that bytes come in
+/// their order.
 struct Shared {
     queue: Mutex<Vec<Bytes>>,
     writer: Mutex<Writer>,
@@ -109,7 +110,8 @@ impl Part {
         self.entity.as_ref()
     }
 
-    /// Whether what is there can be gone on from: it is known which state of the file it is of, or the whole's digest is.
+    /// Whether what is there can be gone on from: it is known which state of the file it is of, or the
+    /// whole's digest is.
     pub(super) fn is_resumable(&self) -> bool {
         self.entity.as_ref().is_some_and(|entity| entity.if_range().is_some() || self.checksum.is_some())
     }

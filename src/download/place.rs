@@ -1,5 +1,5 @@
-//! Where a download's part stands until it gets the target's name: shared with other downloads of the same file under one name and a
-//! lock, or private.
+//! Where a download's part stands until it gets the target's name: shared with other downloads of the same
+//! file under one name and a lock, or private.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
@@ -28,7 +28,8 @@ type Lock = fn(&File) -> Result<(), TryLockError>;
 pub(super) struct Place {
     pub(super) target: PathBuf,
     part: PathBuf,
-    /// Beside the part: which state of the file it is of. A shared part without one is of no use; a private one has none.
+    /// Beside the part: which state of the file it is of. A shared part without one is of no use; a private
+    /// one has none.
     note: Option<PathBuf>,
     /// Which file it is, under which name, in hexadecimal.
     of: String,
@@ -107,7 +108,8 @@ impl Place {
         Error::file(&self.target, what, error)
     }
 
-    /// Looks whether the target can be a file, and opens the part of it, or begins one; `None` if another download has it. Blocks.
+    /// Looks whether the target can be a file, and opens the part of it, or begins one; `None` if another
+    /// download has it. Blocks.
     ///
     /// # Errors
     /// Returns an error if no file can be put there.
@@ -144,7 +146,8 @@ impl Place {
     /// The part that others find, too; `None` if another has it.
     ///
     /// # Errors
-    /// Returns an error if there can be none, or what has its name or its note's isn't ours, or files can't be locked there.
+    /// Returns an error if there can be none, or what has its name or its note's isn't ours, or files can't
+    /// be locked there.
     fn shared(&self) -> io::Result<Option<Locked>> {
         for _ in 0..TRIES {
             let (file, made) = match plain_file::create_own(&self.part) {
@@ -201,8 +204,8 @@ impl Place {
         Ok(Claimed { place, file, length: 0, entity: None, noted: false })
     }
 
-    /// Notes what the part is of. Returns whether it did: nobody goes on from a private part, nor from one whose note has a name
-    /// that something else has.
+    /// Notes what the part is of. Returns whether it did: nobody goes on from a private part, nor from one
+    /// whose note has a name that something else has.
     pub(super) fn note(&self, entity: &Entity) -> io::Result<bool> {
         self.note.as_deref().map_or(Ok(false), |note| note::write(note, &self.of, entity))
     }

@@ -1,4 +1,5 @@
-//! What stands where a file is to come: looked at before anything is sent, so that no transfer ends at a name that it can't have.
+//! What stands where a file is to come: looked at before anything is sent, so that no transfer ends at a name
+//! that it can't have.
 
 use std::fs::Metadata;
 use std::io;
@@ -42,8 +43,8 @@ impl Stands {
 /// Looks whether what stands at `path` can be replaced by a file; blocks.
 ///
 /// # Errors
-/// Returns an error if it isn't a regular file, or a symbolic link to one or to nothing; if it can't be looked at; if it can't be
-/// replaced.
+/// Returns an error if it isn't a regular file, or a symbolic link to one or to nothing; if it can't be
+/// looked at; if it can't be replaced.
 pub(super) fn look(path: &Path) -> Result<Standing> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,

@@ -15,7 +15,8 @@ use crate::transport::retry::RetryPolicy;
 
 const MOST: u64 = 100_000;
 
-/// Answers each request with this head, and then with the body again and again until nobody takes it, or once.
+/// Answers each request with this head, and then with the body again and again until nobody takes it, or
+/// once.
 async fn serving(head: &str, body: Vec<u8>, endless: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/media/1", listener.local_addr().unwrap());

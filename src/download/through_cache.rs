@@ -24,7 +24,8 @@ use crate::values::file_url::is_data_uri;
 /// Bytes of a file in the cache that are hashed at once.
 const HASHED_AT_ONCE: u64 = 64 << 20;
 
-/// After so many bytes of a file that comes the cache's limits are looked at again: a part of the limit, within these bounds.
+/// After so many bytes of a file that comes the cache's limits are looked at again: a part of the limit,
+/// within these bounds.
 const LOOKS: u64 = 16;
 const LEAST: u64 = 1 << 20;
 const MOST: u64 = 64 << 20;
@@ -289,7 +290,8 @@ fn begin(cache: &FileCache, wanted: &Wanted, looked: Looked, waiting: Waiting) -
     Ok(Begun::ToDownload(Box::new(ToDownload { watch, place, opened, validators }), found))
 }
 
-/// Hashes a file of the cache, and tells when it was modified. Piece by piece, so that what is given up doesn't go on.
+/// Hashes a file of the cache, and tells when it was modified. Piece by piece, so that what is given up
+/// doesn't go on.
 async fn hashed(lease: Lease, checksum: &Checksum) -> Result<(Lease, Option<u64>, Hasher)> {
     let cant_read =
         |lease: &Lease, error| Error::file(lease.path(), "the file can't be read from the file cache", error);

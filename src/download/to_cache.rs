@@ -30,8 +30,9 @@ const CONCURRENCY: usize = 8;
 /// Downloads each file into a directory and puts its path where its URL was: made by
 /// [`download_to`](BackendClient::download_to).
 ///
-/// Clones share their limits: one may be given for several fields and calls. The downloads have the time-outs and retries that are
-/// set here; the [`timeout`](crate::Call::timeout) of a call that has it is the whole call's, its downloads included.
+/// Clones share their limits: one may be given for several fields and calls. The downloads have the time-outs
+/// and retries that are set here; the [`timeout`](crate::Call::timeout) of a call that has it is the whole
+/// call's, its downloads included.
 #[must_use = "nothing is downloaded until a call has it as a conversion"]
 #[derive(Clone)]
 pub struct DownloadTo {
@@ -80,26 +81,27 @@ struct Shared {
 }
 
 impl BackendClient {
-    /// A conversion that downloads each file into a directory, and puts the path of the file where its URL was: a text in the
-    /// place of a text, an entry `path` in the place of `url` in a file's object.
+    /// A conversion that downloads each file into a directory, and puts the path of the file where its URL
+    /// was: a text in the place of a text, an entry `path` in the place of `url` in a file's object.
     ///
-    /// [`FileEntry::path`](crate::FileEntry::path) and [`FileUrl::as_path`](crate::FileUrl::as_path) give such paths, and no other
-    /// text of an answer. They know them within this process: an answer that is saved and read by another one holds the paths
-    /// as texts.
+    /// [`FileEntry::path`](crate::FileEntry::path) and [`FileUrl::as_path`](crate::FileUrl::as_path) give
+    /// such paths, and no other text of an answer. They know them within this process: an answer that is
+    /// saved and read by another one holds the paths as texts.
     ///
-    /// The directory is a [`FileCache`]: a file that it has isn't downloaded again, also by another process or in the next run. Files
-    /// are known by their URL without its signature, and by the client's tenant. To set limits, open a cache by
-    /// [`FileCache::builder`] and give it here.
+    /// The directory is a [`FileCache`]: a file that it has isn't downloaded again, also by another process
+    /// or in the next run. Files are known by their URL without its signature, and by the client's tenant. To
+    /// set limits, open a cache by [`FileCache::builder`] and give it here.
     ///
-    /// A path is valid as long as this conversion, a call that has it, or a clone of the cache's handle lives. Each file whose path
-    /// was given is held until then, or until [`release`](FileCache::release): to read more than the cache's limit in one run, release
-    /// each file that is done. Files whose paths no caller was given are released: of calls that fail or are dropped, of items beyond
-    /// a limit, of pages that nobody read. The text of an [`ItemFailure`](crate::ItemFailure) or of an error's response may contain such a
-    /// path, and holds no file.
+    /// A path is valid as long as this conversion, a call that has it, or a clone of the cache's handle
+    /// lives. Each file whose path was given is held until then, or until [`release`](FileCache::release): to
+    /// read more than the cache's limit in one run, release each file that is done. Files whose paths no
+    /// caller was given are released: of calls that fail or are dropped, of items beyond a limit, of pages
+    /// that nobody read. The text of an [`ItemFailure`](crate::ItemFailure) or of an error's response may
+    /// contain such a path, and holds no file.
     ///
-    /// Each file is downloaded as by [`download`](BackendClient::download). Size and checksum are compared if the file's object has
-    /// them, also those of a file in the cache; a checksum that isn't an MD5, SHA-1 or SHA-256 in hexadecimal is ignored. An interrupted
-    /// download is resumed, also by another process.
+    /// Each file is downloaded as by [`download`](BackendClient::download). Size and checksum are compared if
+    /// the file's object has them, also those of a file in the cache; a checksum that isn't an MD5, SHA-1 or
+    /// SHA-256 in hexadecimal is ignored. An interrupted download is resumed, also by another process.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -156,7 +158,8 @@ impl DownloadTo {
         self
     }
 
-    /// Told how far all files that were asked for so far have come, after each piece of one and at the end of each.
+    /// Told how far all files that were asked for so far have come, after each piece of one and at the end of
+    /// each.
     ///
     /// Called from the tasks that receive, one call at a time: it must not block.
     pub fn on_progress(mut self, told: impl Fn(FilesProgress) + Send + Sync + 'static) -> Self {
@@ -165,7 +168,8 @@ impl DownloadTo {
         self
     }
 
-    /// As [`CachedDownload::revalidate`](crate::CachedDownload::revalidate), for files whose objects have no checksum.
+    /// As [`CachedDownload::revalidate`](crate::CachedDownload::revalidate), for files whose objects have no
+    /// checksum.
     pub fn revalidate(mut self, revalidate: bool) -> Self {
         self.revalidate = revalidate;
         self

@@ -40,7 +40,8 @@ struct Watching {
 
 #[derive(Debug, Default)]
 struct Watched {
-    /// Of the responses that were used; `None` if none was: another process brought the file, or it was in the URL.
+    /// Of the responses that were used; `None` if none was: another process brought the file, or it was in
+    /// the URL.
     validators: Option<Validators>,
     added: Option<Result<Lease>>,
 }

@@ -7,7 +7,8 @@ use std::io;
 use crate::error::redact::bounded::bounded;
 use crate::error::redact::excerpt;
 
-/// Why something below failed, as text that is fit to be shown: the libraries' own errors may carry whole URLs.
+/// Why something below failed, as text that is fit to be shown: the libraries' own errors may carry whole
+/// URLs.
 #[derive(Default)]
 pub(crate) struct Cause {
     text: String,
@@ -74,8 +75,8 @@ impl StdError for Cause {
     }
 }
 
-/// What failed with a file, beside which the error itself still has something to tell: its kind; or its text, where the kind says
-/// nothing.
+/// What failed with a file, beside which the error itself still has something to tell: its kind; or its text,
+/// where the kind says nothing.
 pub(crate) fn failure_of(error: &io::Error) -> String {
     let kind = error.kind().to_string();
     match kind.as_str() {

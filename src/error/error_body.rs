@@ -1,5 +1,5 @@
-//! What the body of an error says: read from its text, so that nothing is built that nobody asks for. Whatever the body holds,
-//! reading it takes a bounded number of passes and keeps a bounded part of it.
+//! What the body of an error says: read from its text, so that nothing is built that nobody asks for.
+//! Whatever the body holds, reading it takes a bounded number of passes and keeps a bounded part of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -152,8 +152,8 @@ impl Messages {
     }
 }
 
-/// Gives `each` the entries of an object, or the items of a list, as text, until it has enough. Returns whether the text is an
-/// object or a list as far as it was read: one that was cut off is.
+/// Gives `each` the entries of an object, or the items of a list, as text, until it has enough. Returns
+/// whether the text is an object or a list as far as it was read: one that was cut off is.
 fn walk(text: &str, mut each: impl FnMut(Option<&str>, &str) -> bool) -> bool {
     let mut deserializer = serde_json::Deserializer::from_str(without_mark(text));
     let mut enough = false;
@@ -220,8 +220,8 @@ impl<'de, F: FnMut(Option<&str>, &str) -> bool> Visitor<'de> for Walk<'_, F> {
 
 /// What a `Value` of the body would take at most, in bytes: one that takes far more than its text isn't made.
 pub(crate) fn value_cost(body: &[u8]) -> usize {
-    // What serde_json's `Value` takes: room for an item or an entry in a list or a tree that may be half empty, the first node of
-    // a tree, and the first four items of a list.
+    // What serde_json's `Value` takes: room for an item or an entry in a list or a tree that may be half
+    // empty, the first node of a tree, and the first four items of a list.
     let (mut cost, mut text, mut escaped) = (0_usize, false, false);
     for byte in body {
         cost += match (text, byte) {
@@ -255,7 +255,8 @@ pub(crate) fn title(text: &str) -> Option<&str> {
     text.get(start..end).map(str::trim).filter(|title| !title.is_empty())
 }
 
-/// What an object store's error says, as S3 and those like it write it: `<Error><Code>…</Code><Message>…</Message>…</Error>`.
+/// What an object store's error says, as S3 and those like it write it:
+/// `<Error><Code>…</Code><Message>…</Message>…</Error>`.
 pub(crate) fn storage_error(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     if !(text.starts_with("<?xml") || text.starts_with("<Error")) || !text.contains("<Error") {

@@ -31,30 +31,33 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// A setting of the client is wrong; nothing was sent.
     Configuration,
-    /// A parameter, a field, a file or a session is missing or can't be right; nothing was changed at the server.
+    /// A parameter, a field, a file or a session is missing or can't be right; nothing was changed at the
+    /// server.
     InvalidInput,
     /// A file on this machine can't be read or written.
     File,
     /// The credentials provider failed.
     Credentials,
-    /// The server didn't take the request: there was no connection (within the connect time-out), or it closed the connection
-    /// before.
+    /// The server didn't take the request: there was no connection (within the connect time-out), or it
+    /// closed the connection before.
     Connect,
     /// A time-out expired. Time-outs may have other kinds, too: see [`Error::is_timeout`].
     Timeout,
-    /// A request that may be repeated didn't come to its end: the connection broke, the compressed body is damaged, or the
-    /// runtime was shut down.
+    /// A request that may be repeated didn't come to its end: the connection broke, the compressed body is
+    /// damaged, or the runtime was shut down.
     Interrupted,
     /// The request was sent and its outcome is not known: the server may have acted on it.
     UnknownOutcome,
     /// The server answered with an error.
     Status,
-    /// The response can't be used: its head isn't HTTP, or its body isn't JSON or is of another shape than the API has.
+    /// The response can't be used: its head isn't HTTP, or its body isn't JSON or is of another shape than
+    /// the API has.
     Decode,
     /// The response's body is larger than the client's limit, `max_body_size`.
     TooLarge,
-    /// A link or a redirect of the server isn't followed: it leads to another origin, outside the base URL's path, or from https
-    /// to http; it would change the method; or there are too many. Nothing was sent there.
+    /// A link or a redirect of the server isn't followed: it leads to another origin, outside the base URL's
+    /// path, or from https to http; it would change the method; or there are too many. Nothing was sent
+    /// there.
     ForeignUrl,
     /// The list is inconsistent: a `next` link leads back, say.
     Pagination,
@@ -68,12 +71,13 @@ pub enum ErrorKind {
 
 /// Any failure of this crate.
 ///
-/// `Display` is one line of at most 4 KiB without control characters: which request, what happened, what the server said. It
-/// never shows a token or a URL's query, nor does `Debug` (at most 16 KiB), nor any [`source`](std::error::Error::source).
+/// `Display` is one line of at most 4 KiB without control characters: which request, what happened, what the
+/// server said. It never shows a token or a URL's query, nor does `Debug` (at most 16 KiB), nor any
+/// [`source`](std::error::Error::source).
 ///
-/// `Display` includes the cause. `source` gives only causes whose text isn't in `Display` already, so that printing the chain
-/// repeats nothing. Of a file that can't be read or written, `Display` has the text of the [`std::io::ErrorKind`], and the source
-/// is the [`std::io::Error`] with the system's message.
+/// `Display` includes the cause. `source` gives only causes whose text isn't in `Display` already, so that
+/// printing the chain repeats nothing. Of a file that can't be read or written, `Display` has the text of the
+/// [`std::io::ErrorKind`], and the source is the [`std::io::Error`] with the system's message.
 ///
 /// ```
 /// # use synapse_backend_client::{BackendClient, Error};
@@ -162,8 +166,8 @@ impl RequestInfo {
         }
     }
 
-    /// With the client's credentials, so that nothing that the server repeats of them is shown: also not in the URL, which a
-    /// redirect or a link chose.
+    /// With the client's credentials, so that nothing that the server repeats of them is shown: also not in
+    /// the URL, which a redirect or a link chose.
     pub(crate) fn hiding(mut self, secrets: Secrets) -> Self {
         self.secrets = secrets;
         self
@@ -361,7 +365,8 @@ impl Error {
         self.0.kind
     }
 
-    /// The status that the server answered with: of an error, and of an answer that can't be used or broke off.
+    /// The status that the server answered with: of an error, and of an answer that can't be used or broke
+    /// off.
     ///
     /// Nothing where no answer came.
     pub fn status(&self) -> Option<StatusCode> {
@@ -395,8 +400,8 @@ impl Error {
         self.0.attempts
     }
 
-    /// The id that the server, or what stands before it, gave the request (`X-Request-Id` and the like): what its
-    /// operators find it by.
+    /// The id that the server, or what stands before it, gave the request (`X-Request-Id` and the like): what
+    /// its operators find it by.
     ///
     /// `None` also for one that isn't fit to be shown: of more than 256 bytes, or with a token in it.
     pub fn request_id(&self) -> Option<&str> {
@@ -413,8 +418,8 @@ impl Error {
     }
 
     /// The id of the upload that had succeeded when creating the model failed: with
-    /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file again. Also of
-    /// one of which the server never told whether it is complete.
+    /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file
+    /// again. Also of one of which the server never told whether it is complete.
     #[cfg(api = "uploads")]
     pub fn upload_id(&self) -> Option<&str> {
         self.0.upload_id.as_deref()

@@ -10,7 +10,8 @@ impl Error {
         self.0.kind == ErrorKind::Configuration
     }
 
-    /// A parameter, a field, a file or a session can't be right, and nothing was changed at the server. **What to do:** the message names each of them.
+    /// A parameter, a field, a file or a session can't be right, and nothing was changed at the server.
+    /// **What to do:** the message names each of them.
     pub fn is_invalid_input(&self) -> bool {
         self.0.kind == ErrorKind::InvalidInput
     }
@@ -20,21 +21,21 @@ impl Error {
         self.0.kind == ErrorKind::File
     }
 
-    /// No connection could be made. **What to do:** check base URL, DNS, proxy and certificates; the request was not
-    /// seen by the server and can be sent again.
+    /// No connection could be made. **What to do:** check base URL, DNS, proxy and certificates; the request
+    /// was not seen by the server and can be sent again.
     pub fn is_connect(&self) -> bool {
         self.0.kind == ErrorKind::Connect
     }
 
-    /// A time-out expired: while connecting, while no byte moved, or as a whole. **What to do:** raise the time-out
-    /// of the client or of the call; for a request that isn't repeatable see
+    /// A time-out expired: while connecting, while no byte moved, or as a whole. **What to do:** raise the
+    /// time-out of the client or of the call; for a request that isn't repeatable see
     /// [`is_unknown_outcome`](Error::is_unknown_outcome), which may hold as well.
     pub fn is_timeout(&self) -> bool {
         self.0.timed_out
     }
 
-    /// The request was sent, and whether the server acted on it is not known. **What to do:** ask the server (list or
-    /// get what was to be made) before sending it again.
+    /// The request was sent, and whether the server acted on it is not known. **What to do:** ask the server
+    /// (list or get what was to be made) before sending it again.
     pub fn is_unknown_outcome(&self) -> bool {
         self.0.kind == ErrorKind::UnknownOutcome
     }
@@ -59,15 +60,15 @@ impl Error {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::FORBIDDEN)
     }
 
-    /// The server answered 400 or 422. **What to do:** [`field_errors`](crate::ErrorResponse::field_errors) of the response names
-    /// the fields that it refused.
+    /// The server answered 400 or 422. **What to do:** [`field_errors`](crate::ErrorResponse::field_errors)
+    /// of the response names the fields that it refused.
     pub fn is_bad_request(&self) -> bool {
         self.0.kind == ErrorKind::Status
             && matches!(self.status(), Some(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY))
     }
 
-    /// The server, or a proxy before it, answered 413: the request is too large. A response that is larger than `max_body_size` is
-    /// of [`ErrorKind::TooLarge`].
+    /// The server, or a proxy before it, answered 413: the request is too large. A response that is larger
+    /// than `max_body_size` is of [`ErrorKind::TooLarge`].
     pub fn is_too_large(&self) -> bool {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
     }
@@ -77,8 +78,9 @@ impl Error {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
     }
 
-    /// The response can't be used. **What to do:** [`response`](Error::response) holds it, unless its head isn't HTTP;
-    /// [`json_path`](Error::json_path) names the place; where the API has changed, its document in `openapi/` is to follow.
+    /// The response can't be used. **What to do:** [`response`](Error::response) holds it, unless its head
+    /// isn't HTTP; [`json_path`](Error::json_path) names the place; where the API has changed, its document
+    /// in `openapi/` is to follow.
     pub fn is_decode(&self) -> bool {
         self.0.kind == ErrorKind::Decode
     }

@@ -81,8 +81,8 @@ impl ErrorResponse {
         &self.0.headers
     }
 
-    /// The body's bytes. Of a very long body, its beginning; of an object store's error in XML, which repeats what was signed and
-    /// by whom, `Code` and `Message` only.
+    /// The body's bytes. Of a very long body, its beginning; of an object store's error in XML, which repeats
+    /// what was signed and by whom, `Code` and `Message` only.
     pub fn body(&self) -> &Bytes {
         &self.0.body
     }
@@ -92,9 +92,11 @@ impl ErrorResponse {
         String::from_utf8_lossy(&self.0.body)
     }
 
-    /// The body as JSON, where it is JSON. It is parsed at the first call; half a surrogate pair in a text is U+FFFD.
+    /// The body as JSON, where it is JSON. It is parsed at the first call; half a surrogate pair in a text is
+    /// U+FFFD.
     ///
-    /// `None` also for a body whose values would take more memory than 64 times its length and 1 MiB: its text stays available.
+    /// `None` also for a body whose values would take more memory than 64 times its length and 1 MiB: its
+    /// text stays available.
     pub fn json(&self) -> Option<&Value> {
         let parse = || {
             let body = &self.0.body;
@@ -119,14 +121,15 @@ impl ErrorResponse {
         error_body::has_field(&self.text(), name)
     }
 
-    /// The messages by field, as Django REST Framework sends them: `{"name": ["This field is required."]}`. A field
-    /// within another is told as `configuration.input_size`, an item of a list as `[1].name`.
+    /// The messages by field, as Django REST Framework sends them: `{"name": ["This field is required."]}`. A
+    /// field within another is told as `configuration.input_size`, an item of a list as `[1].name`.
     ///
-    /// A `detail` that is a list or an object is told as any field is. Beside one that is a text only messages in lists are
-    /// taken: a text there is a code, say.
+    /// A `detail` that is a list or an object is told as any field is. Beside one that is a text only
+    /// messages in lists are taken: a text there is a code, say.
     ///
-    /// They are read from the body at each call: the first 1,000 messages and 256 KiB of them, to 16 levels of nesting. Of a key
-    /// of more than 128 bytes the path has beginning and end, of a path 1 KiB, of a message 4 KiB.
+    /// They are read from the body at each call: the first 1,000 messages and 256 KiB of them, to 16 levels
+    /// of nesting. Of a key of more than 128 bytes the path has beginning and end, of a path 1 KiB, of a
+    /// message 4 KiB.
     ///
     /// Empty where the answer holds no such messages.
     pub fn field_errors(&self) -> BTreeMap<String, Vec<String>> {
@@ -137,8 +140,8 @@ impl ErrorResponse {
         error_body::field_errors(&self.text(), self.detail().is_none(), most)
     }
 
-    /// Whether a gateway answered in the place of the application, which may have gone on: a 503 of the application's own
-    /// says so, by a `Retry-After` or a `detail`.
+    /// Whether a gateway answered in the place of the application, which may have gone on: a 503 of the
+    /// application's own says so, by a `Retry-After` or a `detail`.
     pub(crate) fn is_gateways(&self) -> bool {
         match self.0.status.as_u16() {
             502 | 504 | 520..=524 => true,

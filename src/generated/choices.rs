@@ -1,5 +1,5 @@
-//! Choices of a document: which of several types a value is, told by its tag or by the fields that it has. Only generated code
-//! asks.
+//! Choices of a document: which of several types a value is, told by its tag or by the fields that it has.
+//! Only generated code asks.
 #![allow(dead_code, reason = "which choices there are depends on the document")]
 
 use std::borrow::Cow;
@@ -42,15 +42,17 @@ pub(crate) fn fits<T: DeserializeOwned, E: serde::de::Error>(value: &Json) -> Re
     }
 }
 
-/// What a choice holds, as far as it tells it from others: an object or a list of objects, with the fields that it names.
+/// What a choice holds, as far as it tells it from others: an object or a list of objects, with the fields
+/// that it names.
 pub(crate) enum Shape<'a> {
     Object(&'a [&'a str]),
     List(&'a [&'a str]),
     Other,
 }
 
-/// The choices for a value, by their places, the one that fits it best first: of an object the one that leaves the fewest
-/// of its fields unnamed, then the one that has the fewest beside; of a list the one that fits its first item so.
+/// The choices for a value, by their places, the one that fits it best first: of an object the one that
+/// leaves the fewest of its fields unnamed, then the one that has the fewest beside; of a list the one that
+/// fits its first item so.
 pub(crate) fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
     let text = value.text();
     let is_list = text.starts_with('[');

@@ -1,4 +1,5 @@
-//! What the generated code implements: an [`Operation`] is built by setters and ends in a request. Nothing here sends.
+//! What the generated code implements: an [`Operation`] is built by setters and ends in a request. Nothing
+//! here sends.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -14,10 +15,11 @@ use crate::generated::raw_body::RawBody;
 use crate::transport::{ByteStream, Received};
 use crate::values::json::unwritable;
 
-/// An operation of the API with its parameters: what the methods of [`raw::Client`](crate::generated::raw::Client) give.
+/// An operation of the API with its parameters: what the methods of
+/// [`raw::Client`](crate::generated::raw::Client) give.
 ///
-/// Implemented by the generated builders only, from the OpenAPI document: its id, method, path template and type of
-/// answer. [`BackendClient::call`](crate::BackendClient::call) sends one.
+/// Implemented by the generated builders only, from the OpenAPI document: its id, method, path template and
+/// type of answer. [`BackendClient::call`](crate::BackendClient::call) sends one.
 pub trait Operation: Sealed + Sized + Send {
     /// What the answer is decoded into.
     type Output: Send + 'static;
@@ -172,7 +174,8 @@ where
     value.try_into().map_err(|error| format!("`{field}`: {shown} is not {expected}: {error}"))
 }
 
-/// As [`convert`], for a field of a body: what JSON can't hold is a problem of the field, told with all others.
+/// As [`convert`], for a field of a body: what JSON can't hold is a problem of the field, told with all
+/// others.
 pub(crate) fn convert_field<T, V>(field: &str, expected: &str, value: V) -> std::result::Result<T, String>
 where
     T: Serialize,
@@ -189,8 +192,8 @@ where
     }
 }
 
-/// What the document says of the lengths of a body's texts. That is the server's to judge, and looked at only where a file would
-/// be sent for nothing.
+/// What the document says of the lengths of a body's texts. That is the server's to judge, and looked at only
+/// where a file would be sent for nothing.
 pub(crate) trait Lengths {
     #[allow(dead_code, reason = "which bodies go with a file depends on the document")]
     fn length_problems(&self) -> Vec<String> {
@@ -301,8 +304,8 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// A path parameter as one encoded segment. `.`, `..` and nothing at all would make another path of it: the URL's parser
-/// folds them before anyone sees them.
+/// A path parameter as one encoded segment. `.`, `..` and nothing at all would make another path of it: the
+/// URL's parser folds them before anyone sees them.
 pub(crate) fn path_segment(field: &str, value: &str) -> std::result::Result<String, Invalid> {
     match value {
         "" => Err(Invalid::from(format!("`{field}` is empty: it is part of the path"))),
@@ -311,7 +314,8 @@ pub(crate) fn path_segment(field: &str, value: &str) -> std::result::Result<Stri
     }
 }
 
-/// A body as JSON. A number that isn't finite would go out as null, silently; it is a problem that names the field.
+/// A body as JSON. A number that isn't finite would go out as null, silently; it is a problem that names the
+/// field.
 pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> std::result::Result<Vec<u8>, Invalid> {
     let problems: Vec<String> = unwritable(body).iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
@@ -321,7 +325,8 @@ pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> std::result::Result<
         .map_err(|error| Invalid::from(format!("the body can't be written as JSON: {error}")))
 }
 
-/// As [`json_body`], for an operation that may be called without its body: then there is neither body nor media type.
+/// As [`json_body`], for an operation that may be called without its body: then there is neither body nor
+/// media type.
 #[allow(dead_code, reason = "which bodies there are depends on the document")]
 pub(crate) fn optional_json<T: Serialize>(
     request: reqwest::RequestBuilder,
@@ -336,7 +341,8 @@ pub(crate) fn optional_json<T: Serialize>(
     })
 }
 
-/// Puts a body that isn't JSON into a request, or none where there may be none; `media_type` is the document's.
+/// Puts a body that isn't JSON into a request, or none where there may be none; `media_type` is the
+/// document's.
 #[allow(dead_code, reason = "which bodies there are depends on the document")]
 pub(crate) fn raw_body(
     request: reqwest::RequestBuilder,
@@ -407,8 +413,8 @@ pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
     deserializer.deserialize_str(Text(PhantomData))
 }
 
-/// The schema of an enumeration that takes any text. A function: of some hundred values the macro is too deep for the
-/// compiler.
+/// The schema of an enumeration that takes any text. A function: of some hundred values the macro is too deep
+/// for the compiler.
 #[allow(dead_code, reason = "which enumerations there are depends on the document")]
 pub(crate) fn open_enum_schema(values: &[&str]) -> schemars::Schema {
     schemars::json_schema!({"anyOf": [{"enum": values}, {"type": "string"}]})

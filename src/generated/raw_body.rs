@@ -9,9 +9,9 @@ use reqwest::{Body, RequestBuilder};
 
 /// A body that isn't JSON: bytes, a text, a form, or a stream of bytes.
 ///
-/// Operations that take a file have it as their `body`. Its media type is the document's, where that names one, or what
-/// [`media_type`](RawBody::media_type) says; a form has its own. A stream is sent once: a request with one isn't sent again
-/// by itself.
+/// Operations that take a file have it as their `body`. Its media type is the document's, where that names
+/// one, or what [`media_type`](RawBody::media_type) says; a form has its own. A stream is sent once: a
+/// request with one isn't sent again by itself.
 ///
 /// ```
 /// use synapse_backend_client::RawBody;
@@ -32,8 +32,8 @@ enum Content {
 }
 
 impl RawBody {
-    /// Sets the media type, such as `text/csv`, in the place of the document's. A form keeps its own, which tells its parts
-    /// apart.
+    /// Sets the media type, such as `text/csv`, in the place of the document's. A form keeps its own, which
+    /// tells its parts apart.
     #[must_use]
     pub fn media_type(mut self, media_type: impl Into<String>) -> Self {
         self.media_type = Some(media_type.into());

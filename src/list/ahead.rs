@@ -67,8 +67,8 @@ impl<T: Send + 'static> Ahead<T> {
         self.tasks.clear();
     }
 
-    /// Sets out for a page: as soon as fewer than `width` of the pages before it are still being received, while the others
-    /// are decoded.
+    /// Sets out for a page: as soon as fewer than `width` of the pages before it are still being received,
+    /// while the others are decoded.
     ///
     /// # Errors
     /// Outside of a runtime.

@@ -73,7 +73,8 @@ impl<T: Send + 'static> ListAll<T> {
     /// Sets out for the pages that may be under way.
     fn set_out(&mut self) -> Result<()> {
         self.deadline = self.deadline.or_else(|| self.timeout.map(|timeout| far(Instant::now(), timeout)));
-        // One more than may be received at a time waits for its turn: so the connection is busy while a page is decoded.
+        // One more than may be received at a time waits for its turn: so the connection is busy while a page
+        // is decoded.
         let width = self.window.size();
         while self.ahead.len() <= width
             && let Some(template) = &self.template
@@ -141,7 +142,8 @@ impl<T: Send + 'static> ListAll<T> {
         Ok(())
     }
 
-    /// No more pages are wanted than the limit takes, behind page `number` and the items that are `wanted` of it.
+    /// No more pages are wanted than the limit takes, behind page `number` and the items that are `wanted` of
+    /// it.
     fn limit_course(&mut self, number: u64, wanted: usize) {
         if let Some(limit) = self.limit {
             self.course.limit(number, limit.saturating_sub(self.report.items).saturating_sub(wanted as u64));
@@ -232,7 +234,8 @@ impl<T: Send + 'static> ListAll<T> {
     }
 }
 
-/// Whether the server says that a page lies behind the list's end, and not somebody else that there is nothing there.
+/// Whether the server says that a page lies behind the list's end, and not somebody else that there is
+/// nothing there.
 fn is_past_the_end(error: &Error) -> bool {
     error.status() == Some(StatusCode::NOT_FOUND)
         && error.response().is_some_and(|response| response.detail().is_some())

@@ -15,13 +15,13 @@ const VERSION: u32 = 1;
 
 /// Where the reading of a list is: what has been given, and what comes next.
 ///
-/// It is taken at any time ([`ListAll::checkpoint`](crate::ListAll::checkpoint)), also after an error, can be written by
-/// serde, and is taken by [`resume`](crate::ListAll::resume) of the same query, in this process or another one.
-/// [`partitions`](crate::Call::partitions) of a list are checkpoints that have an end too.
+/// It is taken at any time ([`ListAll::checkpoint`](crate::ListAll::checkpoint)), also after an error, can be
+/// written by serde, and is taken by [`resume`](crate::ListAll::resume) of the same query, in this process or
+/// another one. [`partitions`](crate::Call::partitions) of a list are checkpoints that have an end too.
 ///
-/// Its written form holds the list's parameters and links as they are, and up to 1,000 ids of items as numbers, about 20 KB.
-/// `Debug` shows no parameter's value. A checkpoint that was changed is refused where it names what isn't its list's: no other
-/// host or path is asked.
+/// Its written form holds the list's parameters and links as they are, and up to 1,000 ids of items as
+/// numbers, about 20 KB. `Debug` shows no parameter's value. A checkpoint that was changed is refused where
+/// it names what isn't its list's: no other host or path is asked.
 ///
 /// ```
 /// # fn example(events: &synapse_backend_client::ListAll<synapse_backend_client::Json>) -> Result<(), Box<dyn std::error::Error>> {

@@ -1,4 +1,5 @@
-//! A page that came beside those before it: compared where it is, or apart where it has so many items that this takes long.
+//! A page that came beside those before it: compared where it is, or apart where it has so many items that
+//! this takes long.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -52,7 +53,8 @@ impl<T: Send + 'static> Comparing<T> {
         takes_long(page.page.length.saturating_mul(ITEM)) && Handle::try_current().is_ok()
     }
 
-    /// Compares a page with what was `seen`, in the place of which something is left that checkpoints can be made of.
+    /// Compares a page with what was `seen`, in the place of which something is left that checkpoints can be
+    /// made of.
     pub(super) fn start(mut page: Newcomer<T>, seen: &mut Seen) -> Self {
         let standing_in = seen.standing_in();
         let mut seen = std::mem::replace(seen, standing_in);

@@ -1,4 +1,5 @@
-//! A list's course, apart from all input and output: which page comes next, and what each page tells of the list.
+//! A list's course, apart from all input and output: which page comes next, and what each page tells of the
+//! list.
 
 use reqwest::Url;
 
@@ -19,7 +20,8 @@ pub(super) struct Course {
     pub(super) page_size: Option<u64>,
     /// Items in the list before the next page.
     pub(super) offset: Option<u64>,
-    /// As the first page's URL asks for it, which the server may not know as that: nothing once the page is there.
+    /// As the first page's URL asks for it, which the server may not know as that: nothing once the page is
+    /// there.
     asked_offset: Option<u64>,
     /// Items in the whole list.
     pub(super) total: Option<u64>,
@@ -30,15 +32,16 @@ pub(super) struct Course {
     /// Pages without an item that is new, up to now.
     stalled: u32,
     followed: Followed,
-    /// Its first page was chosen by a number that a checkpoint knows, so that those behind it have numbers, too.
+    /// Its first page was chosen by a number that a checkpoint knows, so that those behind it have numbers,
+    /// too.
     pub(super) by_number: bool,
 }
 
 /// How the next page is found.
 #[derive(Debug)]
 enum Way {
-    /// By number. `next` is the number of the first page that wasn't given out yet, `last` the last one that is wanted as
-    /// far as is known.
+    /// By number. `next` is the number of the first page that wasn't given out yet, `last` the last one that
+    /// is wanted as far as is known.
     Numbered {
         next: u64,
         last: u64,
@@ -147,7 +150,8 @@ impl Course {
         let by_number = || {
             self.page_size.filter(|_| numbered).and_then(|size| size.checked_mul(number.saturating_sub(1)))
         };
-        // A server that counts pages, or has items where there can't be any, takes an `offset` for something else.
+        // A server that counts pages, or has items where there can't be any, takes an `offset` for something
+        // else.
         let asked =
             self.asked_offset.take().filter(|asked| !numbered && count.is_none_or(|count| *asked < count));
         let offset = self.offset.or(asked).or_else(by_number);
@@ -230,7 +234,8 @@ impl Course {
             .and_then(|(until, size)| until.checked_mul(size))
             .unwrap_or(u64::MAX);
         if let (Some(offset), Some(total)) = (self.offset, self.total) {
-            // Items that came while the list was read push others back, which come twice and are there all the same.
+            // Items that came while the list was read push others back, which come twice and are there all
+            // the same.
             let least = self.least.unwrap_or(total).min(total);
             let items = offset.saturating_sub(self.repeated);
             let short = |promised: u64, items: u64| items < promised.min(of_range);

@@ -113,7 +113,8 @@ impl<T> PageItems<T> {
         decoded
     }
 
-    /// The caller is given the item at `index`, or it is `collected` for the caller; and none before it any more.
+    /// The caller is given the item at `index`, or it is `collected` for the caller; and none before it any
+    /// more.
     pub(super) fn deliver(&mut self, index: usize, collected: Option<&mut Undelivered>) {
         self.undelivered.deliver(index, collected);
     }

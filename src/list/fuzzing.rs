@@ -11,8 +11,8 @@ pub fn query(operation: &str, url: &Url) -> String {
     query_of(operation, url)
 }
 
-/// Reads a list from a checkpoint on, whose pages have these lengths (nothing for one that fails), counts and links; gives
-/// what was heard of it.
+/// Reads a list from a checkpoint on, whose pages have these lengths (nothing for one that fails), counts and
+/// links; gives what was heard of it.
 pub fn course(
     url: &Url,
     from: &Checkpoint,

@@ -17,8 +17,8 @@ pub(super) const KEPT: usize = 1_000;
 /// The fields that tell an operation's items apart, the first one first.
 pub(super) fn identity_of(operation: &str, url: &Url) -> &'static [&'static str] {
     match operation {
-        // In current releases `id` is the ground truth's and repeats. Releases without `pgh_id` are known by that only where
-        // nothing was left out.
+        // In current releases `id` is the ground truth's and repeats. Releases without `pgh_id` are known by
+        // that only where nothing was left out.
         "list_ground_truth_events" => {
             match url.query_pairs().any(|(name, _)| name == "fields" || name == "omit") {
                 true => &["pgh_id"],
@@ -95,8 +95,8 @@ impl Seen {
         self.resumed = resumed;
     }
 
-    /// What stands in its place while a page is compared with it elsewhere, where all items before that page were given: as much as
-    /// checkpoints keep.
+    /// What stands in its place while a page is compared with it elsewhere, where all items before that page
+    /// were given: as much as checkpoints keep.
     pub(super) fn standing_in(&self) -> Self {
         Seen { fields: self.fields.clone(), resumed: self.kept(0), ..Seen::new(std::iter::empty()) }
     }
@@ -111,8 +111,8 @@ impl Seen {
         self.decided.as_ref()?.as_deref()
     }
 
-    /// Compares a page with those before it: `items` could be decoded, of which the first `passed` were given by another
-    /// stream.
+    /// Compares a page with those before it: `items` could be decoded, of which the first `passed` were given
+    /// by another stream.
     pub(super) fn compare(&mut self, page: &Marks, items: usize, passed: usize) -> Compared {
         let mut covered = false;
         if self.decided.is_none() && items > 0 {

@@ -23,13 +23,14 @@ pub(super) fn page_number(url: &Url) -> Option<u64> {
     number
 }
 
-/// Whether a URL chooses no page, so that it gives the first: of a list that begins at an `offset`, the first behind that.
+/// Whether a URL chooses no page, so that it gives the first: of a list that begins at an `offset`, the first
+/// behind that.
 pub(super) fn is_first(url: &Url) -> bool {
     url.query_pairs().all(|(name, value)| name != "cursor" && (name != "page" || value == "1"))
 }
 
-/// The `offset` of a list by limit and offset: how many items lie before the page. Nothing where the URL chooses a page
-/// otherwise.
+/// The `offset` of a list by limit and offset: how many items lie before the page. Nothing where the URL
+/// chooses a page otherwise.
 pub(super) fn offset(url: &Url) -> Option<u64> {
     let mut offset = None;
     for (name, value) in url.query_pairs() {
@@ -57,8 +58,8 @@ pub(super) fn with_page(url: &Url, number: u64) -> Url {
 /// Parameters that choose a page, and how long it is: these a link decides.
 const PAGING: [&str; 5] = ["page", "page_size", "cursor", "limit", "offset"];
 
-/// A link to a page, with the parameters of the list's own URL that it lacks: without a filter it would give other items. What it
-/// has stays as the server wrote it.
+/// A link to a page, with the parameters of the list's own URL that it lacks: without a filter it would give
+/// other items. What it has stays as the server wrote it.
 pub(super) fn completed(mut link: Url, list: &Url) -> Url {
     let written = list.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let missing: Vec<&str> = {
@@ -96,8 +97,8 @@ pub(super) fn sendable(link: Url) -> Result<Url> {
 /// How many links are remembered one by one.
 const REMEMBERED: usize = 1 << 16;
 
-/// Links that were followed, in bounded memory: a circle among the first of them is seen at once, any other after it was
-/// gone round a few times.
+/// Links that were followed, in bounded memory: a circle among the first of them is seen at once, any other
+/// after it was gone round a few times.
 #[derive(Default)]
 pub(super) struct Followed {
     hasher: RandomState,

@@ -33,21 +33,22 @@ const MAX_CONCURRENCY: usize = 64;
 /// Every item of a list: a [`Stream`] in the server's order that follows every page.
 ///
 /// After the first page the length of the list is known, and pages are fetched ahead of the reader,
-/// [`concurrency`](ListAll::concurrency) of them at a time; a reader that stops taking items stops the fetching. A list
-/// without page numbers (a cursor list) is followed link by link, one page ahead. A parameter of the call that such a link lacks,
-/// such as a filter, is added to it again; `page`, `page_size`, `cursor`, `limit` and `offset` are the link's to decide, and what
-/// it has is sent as the server wrote it. The end is where the server says that there is no next page, whatever the size of the
-/// pages before.
+/// [`concurrency`](ListAll::concurrency) of them at a time; a reader that stops taking items stops the
+/// fetching. A list without page numbers (a cursor list) is followed link by link, one page ahead. A
+/// parameter of the call that such a link lacks, such as a filter, is added to it again; `page`, `page_size`,
+/// `cursor`, `limit` and `offset` are the link's to decide, and what it has is sent as the server wrote it.
+/// The end is where the server says that there is no next page, whatever the size of the pages before.
 ///
-/// A list that changes while it is read may have lost or doubled items by then: what tells of it ends the list with an error,
-/// or is reported, as the [`policy`](ListAll::policy) says. A list is complete if it has as many different items
-/// as its count promises; which field makes them different is its [`identity`](ListAll::identity). A list that makes no progress,
-/// a hundred pages in a row without a new item, ends with an error. Any error ends the stream, which can be resumed from its
+/// A list that changes while it is read may have lost or doubled items by then: what tells of it ends the
+/// list with an error, or is reported, as the [`policy`](ListAll::policy) says. A list is complete if it has
+/// as many different items as its count promises; which field makes them different is its
+/// [`identity`](ListAll::identity). A list that makes no progress, a hundred pages in a row without a new
+/// item, ends with an error. Any error ends the stream, which can be resumed from its
 /// [`checkpoint`](ListAll::checkpoint). Dropping it stops its requests.
 ///
-/// The call's [`timeout`](crate::Call::timeout) is that of the whole list, from the first read on, the time between the reads
-/// included; pages that came by then are given. The client's [`timeout`](crate::BackendClientBuilder::timeout) is that of each
-/// page.
+/// The call's [`timeout`](crate::Call::timeout) is that of the whole list, from the first read on, the time
+/// between the reads included; pages that came by then are given. The client's
+/// [`timeout`](crate::BackendClientBuilder::timeout) is that of each page.
 ///
 /// ```no_run
 /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -156,8 +157,8 @@ impl<T: Send + 'static> ListAll<T> {
 
     /// How many pages are under way at a time: 4 unless set, 1 for one after the other, 64 at most.
     ///
-    /// One page more is held in memory at most, besides the one that is being read. A server that answers 429 or 503 is
-    /// given fewer for a while.
+    /// One page more is held in memory at most, besides the one that is being read. A server that answers 429
+    /// or 503 is given fewer for a while.
     pub fn concurrency(mut self, pages: usize) -> Self {
         self.window.of_most(pages.clamp(1, MAX_CONCURRENCY));
         self
@@ -175,23 +176,25 @@ impl<T: Send + 'static> ListAll<T> {
         self
     }
 
-    /// Passes over a page that fails after all its retries, and [reports](ListReport::page_failures) it, where its neighbours
-    /// are known by number; otherwise it ends the list.
+    /// Passes over a page that fails after all its retries, and [reports](ListReport::page_failures) it,
+    /// where its neighbours are known by number; otherwise it ends the list.
     pub fn skip_failed_pages(mut self, skip: bool) -> Self {
         self.skip_failed_pages = skip;
         self
     }
 
-    /// Skips an item that can't be decoded, and [reports](ListReport::item_failures) it; otherwise it ends the list, after the items
-    /// before it. 100 pages in a row without an item that can be decoded end the list all the same.
+    /// Skips an item that can't be decoded, and [reports](ListReport::item_failures) it; otherwise it ends
+    /// the list, after the items before it. 100 pages in a row without an item that can be decoded end the
+    /// list all the same.
     pub fn skip_failed_items(mut self, skip: bool) -> Self {
         self.skip_failed_items = skip;
         self
     }
 
-    /// Drops an item that was among the last hundred thousand, which a list that grows while it is read may bring again. Then
-    /// growing is no reason to end a [`Strict`](ListPolicy::Strict) list; but a list that brings items again in the place of
-    /// others, and so has fewer different ones than its count promises, is incomplete all the same.
+    /// Drops an item that was among the last hundred thousand, which a list that grows while it is read may
+    /// bring again. Then growing is no reason to end a [`Strict`](ListPolicy::Strict) list; but a list that
+    /// brings items again in the place of others, and so has fewer different ones than its count promises, is
+    /// incomplete all the same.
     ///
     /// Items are told apart by the list's [`identity`](ListAll::identity): those without it stay.
     pub fn distinct(mut self, distinct: bool) -> Self {
@@ -199,12 +202,13 @@ impl<T: Send + 'static> ListAll<T> {
         self
     }
 
-    /// Sets the fields that identify an item, in order of preference: the list uses the first one that an item of its first page
-    /// has. Without any field only the count is compared, and 100 pages in a row with the same text (but for URLs' queries) end the
-    /// list. Values are compared as JSON: `1` and `"1"` differ.
+    /// Sets the fields that identify an item, in order of preference: the list uses the first one that an
+    /// item of its first page has. Without any field only the count is compared, and 100 pages in a row with
+    /// the same text (but for URLs' queries) end the list. Values are compared as JSON: `1` and `"1"` differ.
     ///
-    /// A list is complete if there are as many different items as its count promises, and [`distinct`](ListAll::distinct) drops
-    /// those that came before: the last hundred thousand are remembered, 2 to 3 MB of memory.
+    /// A list is complete if there are as many different items as its count promises, and
+    /// [`distinct`](ListAll::distinct) drops those that came before: the last hundred thousand are
+    /// remembered, 2 to 3 MB of memory.
     ///
     /// | list | unless set |
     /// |---|---|
@@ -228,8 +232,9 @@ impl<T: Send + 'static> ListAll<T> {
     /// Goes on where another stream of the same query was, or reads the part of the list that a
     /// [partition](crate::Call::partitions) is.
     ///
-    /// The first read fails if the checkpoint is of another query or another version of this crate's format, or if it names what
-    /// can't be this list's, such as a link to another host or path: nothing is sent then.
+    /// The first read fails if the checkpoint is of another query or another version of this crate's format,
+    /// or if it names what can't be this list's, such as a link to another host or path: nothing is sent
+    /// then.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
         if let Err(problem) = self.take_up(checkpoint) {
             let told = format!("checkpoint: read the list from its beginning instead: {problem}");
@@ -244,15 +249,16 @@ impl<T: Send + 'static> ListAll<T> {
         self.course.total
     }
 
-    /// What is to be said of the list so far: where it is read to its end without an error it may have changed meanwhile all the
-    /// same, unless it is [`Strict`](ListPolicy::Strict).
+    /// What is to be said of the list so far: where it is read to its end without an error it may have
+    /// changed meanwhile all the same, unless it is [`Strict`](ListPolicy::Strict).
     pub fn report(&self) -> &ListReport {
         &self.report
     }
 
-    /// Where the reading is: the next stream of this query that [resumes](ListAll::resume) from it begins with the item
-    /// that this one would give next. After an error that is what failed; of a list with fewer items than it promised, its end,
-    /// where that is an error again, unless the policy is [`Lenient`](ListPolicy::Lenient).
+    /// Where the reading is: the next stream of this query that [resumes](ListAll::resume) from it begins
+    /// with the item that this one would give next. After an error that is what failed; of a list with fewer
+    /// items than it promised, its end, where that is an error again, unless the policy is
+    /// [`Lenient`](ListPolicy::Lenient).
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
         let (at, offset) = match &page.place {
@@ -281,7 +287,8 @@ impl<T: Send + 'static> ListAll<T> {
     /// The next item; nothing at the end.
     ///
     /// # Errors
-    /// Where a page can't be had or doesn't hold what it should, or the list changed; the stream has then ended.
+    /// Where a page can't be had or doesn't hold what it should, or the list changed; the stream has then
+    /// ended.
     pub async fn next(&mut self) -> Option<Result<T>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }

@@ -20,7 +20,8 @@ pub enum ListEvent {
         /// Items in the list, as this page tells.
         now: u64,
     },
-    /// A page that isn't the last is shorter or longer than those before: items may be missing or be there twice.
+    /// A page that isn't the last is shorter or longer than those before: items may be missing or be there
+    /// twice.
     PageLength {
         /// The page.
         page: u64,
@@ -57,8 +58,9 @@ pub enum ListEvent {
         /// The count.
         count: u64,
     },
-    /// The next page isn't the next: the server ignores which page it is asked for, or its link skips pages or goes back. Whose
-    /// items they are isn't certain then: none of them is given, and the list ends by any policy.
+    /// The next page isn't the next: the server ignores which page it is asked for, or its link skips pages
+    /// or goes back. Whose items they are isn't certain then: none of them is given, and the list ends by any
+    /// policy.
     OutOfOrder {
         /// The page whose link it is.
         page: u64,
@@ -70,8 +72,8 @@ pub enum ListEvent {
         /// The page whose link it is.
         page: u64,
     },
-    /// The list makes no progress: a hundred pages in a row brought no item that wasn't there before, or failed. Ends the list by
-    /// any policy.
+    /// The list makes no progress: a hundred pages in a row brought no item that wasn't there before, or
+    /// failed. Ends the list by any policy.
     Endless {
         /// The last page that was read.
         page: u64,
@@ -129,7 +131,8 @@ impl fmt::Display for ListEvent {
     }
 }
 
-/// An item that can't be decoded: which one, why, and its text. All but the text is fit to be shown, and short.
+/// An item that can't be decoded: which one, why, and its text. All but the text is fit to be shown, and
+/// short.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ItemFailure {
@@ -147,8 +150,9 @@ pub struct ItemFailure {
 }
 
 impl ItemFailure {
-    /// The item's JSON, as the server sent it, but for URLs that were converted; in a [report](crate::ListReport::item_failures), its first 64 KiB. It may hold
-    /// signed URLs: `Debug` doesn't show it.
+    /// The item's JSON, as the server sent it, but for URLs that were converted; in a
+    /// [report](crate::ListReport::item_failures), its first 64 KiB. It may hold signed URLs: `Debug` doesn't
+    /// show it.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -1,4 +1,5 @@
-//! What tells one list from another: its operation, and its URL with all parameters but those that choose a page.
+//! What tells one list from another: its operation, and its URL with all parameters but those that choose a
+//! page.
 
 use std::collections::BTreeMap;
 

@@ -61,7 +61,8 @@ where
         ListAll::new(self.prepare_several(), Decoder::typed())
     }
 
-    /// As [`list_all`](Call::list_all), with items of a type of yours: a narrow struct that skips what it doesn't need.
+    /// As [`list_all`](Call::list_all), with items of a type of yours: a narrow struct that skips what it
+    /// doesn't need.
     pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
         ListAll::new(self.prepare_several(), Decoder::typed())
     }

@@ -35,7 +35,8 @@ pub(super) struct Failed {
     pub(super) index: usize,
     /// Where in the page's text it begins.
     pub(super) at: usize,
-    /// Of a large one its length, and why: that is found where the page is decoded, and not where its error is made.
+    /// Of a large one its length, and why: that is found where the page is decoded, and not where its error
+    /// is made.
     pub(super) large: Option<Box<(usize, Problem)>>,
 }
 
@@ -51,7 +52,8 @@ const KEPT: usize = 4 << 10;
 pub(super) struct Marks {
     /// The field that tells them apart.
     pub(super) identity: Option<Arc<str>>,
-    /// Its value in each item that could be decoded, as a number, 0 in those that don't have it; none at all without such a field.
+    /// Its value in each item that could be decoded, as a number, 0 in those that don't have it; none at all
+    /// without such a field.
     pub(super) ids: Vec<u64>,
     /// All items together: two pages that hold the same have the same.
     pub(super) digest: u64,
@@ -205,7 +207,8 @@ impl<T> Items<'_, T> {
 }
 
 impl<T> Decoder<T> {
-    /// Decodes a page that was asked for with `secrets`, and tells its items apart by the first of `fields` that one of them has.
+    /// Decodes a page that was asked for with `secrets`, and tells its items apart by the first of `fields`
+    /// that one of them has.
     ///
     /// # Errors
     /// Returns a problem if the text isn't a page. An item that can't be decoded is no problem of its page.
@@ -242,7 +245,8 @@ impl<T> Decoder<T> {
     }
 }
 
-/// Short texts on a page that can't be decoded, wherever they stand: each is tried once, however often it is there.
+/// Short texts on a page that can't be decoded, wherever they stand: each is tried once, however often it is
+/// there.
 #[derive(Default)]
 struct Hopeless(Vec<(usize, usize)>);
 
@@ -343,7 +347,8 @@ fn id_of(item: &[u8], name: &str, plain: bool) -> u64 {
     found.or_else(|| field(item, name).and_then(id)).unwrap_or_default()
 }
 
-/// The same of an item whose last field it is, a number. What stands before a number before the object's end is a field's name.
+/// The same of an item whose last field it is, a number. What stands before a number before the object's end
+/// is a field's name.
 #[inline]
 fn last_number(item: &[u8], name: &[u8]) -> Option<u64> {
     let text = item.strip_suffix(b"}")?;
@@ -362,7 +367,8 @@ fn last_number(item: &[u8], name: &[u8]) -> Option<u64> {
     id(number)
 }
 
-/// The same of most items: the field is among the first two, a number as the other one is, and there is no white space.
+/// The same of most items: the field is among the first two, a number as the other one is, and there is no
+/// white space.
 #[inline]
 fn first_number(item: &[u8], name: &[u8]) -> Option<u64> {
     let mut rest = item.strip_prefix(b"{\"")?;
@@ -386,7 +392,8 @@ fn first_number(item: &[u8], name: &[u8]) -> Option<u64> {
     None
 }
 
-/// An id's text as a number that isn't 0; only numbers and strings are ids. The same in every process: checkpoints keep it.
+/// An id's text as a number that isn't 0; only numbers and strings are ids. The same in every process:
+/// checkpoints keep it.
 fn id(text: &[u8]) -> Option<u64> {
     if !matches!(text.first()?, b'"' | b'-' | b'0'..=b'9') {
         return None;

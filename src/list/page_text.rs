@@ -93,8 +93,8 @@ impl<'t> Cursor<'t> {
         Ok(value)
     }
 
-    /// A list's items. `item` is called with the place where each of them begins and returns its length; `None` if none begins
-    /// there.
+    /// A list's items. `item` is called with the place where each of them begins and returns its length;
+    /// `None` if none begins there.
     pub(super) fn items(&mut self, mut item: impl FnMut(usize) -> Option<usize>) -> Result<(), Irregular> {
         self.expect(b'[')?;
         if self.eat(b']') {
@@ -122,8 +122,8 @@ pub(super) fn parse<'t, V: Deserialize<'t>>(text: &'t [u8]) -> serde_json::Resul
     Ok((value, deserializer.into_iter::<IgnoredAny>().byte_offset()))
 }
 
-/// The value of an object's own field, of the first of that name, as its text. The text was parsed before: here it is only
-/// scanned up to that field.
+/// The value of an object's own field, of the first of that name, as its text. The text was parsed before:
+/// here it is only scanned up to that field.
 pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
     let mut rest = behind_space(object).strip_prefix(b"{")?;
     loop {
@@ -188,7 +188,8 @@ fn nested_end(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// What a text comes down to, without the queries of its URLs, in which signatures change from answer to answer.
+/// What a text comes down to, without the queries of its URLs, in which signatures change from answer to
+/// answer.
 pub(super) fn digest(text: &[u8]) -> u64 {
     let mut digest = 0x9e37_79b9_7f4a_7c15;
     let mut at = 0;

@@ -19,12 +19,12 @@ impl<B: Operation> Call<'_, B>
 where
     B::Output: Page,
 {
-    /// Splits the list into at most `parts` ranges of pages, for which its first page is asked for. Each is a checkpoint: other
-    /// processes or machines read it by [`resume`](crate::ListAll::resume), with the same parameters, and together they give
-    /// every item once.
+    /// Splits the list into at most `parts` ranges of pages, for which its first page is asked for. Each is a
+    /// checkpoint: other processes or machines read it by [`resume`](crate::ListAll::resume), with the same
+    /// parameters, and together they give every item once.
     ///
-    /// A list of few pages comes in fewer parts, one without page numbers (a cursor list) in one; there are never more than
-    /// 10,000. The last part ends where the list does, also if that grows.
+    /// A list of few pages comes in fewer parts, one without page numbers (a cursor list) in one; there are
+    /// never more than 10,000. The last part ends where the list does, also if that grows.
     ///
     /// # Errors
     /// Returns an error if `parts` is zero, or if the first page can't be had.

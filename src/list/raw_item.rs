@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
 
-/// An item of a list as the server wrote it: a part of its page's own text, which isn't copied. For what is written out again,
-/// or decoded later.
+/// An item of a list as the server wrote it: a part of its page's own text, which isn't copied. For what is
+/// written out again, or decoded later.
 ///
 /// It keeps its page in memory as long as it lives. It may hold signed URLs: `Debug` doesn't show it.
 ///
@@ -54,8 +54,8 @@ impl RawItem {
     /// The item as a value.
     ///
     /// # Errors
-    /// Where it is of another shape. What the error tells of the item is bounded, and has neither the client's credentials nor
-    /// queries of URLs.
+    /// Where it is of another shape. What the error tells of the item is bounded, and has neither the
+    /// client's credentials nor queries of URLs.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         crate::error::json_text::decode::decode(&self.text).map_err(|problem| {
             let place =

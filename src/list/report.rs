@@ -16,11 +16,13 @@ const KEPT_PART: usize = 1 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ListPolicy {
-    /// What may have made items missing or double ends the list with an error, which carries the [`ListEvent`].
+    /// What may have made items missing or double ends the list with an error, which carries the
+    /// [`ListEvent`].
     Strict,
-    /// A list that doesn't keep what its count promises (it has fewer items, or fewer different ones, or a page less, or goes on
-    /// behind its end) ends with an error, which carries the [`ListEvent`]. What only may have made items missing or double is written into the
-    /// [report](crate::ListAll::report), and the list goes on.
+    /// A list that doesn't keep what its count promises (it has fewer items, or fewer different ones, or a
+    /// page less, or goes on behind its end) ends with an error, which carries the [`ListEvent`]. What only
+    /// may have made items missing or double is written into the [report](crate::ListAll::report), and the
+    /// list goes on.
     #[default]
     Complete,
     /// All of that is written into the [report](crate::ListAll::report), and the list goes on.
@@ -45,15 +47,17 @@ pub struct PageFailure {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct ListReport {
-    /// The field that tells the list's items apart, once a page has shown that they have it: what the list's count promises is
-    /// judged by items that differ in it. `None` if items have no such field: the list is judged by its count alone then, and
-    /// one item twice in the place of two isn't noticed. See [`ListAll::identity`](crate::ListAll::identity).
+    /// The field that tells the list's items apart, once a page has shown that they have it: what the list's
+    /// count promises is judged by items that differ in it. `None` if items have no such field: the list is
+    /// judged by its count alone then, and one item twice in the place of two isn't noticed. See
+    /// [`ListAll::identity`](crate::ListAll::identity).
     pub identity: Option<String>,
     /// Items that were given.
     pub items: u64,
     /// Pages that were read.
     pub pages: u64,
-    /// Items that were dropped because they had been given before: see [`ListAll::distinct`](crate::ListAll::distinct).
+    /// Items that were dropped because they had been given before: see
+    /// [`ListAll::distinct`](crate::ListAll::distinct).
     pub duplicates: u64,
     /// What the list did that it shouldn't.
     pub events: Vec<ListEvent>,
@@ -62,7 +66,8 @@ pub struct ListReport {
     /// Items that were passed over: see [`ListAll::skip_failed_items`](crate::ListAll::skip_failed_items).
     pub item_failures: Vec<ItemFailure>,
     /// URLs that stayed as they were, since their conversion failed: see
-    /// [`skip_failed_conversions`](crate::Call::skip_failed_conversions). Also of items behind a [limit](crate::ListAll::limit).
+    /// [`skip_failed_conversions`](crate::Call::skip_failed_conversions). Also of items behind a
+    /// [limit](crate::ListAll::limit).
     pub conversion_failures: Vec<ConversionFailure>,
     /// Events and failures that aren't kept any more.
     pub omitted: u64,
@@ -73,11 +78,12 @@ pub struct ListReport {
 }
 
 impl ListReport {
-    /// Whether every item that the list promised was given, its URLs converted: nothing was passed over, nothing is missing, the
-    /// list didn't change, and no error ended it.
+    /// Whether every item that the list promised was given, its URLs converted: nothing was passed over,
+    /// nothing is missing, the list didn't change, and no error ended it.
     ///
-    /// Duplicates that were dropped are no matter, as long as there are as many others as the list's count promises. Whether there
-    /// are is known of a list whose items have an [`identity`](ListReport::identity); any other is judged by its count alone.
+    /// Duplicates that were dropped are no matter, as long as there are as many others as the list's count
+    /// promises. Whether there are is known of a list whose items have an [`identity`](ListReport::identity);
+    /// any other is judged by its count alone.
     pub fn is_complete(&self) -> bool {
         self.events.is_empty()
             && self.page_failures.is_empty()

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Counts how often a server asked for less (429, 503).
 pub(super) type Throttled = Arc<AtomicU32>;
 
-/// The number of pages that may be under way: halved when the server asks for less, one more after each calm round.
+/// The number of pages that may be under way: halved when the server asks for less, one more after each calm
+/// round.
 pub(super) struct Window {
     most: usize,
     now: usize,

@@ -19,8 +19,8 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// Drops what blocks while it is dropped, on a thread where it may block. Without a runtime that is here; one that is shut down drops
-/// it as well.
+/// Drops what blocks while it is dropped, on a thread where it may block. Without a runtime that is here; one
+/// that is shut down drops it as well.
 pub(crate) fn drop_apart<T: Send + 'static>(value: T) {
     match Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(move || drop(value))),
@@ -28,8 +28,8 @@ pub(crate) fn drop_apart<T: Send + 'static>(value: T) {
     }
 }
 
-/// The longest text that is worked on where requests are driven, in bytes: it takes no longer than handing it over. Work on a
-/// longer one is done apart, so that time-outs and drops take effect meanwhile.
+/// The longest text that is worked on where requests are driven, in bytes: it takes no longer than handing it
+/// over. Work on a longer one is done apart, so that time-outs and drops take effect meanwhile.
 const INLINE: usize = 256 << 10;
 
 /// Whether a text is so long that work on it is done apart.

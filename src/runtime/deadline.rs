@@ -10,8 +10,8 @@ const LATER: Duration = Duration::from_millis(100);
 /// Waits for `work` until the deadline, if there is one. `what` tells what it does: `hashing the file`.
 ///
 /// # Errors
-/// Returns an error if it isn't done by then: a disk hangs, a thread where it may block doesn't come free, a source gives
-/// nothing.
+/// Returns an error if it isn't done by then: a disk hangs, a thread where it may block doesn't come free, a
+/// source gives nothing.
 pub(crate) async fn within<T>(
     deadline: Option<Instant>,
     what: &str,

@@ -1,8 +1,9 @@
-//! Opening files whose names others can guess: nothing but a plain file of ours is opened, and nothing that is waited for.
+//! Opening files whose names others can guess: nothing but a plain file of ours is opened, and nothing that
+//! is waited for.
 //!
-//! In a directory where others may write, a name of ours may be taken by a symbolic link, a hard link to a file of somebody
-//! else, a pipe or a device. It is opened without following links and without waiting, and looked at once it is open: what
-//! stands at a path may change between a look and an opening.
+//! In a directory where others may write, a name of ours may be taken by a symbolic link, a hard link to a
+//! file of somebody else, a pipe or a device. It is opened without following links and without waiting, and
+//! looked at once it is open: what stands at a path may change between a look and an opening.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -11,8 +12,9 @@ use std::path::{Path, is_separator};
 /// Opens a file of ours. `options` must not truncate it: it is looked at only once it is open.
 ///
 /// # Errors
-/// Returns an error if it can't be opened, or if it is no regular file, has other names (hard links), or belongs neither to this
-/// process's user nor, in a directory where everybody may write, to the directory's owner.
+/// Returns an error if it can't be opened, or if it is no regular file, has other names (hard links), or
+/// belongs neither to this process's user nor, in a directory where everybody may write, to the directory's
+/// owner.
 pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     flags::set(options, flags::NO_FOLLOW | flags::NO_WAIT);
     let file = options.open(path).map_err(|error| match flags::is_symlink(&error) {
@@ -25,7 +27,8 @@ pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<Fil
     Ok(file)
 }
 
-/// Makes a file of ours, which is written and read, at a name that nothing has. The umask decides who may read it.
+/// Makes a file of ours, which is written and read, at a name that nothing has. The umask decides who may
+/// read it.
 ///
 /// # Errors
 /// Returns an error if it can't be made, or something stands there, a symbolic link too.
@@ -47,7 +50,8 @@ pub(crate) fn open_named(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// What is known of an open file, if it stands at `path`: nothing if it was removed or renamed, or something else stands there.
+/// What is known of an open file, if it stands at `path`: nothing if it was removed or renamed, or something
+/// else stands there.
 #[cfg(unix)]
 pub(crate) fn metadata_at(file: &File, path: &Path) -> Option<Metadata> {
     use std::os::unix::fs::MetadataExt as _;
@@ -55,7 +59,8 @@ pub(crate) fn metadata_at(file: &File, path: &Path) -> Option<Metadata> {
     ((file.dev(), file.ino()) == (there.dev(), there.ino())).then_some(file)
 }
 
-/// What is known of an open file, if it stands at `path`: nothing if it was removed or renamed, or something else stands there.
+/// What is known of an open file, if it stands at `path`: nothing if it was removed or renamed, or something
+/// else stands there.
 #[cfg(not(unix))]
 pub(crate) fn metadata_at(file: &File, path: &Path) -> Option<Metadata> {
     let there = same_file::Handle::from_path(path).ok()?;

@@ -48,8 +48,8 @@ impl<'de> Deserialize<'de> for CodingName {
     }
 }
 
-/// The codings that a `Content-Encoding` names, in the order in which they were applied. Words that name none, `aws-chunked`
-/// say, don't count; nor do those beyond what is ever unpacked.
+/// The codings that a `Content-Encoding` names, in the order in which they were applied. Words that name
+/// none, `aws-chunked` say, don't count; nor do those beyond what is ever unpacked.
 pub(crate) fn codings(headers: &HeaderMap) -> Vec<CodingName> {
     labels(headers).filter_map(CodingName::of).take(MOST_CODINGS + 1).collect()
 }
@@ -151,7 +151,8 @@ impl Coding {
             Coding::Brotli => Some(Box::new(compression_codecs::BrotliDecoder::new())),
             #[cfg(feature = "zstd")]
             Coding::Zstd => {
-                /// The window that HTTP has (RFC 9659, section 3), as a power of two: memory that a short body can ask for.
+                /// The window that HTTP has (RFC 9659, section 3), as a power of two: memory that a short
+                /// body can ask for.
                 const WINDOW: u32 = 23;
                 let limits = [compression_codecs::zstd::params::DParameter::window_log_max(WINDOW)];
                 Some(Box::new(compression_codecs::ZstdDecoder::new_with_params(&limits)))

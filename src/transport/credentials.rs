@@ -113,17 +113,17 @@ pub type CredentialsFuture<'p> = Pin<
 
 /// Gives the credentials where they don't stay the same: a night's export outlives a token.
 ///
-/// It is asked before the first request, and once more when the server answers 401; what it gave is kept in between.
-/// Many requests that wait for it ask once.
+/// It is asked before the first request, and once more when the server answers 401; what it gave is kept in
+/// between. Many requests that wait for it ask once.
 pub trait CredentialsProvider: Send + Sync + 'static {
     /// The credentials to send from now on. `rejected` is set where the server refused the last ones.
     ///
-    /// It has the read time-out of the request that asks, and the total one where there is one; then its future is dropped, and
-    /// the next request asks again.
+    /// It has the read time-out of the request that asks, and the total one where there is one; then its
+    /// future is dropped, and the next request asks again.
     ///
     /// # Errors
-    /// An error of it becomes one of [`ErrorKind::Credentials`], and so does the end of the read time-out; the end of the total
-    /// time-out is one of [`ErrorKind::Timeout`].
+    /// An error of it becomes one of [`ErrorKind::Credentials`], and so does the end of the read time-out;
+    /// the end of the total time-out is one of [`ErrorKind::Timeout`].
     fn credentials(&self, rejected: bool) -> CredentialsFuture<'_>;
 }
 

@@ -78,7 +78,8 @@ fn refused(error: &reqwest::Error) -> bool {
     })
 }
 
-/// Whether an answer over HTTP/2 is malformed (RFC 9113, section 8.1.1), which ends its stream and not the connection.
+/// Whether an answer over HTTP/2 is malformed (RFC 9113, section 8.1.1), which ends its stream and not the
+/// connection.
 #[cfg(feature = "http2")]
 fn is_malformed(error: &reqwest::Error) -> bool {
     caused_by::<h2::Error>(error).is_some_and(|error| {

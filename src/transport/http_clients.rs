@@ -1,5 +1,6 @@
-//! The HTTP clients below a [`BackendClient`](crate::BackendClient): one with kept connections for each tokio runtime and
-//! connect time-out, others that make a fresh connection each time, and others for bodies that may stop for long.
+//! The HTTP clients below a [`BackendClient`](crate::BackendClient): one with kept connections for each tokio
+//! runtime and connect time-out, others that make a fresh connection each time, and others for bodies that
+//! may stop for long.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -21,10 +22,11 @@ const REMEMBERED: usize = 8;
 /// What HTTP clients of the same settings differ in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Kind {
-    /// reqwest has it for a client only, and shares it out among a name's addresses: a limit around a call can't.
+    /// reqwest has it for a client only, and shares it out among a name's addresses: a limit around a call
+    /// can't.
     pub(crate) connect_timeout: Duration,
-    /// How long a peer may take nothing of what is sent, before the system ends the connection: longer than the client's
-    /// read time-out only for a body whose call has a longer one.
+    /// How long a peer may take nothing of what is sent, before the system ends the connection: longer than
+    /// the client's read time-out only for a body whose call has a longer one.
     pub(crate) stopped: Duration,
     /// Keeps no connections.
     pub(crate) fresh: bool,
@@ -90,7 +92,8 @@ pub(crate) struct HttpClients {
 
 struct Made {
     kind: Kind,
-    /// A kept connection is driven by the runtime that made it: on another, or after that one's end, it would hang.
+    /// A kept connection is driven by the runtime that made it: on another, or after that one's end, it would
+    /// hang.
     runtime: Option<Id>,
     client: Client,
 }

@@ -57,12 +57,13 @@ impl std::fmt::Display for Elapsed {
     }
 }
 
-/// What of a body the system is taken to keep at most, in bytes, after it took it and before it is sent. A fast line's buffer
-/// grows to more (4 MiB on Linux), which leaves at once; a stopped line isn't waited for on account of it.
+/// What of a body the system is taken to keep at most, in bytes, after it took it and before it is sent. A
+/// fast line's buffer grows to more (4 MiB on Linux), which leaves at once; a stopped line isn't waited for
+/// on account of it.
 const SOCKET_BUFFER: u64 = 1 << 20;
 
-/// The slowest line that a body which lies in that buffer is given time for, in bytes a second: how fast it leaves can't be
-/// seen.
+/// The slowest line that a body which lies in that buffer is given time for, in bytes a second: how fast it
+/// leaves can't be seen.
 const SLOW_LINE: f64 = (256 << 10) as f64;
 
 /// How a request's body moves.
@@ -103,8 +104,8 @@ impl Activity {
         self.0.taken.load(Ordering::Relaxed) == 0
     }
 
-    /// Until when the body's last bytes may be moving: taken isn't sent yet. The system's buffer, which takes the first
-    /// bytes at once, empties at the rate at which it took the others.
+    /// Until when the body's last bytes may be moving: taken isn't sent yet. The system's buffer, which takes
+    /// the first bytes at once, empties at the rate at which it took the others.
     fn moving_until(&self) -> Instant {
         let last = Duration::from_micros(self.0.last.load(Ordering::Relaxed));
         let taken = self.0.taken.load(Ordering::Relaxed);

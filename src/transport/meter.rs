@@ -36,7 +36,8 @@ pub struct AttemptReport<'a> {
     pub status: Option<StatusCode>,
     /// What kind of failure it was, if it was one.
     pub error: Option<ErrorKind>,
-    /// Bytes of the answer's body that were read, after unpacking. A body that is given as it comes isn't counted.
+    /// Bytes of the answer's body that were read, after unpacking. A body that is given as it comes isn't
+    /// counted.
     pub bytes_received: u64,
     /// How long the attempt took, the reading of a whole body included.
     pub duration: Duration,

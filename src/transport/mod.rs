@@ -1,5 +1,5 @@
-//! The one way a request leaves and an answer comes back: credentials, retries, redirects, limits, traces and errors are
-//! decided here, for generated requests, forms, followed links and downloads alike.
+//! The one way a request leaves and an answer comes back: credentials, retries, redirects, limits, traces and
+//! errors are decided here, for generated requests, forms, followed links and downloads alike.
 
 mod coding;
 pub(crate) mod credentials;
@@ -81,8 +81,8 @@ pub(crate) struct Outgoing {
     pub(crate) fresh: bool,
     /// Gives the body as it was sent, not unpacked.
     pub(crate) as_sent: bool,
-    /// Another host, to which the backend redirects, may answer in its place: a file's bytes are often elsewhere, what a list
-    /// holds is not.
+    /// Another host, to which the backend redirects, may answer in its place: a file's bytes are often
+    /// elsewhere, what a list holds is not.
     pub(crate) elsewhere: bool,
     /// Counts the answers that ask for less.
     pub(crate) throttled: Option<Arc<AtomicU32>>,
@@ -109,8 +109,8 @@ struct Attempts<'a> {
 }
 
 impl Transport {
-    /// One attempt: sends a request and waits for the head of its answer, over redirects and one renewal of credentials.
-    /// An answer that isn't a success is an error.
+    /// One attempt: sends a request and waits for the head of its answer, over redirects and one renewal of
+    /// credentials. An answer that isn't a success is an error.
     async fn exchange(
         &self,
         mut request: Request,
@@ -252,7 +252,8 @@ impl Transport {
             let moves = attempts.activity.is_none().then(Activity::new);
             (SentBody::new(body, told, moves.clone()), moves)
         });
-        // What the peer's window takes is never stopped: only a larger body has a connection for its own read time-out.
+        // What the peer's window takes is never stopped: only a larger body has a connection for its own read
+        // time-out.
         let is_large =
             body.as_ref().is_some_and(|((body, _), _)| body.left().is_none_or(|left| left > WINDOW));
         let kind =
@@ -287,7 +288,8 @@ impl Transport {
     }
 }
 
-/// What a peer takes without reading, at least, in bytes: the window that TCP has without its option for larger ones.
+/// What a peer takes without reading, at least, in bytes: the window that TCP has without its option for
+/// larger ones.
 const WINDOW: u64 = 64 << 10;
 
 /// What a credentials provider gives. It has as long as a server may be silent: all requests wait for it.

@@ -6,7 +6,8 @@ use reqwest::Url;
 use crate::error::redact::{excerpt, shown_url};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The base URL of a client: scheme, host and port that credentials go to, and the path that every operation's begins with.
+/// The base URL of a client: scheme, host and port that credentials go to, and the path that every
+/// operation's begins with.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     url: Url,
@@ -73,12 +74,13 @@ impl Origin {
             && url.port_or_known_default() == self.url.port_or_known_default()
     }
 
-    /// What a link of the server (a `next`, an upload's `url`) means, where `expected` is the same resource as this client
-    /// would ask for it.
+    /// What a link of the server (a `next`, an upload's `url`) means, where `expected` is the same resource
+    /// as this client would ask for it.
     ///
-    /// Behind a proxy the server may name its own scheme and host, and lack the path prefix that the proxy strips: a link
-    /// that is the expected resource but for that is put onto the base URL. Any other link to another host is an error, and so
-    /// is one that leads out of the base URL's path prefix, beside which other applications may be, unless that is allowed.
+    /// Behind a proxy the server may name its own scheme and host, and lack the path prefix that the proxy
+    /// strips: a link that is the expected resource but for that is put onto the base URL. Any other link to
+    /// another host is an error, and so is one that leads out of the base URL's path prefix, beside which
+    /// other applications may be, unless that is allowed.
     pub(crate) fn follow(&self, link: &str, expected: &Url) -> Result<Url> {
         let url = expected.join(link).map_err(|error| {
             Error::new(ErrorKind::Decode, format!("the server's link isn't a URL: {error}"))
@@ -105,8 +107,8 @@ impl Origin {
         Ok(url)
     }
 
-    /// Whether a redirect may lead from one URL of this origin to another: not out of the base URL's path prefix, unless that is
-    /// allowed of links.
+    /// Whether a redirect may lead from one URL of this origin to another: not out of the base URL's path
+    /// prefix, unless that is allowed of links.
     pub(crate) fn may_redirect(&self, from: &Url, to: &Url) -> bool {
         self.links_outside_prefix || !self.is_within_prefix(from.path()) || self.is_within_prefix(to.path())
     }
@@ -143,8 +145,8 @@ fn shown(url: &Url) -> String {
 /// How often a path is decoded in search of what leads up.
 const DECODINGS: usize = 3;
 
-/// Whether a segment of a path is `..` to somebody: the URL's parser folds what is written so, and lets stand what is written
-/// `..%2f`, `%252e%252e` or `..;`.
+/// Whether a segment of a path is `..` to somebody: the URL's parser folds what is written so, and lets stand
+/// what is written `..%2f`, `%252e%252e` or `..;`.
 fn leads_up(path: &str) -> bool {
     let mut path = path.as_bytes().to_vec();
     for _ in 0..=DECODINGS {

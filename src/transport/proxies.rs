@@ -1,4 +1,5 @@
-//! Which proxy a request goes through: to name it in errors, and because reqwest doesn't take `[::1]` in `NO_PROXY`.
+//! Which proxy a request goes through: to name it in errors, and because reqwest doesn't take `[::1]` in
+//! `NO_PROXY`.
 
 use std::sync::Arc;
 

@@ -103,7 +103,8 @@ impl Received {
         &self.info
     }
 
-    /// Whether a body that is cut off looks like a whole one: its end is that of the connection, and no length was told.
+    /// Whether a body that is cut off looks like a whole one: its end is that of the connection, and no
+    /// length was told.
     pub(crate) fn is_open_ended(&self) -> bool {
         let headers = self.headers();
         self.response.version() < Version::HTTP_2
@@ -252,8 +253,8 @@ impl Received {
     }
 }
 
-/// The next piece of an answer's body, unpacked where it is packed; nothing at its end. An empty piece tells that bytes came
-/// which didn't unpack to any yet: the server isn't idle.
+/// The next piece of an answer's body, unpacked where it is packed; nothing at its end. An empty piece tells
+/// that bytes came which didn't unpack to any yet: the server isn't idle.
 async fn next_piece(
     response: &mut Response,
     unpacking: &mut Option<Box<Unpacking>>,
@@ -284,7 +285,8 @@ pub(crate) struct Answered {
 }
 
 impl Answered {
-    /// The error of a part of it that can't be used. It shares the answer with the others, and costs no more than it tells.
+    /// The error of a part of it that can't be used. It shares the answer with the others, and costs no more
+    /// than it tells.
     pub(crate) fn undecodable(&self, problem: &Problem) -> Error {
         let head = &self.head;
         let response = || {
@@ -373,7 +375,8 @@ impl Head {
         let told = &problem.message;
         let message =
             format!("{}, and the answer can't be used{kind}{place}: {told}", shown_status(self.status));
-        // What breaks off, or was written by something before the backend, says nothing of what the backend did.
+        // What breaks off, or was written by something before the backend, says nothing of what the backend
+        // did.
         let error = match self.info.changes_something() && (problem.cut_off || !json) {
             true => Error::unknown_outcome(message),
             false => Error::new(ErrorKind::Decode, message),

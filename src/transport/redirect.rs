@@ -13,10 +13,11 @@ const MAX_REDIRECTS: usize = 10;
 /// The requests of one attempt, redirect after redirect.
 pub(super) struct RedirectChain {
     redirects: usize,
-    /// One of its requests went to another origin than the base URL's, which may redirect anywhere: no credentials are sent any
-    /// more, not even to the base URL's.
+    /// One of its requests went to another origin than the base URL's, which may redirect anywhere: no
+    /// credentials are sent any more, not even to the base URL's.
     left_origin: bool,
-    /// One of its requests went to another origin than the first one's, which a call's own credentials are for.
+    /// One of its requests went to another origin than the first one's, which a call's own credentials are
+    /// for.
     left_first_origin: bool,
 }
 
@@ -46,8 +47,8 @@ impl RedirectChain {
 }
 
 impl Transport {
-    /// The next request of a chain. Once the chain left the origin of its first request, `again`, it has none of the headers that
-    /// are credentials, whoever set them.
+    /// The next request of a chain. Once the chain left the origin of its first request, `again`, it has none
+    /// of the headers that are credentials, whoever set them.
     pub(super) fn follow(
         &self,
         chain: &mut RedirectChain,
@@ -78,9 +79,9 @@ impl Transport {
         Ok(request)
     }
 
-    /// Where a redirect leads, and how: a POST never becomes a GET, nothing goes from https to http, and only a request
-    /// that changes nothing and has no body follows to another host, and only where one may answer in the backend's place,
-    /// `elsewhere`.
+    /// Where a redirect leads, and how: a POST never becomes a GET, nothing goes from https to http, and only
+    /// a request that changes nothing and has no body follows to another host, and only where one may answer
+    /// in the backend's place, `elsewhere`.
     pub(super) fn redirected(
         &self,
         again: Option<&Request>,
@@ -137,7 +138,8 @@ impl Transport {
     }
 }
 
-/// What a `Location` names. Its user info, credentials of somebody else's choice, and its fragment are not sent.
+/// What a `Location` names. Its user info, credentials of somebody else's choice, and its fragment are not
+/// sent.
 pub(super) fn redirect_target(info: &RequestInfo, from: &Url, location: &[u8]) -> Result<Url> {
     let target = std::str::from_utf8(location).ok().and_then(|location| from.join(location).ok());
     let wrong = || Error::new(ErrorKind::Decode, "a redirect whose `Location` isn't a URL").of(info.clone());

@@ -1,9 +1,10 @@
 //! [`RetryPolicy`]: how often and after which waits a request is sent again, and the bucket that all of a client's retries
 //! are paid from.
 //!
-//! Why no crate carries this: reqwest's own retry knows no waits and no bodies that broke off; tower's and backon's know
-//! waits, but what may be sent again depends on the method, on whether the request was written, and on what exactly the
-//! answer said, and is the heart of this client; reqwest-middleware's policy ignores the method and refuses streamed bodies.
+//! Why no crate carries this: reqwest's own retry knows no waits and no bodies that broke off; tower's and
+//! backon's know waits, but what may be sent again depends on the method, on whether the request was written,
+//! and on what exactly the answer said, and is the heart of this client; reqwest-middleware's policy ignores
+//! the method and refuses streamed bodies.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -21,21 +22,22 @@ use crate::runtime::clock::Clock;
 /// | GET, HEAD, DELETE | no connection, a connection that broke, a read time-out, an answer cut off, 408, 429, 500 (GET only), 502, 503, 504, 520–524 |
 /// | POST, PUT, PATCH | no connection, 429, a 503 of the application's own (with `Retry-After` or a JSON `detail`) |
 ///
-/// After anything else a request that changes something is never sent again, since the server may have acted on it
-/// ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)); a caller who knows better says so for a call
-/// ([`retry_unknown_outcome`](crate::Call::retry_unknown_outcome)).
+/// After anything else a request that changes something is never sent again, since the server may have acted
+/// on it ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)); a caller who knows better says so for a
+/// call ([`retry_unknown_outcome`](crate::Call::retry_unknown_outcome)).
 ///
 /// A DELETE whose answer was lost may be answered 404 when it is sent again: the first one did it.
 ///
 /// The wait doubles each time, from [`initial_backoff`](RetryPolicy::initial_backoff) to
-/// [`max_backoff`](RetryPolicy::max_backoff), and a random part of it is waited (full jitter), at least what a
-/// `Retry-After` asks for, up to [`max_retry_after`](RetryPolicy::max_retry_after); one that is a date is read against the
-/// answer's own `Date`, so that clocks may differ. After a connection that broke a fresh
-/// one is made.
+/// [`max_backoff`](RetryPolicy::max_backoff), and a random part of it is waited (full jitter), at least what
+/// a `Retry-After` asks for, up to [`max_retry_after`](RetryPolicy::max_retry_after); one that is a date is
+/// read against the answer's own `Date`, so that clocks may differ. After a connection that broke a fresh one
+/// is made.
 ///
-/// All calls of a client share one budget of retries, 100 unless [`retry_budget`](RetryPolicy::retry_budget) says otherwise:
-/// each retry takes 1 from it, and each request that succeeds returns 0.5. When a server is down, many tasks don't
-/// storm it; where now and then a request fails, even one in three, the budget never runs out.
+/// All calls of a client share one budget of retries, 100 unless [`retry_budget`](RetryPolicy::retry_budget)
+/// says otherwise: each retry takes 1 from it, and each request that succeeds returns 0.5. When a server is
+/// down, many tasks don't storm it; where now and then a request fails, even one in three, the budget never
+/// runs out.
 ///
 /// ```
 /// use std::time::Duration;
@@ -87,8 +89,8 @@ impl RetryPolicy {
         self
     }
 
-    /// How long after the first attempt the last one may begin; 3 minutes unless set. The total time-out of a call, where
-    /// there is one, holds as well.
+    /// How long after the first attempt the last one may begin; 3 minutes unless set. The total time-out of a
+    /// call, where there is one, holds as well.
     pub fn max_elapsed(mut self, time: Duration) -> Self {
         self.max_elapsed = time;
         self
@@ -112,11 +114,13 @@ impl RetryPolicy {
         self
     }
 
-    /// The client's retry budget; 100 unless set. Each retry takes 1 from it, and each request that succeeds returns 0.5, up to
-    /// this number. While it is used up, requests that fail aren't retried, and their errors say so.
+    /// The client's retry budget; 100 unless set. Each retry takes 1 from it, and each request that succeeds
+    /// returns 0.5, up to this number. While it is used up, requests that fail aren't retried, and their
+    /// errors say so.
     ///
-    /// All calls of a client share what is left; a call with a policy of its own ([`Call::retry`](crate::Call::retry)) is held to
-    /// that policy's number. 0 means no retries; `u32::MAX` means no limit, and such retries aren't counted.
+    /// All calls of a client share what is left; a call with a policy of its own
+    /// ([`Call::retry`](crate::Call::retry)) is held to that policy's number. 0 means no retries; `u32::MAX`
+    /// means no limit, and such retries aren't counted.
     pub fn retry_budget(mut self, retries: u32) -> Self {
         self.retry_budget = retries;
         self
@@ -130,9 +134,10 @@ impl RetryPolicy {
     }
 }
 
-/// What a `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or an HTTP date, which is read against the answer's own
-/// `Date`: the server's clock and this machine's may be hours apart. `date` is this machine's, where the answer has none that
-/// can be read. What can't be read, or lies in the past, asks for nothing.
+/// What a `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or an HTTP date, which is read against
+/// the answer's own `Date`: the server's clock and this machine's may be hours apart. `date` is this
+/// machine's, where the answer has none that can be read. What can't be read, or lies in the past, asks for
+/// nothing.
 pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<f64>() {

@@ -18,8 +18,8 @@ use crate::transport::limits::Limits;
 use crate::transport::retry::{RetryPolicy, retry_after};
 
 impl Transport {
-    /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer: an answer
-    /// that breaks off within its body is a failure of the attempt as well.
+    /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer:
+    /// an answer that breaks off within its body is a failure of the attempt as well.
     pub(crate) fn fetch<T, F>(
         self: Arc<Self>,
         outgoing: Outgoing,
@@ -132,8 +132,8 @@ impl Transport {
         self.backoff(&retry.policy, number - 1, began, limits.deadline, error)
     }
 
-    /// How long to wait before retry number `retry`, counted from 0, of what began at `began`; nothing where there are to be
-    /// no more. Where the client's budget is what forbids it, the error says so from then on.
+    /// How long to wait before retry number `retry`, counted from 0, of what began at `began`; nothing where
+    /// there are to be no more. Where the client's budget is what forbids it, the error says so from then on.
     pub(crate) fn backoff(
         &self,
         policy: &RetryPolicy,
@@ -204,7 +204,8 @@ impl Transport {
     }
 }
 
-/// What `read` makes of an answer, decoding and conversions included, within what the request may take as a whole.
+/// What `read` makes of an answer, decoding and conversions included, within what the request may take as a
+/// whole.
 async fn in_time<T, F>(
     received: Box<Received>,
     limits: Limits,

@@ -1,5 +1,5 @@
-//! A request's body, sent bit by bit: a body that is still being sent isn't idle, however slow the line; and it ends with an
-//! error once nobody waits for its answer.
+//! A request's body, sent bit by bit: a body that is still being sent isn't idle, however slow the line; and
+//! it ends with an error once nobody waits for its answer.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -16,8 +16,8 @@ use crate::transport::limits::Activity;
 /// Bytes that are handed to the connection at a time.
 const PIECE: usize = 64 << 10;
 
-/// Held by whoever waits for the answer: dropped before that is there, it ends the request's body with an error. The
-/// connection, which would send the rest, closes then; over HTTP/2 the request is cancelled.
+/// Held by whoever waits for the answer: dropped before that is there, it ends the request's body with an
+/// error. The connection, which would send the rest, closes then; over HTTP/2 the request is cancelled.
 pub(super) struct Awaited(oneshot::Sender<()>);
 
 impl Awaited {

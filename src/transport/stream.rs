@@ -18,8 +18,8 @@ type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
 /// A body as it comes: a [`Stream`] of [`Bytes`].
 ///
-/// Dropping it stops the transfer. A consumer that is slow to take pieces is not idle: the read time-out counts only
-/// while a piece is being waited for.
+/// Dropping it stops the transfer. A consumer that is slow to take pieces is not idle: the read time-out
+/// counts only while a piece is being waited for.
 #[must_use = "a stream does nothing unless it is read"]
 pub struct ByteStream {
     pieces: Pieces,

@@ -1,4 +1,5 @@
-//! TLS: which certificates are trusted. The system's are read once in a process, and not before one is needed.
+//! TLS: which certificates are trusted. The system's are read once in a process, and not before one is
+//! needed.
 
 #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
 mod certificates {
@@ -102,7 +103,8 @@ mod certificates {
         Error::configuration("http", format!("no HTTP client can be made: {error}"))
     }
 
-    /// Checks a server's certificate by the system's means, which are asked for them when the first one is checked.
+    /// Checks a server's certificate by the system's means, which are asked for them when the first one is
+    /// checked.
     #[derive(Debug)]
     struct Trust {
         /// Trusted besides.

@@ -9,8 +9,8 @@ use crate::error::redact::excerpt;
 /// The most of a parameter's name that is shown, in bytes.
 const NAME: usize = 100;
 
-/// How long a URL's query is, and which of its parameters takes most of it, with all of its values together; none of them is
-/// shown. Nothing where there is no query.
+/// How long a URL's query is, and which of its parameters takes most of it, with all of its values together;
+/// none of them is shown. Nothing where there is no query.
 pub(super) fn shown_query(url: &Url) -> Option<String> {
     let query = url.query().filter(|query| !query.is_empty())?;
     let mut lengths: HashMap<&str, usize> = HashMap::new();

@@ -1,8 +1,9 @@
-//! A packed body (`Content-Encoding`), unpacked as it comes, in steps that each take and give a bounded number of bytes.
+//! A packed body (`Content-Encoding`), unpacked as it comes, in steps that each take and give a bounded
+//! number of bytes.
 //!
-//! What the label says is compared with the body's first bytes: servers label what they don't pack, and labels that name no
-//! coding are common. A body of several members (RFC 1952, section 2.2) is unpacked whole; what follows the last of them is
-//! ignored, as gzip does.
+//! What the label says is compared with the body's first bytes: servers label what they don't pack, and
+//! labels that name no coding are common. A body of several members (RFC 1952, section 2.2) is unpacked
+//! whole; what follows the last of them is ignored, as gzip does.
 
 use std::fmt;
 
@@ -14,8 +15,8 @@ use reqwest::{Response, StatusCode};
 
 use super::coding::{Begins, Coding, MOST_CODINGS, TELLING, is_text, labels};
 
-/// How much the outer ones of several codings may decompress to before the last one gives something, in bytes: a few hundred
-/// bytes, compressed again and again, would take minutes.
+/// How much the outer ones of several codings may decompress to before the last one gives something, in
+/// bytes: a few hundred bytes, compressed again and again, would take minutes.
 const MOST_BETWEEN: u64 = 16 << 20;
 
 /// The most that a step takes, and the most that it gives, in bytes.
@@ -24,8 +25,8 @@ const STEP: usize = 64 << 10;
 const LEAST_ROOM: usize = 1 << 10;
 /// After so many bytes that unpack to nothing it isn't gone on with.
 const FRUITLESS: usize = 1 << 20;
-/// So many members may be of any size; for each more, so many bytes have to be decompressed. A member costs tens of microseconds,
-/// however small it is.
+/// So many members may be of any size; for each more, so many bytes have to be decompressed. A member costs
+/// tens of microseconds, however small it is.
 const MEMBERS: u64 = 4096;
 const MEMBER: u64 = 64;
 
@@ -72,8 +73,8 @@ pub(super) struct Unpacking {
 }
 
 impl Unpacking {
-    /// Of an answer whose label says that it is packed, and which the crate's features unpack. The headers of its packed
-    /// form are taken out.
+    /// Of an answer whose label says that it is packed, and which the crate's features unpack. The headers of
+    /// its packed form are taken out.
     pub(super) fn of(response: &mut Response) -> Option<Box<Self>> {
         // A part of a packed body can't be unpacked by itself.
         if !response.headers().contains_key(CONTENT_ENCODING)
@@ -112,7 +113,8 @@ impl Unpacking {
         }
     }
 
-    /// Goes on until there is a piece, or more is needed. Lets others run between steps: a time-out and a drop work.
+    /// Goes on until there is a piece, or more is needed. Lets others run between steps: a time-out and a
+    /// drop work.
     pub(super) async fn advance(&mut self) -> Result<Unpacked, NotUnpacked> {
         loop {
             if std::mem::take(&mut self.busy) {

@@ -25,7 +25,8 @@ pub(super) struct ChunkBody {
 }
 
 impl ChunkBody {
-    /// The form of the next `length` bytes, and its `Content-Type`. Nothing where the form is longer than can be told.
+    /// The form of the next `length` bytes, and its `Content-Type`. Nothing where the form is longer than can
+    /// be told.
     pub(super) fn new(
         lease: Lease,
         length: u64,

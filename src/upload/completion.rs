@@ -1,4 +1,5 @@
-//! The end of an upload: what the server makes of it, and how that is found out where its answer doesn't tell.
+//! The end of an upload: what the server makes of it, and how that is found out where its answer doesn't
+//! tell.
 
 use std::time::Duration;
 
@@ -66,7 +67,8 @@ impl Engine<'_> {
     /// Tells the server to complete the upload, once.
     ///
     /// # Errors
-    /// Returns an error also if the response is a success, but not of this upload's completion: its outcome isn't known then.
+    /// Returns an error also if the response is a success, but not of this upload's completion: its outcome
+    /// isn't known then.
     async fn post(&self, url: Url, md5: &str) -> Result<ChunkedUpload> {
         let Some(remote) = &self.remote else {
             return Err(Error::new(ErrorKind::Upload, "there is no upload"));

@@ -1,4 +1,5 @@
-//! The source's MD5, computed on a thread of its own while the bytes are sent: of the whole, and of what was read so far.
+//! The source's MD5, computed on a thread of its own while the bytes are sent: of the whole, and of what was
+//! read so far.
 
 use std::sync::mpsc;
 use std::thread;

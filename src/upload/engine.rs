@@ -1,4 +1,5 @@
-//! The upload itself: chunk after chunk from where the server says, and what follows when something goes wrong.
+//! The upload itself: chunk after chunk from where the server says, and what follows when something goes
+//! wrong.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -340,8 +341,8 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Asks the server, which was sent so many bytes at most, where the upload stands, and goes on from there; anew, where it
-    /// is gone, of which there is no answer.
+    /// Asks the server, which was sent so many bytes at most, where the upload stands, and goes on from
+    /// there; anew, where it is gone, of which there is no answer.
     pub(super) async fn asked(&mut self, sent: u64) -> Result<Option<ChunkedUpload>> {
         let Some(remote) = &self.remote else { return Ok(None) };
         let answer = match self.standing(&remote.id).await {

@@ -1,4 +1,5 @@
-//! The source's bytes in order, as requests take them: from where an upload is, and once more where the server says so.
+//! The source's bytes in order, as requests take them: from where an upload is, and once more where the
+//! server says so.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};

@@ -25,8 +25,8 @@ pub struct UploadAll {
 }
 
 impl BackendClient {
-    /// Uploads many files, several at a time. The results come in the order of the files; one that fails doesn't end the
-    /// others.
+    /// Uploads many files, several at a time. The results come in the order of the files; one that fails
+    /// doesn't end the others.
     ///
     /// Each is what [`create_chunked_upload`](BackendClient::create_chunked_upload) makes.
     ///

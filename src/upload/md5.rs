@@ -2,7 +2,8 @@
 
 use fast_md5::{BLOCK_SIZE, transform};
 
-/// The sum of bytes that come one after the other. `fast_md5` has the core; its own hasher gives its sum once, at the end.
+/// The sum of bytes that come one after the other. `fast_md5` has the core; its own hasher gives its sum
+/// once, at the end.
 #[derive(Debug, Clone)]
 pub(super) struct Md5 {
     state: [u32; 4],

@@ -49,20 +49,20 @@ pub struct CreateChunkedUpload {
 }
 
 impl BackendClient {
-    /// Uploads a file in chunks: a path, bytes in memory, or a source of your own. The answer's `id` names the upload to
-    /// whatever takes one.
+    /// Uploads a file in chunks: a path, bytes in memory, or a source of your own. The answer's `id` names
+    /// the upload to whatever takes one.
     ///
-    /// The file is streamed from disk, never held whole, its MD5 computed on the way and compared by the server. A chunk
-    /// that fails is sent again by itself, from the byte that the server expects; what remains of an upload that is broken
-    /// off can be [resumed](BackendClient::resume_chunked_upload).
+    /// The file is streamed from disk, never held whole, its MD5 computed on the way and compared by the
+    /// server. A chunk that fails is sent again by itself, from the byte that the server expects; what
+    /// remains of an upload that is broken off can be [resumed](BackendClient::resume_chunked_upload).
     ///
-    /// Operations `start_chunked_upload`, `upload_chunk`, `get_chunked_upload` and `complete_chunked_upload` of the API's
-    /// document.
+    /// Operations `start_chunked_upload`, `upload_chunk`, `get_chunked_upload` and `complete_chunked_upload`
+    /// of the API's document.
     ///
     /// # Errors
-    /// Where the file is missing, unreadable, empty or a directory (nothing is sent then); where it changes while it is
-    /// sent; where the server refuses a chunk or the checksum. Where there is something to go on with, the error has it
-    /// ([`upload_session`](Error::upload_session)).
+    /// Where the file is missing, unreadable, empty or a directory (nothing is sent then); where it changes
+    /// while it is sent; where the server refuses a chunk or the checksum. Where there is something to go on
+    /// with, the error has it ([`upload_session`](Error::upload_session)).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -83,16 +83,18 @@ impl BackendClient {
 
     /// Goes on with an upload that was broken off, by this process or another one. `source` is the same file.
     ///
-    /// The source is read as far as the session knows it, and its MD5 compared, before anything is sent. Then the server is
-    /// asked where the upload stands; what it has isn't sent again, but read again for the digest of the whole. Where it has
-    /// lost the upload, or has completed it and nothing proves that it is this file's, that is started again.
+    /// The source is read as far as the session knows it, and its MD5 compared, before anything is sent. Then
+    /// the server is asked where the upload stands; what it has isn't sent again, but read again for the
+    /// digest of the whole. Where it has lost the upload, or has completed it and nothing proves that it is
+    /// this file's, that is started again.
     ///
-    /// Chunks go to the session's URL only where that is the one of its upload's id; else to the one that the server tells.
+    /// Chunks go to the session's URL only where that is the one of its upload's id; else to the one that the
+    /// server tells.
     ///
     /// # Errors
-    /// Returns an error of kind [`InvalidInput`](crate::ErrorKind::InvalidInput) if the source isn't the file that the upload
-    /// began with, by its size or by its bytes, or if the session can't be used (nothing is sent then); else as
-    /// [`create_chunked_upload`](BackendClient::create_chunked_upload).
+    /// Returns an error of kind [`InvalidInput`](crate::ErrorKind::InvalidInput) if the source isn't the file
+    /// that the upload began with, by its size or by its bytes, or if the session can't be used (nothing is
+    /// sent then); else as [`create_chunked_upload`](BackendClient::create_chunked_upload).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), Box<dyn std::error::Error>> {

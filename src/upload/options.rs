@@ -84,8 +84,8 @@ impl fmt::Debug for UploadOptions {
 /// The setters of everything that uploads, into its field `upload`.
 macro_rules! upload_setters {
     () => {
-        /// Bytes of the file in a chunk; 50 MiB unless set, and 8 MiB of a source that comes once, which keeps the chunk in
-        /// memory.
+        /// Bytes of the file in a chunk; 50 MiB unless set, and 8 MiB of a source that comes once, which
+        /// keeps the chunk in memory.
         pub fn chunk_size(mut self, bytes: u64) -> Self {
             self.upload.chunk_size = Some(bytes);
             self
@@ -97,15 +97,15 @@ macro_rules! upload_setters {
             self
         }
 
-        /// How long one chunk may take, its answer included; without a limit unless set. What doesn't move at all ends by
-        /// the read time-out.
+        /// How long one chunk may take, its answer included; without a limit unless set. What doesn't move at
+        /// all ends by the read time-out.
         pub fn chunk_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.upload.chunk_timeout = Some(timeout);
             self
         }
 
-        /// How long the server may take to assemble the file; 5 minutes unless set. Where the answer is lost, it is asked for
-        /// as long again whether the upload is complete.
+        /// How long the server may take to assemble the file; 5 minutes unless set. Where the answer is lost,
+        /// it is asked for as long again whether the upload is complete.
         pub fn completion_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.upload.completion_timeout = timeout;
             self
@@ -113,14 +113,16 @@ macro_rules! upload_setters {
 
         /// Told how far the upload has come, after each piece and at each phase.
         ///
-        /// Called in order, from the task that sends: it must not block. `Complete` comes last, and only on success.
+        /// Called in order, from the task that sends: it must not block. `Complete` comes last, and only on
+        /// success.
         pub fn on_progress(mut self, told: impl Fn($crate::UploadProgress) + Send + Sync + 'static) -> Self {
             self.upload.on_progress = Some(std::sync::Arc::new(told));
             self
         }
 
         /// Offered the upload's session after each chunk: what
-        /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload) takes. A source that comes once has none.
+        /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload) takes. A source that comes
+        /// once has none.
         ///
         /// Called from the task that sends: it must not block.
         pub fn on_session(
@@ -131,16 +133,17 @@ macro_rules! upload_setters {
             self
         }
 
-        /// Keeps the upload's session in this file: written after each chunk, whole or not at all, and removed when what is
-        /// awaited has succeeded. Where the file is there and belongs to what is uploaded, the upload goes on from it: its size
-        /// is compared, and the MD5 of what was sent, before anything is sent or a complete upload is used; the time of the
-        /// last change may be another.
+        /// Keeps the upload's session in this file: written after each chunk, whole or not at all, and
+        /// removed when what is awaited has succeeded. Where the file is there and belongs to what is
+        /// uploaded, the upload goes on from it: its size is compared, and the MD5 of what was sent, before
+        /// anything is sent or a complete upload is used; the time of the last change may be another.
         ///
-        /// Where the session is of another file, or of a format that this crate doesn't know, nothing of its upload is used: the
-        /// upload starts again from its beginning, a warning is traced that tells why, and the session is replaced. A complete
-        /// upload of which nothing proves that it is this file's is not used either. A file that holds something else than a
-        /// session, or is longer than 64 KiB, is an error, and so is what isn't a regular file of this user's: a symbolic link, a file
-        /// with other names (hard links), a FIFO, a device.
+        /// Where the session is of another file, or of a format that this crate doesn't know, nothing of its
+        /// upload is used: the upload starts again from its beginning, a warning is traced that tells why,
+        /// and the session is replaced. A complete upload of which nothing proves that it is this file's is
+        /// not used either. A file that holds something else than a session, or is longer than 64 KiB, is an
+        /// error, and so is what isn't a regular file of this user's: a symbolic link, a file with other
+        /// names (hard links), a FIFO, a device.
         ///
         /// The session holds the upload's URL, which may be signed: on Unix only its owner may read the file.
         pub fn session_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {

@@ -1,4 +1,5 @@
-//! The protocol's decisions, apart from all input and output: where an upload goes on, and what follows a failure.
+//! The protocol's decisions, apart from all input and output: where an upload goes on, and what follows a
+//! failure.
 
 use std::ops::Range;
 
@@ -31,7 +32,8 @@ pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
         (ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::UnknownOutcome, _) => {
             AfterChunk::WaitAndAsk
         }
-        // The answer was cut off, or is another one's than the backend's: the chunk may have arrived, or some of it.
+        // The answer was cut off, or is another one's than the backend's: the chunk may have arrived, or some
+        // of it.
         (ErrorKind::Decode, _) => AfterChunk::WaitAndAsk,
         (ErrorKind::Status, Some(404 | 410)) if known => AfterChunk::StartAnew,
         (ErrorKind::Status, Some(400 | 409 | 416)) if known && tells_offset(error) => AfterChunk::Ask,
@@ -83,7 +85,8 @@ pub(super) fn after_completion(error: &Error) -> AfterCompletion {
     }
 }
 
-/// The byte that the server expects after it was sent `range`, as its answer tells: the range's end where it says nothing.
+/// The byte that the server expects after it was sent `range`, as its answer tells: the range's end where it
+/// says nothing.
 ///
 /// # Errors
 /// Where it can't be.

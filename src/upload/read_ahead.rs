@@ -1,4 +1,5 @@
-//! A resumable source read ahead of the network: by a thread, through a few buffers that are used over and over.
+//! A resumable source read ahead of the network: by a thread, through a few buffers that are used over and
+//! over.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -91,8 +92,9 @@ impl Opened {
         Some(format!("{what}: start the upload anew"))
     }
 
-    /// Why a session can't be of this source, were there a reason. Where it has a digest the bytes themselves will tell; the
-    /// time of the last change is noise on some disks of the network, and can be the same for two files.
+    /// Why a session can't be of this source, were there a reason. Where it has a digest the bytes themselves
+    /// will tell; the time of the last change is noise on some disks of the network, and can be the same for
+    /// two files.
     pub(super) fn isnt_of(&self, session: &UploadSession) -> Option<String> {
         const ANOTHER: &str = "the file isn't the one whose upload was begun, or was changed since";
         if session.size != self.size {
@@ -147,7 +149,8 @@ impl Opened {
             }
             offset += length as u64;
         }
-        // Of a file its size is looked at once more; a source of the user's may have another one than it says.
+        // Of a file its size is looked at once more; a source of the user's may have another one than it
+        // says.
         match &self.from {
             From::Reopen(_) if has_more(&mut reader)? => {
                 Err(io::Error::other(format!("it has more than the {} bytes that it said", self.size)))

@@ -28,7 +28,8 @@ pub(super) enum ReadySource {
 /// An upload to go on with, as far as its source is what is uploaded now.
 pub(super) struct Resumed {
     pub(super) session: UploadSession,
-    /// It was kept in a file: where it is of another source, the upload starts anew. Whoever gives one gets an error.
+    /// It was kept in a file: where it is of another source, the upload starts anew. Whoever gives one gets
+    /// an error.
     pub(super) kept: bool,
 }
 

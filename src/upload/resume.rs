@@ -1,4 +1,5 @@
-//! How an upload that was broken off goes on: only of the source that it began with, and only where its own requests go.
+//! How an upload that was broken off goes on: only of the source that it began with, and only where its own
+//! requests go.
 
 use reqwest::Url;
 use tracing::{debug, warn};
@@ -13,9 +14,9 @@ use crate::runtime::deadline::within;
 use crate::upload::upload_session::{UploadSession, is_md5};
 
 impl Engine<'_> {
-    /// Goes on with an upload: compares the source with what the session knows of it, asks the server where the upload stands,
-    /// and reads what the server has for the digest of the whole. Where the upload is complete, and the source is proven to be
-    /// what it is of, that is given.
+    /// Goes on with an upload: compares the source with what the session knows of it, asks the server where
+    /// the upload stands, and reads what the server has for the digest of the whole. Where the upload is
+    /// complete, and the source is proven to be what it is of, that is given.
     pub(super) async fn resume(&mut self, resumed: Resumed) -> Result<Option<ChunkedUpload>> {
         let Resumed { session, kept } = resumed;
         let url = self.url_of(&session)?;
@@ -56,8 +57,9 @@ impl Engine<'_> {
         Ok(None)
     }
 
-    /// Where a session's chunks go: to the URL that it names, where that is its upload's own; nothing where only the server can
-    /// tell. Whoever writes a session could otherwise have token and file sent to any path of the host.
+    /// Where a session's chunks go: to the URL that it names, where that is its upload's own; nothing where
+    /// only the server can tell. Whoever writes a session could otherwise have token and file sent to any
+    /// path of the host.
     fn url_of(&self, session: &UploadSession) -> Result<Option<Url>> {
         let origin = &self.client.transport().origin;
         let Some(url) = Url::parse(&session.url).ok().filter(|url| origin.owns(url)) else {
@@ -73,7 +75,8 @@ impl Engine<'_> {
         Ok((own.path() == url.path()).then_some(own))
     }
 
-    /// Hashes the bytes from `position` to `end`, and waits until they are; progress is told up to `told`. Gives `end`.
+    /// Hashes the bytes from `position` to `end`, and waits until they are; progress is told up to `told`.
+    /// Gives `end`.
     async fn hash(&mut self, mut position: u64, end: u64, told: u64) -> Result<u64> {
         self.told.enter(UploadPhase::Hashing, position.min(told));
         let read = self.feed.lease(position)?;
@@ -89,8 +92,8 @@ impl Engine<'_> {
         Ok(end)
     }
 
-    /// The upload is complete. Whether it is of this source is proven by the session's digest of the whole or by the sum that
-    /// the server tells; where nothing proves it, the upload starts anew.
+    /// The upload is complete. Whether it is of this source is proven by the session's digest of the whole or
+    /// by the sum that the server tells; where nothing proves it, the upload starts anew.
     async fn reuse(
         &mut self,
         answer: ChunkedUpload,
@@ -116,7 +119,8 @@ impl Engine<'_> {
         }
     }
 
-    /// The session is of another source, of which nothing is used: the upload starts anew where the session was kept in a file.
+    /// The session is of another source, of which nothing is used: the upload starts anew where the session
+    /// was kept in a file.
     ///
     /// # Errors
     /// Returns an error if the caller gave the session.

@@ -1,4 +1,5 @@
-//! A session kept in a file beside what is uploaded: written whole or not at all, gone when the upload is complete.
+//! A session kept in a file beside what is uploaded: written whole or not at all, gone when the upload is
+//! complete.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -45,8 +46,8 @@ impl SessionFile {
     /// Opens what was kept; nothing where there is no file.
     ///
     /// # Errors
-    /// Returns an error if it can't be read, or something else than a file of this user's has its name, whose session would be used
-    /// or which would be replaced.
+    /// Returns an error if it can't be read, or something else than a file of this user's has its name, whose
+    /// session would be used or which would be replaced.
     pub(super) fn open(&self) -> Result<Option<File>> {
         match plain_file::open_own(&self.0, OpenOptions::new().read(true)) {
             Ok(file) => Ok(Some(file)),

@@ -1,4 +1,5 @@
-//! What is uploaded: a file, bytes in memory, something that can be opened again, or a stream that comes once.
+//! What is uploaded: a file, bytes in memory, something that can be opened again, or a stream that comes
+//! once.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -27,7 +28,8 @@ pub(super) enum Kind {
 
 /// A source whose bytes can be read again, by another process too: a path, bytes in memory, or a [`Reopen`].
 ///
-/// An upload of it never starts over: what the server has stays there, and the rest is read from where it left off.
+/// An upload of it never starts over: what the server has stays there, and the rest is read from where it
+/// left off.
 #[derive(Clone)]
 pub struct ResumableSource(pub(super) Resumable);
 
@@ -61,7 +63,8 @@ pub(super) enum Resumable {
 /// let source = ResumableSource::reopen(Shared("/data/model.pt".into()));
 /// ```
 pub trait Reopen: Send + Sync + 'static {
-    /// Size in bytes. Called from a thread where it may block. To read more or fewer bytes than that is an error of the upload.
+    /// Size in bytes. Called from a thread where it may block. To read more or fewer bytes than that is an
+    /// error of the upload.
     ///
     /// # Errors
     /// Where it can't be told.
@@ -73,8 +76,8 @@ pub trait Reopen: Send + Sync + 'static {
     /// Where it can't be opened.
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>>;
 
-    /// When it was last changed: another time tells that it was changed while it was uploaded. Nothing where there is no such
-    /// time.
+    /// When it was last changed: another time tells that it was changed while it was uploaded. Nothing where
+    /// there is no such time.
     fn modified(&self) -> Option<std::time::SystemTime> {
         None
     }
@@ -94,8 +97,8 @@ impl ResumableSource {
 
 /// A stream that comes once, of a length that is known.
 ///
-/// The chunk that is being sent is kept in memory, 8 MiB unless set, so that a chunk that fails can be sent again. There is
-/// nothing to resume from: an upload that ends is lost, in this process and for any other.
+/// The chunk that is being sent is kept in memory, 8 MiB unless set, so that a chunk that fails can be sent
+/// again. There is nothing to resume from: an upload that ends is lost, in this process and for any other.
 ///
 /// ```
 /// use synapse_backend_client::OneShotSource;

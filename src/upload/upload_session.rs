@@ -18,20 +18,21 @@ const LONGEST_ID: usize = 255;
 /// The most bytes that the API can count: its numbers are signed.
 pub(crate) const LARGEST: u64 = i64::MAX as u64;
 
-/// All that it takes to go on with an upload that was broken off: in this process, or in another one on another day.
+/// All that it takes to go on with an upload that was broken off: in this process, or in another one on
+/// another day.
 ///
-/// It is offered after each chunk ([`on_session`](crate::CreateChunkedUpload::on_session)) and by every error after the
-/// first one ([`Error::upload_session`](crate::Error::upload_session)), can be written by serde, and is taken by
-/// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
+/// It is offered after each chunk ([`on_session`](crate::CreateChunkedUpload::on_session)) and by every error
+/// after the first one ([`Error::upload_session`](crate::Error::upload_session)), can be written by serde,
+/// and is taken by [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
 /// [`session_file`](crate::CreateChunkedUpload::session_file) does all of that by itself.
 ///
-/// It keeps the MD5 of what was read of the source so far, and of the whole once that is known: a source is compared with it
-/// before anything is sent, and before a complete upload is taken for the source's. A session that an earlier version of this
-/// crate wrote has none; of such a one size and time of the last change are compared, and the server compares the MD5 in the
-/// end.
+/// It keeps the MD5 of what was read of the source so far, and of the whole once that is known: a source is
+/// compared with it before anything is sent, and before a complete upload is taken for the source's. A
+/// session that an earlier version of this crate wrote has none; of such a one size and time of the last
+/// change are compared, and the server compares the MD5 in the end.
 ///
-/// It holds the upload's URL, which may be signed: keep it as you keep a token. `Debug` hides the signature, and shows the
-/// beginning of what is long.
+/// It holds the upload's URL, which may be signed: keep it as you keep a token. `Debug` hides the signature,
+/// and shows the beginning of what is long.
 ///
 /// ```
 /// # fn example(error: &synapse_backend_client::Error) -> Result<(), Box<dyn std::error::Error>> {
@@ -112,8 +113,8 @@ impl UploadSession {
     }
 }
 
-/// Why an upload's id is no segment of a path, were there a reason. Encoded, a slash would stay within its segment; but what
-/// stands before the server may decode it.
+/// Why an upload's id is no segment of a path, were there a reason. Encoded, a slash would stay within its
+/// segment; but what stands before the server may decode it.
 pub(crate) fn id_problem(id: &UploadId) -> Option<String> {
     let UploadId::String(text) = id else { return None };
     let shown = || excerpt(text, 40);

@@ -78,8 +78,8 @@ pub(super) fn shown_path(path: &str) -> String {
     excerpt(path, MAX_FIELD)
 }
 
-/// The `id` whose literal begins at a place of `text`, as it may be shown. However long it is, no more than its beginning is
-/// read.
+/// The `id` whose literal begins at a place of `text`, as it may be shown. However long it is, no more than
+/// its beginning is read.
 pub(super) fn shown_id(text: &str, at: Option<NonZeroUsize>) -> Option<String> {
     let rest = text.get(at?.get()..)?;
     let end = (0..=rest.len().min(MAX_ID + 3)).rev().find(|end| rest.is_char_boundary(*end))?;

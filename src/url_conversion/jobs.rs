@@ -70,7 +70,8 @@ pub(super) struct Jobs {
     literals: Vec<u8>,
 }
 
-/// Stands for a byte that isn't UTF-8, in the same place: its item can't be decoded, those beside it can be converted.
+/// Stands for a byte that isn't UTF-8, in the same place: its item can't be decoded, those beside it can be
+/// converted.
 const NO_TEXT: char = '\u{7f}';
 
 /// An answer's text.
@@ -88,11 +89,12 @@ pub(super) fn text_of_body(body: &[u8]) -> Cow<'_, str> {
 }
 
 impl Conversions {
-    /// Finds the URLs of some of the conversions; those before them wrote at the `written` places. `None` if the body isn't JSON:
-    /// decoding it reports that.
+    /// Finds the URLs of some of the conversions; those before them wrote at the `written` places. `None` if
+    /// the body isn't JSON: decoding it reports that.
     ///
     /// # Errors
-    /// Returns an error if conversions are strict, and one's path leads to no file field, or to a text that is no URL.
+    /// Returns an error if conversions are strict, and one's path leads to no file field, or to a text that
+    /// is no URL.
     pub(super) fn find(
         &self,
         body: &[u8],

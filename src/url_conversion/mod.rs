@@ -1,6 +1,7 @@
 //! URL conversion: a hook that maps the URLs in a file field to others, before an answer is decoded.
 //!
-//! The string literal of each URL is replaced in the answer's JSON text; every other byte stays as the server sent it.
+//! The string literal of each URL is replaced in the answer's JSON text; every other byte stays as the server
+//! sent it.
 
 mod failure;
 mod jobs;
@@ -33,11 +34,12 @@ pub type ConversionFuture<'u> =
     Pin<Box<dyn Future<Output = Result<String, Box<dyn StdError + Send + Sync>>> + Send + 'u>>;
 
 /// Maps a URL to another; may be asynchronous and may fail, unlike the plain function that
-/// [`url_conversion`](crate::Call::url_conversion) takes. Provided ones are in [`conversions`](crate::conversions).
+/// [`url_conversion`](crate::Call::url_conversion) takes. Provided ones are in
+/// [`conversions`](crate::conversions).
 ///
-/// It is called with the server's string, character by character (half of a surrogate pair, which no Rust string can hold, is
-/// U+FFFD), once for each URL, and may be called for several at a time. Where an object has several entries `url`, each of them
-/// is a URL.
+/// It is called with the server's string, character by character (half of a surrogate pair, which no Rust
+/// string can hold, is U+FFFD), once for each URL, and may be called for several at a time. Where an object
+/// has several entries `url`, each of them is a URL.
 ///
 /// ```
 /// use synapse_backend_client::{ConversionFuture, UrlConverter};
@@ -58,9 +60,10 @@ pub trait UrlConverter: Send + Sync + 'static {
     /// What to put in the place of `url`.
     ///
     /// # Errors
-    /// Any failure ends the call with an error of [`ErrorKind::UrlConversion`](crate::ErrorKind::UrlConversion) that
-    /// names the item, the field and the URL without its query; or leaves the URL as it was, where
-    /// [that is asked for](crate::Call::skip_failed_conversions).
+    /// Any failure ends the call with an error of
+    /// [`ErrorKind::UrlConversion`](crate::ErrorKind::UrlConversion) that names the item, the field and the
+    /// URL without its query; or leaves the URL as it was, where [that is asked
+    /// for](crate::Call::skip_failed_conversions).
     fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u>;
 
     /// As [`convert`](UrlConverter::convert), for a converter that wants to know more of the file.
@@ -71,12 +74,13 @@ pub trait UrlConverter: Send + Sync + 'static {
         self.convert(file.url)
     }
 
-    /// The key that takes the place of `url` in a file's object (`{"url": …, "size": …}`): `path` of a converter that gives
-    /// paths. All entries of that name that are there go. With `url`, the key stays what it is: also `path`, where a conversion
-    /// before this one made it that.
+    /// The key that takes the place of `url` in a file's object (`{"url": …, "size": …}`): `path` of a
+    /// converter that gives paths. All entries of that name that are there go. With `url`, the key stays what
+    /// it is: also `path`, where a conversion before this one made it that.
     ///
-    /// [`FileEntry::path`](crate::FileEntry::path) gives the paths of [`download_to`](crate::BackendClient::download_to) only, also
-    /// where a converter of yours passes them on.
+    /// [`FileEntry::path`](crate::FileEntry::path) gives the paths of
+    /// [`download_to`](crate::BackendClient::download_to) only, also where a converter of yours passes them
+    /// on.
     fn key(&self) -> &'static str {
         "url"
     }
@@ -86,19 +90,21 @@ pub trait UrlConverter: Send + Sync + 'static {
         None
     }
 
-    /// Whether what it gives holds something for the caller, such as a file that stays as long as it is needed: then
-    /// [`discarded`](UrlConverter::discarded) is called for what the caller isn't given. `false` unless overridden: nothing is
-    /// kept then, and `discarded` is never called.
+    /// Whether what it gives holds something for the caller, such as a file that stays as long as it is
+    /// needed: then [`discarded`](UrlConverter::discarded) is called for what the caller isn't given. `false`
+    /// unless overridden: nothing is kept then, and `discarded` is never called.
     fn holds_resources(&self) -> bool {
         false
     }
 
-    /// Told of each text that it gave and that the caller was not given, once: the call was dropped, timed out or failed, the
-    /// response or its item can't be decoded, the item is behind a [limit](crate::ListAll::limit) or was there before, or the
-    /// page came and nobody read it. What a later conversion made of the text counts as the text.
+    /// Told of each text that it gave and that the caller was not given, once: the call was dropped, timed
+    /// out or failed, the response or its item can't be decoded, the item is behind a
+    /// [limit](crate::ListAll::limit) or was there before, or the page came and nobody read it. What a later
+    /// conversion made of the text counts as the text.
     ///
-    /// An item is given when its future or stream gives it; of [`try_collect`](crate::ListAll::try_collect), when that gives all of
-    /// them. A converter that passes another's texts on passes this on as well. It must not block.
+    /// An item is given when its future or stream gives it; of [`try_collect`](crate::ListAll::try_collect),
+    /// when that gives all of them. A converter that passes another's texts on passes this on as well. It
+    /// must not block.
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -229,13 +235,14 @@ impl Conversions {
         })
     }
 
-    /// Converts an answer: an object of its own, or a page of items in `results`. The outcome is that of one conversion after the
-    /// other on the whole answer, in the order in which they were set: what one wrote in the place of a URL is a URL to the next
-    /// one, whatever it is and whatever its key. Failures are told without the `secrets`.
+    /// Converts an answer: an object of its own, or a page of items in `results`. The outcome is that of one
+    /// conversion after the other on the whole answer, in the order in which they were set: what one wrote in
+    /// the place of a URL is a URL to the next one, whatever it is and whatever its key. Failures are told
+    /// without the `secrets`.
     ///
     /// # Errors
-    /// Returns an error if a conversion fails and isn't to be skipped, or is strict and finds no file field, or a text of the
-    /// server's there that is no URL.
+    /// Returns an error if a conversion fails and isn't to be skipped, or is strict and finds no file field,
+    /// or a text of the server's there that is no URL.
     pub(crate) async fn apply(
         self: &Arc<Self>,
         mut body: Bytes,
@@ -280,7 +287,8 @@ impl Conversions {
         }
     }
 
-    /// The conversions in runs: those of a run can be done at the same time, since none changes what another one looks at.
+    /// The conversions in runs: those of a run can be done at the same time, since none changes what another
+    /// one looks at.
     fn batches(&self) -> Vec<Range<usize>> {
         let mut batches: Vec<Range<usize>> = Vec::new();
         let mut regions: Vec<Vec<&str>> = Vec::new();
@@ -300,8 +308,8 @@ impl Conversions {
     }
 }
 
-/// The names that lead to all that a conversion looks at and changes: of a field called `url` these are also the entries beside
-/// it. A number may be an element of a list, so it tells nothing apart.
+/// The names that lead to all that a conversion looks at and changes: of a field called `url` these are also
+/// the entries beside it. A number may be an element of a list, so it tells nothing apart.
 fn region(path: &str) -> Vec<&str> {
     let mut names: Vec<&str> = path.split('.').filter(|name| name.parse::<usize>().is_err()).collect();
     names.pop_if(|last| *last == "url");

@@ -1,4 +1,5 @@
-//! A reference implementation of URL conversion, for the property tests: one conversion after the other on a tree.
+//! A reference implementation of URL conversion, for the property tests: one conversion after the other on a
+//! tree.
 
 use proptest::prelude::*;
 use serde_json::value::RawValue;

@@ -73,10 +73,12 @@ enum Step {
     Out,
 }
 
-/// Looks for a dotted path in items: lists on the way are walked through, or one of their elements is taken by its number.
+/// Looks for a dotted path in items: lists on the way are walked through, or one of their elements is taken
+/// by its number.
 pub(super) struct Search<'p> {
     names: Vec<&'p str>,
-    /// Each takes one of the names, but for the lists, which are counted: there are never more than twice as many as names.
+    /// Each takes one of the names, but for the lists, which are counted: there are never more than twice as
+    /// many as names.
     levels: Vec<Level>,
 }
 
@@ -101,7 +103,8 @@ impl<'p> Search<'p> {
     }
 }
 
-/// Begins with a value on the way, of which the names from `next` on are to be found; the level that its content is on.
+/// Begins with a value on the way, of which the names from `next` on are to be found; the level that its
+/// content is on.
 fn enter(shapes: &mut Shapes<'_>, value: Piece, names: &[&str], next: usize) -> Option<Level> {
     let Some(name) = names.get(next) else {
         shapes.field(value);

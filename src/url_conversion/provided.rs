@@ -1,5 +1,5 @@
-//! Conversions that many need, for [`url_conversion_with`](crate::Call::url_conversion_with). Files that are in the URL
-//! itself (`data:`) and URLs of other schemes than http and https (`s3:`) stay as they are.
+//! Conversions that many need, for [`url_conversion_with`](crate::Call::url_conversion_with). Files that are
+//! in the URL itself (`data:`) and URLs of other schemes than http and https (`s3:`) stay as they are.
 //!
 //! ```no_run
 //! # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -10,10 +10,12 @@
 //! # }
 //! ```
 //!
-//! [`download_to`](crate::BackendClient::download_to) makes one more: it puts local paths where the URLs were.
+//! [`download_to`](crate::BackendClient::download_to) makes one more: it puts local paths where the URLs
+//! were.
 //!
-//! A URL is text to them: what they don't replace stays as the server wrote it. Only a download sends some characters
-//! percent-encoded, `'` in a query as `%27` for one: see [`download`](crate::BackendClient::download).
+//! A URL is text to them: what they don't replace stays as the server wrote it. Only a download sends some
+//! characters percent-encoded, `'` in a query as `%27` for one: see
+//! [`download`](crate::BackendClient::download).
 
 use reqwest::Url;
 
@@ -36,8 +38,9 @@ pub struct RewriteHost {
     to: String,
 }
 
-/// Puts another base before each URL's path: `https://cdn.example.com` makes `https://cdn.example.com/media/x.png` of
-/// `/media/x.png`, of `media/x.png` and of `https://files.synapse.sh/media/x.png`. A path of the base's own stays before it.
+/// Puts another base before each URL's path: `https://cdn.example.com` makes
+/// `https://cdn.example.com/media/x.png` of `/media/x.png`, of `media/x.png` and of
+/// `https://files.synapse.sh/media/x.png`. A path of the base's own stays before it.
 ///
 /// A base that can't be one is told when the call is sent.
 pub fn base_url(base: impl Into<String>) -> BaseUrl {
@@ -50,8 +53,8 @@ pub fn strip_query() -> StripQuery {
     StripQuery(())
 }
 
-/// Puts the host `to` in the place of the host `from`, each with a port or without (`files.internal:9000`). Other hosts'
-/// URLs, and those without a host, stay as they are.
+/// Puts the host `to` in the place of the host `from`, each with a port or without (`files.internal:9000`).
+/// Other hosts' URLs, and those without a host, stay as they are.
 ///
 /// A host that can't be one is told when the call is sent.
 pub fn rewrite_host(from: impl Into<String>, to: impl Into<String>) -> RewriteHost {

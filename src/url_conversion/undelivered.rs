@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::Conversions;
 use super::written::Edits;
 
-/// Converted texts that their converters want to hear of if the caller is never given them. Dropped, it tells them: a call that
-/// is dropped or fails, at whatever point, needs no code for that. It keeps nothing of converters that don't ask.
+/// Converted texts that their converters want to hear of if the caller is never given them. Dropped, it tells
+/// them: a call that is dropped or fails, at whatever point, needs no code for that. It keeps nothing of
+/// converters that don't ask.
 #[derive(Default)]
 pub(crate) struct Undelivered {
     conversions: Option<Arc<Conversions>>,
@@ -54,7 +55,8 @@ impl Undelivered {
         self.texts.pop_if(|text| (text.item as usize) < end)
     }
 
-    /// The caller is given the item at `index`. With a `collected`, that is what the caller is still to be given as a whole.
+    /// The caller is given the item at `index`. With a `collected`, that is what the caller is still to be
+    /// given as a whole.
     #[inline]
     pub(crate) fn deliver(&mut self, index: usize, collected: Option<&mut Undelivered>) {
         if self.texts.is_empty() {

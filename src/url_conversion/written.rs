@@ -55,7 +55,8 @@ impl Edits {
         self.0.push(Edit { old, new });
     }
 
-    /// Where a place of the old text is in the new one; `None` if it was taken out. What replaced a part begins where the part did.
+    /// Where a place of the old text is in the new one; `None` if it was taken out. What replaced a part
+    /// begins where the part did.
     pub(super) fn follow(&self, place: usize) -> Option<usize> {
         let before = self.0.partition_point(|edit| edit.old.start <= place);
         let Some(edit) = before.checked_sub(1).and_then(|last| self.0.get(last)) else { return Some(place) };

@@ -18,9 +18,11 @@ use crate::values::local_paths;
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FileEntry {
-    /// The key that it has in the field; `None` if it has none, in a list for instance. The files of one key share it.
+    /// The key that it has in the field; `None` if it has none, in a list for instance. The files of one key
+    /// share it.
     pub name: Option<Arc<str>>,
-    /// Where it is, as the field says; `None` if a [download](crate::BackendClient::download_to) put a `path` there.
+    /// Where it is, as the field says; `None` if a [download](crate::BackendClient::download_to) put a `path`
+    /// there.
     pub url: Option<FileUrl>,
     /// Its size in bytes, if the field says it.
     pub size: Option<u64>,
@@ -30,12 +32,13 @@ pub struct FileEntry {
 }
 
 impl FileEntry {
-    /// The local path that [`download_to`](crate::BackendClient::download_to) put in the place of the URL; `None` if the file was
-    /// not downloaded.
+    /// The local path that [`download_to`](crate::BackendClient::download_to) put in the place of the URL;
+    /// `None` if the file was not downloaded.
     ///
-    /// Only this process's own downloads make a path: no text that a server chose becomes one, be it an entry `path` beside or
-    /// without a `url`. So it is `None`, too, in an answer that another process downloaded and saved. Whoever trusts that
-    /// process takes the text itself as the path, from [`url`](FileEntry::url) or the field's `path`.
+    /// Only this process's own downloads make a path: no text that a server chose becomes one, be it an entry
+    /// `path` beside or without a `url`. So it is `None`, too, in an answer that another process downloaded
+    /// and saved. Whoever trusts that process takes the text itself as the path, from [`url`](FileEntry::url)
+    /// or the field's `path`.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref().or_else(|| self.url.as_ref()?.as_path())
     }
@@ -63,12 +66,12 @@ impl fmt::Debug for FileEntry {
 }
 
 impl Json {
-    /// The files of a file field: a URL, an object of name -> URL or of name -> object with `url` (or `path`, if
-    /// [`download_to`](crate::BackendClient::download_to) put it there), one such object, or a list of those, in the order of the
-    /// text. Null has none, nor has what is no file field.
+    /// The files of a file field: a URL, an object of name -> URL or of name -> object with `url` (or `path`,
+    /// if [`download_to`](crate::BackendClient::download_to) put it there), one such object, or a list of
+    /// those, in the order of the text. Null has none, nor has what is no file field.
     ///
-    /// The text is read once, whatever else it holds: half a surrogate pair, which reads as U+FFFD, a number that nothing can
-    /// hold, or any depth of nesting.
+    /// The text is read once, whatever else it holds: half a surrogate pair, which reads as U+FFFD, a number
+    /// that nothing can hold, or any depth of nesting.
     ///
     /// ```
     /// use synapse_backend_client::json;

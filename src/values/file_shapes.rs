@@ -1,7 +1,8 @@
-//! The shapes of a file field, and where in its JSON text the files stand: a URL; an object of name -> URL or of name -> object
-//! with `url`; an object with `url`; or a list of those.
+//! The shapes of a file field, and where in its JSON text the files stand: a URL; an object of name -> URL or
+//! of name -> object with `url`; an object with `url`; or a list of those.
 //!
-//! The text is read once. Functions call each other at most five deep, whatever the text is: lists within lists are counted.
+//! The text is read once. Functions call each other at most five deep, whatever the text is: lists within
+//! lists are counted.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -23,8 +24,8 @@ const MAX_SIZE: usize = 20;
 pub(crate) enum Wanted {
     /// Each file once. Of equal keys of an object the last one counts, as for any reader of JSON.
     Files,
-    /// Each URL, to be replaced together with its key `url`, which becomes `key`. Of equal keys each one counts, so that no
-    /// reader finds a URL that was left.
+    /// Each URL, to be replaced together with its key `url`, which becomes `key`. Of equal keys each one
+    /// counts, so that no reader finds a URL that was left.
     Urls { key: &'static str },
 }
 
@@ -85,8 +86,8 @@ pub(crate) struct Shapes<'t> {
     /// The first one is no object.
     pub(crate) objects: Vec<FileObject>,
     pub(crate) removals: Vec<Range<usize>>,
-    /// What conversions wrote stays a URL whatever it is now: where these literals begin, and of those in a file's object also
-    /// where their keys do; sorted.
+    /// What conversions wrote stays a URL whatever it is now: where these literals begin, and of those in a
+    /// file's object also where their keys do; sorted.
     pub(crate) written: &'t [usize],
     /// There is such a field, if only null.
     pub(crate) present: bool,
@@ -153,8 +154,9 @@ impl<'t> Shapes<'t> {
         children
     }
 
-    /// An object with a `url` is a file. One without holds files by name: objects with a `url`, lists of them, or (where it
-    /// isn't an item of a list, whose objects may be files with texts of other meaning) bare URLs.
+    /// An object with a `url` is a file. One without holds files by name: objects with a `url`, lists of
+    /// them, or (where it isn't an item of a list, whose objects may be files with texts of other meaning)
+    /// bare URLs.
     fn object(&mut self, name: Option<NonZeroUsize>, role: Role) -> Children {
         let mut children = Children::default();
         let mut open = Open::new(name, role, self);
@@ -187,11 +189,11 @@ impl<'t> Shapes<'t> {
                 open.has_own = true;
             }
             Token::Text if role == Role::Field || (role == Role::Item && open.only_urls) => {
-                drop(self.bare(value, key_at))
+                _ = self.bare(value, key_at);
             }
             Token::List if role == Role::Field => drop(self.list(key_at)),
             Token::Object if matches!(role, Role::Field | Role::Item) => {
-                drop(self.object(key_at, Role::Entry))
+                _ = self.object(key_at, Role::Entry);
             }
             _ if role == Role::Parent && is_url => self.field(value),
             _ => self.scanner.skip(value),
@@ -253,7 +255,8 @@ impl<'t> Shapes<'t> {
         self.found.truncate(end);
     }
 
-    /// Whether an entry of a list's object can be name -> URL: all that it holds tells, since nothing else does.
+    /// Whether an entry of a list's object can be name -> URL: all that it holds tells, since nothing else
+    /// does.
     fn is_url(&self, key: &str, value: Piece) -> bool {
         match value.token {
             Token::Null => true,

@@ -13,10 +13,11 @@ use crate::values::local_paths;
 /// How much of a URL `Debug` shows, in bytes.
 const SHOWN: usize = 2 << 10;
 
-/// Where a file is: an absolute URL (often signed, for a while), a path on the server's host, or a `data:` URI.
+/// Where a file is: an absolute URL (often signed, for a while), a path on the server's host, or a `data:`
+/// URI.
 ///
-/// `Debug` leaves out the query, since a signed URL is a credential; [`as_str`](FileUrl::as_str) and `Display` give the
-/// whole.
+/// `Debug` leaves out the query, since a signed URL is a credential; [`as_str`](FileUrl::as_str) and
+/// `Display` give the whole.
 ///
 /// ```
 /// use synapse_backend_client::FileUrl;
@@ -34,12 +35,12 @@ impl FileUrl {
         &self.0
     }
 
-    /// The local path that [`download_to`](crate::BackendClient::download_to) put in the place of the URL; `None` if anything
-    /// else stands there.
+    /// The local path that [`download_to`](crate::BackendClient::download_to) put in the place of the URL;
+    /// `None` if anything else stands there.
     ///
-    /// Only this process's own downloads make a path: no text that a server chose becomes one, be it `/etc/passwd`. So it is
-    /// `None`, too, in an answer that another process downloaded and saved. Whoever trusts that process takes
-    /// [`as_str`](FileUrl::as_str) as the path.
+    /// Only this process's own downloads make a path: no text that a server chose becomes one, be it
+    /// `/etc/passwd`. So it is `None`, too, in an answer that another process downloaded and saved. Whoever
+    /// trusts that process takes [`as_str`](FileUrl::as_str) as the path.
     ///
     /// ```
     /// use synapse_backend_client::FileUrl;
@@ -55,8 +56,8 @@ pub(crate) fn is_data_uri(url: &str) -> bool {
     url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
-/// Whether an entry of an object that may be anything is name -> URL: it has a scheme, or is a path on the server's host, and
-/// isn't called as what else a file's object says.
+/// Whether an entry of an object that may be anything is name -> URL: it has a scheme, or is a path on the
+/// server's host, and isn't called as what else a file's object says.
 pub(crate) fn names_a_url(key: &str, text: &str) -> bool {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
     let has_scheme = scheme.is_some_and(|scheme| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()));
@@ -64,8 +65,8 @@ pub(crate) fn names_a_url(key: &str, text: &str) -> bool {
         && (text.starts_with('/') || has_scheme || is_data_uri(text))
 }
 
-/// Whether a text tells where a file is: an absolute URL (`https://host/x.png`), a path on a host (`/media/x.png`,
-/// `//host/x.png`), or a `data:` URI.
+/// Whether a text tells where a file is: an absolute URL (`https://host/x.png`), a path on a host
+/// (`/media/x.png`, `//host/x.png`), or a `data:` URI.
 pub(crate) fn is_file_url(text: &str) -> bool {
     let text = text.trim();
     let is_scheme = |scheme: &str| {

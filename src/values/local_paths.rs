@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{LazyLock, PoisonError, RwLock};
 
-/// The paths that conversions put into answers, for as long as the process lives: answers may be kept that long. Of each only a
-/// hash is kept, of 64 bits under a random key that no server knows: among a million paths, one of 18 trillion guesses is
-/// taken for a path.
+/// The paths that conversions put into answers, for as long as the process lives: answers may be kept that
+/// long. Of each only a hash is kept, of 64 bits under a random key that no server knows: among a million
+/// paths, one of 18 trillion guesses is taken for a path.
 #[derive(Default)]
 struct LocalPaths {
     hasher: RandomState,

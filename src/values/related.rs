@@ -35,7 +35,8 @@ enum Inner {
 static NULL: Value = Value::Null;
 
 impl Related {
-    /// The id: the number itself, or the object's `id`. Nothing where there is no object, or its id is no number.
+    /// The id: the number itself, or the object's `id`. Nothing where there is no object, or its id is no
+    /// number.
     pub fn id(&self) -> Option<i64> {
         match &self.0 {
             Inner::Null => None,

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One or several words: `.expand("metrics")`, `.expand(["metrics", "versions"])`, or a `Vec` of them. On the wire the
-/// parameter is repeated.
+/// One or several words: `.expand("metrics")`, `.expand(["metrics", "versions"])`, or a `Vec` of them. On the
+/// wire the parameter is repeated.
 ///
 /// ```
 /// use synapse_backend_client::StringList;

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::redact::excerpt;
 
-/// A time in ISO 8601, kept as text: a date-time of another form, without an offset or empty, never fails an answer.
+/// A time in ISO 8601, kept as text: a date-time of another form, without an offset or empty, never fails an
+/// answer.
 ///
-/// Filters take `&str`, `String`, [`SystemTime`] and, behind the features `chrono` and `jiff`, those crates' types.
+/// Filters take `&str`, `String`, [`SystemTime`] and, behind the features `chrono` and `jiff`, those crates'
+/// types.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

@@ -114,7 +114,8 @@ pub fn answer(head: &str, body: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// The whole of `file`, or the range that was asked for, as a server with ranges gives it; `up_to` bytes of it at most.
+/// The whole of `file`, or the range that was asked for, as a server with ranges gives it; `up_to` bytes of
+/// it at most.
 pub fn ranged(asked: &Asked, file: &[u8], etag: &str, up_to: usize) -> Vec<u8> {
     let size = file.len();
     let same = asked.header("if-range").is_none_or(|known| known == etag);
@@ -135,8 +136,8 @@ pub fn ranged(asked: &Asked, file: &[u8], etag: &str, up_to: usize) -> Vec<u8> {
     }
 }
 
-/// The rest of `file` from what was asked for, or the whole, with more headers; `up_to` bytes of it at most. The whole comes
-/// without its length.
+/// The rest of `file` from what was asked for, or the whole, with more headers; `up_to` bytes of it at most.
+/// The whole comes without its length.
 pub fn labelled(asked: &Asked, file: &[u8], labels: &str, up_to: usize) -> Vec<u8> {
     let (from, size) = (asked.from().unwrap_or(0), file.len());
     let head = match asked.from() {

@@ -1,5 +1,5 @@
-//! The marker that every token, password and signature of the tests carries, and what fails where it is shown: a guard over
-//! all that is traced and logged in the process, and a check of each error.
+//! The marker that every token, password and signature of the tests carries, and what fails where it is
+//! shown: a guard over all that is traced and logged in the process, and a check of each error.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -84,8 +84,8 @@ impl<T: Debug, E: StdError + 'static> Failure for Result<T, E> {
 
 // ---- what is traced and logged
 
-/// From here on the process ends, and its tests fail, where a span, an event or a log record shows a secret. A panic
-/// wouldn't do: in a task that nobody waits for it fails nothing.
+/// From here on the process ends, and its tests fail, where a span, an event or a log record shows a secret.
+/// A panic wouldn't do: in a task that nobody waits for it fails nothing.
 pub fn watch() {
     static WATCHING: Once = Once::new();
     static GUARD: Guard = Guard::new(end_process);
@@ -180,7 +180,8 @@ impl log::Log for Guard {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        // The tests' own server prints each request that no mock matches, with all its headers: it is to get them.
+        // The tests' own server prints each request that no mock matches, with all its headers: it is to get
+        // them.
         if record.target().starts_with("wiremock") {
             return;
         }

@@ -171,8 +171,8 @@ impl TlsServer {
         .await
     }
 
-    /// Answers by HTTP/2, with `{}`: on its first connection the first request, and what comes next there it treats so. What
-    /// it saw is what it acted on, without the headers.
+    /// Answers by HTTP/2, with `{}`: on its first connection the first request, and what comes next there it
+    /// treats so. What it saw is what it acted on, without the headers.
     pub async fn treating_second(identity: Identity, treatment: Treatment) -> Self {
         let manner = Manner::of(&["h2"]);
         TlsServer::start(identity, manner, move |stream, number, log| {

@@ -28,7 +28,8 @@ pub fn read(source: &str) -> Result<Value, String> {
     document.and_then(as_the_build_reads_it).map_err(|reason| format!("{source}: {reason}"))
 }
 
-/// The document in the words of 3.0, which the comparison knows, and each operation with the name that it has in Rust.
+/// The document in the words of 3.0, which the comparison knows, and each operation with the name that it has
+/// in Rust.
 fn as_the_build_reads_it(mut document: Value) -> Result<Value, String> {
     let mut report = Report::default();
     shared_parts_are_put_in_place(&mut document)?;

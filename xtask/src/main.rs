@@ -1,5 +1,5 @@
-//! The maintainers' commands: what a change of the API's document means, whether all of the document is covered, and
-//! what the crate's public API is.
+//! The maintainers' commands: what a change of the API's document means, whether all of the document is
+//! covered, and what the crate's public API is.
 
 mod check;
 mod diff;
@@ -54,8 +54,8 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Spec {
-    /// Tells what differs between two documents, what of it breaks users of the crate, and which handwritten methods it
-    /// touches.
+    /// Tells what differs between two documents, what of it breaks users of the crate, and which handwritten
+    /// methods it touches.
     ///
     /// Exit codes: 0 nothing that breaks, 1 something that does, 2 they couldn't be compared.
     Diff {
@@ -68,8 +68,8 @@ enum Spec {
         #[arg(long, value_name = "FILE")]
         src: Option<PathBuf>,
     },
-    /// Checks a document: by the linter, that the handwritten layer calls each operation, and that the test backend
-    /// answers each.
+    /// Checks a document: by the linter, that the handwritten layer calls each operation, and that the test
+    /// backend answers each.
     ///
     /// Exit codes: 0 all is well, 1 something was found, 2 it couldn't be checked.
     Check {

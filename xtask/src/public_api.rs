@@ -30,8 +30,8 @@ pub fn run(bless: bool, file: Option<PathBuf>) -> Result<Outcome, String> {
     Ok(Outcome::Findings)
 }
 
-/// One item a line. What the compiler and blanket implementations give to any type is left out; of what is derived there
-/// is the implementation, but not its methods, which are always the same.
+/// One item a line. What the compiler and blanket implementations give to any type is left out; of what is
+/// derived there is the implementation, but not its methods, which are always the same.
 fn listing() -> Result<String, String> {
     let json = rustdoc::json()?;
     let items = |derived: bool| {

@@ -10,8 +10,8 @@ const REAL: &str = "XTASK_REAL_RUSTDOC";
 
 /// Runs rustdoc in the place of cargo's where this process was started as one.
 ///
-/// JSON is unstable, and what is unstable has to be allowed by `RUSTC_BOOTSTRAP`. Set for all of cargo it would make
-/// every dependency that looks at it be built anew, twice; set for rustdoc alone it costs nothing.
+/// JSON is unstable, and what is unstable has to be allowed by `RUSTC_BOOTSTRAP`. Set for all of cargo it
+/// would make every dependency that looks at it be built anew, twice; set for rustdoc alone it costs nothing.
 pub fn stand_in() -> Option<ExitCode> {
     let real = std::env::var_os(REAL)?;
     let status = Command::new(&real)
@@ -32,8 +32,8 @@ pub fn stand_in() -> Option<ExitCode> {
 
 /// The JSON of the library with all features.
 ///
-/// The whole workspace is documented, as it is with `cargo doc`: with the library alone some dependencies would have fewer
-/// features, and be built once more.
+/// The whole workspace is documented, as it is with `cargo doc`: with the library alone some dependencies
+/// would have fewer features, and be built once more.
 pub fn json() -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
     let real = std::env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into());

@@ -1,5 +1,5 @@
-//! Oxide's `drift` judges what goes over the wire: what breaks there has to break here too, for every part of the
-//! project's own document that is taken away, renamed or made to be required.
+//! Oxide's `drift` judges what goes over the wire: what breaks there has to break here too, for every part of
+//! the project's own document that is taken away, renamed or made to be required.
 
 mod support;
 

@@ -1,9 +1,11 @@
-//! How fast downloads are, beside curl on the same server in the same run, and what processor time and memory they take.
+//! How fast downloads are, beside curl on the same server in the same run, and what processor time and memory
+//! they take.
 //!
-//! Many small files at 0 and 20 ms of latency, at the same concurrency as `curl --parallel`: to paths, into a cache, and by reqwest
-//! alone, which writes and renames each file and does nothing else. Then one large file. All are whole processes, timed from start
-//! to end; all write to the same disk. Processor time is user and system time of the process (`getrusage`). Then the peak memory
-//! (VmHWM of the client's own process) for files of two sizes.
+//! Many small files at 0 and 20 ms of latency, at the same concurrency as `curl --parallel`: to paths, into a
+//! cache, and by reqwest alone, which writes and renames each file and does nothing else. Then one large
+//! file. All are whole processes, timed from start to end; all write to the same disk. Processor time is user
+//! and system time of the process (`getrusage`). Then the peak memory (VmHWM of the client's own process) for
+//! files of two sizes.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin download [files] [KiB] [MiB of the large one] [rounds]
@@ -30,8 +32,8 @@ const CONCURRENCY: usize = 16;
 /// Where the client puts files; `reqwest` is the least that a program on tokio does.
 const TARGETS: [&str; 3] = ["paths", "cache", "reqwest"];
 
-/// The server, and where all files are put. Those of many small ones stay until the end: a file system may be slow to make files where
-/// others were just removed.
+/// The server, and where all files are put. Those of many small ones stay until the end: a file system may be
+/// slow to make files where others were just removed.
 struct Bench {
     server: Server,
     files: TempDir,

@@ -1,9 +1,10 @@
 //! How fast `list_all` is, what it costs an item, and what memory it takes.
 //!
-//! The embedded backend, a process of its own, serves ground-truth events. Beside `list_all`, in the same run: (a) a plain
-//! sequential loop on bare reqwest that decodes the same pages to the same type; (b) the same pages fetched by bare reqwest at
-//! the same concurrency, without decoding; and decoding alone, of pages that are in memory. All at 0 and at 20 milliseconds of
-//! the server's latency. Then the peak memory (VmHWM of a process of its own) for lists of several lengths.
+//! The embedded backend, a process of its own, serves ground-truth events. Beside `list_all`, in the same
+//! run: (a) a plain sequential loop on bare reqwest that decodes the same pages to the same type; (b) the
+//! same pages fetched by bare reqwest at the same concurrency, without decoding; and decoding alone, of pages
+//! that are in memory. All at 0 and at 20 milliseconds of the server's latency. Then the peak memory (VmHWM
+//! of a process of its own) for lists of several lengths.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin list_all [events] [rounds] [latency]

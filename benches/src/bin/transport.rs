@@ -1,15 +1,16 @@
 //! What the transport costs on a plain GET, beside bare reqwest that decodes the same body to the same type.
 //!
-//! Both run in turns in one process, on one connection each, against a server in a process of its own. Told are, for
-//! bodies of several sizes, the medians over many short rounds: the time of a request (from its start to its answer's end,
-//! server and kernel included) and the time that its thread was on a core, the median of the differences between a round
-//! and its neighbour, which noise of the machine touches least, and the allocations and bytes allocated a request.
+//! Both run in turns in one process, on one connection each, against a server in a process of its own. Told
+//! are, for bodies of several sizes, the medians over many short rounds: the time of a request (from its
+//! start to its answer's end, server and kernel included) and the time that its thread was on a core, the
+//! median of the differences between a round and its neighbour, which noise of the machine touches least, and
+//! the allocations and bytes allocated a request.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin transport [requests a round] [rounds]
 //! ```
-//! With `VALGRIND=client` or `VALGRIND=bare` it only runs one of them, so that
-//! `valgrind --tool=callgrind` counts its instructions: the difference of two runs with different numbers of requests.
+//! With `VALGRIND=client` or `VALGRIND=bare` it only runs one of them, so that `valgrind --tool=callgrind`
+//! counts its instructions: the difference of two runs with different numbers of requests.
 
 #[path = "../child.rs"]
 mod child;

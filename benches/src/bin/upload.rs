@@ -1,9 +1,10 @@
 //! How fast an upload is, and what memory it takes.
 //!
-//! A file goes to a sink, a process of its own that answers the protocol and throws the bytes away. Beside it, in the same
-//! run: (a) MD5 alone, over the same bytes; (b) the same bytes, in memory, through bare reqwest as one body without any
-//! hashing. What each took on the cores is told as well, since client and sink share them. Then the peak memory (VmHWM of the
-//! client's own process) for files of several sizes, beside a client that uploads a single byte.
+//! A file goes to a sink, a process of its own that answers the protocol and throws the bytes away. Beside
+//! it, in the same run: (a) MD5 alone, over the same bytes; (b) the same bytes, in memory, through bare
+//! reqwest as one body without any hashing. What each took on the cores is told as well, since client and
+//! sink share them. Then the peak memory (VmHWM of the client's own process) for files of several sizes,
+//! beside a client that uploads a single byte.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin upload [MiB] [rounds]

@@ -105,11 +105,12 @@ impl FileCache {
         }
     }
 
-    /// Takes the file into the cache that stands at its path now, and hands it out. What was used longest ago is removed for it
-    /// where a limit is exceeded, and so is the version before, unless somebody holds it.
+    /// Takes the file into the cache that stands at its path now, and hands it out. What was used longest ago
+    /// is removed for it where a limit is exceeded, and so is the version before, unless somebody holds it.
     ///
     /// # Errors
-    /// Returns an error if the file isn't there, with that size, or if the cache can't be locked, read or written.
+    /// Returns an error if the file isn't there, with that size, or if the cache can't be locked, read or
+    /// written.
     pub(crate) fn added(&self, new: &NewFile, content: &Content, waiting: &Waiting) -> Result<Lease> {
         self.record(new, content, waiting)?;
         let lease = Lease::new(self.clone(), new.path.clone(), content.bytes);

@@ -1,4 +1,5 @@
-//! The cache's work in asynchronous calls: on threads where it may block, and only as long as somebody waits for it.
+//! The cache's work in asynchronous calls: on threads where it may block, and only as long as somebody waits
+//! for it.
 
 use super::lock::Waiting;
 use super::{Alone, CacheKey, FileCache, FileCacheBuilder};

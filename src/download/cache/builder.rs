@@ -46,12 +46,13 @@ impl FileCacheBuilder {
         }
     }
 
-    /// How many bytes the files may have together, with the parts of those that are being downloaded or whose download broke off;
-    /// unlimited unless set.
+    /// How many bytes the files may have together, with the parts of those that are being downloaded or whose
+    /// download broke off; unlimited unless set.
     ///
-    /// Where there are more, parts that nobody writes are removed, and then the files that were used longest ago, until the limit
-    /// is kept: when the cache is opened, when a file is added or released, and while a large file comes. A file that is larger by
-    /// itself is an error: it is received no further than to the limit.
+    /// Where there are more, parts that nobody writes are removed, and then the files that were used longest
+    /// ago, until the limit is kept: when the cache is opened, when a file is added or released, and while a
+    /// large file comes. A file that is larger by itself is an error: it is received no further than to the
+    /// limit.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -66,7 +67,8 @@ impl FileCacheBuilder {
         self
     }
 
-    /// How many files there may be; unlimited unless set. It is kept as [`max_bytes`](FileCacheBuilder::max_bytes) is.
+    /// How many files there may be; unlimited unless set. It is kept as
+    /// [`max_bytes`](FileCacheBuilder::max_bytes) is.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -81,11 +83,11 @@ impl FileCacheBuilder {
         self
     }
 
-    /// What a URL comes to as a file's identity: URLs of the same text are the same file, of one tenant and one
-    /// [namespace](FileCacheBuilder::namespace). The text isn't kept, only its hash.
+    /// What a URL comes to as a file's identity: URLs of the same text are the same file, of one tenant and
+    /// one [namespace](FileCacheBuilder::namespace). The text isn't kept, only its hash.
     ///
-    /// The function is given the absolute URL, with its signature. Unless set, it is the URL without its fragment and its
-    /// signature: see [`FileCache`].
+    /// The function is given the absolute URL, with its signature. Unless set, it is the URL without its
+    /// fragment and its signature: see [`FileCache`].
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -106,8 +108,8 @@ impl FileCacheBuilder {
         self
     }
 
-    /// Tells files apart by scheme, host, port and path, whatever their URLs' queries are: for servers that sign URLs in a way that
-    /// isn't known here, and name each file by its path.
+    /// Tells files apart by scheme, host, port and path, whatever their URLs' queries are: for servers that
+    /// sign URLs in a way that isn't known here, and name each file by its path.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -123,8 +125,8 @@ impl FileCacheBuilder {
         self
     }
 
-    /// Tells this cache's files apart from those of other namespaces in the same directory; empty unless set. Handles with the
-    /// same namespace share files.
+    /// Tells this cache's files apart from those of other namespaces in the same directory; empty unless set.
+    /// Handles with the same namespace share files.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -140,8 +142,9 @@ impl FileCacheBuilder {
         self
     }
 
-    /// How long the cache waits while other processes have it locked; 30 seconds unless set. They have it for moments only: whoever
-    /// has it for longer hangs. Then the error is one of [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
+    /// How long the cache waits while other processes have it locked; 30 seconds unless set. They have it for
+    /// moments only: whoever has it for longer hangs. Then the error is one of
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
     ///
     /// A call that is dropped, or whose own time-out runs out, waits no longer.
     ///
@@ -166,13 +169,14 @@ impl FileCacheBuilder {
         self
     }
 
-    /// Opens the cache. Its directory is created where it is missing. Parts that nobody went on from for a day are removed, and
-    /// what exceeds the limits.
+    /// Opens the cache. Its directory is created where it is missing. Parts that nobody went on from for a
+    /// day are removed, and what exceeds the limits.
     ///
     /// # Errors
-    /// Returns an error if the directory's path isn't Unicode; if it can't be created, or can't be written and isn't a cache
-    /// that can be read; if its file system has no file locks; if another process keeps it locked; or if something else stands
-    /// where the cache's own files and directories should: a symbolic link, say.
+    /// Returns an error if the directory's path isn't Unicode; if it can't be created, or can't be written
+    /// and isn't a cache that can be read; if its file system has no file locks; if another process keeps it
+    /// locked; or if something else stands where the cache's own files and directories should: a symbolic
+    /// link, say.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -23,8 +23,8 @@ pub(super) fn make(path: &Path) -> Result<()> {
 }
 
 /// # Errors
-/// Returns an error if it is no directory but a symbolic link, say, or belongs to a user who may not own what is in the
-/// directory around it.
+/// Returns an error if it is no directory but a symbolic link, say, or belongs to a user who may not own what
+/// is in the directory around it.
 pub(super) fn check(path: &Path) -> io::Result<()> {
     let metadata = std::fs::symlink_metadata(path)?;
     if !metadata.is_dir() {

@@ -1,4 +1,5 @@
-//! Keeping the limits: parts that nobody writes go first, then the files that were used longest ago, and never one that is held.
+//! Keeping the limits: parts that nobody writes go first, then the files that were used longest ago, and
+//! never one that is held.
 
 use std::collections::VecDeque;
 use std::fs::Metadata;
@@ -16,7 +17,8 @@ use crate::error::{ErrorKind, Result};
 /// Files that are removed, or looked at, before others have their turn.
 const BATCH: usize = 256;
 
-/// Files that are added or released before a look at all files that found nothing to remove is repeated: a part of them.
+/// Files that are added or released before a look at all files that found nothing to remove is repeated: a
+/// part of them.
 const PATIENCE: usize = 16;
 
 /// How large the cache may become.
@@ -74,8 +76,8 @@ enum Removal {
 }
 
 impl FileCache {
-    /// Removes until the limits are kept, or all that is left is in use. What can't be removed is told to the log: what is to be
-    /// added comes all the same.
+    /// Removes until the limits are kept, or all that is left is in use. What can't be removed is told to the
+    /// log: what is to be added comes all the same.
     pub(crate) fn evict(&self, waiting: &Waiting) {
         match self.try_evict(waiting) {
             Err(error) if error.kind() != ErrorKind::Interrupted => {
@@ -118,7 +120,8 @@ impl FileCache {
         self.0.limits.allow(index.bytes() + parts, index.files())
     }
 
-    /// Removes parts that nobody writes as long as there are too many bytes. Returns the bytes of those that are left.
+    /// Removes parts that nobody writes as long as there are too many bytes. Returns the bytes of those that
+    /// are left.
     fn remove_parts(&self) -> u128 {
         let parts = self.0.parts.all();
         let mut bytes = parts.iter().map(|part| u128::from(part.bytes)).sum::<u128>();
@@ -176,7 +179,8 @@ impl FileCache {
             files -= 1;
             gone.push(hash);
         }
-        // After the files: what is recorded and missing is found out, what is there and isn't recorded is not.
+        // After the files: what is recorded and missing is found out, what is there and isn't recorded is
+        // not.
         state.index.remove(&gone)
     }
 }

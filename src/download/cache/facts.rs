@@ -1,4 +1,5 @@
-//! What is known of a file's content beside its size: its digests, and what its server tells its states apart by.
+//! What is known of a file's content beside its size: its digests, and what its server tells its states apart
+//! by.
 
 use std::fmt::Write;
 use std::fs::Metadata;
@@ -33,7 +34,8 @@ pub(crate) struct Validators {
 pub(crate) struct Facts {
     /// One of an algorithm.
     digests: Vec<Digest>,
-    /// The size that its entry tells, if the file has another: servers tell the size of what they store, which may be compressed.
+    /// The size that its entry tells, if the file has another: servers tell the size of what they store,
+    /// which may be compressed.
     told_size: Option<u64>,
     pub(super) validators: Validators,
     /// When the file was modified of which this is known: another's content isn't.
@@ -92,7 +94,8 @@ impl Validators {
         Validators { etag: self.etag.or(before.etag), modified: self.modified.or(before.modified) }
     }
 
-    /// The header by which a request asks for the file only if its state is another one; `None` if nothing tells that.
+    /// The header by which a request asks for the file only if its state is another one; `None` if nothing
+    /// tells that.
     pub(crate) fn precondition(&self) -> Option<(HeaderName, String)> {
         let modified = || {
             let since = Duration::from_secs(self.modified.filter(|seconds| *seconds < END_OF_DATES)?);
@@ -189,7 +192,8 @@ pub(super) fn stamp(metadata: &Metadata) -> Option<u64> {
     u64::try_from(since.as_nanos()).ok()
 }
 
-/// One `ETag`, weak or strong (RFC 9110, section 8.8.3), of characters that can be seen: never `*`, nor a list.
+/// One `ETag`, weak or strong (RFC 9110, section 8.8.3), of characters that can be seen: never `*`, nor a
+/// list.
 fn is_etag(text: &str) -> bool {
     let opaque =
         text.strip_prefix("W/").unwrap_or(text).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));

@@ -1,7 +1,9 @@
-//! What is handed out and must not be removed: each handle says it in a file of its own, which the others read.
+//! What is handed out and must not be removed: each handle says it in a file of its own, which the others
+//! read.
 //!
-//! A handle lives as long as its file's lock is held, which the operating system lets go when the process dies, however it
-//! dies. The cache's own lock is shared by those who hand out, and exclusive to those who remove.
+//! A handle lives as long as its file's lock is held, which the operating system lets go when the process
+//! dies, however it dies. The cache's own lock is shared by those who hand out, and exclusive to those who
+//! remove.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -15,8 +17,8 @@ use super::lock::{Exclusive, FileLocks, Shared, lock_error};
 use crate::error::{Error, Result};
 use crate::runtime::plain_file::open_own;
 
-/// What follows the name of a handle's lock in the name of its holds. Two files, since on Windows nobody else reads a file
-/// that is locked.
+/// What follows the name of a handle's lock in the name of its holds. Two files, since on Windows nobody else
+/// reads a file that is locked.
 const HOLDS: &str = ".holds";
 
 /// A line that tells one hold, or the end of one: a sign, 32 digits and the line's end.
@@ -111,8 +113,8 @@ impl Holder {
         Ok(())
     }
 
-    /// Takes back one hold. Returns whether there are no more: then the others are told, without the cache's lock, since whoever
-    /// sees it later keeps the file until then.
+    /// Takes back one hold. Returns whether there are no more: then the others are told, without the cache's
+    /// lock, since whoever sees it later keeps the file until then.
     pub(super) fn release(&mut self, hash: KeyHash) -> Result<bool> {
         match self.held.get_mut(&hash) {
             Some(times) if *times > 1 => {
@@ -143,7 +145,8 @@ impl Holder {
         Ok(())
     }
 
-    /// Others read under the exclusive lock only, and whoever calls has the shared one: they never see the file half written.
+    /// Others read under the exclusive lock only, and whoever calls has the shared one: they never see the
+    /// file half written.
     fn write_anew(&mut self) -> Result<()> {
         let mut text = format!("{:016x}\n", fastrand::u64(..));
         for hash in self.held.keys() {
@@ -163,8 +166,8 @@ impl Holder {
         Error::file(&self.path, "the file cache's holds can't be written", error)
     }
 
-    /// Reads what the other handles hold, and cleans up after those whose processes died. Under the exclusive lock nobody hands
-    /// out, nobody is about to register, and what is read stays true.
+    /// Reads what the other handles hold, and cleans up after those whose processes died. Under the exclusive
+    /// lock nobody hands out, nobody is about to register, and what is read stays true.
     pub(super) fn look_at_others(&mut self, _lock: &Exclusive) -> Result<()> {
         let cant = |error| Error::file(&self.dir, "the file cache's handles can't be listed", error);
         let mut alive = HashSet::new();
@@ -187,7 +190,8 @@ impl Holder {
         Ok(())
     }
 
-    /// Whether a process has it locked. What a dead one left is removed. What is no handle's file says nothing.
+    /// Whether a process has it locked. What a dead one left is removed. What is no handle's file says
+    /// nothing.
     fn is_alive(&self, name: &str) -> bool {
         let path = self.dir.join(name);
         let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());

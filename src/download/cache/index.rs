@@ -1,10 +1,12 @@
-//! Which files there are and how large: a journal that every process appends to, and what it comes to, in memory.
+//! Which files there are and how large: a journal that every process appends to, and what it comes to, in
+//! memory.
 //!
-//! Memory holds what the journal says, never more: a change is written, and read back. A file takes some 50 bytes of it; what is
-//! known of the file's content stays in the journal. No line is longer than 640 bytes, and what isn't a whole line is passed over.
+//! Memory holds what the journal says, never more: a change is written, and read back. A file takes some 50
+//! bytes of it; what is known of the file's content stays in the journal. No line is longer than 640 bytes,
+//! and what isn't a whole line is passed over.
 //!
-//! An object that was overwritten at its server is a file of its own, the next version of the one before, which is superseded:
-//! nobody is handed it any more, and it goes when nobody holds it.
+//! An object that was overwritten at its server is a file of its own, the next version of the one before,
+//! which is superseded: nobody is handed it any more, and it goes when nobody holds it.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata, OpenOptions};
@@ -23,7 +25,8 @@ use crate::runtime::plain_file::open_own;
 const VERSION: &str = "synapse-file-cache 2 ";
 const HEAD: usize = VERSION.len() + 17;
 
-/// The format before, whose lines are lines of this one. Files keep their entries, and age: they are known by other keys now.
+/// The format before, whose lines are lines of this one. Files keep their entries, and age: they are known by
+/// other keys now.
 const VERSION_BEFORE: &str = "synapse-file-cache 1 ";
 
 /// How much of the journal is read at once, at most, in bytes.
@@ -168,8 +171,8 @@ impl Index {
         Ok(read_head(file)? == self.head)
     }
 
-    /// Reads what was appended since it was last read, or all where the journal was replaced. Returns `false` if there is no
-    /// journal that can be read: [`renew`](Index::renew) makes one.
+    /// Reads what was appended since it was last read, or all where the journal was replaced. Returns `false`
+    /// if there is no journal that can be read: [`renew`](Index::renew) makes one.
     pub(super) fn refresh(&mut self) -> Result<bool> {
         if self.seen.is_some()
             && self.seen == std::fs::symlink_metadata(&self.path).ok().and_then(|now| seen(&now))
@@ -184,8 +187,8 @@ impl Index {
         read.map_err(|error| Error::file(&self.path, "the file cache's index can't be read", error))
     }
 
-    /// As [`refresh`](Index::refresh); where there is no journal that can be read, another takes its place: one of the format
-    /// before is taken over, else it is empty.
+    /// As [`refresh`](Index::refresh); where there is no journal that can be read, another takes its place:
+    /// one of the format before is taken over, else it is empty.
     pub(super) fn renew(&mut self, _lock: &Exclusive) -> Result<()> {
         if !self.refresh()? {
             self.forget();

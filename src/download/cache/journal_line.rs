@@ -1,5 +1,5 @@
-//! A line of the index's journal: `+ {hash} {extension or -} {size}` and words that tell more, or `- {hash}`; then a checksum. One that a
-//! power loss has torn or that is damaged otherwise is no line.
+//! A line of the index's journal: `+ {hash} {extension or -} {size}` and words that tell more, or `- {hash}`;
+//! then a checksum. One that a power loss has torn or that is damaged otherwise is no line.
 
 use super::facts::Facts;
 use super::key::{KeyHash, is_extension};

@@ -1,5 +1,5 @@
-//! What a URL comes to as the identity of a file, and the name that the file gets: safe on every file system, since nothing
-//! of the URL is in it but letters and digits of its extension.
+//! What a URL comes to as the identity of a file, and the name that the file gets: safe on every file system,
+//! since nothing of the URL is in it but letters and digits of its extension.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The cache's lock between handles and processes, and how long it is waited for: locks are tried again and again, so that whoever
-//! gives up doesn't leave a thread that waits on.
+//! The cache's lock between handles and processes, and how long it is waited for: locks are tried again and
+//! again, so that whoever gives up doesn't leave a thread that waits on.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -96,8 +96,8 @@ impl Drop for GiveUp {
 #[derive(Debug)]
 pub(super) struct CacheLock {
     lock: Arc<LockFile>,
-    /// Everyone passes it one by one on the way to the lock. Else those who share the lock, of whom there is always one,
-    /// could keep out for ever who wants it alone.
+    /// Everyone passes it one by one on the way to the lock. Else those who share the lock, of whom there is
+    /// always one, could keep out for ever who wants it alone.
     gate: Arc<LockFile>,
     locks: FileLocks,
 }

@@ -47,7 +47,8 @@ impl FileCache {
         if !matches!(looked, Look::Damaged(_)) {
             return Ok(self.found(looked));
         }
-        // Another process may have put another file in its place: only the lock makes it sure that it is recorded.
+        // Another process may have put another file in its place: only the lock makes it sure that it is
+        // recorded.
         let mut session = self.exclusive(waiting)?;
         let looked = session.state.look(key.hash, expected)?;
         if let Look::Damaged(hash) = looked {
@@ -75,8 +76,8 @@ impl FileCache {
         facts.unwrap_or_default().validators
     }
 
-    /// Keeps the digest that a file was found to have which was handed out, so that it isn't looked at again. Where that can't be
-    /// kept, it is looked at again.
+    /// Keeps the digest that a file was found to have which was handed out, so that it isn't looked at again.
+    /// Where that can't be kept, it is looked at again.
     pub(crate) fn keep_digest(
         &self,
         lease: &Lease,
@@ -100,8 +101,8 @@ impl FileCache {
         }
     }
 
-    /// Whether the cache has a file by what this handle knows: it may have more by now. It isn't waited for what the handle does
-    /// meanwhile.
+    /// Whether the cache has a file by what this handle knows: it may have more by now. It isn't waited for
+    /// what the handle does meanwhile.
     pub(crate) fn may_have(&self, key: &CacheKey) -> bool {
         self.0.state.try_lock().map_or(true, |state| state.index.newest(key.hash).is_some())
     }

@@ -57,51 +57,56 @@ use variants::Variants;
 /// Where the cache keeps what isn't a downloaded file.
 const CONTROL: &str = ".cache";
 
-/// Downloaded files in a directory, which outlive the process and are shared with others: any number of handles and
-/// processes may open the same directory at a time.
+/// Downloaded files in a directory, which outlive the process and are shared with others: any number of
+/// handles and processes may open the same directory at a time.
 ///
-/// Files come into it by [`download_to`](crate::BackendClient::download_to), in the place of an answer's URLs, and by
-/// [`Download::cached`](crate::Download::cached), one by one.
+/// Files come into it by [`download_to`](crate::BackendClient::download_to), in the place of an answer's
+/// URLs, and by [`Download::cached`](crate::Download::cached), one by one.
 ///
 /// # Which file it is
 ///
 /// Files are told apart by their whole URL (scheme, host, port, path and query), by the client's
-/// [tenant](crate::BackendClientBuilder::tenant) and by the cache's [namespace](FileCacheBuilder::namespace), which keeps accounts apart
-/// that share a tenant. A call's own headers make no difference, but for a tenant.
+/// [tenant](crate::BackendClientBuilder::tenant) and by the cache's [namespace](FileCacheBuilder::namespace),
+/// which keeps accounts apart that share a tenant. A call's own headers make no difference, but for a tenant.
 ///
 /// Left out of the URL is only what signs it, where all parameters of a known scheme are there, each once:
-/// - version 4: a signature and an expiry of one prefix, `X-Amz-Signature` and `X-Amz-Expires` of Amazon S3 say (`X-Goog-` of Google,
-///   `x-oss-` of Alibaba, and others alike), and with them the scheme's other parameters of that prefix;
-/// - version 2: `Signature` and `Expires` with `AWSAccessKeyId`, `GoogleAccessId`, `OSSAccessKeyId` or `AccessKeyId`;
-/// - Azure: `sv` and `sig` with `se` or `si`, and with `sr` or `ss` and `srt`; CloudFront: `Key-Pair-Id` and `Signature` with `Expires` or
-///   `Policy`; Tencent COS: all that begin with `q-`.
+/// - version 4: a signature and an expiry of one prefix, `X-Amz-Signature` and `X-Amz-Expires` of Amazon S3
+///   say (`X-Goog-` of Google, `x-oss-` of Alibaba, and others alike), and with them the scheme's other
+///   parameters of that prefix;
+/// - version 2: `Signature` and `Expires` with `AWSAccessKeyId`, `GoogleAccessId`, `OSSAccessKeyId` or
+///   `AccessKeyId`;
+/// - Azure: `sv` and `sig` with `se` or `si`, and with `sr` or `ss` and `srt`; CloudFront: `Key-Pair-Id` and
+///   `Signature` with `Expires` or `Policy`; Tencent COS: all that begin with `q-`.
 ///
-/// Beside a signature, parameters that choose a response's headers (`response-content-type`, say) are left out, too, but for the one of
-/// its encoding. For other schemes there are [`key_by_path`](FileCacheBuilder::key_by_path) and [`key`](FileCacheBuilder::key).
+/// Beside a signature, parameters that choose a response's headers (`response-content-type`, say) are left
+/// out, too, but for the one of its encoding. For other schemes there are
+/// [`key_by_path`](FileCacheBuilder::key_by_path) and [`key`](FileCacheBuilder::key).
 ///
-/// A file is a hit if it is there with the size that it was stored with, and has the size and the digest that its entry tells, where
-/// there are any. A digest that isn't known yet is computed once. If the entry contradicts it, or the server says that it
-/// changed ([`revalidate`](crate::CachedDownload::revalidate)), it is downloaded anew, to another path: what somebody holds is never
-/// changed, and goes when nobody holds it any more.
+/// A file is a hit if it is there with the size that it was stored with, and has the size and the digest that
+/// its entry tells, where there are any. A digest that isn't known yet is computed once. If the entry
+/// contradicts it, or the server says that it changed ([`revalidate`](crate::CachedDownload::revalidate)), it
+/// is downloaded anew, to another path: what somebody holds is never changed, and goes when nobody holds it
+/// any more.
 ///
 /// # What is held
 ///
-/// A clone is the same handle. What a handle hands out, it holds: no eviction and no [`clear`](FileCache::clear), of this or
-/// another process, removes the file before the handle's last clone is dropped, or [`release`](FileCache::release) says that
-/// it may go, or the process ends, however it ends. So a cache in which everything is held exceeds its limits rather than
-/// take away a file that is in use.
+/// A clone is the same handle. What a handle hands out, it holds: no eviction and no
+/// [`clear`](FileCache::clear), of this or another process, removes the file before the handle's last clone
+/// is dropped, or [`release`](FileCache::release) says that it may go, or the process ends, however it ends.
+/// So a cache in which everything is held exceeds its limits rather than take away a file that is in use.
 ///
 /// # The directory
 ///
-/// The files must not be changed: change a copy. The directory is to hold nothing else, on a file system that has file
-/// locks. Its directories must be real ones, and its files regular files with one name: symbolic links, hard links, pipes and the like
-/// aren't used, and neither is what belongs to another user, where everybody may write.
+/// The files must not be changed: change a copy. The directory is to hold nothing else, on a file system that
+/// has file locks. Its directories must be real ones, and its files regular files with one name: symbolic
+/// links, hard links, pipes and the like aren't used, and neither is what belongs to another user, where
+/// everybody may write.
 ///
-/// A directory that can't be written (a read-only medium, another user's) still serves what is in it, without holding it; what isn't
-/// in it fails before the download.
+/// A directory that can't be written (a read-only medium, another user's) still serves what is in it, without
+/// holding it; what isn't in it fails before the download.
 ///
-/// Its methods block on the file system: in an async program call them where that may be. None waits for another process's lock for
-/// longer than [`lock_timeout`](FileCacheBuilder::lock_timeout).
+/// Its methods block on the file system: in an async program call them where that may be. None waits for
+/// another process's lock for longer than [`lock_timeout`](FileCacheBuilder::lock_timeout).
 ///
 /// ```
 /// use synapse_backend_client::FileCache;
@@ -199,8 +204,8 @@ impl FileCache {
         &self.0.dir
     }
 
-    /// Says that a file which this handle handed out isn't needed any more: it may be evicted again, and is at once where a limit is
-    /// exceeded. What was handed out several times is to be released as often.
+    /// Says that a file which this handle handed out isn't needed any more: it may be evicted again, and is
+    /// at once where a limit is exceeded. What was handed out several times is to be released as often.
     ///
     /// Returns whether this handle held it.
     ///
@@ -216,12 +221,12 @@ impl FileCache {
         self.release_waiting(path.as_ref(), &self.waiting())
     }
 
-    /// Removes every file that no handle, of this or another process, holds, and every part that nobody writes. Returns how many
-    /// bytes were freed.
+    /// Removes every file that no handle, of this or another process, holds, and every part that nobody
+    /// writes. Returns how many bytes were freed.
     ///
     /// # Errors
-    /// Returns an error if the cache can't be locked or written, or if a file can't be removed; the others are removed all the
-    /// same.
+    /// Returns an error if the cache can't be locked or written, or if a file can't be removed; the others
+    /// are removed all the same.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,5 +1,5 @@
-//! Parts of files: of those that are being downloaded, and of those whose download broke off, which are gone on from. They have a
-//! directory of their own, so that all of them are found at once.
+//! Parts of files: of those that are being downloaded, and of those whose download broke off, which are gone
+//! on from. They have a directory of their own, so that all of them are found at once.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -46,7 +46,8 @@ impl Parts {
         parts_in(&self.directory, |_| true)
     }
 
-    /// Removes a part and what belongs to it, unless somebody writes it: then it is locked. Returns the bytes that were freed.
+    /// Removes a part and what belongs to it, unless somebody writes it: then it is locked. Returns the bytes
+    /// that were freed.
     pub(super) fn remove(&self, part: &Part) -> io::Result<u64> {
         let file = match open_own(&part.path, OpenOptions::new().read(true).write(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -68,7 +69,8 @@ impl Parts {
     }
 }
 
-/// The parts in a directory whose names are such, the one that grew longest ago first. A directory that can't be read has none.
+/// The parts in a directory whose names are such, the one that grew longest ago first. A directory that can't
+/// be read has none.
 pub(super) fn parts_in(directory: &Path, is_part: impl Fn(&str) -> bool) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -98,7 +100,8 @@ pub(super) fn parts_in(directory: &Path, is_part: impl Fn(&str) -> bool) -> Vec<
     parts
 }
 
-/// Whether a name is that of a part, or of what belongs to one, as downloads call them: `.0123456789abcdef.part`.
+/// Whether a name is that of a part, or of what belongs to one, as downloads call them:
+/// `.0123456789abcdef.part`.
 pub(super) fn is_part_name(name: &str) -> bool {
     let Some((key, rest)) = name.strip_prefix('.').and_then(|name| name.split_at_checked(16)) else {
         return false;

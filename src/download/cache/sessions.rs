@@ -1,5 +1,5 @@
-//! Work on what a handle knows, under the cache's lock: first the lock is waited for, then the handle's own mutex, so that nobody
-//! who has the mutex waits for another process.
+//! Work on what a handle knows, under the cache's lock: first the lock is waited for, then the handle's own
+//! mutex, so that nobody who has the mutex waits for another process.
 
 use std::sync::{MutexGuard, PoisonError};
 

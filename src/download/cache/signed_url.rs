@@ -1,7 +1,7 @@
 //! What signs a URL: parameters that change each time it is signed, and choose nothing of what it leads to.
 //!
-//! A scheme is known by its whole set of parameters, written as the scheme writes them. One parameter alone that is called
-//! `token`, `sig` or `expires` may as well choose the file.
+//! A scheme is known by its whole set of parameters, written as the scheme writes them. One parameter alone
+//! that is called `token`, `sig` or `expires` may as well choose the file.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -59,7 +59,8 @@ const SCHEMES: &[Scheme] = &[
         all: &["q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time", "q-header-list", "q-url-param-list", "q-signature"],
         one_of: &[], optional: &["x-cos-security-token"], headers: RESPONSE_HEADERS,
     },
-    // Azure's shared access signatures: of a service, by a stored policy, of an account; of a user with the names in `sk`.
+    // Azure's shared access signatures: of a service, by a stored policy, of an account; of a user with the
+    // names in `sk`.
     Scheme {
         all: &["sv", "sig"], one_of: &[&["se", "sr"], &["si", "sr"], &["se", "ss", "srt"]],
         optional: &[
@@ -70,8 +71,8 @@ const SCHEMES: &[Scheme] = &[
     },
 ];
 
-/// Signatures of version 4, each store's with a prefix of its own (`X-Amz-`, `X-Goog-`, `X-Tos-`), which says what they are: an
-/// expiry and a signature are enough.
+/// Signatures of version 4, each store's with a prefix of its own (`X-Amz-`, `X-Goog-`, `X-Tos-`), which says
+/// what they are: an expiry and a signature are enough.
 const VERSION_4: Scheme = Scheme {
     all: &["Expires", "Signature"],
     one_of: &[],
@@ -95,7 +96,8 @@ pub(crate) fn default_key(url: &str) -> String {
     without_signature(url).into_owned()
 }
 
-/// The URL without its fragment, and without its signature if a known scheme signed it: signed anew, it comes to the same text.
+/// The URL without its fragment, and without its signature if a known scheme signed it: signed anew, it comes
+/// to the same text.
 pub(super) fn without_signature(url: &str) -> Cow<'_, str> {
     if is_data_uri(url) {
         return Cow::Borrowed(url);

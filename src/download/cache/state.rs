@@ -1,4 +1,5 @@
-//! What a handle knows: index, holds and candidates for eviction. Whoever works on it doesn't wait for other processes meanwhile.
+//! What a handle knows: index, holds and candidates for eviction. Whoever works on it doesn't wait for other
+//! processes meanwhile.
 
 use std::fs::{File, FileTimes, Metadata, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -53,8 +54,9 @@ impl State {
         State { dir, index, holder: None, candidates: Candidates::default(), tidied: None, evicted: 0 }
     }
 
-    /// Holds the newest version of a file, if it is as it should be. First it is held, then looked at: from then on it stays.
-    /// Whoever calls has the cache's lock, unless it [is held](State::holds_newest) already.
+    /// Holds the newest version of a file, if it is as it should be. First it is held, then looked at: from
+    /// then on it stays. Whoever calls has the cache's lock, unless it [is held](State::holds_newest)
+    /// already.
     pub(super) fn look(&mut self, base: KeyHash, expected: &Expected) -> Result<Look> {
         let Some((hash, entry)) = self.index.newest(base) else { return Ok(Look::Missing) };
         let (path, bytes) = (self.path(hash, entry), entry.size);
@@ -92,7 +94,8 @@ impl State {
         expected.agreement(bytes, &self.index.facts(hash, stamp(metadata)))
     }
 
-    /// Opens a file of the cache that has so many bytes: one that exists may still have been cut by a power loss.
+    /// Opens a file of the cache that has so many bytes: one that exists may still have been cut by a power
+    /// loss.
     pub(super) fn open_intact(&self, hash: KeyHash, path: &Path, bytes: u64) -> Option<(File, Metadata)> {
         directory::check(&self.dir.join(hash.shard())).ok()?;
         let file = open_own(path, &mut for_times()).ok()?;
@@ -145,8 +148,8 @@ impl State {
     }
 }
 
-/// Tells every process that the file is in use, on file systems too that don't note it by themselves. A file whose times
-/// can't be set is only evicted earlier.
+/// Tells every process that the file is in use, on file systems too that don't note it by themselves. A file
+/// whose times can't be set is only evicted earlier.
 pub(super) fn touch(file: &File) {
     let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
 }

@@ -1,5 +1,5 @@
-//! Whether a cache takes many files whose URLs differ in their query only, as happens where a scheme that isn't known signs
-//! them: each signature is a file of its own then.
+//! Whether a cache takes many files whose URLs differ in their query only, as happens where a scheme that
+//! isn't known signs them: each signature is a file of its own then.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -9,8 +9,8 @@ const WATCHED: usize = 64;
 /// So many more files of one path than of the others are many.
 const MANY: u32 = 100;
 
-/// Counts the files of the paths that have most of them, in bounded memory (the algorithm of Misra and Gries): what is counted
-/// is at most how many there are.
+/// Counts the files of the paths that have most of them, in bounded memory (the algorithm of Misra and
+/// Gries): what is counted is at most how many there are.
 #[derive(Debug, Default)]
 pub(super) struct Variants {
     hasher: RandomState,

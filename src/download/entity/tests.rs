@@ -85,7 +85,8 @@ fn only_a_strong_validator_resumes() {
     }
 }
 
-/// What a response of a status may come to, given the size that is known, the one that it names, and its validator.
+/// What a response of a status may come to, given the size that is known, the one that it names, and its
+/// validator.
 #[test]
 fn a_known_size_is_never_forgotten() {
     #[derive(Debug, PartialEq)]

@@ -22,8 +22,9 @@ pub(crate) struct Problem {
 
 /// Decodes a body.
 ///
-/// What a lenient server may send is mended at the second look: a byte-order mark goes, and half a surrogate pair in a
-/// text (`\ud83d`), which no Rust string can hold, becomes U+FFFD. A body is read a bounded number of times.
+/// What a lenient server may send is mended at the second look: a byte-order mark goes, and half a surrogate
+/// pair in a text (`\ud83d`), which no Rust string can hold, becomes U+FFFD. A body is read a bounded number
+/// of times.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = without_mark(body);
     refuse_nested(body)?;
@@ -38,7 +39,8 @@ pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
-/// The text of a JSON string's literal, in linear time; half a surrogate pair in it is U+FFFD. `None` if it is no such literal.
+/// The text of a JSON string's literal, in linear time; half a surrogate pair in it is U+FFFD. `None` if it
+/// is no such literal.
 pub(crate) fn text_of(literal: &str) -> Option<Cow<'_, str>> {
     if let Ok(text) = serde_json::from_str::<&str>(literal) {
         return Some(Cow::Borrowed(text));
@@ -97,9 +99,10 @@ enum Mended<'b, T> {
     Body(Cow<'b, [u8]>),
 }
 
-/// Decodes `body` with U+FFFD in the place of each half of a surrogate pair that keeps it from being decoded. Those in free-form
-/// values don't, and stay as the server sent them. Where one is mended, all at such places are: at the same keys, whatever the
-/// indexes. A body with more than a few kinds of such places is mended as a whole.
+/// Decodes `body` with U+FFFD in the place of each half of a surrogate pair that keeps it from being decoded.
+/// Those in free-form values don't, and stay as the server sent them. Where one is mended, all at such places
+/// are: at the same keys, whatever the indexes. A body with more than a few kinds of such places is mended as
+/// a whole.
 fn mend_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json::Error) -> Mended<'b, T> {
     let mut halves = surrogates::halves(body);
     if halves.is_empty() {

@@ -1,5 +1,5 @@
-//! Walks the members of an object and the items of a list in JSON text. What is in them is skipped, without recursion: neither
-//! its depth nor what is odd in it matters.
+//! Walks the members of an object and the items of a list in JSON text. What is in them is skipped, without
+//! recursion: neither its depth nor what is odd in it matters.
 //!
 //! The text is JSON: it was read as such when the [`Json`](crate::Json) was made.
 
@@ -9,8 +9,8 @@ use memchr::{memchr, memchr2};
 
 use super::decode::text_of;
 
-/// The members of the object that `text` is, each with the literal of its key and the text of its value. None where it is no
-/// object.
+/// The members of the object that `text` is, each with the literal of its key and the text of its value. None
+/// where it is no object.
 pub(crate) fn members(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut walk = Walk::into(text, b'{');
     std::iter::from_fn(move || {

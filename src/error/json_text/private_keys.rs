@@ -1,5 +1,5 @@
-//! Keys of serde_json's own in a body: `{"$serde_json::private::RawValue": "…"}` is read as the JSON in the text by a
-//! [`serde_json::Value`], whose levels don't count with those around it.
+//! Keys of serde_json's own in a body: `{"$serde_json::private::RawValue": "…"}` is read as the JSON in the
+//! text by a [`serde_json::Value`], whose levels don't count with those around it.
 
 use memchr::{memchr, memmem};
 
@@ -8,8 +8,8 @@ use super::members::literals;
 
 const PRIVATE: &str = "$serde_json::private::";
 
-/// Refuses a body in which such a text holds such a key again: without an end to that, making a value of it takes the whole
-/// stack. Costs next to nothing for a body without such keys.
+/// Refuses a body in which such a text holds such a key again: without an end to that, making a value of it
+/// takes the whole stack. Costs next to nothing for a body without such keys.
 ///
 /// # Errors
 /// Returns a problem if the body holds one.

@@ -1,4 +1,5 @@
-//! Reads JSON text token by token. It keeps no stack, so that no depth of nesting costs anything, and reads each byte once.
+//! Reads JSON text token by token. It keeps no stack, so that no depth of nesting costs anything, and reads
+//! each byte once.
 //!
 //! The text is taken to be JSON; of any other text the tokens are meaningless, but it ends.
 

@@ -7,8 +7,8 @@ use crate::error::redact::{boundary, cut, ends_word};
 /// How much of a text's end is kept, in bytes.
 const END: usize = 256;
 
-/// What `value` writes, in `limit` bytes and a little: the middle of what is longer is left out. Costs no more than `limit`,
-/// beside what `value` itself does.
+/// What `value` writes, in `limit` bytes and a little: the middle of what is longer is left out. Costs no
+/// more than `limit`, beside what `value` itself does.
 pub(crate) fn bounded(value: &(impl fmt::Display + ?Sized), limit: usize) -> String {
     let mut written = Bounded { beginning: String::new(), end: String::new(), limit };
     let _ = write!(written, "{value}");

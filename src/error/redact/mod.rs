@@ -1,5 +1,5 @@
-//! Text that may carry signed URLs, made fit to be shown: whatever follows the `?` of a URL or a path, and a URL's user
-//! info, is a credential until proven otherwise.
+//! Text that may carry signed URLs, made fit to be shown: whatever follows the `?` of a URL or a path, and a
+//! URL's user info, is a credential until proven otherwise.
 
 pub(crate) mod bounded;
 pub(crate) mod secrets;
@@ -9,14 +9,14 @@ use std::ops::Range;
 
 use crate::error::redact::secrets::Secrets;
 
-/// Characters that end a URL within other text: white space, and what stands around one in JSON and in markup. All others
-/// may stand in the name of a file.
+/// Characters that end a URL within other text: white space, and what stands around one in JSON and in
+/// markup. All others may stand in the name of a file.
 pub(crate) fn ends_word(character: char) -> bool {
     character.is_whitespace() || matches!(character, '"' | '<' | '>')
 }
 
-/// `text` with the query and user info of every URL or path in it cut out. A quoted URL ends with its quote, any other with
-/// white space or a quote: a query may hold everything else.
+/// `text` with the query and user info of every URL or path in it cut out. A quoted URL ends with its quote,
+/// any other with white space or a quote: a query may hold everything else.
 pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     let plain = unescaped(text);
     if !plain.contains(['?', '@']) {
@@ -43,8 +43,8 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// `text` without the escapes that JSON doesn't need, which some servers write all the same: `\/`, and `\u0026` for `&`. White
-/// space, quotes and backslashes stay escaped, since they would end what they are in.
+/// `text` without the escapes that JSON doesn't need, which some servers write all the same: `\/`, and
+/// `\u0026` for `&`. White space, quotes and backslashes stay escaped, since they would end what they are in.
 pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
     let mut plain = String::new();
     let mut copied = 0;
@@ -61,7 +61,8 @@ pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// The character that an escape stands for, of which `text` is what follows the backslash, and how long it is.
+/// The character that an escape stands for, of which `text` is what follows the backslash, and how long it
+/// is.
 fn escape(text: &str) -> Option<(char, usize)> {
     if text.starts_with('/') {
         return Some(('/', 1));
@@ -81,8 +82,8 @@ fn opened(shown: &str) -> Option<usize> {
     Some(before.len() - before.trim_end_matches('\\').len())
 }
 
-/// Where the query is in the word that ends at `end`; what was cut before is left alone. Empty where there is none: then all
-/// before it can be shown.
+/// Where the query is in the word that ends at `end`; what was cut before is left alone. Empty where there is
+/// none: then all before it can be shown.
 fn query(text: &str, end: usize, quoted: Option<usize>) -> Range<usize> {
     let mut marks = text[..end].match_indices('?').map(|(at, _)| at);
     let Some(at) = marks.find(|at| !text[at + 1..].starts_with('…')) else { return end..end };
@@ -94,8 +95,9 @@ fn query(text: &str, end: usize, quoted: Option<usize>) -> Range<usize> {
     if is_query { at..query_end } else { query_end..query_end }
 }
 
-/// How long a quoted URL is that begins `text`, or a query: up to the quote that is escaped as often as the one before it, or,
-/// outside quotes, to white space or any quote. A quote with more of a query behind it is part of that.
+/// How long a quoted URL is that begins `text`, or a query: up to the quote that is escaped as often as the
+/// one before it, or, outside quotes, to white space or any quote. A quote with more of a query behind it is
+/// part of that.
 fn length(text: &str, quoted: Option<usize>) -> usize {
     let mut backslashes = 0;
     for (at, character) in text.char_indices() {
@@ -112,8 +114,8 @@ fn length(text: &str, quoted: Option<usize>) -> usize {
     text.len()
 }
 
-/// Whether a quote with so many backslashes before it ends what a quote with `quoted` of them began: each level of escaping
-/// doubles the backslashes of what is within it.
+/// Whether a quote with so many backslashes before it ends what a quote with `quoted` of them began: each
+/// level of escaping doubles the backslashes of what is within it.
 fn closes(backslashes: usize, quoted: Option<usize>) -> bool {
     quoted.is_none_or(|level| backslashes < level || backslashes % (2 * (level + 1)) == level)
 }
@@ -122,8 +124,8 @@ fn goes_on(text: &str) -> bool {
     text.starts_with(|next: char| next.is_ascii_alphanumeric() || matches!(next, '&' | '=' | '%' | '_'))
 }
 
-/// Appends `text` without the user info of the URLs in it. An authority that nothing ends may be cut off before its `@`: with
-/// what can't be a port in it, it is hidden whole.
+/// Appends `text` without the user info of the URLs in it. An authority that nothing ends may be cut off
+/// before its `@`: with what can't be a port in it, it is hidden whole.
 fn hide_user_info(text: &str, shown: &mut String) {
     let mut rest = text;
     while let Some(found) = rest.find("//") {
@@ -146,7 +148,8 @@ fn hide_user_info(text: &str, shown: &mut String) {
     shown.push_str(rest);
 }
 
-/// Whether what stands before the end of a text may be a host: a port is a number, with what a sentence puts behind it.
+/// Whether what stands before the end of a text may be a host: a port is a number, with what a sentence puts
+/// behind it.
 fn is_host(authority: &str) -> bool {
     let port = match authority.rsplit_once(']') {
         // An address of IPv6 has colons.
@@ -177,8 +180,9 @@ const MAX_URL: usize = 1 << 10;
 /// How far behind what is shown of a text is looked for the end of a secret that begins in it, in bytes.
 const LOOK_AHEAD: usize = 4 << 10;
 
-/// The beginning of `text`, at most `limit` bytes (and `…`) and one line of it, as it may be shown: redacted, control
-/// characters replaced by spaces. Costs no more than `limit` and a constant, however long the text is.
+/// The beginning of `text`, at most `limit` bytes (and `…`) and one line of it, as it may be shown: redacted,
+/// control characters replaced by spaces. Costs no more than `limit` and a constant, however long the text
+/// is.
 pub(crate) fn excerpt(text: &str, limit: usize) -> String {
     excerpt_without(text, limit, &Secrets::default(), " ")
 }
@@ -212,8 +216,9 @@ fn word_end(text: &str) -> usize {
     }
 }
 
-/// At most `limit` bytes of `text`'s beginning, for what is kept of a text that is too long. It ends where a word does, if the
-/// last word isn't very long, and never within a URL's user info: half of a secret isn't recognised any more.
+/// At most `limit` bytes of `text`'s beginning, for what is kept of a text that is too long. It ends where a
+/// word does, if the last word isn't very long, and never within a URL's user info: half of a secret isn't
+/// recognised any more.
 pub(crate) fn cut(text: &str, limit: usize) -> &str {
     if text.len() <= limit {
         return text;
@@ -241,8 +246,9 @@ fn breaks_line(character: char) -> bool {
     matches!(character, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// What changes how other characters are shown, and isn't seen itself: control characters (escapes of a terminal begin with
-/// one), marks and overrides of the direction, and characters without a width. Joiners stay: scripts and emoji need them.
+/// What changes how other characters are shown, and isn't seen itself: control characters (escapes of a
+/// terminal begin with one), marks and overrides of the direction, and characters without a width. Joiners
+/// stay: scripts and emoji need them.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -252,7 +258,8 @@ fn is_invisible(character: char) -> bool {
         )
 }
 
-/// `text` in one line: its lines, trimmed, with `between` between them, and spaces in the place of what isn't seen.
+/// `text` in one line: its lines, trimmed, with `between` between them, and spaces in the place of what isn't
+/// seen.
 pub(crate) fn one_line<'t>(text: &'t str, between: &str) -> Cow<'t, str> {
     // Most texts are in ASCII, and nothing is wrong with them.
     let plain = |byte: u8| (b' '..=b'~').contains(&byte);

@@ -231,8 +231,9 @@ mod cut {
     }
 }
 
-/// The token in a header's value, after its scheme where it has one, as a server may repeat it: as it is or, where the server
-/// takes headers for Latin-1, as that reads; and each as JSON and Rust write it in quotes, and as a page in HTML does.
+/// The token in a header's value, after its scheme where it has one, as a server may repeat it: as it is or,
+/// where the server takes headers for Latin-1, as that reads; and each as JSON and Rust write it in quotes,
+/// and as a page in HTML does.
 fn forms(mut value: &[u8]) -> Vec<String> {
     while let Some(token) = value.strip_prefix(b"Token ") {
         value = token;

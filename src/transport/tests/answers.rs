@@ -177,8 +177,8 @@ async fn sent_slowly(size: usize, read_timeout: Duration) {
     assert_eq!((server.count(), server.seen()[0].body.len(), clock.waits().len()), (1, size + 2, 0));
 }
 
-/// The server takes twice as long as the read time-out for the body, and a piece of it now and then. The body is
-/// larger than what the system takes off the client at once on a loopback interface.
+/// The server takes twice as long as the read time-out for the body, and a piece of it now and then. The body
+/// is larger than what the system takes off the client at once on a loopback interface.
 #[tokio::test]
 async fn a_body_on_a_slow_line_is_waited_for() {
     sent_slowly(16_000_000, Duration::from_millis(2_500)).await;

@@ -38,7 +38,8 @@ async fn a_connection_that_the_server_closes_between_requests_fails_none() {
     }
 }
 
-/// Every connection is good for one answer: the next request on it is read, and the connection closed or reset.
+/// Every connection is good for one answer: the next request on it is read, and the connection closed or
+/// reset.
 async fn good_for_one_request(broken: Act) -> Server {
     Server::with(move |which| match which.on_connection {
         0 if which.line.starts_with("POST") => Act::Keep(json(201, MODEL)),
@@ -111,7 +112,8 @@ async fn a_server_that_speaks_no_tls_is_no_connection_and_asked_again() {
     }
 }
 
-/// An address where nobody answers an attempt to connect: the queue of a listener that accepts nothing is full.
+/// An address where nobody answers an attempt to connect: the queue of a listener that accepts nothing is
+/// full.
 #[cfg(target_os = "linux")]
 struct Unanswering {
     url: String,

@@ -1,5 +1,5 @@
-//! Requests whose call is dropped or given up while their body is being sent: the rest of it isn't sent, and the connection
-//! ends. The client is there to the end: were it dropped as well, so would its connections be.
+//! Requests whose call is dropped or given up while their body is being sent: the rest of it isn't sent, and
+//! the connection ends. The client is there to the end: were it dropped as well, so would its connections be.
 
 use std::time::Duration;
 
@@ -177,7 +177,8 @@ async fn what_is_answered_early_goes_on() {
     assert_eq!(soon(server.came).await.unwrap(), BODY);
 }
 
-/// The peer reads nothing more, ever: the system ends the connection after the read time-out, not after minutes.
+/// The peer reads nothing more, ever: the system ends the connection after the read time-out, not after
+/// minutes.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_stopped_line_is_not_held() {

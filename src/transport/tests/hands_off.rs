@@ -25,7 +25,8 @@ fn secrets_of(seen: &Seen) -> Vec<&str> {
     SECRET.into_iter().filter(|name| seen.header(&name.to_ascii_lowercase()).is_some()).collect()
 }
 
-/// A server that sends each request there, and another host that sends it back to `/home/`; there it is answered so.
+/// A server that sends each request there, and another host that sends it back to `/home/`; there it is
+/// answered so.
 struct ThereAndBack {
     home: Server,
     other: Server,

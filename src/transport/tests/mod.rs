@@ -1,5 +1,5 @@
-//! What the transport does where something goes wrong: how often a request is sent, after which waits, over which
-//! connections, and how it ends. Over real sockets, with a clock that only the waits for a retry move.
+//! What the transport does where something goes wrong: how often a request is sent, after which waits, over
+//! which connections, and how it ends. Over real sockets, with a clock that only the waits for a retry move.
 
 mod answers;
 mod connections;
@@ -49,7 +49,8 @@ fn builder(url: &str) -> (BackendClientBuilder, Arc<TestClock>) {
     (builder.http(http), clock)
 }
 
-/// HTTP settings without the system's certificates: they take long to load, time in which the test's one thread serves nobody.
+/// HTTP settings without the system's certificates: they take long to load, time in which the test's one
+/// thread serves nobody.
 fn http() -> reqwest::ClientBuilder {
     let http = reqwest::ClientBuilder::new();
     #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]

@@ -215,7 +215,8 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, lo
     }
 }
 
-/// Reads until `read` holds a head, and tells where that ends. A client that speaks TLS is told off, as servers do.
+/// Reads until `read` holds a head, and tells where that ends. A client that speaks TLS is told off, as
+/// servers do.
 async fn read_head(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usize> {
     const HANDSHAKE: u8 = 0x16;
     loop {

@@ -140,7 +140,8 @@ async fn each_page_of_a_list_is_reported() {
 
 // ---- spans and events
 
-/// Keeps everything that this crate emits on the thread: each event with the spans around it. The guard looks at it too.
+/// Keeps everything that this crate emits on the thread: each event with the spans around it. The guard looks
+/// at it too.
 struct Collector {
     guard: Guard,
     spans: Mutex<Vec<String>>,

@@ -87,7 +87,8 @@ fn every_prefix_of_members_is_told() {
     let both = [&first[..], &second[..]].concat();
     for length in 0..=both.len() {
         let came = whole(&[Coding::Gzip], &both[..length]);
-        // At a member's end nobody can tell that another one was to come; nor by a byte of its mark, which may be padding.
+        // At a member's end nobody can tell that another one was to come; nor by a byte of its mark, which
+        // may be padding.
         let plain: &[u8] = match length {
             0 => b"",
             _ if length == first.len() || length == first.len() + 1 => b"{\"name\": \"first",
@@ -296,7 +297,8 @@ fn labels_that_name_no_coding_do_not_count() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever comes, under whichever labels, and however it is cut: it ends, and gives no more at a time than it may.
+    /// Whatever comes, under whichever labels, and however it is cut: it ends, and gives no more at a time
+    /// than it may.
     #[test]
     fn any_bytes_under_any_label(
         marked in 0..4_usize,

@@ -113,10 +113,12 @@ impl Draft {
     }
 }
 
-/// Makes a [`Json`](crate::Json) as it is written down, keys in that order, with values of yours anywhere in it.
+/// Makes a [`Json`](crate::Json) as it is written down, keys in that order, with values of yours anywhere in
+/// it.
 ///
-/// A NaN or an infinity can't be written as JSON. It isn't turned into null, as `serde_json::json!` does: sending such a
-/// `Json` is an error that names the place (`metrics.accuracy: NaN is not a JSON number`), before anything is sent.
+/// A NaN or an infinity can't be written as JSON. It isn't turned into null, as `serde_json::json!` does:
+/// sending such a `Json` is an error that names the place (`metrics.accuracy: NaN is not a JSON number`),
+/// before anything is sent.
 ///
 /// ```
 /// use synapse_backend_client::json;

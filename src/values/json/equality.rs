@@ -1,4 +1,5 @@
-//! Compares the values of two texts. Their numbers are compared as they are written: no number type holds every integer.
+//! Compares the values of two texts. Their numbers are compared as they are written: no number type holds
+//! every integer.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -38,7 +39,8 @@ fn read(text: &str) -> Option<Node<'_>> {
     node(&mut scanner, first, 0)
 }
 
-/// The value that `first` begins, within so many lists and objects. It recurses no deeper than a value may be nested.
+/// The value that `first` begins, within so many lists and objects. It recurses no deeper than a value may be
+/// nested.
 fn node<'t>(scanner: &mut Scanner<'t>, first: Piece, depth: usize) -> Option<Node<'t>> {
     let text = scanner.text(first);
     Some(match first.token {

@@ -7,10 +7,11 @@ use crate::error::redact::excerpt;
 /// The longest message, in bytes: what it tells of a text may be as long as that.
 const LONGEST: usize = 2 << 10;
 
-/// Why a [`Json`](crate::Json) has no value: its text can't be parsed into one, or it was made from something that JSON can't
-/// hold.
+/// Why a [`Json`](crate::Json) has no value: its text can't be parsed into one, or it was made from something
+/// that JSON can't hold.
 ///
-/// `Display` is one line of at most 4 KiB; what it quotes of the text is cut, and the queries of URLs in it are left out.
+/// `Display` is one line of at most 4 KiB; what it quotes of the text is cut, and the queries of URLs in it
+/// are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
     problem: String,

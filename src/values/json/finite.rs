@@ -1,4 +1,5 @@
-//! Finds what JSON can't hold: serde_json writes a NaN or an infinity as null, silently, and recurses into any depth.
+//! Finds what JSON can't hold: serde_json writes a NaN or an infinity as null, silently, and recurses into
+//! any depth.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -41,8 +42,8 @@ impl fmt::Display for Unwritable {
     }
 }
 
-/// Every number in `value` that isn't finite, every [`Json`](crate::Json) that was made of one, and what is nested too deep to
-/// be read again.
+/// Every number in `value` that isn't finite, every [`Json`](crate::Json) that was made of one, and what is
+/// nested too deep to be read again.
 pub(crate) fn unwritable<T: Serialize + ?Sized>(value: &T) -> Vec<Unwritable> {
     let found = RefCell::new(Problems::default());
     let check = Check { at: None, depth: 0, found: &found };

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::value::value_of;
 use crate::error::json_text::members::{items, member, members, name};
 
-/// What a [`Json`](crate::Json) can be indexed with: a key (`&str`, `String`) or the position of an item (`usize`).
+/// What a [`Json`](crate::Json) can be indexed with: a key (`&str`, `String`) or the position of an item
+/// (`usize`).
 pub trait JsonIndex: sealed::Sealed {}
 
 impl JsonIndex for str {}
@@ -80,8 +81,8 @@ impl Step<'_> {
     }
 }
 
-/// How many different keys are looked up by walking the text. Who looks up more may want them all, and a table of them is made,
-/// which costs as much as two walks.
+/// How many different keys are looked up by walking the text. Who looks up more may want them all, and a
+/// table of them is made, which costs as much as two walks.
 const WALKS: usize = 2;
 
 /// The values that were looked up in a text. Each is made once, and stays where it is.

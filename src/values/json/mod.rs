@@ -29,20 +29,21 @@ pub(crate) use raw_value::raw_value;
 use crate::error::redact::excerpt;
 use index::{Found, NULL};
 
-/// Any JSON value, kept as the text that the server sent: `metrics`, `configuration`, `data`, `files` and other
-/// free-form fields.
+/// Any JSON value, kept as the text that the server sent: `metrics`, `configuration`, `data`, `files` and
+/// other free-form fields.
 ///
-/// Nothing is parsed before it is looked at, so that a list of a million events costs no tree of values, and big
-/// integers, key order and the spelling of numbers stay as they were.
+/// Nothing is parsed before it is looked at, so that a list of a million events costs no tree of values, and
+/// big integers, key order and the spelling of numbers stay as they were.
 ///
-/// - [`Index`] looks into it: `model.metrics["accuracy"]`. Only what is looked up is parsed, once. What isn't there is null;
-///   indexing never panics.
+/// - [`Index`] looks into it: `model.metrics["accuracy"]`. Only what is looked up is parsed, once. What isn't
+///   there is null; indexing never panics.
 /// - [`get`](Json::get) gives a part of it as a `Json`, of any depth.
 /// - [`decode`](Json::decode) goes straight to a type of yours.
 /// - [`text`](Json::text) is the server's text, and serialising to JSON writes just that.
 /// - [`json!`](crate::json!) makes one, and so does `From<serde_json::Value>`.
 ///
-/// JSON allows texts that no [`Value`] can hold; each is kept as it is, and does no harm to what stands beside it:
+/// JSON allows texts that no [`Value`] can hold; each is kept as it is, and does no harm to what stands
+/// beside it:
 ///
 /// | In the text | What is read from it |
 /// |---|---|
@@ -52,9 +53,9 @@ use index::{Found, NULL};
 /// | a key twice | the last one |
 /// | a key that begins with `$serde_json::private::`, which means something to serde_json | as a number out of range |
 ///
-/// Two are equal if their texts are equal or, where both have a value, their values are: integers digit by digit, whatever their
-/// length, other numbers as floating-point numbers; `1` and `1.0` differ. `Debug` shows the first 4 KiB of the text with the
-/// queries of URLs cut out, since signed URLs are credentials.
+/// Two are equal if their texts are equal or, where both have a value, their values are: integers digit by
+/// digit, whatever their length, other numbers as floating-point numbers; `1` and `1.0` differ. `Debug` shows
+/// the first 4 KiB of the text with the queries of URLs cut out, since signed URLs are credentials.
 ///
 /// ```
 /// use synapse_backend_client::{Json, json};
@@ -86,8 +87,8 @@ impl Json {
     /// Writes a value of yours as JSON.
     ///
     /// # Errors
-    /// Returns an error if the value holds a NaN or an infinity (the error names each place), is nested more than 127 levels
-    /// deep, or can't be written as JSON.
+    /// Returns an error if the value holds a NaN or an infinity (the error names each place), is nested more
+    /// than 127 levels deep, or can't be written as JSON.
     ///
     /// ```
     /// # use synapse_backend_client::Json;
@@ -139,8 +140,9 @@ impl Json {
         self.text() == "null" && self.unwritable().is_none()
     }
 
-    /// The value, parsed at the first call; null where the text can't be parsed (see [`try_value`](Json::try_value)). It takes up
-    /// to 100 times the text's length in memory, in the worst case: one of many small objects.
+    /// The value, parsed at the first call; null where the text can't be parsed (see
+    /// [`try_value`](Json::try_value)). It takes up to 100 times the text's length in memory, in the worst
+    /// case: one of many small objects.
     pub fn value(&self) -> &Value {
         self.try_value().unwrap_or(&NULL)
     }
@@ -148,8 +150,9 @@ impl Json {
     /// The value, parsed at the first call. Half a surrogate pair in a text (`"\ud83d"`) is U+FFFD in it.
     ///
     /// # Errors
-    /// Returns an error if the text is JSON by its form but no value can hold it: it has a number out of range (`1e999`), or
-    /// 128 levels of lists and objects or more. The text itself and what else is in it stay available.
+    /// Returns an error if the text is JSON by its form but no value can hold it: it has a number out of
+    /// range (`1e999`), or 128 levels of lists and objects or more. The text itself and what else is in it
+    /// stay available.
     ///
     /// ```
     /// # use synapse_backend_client::Json;
@@ -165,8 +168,8 @@ impl Json {
         whole.get_or_init(|| value::value_of(self.text())).as_ref()
     }
 
-    /// The member with this key, or the item at this position, as it is in the text; `None` if there is none. Unlike indexing it
-    /// takes any depth, and costs a copy of what it gives.
+    /// The member with this key, or the item at this position, as it is in the text; `None` if there is none.
+    /// Unlike indexing it takes any depth, and costs a copy of what it gives.
     ///
     /// ```
     /// # use synapse_backend_client::Json;
@@ -186,12 +189,13 @@ impl Json {
         index.step().find(self.text())
     }
 
-    /// Decodes the text into a type of yours. Half a surrogate pair in a text (`"\ud83d"`) becomes U+FFFD, as it does in an
-    /// answer; within a `Json` it stays.
+    /// Decodes the text into a type of yours. Half a surrogate pair in a text (`"\ud83d"`) becomes U+FFFD, as
+    /// it does in an answer; within a `Json` it stays.
     ///
     /// # Errors
-    /// Returns an error if the text doesn't fit the type, or holds what the type would have to and can't: a number out of range,
-    /// or 128 levels of lists and objects or more. The error tells line and column within the text.
+    /// Returns an error if the text doesn't fit the type, or holds what the type would have to and can't: a
+    /// number out of range, or 128 levels of lists and objects or more. The error tells line and column
+    /// within the text.
     ///
     /// ```
     /// # use synapse_backend_client::json;
@@ -240,8 +244,8 @@ impl fmt::Display for Json {
     }
 }
 
-/// Equal texts are equal, and so are texts of equal values, their integers compared digit by digit. Texts without a value are equal
-/// to none but their like.
+/// Equal texts are equal, and so are texts of equal values, their integers compared digit by digit. Texts
+/// without a value are equal to none but their like.
 impl PartialEq for Json {
     fn eq(&self, other: &Self) -> bool {
         match (self.unwritable(), other.unwritable()) {
@@ -257,8 +261,8 @@ impl PartialEq<Value> for Json {
     }
 }
 
-/// Looks a key or a position up; null where there is none, or where no value can hold what is there. Each is parsed once, and
-/// nothing beside it.
+/// Looks a key or a position up; null where there is none, or where no value can hold what is there. Each is
+/// parsed once, and nothing beside it.
 impl<I: JsonIndex> Index<I> for Json {
     type Output = Value;
 

@@ -1,6 +1,6 @@
-//! Bounds decoding within decoding. The types of a document's choices keep a value's text, look at it and decode it then, so
-//! that each choice within another begins with a deserializer of its own, which knows nothing of how deep it is in others and
-//! how often the same text was tried.
+//! Bounds decoding within decoding. The types of a document's choices keep a value's text, look at it and
+//! decode it then, so that each choice within another begins with a deserializer of its own, which knows
+//! nothing of how deep it is in others and how often the same text was tried.
 
 use std::cell::Cell;
 

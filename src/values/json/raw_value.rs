@@ -1,5 +1,5 @@
-//! The text of a JSON value out of any deserializer: the server's own text where the source is JSON text, a rewritten
-//! one where serde has buffered the value (`untagged`, `flatten`, `tag`) or the source isn't JSON.
+//! The text of a JSON value out of any deserializer: the server's own text where the source is JSON text, a
+//! rewritten one where serde has buffered the value (`untagged`, `flatten`, `tag`) or the source isn't JSON.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +15,8 @@ use super::finite;
 /// The name by which serde_json is asked for a value's text.
 const TOKEN: &str = "$serde_json::private::RawValue";
 
-/// The key under which serde_json hands over a number as text, where another crate asks it to keep numbers as they are.
+/// The key under which serde_json hands over a number as text, where another crate asks it to keep numbers as
+/// they are.
 const NUMBER: &str = "$serde_json::private::Number";
 
 static NUMBERS_ARE_TEXT: LazyLock<bool> =
@@ -31,13 +32,13 @@ pub(crate) fn raw_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bo
     }
 }
 
-/// Whether a serialiser writes a raw value's text as it is. Another would write [`TOKEN`], and is given the value instead;
-/// serde offers no other way to tell them apart than their names.
+/// Whether a serialiser writes a raw value's text as it is. Another would write [`TOKEN`], and is given the
+/// value instead; serde offers no other way to tell them apart than their names.
 pub(super) fn takes_text<S>() -> bool {
     let name = std::any::type_name::<S>();
     let knows_raw = name.contains("serde_json") || name.contains(finite::MODULE);
-    // Those of serde_json's values parse the text, and take no half of a surrogate pair; those of serde write fields of their
-    // own into it (`tag`, `flatten`).
+    // Those of serde_json's values parse the text, and take no half of a surrogate pair; those of serde write
+    // fields of their own into it (`tag`, `flatten`).
     knows_raw
         && !["serde_json::value::", "TaggedSerializer", "FlatMapSerializer"]
             .iter()

@@ -7,8 +7,8 @@ use super::JsonError;
 use crate::error::json_text::decode::{self, text_of};
 use crate::error::json_text::members::literals;
 
-/// The value. None can hold a number out of range, and one with more than 127 levels isn't made: it would be dropped by
-/// recursion.
+/// The value. None can hold a number out of range, and one with more than 127 levels isn't made: it would be
+/// dropped by recursion.
 pub(super) fn value_of(text: &str) -> Result<Value, JsonError> {
     unforged(text)?;
     let value = serde_json::from_str(text).or_else(|error| match mended(text) {
@@ -35,7 +35,8 @@ pub(super) fn decode<T: DeserializeOwned>(text: &str, within: bool) -> Result<T,
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    // Of JSON text, half a pair is a syntax error of the reader's, and a misfit or what a choice within says is none.
+    // Of JSON text, half a pair is a syntax error of the reader's, and a misfit or what a choice within says
+    // is none.
     match error.is_syntax().then(|| mended(text)).flatten() {
         None => Err(JsonError::unparsable(&error)),
         Some(mended) if within => {

@@ -19,8 +19,8 @@ const LARGEST: usize = 64 << 20;
 /// The largest body that is kept with a recorded request.
 const CAPTURED: usize = 64 << 10;
 
-/// A request's body whose rest can be read by another than the one who began: an answer goes out only after the
-/// whole request has come in, as behind a proxy that buffers.
+/// A request's body whose rest can be read by another than the one who began: an answer goes out only after
+/// the whole request has come in, as behind a proxy that buffers.
 #[derive(Clone)]
 pub(crate) struct SharedBody(Arc<Mutex<Inner>>);
 

@@ -1,8 +1,9 @@
 //! A stateful, embedded Synapse backend for tests, examples and benches of its clients.
 //!
-//! It speaks the wire contract of the machine-learning part of the Synapse backend over real sockets, in the words of
-//! Django REST Framework: models, ground-truth events and dataset versions, chunked uploads and files. It keeps what
-//! it is sent, tells tests what it has seen, and lets things go wrong where it is asked to.
+//! It speaks the wire contract of the machine-learning part of the Synapse backend over real sockets, in the
+//! words of Django REST Framework: models, ground-truth events and dataset versions, chunked uploads and
+//! files. It keeps what it is sent, tells tests what it has seen, and lets things go wrong where it is asked
+//! to.
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {
@@ -18,10 +19,10 @@
 //! ```
 //!
 //! # The world
-//! What there is follows from the seed and is the same at every start. Projects have the ids 123, 124, …, dataset
-//! versions 123, 124, …, datasets 7, 8, …, models 456, 457, … and events 1001, 1002, …; nothing has the id 999.
-//! (See the constants of [`Backend`].) An event is not stored but rendered when it is asked for, so that a million of
-//! them are there in a moment, and a page costs the same wherever it lies.
+//! What there is follows from the seed and is the same at every start. Projects have the ids 123, 124, …,
+//! dataset versions 123, 124, …, datasets 7, 8, …, models 456, 457, … and events 1001, 1002, …; nothing has
+//! the id 999. (See the constants of [`Backend`].) An event is not stored but rendered when it is asked for,
+//! so that a million of them are there in a moment, and a page costs the same wherever it lies.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -1,4 +1,5 @@
-//! What happens to every request, whatever it asks for: it is noted, delayed, perhaps struck by a fault, and answered.
+//! What happens to every request, whatever it asks for: it is noted, delayed, perhaps struck by a fault, and
+//! answered.
 
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone)]
 pub(crate) struct EarlyAnswer;
 
-/// Serves a request in a task of its own: a server goes on with what it has begun when the client has hung up.
+/// Serves a request in a task of its own: a server goes on with what it has begun when the client has hung
+/// up.
 pub(crate) async fn serve(
     app: App,
     router: Router,

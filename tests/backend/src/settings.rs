@@ -111,7 +111,8 @@ impl BackendBuilder {
 
     /// How many ground-truth events there are. Their ids start at [`Backend::FIRST_EVENT`]. Default 1,000.
     ///
-    /// Events are rendered when they are asked for, so that a million costs no more memory or start-up time than ten.
+    /// Events are rendered when they are asked for, so that a million costs no more memory or start-up time
+    /// than ten.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -122,8 +123,8 @@ impl BackendBuilder {
         self
     }
 
-    /// How many events, one behind the other, have the same `id`, as in releases where it is the ground truth's; their `pgh_id`
-    /// is always their own. Default 1.
+    /// How many events, one behind the other, have the same `id`, as in releases where it is the ground
+    /// truth's; their `pgh_id` is always their own. Default 1.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -157,8 +158,8 @@ impl BackendBuilder {
         self
     }
 
-    /// How many dataset versions there are in all, from 1 to 1,000, spread over the datasets and sharing the events.
-    /// Their ids start at [`Backend::FIRST_VERSION`]. Default 4.
+    /// How many dataset versions there are in all, from 1 to 1,000, spread over the datasets and sharing the
+    /// events. Their ids start at [`Backend::FIRST_VERSION`]. Default 4.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -180,7 +181,8 @@ impl BackendBuilder {
         self
     }
 
-    /// When the newest event and model were created. The default is a fixed time, so that data are the same every day.
+    /// When the newest event and model were created. The default is a fixed time, so that data are the same
+    /// every day.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -258,7 +260,8 @@ impl BackendBuilder {
         self
     }
 
-    /// The only tenant code that the server accepts in `Synapse-Tenant`; another one is a 403. Any by default.
+    /// The only tenant code that the server accepts in `Synapse-Tenant`; another one is a 403. Any by
+    /// default.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -369,7 +372,8 @@ impl BackendBuilder {
         self
     }
 
-    /// The largest body of one upload request; a larger one gets a 413 page from the "proxy". Default: no limit.
+    /// The largest body of one upload request; a larger one gets a 413 page from the "proxy". Default: no
+    /// limit.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -427,8 +431,8 @@ impl BackendBuilder {
 
     /// Starts the backend on a thread of its own and returns when it listens.
     ///
-    /// It needs no runtime of the caller, outlives the runtime that started it, and a paused Tokio clock of the caller
-    /// does not stop it.
+    /// It needs no runtime of the caller, outlives the runtime that started it, and a paused Tokio clock of
+    /// the caller does not stop it.
     ///
     /// # Errors
     /// When the address can't be listened at, or a setting is no URL or path.

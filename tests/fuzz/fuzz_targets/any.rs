@@ -1,4 +1,5 @@
-//! The target that the variable `TARGET` names, for libFuzzer; each input also has to keep the rule of what may be allocated.
+//! The target that the variable `TARGET` names, for libFuzzer; each input also has to keep the rule of what
+//! may be allocated.
 
 #![cfg(fuzzing)]
 #![no_main]

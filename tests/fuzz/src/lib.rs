@@ -1,9 +1,10 @@
 //! What the crate is fuzzed by: the targets, inputs that were made to harm, and inputs by chance.
 //!
-//! - `cargo test --release` in this directory counts what inputs cost, with a fixed seed: see `tests/costs.rs`.
+//! - `cargo test --release` in this directory counts what inputs cost, with a fixed seed: see
+//!   `tests/costs.rs`.
 //! - `./fuzz RUNS [TARGET…]` gives the same targets so many inputs each, by
-//!   [cargo-fuzz](https://github.com/rust-fuzz/cargo-fuzz) on a stable toolchain; only the rule of what may be allocated is
-//!   checked there.
+//!   [cargo-fuzz](https://github.com/rust-fuzz/cargo-fuzz) on a stable toolchain; only the rule of what may
+//!   be allocated is checked there.
 //!
 //! What either finds is kept as a seed, in `seeds`, or as a hostile input, in `src/hostile.rs`.
 

@@ -1,5 +1,5 @@
-//! Inputs by chance, each known by its number: JSON that likes depth, odd escapes, huge numbers and doubled keys, in the shapes
-//! that a target looks for; and what is in `seeds`, with some bytes changed.
+//! Inputs by chance, each known by its number: JSON that likes depth, odd escapes, huge numbers and doubled
+//! keys, in the shapes that a target looks for; and what is in `seeds`, with some bytes changed.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -38,7 +38,8 @@ impl Cost {
 
     /// What is wrong with it where this is the cost of a quarter of the input, if anything.
     pub fn growth_problem(&self, quarter: &Cost) -> Option<String> {
-        // What doesn't depend on the input counts for nothing. Bytes have a rule of their own; buffers grow by leaps.
+        // What doesn't depend on the input counts for nothing. Bytes have a rule of their own; buffers grow
+        // by leaps.
         let grows = |what: &str, before: u64, now: u64, aside: u64| {
             (now > 6 * before.max(1) + aside).then(|| {
                 let times = now as f64 / before.max(1) as f64;

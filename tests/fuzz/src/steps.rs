@@ -1,5 +1,5 @@
-//! Counts steps: `.cargo/config.toml` has the compiler call this at the beginning of every basic block, of all but the standard
-//! library. libFuzzer brings counters of its own.
+//! Counts steps: `.cargo/config.toml` has the compiler call this at the beginning of every basic block, of
+//! all but the standard library. libFuzzer brings counters of its own.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

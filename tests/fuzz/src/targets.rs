@@ -1,4 +1,5 @@
-//! What is done with an input: each target is one thing that the crate does with what a server or a file says.
+//! What is done with an input: each target is one thing that the crate does with what a server or a file
+//! says.
 
 use std::cell::OnceCell;
 use std::fmt::{Debug, Display, Write};
@@ -123,7 +124,8 @@ fn wait<F: Future>(future: F) -> F::Output {
     })
 }
 
-/// What a thread that runs a target has of stack, in bytes: what goes as deep as its input goes doesn't get far.
+/// What a thread that runs a target has of stack, in bytes: what goes as deep as its input goes doesn't get
+/// far.
 pub const STACK: usize = 512 << 10;
 
 fn client<T>(with: impl FnOnce(&BackendClient) -> T) -> T {
@@ -476,9 +478,11 @@ fn courses(data: &[u8]) {
     black_box(fuzzing::course(&url, &checkpoint, pages));
 }
 
-/// Responses, each of a line `206 1000` (its status, and how many bytes come), lines of headers, and an empty line.
+/// Responses, each of a line `206 1000` (its status, and how many bytes come), lines of headers, and an empty
+/// line.
 ///
-/// No head makes bytes stand where its `Content-Range` doesn't say, beyond a size that was named, or the file another size.
+/// No head makes bytes stand where its `Content-Range` doesn't say, beyond a size that was named, or the file
+/// another size.
 fn response_heads(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let response = |text: &str| {

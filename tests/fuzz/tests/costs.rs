@@ -1,8 +1,9 @@
 //! What inputs cost, counted: `cargo test --release` in `tests/fuzz`.
 //!
-//! Inputs run in processes of their own (`measure`), on a thread with 512 KiB of stack, so that what goes as deep as its input
-//! does is found too. An input may have 64 times its size allocated, and a MiB; four times as much of a hostile one may cost six
-//! times as many allocations and steps (basic blocks that were gone through). No clock is looked at.
+//! Inputs run in processes of their own (`measure`), on a thread with 512 KiB of stack, so that what goes as
+//! deep as its input does is found too. An input may have 64 times its size allocated, and a MiB; four times
+//! as much of a hostile one may cost six times as many allocations and steps (basic blocks that were gone
+//! through). No clock is looked at.
 
 #![cfg(fuzzing)]
 

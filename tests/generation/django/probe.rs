@@ -1,4 +1,5 @@
-//! A program of the client that is generated from the document of `backend.py`, run against that backend: `URL TOKEN FOLDER`.
+//! A program of the client that is generated from the document of `backend.py`, run against that backend:
+//! `URL TOKEN FOLDER`.
 //!
 //! It asserts by itself, and prints a line for each step that holds.
 
@@ -214,7 +215,8 @@ async fn files(client: &BackendClient, asset: &Asset, folder: &str) -> Outcome {
     assert!(std::fs::read(&to)? == bytes, "{url}");
     println!("a file up by multipart and down again");
 
-    // Offered as JSON as well, and `format: uri` as every URL: the typed body can't hold the file, a form does.
+    // Offered as JSON as well, and `format: uri` as every URL: the typed body can't hold the file, a form
+    // does.
     let form = Form::new().text("name", "doc").part("content", Part::bytes(b"%PDF".as_slice()).file_name("a.pdf"));
     let document = client.call(|raw| raw.documents_create().form(form)).await?;
     let mut documents = client.call(|raw| raw.documents_list().limit(1)).list_all();

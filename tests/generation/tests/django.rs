@@ -1,5 +1,6 @@
-//! A client of a real backend: Django REST Framework, described by drf-spectacular as it does by default. The document is
-//! the one that it emits, the crate is built from it, and a program of the client is run against the backend.
+//! A client of a real backend: Django REST Framework, described by drf-spectacular as it does by default. The
+//! document is the one that it emits, the crate is built from it, and a program of the client is run against
+//! the backend.
 
 mod support;
 

@@ -111,7 +111,8 @@ fn prepared_changes_are_a_line_each() {
     }
 }
 
-/// Every text of a document, with what would end a comment, a text or a name in the code, is a comment, a text or a name.
+/// Every text of a document, with what would end a comment, a text or a name in the code, is a comment, a
+/// text or a name.
 #[test]
 fn text_stays_text_in_the_code() {
     let evil = |index: usize| {

@@ -1,4 +1,5 @@
-//! The crate follows its document: it is built from a changed copy of it, and not a line of it is written by hand.
+//! The crate follows its document: it is built from a changed copy of it, and not a line of it is written by
+//! hand.
 
 mod support;
 

@@ -1,9 +1,10 @@
-//! The test backend implements every operation: each is sent to it, and an answer that tells that there is no such route
-//! or method is a finding.
+//! The test backend implements every operation: each is sent to it, and an answer that tells that there is no
+//! such route or method is a finding.
 //!
-//! What is sent has the ids of the backend's own world and an empty body: a 400 tells as well as a 200 that somebody is
-//! there. A 404 is told by Django in HTML where no route is, and by the framework in JSON where no object is; the latter
-//! counts as an answer only where the path has an id of a kind that this module doesn't know.
+//! What is sent has the ids of the backend's own world and an empty body: a 400 tells as well as a 200 that
+//! somebody is there. A 404 is told by Django in HTML where no route is, and by the framework in JSON where
+//! no object is; the latter counts as an answer only where the path has an id of a kind that this module
+//! doesn't know.
 
 use std::time::Duration;
 

@@ -37,7 +37,8 @@ struct Start {
     col: u64,
 }
 
-/// Everything that the linter finds, warnings too: a rule is kept or switched off, with a reason, in `redocly.yaml`.
+/// Everything that the linter finds, warnings too: a rule is kept or switched off, with a reason, in
+/// `redocly.yaml`.
 pub fn findings(source: &str) -> Result<Vec<String>, String> {
     if source.starts_with("git:") {
         return Err(format!("{source}: the linter needs a file; --no-lint leaves it out"));

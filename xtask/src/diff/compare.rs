@@ -161,7 +161,8 @@ impl Comparison<'_> {
     fn parameter(&mut self, place: &Place, was: &Parameter, is: &Parameter) {
         self.schema(place, &was.shape, &is.shape, (was.required, is.required));
         self.deprecation(place, was.deprecated, is.deprecated);
-        // Only lists and objects are written in more than one way, but moving between places isn't told twice.
+        // Only lists and objects are written in more than one way, but moving between places isn't told
+        // twice.
         let writes = |style: &str| style.replace("simple", "form, exploded");
         if was.style != is.style && writes(&was.style) != writes(&is.style) {
             self.tell(

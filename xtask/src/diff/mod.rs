@@ -1,11 +1,12 @@
 //! `spec diff`: what differs between two documents, for those who use this crate.
 //!
-//! A change breaks where code that compiled against the crate doesn't compile against the one that is generated from the
-//! new document, or where a released version of the crate fails at a server of the new document. Methods are named by
-//! operations, types by components, fields and setters by properties and parameters.
+//! A change breaks where code that compiled against the crate doesn't compile against the one that is
+//! generated from the new document, or where a released version of the crate fails at a server of the new
+//! document. Methods are named by operations, types by components, fields and setters by properties and
+//! parameters.
 //!
-//! The crate `drift` judges what goes over the wire alone, knows nothing of names in Rust, and panics where media types
-//! differ; so it is the second opinion in the tests, and not what is asked here.
+//! The crate `drift` judges what goes over the wire alone, knows nothing of names in Rust, and panics where
+//! media types differ; so it is the second opinion in the tests, and not what is asked here.
 
 mod compare;
 mod model;

@@ -1,4 +1,5 @@
-//! A document as it is compared: operations with their parameters, bodies and answers, and the components' types.
+//! A document as it is compared: operations with their parameters, bodies and answers, and the components'
+//! types.
 
 use std::collections::{BTreeMap, BTreeSet};
 

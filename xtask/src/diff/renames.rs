@@ -13,7 +13,8 @@ pub fn likeness(one: &str, other: &str) -> usize {
     prefix + suffix
 }
 
-/// Pairs what went with what came, as far as `alike` takes them for the same: those of the likest names first.
+/// Pairs what went with what came, as far as `alike` takes them for the same: those of the likest names
+/// first.
 pub fn pairs<'a>(
     gone: &[&'a str],
     came: &[&'a str],
@@ -65,7 +66,8 @@ pub fn nameless(path: &str) -> String {
     text
 }
 
-/// Types that have another name: first those whose content is the same, then those with the same fields by name.
+/// Types that have another name: first those whose content is the same, then those with the same fields by
+/// name.
 pub fn types(old: &Api, new: &Api) -> BTreeMap<String, String> {
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
     let none = BTreeMap::new();

@@ -110,7 +110,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Whether a value may be missing or null: `Option` in answers, a setter that has to be called in requests.
+    /// Whether a value may be missing or null: `Option` in answers, a setter that has to be called in
+    /// requests.
     fn presence(
         &mut self,
         place: &Place,
@@ -137,7 +138,8 @@ impl Comparison<'_> {
         self.tell(place, Verdict::breaking_if(type_changes || refused), What::Changed, told.join(", "));
     }
 
-    /// Values of an enumeration. In Rust it is open: one more is no more than a variant, one less is one that is gone.
+    /// Values of an enumeration. In Rust it is open: one more is no more than a variant, one less is one that
+    /// is gone.
     fn values(&mut self, place: &Place, old: &Shape, new: &Shape) {
         let has_variants = matches!(new.kind, Kind::Enumeration);
         match (&old.values, &new.values) {

@@ -96,7 +96,8 @@ impl Shape {
             .any(|field| matches!(&field.shape.kind, Kind::Named(name) if HOLD_NULL.contains(&name.as_str())))
     }
 
-    /// Like the type's text, with all that is in it: what two types that differ by their names have in common.
+    /// Like the type's text, with all that is in it: what two types that differ by their names have in
+    /// common.
     pub fn signature(&self, renamed: &BTreeMap<String, String>) -> String {
         match &self.kind {
             Kind::Object(fields) => {

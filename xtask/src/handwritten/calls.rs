@@ -191,7 +191,8 @@ impl<'a> Reader<'a> {
         Reader { known, parameters: Vec::new(), function: Function::default() }
     }
 
-    /// A macro's tokens: as expressions or statements where they are some, else looked through for `raw.operation(`.
+    /// A macro's tokens: as expressions or statements where they are some, else looked through for
+    /// `raw.operation(`.
     fn read_tokens(&mut self, tokens: TokenStream) {
         if let Ok(expressions) = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(tokens.clone()) {
             expressions.iter().for_each(|expression| self.visit_expr(expression));
@@ -282,7 +283,8 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         self.read_tokens(called.tokens.clone());
     }
 
-    /// Functions and tests within a function are no part of what it does itself, but what else there is may be.
+    /// Functions and tests within a function are no part of what it does itself, but what else there is may
+    /// be.
     fn visit_item(&mut self, item: &'ast Item) {
         if is_built(attributes(item)) {
             syn::visit::visit_item(self, item);

@@ -3,11 +3,12 @@
 //! A function *calls* an operation where it calls a method of that name on a closure's parameter (`|raw|
 //! raw.list_models()`). It *touches* what it calls, and what those touch that it leads to:
 //!
-//! - functions that it calls by path (`upload(..)`, `Engine::new(..)`) and methods of its own type that it calls on `self`;
-//! - methods that it calls on anything else, where only one type of the crate has a method of that name that can be called
-//!   from there;
-//! - all methods of a type of the crate that it returns, the client itself excepted: what it makes is there to be called
-//!   or awaited, and is told by its maker alone;
+//! - functions that it calls by path (`upload(..)`, `Engine::new(..)`) and methods of its own type that it
+//!   calls on `self`;
+//! - methods that it calls on anything else, where only one type of the crate has a method of that name that
+//!   can be called from there;
+//! - all methods of a type of the crate that it returns, the client itself excepted: what it makes is there
+//!   to be called or awaited, and is told by its maker alone;
 //! - macros of the crate that it calls.
 //!
 //! So names are followed, not types: it may tell a method too many, and one too few where a name is common.

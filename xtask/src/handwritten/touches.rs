@@ -7,7 +7,8 @@ use super::calls::{Called, Function, Functions};
 /// What everything is called on. Who makes one leads to nothing in particular.
 const CLIENT: &str = "BackendClient";
 
-/// The public methods that touch each operation, as a person names them: `BackendClient::list_models (src/models.rs)`.
+/// The public methods that touch each operation, as a person names them: `BackendClient::list_models
+/// (src/models.rs)`.
 #[derive(Default)]
 pub struct Touches(BTreeMap<String, BTreeSet<String>>);
 

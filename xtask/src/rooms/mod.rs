@@ -1,7 +1,8 @@
-//! The folders of the handwritten layer, as rooms: which knows which, in what order, and how large their files are.
+//! The folders of the handwritten layer, as rooms: which knows which, in what order, and how large their
+//! files are.
 //!
-//! A room knows another if a path in its code (`crate::…`, `super::…`; tests left out) leads there. What a `mod.rs` says of its own
-//! folders isn't counted: it declares them.
+//! A room knows another if a path in its code (`crate::…`, `super::…`; tests left out) leads there. What a
+//! `mod.rs` says of its own folders isn't counted: it declares them.
 
 mod graph;
 mod lines;
@@ -15,7 +16,8 @@ use crate::project;
 use graph::Graph;
 use lines::Lines;
 
-/// The rooms from the highest to the lowest: each knows only those after it. What is in one line doesn't know each other.
+/// The rooms from the highest to the lowest: each knows only those after it. What is in one line doesn't know
+/// each other.
 const ORDER: [&[&str]; 10] = [
     &["api"],
     &["list", "upload", "download"],

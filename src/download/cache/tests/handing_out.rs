@@ -111,7 +111,8 @@ fn a_path_that_was_handed_out_is_there_whatever_others_do() {
                                 put(&cache, &url, b"content");
                                 match add(&cache, &url, 7) {
                                     Ok(path) => path,
-                                    // Another handle had added it, and removed it before this one said a word.
+                                    // Another handle had added it, and removed it before this one said a
+                                    // word.
                                     Err(_) => continue,
                                 }
                             }

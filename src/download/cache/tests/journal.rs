@@ -105,7 +105,8 @@ fn a_journal_that_tells_little_is_written_anew_and_other_handles_notice() {
     let other = FileCache::open(dir.path()).unwrap();
     let (lost, kept) = (fill(&cache, 0, 1), fill(&cache, 1, 5));
     assert_eq!(counts(&other), (2, 6));
-    // What the other handle knows isn't true any more, of a journal that gets as long as the one that it read.
+    // What the other handle knows isn't true any more, of a journal that gets as long as the one that it
+    // read.
     fs::remove_file(lost).unwrap();
     assert_eq!(hit(&cache, &url(0)), None);
     put(&cache, &url(2), b"12");

@@ -32,7 +32,8 @@ fn a_known_signature_is_no_part_of_a_key() {
     for signature in SIGNATURES {
         let url = format!("https://h/p?{}", signed(signature, "1"));
         assert_eq!(without_signature(&url), "https://h/p", "{signature}");
-        // Of each set one is missing, is there twice, is empty, or is written otherwise: then nobody knows what it means.
+        // Of each set one is missing, is there twice, is empty, or is written otherwise: then nobody knows
+        // what it means.
         let parameters: Vec<&str> = signature.split('&').collect();
         for (at, parameter) in parameters.iter().enumerate() {
             let (name, _) = parameter.split_once('=').unwrap();
@@ -109,7 +110,8 @@ fn what_else_is_in_a_url_is_in_its_key() {
     ] {
         assert_eq!(without_signature(&url), key, "{url}");
     }
-    // Nothing of them says by itself that it is a signature; and of two it isn't known which one a parameter is of.
+    // Nothing of them says by itself that it is a signature; and of two it isn't known which one a parameter
+    // is of.
     for url in [
         "https://h/p?token=1",
         "https://h/p?access_token=1&expires=2",

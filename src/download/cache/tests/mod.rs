@@ -1,5 +1,5 @@
-//! The cache over real directories: several handles in one process stand for several processes, since locks belong to an
-//! opened file; some tests have a process of their own.
+//! The cache over real directories: several handles in one process stand for several processes, since locks
+//! belong to an opened file; some tests have a process of their own.
 
 mod eviction;
 mod handing_out;

@@ -1,5 +1,5 @@
-//! What somebody else may have put in the place of the cache's own files and directories: nothing of it is followed, waited for, or
-//! taken for the cache's.
+//! What somebody else may have put in the place of the cache's own files and directories: nothing of it is
+//! followed, waited for, or taken for the cache's.
 
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::process::Command;

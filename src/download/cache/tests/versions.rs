@@ -1,4 +1,5 @@
-//! Objects that were overwritten at their server: what their entries contradict isn't a hit, and what is held isn't changed.
+//! Objects that were overwritten at their server: what their entries contradict isn't a hit, and what is held
+//! isn't changed.
 
 use super::super::adding::NewFile;
 use super::super::facts::{Digest, Facts, Validators};

@@ -1,4 +1,5 @@
-//! Texts that are JSON, and that no value can hold: what stands beside the odd part is read as ever, and nothing recurses.
+//! Texts that are JSON, and that no value can hold: what stands beside the odd part is read as ever, and
+//! nothing recurses.
 
 use std::collections::BTreeMap;
 
@@ -219,7 +220,8 @@ fn no_key_is_serde_jsons_own() {
             assert!(json["a"].is_null() && json.get("a").unwrap().text() == forged);
             assert!(json.try_value().unwrap_err().to_string().contains("$serde_json::private::"));
             assert!(json.decode::<Value>().is_err() && json.decode::<BTreeMap<String, Json>>().is_err());
-            // Through serde's buffers, which know no key of serde_json's: what comes out is JSON, or nothing is.
+            // Through serde's buffers, which know no key of serde_json's: what comes out is JSON, or nothing
+            // is.
             for text in [format!(r#"{{"a":{forged}}}"#), format!(r#"{{"a":{{"b":[1,{forged}]}}}}"#)] {
                 match serde_json::from_str(&text) {
                     Ok(Buffered::Json { a }) => assert_eq!(parse(a.text()), a),

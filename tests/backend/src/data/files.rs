@@ -1,4 +1,5 @@
-//! Files that exist nowhere: their bytes follow from a seed, at any offset, so that none of them is ever held whole.
+//! Files that exist nowhere: their bytes follow from a seed, at any offset, so that none of them is ever held
+//! whole.
 
 use crate::data::noise::mix;
 

@@ -1,8 +1,8 @@
 //! The world that the backend tells of. Nothing is stored for an event: it follows from its index.
 //!
-//! Events go through a fixed round of [`SLOTS`] slots again and again; a slot says which dataset version an event
-//! belongs to and which [`Shape`] it wears. So every filter is a set of slots, counting is arithmetic, and any page of
-//! any selection costs the same among ten events or ten million.
+//! Events go through a fixed round of [`SLOTS`] slots again and again; a slot says which dataset version an
+//! event belongs to and which [`Shape`] it wears. So every filter is a set of slots, counting is arithmetic,
+//! and any page of any selection costs the same among ten events or ten million.
 
 pub(crate) mod files;
 mod noise;
@@ -53,7 +53,8 @@ impl World {
         let versions = settings.versions as usize;
         let slots = (0..SLOTS as usize)
             .map(|slot| {
-                // The first slots see to it that no version is without events; later versions get more than earlier.
+                // The first slots see to it that no version is without events; later versions get more than
+                // earlier.
                 let version =
                     if slot < versions { slot } else { noise.below(versions).max(noise.below(versions)) };
                 (version as u16, noise.below(SHAPES) as u16)
@@ -180,7 +181,8 @@ impl World {
     }
 }
 
-/// Which of `count` objects with ids from `first` on has this id. The id is anybody's: a difference may not fit.
+/// Which of `count` objects with ids from `first` on has this id. The id is anybody's: a difference may not
+/// fit.
 fn place(id: i64, first: i64, count: u64) -> Option<u64> {
     u64::try_from(id.checked_sub(first)?).ok().filter(|place| *place < count)
 }

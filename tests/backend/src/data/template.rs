@@ -1,4 +1,5 @@
-//! JSON that is written once with gaps and then only copied, the gaps filled: what makes a page a few memcpys.
+//! JSON that is written once with gaps and then only copied, the gaps filled: what makes a page a few
+//! memcpys.
 
 use std::fmt::Write as _;
 

@@ -96,7 +96,8 @@ impl Fault {
         }
     }
 
-    /// Answers this status without acting; see [`header`](Self::header), [`body`](Self::body) and [`json`](Self::json).
+    /// Answers this status without acting; see [`header`](Self::header), [`body`](Self::body) and
+    /// [`json`](Self::json).
     ///
     /// # Panics
     /// When `status` is none that HTTP knows (100 to 999).
@@ -163,7 +164,8 @@ impl Fault {
         Self::new(Outcome::LoseAnswer)
     }
 
-    /// Acts, answers with a `Content-Length` for the whole, and closes the connection after so many bytes of body.
+    /// Acts, answers with a `Content-Length` for the whole, and closes the connection after so many bytes of
+    /// body.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {

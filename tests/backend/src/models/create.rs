@@ -1,4 +1,5 @@
-//! `POST /models/`: every field is checked, and everything that is wrong is told at once, as DRF's serializers do.
+//! `POST /models/`: every field is checked, and everything that is wrong is told at once, as DRF's
+//! serializers do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,7 +128,8 @@ impl<'t> Form<'t> {
         }
     }
 
-    /// Text as DRF's CharField takes it: numbers are texts, too. A field that isn't `filled` may be blank or null.
+    /// Text as DRF's CharField takes it: numbers are texts, too. A field that isn't `filled` may be blank or
+    /// null.
     fn string(&mut self, name: &'static str, filled: bool, longest: usize) -> Field<Option<String>> {
         self.field(name, |value, _| {
             let text = match value {

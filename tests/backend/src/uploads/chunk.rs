@@ -1,7 +1,7 @@
 //! `PUT`: a chunk comes in.
 //!
-//! Its bytes go straight into the upload's file behind the bytes that count, and count only when all of them came
-//! and are as many as announced: whatever a broken request leaves there, the next chunk overwrites.
+//! Its bytes go straight into the upload's file behind the bytes that count, and count only when all of them
+//! came and are as many as announced: whatever a broken request leaves there, the next chunk overwrites.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -74,7 +74,8 @@ pub(crate) async fn put_next(
 ) -> Result<Response, Refused> {
     let range = ContentRange::of(request.headers());
     let upload = app.uploads.named(&id);
-    // A second request for the same bytes waits here until the first has come to its end, and is then refused.
+    // A second request for the same bytes waits here until the first has come to its end, and is then
+    // refused.
     let _busy = match &upload {
         Some(upload) => Some(upload.busy.clone().lock_owned().await),
         None => None,
@@ -135,7 +136,8 @@ impl Drop for NewFile {
     }
 }
 
-/// The first and last byte and the total of a `Content-Range`; wide enough for whatever digits a client writes.
+/// The first and last byte and the total of a `Content-Range`; wide enough for whatever digits a client
+/// writes.
 #[derive(Clone, Copy)]
 pub(super) struct ContentRange {
     first: i128,

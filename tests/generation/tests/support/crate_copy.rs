@@ -1,4 +1,5 @@
-//! A copy of the library without its tests, in a workspace of its own, to be built as somebody would who changes it.
+//! A copy of the library without its tests, in a workspace of its own, to be built as somebody would who
+//! changes it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// Cargo, which finds what the project depends on already here: a build of one package alone doesn't load it all.
+/// Cargo, which finds what the project depends on already here: a build of one package alone doesn't load it
+/// all.
 pub fn cargo() -> Command {
     static FETCHED: Once = Once::new();
     FETCHED.call_once(|| {

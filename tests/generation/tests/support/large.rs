@@ -1,5 +1,5 @@
-//! A large document, in drf-spectacular's manner: resources with lists, filters, nested objects, choices and actions; every
-//! other one in the words of OpenAPI 3.1.
+//! A large document, in drf-spectacular's manner: resources with lists, filters, nested objects, choices and
+//! actions; every other one in the words of OpenAPI 3.1.
 
 use serde_json::{Map, Value, json};
 

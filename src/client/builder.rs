@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::ClientBuilder;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{ClientBuilder, Proxy, Url};
 use tokio::sync::Semaphore;
 
 use crate::client::{BackendClient, READ_TIMEOUT, Settings};
@@ -15,7 +15,7 @@ use crate::runtime::clock::{Clock, SystemClock};
 use crate::transport::credentials::{Credentials, CredentialsProvider, CredentialsSource};
 use crate::transport::http_clients::{HttpClients, Kind};
 use crate::transport::origin::Origin;
-use crate::transport::proxies::Proxies;
+use crate::transport::proxies::{Proxies, parse_proxy};
 use crate::transport::retry::{RetryBucket, RetryPolicy};
 use crate::transport::tls::{self, Certificates};
 use crate::transport::{AttemptReport, Observer, Transport, is_transport_header};
@@ -385,44 +385,22 @@ impl BackendClientBuilder {
     }
 
     fn secrets(&self) -> Result<HeaderMap> {
+        let wrong = |problem: String| Error::configuration("secret_header", problem);
         let mut secrets = HeaderMap::new();
         for (name, value) in &self.secret_headers {
-            let header: HeaderName = name.parse().map_err(|_| {
-                Error::configuration("secret_header", format!("{name:?} is no header's name"))
-            })?;
+            let header: HeaderName =
+                name.parse().map_err(|_| wrong(format!("{name:?} is no header's name")))?;
             if is_transport_header(&header) {
-                return Err(Error::configuration(
-                    "secret_header",
-                    format!("`{name}` is set by the client itself"),
-                ));
+                return Err(wrong(format!("`{name}` is set by the client itself")));
             }
             let mut value = HeaderValue::from_str(value.trim()).map_err(|_| {
-                Error::configuration(
-                    "secret_header",
-                    format!("the value of `{name}` holds a character that no header may hold"),
-                )
+                wrong(format!("the value of `{name}` holds a character that no header may hold"))
             })?;
             value.set_sensitive(true);
             secrets.append(header, value);
         }
         Ok(secrets)
     }
-}
-
-/// A URL of a proxy may hold its password, which no error repeats.
-fn parse_proxy(url: &str) -> Result<(Url, Proxy)> {
-    let wrong = |what: &str| Error::configuration("proxy", what.to_owned());
-    let parsed = Url::parse(url.trim()).map_err(|_| wrong("it is not a URL: give it as http://host:port"))?;
-    match parsed.scheme() {
-        "http" | "https" => {}
-        "socks4" | "socks4a" | "socks5" | "socks5h" if cfg!(feature = "socks") => {}
-        "socks4" | "socks4a" | "socks5" | "socks5h" => {
-            return Err(wrong("a SOCKS proxy needs the cargo feature `socks`"));
-        }
-        _ => return Err(wrong("its scheme must be http, https or socks5")),
-    }
-    let proxy = Proxy::all(parsed.clone()).map_err(|_| wrong("it is not a proxy's URL"))?;
-    Ok((parsed, proxy))
 }
 
 /// An environment variable; nothing where it isn't set or empty.

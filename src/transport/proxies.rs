@@ -6,6 +6,8 @@ use std::sync::Arc;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Proxy, Url};
 
+use crate::error::{Error, Result};
+
 /// The proxies of a client's requests.
 #[derive(Clone)]
 pub(crate) enum Proxies {
@@ -104,6 +106,22 @@ fn without_brackets(entry: &str) -> String {
         Some((address, rest)) if rest.is_empty() || rest.starts_with('/') => format!("{address}{rest}"),
         _ => entry.to_owned(),
     }
+}
+
+/// A proxy by its URL, which may hold its password: no error repeats it.
+pub(crate) fn parse_proxy(url: &str) -> Result<(Url, Proxy)> {
+    let wrong = |what: &str| Error::configuration("proxy", what.to_owned());
+    let parsed = Url::parse(url.trim()).map_err(|_| wrong("it is not a URL: give it as http://host:port"))?;
+    match parsed.scheme() {
+        "http" | "https" => {}
+        "socks4" | "socks4a" | "socks5" | "socks5h" if cfg!(feature = "socks") => {}
+        "socks4" | "socks4a" | "socks5" | "socks5h" => {
+            return Err(wrong("a SOCKS proxy needs the cargo feature `socks`"));
+        }
+        _ => return Err(wrong("its scheme must be http, https or socks5")),
+    }
+    let proxy = Proxy::all(parsed.clone()).map_err(|_| wrong("it is not a proxy's URL"))?;
+    Ok((parsed, proxy))
 }
 
 #[cfg(test)]

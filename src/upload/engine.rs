@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Url};
-use tracing::warn;
 
 use super::body::ChunkBody;
 use super::digest::Digest;
@@ -16,19 +15,18 @@ use super::progress::{Told, UploadPhase};
 use super::protocol::{AfterChunk, after_chunk, is_complete, next_offset, of_another, offset_of, same_id};
 use super::read_ahead::Opened;
 use super::ready::{Ready, ReadySource, Resumed};
-use super::session_file::SessionFile;
+use super::session_offer::forget_session;
 use crate::call::{Call, CallOptions};
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generated::operation::Operation;
 use crate::generated::raw;
 use crate::generated::raw::types::{ChunkedUpload, UploadId};
-use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
 use crate::transport::limits::Activity;
 use crate::transport::retry::RetryPolicy;
 use crate::transport::{Outgoing, Received};
-use crate::upload::upload_session::{PrefixDigest, UploadSession, id_problem};
+use crate::upload::upload_session::{PrefixDigest, id_problem};
 
 /// Bytes in a chunk of a source that comes once, which is kept in memory.
 const ONE_SHOT_CHUNK_SIZE: u64 = 8 << 20;
@@ -58,7 +56,7 @@ pub(super) struct Engine<'a> {
     pub(super) deadline: Option<Instant>,
     pub(super) policy: RetryPolicy,
     file_name: &'a str,
-    chunk_size: u64,
+    pub(super) chunk_size: u64,
     pub(super) size: u64,
     /// Nothing where the source comes once.
     pub(super) opened: Option<Opened>,
@@ -434,53 +432,10 @@ impl<'a> Engine<'a> {
         self.failures = self.failures.saturating_add(1);
         Some(wait)
     }
-
-    fn session(&self) -> Option<UploadSession> {
-        let (opened, remote) = (self.opened.as_ref()?, self.remote.as_ref()?);
-        let url = remote.url.as_str().into();
-        let session = UploadSession::new(
-            remote.id.clone(),
-            url,
-            self.offset,
-            self.size,
-            opened.modified,
-            self.chunk_size,
-        );
-        // What is resumed may not be hashed as far as the session knew it.
-        let digests = [self.digest.so_far(), self.brought.clone()].into_iter().flatten();
-        Some(session.with_digest(digests.max_by_key(|digest| digest.length)))
-    }
-
-    async fn offer_session(&self) -> Result<()> {
-        if self.options.on_session.is_none() && self.options.session_file.is_none() {
-            return Ok(());
-        }
-        within(self.deadline, "hashing the file", self.digest.wait_for(self.offset)).await??;
-        let Some(session) = self.session() else { return Ok(()) };
-        if let Some(on_session) = &self.options.on_session {
-            on_session(&session);
-        }
-        match self.options.session_file.clone().map(SessionFile) {
-            Some(file) => {
-                within(self.deadline, "keeping the session", blocking(move || file.save(&session))).await??
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 impl Drop for Engine<'_> {
     fn drop(&mut self) {
         self.feed.stop();
-    }
-}
-
-/// Removes the file of an upload's session, which is of no use any more.
-pub(crate) async fn forget_session(options: &UploadOptions, deadline: Option<Instant>) {
-    let Some(file) = options.session_file.clone().map(SessionFile) else { return };
-    let removed = within(deadline, "removing the session", blocking(move || file.remove())).await;
-    if let Err(error) = removed.and_then(|removed| removed?) {
-        // What was to be done is done, and a session of it does no harm.
-        warn!(%error, "the upload's session file stays");
     }
 }

@@ -14,6 +14,7 @@ mod read_ahead;
 mod ready;
 mod resume;
 mod session_file;
+mod session_offer;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -25,9 +26,10 @@ pub use many::UploadAll;
 pub use progress::{UploadPhase, UploadProgress};
 pub use source::{OneShotSource, Reopen, ResumableSource, UploadSource};
 
-pub(crate) use engine::{forget_session, upload};
+pub(crate) use engine::upload;
 pub(crate) use options::{UploadOptions, upload_setters};
 pub(crate) use ready::Ready;
+pub(crate) use session_offer::forget_session;
 
 use crate::call::option_setters::sending_setters;
 use crate::call::{CallOptions, Sending};

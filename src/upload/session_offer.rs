@@ -1,0 +1,58 @@
+//! The session that it takes to resume an upload: offered to the caller, and kept in the caller's file.
+
+use std::time::Instant;
+
+use tracing::warn;
+
+use super::UploadOptions;
+use super::engine::Engine;
+use super::session_file::SessionFile;
+use super::upload_session::UploadSession;
+use crate::error::Result;
+use crate::runtime::blocking::blocking;
+use crate::runtime::deadline::within;
+
+impl Engine<'_> {
+    pub(super) fn session(&self) -> Option<UploadSession> {
+        let (opened, remote) = (self.opened.as_ref()?, self.remote.as_ref()?);
+        let url = remote.url.as_str().into();
+        let session = UploadSession::new(
+            remote.id.clone(),
+            url,
+            self.offset,
+            self.size,
+            opened.modified,
+            self.chunk_size,
+        );
+        // What is resumed may not be hashed as far as the session knew it.
+        let digests = [self.digest.so_far(), self.brought.clone()].into_iter().flatten();
+        Some(session.with_digest(digests.max_by_key(|digest| digest.length)))
+    }
+
+    pub(super) async fn offer_session(&self) -> Result<()> {
+        if self.options.on_session.is_none() && self.options.session_file.is_none() {
+            return Ok(());
+        }
+        within(self.deadline, "hashing the file", self.digest.wait_for(self.offset)).await??;
+        let Some(session) = self.session() else { return Ok(()) };
+        if let Some(on_session) = &self.options.on_session {
+            on_session(&session);
+        }
+        match self.options.session_file.clone().map(SessionFile) {
+            Some(file) => {
+                within(self.deadline, "keeping the session", blocking(move || file.save(&session))).await??
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Removes the file of an upload's session, which is of no use any more.
+pub(crate) async fn forget_session(options: &UploadOptions, deadline: Option<Instant>) {
+    let Some(file) = options.session_file.clone().map(SessionFile) else { return };
+    let removed = within(deadline, "removing the session", blocking(move || file.remove())).await;
+    if let Err(error) = removed.and_then(|removed| removed?) {
+        // What was to be done is done, and a session of it does no harm.
+        warn!(%error, "the upload's session file stays");
+    }
+}

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use file_server::{Asked, FileServer, answer, noise, ranged};
 use server::{Failure, MARKER, TOKEN};
-use synapse_backend_client::{BackendClient, CachedFile, ErrorKind, FileCache, RetryPolicy};
+use synapse_backend_client::{BackendClient, CachedFile, ErrorKind, FileCache, RetryPolicy, UrlConverter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const ETAG: &str = "\"one\"";
@@ -224,6 +224,85 @@ async fn a_part_is_finished_by_its_own_server_only() {
     let resumed = servers[0].asked().iter().filter(|asked| asked.from() == Some(60_000)).count();
     assert_eq!(resumed, 2);
     assert_eq!(cache.statistics().part_bytes, 0);
+}
+
+/// What runs so far as it can without the test.
+async fn settled() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn revalidation_asks_after_one_that_was_dropped() {
+    let silent = Arc::new(tokio::sync::Notify::new());
+    let state = Arc::new(AtomicUsize::new(0));
+    let (at_server, asked) = (state.clone(), silent.clone());
+    let server = FileServer::start(move |number, request| {
+        let state = at_server.load(Ordering::Relaxed);
+        let content = format!("state {state}");
+        match number {
+            // Its head says more than comes.
+            1 => {
+                asked.notify_one();
+                answer("200 OK\nETag: \"x\"\nContent-Length: 100000", b"")
+            }
+            _ => ranged(request, content.as_bytes(), &format!("\"{state}\""), usize::MAX),
+        }
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = BackendClient::builder(server.url()).build().unwrap();
+    drop(client.download("/x").cached(&cache).await.unwrap());
+    state.store(1, Ordering::Relaxed);
+    let revalidating = || tokio::spawn(client.download("/x").cached(&cache).revalidate(true).send());
+    let first = revalidating();
+    silent.notified().await;
+    let second = revalidating();
+    settled().await;
+    first.abort();
+    let file = second.await.unwrap().unwrap();
+    assert_eq!((file.is_hit(), content(&file)), (false, b"state 1".to_vec()));
+}
+
+#[tokio::test]
+async fn hit_does_not_wait_for_downloads() {
+    let (release, held) = tokio::sync::watch::channel(false);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, mut asks) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (mut held, asked) = (held.clone(), asked.clone());
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).await.unwrap_or(0);
+                let is_slow = request[..length].starts_with(b"GET /slow");
+                let _ = asked.send(is_slow);
+                if is_slow {
+                    let _ = held.wait_for(|released| *released).await;
+                }
+                let _ = stream.write_all(&answer("200 OK\nContent-Length: 1", b"1")).await;
+            });
+        }
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let open = || FileCache::open(directory.path()).unwrap();
+    let (cache, other) = (open(), open());
+    let client = BackendClient::builder(url).build().unwrap();
+    let to = client.download_to(&cache).concurrency(1);
+    let slow = tokio::spawn({
+        let to = to.clone();
+        async move { to.convert("/slow").await.map_err(|error| error.to_string()) }
+    });
+    assert_eq!(asks.recv().await, Some(true));
+    drop(client.download("/there").cached(&other).await.unwrap());
+    let there = to.convert("/there");
+    tokio::time::timeout(Duration::from_secs(60), there).await.expect("it waits for the slow one").unwrap();
+    release.send(true).unwrap();
+    slow.await.unwrap().unwrap();
 }
 
 #[tokio::test]

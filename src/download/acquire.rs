@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::DownloadOptions;
+use super::completion::too_large;
 use super::part::Part;
 use super::place::Place;
 use super::writer::Writer;
@@ -43,7 +44,10 @@ pub(super) async fn acquire(
         }
         let (place, size, checksum) = (place.clone(), options.size, options.checksum.clone());
         if let Some(bytes) = blocking(move || place.as_expected(size, checksum.as_ref())).await? {
-            return Ok(Acquired::File(bytes));
+            return match options.max_size.filter(|most| bytes > *most) {
+                Some(most) => Err(too_large(most)),
+                None => Ok(Acquired::File(bytes)),
+            };
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct CachedDownload {
 
 /// A file in a cache, which stays there as it is as long as this or a clone of it lives.
 ///
-/// Dropping the last one [releases](FileCache::release) the file, within 20 ms; a copy of its path may become
+/// Dropping the last one [releases](FileCache::release) the file, within 5 ms; a copy of its path may become
 /// invalid at any time then. A file of a cache that can't be written isn't held.
 #[derive(Clone)]
 pub struct CachedFile(Arc<Cached>);

@@ -1,6 +1,7 @@
 //! Where a download's part stands until it gets the target's name: shared with other downloads of the same
 //! file under one name and a lock, or private.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -243,12 +244,6 @@ impl Place {
 
     /// Gives a file beside the target the target's name.
     pub(super) fn name_one(&self, path: &Path, file: &File, durable: bool) -> Result<()> {
-        let name = || -> io::Result<()> {
-            if durable {
-                file.sync_all()?;
-            }
-            std::fs::rename(path, &self.target)
-        };
         // It may be another download's by now, and half a file.
         let Some(metadata) = plain_file::metadata_at(file, path) else {
             let message = format!(
@@ -257,13 +252,20 @@ impl Place {
             );
             return Err(Error::new(ErrorKind::File, message));
         };
-        name().map_err(|error| self.failed("it can't be given its name", error))?;
+        if durable {
+            file.sync_all().map_err(|error| self.failed("it can't be written to the disk", error))?;
+        }
+        let named = match &self.watch {
+            Some(watch) => Cow::Owned(watch.name(path, &metadata)?),
+            None => {
+                let renamed = std::fs::rename(path, &self.target);
+                renamed.map_err(|error| self.failed("it can't be given its name", error))?;
+                Cow::Borrowed(&*self.target)
+            }
+        };
         if durable {
             let what = "it is there, and a power cut may still take its name away: its directory can't be written to the disk";
-            sync_directory(target::directory(&self.target)).map_err(|error| self.failed(what, error))?;
-        }
-        if let Some(watch) = &self.watch {
-            watch.named(&metadata);
+            sync_directory(target::directory(&named)).map_err(|error| self.failed(what, error))?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use reqwest::{StatusCode, Url};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::checksum::{Checksum, Hasher};
 use super::engine::absolute;
@@ -15,8 +15,10 @@ use super::place::Place;
 use super::watch::{Wanted, Watch};
 use super::writer::Writer;
 use super::{Download, checked, tenant};
-use crate::download::cache::{Digest, Expected, FileCache, Found, Lease, Validators, Waiting};
-use crate::error::{Error, Result};
+use crate::download::cache::{
+    Alone, CacheKey, Digest, Expected, FileCache, Found, Lease, Validators, Waiting,
+};
+use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
 use crate::values::file_url::is_data_uri;
@@ -29,6 +31,15 @@ const HASHED_AT_ONCE: u64 = 64 << 20;
 const LOOKS: u64 = 16;
 const LEAST: u64 = 1 << 20;
 const MOST: u64 = 64 << 20;
+
+/// How often a file is downloaded that another download brought and somebody removed, at most.
+const ROUNDS: u32 = 4;
+
+/// A call's turn to download a file, as long as this lives.
+struct Turn {
+    _alone: Alone,
+    _permit: Option<OwnedSemaphorePermit>,
+}
 
 /// How files go through a cache.
 pub(super) struct ThroughCache<'a> {
@@ -72,38 +83,54 @@ impl ThroughCache<'_> {
         let must_ask = self.revalidate && digest.is_none() && url.is_some();
         let wanted = Wanted { key, expected: Expected { size: download.download.size, digest }, checksum };
 
-        let looked = must_ask || self.cache.may_have(&wanted.key);
+        let mut again = !must_ask && !self.cache.may_have(&wanted.key);
         let mut found = None;
-        if looked {
+        if !again {
             found = self.look(&wanted, &download).await?;
             if !must_ask && let Some(lease) = found {
                 return Ok(self.hit(lease));
             }
         }
-        let waiting = "waiting for another download of the file";
-        let alone = within(download.options.deadline(), waiting, self.cache.alone(&wanted.key)).await?;
-        let (permit, queued) = match &self.permits {
-            None => (None, false),
-            Some(permits) => match permits.clone().try_acquire_owned() {
-                Ok(permit) => (Some(permit), false),
-                Err(_) => (permits.clone().acquire_owned().await.ok(), true),
-            },
-        };
-        let mut look_again = !looked || alone.waited || queued;
-        if look_again && must_ask {
-            look_again = false;
-            found = self.look(&wanted, &download).await?;
-            // Whoever was waited for has asked.
-            if alone.waited
-                && let Some(lease) = found
-            {
-                return Ok(self.hit(lease));
+        let turn = match self.turn_at_once(&wanted.key) {
+            Some(turn) => turn,
+            None => {
+                // A file that is there doesn't wait for other downloads.
+                if again && let Some(lease) = self.look(&wanted, &download).await? {
+                    return Ok(self.hit(lease));
+                }
+                let waiting = "waiting for another download of the file";
+                let turn = within(download.options.deadline(), waiting, self.turn(&wanted.key)).await?;
+                match must_ask {
+                    true => found = self.look(&wanted, &download).await?,
+                    false => again = true,
+                }
+                turn
             }
-        }
-        let cached =
-            self.download(download, url, wanted, Looked { found, again: look_again, part_key }).await;
-        drop((alone, permit));
+        };
+        let cached = self.download(download, url, wanted, Looked { found, again, part_key }).await;
+        drop(turn);
         cached
+    }
+
+    /// Keeps other calls from downloading the file, and counts as one that is downloaded; unless others are to be
+    /// waited for.
+    fn turn_at_once(&self, key: &CacheKey) -> Option<Turn> {
+        let alone = self.cache.alone_at_once(key)?;
+        let permit = match &self.permits {
+            Some(permits) => Some(permits.clone().try_acquire_owned().ok()?),
+            None => None,
+        };
+        Some(Turn { _alone: alone, _permit: permit })
+    }
+
+    async fn turn(&self, key: &CacheKey) -> Turn {
+        let alone = self.cache.alone(key).await;
+        let permit = match &self.permits {
+            // Nobody closes it.
+            Some(permits) => permits.clone().acquire_owned().await.ok(),
+            None => None,
+        };
+        Turn { _alone: alone, _permit: permit }
     }
 
     fn hit(&self, lease: Lease) -> Cached {
@@ -146,16 +173,43 @@ impl ThroughCache<'_> {
     /// Downloads the file; unless the server says that the one that was found is what it has.
     async fn download(
         &self,
-        mut download: Download,
+        download: Download,
         url: Option<Url>,
         wanted: Wanted,
-        looked: Looked,
+        mut looked: Looked,
     ) -> Result<Cached> {
-        let waiting = self.cache.waiting();
-        let _give_up = waiting.give_up_on_drop();
         // From here on; how long others were waited for is known to whoever waits for this.
         let deadline = download.options.deadline();
-        download.options.end_by(deadline);
+        let mut rounds = 0;
+        loop {
+            let mut download = download.clone();
+            download.options.end_by(deadline);
+            let part_key = looked.part_key.clone();
+            if let Some(cached) = self.download_once(download, url.clone(), &wanted, looked).await? {
+                return Ok(cached);
+            }
+            rounds += 1;
+            if rounds == ROUNDS {
+                let message = format!(
+                    "the file that another download brought was removed {ROUNDS} times: the file cache is too small"
+                );
+                return Err(Error::new(ErrorKind::File, message));
+            }
+            looked = Looked { found: None, again: true, part_key };
+        }
+    }
+
+    /// As [`download`](ThroughCache::download); `None` if another download brought the file, and it is gone.
+    async fn download_once(
+        &self,
+        mut download: Download,
+        url: Option<Url>,
+        wanted: &Wanted,
+        looked: Looked,
+    ) -> Result<Option<Cached>> {
+        let waiting = self.cache.waiting();
+        let _give_up = waiting.give_up_on_drop();
+        let deadline = download.options.deadline();
         let begin = |looked: Looked| {
             let (wanted, waiting) = (wanted.clone(), waiting.again());
             let begun = self.cache.apart(move |cache, _| begin(cache, &wanted, looked, waiting));
@@ -164,15 +218,15 @@ impl ThroughCache<'_> {
         let mut begun = begin(looked).await??;
         if let Begun::Unverified(lease, part_key) = begun {
             let verified =
-                within(deadline, "looking for the file in the file cache", self.verified(lease, &wanted))
+                within(deadline, "looking for the file in the file cache", self.verified(lease, wanted))
                     .await??;
             if let Some(lease) = verified {
-                return Ok(self.hit(lease));
+                return Ok(Some(self.hit(lease)));
             }
             begun = begin(Looked { found: None, again: false, part_key }).await??;
         }
         let (begun, found) = match begun {
-            Begun::Here(lease) | Begun::Unverified(lease, _) => return Ok(self.hit(lease)),
+            Begun::Here(lease) | Begun::Unverified(lease, _) => return Ok(Some(self.hit(lease))),
             Begun::ToDownload(begun, found) => (*begun, found),
         };
         let ToDownload { watch, place, opened, validators } = begun;
@@ -188,18 +242,20 @@ impl ThroughCache<'_> {
         };
         match (downloaded, found) {
             (Ok(downloaded), _) => {
-                self.cache.count(false);
                 let lease = match watch.added() {
-                    Some(added) => added?,
+                    Some(added) => Some(added),
                     None => {
                         let added = blocking(move || watch.add_anothers(downloaded.bytes));
                         within(deadline, "adding the file to the file cache", added).await???
                     }
                 };
-                Ok(Cached { lease, is_hit: false })
+                Ok(lease.map(|lease| {
+                    self.cache.count(false);
+                    Cached { lease, is_hit: false }
+                }))
             }
             (Err(error), Some(lease)) if error.status() == Some(StatusCode::NOT_MODIFIED) => {
-                Ok(self.hit(lease))
+                Ok(Some(self.hit(lease)))
             }
             (Err(error), _) => {
                 self.cache.count(false);

@@ -1,6 +1,7 @@
 //! [`Watch`]: what a cache learns of a download whose file it takes. It takes it on the thread that names it, once it is named.
 
 use std::fs::Metadata;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reqwest::StatusCode;
@@ -10,7 +11,7 @@ use super::checksum::Checksum;
 use super::place::Place;
 use super::writer::Writer;
 use crate::download::cache::{
-    CacheKey, Content, Expected, Facts, FileCache, Lease, NewFile, Validators, Waiting,
+    CacheKey, Content, Expected, Facts, FileCache, Gone, Lease, NewFile, Validators, Waiting,
 };
 use crate::error::Result;
 use crate::runtime::file_id::FileId;
@@ -43,7 +44,7 @@ struct Watched {
     /// Of the responses that were used; `None` if none was: another process brought the file, or it was in
     /// the URL.
     validators: Option<Validators>,
-    added: Option<Result<Lease>>,
+    added: Option<Lease>,
 }
 
 impl Watch {
@@ -68,30 +69,33 @@ impl Watch {
         watched.validators = Some(new.or(before));
     }
 
-    /// The file has its name: it is added to the cache. Blocks.
-    pub(super) fn named(&self, metadata: &Metadata) {
+    /// Gives the file its name in the cache, which takes it. Returns where it is. Blocks.
+    pub(super) fn name(&self, part: &Path, metadata: &Metadata) -> Result<PathBuf> {
         let validators = self.watched().validators.take();
         let Expected { size, digest } = &self.0.wanted.expected;
         let bytes = metadata.len();
         // The server may tell the size of what it stores, which comes compressed.
         let told_size = size.filter(|size| *size != bytes);
         let facts = validators.map(|validators| Facts::new(validators, told_size, digest.clone()));
-        let added = self.add(&Content { bytes, id: FileId::of(metadata), facts });
-        self.watched().added = Some(added);
+        let content = Content { bytes, id: FileId::of(metadata), facts };
+        let lease = self.0.cache.name(&self.0.new, part, &content, &self.0.waiting.again())?;
+        let path = lease.path().to_owned();
+        self.watched().added = Some(lease);
+        Ok(path)
     }
 
     /// The file that was added; `None` if another download brought it.
-    pub(super) fn added(&self) -> Option<Result<Lease>> {
+    pub(super) fn added(&self) -> Option<Lease> {
         self.watched().added.take()
     }
 
-    /// Adds a file to the cache that another download brought. Blocks.
-    pub(super) fn add_anothers(&self, bytes: u64) -> Result<Lease> {
-        self.add(&Content { bytes, ..Content::default() })
-    }
-
-    fn add(&self, content: &Content) -> Result<Lease> {
-        self.0.cache.added(&self.0.new, content, &self.0.waiting.again())
+    /// Adds a file to the cache that another download brought; `None` if it isn't there any more. Blocks.
+    pub(super) fn add_anothers(&self, bytes: u64) -> Result<Option<Lease>> {
+        let content = Content { bytes, ..Content::default() };
+        match self.0.cache.added(&self.0.new, &content, &self.0.waiting.again()) {
+            Err(error) if error.detail::<Gone>().is_some() => Ok(None),
+            added => added.map(Some),
+        }
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {

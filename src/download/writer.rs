@@ -149,9 +149,11 @@ impl Writer {
     }
 
     pub(super) fn name(&mut self, durable: bool) -> Result<()> {
-        self.place.name(&self.file, self.has_note, durable)?;
-        self.named = true;
-        Ok(())
+        let named = self.place.name(&self.file, self.has_note, durable);
+        self.named = named.is_ok();
+        // What has no name can be resumed, which takes a note.
+        self.noted &= self.named || self.has_note;
+        named
     }
 
     /// Removes what is there: what it was decompressed to has the target's name.

@@ -10,7 +10,7 @@ use super::journal_line::{Entry, Version};
 use super::key::{CacheKey, KeyHash};
 use super::lock::{Exclusive, Waiting};
 use super::sessions::Session;
-use super::state::touch;
+use super::state::{State, touch};
 use super::{FileCache, Lease, directory};
 use crate::error::redact::redact_url;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,6 +34,10 @@ pub(crate) struct Content {
     pub(crate) facts: Option<Facts>,
 }
 
+/// The file that another download brought isn't there any more: a detail of an error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gone;
+
 impl NewFile {
     /// Whatever stands there.
     #[cfg(test)]
@@ -45,6 +49,16 @@ impl NewFile {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn hash(&self) -> KeyHash {
+        self.version.hash()
+    }
+
+    /// Where the next version of the file is to be put.
+    pub(super) fn next(self, cache: &FileCache) -> Self {
+        let version = Version { number: self.version.number.saturating_add(1), ..self.version };
+        NewFile { path: version.hash().path(&cache.0.dir, &self.extension), version, ..self }
     }
 
     /// Whether the cache has no other version of it.
@@ -105,14 +119,19 @@ impl FileCache {
         }
     }
 
-    /// Takes the file into the cache that stands at its path now, and hands it out. What was used longest ago
-    /// is removed for it where a limit is exceeded, and so is the version before, unless somebody holds it.
+    /// Takes the file into the cache that another download put at its path, and hands it out.
     ///
     /// # Errors
-    /// Returns an error if the file isn't there, with that size, or if the cache can't be locked, read or
-    /// written.
+    /// Returns an error if the file isn't there, with that size ([`Gone`]), or if the cache can't be locked,
+    /// read or written.
     pub(crate) fn added(&self, new: &NewFile, content: &Content, waiting: &Waiting) -> Result<Lease> {
-        self.record(new, content, waiting)?;
+        self.shared(waiting)?.record(new, content)?;
+        Ok(self.lease_of(new, content, waiting))
+    }
+
+    /// Hands out a file that was recorded. What was used longest ago is removed for it if a limit is exceeded,
+    /// and so is the version before, unless somebody holds it.
+    pub(super) fn lease_of(&self, new: &NewFile, content: &Content, waiting: &Waiting) -> Lease {
         let lease = Lease::new(self.clone(), new.path.clone(), content.bytes);
         if let Some(path) = &new.variant_of
             && self.variants().add(path)
@@ -125,57 +144,10 @@ impl FileCache {
             );
         }
         self.remove_superseded(waiting);
-        self.tidy();
+        self.tidy(waiting);
         self.evict(waiting);
         self.compact(waiting);
-        Ok(lease)
-    }
-
-    fn record(&self, new: &NewFile, content: &Content, waiting: &Waiting) -> Result<()> {
-        let mut session = self.shared(waiting)?;
-        let state = &mut *session.state;
-        let hash = new.version.hash();
-        if let Some(holder) = &mut state.holder {
-            holder.hold(hash)?;
-        }
-        let entry = Entry { size: content.bytes, extension: &new.extension };
-        let new_one = content.id.and_then(|id| state.look_at_new(&new.path, id, content.bytes));
-        let standing = new_one.or_else(|| {
-            let (file, metadata) = state.open_intact(hash, &new.path, content.bytes)?;
-            touch(&file);
-            Some(metadata)
-        });
-        let recorded = match standing {
-            Some(metadata) => {
-                let is_known = state.index.newest(new.version.base) == Some((hash, entry));
-                // Another process may have put its own there meanwhile.
-                let is_own = content.id == FileId::of(&metadata);
-                let own = content.facts.as_ref().filter(|_| is_own);
-                match own {
-                    None if is_known => Ok(()),
-                    own => {
-                        let facts = own.map(|own| own.clone().at(stamp(&metadata))).unwrap_or_default();
-                        state.index.add(&Addition { version: new.version, entry, facts: &facts })
-                    }
-                }
-            }
-            None => {
-                let what = format!("there is no file of {} bytes", content.bytes);
-                let error = std::io::Error::new(std::io::ErrorKind::NotFound, what);
-                Err(Error::file(
-                    &new.path,
-                    "the downloaded file was removed or changed meanwhile: download it again",
-                    error,
-                ))
-            }
-        };
-        match (&recorded, &mut state.holder) {
-            (Ok(()), _) => state.candidates.added(),
-            // At worst the others take it for held.
-            (Err(_), Some(holder)) => _ = holder.release(hash),
-            (Err(_), None) => {}
-        }
-        recorded
+        lease
     }
 
     /// Removes versions of files before the newest ones, which nobody holds.
@@ -204,6 +176,55 @@ impl FileCache {
         });
         if let Some(error) = compacted.err().filter(|error| error.kind() != ErrorKind::Interrupted) {
             warn!(dir = %self.0.dir.display(), %error, "the file cache's index can't be made smaller");
+        }
+    }
+}
+
+impl<L> Session<'_, L> {
+    /// Holds and records the file that stands at its path.
+    pub(super) fn record(&mut self, new: &NewFile, content: &Content) -> Result<()> {
+        let state = &mut *self.state;
+        let hash = new.version.hash();
+        if let Some(holder) = &mut state.holder {
+            holder.hold(hash)?;
+        }
+        let recorded = state.record_held(new, content);
+        match (&recorded, &mut state.holder) {
+            (Ok(()), _) => state.candidates.added(),
+            // At worst the others take it for held.
+            (Err(_), Some(holder)) => _ = holder.release(hash),
+            (Err(_), None) => {}
+        }
+        recorded
+    }
+}
+
+impl State {
+    fn record_held(&mut self, new: &NewFile, content: &Content) -> Result<()> {
+        let (hash, entry) = (new.version.hash(), Entry { size: content.bytes, extension: &new.extension });
+        let new_one = content.id.and_then(|id| self.look_at_new(&new.path, id, content.bytes));
+        let standing = match new_one {
+            Some(metadata) => Some(metadata),
+            None => self.open_intact(hash, &new.path, content.bytes)?.map(|(file, metadata)| {
+                touch(&file);
+                metadata
+            }),
+        };
+        let Some(metadata) = standing else {
+            let what = format!("there is no file of {} bytes", content.bytes);
+            let error = std::io::Error::new(std::io::ErrorKind::NotFound, what);
+            let what = "the downloaded file was removed or changed meanwhile: download it again";
+            return Err(Error::file(&new.path, what, error).with_detail(Gone));
+        };
+        let is_known = self.index.newest(new.version.base) == Some((hash, entry));
+        // Another process may have put its own there meanwhile.
+        let is_own = content.id == FileId::of(&metadata);
+        match content.facts.as_ref().filter(|_| is_own) {
+            None if is_known => Ok(()),
+            own => {
+                let facts = own.map(|own| own.clone().at(stamp(&metadata))).unwrap_or_default();
+                self.index.add(&Addition { version: new.version, entry, facts: &facts })
+            }
         }
     }
 }

@@ -21,6 +21,11 @@ impl FileCache {
     pub(crate) async fn alone(&self, key: &CacheKey) -> Alone {
         self.0.in_progress.alone(key).await
     }
+
+    /// As [`alone`](FileCache::alone), without waiting; `None` if another call has it.
+    pub(crate) fn alone_at_once(&self, key: &CacheKey) -> Option<Alone> {
+        self.0.in_progress.alone_at_once(key)
+    }
 }
 
 impl FileCacheBuilder {

@@ -233,7 +233,7 @@ impl FileCacheBuilder {
                 cache = cache.into_read_only(error)?;
             }
         }
-        cache.tidy();
+        cache.tidy(waiting);
         if cache.lock().is_ok() {
             cache.remove_superseded(waiting);
             cache.evict(waiting);

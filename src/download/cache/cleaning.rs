@@ -101,8 +101,9 @@ impl FileCache {
         cleaned.failed.map_or(Ok(cleaned.freed), Err)
     }
 
-    /// Removes parts that nobody goes on from, now and then. What can't be removed is told to the log.
-    pub(super) fn tidy(&self) {
+    /// Removes parts that nobody resumes, now and then, and files that nothing records. What can't be removed is
+    /// reported to the log.
+    pub(super) fn tidy(&self, waiting: &Waiting) {
         if self.lock().is_err() {
             return;
         }
@@ -117,6 +118,9 @@ impl FileCache {
             if let Err(error) = self.0.parts.remove(part) {
                 warn!(dir = %self.0.dir.display(), %error, "a part that nobody goes on from can't be removed from the file cache");
             }
+        }
+        if let Err(error) = self.sweep(waiting) {
+            warn!(dir = %self.0.dir.display(), %error, "files that nothing records can't be removed from the file cache");
         }
     }
 

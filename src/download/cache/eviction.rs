@@ -22,7 +22,7 @@ const BATCH: usize = 256;
 const PATIENCE: usize = 16;
 
 /// How large the cache may become.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) bytes: u64,
     pub(super) files: u64,

@@ -15,7 +15,7 @@ use fs4::TryLockError;
 use super::key::KeyHash;
 use super::lock::{Exclusive, FileLocks, Shared, lock_error};
 use crate::error::{Error, Result};
-use crate::runtime::plain_file::open_own;
+use crate::runtime::plain_file::{self, open_own};
 
 /// What follows the name of a handle's lock in the name of its holds. Two files, since on Windows nobody else
 /// reads a file that is locked.
@@ -36,13 +36,15 @@ pub(super) struct Holder {
     name: String,
     locks: FileLocks,
     /// Locked as long as the handle lives.
-    _alive: File,
+    alive: File,
     path: PathBuf,
     file: File,
     /// Bytes of the file that are whole lines.
     length: u64,
     /// The next write has to find its place: the one before failed.
     misplaced: bool,
+    /// The file tells a hold that was taken back.
+    outdated: bool,
     /// How often each is handed out.
     held: HashMap<KeyHash, u64>,
     others: HashMap<String, Other>,
@@ -76,9 +78,21 @@ impl Holder {
         let file =
             file.map_err(|error| Error::file(&path, "the file cache's holds can't be written", error))?;
         let (held, others) = (HashMap::new(), HashMap::new());
-        let (length, misplaced) = (0, false);
-        let mut holder =
-            Holder { dir, name, locks, _alive: alive, path, file, length, misplaced, held, others, process };
+        let (length, misplaced, outdated) = (0, false, false);
+        let mut holder = Holder {
+            dir,
+            name,
+            locks,
+            alive,
+            path,
+            file,
+            length,
+            misplaced,
+            outdated,
+            held,
+            others,
+            process,
+        };
         holder.write_anew()?;
         Ok(holder)
     }
@@ -104,8 +118,17 @@ impl Holder {
             *times += 1;
             return Ok(());
         }
+        if self.is_of_another_process() {
+            let error =
+                io::Error::other("this process was forked from the one that opened it: open the cache again");
+            return Err(self.cant_write(error));
+        }
+        if plain_file::metadata_at(&self.alive, &self.dir.join(&self.name)).is_none() {
+            let error = io::Error::other("another program removed the handle's file: open the cache again");
+            return Err(self.cant_write(error));
+        }
         let lines = (self.length as usize).saturating_sub(HEAD) / LINE;
-        if lines > 2 * self.held.len() + DEAD_LINES {
+        if self.outdated || lines > 2 * self.held.len() + DEAD_LINES {
             self.write_anew()?;
         }
         self.write('+', hash)?;
@@ -123,10 +146,19 @@ impl Holder {
             }
             Some(_) => {
                 self.held.remove(&hash);
-                self.write('-', hash).map(|()| true)
+                if self.is_of_another_process() {
+                    return Ok(false);
+                }
+                let written = if self.outdated { self.write_anew() } else { self.write('-', hash) };
+                self.outdated = written.is_err();
+                written.map(|()| true)
             }
             None => Ok(false),
         }
+    }
+
+    fn is_of_another_process(&self) -> bool {
+        std::process::id() != self.process
     }
 
     fn write(&mut self, sign: char, hash: KeyHash) -> Result<()> {
@@ -158,7 +190,7 @@ impl Holder {
         let written = written.and_then(|()| self.file.set_len(text.len() as u64));
         self.misplaced = written.is_err();
         written.map_err(|error| self.cant_write(error))?;
-        self.length = text.len() as u64;
+        (self.length, self.outdated) = (text.len() as u64, false);
         Ok(())
     }
 
@@ -262,7 +294,7 @@ impl Other {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        if std::process::id() == self.process {
+        if !self.is_of_another_process() {
             let _ = std::fs::remove_file(&self.path);
             let _ = std::fs::remove_file(self.dir.join(&self.name));
         }

@@ -15,19 +15,16 @@ pub(super) struct InProgress(Mutex<HashMap<KeyHash, Weak<AsyncMutex<()>>>>);
 
 /// Keeps the other calls from downloading the same file as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Alone {
-    _guard: OwnedMutexGuard<()>,
-    /// Another call had it first.
-    pub(crate) waited: bool,
-}
+pub(crate) struct Alone(#[expect(dead_code, reason = "it is held")] OwnedMutexGuard<()>);
 
 impl InProgress {
     pub(super) async fn alone(&self, key: &CacheKey) -> Alone {
-        let lock = self.lock_of(key.hash);
-        match lock.clone().try_lock_owned() {
-            Ok(guard) => Alone { _guard: guard, waited: false },
-            Err(_) => Alone { _guard: lock.lock_owned().await, waited: true },
-        }
+        Alone(self.lock_of(key.hash).lock_owned().await)
+    }
+
+    /// `None` if another call has it.
+    pub(super) fn alone_at_once(&self, key: &CacheKey) -> Option<Alone> {
+        self.lock_of(key.hash).try_lock_owned().ok().map(Alone)
     }
 
     fn lock_of(&self, hash: KeyHash) -> Arc<AsyncMutex<()>> {

@@ -364,6 +364,13 @@ impl Index {
         number
     }
 
+    /// Nothing can be written any more.
+    #[cfg(test)]
+    pub(super) fn break_it(&mut self) {
+        self.path = PathBuf::from("/proc/self/nothing");
+        self.seen = None;
+    }
+
     fn forget(&mut self) {
         *self = Index::new(std::mem::take(&mut self.path));
     }

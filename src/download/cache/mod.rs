@@ -17,11 +17,13 @@ mod key;
 mod lease;
 mod lock;
 mod lookup;
+mod naming;
 mod parts;
 mod released;
 mod sessions;
 mod signed_url;
 mod state;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod variants;
@@ -34,7 +36,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-pub(crate) use adding::{Content, NewFile};
+pub(crate) use adding::{Content, Gone, NewFile};
 pub use builder::FileCacheBuilder;
 pub(crate) use facts::{Digest, Expected, Facts, Validators};
 pub(crate) use in_progress::Alone;
@@ -101,6 +103,8 @@ const CONTROL: &str = ".cache";
 /// has file locks. Its directories must be real ones, and its files regular files with one name: symbolic
 /// links, hard links, pipes and the like aren't used, and neither is what belongs to another user, where
 /// everybody may write.
+///
+/// To hold a file takes some bytes of space: on a full disk a hit is an error, too.
 ///
 /// A directory that can't be written (a read-only medium, another user's) still serves what is in it, without
 /// holding it; what isn't in it fails before the download.

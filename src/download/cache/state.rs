@@ -2,6 +2,7 @@
 //! processes meanwhile.
 
 use std::fs::{File, FileTimes, Metadata, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,7 +13,7 @@ use super::index::Index;
 use super::journal_line::Entry;
 use super::key::KeyHash;
 use super::{CacheStatistics, directory};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::runtime::file_id::FileId;
 use crate::runtime::plain_file::open_own;
 
@@ -63,7 +64,11 @@ impl State {
         if let Some(holder) = &mut self.holder {
             holder.hold(hash)?;
         }
-        let looked = match self.open_intact(hash, &path, bytes) {
+        let opened = self.open_intact(hash, &path, bytes);
+        if let (Err(_), Some(holder)) = (&opened, &mut self.holder) {
+            holder.release(hash)?;
+        }
+        let looked = match opened? {
             None => Look::Damaged(hash),
             Some((file, metadata)) => match self.agreement(hash, bytes, &metadata, expected) {
                 Agreement::Contradicts => Look::Contradicts,
@@ -95,12 +100,28 @@ impl State {
     }
 
     /// Opens a file of the cache that has so many bytes: one that exists may still have been cut by a power
-    /// loss.
-    pub(super) fn open_intact(&self, hash: KeyHash, path: &Path, bytes: u64) -> Option<(File, Metadata)> {
-        directory::check(&self.dir.join(hash.shard())).ok()?;
-        let file = open_own(path, &mut for_times()).ok()?;
-        let metadata = file.metadata().ok()?;
-        (metadata.len() == bytes).then_some((file, metadata))
+    /// loss. `None` if it isn't there, is another, or isn't the cache's.
+    ///
+    /// # Errors
+    /// Returns an error if it can't be told.
+    pub(super) fn open_intact(
+        &self,
+        hash: KeyHash,
+        path: &Path,
+        bytes: u64,
+    ) -> Result<Option<(File, Metadata)>> {
+        let open = || -> io::Result<Option<(File, Metadata)>> {
+            directory::check(&self.dir.join(hash.shard()))?;
+            let file = open_own(path, &mut for_times())?;
+            let metadata = file.metadata()?;
+            Ok((metadata.len() == bytes).then_some((file, metadata)))
+        };
+        match open() {
+            Err(error) if is_of_the_file(&error) => Ok(None),
+            opened => {
+                opened.map_err(|error| Error::file(path, "the file can't be opened in the file cache", error))
+            }
+        }
     }
 
     /// What is known of a file that was just put at `path`, if it stands there. It counts as used now.
@@ -159,6 +180,12 @@ fn is_recent(accessed: SystemTime) -> bool {
     SystemTime::now().duration_since(accessed).is_ok_and(|since| since < RECENT)
 }
 
+/// Whether an error tells what stands there, and not what this process can't do: open any more files, say.
+fn is_of_the_file(error: &io::Error) -> bool {
+    let is_refused = error.raw_os_error().is_none();
+    is_refused || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn for_times() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -166,4 +193,24 @@ fn for_times() -> OpenOptions {
     #[cfg(windows)]
     std::os::windows::fs::OpenOptionsExt::access_mode(&mut options, 0x0180);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_there_is_damage() {
+        for damage in [
+            io::Error::other("it is a symbolic link"),
+            io::ErrorKind::NotFound.into(),
+            io::Error::from_raw_os_error(2),
+        ] {
+            assert!(is_of_the_file(&damage), "{damage:?}");
+        }
+        // EMFILE, EACCES, EIO: the file may be as it should be.
+        for raw in [24, 13, 5] {
+            assert!(!is_of_the_file(&io::Error::from_raw_os_error(raw)), "{raw}");
+        }
+    }
 }

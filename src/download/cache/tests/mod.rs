@@ -7,6 +7,7 @@ mod holding;
 mod journal;
 mod keys;
 mod names;
+mod naming;
 mod parts;
 #[cfg(unix)]
 mod planted;

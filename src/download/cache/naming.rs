@@ -1,0 +1,97 @@
+//! Gives a part its name in the cache and records it, in one step under the cache's lock: a name that somebody
+//! has isn't taken.
+
+use std::io;
+use std::path::Path;
+
+use super::adding::{Content, NewFile};
+use super::lock::Waiting;
+use super::sessions::Session;
+use super::{FileCache, Lease, directory};
+use crate::error::{Error, Result};
+use crate::runtime::file_id::FileId;
+
+impl FileCache {
+    /// Gives `part` its name, or that of the next version if another file has it meanwhile; records the file and
+    /// hands it out.
+    ///
+    /// # Errors
+    /// Returns an error if the cache can't be locked, read or written. Then the part is as it was, or removed.
+    pub(crate) fn name(
+        &self,
+        new: &NewFile,
+        part: &Path,
+        content: &Content,
+        waiting: &Waiting,
+    ) -> Result<Lease> {
+        let mut new = new.clone();
+        while !self.name_as(&new, part, content, waiting)? {
+            new = new.next(self);
+            if let Some(shard) = new.path().parent() {
+                directory::make(shard)?;
+            }
+        }
+        Ok(self.lease_of(&new, content, waiting))
+    }
+
+    /// Returns `false` if another file has the name.
+    fn name_as(&self, new: &NewFile, part: &Path, content: &Content, waiting: &Waiting) -> Result<bool> {
+        {
+            let mut session = self.shared(waiting)?;
+            if session.state.index.get(new.hash()).is_some() {
+                return Ok(false);
+            }
+            match rename_to_new(part, new.path()) {
+                Ok(true) => return session.record_named(new, content).map(|()| true),
+                Ok(false) => {}
+                Err(error) => return Err(cant_name(new, error)),
+            }
+        }
+        // Nobody else is about to record what stands there.
+        let mut session = self.exclusive(waiting)?;
+        session.look_at_others()?;
+        let is_left_over = match std::fs::symlink_metadata(new.path()) {
+            Ok(metadata) => metadata.is_file(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if !is_left_over || session.state.index.get(new.hash()).is_some() || session.state.is_held(new.hash())
+        {
+            return Ok(false);
+        }
+        std::fs::rename(part, new.path()).map_err(|error| cant_name(new, error))?;
+        session.record_named(new, content).map(|()| true)
+    }
+}
+
+impl<L> Session<'_, L> {
+    /// Records a file that was just named. One that can't be recorded is removed: nobody would ever count it.
+    fn record_named(&mut self, new: &NewFile, content: &Content) -> Result<()> {
+        self.record(new, content).inspect_err(|_| {
+            let standing = std::fs::symlink_metadata(new.path());
+            if standing.is_ok_and(|metadata| content.id.is_some() && FileId::of(&metadata) == content.id) {
+                let _ = std::fs::remove_file(new.path());
+            }
+        })
+    }
+}
+
+fn cant_name(new: &NewFile, error: io::Error) -> Error {
+    Error::file(new.path(), "it can't be given its name in the file cache", error)
+}
+
+/// Renames a file to a name that nothing has. Returns `false` if something has it, or the system can't tell.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<bool> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn rename_to_new(_: &Path, _: &Path) -> io::Result<bool> {
+    Ok(false)
+}

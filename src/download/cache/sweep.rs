@@ -1,0 +1,50 @@
+//! Files that nothing records: of a process that was killed between naming and recording one, or of an index
+//! that was lost. Nobody is handed them, and they don't count.
+
+use std::path::{Path, PathBuf};
+
+use super::eviction::Limits;
+use super::key::KeyHash;
+use super::lock::Waiting;
+use super::state::State;
+use super::{FileCache, directory};
+use crate::error::Result;
+
+impl FileCache {
+    /// Removes them from a cache that has limits.
+    ///
+    /// # Errors
+    /// Returns an error if the cache can't be locked or read.
+    pub(super) fn sweep(&self, waiting: &Waiting) -> Result<()> {
+        if self.0.limits == Limits::NONE {
+            return Ok(());
+        }
+        for shard in (0..=u8::MAX).map(|shard| self.0.dir.join(format!("{shard:02x}"))) {
+            if directory::check(&shard).is_err() || self.state().unrecorded(&shard).is_empty() {
+                continue;
+            }
+            // Under this lock nobody names a file, or is about to record it.
+            let mut session = self.exclusive(waiting)?;
+            session.look_at_others()?;
+            for (hash, path) in session.state.unrecorded(&shard) {
+                if !session.state.is_held(hash) {
+                    let _ = std::fs::remove_file(path);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn unrecorded(&self, shard: &Path) -> Vec<(KeyHash, PathBuf)> {
+        let files = std::fs::read_dir(shard).into_iter().flatten().flatten();
+        let names = files.filter_map(|file| file.file_name().into_string().ok());
+        let unrecorded = names.filter_map(|name| {
+            let (hash, extension) = KeyHash::of_name(&name)?;
+            let is_recorded = self.index.get(hash).is_some_and(|entry| entry.extension == extension);
+            (!is_recorded).then(|| (hash, shard.join(&name)))
+        });
+        unrecorded.collect()
+    }
+}

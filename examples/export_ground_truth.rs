@@ -127,7 +127,7 @@ pub async fn export(
         report.pages,
         report.items as f64 / seconds
     );
-    for event in &report.events {
+    for event in &report.anomalies {
         println!("meanwhile          {event}");
     }
     if report.duplicates > 0 {

@@ -16,7 +16,7 @@ use crate::download::cache::{FileCache, fuzzing as cache};
 use crate::error::{Error, Result};
 use crate::transport::fuzzing::received;
 use crate::transport::origin::Origin;
-use crate::upload::upload_session::UploadSession;
+use crate::upload::session::UploadSession;
 use crate::url_conversion::{Conversions, UrlConverter};
 
 /// The error of an answer with this status.
@@ -103,7 +103,7 @@ pub fn session_problem(session: &UploadSession) -> Option<String> {
 
 /// What a `Retry-After` asks for.
 pub fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Duration> {
-    crate::transport::retry::retry_after(headers, date)
+    crate::transport::retry_policy::retry_after(headers, date)
 }
 
 /// A text as it may be shown.
@@ -150,7 +150,7 @@ pub fn cache_index(lines: &[u8]) -> (u64, u128) {
 
 /// How many files a handle of a cache holds whose file this is.
 pub fn cache_holds(file: &[u8]) -> usize {
-    cache::holds(file)
+    cache::leases(file)
 }
 
 /// A line of a cache's index with its checksum.

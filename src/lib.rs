@@ -70,14 +70,14 @@ pub use reqwest;
 
 #[cfg(api = "models")]
 pub use api::models::{CreateModel, ModelFile};
-pub use call::custom_request::AnyRequest;
-pub use call::{Call, Sending};
+pub use call::custom_request::CustomRequest;
+pub use call::{Call, ResponseFuture};
 pub use client::BackendClient;
 pub use client::builder::BackendClientBuilder;
 pub use download::cache::{CacheStatistics, FileCache, FileCacheBuilder};
 pub use download::{
-    CacheAt, CachedDownload, CachedFile, Download, DownloadAll, DownloadProgress, DownloadTo, Downloaded,
-    FilesProgress,
+    BatchProgress, CacheLocation, CachedDownload, CachedFile, Download, DownloadAll, DownloadProgress,
+    DownloadTo, DownloadedFile,
 };
 pub use error::response::ErrorResponse;
 pub use error::{Error, ErrorKind, Result};
@@ -85,24 +85,24 @@ pub use generated::operation::{Operation, Page};
 pub use generated::raw;
 pub use generated::raw::types;
 pub use generated::raw_body::RawBody;
-pub use list::list_event::{ItemFailure, ListEvent};
+pub use list::anomaly::{ItemFailure, ListAnomaly};
 pub use list::{Checkpoint, ListAll, ListPage, ListPages, ListPolicy, ListReport, PageFailure, RawItem};
 pub use transport::credentials::{Credentials, CredentialsFuture, CredentialsProvider};
-pub use transport::retry::RetryPolicy;
+pub use transport::retry_policy::RetryPolicy;
 pub use transport::{AttemptReport, ByteStream};
 #[cfg(api = "uploads")]
-pub use upload::upload_session::UploadSession;
+pub use upload::session::UploadSession;
 #[cfg(api = "uploads")]
 pub use upload::{
-    CreateChunkedUpload, OneShotSource, Reopen, ResumableSource, UploadAll, UploadPhase, UploadProgress,
-    UploadSource,
+    CreateChunkedUpload, ResumableSource, RewindableSource, StreamSource, UploadAll, UploadPhase,
+    UploadProgress, UploadSource,
 };
 pub use url_conversion::provided as conversions;
 pub use url_conversion::{ConversionFailure, ConversionFuture, FileReference, UrlConverter};
+pub use values::expandable::Expandable;
 pub use values::file_entry::FileEntry;
 pub use values::file_url::FileUrl;
 pub use values::json::{Json, JsonError, JsonIndex};
-pub use values::related::Related;
 pub use values::string_list::StringList;
 pub use values::timestamp::{Timestamp, TimestampError};
 

@@ -113,7 +113,7 @@ async fn serving(status: u16, body: &str) -> (MockServer, BackendClient) {
 
 fn client(url: &str) -> BackendClient {
     BackendClient::builder(url)
-        .retry(RetryPolicy::none())
+        .retry(RetryPolicy::never())
         .access_token("a-token-of-the-client")
         .build()
         .unwrap()

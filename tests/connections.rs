@@ -47,12 +47,12 @@ fn user_info() -> String {
 
 /// A client that sends a request once.
 fn builder(url: impl Into<String>) -> BackendClientBuilder {
-    BackendClient::builder(url).access_token(TOKEN).retry(RetryPolicy::none())
+    BackendClient::builder(url).access_token(TOKEN).retry(RetryPolicy::never())
 }
 
 /// Two retries, after waits that nobody notices.
 fn two_retries() -> RetryPolicy {
-    RetryPolicy::new().retries(2).initial_backoff(Duration::from_millis(1))
+    RetryPolicy::new().max_retries(2).initial_backoff(Duration::from_millis(1))
 }
 
 async fn get(client: &BackendClient) -> Result<Json, Error> {
@@ -243,7 +243,7 @@ async fn a_request_that_found_no_connection_is_sent_once_on_the_next() {
         // One retry fewer doesn't get as far.
         let server = TlsServer::echoing(authority.issue(HERE), manner).await;
         let builder = builder(server.url()).root_certificate(authority.pem());
-        let error = post(&builder.retry(two_retries().retries(1)).build().unwrap()).await.failure();
+        let error = post(&builder.retry(two_retries().max_retries(1)).build().unwrap()).await.failure();
         assert_no_connection(&error, "eof");
         assert_eq!((server.lines(), server.connections(), error.attempts()), (vec![], 2, 2));
     }
@@ -308,7 +308,7 @@ async fn calls_at_a_time_share_a_connection_and_each_gets_its_answer() {
 #[cfg(feature = "http2")]
 #[tokio::test]
 async fn calls_beyond_what_a_server_lets_be_open_wait_for_their_turn() {
-    let (server, client) = connected(Manner { streams: 3, ..Manner::of(HTTP_2) }, RetryPolicy::none()).await;
+    let (server, client) = connected(Manner { streams: 3, ..Manner::of(HTTP_2) }, RetryPolicy::never()).await;
     assert_each_its_answer(&client, 30).await;
     assert_eq!((server.seen().len(), server.connections()), (61, 1));
 }
@@ -316,7 +316,7 @@ async fn calls_beyond_what_a_server_lets_be_open_wait_for_their_turn() {
 #[tokio::test]
 async fn a_connection_that_the_server_ends_between_requests_fails_none() {
     for protocols in [HTTP_1, HTTP_2] {
-        let (server, client) = connected(Manner::of(protocols), RetryPolicy::none()).await;
+        let (server, client) = connected(Manner::of(protocols), RetryPolicy::never()).await;
         server.say_goodbye().await;
         assert_eq!(post(&client).await.unwrap(), json_value!({"name": "n"}));
         server.say_goodbye().await;

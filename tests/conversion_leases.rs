@@ -270,7 +270,7 @@ async fn pages_that_fail() {
     .await;
     let mut list = changed.list().policy(ListPolicy::Strict);
     let entries = read(&mut list, 2).await;
-    assert!(list.next().await.unwrap().failure().list_event().is_some());
+    assert!(list.next().await.unwrap().failure().list_anomaly().is_some());
     changed.assert_held_by(&entries).await;
     assert!(changed.list().policy(ListPolicy::Strict).try_collect::<Vec<_>>().await.is_err());
     changed.assert_held([]).await;
@@ -436,7 +436,7 @@ async fn pages_that_time_out() {
     let site = site(vec![items(0..2), vec![item(2), hang], items(3..5)]).await;
     let page_time = BackendClient::builder(site.server.uri())
         .timeout(TIMEOUT)
-        .retry(RetryPolicy::new().retries(3))
+        .retry(RetryPolicy::new().max_retries(3))
         .build()
         .unwrap();
     let to = site.download_to();

@@ -20,7 +20,7 @@ const SIZE: usize = 100_000;
 const CUT: usize = 60_000;
 
 fn client(url: impl Into<String>) -> BackendClient {
-    let policy = RetryPolicy::new().retries(3).initial_backoff(Duration::from_micros(1));
+    let policy = RetryPolicy::new().max_retries(3).initial_backoff(Duration::from_micros(1));
     BackendClient::builder(url).access_token(TOKEN).retry(policy).build().unwrap()
 }
 
@@ -467,7 +467,7 @@ async fn a_part_of_an_unknown_whole_is_not_its_end() {
         }
     })
     .await;
-    let policy = RetryPolicy::new().retries(10).initial_backoff(Duration::from_micros(1));
+    let policy = RetryPolicy::new().max_retries(10).initial_backoff(Duration::from_micros(1));
     assert_eq!(download(&server).retry(policy).to(&target).await.unwrap().bytes, SIZE as u64);
     assert!(std::fs::read(&target).unwrap() == file);
     assert_eq!(ranges(&server), [None, Some(CUT), Some(80_000), Some(SIZE)]);

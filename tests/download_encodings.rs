@@ -20,7 +20,7 @@ const ETAG: &str = "\"one\"";
 const SIZE: usize = 200_000;
 
 fn client(url: impl Into<String>) -> BackendClient {
-    let policy = RetryPolicy::new().retries(3).initial_backoff(Duration::from_micros(1));
+    let policy = RetryPolicy::new().max_retries(3).initial_backoff(Duration::from_micros(1));
     BackendClient::builder(url).access_token(TOKEN).retry(policy).build().unwrap()
 }
 

@@ -21,7 +21,7 @@ fn downloading_child() {
     let Ok(url) = std::env::var("DOWNLOAD_URL") else { return };
     marker::watch();
     let variable = |name: &str| std::env::var(name).unwrap();
-    let policy = RetryPolicy::new().retries(1);
+    let policy = RetryPolicy::new().max_retries(1);
     let client = BackendClient::builder(variable("DOWNLOAD_BACKEND"))
         .access_token(marker::TOKEN)
         .retry(policy)

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 const ETAG: &str = "\"one\"";
 
 fn client(url: impl Into<String>) -> BackendClient {
-    let policy = RetryPolicy::new().retries(3).initial_backoff(Duration::from_micros(1));
+    let policy = RetryPolicy::new().max_retries(3).initial_backoff(Duration::from_micros(1));
     BackendClient::builder(url).access_token(TOKEN).retry(policy).build().unwrap()
 }
 
@@ -177,7 +177,7 @@ async fn clients_timeout_does_not_end_a_body() {
     let timeout = Duration::from_secs(2);
     let address = slow(file.clone(), timeout + Duration::from_millis(200)).await;
     let client = BackendClient::builder(format!("http://{address}"))
-        .retry(RetryPolicy::none())
+        .retry(RetryPolicy::never())
         .timeout(timeout)
         .build()
         .unwrap();
@@ -209,7 +209,7 @@ async fn a_head_that_never_comes_ends_by_the_client() {
     let directory = tempfile::tempdir().unwrap();
     let server = FileServer::holding(|_, _| Vec::new()).await;
     let client = BackendClient::builder(server.url())
-        .retry(RetryPolicy::none())
+        .retry(RetryPolicy::never())
         .timeout(Duration::from_millis(50))
         .build()
         .unwrap();

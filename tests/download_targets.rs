@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use file_server::{Asked, FileServer, answer, noise, ranged};
 use server::{Failure, TOKEN};
-use synapse_backend_client::{BackendClient, Downloaded, Error, RetryPolicy};
+use synapse_backend_client::{BackendClient, DownloadedFile, Error, RetryPolicy};
 
 const ETAG: &str = "\"one\"";
 const SIZE: usize = 100_000;
@@ -20,7 +20,7 @@ const SIZE: usize = 100_000;
 const KEPT: usize = 60_000;
 
 fn client(server: &FileServer) -> BackendClient {
-    let policy = RetryPolicy::new().retries(3).initial_backoff(Duration::from_micros(1));
+    let policy = RetryPolicy::new().max_retries(3).initial_backoff(Duration::from_micros(1));
     BackendClient::builder(server.url()).access_token(TOKEN).retry(policy).build().unwrap()
 }
 
@@ -86,7 +86,9 @@ async fn broken_off(server: &FileServer, path: &str, target: &Path) -> Parts {
     Parts { directory, part, note }
 }
 
-async fn soon(download: impl Future<Output = Result<Downloaded, Error>>) -> Result<Downloaded, Error> {
+async fn soon(
+    download: impl Future<Output = Result<DownloadedFile, Error>>,
+) -> Result<DownloadedFile, Error> {
     tokio::time::timeout(Duration::from_secs(60), download).await.expect("it hangs")
 }
 

@@ -22,7 +22,7 @@ const ETAG: &str = "\"one\"";
 
 /// Retries whose waits nobody notices.
 fn client(url: impl Into<String>) -> BackendClient {
-    let policy = RetryPolicy::new().retries(3).initial_backoff(Duration::from_micros(1));
+    let policy = RetryPolicy::new().max_retries(3).initial_backoff(Duration::from_micros(1));
     BackendClient::builder(url).access_token(TOKEN).retry(policy).build().unwrap()
 }
 
@@ -104,7 +104,7 @@ async fn what_breaks_off_is_gone_on_from_at_any_byte() {
         })
         .await;
         let target = directory.path().join(format!("{run}.bin"));
-        let policy = RetryPolicy::new().retries(50).initial_backoff(Duration::from_micros(1));
+        let policy = RetryPolicy::new().max_retries(50).initial_backoff(Duration::from_micros(1));
         let downloaded = download(&server).retry(policy).to(&target).await.unwrap();
         assert_eq!(downloaded.bytes, size as u64);
         assert!(std::fs::read(&target).unwrap() == file, "run {run}");
@@ -357,7 +357,7 @@ async fn a_server_that_is_not_there_is_tried_as_often_as_the_policy_says() {
     let tried = Arc::new(Mutex::new(0));
     let count = tried.clone();
     let refusing = socket::refusing();
-    let policy = RetryPolicy::new().retries(2).initial_backoff(Duration::from_micros(1));
+    let policy = RetryPolicy::new().max_retries(2).initial_backoff(Duration::from_micros(1));
     let client =
         BackendClient::builder(&refusing.url).retry(policy).on_attempt(move |_| *count.lock().unwrap() += 1);
     let directory = tempfile::tempdir().unwrap();
@@ -478,7 +478,7 @@ async fn the_users_umask_decides_who_may_read_it() {
     let server = FileServer::start(|_, asked| ranged(asked, b"abc", ETAG, usize::MAX)).await;
     let (target, plain) = (directory.path().join("file.bin"), directory.path().join("plain"));
     std::fs::write(&plain, "").unwrap();
-    download(&server).durable(true).to(&target).await.unwrap();
+    download(&server).fsync(true).to(&target).await.unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&target), mode(&plain));
 }

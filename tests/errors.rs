@@ -653,7 +653,7 @@ async fn numbers_keep_every_digit() {
 // ---- connections that fail
 
 fn client(url: &str) -> BackendClient {
-    BackendClient::builder(url).retry(RetryPolicy::none()).build().unwrap()
+    BackendClient::builder(url).retry(RetryPolicy::never()).build().unwrap()
 }
 
 #[tokio::test]
@@ -723,7 +723,7 @@ async fn a_server_that_says_nothing_runs_into_the_read_time_out() {
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": 1"] {
         let server = SocketServer::start(answer, Then::Hold).await;
         let client = BackendClient::builder(server.url())
-            .retry(RetryPolicy::none())
+            .retry(RetryPolicy::never())
             .read_timeout(SHORT)
             .build()
             .unwrap();

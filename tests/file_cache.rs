@@ -18,14 +18,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const ETAG: &str = "\"one\"";
 
 fn client(server: &FileServer) -> BackendClient {
-    BackendClient::builder(server.url()).access_token(TOKEN).retry(RetryPolicy::none()).build().unwrap()
+    BackendClient::builder(server.url()).access_token(TOKEN).retry(RetryPolicy::never()).build().unwrap()
 }
 
 fn client_of_tenant(server: &FileServer, tenant: &str) -> BackendClient {
     BackendClient::builder(server.url())
         .access_token(TOKEN)
         .tenant(tenant)
-        .retry(RetryPolicy::none())
+        .retry(RetryPolicy::never())
         .build()
         .unwrap()
 }

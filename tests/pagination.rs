@@ -15,7 +15,7 @@ use ids::{Id, ids_of};
 use server::marker::{self, Failure};
 use synapse_backend_client::types::GroundTruthEvent;
 use synapse_backend_client::{
-    BackendClient, Checkpoint, ErrorKind, Json, ListAll, ListEvent, ListPolicy, RawItem, RetryPolicy,
+    BackendClient, Checkpoint, ErrorKind, Json, ListAll, ListAnomaly, ListPolicy, RawItem, RetryPolicy,
 };
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
 use wiremock::matchers::any;
@@ -317,7 +317,7 @@ async fn what_the_pages_before_told_is_known_wherever_a_list_is_taken_up() {
             ((read > 0).then_some(7), (read > 0).then_some(7))
         );
         assert_eq!(ids_of(&mut rest).await.0, (read + 1..=6).collect::<Vec<_>>());
-        assert_eq!(rest.report().events, [ListEvent::Fewer { promised: 7, items: 6 }], "after {read}");
+        assert_eq!(rest.report().anomalies, [ListAnomaly::Fewer { promised: 7, items: 6 }], "after {read}");
     }
     // So are the length of the pages, and the count.
     let server =
@@ -330,9 +330,9 @@ async fn what_the_pages_before_told_is_known_wherever_a_list_is_taken_up() {
     id_of(&mut first).await;
     let mut rest = list().resume(sent_over(&list().resume(first.checkpoint()).checkpoint()));
     assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
-    let changed = ListEvent::CountChanged { page: 2, before: 4, now: 5 };
-    let length = ListEvent::PageLength { page: 2, expected: 2, items: 1 };
-    assert_eq!(rest.report().events, [changed, length, ListEvent::Fewer { promised: 5, items: 4 }]);
+    let changed = ListAnomaly::CountChanged { page: 2, before: 4, now: 5 };
+    let length = ListAnomaly::PageLength { page: 2, expected: 2, items: 1 };
+    assert_eq!(rest.report().anomalies, [changed, length, ListAnomaly::Fewer { promised: 5, items: 4 }]);
 }
 
 #[tokio::test]
@@ -401,12 +401,12 @@ async fn a_growing_list_whose_duplicates_are_dropped_is_strict_all_the_same() {
             .policy(ListPolicy::Strict)
             .distinct(true);
         let (ids, error) = ids_of(&mut models).await;
-        let changed = ListEvent::CountChanged { page: 2, before: 4, now };
+        let changed = ListAnomaly::CountChanged { page: 2, before: 4, now };
         assert_eq!((error.is_some(), ids), (ends, if ends { vec![1, 2] } else { vec![1, 2, 3, 4] }));
         match error {
-            Some(error) => assert_eq!(error.list_event(), Some(&changed)),
+            Some(error) => assert_eq!(error.list_anomaly(), Some(&changed)),
             None => {
-                assert_eq!((&models.report().events[..], models.report().duplicates), (&[changed][..], 1))
+                assert_eq!((&models.report().anomalies[..], models.report().duplicates), (&[changed][..], 1))
             }
         }
     }
@@ -432,7 +432,7 @@ async fn only_the_lists_own_not_found_is_its_end() {
             server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
         let (ids, error) = ids_of(&mut models).await;
         let error = error.unwrap();
-        assert_eq!((ids, error.list_event(), error.is_status()), (vec![1, 2], None, true), "{error}");
+        assert_eq!((ids, error.list_anomaly(), error.is_status()), (vec![1, 2], None, true), "{error}");
         assert!(!models.checkpoint().is_end());
     }
 }
@@ -449,8 +449,8 @@ async fn a_list_that_became_shorter_is_told_once_and_is_at_its_end() {
     assert!(error.is_none(), "{error:?}");
     assert_eq!(ids, [1, 2, 3, 4]);
     assert_eq!(
-        models.report().events,
-        [ListEvent::PageGone { page: 3 }, ListEvent::Fewer { promised: 10, items: 4 }]
+        models.report().anomalies,
+        [ListAnomaly::PageGone { page: 3 }, ListAnomaly::Fewer { promised: 10, items: 4 }]
     );
     assert!(models.checkpoint().is_end());
 }
@@ -483,7 +483,10 @@ async fn a_checkpoint_lies_behind_a_page_that_was_passed_over() {
     let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Strict).skip_failed_pages(true);
     let mut models = list();
     let (ids, error) = ids_of(&mut models).await;
-    assert_eq!(error.unwrap().list_event(), Some(&ListEvent::CountChanged { page: 3, before: 8, now: 9 }));
+    assert_eq!(
+        error.unwrap().list_anomaly(),
+        Some(&ListAnomaly::CountChanged { page: 3, before: 8, now: 9 })
+    );
     let (rest, error) = ids_of(&mut list().resume(models.checkpoint())).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!((ids, rest), (vec![1, 2], vec![5, 6, 7, 8, 9]));
@@ -568,14 +571,14 @@ async fn partitions_know_how_long_a_page_should_be_and_where_they_begin() {
     assert_eq!(partitions.len(), 5);
     for (partition, event) in partitions.into_iter().zip([
         None,
-        Some(ListEvent::PageLength { page: 2, expected: 2, items: 1 }),
+        Some(ListAnomaly::PageLength { page: 2, expected: 2, items: 1 }),
         None,
         None,
-        Some(ListEvent::Fewer { promised: 10, items: 9 }),
+        Some(ListAnomaly::Fewer { promised: 10, items: 9 }),
     ]) {
         let mut part = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).resume(partition);
         assert!(ids_of(&mut part).await.1.is_none());
-        assert_eq!(part.report().events.first(), event.as_ref());
+        assert_eq!(part.report().anomalies.first(), event.as_ref());
     }
 }
 
@@ -652,7 +655,7 @@ async fn a_link_in_a_circle_is_not_followed_while_the_items_before_it_are_read()
     }
     assert_eq!(server::requests(&server).await.len(), 1 + 5);
     id_of(&mut models).await;
-    assert_eq!(models.next().await.unwrap().failure().list_event(), Some(&ListEvent::Loop { page: 1 }));
+    assert_eq!(models.next().await.unwrap().failure().list_anomaly(), Some(&ListAnomaly::Loop { page: 1 }));
 }
 
 #[tokio::test]
@@ -665,7 +668,7 @@ async fn a_server_that_asks_for_less_is_given_less_for_a_while() {
         .params(|p| p.page_size(10))
         .retry(
             RetryPolicy::new()
-                .retries(20)
+                .max_retries(20)
                 .initial_backoff(Duration::from_millis(1))
                 .max_backoff(Duration::from_millis(1)),
         )
@@ -689,7 +692,7 @@ async fn a_server_that_ignores_which_page_it_is_asked_for_ends_the_list() {
     let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
     assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
     let error = models.next().await.unwrap().failure();
-    assert_eq!(error.list_event(), Some(&ListEvent::OutOfOrder { page: 2, next: 2 }));
+    assert_eq!(error.list_anomaly(), Some(&ListAnomaly::OutOfOrder { page: 2, next: 2 }));
     assert!(models.next().await.is_none());
 
     // One that counts the pages all the same is seen where they should end.
@@ -703,22 +706,22 @@ async fn a_server_that_ignores_which_page_it_is_asked_for_ends_the_list() {
         assert_eq!(id_of(&mut models).await, id);
     }
     let error = models.next().await.unwrap().failure();
-    assert_eq!(error.list_event(), Some(&ListEvent::BeyondCount { page: 3, count: 4 }));
+    assert_eq!(error.list_anomaly(), Some(&ListAnomaly::BeyondCount { page: 3, count: 4 }));
     let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
     let error = loop {
         if let Err(error) = models.next().await.unwrap() {
             break error;
         }
     };
-    assert!(matches!(error.list_event(), Some(ListEvent::Endless { .. })), "{error}");
+    assert!(matches!(error.list_anomaly(), Some(ListAnomaly::Endless { .. })), "{error}");
 }
 
 #[tokio::test]
 async fn a_next_that_leads_back_or_skips_ends_the_list_before_its_page() {
     for (next, event) in [
-        ("/models/?page=1", ListEvent::OutOfOrder { page: 2, next: 1 }),
-        ("/models/?page=2", ListEvent::OutOfOrder { page: 2, next: 2 }),
-        ("/models/?page=7", ListEvent::OutOfOrder { page: 2, next: 7 }),
+        ("/models/?page=1", ListAnomaly::OutOfOrder { page: 2, next: 1 }),
+        ("/models/?page=2", ListAnomaly::OutOfOrder { page: 2, next: 2 }),
+        ("/models/?page=7", ListAnomaly::OutOfOrder { page: 2, next: 7 }),
     ] {
         let server = server_of_pages(move |page| {
             let next = if page == 1 { "/models/?page=2" } else { next };
@@ -732,7 +735,7 @@ async fn a_next_that_leads_back_or_skips_ends_the_list_before_its_page() {
                 assert_eq!(id_of(&mut models).await, id);
             }
             let error = models.next().await.unwrap().failure();
-            assert_eq!((error.kind(), error.list_event()), (ErrorKind::Pagination, Some(&event)));
+            assert_eq!((error.kind(), error.list_anomaly()), (ErrorKind::Pagination, Some(&event)));
             assert!(models.next().await.is_none());
         }
     }
@@ -753,7 +756,7 @@ async fn cursors_that_go_in_a_circle_end_the_list() {
         assert_eq!(id_of(&mut models).await, id);
     }
     let error = models.next().await.unwrap().failure();
-    assert_eq!(error.list_event(), Some(&ListEvent::Loop { page: 4 }));
+    assert_eq!(error.list_anomaly(), Some(&ListAnomaly::Loop { page: 4 }));
     assert_eq!(server::requests(&server).await.len(), 4);
 }
 
@@ -766,12 +769,12 @@ async fn a_list_with_fewer_items_than_it_promises_is_told_behind_them() {
     let mut models = client.list_models().list_all_as::<Id>();
     assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
     let error = models.next().await.unwrap().failure();
-    assert_eq!(error.list_event(), Some(&ListEvent::Fewer { promised: 3, items: 2 }));
+    assert_eq!(error.list_anomaly(), Some(&ListAnomaly::Fewer { promised: 3, items: 2 }));
     assert!(error.to_string().contains("the list ended after 2 items of 3 that it promised"), "{error}");
     let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
     assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
     assert!(models.next().await.is_none());
-    assert_eq!(models.report().events, [ListEvent::Fewer { promised: 3, items: 2 }]);
+    assert_eq!(models.report().anomalies, [ListAnomaly::Fewer { promised: 3, items: 2 }]);
     assert!(!models.report().is_complete());
 }
 
@@ -782,7 +785,7 @@ async fn a_page_that_fails_says_which_and_is_gone_on_with() {
         client
             .list_ground_truth_events()
             .params(|p| p.page_size(10))
-            .retries(0)
+            .max_retries(0)
             .list_all_as::<Id>()
             .concurrency(3)
     };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ids::{Id, ids_of};
 use server::marker::{Failure, secret};
-use synapse_backend_client::{BackendClient, ErrorKind, ListEvent, ListPolicy, RetryPolicy};
+use synapse_backend_client::{BackendClient, ErrorKind, ListAnomaly, ListPolicy, RetryPolicy};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -201,8 +201,8 @@ async fn what_is_missing_behind_an_offset_is_told() {
     let mut models = client.list_models().param("offset", 3).list_all_as::<Id>();
     let (ids, error) = ids_of(&mut models).await;
     assert_eq!(
-        (ids, error.unwrap().list_event()),
-        (vec![3, 4, 5], Some(&ListEvent::Fewer { promised: 9, items: 6 }))
+        (ids, error.unwrap().list_anomaly()),
+        (vec![3, 4, 5], Some(&ListAnomaly::Fewer { promised: 9, items: 6 }))
     );
 }
 
@@ -276,7 +276,7 @@ async fn the_clients_time_out_is_that_of_each_page() {
             .set_delay(Duration::from_secs(10)),
     })
     .await;
-    let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::none());
+    let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::never());
     let client = builder.timeout(Duration::from_secs(2)).build().unwrap();
     let list = client.list_models().timeout(Duration::from_secs(3_600)).list_all_as::<Id>();
     let mut models = list.skip_failed_pages(true).policy(ListPolicy::Lenient);

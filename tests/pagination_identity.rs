@@ -9,7 +9,7 @@ use ids::{Id, ids_of};
 use serde::Deserialize;
 use server::marker::{self, Failure};
 use synapse_backend_client::types::GroundTruthEvent;
-use synapse_backend_client::{BackendClient, Checkpoint, ListAll, ListEvent, ListPolicy, RawItem};
+use synapse_backend_client::{BackendClient, Checkpoint, ListAll, ListAnomaly, ListPolicy, RawItem};
 use synapse_test_backend::Backend;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request};
@@ -50,8 +50,8 @@ fn shifted() -> Vec<Vec<i64>> {
     (0..5).map(page).collect()
 }
 
-const REPEATED: ListEvent = ListEvent::Repeated { page: 3, items: 7 };
-const FEWER: ListEvent = ListEvent::Fewer { promised: 500, items: 493 };
+const REPEATED: ListAnomaly = ListAnomaly::Repeated { page: 3, items: 7 };
+const FEWER: ListAnomaly = ListAnomaly::Fewer { promised: 500, items: 493 };
 
 #[tokio::test]
 async fn shifted_page_follows_policy() {
@@ -59,19 +59,19 @@ async fn shifted_page_follows_policy() {
     let list = |policy| client.list_models().list_all_as::<Id>().policy(policy);
     let mut strict = list(ListPolicy::Strict);
     let (ids, error) = ids_of(&mut strict).await;
-    assert_eq!((ids.len(), error.unwrap().list_event()), (200, Some(&REPEATED)));
+    assert_eq!((ids.len(), error.unwrap().list_anomaly()), (200, Some(&REPEATED)));
     let mut complete = list(ListPolicy::Complete);
     let (ids, error) = ids_of(&mut complete).await;
     let error = error.unwrap();
     assert_eq!(
-        (ids.len(), error.list_event(), &complete.report().events),
+        (ids.len(), error.list_anomaly(), &complete.report().anomalies),
         (500, Some(&FEWER), &vec![REPEATED])
     );
     assert!(error.to_string().contains("the list ended after 493 items of 500 that it promised"), "{error}");
     let mut lenient = list(ListPolicy::Lenient);
     let (ids, error) = ids_of(&mut lenient).await;
     assert!(error.is_none(), "{error:?}");
-    assert_eq!((ids.len(), &lenient.report().events), (500, &vec![REPEATED, FEWER]));
+    assert_eq!((ids.len(), &lenient.report().anomalies), (500, &vec![REPEATED, FEWER]));
     assert_eq!((lenient.report().identity.as_deref(), lenient.report().is_complete()), (Some("id"), false));
 }
 
@@ -83,8 +83,8 @@ async fn shifted_page_is_incomplete_without_its_duplicates() {
         let (ids, error) = ids_of(&mut list).await;
         assert_eq!((ids.len(), list.report().duplicates), (493, 7));
         match error {
-            Some(error) => assert_eq!(error.list_event(), Some(&FEWER)),
-            None => assert_eq!((&list.report().events, policy), (&vec![FEWER], ListPolicy::Lenient)),
+            Some(error) => assert_eq!(error.list_anomaly(), Some(&FEWER)),
+            None => assert_eq!((&list.report().anomalies, policy), (&vec![FEWER], ListPolicy::Lenient)),
         }
         assert!(policy != ListPolicy::Lenient || !list.report().is_complete());
     }
@@ -98,13 +98,13 @@ async fn shifted_page_is_seen_in_every_shape() {
     let raw = list().list_all_raw().try_collect::<Vec<RawItem>>().await.failure();
     let own = list().list_all_as::<Id>().try_collect::<Vec<Id>>().await.failure();
     for error in [typed, raw, own] {
-        assert_eq!(error.list_event(), Some(&FEWER));
+        assert_eq!(error.list_anomaly(), Some(&FEWER));
     }
     let mut pages = list().list_all_raw().policy(ListPolicy::Lenient).pages();
     while let Some(page) = pages.next().await {
         page.unwrap();
     }
-    assert_eq!(pages.list().report().events, [REPEATED, FEWER]);
+    assert_eq!(pages.list().report().anomalies, [REPEATED, FEWER]);
 }
 
 #[tokio::test]
@@ -129,8 +129,8 @@ async fn resumed_list_is_judged_as_a_whole() {
                 let mut third = list().resume(sent_over(&second));
                 let (ids, error) = ids_of(&mut third).await;
                 assert!(error.is_none() && ids.len() == given - again, "{error:?}");
-                let fewer = ListEvent::Fewer { promised: 12, items: 9 };
-                assert_eq!(third.report().events.last(), Some(&fewer), "{distinct} {stop} {again}");
+                let fewer = ListAnomaly::Fewer { promised: 12, items: 9 };
+                assert_eq!(third.report().anomalies.last(), Some(&fewer), "{distinct} {stop} {again}");
                 assert!(!third.report().is_complete());
             }
         }
@@ -160,9 +160,9 @@ async fn checkpoint_of_an_earlier_release_is_resumed() {
         assert!(error.is_none(), "{error:?}");
         let (expected, events) = match recent.is_empty() {
             true => (&[3, 4, 5, 6, 7, 8][..], vec![]),
-            false => (&[4, 5, 6, 7, 8][..], vec![ListEvent::Fewer { promised: 9, items: 8 }]),
+            false => (&[4, 5, 6, 7, 8][..], vec![ListAnomaly::Fewer { promised: 9, items: 8 }]),
         };
-        assert_eq!((&ids[..], &rest.report().events), (expected, &events));
+        assert_eq!((&ids[..], &rest.report().anomalies), (expected, &events));
     }
 }
 
@@ -181,7 +181,7 @@ async fn page_that_shifted_before_it_is_resumed() {
     let mut rest = after.1.list_models().list_all_as::<Id>().resume(checkpoint);
     let (ids, error) = ids_of(&mut rest).await;
     assert_eq!(ids, [7, 8, 9, 10, 11]);
-    assert_eq!(error.unwrap().list_event(), Some(&ListEvent::Fewer { promised: 9, items: 7 }));
+    assert_eq!(error.unwrap().list_anomaly(), Some(&ListAnomaly::Fewer { promised: 9, items: 7 }));
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn growing_list_has_all_that_it_had() {
     let mut models = list();
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none() && ids.len() == 8, "{error:?}");
-    assert_eq!(models.report().events.len(), 2);
+    assert_eq!(models.report().anomalies.len(), 2);
     let mut models = list().distinct(true).policy(ListPolicy::Strict);
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
@@ -218,7 +218,7 @@ async fn each_partition_is_judged_by_its_own_items() {
     for partition in partitions {
         let mut part = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).resume(partition);
         assert!(ids_of(&mut part).await.1.is_none());
-        events.push(part.report().events.clone());
+        events.push(part.report().anomalies.clone());
     }
     // What is twice in two of them none can see.
     assert_eq!(events, [vec![], vec![]]);
@@ -226,8 +226,8 @@ async fn each_partition_is_judged_by_its_own_items() {
     let partition = client.list_models().partitions(2).await.unwrap().remove(0);
     let mut part = client.list_models().list_all_as::<Id>().resume(partition);
     assert_eq!(
-        ids_of(&mut part).await.1.unwrap().list_event(),
-        Some(&ListEvent::Fewer { promised: 4, items: 3 })
+        ids_of(&mut part).await.1.unwrap().list_anomaly(),
+        Some(&ListAnomaly::Fewer { promised: 4, items: 3 })
     );
 }
 

@@ -13,7 +13,7 @@ use marker::Failure;
 use proptest::prelude::*;
 use serde::Deserialize;
 use synapse_backend_client::{
-    BackendClient, Checkpoint, ListAll, ListEvent, ListPolicy, RetryPolicy, reqwest,
+    BackendClient, Checkpoint, ListAll, ListAnomaly, ListPolicy, RetryPolicy, reqwest,
 };
 
 #[derive(Debug, Deserialize)]
@@ -26,7 +26,7 @@ struct Item {
 fn client(url: &str, retries: u32) -> BackendClient {
     marker::watch();
     let retry = RetryPolicy::new()
-        .retries(retries)
+        .max_retries(retries)
         .initial_backoff(Duration::from_millis(1))
         .max_backoff(Duration::from_millis(1));
     BackendClient::builder(url)
@@ -163,7 +163,7 @@ proptest! {
             match error {
                 None => prop_assert!(ids == script.ids || ids == server.ids(), "{:?}", ids),
                 Some(error) => {
-                    prop_assert!(error.list_event().is_some(), "{error:?}");
+                    prop_assert!(error.list_anomaly().is_some(), "{error:?}");
                     prop_assert!(counts.len() > 1 || error.is_not_found(), "{error}");
                 }
             }
@@ -387,7 +387,7 @@ fn a_strict_list_is_taken_up_after_it_changed() {
         let mut first = list(&client, None).concurrency(1).policy(ListPolicy::Strict);
         let (mut ids, error) = read(&mut first).await;
         let error = error.unwrap();
-        assert_eq!(error.list_event(), Some(&ListEvent::CountChanged { page: 2, before: 30, now: 31 }));
+        assert_eq!(error.list_anomaly(), Some(&ListAnomaly::CountChanged { page: 2, before: 30, now: 31 }));
         assert!(error.to_string().contains("the policy `Lenient` reports this and goes on"), "{error}");
         assert_eq!(ids.len(), 10);
         let (rest, error) =
@@ -407,13 +407,13 @@ fn a_list_that_grows_is_read_on_and_told_and_one_that_shrinks_is_an_error_unless
         let (ids, error) = read(&mut list).await;
         assert!(error.is_none(), "{error:?}");
         assert_eq!(ids, server.ids());
-        assert_eq!(list.report().events, [ListEvent::CountChanged { page: 2, before: 30, now: 31 }]);
+        assert_eq!(list.report().anomalies, [ListAnomaly::CountChanged { page: 2, before: 30, now: 31 }]);
 
         let shrunk = vec![(2, Change::Remove(0, 10))];
         let server = ListServer::start(Script { changes: shrunk, ..script(30, 10) }).await;
         let mut list = self::list(&client(&server.url, 0), None).concurrency(1);
         let (ids, error) = read(&mut list).await;
         assert_eq!(ids.len(), 20);
-        assert_eq!(error.unwrap().list_event(), Some(&ListEvent::PageGone { page: 3 }));
+        assert_eq!(error.unwrap().list_anomaly(), Some(&ListAnomaly::PageGone { page: 3 }));
     });
 }

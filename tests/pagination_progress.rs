@@ -12,7 +12,7 @@ use ids::{Id, ids_of};
 use serde::{Deserialize, Deserializer};
 use server::marker::{Failure, MARKER, secret};
 use synapse_backend_client::{
-    BackendClient, ErrorKind, ListAll, ListEvent, ListPolicy, RawItem, RetryPolicy,
+    BackendClient, ErrorKind, ListAll, ListAnomaly, ListPolicy, RawItem, RetryPolicy,
 };
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -34,7 +34,7 @@ async fn serving(
         )
     };
     Mock::given(any()).respond_with(answer).mount(&server).await;
-    let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::none());
+    let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::never());
     let client = builder.build().unwrap();
     (server, client)
 }
@@ -56,7 +56,7 @@ async fn assert_endless(
 ) -> Vec<i64> {
     let (ids, error) = ids_of(list).await;
     let error = error.expect("the list has no end");
-    assert!(matches!(error.list_event(), Some(ListEvent::Endless { .. })), "{error}");
+    assert!(matches!(error.list_anomaly(), Some(ListAnomaly::Endless { .. })), "{error}");
     assert!(error.to_string().contains("the list makes no progress: 100 pages in a row"), "{error}");
     let asked = server::requests(server).await.len();
     assert!(requests.contains(&asked), "{asked} requests");
@@ -86,7 +86,7 @@ async fn same_items_behind_new_cursors() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(error.list_event(), Some(ListEvent::Endless { page: 101 })), "{error}");
+    assert!(matches!(error.list_anomaly(), Some(ListAnomaly::Endless { page: 101 })), "{error}");
     assert_eq!((items.len(), server::requests(&server).await.len()), (2, STALLED + 1));
 }
 
@@ -105,7 +105,7 @@ async fn pages_in_a_circle_behind_new_cursors() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(error.list_event(), Some(ListEvent::Endless { page: 103 })), "{error}");
+    assert!(matches!(error.list_anomaly(), Some(ListAnomaly::Endless { page: 103 })), "{error}");
     assert_eq!((given, server::requests(&server).await.len()), (3 + STALLED, 3 + STALLED));
     assert_eq!(models.report().identity, None);
 }
@@ -143,7 +143,7 @@ async fn every_page_fails() {
     let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).concurrency(4);
     let (ids, error) = ids_of(&mut models).await;
     let error = error.unwrap();
-    assert_eq!((ids, error.list_event()), (vec![1, 2], Some(&ListEvent::Endless { page: 101 })));
+    assert_eq!((ids, error.list_anomaly()), (vec![1, 2], Some(&ListAnomaly::Endless { page: 101 })));
     assert!(
         error.to_string().contains("the list makes no progress") && error.to_string().contains("broken"),
         "{error}"
@@ -215,7 +215,7 @@ async fn numbers_near_their_ends() {
             let list =
                 || client.list_models().param("page", first).list_all_as::<Id>().policy(ListPolicy::Lenient);
             let (_, error) = ids_of(&mut list()).await;
-            assert!(error.is_some_and(|error| error.list_event().is_some()));
+            assert!(error.is_some_and(|error| error.list_anomaly().is_some()));
             let mut limited = list().limit(u64::MAX).skip_failed_pages(true);
             ids_of(&mut limited).await;
             let checkpoint = limited.checkpoint();

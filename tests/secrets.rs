@@ -36,7 +36,7 @@ fn assert_error_hidden(error: &Error, kind: ErrorKind) {
 fn builder(url: &str) -> BackendClientBuilder {
     marker::watch();
     BackendClient::builder(url)
-        .retry(RetryPolicy::none())
+        .retry(RetryPolicy::never())
         .access_token(secret("access"))
         .legacy_token(secret("legacy"))
         .agent_token(secret("agent"))
@@ -388,7 +388,7 @@ async fn a_token_is_hidden_however_the_server_writes_it() {
 async fn a_secret_header_is_hidden_without_its_scheme_too() {
     let (server, _) = serving(json(401, format!(r#"{{"detail": "Unknown key {MARKER}-key."}}"#))).await;
     let client =
-        builder(&server.uri()).secret_header("x-gateway", format!("Bearer {MARKER}-key")).build().unwrap();
+        builder(&server.uri()).sensitive_header("x-gateway", format!("Bearer {MARKER}-key")).build().unwrap();
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
 }
 
@@ -495,7 +495,7 @@ async fn a_renewed_token_is_hidden_too() {
         .mount(&server)
         .await;
     let client = BackendClient::builder(server.uri())
-        .retry(RetryPolicy::none())
+        .retry(RetryPolicy::never())
         .credentials_provider(Renewing)
         .build()
         .unwrap();

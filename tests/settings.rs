@@ -155,7 +155,7 @@ async fn client_of_the_environment() {
                 None => Vec::new(),
             };
             if std::env::var_os("GET_A_MODEL").is_some() {
-                println!("model={:?}", client.get_model(1).retries(0).await.map(|model| model.id));
+                println!("model={:?}", client.get_model(1).max_retries(0).await.map(|model| model.id));
             }
             drop(files);
         }

@@ -14,7 +14,7 @@ use backend::marker::Failure;
 use proptest::prelude::*;
 use serde_json::json;
 use synapse_backend_client::{
-    BackendClient, CreateChunkedUpload, Error, OneShotSource, Reopen, ResumableSource, RetryPolicy,
+    BackendClient, CreateChunkedUpload, Error, ResumableSource, RetryPolicy, RewindableSource, StreamSource,
     UploadSession, reqwest,
 };
 use synapse_test_backend::{Backend, Fault};
@@ -24,7 +24,7 @@ const CONTENT: &[u8] = b"0123456789";
 async fn start() -> (Backend, BackendClient) {
     let backend = backend().start().await.unwrap();
     let client =
-        BackendClient::builder(backend.url()).access_token(backend.token()).retry(RetryPolicy::none());
+        BackendClient::builder(backend.url()).access_token(backend.token()).retry(RetryPolicy::never());
     let client = client.http(|| reqwest::ClientBuilder::new().tls_certs_only([])).build().unwrap();
     (backend, client)
 }
@@ -47,7 +47,7 @@ impl Claims {
     }
 }
 
-impl Reopen for Claims {
+impl RewindableSource for Claims {
     fn size(&self) -> io::Result<u64> {
         Ok(self.size)
     }
@@ -69,7 +69,7 @@ async fn sizes_that_can_not_be_counted() {
         for chunk_size in [1, 4, i64::MAX as u64, u64::MAX - 200, u64::MAX] {
             let sources = [
                 client.create_chunked_upload(Claims::of(size, CONTENT)),
-                client.create_chunked_upload(OneShotSource::reader(CONTENT, size)),
+                client.create_chunked_upload(StreamSource::reader(CONTENT, size)),
             ];
             for upload in sources {
                 let error = soon(upload.chunk_size(chunk_size)).await.failure();
@@ -89,7 +89,7 @@ async fn source_of_fewer_bytes_than_told() {
             let error = soon(upload.file_name("n".repeat(1_000))).await.failure();
             assert!(error.is_file() && error.to_string().contains("became shorter"), "{error}");
             let upload =
-                client.create_chunked_upload(OneShotSource::reader(CONTENT, size)).chunk_size(chunk_size);
+                client.create_chunked_upload(StreamSource::reader(CONTENT, size)).chunk_size(chunk_size);
             let error = soon(upload).await.failure();
             assert!(error.is_file() && error.to_string().contains("ended after 10 bytes"), "{error}");
         }
@@ -119,7 +119,7 @@ async fn source_of_more_bytes_than_told() {
 /// A reader that tells of more bytes than it was given room for.
 struct Boastful;
 
-impl Reopen for Boastful {
+impl RewindableSource for Boastful {
     fn size(&self) -> io::Result<u64> {
         Ok(10)
     }
@@ -151,7 +151,7 @@ async fn times_that_no_clock_holds() {
         upload.chunk_timeout(Duration::MAX).completion_timeout(Duration::MAX).on_progress(|progress| {
             assert!(progress.bytes_per_second.is_finite() && progress.bytes_sent <= progress.bytes_total);
         });
-    soon(upload.retry(RetryPolicy::new().retries(u32::MAX))).await.unwrap();
+    soon(upload.retry(RetryPolicy::new().max_retries(u32::MAX))).await.unwrap();
     for modified in [
         SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40),
         SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60),
@@ -217,7 +217,7 @@ proptest! {
                     backend.inject(Fault::edit_json(edit).on(method, "/chunked_upload/").after(number as u64));
                 }
             }
-            let retry = RetryPolicy::new().retries(3).initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(1));
+            let retry = RetryPolicy::new().max_retries(3).initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(1));
             let upload = client.create_chunked_upload(CONTENT.to_vec()).chunk_size(chunk_size).retry(retry);
             let upload = upload.completion_timeout(Duration::from_millis(50));
             if let Ok(upload) = soon(upload).await {
@@ -297,7 +297,7 @@ impl Blocking {
     }
 }
 
-impl Reopen for Blocking {
+impl RewindableSource for Blocking {
     fn size(&self) -> io::Result<u64> {
         if self.sizes.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
             Blocking::block(&self.let_go);
@@ -378,8 +378,7 @@ async fn stream_without_end_is_timed_out() {
     let (mut writer, reader) = tokio::io::duplex(64);
     tokio::io::AsyncWriteExt::write_all(&mut writer, CONTENT).await.unwrap();
     // All that was said came, and whether there is more nobody says.
-    let error =
-        soon(in_time(client.create_chunked_upload(OneShotSource::reader(reader, 10)))).await.failure();
+    let error = soon(in_time(client.create_chunked_upload(StreamSource::reader(reader, 10)))).await.failure();
     assert_timed_out(&error);
     assert!(backend.upload_ids().iter().all(|id| backend.completions(id) == 0));
 }

@@ -17,7 +17,7 @@ use md5::{Digest, Md5};
 use synapse_backend_client::types::ChunkedUpload;
 use synapse_backend_client::{
     BackendClient, BackendClientBuilder, CreateChunkedUpload, Credentials, CredentialsFuture,
-    CredentialsProvider, Error, ErrorKind, OneShotSource, RetryPolicy, UploadPhase, reqwest,
+    CredentialsProvider, Error, ErrorKind, RetryPolicy, StreamSource, UploadPhase, reqwest,
 };
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
 use tempfile::TempDir;
@@ -56,7 +56,7 @@ async fn soon<W: IntoFuture>(work: W) -> W::Output {
 
 fn quick_retry() -> RetryPolicy {
     RetryPolicy::new()
-        .retries(3)
+        .max_retries(3)
         .initial_backoff(Duration::from_millis(1))
         .max_backoff(Duration::from_millis(2))
 }
@@ -319,7 +319,7 @@ fn patient(setup: &Setup, address: SocketAddr) -> (BackendClient, Arc<Notify>) {
     let told = third.clone();
     let client = BackendClient::builder(format!("http://{address}"))
         .access_token(setup.backend.token())
-        .retry(quick_retry().retries(1_000_000).max_elapsed(Duration::from_secs(60)))
+        .retry(quick_retry().max_retries(1_000_000).max_elapsed(Duration::from_secs(60)))
         .on_attempt(move |attempt| {
             if attempt.error == Some(ErrorKind::Connect) && refused.fetch_add(1, Ordering::SeqCst) == 2 {
                 told.notify_one();
@@ -1071,7 +1071,7 @@ async fn an_upload_that_expires_before_its_completion_is_sent_anew() {
 async fn an_upload_that_expires_can_not_be_sent_anew_from_a_source_that_comes_once() {
     let setup = Setup::new().await;
     setup.backend.inject(chunk(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#), 4));
-    let source = OneShotSource::reader(Cursor::new(setup.content.clone()), SIZE as u64);
+    let source = StreamSource::reader(Cursor::new(setup.content.clone()), SIZE as u64);
     let error = soon(setup.client.create_chunked_upload(source).chunk_size(CHUNK)).await.failure();
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
     assert!(error.to_string().contains("upload it anew from a source that can be read again"), "{error}");

@@ -25,7 +25,8 @@ use proptest::prelude::*;
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::types::ChunkedUpload;
 use synapse_backend_client::{
-    BackendClient, OneShotSource, Reopen, Result, ResumableSource, RetryPolicy, UploadSource, reqwest,
+    BackendClient, Result, ResumableSource, RetryPolicy, RewindableSource, StreamSource, UploadSource,
+    reqwest,
 };
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpListener;
@@ -208,7 +209,7 @@ impl Server {
     }
 
     fn client(&self) -> BackendClient {
-        let retry = RetryPolicy::new().retries(2 * MISSES);
+        let retry = RetryPolicy::new().max_retries(2 * MISSES);
         let retry = retry.initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(2));
         let client =
             BackendClient::builder(format!("http://{}", self.address)).access_token(TOKEN).retry(retry);
@@ -359,12 +360,12 @@ fn md5_of(bytes: &[u8]) -> String {
 enum Kind {
     Path,
     Bytes,
-    Reopen,
+    RewindableSource,
     Reader,
     Stream,
 }
 
-const KINDS: [Kind; 5] = [Kind::Path, Kind::Bytes, Kind::Reopen, Kind::Reader, Kind::Stream];
+const KINDS: [Kind; 5] = [Kind::Path, Kind::Bytes, Kind::RewindableSource, Kind::Reader, Kind::Stream];
 
 /// Bytes that come in pieces of any length.
 #[derive(Clone)]
@@ -426,7 +427,7 @@ impl Iterator for Pieces {
     }
 }
 
-impl Reopen for Pieces {
+impl RewindableSource for Pieces {
     fn size(&self) -> io::Result<u64> {
         Ok(self.content.len() as u64)
     }
@@ -448,9 +449,9 @@ fn source(kind: Kind, content: &Bytes, pieces: usize) -> (UploadSource, Option<t
             return (file.path().into(), Some(file));
         }
         Kind::Bytes => content.clone().into(),
-        Kind::Reopen => ResumableSource::reopen(came).into(),
-        Kind::Reader => OneShotSource::reader(came, size).into(),
-        Kind::Stream => OneShotSource::stream(futures_util::stream::iter(came), size).into(),
+        Kind::RewindableSource => ResumableSource::reopen(came).into(),
+        Kind::Reader => StreamSource::reader(came, size).into(),
+        Kind::Stream => StreamSource::stream(futures_util::stream::iter(came), size).into(),
     };
     (source, None)
 }

@@ -49,7 +49,7 @@ impl Setup {
     async fn of(backend: BackendBuilder) -> Self {
         let backend = Arc::new(backend.record_bodies(false).start().await.unwrap());
         let client =
-            BackendClient::builder(backend.url()).access_token(backend.token()).retry(RetryPolicy::none());
+            BackendClient::builder(backend.url()).access_token(backend.token()).retry(RetryPolicy::never());
         Setup { client: client.build().unwrap(), backend, directory: tempfile::tempdir().unwrap() }
     }
 
@@ -180,7 +180,7 @@ async fn other_path_of_equal_size_and_time() {
     let told = std::mem::take(&mut *told.lock().unwrap());
     assert!(told.iter().any(|progress| progress.phase == UploadPhase::Hashing));
     assert!(
-        told.iter().any(|progress| progress.phase == UploadPhase::Sending && progress.bytes_sent == 0),
+        told.iter().any(|progress| progress.phase == UploadPhase::ResponseFuture && progress.bytes_sent == 0),
         "{told:?}"
     );
 }
@@ -689,7 +689,7 @@ async fn url_outside_the_prefix_gets_nothing() {
     let setup = Setup::of(backend().path_prefix("/api/v1")).await;
     let client = BackendClient::builder(setup.backend.url())
         .access_token(setup.backend.token())
-        .retry(RetryPolicy::none());
+        .retry(RetryPolicy::never());
     let client = client.allow_links_outside_prefix(true).build().unwrap();
     setup
         .backend

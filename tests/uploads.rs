@@ -16,7 +16,7 @@ use futures_util::stream;
 use synapse_backend_client::types::ChunkedUpload;
 use synapse_backend_client::{
     BackendClient, CreateChunkedUpload, Credentials, CredentialsFuture, CredentialsProvider, Error,
-    ModelFile, OneShotSource, Reopen, ResumableSource, RetryPolicy, UploadPhase, UploadProgress,
+    ModelFile, ResumableSource, RetryPolicy, RewindableSource, StreamSource, UploadPhase, UploadProgress,
     UploadSession, bytes,
 };
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
@@ -41,7 +41,7 @@ impl Setup {
         let backend = Arc::new(backend.start().await.unwrap());
         let client = BackendClient::builder(backend.url())
             .access_token(backend.token())
-            .retry(RetryPolicy::none())
+            .retry(RetryPolicy::never())
             .build()
             .unwrap();
         let content = (0..SIZE).map(|at| (at * 31 / 7) as u8).collect();
@@ -98,7 +98,7 @@ struct Again {
     refuses: bool,
 }
 
-impl Reopen for Again {
+impl RewindableSource for Again {
     fn size(&self) -> io::Result<u64> {
         std::fs::metadata(&self.path).map(|metadata| metadata.len())
     }
@@ -135,14 +135,14 @@ async fn every_kind_of_source_is_uploaded() {
         (setup.client.create_chunked_upload(Bytes::from(setup.content.clone())), "file"),
         (setup.client.create_chunked_upload(ResumableSource::reopen(again)), "again.pt"),
         (
-            setup.client.create_chunked_upload(OneShotSource::reader(
+            setup.client.create_chunked_upload(StreamSource::reader(
                 io::Cursor::new(setup.content.clone()),
                 SIZE as u64,
             )),
             "file",
         ),
         (
-            setup.client.create_chunked_upload(OneShotSource::stream(
+            setup.client.create_chunked_upload(StreamSource::stream(
                 stream::iter(pieces(700).collect::<Vec<_>>()),
                 SIZE as u64,
             )),
@@ -168,7 +168,7 @@ async fn a_chunk_has_50_mebibytes_unless_it_is_kept_in_memory_where_it_has_8() {
     assert_eq!(setup.requests(), ["PUT 0-52428799", "PUT 52428800-52428800", "POST"]);
     setup.backend.clear_requests();
     let kept = tokio::fs::File::open(&path).await.unwrap();
-    setup.client.create_chunked_upload(OneShotSource::reader(kept, size)).await.unwrap();
+    setup.client.create_chunked_upload(StreamSource::reader(kept, size)).await.unwrap();
     assert_eq!(setup.requests()[..2], ["PUT 0-8388607", "PUT 8388608-16777215"]);
 }
 
@@ -181,7 +181,7 @@ async fn a_stream_of_another_length_than_was_said_is_an_error_before_it_is_compl
         (CHUNK, "the source has more than the 1000 bytes that were said"),
     ] {
         setup.backend.clear_requests();
-        let source = OneShotSource::reader(io::Cursor::new(setup.content.clone()), said);
+        let source = StreamSource::reader(io::Cursor::new(setup.content.clone()), said);
         let error = setup.client.create_chunked_upload(source).chunk_size(CHUNK).await.failure();
         assert!(error.is_file() && error.to_string().contains(told), "{error}");
         assert!(error.upload_session().is_none(), "there is nothing to read it from again");
@@ -193,7 +193,7 @@ async fn a_stream_of_another_length_than_was_said_is_an_error_before_it_is_compl
 async fn a_stream_that_fails_is_told_by_its_own_error() {
     let setup = Setup::new().await;
     let pieces = [Ok(Bytes::from_static(b"0123")), Err(io::Error::other("the pipe burst"))];
-    let source = OneShotSource::stream(stream::iter(pieces), 10);
+    let source = StreamSource::stream(stream::iter(pieces), 10);
     let error = setup.client.create_chunked_upload(source).chunk_size(5).await.failure();
     assert!(error.is_file() && error.to_string().contains("the pipe burst"), "{error}");
     assert_eq!(setup.backend.upload_ids().len(), 0);
@@ -277,7 +277,7 @@ async fn progress_is_told_in_order_and_completely() {
     let told = std::mem::take(&mut *told.lock().unwrap());
     let mut phases: Vec<_> = told.iter().map(|progress| progress.phase).collect();
     phases.dedup();
-    assert_eq!(phases, [UploadPhase::Sending, UploadPhase::Completing, UploadPhase::Complete]);
+    assert_eq!(phases, [UploadPhase::ResponseFuture, UploadPhase::Completing, UploadPhase::Complete]);
     assert!(told.windows(2).all(|pair| pair[0].bytes_sent <= pair[1].bytes_sent), "{told:?}");
     assert!(
         told.iter()
@@ -299,7 +299,7 @@ async fn a_resumed_upload_tells_that_it_hashes_first() {
     phases.dedup();
     assert_eq!(
         phases,
-        [UploadPhase::Hashing, UploadPhase::Sending, UploadPhase::Completing, UploadPhase::Complete]
+        [UploadPhase::Hashing, UploadPhase::ResponseFuture, UploadPhase::Completing, UploadPhase::Complete]
     );
     let hashed = told
         .iter()
@@ -310,7 +310,7 @@ async fn a_resumed_upload_tells_that_it_hashes_first() {
         |pair: &[UploadProgress]| pair[0].phase != pair[1].phase || pair[0].bytes_sent <= pair[1].bytes_sent;
     assert!(told.windows(2).all(within), "{told:?}");
     // What the server had isn't sent again, and counts as sent.
-    let sending = told.iter().find(|progress| progress.phase == UploadPhase::Sending);
+    let sending = told.iter().find(|progress| progress.phase == UploadPhase::ResponseFuture);
     assert_eq!(sending.map(|progress| progress.bytes_sent), Some(2 * CHUNK));
 }
 
@@ -456,7 +456,7 @@ async fn a_session_file_of_the_file_as_it_was_begins_anew() {
 #[tokio::test]
 async fn a_stream_has_no_session_file() {
     let setup = Setup::new().await;
-    let source = OneShotSource::reader(io::Cursor::new(vec![1]), 1);
+    let source = StreamSource::reader(io::Cursor::new(vec![1]), 1);
     let error = setup.client.create_chunked_upload(source).session_file(setup.session_file()).await.failure();
     assert!(
         error.is_invalid_input()
@@ -566,7 +566,7 @@ async fn a_time_out_of_the_whole_leaves_what_can_be_gone_on_with() {
 async fn a_chunk_has_a_time_out_of_its_own() {
     let setup = Setup::new().await;
     let held = setup.backend.inject(Fault::hold_after().method("PUT").after(2));
-    let retry = RetryPolicy::new().retries(50).initial_backoff(Duration::from_millis(1));
+    let retry = RetryPolicy::new().max_retries(50).initial_backoff(Duration::from_millis(1));
     let upload = setup.upload().retry(retry).chunk_timeout(Duration::from_millis(200)).await.unwrap();
     setup.assert_stored(&upload);
     // More than once where the machine is slower than the time-out.
@@ -736,7 +736,7 @@ struct Counted {
     _alive: Arc<()>,
 }
 
-impl Reopen for Counted {
+impl RewindableSource for Counted {
     fn size(&self) -> io::Result<u64> {
         Ok(SIZE as u64)
     }
@@ -785,7 +785,7 @@ async fn no_more_files_are_begun_than_are_wished_for_and_dropping_it_gives_all_o
 /// One whose store is away altogether.
 struct Away;
 
-impl Reopen for Away {
+impl RewindableSource for Away {
     fn size(&self) -> io::Result<u64> {
         Err(io::Error::other("the store is away"))
     }

@@ -602,18 +602,25 @@ async fn deep_answer_is_an_error() {
         Mock::given(path_regex("^/models/")).respond_with(json(200, &body)).mount(&server).await;
         let client = client_of(&server);
         assert!(
-            client.get_model(7).retries(0).url_conversion("files", str::to_owned).await.failure().is_decode()
-        );
-        assert!(
             client
-                .list_models()
-                .retries(0)
+                .get_model(7)
+                .max_retries(0)
                 .url_conversion("files", str::to_owned)
                 .await
                 .failure()
                 .is_decode()
         );
-        let list = client.list_models().url_conversion("files.a", str::to_owned).retries(0).list_all_raw();
+        assert!(
+            client
+                .list_models()
+                .max_retries(0)
+                .url_conversion("files", str::to_owned)
+                .await
+                .failure()
+                .is_decode()
+        );
+        let list =
+            client.list_models().url_conversion("files.a", str::to_owned).max_retries(0).list_all_raw();
         assert!(list.try_collect::<Vec<_>>().await.failure().is_decode());
     }
 }
@@ -626,7 +633,7 @@ async fn local_paths_are_our_own() {
         "ours": {"url": "/media/2"}}}"#;
     let (_server, client) = serving(item).await;
     let directory = tempfile::tempdir().unwrap();
-    let to = client.download_to(directory.path()).retries(0);
+    let to = client.download_to(directory.path()).max_retries(0);
     let call = client.get_model(7).skip_failed_conversions(true);
     let model = call.url_conversion_with("files", to.clone()).url_conversion_with("file", to).await.unwrap();
     assert_eq!(

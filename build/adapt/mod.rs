@@ -4,10 +4,9 @@
 //! The generator's output is known, statement by statement; one of another shape ends the build with its
 //! name, so that a new version of the generator can't slip through.
 
-mod clearing;
 mod deserialize;
 mod documentation;
-mod fitting;
+mod nullable;
 mod open_enum;
 mod operations;
 mod reading;
@@ -16,6 +15,7 @@ mod setters;
 mod tagged;
 mod type_builders;
 mod types;
+mod untagged;
 
 use std::collections::{BTreeMap, BTreeSet};
 

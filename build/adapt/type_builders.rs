@@ -7,7 +7,7 @@ use syn::visit_mut::VisitMut;
 use syn::{Block, Expr, ImplItem, Item, ItemImpl, ItemMod, ItemStruct, Stmt, parse_quote};
 
 use super::Result;
-use super::clearing::Clearable;
+use super::nullable::Clearable;
 use super::reading::trait_name;
 use super::setters::{MissingMessage, Setter, adapt_setter};
 use crate::prepare::naming::field_name;

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use quote::{ToTokens, format_ident, quote};
 use syn::{Fields, ImplItem, Item, ItemEnum, ItemMod, ItemStruct, Type, parse_quote};
 
-use super::clearing::Clearable;
 use super::deserialize::unflattened;
-use super::fitting::{Keys, fitting};
+use super::nullable::Clearable;
 use super::open_enum::open_enum;
 use super::reading::{docs_of, first_argument, is_flattened};
 use super::recursive::boxes_are_around_values;
 use super::tagged::tagged;
 use super::type_builders::adapt_type_builders;
+use super::untagged::{Keys, fitting};
 use super::{Context, Result};
 use crate::prepare::Notes;
 

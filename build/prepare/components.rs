@@ -21,7 +21,7 @@ pub fn own_types_are_meant(document: &mut Value, report: &mut Report) {
         match name {
             "Timestamp" | "FileUrl" => kind == Some("string") && schema.get("enum").is_none(),
             "StringList" => kind == Some("array"),
-            "Related" => schema.get("oneOf").is_some() || schema.get("anyOf").is_some(),
+            "Expandable" => schema.get("oneOf").is_some() || schema.get("anyOf").is_some(),
             _ => {
                 kind.is_none()
                     && ["$ref", "allOf", "oneOf", "anyOf", "enum", "properties"]

@@ -5,13 +5,13 @@ mod components;
 mod compositions;
 mod enums;
 mod lengths;
-mod mending;
 pub mod naming;
 mod one_line;
 mod operations;
 mod parameters;
 mod plain_types;
 mod references;
+mod repair;
 mod requests;
 mod unions;
 mod values;
@@ -37,7 +37,7 @@ pub use {
 use walk::{entry, schemas_mut};
 
 /// Schemas that the crate has types of its own for: the name of the component is the name of the type.
-pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", "Related"];
+pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", "Expandable"];
 
 /// Rules that take nothing away which a user of the client would look for: of the project's own document a
 /// build tells the others aloud.
@@ -169,7 +169,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     version::only_requests_and_answers_stay(document, report_to);
     operations::operations_have_answers(document, report_to)?;
     operations::operations_have_names_of_their_own(document, report_to);
-    mending::values_are_of_their_kind(document, report_to);
+    repair::values_are_of_their_kind(document, report_to);
     compositions::bases_with_a_tag_are_choices(document, report_to);
     unions::tags_are_told(document, report_to);
     components::own_types_are_meant(document, report_to);
@@ -234,7 +234,7 @@ fn add_own_schemas(document: &mut Value, report: &mut Report) {
         ("Timestamp", json!({"type": "string"})),
         ("FileUrl", json!({"type": "string"})),
         ("StringList", json!({"type": "array", "items": {"type": "string"}})),
-        ("Related", json!({"oneOf": [{"type": "integer"}, {}], "nullable": true})),
+        ("Expandable", json!({"oneOf": [{"type": "integer"}, {}], "nullable": true})),
     ];
     for (name, schema) in own {
         if !schemas.contains_key(name) {

@@ -345,7 +345,7 @@ pub fn expandable_keys_are_related(document: &mut Value, report: &mut Report) {
             continue;
         };
         if matches!(schema.get("type").and_then(Value::as_str), Some("integer" | "string")) {
-            let mut related = json!({"allOf": [reference("Related")]});
+            let mut related = json!({"allOf": [reference("Expandable")]});
             for key in ["nullable", "readOnly", "description"] {
                 if let Some(value) = schema.get(key) {
                     related[key] = value.clone();

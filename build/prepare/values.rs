@@ -7,7 +7,7 @@ use super::Report;
 use super::walk::{for_schemas, only_refers, reachable_from_requests, reference, schemas_mut};
 
 /// Own types that hold a null themselves, so that an answer's field of such a type needs no `Option`.
-pub const HOLD_NULL: [&str; 2] = ["Json", "Related"];
+pub const HOLD_NULL: [&str; 2] = ["Json", "Expandable"];
 
 /// A schema that says nothing about the value's shape is the user's own JSON: kept as its text, decoded when
 /// looked at. So is an object that may have no fields at all: the generator would refuse the first that a
@@ -215,7 +215,7 @@ pub fn drop_defaults(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// `Json` and `Related` hold a null themselves: in an answer such a field is always there
+/// `Json` and `Expandable` hold a null themselves: in an answer such a field is always there
 /// (`model.metrics["accuracy"]`, not `model.metrics.as_ref()…`). In a request it stays optional, since what
 /// isn't set isn't sent.
 pub fn nulls_in_own_types(document: &mut Value, report: &mut Report) {

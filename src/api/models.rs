@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::IntoFuture;
 
 use crate::call::option_setters::option_setters;
-use crate::call::{Call, CallOptions, Sending};
+use crate::call::{Call, CallOptions, ResponseFuture};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::operation::Lengths as _;
@@ -148,8 +148,8 @@ impl CreateModel {
     ///
     /// # Errors
     /// See [`create_model`](BackendClient::create_model).
-    pub fn send(self) -> Sending<types::Model> {
-        Sending::new(self.create())
+    pub fn send(self) -> ResponseFuture<types::Model> {
+        ResponseFuture::new(self.create())
     }
 
     async fn create(self) -> Result<types::Model> {
@@ -214,7 +214,7 @@ fn problems(
 
 impl IntoFuture for CreateModel {
     type Output = Result<types::Model>;
-    type IntoFuture = Sending<types::Model>;
+    type IntoFuture = ResponseFuture<types::Model>;
 
     fn into_future(self) -> Self::IntoFuture {
         self.send()

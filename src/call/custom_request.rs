@@ -1,4 +1,4 @@
-//! [`AnyRequest`]: a request that no document names, through the same transport as all others.
+//! [`CustomRequest`]: a request that no document names, through the same transport as all others.
 
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request};
@@ -13,16 +13,16 @@ use crate::values::json::Json;
 
 /// Any method and path of the backend: see [`BackendClient::request`](crate::BackendClient::request).
 #[derive(Debug)]
-pub struct AnyRequest<'a> {
+pub struct CustomRequest<'a> {
     client: &'a raw::Client,
     method: Method,
     path: String,
     body: Option<Result<RawBody, Invalid>>,
 }
 
-impl<'a> AnyRequest<'a> {
+impl<'a> CustomRequest<'a> {
     pub(crate) fn new(client: &'a raw::Client, method: Method, path: String) -> Self {
-        AnyRequest { client, method, path, body: None }
+        CustomRequest { client, method, path, body: None }
     }
 
     /// Sets the body: any value that can be written as JSON. A number that isn't finite is told when the call
@@ -53,7 +53,7 @@ impl<'a> AnyRequest<'a> {
     }
 }
 
-impl Sealed for AnyRequest<'_> {}
+impl Sealed for CustomRequest<'_> {}
 
 /// JSON, or null where there is no body: what a HEAD, a DELETE and a 204 give.
 #[doc(hidden)]
@@ -67,7 +67,7 @@ impl Answer for AnyAnswer {
     }
 }
 
-impl Operation for AnyRequest<'_> {
+impl Operation for CustomRequest<'_> {
     type Output = Json;
     type Answer = AnyAnswer;
     const ID: &'static str = "request";

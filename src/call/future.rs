@@ -1,4 +1,4 @@
-//! [`Sending`]: a call under way, as a future.
+//! [`ResponseFuture`]: a call under way, as a future.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,18 +9,18 @@ use crate::runtime;
 
 /// A call under way. Dropping it stops the request.
 #[must_use = "a future does nothing unless it is polled"]
-pub struct Sending<T>(Pin<Box<dyn Future<Output = Result<T>> + Send>>);
+pub struct ResponseFuture<T>(Pin<Box<dyn Future<Output = Result<T>> + Send>>);
 
-impl<T> Sending<T> {
+impl<T> ResponseFuture<T> {
     pub(crate) fn new(future: impl Future<Output = Result<T>> + Send + 'static) -> Self {
-        Sending(Box::pin(future))
+        ResponseFuture(Box::pin(future))
     }
 
     pub(crate) fn failed(error: Error) -> Self
     where
         T: Send + 'static,
     {
-        Sending::new(std::future::ready(Err(error)))
+        ResponseFuture::new(std::future::ready(Err(error)))
     }
 
     /// A call that is sent where its request could be made.
@@ -29,13 +29,13 @@ impl<T> Sending<T> {
         T: Send + 'static,
     {
         match future {
-            Ok(future) => Sending::new(future),
-            Err(error) => Sending::failed(error),
+            Ok(future) => ResponseFuture::new(future),
+            Err(error) => ResponseFuture::failed(error),
         }
     }
 }
 
-impl<T> Future for Sending<T> {
+impl<T> Future for ResponseFuture<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
@@ -44,8 +44,8 @@ impl<T> Future for Sending<T> {
     }
 }
 
-impl<T> fmt::Debug for Sending<T> {
+impl<T> fmt::Debug for ResponseFuture<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending").finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

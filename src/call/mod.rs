@@ -15,16 +15,16 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
 
-use self::custom_request::AnyRequest;
-pub use crate::call::future::Sending;
+use self::custom_request::CustomRequest;
+pub use crate::call::future::ResponseFuture;
 use crate::call::option_setters::option_setters;
 use crate::client::{BackendClient, Settings};
 use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, RequestInfo, Result};
 use crate::generated::operation::{Answer, Operation};
 use crate::generated::raw;
-use crate::transport::limits::TimeLimits;
-use crate::transport::retry::RetryPolicy;
+use crate::transport::retry_policy::RetryPolicy;
+use crate::transport::timeouts::TimeLimits;
 use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
 use crate::url_conversion::Conversions;
 
@@ -63,7 +63,7 @@ pub(crate) struct CallOptions {
     timeout: Option<Duration>,
     retries: Option<u32>,
     retry: Option<RetryPolicy>,
-    retry_unknown_outcome: bool,
+    idempotent: bool,
     /// No other host may answer in the backend's place.
     backend_only: bool,
     conversions: Conversions,
@@ -111,7 +111,7 @@ impl CallOptions {
     }
 
     pub(crate) fn set_retry_unknown_outcome(&mut self, retry: bool) {
-        self.retry_unknown_outcome = retry;
+        self.idempotent = retry;
     }
 
     pub(crate) fn conversions(&mut self) -> &mut Conversions {
@@ -201,7 +201,7 @@ impl fmt::Debug for CallOptions {
             .field("read_timeout", &self.read_timeout)
             .field("retries", &self.retries)
             .field("retry", &self.retry)
-            .field("retry_unknown_outcome", &self.retry_unknown_outcome)
+            .field("idempotent", &self.idempotent)
             .field("conversions", &self.conversions)
             .finish()
     }
@@ -225,7 +225,7 @@ impl BackendClient {
     /// out, and null where the answer has no body.
     ///
     /// `path` is what follows the base URL and begins with `/`; parameters are set by [`param`](Call::param),
-    /// a body by [`AnyRequest::json`]. Retries, credentials, limits and errors are those of any other call.
+    /// a body by [`CustomRequest::json`]. Retries, credentials, limits and errors are those of any other call.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -240,8 +240,8 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn request(&self, method: reqwest::Method, path: impl Into<String>) -> Call<'_, AnyRequest<'_>> {
-        Call::new(self, AnyRequest::new(self.raw(), method, path.into()))
+    pub fn request(&self, method: reqwest::Method, path: impl Into<String>) -> Call<'_, CustomRequest<'_>> {
+        Call::new(self, CustomRequest::new(self.raw(), method, path.into()))
     }
 }
 
@@ -268,9 +268,9 @@ impl<'c, B: Operation> Call<'c, B> {
     /// # Errors
     /// Where a parameter can't be right, all of them told and nothing sent; where the server answers with an
     /// error, with what can't be decoded, or not at all.
-    pub fn send(self) -> Sending<B::Output> {
+    pub fn send(self) -> ResponseFuture<B::Output> {
         let prepared = self.prepare();
-        Sending::prepared(prepared.map(|prepared| prepared.fetch(B::Answer::read)))
+        ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(B::Answer::read)))
     }
 
     /// Sends the request and decodes the answer into a type of yours: a narrow struct, [`Json`](crate::Json),
@@ -278,9 +278,9 @@ impl<'c, B: Operation> Call<'c, B> {
     ///
     /// # Errors
     /// As [`send`](Call::send).
-    pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> Sending<T> {
+    pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> ResponseFuture<T> {
         let prepared = self.prepare();
-        Sending::prepared(prepared.map(|prepared| prepared.fetch(Received::json)))
+        ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(Received::json)))
     }
 
     /// The request that would be sent, without credentials.
@@ -319,7 +319,7 @@ impl<'c, B: Operation> Call<'c, B> {
             request,
             operation: B::ID,
             limits: self.options.limits(settings, B::LIST),
-            retry: Retry { policy, unknown_outcome: self.options.retry_unknown_outcome },
+            retry: Retry { policy, unknown_outcome: self.options.idempotent },
             conversions: Arc::new(conversions),
             list: B::LIST,
             elsewhere: !(B::LIST || self.options.backend_only),
@@ -341,9 +341,9 @@ impl<'c, B: Operation> Call<'c, B> {
 
 impl<B: Operation> IntoFuture for Call<'_, B> {
     type Output = Result<B::Output>;
-    type IntoFuture = Sending<B::Output>;
+    type IntoFuture = ResponseFuture<B::Output>;
 
-    fn into_future(self) -> Sending<B::Output> {
+    fn into_future(self) -> ResponseFuture<B::Output> {
         self.send()
     }
 }

@@ -6,7 +6,7 @@ macro_rules! sending_setters {
         /// Sets a header of each request of this call.
         ///
         /// `Authorization`, `Cookie`, `Proxy-Authorization`, the platform's own headers (`Synapse-…`) and
-        /// those that the client has as [`secret_header`](crate::BackendClientBuilder::secret_header) stay at
+        /// those that the client has as [`sensitive_header`](crate::BackendClientBuilder::sensitive_header) stay at
         /// the origin (scheme, host and port) that the call is for: once a redirect leads to another one,
         /// they are not sent any more, not even on the way back. Any other header goes wherever the request
         /// goes, so it is no place for a token.
@@ -36,7 +36,7 @@ macro_rules! sending_setters {
         }
 
         /// How often a request of this call is sent again at most.
-        pub fn retries(mut self, retries: u32) -> Self {
+        pub fn max_retries(mut self, retries: u32) -> Self {
             self.options.set_retries(retries);
             self
         }
@@ -74,7 +74,7 @@ macro_rules! option_setters {
 
         /// Sends the request again also where the server may have acted on it: for a caller who knows that
         /// acting on it twice does no harm.
-        pub fn retry_unknown_outcome(mut self, retry: bool) -> Self {
+        pub fn idempotent(mut self, retry: bool) -> Self {
             self.options.set_retry_unknown_outcome(retry);
             self
         }

@@ -16,7 +16,7 @@ use crate::transport::credentials::{Credentials, CredentialsProvider, Credential
 use crate::transport::http_clients::{HttpClients, Kind};
 use crate::transport::origin::Origin;
 use crate::transport::proxies::{Proxies, parse_proxy};
-use crate::transport::retry::{RetryBucket, RetryPolicy};
+use crate::transport::retry_policy::{RetryBucket, RetryPolicy};
 use crate::transport::tls::{self, Certificates};
 use crate::transport::{AttemptReport, Observer, Transport, is_transport_header};
 
@@ -52,7 +52,7 @@ pub struct BackendClientBuilder {
     max_in_flight: usize,
     rewrite_links: bool,
     links_outside_prefix: bool,
-    secret_headers: Vec<(String, String)>,
+    sensitive_headers: Vec<(String, String)>,
     observer: Option<Arc<Observer>>,
     clock: Arc<dyn Clock>,
 }
@@ -76,7 +76,7 @@ impl BackendClientBuilder {
             max_in_flight: MAX_IN_FLIGHT,
             rewrite_links: true,
             links_outside_prefix: false,
-            secret_headers: Vec::new(),
+            sensitive_headers: Vec::new(),
             observer: None,
             clock: Arc::new(SystemClock),
         }
@@ -230,7 +230,7 @@ impl BackendClientBuilder {
     /// How many requests may be in flight at a time, over all clones of the client; 100 unless set. One
     /// counts until its answer is read whole, or, where the answer is given as it comes, until its head is
     /// there. Waiting for a place counts in the total time-out, and has no end of its own.
-    pub fn max_requests_in_flight(mut self, requests: usize) -> Self {
+    pub fn max_concurrent_requests(mut self, requests: usize) -> Self {
         self.max_in_flight = requests;
         self
     }
@@ -255,8 +255,8 @@ impl BackendClientBuilder {
 
     /// A header that is a secret, a gateway's key say: like the tokens it goes to the base URL's own origin
     /// and to no other, and is never shown.
-    pub fn secret_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.secret_headers.push((name.into(), value.into()));
+    pub fn sensitive_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.sensitive_headers.push((name.into(), value.into()));
         self
     }
 
@@ -312,7 +312,7 @@ impl BackendClientBuilder {
         }
         if self.max_in_flight == 0 {
             return Err(Error::configuration(
-                "max_requests_in_flight",
+                "max_concurrent_requests",
                 "it is zero: no request could be sent",
             ));
         }
@@ -385,9 +385,9 @@ impl BackendClientBuilder {
     }
 
     fn secrets(&self) -> Result<HeaderMap> {
-        let wrong = |problem: String| Error::configuration("secret_header", problem);
+        let wrong = |problem: String| Error::configuration("sensitive_header", problem);
         let mut secrets = HeaderMap::new();
-        for (name, value) in &self.secret_headers {
+        for (name, value) in &self.sensitive_headers {
             let header: HeaderName =
                 name.parse().map_err(|_| wrong(format!("{name:?} is no header's name")))?;
             if is_transport_header(&header) {
@@ -436,10 +436,13 @@ impl fmt::Debug for BackendClientBuilder {
             .field("proxy", &self.proxy.is_some())
             .field("http", &self.http.is_some())
             .field("retry", &self.retry)
-            .field("max_requests_in_flight", &self.max_in_flight)
+            .field("max_concurrent_requests", &self.max_in_flight)
             .field("rewrite_links", &self.rewrite_links)
             .field("links_outside_prefix", &self.links_outside_prefix)
-            .field("secret_headers", &self.secret_headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field(
+                "sensitive_headers",
+                &self.sensitive_headers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            )
             .field("on_attempt", &self.observer.is_some())
             .finish()
     }

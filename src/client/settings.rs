@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::transport::retry::RetryPolicy;
+use crate::transport::retry_policy::RetryPolicy;
 
 /// What a client was told that calls look up.
 #[derive(Debug, Clone)]

@@ -12,8 +12,8 @@ use super::digests::Digest;
 use super::engine::{Ended, Engine, OPERATION, State};
 use super::entity::{Entity, Plan, Rest, plan};
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::limits::TimeLimits;
-use crate::transport::retry::RetryPolicy;
+use crate::transport::retry_policy::RetryPolicy;
+use crate::transport::timeouts::TimeLimits;
 use crate::transport::{Decompression, Outgoing, Received, Retry};
 
 /// Endings of names of files that are compressed in themselves.
@@ -270,8 +270,8 @@ impl Engine<'_> {
     /// All bytes are there: they have to be what is expected.
     async fn complete(&self, state: &mut State) -> Result<Ended> {
         let options = self.options;
-        let (size, max_size, durable) = (options.size, options.max_size, options.durable);
-        let expected = Expected { size, max_size, is_archive: self.is_archive(), durable };
+        let (size, max_size, fsync) = (options.size, options.max_size, options.fsync);
+        let expected = Expected { size, max_size, is_archive: self.is_archive(), fsync };
         let completed = match state.part.complete(&expected).await {
             Err(error) if error.kind() == ErrorKind::TooLarge => {
                 return self.refuse(state, error.of(self.info())).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Download;
 use super::through_cache::{Cached, ThroughCache};
-use crate::call::Sending;
+use crate::call::ResponseFuture;
 use crate::download::cache::FileCache;
 use crate::error::Result;
 use crate::runtime::deadline::within;
@@ -86,8 +86,8 @@ impl CachedDownload {
     ///
     /// # Errors
     /// Returns an error as told at [`Download::cached`].
-    pub fn send(self) -> Sending<CachedFile> {
-        Sending::new(self.run())
+    pub fn send(self) -> ResponseFuture<CachedFile> {
+        ResponseFuture::new(self.run())
     }
 
     async fn run(self) -> Result<CachedFile> {
@@ -103,7 +103,7 @@ impl CachedDownload {
 
 impl IntoFuture for CachedDownload {
     type Output = Result<CachedFile>;
-    type IntoFuture = Sending<CachedFile>;
+    type IntoFuture = ResponseFuture<CachedFile>;
 
     fn into_future(self) -> Self::IntoFuture {
         self.send()

@@ -16,7 +16,7 @@ pub(super) struct Expected {
     pub(super) max_size: Option<u64>,
     /// Its name is that of a file which is compressed in itself.
     pub(super) is_archive: bool,
-    pub(super) durable: bool,
+    pub(super) fsync: bool,
 }
 
 /// What came of all bytes.
@@ -109,7 +109,7 @@ fn judge(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>) 
     if let Some(problem) = size_problem.or(sum_problem.flatten()) {
         return Ok(Judged::Is(Completed::Unexpected(problem)));
     }
-    writer.name(expected.durable)?;
+    writer.name(expected.fsync)?;
     Ok(Judged::Is(Completed::Named(length)))
 }
 
@@ -131,7 +131,7 @@ fn compressed(
     };
     if as_it_came {
         let length = writer.written;
-        writer.name(expected.durable)?;
+        writer.name(expected.fsync)?;
         return Ok(Judged::Is(Completed::Named(length)));
     }
     Ok(match Decoding::begin(writer, &entity.codings, checksum)? {
@@ -177,7 +177,7 @@ impl Compressed {
         if let Some(problem) = problem.filter(|_| !self.has_sum) {
             return Ok(Some(Completed::Unexpected(problem)));
         }
-        self.decoding.name(writer, expected.durable)?;
+        self.decoding.name(writer, expected.fsync)?;
         Ok(Some(Completed::Named(length)))
     }
 }

@@ -114,8 +114,8 @@ impl Decoding {
     }
 
     /// Gives it the target's name; the compressed form goes.
-    pub(super) fn name(&mut self, writer: &mut Writer, durable: bool) -> Result<()> {
-        self.place.name_one(&self.path, &self.file, durable)?;
+    pub(super) fn name(&mut self, writer: &mut Writer, fsync: bool) -> Result<()> {
+        self.place.name_one(&self.path, &self.file, fsync)?;
         self.named = true;
         // The compressed form isn't the file's.
         writer.remove();

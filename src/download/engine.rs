@@ -11,7 +11,7 @@ use super::entity::Entity;
 use super::part::Part;
 use super::place::Place;
 use super::writer::Writer;
-use super::{DownloadOptions, DownloadProgress, Downloaded};
+use super::{DownloadOptions, DownloadProgress, DownloadedFile};
 use crate::call::CallOptions;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
@@ -69,7 +69,7 @@ pub(super) struct State {
 }
 
 impl Engine<'_> {
-    pub(super) async fn run(mut self) -> Result<Downloaded> {
+    pub(super) async fn run(mut self) -> Result<DownloadedFile> {
         let deadline = self.calls.deadline();
         let clock = &*self.client.transport().clock;
         let opened = self.opened.take();
@@ -79,7 +79,7 @@ impl Engine<'_> {
         let part = match acquire(clock, self.options, &self.place, opened, deadline).await {
             Ok(Acquired::Part(part)) => *part,
             Ok(Acquired::File(bytes)) => {
-                return Ok(Downloaded { path: self.place.target, bytes, resumed_from: bytes });
+                return Ok(DownloadedFile { path: self.place.target, bytes, resumed_from: bytes });
             }
             Err(error) if error.kind() == ErrorKind::Timeout => return Err(named(error)),
             Err(error) => return Err(error),
@@ -91,7 +91,11 @@ impl Engine<'_> {
             State { part, fresh: false, known, doubt: None, resumed_from, pieced, open_ended: false };
         let error = match self.fetch(&mut state, deadline).await {
             Ok(bytes) => {
-                return Ok(Downloaded { path: self.place.target, bytes, resumed_from: state.resumed_from });
+                return Ok(DownloadedFile {
+                    path: self.place.target,
+                    bytes,
+                    resumed_from: state.resumed_from,
+                });
             }
             Err(error) => error,
         };

@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Download, Downloaded};
-use crate::call::Sending;
+use super::{Download, DownloadedFile};
+use crate::call::ResponseFuture;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
-use crate::runtime::side_by_side::{MAX_CONCURRENCY, side_by_side};
+use crate::runtime::concurrency::{MAX_CONCURRENCY, side_by_side};
 
 /// Files that are downloaded at a time, unless it is set.
 const CONCURRENCY: usize = 8;
 
 type Configure = dyn Fn(usize, Download) -> Download + Send;
-pub(super) type OnProgress = Arc<dyn Fn(FilesProgress) + Send + Sync>;
+pub(super) type OnProgress = Arc<dyn Fn(BatchProgress) + Send + Sync>;
 
 /// Downloads that [`download_all`](BackendClient::download_all) makes when it is awaited.
 #[must_use = "nothing is downloaded until it is awaited or sent"]
@@ -31,7 +31,7 @@ pub struct DownloadAll {
 /// How far a set of files has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct FilesProgress {
+pub struct BatchProgress {
     /// Number of files.
     pub files: usize,
     /// Files that are there.
@@ -87,7 +87,7 @@ impl DownloadAll {
     /// Told how far all files together have come, after each piece of one and at the end of each.
     ///
     /// Called from the tasks that receive, one call at a time: it must not block.
-    pub fn on_progress(mut self, told: impl Fn(FilesProgress) + Send + Sync + 'static) -> Self {
+    pub fn on_progress(mut self, told: impl Fn(BatchProgress) + Send + Sync + 'static) -> Self {
         self.on_progress = Some(Arc::new(told));
         self
     }
@@ -96,10 +96,10 @@ impl DownloadAll {
     ///
     /// # Errors
     /// See [`download_all`](BackendClient::download_all).
-    pub fn send(self) -> Sending<Vec<Result<Downloaded>>> {
+    pub fn send(self) -> ResponseFuture<Vec<Result<DownloadedFile>>> {
         let DownloadAll { client, files, concurrency, each, on_progress } = self;
         if concurrency == 0 {
-            return Sending::failed(Error::invalid_input("download_all: concurrency: it is zero"));
+            return ResponseFuture::failed(Error::invalid_input("download_all: concurrency: it is zero"));
         }
         let told = Arc::new(Told::new(files.len(), on_progress));
         let downloads = files.into_iter().enumerate().map(|(index, (url, path))| {
@@ -113,23 +113,25 @@ impl DownloadAll {
             }
         });
         let downloads = downloads.collect();
-        Sending::new(async move { Ok(side_by_side(downloads, concurrency.min(MAX_CONCURRENCY)).await) })
+        ResponseFuture::new(
+            async move { Ok(side_by_side(downloads, concurrency.min(MAX_CONCURRENCY)).await) },
+        )
     }
 }
 
 /// Sums up what the files tell.
 #[derive(Default)]
 pub(super) struct Told {
-    so_far: Mutex<FilesProgress>,
+    so_far: Mutex<BatchProgress>,
     on_progress: Option<OnProgress>,
 }
 
 impl Told {
     pub(super) fn new(files: usize, on_progress: Option<OnProgress>) -> Self {
-        Told { so_far: Mutex::new(FilesProgress { files, ..FilesProgress::default() }), on_progress }
+        Told { so_far: Mutex::new(BatchProgress { files, ..BatchProgress::default() }), on_progress }
     }
 
-    fn tell(&self, change: impl FnOnce(&mut FilesProgress)) {
+    fn tell(&self, change: impl FnOnce(&mut BatchProgress)) {
         let mut so_far = self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut so_far);
         if let Some(on_progress) = &self.on_progress {
@@ -138,11 +140,11 @@ impl Told {
     }
 
     /// Downloads a file, and tells how it comes.
-    pub(super) async fn following<F: Future<Output = Result<Downloaded>>>(
+    pub(super) async fn following<F: Future<Output = Result<DownloadedFile>>>(
         self: &Arc<Self>,
         mut download: Download,
         run: impl FnOnce(Download) -> F,
-    ) -> Result<Downloaded> {
+    ) -> Result<DownloadedFile> {
         let seen = Arc::new(AtomicU64::new(0));
         if self.on_progress.is_some() {
             let own = download.download.on_progress.take();
@@ -185,8 +187,8 @@ impl Told {
 }
 
 impl IntoFuture for DownloadAll {
-    type Output = Result<Vec<Result<Downloaded>>>;
-    type IntoFuture = Sending<Vec<Result<Downloaded>>>;
+    type Output = Result<Vec<Result<DownloadedFile>>>;
+    type IntoFuture = ResponseFuture<Vec<Result<DownloadedFile>>>;
 
     fn into_future(self) -> Self::IntoFuture {
         self.send()

@@ -35,11 +35,11 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use reqwest::{Method, Url};
 
 pub use cached::{CachedDownload, CachedFile};
-pub use many::{DownloadAll, FilesProgress};
-pub use to_cache::{CacheAt, DownloadTo};
+pub use many::{BatchProgress, DownloadAll};
+pub use to_cache::{CacheLocation, DownloadTo};
 
 use crate::call::option_setters::sending_setters;
-use crate::call::{CallOptions, Sending};
+use crate::call::{CallOptions, ResponseFuture};
 use crate::client::BackendClient;
 use crate::download::cache::default_key;
 use crate::error::redact::redact_url;
@@ -76,7 +76,7 @@ pub struct Download {
 pub(crate) struct DownloadOptions {
     size: Option<u64>,
     checksum: Option<Checksum>,
-    durable: bool,
+    fsync: bool,
     max_data_uri: u64,
     /// The largest file that is taken, in bytes.
     pub(crate) max_size: Option<u64>,
@@ -92,7 +92,7 @@ impl Default for DownloadOptions {
         DownloadOptions {
             size: None,
             checksum: None,
-            durable: false,
+            fsync: false,
             max_data_uri: MAX_DATA_URI_SIZE,
             max_size: None,
             lock_timeout: LOCK_TIMEOUT,
@@ -106,7 +106,7 @@ impl Default for DownloadOptions {
 /// A file that was downloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Downloaded {
+pub struct DownloadedFile {
     /// Where it is.
     pub path: PathBuf,
     /// Its size in bytes.
@@ -133,7 +133,7 @@ impl BackendClient {
     /// URI.
     ///
     /// The file is written under a temporary name in the target's directory and renamed when it is whole: a
-    /// killed process leaves no half file there ([`durable`](Download::durable): nor does a power cut). An
+    /// killed process leaves no half file there ([`fsync`](Download::fsync): nor does a power cut). An
     /// interrupted download is resumed (`Range` and `If-Range`, RFC 9110, section 14) by this call, or by the
     /// next one of the same file to the same path, in this process or another. It restarts if the server
     /// gives no ranges, or the file changed. URLs that differ in a known signature only are the same file. Of
@@ -208,8 +208,8 @@ impl Download {
     /// Waits until the file is on the disk before it gets its name, so that not even a power cut leaves half
     /// a file. Not unless set: it takes a while, and the end of a process, however sudden, does no harm
     /// without it.
-    pub fn durable(mut self, durable: bool) -> Self {
-        self.download.durable = durable;
+    pub fn fsync(mut self, fsync: bool) -> Self {
+        self.download.fsync = fsync;
         self
     }
 
@@ -261,7 +261,7 @@ impl Download {
     /// then); if the server answers with an error; if the connection breaks too often; if the file has
     /// another size or digest than it should ([`ErrorKind::Download`]); if it is compressed by what the
     /// crate's features don't decompress; if it can't be written. What stood at `path` stays as it was,
-    /// unless only syncing the directory of a [`durable`](Download::durable) download fails.
+    /// unless only syncing the directory of a [`fsync`](Download::fsync) download fails.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -271,12 +271,12 @@ impl Download {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn to(self, path: impl Into<PathBuf>) -> Sending<Downloaded> {
+    pub fn to(self, path: impl Into<PathBuf>) -> ResponseFuture<DownloadedFile> {
         let path = path.into();
-        Sending::new(self.run(path))
+        ResponseFuture::new(self.run(path))
     }
 
-    async fn run(self, path: PathBuf) -> Result<Downloaded> {
+    async fn run(self, path: PathBuf) -> Result<DownloadedFile> {
         checked(&self.download, &self.options)?;
         let (url, key) = match is_data_uri(self.url.trim_start()) {
             true => (None, self.url.clone()),
@@ -293,7 +293,12 @@ impl Download {
 
     /// Downloads the file to a place, whose part may have been opened before; `None` for the URL of a `data:`
     /// URI.
-    async fn into_place(self, url: Option<Url>, place: Place, opened: Option<Writer>) -> Result<Downloaded> {
+    async fn into_place(
+        self,
+        url: Option<Url>,
+        place: Place,
+        opened: Option<Writer>,
+    ) -> Result<DownloadedFile> {
         let Download { client, url: text, download, options } = self;
         let Some(url) = url else {
             let content = content_of(&text, &download)?;
@@ -362,18 +367,18 @@ async fn write(
     place: &Place,
     acquired: Acquired,
     options: &DownloadOptions,
-) -> Result<Downloaded> {
+) -> Result<DownloadedFile> {
     let path = place.target.clone();
     let mut part = match acquired {
         Acquired::Part(part) => part,
-        Acquired::File(bytes) => return Ok(Downloaded { path, bytes, resumed_from: bytes }),
+        Acquired::File(bytes) => return Ok(DownloadedFile { path, bytes, resumed_from: bytes }),
     };
     part.begin(None).await?;
     part.push(content).await?;
-    let expected = Expected { size: options.size, durable: options.durable, ..Expected::default() };
+    let expected = Expected { size: options.size, fsync: options.fsync, ..Expected::default() };
     let during = |error: Error| error.during(format!("writing {}", path.display()));
     match part.complete(&expected).await.map_err(during)? {
-        Completed::Named(bytes) => Ok(Downloaded { path, bytes, resumed_from: 0 }),
+        Completed::Named(bytes) => Ok(DownloadedFile { path, bytes, resumed_from: 0 }),
         Completed::Spoilt(problem)
         | Completed::Damaged(problem)
         | Completed::Unexpected(problem)

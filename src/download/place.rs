@@ -223,8 +223,8 @@ impl Place {
     }
 
     /// Gives the part the target's name.
-    pub(super) fn name(&self, file: &File, noted: bool, durable: bool) -> Result<()> {
-        self.name_one(&self.part, file, durable)?;
+    pub(super) fn name(&self, file: &File, noted: bool, fsync: bool) -> Result<()> {
+        self.name_one(&self.part, file, fsync)?;
         if noted {
             // One that is left behind is no harm: without its part it means nothing.
             let _ = self.remove_note();
@@ -243,7 +243,7 @@ impl Place {
     }
 
     /// Gives a file beside the target the target's name.
-    pub(super) fn name_one(&self, path: &Path, file: &File, durable: bool) -> Result<()> {
+    pub(super) fn name_one(&self, path: &Path, file: &File, fsync: bool) -> Result<()> {
         // It may be another download's by now, and half a file.
         let Some(metadata) = plain_file::metadata_at(file, path) else {
             let message = format!(
@@ -252,7 +252,7 @@ impl Place {
             );
             return Err(Error::new(ErrorKind::File, message));
         };
-        if durable {
+        if fsync {
             file.sync_all().map_err(|error| self.failed("it can't be written to the disk", error))?;
         }
         let named = match &self.watch {
@@ -263,7 +263,7 @@ impl Place {
                 Cow::Borrowed(&*self.target)
             }
         };
-        if durable {
+        if fsync {
             let what = "it is there, and a power cut may still take its name away: its directory can't be written to the disk";
             sync_directory(target::directory(&named)).map_err(|error| self.failed(what, error))?;
         }

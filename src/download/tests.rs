@@ -11,7 +11,7 @@ use super::Download;
 use super::place::Place;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind};
-use crate::transport::retry::RetryPolicy;
+use crate::transport::retry_policy::RetryPolicy;
 
 const MOST: u64 = 100_000;
 
@@ -35,7 +35,7 @@ async fn serving(head: &str, body: Vec<u8>, endless: bool) -> String {
 }
 
 fn download(url: &str, max_size: u64) -> Download {
-    let client = BackendClient::builder("http://localhost:9").retry(RetryPolicy::none()).build().unwrap();
+    let client = BackendClient::builder("http://localhost:9").retry(RetryPolicy::never()).build().unwrap();
     let mut download = client.download(url);
     download.download.max_size = Some(max_size);
     download

@@ -12,14 +12,14 @@ use super::checksum::Checksum;
 use super::engine::absolute;
 use super::many::{OnProgress, Told};
 use super::through_cache::ThroughCache;
-use super::{Download, DownloadOptions, FilesProgress};
+use super::{BatchProgress, Download, DownloadOptions};
 use crate::call::CallOptions;
 use crate::call::option_setters::sending_setters;
 use crate::client::BackendClient;
 use crate::download::cache::{FileCache, Lease};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
-use crate::runtime::side_by_side::MAX_CONCURRENCY;
+use crate::runtime::concurrency::MAX_CONCURRENCY;
 use crate::url_conversion::{ConversionFuture, FileReference, UrlConverter};
 use crate::values::file_url::is_data_uri;
 use crate::values::local_paths;
@@ -37,7 +37,7 @@ const CONCURRENCY: usize = 8;
 #[derive(Clone)]
 pub struct DownloadTo {
     client: BackendClient,
-    into: CacheAt,
+    into: CacheLocation,
     concurrency: usize,
     revalidate: bool,
     download: DownloadOptions,
@@ -47,7 +47,7 @@ pub struct DownloadTo {
 
 /// Where [`download_to`](BackendClient::download_to) puts files: a directory, or a [`FileCache`] of yours.
 #[derive(Debug, Clone)]
-pub struct CacheAt(At);
+pub struct CacheLocation(At);
 
 #[derive(Debug, Clone)]
 enum At {
@@ -55,21 +55,21 @@ enum At {
     Cache(FileCache),
 }
 
-impl From<FileCache> for CacheAt {
+impl From<FileCache> for CacheLocation {
     fn from(cache: FileCache) -> Self {
-        CacheAt(At::Cache(cache))
+        CacheLocation(At::Cache(cache))
     }
 }
 
-impl From<&FileCache> for CacheAt {
+impl From<&FileCache> for CacheLocation {
     fn from(cache: &FileCache) -> Self {
-        CacheAt(At::Cache(cache.clone()))
+        CacheLocation(At::Cache(cache.clone()))
     }
 }
 
-impl<P: Into<PathBuf>> From<P> for CacheAt {
+impl<P: Into<PathBuf>> From<P> for CacheLocation {
     fn from(directory: P) -> Self {
-        CacheAt(At::Directory(directory.into()))
+        CacheLocation(At::Directory(directory.into()))
     }
 }
 
@@ -118,7 +118,7 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn download_to(&self, into: impl Into<CacheAt>) -> DownloadTo {
+    pub fn download_to(&self, into: impl Into<CacheLocation>) -> DownloadTo {
         DownloadTo {
             client: self.clone(),
             into: into.into(),
@@ -140,9 +140,9 @@ impl DownloadTo {
         self
     }
 
-    /// As [`Download::durable`].
-    pub fn durable(mut self, durable: bool) -> Self {
-        self.download.durable = durable;
+    /// As [`Download::fsync`].
+    pub fn fsync(mut self, fsync: bool) -> Self {
+        self.download.fsync = fsync;
         self
     }
 
@@ -162,7 +162,7 @@ impl DownloadTo {
     /// each.
     ///
     /// Called from the tasks that receive, one call at a time: it must not block.
-    pub fn on_progress(mut self, told: impl Fn(FilesProgress) + Send + Sync + 'static) -> Self {
+    pub fn on_progress(mut self, told: impl Fn(BatchProgress) + Send + Sync + 'static) -> Self {
         let told: OnProgress = Arc::new(told);
         self.shared = Arc::new(Shared { told: Arc::new(Told::new(0, Some(told))), ..Shared::default() });
         self

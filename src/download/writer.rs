@@ -148,8 +148,8 @@ impl Writer {
         if self.keeps && self.place.is_shared() { self.written } else { 0 }
     }
 
-    pub(super) fn name(&mut self, durable: bool) -> Result<()> {
-        let named = self.place.name(&self.file, self.has_note, durable);
+    pub(super) fn name(&mut self, fsync: bool) -> Result<()> {
+        let named = self.place.name(&self.file, self.has_note, fsync);
         self.named = named.is_ok();
         // What has no name can be resumed, which takes a note.
         self.noted &= self.named || self.has_note;

@@ -5,19 +5,19 @@ use std::time::Instant;
 
 use reqwest::{StatusCode, Url};
 
-use super::ahead::{Arrival, ArrivedPage};
 use super::checkpoint::Position;
 use super::comparing::{Comparing, Newcomer};
-use super::course::{Facts, Then};
-use super::current_page::{CurrentPage, Place};
 use super::identity::Compared;
 use super::links::{completed, is_first, page_number, sendable};
 use super::list_all::ListAll;
+use super::page_cursor::{CurrentPage, Place};
+use super::page_plan::{Facts, Then};
+use super::prefetch::{Arrival, ArrivedPage};
 use super::report::{ListPolicy, PageFailure};
 use crate::error::redact::shown_url;
 use crate::error::{Error, ErrorKind, Result};
-use crate::list::list_event::ListEvent;
-use crate::transport::limits::far;
+use crate::list::anomaly::ListAnomaly;
+use crate::transport::timeouts::far;
 
 impl<T: Send + 'static> ListAll<T> {
     /// Waits for the next page; false at the list's end.
@@ -157,7 +157,7 @@ impl<T: Send + 'static> ListAll<T> {
             // The pages after it are gone as well.
             self.ahead.clear();
             // What the server said is told, rather than what it comes to.
-            let told = |judged: Error| match judged.list_event() {
+            let told = |judged: Error| match judged.list_anomaly() {
                 Some(event) => error.during(judged.to_string()).with_detail(event.clone()),
                 None => error,
             };
@@ -180,7 +180,7 @@ impl<T: Send + 'static> ListAll<T> {
             && !error.is_url_conversion()
             && let Some((heard, then)) = self.course.pass_over(number)
         {
-            if let Some(event) = heard.after.into_iter().find(ListEvent::is_fatal) {
+            if let Some(event) = heard.after.into_iter().find(ListAnomaly::is_fatal) {
                 return Err(error.during(event.to_string()).with_detail(event));
             }
             self.report.page_failure(PageFailure { page: number, url: shown_url(url), error });
@@ -192,12 +192,12 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// Reports what was heard of the list, or makes it an error, as the policy says.
-    fn judge(&mut self, events: Vec<ListEvent>) -> Result<()> {
+    fn judge(&mut self, events: Vec<ListAnomaly>) -> Result<()> {
         for event in events {
             let harmless = match event {
                 // What it brings again is dropped.
-                ListEvent::CountChanged { before, now, .. } => now > before && self.distinct,
-                ListEvent::Repeated { .. } if self.distinct => continue,
+                ListAnomaly::CountChanged { before, now, .. } => now > before && self.distinct,
+                ListAnomaly::Repeated { .. } if self.distinct => continue,
                 _ => false,
             };
             let ends = match self.policy {
@@ -213,7 +213,7 @@ impl<T: Send + 'static> ListAll<T> {
         Ok(())
     }
 
-    fn broken(&self, event: ListEvent) -> Error {
+    fn broken(&self, event: ListAnomaly) -> Error {
         let hint = match event.is_fatal() {
             true => "",
             false => "; the policy `Lenient` reports this and goes on",

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::course::Then;
+use super::fingerprint::{difference, shown_query};
 use super::identity::KEPT;
-use super::list_query::{difference, shown_query};
+use super::page_plan::Then;
 use crate::error::redact::excerpt;
 use crate::values::file_url::FileUrl;
 

@@ -8,8 +8,8 @@ use reqwest::Url;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::ahead::ArrivedPage;
 use super::identity::{Compared, Seen};
+use super::prefetch::ArrivedPage;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::blocking::takes_long;
 

@@ -3,8 +3,8 @@
 use reqwest::Url;
 
 use super::checkpoint::{Checkpoint, Position};
-use super::course::{Course, Facts};
-use super::list_query::query_of;
+use super::fingerprint::query_of;
+use super::page_plan::{Course, Facts};
 
 /// What a checkpoint of a list holds that tells it from others.
 pub fn query(operation: &str, url: &Url) -> String {

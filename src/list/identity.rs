@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-use super::distinct::Recent;
+use super::dedup::Recent;
 use super::page::{Fields, Marks};
 
 /// How many ids are remembered: a list shifts by a few pages while it is read, not by hundreds.

@@ -2,32 +2,32 @@
 //!
 //! Knows how Django REST Framework pages, and nothing of what is on the pages.
 
-mod ahead;
+mod adaptive_limit;
+pub(crate) mod anomaly;
 mod arrivals;
 mod checkpoint;
 mod comparing;
-mod course;
-mod current_page;
-mod distinct;
+mod dedup;
+mod fingerprint;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod identity;
 mod links;
 mod list_all;
-pub(crate) mod list_event;
-mod list_query;
 mod page;
+mod page_cursor;
+mod page_plan;
 mod page_text;
 mod pages;
 mod partitions;
+mod prefetch;
 mod raw_item;
 mod report;
 mod resume;
-mod window;
 
 pub use checkpoint::Checkpoint;
-pub(crate) use course::MAX_STALLED;
 pub use list_all::ListAll;
+pub(crate) use page_plan::MAX_STALLED;
 pub use pages::{ListPage, ListPages};
 pub use raw_item::RawItem;
 pub use report::{ListPolicy, ListReport, PageFailure};

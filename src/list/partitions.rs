@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, Position};
+use super::fingerprint::query_of;
 use super::links::{is_first, is_head, page_number};
-use super::list_query::query_of;
 use super::page;
 use super::page_text::Envelope;
 use crate::call::{Call, Prepared};

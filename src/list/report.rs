@@ -1,7 +1,7 @@
 //! What is to be said of a list that was read, and what it comes to.
 
 use crate::error::Error;
-use crate::list::list_event::{ItemFailure, ListEvent};
+use crate::list::anomaly::{ItemFailure, ListAnomaly};
 use crate::url_conversion::{ConversionFailure, Unconverted};
 
 /// Of each kind, how many are kept, and how many bytes of all of them together; the others are counted.
@@ -17,10 +17,10 @@ const KEPT_PART: usize = 1 << 10;
 #[non_exhaustive]
 pub enum ListPolicy {
     /// What may have made items missing or double ends the list with an error, which carries the
-    /// [`ListEvent`].
+    /// [`ListAnomaly`].
     Strict,
     /// A list that doesn't keep what its count promises (it has fewer items, or fewer different ones, or a
-    /// page less, or goes on behind its end) ends with an error, which carries the [`ListEvent`]. What only
+    /// page less, or goes on behind its end) ends with an error, which carries the [`ListAnomaly`]. What only
     /// may have made items missing or double is written into the [report](crate::ListAll::report), and the
     /// list goes on.
     #[default]
@@ -60,7 +60,7 @@ pub struct ListReport {
     /// [`ListAll::distinct`](crate::ListAll::distinct).
     pub duplicates: u64,
     /// What the list did that it shouldn't.
-    pub events: Vec<ListEvent>,
+    pub anomalies: Vec<ListAnomaly>,
     /// Pages that were passed over: see [`ListAll::skip_failed_pages`](crate::ListAll::skip_failed_pages).
     pub page_failures: Vec<PageFailure>,
     /// Items that were passed over: see [`ListAll::skip_failed_items`](crate::ListAll::skip_failed_items).
@@ -85,7 +85,7 @@ impl ListReport {
     /// promises. Whether there are is known of a list whose items have an [`identity`](ListReport::identity);
     /// any other is judged by its count alone.
     pub fn is_complete(&self) -> bool {
-        self.events.is_empty()
+        self.anomalies.is_empty()
             && self.page_failures.is_empty()
             && self.item_failures.is_empty()
             && self.conversion_failures.is_empty()
@@ -93,10 +93,10 @@ impl ListReport {
             && !self.failed
     }
 
-    pub(super) fn event(&mut self, event: ListEvent) {
-        if self.has_room(self.events.len(), size_of::<ListEvent>()) {
+    pub(super) fn event(&mut self, event: ListAnomaly) {
+        if self.has_room(self.anomalies.len(), size_of::<ListAnomaly>()) {
             tracing::warn!(%event, "a list is inconsistent");
-            self.events.push(event);
+            self.anomalies.push(event);
         }
     }
 

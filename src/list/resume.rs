@@ -3,10 +3,10 @@
 use reqwest::Url;
 
 use super::checkpoint::{Checkpoint, Position};
-use super::course::Course;
 use super::identity::Resumed;
 use super::links::{completed, is_first, with_page};
 use super::list_all::ListAll;
+use super::page_plan::Course;
 use crate::error::redact::{excerpt, shown_url};
 
 impl<T: Send + 'static> ListAll<T> {

@@ -2,10 +2,10 @@
 
 pub(crate) mod blocking;
 pub(crate) mod clock;
+pub(crate) mod concurrency;
 pub(crate) mod deadline;
 pub(crate) mod file_id;
 pub(crate) mod plain_file;
-pub(crate) mod side_by_side;
 
 use std::pin::pin;
 use std::task::Poll;

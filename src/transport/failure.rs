@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::unpacking::NotUnpacked;
 use crate::error::{Cause, Error, ErrorKind, RequestInfo};
-use crate::transport::limits::Elapsed;
+use crate::transport::timeouts::Elapsed;
 
 /// No answer came; where a proxy is asked for it, `proxy` tells which.
 pub(super) fn failure(

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 
-use super::meter::Meter;
-use super::received::Received;
+use super::metrics::Meter;
 use super::redirect::redirect_target;
+use super::response::Received;
 use super::unpacking::Unpacking;
 use crate::error::RequestInfo;
 use crate::error::redact::secrets::Secrets;
-use crate::transport::limits::Limits;
+use crate::transport::timeouts::Limits;
 
 const URL: &str = "http://localhost/models/1/";
 const HOUR: Duration = Duration::from_secs(3600);

@@ -9,10 +9,10 @@ use futures_core::Stream;
 use tokio::time::{Sleep, sleep_until};
 
 use super::failure::{BodyError, body_failure, timed_out};
-use super::sent_body::Awaited;
+use super::request_body::Awaited;
 use crate::error::{RequestInfo, Result};
 use crate::runtime;
-use crate::transport::limits::{Elapsed, Limits, far};
+use crate::transport::timeouts::{Elapsed, Limits, far};
 
 type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 

@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::feed::Lease;
+use super::chunk_source::Lease;
 use super::progress::Told;
 use crate::error::Error;
-use crate::transport::limits::Activity;
+use crate::transport::timeouts::Activity;
 
 /// The form's bytes.
 pub(super) struct ChunkBody {

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::generated::raw::types::ChunkedUpload;
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
-use crate::upload::upload_session::is_md5;
+use crate::upload::session::is_md5;
 use crate::values::json::Json;
 
 /// The shortest wait between two questions whether the upload is complete.
@@ -53,9 +53,10 @@ impl Engine<'_> {
         match after_completion(&error) {
             AfterCompletion::GiveUp => Err(error),
             AfterCompletion::Again => self.fail(error).map(|_| None),
-            AfterCompletion::StartAnew => {
-                self.start_anew(error).map(|()| self.told.enter(UploadPhase::Sending, 0)).map(|()| None)
-            }
+            AfterCompletion::StartAnew => self
+                .start_anew(error)
+                .map(|()| self.told.enter(UploadPhase::ResponseFuture, 0))
+                .map(|()| None),
             AfterCompletion::OtherSum => {
                 let error = self.other_sum(error, &md5).await;
                 Err(self.lose(error))
@@ -111,7 +112,7 @@ impl Engine<'_> {
                 }
                 Err(error) if matches!(after_completion(&error), AfterCompletion::StartAnew) => {
                     self.start_anew(error)?;
-                    self.told.enter(UploadPhase::Sending, 0);
+                    self.told.enter(UploadPhase::ResponseFuture, 0);
                     return Ok(None);
                 }
                 // Who may not ask won't be told.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::md5::Md5;
 use crate::error::{Error, ErrorKind, Result};
-use crate::upload::upload_session::PrefixDigest;
+use crate::upload::session::PrefixDigest;
 
 /// A digest under way. It ends with its last sender.
 #[derive(Debug)]

@@ -8,13 +8,13 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Url};
 
 use super::body::ChunkBody;
+use super::chunk_source::Feed;
 use super::digest::Digest;
-use super::feed::Feed;
 use super::options::UploadOptions;
+use super::preflight::{Ready, ReadySource, Resumed};
 use super::progress::{Told, UploadPhase};
 use super::protocol::{AfterChunk, after_chunk, is_complete, next_offset, of_another, offset_of, same_id};
 use super::read_ahead::Opened;
-use super::ready::{Ready, ReadySource, Resumed};
 use super::session_offer::forget_session;
 use crate::call::{Call, CallOptions};
 use crate::client::BackendClient;
@@ -23,10 +23,10 @@ use crate::generated::operation::Operation;
 use crate::generated::raw;
 use crate::generated::raw::types::{ChunkedUpload, UploadId};
 use crate::runtime::deadline::within;
-use crate::transport::limits::Activity;
-use crate::transport::retry::RetryPolicy;
+use crate::transport::retry_policy::RetryPolicy;
+use crate::transport::timeouts::Activity;
 use crate::transport::{Outgoing, Received};
-use crate::upload::upload_session::{PrefixDigest, id_problem};
+use crate::upload::session::{PrefixDigest, id_problem};
 
 /// Bytes in a chunk of a source that comes once, which is kept in memory.
 const ONE_SHOT_CHUNK_SIZE: u64 = 8 << 20;

@@ -4,11 +4,11 @@ use std::fmt;
 use std::future::IntoFuture;
 
 use super::{CreateChunkedUpload, UploadSource};
-use crate::call::Sending;
+use crate::call::ResponseFuture;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::raw::types;
-use crate::runtime::side_by_side::{MAX_CONCURRENCY, side_by_side};
+use crate::runtime::concurrency::{MAX_CONCURRENCY, side_by_side};
 
 /// Files that are uploaded at a time, unless it is set.
 const CONCURRENCY: usize = 4;
@@ -75,10 +75,10 @@ impl UploadAll {
     ///
     /// # Errors
     /// See [`upload_all`](BackendClient::upload_all).
-    pub fn send(self) -> Sending<Vec<Result<types::ChunkedUpload>>> {
+    pub fn send(self) -> ResponseFuture<Vec<Result<types::ChunkedUpload>>> {
         let UploadAll { client, sources, concurrency, each } = self;
         if concurrency == 0 {
-            return Sending::failed(Error::invalid_input("upload_all: concurrency: it is zero"));
+            return ResponseFuture::failed(Error::invalid_input("upload_all: concurrency: it is zero"));
         }
         let set_up = |(index, source)| {
             let upload = client.create_chunked_upload::<UploadSource>(source);
@@ -86,13 +86,13 @@ impl UploadAll {
             async move { upload.send().await }
         };
         let uploads = sources.into_iter().enumerate().map(set_up).collect();
-        Sending::new(async move { Ok(side_by_side(uploads, concurrency.min(MAX_CONCURRENCY)).await) })
+        ResponseFuture::new(async move { Ok(side_by_side(uploads, concurrency.min(MAX_CONCURRENCY)).await) })
     }
 }
 
 impl IntoFuture for UploadAll {
     type Output = Result<Vec<Result<types::ChunkedUpload>>>;
-    type IntoFuture = Sending<Vec<Result<types::ChunkedUpload>>>;
+    type IntoFuture = ResponseFuture<Vec<Result<types::ChunkedUpload>>>;
 
     fn into_future(self) -> Self::IntoFuture {
         self.send()

@@ -1,42 +1,42 @@
 //! Chunked upload: a file goes to the server in chunks, each at the offset that the server expects.
 
 mod body;
+mod chunk_source;
 mod completion;
 mod digest;
 mod engine;
-mod feed;
 mod many;
 mod md5;
 mod options;
+mod preflight;
 mod progress;
 mod protocol;
 mod read_ahead;
-mod ready;
 mod resume;
+pub(crate) mod session;
 mod session_file;
 mod session_offer;
 mod source;
 #[cfg(test)]
 mod tests;
-pub(crate) mod upload_session;
 
 use std::future::IntoFuture;
 
 pub use many::UploadAll;
 pub use progress::{UploadPhase, UploadProgress};
-pub use source::{OneShotSource, Reopen, ResumableSource, UploadSource};
+pub use source::{ResumableSource, RewindableSource, StreamSource, UploadSource};
 
 pub(crate) use engine::upload;
 pub(crate) use options::{UploadOptions, upload_setters};
-pub(crate) use ready::Ready;
+pub(crate) use preflight::Ready;
 pub(crate) use session_offer::forget_session;
 
 use crate::call::option_setters::sending_setters;
-use crate::call::{CallOptions, Sending};
+use crate::call::{CallOptions, ResponseFuture};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::raw::types;
-use crate::upload::upload_session::UploadSession;
+use crate::upload::session::UploadSession;
 
 /// An upload that [`create_chunked_upload`](BackendClient::create_chunked_upload) makes, or
 /// [`resume_chunked_upload`](BackendClient::resume_chunked_upload) goes on with, when it is awaited.
@@ -123,8 +123,8 @@ impl CreateChunkedUpload {
     ///
     /// # Errors
     /// See [`create_chunked_upload`](BackendClient::create_chunked_upload).
-    pub fn send(self) -> Sending<types::ChunkedUpload> {
-        Sending::new(async move {
+    pub fn send(self) -> ResponseFuture<types::ChunkedUpload> {
+        ResponseFuture::new(async move {
             let CreateChunkedUpload { client, source, session, upload: settings, options } = self;
             let deadline = options.deadline();
             let mut problems = settings.problems();
@@ -148,7 +148,7 @@ impl CreateChunkedUpload {
 
 impl IntoFuture for CreateChunkedUpload {
     type Output = Result<types::ChunkedUpload>;
-    type IntoFuture = Sending<types::ChunkedUpload>;
+    type IntoFuture = ResponseFuture<types::ChunkedUpload>;
 
     fn into_future(self) -> Self::IntoFuture {
         self.send()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::progress::OnProgress;
 use crate::runtime::plain_file::path_problem;
-use crate::upload::upload_session::UploadSession;
+use crate::upload::session::UploadSession;
 
 /// Assembling a file of several gigabytes takes the server half a minute and more.
 const COMPLETION_TIMEOUT: Duration = Duration::from_secs(300);

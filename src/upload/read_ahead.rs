@@ -10,11 +10,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::digest::{Pieces, spawn};
-use super::ready::check_size;
-use super::source::{Reopen, Resumable, ResumableSource};
+use super::preflight::check_size;
+use super::source::{Resumable, ResumableSource, RewindableSource};
 use crate::error::{Error, ErrorKind, Result, shown_path};
 use crate::runtime::plain_file;
-use crate::upload::upload_session::UploadSession;
+use crate::upload::session::UploadSession;
 
 /// Bytes that are read, hashed and sent at a time.
 pub(super) const PIECE: usize = 256 << 10;
@@ -34,7 +34,7 @@ pub(super) struct Opened {
 enum From {
     Path(PathBuf),
     Bytes(Bytes),
-    Reopen(Arc<dyn Reopen>),
+    RewindableSource(Arc<dyn RewindableSource>),
 }
 
 impl Opened {
@@ -59,9 +59,11 @@ impl Opened {
                 (From::Path(path.clone()), metadata.len(), metadata.modified().ok())
             }
             Resumable::Bytes(bytes) => (From::Bytes(bytes.clone()), bytes.len() as u64, None),
-            Resumable::Reopen(source) => {
-                let size = source.size().map_err(|error| unreadable(&From::Reopen(source.clone()), error))?;
-                (From::Reopen(source.clone()), size, source.modified())
+            Resumable::RewindableSource(source) => {
+                let size = source
+                    .size()
+                    .map_err(|error| unreadable(&From::RewindableSource(source.clone()), error))?;
+                (From::RewindableSource(source.clone()), size, source.modified())
             }
         };
         check_size(size, || from.shown())?;
@@ -73,7 +75,7 @@ impl Opened {
         let source = match &self.from {
             From::Path(path) => Resumable::Path(path.clone()),
             From::Bytes(_) => return Ok(()),
-            From::Reopen(source) => Resumable::Reopen(source.clone()),
+            From::RewindableSource(source) => Resumable::RewindableSource(source.clone()),
         };
         let now = Opened::open(&ResumableSource(source))?;
         match self.change(now.size, now.modified) {
@@ -111,7 +113,7 @@ impl Opened {
     pub(super) fn in_memory(&self) -> Option<&Bytes> {
         match &self.from {
             From::Bytes(bytes) => Some(bytes),
-            From::Path(_) | From::Reopen(_) => None,
+            From::Path(_) | From::RewindableSource(_) => None,
         }
     }
 
@@ -152,7 +154,7 @@ impl Opened {
         // Of a file its size is looked at once more; a source of the user's may have another one than it
         // says.
         match &self.from {
-            From::Reopen(_) if has_more(&mut reader)? => {
+            From::RewindableSource(_) if has_more(&mut reader)? => {
                 Err(io::Error::other(format!("it has more than the {} bytes that it said", self.size)))
             }
             _ => Ok(()),
@@ -173,7 +175,7 @@ impl Opened {
                 file.seek(SeekFrom::Start(offset))?;
                 Ok(Box::new(file))
             }
-            From::Reopen(source) => source.open(offset),
+            From::RewindableSource(source) => source.open(offset),
             From::Bytes(bytes) => {
                 let mut bytes = io::Cursor::new(bytes.clone());
                 bytes.set_position(offset);
@@ -188,7 +190,7 @@ impl From {
         match self {
             From::Path(path) => shown_path(path),
             From::Bytes(_) => "what is given in memory".to_owned(),
-            From::Reopen(source) => source.file_name().unwrap_or_else(|| "the source".to_owned()),
+            From::RewindableSource(source) => source.file_name().unwrap_or_else(|| "the source".to_owned()),
         }
     }
 }

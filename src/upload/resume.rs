@@ -5,13 +5,13 @@ use reqwest::Url;
 use tracing::{debug, warn};
 
 use super::engine::{Engine, Remote};
+use super::preflight::Resumed;
 use super::progress::UploadPhase;
 use super::protocol::is_complete;
-use super::ready::Resumed;
 use crate::error::{Error, Result};
 use crate::generated::raw::types::ChunkedUpload;
 use crate::runtime::deadline::within;
-use crate::upload::upload_session::{UploadSession, is_md5};
+use crate::upload::session::{UploadSession, is_md5};
 
 impl Engine<'_> {
     /// Goes on with an upload: compares the source with what the session knows of it, asks the server where
@@ -53,7 +53,7 @@ impl Engine<'_> {
             self.hash(hashed, self.offset, self.offset).await?;
         }
         self.feed.was_sent(self.offset);
-        self.told.enter(UploadPhase::Sending, self.offset);
+        self.told.enter(UploadPhase::ResponseFuture, self.offset);
         Ok(None)
     }
 
@@ -141,6 +141,6 @@ impl Engine<'_> {
         (self.remote, self.brought) = (None, None);
         (self.offset, self.furthest) = (0, 0);
         self.feed.was_sent(0);
-        self.told.enter(UploadPhase::Sending, 0);
+        self.told.enter(UploadPhase::ResponseFuture, 0);
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::error::redact::excerpt;
 use crate::error::{Error, Result, shown_path};
 use crate::runtime::plain_file;
-use crate::upload::upload_session::UploadSession;
+use crate::upload::session::UploadSession;
 
 /// The longest text that is read as a session, in bytes: one has a few hundred, and the signature of its URL.
 const LONGEST: u64 = 64 << 10;

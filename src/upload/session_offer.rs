@@ -6,8 +6,8 @@ use tracing::warn;
 
 use super::UploadOptions;
 use super::engine::Engine;
+use super::session::UploadSession;
 use super::session_file::SessionFile;
-use super::upload_session::UploadSession;
 use crate::error::Result;
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// What is uploaded: anything that a [`ResumableSource`] is made of (a path, bytes), or a [`OneShotSource`].
+/// What is uploaded: anything that a [`ResumableSource`] is made of (a path, bytes), or a [`StreamSource`].
 ///
 /// ```
 /// use synapse_backend_client::UploadSource;
@@ -23,10 +23,10 @@ pub struct UploadSource(pub(super) Kind);
 
 pub(super) enum Kind {
     Resumable(ResumableSource),
-    OneShot(OneShotSource),
+    OneShot(StreamSource),
 }
 
-/// A source whose bytes can be read again, by another process too: a path, bytes in memory, or a [`Reopen`].
+/// A source whose bytes can be read again, by another process too: a path, bytes in memory, or a [`RewindableSource`].
 ///
 /// An upload of it never starts over: what the server has stays there, and the rest is read from where it
 /// left off.
@@ -37,18 +37,18 @@ pub struct ResumableSource(pub(super) Resumable);
 pub(super) enum Resumable {
     Path(PathBuf),
     Bytes(Bytes),
-    Reopen(Arc<dyn Reopen>),
+    RewindableSource(Arc<dyn RewindableSource>),
 }
 
 /// Something that can be opened again at any offset: an object in a store, a member of an archive.
 ///
 /// ```
 /// use std::io::{self, Read, Seek, SeekFrom};
-/// use synapse_backend_client::{Reopen, ResumableSource};
+/// use synapse_backend_client::{RewindableSource, ResumableSource};
 ///
 /// struct Shared(std::path::PathBuf);
 ///
-/// impl Reopen for Shared {
+/// impl RewindableSource for Shared {
 ///     fn size(&self) -> io::Result<u64> {
 ///         Ok(std::fs::metadata(&self.0)?.len())
 ///     }
@@ -62,7 +62,7 @@ pub(super) enum Resumable {
 ///
 /// let source = ResumableSource::reopen(Shared("/data/model.pt".into()));
 /// ```
-pub trait Reopen: Send + Sync + 'static {
+pub trait RewindableSource: Send + Sync + 'static {
     /// Size in bytes. Called from a thread where it may block. To read more or fewer bytes than that is an
     /// error of the upload.
     ///
@@ -90,8 +90,8 @@ pub trait Reopen: Send + Sync + 'static {
 
 impl ResumableSource {
     /// A source of your own.
-    pub fn reopen(source: impl Reopen) -> Self {
-        ResumableSource(Resumable::Reopen(Arc::new(source)))
+    pub fn reopen(source: impl RewindableSource) -> Self {
+        ResumableSource(Resumable::RewindableSource(Arc::new(source)))
     }
 }
 
@@ -101,22 +101,22 @@ impl ResumableSource {
 /// again. There is nothing to resume from: an upload that ends is lost, in this process and for any other.
 ///
 /// ```
-/// use synapse_backend_client::OneShotSource;
+/// use synapse_backend_client::StreamSource;
 /// # fn example(pipe: impl tokio::io::AsyncRead + Send + 'static) {
-/// let source = OneShotSource::reader(pipe, 1_048_576);
+/// let source = StreamSource::reader(pipe, 1_048_576);
 /// # }
 /// ```
-pub struct OneShotSource {
+pub struct StreamSource {
     pub(super) stream: Pieces,
     pub(super) size: u64,
 }
 
 pub(super) type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-impl OneShotSource {
+impl StreamSource {
     /// Reads `size` bytes; more or fewer are an error.
     pub fn reader(reader: impl AsyncRead + Send + 'static, size: u64) -> Self {
-        OneShotSource {
+        StreamSource {
             stream: Box::pin(ReaderPieces { reader: Box::pin(reader), room: BytesMut::new() }),
             size,
         }
@@ -127,7 +127,7 @@ impl OneShotSource {
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
-        OneShotSource { stream: Box::pin(StreamPieces(Box::pin(stream))), size }
+        StreamSource { stream: Box::pin(StreamPieces(Box::pin(stream))), size }
     }
 }
 
@@ -182,14 +182,14 @@ impl fmt::Debug for ResumableSource {
             Resumable::Path(path) => write!(f, "ResumableSource({})", path.display()),
             // Megabytes of a model are of no use in a log.
             Resumable::Bytes(bytes) => write!(f, "ResumableSource({} bytes)", bytes.len()),
-            Resumable::Reopen(_) => f.write_str("ResumableSource(…)"),
+            Resumable::RewindableSource(_) => f.write_str("ResumableSource(…)"),
         }
     }
 }
 
-impl fmt::Debug for OneShotSource {
+impl fmt::Debug for StreamSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OneShotSource({} bytes)", self.size)
+        write!(f, "StreamSource({} bytes)", self.size)
     }
 }
 
@@ -199,8 +199,8 @@ impl<S: Into<ResumableSource>> From<S> for UploadSource {
     }
 }
 
-impl From<OneShotSource> for UploadSource {
-    fn from(source: OneShotSource) -> Self {
+impl From<StreamSource> for UploadSource {
+    fn from(source: StreamSource) -> Self {
         UploadSource(Kind::OneShot(source))
     }
 }

@@ -18,7 +18,7 @@ async fn backend() -> (Backend, BackendClient, Arc<TestClock>) {
     let backend = Backend::builder().token(TOKEN).signature_prefix(MARKER).start().await.unwrap();
     let clock = TestClock::new();
     let client =
-        BackendClient::builder(backend.url()).access_token(TOKEN).retry(RetryPolicy::new().retries(2));
+        BackendClient::builder(backend.url()).access_token(TOKEN).retry(RetryPolicy::new().max_retries(2));
     let client = client.clock(clock.clone()).build().unwrap();
     (backend, client, clock)
 }
@@ -125,7 +125,7 @@ async fn a_chunk_that_fails_too_often_ends_the_upload_which_can_be_resumed() {
 async fn a_chunk_that_fails_late_is_sent_again_all_the_same() {
     let (backend, client, clock) = backend().await;
     // A slow line: a chunk was under way for longer than a policy lets a request take with all its retries.
-    let policy = RetryPolicy::new().retries(2).max_elapsed(Duration::from_secs(180));
+    let policy = RetryPolicy::new().max_retries(2).max_elapsed(Duration::from_secs(180));
     backend.inject(Fault::answer(500).method("PUT"));
     let slow = clock.clone();
     let upload = client.create_chunked_upload(CONTENT.to_vec()).retry(policy).on_progress(move |progress| {

@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::value::RawValue;
 
 use super::failure::{ConversionFailure, Unconverted, shown_id, shown_path};
-use super::places::{Search, each_item, id_of};
+use super::json_paths::{Search, each_item, id_of};
 use super::undelivered::Undelivered;
 use super::written::{Edits, Written};
 use super::{Conversions, Converter, FileReference};

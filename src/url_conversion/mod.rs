@@ -5,7 +5,7 @@
 
 mod failure;
 mod jobs;
-mod places;
+mod json_paths;
 pub mod provided;
 mod undelivered;
 mod written;

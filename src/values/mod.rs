@@ -1,10 +1,10 @@
 //! Values of the API that the platform is loose about: JSON, times, URLs of files, foreign keys.
 
+pub(crate) mod expandable;
 pub(crate) mod file_entry;
 pub(crate) mod file_shapes;
 pub(crate) mod file_url;
 pub(crate) mod json;
 pub(crate) mod local_paths;
-pub(crate) mod related;
 pub(crate) mod string_list;
 pub(crate) mod timestamp;

@@ -27,7 +27,7 @@ pub async fn start() -> MockServer {
 }
 
 pub fn client_of(server: &MockServer) -> BackendClient {
-    BackendClient::builder(server.uri()).retry(RetryPolicy::none()).access_token(TOKEN).build().unwrap()
+    BackendClient::builder(server.uri()).retry(RetryPolicy::never()).access_token(TOKEN).build().unwrap()
 }
 
 /// A server that gives one answer to one path, and a client of it.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::eviction::Limits;
-use super::holds::Holder;
 use super::index::Index;
 use super::key::KeyBy;
+use super::leases::Holder;
 use super::lock::{CacheLock, FileLocks, Waiting};
 use super::parts::Parts;
 use super::released::Released;

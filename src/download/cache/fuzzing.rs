@@ -3,10 +3,10 @@
 use std::io::{BufReader, Cursor};
 use std::path::{Path, PathBuf};
 
-use super::holds::Other;
 use super::index::Index;
 use super::journal_line::sealed;
 use super::key::{KeyBy, KeyHash};
+use super::leases::Other;
 use super::signed_url::without_signature;
 use super::{Expected, FileCache, Found};
 use crate::error::Result;

@@ -9,12 +9,12 @@ mod eviction;
 mod facts;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
-mod holds;
 mod in_progress;
 mod index;
 mod journal_line;
 mod key;
 mod lease;
+mod leases;
 mod lock;
 mod lookup;
 mod naming;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::eviction::Candidates;
 use super::facts::{Agreement, Expected, stamp};
-use super::holds::Holder;
 use super::index::Index;
 use super::journal_line::Entry;
 use super::key::KeyHash;
+use super::leases::Holder;
 use super::{CacheStatistics, directory};
 use crate::error::{Error, Result};
 use crate::runtime::file_id::FileId;

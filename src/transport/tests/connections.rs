@@ -162,7 +162,7 @@ async fn a_call_has_a_connect_time_out_of_its_own_shorter_or_longer_than_the_cli
         let (builder, _) = builder(&nobody.url);
         let client = builder.connect_timeout(clients).read_timeout(long).build().unwrap();
         let error =
-            soon(client.get_model(1).connect_timeout(calls.unwrap()).retries(0).send()).await.failure();
+            soon(client.get_model(1).connect_timeout(calls.unwrap()).max_retries(0).send()).await.failure();
         assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::Connect, true), "{error:?}");
         assert!(
             error.to_string().ends_with(&format!("no connection within {told}, the connect time-out")),

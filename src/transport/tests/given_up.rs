@@ -121,7 +121,7 @@ async fn what_is_given_up_does_not_arrive() {
             let server = stopped(says).await;
             let (builder, _) = builder(&server.url);
             let client =
-                builder.read_timeout(Duration::from_millis(200)).retry(RetryPolicy::none()).build().unwrap();
+                builder.read_timeout(Duration::from_millis(200)).retry(RetryPolicy::never()).build().unwrap();
             let call = tokio::spawn(sends.send(client.clone()));
             soon(server.head).await.unwrap();
             let error = soon(call).await.unwrap().failure();
@@ -191,7 +191,7 @@ async fn a_stopped_line_is_not_held() {
         let server = stopped(says).await;
         let (builder, _) = builder(&server.url);
         let client =
-            builder.read_timeout(Duration::from_millis(200)).retry(RetryPolicy::none()).build().unwrap();
+            builder.read_timeout(Duration::from_millis(200)).retry(RetryPolicy::never()).build().unwrap();
         let call = tokio::spawn(Sends::Memory.send(client.clone()));
         let port = soon(server.head).await.unwrap();
         assert!(is_held(port));

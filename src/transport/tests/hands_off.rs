@@ -91,8 +91,8 @@ async fn headers_of_a_call_that_are_secret_stay() {
     let ThereAndBack { home, other } = there_and_back(307, json(200, MODEL)).await;
     let (builder, _) = builder(&home.url);
     let client = builder
-        .secret_header("x-gate", "of-the-client")
-        .secret_header("x-sess", "of-the-client")
+        .sensitive_header("x-gate", "of-the-client")
+        .sensitive_header("x-sess", "of-the-client")
         .build()
         .unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -241,7 +241,7 @@ async fn odd_locations_carry_nothing_away() {
     }
     // What looks like this host and is another.
     let home = Server::of([Act::Keep(redirect(302, "http://user:pw@127.0.0.1:1/there/"))]).await;
-    let error = client_with_secrets(&home.url).get_model(1).retries(0).await.failure();
+    let error = client_with_secrets(&home.url).get_model(1).max_retries(0).await.failure();
     assert!(error.kind() == ErrorKind::Connect && !error.to_string().contains("pw"), "{error:?}");
 }
 

@@ -15,7 +15,7 @@ use crate::{ConversionFuture, CredentialsFuture, CredentialsProvider, ErrorKind,
 
 /// A client that has so many requests in flight at most.
 fn capped(url: &str, requests: usize) -> BackendClient {
-    builder(url).0.max_requests_in_flight(requests).build().unwrap()
+    builder(url).0.max_concurrent_requests(requests).build().unwrap()
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn what_waits_for_its_retry_holds_no_place() {
     })
     .await;
     let clock = Arc::new(Held { waiting: watch::Sender::new(0), over: watch::Sender::new(false) });
-    let client = builder(&server.url).0.clock(clock.clone()).max_requests_in_flight(1).build().unwrap();
+    let client = builder(&server.url).0.clock(clock.clone()).max_concurrent_requests(1).build().unwrap();
     let first = tokio::spawn(client.get_model(1).send());
     clock.waiting.subscribe().wait_for(|waiting| *waiting == 1).await.unwrap();
     client.get_model(2).await.unwrap();
@@ -231,7 +231,7 @@ impl CredentialsProvider for Hanging {
 async fn a_credentials_provider_that_hangs_is_bounded_by_the_total_time_out() {
     let server = Server::of([Act::Keep(json(200, MODEL))]).await;
     let client =
-        builder(&server.url).0.credentials_provider(Hanging).max_requests_in_flight(2).build().unwrap();
+        builder(&server.url).0.credentials_provider(Hanging).max_concurrent_requests(2).build().unwrap();
     let calls = (0..4).map(|n| {
         let method = if n % 2 == 0 { Method::GET } else { Method::POST };
         client.request(method, "/models/1/").timeout(Duration::from_millis(100)).send()

@@ -44,7 +44,7 @@ fn builder(url: &str) -> (BackendClientBuilder, Arc<TestClock>) {
     let clock = TestClock::new();
     let builder = BackendClient::builder(url)
         .access_token(TOKEN)
-        .retry(RetryPolicy::new().retries(2))
+        .retry(RetryPolicy::new().max_retries(2))
         .clock(clock.clone());
     (builder.http(http), clock)
 }

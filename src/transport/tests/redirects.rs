@@ -24,7 +24,7 @@ pub(super) fn client_with_secrets(url: &str) -> BackendClient {
         .legacy_token(secret("legacy"))
         .agent_token(secret("agent"))
         .tenant(secret("tenant"))
-        .secret_header("X-Gate", secret("gate"))
+        .sensitive_header("X-Gate", secret("gate"))
         .build()
         .unwrap()
 }

@@ -22,7 +22,7 @@ async fn a_request_is_sent_again_as_often_as_it_may_be() {
     ] {
         let server = unavailable().await;
         let (client, clock) = client(&server.url);
-        let error = client.get_model(1).retries(retries).await.failure();
+        let error = client.get_model(1).max_retries(retries).await.failure();
         assert_eq!((server.count(), error.attempts()), (retries as usize + 1, retries + 1));
         assert_eq!(clock.waits(), waits);
         assert_eq!((error.kind(), status_of(&error)), (ErrorKind::Status, Some(503)));
@@ -39,17 +39,17 @@ async fn five_retries_are_made_unless_another_policy_is_set() {
 
     let server = unavailable().await;
     let (builder, clock) = builder(&server.url);
-    let client = builder.retry(RetryPolicy::none()).build().unwrap();
+    let client = builder.retry(RetryPolicy::never()).build().unwrap();
     assert_eq!(client.get_model(1).await.failure().attempts(), 1);
     let policy = RetryPolicy::new()
-        .retries(3)
+        .max_retries(3)
         .initial_backoff(Duration::from_secs(2))
         .max_backoff(Duration::from_secs(3));
     assert_eq!(client.get_model(1).retry(policy.clone()).await.failure().attempts(), 4);
     assert_eq!(clock.waits(), [1_000, 1_500, 1_500]);
     // Which of the two is set first makes no difference.
-    assert_eq!(client.get_model(1).retries(1).retry(policy.clone()).await.failure().attempts(), 2);
-    assert_eq!(client.get_model(1).retry(policy).retries(1).await.failure().attempts(), 2);
+    assert_eq!(client.get_model(1).max_retries(1).retry(policy.clone()).await.failure().attempts(), 2);
+    assert_eq!(client.get_model(1).retry(policy).max_retries(1).await.failure().attempts(), 2);
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_random_part_of_the_backoff_is_waited_and_all_of_what_the_server_asks_
 async fn the_longest_wait_that_a_server_may_ask_for_can_be_set() {
     let server = Server::of([Act::Keep(answer(429, "Retry-After: 99999\r\n", ""))]).await;
     let (client, clock) = client(&server.url);
-    let policy = RetryPolicy::new().retries(1).max_retry_after(Duration::from_secs(7));
+    let policy = RetryPolicy::new().max_retries(1).max_retry_after(Duration::from_secs(7));
     client.get_model(1).retry(policy).await.failure();
     assert_eq!(clock.waits(), [7_000]);
 }
@@ -95,7 +95,7 @@ async fn retry_date_of_a_clock_hours_off() {
                 Server::of([Act::Keep(answer(status, &format!("{date}Retry-After: {asked}\r\n"), ""))]).await;
             let (client, clock) = client(&server.url);
             clock.set_chance(0.0);
-            client.get_model(1).retries(1).await.failure();
+            client.get_model(1).max_retries(1).await.failure();
             assert_eq!(clock.waits(), [wait], "{date}{asked}");
         }
     }
@@ -116,7 +116,7 @@ async fn no_attempt_begins_after_max_elapsed() {
     // What the server asks for counts as well.
     let server = Server::of([Act::Keep(answer(503, "Retry-After: 50\r\n", ""))]).await;
     let (client, clock) = client(&server.url);
-    client.get_model(1).retries(9).await.failure();
+    client.get_model(1).max_retries(9).await.failure();
     assert_eq!((clock.waits(), server.count()), (vec![50_000; 3], 4));
 }
 
@@ -131,7 +131,7 @@ async fn no_wait_is_begun_that_the_total_time_out_would_not_let_end() {
         "{error:?}"
     );
     assert_eq!((server.count(), clock.waits().len()), (1, 0));
-    client.get_model(1).retries(1).timeout(Duration::from_secs(3_600)).await.failure();
+    client.get_model(1).max_retries(1).timeout(Duration::from_secs(3_600)).await.failure();
     assert_eq!((server.count(), clock.waits()), (3, vec![50_000]));
 }
 
@@ -188,7 +188,7 @@ async fn who_knows_better_has_an_unknown_outcome_sent_again() {
         let client = builder.read_timeout(Duration::from_millis(400)).build().unwrap();
         let call = client
             .create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1));
-        call.retry_unknown_outcome(true).await.unwrap();
+        call.idempotent(true).await.unwrap();
         assert_eq!((server.lines(), clock.waits()), (vec!["POST /models/".to_owned(); 2], vec![125]));
         let bodies: Vec<_> =
             server.seen().into_iter().map(|seen| String::from_utf8(seen.body).unwrap()).collect();
@@ -197,7 +197,7 @@ async fn who_knows_better_has_an_unknown_outcome_sent_again() {
     // Whose outcome is known isn't sent again for it.
     let server = Server::of([Act::Keep(json(400, "{}"))]).await;
     let (client, _) = client(&server.url);
-    client.request(Method::POST, "/tasks/").retry_unknown_outcome(true).await.failure();
+    client.request(Method::POST, "/tasks/").idempotent(true).await.failure();
     assert_eq!(server.count(), 1);
 }
 
@@ -212,7 +212,7 @@ async fn shared_budget_stops_retries() {
     clock.set_chance(0.0);
     let clone = client.clone();
     let attempts = |client: &BackendClient, retries: u32| {
-        let call = client.get_model(2).retries(retries).send();
+        let call = client.get_model(2).max_retries(retries).send();
         async move { call.await.failure().attempts() }
     };
     assert_eq!(attempts(&client, 60).await, 61);
@@ -227,7 +227,7 @@ async fn shared_budget_stops_retries() {
     assert_eq!(attempts(&client, 60).await, 1);
     assert_eq!(server.count() - before, 1 + 1 + 1 + 2 + 1);
     // A call with a policy of its own is held to its number.
-    let policy = |budget: u32| RetryPolicy::new().retries(9).retry_budget(budget);
+    let policy = |budget: u32| RetryPolicy::new().max_retries(9).retry_budget(budget);
     assert_eq!(client.get_model(2).retry(policy(103)).await.failure().attempts(), 4);
     assert_eq!(client.get_model(2).retry(policy(u32::MAX)).await.failure().attempts(), 10);
     assert_eq!(attempts(&client, 60).await, 1);
@@ -248,7 +248,7 @@ async fn empty_budget_is_named_by_the_error() {
     {
         let server = Server::of([Act::Close(answer)]).await;
         let (builder, clock) = builder(&server.url);
-        let client = builder.retry(RetryPolicy::new().retries(7).retry_budget(3)).build().unwrap();
+        let client = builder.retry(RetryPolicy::new().max_retries(7).retry_budget(3)).build().unwrap();
         let error = client.get_model(1).await.failure();
         assert_eq!(
             (error.attempts(), server.count(), clock.waits().len(), status_of(&error)),
@@ -263,7 +263,7 @@ async fn empty_budget_is_named_by_the_error() {
             "{text}"
         );
         // What may not be sent again anyway isn't the budget's.
-        let error = client.get_model(1).retries(0).await.failure();
+        let error = client.get_model(1).max_retries(0).await.failure();
         assert!(!error.to_string().contains("budget"), "{error}");
     }
     let server = unavailable().await;
@@ -309,7 +309,7 @@ async fn storm_ends_at_the_budget() {
     let server = unavailable().await;
     let (client, clock) = client(&server.url);
     clock.set_chance(0.0);
-    let calls = (0..1_000).map(|_| tokio::spawn(client.get_model(1).retries(5).send()));
+    let calls = (0..1_000).map(|_| tokio::spawn(client.get_model(1).max_retries(5).send()));
     let errors = soon(futures_util::future::join_all(calls)).await;
     let errors: Vec<Error> = errors.into_iter().map(|outcome| outcome.unwrap().failure()).collect();
     assert_eq!((server.count(), clock.waits().len()), (1_100, 100));

@@ -122,7 +122,7 @@ async fn a_creation_and_a_request_are_reported_by_their_names() {
 async fn a_refused_connection_is_reported_and_what_is_refused_here_is_not() {
     let (_port, url) = refusing();
     let (client, reports) = reporting(&url);
-    client.get_model(1).retries(0).await.failure();
+    client.get_model(1).max_retries(0).await.failure();
     client.request(Method::GET, "/../").await.failure();
     assert_eq!(taken(&reports), [get(1, None, Some(ErrorKind::Connect), 0, None)]);
 }
@@ -260,7 +260,7 @@ async fn nothing_that_is_traced_shows_a_secret() {
         .legacy_token(secret("legacy"))
         .agent_token(secret("agent"))
         .tenant(secret("tenant"))
-        .secret_header("X-Gate", secret("gate"))
+        .sensitive_header("X-Gate", secret("gate"))
         .read_timeout(Duration::from_millis(300))
         .build()
         .unwrap();
@@ -275,8 +275,8 @@ async fn nothing_that_is_traced_shows_a_secret() {
     let (_port, url) = refusing();
     let refused = BackendClient::builder(url)
         .access_token(MARKER)
-        .secret_header("X-Gate", MARKER)
-        .retry(RetryPolicy::none());
+        .sensitive_header("X-Gate", MARKER)
+        .retry(RetryPolicy::never());
     refused.build().unwrap().get_model(1).param("sig", MARKER).await.failure();
     // The guard has looked at each of them.
     let lines = lines.lock().unwrap().clone();
@@ -288,7 +288,7 @@ async fn a_budget_that_is_spent_is_told() {
     let server = Server::of([Act::Keep(html(503))]).await;
     let (client, clock) = client(&server.url);
     clock.set_chance(0.0);
-    client.get_model(1).retries(100).await.failure();
+    client.get_model(1).max_retries(100).await.failure();
     let (_guard, lines) = collecting();
     client.get_model(1).await.failure();
     let lines = lines.lock().unwrap().clone();

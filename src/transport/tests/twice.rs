@@ -96,7 +96,7 @@ async fn what_surely_was_not_acted_on_is_sent_again() {
 async fn who_knows_better_has_a_creation_sent_again() {
     let world = world().await;
     world.backend.inject(Fault::close().on("POST", "/models/"));
-    world.creation().retry_unknown_outcome(true).await.unwrap();
+    world.creation().idempotent(true).await.unwrap();
     assert_eq!((world.posted(), world.clock.waits()), ((2, 1), vec![125]));
     assert_eq!(world.backend.connections(), 2, "it went over a fresh connection");
 }

@@ -164,7 +164,7 @@ fn busy_threads_and_another_http_client() {
         let (one, _) = client(&server.url);
         one.get_model(1).await.unwrap();
         // Another connect time-out takes another HTTP client, which is made on a thread.
-        let other = || one.get_model(1).connect_timeout(Duration::from_secs(1)).retries(0);
+        let other = || one.get_model(1).connect_timeout(Duration::from_secs(1)).max_retries(0);
         let error = soon(other().timeout(SHORT).send()).await.failure();
         assert!(error.is_timeout() && error.kind() == ErrorKind::Connect, "{error:?}");
         let error = soon(other().read_timeout(SHORT).send()).await.failure();

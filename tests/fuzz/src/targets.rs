@@ -13,8 +13,8 @@ use synapse_backend_client::http::{HeaderMap, HeaderName, HeaderValue, StatusCod
 use synapse_backend_client::reqwest::Url;
 use synapse_backend_client::types::GroundTruthEvent;
 use synapse_backend_client::{
-    BackendClient, Checkpoint, ConversionFuture, Error, FileReference, FileUrl, Json, ListAll, ListPolicy,
-    Related, RetryPolicy, Timestamp, UploadSession, UrlConverter, conversions, fuzzing,
+    BackendClient, Checkpoint, ConversionFuture, Error, Expandable, FileReference, FileUrl, Json, ListAll,
+    ListPolicy, RetryPolicy, Timestamp, UploadSession, UrlConverter, conversions, fuzzing,
 };
 
 use crate::caches::Fixture;
@@ -219,7 +219,7 @@ fn page<T: Send + 'static>(data: &[u8], list: impl FnOnce(&BackendClient) -> Lis
     SERVED.with(|served| {
         let (server, client) = served.get_or_init(|| {
             let server = Server::start();
-            let client = BackendClient::builder(server.url()).retry(RetryPolicy::none()).build();
+            let client = BackendClient::builder(server.url()).retry(RetryPolicy::never()).build();
             (server, client.expect("a client can be built"))
         });
         server.serve(data);
@@ -318,7 +318,7 @@ fn file_shapes(data: &[u8]) {
 }
 
 fn related(data: &[u8]) {
-    let Ok(related) = serde_json::from_slice::<Related>(data) else { return };
+    let Ok(related) = serde_json::from_slice::<Expandable>(data) else { return };
     black_box((related.id(), related.is_null(), related.object().is_some(), &related["name"]));
     black_box((debugged(&related), shown(&related)));
 }

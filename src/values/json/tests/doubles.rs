@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Json, Related, types};
+use crate::{Expandable, Json, types};
 
 #[derive(Deserialize)]
 struct Own {
@@ -40,7 +40,7 @@ fn read(literal: &str) -> Vec<f64> {
         buffered,
         model.metrics["score"].as_f64().unwrap(),
         model.extra["half"].decode().unwrap(),
-        Related::from(json)["score"].as_f64().unwrap(),
+        Expandable::from(json)["score"].as_f64().unwrap(),
         crate::error::json_text::decode::decode::<Own>(text.as_bytes()).unwrap().score,
         crate::error::json_text::decode::decode::<Value>(text.as_bytes()).unwrap()["score"].as_f64().unwrap(),
     ]

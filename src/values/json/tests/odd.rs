@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Json, Related, json, types};
+use crate::{Expandable, Json, json, types};
 
 /// Levels of nesting that overflow any stack that recurses on them.
 const LEVELS: usize = 100_000;
@@ -49,7 +49,7 @@ fn keys_beside_odd_ones_are_read() {
             assert!(json["none"].is_null() && json[0].is_null());
             assert_eq!(json.text(), text);
             assert_eq!(json.get("odd").unwrap().text(), odd);
-            let related: Related = serde_json::from_str(&text).unwrap();
+            let related: Expandable = serde_json::from_str(&text).unwrap();
             assert_eq!((related.id(), &related["label"]), (Some(7), &Value::from("bus")));
         }
     }
@@ -123,8 +123,8 @@ fn nothing_recurses_on_a_text() {
                 json.decode::<Value>().is_ok(),
             );
             let _ = (serde_norway::to_string(&json).is_ok(), serde_json::to_value(&typed).is_ok());
-            let related: Related = serde_json::from_str(&text).unwrap();
-            assert_eq!((related.id(), related.clone()), (None, Related::from(json)));
+            let related: Expandable = serde_json::from_str(&text).unwrap();
+            assert_eq!((related.id(), related.clone()), (None, Expandable::from(json)));
             let model = format!(
                 r#"{{"id": 1, "name": "n", "model_type": "x", "file": null, "metrics": {text}, "more": {text}}}"#
             );
@@ -243,7 +243,7 @@ fn the_last_of_equal_keys_counts() {
     );
     assert_eq!(*json.value(), serde_json::json!({"a": 2, "b": {"c": 3}, "\u{fffd}": 5}));
     assert_eq!(json["a"], 2);
-    let related: Related = serde_json::from_str(r#"{"id": 1, "id": 2}"#).unwrap();
+    let related: Expandable = serde_json::from_str(r#"{"id": 1, "id": 2}"#).unwrap();
     assert_eq!(related.id(), Some(2));
 }
 

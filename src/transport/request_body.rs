@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 
-use crate::transport::limits::Activity;
+use crate::transport::timeouts::Activity;
 
 /// Bytes that are handed to the connection at a time.
 const PIECE: usize = 64 << 10;

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::failure::{BodyError, body_failure, timed_out};
-use super::meter::Meter;
-use super::sent_body::Awaited;
+use super::metrics::Meter;
+use super::request_body::Awaited;
 use super::stream::ByteStream;
 use super::unpacking::{Unpacked, Unpacking};
 use crate::error::json_text::decode::{Problem, decode};
@@ -19,7 +19,7 @@ use crate::error::redact::{excerpt, excerpt_without};
 use crate::error::response::ErrorResponse;
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::runtime::blocking::{blocking, takes_long};
-use crate::transport::limits::Limits;
+use crate::transport::timeouts::Limits;
 use crate::url_conversion::{Conversions, Converted, Unconverted, Undelivered};
 use crate::values::json::Json;
 

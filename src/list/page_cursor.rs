@@ -10,7 +10,7 @@ use super::page_text::field;
 use crate::error::json_text::decode::Problem;
 use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind};
-use crate::list::list_event::ItemFailure;
+use crate::list::anomaly::ItemFailure;
 use crate::url_conversion::Undelivered;
 
 /// The page whose items are given out.

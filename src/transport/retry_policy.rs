@@ -24,7 +24,7 @@ use crate::runtime::clock::Clock;
 ///
 /// After anything else a request that changes something is never sent again, since the server may have acted
 /// on it ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)); a caller who knows better says so for a
-/// call ([`retry_unknown_outcome`](crate::Call::retry_unknown_outcome)).
+/// call ([`idempotent`](crate::Call::idempotent)).
 ///
 /// A DELETE whose answer was lost may be answered 404 when it is sent again: the first one did it.
 ///
@@ -44,7 +44,7 @@ use crate::runtime::clock::Clock;
 /// use synapse_backend_client::{BackendClient, RetryPolicy};
 ///
 /// let client = BackendClient::builder("https://api.synapse.sh")
-///     .retry(RetryPolicy::new().retries(8).max_elapsed(Duration::from_secs(600)))
+///     .retry(RetryPolicy::new().max_retries(8).max_elapsed(Duration::from_secs(600)))
 ///     .build()?;
 /// # Ok::<(), synapse_backend_client::Error>(())
 /// ```
@@ -79,12 +79,12 @@ impl RetryPolicy {
     }
 
     /// No retries at all.
-    pub fn none() -> Self {
-        RetryPolicy::new().retries(0)
+    pub fn never() -> Self {
+        RetryPolicy::new().max_retries(0)
     }
 
     /// How often a request is sent again at most; 5 unless set.
-    pub fn retries(mut self, retries: u32) -> Self {
+    pub fn max_retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::current_page::{PageItems, Source};
 use super::page::{DecodedPage, Decoder, Fields, Marks};
+use super::page_cursor::{PageItems, Source};
 use crate::call::Prepared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Received;

@@ -4,7 +4,7 @@
 use reqwest::Url;
 
 use super::links::{Followed, offset, page_number, with_page};
-use crate::list::list_event::ListEvent;
+use crate::list::anomaly::ListAnomaly;
 
 /// Pages that may follow one another without an item that is new, those that failed among them.
 pub(crate) const MAX_STALLED: u32 = 100;
@@ -78,9 +78,9 @@ pub(super) enum Then {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Heard {
     /// What makes the page's own items doubtful.
-    pub(super) before: Vec<ListEvent>,
+    pub(super) before: Vec<ListAnomaly>,
     /// What is to be said behind them.
-    pub(super) after: Vec<ListEvent>,
+    pub(super) after: Vec<ListAnomaly>,
     /// Pages that were given out ahead lead nowhere.
     pub(super) astray: bool,
 }
@@ -134,13 +134,13 @@ impl Course {
             && let Some(before) = self.total.replace(now)
             && before != now
         {
-            heard.before.push(ListEvent::CountChanged { page: number, before, now });
+            heard.before.push(ListAnomaly::CountChanged { page: number, before, now });
         }
         if next.is_some() {
             match self.page_size {
                 None if length > 0 => self.page_size = Some(length),
                 Some(expected) if expected != length => {
-                    heard.before.push(ListEvent::PageLength { page: number, expected, items: length });
+                    heard.before.push(ListAnomaly::PageLength { page: number, expected, items: length });
                 }
                 _ => {}
             }
@@ -159,12 +159,12 @@ impl Course {
             && offset >= count
             && length > 0
         {
-            heard.before.push(ListEvent::BeyondCount { page: number, count });
+            heard.before.push(ListAnomaly::BeyondCount { page: number, count });
         }
         self.offset = offset.map(|offset| offset.saturating_add(length));
         if repeated > 0 {
             self.repeated = self.repeated.saturating_add(repeated);
-            heard.before.push(ListEvent::Repeated { page: number, items: repeated });
+            heard.before.push(ListAnomaly::Repeated { page: number, items: repeated });
         }
         let then = match next {
             Some(next) if self.until.is_none_or(|until| number < until) => {
@@ -180,15 +180,15 @@ impl Course {
     }
 
     /// Counts the pages that bring nothing new; there are others behind page `number`.
-    fn stall(&mut self, number: u64, progress: bool) -> Option<ListEvent> {
+    fn stall(&mut self, number: u64, progress: bool) -> Option<ListAnomaly> {
         self.stalled = if progress { 0 } else { self.stalled.saturating_add(1) };
-        (self.stalled >= MAX_STALLED).then_some(ListEvent::Endless { page: number })
+        (self.stalled >= MAX_STALLED).then_some(ListAnomaly::Endless { page: number })
     }
 
     fn go_on(&mut self, number: u64, next: Url, count: Option<u64>, length: u64, heard: &mut Heard) -> Then {
         let (Some(following), Some(count)) = (page_number(&next), count) else {
             if !self.followed.is_new(&next) {
-                heard.after.push(ListEvent::Loop { page: number });
+                heard.after.push(ListAnomaly::Loop { page: number });
             }
             heard.astray = matches!(self.way, Way::Numbered { .. });
             let following = number.saturating_add(1);
@@ -198,7 +198,7 @@ impl Course {
         };
         if number.checked_add(1) != Some(following) {
             // It is the page before that link, rather than the one that was asked for.
-            heard.before.push(ListEvent::OutOfOrder { page: number, next: following });
+            heard.before.push(ListAnomaly::OutOfOrder { page: number, next: following });
             return Then::Page(number.saturating_add(1));
         }
         let size = self.page_size.unwrap_or(length).max(1);
@@ -225,7 +225,7 @@ impl Course {
     }
 
     /// The list ends here: what is missing.
-    pub(super) fn end(&mut self) -> Vec<ListEvent> {
+    pub(super) fn end(&mut self) -> Vec<ListAnomaly> {
         self.way = Way::End;
         let mut missing = Vec::new();
         let of_range = self
@@ -241,7 +241,7 @@ impl Course {
             let short = |promised: u64, items: u64| items < promised.min(of_range);
             if short(total, offset) || short(least, items) {
                 let promised = if short(total, offset) { total } else { least };
-                missing.push(ListEvent::Fewer { promised: promised.min(of_range), items });
+                missing.push(ListAnomaly::Fewer { promised: promised.min(of_range), items });
             }
         }
         missing
@@ -249,7 +249,7 @@ impl Course {
 
     /// Page `number` isn't there (404), though it should be.
     pub(super) fn gone(&mut self, number: u64) -> (Heard, Then) {
-        let mut heard = Heard { before: vec![ListEvent::PageGone { page: number }], ..Heard::default() };
+        let mut heard = Heard { before: vec![ListAnomaly::PageGone { page: number }], ..Heard::default() };
         heard.after = self.end();
         (heard, Then::End)
     }
@@ -404,24 +404,24 @@ mod tests {
         let before = |event| Heard { before: vec![event], ..Heard::default() };
         let after = |event| Heard { after: vec![event], ..Heard::default() };
         for now in [29, 31] {
-            let event = ListEvent::CountChanged { page: 2, before: 30, now };
+            let event = ListAnomaly::CountChanged { page: 2, before: 30, now };
             assert_eq!(heard(&[first.clone(), (2, page(10, now, 3))]), before(event));
         }
         for items in [0, 9, 11] {
-            let event = ListEvent::PageLength { page: 2, expected: 10, items };
+            let event = ListAnomaly::PageLength { page: 2, expected: 10, items };
             assert_eq!(heard(&[first.clone(), (2, page(items, 30, 3))]), before(event));
         }
-        let fewer = |items| ListEvent::Fewer { promised: 30, items };
+        let fewer = |items| ListAnomaly::Fewer { promised: 30, items };
         assert_eq!(heard(&[first.clone(), (2, page(9, 30, None))]), after(fewer(19)));
         assert_eq!(heard(&[(1, page(3, 30, None))]), after(fewer(3)));
         assert_eq!(heard(&[(1, page(10, 8, None))]), Heard::default());
         for next in [1, 2, 4] {
-            let event = ListEvent::OutOfOrder { page: 2, next };
+            let event = ListAnomaly::OutOfOrder { page: 2, next };
             assert_eq!(heard(&[first.clone(), (2, page(10, 30, next))]), before(event));
         }
-        let beyond = ListEvent::BeyondCount { page: 2, count: 10 };
+        let beyond = ListAnomaly::BeyondCount { page: 2, count: 10 };
         assert_eq!(heard(&[(1, page(10, 10, 2)), (2, page(10, 10, 3))]), before(beyond));
-        let event = ListEvent::Loop { page: 3 };
+        let event = ListAnomaly::Loop { page: 3 };
         let links = [(1, cursor(9, Some("a"))), (2, cursor(9, Some("b"))), (3, cursor(9, Some("a")))];
         assert_eq!(heard(&links), after(event));
     }
@@ -434,7 +434,7 @@ mod tests {
         assert_eq!(then, Then::End);
         assert_eq!(
             (heard.before, heard.after),
-            (vec![ListEvent::PageGone { page: 2 }], vec![ListEvent::Fewer { promised: 30, items: 10 }])
+            (vec![ListAnomaly::PageGone { page: 2 }], vec![ListAnomaly::Fewer { promised: 30, items: 10 }])
         );
         assert!(numbers(&mut course).is_empty());
     }
@@ -455,7 +455,7 @@ mod tests {
         assert_eq!(quiet(course.arrived(3, page(10, 95, 4))), Then::Page(4));
         assert_eq!(course.offset, Some(30));
         assert_eq!(quiet(course.arrived(4, page(10, 95, 5))), Then::Page(5));
-        let fewer = ListEvent::Fewer { promised: 95, items: 44 };
+        let fewer = ListAnomaly::Fewer { promised: 95, items: 44 };
         assert_eq!(course.arrived(5, page(4, 95, None)).0.after, [fewer]);
         // Of the last page alone it isn't known how long the others are.
         let mut course = third();
@@ -468,7 +468,7 @@ mod tests {
         (course.until, course.page_size) = (Some(2), Some(10));
         quiet(course.arrived(1, page(10, 95, 2)));
         let (heard, then) = course.arrived(2, page(7, 95, None));
-        assert_eq!((heard.after, then), (vec![ListEvent::Fewer { promised: 20, items: 17 }], Then::End));
+        assert_eq!((heard.after, then), (vec![ListAnomaly::Fewer { promised: 20, items: 17 }], Then::End));
     }
 
     #[test]
@@ -495,7 +495,7 @@ mod tests {
         let mut course = course();
         quiet(course.arrived(1, cursor(10, Some("a"))));
         let back = Facts { next: Some(LIST.parse().unwrap()), ..cursor(10, None) };
-        assert_eq!(course.arrived(2, back).0.after, [ListEvent::Loop { page: 2 }]);
+        assert_eq!(course.arrived(2, back).0.after, [ListAnomaly::Loop { page: 2 }]);
     }
 
     #[test]
@@ -510,7 +510,7 @@ mod tests {
     /// The page at which the list is said to be endless, where each page is made by its number.
     fn endless(course: &mut Course, page: impl Fn(u64) -> Facts) -> u64 {
         (1..)
-            .find(|number| course.arrived(*number, page(*number)).0.after.iter().any(ListEvent::is_fatal))
+            .find(|number| course.arrived(*number, page(*number)).0.after.iter().any(ListAnomaly::is_fatal))
             .unwrap()
     }
 
@@ -532,7 +532,8 @@ mod tests {
         // Pages that are passed over.
         let mut course = course();
         course.arrived(1, page(1, 1_000_000_000_000_000, 2));
-        let fatal = |number: &u64| course.pass_over(*number).unwrap().0.after.iter().any(ListEvent::is_fatal);
+        let fatal =
+            |number: &u64| course.pass_over(*number).unwrap().0.after.iter().any(ListAnomaly::is_fatal);
         assert_eq!((2..).find(fatal), Some(limit + 1));
     }
 
@@ -551,9 +552,9 @@ mod tests {
         let mut course = course();
         course.arrived(1, page(10, 30, 2));
         let (heard, _) = course.arrived(2, again(3, page(10, 30, 3)));
-        assert_eq!(heard.before, [ListEvent::Repeated { page: 2, items: 3 }]);
+        assert_eq!(heard.before, [ListAnomaly::Repeated { page: 2, items: 3 }]);
         let (heard, _) = course.arrived(3, page(10, 30, None));
-        assert_eq!(heard.after, [ListEvent::Fewer { promised: 30, items: 27 }]);
+        assert_eq!(heard.after, [ListAnomaly::Fewer { promised: 30, items: 27 }]);
         // Of a list that grew all are there that were there from the beginning.
         let mut course = self::course();
         course.arrived(1, page(10, 30, 2));
@@ -566,7 +567,7 @@ mod tests {
         course.arrived(3, page(10, 33, 4));
         assert_eq!(
             course.arrived(4, page(3, 33, None)).0.after,
-            [ListEvent::Fewer { promised: 30, items: 29 }]
+            [ListAnomaly::Fewer { promised: 30, items: 29 }]
         );
     }
 

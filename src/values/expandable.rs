@@ -1,4 +1,4 @@
-//! [`Related`]: another object, as its id or, where the server expands it, as the object itself.
+//! [`Expandable`]: another object, as its id or, where the server expands it, as the object itself.
 
 use std::fmt;
 use std::ops::Index;
@@ -12,17 +12,17 @@ use crate::values::json::{Json, JsonError, JsonIndex, raw_value};
 /// Another object that a field refers to: an id, the object itself where the server expands it, or null.
 ///
 /// ```
-/// use synapse_backend_client::Related;
+/// use synapse_backend_client::Expandable;
 ///
-/// let id: Related = serde_json::from_str("123")?;
+/// let id: Expandable = serde_json::from_str("123")?;
 /// assert_eq!(id.id(), Some(123));
-/// let object: Related = serde_json::from_str(r#"{"id": 7, "name": "street scenes"}"#)?;
+/// let object: Expandable = serde_json::from_str(r#"{"id": 7, "name": "street scenes"}"#)?;
 /// assert_eq!(object.id(), Some(7));
 /// assert_eq!(object["name"], "street scenes");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Default, PartialEq)]
-pub struct Related(Inner);
+pub struct Expandable(Inner);
 
 #[derive(Clone, Default, PartialEq)]
 enum Inner {
@@ -34,7 +34,7 @@ enum Inner {
 
 static NULL: Value = Value::Null;
 
-impl Related {
+impl Expandable {
     /// The id: the number itself, or the object's `id`. Nothing where there is no object, or its id is no
     /// number.
     pub fn id(&self) -> Option<i64> {
@@ -72,7 +72,7 @@ impl Related {
 }
 
 /// A key of the expanded object; null for a bare id.
-impl<I: JsonIndex> Index<I> for Related {
+impl<I: JsonIndex> Index<I> for Expandable {
     type Output = Value;
 
     fn index(&self, index: I) -> &Value {
@@ -80,39 +80,39 @@ impl<I: JsonIndex> Index<I> for Related {
     }
 }
 
-impl PartialEq<i64> for Related {
+impl PartialEq<i64> for Expandable {
     fn eq(&self, other: &i64) -> bool {
         self.id() == Some(*other)
     }
 }
 
-impl From<i64> for Related {
+impl From<i64> for Expandable {
     fn from(id: i64) -> Self {
-        Related(Inner::Id(id))
+        Expandable(Inner::Id(id))
     }
 }
 
-impl From<Json> for Related {
+impl From<Json> for Expandable {
     fn from(json: Json) -> Self {
         match json.text().parse() {
-            Ok(id) => Related(Inner::Id(id)),
-            Err(_) if json.is_null() => Related(Inner::Null),
-            Err(_) => Related(Inner::Other(json)),
+            Ok(id) => Expandable(Inner::Id(id)),
+            Err(_) if json.is_null() => Expandable(Inner::Null),
+            Err(_) => Expandable(Inner::Other(json)),
         }
     }
 }
 
-impl fmt::Debug for Related {
+impl fmt::Debug for Expandable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Inner::Null => f.write_str("Related(null)"),
-            Inner::Id(id) => write!(f, "Related({id})"),
-            Inner::Other(json) => f.debug_tuple("Related").field(json).finish(),
+            Inner::Null => f.write_str("Expandable(null)"),
+            Inner::Id(id) => write!(f, "Expandable({id})"),
+            Inner::Other(json) => f.debug_tuple("Expandable").field(json).finish(),
         }
     }
 }
 
-impl fmt::Display for Related {
+impl fmt::Display for Expandable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Inner::Null => f.pad("null"),
@@ -122,7 +122,7 @@ impl fmt::Display for Related {
     }
 }
 
-impl Serialize for Related {
+impl Serialize for Expandable {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Inner::Null => serializer.serialize_unit(),
@@ -132,22 +132,22 @@ impl Serialize for Related {
     }
 }
 
-impl<'de> Deserialize<'de> for Related {
+impl<'de> Deserialize<'de> for Expandable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = raw_value(deserializer)?;
         Ok(match raw.get() {
-            "null" => Related(Inner::Null),
+            "null" => Expandable(Inner::Null),
             text => match text.parse() {
-                Ok(id) => Related(Inner::Id(id)),
-                Err(_) => Related(Inner::Other(Json::from(raw))),
+                Ok(id) => Expandable(Inner::Id(id)),
+                Err(_) => Expandable(Inner::Other(Json::from(raw))),
             },
         })
     }
 }
 
-impl schemars::JsonSchema for Related {
+impl schemars::JsonSchema for Expandable {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Related".into()
+        "Expandable".into()
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -157,7 +157,7 @@ impl schemars::JsonSchema for Related {
 
 #[cfg(test)]
 mod tests {
-    use super::Related;
+    use super::Expandable;
 
     #[test]
     fn every_shape_is_taken_and_written_again() {
@@ -168,7 +168,7 @@ mod tests {
             (r#""a-code""#, None, true),
             ("99999999999999999999", None, true),
         ] {
-            let related: Related = serde_json::from_str(text).unwrap();
+            let related: Expandable = serde_json::from_str(text).unwrap();
             assert_eq!((related.id(), related.object().is_some()), (id, object), "{text}");
             assert_eq!(serde_json::to_string(&related).unwrap(), text);
             assert!(related["no"].is_null());

@@ -8,14 +8,14 @@ use reqwest::{Method, StatusCode};
 use tracing::{Instrument, debug, debug_span, warn};
 
 use super::failure::timed_out;
-use super::meter::AttemptReport;
+use super::metrics::AttemptReport;
 use super::{Attempts, Outgoing, Received, Retry, Transport};
 use crate::error::redact::redact;
 use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
-use crate::transport::limits::Limits;
-use crate::transport::retry::{RetryPolicy, retry_after};
+use crate::transport::retry_policy::{RetryPolicy, retry_after};
+use crate::transport::timeouts::Limits;
 
 impl Transport {
     /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer:
@@ -34,7 +34,7 @@ impl Transport {
             method = outgoing.request.method().as_str(),
             path = &*Secrets::from(self.credentials.known()).hide(&redact(outgoing.request.url().path()))
         );
-        // Not all that fetches is a `Sending`, which checks for itself.
+        // Not all that fetches is a `ResponseFuture`, which checks for itself.
         runtime::within(self.attempts(outgoing, read).instrument(span))
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::digest::Pieces as ToDigest;
 use super::read_ahead::{Opened, PIECE};
-use super::source::{OneShotSource, Pieces};
+use super::source::{Pieces, StreamSource};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Shared by an upload and the request that is under way.
@@ -63,7 +63,7 @@ impl Feed {
         Feed::new(bytes, size, digest)
     }
 
-    pub(super) fn of_one_shot(source: OneShotSource, digest: ToDigest) -> Self {
+    pub(super) fn of_one_shot(source: StreamSource, digest: ToDigest) -> Self {
         let bytes = Source::OneShot { stream: source.stream, kept: Vec::new(), kept_from: 0 };
         Feed::new(bytes, source.size, digest)
     }

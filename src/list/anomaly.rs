@@ -10,7 +10,7 @@ use crate::list::MAX_STALLED;
 /// A `page` is the number of a page; in a list without page numbers, which page it is, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ListEvent {
+pub enum ListAnomaly {
     /// The list grew or shrank: items may be missing or be there twice.
     CountChanged {
         /// The page that told.
@@ -80,48 +80,56 @@ pub enum ListEvent {
     },
 }
 
-impl ListEvent {
+impl ListAnomaly {
     /// Whether the list doesn't keep what its count promises.
     pub(crate) fn is_loss(&self) -> bool {
-        matches!(self, ListEvent::Fewer { .. } | ListEvent::PageGone { .. } | ListEvent::BeyondCount { .. })
+        matches!(
+            self,
+            ListAnomaly::Fewer { .. } | ListAnomaly::PageGone { .. } | ListAnomaly::BeyondCount { .. }
+        )
     }
 
     /// Whether the list can't be read on, by any policy.
     pub(crate) fn is_fatal(&self) -> bool {
-        matches!(self, ListEvent::OutOfOrder { .. } | ListEvent::Loop { .. } | ListEvent::Endless { .. })
+        matches!(
+            self,
+            ListAnomaly::OutOfOrder { .. } | ListAnomaly::Loop { .. } | ListAnomaly::Endless { .. }
+        )
     }
 }
 
-impl fmt::Display for ListEvent {
+impl fmt::Display for ListAnomaly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ListEvent::CountChanged { page, before, now } => {
+            ListAnomaly::CountChanged { page, before, now } => {
                 write!(
                     f,
                     "the list had {before} items and at page {page} has {now}: items may be missing or be there twice"
                 )
             }
-            ListEvent::PageLength { page, expected, items } => write!(
+            ListAnomaly::PageLength { page, expected, items } => write!(
                 f,
                 "page {page} has {items} items where the pages before have {expected}: items may be missing or be there twice"
             ),
-            ListEvent::PageGone { page } => {
+            ListAnomaly::PageGone { page } => {
                 write!(f, "page {page} isn't there any more: the list became shorter")
             }
-            ListEvent::Fewer { promised, items } => {
+            ListAnomaly::Fewer { promised, items } => {
                 write!(f, "the list ended after {items} items of {promised} that it promised")
             }
-            ListEvent::Repeated { page, items } => {
+            ListAnomaly::Repeated { page, items } => {
                 write!(f, "{items} items of page {page} were there before: others may be missing")
             }
-            ListEvent::BeyondCount { page, count } => {
+            ListAnomaly::BeyondCount { page, count } => {
                 write!(f, "page {page} lies behind the end of a list of {count} items")
             }
-            ListEvent::OutOfOrder { page, next } => write!(f, "page {page} says that page {next} follows it"),
-            ListEvent::Loop { page } => {
+            ListAnomaly::OutOfOrder { page, next } => {
+                write!(f, "page {page} says that page {next} follows it")
+            }
+            ListAnomaly::Loop { page } => {
                 write!(f, "page {page}'s `next` leads back to a page that was already read")
             }
-            ListEvent::Endless { page } => {
+            ListAnomaly::Endless { page } => {
                 write!(
                     f,
                     "the list makes no progress: {MAX_STALLED} pages in a row, page {page} the last, brought no new item"
@@ -173,7 +181,7 @@ impl fmt::Debug for ItemFailure {
 
 impl Error {
     /// What a list did that it shouldn't, which ended it.
-    pub fn list_event(&self) -> Option<&ListEvent> {
+    pub fn list_anomaly(&self) -> Option<&ListAnomaly> {
         self.detail()
     }
 

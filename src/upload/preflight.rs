@@ -7,11 +7,11 @@ use tracing::warn;
 use super::options::UploadOptions;
 use super::read_ahead::Opened;
 use super::session_file::SessionFile;
-use super::source::{Kind, OneShotSource, Resumable, ResumableSource, UploadSource};
+use super::source::{Kind, Resumable, ResumableSource, StreamSource, UploadSource};
 use crate::error::{Error, Result};
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
-use crate::upload::upload_session::{LARGEST, UploadSession};
+use crate::upload::session::{LARGEST, UploadSession};
 
 /// A source that is fit to be uploaded, and what is known of an upload of it that was broken off.
 pub(crate) struct Ready {
@@ -22,7 +22,7 @@ pub(crate) struct Ready {
 
 pub(super) enum ReadySource {
     Resumable(Opened, Option<Resumed>),
-    OneShot(OneShotSource),
+    OneShot(StreamSource),
 }
 
 /// An upload to go on with, as far as its source is what is uploaded now.
@@ -89,7 +89,7 @@ fn looked_at(
     let file_name = match &source.0 {
         Resumable::Path(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
         Resumable::Bytes(_) => None,
-        Resumable::Reopen(source) => source.file_name(),
+        Resumable::RewindableSource(source) => source.file_name(),
     };
     let file_name = file_name.unwrap_or_else(|| "file".to_owned());
     Ok((Ready { file_name, source: ReadySource::Resumable(opened, resumed) }, unused))

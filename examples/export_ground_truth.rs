@@ -85,7 +85,7 @@ pub async fn export(
         .list_ground_truth_events()
         .params(|p| p.ground_truth_dataset_versions([version]).page_size(page_size));
     // A list that somebody works on is read to its end, and what came of that is told.
-    let mut list = list.list_all_raw().concurrency(8).policy(ListPolicy::Lenient).distinct(true);
+    let mut list = list.list_all_raw().concurrency(8).policy(ListPolicy::Lenient).deduplicate(true);
     if let Some(kept) = kept {
         println!("going on after {events} events");
         list = list.resume(kept.list);

@@ -418,7 +418,7 @@ async fn no_redirect_leads_from_https_to_http() {
             for error in [get(&client).await.failure(), post(&client).await.failure()] {
                 assert_eq!(
                     (error.kind(), error.attempts(), predicates(&error)),
-                    (ErrorKind::ForeignUrl, 1, vec![]),
+                    (ErrorKind::CrossOrigin, 1, vec![]),
                     "{error:?}"
                 );
                 assert!(error.to_string().contains("from https to http://127.0.0.1"), "{error}");

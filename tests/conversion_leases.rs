@@ -202,7 +202,7 @@ async fn items_that_came_before() {
     let again = items([1, 2]);
     let site = site(vec![items([0, 1, 2]), [again.clone(), items([3])].concat(), items([4])]).await;
     let entries: Vec<Entry> =
-        site.list().policy(ListPolicy::Lenient).distinct(true).try_collect().await.unwrap();
+        site.list().policy(ListPolicy::Lenient).deduplicate(true).try_collect().await.unwrap();
     assert_eq!(entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     site.assert_held_by(&entries).await;
     // Given twice, a file is held twice.

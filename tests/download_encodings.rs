@@ -351,7 +351,7 @@ async fn a_cut_compressed_body_comes_again() {
     let error = download(&server).to(&target).await.failure();
     assert_eq!(
         (error.kind(), error.attempts(), server.asked().len()),
-        (ErrorKind::Interrupted, 4, 4),
+        (ErrorKind::ConnectionLost, 4, 4),
         "{error}"
     );
     assert_eq!(names(directory.path()), ["file.bin"]);

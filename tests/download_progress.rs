@@ -62,7 +62,7 @@ async fn ranges_of_one_byte_are_given_up() {
         .await;
         let target = directory.path().join("file.bin");
         let error = download(&server).to(&target).await.failure();
-        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Interrupted, 4), "{error}");
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::ConnectionLost, 4), "{error}");
         assert_eq!(ranges(&server), [None, Some(1), Some(2), Some(3)]);
         assert!(error.to_string().contains("4 bytes are kept"), "{error}");
     }

@@ -165,7 +165,7 @@ async fn a_length_that_is_a_lie_is_found_out() {
     // More than there is, without ranges: it never comes.
     let server = FileServer::start(|_, _| answer("200 OK\nContent-Length: 1000", &[7; 500])).await;
     let error = download(&server).to(&target).await.failure();
-    assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
     assert_eq!(error.attempts(), 4);
     // With ranges the server itself says what there is.
     let file = noise(500, 5);
@@ -226,7 +226,7 @@ async fn a_range_that_can_not_be_given_ends_or_begins_anew() {
     })
     .await;
     let error = download(&server).to(&target).await.failure();
-    assert_eq!((error.kind(), server.asked().len()), (ErrorKind::Interrupted, 7), "{error}");
+    assert_eq!((error.kind(), server.asked().len()), (ErrorKind::ConnectionLost, 7), "{error}");
     assert_eq!(std::fs::read(&target).unwrap(), short);
 }
 

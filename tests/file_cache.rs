@@ -210,8 +210,8 @@ async fn a_part_is_finished_by_its_own_server_only() {
     }
     let target = directory.path().join("x");
     let tenant = |server: &FileServer, tenant: &str| client_of_tenant(server, tenant).download("/media/x");
-    assert_eq!(tenant(&servers[0], "a").to(&target).await.failure().kind(), ErrorKind::Interrupted);
-    assert_eq!(tenant(&servers[0], "a").cached(&cache).await.failure().kind(), ErrorKind::Interrupted);
+    assert_eq!(tenant(&servers[0], "a").to(&target).await.failure().kind(), ErrorKind::ConnectionLost);
+    assert_eq!(tenant(&servers[0], "a").cached(&cache).await.failure().kind(), ErrorKind::ConnectionLost);
     for (server, name, seed) in [(&servers[1], "a", 1), (&servers[0], "b", 7)] {
         let downloaded = tenant(server, name).to(&target).await.unwrap();
         assert_eq!(downloaded.resumed_from, 0);
@@ -316,7 +316,10 @@ async fn urls_of_one_file_have_one_part() {
     let directory = tempfile::tempdir().unwrap();
     let open = || FileCache::builder(directory.path()).key_by_path().open().unwrap();
     let client = client(&server);
-    assert_eq!(client.download("/x?token=1").cached(&open()).await.failure().kind(), ErrorKind::Interrupted);
+    assert_eq!(
+        client.download("/x?token=1").cached(&open()).await.failure().kind(),
+        ErrorKind::ConnectionLost
+    );
     let resumed = client.download("/x?token=2").cached(&open()).await.unwrap();
     assert!(content(&resumed) == file);
     assert_eq!(server.asked()[1].from(), Some(60_000));
@@ -438,7 +441,7 @@ async fn a_file_larger_than_the_cache_stops_there() {
     for head in ["200 OK\nContent-Length: 1000000", "200 OK", "200 OK\nETag: \"one\""] {
         let server = FileServer::start(move |_, _| answer(head, &noise(1_000_000, 1))).await;
         let error = client(&server).download("/large").cached(&cache).await.failure();
-        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        assert_eq!(error.kind(), ErrorKind::BodyLimit, "{error}");
         assert!(
             error.to_string().contains("100000 bytes") && error.to_string().contains("max_bytes"),
             "{error}"

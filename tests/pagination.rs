@@ -190,7 +190,7 @@ async fn items_come_as_types_as_ones_own_and_as_the_servers_text() {
 async fn urls_are_converted_in_every_shape() {
     let (_backend, client) = start(backend().ground_truth_events(30)).await;
     let list = || client.list_ground_truth_events().url_conversion("files", |_| "there".to_owned());
-    let typed: Vec<GroundTruthEvent> = list().list_all().distinct(true).try_collect().await.unwrap();
+    let typed: Vec<GroundTruthEvent> = list().list_all().deduplicate(true).try_collect().await.unwrap();
     let raw: Vec<RawItem> = list().list_all_raw().try_collect().await.unwrap();
     for (typed, raw) in typed.iter().zip(&raw) {
         let files = typed.files.value().as_object().unwrap();
@@ -241,7 +241,7 @@ async fn a_stream_tells_how_much_there_is_as_far_as_it_is_certain() {
     events.next().await.unwrap().unwrap();
     assert_eq!(events.size_hint(), (99, None));
     // Of items that may be dropped none is certain.
-    let mut events = client.list_ground_truth_events().list_all_as::<Id>().distinct(true);
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>().deduplicate(true);
     events.next().await.unwrap().unwrap();
     assert_eq!(events.size_hint(), (0, None));
     // Neither is the end where an error is still to come.
@@ -342,12 +342,12 @@ async fn a_limit_counts_what_is_given_and_neither_what_was_passed_nor_doubles_no
     let mut first = list();
     assert_eq!((id_of(&mut first).await, id_of(&mut first).await), (1, 2));
     for distinct in [false, true] {
-        let mut rest = list().distinct(distinct).resume(first.checkpoint()).limit(2);
+        let mut rest = list().deduplicate(distinct).resume(first.checkpoint()).limit(2);
         assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
     }
     // On one page, and on the page before.
     let (_server, client) = list_of(&[&[1, 1, 1], &[1, 2, 2], &[3, 4, 5]]).await;
-    let mut models = client.list_models().list_all_as::<Id>().distinct(true).limit(3);
+    let mut models = client.list_models().list_all_as::<Id>().deduplicate(true).limit(3);
     assert_eq!(ids_of(&mut models).await.0, [1, 2, 3]);
     assert_eq!(models.report().duplicates, 4);
     let (_server, client) = list_of(&[&[-1, -1, 1], &[2, -1, -1], &[-1, 3, 4]]).await;
@@ -363,15 +363,15 @@ async fn a_limit_counts_what_is_given_and_neither_what_was_passed_nor_doubles_no
 async fn duplicates_are_known_across_a_checkpoint() {
     let (_server, client) = list_of(&[&[1, 2, 3], &[2, 3, 4]]).await;
     let list = || client.list_models().list_all_as::<Id>();
-    let mut first = list().distinct(true);
+    let mut first = list().deduplicate(true);
     for id in 1..=3 {
         assert_eq!(id_of(&mut first).await, id);
     }
-    assert_eq!(ids_of(&mut list().distinct(true).resume(sent_over(&first.checkpoint()))).await.0, [4]);
+    assert_eq!(ids_of(&mut list().deduplicate(true).resume(sent_over(&first.checkpoint()))).await.0, [4]);
     // Also what another list passed on the page.
     let mut first = list();
     assert_eq!((id_of(&mut first).await, id_of(&mut first).await), (1, 2));
-    assert_eq!(ids_of(&mut list().distinct(true).resume(sent_over(&first.checkpoint()))).await.0, [3, 4]);
+    assert_eq!(ids_of(&mut list().deduplicate(true).resume(sent_over(&first.checkpoint()))).await.0, [3, 4]);
 }
 
 #[tokio::test]
@@ -382,7 +382,7 @@ async fn a_page_that_became_shorter_than_what_was_given_of_it_is_passed() {
     let mut checkpoint = serde_json::to_value(first.checkpoint()).unwrap();
     checkpoint["at"]["page"]["item"] = 9.into();
     for distinct in [false, true] {
-        let list = client.list_models().list_all_as::<Id>().distinct(distinct);
+        let list = client.list_models().list_all_as::<Id>().deduplicate(distinct);
         let mut rest = list.resume(serde_json::from_value(checkpoint.clone()).unwrap());
         assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
     }
@@ -399,7 +399,7 @@ async fn a_growing_list_whose_duplicates_are_dropped_is_strict_all_the_same() {
             .list_models()
             .list_all_as::<Id>()
             .policy(ListPolicy::Strict)
-            .distinct(true);
+            .deduplicate(true);
         let (ids, error) = ids_of(&mut models).await;
         let changed = ListAnomaly::CountChanged { page: 2, before: 4, now };
         assert_eq!((error.is_some(), ids), (ends, if ends { vec![1, 2] } else { vec![1, 2, 3, 4] }));

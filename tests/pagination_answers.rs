@@ -205,7 +205,7 @@ fn ids_of_many_items_are_compared_apart() {
         let page = Arc::new(format!(r#"{{"count":{MANY},"next":null,"results":[{}]}}"#, items.join(",")));
         assert!(page.len() < 256 << 10);
         let (_server, client) = serving(move |_| page.to_string()).await;
-        let mut models = client.list_models().list_all_as::<Last>().distinct(true);
+        let mut models = client.list_models().list_all_as::<Last>().deduplicate(true);
         // Its connections are made.
         client.list_models().send_as::<serde::de::IgnoredAny>().await.unwrap();
         let (open, gate) = std::sync::mpsc::channel::<()>();

@@ -48,11 +48,11 @@ async fn duplicates_are_dropped_whichever_is_set_first_the_checkpoint_or_that() 
     })
     .await;
     let list = || client.list_models().list_all_as::<Id>();
-    let mut first = list().distinct(true);
+    let mut first = list().deduplicate(true);
     assert_eq!((first.next().await.unwrap().unwrap().id, first.next().await.unwrap().unwrap().id), (1, 2));
     let checkpoint = first.checkpoint();
-    assert_eq!(ids_of(&mut list().distinct(true).resume(checkpoint.clone())).await.0, [3]);
-    assert_eq!(ids_of(&mut list().resume(checkpoint).distinct(true)).await.0, [3]);
+    assert_eq!(ids_of(&mut list().deduplicate(true).resume(checkpoint.clone())).await.0, [3]);
+    assert_eq!(ids_of(&mut list().resume(checkpoint).deduplicate(true)).await.0, [3]);
 }
 
 #[tokio::test]
@@ -63,11 +63,11 @@ async fn a_list_whose_next_is_not_followed_is_not_at_its_end() {
     .await;
     let mut models = client.list_models().list_all_as::<Id>();
     let (ids, error) = ids_of(&mut models).await;
-    assert_eq!((ids, error.unwrap().kind()), (vec![1, 2], ErrorKind::ForeignUrl));
+    assert_eq!((ids, error.unwrap().kind()), (vec![1, 2], ErrorKind::CrossOrigin));
     // What isn't read isn't lost without a word.
     assert!(!models.checkpoint().is_end());
     let mut rest = client.list_models().list_all_as::<Id>().resume(models.checkpoint());
-    assert_eq!(rest.next().await.unwrap().failure().kind(), ErrorKind::ForeignUrl);
+    assert_eq!(rest.next().await.unwrap().failure().kind(), ErrorKind::CrossOrigin);
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn an_empty_next_is_the_end() {
     })
     .await;
     for distinct in [false, true] {
-        let mut models = client.list_models().list_all_as::<Id>().distinct(distinct);
+        let mut models = client.list_models().list_all_as::<Id>().deduplicate(distinct);
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none() && models.report().is_complete(), "{error:?}");
         assert_eq!(ids, [1, 2]);
@@ -295,7 +295,7 @@ async fn an_answer_that_is_a_list_itself_is_told_from_a_page() {
         let list = || client.list_models();
         let errors = [
             list().list_all_as::<Id>().next().await.unwrap().failure(),
-            list().list_all_as::<Id>().distinct(true).next().await.unwrap().failure(),
+            list().list_all_as::<Id>().deduplicate(true).next().await.unwrap().failure(),
             list().list_all_raw().next().await.unwrap().failure(),
             list().partitions(2).await.failure(),
         ];

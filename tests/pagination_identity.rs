@@ -79,7 +79,7 @@ async fn shifted_page_follows_policy() {
 async fn shifted_page_is_incomplete_without_its_duplicates() {
     let (_server, client) = list_of(shifted(), |_| 500).await;
     for policy in [ListPolicy::Strict, ListPolicy::Complete, ListPolicy::Lenient] {
-        let mut list = client.list_models().list_all_as::<Id>().policy(policy).distinct(true);
+        let mut list = client.list_models().list_all_as::<Id>().policy(policy).deduplicate(true);
         let (ids, error) = ids_of(&mut list).await;
         assert_eq!((ids.len(), list.report().duplicates), (493, 7));
         match error {
@@ -116,7 +116,7 @@ async fn resumed_list_is_judged_as_a_whole() {
         for stop in 0..given {
             for again in stop..given {
                 let list = || {
-                    client.list_models().list_all_as::<Id>().distinct(distinct).policy(ListPolicy::Lenient)
+                    client.list_models().list_all_as::<Id>().deduplicate(distinct).policy(ListPolicy::Lenient)
                 };
                 let mut first = list();
                 for _ in 0..stop {
@@ -154,7 +154,7 @@ async fn checkpoint_of_an_earlier_release_is_resumed() {
             "version": 1, "query": query, "at": {"page": {"number": 2, "item": 0}}, "page_size": 3, "offset": 3, "total": 9,
             "recent": recent,
         });
-        let list = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).distinct(true);
+        let list = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).deduplicate(true);
         let mut rest = list.resume(serde_json::from_value(old).unwrap());
         let (ids, error) = ids_of(&mut rest).await;
         assert!(error.is_none(), "{error:?}");
@@ -194,17 +194,17 @@ async fn growing_list_has_all_that_it_had() {
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none() && ids.len() == 8, "{error:?}");
     assert_eq!(models.report().anomalies.len(), 2);
-    let mut models = list().distinct(true).policy(ListPolicy::Strict);
+    let mut models = list().deduplicate(true).policy(ListPolicy::Strict);
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
     // So it has when it is resumed.
     for stop in 1..6 {
-        let mut first = list().distinct(true);
+        let mut first = list().deduplicate(true);
         for _ in 0..stop {
             first.next().await.unwrap().unwrap();
         }
-        let (ids, error) = ids_of(&mut list().distinct(true).resume(sent_over(&first))).await;
+        let (ids, error) = ids_of(&mut list().deduplicate(true).resume(sent_over(&first))).await;
         assert!(error.is_none() && ids.len() == 6 - stop, "{error:?}");
     }
 }
@@ -245,7 +245,7 @@ async fn events_are_told_apart_by_their_own_key() {
     let backend = Backend::builder().ground_truth_events(1_000).events_per_id(3).start().await.unwrap();
     let client = BackendClient::builder(backend.url()).access_token(backend.token()).build().unwrap();
     let mut events =
-        client.list_ground_truth_events().list_all_as::<Event>().distinct(true).policy(ListPolicy::Strict);
+        client.list_ground_truth_events().list_all_as::<Event>().deduplicate(true).policy(ListPolicy::Strict);
     let mut all = Vec::new();
     while let Some(event) = events.next().await {
         all.push(event.unwrap());
@@ -259,14 +259,15 @@ async fn events_are_told_apart_by_their_own_key() {
         client.list_ground_truth_events().list_all().try_collect().await.unwrap();
     assert!(typed.iter().zip(&all).all(|(typed, own)| typed.pgh_id == own.pgh_id));
     // Of their data and files nothing tells them apart, and nothing is dropped.
-    let mut data = client.list_ground_truth_events_data().list_all_as::<Id>().distinct(true);
+    let mut data = client.list_ground_truth_events_data().list_all_as::<Id>().deduplicate(true);
     assert_eq!(ids_of(&mut data).await.0.len(), 1_000);
     assert!(data.report().identity.is_none() && data.report().is_complete());
-    let mut files = client.list_ground_truth_events_files().list_all_as::<Id>().distinct(true);
+    let mut files = client.list_ground_truth_events_files().list_all_as::<Id>().deduplicate(true);
     assert_eq!(ids_of(&mut files).await.0.len(), 1_000);
     assert!(files.report().identity.is_none());
     // Unless the caller says so.
-    let mut data = client.list_ground_truth_events_data().list_all_as::<Id>().distinct(true).identity(["id"]);
+    let mut data =
+        client.list_ground_truth_events_data().list_all_as::<Id>().deduplicate(true).identity(["id"]);
     assert_eq!(ids_of(&mut data).await.0.len(), 334);
 }
 
@@ -280,7 +281,7 @@ async fn ids_of_events_are_their_own_in_earlier_releases() {
             .param(parameter, "id")
             .list_all_as::<Id>()
             .policy(ListPolicy::Lenient);
-        let mut events = list.distinct(true);
+        let mut events = list.deduplicate(true);
         let (ids, error) = ids_of(&mut events).await;
         assert!(error.is_none(), "{error:?}");
         assert_eq!(events.report().identity.as_deref(), identity);
@@ -329,7 +330,8 @@ async fn identity_is_decided_by_the_first_page_with_items() {
         )
     };
     Mock::given(any()).respond_with(answer).mount(&server).await;
-    let list = server::client_of(&server).list_models().list_all_raw().identity(["key", "id"]).distinct(true);
+    let list =
+        server::client_of(&server).list_models().list_all_raw().identity(["key", "id"]).deduplicate(true);
     let mut models = list.policy(ListPolicy::Lenient);
     let mut given = 0;
     while let Some(model) = models.next().await {

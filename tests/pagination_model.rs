@@ -125,7 +125,7 @@ proptest! {
         run(async {
             let server = ListServer::start(script.clone()).await;
             let client = client(&server.url, 2);
-            let mut list = list(&client, page_size).concurrency(concurrency).distinct(distinct);
+            let mut list = list(&client, page_size).concurrency(concurrency).deduplicate(distinct);
             if let Some(limit) = limit {
                 list = list.limit(limit);
             }
@@ -183,7 +183,7 @@ proptest! {
 
             // Distinct: the same without what came before.
             let server = ListServer::start(script.clone()).await;
-            let mut distinct = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient).distinct(true);
+            let mut distinct = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient).deduplicate(true);
             let (ids, error) = read(&mut distinct).await;
             prop_assert!(error.is_none(), "{error:?}");
             let served = up_to_the_end(server.served());
@@ -214,7 +214,7 @@ proptest! {
             loop {
                 readings += 1;
                 prop_assert!(readings < 60);
-                let mut list = list(&client, None).concurrency(concurrency).distinct(distinct).skip_failed_items(std::mem::take(&mut skip));
+                let mut list = list(&client, None).concurrency(concurrency).deduplicate(distinct).skip_failed_items(std::mem::take(&mut skip));
                 if let Some(checkpoint) = checkpoint.take() {
                     // As another process would get it.
                     let text = serde_json::to_string(&checkpoint).unwrap();
@@ -272,7 +272,7 @@ proptest! {
             let mut checkpoint: Option<Checkpoint> = None;
             let mut stops = stops.into_iter();
             let (complete, error) = loop {
-                let mut list = list(&client, None).concurrency(concurrency).distinct(distinct).policy(policy);
+                let mut list = list(&client, None).concurrency(concurrency).deduplicate(distinct).policy(policy);
                 if let Some(checkpoint) = checkpoint.take() {
                     let text = serde_json::to_string(&checkpoint).unwrap();
                     list = list.resume(serde_json::from_str(&text).unwrap());

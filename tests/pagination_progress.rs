@@ -71,14 +71,14 @@ async fn same_items_behind_new_cursors() {
     for distinct in [true, false] {
         for policy in [ListPolicy::Complete, ListPolicy::Lenient] {
             let (server, client) = serving(|number| cursor_page(number, TWO)).await;
-            let mut models = client.list_models().list_all_as::<Id>().distinct(distinct).policy(policy);
+            let mut models = client.list_models().list_all_as::<Id>().deduplicate(distinct).policy(policy);
             let ids = assert_endless(&server, &mut models, STALLED + 1..=STALLED + 1).await;
             assert_eq!(ids.len(), if distinct { 2 } else { 2 * (STALLED + 1) });
         }
     }
     // Also page by page, and as text.
     let (server, client) = serving(|number| cursor_page(number, TWO)).await;
-    let mut pages = client.list_models().list_all_raw().distinct(true).pages();
+    let mut pages = client.list_models().list_all_raw().deduplicate(true).pages();
     let mut items: Vec<RawItem> = Vec::new();
     let error = loop {
         match pages.next().await.unwrap() {
@@ -160,8 +160,11 @@ async fn page_number_is_ignored() {
         for identity in [&["id"][..], &[]] {
             for distinct in [true, false] {
                 let (server, client) = serving(move |number| numbered_page(number, count, TWO)).await;
-                let list =
-                    client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).distinct(distinct);
+                let list = client
+                    .list_models()
+                    .list_all_as::<Id>()
+                    .policy(ListPolicy::Lenient)
+                    .deduplicate(distinct);
                 let mut models = list.identity(identity.iter().copied()).concurrency(4);
                 assert_endless(&server, &mut models, STALLED + 1..=STALLED + 7).await;
                 assert!(!models.report().is_complete());

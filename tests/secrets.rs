@@ -162,7 +162,7 @@ async fn a_creation_is_not_redirected_to_another_port() {
         serving(ResponseTemplate::new(307).insert_header("location", format!("{}/models/", other.uri())))
             .await;
     let error = create(&client, ModelFile::uploaded(7)).await.failure();
-    assert_error_hidden(&error, ErrorKind::ForeignUrl);
+    assert_error_hidden(&error, ErrorKind::CrossOrigin);
     assert_eq!(requests(&server).await.len(), 1);
     assert_nothing_sent(&other).await;
 }
@@ -179,7 +179,7 @@ async fn a_next_link_to_another_host_gets_nothing() {
             break error;
         }
     };
-    assert_error_hidden(&error, ErrorKind::ForeignUrl);
+    assert_error_hidden(&error, ErrorKind::CrossOrigin);
     assert!(error.to_string().contains("/stolen/"), "{error}");
     assert!(events.next().await.is_none());
     assert_eq!(requests(&server).await.len(), 1);
@@ -211,7 +211,7 @@ async fn an_upload_whose_url_is_at_another_host_sends_nothing_there() {
     let model =
         client.create_model(Bytes::from_static(b"0123"), |m| m.name("n").model_type("detection").project(1));
     let error = model.chunk_size(2).await.failure();
-    assert_error_hidden(&error, ErrorKind::ForeignUrl);
+    assert_error_hidden(&error, ErrorKind::CrossOrigin);
     assert_eq!(lines(&server).await, ["PUT /chunked_upload/"]);
     assert_nothing_sent(&other).await;
 }
@@ -259,7 +259,7 @@ async fn an_error_of_input_or_file_shows_no_secret() {
     let error = client.create_model(Bytes::from_static(b"x"), |m| m.metrics(metrics)).await.failure();
     assert_error_hidden(&error, ErrorKind::InvalidInput);
     let error = create(&client, "/no/such/file").await.failure();
-    assert_error_hidden(&error, ErrorKind::File);
+    assert_error_hidden(&error, ErrorKind::Io);
     assert_nothing_sent(&server).await;
 }
 
@@ -298,7 +298,7 @@ async fn an_error_of_the_connection_shows_no_secret() {
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": "] {
         let server = SocketServer::start(answer, Then::Close).await;
         let client = builder(&server.url()).build().unwrap();
-        assert_error_hidden(&get(&client).await.failure(), ErrorKind::Interrupted);
+        assert_error_hidden(&get(&client).await.failure(), ErrorKind::ConnectionLost);
         assert_error_hidden(
             &create(&client, ModelFile::uploaded(7)).await.failure(),
             ErrorKind::UnknownOutcome,
@@ -413,7 +413,7 @@ async fn an_answer_that_is_too_large_shows_no_secret() {
     let client = builder(&server.uri()).max_body_size(10).build().unwrap();
     assert_error_hidden(
         &client.get_model(1).param("sig", secret("param")).await.failure(),
-        ErrorKind::TooLarge,
+        ErrorKind::BodyLimit,
     );
 }
 

@@ -437,7 +437,7 @@ async fn a_body_larger_than_the_limit_is_told() {
     let limit = |bytes| BackendClient::builder(server.uri()).max_body_size(bytes).build().unwrap();
     assert_eq!(limit(MODEL.len()).get_model(1).await.unwrap().id, 1);
     let error = limit(MODEL.len() - 1).get_model(1).await.failure();
-    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(error.kind(), ErrorKind::BodyLimit);
     assert!(error.to_string().contains("max_body_size"), "{error}");
 }
 

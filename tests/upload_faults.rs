@@ -1106,7 +1106,7 @@ async fn a_url_at_another_host_gets_nothing() {
     let url = format!("{}/somewhere/else/", elsewhere.url());
     let error =
         setup.fails(chunk(Fault::edit_json(move |upload| upload["url"] = url.clone().into()), 0)).await;
-    assert_eq!(error.kind(), ErrorKind::ForeignUrl);
+    assert_eq!(error.kind(), ErrorKind::CrossOrigin);
     assert!(error.to_string().contains("nothing was sent there"), "{error}");
     assert!(
         error.upload_session().is_none() && !setup.session_file().exists(),
@@ -1125,7 +1125,7 @@ async fn a_redirect_to_another_host_gets_nothing() {
             let after = if method == "PUT" { 4 } else { 0 };
             let error =
                 setup.fails(Fault::answer(status).header("Location", &url).method(method).after(after)).await;
-            assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{error}");
+            assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{error}");
             assert_eq!((elsewhere.connections(), setup.count(method) as u64), (0, after + 1));
             setup.goes_on_after(&error).await;
         }

@@ -680,7 +680,7 @@ async fn url_outside_the_prefix_gets_nothing() {
             .backend
             .inject(Fault::edit_json(move |upload| upload["url"] = owned.clone().into()).method("PUT"));
         let error = setup.create(content(1)).await.failure();
-        assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{link}: {error}");
+        assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{link}: {error}");
         assert!(error.to_string().contains("allow_links_outside_prefix"), "{error}");
         assert_eq!(strays(&setup.backend, "/api/v1"), [""; 0], "{link}");
         assert_eq!(setup.backend.requests().len(), 1);

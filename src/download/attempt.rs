@@ -273,7 +273,7 @@ impl Engine<'_> {
         let (size, max_size, fsync) = (options.size, options.max_size, options.fsync);
         let expected = Expected { size, max_size, is_archive: self.is_archive(), fsync };
         let completed = match state.part.complete(&expected).await {
-            Err(error) if error.kind() == ErrorKind::TooLarge => {
+            Err(error) if error.kind() == ErrorKind::BodyLimit => {
                 return self.refuse(state, error.of(self.info())).await;
             }
             completed => completed?,

@@ -185,7 +185,7 @@ impl Compressed {
 /// The file is larger than it may be.
 pub(super) fn too_large(most: u64) -> Error {
     Error::new(
-        ErrorKind::TooLarge,
+        ErrorKind::BodyLimit,
         format!(
             "the file is larger than {most} bytes, which is the most that the file cache takes (`max_bytes`): raise it, or download with `to`"
         ),

@@ -213,7 +213,7 @@ impl Part {
         let back = writing.await;
         self.writing = None;
         back.map_err(|_| {
-            Error::new(ErrorKind::Interrupted, "the runtime was shut down while a file was written")
+            Error::new(ErrorKind::ConnectionLost, "the runtime was shut down while a file was written")
         })?
     }
 

@@ -250,7 +250,7 @@ impl Place {
                 "{}: its part was removed while it was downloaded: download it again",
                 shown_path(&self.target)
             );
-            return Err(Error::new(ErrorKind::File, message));
+            return Err(Error::new(ErrorKind::Io, message));
         };
         if fsync {
             file.sync_all().map_err(|error| self.failed("it can't be written to the disk", error))?;

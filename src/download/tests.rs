@@ -43,7 +43,7 @@ fn download(url: &str, max_size: u64) -> Download {
 
 fn assert_refused(error: &Error, directory: &Path) {
     assert!(
-        error.kind() == ErrorKind::TooLarge && error.to_string().contains("larger than 100000 bytes"),
+        error.kind() == ErrorKind::BodyLimit && error.to_string().contains("larger than 100000 bytes"),
         "{error}"
     );
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0, "{error}");
@@ -67,7 +67,7 @@ async fn a_file_larger_than_its_limit_stops() {
     let url = serving("200 OK\nContent-Length: 100000", vec![7; 100_000], false).await;
     assert_eq!(download(&url, MOST).to(&target).await.unwrap().bytes, MOST);
     let error = download("data:,abc", 2).to(directory.path().join("x")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(error.kind(), ErrorKind::BodyLimit);
 }
 
 #[cfg(feature = "gzip")]

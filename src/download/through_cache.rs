@@ -193,7 +193,7 @@ impl ThroughCache<'_> {
                 let message = format!(
                     "the file that another download brought was removed {ROUNDS} times: the file cache is too small"
                 );
-                return Err(Error::new(ErrorKind::File, message));
+                return Err(Error::new(ErrorKind::Io, message));
             }
             looked = Looked { found: None, again: true, part_key };
         }

@@ -181,7 +181,7 @@ impl DownloadTo {
         told.one_more();
         let lease = self.get(download).await.inspect_err(|_| told.failed())?;
         let path = lease.path().to_str().map(str::to_owned);
-        let path = path.ok_or_else(|| Error::new(ErrorKind::File, "the cache's path isn't Unicode"))?;
+        let path = path.ok_or_else(|| Error::new(ErrorKind::Io, "the cache's path isn't Unicode"))?;
         local_paths::remember(&path);
         drop(lease.keep());
         Ok(path)
@@ -259,12 +259,12 @@ impl UrlConverter for DownloadTo {
         }
     }
 
-    fn problem(&self) -> Option<String> {
+    fn validate(&self) -> Result<(), String> {
         let problems = self.options.problems();
         match (self.concurrency, problems.is_empty()) {
-            (0, _) => Some("download_to: concurrency: it is zero".to_owned()),
-            (_, false) => Some(format!("download_to: {}", problems.join("; "))),
-            _ => None,
+            (0, _) => Err("download_to: concurrency: it is zero, give 1 to 64".to_owned()),
+            (_, false) => Err(format!("download_to: {}", problems.join("; "))),
+            _ => Ok(()),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Writer {
     pub(super) fn write(&mut self, batch: &[Bytes]) -> Result<()> {
         if self.failed {
             return Err(Error::new(
-                ErrorKind::File,
+                ErrorKind::Io,
                 format!("{}: an earlier write failed", self.place.target.display()),
             ));
         }

@@ -35,7 +35,7 @@ pub enum ErrorKind {
     /// server.
     InvalidInput,
     /// A file on this machine can't be read or written.
-    File,
+    Io,
     /// The credentials provider failed.
     Credentials,
     /// The server didn't take the request: there was no connection (within the connect time-out), or it
@@ -45,7 +45,7 @@ pub enum ErrorKind {
     Timeout,
     /// A request that may be repeated didn't come to its end: the connection broke, the compressed body is
     /// damaged, or the runtime was shut down.
-    Interrupted,
+    ConnectionLost,
     /// The request was sent and its outcome is not known: the server may have acted on it.
     UnknownOutcome,
     /// The server answered with an error.
@@ -54,11 +54,11 @@ pub enum ErrorKind {
     /// the API has.
     Decode,
     /// The response's body is larger than the client's limit, `max_body_size`.
-    TooLarge,
+    BodyLimit,
     /// A link or a redirect of the server isn't followed: it leads to another origin, outside the base URL's
     /// path, or from https to http; it would change the method; or there are too many. Nothing was sent
     /// there.
-    ForeignUrl,
+    CrossOrigin,
     /// The list is inconsistent: a `next` link leads back, say.
     Pagination,
     /// The upload is inconsistent: the server expects an offset beyond the file, say.
@@ -213,7 +213,7 @@ impl Error {
     }
 
     pub(crate) fn file(path: &std::path::Path, what: &str, error: std::io::Error) -> Self {
-        Error::new(ErrorKind::File, format!("{}: {what}: {}", shown_path(path), failure_of(&error)))
+        Error::new(ErrorKind::Io, format!("{}: {what}: {}", shown_path(path), failure_of(&error)))
             .source_of(error)
     }
 
@@ -238,7 +238,7 @@ impl Error {
     pub(crate) fn broken_off(request: RequestInfo, what: &str) -> Self {
         let mut error = match request.changes_something() {
             true => Error::unknown_outcome(what),
-            false => Error::new(ErrorKind::Interrupted, what),
+            false => Error::new(ErrorKind::ConnectionLost, what),
         };
         error.0.broken_off = true;
         error.of(request)
@@ -316,7 +316,7 @@ impl Error {
     /// Whether the connection is what failed, so that the next attempt is better made on another.
     pub(crate) fn lost_connection(&self) -> bool {
         match self.0.kind {
-            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Interrupted => true,
+            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::ConnectionLost => true,
             _ => self.0.broken_off || self.0.cut_off,
         }
     }
@@ -541,7 +541,7 @@ mod tests {
         let all = Error::new(ErrorKind::Connect, "no connection: sending failed; no route; refused")
             .source_of(Cause::of(&chain()));
         assert!(all.source().is_none());
-        let outer = Error::new(ErrorKind::File, "x: sending failed").source_of(chain());
+        let outer = Error::new(ErrorKind::Io, "x: sending failed").source_of(chain());
         assert_eq!(told(&outer), ["no route", "refused"]);
     }
 

@@ -18,7 +18,7 @@ impl Error {
 
     /// A file on this machine can't be read or written.
     pub fn is_file(&self) -> bool {
-        self.0.kind == ErrorKind::File
+        self.0.kind == ErrorKind::Io
     }
 
     /// No connection could be made. **What to do:** check base URL, DNS, proxy and certificates; the request
@@ -68,7 +68,7 @@ impl Error {
     }
 
     /// The server, or a proxy before it, answered 413: the request is too large. A response that is larger
-    /// than `max_body_size` is of [`ErrorKind::TooLarge`].
+    /// than `max_body_size` is of [`ErrorKind::BodyLimit`].
     pub fn is_too_large(&self) -> bool {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
     }

@@ -44,7 +44,7 @@ pub enum ListAnomaly {
         items: u64,
     },
     /// A page has items that were there before: others may be missing. Only in a list whose items have an
-    /// [identity](crate::ListReport::identity), and that doesn't [drop](crate::ListAll::distinct) such items.
+    /// [identity](crate::ListReport::identity), and that doesn't [drop](crate::ListAll::deduplicate) such items.
     Repeated {
         /// The page.
         page: u64,

@@ -115,7 +115,7 @@ impl<T: Send + 'static> ListAll<T> {
         self.judge(std::mem::take(&mut heard.before))?;
         self.report.pages += 1;
         self.report.add_conversion_failures(unconverted);
-        self.limit_course(number, items.wanted(self.distinct));
+        self.limit_course(number, items.wanted(self.deduplicate));
         if then == Then::End {
             self.ahead.clear();
         }
@@ -196,8 +196,8 @@ impl<T: Send + 'static> ListAll<T> {
         for event in events {
             let harmless = match event {
                 // What it brings again is dropped.
-                ListAnomaly::CountChanged { before, now, .. } => now > before && self.distinct,
-                ListAnomaly::Repeated { .. } if self.distinct => continue,
+                ListAnomaly::CountChanged { before, now, .. } => now > before && self.deduplicate,
+                ListAnomaly::Repeated { .. } if self.deduplicate => continue,
                 _ => false,
             };
             let ends = match self.policy {

@@ -80,7 +80,7 @@ impl<T: Send + 'static> Comparing<T> {
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => Err(Error::new(
-                    ErrorKind::Interrupted,
+                    ErrorKind::ConnectionLost,
                     "the runtime was shut down while a page was compared",
                 )),
             },

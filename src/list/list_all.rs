@@ -76,7 +76,7 @@ pub struct ListAll<T> {
     pub(super) skip_failed_pages: bool,
     pub(super) skip_failed_items: bool,
     /// Whether items that were given before are dropped.
-    pub(super) distinct: bool,
+    pub(super) deduplicate: bool,
     pub(super) limit: Option<u64>,
     pub(super) course: Course,
     pub(super) window: Window,
@@ -139,7 +139,7 @@ impl<T: Send + 'static> ListAll<T> {
             policy: ListPolicy::default(),
             skip_failed_pages: false,
             skip_failed_items: false,
-            distinct: false,
+            deduplicate: false,
             limit: None,
             course,
             window: Window::new(CONCURRENCY),
@@ -197,8 +197,8 @@ impl<T: Send + 'static> ListAll<T> {
     /// incomplete all the same.
     ///
     /// Items are told apart by the list's [`identity`](ListAll::identity): those without it stay.
-    pub fn distinct(mut self, distinct: bool) -> Self {
-        self.distinct = distinct;
+    pub fn deduplicate(mut self, deduplicate: bool) -> Self {
+        self.deduplicate = deduplicate;
         self
     }
 
@@ -207,7 +207,7 @@ impl<T: Send + 'static> ListAll<T> {
     /// the same text (but for URLs' queries) end the list. Values are compared as JSON: `1` and `"1"` differ.
     ///
     /// A list is complete if there are as many different items as its count promises, and
-    /// [`distinct`](ListAll::distinct) drops those that came before: the last hundred thousand are
+    /// [`deduplicate`](ListAll::deduplicate) drops those that came before: the last hundred thousand are
     /// remembered, 2 to 3 MB of memory.
     ///
     /// | list | unless set |
@@ -220,7 +220,7 @@ impl<T: Send + 'static> ListAll<T> {
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// let events = client.list_ground_truth_events_data().list_all().identity(["id"]).distinct(true);
+    /// let events = client.list_ground_truth_events_data().list_all().identity(["id"]).deduplicate(true);
     /// # Ok(())
     /// # }
     /// ```
@@ -334,7 +334,7 @@ impl<T: Send + 'static> ListAll<T> {
                 }
                 Next::Item(item, mark) => {
                     self.page.repeated = self.page.repeated.saturating_add(u64::from(mark == Mark::Repeated));
-                    if mark != Mark::Repeated || !self.distinct {
+                    if mark != Mark::Repeated || !self.deduplicate {
                         self.page.items.deliver(self.page.index, self.collected.as_mut());
                         self.page.index += 1;
                         self.report.items += 1;
@@ -353,7 +353,7 @@ impl<T: Send + 'static> ListAll<T> {
 
     /// The items of the page that is there, up to one that failed.
     pub(super) fn take_page(&mut self) -> (Vec<T>, Option<Error>) {
-        let mut items = Vec::with_capacity(self.page.items.wanted(self.distinct));
+        let mut items = Vec::with_capacity(self.page.items.wanted(self.deduplicate));
         while let Some(item) = self.next_on_page() {
             match item {
                 Ok(item) => items.push(item),
@@ -397,7 +397,8 @@ impl<T: Send + 'static> Stream for ListAll<T> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.limit.map(|limit| limit.saturating_sub(self.report.items));
         let most = left.map(|left| usize::try_from(left).unwrap_or(usize::MAX));
-        let there = if self.distinct { 0 } else { self.page.items.certain() }.min(most.unwrap_or(usize::MAX));
+        let there =
+            if self.deduplicate { 0 } else { self.page.items.certain() }.min(most.unwrap_or(usize::MAX));
         match self.template.is_none() && self.refused.is_none() && there == 0 {
             true => (0, Some(0)),
             false => (there, most),

@@ -143,10 +143,10 @@ impl<T> PageItems<T> {
         }
     }
 
-    /// Items that could be decoded, without those that were there before where `distinct` ones are wanted.
-    pub(super) fn wanted(&self, distinct: bool) -> usize {
+    /// Items that could be decoded, without those that were there before where `deduplicate` ones are wanted.
+    pub(super) fn wanted(&self, deduplicate: bool) -> usize {
         let repeated = || self.marks.as_slice().iter().filter(|mark| **mark == Mark::Repeated).count();
-        self.items.len().saturating_sub(if distinct { repeated() } else { 0 })
+        self.items.len().saturating_sub(if deduplicate { repeated() } else { 0 })
     }
 
     /// Items that are certain to come.

@@ -57,7 +57,7 @@ pub struct ListReport {
     /// Pages that were read.
     pub pages: u64,
     /// Items that were dropped because they had been given before: see
-    /// [`ListAll::distinct`](crate::ListAll::distinct).
+    /// [`ListAll::deduplicate`](crate::ListAll::deduplicate).
     pub duplicates: u64,
     /// What the list did that it shouldn't.
     pub anomalies: Vec<ListAnomaly>,

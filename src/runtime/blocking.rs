@@ -7,7 +7,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// Does `work` on a thread where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let stopped = |_| {
-        Error::new(ErrorKind::Interrupted, "the runtime was shut down while work was done on another thread")
+        Error::new(
+            ErrorKind::ConnectionLost,
+            "the runtime was shut down while work was done on another thread",
+        )
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),

@@ -14,7 +14,7 @@ pub(crate) async fn side_by_side<T: Send + 'static>(
     waiting: VecDeque<impl Future<Output = Result<T>> + Send + 'static>,
     concurrency: usize,
 ) -> Vec<Result<T>> {
-    let stopped = || Err(Error::new(ErrorKind::Interrupted, "its task was stopped"));
+    let stopped = || Err(Error::new(ErrorKind::ConnectionLost, "its task was stopped"));
     let mut results: Vec<_> = waiting.iter().map(|_| stopped()).collect();
     let mut waiting = waiting.into_iter().enumerate();
     // Aborts what is under way when it is dropped.

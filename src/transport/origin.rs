@@ -102,7 +102,7 @@ impl Origin {
                 shown(&url),
                 self.base()
             );
-            return Err(Error::new(ErrorKind::ForeignUrl, message));
+            return Err(Error::new(ErrorKind::CrossOrigin, message));
         }
         Ok(url)
     }
@@ -127,7 +127,7 @@ impl Origin {
     /// The error for a URL that nothing is sent to.
     pub(crate) fn foreign(&self, what: &str, url: &Url) -> Error {
         Error::new(
-            ErrorKind::ForeignUrl,
+            ErrorKind::CrossOrigin,
             format!(
                 "{what} {}, which is not at the base URL {}: nothing was sent there",
                 shown(url),
@@ -233,7 +233,7 @@ mod tests {
             "https://public.evil/models",
         ] {
             let error = origin.follow(&link.replace("MARK", MARKER), &expected).failure();
-            assert_eq!(error.kind(), ErrorKind::ForeignUrl);
+            assert_eq!(error.kind(), ErrorKind::CrossOrigin);
             assert!(error.to_string().contains("https://public/api/v1"), "{error}");
         }
     }
@@ -267,7 +267,7 @@ mod tests {
             "/api%2fv1/x/",
         ] {
             let error = origin.follow(&format!("{link}?sig={MARKER}"), &expected).failure();
-            assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{link}");
+            assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{link}");
             assert!(
                 error.to_string().contains("outside the path of the base URL https://public/api/v1"),
                 "{error}"

@@ -60,7 +60,7 @@ impl Transport {
     ) -> Result<Request> {
         chain.redirects += 1;
         if chain.redirects > MAX_REDIRECTS {
-            let error = Error::new(ErrorKind::ForeignUrl, format!("more than {MAX_REDIRECTS} redirects"));
+            let error = Error::new(ErrorKind::CrossOrigin, format!("more than {MAX_REDIRECTS} redirects"));
             return Err(error.of(info.clone()));
         }
         let mut request = self.redirected(again, target, status, elsewhere, info)?;
@@ -90,7 +90,7 @@ impl Transport {
         elsewhere: bool,
         info: &RequestInfo,
     ) -> Result<Request> {
-        let refuse = |what: String| Err(Error::new(ErrorKind::ForeignUrl, what).of(info.clone()));
+        let refuse = |what: String| Err(Error::new(ErrorKind::CrossOrigin, what).of(info.clone()));
         if info.url.starts_with("https:") && target.scheme() == "http" {
             return refuse(format!(
                 "{} redirects from https to {}, which isn't followed",
@@ -151,6 +151,7 @@ pub(super) fn redirect_target(info: &RequestInfo, from: &Url, location: &[u8]) -
 }
 
 fn unrepeatable(info: &RequestInfo, target: Url) -> Error {
-    let error = Error::new(ErrorKind::ForeignUrl, "a redirect of a streamed body, which can't be sent again");
+    let error =
+        Error::new(ErrorKind::CrossOrigin, "a redirect of a streamed body, which can't be sent again");
     error.redirected_to(target).of(info.clone())
 }

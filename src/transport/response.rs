@@ -152,7 +152,7 @@ impl Received {
             shown_status(self.status()),
             self.max_body
         );
-        Error::new(ErrorKind::TooLarge, message).of(self.info.clone()).answered(self.head())
+        Error::new(ErrorKind::BodyLimit, message).of(self.info.clone()).answered(self.head())
     }
 
     pub(crate) fn converting(mut self: Box<Self>, conversions: &Arc<Conversions>, list: bool) -> Box<Self> {

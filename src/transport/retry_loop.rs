@@ -227,7 +227,7 @@ pub(crate) fn may_be_sent_again(error: &Error, method: &Method) -> bool {
     let status = error.status().map(|status| status.as_u16()).unwrap_or_default();
     match error.kind() {
         ErrorKind::Connect => true,
-        ErrorKind::Timeout | ErrorKind::Interrupted => repeatable,
+        ErrorKind::Timeout | ErrorKind::ConnectionLost => repeatable,
         ErrorKind::Decode => repeatable && error.is_cut_off(),
         ErrorKind::Status if repeatable => {
             matches!(status, 408 | 429 | 502 | 503 | 504 | 520..=524)

@@ -132,7 +132,7 @@ impl Lease {
             Ok(piece) => Poll::Ready(Ok(piece)),
             Err(error) => {
                 lane.failed = Some(error);
-                Poll::Ready(Err(Error::new(ErrorKind::File, "the file can't be read on")))
+                Poll::Ready(Err(Error::new(ErrorKind::Io, "the file can't be read on")))
             }
         }
     }
@@ -188,7 +188,7 @@ impl Lane {
                     Some(reading) => reading,
                     None => pieces.insert(opened.read_ahead(position, self.digest.clone())?),
                 };
-                let gone = || Err(Error::new(ErrorKind::File, "the file can't be read: its thread is gone"));
+                let gone = || Err(Error::new(ErrorKind::Io, "the file can't be read: its thread is gone"));
                 Poll::Ready(ready!(reading.poll_recv(context)).unwrap_or_else(gone))
             }
             Source::OneShot { kept, kept_from, .. } if position < *kept_from + kept.len() as u64 => {
@@ -202,11 +202,11 @@ impl Lane {
                         Some(Ok(piece)) => break piece,
                         Some(Err(error)) => {
                             let message = format!("the source can't be read: {error}");
-                            return Poll::Ready(Err(Error::new(ErrorKind::File, message).source_of(error)));
+                            return Poll::Ready(Err(Error::new(ErrorKind::Io, message).source_of(error)));
                         }
                         None => {
                             let message = format!("the source ended after {position} bytes of {}", self.size);
-                            return Poll::Ready(Err(Error::new(ErrorKind::File, message)));
+                            return Poll::Ready(Err(Error::new(ErrorKind::Io, message)));
                         }
                     }
                 };
@@ -229,7 +229,7 @@ impl Lane {
         };
         let longer = || {
             Err(Error::new(
-                ErrorKind::File,
+                ErrorKind::Io,
                 format!("the source has more than the {size} bytes that were said"),
             ))
         };
@@ -243,7 +243,7 @@ impl Lane {
                 Some(Ok(_)) => return Poll::Ready(longer()),
                 Some(Err(error)) => {
                     let message = format!("the source can't be read to its end: {error}");
-                    return Poll::Ready(Err(Error::new(ErrorKind::File, message).source_of(error)));
+                    return Poll::Ready(Err(Error::new(ErrorKind::Io, message).source_of(error)));
                 }
             }
         }

@@ -116,7 +116,7 @@ fn not_whole() -> Error {
 pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
     spawned.map(drop).map_err(|error| {
-        Error::new(ErrorKind::File, format!("the file can't be read: there is no thread for it: {error}"))
+        Error::new(ErrorKind::Io, format!("the file can't be read: there is no thread for it: {error}"))
             .source_of(error)
     })
 }

@@ -29,9 +29,10 @@ pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
     }
     let status = error.status().map(|status| status.as_u16());
     match (error.kind(), status) {
-        (ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::UnknownOutcome, _) => {
-            AfterChunk::WaitAndAsk
-        }
+        (
+            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::ConnectionLost | ErrorKind::UnknownOutcome,
+            _,
+        ) => AfterChunk::WaitAndAsk,
         // The answer was cut off, or is another one's than the backend's: the chunk may have arrived, or some
         // of it.
         (ErrorKind::Decode, _) => AfterChunk::WaitAndAsk,
@@ -72,7 +73,9 @@ pub(super) fn after_completion(error: &Error) -> AfterCompletion {
     let said = || error.response().map(|response| response.text().to_ascii_lowercase()).unwrap_or_default();
     let status = error.status().map(|status| status.as_u16());
     match (error.kind(), status) {
-        (ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::UnknownOutcome, _) => AfterCompletion::Ask,
+        (ErrorKind::Timeout | ErrorKind::ConnectionLost | ErrorKind::UnknownOutcome, _) => {
+            AfterCompletion::Ask
+        }
         (ErrorKind::Decode, _) => AfterCompletion::Ask,
         (ErrorKind::Status, Some(404 | 410)) => AfterCompletion::StartAnew,
         (ErrorKind::Status, Some(400 | 409 | 422)) if said().contains("checksum") => {
@@ -190,7 +193,7 @@ mod tests {
         assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x").cut_off(), true), AfterChunk::WaitAndAsk);
         assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x"), true), AfterChunk::WaitAndAsk);
         assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x"), false), AfterChunk::WaitAndAsk);
-        assert_eq!(after_chunk(&Error::new(ErrorKind::ForeignUrl, "x"), true), AfterChunk::GiveUp);
+        assert_eq!(after_chunk(&Error::new(ErrorKind::CrossOrigin, "x"), true), AfterChunk::GiveUp);
         assert_eq!(after_chunk(&answered(&Method::PUT, 401, "").after_renewal(), true), AfterChunk::Again);
     }
 

@@ -79,7 +79,7 @@ impl Opened {
         };
         let now = Opened::open(&ResumableSource(source))?;
         match self.change(now.size, now.modified) {
-            Some(change) => Err(Error::new(ErrorKind::File, format!("{}: {change}", self.from.shown()))),
+            Some(change) => Err(Error::new(ErrorKind::Io, format!("{}: {change}", self.from.shown()))),
             None => Ok(()),
         }
     }
@@ -227,7 +227,7 @@ fn unreadable(from: &From, error: io::Error) -> Error {
         }
         _ => format!("the file can't be read: {error}"),
     };
-    Error::new(ErrorKind::File, format!("{}: {what}", from.shown())).source_of(error)
+    Error::new(ErrorKind::Io, format!("{}: {what}", from.shown())).source_of(error)
 }
 
 /// A buffer that goes back where it came from when the last one who looks at it is done.

@@ -85,9 +85,12 @@ pub trait UrlConverter: Send + Sync + 'static {
         "url"
     }
 
-    /// What is wrong with the converter's own settings, if anything: told before anything is sent.
-    fn problem(&self) -> Option<String> {
-        None
+    /// Checks the converter's own settings, before anything is sent.
+    ///
+    /// # Errors
+    /// Returns what is wrong with them.
+    fn validate(&self) -> Result<(), String> {
+        Ok(())
     }
 
     /// Whether what it gives holds something for the caller, such as a file that stays as long as it is
@@ -230,7 +233,10 @@ impl Conversions {
             _ if path.split('.').any(str::is_empty) => Some(format!(
                 "url_conversion: `{path}` is no field path: give names with dots between them, such as `data_unit.files`"
             )),
-            Converter::With(converter) => converter.problem().map(|problem| format!("url_conversion of `{path}`: {problem}")),
+            Converter::With(converter) => {
+                let problem = converter.validate().err()?;
+                Some(format!("url_conversion of `{path}`: {problem}"))
+            }
             Converter::Plain(_) => None,
         })
     }

@@ -103,15 +103,15 @@ impl UrlConverter for BaseUrl {
         ready(self.convert(url))
     }
 
-    fn problem(&self) -> Option<String> {
-        let told = |what: &str| Some(format!("base_url: {what}"));
+    fn validate(&self) -> Result<(), String> {
+        let told = |what: &str| Err(format!("base_url: {what}"));
         match Url::parse(&self.base) {
             Err(_) => told("it is no URL: give it as https://host"),
             Ok(url) if !matches!(url.scheme(), "http" | "https") => told("its scheme must be http or https"),
             Ok(url) if url.query().is_some() || url.fragment().is_some() => {
                 told("it holds a query or a fragment")
             }
-            Ok(_) => None,
+            Ok(_) => Ok(()),
         }
     }
 }
@@ -148,19 +148,20 @@ impl UrlConverter for RewriteHost {
         })
     }
 
-    fn problem(&self) -> Option<String> {
+    fn validate(&self) -> Result<(), String> {
         let wrong = |host: &str| {
             let url = Url::parse(&format!("http://{host}/"));
             host.contains(['/', '?', '#', '@'])
                 || url.map_or(true, |url| url.host_str().is_none_or(str::is_empty))
         };
-        [&self.from, &self.to].into_iter().find(|host| wrong(host)).map(|host| {
+        let problem = [&self.from, &self.to].into_iter().find(|host| wrong(host)).map(|host| {
             // What isn't a host may be a whole URL, with a signature.
             format!(
                 "rewrite_host: {} is no host: give it as `host` or `host:port`",
                 crate::error::redact::redact_url(host)
             )
-        })
+        });
+        problem.map_or(Ok(()), Err)
     }
 }
 
@@ -195,9 +196,9 @@ mod tests {
             assert_eq!(converted(base_url("https://cdn/p/"), url).await, expected);
         }
         for wrong in ["cdn", "ftp://h", "https://h/?x", ""] {
-            assert!(base_url(wrong).problem().is_some(), "{wrong}");
+            assert!(base_url(wrong).validate().is_err(), "{wrong}");
         }
-        assert_eq!(base_url("https://cdn/p/").problem(), None);
+        assert_eq!(base_url("https://cdn/p/").validate(), Ok(()));
     }
 
     #[tokio::test]
@@ -225,8 +226,8 @@ mod tests {
         ] {
             assert_eq!(converted(rewrite_host("files.internal:9000", "files:1"), url).await, expected);
         }
-        assert!(rewrite_host("https://h/x", "y").problem().is_some());
-        assert!(rewrite_host("h", "").problem().is_some());
-        assert_eq!(rewrite_host("h", "[::1]:80").problem(), None);
+        assert!(rewrite_host("https://h/x", "y").validate().is_err());
+        assert!(rewrite_host("h", "").validate().is_err());
+        assert_eq!(rewrite_host("h", "[::1]:80").validate(), Ok(()));
     }
 }

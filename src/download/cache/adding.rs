@@ -80,7 +80,7 @@ impl FileCache {
             let message = format!(
                 "the file is {bytes} bytes long, and the file cache takes {most} at most (`max_bytes`): raise it, or download with `to`"
             );
-            return Err(Error::new(ErrorKind::TooLarge, message));
+            return Err(Error::new(ErrorKind::BodyLimit, message));
         }
         let mut version = Version { base: key.hash, number: 0 };
         while self.is_taken(version.hash(), &key.extension, waiting)? {
@@ -159,7 +159,7 @@ impl FileCache {
             session.look_at_others()?;
             session.remove_superseded()
         });
-        if let Some(error) = removed.err().filter(|error| error.kind() != ErrorKind::Interrupted) {
+        if let Some(error) = removed.err().filter(|error| error.kind() != ErrorKind::ConnectionLost) {
             warn!(dir = %self.0.dir.display(), %error, "versions of files that were superseded can't be removed from the file cache");
         }
     }
@@ -174,7 +174,7 @@ impl FileCache {
             // Another process may have been faster.
             if state.index.is_wasteful() { state.index.compact(lock) } else { Ok(()) }
         });
-        if let Some(error) = compacted.err().filter(|error| error.kind() != ErrorKind::Interrupted) {
+        if let Some(error) = compacted.err().filter(|error| error.kind() != ErrorKind::ConnectionLost) {
             warn!(dir = %self.0.dir.display(), %error, "the file cache's index can't be made smaller");
         }
     }

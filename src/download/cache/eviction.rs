@@ -80,7 +80,7 @@ impl FileCache {
     /// log: what is to be added comes all the same.
     pub(crate) fn evict(&self, waiting: &Waiting) {
         match self.try_evict(waiting) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => {
+            Err(error) if error.kind() != ErrorKind::ConnectionLost => {
                 warn!(dir = %self.0.dir.display(), %error, "the file cache can't be kept within its limits");
             }
             _ => {}

@@ -68,7 +68,7 @@ impl Waiting {
     fn pause(&self, path: &Path, look: &mut Duration) -> Result<()> {
         if self.given_up.load(Ordering::Relaxed) {
             return Err(Error::new(
-                ErrorKind::Interrupted,
+                ErrorKind::ConnectionLost,
                 "the call was given up that waited for the file cache's lock",
             ));
         }

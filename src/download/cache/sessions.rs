@@ -35,7 +35,7 @@ impl FileCache {
                     "{}: the file cache can't be written ({why}): files that are in it are served, and nothing is added or removed",
                     self.0.dir.display()
                 );
-                Err(Error::new(ErrorKind::File, message))
+                Err(Error::new(ErrorKind::Io, message))
             }
         }
     }

@@ -35,7 +35,7 @@ async fn an_answer_larger_than_the_limit_is_told_and_not_asked_for_again() {
             let error = op.send(&client).await.failure();
             assert_eq!(
                 (error.kind(), status_of(&error)),
-                (ErrorKind::TooLarge, Some(200)),
+                (ErrorKind::BodyLimit, Some(200)),
                 "{op:?}: {error:?}"
             );
             assert_eq!((server.count(), error.attempts(), clock.waits().len()), (1, 1, 0), "{op:?}");
@@ -49,7 +49,7 @@ async fn an_answer_as_large_as_the_limit_is_read() {
         let server = Server::of([Act::Keep(bytes)]).await;
         limited(&server.url, MODEL.len()).0.get_model(1).await.unwrap();
         let error = limited(&server.url, MODEL.len() - 1).0.get_model(1).await.failure();
-        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert_eq!(error.kind(), ErrorKind::BodyLimit);
     }
 }
 
@@ -60,7 +60,7 @@ async fn an_announced_length_beyond_the_limit_is_not_waited_for() {
         Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{".to_vec())]).await;
     let (client, _) = limited(&server.url, 1_000);
     let error = client.get_model(1).await.failure();
-    assert_eq!((error.kind(), server.count()), (ErrorKind::TooLarge, 1), "{error:?}");
+    assert_eq!((error.kind(), server.count()), (ErrorKind::BodyLimit, 1), "{error:?}");
     // It isn't read to its end for the sake of the connection either.
     server.wait_for_hang_ups(1).await;
 }
@@ -84,7 +84,7 @@ async fn a_small_answer_that_unpacks_to_a_large_one_is_given_up_at_the_limit() {
             .on_attempt(move |attempt| told.lock().unwrap().push(attempt.bytes_received));
         let error = builder.build().unwrap().get_model(1).await.failure();
         assert_eq!(status_of(&error), Some(status));
-        assert_eq!(error.kind() == ErrorKind::TooLarge, status == 200, "{error:?}");
+        assert_eq!(error.kind() == ErrorKind::BodyLimit, status == 200, "{error:?}");
         // What is kept of an error has a limit of its own, a megabyte.
         let limit = if status == 200 { 300_000 } else { 1 << 20 };
         let received = received.lock().unwrap().clone();

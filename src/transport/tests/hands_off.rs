@@ -213,7 +213,7 @@ async fn body_of_a_get_goes_to_no_other_host() {
         let error = call.await.failure();
         assert_eq!(
             (error.kind(), home.count(), other.count()),
-            (ErrorKind::ForeignUrl, 1, 0),
+            (ErrorKind::CrossOrigin, 1, 0),
             "{status}: {error:?}"
         );
     }

@@ -147,7 +147,7 @@ async fn the_length_of_the_packed_form_is_not_the_bodys() {
     builder.max_body_size(MODEL.len()).build().unwrap().get_model(1).await.unwrap();
     let (builder, _) = super::builder(&server.url);
     let error = builder.max_body_size(MODEL.len() - 1).build().unwrap().get_model(1).await.failure();
-    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(error.kind(), ErrorKind::BodyLimit);
 }
 
 /// The total time-out is over before a body is unpacked that came at once.

@@ -119,7 +119,7 @@ async fn a_write_never_becomes_a_get() {
                 let error = op.send(&client_with_secrets(&server.url)).await.failure();
                 assert_eq!(
                     (error.kind(), error.attempts()),
-                    (ErrorKind::ForeignUrl, 1),
+                    (ErrorKind::CrossOrigin, 1),
                     "{status} {op:?}: {error:?}"
                 );
                 assert_eq!(server.lines(), [op.line()], "{status}");
@@ -164,7 +164,7 @@ async fn a_write_is_not_sent_on_to_another_host() {
             let error = op.send(&client_with_secrets(&server.url)).await.failure();
             assert_eq!(
                 (error.kind(), error.attempts()),
-                (ErrorKind::ForeignUrl, 1),
+                (ErrorKind::CrossOrigin, 1),
                 "{status} {op:?}: {error:?}"
             );
             assert_eq!((server.count(), other.count()), (1, 0));
@@ -179,7 +179,7 @@ async fn redirects_in_a_circle_come_to_an_end() {
     let error = client.get_model(1).await.failure();
     assert_eq!(
         (error.kind(), server.count(), clock.waits().len()),
-        (ErrorKind::ForeignUrl, 11, 0),
+        (ErrorKind::CrossOrigin, 11, 0),
         "{error:?}"
     );
 }
@@ -190,7 +190,7 @@ async fn a_redirect_to_no_url_is_told() {
         let server = redirecting(302, location).await;
         let (client, _) = client(&server.url);
         let error = client.get_model(1).await.failure();
-        assert!(matches!(error.kind(), ErrorKind::Decode | ErrorKind::ForeignUrl), "{location}: {error:?}");
+        assert!(matches!(error.kind(), ErrorKind::Decode | ErrorKind::CrossOrigin), "{location}: {error:?}");
         assert_eq!((server.count(), error.attempts()), (1, 1));
     }
 }
@@ -232,7 +232,7 @@ async fn nothing_leads_from_https_to_http() {
                 |url: &str| transport.redirected(Some(&request), url.parse().unwrap(), status, true, &info);
             for target in ["http://h/models/", "http://h:443/models/", "http://other/"] {
                 let error = to(target).failure();
-                assert_eq!(error.kind(), ErrorKind::ForeignUrl);
+                assert_eq!(error.kind(), ErrorKind::CrossOrigin);
                 assert!(error.to_string().contains("from https to http://"), "{error}");
             }
             if method == Method::GET {
@@ -253,7 +253,7 @@ async fn a_list_is_not_taken_from_another_host() {
         let error = client.list_models().await.failure();
         assert_eq!(
             (error.kind(), error.attempts(), clock.waits().len()),
-            (ErrorKind::ForeignUrl, 1, 0),
+            (ErrorKind::CrossOrigin, 1, 0),
             "{error:?}"
         );
         assert!(
@@ -265,7 +265,7 @@ async fn a_list_is_not_taken_from_another_host() {
         let server = Server::of([Act::Keep(json(200, page)), Act::Keep(elsewhere)]).await;
         let mut models = super::client(&server.url).0.list_models().list_all();
         assert_eq!(models.next().await.unwrap().unwrap().id, 1);
-        assert_eq!(models.next().await.unwrap().failure().kind(), ErrorKind::ForeignUrl);
+        assert_eq!(models.next().await.unwrap().failure().kind(), ErrorKind::CrossOrigin);
         assert_eq!((server.count(), other.count()), (2, 0), "{status}");
     }
 }
@@ -320,7 +320,7 @@ async fn where_an_upload_stands_is_not_taken_from_another_host() {
     let (client, _) = client(&server.url);
     let error =
         client.create_chunked_upload(bytes::Bytes::from_static(b"1234")).chunk_size(2).await.failure();
-    assert_eq!((error.kind(), other.count()), (ErrorKind::ForeignUrl, 0), "{error:?}");
+    assert_eq!((error.kind(), other.count()), (ErrorKind::CrossOrigin, 0), "{error:?}");
     assert!(error.upload_session().is_some(), "what the server has isn't lost: {error:?}");
 }
 
@@ -339,7 +339,7 @@ async fn a_next_at_another_host_is_not_followed() {
         let mut models = client.list_models().list_all();
         assert_eq!(models.next().await.unwrap().unwrap().id, 1);
         let error = models.next().await.unwrap().failure();
-        assert_eq!(error.kind(), ErrorKind::ForeignUrl, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{error:?}");
         assert!(models.next().await.is_none());
         assert_eq!(
             (server.lines(), other.count(), clock.waits().len()),
@@ -355,7 +355,7 @@ async fn redirect_out_of_the_prefix_is_refused() {
     let client = client_with_secrets(&base);
     let error = client.list_models().list_all_raw().next().await.unwrap().unwrap_err();
     assert!(
-        error.kind() == ErrorKind::ForeignUrl && error.to_string().contains("allow_links_outside_prefix"),
+        error.kind() == ErrorKind::CrossOrigin && error.to_string().contains("allow_links_outside_prefix"),
         "{error}"
     );
     assert_eq!(server.lines().len(), 1);

@@ -33,7 +33,7 @@ async fn a_stream_that_breaks_off_is_interrupted() {
     let server = Server::of([Act::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
     let (client, _) = client(&server.url);
     let error = read(stream(&client).await.unwrap()).await.failure();
-    assert_eq!((error.kind(), server.count()), (ErrorKind::Interrupted, 1), "{error:?}");
+    assert_eq!((error.kind(), server.count()), (ErrorKind::ConnectionLost, 1), "{error:?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::server::{Act, Server, answer, html, json};
 use super::*;
-use crate::ErrorKind::{self, Connect, Decode, Interrupted, Status, Timeout, UnknownOutcome};
+use crate::ErrorKind::{self, Connect, ConnectionLost, Decode, Status, Timeout, UnknownOutcome};
 
 /// How an operation ends that meets the fault each time.
 #[derive(Clone, Copy)]
@@ -108,7 +108,7 @@ async fn strike_all(faults: Vec<Fault>) {
 
 #[tokio::test]
 async fn a_connection_that_breaks_before_the_answer() {
-    let ends = (again(Interrupted), again(Interrupted), once(UnknownOutcome));
+    let ends = (again(ConnectionLost), again(ConnectionLost), once(UnknownOutcome));
     let acts = [
         ("closed", Act::Close(Vec::new())),
         ("reset", Act::Reset(Vec::new())),
@@ -120,7 +120,7 @@ async fn a_connection_that_breaks_before_the_answer() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_within_the_answer() {
-    let ends = (again(Interrupted), again(Interrupted), once(UnknownOutcome));
+    let ends = (again(ConnectionLost), again(ConnectionLost), once(UnknownOutcome));
     let announced =
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"id\": 1, "
             .to_vec();

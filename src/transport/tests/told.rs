@@ -79,7 +79,7 @@ async fn every_attempt_is_reported() {
         taken(&reports),
         [
             get(1, Some(503), Some(ErrorKind::Status), 15, Some(125)),
-            get(2, Some(200), Some(ErrorKind::Interrupted), 4, Some(250)),
+            get(2, Some(200), Some(ErrorKind::ConnectionLost), 4, Some(250)),
             get(3, Some(200), None, MODEL.len(), None),
         ]
     );
@@ -88,7 +88,7 @@ async fn every_attempt_is_reported() {
         taken(&reports),
         [
             get(1, None, Some(ErrorKind::Timeout), 0, Some(125)),
-            get(2, None, Some(ErrorKind::Interrupted), 0, Some(250)),
+            get(2, None, Some(ErrorKind::ConnectionLost), 0, Some(250)),
             get(3, Some(200), Some(ErrorKind::Decode), 7, None),
         ]
     );

@@ -240,7 +240,7 @@ fn page<T: Send + 'static>(data: &[u8], list: impl FnOnce(&BackendClient) -> Lis
 }
 
 fn skipping<T: Send + 'static>(list: ListAll<T>) -> ListAll<T> {
-    list.skip_failed_items(true).distinct(true).policy(ListPolicy::Lenient)
+    list.skip_failed_items(true).deduplicate(true).policy(ListPolicy::Lenient)
 }
 
 fn page_typed(data: &[u8]) {
@@ -448,7 +448,7 @@ fn checkpoints(data: &[u8]) {
                 .and_then(|value| Some(value.get("query")?.as_str()?.to_owned()));
             let Some(checkpoint) = checkpoint(data, &query.unwrap_or_default()) else { return };
             black_box((debugged(&checkpoint), checkpoint.is_end(), checkpoint.total()));
-            let mut list = list.distinct(true).resume(checkpoint);
+            let mut list = list.deduplicate(true).resume(checkpoint);
             black_box((debugged(&list), list.checkpoint()));
             // What was refused is told at once; of the others nothing is sent before this is dropped.
             let mut next = std::pin::pin!(list.next());

@@ -113,16 +113,16 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
 
     let output = success_type(&send.sig.output).ok_or_else(|| at("`send` gives a type of another form"))?;
     let (output, answer): (Type, Type) = match output.to_token_stream().to_string().as_str() {
-        "()" => (output, parse_quote!(crate::generated::operation::EmptyAnswer)),
+        "()" => (output, parse_quote!(crate::generated::operation::EmptyDecoder)),
         "ByteStream" => {
-            (parse_quote!(crate::ByteStream), parse_quote!(crate::generated::operation::BytesAnswer))
+            (parse_quote!(crate::ByteStream), parse_quote!(crate::generated::operation::BytesDecoder))
         }
         _ => match context.notes.empty_answers.get(&about.id) {
             Some(status) => {
-                let answer = parse_quote!(crate::generated::operation::OptionalJsonAnswer<#output, #status>);
+                let answer = parse_quote!(crate::generated::operation::OptionalJsonDecoder<#output, #status>);
                 (parse_quote!(::std::option::Option<#output>), answer)
             }
-            None => (output.clone(), parse_quote!(crate::generated::operation::JsonAnswer<#output>)),
+            None => (output.clone(), parse_quote!(crate::generated::operation::JsonDecoder<#output>)),
         },
     };
     let list = context
@@ -134,7 +134,7 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
     let implementation: Item = parse_quote! {
         impl #generics crate::Operation for #self_type {
             type Output = #output;
-            type Answer = #answer;
+            type Decoder = #answer;
             const ID: &'static str = #id;
             const PATH: &'static str = #path;
             const LIST: bool = #list;

@@ -156,10 +156,10 @@ impl CreateModel {
         let CreateModel { client, file: ModelFile(file), metadata, upload: settings, mut options } = self;
         let deadline = options.deadline();
         // A placeholder stands for the upload while the rest is checked.
-        let stand_in = types::UploadId::from("");
+        let placeholder = types::UploadId::from("");
         let problem = settings.problems().into_iter().chain(problems(
             &client,
-            metadata.clone().chunked_upload(stand_in),
+            metadata.clone().chunked_upload(placeholder),
             &options,
         ));
         let problem = problem.collect::<Vec<_>>().join("; ");

@@ -5,7 +5,7 @@ use reqwest::{Method, Request};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::generated::operation::{Answer, Invalid, Operation, Sealed, json_body};
+use crate::generated::operation::{Invalid, Operation, ResponseDecoder, Sealed, json_body};
 use crate::generated::raw;
 use crate::generated::raw_body::RawBody;
 use crate::transport::Received;
@@ -59,7 +59,7 @@ impl Sealed for CustomRequest<'_> {}
 #[doc(hidden)]
 pub struct AnyAnswer;
 
-impl Answer for AnyAnswer {
+impl ResponseDecoder for AnyAnswer {
     type Output = Json;
 
     fn read(received: Box<Received>) -> impl Future<Output = Result<Json, Error>> + Send + 'static {
@@ -69,7 +69,7 @@ impl Answer for AnyAnswer {
 
 impl Operation for CustomRequest<'_> {
     type Output = Json;
-    type Answer = AnyAnswer;
+    type Decoder = AnyAnswer;
     const ID: &'static str = "request";
     const PATH: &'static str = "";
     const LIST: bool = false;

@@ -21,11 +21,11 @@ use crate::call::option_setters::option_setters;
 use crate::client::{BackendClient, Settings};
 use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, RequestInfo, Result};
-use crate::generated::operation::{Answer, Operation};
+use crate::generated::operation::{Operation, ResponseDecoder};
 use crate::generated::raw;
 use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::TimeLimits;
-use crate::transport::{Outgoing, Received, Retry, Transport, is_transport_header};
+use crate::transport::{Received, Retry, Transport, TransportRequest, is_transport_header};
 use crate::url_conversion::Conversions;
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
@@ -270,7 +270,7 @@ impl<'c, B: Operation> Call<'c, B> {
     /// error, with what can't be decoded, or not at all.
     pub fn send(self) -> ResponseFuture<B::Output> {
         let prepared = self.prepare();
-        ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(B::Answer::read)))
+        ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(B::Decoder::read)))
     }
 
     /// Sends the request and decodes the answer into a type of yours: a narrow struct, [`Json`](crate::Json),
@@ -322,7 +322,7 @@ impl<'c, B: Operation> Call<'c, B> {
             retry: Retry { policy, unknown_outcome: self.options.idempotent },
             conversions: Arc::new(conversions),
             list: B::LIST,
-            elsewhere: !(B::LIST || self.options.backend_only),
+            allow_cross_origin: !(B::LIST || self.options.backend_only),
             throttled: None,
         })
     }
@@ -368,7 +368,7 @@ pub(crate) struct Prepared {
     /// Whether the answer is a page.
     pub(crate) list: bool,
     /// Whether another host may answer in the backend's place.
-    pub(crate) elsewhere: bool,
+    pub(crate) allow_cross_origin: bool,
     /// Counts the answers that ask for less.
     pub(crate) throttled: Option<Arc<AtomicU32>>,
 }
@@ -387,18 +387,18 @@ impl Prepared {
             retry,
             conversions,
             list,
-            elsewhere,
+            allow_cross_origin,
             throttled,
         } = self;
-        let outgoing = Outgoing {
+        let outgoing = TransportRequest {
             request,
             operation,
             limits,
             retry,
             activity: None,
-            fresh: false,
-            as_sent: false,
-            elsewhere,
+            new_connection: false,
+            no_decompression: false,
+            allow_cross_origin,
             throttled,
         };
         transport.fetch(outgoing, move |received| read(received.converting(&conversions, list)))
@@ -416,7 +416,7 @@ impl Prepared {
             retry: self.retry.clone(),
             conversions: self.conversions.clone(),
             list: self.list,
-            elsewhere: self.elsewhere,
+            allow_cross_origin: self.allow_cross_origin,
             throttled: None,
         }
     }

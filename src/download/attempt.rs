@@ -14,7 +14,7 @@ use super::entity::{Entity, Plan, Rest, plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::TimeLimits;
-use crate::transport::{Decompression, Outgoing, Received, Retry};
+use crate::transport::{Decompression, Received, Retry, TransportRequest};
 
 /// Endings of names of files that are compressed in themselves.
 const ARCHIVES: [&str; 6] = [".gz", ".tgz", ".svgz", ".gzip", ".zst", ".tzst"];
@@ -40,15 +40,15 @@ impl Engine<'_> {
         let limits = self.calls.limits(self.client.settings(), false);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let total = [left, self.client.settings().timeout].into_iter().flatten().min();
-        let outgoing = Outgoing {
+        let outgoing = TransportRequest {
             request: self.request(state, offset),
             operation: OPERATION,
             limits: TimeLimits { total, ..limits },
             retry: Retry { policy: policy.clone(), unknown_outcome: false },
             activity: None,
-            fresh: std::mem::take(&mut state.fresh),
-            as_sent: true,
-            elsewhere: true,
+            new_connection: std::mem::take(&mut state.new_connection),
+            no_decompression: true,
+            allow_cross_origin: true,
             throttled: None,
         };
         let plan = |status, headers: &HeaderMap| plan(status, headers, offset, &state.known, state.doubt);

@@ -55,7 +55,7 @@ pub(super) enum Ended {
 pub(super) struct State {
     pub(super) part: Part,
     /// The connection broke.
-    pub(super) fresh: bool,
+    pub(super) new_connection: bool,
     /// What responses said of the file, also where nothing of it is there any more.
     pub(super) known: Entity,
     /// Another size that the server claimed of the same state.
@@ -87,8 +87,15 @@ impl Engine<'_> {
         let resumed_from = if part.is_resumable() { part.len() } else { 0 };
         let known = part.entity().cloned().unwrap_or_default();
         let pieced = resumed_from > 0;
-        let mut state =
-            State { part, fresh: false, known, doubt: None, resumed_from, pieced, open_ended: false };
+        let mut state = State {
+            part,
+            new_connection: false,
+            known,
+            doubt: None,
+            resumed_from,
+            pieced,
+            open_ended: false,
+        };
         let error = match self.fetch(&mut state, deadline).await {
             Ok(bytes) => {
                 return Ok(DownloadedFile {
@@ -169,7 +176,7 @@ impl Engine<'_> {
             };
             tracing::debug!(%error, ?wait, "a download goes on after a failure");
             failures += 1;
-            state.fresh = error.lost_connection();
+            state.new_connection = error.lost_connection();
             transport.clock.sleep(wait).await;
         }
     }

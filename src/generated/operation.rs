@@ -24,7 +24,7 @@ pub trait Operation: Sealed + Sized + Send {
     /// What the answer is decoded into.
     type Output: Send + 'static;
     #[doc(hidden)]
-    type Answer: Answer<Output = Self::Output> + 'static;
+    type Decoder: ResponseDecoder<Output = Self::Output> + 'static;
     /// `operationId` in the document.
     const ID: &'static str;
     /// The path's template, such as `/models/{id}/`.
@@ -57,16 +57,16 @@ pub trait Page {
 
 /// How an answer becomes the operation's output.
 #[doc(hidden)]
-pub trait Answer {
+pub trait ResponseDecoder {
     type Output;
     fn read(received: Box<Received>) -> impl Future<Output = Result<Self::Output>> + Send + 'static;
 }
 
 /// The answer is JSON.
 #[doc(hidden)]
-pub struct JsonAnswer<T>(PhantomData<T>);
+pub struct JsonDecoder<T>(PhantomData<T>);
 
-impl<T: DeserializeOwned + Send + 'static> Answer for JsonAnswer<T> {
+impl<T: DeserializeOwned + Send + 'static> ResponseDecoder for JsonDecoder<T> {
     type Output = T;
 
     fn read(received: Box<Received>) -> impl Future<Output = Result<T>> + Send + 'static {
@@ -77,9 +77,9 @@ impl<T: DeserializeOwned + Send + 'static> Answer for JsonAnswer<T> {
 /// The answer is JSON with the status `WITH`, and may have no body with another.
 #[doc(hidden)]
 #[allow(dead_code, reason = "which answers there are depends on the document")]
-pub struct OptionalJsonAnswer<T, const WITH: u16>(PhantomData<T>);
+pub struct OptionalJsonDecoder<T, const WITH: u16>(PhantomData<T>);
 
-impl<T: DeserializeOwned + Send + 'static, const WITH: u16> Answer for OptionalJsonAnswer<T, WITH> {
+impl<T: DeserializeOwned + Send + 'static, const WITH: u16> ResponseDecoder for OptionalJsonDecoder<T, WITH> {
     type Output = Option<T>;
 
     async fn read(received: Box<Received>) -> Result<Option<T>> {
@@ -93,9 +93,9 @@ impl<T: DeserializeOwned + Send + 'static, const WITH: u16> Answer for OptionalJ
 /// The answer has no body, or one that nobody looks at.
 #[doc(hidden)]
 #[allow(dead_code, reason = "which answers there are depends on the document")]
-pub struct EmptyAnswer;
+pub struct EmptyDecoder;
 
-impl Answer for EmptyAnswer {
+impl ResponseDecoder for EmptyDecoder {
     type Output = ();
 
     async fn read(received: Box<Received>) -> Result<()> {
@@ -106,9 +106,9 @@ impl Answer for EmptyAnswer {
 /// The answer is bytes, given as they come.
 #[doc(hidden)]
 #[allow(dead_code, reason = "which answers there are depends on the document")]
-pub struct BytesAnswer;
+pub struct BytesDecoder;
 
-impl Answer for BytesAnswer {
+impl ResponseDecoder for BytesDecoder {
     type Output = ByteStream;
 
     async fn read(received: Box<Received>) -> Result<ByteStream> {

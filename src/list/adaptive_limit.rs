@@ -14,12 +14,12 @@ pub(super) struct Window {
     /// Pages that came since it last changed.
     calm: usize,
     throttled: Throttled,
-    heard: u32,
+    observation: u32,
 }
 
 impl Window {
     pub(super) fn new(most: usize) -> Self {
-        Window { most, now: most, calm: 0, throttled: Throttled::default(), heard: 0 }
+        Window { most, now: most, calm: 0, throttled: Throttled::default(), observation: 0 }
     }
 
     pub(super) fn of_most(&mut self, most: usize) {
@@ -37,8 +37,8 @@ impl Window {
     /// A page came.
     pub(super) fn arrived(&mut self) {
         let throttled = self.throttled.load(Ordering::Relaxed);
-        if throttled != self.heard {
-            self.heard = throttled;
+        if throttled != self.observation {
+            self.observation = throttled;
             self.now = (self.now / 2).max(1);
             self.calm = 0;
             return;

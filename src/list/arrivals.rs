@@ -11,13 +11,13 @@ use super::identity::Compared;
 use super::links::{completed, is_first, page_number, sendable};
 use super::list_all::ListAll;
 use super::page_cursor::{CurrentPage, Place};
-use super::page_plan::{Facts, Then};
+use super::page_plan::{PageInfo, Then};
 use super::prefetch::{Arrival, ArrivedPage};
 use super::report::{ListPolicy, PageFailure};
 use crate::error::redact::shown_url;
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::anomaly::ListAnomaly;
-use crate::transport::timeouts::far;
+use crate::transport::timeouts::saturating_deadline;
 
 impl<T: Send + 'static> ListAll<T> {
     /// Waits for the next page; false at the list's end.
@@ -28,7 +28,7 @@ impl<T: Send + 'static> ListAll<T> {
                 self.comparing = None;
                 let (page, compared) = compared?;
                 self.arrived(page, compared)?;
-                self.set_out()?;
+                self.fill_window()?;
                 return Poll::Ready(Ok(true));
             }
             if self.limit.is_some_and(|limit| self.report.items >= limit) {
@@ -43,10 +43,10 @@ impl<T: Send + 'static> ListAll<T> {
                 return Poll::Ready(Ok(false));
             }
             if std::mem::take(&mut self.at_end) {
-                let heard = self.course.end();
-                self.judge(heard)?;
+                let observation = self.course.end();
+                self.apply_policy(observation)?;
             }
-            self.set_out()?;
+            self.fill_window()?;
             let Some(arrival) = ready!(self.ahead.poll_first(context)) else {
                 self.finish();
                 return Poll::Ready(Ok(false));
@@ -62,7 +62,7 @@ impl<T: Send + 'static> ListAll<T> {
                     }
                     let compared = page.compare(&mut self.seen);
                     self.arrived(page, compared)?;
-                    self.set_out()?;
+                    self.fill_window()?;
                     return Poll::Ready(Ok(true));
                 }
                 Err(error) => self.failed(number, &url, error)?,
@@ -71,8 +71,10 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// Sets out for the pages that may be under way.
-    fn set_out(&mut self) -> Result<()> {
-        self.deadline = self.deadline.or_else(|| self.timeout.map(|timeout| far(Instant::now(), timeout)));
+    fn fill_window(&mut self) -> Result<()> {
+        self.deadline = self
+            .deadline
+            .or_else(|| self.timeout.map(|timeout| saturating_deadline(Instant::now(), timeout)));
         // One more than may be received at a time waits for its turn: so the connection is busy while a page
         // is decoded.
         let width = self.window.size();
@@ -107,12 +109,12 @@ impl<T: Send + 'static> ListAll<T> {
         let Compared { missed, progress, .. } = compared;
         self.report.identity = self.seen.identity().map(str::to_owned);
         let (offset, repeated) = (self.course.offset, self.course.repeated);
-        let facts = Facts { length: length as u64, count, next, repeated: missed, progress };
-        let (mut heard, then) = self.course.arrived(number, facts);
-        if heard.astray {
+        let info = PageInfo { length: length as u64, count, next, repeated: missed, progress };
+        let (mut observation, then) = self.course.arrived(number, info);
+        if observation.discard_prefetched {
             self.ahead.clear();
         }
-        self.judge(std::mem::take(&mut heard.before))?;
+        self.apply_policy(std::mem::take(&mut observation.before))?;
         self.report.pages += 1;
         self.report.add_conversion_failures(unconverted);
         self.limit_course(number, items.wanted(self.deduplicate));
@@ -133,7 +135,7 @@ impl<T: Send + 'static> ListAll<T> {
             CurrentPage { items, place, index: passed, length, offset, repeated, after, after_offset };
         self.refused = match unfollowed {
             Some(error) => Some(error),
-            None => self.judge(heard.after).err(),
+            None => self.apply_policy(observation.after).err(),
         };
         if self.refused.is_some() {
             self.course.stop();
@@ -153,7 +155,7 @@ impl<T: Send + 'static> ListAll<T> {
     /// A page failed: it is the list's end after all, is passed over, or ends the stream.
     fn failed(&mut self, number: u64, url: &Url, error: Error) -> Result<()> {
         if self.course.total.is_some() && page_number(url).is_some() && is_past_the_end(&error) {
-            let (heard, _) = self.course.gone(number);
+            let (observation, _) = self.course.gone(number);
             // The pages after it are gone as well.
             self.ahead.clear();
             // What the server said is told, rather than what it comes to.
@@ -161,9 +163,9 @@ impl<T: Send + 'static> ListAll<T> {
                 Some(event) => error.during(judged.to_string()).with_detail(event.clone()),
                 None => error,
             };
-            self.judge(heard.before).map_err(told)?;
+            self.apply_policy(observation.before).map_err(told)?;
             self.page.after = Position::End;
-            return self.judge(heard.after);
+            return self.apply_policy(observation.after);
         }
         let ran_out = self.timeout.filter(|_| {
             error.is_timeout() && self.deadline.is_some_and(|deadline| deadline <= Instant::now())
@@ -178,9 +180,9 @@ impl<T: Send + 'static> ListAll<T> {
         if self.skip_failed_pages
             && ran_out.is_none()
             && !error.is_url_conversion()
-            && let Some((heard, then)) = self.course.pass_over(number)
+            && let Some((observation, then)) = self.course.pass_over(number)
         {
-            if let Some(event) = heard.after.into_iter().find(ListAnomaly::is_fatal) {
+            if let Some(event) = observation.after.into_iter().find(ListAnomaly::is_fatal) {
                 return Err(error.during(event.to_string()).with_detail(event));
             }
             self.report.page_failure(PageFailure { page: number, url: shown_url(url), error });
@@ -192,7 +194,7 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// Reports what was heard of the list, or makes it an error, as the policy says.
-    fn judge(&mut self, events: Vec<ListAnomaly>) -> Result<()> {
+    fn apply_policy(&mut self, events: Vec<ListAnomaly>) -> Result<()> {
         for event in events {
             let harmless = match event {
                 // What it brings again is dropped.

@@ -4,7 +4,7 @@ use reqwest::Url;
 
 use super::checkpoint::{Checkpoint, Position};
 use super::fingerprint::query_of;
-use super::page_plan::{Course, Facts};
+use super::page_plan::{Course, PageInfo};
 
 /// What a checkpoint of a list holds that tells it from others.
 pub fn query(operation: &str, url: &Url) -> String {
@@ -33,7 +33,8 @@ pub fn course(
             Some(length) => {
                 format!(
                     "{:?}",
-                    course.arrived(number, Facts { length, count, next, repeated: 0, progress: length > 0 })
+                    course
+                        .arrived(number, PageInfo { length, count, next, repeated: 0, progress: length > 0 })
                 )
             }
         });

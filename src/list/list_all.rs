@@ -236,7 +236,7 @@ impl<T: Send + 'static> ListAll<T> {
     /// or if it names what can't be this list's, such as a link to another host or path: nothing is sent
     /// then.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
-        if let Err(problem) = self.take_up(checkpoint) {
+        if let Err(problem) = self.restore(checkpoint) {
             let told = format!("checkpoint: read the list from its beginning instead: {problem}");
             self.refused = self.refused.or(Some(Error::invalid_input(told)));
             self.finish();

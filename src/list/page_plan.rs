@@ -55,7 +55,7 @@ enum Way {
 
 /// What a page tells.
 #[derive(Debug, Clone)]
-pub(super) struct Facts {
+pub(super) struct PageInfo {
     /// Items on it.
     pub(super) length: u64,
     pub(super) count: Option<u64>,
@@ -76,13 +76,13 @@ pub(super) enum Then {
 
 /// What was heard of a list.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Heard {
+pub(super) struct Observation {
     /// What makes the page's own items doubtful.
     pub(super) before: Vec<ListAnomaly>,
     /// What is to be said behind them.
     pub(super) after: Vec<ListAnomaly>,
     /// Pages that were given out ahead lead nowhere.
-    pub(super) astray: bool,
+    pub(super) discard_prefetched: bool,
 }
 
 impl Course {
@@ -126,21 +126,25 @@ impl Course {
     }
 
     /// Page `number` is there.
-    pub(super) fn arrived(&mut self, number: u64, facts: Facts) -> (Heard, Then) {
-        let Facts { length, count, next, repeated, progress } = facts;
-        let mut heard = Heard::default();
+    pub(super) fn arrived(&mut self, number: u64, info: PageInfo) -> (Observation, Then) {
+        let PageInfo { length, count, next, repeated, progress } = info;
+        let mut observation = Observation::default();
         self.least = self.least.or(self.total).into_iter().chain(count).min();
         if let Some(now) = count
             && let Some(before) = self.total.replace(now)
             && before != now
         {
-            heard.before.push(ListAnomaly::CountChanged { page: number, before, now });
+            observation.before.push(ListAnomaly::CountChanged { page: number, before, now });
         }
         if next.is_some() {
             match self.page_size {
                 None if length > 0 => self.page_size = Some(length),
                 Some(expected) if expected != length => {
-                    heard.before.push(ListAnomaly::PageLength { page: number, expected, items: length });
+                    observation.before.push(ListAnomaly::PageLength {
+                        page: number,
+                        expected,
+                        items: length,
+                    });
                 }
                 _ => {}
             }
@@ -159,24 +163,24 @@ impl Course {
             && offset >= count
             && length > 0
         {
-            heard.before.push(ListAnomaly::BeyondCount { page: number, count });
+            observation.before.push(ListAnomaly::BeyondCount { page: number, count });
         }
         self.offset = offset.map(|offset| offset.saturating_add(length));
         if repeated > 0 {
             self.repeated = self.repeated.saturating_add(repeated);
-            heard.before.push(ListAnomaly::Repeated { page: number, items: repeated });
+            observation.before.push(ListAnomaly::Repeated { page: number, items: repeated });
         }
         let then = match next {
             Some(next) if self.until.is_none_or(|until| number < until) => {
-                heard.after.extend(self.stall(number, progress));
-                self.go_on(number, next, count, length, &mut heard)
+                observation.after.extend(self.stall(number, progress));
+                self.go_on(number, next, count, length, &mut observation)
             }
             _ => {
-                heard.after.extend(self.end());
+                observation.after.extend(self.end());
                 Then::End
             }
         };
-        (heard, then)
+        (observation, then)
     }
 
     /// Counts the pages that bring nothing new; there are others behind page `number`.
@@ -185,12 +189,19 @@ impl Course {
         (self.stalled >= MAX_STALLED).then_some(ListAnomaly::Endless { page: number })
     }
 
-    fn go_on(&mut self, number: u64, next: Url, count: Option<u64>, length: u64, heard: &mut Heard) -> Then {
+    fn go_on(
+        &mut self,
+        number: u64,
+        next: Url,
+        count: Option<u64>,
+        length: u64,
+        observation: &mut Observation,
+    ) -> Then {
         let (Some(following), Some(count)) = (page_number(&next), count) else {
             if !self.followed.is_new(&next) {
-                heard.after.push(ListAnomaly::Loop { page: number });
+                observation.after.push(ListAnomaly::Loop { page: number });
             }
-            heard.astray = matches!(self.way, Way::Numbered { .. });
+            observation.discard_prefetched = matches!(self.way, Way::Numbered { .. });
             let following = number.saturating_add(1);
             let then = Then::Link(following, next.clone());
             self.way = Way::Linked(Some((following, next)));
@@ -198,7 +209,7 @@ impl Course {
         };
         if number.checked_add(1) != Some(following) {
             // It is the page before that link, rather than the one that was asked for.
-            heard.before.push(ListAnomaly::OutOfOrder { page: number, next: following });
+            observation.before.push(ListAnomaly::OutOfOrder { page: number, next: following });
             return Then::Page(number.saturating_add(1));
         }
         let size = self.page_size.unwrap_or(length).max(1);
@@ -248,14 +259,15 @@ impl Course {
     }
 
     /// Page `number` isn't there (404), though it should be.
-    pub(super) fn gone(&mut self, number: u64) -> (Heard, Then) {
-        let mut heard = Heard { before: vec![ListAnomaly::PageGone { page: number }], ..Heard::default() };
-        heard.after = self.end();
-        (heard, Then::End)
+    pub(super) fn gone(&mut self, number: u64) -> (Observation, Then) {
+        let mut observation =
+            Observation { before: vec![ListAnomaly::PageGone { page: number }], ..Observation::default() };
+        observation.after = self.end();
+        (observation, Then::End)
     }
 
     /// What follows page `number`, which is passed over; `None` if that isn't known.
-    pub(super) fn pass_over(&mut self, number: u64) -> Option<(Heard, Then)> {
+    pub(super) fn pass_over(&mut self, number: u64) -> Option<(Observation, Then)> {
         if let (true, Way::Linked(None), Some(total), Some(size)) =
             (self.by_number, &self.way, self.total, self.page_size)
         {
@@ -267,10 +279,10 @@ impl Course {
         *last = last.saturating_add(1).min(*end);
         let following = number.checked_add(1).filter(|following| *following <= *last);
         self.offset = self.offset.zip(self.page_size).map(|(offset, size)| offset.saturating_add(size));
-        let mut heard = Heard::default();
+        let mut observation = Observation::default();
         let then = match following {
             Some(following) => {
-                heard.after.extend(self.stall(number, false));
+                observation.after.extend(self.stall(number, false));
                 Then::Page(following)
             }
             None => {
@@ -278,7 +290,7 @@ impl Course {
                 Then::End
             }
         };
-        Some((heard, then))
+        Some((observation, then))
     }
 
     pub(super) fn stop(&mut self) {
@@ -299,14 +311,14 @@ mod tests {
         course
     }
 
-    fn page(length: u64, count: u64, next: impl Into<Option<u64>>) -> Facts {
+    fn page(length: u64, count: u64, next: impl Into<Option<u64>>) -> PageInfo {
         let next = next.into().map(|next| with_page(&LIST.parse().unwrap(), next));
-        Facts { length, count: Some(count), next, repeated: 0, progress: length > 0 }
+        PageInfo { length, count: Some(count), next, repeated: 0, progress: length > 0 }
     }
 
-    fn cursor(length: u64, next: Option<&str>) -> Facts {
+    fn cursor(length: u64, next: Option<&str>) -> PageInfo {
         let next = next.map(|next| format!("{LIST}&cursor={next}").parse().unwrap());
-        Facts { length, count: None, next, repeated: 0, progress: length > 0 }
+        PageInfo { length, count: None, next, repeated: 0, progress: length > 0 }
     }
 
     /// The numbers of the pages that may be asked for now.
@@ -314,9 +326,9 @@ mod tests {
         std::iter::from_fn(|| course.next_page()).map(|(number, _)| number).collect()
     }
 
-    fn quiet(heard: (Heard, Then)) -> Then {
-        assert_eq!(heard.0, Heard::default());
-        heard.1
+    fn quiet(observation: (Observation, Then)) -> Then {
+        assert_eq!(observation.0, Observation::default());
+        observation.1
     }
 
     #[test]
@@ -337,7 +349,7 @@ mod tests {
         (course.by_number, course.total, course.page_size, course.offset) =
             (true, Some(45), Some(10), Some(20));
         assert_eq!(numbers(&mut course), [3]);
-        assert_eq!(course.pass_over(3), Some((Heard::default(), Then::Page(4))));
+        assert_eq!(course.pass_over(3), Some((Observation::default(), Then::Page(4))));
         assert_eq!((numbers(&mut course), course.offset), (vec![4, 5], Some(30)));
         // A list of links has no page behind one that failed.
         let mut course = self::course();
@@ -392,48 +404,48 @@ mod tests {
 
     #[test]
     fn what_a_page_tells_of_the_list_is_heard() {
-        let heard = |pages: &[(u64, Facts)]| {
+        let observation = |pages: &[(u64, PageInfo)]| {
             let mut course = course();
             let (last, first) = pages.split_last().unwrap();
-            for (number, facts) in first {
-                quiet(course.arrived(*number, facts.clone()));
+            for (number, info) in first {
+                quiet(course.arrived(*number, info.clone()));
             }
             course.arrived(last.0, last.1.clone()).0
         };
         let first = (1, page(10, 30, 2));
-        let before = |event| Heard { before: vec![event], ..Heard::default() };
-        let after = |event| Heard { after: vec![event], ..Heard::default() };
+        let before = |event| Observation { before: vec![event], ..Observation::default() };
+        let after = |event| Observation { after: vec![event], ..Observation::default() };
         for now in [29, 31] {
             let event = ListAnomaly::CountChanged { page: 2, before: 30, now };
-            assert_eq!(heard(&[first.clone(), (2, page(10, now, 3))]), before(event));
+            assert_eq!(observation(&[first.clone(), (2, page(10, now, 3))]), before(event));
         }
         for items in [0, 9, 11] {
             let event = ListAnomaly::PageLength { page: 2, expected: 10, items };
-            assert_eq!(heard(&[first.clone(), (2, page(items, 30, 3))]), before(event));
+            assert_eq!(observation(&[first.clone(), (2, page(items, 30, 3))]), before(event));
         }
         let fewer = |items| ListAnomaly::Fewer { promised: 30, items };
-        assert_eq!(heard(&[first.clone(), (2, page(9, 30, None))]), after(fewer(19)));
-        assert_eq!(heard(&[(1, page(3, 30, None))]), after(fewer(3)));
-        assert_eq!(heard(&[(1, page(10, 8, None))]), Heard::default());
+        assert_eq!(observation(&[first.clone(), (2, page(9, 30, None))]), after(fewer(19)));
+        assert_eq!(observation(&[(1, page(3, 30, None))]), after(fewer(3)));
+        assert_eq!(observation(&[(1, page(10, 8, None))]), Observation::default());
         for next in [1, 2, 4] {
             let event = ListAnomaly::OutOfOrder { page: 2, next };
-            assert_eq!(heard(&[first.clone(), (2, page(10, 30, next))]), before(event));
+            assert_eq!(observation(&[first.clone(), (2, page(10, 30, next))]), before(event));
         }
         let beyond = ListAnomaly::BeyondCount { page: 2, count: 10 };
-        assert_eq!(heard(&[(1, page(10, 10, 2)), (2, page(10, 10, 3))]), before(beyond));
+        assert_eq!(observation(&[(1, page(10, 10, 2)), (2, page(10, 10, 3))]), before(beyond));
         let event = ListAnomaly::Loop { page: 3 };
         let links = [(1, cursor(9, Some("a"))), (2, cursor(9, Some("b"))), (3, cursor(9, Some("a")))];
-        assert_eq!(heard(&links), after(event));
+        assert_eq!(observation(&links), after(event));
     }
 
     #[test]
     fn a_page_that_is_gone_is_the_end() {
         let mut course = course();
         course.arrived(1, page(10, 30, 2));
-        let (heard, then) = course.gone(2);
+        let (observation, then) = course.gone(2);
         assert_eq!(then, Then::End);
         assert_eq!(
-            (heard.before, heard.after),
+            (observation.before, observation.after),
             (vec![ListAnomaly::PageGone { page: 2 }], vec![ListAnomaly::Fewer { promised: 30, items: 10 }])
         );
         assert!(numbers(&mut course).is_empty());
@@ -444,7 +456,7 @@ mod tests {
         let mut course = course();
         course.arrived(1, page(10, 30, 2));
         assert_eq!(numbers(&mut course), [2, 3]);
-        assert_eq!(course.pass_over(2), Some((Heard::default(), Then::Page(3))));
+        assert_eq!(course.pass_over(2), Some((Observation::default(), Then::Page(3))));
         assert_eq!(quiet(course.arrived(3, page(10, 30, None))), Then::End);
     }
 
@@ -467,8 +479,11 @@ mod tests {
         let mut course = course();
         (course.until, course.page_size) = (Some(2), Some(10));
         quiet(course.arrived(1, page(10, 95, 2)));
-        let (heard, then) = course.arrived(2, page(7, 95, None));
-        assert_eq!((heard.after, then), (vec![ListAnomaly::Fewer { promised: 20, items: 17 }], Then::End));
+        let (observation, then) = course.arrived(2, page(7, 95, None));
+        assert_eq!(
+            (observation.after, then),
+            (vec![ListAnomaly::Fewer { promised: 20, items: 17 }], Then::End)
+        );
     }
 
     #[test]
@@ -484,9 +499,12 @@ mod tests {
         let mut course = course();
         course.arrived(1, page(10, 95, 2));
         assert_eq!(numbers(&mut course), (2..=10).collect::<Vec<_>>());
-        let (heard, then) = course.arrived(2, cursor(10, Some("x")));
+        let (observation, then) = course.arrived(2, cursor(10, Some("x")));
         let url: Url = format!("{LIST}&cursor=x").parse().unwrap();
-        assert_eq!((heard, &then), (Heard { astray: true, ..Heard::default() }, &Then::Link(3, url.clone())));
+        assert_eq!(
+            (observation, &then),
+            (Observation { discard_prefetched: true, ..Observation::default() }, &Then::Link(3, url.clone()))
+        );
         assert_eq!(course.next_page(), Some((3, url)));
     }
 
@@ -494,7 +512,7 @@ mod tests {
     fn a_link_back_to_the_first_page_is_a_loop() {
         let mut course = course();
         quiet(course.arrived(1, cursor(10, Some("a"))));
-        let back = Facts { next: Some(LIST.parse().unwrap()), ..cursor(10, None) };
+        let back = PageInfo { next: Some(LIST.parse().unwrap()), ..cursor(10, None) };
         assert_eq!(course.arrived(2, back).0.after, [ListAnomaly::Loop { page: 2 }]);
     }
 
@@ -508,7 +526,7 @@ mod tests {
     }
 
     /// The page at which the list is said to be endless, where each page is made by its number.
-    fn endless(course: &mut Course, page: impl Fn(u64) -> Facts) -> u64 {
+    fn endless(course: &mut Course, page: impl Fn(u64) -> PageInfo) -> u64 {
         (1..)
             .find(|number| course.arrived(*number, page(*number)).0.after.iter().any(ListAnomaly::is_fatal))
             .unwrap()
@@ -521,12 +539,12 @@ mod tests {
         let link = |number: u64| cursor(0, Some(&number.to_string()));
         assert_eq!(endless(&mut course(), link), limit);
         assert_eq!(
-            endless(&mut course(), |number| Facts { length: 10, progress: number == 1, ..link(number) }),
+            endless(&mut course(), |number| PageInfo { length: 10, progress: number == 1, ..link(number) }),
             limit + 1
         );
         // The same items on pages by number, whatever the count.
         for count in [10, u64::MAX] {
-            let page = |number| Facts { progress: number == 1, ..page(10, count, number + 1) };
+            let page = |number| PageInfo { progress: number == 1, ..page(10, count, number + 1) };
             assert_eq!(endless(&mut course(), page), limit + 1);
         }
         // Pages that are passed over.
@@ -548,13 +566,13 @@ mod tests {
 
     #[test]
     fn repeated_items_are_none_of_those_that_are_promised() {
-        let again = |repeated, facts| Facts { repeated, ..facts };
+        let again = |repeated, info| PageInfo { repeated, ..info };
         let mut course = course();
         course.arrived(1, page(10, 30, 2));
-        let (heard, _) = course.arrived(2, again(3, page(10, 30, 3)));
-        assert_eq!(heard.before, [ListAnomaly::Repeated { page: 2, items: 3 }]);
-        let (heard, _) = course.arrived(3, page(10, 30, None));
-        assert_eq!(heard.after, [ListAnomaly::Fewer { promised: 30, items: 27 }]);
+        let (observation, _) = course.arrived(2, again(3, page(10, 30, 3)));
+        assert_eq!(observation.before, [ListAnomaly::Repeated { page: 2, items: 3 }]);
+        let (observation, _) = course.arrived(3, page(10, 30, None));
+        assert_eq!(observation.after, [ListAnomaly::Fewer { promised: 30, items: 27 }]);
         // Of a list that grew all are there that were there from the beginning.
         let mut course = self::course();
         course.arrived(1, page(10, 30, 2));
@@ -633,7 +651,7 @@ mod tests {
                             // The next page as a server counts that knows no end, or any.
                             let next = next.map(|next| if own { number.wrapping_add(1) } else { next });
                             let next = next.map(|next| with_page(&list, next));
-                            course.arrived(number, Facts { length, count, next, repeated, progress: length > 0 });
+                            course.arrived(number, PageInfo { length, count, next, repeated, progress: length > 0 });
                         }
                         Step::PassOver => drop(course.pass_over(asked)),
                         Step::Gone => drop(course.gone(asked)),

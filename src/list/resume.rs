@@ -10,7 +10,7 @@ use super::page_plan::Course;
 use crate::error::redact::{excerpt, shown_url};
 
 impl<T: Send + 'static> ListAll<T> {
-    pub(super) fn take_up(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
+    pub(super) fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
         let Some(template) = &self.template else { return Ok(()) };
         if let Some(problem) = checkpoint.problem(&self.query) {
             return Err(problem);

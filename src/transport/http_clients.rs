@@ -29,7 +29,7 @@ pub(crate) struct Kind {
     /// the client's read time-out only for a body whose call has a longer one.
     pub(crate) stopped: Duration,
     /// Keeps no connections.
-    pub(crate) fresh: bool,
+    pub(crate) new_connection: bool,
 }
 
 /// The most fields of an answer's head: proxies and platforms add theirs.
@@ -72,7 +72,7 @@ impl Kind {
         {
             builder = builder.tcp_user_timeout(self.stopped.clamp(LEAST_STOPPED, MOST_STOPPED));
         }
-        match self.fresh {
+        match self.new_connection {
             true => builder.pool_max_idle_per_host(0),
             false => builder,
         }
@@ -107,7 +107,7 @@ impl HttpClients {
         proxies: Proxies,
         make: Arc<MakeClient>,
     ) -> Result<Self> {
-        let first_kind = Kind { connect_timeout, stopped: idle, fresh: false };
+        let first_kind = Kind { connect_timeout, stopped: idle, new_connection: false };
         let first = make(first_kind).map_err(unusable)?;
         Ok(HttpClients {
             make,
@@ -120,9 +120,14 @@ impl HttpClients {
     }
 
     /// The kind for a request; with its read time-out where its body is one that a peer may stop taking.
-    pub(crate) fn kind(&self, connect_timeout: Duration, idle: Option<Duration>, fresh: bool) -> Kind {
+    pub(crate) fn kind(
+        &self,
+        connect_timeout: Duration,
+        idle: Option<Duration>,
+        new_connection: bool,
+    ) -> Kind {
         let stopped = self.first_kind.stopped;
-        Kind { connect_timeout, stopped: idle.map_or(stopped, |idle| idle.max(stopped)), fresh }
+        Kind { connect_timeout, stopped: idle.map_or(stopped, |idle| idle.max(stopped)), new_connection }
     }
 
     /// The proxy that a request to `url` goes through, without its password, as far as it is known.
@@ -142,7 +147,7 @@ impl HttpClients {
             return Ok(self.first.clone());
         }
         // What keeps no connections belongs to no runtime.
-        let runtime = runtime.filter(|_| !kind.fresh);
+        let runtime = runtime.filter(|_| !kind.new_connection);
         let same = |made: &Made| made.kind == kind && made.runtime == runtime;
         if let Some(made) = self.made().iter().find(|made| same(made)) {
             return Ok(made.client.clone());

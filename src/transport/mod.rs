@@ -68,7 +68,7 @@ pub(crate) struct Transport {
 }
 
 /// A request on its way out.
-pub(crate) struct Outgoing {
+pub(crate) struct TransportRequest {
     /// Sent again only where its body is in memory, or there is none.
     pub(crate) request: Request,
     /// The operation's id, for errors.
@@ -78,12 +78,12 @@ pub(crate) struct Outgoing {
     /// Moves with the request's body, where that is streamed.
     pub(crate) activity: Option<Activity>,
     /// Over a connection of its own: a kept one has just failed.
-    pub(crate) fresh: bool,
+    pub(crate) new_connection: bool,
     /// Gives the body as it was sent, not unpacked.
-    pub(crate) as_sent: bool,
+    pub(crate) no_decompression: bool,
     /// Another host, to which the backend redirects, may answer in its place: a file's bytes are often
     /// elsewhere, what a list holds is not.
-    pub(crate) elsewhere: bool,
+    pub(crate) allow_cross_origin: bool,
     /// Counts the answers that ask for less.
     pub(crate) throttled: Option<Arc<AtomicU32>>,
 }
@@ -102,9 +102,9 @@ struct Attempts<'a> {
     limits: Limits,
     activity: Option<&'a Activity>,
     /// A kept connection has just failed.
-    fresh: bool,
-    as_sent: bool,
-    elsewhere: bool,
+    new_connection: bool,
+    no_decompression: bool,
+    allow_cross_origin: bool,
     meter: Arc<Meter>,
 }
 
@@ -153,7 +153,7 @@ impl Transport {
             let info = info.hiding(secrets);
             let (mut response, awaited) = self.execute(request, &info, attempts).await?;
             let status = response.status();
-            let unpacking = if attempts.as_sent { None } else { Unpacking::of(&mut response) };
+            let unpacking = if attempts.no_decompression { None } else { Unpacking::of(&mut response) };
             let mut received = Box::new(Received {
                 response,
                 unpacking,
@@ -192,7 +192,8 @@ impl Transport {
             {
                 let info = &received.info;
                 let target = redirect_target(info, received.response.url(), location.as_bytes())?;
-                request = self.follow(&mut chain, again, target, status, attempts.elsewhere, info)?;
+                request =
+                    self.follow(&mut chain, again, target, status, attempts.allow_cross_origin, info)?;
                 permit = received.permit.take();
                 continue;
             }
@@ -243,7 +244,7 @@ impl Transport {
         let headers = request.headers_mut();
         if !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE) {
             let identity = HeaderValue::from_static("identity");
-            let accepted = if attempts.as_sent { Some(identity) } else { coding::accepted() };
+            let accepted = if attempts.no_decompression { Some(identity) } else { coding::accepted() };
             headers.extend(accepted.map(|accepted| (ACCEPT_ENCODING, accepted)));
         }
         let told =
@@ -256,8 +257,11 @@ impl Transport {
         // time-out.
         let is_large =
             body.as_ref().is_some_and(|((body, _), _)| body.left().is_none_or(|left| left > WINDOW));
-        let kind =
-            self.http.kind(attempts.limits.connect, is_large.then_some(attempts.limits.idle), attempts.fresh);
+        let kind = self.http.kind(
+            attempts.limits.connect,
+            is_large.then_some(attempts.limits.idle),
+            attempts.new_connection,
+        );
         let mut making = std::pin::pin!(self.http.of(kind));
         let client = match poll_immediate(&mut making).await {
             Some(client) => client,

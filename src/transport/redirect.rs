@@ -55,7 +55,7 @@ impl Transport {
         again: Option<&Request>,
         target: Url,
         status: StatusCode,
-        elsewhere: bool,
+        allow_cross_origin: bool,
         info: &RequestInfo,
     ) -> Result<Request> {
         chain.redirects += 1;
@@ -63,7 +63,7 @@ impl Transport {
             let error = Error::new(ErrorKind::CrossOrigin, format!("more than {MAX_REDIRECTS} redirects"));
             return Err(error.of(info.clone()));
         }
-        let mut request = self.redirected(again, target, status, elsewhere, info)?;
+        let mut request = self.redirected(again, target, status, allow_cross_origin, info)?;
         let first = again.map(|again| again.url().origin());
         chain.left_first_origin |= first.is_none_or(|first| first != request.url().origin());
         chain.left_origin |= !self.origin.owns(request.url());
@@ -81,13 +81,13 @@ impl Transport {
 
     /// Where a redirect leads, and how: a POST never becomes a GET, nothing goes from https to http, and only
     /// a request that changes nothing and has no body follows to another host, and only where one may answer
-    /// in the backend's place, `elsewhere`.
+    /// in the backend's place, elsewhere.
     pub(super) fn redirected(
         &self,
         again: Option<&Request>,
         target: Url,
         status: StatusCode,
-        elsewhere: bool,
+        allow_cross_origin: bool,
         info: &RequestInfo,
     ) -> Result<Request> {
         let refuse = |what: String| Err(Error::new(ErrorKind::CrossOrigin, what).of(info.clone()));
@@ -115,13 +115,13 @@ impl Transport {
             }
         }
         let body = again.is_some_and(|again| again.body().is_some());
-        let may_go = (safe && !body && elsewhere) || self.origin.owns(&target);
+        let may_go = (safe && !body && allow_cross_origin) || self.origin.owns(&target);
         if !may_go {
             let with = if safe && body { " with a body" } else { "" };
             let what = format!("{} redirects a {}{with} to", shown_status(status), info.method);
             return Err(self.origin.foreign(&what, &target).of(info.clone()));
         }
-        if !elsewhere && again.is_some_and(|again| !self.origin.may_redirect(again.url(), &target)) {
+        if !allow_cross_origin && again.is_some_and(|again| !self.origin.may_redirect(again.url(), &target)) {
             return refuse(format!(
                 "{} redirects to {}, which is outside the path of the base URL {}: nothing was sent there (if it is the same \
                  server's, set `allow_links_outside_prefix`)",

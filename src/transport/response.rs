@@ -189,12 +189,12 @@ impl Received {
     pub(crate) async fn decoded<T: Send + 'static>(
         self: Box<Self>,
         decode: impl FnOnce(&Bytes) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<(T, Answered)> {
+    ) -> Result<(T, ResponseParts)> {
         let (Converted { body, unconverted, undelivered }, head) = self.converted().await?;
         let length = body.len();
         let decode = move |head: Head| match decode(&body) {
             Ok(value) => {
-                Ok((value, Answered { head, body, response: OnceLock::new(), unconverted, undelivered }))
+                Ok((value, ResponseParts { head, body, response: OnceLock::new(), unconverted, undelivered }))
             }
             Err(problem) => Err(head.into_undecodable(body, &problem)),
         };
@@ -273,7 +273,7 @@ async fn next_piece(
 }
 
 /// An answer that was read whole.
-pub(crate) struct Answered {
+pub(crate) struct ResponseParts {
     head: Head,
     body: Bytes,
     /// Shared by the errors of all parts of it.
@@ -284,7 +284,7 @@ pub(crate) struct Answered {
     pub(crate) undelivered: Undelivered,
 }
 
-impl Answered {
+impl ResponseParts {
     /// The error of a part of it that can't be used. It shares the answer with the others, and costs no more
     /// than it tells.
     pub(crate) fn undecodable(&self, problem: &Problem) -> Error {

@@ -9,7 +9,7 @@ use tracing::{Instrument, debug, debug_span, warn};
 
 use super::failure::timed_out;
 use super::metrics::AttemptReport;
-use super::{Attempts, Outgoing, Received, Retry, Transport};
+use super::{Attempts, Received, Retry, Transport, TransportRequest};
 use crate::error::redact::redact;
 use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +22,7 @@ impl Transport {
     /// an answer that breaks off within its body is a failure of the attempt as well.
     pub(crate) fn fetch<T, F>(
         self: Arc<Self>,
-        outgoing: Outgoing,
+        outgoing: TransportRequest,
         read: impl Fn(Box<Received>) -> F,
     ) -> impl Future<Output = Result<T>>
     where
@@ -40,21 +40,21 @@ impl Transport {
 
     async fn attempts<T, F>(
         self: Arc<Self>,
-        outgoing: Outgoing,
+        outgoing: TransportRequest,
         read: impl Fn(Box<Received>) -> F,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let Outgoing {
+        let TransportRequest {
             mut request,
             operation,
             limits,
             retry,
             activity,
-            fresh,
-            as_sent,
-            elsewhere,
+            new_connection,
+            no_decompression,
+            allow_cross_origin,
             throttled,
         } = outgoing;
         let began = self.clock.now();
@@ -63,9 +63,9 @@ impl Transport {
             operation,
             limits,
             activity: activity.as_ref(),
-            fresh,
-            as_sent,
-            elsewhere,
+            new_connection,
+            no_decompression,
+            allow_cross_origin,
             meter: Arc::default(),
         };
         let mut number = 1;
@@ -108,7 +108,7 @@ impl Transport {
             }
             let (Some(wait), Some(again)) = (wait, again) else { return Err(error.after_attempts(number)) };
             self.clock.sleep(wait).await;
-            attempts.fresh = error.lost_connection();
+            attempts.new_connection = error.lost_connection();
             attempts.meter = Arc::default();
             request = again;
             number += 1;

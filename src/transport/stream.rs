@@ -12,7 +12,7 @@ use super::failure::{BodyError, body_failure, timed_out};
 use super::request_body::Awaited;
 use crate::error::{RequestInfo, Result};
 use crate::runtime;
-use crate::transport::timeouts::{Elapsed, Limits, far};
+use crate::transport::timeouts::{Elapsed, Limits, saturating_deadline};
 
 type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
@@ -85,7 +85,7 @@ impl Stream for ByteStream {
             return Poll::Ready(piece.map(|piece| piece.map_err(|error| body_failure(error, &self.info))));
         }
         loop {
-            let idle_at = far(Instant::now(), self.limits.idle);
+            let idle_at = saturating_deadline(Instant::now(), self.limits.idle);
             let (until, elapsed) = match self.limits.deadline {
                 Some(deadline) if deadline < idle_at => (deadline, Elapsed::Total),
                 _ => (idle_at, Elapsed::Idle(self.limits.idle)),

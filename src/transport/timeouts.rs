@@ -129,8 +129,12 @@ impl Limits {
         activity: Option<&Activity>,
     ) -> Result<T, Elapsed> {
         let began = Instant::now();
-        let idle_at =
-            || far(activity.map_or(began, |activity| activity.moving_until().max(began)), self.idle);
+        let idle_at = || {
+            saturating_deadline(
+                activity.map_or(began, |activity| activity.moving_until().max(began)),
+                self.idle,
+            )
+        };
         let mut work = std::pin::pin!(work);
         loop {
             let idle_at_now = idle_at();
@@ -159,7 +163,7 @@ impl Limits {
 }
 
 /// `wait` after `moment`; for a wait that no clock holds, a moment that nobody lives to see.
-pub(crate) fn far(moment: Instant, wait: Duration) -> Instant {
+pub(crate) fn saturating_deadline(moment: Instant, wait: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
     moment.checked_add(wait.min(YEARS)).unwrap_or(moment)
 }

@@ -41,27 +41,29 @@ impl Engine<'_> {
         if let Some(opened) = self.opened.clone() {
             let unchanged =
                 within(self.deadline, "looking at the file", blocking(move || opened.unchanged())).await??;
-            unchanged.map_err(|error| self.lose(error))?;
+            unchanged.map_err(|error| self.mark_unrecoverable(error))?;
         }
         let Some(remote) = &self.remote else { return Ok(None) };
         let error = match self.post(remote.url.clone(), &md5).await {
             Ok(answer) => {
-                return self.checked(answer, Some(&md5)).map(Some).map_err(|error| self.lose(error));
+                return self
+                    .checked(answer, Some(&md5))
+                    .map(Some)
+                    .map_err(|error| self.mark_unrecoverable(error));
             }
             Err(error) => error,
         };
         match after_completion(&error) {
             AfterCompletion::GiveUp => Err(error),
             AfterCompletion::Again => self.fail(error).map(|_| None),
-            AfterCompletion::StartAnew => self
-                .start_anew(error)
-                .map(|()| self.told.enter(UploadPhase::ResponseFuture, 0))
-                .map(|()| None),
+            AfterCompletion::Restart => {
+                self.restart(error).map(|()| self.told.enter(UploadPhase::ResponseFuture, 0)).map(|()| None)
+            }
             AfterCompletion::OtherSum => {
                 let error = self.other_sum(error, &md5).await;
-                Err(self.lose(error))
+                Err(self.mark_unrecoverable(error))
             }
-            AfterCompletion::Ask => self.settle(error, &md5).await,
+            AfterCompletion::Ask => self.poll_completion(error, &md5).await,
         }
     }
 
@@ -100,7 +102,7 @@ impl Engine<'_> {
     }
 
     /// Asks until the server says that the upload is complete: it may still be assembling the file.
-    async fn settle(&mut self, error: Error, md5: &str) -> Result<Option<ChunkedUpload>> {
+    async fn poll_completion(&mut self, error: Error, md5: &str) -> Result<Option<ChunkedUpload>> {
         let transport = self.client.transport();
         let Some(remote) = &self.remote else { return Err(error) };
         let began = transport.clock.now();
@@ -108,10 +110,13 @@ impl Engine<'_> {
         for asked in 0.. {
             match self.standing(&remote.id).await {
                 Ok(answer) if is_complete(&answer) => {
-                    return self.checked(answer, Some(md5)).map(Some).map_err(|error| self.lose(error));
+                    return self
+                        .checked(answer, Some(md5))
+                        .map(Some)
+                        .map_err(|error| self.mark_unrecoverable(error));
                 }
-                Err(error) if matches!(after_completion(&error), AfterCompletion::StartAnew) => {
-                    self.start_anew(error)?;
+                Err(error) if matches!(after_completion(&error), AfterCompletion::Restart) => {
+                    self.restart(error)?;
                     self.told.enter(UploadPhase::ResponseFuture, 0);
                     return Ok(None);
                 }

@@ -25,7 +25,7 @@ use crate::generated::raw::types::{ChunkedUpload, UploadId};
 use crate::runtime::deadline::within;
 use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::Activity;
-use crate::transport::{Outgoing, Received};
+use crate::transport::{Received, TransportRequest};
 use crate::upload::session::{PrefixDigest, id_problem};
 
 /// Bytes in a chunk of a source that comes once, which is kept in memory.
@@ -71,10 +71,10 @@ pub(super) struct Engine<'a> {
     /// The furthest that this was when the upload last made progress.
     pub(super) furthest: u64,
     /// The last chunk's connection broke.
-    fresh: bool,
+    new_connection: bool,
     /// Failures since the upload last came on.
     failures: u32,
-    started_anew: bool,
+    restarted: bool,
     /// Where the next chunk is to be sent, once.
     redirect: Option<Url>,
     /// What the server has is of no use any more.
@@ -124,9 +124,9 @@ pub(crate) async fn upload(
         brought: None,
         offset: 0,
         furthest: 0,
-        fresh: false,
+        new_connection: false,
         failures: 0,
-        started_anew: false,
+        restarted: false,
         redirect: None,
         lost: false,
     };
@@ -184,7 +184,7 @@ impl<'a> Engine<'a> {
                     if self.remote.is_none() {
                         self.remote = Some(self.remote_of(&answer)?);
                     }
-                    self.fresh = false;
+                    self.new_connection = false;
                     if offset < range.end.min(range.start.saturating_add(self.least())) {
                         let problem = match offset - range.start {
                             0 => "the server took nothing of the chunk".to_owned(),
@@ -194,17 +194,17 @@ impl<'a> Engine<'a> {
                         };
                         self.fail(Error::new(ErrorKind::Upload, problem))?;
                     }
-                    self.come_on(offset);
+                    self.advance(offset);
                     return self.offer_session().await;
                 }
-                Err(problem) => return Err(self.lose(Error::new(ErrorKind::Upload, problem))),
+                Err(problem) => return Err(self.mark_unrecoverable(Error::new(ErrorKind::Upload, problem))),
             },
             Err(error) => error,
         };
         if let Some(failure) = self.feed.failure() {
             return Err(failure);
         }
-        self.fresh = error.lost_connection();
+        self.new_connection = error.lost_connection();
         match after_chunk(&error, self.remote.is_some()) {
             AfterChunk::GiveUp if error.is_too_large() => {
                 let bytes = range.end - range.start;
@@ -213,7 +213,7 @@ impl<'a> Engine<'a> {
                 )))
             }
             AfterChunk::GiveUp => Err(error),
-            AfterChunk::StartAnew => self.start_anew(error),
+            AfterChunk::Restart => self.restart(error),
             AfterChunk::Again => {
                 self.redirect = error.redirect().cloned();
                 self.fail(error).map(drop)
@@ -263,15 +263,15 @@ impl<'a> Engine<'a> {
         let form = HeaderValue::from_str(&form).map_err(|error| Error::invalid_input(error.to_string()))?;
         prepared.request.headers_mut().insert(CONTENT_TYPE, form);
         *prepared.request.body_mut() = Some(Body::wrap(body));
-        let outgoing = Outgoing {
+        let outgoing = TransportRequest {
             request: prepared.request,
             operation: prepared.operation,
             limits: prepared.limits,
             retry: prepared.retry,
             activity: Some(activity),
-            fresh: self.fresh,
-            as_sent: false,
-            elsewhere: false,
+            new_connection: self.new_connection,
+            no_decompression: false,
+            allow_cross_origin: false,
             throttled: None,
         };
         prepared.transport.fetch(outgoing, Received::json).await
@@ -332,7 +332,7 @@ impl<'a> Engine<'a> {
             asked.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))?;
         match answer.is_some_and(|answer| is_complete(&answer)) {
             // Nobody has sent all of it and asked for its completion: it is of something else.
-            true => self.start_anew(
+            true => self.restart(
                 error.during("sending a chunk of an upload that the server calls complete before its end"),
             ),
             false => Ok(()),
@@ -347,7 +347,7 @@ impl<'a> Engine<'a> {
             Ok(answer) => answer,
             Err(error) => {
                 return match after_chunk(&error, true) {
-                    AfterChunk::StartAnew => self.start_anew(error).map(|()| None),
+                    AfterChunk::Restart => self.restart(error).map(|()| None),
                     _ => Err(error),
                 };
             }
@@ -356,8 +356,8 @@ impl<'a> Engine<'a> {
             return Ok(Some(answer));
         }
         match offset_of(answer.offset, sent) {
-            Ok(offset) => self.come_on(offset),
-            Err(problem) => return Err(self.lose(Error::new(ErrorKind::Upload, problem))),
+            Ok(offset) => self.advance(offset),
+            Err(problem) => return Err(self.mark_unrecoverable(Error::new(ErrorKind::Upload, problem))),
         }
         Ok(Some(answer))
     }
@@ -372,7 +372,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn come_on(&mut self, offset: u64) {
+    fn advance(&mut self, offset: u64) {
         // A server that takes a byte at a time is asked once a byte: that isn't progress.
         if offset >= self.furthest.saturating_add(self.least())
             || (offset == self.size && offset > self.furthest)
@@ -389,16 +389,16 @@ impl<'a> Engine<'a> {
     }
 
     /// The server has lost the upload: once, it is sent again from its beginning.
-    pub(super) fn start_anew(&mut self, error: Error) -> Result<()> {
-        if std::mem::replace(&mut self.started_anew, true) {
+    pub(super) fn restart(&mut self, error: Error) -> Result<()> {
+        if std::mem::replace(&mut self.restarted, true) {
             let error = match error.is_not_found() {
                 true => error.during(LOST_TWICE),
                 false => error,
             };
-            return Err(self.lose(error));
+            return Err(self.mark_unrecoverable(error));
         }
         if let Err(gone) = self.feed.lease(0) {
-            return Err(self.lose(error.during(gone.to_string())));
+            return Err(self.mark_unrecoverable(error.during(gone.to_string())));
         }
         self.feed.was_sent(0);
         self.remote = None;
@@ -407,7 +407,7 @@ impl<'a> Engine<'a> {
     }
 
     /// There is nothing to go on with.
-    pub(super) fn lose(&mut self, error: Error) -> Error {
+    pub(super) fn mark_unrecoverable(&mut self, error: Error) -> Error {
         self.lost = true;
         error
     }

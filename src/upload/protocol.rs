@@ -19,7 +19,7 @@ pub(super) enum AfterChunk {
     /// It may help to wait; and what arrived is to be asked for.
     WaitAndAsk,
     /// The server has lost the upload.
-    StartAnew,
+    Restart,
 }
 
 /// What follows a chunk that failed, of an upload whose id is known or isn't yet.
@@ -36,7 +36,7 @@ pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
         // The answer was cut off, or is another one's than the backend's: the chunk may have arrived, or some
         // of it.
         (ErrorKind::Decode, _) => AfterChunk::WaitAndAsk,
-        (ErrorKind::Status, Some(404 | 410)) if known => AfterChunk::StartAnew,
+        (ErrorKind::Status, Some(404 | 410)) if known => AfterChunk::Restart,
         (ErrorKind::Status, Some(400 | 409 | 416)) if known && tells_offset(error) => AfterChunk::Ask,
         (ErrorKind::Status, Some(408 | 429 | 500..=599)) => AfterChunk::WaitAndAsk,
         _ => AfterChunk::GiveUp,
@@ -62,7 +62,7 @@ pub(super) enum AfterCompletion {
     /// The server has other bytes.
     OtherSum,
     /// The server has lost the upload.
-    StartAnew,
+    Restart,
 }
 
 /// What follows a completion that failed.
@@ -77,7 +77,7 @@ pub(super) fn after_completion(error: &Error) -> AfterCompletion {
             AfterCompletion::Ask
         }
         (ErrorKind::Decode, _) => AfterCompletion::Ask,
-        (ErrorKind::Status, Some(404 | 410)) => AfterCompletion::StartAnew,
+        (ErrorKind::Status, Some(404 | 410)) => AfterCompletion::Restart,
         (ErrorKind::Status, Some(400 | 409 | 422)) if said().contains("checksum") => {
             AfterCompletion::OtherSum
         }
@@ -171,8 +171,8 @@ mod tests {
             (400, r#"{"file": ["required"]}"#, true, AfterChunk::GiveUp),
             (401, "{}", true, AfterChunk::GiveUp),
             (403, "{}", true, AfterChunk::GiveUp),
-            (404, "{}", true, AfterChunk::StartAnew),
-            (410, "{}", true, AfterChunk::StartAnew),
+            (404, "{}", true, AfterChunk::Restart),
+            (410, "{}", true, AfterChunk::Restart),
             (404, "{}", false, AfterChunk::GiveUp),
             (408, "", true, AfterChunk::WaitAndAsk),
             (413, "<html>", true, AfterChunk::GiveUp),
@@ -204,8 +204,8 @@ mod tests {
             (400, r#"{"detail": "Upload has already been marked as \"complete\""}"#, AfterCompletion::Ask),
             (400, r#"{"md5": ["This field is required."]}"#, AfterCompletion::GiveUp),
             (403, "{}", AfterCompletion::GiveUp),
-            (404, "{}", AfterCompletion::StartAnew),
-            (410, "{}", AfterCompletion::StartAnew),
+            (404, "{}", AfterCompletion::Restart),
+            (410, "{}", AfterCompletion::Restart),
             (500, "", AfterCompletion::Ask),
             (502, "<html>", AfterCompletion::Ask),
             (503, "<html>", AfterCompletion::Ask),

@@ -102,7 +102,10 @@ impl Engine<'_> {
         kept: bool,
     ) -> Result<Option<ChunkedUpload>> {
         if let Some(whole) = session.digest().filter(|digest| digest.length == self.size) {
-            return self.checked(answer, Some(&whole.md5)).map(Some).map_err(|error| self.lose(error));
+            return self
+                .checked(answer, Some(&whole.md5))
+                .map(Some)
+                .map_err(|error| self.mark_unrecoverable(error));
         }
         let Some(theirs) = answer.checksum.clone().filter(|sum| is_md5(sum)) else {
             warn!(
@@ -114,7 +117,9 @@ impl Engine<'_> {
         self.hash(hashed, self.size, self.size).await?;
         let sum = within(self.deadline, "hashing the file", self.digest.sum(self.size)).await??;
         match sum.eq_ignore_ascii_case(&theirs) {
-            true => self.checked(answer, Some(&sum)).map(Some).map_err(|error| self.lose(error)),
+            true => {
+                self.checked(answer, Some(&sum)).map(Some).map_err(|error| self.mark_unrecoverable(error))
+            }
             false => self.is_of_another(self.size, kept).map(|()| None),
         }
     }

@@ -103,9 +103,9 @@ fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
             "application/vnd.api+json": {"schema": {"type": "string"}}}}}}},
     });
     let code = code(document(operations, json!({})));
-    assert!(code.contains("type Output = (); type Answer = crate::generated::operation::EmptyAnswer;"));
+    assert!(code.contains("type Output = (); type Decoder = crate::generated::operation::EmptyDecoder;"));
     assert!(code.contains(
-        "type Output = crate::ByteStream; type Answer = crate::generated::operation::BytesAnswer;"
+        "type Output = crate::ByteStream; type Decoder = crate::generated::operation::BytesDecoder;"
     ));
     assert!(
         code.replace(' ', "").contains("crate::generated::operation::path_segment(\"id\",&id.to_string())?")
@@ -125,7 +125,7 @@ fn an_answer_that_may_be_without_its_body_is_an_option() {
         code(document(json!({"/n/": {"get": {"operationId": "get_n", "responses": responses}}}), json!({})));
     assert!(code.contains("type Output = ::std::option::Option<i64>;"), "{code}");
     assert!(
-        code.contains("type Answer = crate::generated::operation::OptionalJsonAnswer<i64, 200u16>;"),
+        code.contains("type Decoder = crate::generated::operation::OptionalJsonDecoder<i64, 200u16>;"),
         "{code}"
     );
 }

@@ -89,8 +89,8 @@ fn takes_text(document: &Value, place: &Place<'_>, piece: &str) -> Result<bool, 
 }
 
 /// What is wrong with an answer.
-fn problem(answer: &Answer, known: bool) -> Option<String> {
-    let Answer { status, json } = answer;
+fn problem(answer: &ResponseDecoder, known: bool) -> Option<String> {
+    let ResponseDecoder { status, json } = answer;
     match *status {
         StatusCode::METHOD_NOT_ALLOWED => Some("the path is there, the method isn't (405)".to_owned()),
         StatusCode::NOT_FOUND if !json => Some("there is no such route (404)".to_owned()),
@@ -109,7 +109,7 @@ struct Asking<'a> {
     token: &'a str,
 }
 
-struct Answer {
+struct ResponseDecoder {
     status: StatusCode,
     json: bool,
 }
@@ -124,14 +124,14 @@ impl Asking<'_> {
     }
 
     /// Asks with an empty body.
-    fn send(&self, method: &str, path: &str) -> Result<Answer, String> {
+    fn send(&self, method: &str, path: &str) -> Result<ResponseDecoder, String> {
         let fail = |error: &dyn std::fmt::Display| format!("test backend: {method} {path}: {error}");
         let request =
             self.request(method, path).header("Content-Type", "application/json").body(Vec::<u8>::new());
         let answer = self.agent.run(request.map_err(|error| fail(&error))?).map_err(|error| fail(&error))?;
         let media =
             answer.headers().get("Content-Type").and_then(|media| media.to_str().ok()).unwrap_or_default();
-        Ok(Answer { status: answer.status(), json: media.starts_with("application/json") })
+        Ok(ResponseDecoder { status: answer.status(), json: media.starts_with("application/json") })
     }
 
     /// The id of an upload that is under way.

@@ -26,7 +26,7 @@ pub struct Operation {
     pub path_names: Vec<String>,
     pub body: Option<Body>,
     /// What comes of success.
-    pub answer: Option<Answer>,
+    pub answer: Option<ResponseDecoder>,
     /// Further statuses that are told.
     pub other_statuses: BTreeSet<String>,
     /// Its own ways to sign in.
@@ -78,7 +78,7 @@ pub struct Body {
     pub shape: Shape,
 }
 
-pub struct Answer {
+pub struct ResponseDecoder {
     pub status: String,
     /// Media type and schema, where there is a body.
     pub content: Option<(String, Shape)>,
@@ -234,7 +234,7 @@ fn answer(
     document: &Value,
     operation: &Value,
     others: &mut BTreeSet<String>,
-) -> Result<Option<Answer>, String> {
+) -> Result<Option<ResponseDecoder>, String> {
     let mut successes = Vec::new();
     for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
         if status.starts_with("x-") {
@@ -245,7 +245,7 @@ fn answer(
         if status.starts_with('2') {
             let content =
                 content(document, response).map_err(|reason| format!("answer {status}: {reason}"))?;
-            successes.push(Answer { status: status.clone(), content });
+            successes.push(ResponseDecoder { status: status.clone(), content });
         }
     }
     let kept = successes.iter().position(|answer| answer.content.is_some()).unwrap_or(0);

@@ -35,7 +35,7 @@ pub(super) enum Completed {
 }
 
 /// What a look at all bytes gave.
-enum Judged {
+enum Compared {
     /// Their digests aren't as far yet.
     Behind,
     Is(Completed),
@@ -60,10 +60,10 @@ impl Part {
         self.needs_no_note().await?;
         let mut compressed = loop {
             let (expected, checksum) = (expected.clone(), self.checksum.clone());
-            match self.on_writer(move |writer| judge(writer, &expected, checksum.as_ref())).await? {
-                Judged::Behind => {}
-                Judged::Is(completed) => return Ok(completed),
-                Judged::Compressed(compressed) => break compressed,
+            match self.on_writer(move |writer| compare(writer, &expected, checksum.as_ref())).await? {
+                Compared::Behind => {}
+                Compared::Is(completed) => return Ok(completed),
+                Compared::Compressed(compressed) => break compressed,
             }
         };
         loop {
@@ -80,15 +80,15 @@ impl Part {
     }
 }
 
-fn judge(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>) -> Result<Judged> {
+fn compare(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>) -> Result<Compared> {
     if writer.hash_on()? {
-        return Ok(Judged::Behind);
+        return Ok(Compared::Behind);
     }
     let sums = writer.sums();
     let entity = writer.entity.clone().unwrap_or_default();
     let spoilt = entity.digests.iter().find_map(|digest| digest.problem(sums.of(digest.algorithm)?));
     if let Some(problem) = spoilt {
-        return Ok(Judged::Is(Completed::Spoilt(problem)));
+        return Ok(Compared::Is(Completed::Spoilt(problem)));
     }
     let length = writer.written;
     let has_size = expected.size.map(|size| size == length);
@@ -107,10 +107,10 @@ fn judge(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>) 
         _ => None,
     };
     if let Some(problem) = size_problem.or(sum_problem.flatten()) {
-        return Ok(Judged::Is(Completed::Unexpected(problem)));
+        return Ok(Compared::Is(Completed::Unexpected(problem)));
     }
     writer.name(expected.fsync)?;
-    Ok(Judged::Is(Completed::Named(length)))
+    Ok(Compared::Is(Completed::Named(length)))
 }
 
 /// Which form of bytes that came compressed becomes the file: the one that has the size and the digest that
@@ -121,7 +121,7 @@ fn compressed(
     entity: &Entity,
     checksum: Option<&Checksum>,
     (has_size, has_sum): (Option<bool>, Option<bool>),
-) -> Result<Judged> {
+) -> Result<Compared> {
     let as_it_came = match (has_size, has_sum) {
         (None, None) => {
             (entity.is_archive || expected.is_archive)
@@ -132,11 +132,11 @@ fn compressed(
     if as_it_came {
         let length = writer.written;
         writer.name(expected.fsync)?;
-        return Ok(Judged::Is(Completed::Named(length)));
+        return Ok(Compared::Is(Completed::Named(length)));
     }
     Ok(match Decoding::begin(writer, &entity.codings, checksum)? {
-        Err(problem) => Judged::Is(Completed::Undecodable(problem)),
-        Ok(decoding) => Judged::Compressed(Box::new(Compressed {
+        Err(problem) => Compared::Is(Completed::Undecodable(problem)),
+        Ok(decoding) => Compared::Compressed(Box::new(Compressed {
             decoding,
             length: writer.written,
             has_size: has_size == Some(true),

@@ -10,7 +10,7 @@ use super::{Download, DownloadedFile};
 use crate::call::ResponseFuture;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
-use crate::runtime::concurrency::{MAX_CONCURRENCY, side_by_side};
+use crate::runtime::concurrency::{MAX_CONCURRENCY, run_concurrently};
 
 /// Files that are downloaded at a time, unless it is set.
 const CONCURRENCY: usize = 8;
@@ -114,7 +114,7 @@ impl DownloadAll {
         });
         let downloads = downloads.collect();
         ResponseFuture::new(
-            async move { Ok(side_by_side(downloads, concurrency.min(MAX_CONCURRENCY)).await) },
+            async move { Ok(run_concurrently(downloads, concurrency.min(MAX_CONCURRENCY)).await) },
         )
     }
 }

@@ -43,11 +43,11 @@ impl<T: Send + 'static> ListAll<T> {
                 return Poll::Ready(Ok(false));
             }
             if std::mem::take(&mut self.at_end) {
-                let observation = self.course.end();
+                let observation = self.plan.end();
                 self.apply_policy(observation)?;
             }
             self.fill_window()?;
-            let Some(arrival) = ready!(self.ahead.poll_first(context)) else {
+            let Some(arrival) = ready!(self.prefetch.poll_first(context)) else {
                 self.finish();
                 return Poll::Ready(Ok(false));
             };
@@ -78,12 +78,12 @@ impl<T: Send + 'static> ListAll<T> {
         // One more than may be received at a time waits for its turn: so the connection is busy while a page
         // is decoded.
         let width = self.window.size();
-        while self.ahead.len() <= width
+        while self.prefetch.len() <= width
             && let Some(template) = &self.template
-            && let Some((number, url)) = self.course.next_page()
+            && let Some((number, url)) = self.plan.next_page()
         {
             let call = template.at(url, self.deadline).throttled(self.window.throttled());
-            self.ahead.start(call, number, width, self.decoder, self.seen.fields().clone())?;
+            self.prefetch.start(call, number, width, self.decoder, self.seen.fields().clone())?;
         }
         Ok(())
     }
@@ -108,18 +108,18 @@ impl<T: Send + 'static> ListAll<T> {
         };
         let Compared { missed, progress, .. } = compared;
         self.report.identity = self.seen.identity().map(str::to_owned);
-        let (offset, repeated) = (self.course.offset, self.course.repeated);
+        let (offset, repeated) = (self.plan.offset, self.plan.repeated);
         let info = PageInfo { length: length as u64, count, next, repeated: missed, progress };
-        let (mut observation, then) = self.course.arrived(number, info);
+        let (mut observation, then) = self.plan.arrived(number, info);
         if observation.discard_prefetched {
-            self.ahead.clear();
+            self.prefetch.clear();
         }
         self.apply_policy(std::mem::take(&mut observation.before))?;
         self.report.pages += 1;
         self.report.add_conversion_failures(unconverted);
-        self.limit_course(number, items.wanted(self.deduplicate));
+        self.limit_plan(number, items.wanted(self.deduplicate));
         if then == Then::End {
-            self.ahead.clear();
+            self.prefetch.clear();
         }
         // A page that a number leads to needs no link, nor does the first.
         let link = (page_number(&url).is_none() && !(number == 1 && is_first(&url))).then_some(url);
@@ -127,7 +127,7 @@ impl<T: Send + 'static> ListAll<T> {
         let (after, after_offset) = match unfollowed {
             // Behind its items is still what failed.
             Some(_) => (place.at(length), offset),
-            None => (then.into(), self.course.offset),
+            None => (then.into(), self.plan.offset),
         };
         let place = Some(place);
         self.seen.drop_last(0);
@@ -138,26 +138,26 @@ impl<T: Send + 'static> ListAll<T> {
             None => self.apply_policy(observation.after).err(),
         };
         if self.refused.is_some() {
-            self.course.stop();
-            self.ahead.clear();
+            self.plan.stop();
+            self.prefetch.clear();
         }
         Ok(())
     }
 
     /// No more pages are wanted than the limit takes, behind page `number` and the items that are `wanted` of
     /// it.
-    fn limit_course(&mut self, number: u64, wanted: usize) {
+    fn limit_plan(&mut self, number: u64, wanted: usize) {
         if let Some(limit) = self.limit {
-            self.course.limit(number, limit.saturating_sub(self.report.items).saturating_sub(wanted as u64));
+            self.plan.limit(number, limit.saturating_sub(self.report.items).saturating_sub(wanted as u64));
         }
     }
 
     /// A page failed: it is the list's end after all, is passed over, or ends the stream.
     fn failed(&mut self, number: u64, url: &Url, error: Error) -> Result<()> {
-        if self.course.total.is_some() && page_number(url).is_some() && is_past_the_end(&error) {
-            let (observation, _) = self.course.gone(number);
+        if self.plan.total.is_some() && page_number(url).is_some() && is_past_the_end(&error) {
+            let (observation, _) = self.plan.gone(number);
             // The pages after it are gone as well.
-            self.ahead.clear();
+            self.prefetch.clear();
             // What the server said is told, rather than what it comes to.
             let told = |judged: Error| match judged.list_anomaly() {
                 Some(event) => error.during(judged.to_string()).with_detail(event.clone()),
@@ -180,14 +180,14 @@ impl<T: Send + 'static> ListAll<T> {
         if self.skip_failed_pages
             && ran_out.is_none()
             && !error.is_url_conversion()
-            && let Some((observation, then)) = self.course.pass_over(number)
+            && let Some((observation, then)) = self.plan.pass_over(number)
         {
             if let Some(event) = observation.after.into_iter().find(ListAnomaly::is_fatal) {
                 return Err(error.during(event.to_string()).with_detail(event));
             }
             self.report.page_failure(PageFailure { page: number, url: shown_url(url), error });
             self.page.after = then.into();
-            self.page.after_offset = self.course.offset;
+            self.page.after_offset = self.plan.offset;
             return Ok(());
         }
         Err(error)
@@ -230,8 +230,8 @@ impl<T: Send + 'static> ListAll<T> {
     /// Ends the stream and what is under way for it.
     pub(super) fn finish(&mut self) {
         self.template = None;
-        self.ahead.clear();
-        self.course.stop();
+        self.prefetch.clear();
+        self.plan.stop();
         self.page.items.discard_rest();
     }
 }

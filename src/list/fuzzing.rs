@@ -4,7 +4,7 @@ use reqwest::Url;
 
 use super::checkpoint::{Checkpoint, Position};
 use super::fingerprint::query_of;
-use super::page_plan::{Course, PageInfo};
+use super::page_plan::{PageInfo, PagePlan};
 
 /// What a checkpoint of a list holds that tells it from others.
 pub fn query(operation: &str, url: &Url) -> String {
@@ -13,7 +13,7 @@ pub fn query(operation: &str, url: &Url) -> String {
 
 /// Reads a list from a checkpoint on, whose pages have these lengths (nothing for one that fails), counts and
 /// links; gives what was heard of it.
-pub fn course(
+pub fn plan(
     url: &Url,
     from: &Checkpoint,
     pages: impl IntoIterator<Item = (Option<u64>, Option<u64>, Option<Url>)>,
@@ -22,19 +22,18 @@ pub fn course(
         Position::Page { number, .. } | Position::Link { number, .. } => number,
         Position::End => return Vec::new(),
     };
-    let mut course = Course::new(url.clone(), url.clone(), number);
-    (course.until, course.page_size) = (from.until, from.page_size);
-    (course.offset, course.total) = (from.offset, from.total);
+    let mut plan = PagePlan::new(url.clone(), url.clone(), number);
+    (plan.until, plan.page_size) = (from.until, from.page_size);
+    (plan.offset, plan.total) = (from.offset, from.total);
     let mut told = Vec::new();
     for (length, count, next) in pages {
-        let Some((number, _)) = course.next_page() else { break };
+        let Some((number, _)) = plan.next_page() else { break };
         told.push(match length {
-            None => format!("{:?}", course.pass_over(number)),
+            None => format!("{:?}", plan.pass_over(number)),
             Some(length) => {
                 format!(
                     "{:?}",
-                    course
-                        .arrived(number, PageInfo { length, count, next, repeated: 0, progress: length > 0 })
+                    plan.arrived(number, PageInfo { length, count, next, repeated: 0, progress: length > 0 })
                 )
             }
         });

@@ -16,9 +16,9 @@ use super::identity::{Mark, Resumed, Seen, identity_of};
 use super::links::{is_first, is_head, page_number};
 use super::page::Decoder;
 use super::page_cursor::{CurrentPage, Next, PageItems};
-use super::page_plan::Course;
+use super::page_plan::PagePlan;
 use super::pages::ListPages;
-use super::prefetch::Ahead;
+use super::prefetch::Prefetch;
 use super::report::{ListPolicy, ListReport};
 use crate::call::Prepared;
 use crate::error::{Error, Result};
@@ -78,9 +78,9 @@ pub struct ListAll<T> {
     /// Whether items that were given before are dropped.
     pub(super) deduplicate: bool,
     pub(super) limit: Option<u64>,
-    pub(super) course: Course,
+    pub(super) plan: PagePlan,
     pub(super) window: Window,
-    pub(super) ahead: Ahead<T>,
+    pub(super) prefetch: Prefetch<T>,
     /// The next page, where it is compared apart.
     pub(super) comparing: Option<Comparing<T>>,
     /// What ends the stream once the items before it are given out.
@@ -112,9 +112,9 @@ impl<T: Send + 'static> ListAll<T> {
         let operation = template.as_ref().map_or("", |template| template.operation);
         let (query, identity) = (query_of(operation, &url), identity_of(operation, &url));
         let number = page_number(&url).unwrap_or(1).max(1);
-        let mut course = Course::new(url.clone(), url.clone(), number);
+        let mut plan = PagePlan::new(url.clone(), url.clone(), number);
         if is_head(&url) {
-            course.offset = Some(0);
+            plan.offset = Some(0);
         }
         let start = match page_number(&url).is_some() || is_first(&url) {
             true => Position::Page { number, item: 0 },
@@ -125,10 +125,10 @@ impl<T: Send + 'static> ListAll<T> {
             place: None,
             index: 0,
             length: 0,
-            offset: course.offset,
+            offset: plan.offset,
             repeated: 0,
             after: start,
-            after_offset: course.offset,
+            after_offset: plan.offset,
         };
         ListAll {
             template,
@@ -141,9 +141,9 @@ impl<T: Send + 'static> ListAll<T> {
             skip_failed_items: false,
             deduplicate: false,
             limit: None,
-            course,
+            plan,
             window: Window::new(CONCURRENCY),
-            ahead: Ahead::new(),
+            prefetch: Prefetch::new(),
             comparing: None,
             refused,
             seen: Seen::new(identity.iter().copied()),
@@ -246,7 +246,7 @@ impl<T: Send + 'static> ListAll<T> {
 
     /// Number of items in the whole list, once the first page is there; a cursor list tells none.
     pub fn total(&self) -> Option<u64> {
-        self.course.total
+        self.plan.total
     }
 
     /// What is to be said of the list so far: where it is read to its end without an error it may have
@@ -267,11 +267,11 @@ impl<T: Send + 'static> ListAll<T> {
         };
         let Resumed { identity, ids } = self.seen.kept(page.items.new_left());
         Checkpoint {
-            until: self.course.until,
-            page_size: self.course.page_size,
+            until: self.plan.until,
+            page_size: self.plan.page_size,
             offset,
-            total: self.course.total,
-            least: self.course.least.filter(|least| self.course.total.is_some_and(|total| *least < total)),
+            total: self.plan.total,
+            least: self.plan.least.filter(|least| self.plan.total.is_some_and(|total| *least < total)),
             repeated: page.repeated,
             identity,
             recent: ids,
@@ -411,7 +411,7 @@ impl<T> fmt::Debug for ListAll<T> {
         f.debug_struct("ListAll")
             .field("limit", &self.limit)
             .field("policy", &self.policy)
-            .field("total", &self.course.total)
+            .field("total", &self.plan.total)
             .field("report", &self.report)
             .finish_non_exhaustive()
     }

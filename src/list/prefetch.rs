@@ -28,7 +28,7 @@ pub(super) struct ArrivedPage<T> {
 }
 
 /// Pages under way, in order.
-pub(super) struct Ahead<T> {
+pub(super) struct Prefetch<T> {
     tasks: VecDeque<Task<T>>,
 }
 
@@ -54,9 +54,9 @@ pub(super) struct Arrival<T> {
     pub(super) page: Result<ArrivedPage<T>>,
 }
 
-impl<T: Send + 'static> Ahead<T> {
+impl<T: Send + 'static> Prefetch<T> {
     pub(super) fn new() -> Self {
-        Ahead { tasks: VecDeque::new() }
+        Prefetch { tasks: VecDeque::new() }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -6,7 +6,7 @@ use super::checkpoint::{Checkpoint, Position};
 use super::identity::Resumed;
 use super::links::{completed, is_first, with_page};
 use super::list_all::ListAll;
-use super::page_plan::Course;
+use super::page_plan::PagePlan;
 use crate::error::redact::{excerpt, shown_url};
 
 impl<T: Send + 'static> ListAll<T> {
@@ -34,21 +34,21 @@ impl<T: Send + 'static> ListAll<T> {
             }
             Position::End => (own.clone(), 1, 0),
         };
-        self.course = Course::new(own.clone(), url, number);
-        self.course.by_number = matches!(checkpoint.at, Position::Page { .. });
-        self.course.until = checkpoint.until;
-        self.course.page_size = checkpoint.page_size;
-        self.course.offset = checkpoint.offset;
-        self.course.total = checkpoint.total;
-        self.course.least = checkpoint.least;
-        self.course.repeated = checkpoint.repeated;
+        self.plan = PagePlan::new(own.clone(), url, number);
+        self.plan.by_number = matches!(checkpoint.at, Position::Page { .. });
+        self.plan.until = checkpoint.until;
+        self.plan.page_size = checkpoint.page_size;
+        self.plan.offset = checkpoint.offset;
+        self.plan.total = checkpoint.total;
+        self.plan.least = checkpoint.least;
+        self.plan.repeated = checkpoint.repeated;
         self.passed = item;
         self.page.after_offset = checkpoint.offset;
         self.page.repeated = checkpoint.repeated;
         if checkpoint.at == Position::End {
             // What it comes to isn't told again by what was read, but by what was counted.
             self.report.identity = checkpoint.identity.clone();
-            self.course.stop();
+            self.plan.stop();
             self.at_end = true;
         }
         self.seen.resume(Resumed { identity: checkpoint.identity, ids: checkpoint.recent });

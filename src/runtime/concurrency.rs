@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) const MAX_CONCURRENCY: usize = 64;
 
 /// Does all of it, `concurrency` at a time. Dropped, it stops what is under way.
-pub(crate) async fn side_by_side<T: Send + 'static>(
+pub(crate) async fn run_concurrently<T: Send + 'static>(
     waiting: VecDeque<impl Future<Output = Result<T>> + Send + 'static>,
     concurrency: usize,
 ) -> Vec<Result<T>> {

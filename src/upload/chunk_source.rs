@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Shared by an upload and the request that is under way.
 #[derive(Clone)]
-pub(super) struct Feed(Arc<Mutex<Lane>>);
+pub(super) struct ChunkSource(Arc<Mutex<Lane>>);
 
 struct Lane {
     /// The next byte to be given.
@@ -49,29 +49,29 @@ enum Source {
 
 /// A request's leave to take what comes next.
 pub(super) struct Lease {
-    feed: Feed,
+    chunk_source: ChunkSource,
     number: u64,
 }
 
-impl Feed {
+impl ChunkSource {
     pub(super) fn of(opened: Opened, digest: ToDigest) -> Self {
         let size = opened.size;
         let bytes = match opened.in_memory() {
             Some(bytes) => Source::Memory(bytes.clone()),
             None => Source::ReadAhead { opened, pieces: None },
         };
-        Feed::new(bytes, size, digest)
+        ChunkSource::new(bytes, size, digest)
     }
 
     pub(super) fn of_one_shot(source: StreamSource, digest: ToDigest) -> Self {
         let bytes = Source::OneShot { stream: source.stream, kept: Vec::new(), kept_from: 0 };
-        Feed::new(bytes, source.size, digest)
+        ChunkSource::new(bytes, source.size, digest)
     }
 
     fn new(bytes: Source, size: u64, digest: ToDigest) -> Self {
         let lane =
             Lane { position: 0, given: 0, rest: Bytes::new(), lease: 0, bytes, size, digest, failed: None };
-        Feed(Arc::new(Mutex::new(lane)))
+        ChunkSource(Arc::new(Mutex::new(lane)))
     }
 
     fn lane(&self) -> MutexGuard<'_, Lane> {
@@ -86,7 +86,7 @@ impl Feed {
         let mut lane = self.lane();
         lane.lease += 1;
         lane.go_to(offset)?;
-        Ok(Lease { feed: self.clone(), number: lane.lease })
+        Ok(Lease { chunk_source: self.clone(), number: lane.lease })
     }
 
     /// How many of the source's bytes were ever given, to whichever request.
@@ -122,9 +122,9 @@ impl Lease {
     /// The next piece, of at most `limit` bytes.
     ///
     /// # Errors
-    /// Where it can't be had: [`Feed::failure`] tells why.
+    /// Where it can't be had: [`ChunkSource::failure`] tells why.
     pub(super) fn poll_piece(&self, context: &mut Context<'_>, limit: u64) -> Poll<Result<Bytes>> {
-        let mut lane = self.feed.lane();
+        let mut lane = self.chunk_source.lane();
         if lane.lease != self.number {
             return Poll::Ready(Err(Error::new(ErrorKind::Upload, "the request was given up")));
         }

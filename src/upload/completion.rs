@@ -37,7 +37,7 @@ impl Engine<'_> {
     pub(super) async fn complete(&mut self) -> Result<Option<ChunkedUpload>> {
         self.told.enter(UploadPhase::Completing, self.size);
         let md5 = within(self.deadline, "hashing the file", self.digest.sum(self.size)).await??;
-        within(self.deadline, "reading the source to its end", self.feed.end()).await??;
+        within(self.deadline, "reading the source to its end", self.chunk_source.end()).await??;
         if let Some(opened) = self.opened.clone() {
             let unchanged =
                 within(self.deadline, "looking at the file", blocking(move || opened.unchanged())).await??;

@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Url};
 
 use super::body::ChunkBody;
-use super::chunk_source::Feed;
+use super::chunk_source::ChunkSource;
 use super::digest::Digest;
 use super::options::UploadOptions;
 use super::preflight::{Ready, ReadySource, Resumed};
@@ -60,7 +60,7 @@ pub(super) struct Engine<'a> {
     pub(super) size: u64,
     /// Nothing where the source comes once.
     pub(super) opened: Option<Opened>,
-    pub(super) feed: Feed,
+    pub(super) chunk_source: ChunkSource,
     pub(super) digest: Digest,
     pub(super) told: Told,
     pub(super) remote: Option<Remote>,
@@ -95,12 +95,14 @@ pub(crate) async fn upload(
         ReadySource::OneShot(_) => None,
     };
     let digest = Digest::start(mark.map(|digest| digest.length))?;
-    let (opened, resumed, size, feed) = match source {
+    let (opened, resumed, size, chunk_source) = match source {
         ReadySource::Resumable(opened, resumed) => {
-            let (size, feed) = (opened.size, Feed::of(opened.clone(), digest.pieces()));
-            (Some(opened), resumed, size, feed)
+            let (size, chunk_source) = (opened.size, ChunkSource::of(opened.clone(), digest.pieces()));
+            (Some(opened), resumed, size, chunk_source)
         }
-        ReadySource::OneShot(source) => (None, None, source.size, Feed::of_one_shot(source, digest.pieces())),
+        ReadySource::OneShot(source) => {
+            (None, None, source.size, ChunkSource::of_one_shot(source, digest.pieces()))
+        }
     };
     let default_size = match (&resumed, &opened) {
         (Some(resumed), _) => resumed.session.chunk_size,
@@ -117,7 +119,7 @@ pub(crate) async fn upload(
         chunk_size: options.chunk_size.unwrap_or(default_size),
         size,
         opened,
-        feed,
+        chunk_source,
         digest,
         told: Told::new(size, options.on_progress.clone()),
         remote: None,
@@ -177,7 +179,7 @@ impl<'a> Engine<'a> {
             }
             // It may have answered before it was sent all.
             Ok(answer) => match next_offset(
-                &(range.start..self.feed.given().clamp(range.start, range.end)),
+                &(range.start..self.chunk_source.given().clamp(range.start, range.end)),
                 answer.offset,
             ) {
                 Ok(offset) => {
@@ -201,7 +203,7 @@ impl<'a> Engine<'a> {
             },
             Err(error) => error,
         };
-        if let Some(failure) = self.feed.failure() {
+        if let Some(failure) = self.chunk_source.failure() {
             return Err(failure);
         }
         self.new_connection = error.lost_connection();
@@ -253,7 +255,7 @@ impl<'a> Engine<'a> {
             *prepared.request.url_mut() = target;
         }
         let activity = Activity::new();
-        let lease = self.feed.lease(range.start)?;
+        let lease = self.chunk_source.lease(range.start)?;
         let length = range.end - range.start;
         let form = ChunkBody::new(lease, length, self.file_name, activity.clone(), self.told.clone());
         let too_long = || {
@@ -327,7 +329,7 @@ impl<'a> Engine<'a> {
             self.offset = 0;
             return Ok(());
         }
-        let asked = self.asked(self.feed.given()).await;
+        let asked = self.asked(self.chunk_source.given()).await;
         let answer =
             asked.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))?;
         match answer.is_some_and(|answer| is_complete(&answer)) {
@@ -397,10 +399,10 @@ impl<'a> Engine<'a> {
             };
             return Err(self.mark_unrecoverable(error));
         }
-        if let Err(gone) = self.feed.lease(0) {
+        if let Err(gone) = self.chunk_source.lease(0) {
             return Err(self.mark_unrecoverable(error.during(gone.to_string())));
         }
-        self.feed.was_sent(0);
+        self.chunk_source.was_sent(0);
         self.remote = None;
         (self.offset, self.furthest) = (0, 0);
         Ok(())
@@ -436,6 +438,6 @@ impl<'a> Engine<'a> {
 
 impl Drop for Engine<'_> {
     fn drop(&mut self) {
-        self.feed.stop();
+        self.chunk_source.stop();
     }
 }

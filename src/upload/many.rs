@@ -8,7 +8,7 @@ use crate::call::ResponseFuture;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::raw::types;
-use crate::runtime::concurrency::{MAX_CONCURRENCY, side_by_side};
+use crate::runtime::concurrency::{MAX_CONCURRENCY, run_concurrently};
 
 /// Files that are uploaded at a time, unless it is set.
 const CONCURRENCY: usize = 4;
@@ -86,7 +86,9 @@ impl UploadAll {
             async move { upload.send().await }
         };
         let uploads = sources.into_iter().enumerate().map(set_up).collect();
-        ResponseFuture::new(async move { Ok(side_by_side(uploads, concurrency.min(MAX_CONCURRENCY)).await) })
+        ResponseFuture::new(
+            async move { Ok(run_concurrently(uploads, concurrency.min(MAX_CONCURRENCY)).await) },
+        )
     }
 }
 

@@ -52,7 +52,7 @@ impl Engine<'_> {
         if hashed < self.offset {
             self.hash(hashed, self.offset, self.offset).await?;
         }
-        self.feed.was_sent(self.offset);
+        self.chunk_source.was_sent(self.offset);
         self.told.enter(UploadPhase::ResponseFuture, self.offset);
         Ok(None)
     }
@@ -79,12 +79,12 @@ impl Engine<'_> {
     /// Gives `end`.
     async fn hash(&mut self, mut position: u64, end: u64, told: u64) -> Result<u64> {
         self.told.enter(UploadPhase::Hashing, position.min(told));
-        let read = self.feed.lease(position)?;
+        let read = self.chunk_source.lease(position)?;
         while position < end {
             let piece = std::future::poll_fn(|context| read.poll_piece(context, end - position));
             match within(self.deadline, "reading the file", piece).await? {
                 Ok(piece) => position += piece.len() as u64,
-                Err(error) => return Err(self.feed.failure().unwrap_or(error)),
+                Err(error) => return Err(self.chunk_source.failure().unwrap_or(error)),
             }
             within(self.deadline, "hashing the file", self.digest.wait_for(position)).await??;
             self.told.at(position.min(told));
@@ -145,7 +145,7 @@ impl Engine<'_> {
     fn begin_again(&mut self) {
         (self.remote, self.brought) = (None, None);
         (self.offset, self.furthest) = (0, 0);
-        self.feed.was_sent(0);
+        self.chunk_source.was_sent(0);
         self.told.enter(UploadPhase::ResponseFuture, 0);
     }
 }

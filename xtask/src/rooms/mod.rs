@@ -7,6 +7,7 @@
 mod graph;
 mod lines;
 mod paths;
+mod words;
 
 use std::path::Path;
 
@@ -56,6 +57,7 @@ pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
     problems.extend(graph.out_of_order(&ORDER, &EXCEPTIONS));
     let lines = Lines::of(&files);
     problems.extend(lines.long_files());
+    problems.extend(words::problems(&files));
     println!("{entries} entries, {} rooms, {} arrows", graph.rooms(), graph.arrows());
     print!("{lines}");
     for problem in &problems {

@@ -1,0 +1,100 @@
+//! Names that another word has taken the place of: the field's own, which a reader knows.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens as _;
+
+use crate::handwritten::modules::SourceFile;
+
+/// Names of modules, types, functions and fields, each with the one to use.
+const WORDS: [(&str, &str); 40] = [
+    ("AnyRequest", "CustomRequest"),
+    ("Answered", "ResponseParts"),
+    ("CacheAt", "CacheLocation"),
+    ("Downloaded", "DownloadedFile"),
+    ("FilesProgress", "BatchProgress"),
+    ("ForeignUrl", "CrossOrigin"),
+    ("Heard", "Observation"),
+    ("ListEvent", "ListAnomaly"),
+    ("OneShotSource", "StreamSource"),
+    ("Outgoing", "TransportRequest"),
+    ("Related", "Expandable"),
+    ("Reopen", "RewindableSource"),
+    ("Sending", "ResponseFuture"),
+    ("ahead", "prefetch"),
+    ("any_request", "custom_request"),
+    ("as_sent", "no_decompression"),
+    ("astray", "discard_prefetched"),
+    ("come_on", "advance"),
+    ("course", "plan"),
+    ("current_page", "page_cursor"),
+    ("distinct", "deduplicate"),
+    ("durable", "fsync"),
+    ("elsewhere", "allow_cross_origin"),
+    ("far", "saturating_deadline"),
+    ("feed", "chunk_source"),
+    ("fresh", "new_connection"),
+    ("judge", "compare"),
+    ("list_event", "list_anomaly"),
+    ("list_query", "query_fingerprint"),
+    ("lose", "mark_unrecoverable"),
+    ("max_requests_in_flight", "max_concurrent_requests"),
+    ("retry_unknown_outcome", "idempotent"),
+    ("secret_header", "sensitive_header"),
+    ("sent_body", "request_body"),
+    ("set_out", "fill_window"),
+    ("settle", "poll_completion"),
+    ("side_by_side", "run_concurrently"),
+    ("stand_in", "placeholder"),
+    ("start_anew", "restart"),
+    ("take_up", "restore"),
+];
+
+/// Each name in the code that isn't the field's word, with the files that have it.
+pub fn problems(files: &[SourceFile]) -> Vec<String> {
+    let mut found: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for file in files {
+        let mut names = Vec::new();
+        for item in &file.items {
+            collect(item.to_token_stream(), &mut names);
+        }
+        names.extend(file.name.trim_end_matches(".rs").split('/').map(str::to_owned));
+        for word in WORDS.iter().filter(|(word, _)| names.iter().any(|name| name == word)) {
+            found.entry(*word).or_default().push(&file.name);
+        }
+    }
+    let told = |((word, better), files): ((&str, &str), Vec<&str>)| {
+        format!("the name `{word}`: use `{better}` ({})", files.join(", "))
+    };
+    found.into_iter().map(told).collect()
+}
+
+fn collect(tokens: TokenStream, names: &mut Vec<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => names.push(ident.to_string()),
+            TokenTree::Group(group) => collect(group.stream(), names),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_code_only() {
+        let text = "/// The course of it.\nfn f() { let text = \"Sending\"; self.settle(); }";
+        let file =
+            SourceFile { name: "src/ahead.rs".into(), items: syn::parse_file(text).unwrap().items, lines: 2 };
+        assert_eq!(
+            problems(&[file]),
+            [
+                "the name `ahead`: use `prefetch` (src/ahead.rs)",
+                "the name `settle`: use `poll_completion` (src/ahead.rs)"
+            ]
+        );
+    }
+}

@@ -23,7 +23,7 @@ pub struct Domain {
 pub const DOMAINS: [Domain; 3] = [
     Domain {
         name: "uploads",
-        files: &["src/upload", "src/upload_session.rs"],
+        files: &["src/upload"],
         operations: &[
             "start_chunked_upload",
             "get_chunked_upload",
@@ -35,14 +35,14 @@ pub const DOMAINS: [Domain; 3] = [
     },
     Domain {
         name: "models",
-        files: &["src/models.rs"],
+        files: &["src/api/models.rs"],
         operations: &["list_models", "get_model", "create_model"],
         types: &["Model", "ModelCreate", "UploadId"],
         on: &["uploads"],
     },
     Domain {
         name: "ground_truth",
-        files: &["src/ground_truth.rs"],
+        files: &["src/api/ground_truth.rs"],
         operations: &[
             "list_ground_truth_events",
             "list_ground_truth_events_data",

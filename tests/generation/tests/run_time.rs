@@ -67,5 +67,5 @@ fn what_goes_over_the_wire_is_what_the_document_means() {
     // Descriptions are documentation and no tests.
     copy.succeed(&["rustdoc", "--lib", "--", "-D", "warnings"]);
     let (out, _) = copy.succeed(&["test", "--doc", "--", "--list"]);
-    assert!(out.contains("src/client.rs") && !out.contains("raw.rs"), "{out}");
+    assert!(out.contains("src/client/mod.rs") && !out.contains("raw.rs"), "{out}");
 }

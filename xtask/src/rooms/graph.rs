@@ -71,7 +71,7 @@ impl Graph {
         while !front.is_empty() {
             let mut next = Vec::new();
             for room in front {
-                for ((known_by, known), _) in &self.arrows {
+                for (known_by, known) in self.arrows.keys() {
                     if known_by != room {
                         continue;
                     }

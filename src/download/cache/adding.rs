@@ -210,7 +210,9 @@ impl State {
                 metadata
             }),
         };
-        let Some(metadata) = standing else {
+        // A newer version is handed out by now: what another download brought is old.
+        let is_old = content.id.is_none() && self.index.superseded().contains(&hash);
+        let Some(metadata) = standing.filter(|_| !is_old) else {
             let what = format!("there is no file of {} bytes", content.bytes);
             let error = std::io::Error::new(std::io::ErrorKind::NotFound, what);
             let what = "the downloaded file was removed or changed meanwhile: download it again";

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use super::super::Gone;
 use super::*;
 use crate::runtime::file_id::FileId;
 
@@ -34,6 +35,20 @@ fn taken_name_gives_the_next_version() {
     assert_eq!(fs::read(second.path()).unwrap(), b"other");
     assert_eq!(hit(&one, &url(1)).as_deref(), Some(second.path()));
     assert_eq!(counts(&one), (2, 8));
+}
+
+/// Who waited for another download finds what it brought, unless there is a newer version by now.
+#[test]
+fn superseded_file_is_not_added_again() {
+    let dir = directory();
+    let cache = FileCache::open(dir.path()).unwrap();
+    let waiting = prepare(&cache);
+    let first = name(&cache, &prepare(&cache), b"one").unwrap();
+    let second = name(&cache, &prepare(&cache), b"other").unwrap();
+    let added = cache.added(&waiting, &content_of(b"one"), &cache.waiting());
+    assert!(added.unwrap_err().detail::<Gone>().is_some());
+    assert_eq!(hit(&cache, &url(1)).as_deref(), Some(second.path()));
+    assert!(first.path().exists());
 }
 
 #[test]

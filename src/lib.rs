@@ -112,6 +112,19 @@ pub mod __private {
     pub use crate::values::json::Draft;
 }
 
+/// Guides: lists, uploads, files, errors.
+#[cfg(any(doc, doctest))]
+pub mod guide {
+    #[doc = include_str!("../docs/guide/errors.md")]
+    pub mod errors {}
+    #[doc = include_str!("../docs/guide/files.md")]
+    pub mod files {}
+    #[doc = include_str!("../docs/guide/lists.md")]
+    pub mod lists {}
+    #[doc = include_str!("../docs/guide/uploads.md")]
+    pub mod uploads {}
+}
+
 /// The examples of the READMEs compile.
 #[cfg(doctest)]
 mod readme {

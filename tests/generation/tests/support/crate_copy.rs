@@ -34,7 +34,8 @@ pub fn cargo() -> Command {
 impl CrateCopy {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        for part in ["build.rs", "build", "openapi", "src", "Cargo.lock", "README.md", "README.ko.md"] {
+        for part in ["build.rs", "build", "openapi", "src", "docs", "Cargo.lock", "README.md", "README.ko.md"]
+        {
             copy(&root().join(part), &directory.path().join(part));
         }
         let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();

@@ -484,7 +484,7 @@ async fn a_server_that_does_not_come_on_is_given_up_after_a_few_attempts() {
     assert!(
         error
             .to_string()
-            .contains("the upload doesn't come on, after 4 attempts: the server took nothing of the chunk"),
+            .contains("the upload makes no progress, after 4 attempts: the server took nothing of the chunk"),
         "{error}"
     );
     assert_eq!(setup.sent().len(), 5);
@@ -518,7 +518,7 @@ async fn a_server_that_goes_back_and_forth_is_given_up_too() {
         }
     });
     let error = soon(upload).await.failure();
-    assert!(error.to_string().contains("the upload doesn't come on, after 4 attempts"), "{error}");
+    assert!(error.to_string().contains("the upload makes no progress, after 4 attempts"), "{error}");
     assert!(setup.sent().len() < 20, "{:?}", setup.sent());
 }
 

@@ -13,7 +13,7 @@ impl BackendClient {
     /// [`ListAll::identity`](crate::ListAll::identity).
     ///
     /// # Errors
-    /// Where a filter is refused (400), or the page is past the end (404).
+    /// Returns an error if a filter is refused (400), or the page is past the end (404).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -35,7 +35,7 @@ impl BackendClient {
     /// have the same `id`.
     ///
     /// # Errors
-    /// As [`list_ground_truth_events`](Self::list_ground_truth_events).
+    /// Returns an error as [`list_ground_truth_events`](Self::list_ground_truth_events) does.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -53,7 +53,7 @@ impl BackendClient {
     /// have the same `id`.
     ///
     /// # Errors
-    /// As [`list_ground_truth_events`](Self::list_ground_truth_events).
+    /// Returns an error as [`list_ground_truth_events`](Self::list_ground_truth_events) does.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -71,7 +71,7 @@ impl BackendClient {
     /// Operation `list_ground_truths` of the API's document; newer servers.
     ///
     /// # Errors
-    /// As [`list_ground_truth_events`](Self::list_ground_truth_events).
+    /// Returns an error as [`list_ground_truth_events`](Self::list_ground_truth_events) does.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -88,7 +88,7 @@ impl BackendClient {
     /// Operation `list_ground_truth_versions` of the API's document; newer servers.
     ///
     /// # Errors
-    /// As [`list_ground_truth_events`](Self::list_ground_truth_events).
+    /// Returns an error as [`list_ground_truth_events`](Self::list_ground_truth_events) does.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -105,7 +105,7 @@ impl BackendClient {
     /// Operation `get_ground_truth_version` of the API's document.
     ///
     /// # Errors
-    /// Where there is no such version ([`is_not_found`](crate::Error::is_not_found)).
+    /// Returns an error if there is no such version ([`is_not_found`](crate::Error::is_not_found)).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {

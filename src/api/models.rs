@@ -18,7 +18,7 @@ impl BackendClient {
     /// Operation `list_models` of the API's document, which names the filters.
     ///
     /// # Errors
-    /// Where a filter is refused (400), or the page is past the end (404).
+    /// Returns an error if a filter is refused (400), or the page is past the end (404).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -36,7 +36,7 @@ impl BackendClient {
     /// Operation `get_model` of the API's document: `expand` and `include_file` are among its parameters.
     ///
     /// # Errors
-    /// Where there is no such model ([`is_not_found`](Error::is_not_found)).
+    /// Returns an error if there is no such model ([`is_not_found`](Error::is_not_found)).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -57,9 +57,9 @@ impl BackendClient {
     /// Operation `create_model` of the API's document, which names the fields.
     ///
     /// # Errors
-    /// Where a required field is missing, a number isn't finite or the file can't be read (nothing is sent
-    /// then); where the server refuses a chunk ([`is_too_large`](Error::is_too_large)) or the metadata
-    /// ([`is_bad_request`](Error::is_bad_request)). Where the file is up and creating fails,
+    /// Returns an error if a required field is missing, a number isn't finite or the file can't be read
+    /// (nothing is sent then); if the server refuses a chunk ([`is_too_large`](Error::is_too_large)) or the
+    /// metadata ([`is_bad_request`](Error::is_bad_request)). Where the file is up and creating fails,
     /// [`upload_id`](Error::upload_id) lets it be tried again without the file.
     ///
     /// ```no_run
@@ -147,7 +147,7 @@ impl CreateModel {
     /// Uploads the file and creates the model. Awaiting does the same.
     ///
     /// # Errors
-    /// See [`create_model`](BackendClient::create_model).
+    /// Returns an error as [`create_model`](BackendClient::create_model) does.
     pub fn send(self) -> ResponseFuture<types::Model> {
         ResponseFuture::new(self.create())
     }

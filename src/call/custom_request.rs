@@ -33,8 +33,8 @@ impl<'a> CustomRequest<'a> {
         self
     }
 
-    /// Sets a body that isn't JSON: a file, a form, a text. Also for an operation of the document that takes
-    /// a file beside JSON, which its own body is made of then.
+    /// Sets a body that isn't JSON: a file, a form, a text. It also replaces the JSON body of an operation
+    /// that accepts a file.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {

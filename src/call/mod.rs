@@ -225,7 +225,8 @@ impl BackendClient {
     /// out, and null where the answer has no body.
     ///
     /// `path` is what follows the base URL and begins with `/`; parameters are set by [`param`](Call::param),
-    /// a body by [`CustomRequest::json`]. Retries, credentials, limits and errors are those of any other call.
+    /// a body by [`CustomRequest::json`]. Retries, credentials, limits and errors are those of any other
+    /// call.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -266,8 +267,8 @@ impl<'c, B: Operation> Call<'c, B> {
     /// Sends the request and decodes the answer. Awaiting the call does the same.
     ///
     /// # Errors
-    /// Where a parameter can't be right, all of them told and nothing sent; where the server answers with an
-    /// error, with what can't be decoded, or not at all.
+    /// Returns an error if parameters are invalid (all of them are listed, and nothing is sent); if the
+    /// server answers with an error, with a body that can't be decoded, or not at all.
     pub fn send(self) -> ResponseFuture<B::Output> {
         let prepared = self.prepare();
         ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(B::Decoder::read)))
@@ -277,7 +278,7 @@ impl<'c, B: Operation> Call<'c, B> {
     /// or `Box<serde_json::value::RawValue>` for the text as it is.
     ///
     /// # Errors
-    /// As [`send`](Call::send).
+    /// Returns an error as [`send`](Call::send) does.
     pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> ResponseFuture<T> {
         let prepared = self.prepare();
         ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(Received::json)))
@@ -286,7 +287,7 @@ impl<'c, B: Operation> Call<'c, B> {
     /// The request that would be sent, without credentials.
     ///
     /// # Errors
-    /// Where a parameter can't be right.
+    /// Returns an error if a parameter is invalid.
     pub fn request(self) -> Result<Request> {
         self.prepare().map(|prepared| prepared.request)
     }

@@ -6,23 +6,23 @@ macro_rules! sending_setters {
         /// Sets a header of each request of this call.
         ///
         /// `Authorization`, `Cookie`, `Proxy-Authorization`, the platform's own headers (`Synapse-…`) and
-        /// those that the client has as [`sensitive_header`](crate::BackendClientBuilder::sensitive_header) stay at
-        /// the origin (scheme, host and port) that the call is for: once a redirect leads to another one,
-        /// they are not sent any more, not even on the way back. Any other header goes wherever the request
-        /// goes, so it is no place for a token.
+        /// those that the client has as [`sensitive_header`](crate::BackendClientBuilder::sensitive_header)
+        /// stay at the origin (scheme, host and port) that the call is for: once a redirect leads to another
+        /// one, they are not sent any more, not even on the way back. Any other header goes wherever the
+        /// request goes, so it is no place for a token.
         pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
             self.options.set_header(name.as_ref(), value.as_ref());
             self
         }
 
-        /// How long making a connection for this call may take. Calls of another time-out than the client's
-        /// have kept connections of their own, of which a client remembers those of the last few time-outs.
+        /// How long making a connection for this call may take. A connect time-out that differs from the
+        /// client's uses a connection pool of its own; a client keeps the pools of the last few time-outs.
         pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_connect_timeout(timeout);
             self
         }
 
-        /// How long nothing may move, in either direction, while this call is under way.
+        /// Idle time-out: the call fails if no byte is sent or received for this long.
         pub fn read_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_read_timeout(timeout);
             self

@@ -85,7 +85,7 @@ impl BackendClientBuilder {
     /// The settings that the environment gives, as [`BackendClient::from_env`] has them; to be added to.
     ///
     /// # Errors
-    /// Where a variable isn't Unicode.
+    /// Returns an error if a variable isn't Unicode.
     pub fn from_env() -> Result<Self> {
         let mut builder =
             Self::new(variable("SYNAPSE_BASE_URL")?.unwrap_or_else(|| DEFAULT_BASE_URL.to_owned()));
@@ -138,7 +138,7 @@ impl BackendClientBuilder {
         self
     }
 
-    /// How long nothing may move, in either direction, while a request is under way; 15 seconds unless set,
+    /// Idle time-out: a request fails if no byte is sent or received for this long; 15 seconds unless set,
     /// and 60 seconds for lists, whose first page counts the whole list.
     ///
     /// On Linux, Android and Fuchsia the system also ends a connection whose peer takes nothing for so long,
@@ -235,9 +235,9 @@ impl BackendClientBuilder {
         self
     }
 
-    /// Whether a link of the server (a `next`, an upload's `url`) that names another scheme or host, or lacks
-    /// the base URL's path prefix, and is the expected resource but for that, is followed at the base URL:
-    /// what a server behind a proxy sends. On unless set; without it such a link is an error.
+    /// Whether server links (a `next`, an upload's `url`) with another scheme, host or path prefix are
+    /// rewritten to the base URL, if they name the expected resource: a server behind a proxy sends such
+    /// links. On unless set; without it such a link is an error.
     pub fn rewrite_links(mut self, rewrite: bool) -> Self {
         self.rewrite_links = rewrite;
         self
@@ -284,8 +284,8 @@ impl BackendClientBuilder {
     /// Checks the settings and makes the client. Nothing is sent.
     ///
     /// # Errors
-    /// Of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the name of the setting that
-    /// can't be right.
+    /// Returns an error of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the name of
+    /// the setting that can't be right.
     pub fn build(self) -> Result<BackendClient> {
         let origin =
             Origin::parse(&self.base_url).map_err(|problem| Error::configuration("base_url", problem))?;

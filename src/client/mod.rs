@@ -63,7 +63,7 @@ impl BackendClient {
     /// `SYNAPSE_TENANT`. An empty variable counts as one that isn't set.
     ///
     /// # Errors
-    /// Where a variable isn't Unicode or holds what can't be right; the error names the variable or the
+    /// Returns an error if a variable isn't Unicode or is invalid; the error names the variable or the
     /// setting.
     ///
     /// ```no_run

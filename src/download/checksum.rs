@@ -77,7 +77,7 @@ impl Checksum {
     /// A digest in hexadecimal: which one it is, its length tells.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// Returns what is wrong with the text.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let hex = text.trim().to_ascii_lowercase();
         let algorithm = match hex.len() {

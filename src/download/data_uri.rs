@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// The file's bytes, where there are no more than `most`.
 ///
 /// # Errors
-/// Where it is malformed, or too large. Its text isn't repeated: it is a file's content.
+/// Returns an error if it is malformed, or too large. Its text isn't repeated: it is a file's content.
 pub(super) fn decode(uri: &str, most: u64) -> Result<Vec<u8>> {
     let wrong = |what: String| Error::invalid_input(format!("download: `url`: the `data:` URI {what}"));
     // Three bytes take four characters, and as many percent-encoded ones nine.

@@ -51,7 +51,7 @@ impl BackendClient {
     /// Each is what [`download`](BackendClient::download) makes.
     ///
     /// # Errors
-    /// Only where the settings can't be right; what fails of a file is its own result.
+    /// Returns an error if the settings are invalid; what fails of a file is its own result.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -95,7 +95,7 @@ impl DownloadAll {
     /// Downloads the files. Awaiting does the same; dropping it stops all of them.
     ///
     /// # Errors
-    /// See [`download_all`](BackendClient::download_all).
+    /// Returns an error as [`download_all`](BackendClient::download_all) does.
     pub fn send(self) -> ResponseFuture<Vec<Result<DownloadedFile>>> {
         let DownloadAll { client, files, concurrency, each, on_progress } = self;
         if concurrency == 0 {

@@ -205,8 +205,8 @@ impl Download {
         self
     }
 
-    /// Waits until the file is on the disk before it gets its name, so that not even a power cut leaves half
-    /// a file. Not unless set: it takes a while, and the end of a process, however sudden, does no harm
+    /// Writes the file to the disk before it is renamed, so that not even a power cut leaves half a file. Off
+    /// unless set: it takes time, and is needed against power cuts only. A killed process does no harm
     /// without it.
     pub fn fsync(mut self, fsync: bool) -> Self {
         self.download.fsync = fsync;

@@ -112,8 +112,8 @@ impl ThroughCache<'_> {
         cached
     }
 
-    /// Keeps other calls from downloading the file, and counts as one that is downloaded; unless others are to be
-    /// waited for.
+    /// Keeps other calls from downloading the file, and counts as one that is downloaded; unless others are
+    /// to be waited for.
     fn turn_at_once(&self, key: &CacheKey) -> Option<Turn> {
         let alone = self.cache.alone_at_once(key)?;
         let permit = match &self.permits {

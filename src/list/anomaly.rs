@@ -44,7 +44,8 @@ pub enum ListAnomaly {
         items: u64,
     },
     /// A page has items that were there before: others may be missing. Only in a list whose items have an
-    /// [identity](crate::ListReport::identity), and that doesn't [drop](crate::ListAll::deduplicate) such items.
+    /// [identity](crate::ListReport::identity), and that doesn't [drop](crate::ListAll::deduplicate) such
+    /// items.
     Repeated {
         /// The page.
         page: u64,
@@ -58,9 +59,8 @@ pub enum ListAnomaly {
         /// The count.
         count: u64,
     },
-    /// The next page isn't the next: the server ignores which page it is asked for, or its link skips pages
-    /// or goes back. Whose items they are isn't certain then: none of them is given, and the list ends by any
-    /// policy.
+    /// The server returned another page than the requested one: it ignores `page`, or its link skips pages or
+    /// goes back. None of the page's items is given, and the list ends with any policy.
     OutOfOrder {
         /// The page whose link it is.
         page: u64,

@@ -249,15 +249,15 @@ impl<T: Send + 'static> ListAll<T> {
         self.plan.total
     }
 
-    /// What is to be said of the list so far: where it is read to its end without an error it may have
-    /// changed meanwhile all the same, unless it is [`Strict`](ListPolicy::Strict).
+    /// Anomalies and failures seen so far. Check it at the end: a list that ended without an error may still
+    /// have changed meanwhile, unless its policy is [`Strict`](ListPolicy::Strict).
     pub fn report(&self) -> &ListReport {
         &self.report
     }
 
     /// Where the reading is: the next stream of this query that [resumes](ListAll::resume) from it begins
-    /// with the item that this one would give next. After an error that is what failed; of a list with fewer
-    /// items than it promised, its end, where that is an error again, unless the policy is
+    /// with the item that this one would give next. After an error it points at what failed. If the list was
+    /// short, it points at the end, which is an error again unless the policy is
     /// [`Lenient`](ListPolicy::Lenient).
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
@@ -287,8 +287,8 @@ impl<T: Send + 'static> ListAll<T> {
     /// The next item; nothing at the end.
     ///
     /// # Errors
-    /// Where a page can't be had or doesn't hold what it should, or the list changed; the stream has then
-    /// ended.
+    /// Returns an error if a page can't be had or doesn't hold what it should, or the list changed; the
+    /// stream has then ended.
     pub async fn next(&mut self) -> Option<Result<T>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
@@ -296,7 +296,7 @@ impl<T: Send + 'static> ListAll<T> {
     /// All items.
     ///
     /// # Errors
-    /// The first error; the items before it are dropped.
+    /// Returns the first error; the items before it are dropped.
     pub async fn try_collect<C: Default + Extend<T>>(mut self) -> Result<C> {
         self.collected = Some(Undelivered::default());
         let mut collected = C::default();

@@ -51,7 +51,7 @@ impl<T: Send + 'static> ListPages<T> {
     /// The next page; nothing at the end.
     ///
     /// # Errors
-    /// As [`ListAll::next`].
+    /// Returns an error as [`ListAll::next`] does.
     pub async fn next(&mut self) -> Option<Result<ListPage<T>>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }

@@ -71,7 +71,7 @@ impl<T: Send + 'static> Prefetch<T> {
     /// while the others are decoded.
     ///
     /// # Errors
-    /// Outside of a runtime.
+    /// Returns an error outside of a runtime.
     pub(super) fn start(
         &mut self,
         call: Prepared,

@@ -54,8 +54,8 @@ impl RawItem {
     /// The item as a value.
     ///
     /// # Errors
-    /// Where it is of another shape. What the error tells of the item is bounded, and has neither the
-    /// client's credentials nor queries of URLs.
+    /// Returns an error if it is of another shape. What the error tells of the item is bounded, and has
+    /// neither the client's credentials nor queries of URLs.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         crate::error::json_text::decode::decode(&self.text).map_err(|problem| {
             let place =

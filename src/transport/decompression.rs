@@ -24,7 +24,7 @@ impl Decompression {
     /// Of these codings, in the order in which they were applied.
     ///
     /// # Errors
-    /// What of them can't be undone.
+    /// Returns what of them can't be undone.
     pub(crate) fn new(codings: &[CodingName]) -> Result<Self, String> {
         if codings.len() > MOST_CODINGS {
             return Err(format!(

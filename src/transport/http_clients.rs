@@ -100,7 +100,7 @@ struct Made {
 
 impl HttpClients {
     /// # Errors
-    /// Where no HTTP client can be made of the settings.
+    /// Returns an error if no HTTP client can be made of the settings.
     pub(crate) fn new(
         connect_timeout: Duration,
         idle: Duration,

@@ -20,7 +20,7 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// # Errors
-    /// What is wrong with the text as a base URL. The text isn't repeated: it may hold a password.
+    /// Returns what is wrong with the text as a base URL. The text isn't repeated: it may hold a password.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut url = Url::parse(text.trim())
             .map_err(|error| format!("not a URL ({error}): give it as https://host"))?;

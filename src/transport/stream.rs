@@ -50,7 +50,7 @@ impl ByteStream {
     /// The next piece; nothing at the end.
     ///
     /// # Errors
-    /// Where the connection breaks, or a time-out runs out.
+    /// Returns an error if the connection breaks, or a time-out runs out.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }

@@ -81,7 +81,7 @@ impl ChunkSource {
     /// The bytes from `offset` on, for one request; a request before it gets no more.
     ///
     /// # Errors
-    /// Where the source can't go back so far.
+    /// Returns an error if the source can't go back so far.
     pub(super) fn lease(&self, offset: u64) -> Result<Lease> {
         let mut lane = self.lane();
         lane.lease += 1;
@@ -122,7 +122,7 @@ impl Lease {
     /// The next piece, of at most `limit` bytes.
     ///
     /// # Errors
-    /// Where it can't be had: [`ChunkSource::failure`] tells why.
+    /// Returns an error if it can't be had: [`ChunkSource::failure`] tells why.
     pub(super) fn poll_piece(&self, context: &mut Context<'_>, limit: u64) -> Poll<Result<Bytes>> {
         let mut lane = self.chunk_source.lane();
         if lane.lease != self.number {

@@ -42,7 +42,7 @@ impl Digest {
     /// With a `mark`, the sum of so many bytes is kept besides the sum of all.
     ///
     /// # Errors
-    /// Where the system has no thread left.
+    /// Returns an error if the system has no thread left.
     pub(super) fn start(mark: Option<u64>) -> Result<Self> {
         // It has no bound of its own: whoever reads pieces bounds how many are about.
         let (pieces, incoming) = mpsc::channel();

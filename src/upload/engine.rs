@@ -420,7 +420,7 @@ impl<'a> Engine<'a> {
         match self.failures > self.policy.retries.max(1) {
             false => Ok(error),
             true => {
-                Err(error.during(format!("the upload doesn't come on, after {} attempts", self.failures)))
+                Err(error.during(format!("the upload makes no progress, after {} attempts", self.failures)))
             }
         }
     }

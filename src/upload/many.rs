@@ -31,7 +31,7 @@ impl BackendClient {
     /// Each is what [`create_chunked_upload`](BackendClient::create_chunked_upload) makes.
     ///
     /// # Errors
-    /// Only where the settings can't be right; what fails of a file is its own result.
+    /// Returns an error if the settings are invalid; what fails of a file is its own result.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -74,7 +74,7 @@ impl UploadAll {
     /// Uploads the files. Awaiting does the same; dropping it stops all of them.
     ///
     /// # Errors
-    /// See [`upload_all`](BackendClient::upload_all).
+    /// Returns an error as [`upload_all`](BackendClient::upload_all) does.
     pub fn send(self) -> ResponseFuture<Vec<Result<types::ChunkedUpload>>> {
         let UploadAll { client, sources, concurrency, each } = self;
         if concurrency == 0 {

@@ -62,9 +62,9 @@ impl BackendClient {
     /// of the API's document.
     ///
     /// # Errors
-    /// Where the file is missing, unreadable, empty or a directory (nothing is sent then); where it changes
-    /// while it is sent; where the server refuses a chunk or the checksum. Where there is something to go on
-    /// with, the error has it ([`upload_session`](Error::upload_session)).
+    /// Returns an error if the file is missing, unreadable, empty or a directory (nothing is sent then); if
+    /// it changes while it is sent; if the server refuses a chunk or the checksum. Where there is something
+    /// to go on with, the error has it ([`upload_session`](Error::upload_session)).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -122,7 +122,7 @@ impl CreateChunkedUpload {
     /// Uploads the file. Awaiting does the same.
     ///
     /// # Errors
-    /// See [`create_chunked_upload`](BackendClient::create_chunked_upload).
+    /// Returns an error as [`create_chunked_upload`](BackendClient::create_chunked_upload) does.
     pub fn send(self) -> ResponseFuture<types::ChunkedUpload> {
         ResponseFuture::new(async move {
             let CreateChunkedUpload { client, source, session, upload: settings, options } = self;

@@ -37,7 +37,7 @@ impl Ready {
     /// Looks at a source, where it may block, and at what is kept of an upload of it; done by `deadline`.
     ///
     /// # Errors
-    /// Where it can't be uploaded, or isn't what the session is of.
+    /// Returns an error if it can't be uploaded, or isn't what the session is of.
     pub(crate) async fn look_at(
         source: UploadSource,
         session: Option<UploadSession>,
@@ -98,7 +98,7 @@ fn looked_at(
 /// Whether a source of so many bytes can be uploaded.
 ///
 /// # Errors
-/// Where it is empty, or larger than the API can count.
+/// Returns an error if it is empty, or larger than the API can count.
 pub(super) fn check_size(size: u64, shown: impl FnOnce() -> String) -> Result<()> {
     match size {
         0 => Err(Error::invalid_input(format!(

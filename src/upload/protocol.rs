@@ -92,7 +92,7 @@ pub(super) fn after_completion(error: &Error) -> AfterCompletion {
 /// says nothing.
 ///
 /// # Errors
-/// Where it can't be.
+/// Returns an error if it can't be.
 pub(super) fn next_offset(range: &Range<u64>, told: Option<i64>) -> Result<u64, String> {
     let Some(told) = told else { return Ok(range.end) };
     match u64::try_from(told) {
@@ -108,7 +108,7 @@ pub(super) fn next_offset(range: &Range<u64>, told: Option<i64>) -> Result<u64, 
 /// The byte that the server expects, of which it was sent `sent` at most, as it tells when it is asked.
 ///
 /// # Errors
-/// Where it says nothing, or what can't be.
+/// Returns an error if it says nothing, or what can't be.
 pub(super) fn offset_of(told: Option<i64>, sent: u64) -> Result<u64, String> {
     let Some(told) = told else {
         return Err("the server doesn't tell which byte it expects next".to_owned());

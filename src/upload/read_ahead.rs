@@ -120,7 +120,7 @@ impl Opened {
     /// Reads from `offset` on, on a thread that ends when the pieces are no longer wanted.
     ///
     /// # Errors
-    /// Where the system has no thread left.
+    /// Returns an error if the system has no thread left.
     pub(super) fn read_ahead(&self, offset: u64, digest: Pieces) -> Result<mpsc::Receiver<Result<Bytes>>> {
         let (pieces, incoming) = mpsc::channel(BUFFERS);
         let opened = self.clone();

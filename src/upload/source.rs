@@ -26,7 +26,8 @@ pub(super) enum Kind {
     OneShot(StreamSource),
 }
 
-/// A source whose bytes can be read again, by another process too: a path, bytes in memory, or a [`RewindableSource`].
+/// A source whose bytes can be read again, by another process too: a path, bytes in memory, or a
+/// [`RewindableSource`].
 ///
 /// An upload of it never starts over: what the server has stays there, and the rest is read from where it
 /// left off.
@@ -67,13 +68,13 @@ pub trait RewindableSource: Send + Sync + 'static {
     /// error of the upload.
     ///
     /// # Errors
-    /// Where it can't be told.
+    /// Returns an error if it can't be told.
     fn size(&self) -> io::Result<u64>;
 
     /// Reads from `offset`, in bytes, on. Called from a thread where it may block.
     ///
     /// # Errors
-    /// Where it can't be opened.
+    /// Returns an error if it can't be opened.
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>>;
 
     /// When it was last changed: another time tells that it was changed while it was uploaded. Nothing where

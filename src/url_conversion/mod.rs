@@ -69,7 +69,7 @@ pub trait UrlConverter: Send + Sync + 'static {
     /// As [`convert`](UrlConverter::convert), for a converter that wants to know more of the file.
     ///
     /// # Errors
-    /// As [`convert`](UrlConverter::convert).
+    /// Returns an error as [`convert`](UrlConverter::convert) does.
     fn convert_file<'u>(&'u self, file: FileReference<'u>) -> ConversionFuture<'u> {
         self.convert(file.url)
     }

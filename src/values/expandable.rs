@@ -61,7 +61,7 @@ impl Expandable {
     /// Decodes the id or the object into a type of yours.
     ///
     /// # Errors
-    /// Where it doesn't fit the type.
+    /// Returns an error if it doesn't fit the type.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
         match &self.0 {
             Inner::Null => Json::default().decode(),

@@ -55,7 +55,7 @@ impl Timestamp {
     /// The moment that the text tells. A text without an offset is taken as UTC.
     ///
     /// # Errors
-    /// Where the text is empty or no date-time in ISO 8601.
+    /// Returns an error if the text is empty or no date-time in ISO 8601.
     pub fn to_system_time(&self) -> Result<SystemTime, TimestampError> {
         self.parse().and_then(|time| SystemTime::try_from(time).map_err(|error| self.no_time(&error)))
     }
@@ -77,7 +77,7 @@ impl Timestamp {
     /// The moment as a [`jiff::Timestamp`]. A text without an offset is taken as UTC.
     ///
     /// # Errors
-    /// Where the text is empty or no date-time in ISO 8601.
+    /// Returns an error if the text is empty or no date-time in ISO 8601.
     #[cfg(feature = "jiff")]
     pub fn to_jiff(&self) -> Result<jiff::Timestamp, TimestampError> {
         self.parse()
@@ -86,7 +86,7 @@ impl Timestamp {
     /// The moment as a `chrono::DateTime`. A text without an offset is taken as UTC.
     ///
     /// # Errors
-    /// Where the text is empty or no date-time in ISO 8601.
+    /// Returns an error if the text is empty or no date-time in ISO 8601.
     #[cfg(feature = "chrono")]
     pub fn to_chrono(&self) -> Result<chrono::DateTime<chrono::Utc>, TimestampError> {
         self.to_system_time().map(Into::into)

@@ -129,8 +129,8 @@ impl FileCache {
         Ok(self.lease_of(new, content, waiting))
     }
 
-    /// Hands out a file that was recorded. What was used longest ago is removed for it if a limit is exceeded,
-    /// and so is the version before, unless somebody holds it.
+    /// Hands out a file that was recorded. What was used longest ago is removed for it if a limit is
+    /// exceeded, and so is the version before, unless somebody holds it.
     pub(super) fn lease_of(&self, new: &NewFile, content: &Content, waiting: &Waiting) -> Lease {
         let lease = Lease::new(self.clone(), new.path.clone(), content.bytes);
         if let Some(path) = &new.variant_of

@@ -101,8 +101,8 @@ impl FileCache {
         cleaned.failed.map_or(Ok(cleaned.freed), Err)
     }
 
-    /// Removes parts that nobody resumes, now and then, and files that nothing records. What can't be removed is
-    /// reported to the log.
+    /// Removes parts that nobody resumes, now and then, and files that nothing records. What can't be removed
+    /// is reported to the log.
     pub(super) fn tidy(&self, waiting: &Waiting) {
         if self.lock().is_err() {
             return;

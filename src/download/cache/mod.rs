@@ -174,7 +174,7 @@ impl FileCache {
     /// [`builder`](FileCache::builder) for these.
     ///
     /// # Errors
-    /// As [`FileCacheBuilder::open`].
+    /// Returns an error as [`FileCacheBuilder::open`] does.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,5 +1,5 @@
-//! Gives a part its name in the cache and records it, in one step under the cache's lock: a name that somebody
-//! has isn't taken.
+//! Gives a part its name in the cache and records it, in one step under the cache's lock: a name that
+//! somebody has isn't taken.
 
 use std::io;
 use std::path::Path;
@@ -12,11 +12,12 @@ use crate::error::{Error, Result};
 use crate::runtime::file_id::FileId;
 
 impl FileCache {
-    /// Gives `part` its name, or that of the next version if another file has it meanwhile; records the file and
-    /// hands it out.
+    /// Gives `part` its name, or that of the next version if another file has it meanwhile; records the file
+    /// and hands it out.
     ///
     /// # Errors
-    /// Returns an error if the cache can't be locked, read or written. Then the part is as it was, or removed.
+    /// Returns an error if the cache can't be locked, read or written. Then the part is as it was, or
+    /// removed.
     pub(crate) fn name(
         &self,
         new: &NewFile,

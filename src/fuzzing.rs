@@ -150,7 +150,7 @@ pub fn cache_index(lines: &[u8]) -> (u64, u128) {
 
 /// How many files a handle of a cache holds whose file this is.
 pub fn cache_holds(file: &[u8]) -> usize {
-    cache::leases(file)
+    cache::holds(file)
 }
 
 /// A line of a cache's index with its checksum.

@@ -475,7 +475,7 @@ fn courses(data: &[u8]) {
         let next = next.map(|next| format!("{url}?page={next}").parse().expect("a URL"));
         (length, count, next)
     });
-    black_box(fuzzing::course(&url, &checkpoint, pages));
+    black_box(fuzzing::plan(&url, &checkpoint, pages));
 }
 
 /// Responses, each of a line `206 1000` (its status, and how many bytes come), lines of headers, and an empty

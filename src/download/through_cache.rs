@@ -75,8 +75,6 @@ impl ThroughCache<'_> {
         };
         let text = url.as_ref().map_or(&*download.url, Url::as_str);
         let key = self.cache.key(text, tenant.as_deref().unwrap_or_default());
-        // URLs of one file have one part.
-        let part_key = key.hex();
         let checksum = download.download.checksum.clone();
         let digest = checksum.as_ref().and_then(|checksum| Digest::new(checksum.hex()));
         // The entry's digest tells as much as the server would.
@@ -107,7 +105,7 @@ impl ThroughCache<'_> {
                 turn
             }
         };
-        let cached = self.download(download, url, wanted, Looked { found, again, part_key }).await;
+        let cached = self.download(download, url, wanted, Looked { found, again }).await;
         drop(turn);
         cached
     }
@@ -184,7 +182,6 @@ impl ThroughCache<'_> {
         loop {
             let mut download = download.clone();
             download.options.end_by(deadline);
-            let part_key = looked.part_key.clone();
             if let Some(cached) = self.download_once(download, url.clone(), &wanted, looked).await? {
                 return Ok(cached);
             }
@@ -195,7 +192,7 @@ impl ThroughCache<'_> {
                 );
                 return Err(Error::new(ErrorKind::Io, message));
             }
-            looked = Looked { found: None, again: true, part_key };
+            looked = Looked { found: None, again: true };
         }
     }
 
@@ -205,7 +202,7 @@ impl ThroughCache<'_> {
         mut download: Download,
         url: Option<Url>,
         wanted: &Wanted,
-        looked: Looked,
+        mut looked: Looked,
     ) -> Result<Option<Cached>> {
         let waiting = self.cache.waiting();
         let _give_up = waiting.give_up_on_drop();
@@ -215,19 +212,20 @@ impl ThroughCache<'_> {
             let begun = self.cache.apart(move |cache, _| begin(cache, &wanted, looked, waiting));
             within(deadline, "looking for room in the file cache", begun)
         };
-        let mut begun = begin(looked).await??;
-        if let Begun::Unverified(lease, part_key) = begun {
-            let verified =
-                within(deadline, "looking for the file in the file cache", self.verified(lease, wanted))
-                    .await??;
-            if let Some(lease) = verified {
-                return Ok(Some(self.hit(lease)));
+        let (begun, found) = loop {
+            match begin(looked).await?? {
+                Begun::Here(lease) => return Ok(Some(self.hit(lease))),
+                Begun::Unverified(lease) => {
+                    let verified = self.verified(lease, wanted);
+                    let verified =
+                        within(deadline, "looking for the file in the file cache", verified).await??;
+                    if let Some(lease) = verified {
+                        return Ok(Some(self.hit(lease)));
+                    }
+                    looked = Looked { found: None, again: false };
+                }
+                Begun::ToDownload(begun, found) => break (*begun, found),
             }
-            begun = begin(Looked { found: None, again: false, part_key }).await??;
-        }
-        let (begun, found) = match begun {
-            Begun::Here(lease) | Begun::Unverified(lease, _) => return Ok(Some(self.hit(lease))),
-            Begun::ToDownload(begun, found) => (*begun, found),
         };
         let ToDownload { watch, place, opened, validators } = begun;
         if let Some((name, value)) = validators.and_then(|validators| validators.precondition()) {
@@ -300,14 +298,13 @@ struct Looked {
     found: Option<Lease>,
     /// It is to be looked once more, or at all.
     again: bool,
-    part_key: String,
 }
 
 /// What a last look before a download gives.
 enum Begun {
     Here(Lease),
     /// The file is there; whether it has the expected digest has to be looked at.
-    Unverified(Lease, String),
+    Unverified(Lease),
     /// And the file that is there, if the server is asked whether it is what it has.
     ToDownload(Box<ToDownload>, Option<Lease>),
 }
@@ -323,12 +320,12 @@ struct ToDownload {
 
 /// Looks for the file, and opens the part of it where it isn't there. Blocks.
 fn begin(cache: &FileCache, wanted: &Wanted, looked: Looked, waiting: Waiting) -> Result<Begun> {
-    let Looked { found, again, part_key } = looked;
+    let Looked { found, again } = looked;
     let Wanted { key, expected, .. } = wanted;
     if again {
         match cache.find(key, expected, &waiting)? {
             Found::Here(lease) => return Ok(Begun::Here(lease)),
-            Found::Unverified(lease) => return Ok(Begun::Unverified(lease, part_key)),
+            Found::Unverified(lease) => return Ok(Begun::Unverified(lease)),
             Found::Missing => {}
         }
     }
@@ -342,7 +339,7 @@ fn begin(cache: &FileCache, wanted: &Wanted, looked: Looked, waiting: Waiting) -
     }
     let validators = found.as_ref().map(|lease| cache.validators(lease));
     let watch = Watch::new(cache, wanted.clone(), new, waiting);
-    let (place, opened) = watch.open(&part_key)?;
+    let (place, opened) = watch.open()?;
     Ok(Begun::ToDownload(Box::new(ToDownload { watch, place, opened, validators }), found))
 }
 

@@ -52,10 +52,11 @@ impl Watch {
         Watch(Arc::new(Watching { cache: cache.clone(), wanted, new, waiting, watched: Mutex::default() }))
     }
 
-    /// Opens the file's part; no writer if another download has it. Blocks.
-    pub(super) fn open(&self, part_key: &str) -> Result<(Place, Option<Writer>)> {
+    /// Opens the file's part, which all URLs of the file share; no writer if another download has it. Blocks.
+    pub(super) fn open(&self) -> Result<(Place, Option<Writer>)> {
         let target = self.0.new.path().to_owned();
-        let place = Place::new(target, part_key)?.in_cache(self.0.cache.parts_directory(), self.clone());
+        let place = Place::new(target, &self.0.wanted.key.hex())?
+            .in_cache(self.0.cache.parts_directory(), self.clone());
         let writer = Writer::open(&place)?;
         Ok((place, writer))
     }

@@ -32,7 +32,7 @@ struct Cleaned {
 }
 
 /// A file that was held.
-struct Released {
+struct TakenBack {
     /// Another version of it is handed out now.
     is_superseded: bool,
 }
@@ -59,18 +59,18 @@ impl FileCache {
     }
 
     /// `None` if this handle doesn't hold it.
-    fn take_back(&self, path: &Path) -> Option<Released> {
+    fn take_back(&self, path: &Path) -> Option<TakenBack> {
         let mut state = self.state();
         let hash = state.hash_of(path).filter(|hash| state.holds(*hash))?;
         match state.holder.as_mut().map(|holder| holder.release(hash)) {
-            None | Some(Ok(false)) => return Some(Released { is_superseded: false }),
+            None | Some(Ok(false)) => return Some(TakenBack { is_superseded: false }),
             Some(Ok(true)) => {}
             Some(Err(error)) => {
                 warn!(path = %path.display(), %error, "other processes keep a file that was released")
             }
         }
         state.candidates.released(|| used_at(path), hash);
-        Some(Released { is_superseded: state.index.superseded().contains(&hash) })
+        Some(TakenBack { is_superseded: state.index.superseded().contains(&hash) })
     }
 
     fn clean_after(&self, superseded: bool, waiting: &Waiting) {

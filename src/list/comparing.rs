@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 
 use super::identity::{Compared, Seen};
 use super::prefetch::ArrivedPage;
-use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::blocking::takes_long;
+use crate::error::Result;
+use crate::runtime::blocking::{takes_long, task_outcome};
 
 /// A page that came, to be compared with those before it.
 pub(super) struct Newcomer<T> {
@@ -71,19 +71,9 @@ impl<T: Send + 'static> Comparing<T> {
         seen: &mut Seen,
     ) -> Poll<Result<(Newcomer<T>, Compared)>> {
         let outcome = ready!(Pin::new(&mut self.0).poll(context));
-        Poll::Ready(match outcome {
-            Ok((page, compared, seen_by_then)) => {
-                *seen = seen_by_then;
-                Ok((page, compared))
-            }
-            // What dropping an item does is its owner's.
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::new(
-                    ErrorKind::ConnectionLost,
-                    "the runtime was shut down while a page was compared",
-                )),
-            },
-        })
+        Poll::Ready(task_outcome(outcome, "a page was compared").map(|(page, compared, seen_by_then)| {
+            *seen = seen_by_then;
+            (page, compared)
+        }))
     }
 }

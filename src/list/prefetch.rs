@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 use super::page::{DecodedPage, Decoder, Fields, Marks};
 use super::page_cursor::{PageItems, Source};
 use crate::call::Prepared;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::runtime::blocking::task_outcome;
 use crate::transport::Received;
 use crate::url_conversion::Unconverted;
 
@@ -125,17 +126,7 @@ impl<T: Send + 'static> Prefetch<T> {
         let outcome = ready!(Pin::new(&mut first.handle).poll(context));
         let (number, url) = (first.number, first.url.clone());
         self.tasks.pop_front();
-        let page = match outcome {
-            Ok(page) => page,
-            // A panic of the item's own `Deserialize` is its owner's; otherwise the runtime is shutting down.
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::new(
-                    ErrorKind::ConnectionLost,
-                    "the runtime was shut down while a page was under way",
-                )),
-            },
-        };
+        let page = task_outcome(outcome, "a page was under way").and_then(|page| page);
         Poll::Ready(Some(Arrival { number, url, page }))
     }
 }

@@ -1,25 +1,25 @@
 //! Work that blocks or takes long, away from the threads that drive requests.
 
 use tokio::runtime::Handle;
+use tokio::task::JoinError;
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// Does `work` on a thread where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let stopped = |_| {
-        Error::new(
-            ErrorKind::ConnectionLost,
-            "the runtime was shut down while work was done on another thread",
-        )
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done),
+    task_outcome(tokio::task::spawn_blocking(work).await, "work was done on another thread")
+}
+
+/// What a task came to. `what` tells what it did: `a file was written`.
+///
+/// # Errors
+/// Returns an error if the runtime was shut down before the task ended.
+pub(crate) fn task_outcome<T>(outcome: Result<T, JoinError>, what: &str) -> Result<T> {
+    outcome.map_err(|error| match error.try_into_panic() {
         // A panic in a caller's own code, such as a type's `Deserialize`, is the caller's.
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => Err(stopped(error)),
-        },
-    }
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Error::new(ErrorKind::ConnectionLost, format!("the runtime was shut down while {what}")),
+    })
 }
 
 /// Drops what blocks while it is dropped, on a thread where it may block. Without a runtime that is here; one

@@ -57,7 +57,7 @@ impl Engine<'_> {
             AfterCompletion::GiveUp => Err(error),
             AfterCompletion::Again => self.fail(error).map(|_| None),
             AfterCompletion::Restart => {
-                self.restart(error).map(|()| self.told.enter(UploadPhase::ResponseFuture, 0)).map(|()| None)
+                self.restart(error).map(|()| self.told.enter(UploadPhase::Sending, 0)).map(|()| None)
             }
             AfterCompletion::OtherSum => {
                 let error = self.other_sum(error, &md5).await;
@@ -117,7 +117,7 @@ impl Engine<'_> {
                 }
                 Err(error) if matches!(after_completion(&error), AfterCompletion::Restart) => {
                     self.restart(error)?;
-                    self.told.enter(UploadPhase::ResponseFuture, 0);
+                    self.told.enter(UploadPhase::Sending, 0);
                     return Ok(None);
                 }
                 // Who may not ask won't be told.

@@ -26,7 +26,7 @@ pub enum UploadPhase {
     /// An upload is resumed: what was sent before is read again for the whole file's digest.
     Hashing,
     /// Chunks are being sent.
-    ResponseFuture,
+    Sending,
     /// All is sent; the server assembles the file.
     Completing,
     /// The server has the whole file, its MD5 compared.
@@ -52,7 +52,7 @@ impl Told {
             total,
             sent: Arc::default(),
             began: (Instant::now(), 0),
-            phase: UploadPhase::ResponseFuture,
+            phase: UploadPhase::Sending,
             on_progress,
         }
     }

@@ -53,7 +53,7 @@ impl Engine<'_> {
             self.hash(hashed, self.offset, self.offset).await?;
         }
         self.chunk_source.was_sent(self.offset);
-        self.told.enter(UploadPhase::ResponseFuture, self.offset);
+        self.told.enter(UploadPhase::Sending, self.offset);
         Ok(None)
     }
 
@@ -146,6 +146,6 @@ impl Engine<'_> {
         (self.remote, self.brought) = (None, None);
         (self.offset, self.furthest) = (0, 0);
         self.chunk_source.was_sent(0);
-        self.told.enter(UploadPhase::ResponseFuture, 0);
+        self.told.enter(UploadPhase::Sending, 0);
     }
 }

@@ -162,46 +162,46 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, lo
             if let Act::ReadSlowly(_) = act {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            let mut piece = [0; 16 << 10];
-            let Some(length) = stream.read(&mut piece).await.ok().filter(|length| *length > 0) else {
+            let mut chunk = [0; 16 << 10];
+            let Some(length) = stream.read(&mut chunk).await.ok().filter(|length| *length > 0) else {
                 return;
             };
-            seen.body.extend_from_slice(&piece[..length]);
+            seen.body.extend_from_slice(&chunk[..length]);
         }
         log.seen.lock().unwrap()[number].body.clone_from(&seen.body);
         log.requests.send_modify(|count| *count += 1);
         on_connection += 1;
         read = seen.body.split_off(length.min(seen.body.len()));
         match act {
-            Act::Keep(answer) | Act::ReadSlowly(answer) => {
-                if stream.write_all(&answer).await.is_err() {
+            Act::Keep(response) | Act::ReadSlowly(response) => {
+                if stream.write_all(&response).await.is_err() {
                     return;
                 }
             }
-            Act::Close(answer) | Act::EarlyClose(answer) => {
-                let _ = stream.write_all(&answer).await;
+            Act::Close(response) | Act::EarlyClose(response) => {
+                let _ = stream.write_all(&response).await;
                 return;
             }
-            Act::Reset(answer) => {
-                let _ = stream.write_all(&answer).await;
+            Act::Reset(response) => {
+                let _ = stream.write_all(&response).await;
                 stream.set_zero_linger().unwrap();
                 return;
             }
-            Act::Early(answer) => {
-                let _ = stream.write_all(&answer).await;
+            Act::Early(response) => {
+                let _ = stream.write_all(&response).await;
                 let _ = stream.shutdown().await;
                 return drain(&mut stream).await;
             }
-            Act::Hold(answer) => {
-                let _ = stream.write_all(&answer).await;
+            Act::Hold(response) => {
+                let _ = stream.write_all(&response).await;
                 drain(&mut stream).await;
                 return log.hung_up.send_modify(|count| *count += 1);
             }
             Act::StopReading(_) => std::future::pending().await,
-            Act::Drip(mut answer, pause) => {
-                let end = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
-                let body = answer.split_off(end);
-                if stream.write_all(&answer).await.is_err() {
+            Act::Drip(mut response, pause) => {
+                let end = response.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
+                let body = response.split_off(end);
+                if stream.write_all(&response).await.is_err() {
                     return;
                 }
                 for byte in body {
@@ -229,35 +229,35 @@ async fn read_head(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usize> 
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
             return Some(end);
         }
-        let mut piece = [0; 4096];
-        let length = stream.read(&mut piece).await.ok().filter(|length| *length > 0)?;
-        read.extend_from_slice(&piece[..length]);
+        let mut chunk = [0; 4096];
+        let length = stream.read(&mut chunk).await.ok().filter(|length| *length > 0)?;
+        read.extend_from_slice(&chunk[..length]);
     }
 }
 
 /// Reads until the client hangs up.
 async fn drain(stream: &mut TcpStream) {
-    let mut piece = [0; 16 << 10];
-    while stream.read(&mut piece).await.is_ok_and(|length| length > 0) {}
+    let mut chunk = [0; 16 << 10];
+    while stream.read(&mut chunk).await.is_ok_and(|length| length > 0) {}
 }
 
 /// An answer with its `Content-Length`; `headers` are lines, each with its end.
-pub(super) fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(super) fn response(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
-    let mut answer =
+    let mut response =
         format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
-    answer.extend_from_slice(body);
-    answer
+    response.extend_from_slice(body);
+    response
 }
 
 pub(super) fn json(status: u16, body: impl AsRef<[u8]>) -> Vec<u8> {
-    answer(status, "Content-Type: application/json\r\n", body)
+    response(status, "Content-Type: application/json\r\n", body)
 }
 
 pub(super) fn html(status: u16) -> Vec<u8> {
-    answer(status, "Content-Type: text/html\r\n", "<html><head><title>Oh no</title></head></html>")
+    response(status, "Content-Type: text/html\r\n", "<html><head><title>Oh no</title></head></html>")
 }
 
 pub(super) fn redirect(status: u16, location: &str) -> Vec<u8> {
-    answer(status, &format!("Location: {location}\r\n"), "")
+    response(status, &format!("Location: {location}\r\n"), "")
 }

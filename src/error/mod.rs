@@ -38,7 +38,7 @@ pub enum ErrorKind {
     /// The credentials provider failed.
     Credentials,
     /// The server didn't process the request: no connection was made (within the connect time-out), or the
-    /// server refused the request before it processed it.
+    /// server refused the request without processing it.
     Connect,
     /// A time-out expired. An error of another kind may also be a time-out: see [`Error::is_timeout`].
     Timeout,

@@ -30,7 +30,7 @@ pub(super) fn failure(
     } else if connect {
         Error::new(ErrorKind::Connect, format!("no connection{through}: {root}"))
     } else if refused {
-        let message = format!("the server refused the request{through} before it processed it: {root}");
+        let message = format!("the server refused the request{through} without processing it: {root}");
         Error::new(ErrorKind::Connect, message)
     } else if builder {
         Error::new(ErrorKind::InvalidInput, format!("the request can't be built: {root}"))

@@ -87,7 +87,7 @@ impl Body for RequestBody {
             }
         }
         if self.given_up {
-            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the call was dropped");
+            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the call was cancelled");
             return Poll::Ready(Some(Err(error.into())));
         }
         if self.rest.is_empty() {

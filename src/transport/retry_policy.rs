@@ -37,8 +37,8 @@ use crate::runtime::clock::Clock;
 ///
 /// All calls of a client share one retry budget, 100 by default
 /// ([`retry_budget`](RetryPolicy::retry_budget)). Each retry takes 1 from it, and each successful request
-/// returns 0.5. So many tasks don't overload a server that is down. If only some requests fail, even one in
-/// three, the budget never runs out.
+/// returns 0.5. This way, many tasks don't overload a server that is down. If only some requests fail, even
+/// one in three, the budget never runs out.
 ///
 /// ```
 /// use std::time::Duration;

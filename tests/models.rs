@@ -656,7 +656,7 @@ async fn create_model_refuses_texts_that_the_document_does_not_let_be() {
     for (name, version, reasons) in [
         ("", "1", ["`name` is blank"].as_slice()),
         (" \t ", "", &["`name` is blank", "`version` is blank"]),
-        (&long, "1", &["`name` has 256 characters: the API takes 255 at most"]),
+        (&long, "1", &["`name` has 256 characters: the API allows at most 255"]),
     ] {
         let file = Bytes::from_static(CONTENT);
         let model = setup

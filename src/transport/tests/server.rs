@@ -1,4 +1,4 @@
-//! A server that does to each request what a test tells it to, byte by byte, and keeps what it saw.
+//! A server whose reaction to each request is scripted byte by byte, and which records the requests.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,35 +11,35 @@ use tokio::task::JoinSet;
 use super::soon;
 use crate::marker;
 
-/// What is done with one request.
+/// The reaction to one request.
 #[derive(Clone)]
 pub(super) enum Act {
-    /// Answered, and the connection kept.
+    /// Sends the response and keeps the connection open.
     Keep(Vec<u8>),
-    /// Answered, as far as it goes, and the connection closed.
+    /// Sends the response, even a partial one, and closes the connection.
     Close(Vec<u8>),
-    /// As `Close`, by a TCP reset.
+    /// Like `Close`, with a TCP reset.
     Reset(Vec<u8>),
-    /// As far as it goes; then nothing more comes, until the client hangs up.
+    /// Sends the response, even a partial one, and then nothing until the client closes the connection.
     Hold(Vec<u8>),
-    /// The head at once, and the body byte by byte, with a pause before each.
+    /// Sends the head at once, and the body byte by byte, with a pause before each byte.
     Drip(Vec<u8>, Duration),
-    /// The body is read in small pieces, with a pause before each; then it is answered.
+    /// Reads the body in small parts, with a pause before each, and then sends the response.
     ReadSlowly(Vec<u8>),
-    /// So much of the body is read, and no more; nothing is answered, until the client hangs up.
+    /// Reads this many bytes of the body and no more; sends nothing.
     StopReading(usize),
-    /// Answered as soon as the head is there. What comes of the body is thrown away.
+    /// Sends the response as soon as the head has arrived, and discards the body.
     Early(Vec<u8>),
-    /// As `Early`, and closed with the body unread.
+    /// Like `Early`, but closes the connection with the body unread.
     EarlyClose(Vec<u8>),
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seen {
     /// Method and target: `GET /models/1/`.
     pub(super) line: String,
-    /// In lower case, a line each.
+    /// In lower case, one line each.
     pub(super) head: String,
     pub(super) body: Vec<u8>,
     /// The number of its connection, from 0.
@@ -52,7 +52,7 @@ impl Seen {
     }
 }
 
-/// Which request it is: its number, its number on its connection, and its line.
+/// Identifies a request: its number, its number on its connection, and its request line.
 pub(super) struct Which<'w> {
     pub(super) number: usize,
     pub(super) on_connection: usize,
@@ -64,13 +64,13 @@ type Script = dyn Fn(Which<'_>) -> Act + Send + Sync;
 #[derive(Default)]
 struct Log {
     seen: Mutex<Vec<Seen>>,
-    /// Requests that came whole, connections that were accepted, and those that the client closed.
+    /// The numbers of complete requests, of accepted connections, and of connections that the client closed.
     requests: watch::Sender<usize>,
     connections: watch::Sender<usize>,
     hung_up: watch::Sender<usize>,
 }
 
-/// Stops when it is dropped, and all its connections with it.
+/// Dropping it stops the server and closes its connections.
 pub(super) struct Server {
     pub(super) url: String,
     log: Arc<Log>,
@@ -78,11 +78,11 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Does `script` to each request.
+    /// Starts a server that handles each request according to `script`.
     pub(super) async fn with(script: impl Fn(Which<'_>) -> Act + Send + Sync + 'static) -> Self {
         marker::watch();
         let socket = TcpSocket::new_v4().unwrap();
-        // What isn't read yet stays with the client, as on a slow line.
+        // Unread data stays with the client, as on a slow line.
         socket.set_recv_buffer_size(16 << 10).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(64).unwrap();
@@ -93,7 +93,7 @@ impl Server {
         Server { url, log, _tasks: tasks }
     }
 
-    /// Does the acts in turn, and the last one from then on.
+    /// Starts a server that performs the acts in order, and repeats the last one.
     pub(super) async fn of(acts: impl Into<Vec<Act>>) -> Self {
         let acts = acts.into();
         Server::with(move |which| acts[which.number.min(acts.len() - 1)].clone()).await
@@ -107,7 +107,7 @@ impl Server {
         self.seen().into_iter().map(|seen| seen.line).collect()
     }
 
-    /// How many requests came.
+    /// Returns the number of requests received.
     pub(super) fn count(&self) -> usize {
         *self.log.requests.borrow()
     }
@@ -120,7 +120,7 @@ impl Server {
         soon(self.log.requests.subscribe().wait_for(|now| *now >= count)).await.unwrap();
     }
 
-    /// Waits until the client has closed so many connections on which it was kept waiting.
+    /// Waits until the client has closed this many connections on which the server sent nothing more.
     pub(super) async fn wait_for_hang_ups(&self, count: usize) {
         soon(self.log.hung_up.subscribe().wait_for(|now| *now >= count)).await.unwrap();
     }
@@ -215,8 +215,8 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, lo
     }
 }
 
-/// Reads until `read` holds a head, and tells where that ends. A client that speaks TLS is told off, as
-/// servers do.
+/// Reads until `read` contains a head, and returns the head's end. A client that starts TLS gets a 400, as
+/// from real servers.
 async fn read_head(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usize> {
     const HANDSHAKE: u8 = 0x16;
     loop {
@@ -235,13 +235,13 @@ async fn read_head(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usize> 
     }
 }
 
-/// Reads until the client hangs up.
+/// Reads until the client closes the connection.
 async fn drain(stream: &mut TcpStream) {
     let mut chunk = [0; 16 << 10];
     while stream.read(&mut chunk).await.is_ok_and(|length| length > 0) {}
 }
 
-/// An answer with its `Content-Length`; `headers` are lines, each with its end.
+/// Returns a response with its `Content-Length`; `headers` are lines, each with its line break.
 pub(super) fn response(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut response =

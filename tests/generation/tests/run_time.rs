@@ -17,7 +17,7 @@ fn what_goes_over_the_wire_is_what_the_document_means() {
         [
             "an answer that is more than its document",
             "another 2xx",
-            "a 201 without its body: pets_create: POST /api/pets/: 201 Created, and the answer can't be used: the body is empty",
+            "a 201 without its body: pets_create: POST /api/pets/: 201 Created, but the response can't be used: the body is empty",
             "list_all",
             "created__gte=2024-01-01T00%3A00%3A00Z created_gte=2025-01-01T00%3A00%3A00Z expand=keeper filter%5Bage%5D=3 filter%5Bname%5D=x+y id__in=1%2C2%2C3 status=sold tags=a tags=b",
             "x-trace: t",

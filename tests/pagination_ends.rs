@@ -393,7 +393,9 @@ async fn a_checkpoint_of_another_query_tells_by_name_what_differs() {
         let error = other.list_all_as::<Id>().resume(checkpoint.clone()).next().await.unwrap().failure();
         assert!(
             error.is_invalid_input()
-                && error.to_string().ends_with(&format!("it belongs to another query: {told}: read the list from its beginning instead")),
+                && error.to_string().ends_with(&format!(
+                    "it belongs to another query: {told}: read the list from its beginning instead"
+                )),
             "{error}"
         );
     }

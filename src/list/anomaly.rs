@@ -82,7 +82,7 @@ pub enum ListAnomaly {
 }
 
 impl ListAnomaly {
-    /// Whether the list contradicts its count.
+    /// Returns whether the list contradicts its count.
     pub(crate) fn is_loss(&self) -> bool {
         matches!(
             self,
@@ -90,7 +90,7 @@ impl ListAnomaly {
         )
     }
 
-    /// Whether the list can't continue with any policy.
+    /// Returns whether the list can't continue with any policy.
     pub(crate) fn is_fatal(&self) -> bool {
         matches!(
             self,

@@ -237,7 +237,7 @@ impl<T: Send + 'static> ListAll<T> {
     }
 }
 
-/// Whether the server itself says that a page is past the list's end, as opposed to a proxy's 404.
+/// Returns whether the server itself says that a page is past the list's end; a proxy's 404 doesn't say that.
 fn is_past_the_end(error: &Error) -> bool {
     error.status() == Some(StatusCode::NOT_FOUND)
         && error.response().is_some_and(|response| response.detail().is_some())

@@ -48,13 +48,13 @@ impl<T> Drop for Comparing<T> {
 }
 
 impl<T: Send + 'static> Comparing<T> {
-    /// Whether a page is compared on another thread. Outside of a runtime there is no other thread.
+    /// Returns whether a page is compared on another thread. Outside of a runtime there is no other thread.
     pub(super) fn is_for(page: &PendingPage<T>) -> bool {
         takes_long(page.page.length.saturating_mul(ITEM)) && Handle::try_current().is_ok()
     }
 
-    /// Starts to compare a page with what was `seen`. Until it is done, `seen` is a stand-in that checkpoints
-    /// can be made of.
+    /// Starts to compare a page with what was `seen`. Until it is done, `seen` is a placeholder that
+    /// checkpoints can be created from.
     pub(super) fn start(mut page: PendingPage<T>, seen: &mut Seen) -> Self {
         let standing_in = seen.standing_in();
         let mut seen = std::mem::replace(seen, standing_in);

@@ -23,8 +23,8 @@ pub(super) fn page_number(url: &Url) -> Option<u64> {
     number
 }
 
-/// Whether a URL selects no page and therefore returns the first one. With an `offset`, that is the first
-/// page after the offset.
+/// Returns whether a URL selects no page and therefore returns the first one. With an `offset`, that is the
+/// first page after the offset.
 pub(super) fn is_first(url: &Url) -> bool {
     url.query_pairs().all(|(name, value)| name != "cursor" && (name != "page" || value == "1"))
 }
@@ -43,7 +43,7 @@ pub(super) fn offset(url: &Url) -> Option<u64> {
     offset
 }
 
-/// Whether a URL returns the beginning of the list.
+/// Returns whether a URL returns the beginning of the list.
 pub(super) fn is_head(url: &Url) -> bool {
     is_first(url) && offset(url).is_none()
 }
@@ -85,10 +85,8 @@ pub(super) fn sendable(link: Url) -> Result<Url> {
     match Uri::try_from(link.as_str()) {
         Ok(_) => Ok(link),
         Err(problem) => {
-            let message = format!(
-                "the server's link of {} bytes can't be requested: {problem}",
-                link.as_str().len()
-            );
+            let message =
+                format!("the server's link of {} bytes can't be requested: {problem}", link.as_str().len());
             Err(Error::new(ErrorKind::Decode, message))
         }
     }

@@ -142,7 +142,7 @@ pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
     }
 }
 
-/// Whether a key with escapes is `name`.
+/// Returns whether a key with escapes is `name`.
 #[cold]
 fn is_escaped(key: &[u8], name: &str) -> bool {
     let literal = [b"\"", key, b"\""].concat();

@@ -860,7 +860,7 @@ async fn create_model_makes_no_model_of_a_file_whose_sum_is_wrong() {
     assert_eq!(error.response().unwrap().detail(), Some("checksum does not match"));
     let told = error.to_string();
     assert!(
-        told.contains(&format!("the file's MD5 is {CONTENT_MD5}, and the server's copy has a different one")),
+        told.contains(&format!("the file's MD5 is {CONTENT_MD5}, but the server's copy has a different one")),
         "{told}"
     );
     assert!(error.upload_session().is_none(), "there is nothing to go on with");

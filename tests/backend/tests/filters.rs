@@ -1,4 +1,4 @@
-//! Filters really filter; bad ones are told of all at once, unknown ones ignored.
+//! Filters select items. All invalid values are reported at once; unknown filters are ignored.
 
 mod common;
 
@@ -116,7 +116,7 @@ async fn bad_values() {
             "created_after": ["Enter a valid date/time."],
         })
     );
-    // An offset whose plus nobody encoded comes as a blank.
+    // An unencoded plus in an offset is decoded as a space.
     let (status, _) = site.get("/models/?created_after=2025-01-31T09:00:00+09:00").await;
     assert_eq!(status, 400);
     for (value, message) in [

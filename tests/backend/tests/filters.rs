@@ -48,9 +48,9 @@ async fn events() {
     let mut sum = 0;
     for version in [124, 125] {
         let one = list(&format!("ground_truth_dataset_versions={version}")).await;
-        let told = site.ok(&format!("/ground_truth_dataset_versions/{version}/")).await;
-        assert_eq!(one["count"], told["event_count"]);
-        assert_eq!(one["count"], told["statistics"]["total"]);
+        let reported = site.ok(&format!("/ground_truth_dataset_versions/{version}/")).await;
+        assert_eq!(one["count"], reported["event_count"]);
+        assert_eq!(one["count"], reported["statistics"]["total"]);
         sum += one["count"].as_u64().unwrap();
     }
     assert_eq!(two["count"], sum);

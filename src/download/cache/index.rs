@@ -9,10 +9,12 @@
 //! The version before is superseded: it is not returned any more, and is removed when there is no lease on
 //! it.
 
+mod compaction;
+
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 
 use super::file_record::{FileRecord, stamp};
 use super::journal_line::{Entry, LONGEST, Line, Version, added, parse, removed};
@@ -382,55 +384,6 @@ impl Index {
 
     fn forget(&mut self) {
         *self = Index::new(std::mem::take(&mut self.path));
-    }
-
-    /// Replaces the journal by one with the content of memory.
-    fn replace(&mut self) -> Result<()> {
-        let beside = self.path.with_extension(format!("{:016x}.new", fastrand::u64(..)));
-        let written = self.write(&beside).and_then(|()| std::fs::rename(&beside, &self.path));
-        written.map_err(|error| {
-            let _ = std::fs::remove_file(&beside);
-            Error::file(&self.path, "the file cache's index can't be replaced", error)
-        })?;
-        self.remove_left_behind();
-        self.refresh().map(|_| ())
-    }
-
-    fn write(&self, path: &Path) -> io::Result<()> {
-        // The name is unpredictable, and an existing file is never opened.
-        let mut file = BufWriter::new(OpenOptions::new().write(true).create_new(true).open(path)?);
-        file.write_all(format!("{VERSION}{:016x}\n", fastrand::u64(..)).as_bytes())?;
-        let mut before = open_own(&self.path, OpenOptions::new().read(true)).ok();
-        let is_known = before.as_mut().is_some_and(|before| self.is_of_head(before).unwrap_or(false));
-        let mut before = before.filter(|_| is_known);
-        let mut entries: Vec<(u64, KeyHash)> =
-            self.entries.iter().map(|(hash, stored)| (stored.at, *hash)).collect();
-        entries.sort_unstable_by_key(|(at, _)| *at);
-        for (_, hash) in entries {
-            let Some(entry) = self.get(hash) else { continue };
-            let file_record = before
-                .as_mut()
-                .and_then(|before| self.file_records_in(before, hash).ok())
-                .unwrap_or_default();
-            file.write_all(self.line(hash, entry, self.superseded.contains(&hash), &file_record).as_bytes())?;
-        }
-        file.into_inner()?.sync_all()
-    }
-
-    /// Removes files of other processes that were killed while they replaced the journal.
-    fn remove_left_behind(&self) {
-        let (Some(directory), Some(name)) =
-            (self.path.parent(), self.path.file_name().and_then(|name| name.to_str()))
-        else {
-            return;
-        };
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let other = entry.file_name();
-            let other = other.to_str().and_then(|other| other.strip_prefix(name)?.strip_suffix(".new"));
-            if other.is_some() {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
     }
 }
 

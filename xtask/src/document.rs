@@ -1,18 +1,15 @@
 //! Where documents come from: a file, or a revision of the project.
 
-#[allow(dead_code, reason = "of what the build reads documents by, a part is used")]
-#[path = "../../build/document.rs"]
-mod reading;
-
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-
-use crate::prepare::{
-    self, Report, operations_have_names_of_their_own, references_are_to_components,
-    shared_parts_are_put_in_place, written_in_3_0,
+use synapse_codegen::document as reading;
+use synapse_codegen::prepare::{
+    self, Report, written_in_3_0, shared_parts_are_put_in_place, operations_have_names_of_their_own,
+    references_are_to_components,
 };
+
 use crate::project;
 
 /// The document that `source` names: a file, or `git:REV` for the project's own at that revision.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
+use synapse_codegen::prepare::{CONSTRAINTS, HOLD_NULL, SCHEMAS};
 
 use crate::document::resolve;
-use crate::prepare::{CONSTRAINTS, HOLD_NULL, SCHEMAS};
 
 /// Constraints that no type comes near: the build leaves them alone.
 const OF_OBJECTS: [&str; 2] = ["minProperties", "maxProperties"];

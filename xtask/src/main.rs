@@ -28,7 +28,8 @@ enum Command {
     /// Questions about the API's document.
     #[command(subcommand)]
     Spec(Spec),
-    /// Checks the folders of the handwritten layer: which knows which, and how large their files are.
+    /// Checks the folders of the handwritten layer: which knows which, and how large their files and
+    /// those of the generation are.
     ///
     /// Exit codes: 0 all is well, 1 something was found, 2 it couldn't be checked.
     Rooms {

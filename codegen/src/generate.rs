@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::adapt::adapt;
 use crate::prepare::{
-    Notes, OWN_TYPES, Report, drop_unused_schemas, operations, place_of, prepare, reach, references,
-    remove_operation, shared_parts_are_put_in_place,
+    Notes, OWN_TYPES, Report, drop_unused_schemas, inline_shared_parts, operations, place_of, prepare, reach,
+    references, remove_operation,
 };
 
 /// The raw client's code, and what was changed on the way.
@@ -24,7 +24,7 @@ pub struct Generated {
 /// Generates the raw client. An error is one line that says where and why.
 pub fn generate(mut document: Value) -> Result<Generated, String> {
     // Operations of path items that are shared count wherever they are used.
-    shared_parts_are_put_in_place(&mut document)?;
+    inline_shared_parts(&mut document)?;
     let given = operations(&document).count();
     let report = prepare(&mut document)?;
     let code = code(&document, &report.notes).map_err(|error| culprit(&document, &report.notes, &error))?;

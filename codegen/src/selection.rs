@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::prepare::{LeftOut, operations, place_of, remove_operation, shared_parts_are_put_in_place};
+use crate::prepare::{LeftOut, inline_shared_parts, operations, place_of, remove_operation};
 
 /// Tags and path prefixes, as `SYNAPSE_OPENAPI_ONLY` lists them.
 pub struct Selection(Vec<String>);
@@ -21,7 +21,7 @@ impl Selection {
     /// Takes out of `document` what isn't selected, and tells it. An entry that nothing matches is an error:
     /// it is misspelt.
     pub fn apply(&self, document: &mut Value) -> Result<Vec<LeftOut>, String> {
-        shared_parts_are_put_in_place(document)?;
+        inline_shared_parts(document)?;
         let mut used = vec![false; self.0.len()];
         let mut unwanted = Vec::new();
         for (path, method, operation) in operations(document) {

@@ -82,7 +82,7 @@ fn report_of_a_hostile_document() {
                 .map_err(|error| panic!("{error}"))
                 .unwrap();
             generated.report.changes.push(Change {
-                rule: "one_answer_type_stays",
+                rule: "keep_one_response_type",
                 place: evil.clone(),
                 what: evil.clone(),
             });

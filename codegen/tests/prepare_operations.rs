@@ -28,7 +28,7 @@ fn a_path_without_its_slash_is_not_lost() {
     let (prepared, report) = prepared(given);
     assert!(prepared["paths"]["/others/"]["get"].is_object());
     assert_eq!(
-        told(&report, "paths_begin_with_a_slash"),
+        told(&report, "start_paths_with_slash"),
         ["others/: /others/ is sent", "things/: /things/ is sent"]
     );
     // Of two that are the same, one can't be there, and that is told.
@@ -52,7 +52,7 @@ fn every_operation_has_an_id_of_its_own() {
         [id("/things/"), id("/a/"), id("/b/{id}/"), id("/c/")],
         ["get_things", "listThings", "list_things_2", "result_2"]
     );
-    assert_eq!(told(&report, "operations_have_names_of_their_own").len(), 3);
+    assert_eq!(told(&report, "make_operation_ids_unique").len(), 3);
 }
 
 #[test]
@@ -69,14 +69,14 @@ fn only_what_is_asked_and_answered_stays() {
     assert!(prepared.get("servers").is_none() && prepared["components"].get("securitySchemes").is_none());
     assert_eq!(get(&prepared).as_object().unwrap().keys().collect::<Vec<_>>(), ["operationId", "responses"]);
     assert_eq!(
-        told(&report, "only_requests_and_answers_stay"),
+        told(&report, "keep_requests_and_responses"),
         [
             "GET /things/ (list_things): left out `callbacks`",
             "GET /things/ (list_things): left out `servers`"
         ]
     );
     assert_eq!(
-        told(&report, "operations_have_answers"),
+        told(&report, "add_missing_responses"),
         ["GET /things/ (list_things): `responses` is missing"]
     );
 }
@@ -124,12 +124,12 @@ fn json_by_another_name_is_json_and_bytes_called_json_are_bytes() {
     let bytes = json!({"schema": {"type": "string", "format": "binary"}});
     let (file, report) = answer(json!({"application/json": bytes}));
     assert!(get(&file)["responses"]["200"]["content"]["application/octet-stream"].is_object());
-    assert_eq!(told(&report, "one_answer_type_stays").len(), 1);
+    assert_eq!(told(&report, "keep_one_response_type").len(), 1);
     let (table, report) = answer(json!({"text/csv": {"schema": {"type": "string"}}, "text/plain": {}}));
     assert!(get(&table)["responses"]["200"]["content"]["application/octet-stream"].is_object());
     assert_eq!(report.notes.answer_types["list_things"], "text/csv");
     assert_eq!(
-        told(&report, "one_answer_type_stays"),
+        told(&report, "keep_one_response_type"),
         ["GET /things/ (list_things): text/csv is asked for; left out text/plain"]
     );
 }
@@ -151,7 +151,7 @@ fn parameters_that_can_not_be_sent_leave_and_missing_ones_come() {
     let mut names: Vec<&str> = list.as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(names, ["filter", "id", "q"]);
-    assert_eq!(told(&report, "parameters_can_be_sent").len(), 7);
+    assert_eq!(told(&report, "make_parameters_sendable").len(), 7);
 }
 
 #[test]
@@ -162,13 +162,13 @@ fn an_object_in_a_query_is_its_properties() {
         {"name": "filter", "in": "query", "style": "deepObject", "explode": true, "schema": schema},
     ])));
     assert_eq!(names(&deep), ["filter[age]", "filter[name]"]);
-    assert_eq!(told(&report, "objects_in_queries_are_taken_apart").len(), 1);
+    assert_eq!(told(&report, "split_query_objects").len(), 1);
     let (form, _) = prepared(parameters(json!([{"name": "filter", "in": "query", "schema": schema}])));
     assert_eq!(names(&form), ["age", "name"]);
     let (text, report) =
         prepared(parameters(json!([{"name": "filter", "in": "query", "explode": false, "schema": schema}])));
     assert_eq!(get(&text)["parameters"][0]["schema"], json!({"type": "string"}));
-    assert_eq!(told(&report, "parameters_are_plain").len(), 1);
+    assert_eq!(told(&report, "simplify_parameters").len(), 1);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_key_that_can_be_expanded_is_an_id_or_an_object() {
     let item = &component(&prepared, "Item")["properties"];
     assert_eq!(item["owner"]["allOf"], json!([reference("Expandable")]));
     assert_eq!(item["other"], json!({"type": "integer"}));
-    assert_eq!(told(&report, "expandable_keys_are_related").len(), 1);
+    assert_eq!(told(&report, "mark_expandable_keys").len(), 1);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn headers_have_names_that_can_be_sent_each_once() {
     let (document, report) =
         prepared(parameters(json!([header("X-Trace"), header("x-trace"), header("a b"), header("é")])));
     assert_eq!(names(&document), ["X-Trace"]);
-    let told = told(&report, "parameters_can_be_sent");
+    let told = told(&report, "make_parameters_sendable");
     assert_eq!(told.iter().filter(|told| told.contains("it is no name of a header")).count(), 2, "{told:?}");
     assert!(told.iter().any(|told| told.ends_with("`x-trace`: it stands there twice")), "{told:?}");
 }
@@ -326,6 +326,6 @@ fn what_is_no_parameter_or_no_answer_is_told() {
             && get(&document)["responses"]["200"].is_object()
     );
     assert!(
-        told(&report, "parameters_can_be_sent")[0].ends_with("left out the parameter ``: it has no name")
+        told(&report, "make_parameters_sendable")[0].ends_with("left out the parameter ``: it has no name")
     );
 }

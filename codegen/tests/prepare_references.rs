@@ -33,7 +33,7 @@ fn a_reference_into_another_part_is_to_a_component_of_its_own() {
     assert_eq!(component(&document, "OtherListItem")["properties"]["next"], reference("OtherListItem"));
     assert_eq!(own["answer"], reference("ListThingsResponse"));
     assert_eq!(component(&document, "ListThingsResponse")["properties"]["title"]["type"], "string");
-    let told = told(&report, "references_are_to_components");
+    let told = told(&report, "point_references_to_components");
     let item = "Thing.item: `#/components/schemas/Other/properties/list/items` is `#/components/schemas/OtherListItem`";
     assert!(told.iter().any(|told| told == item), "{told:?}");
 }
@@ -93,7 +93,7 @@ fn what_another_server_tells_is_a_free_form_value() {
     let (document, report) = prepared(document(json!({}), properties(json!({"kind": {"$ref": url}}))));
     assert_eq!(thing(&document)["properties"]["kind"]["allOf"], json!([reference("Json")]));
     assert_eq!(
-        told(&report, "references_are_to_components"),
+        told(&report, "point_references_to_components"),
         [format!("Thing.kind: a free-form value: `{url}` is in another document")]
     );
 }

@@ -47,7 +47,7 @@ fn the_forms_of_3_1_are_those_of_3_0() {
     assert_eq!(fields["limit"], json!({"type": "integer"}));
     assert_eq!(fields["map"]["additionalProperties"], json!({"type": "integer"}));
     assert!(
-        told(&report, "written_in_3_0")
+        told(&report, "convert_to_3_0")
             .contains(&"webhooks: left out done: the server calls them".to_owned())
     );
 }
@@ -75,10 +75,10 @@ fn values_of_another_kind_than_their_key_are_mended_and_told() {
     }
     assert_eq!(component(&document, "ThingE")["type"], "object");
     assert_eq!(
-        told(&report, "values_are_of_their_kind").len(),
+        told(&report, "repair_mistyped_values").len(),
         13,
         "{:#?}",
-        told(&report, "values_are_of_their_kind")
+        told(&report, "repair_mistyped_values")
     );
 }
 
@@ -99,8 +99,7 @@ fn null_and_blank_are_no_choices_of_their_own() {
     assert_eq!(fields["kind"], json!({"nullable": true, "allOf": [reference("Kind")]}));
     assert_eq!(component(&document, "ThingText")["enum"], json!(["a"]));
     assert!(
-        told(&report, "null_and_blank_are_no_choices")
-            .contains(&"Thing.kind: 1 of 3 choices stay".to_owned())
+        told(&report, "drop_null_and_blank_choices").contains(&"Thing.kind: 1 of 3 choices stay".to_owned())
     );
 }
 
@@ -119,7 +118,7 @@ fn a_nullable_component_is_so_where_it_is_used() {
     let used = json!({"allOf": [reference("Maybe")], "nullable": true});
     assert_eq!(thing(&document)["properties"]["one"], used);
     assert_eq!(thing(&document)["properties"]["many"]["items"], used);
-    assert_eq!(told(&report, "components_are_nullable_where_they_are_used").len(), 1);
+    assert_eq!(told(&report, "move_nullable_to_references").len(), 1);
 }
 
 #[test]
@@ -198,9 +197,9 @@ fn components_and_inline_types_of_one_name_are_told_apart() {
     assert_eq!(fields["c"], reference("Ok2"));
     assert_eq!(fields["d"], reference("TimestampSchema"));
     assert_eq!(fields["permissions"]["allOf"], json!([reference("ThingPermissions2")]));
-    assert_eq!(told(&report, "components_have_names_of_their_own").len(), 3);
+    assert_eq!(told(&report, "make_component_names_unique").len(), 3);
     assert_eq!(
-        told(&report, "own_types_are_meant"),
+        told(&report, "rename_own_type_clashes"),
         ["Timestamp: called `TimestampSchema`: the crate has a type of that name"]
     );
 }
@@ -227,8 +226,8 @@ fn a_plain_component_is_what_it_is_where_it_is_used() {
     let kinds = json!([{"type": "integer", "description": "d"}, {"type": "string"}]);
     assert_eq!(component(&document, "ThingEither")["oneOf"], kinds);
     assert_eq!(fields["link"], json!({"nullable": true, "allOf": [reference("FileUrl")]}));
-    assert_eq!(told(&report, "plain_types_need_no_name").len(), 3);
-    assert_eq!(told(&report, "links_are_urls"), ["Thing.link: shown without its query"]);
+    assert_eq!(told(&report, "inline_plain_types").len(), 3);
+    assert_eq!(told(&report, "links_to_file_url"), ["Thing.link: shown without its query"]);
 }
 
 #[test]
@@ -292,7 +291,7 @@ fn texts_without_quotes_are_texts_and_formats_are_of_numbers_and_texts() {
         (&Value::Null, &Value::Null, &json!("int64"))
     );
     assert_eq!(
-        told(&report, "only_numbers_and_texts_have_formats"),
+        told(&report, "drop_inapplicable_formats"),
         ["Thing.flag: left out `format: checkbox`", "Thing.list: left out `format: csv`"]
     );
 }

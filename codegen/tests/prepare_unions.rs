@@ -41,7 +41,7 @@ fn a_composition_of_objects_is_one_object() {
     // The later part tells more of what both have; and unknown fields are kept, as of any object.
     assert_eq!(component(&document, "ThingKind")["enum"], json!(["x"]));
     assert_eq!(thing(&document)["additionalProperties"], reference("Json"));
-    assert_eq!(told(&report, "compositions_are_one_object"), ["Base: 2 parts", "Thing: 3 parts"]);
+    assert_eq!(told(&report, "merge_all_of"), ["Base: 2 parts", "Thing: 3 parts"]);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn what_composes_itself_has_an_end() {
     let leaf = properties(json!({"b": {"type": "string"}}));
     let (document, report) = with(json!({"oneOf": [reference("Node"), leaf]}), json!({"Node": node}));
     assert_eq!(names(component(&document, "Node")), ["a"]);
-    assert_eq!(told(&report, "compositions_are_one_object"), ["Node: 3 parts"]);
+    assert_eq!(told(&report, "merge_all_of"), ["Node: 3 parts"]);
     // Written into itself it would hold the next without end.
     let next = json!({"allOf": [reference("Thing"), properties(json!({"x": {"type": "string"}}))], "nullable": true});
     let (document, report) = with(properties(json!({"next": next})), json!({}));
@@ -78,7 +78,7 @@ fn what_composes_itself_has_an_end() {
         thing(&document)["properties"]["next"],
         json!({"allOf": [reference("Thing")], "nullable": true})
     );
-    assert_eq!(told(&report, "compositions_are_one_object"), ["Thing.next: `Thing`, which it is part of"]);
+    assert_eq!(told(&report, "merge_all_of"), ["Thing.next: `Thing`, which it is part of"]);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_choice_within_a_choice_is_one_of_all() {
         report.notes.unions["ThingTagged"].choices.iter().map(|(value, _)| value.as_str()).collect();
     assert_eq!(pairs, ["a", "b", "c"]);
     assert_eq!(
-        told(&report, "choices_of_choices_are_one"),
+        told(&report, "flatten_nested_choices"),
         ["Thing.either: 5 choices", "Thing.tagged: 3 choices"]
     );
     // What another tag tells from the rest stays as it is; what leads to itself has an end.
@@ -195,7 +195,7 @@ fn a_choice_of_what_is_required_is_none() {
     let (document, report) = with(schema, json!({}));
     assert!(thing(&document).get("oneOf").is_none());
     assert_eq!(names(thing(&document)), ["a", "b"]);
-    assert_eq!(told(&report, "choices_of_what_is_required_are_none"), ["Thing: left out `oneOf`"]);
+    assert_eq!(told(&report, "drop_required_only_choices"), ["Thing: left out `oneOf`"]);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_component_that_only_names_a_plain_type_is_that_type() {
         (&fields["free"]["allOf"], &fields["at"]["allOf"]),
         (&json!([reference("Json")]), &json!([reference("Timestamp")]))
     );
-    assert_eq!(told(&report, "plain_types_need_no_name").len(), 5);
+    assert_eq!(told(&report, "inline_plain_types").len(), 5);
     // A list of itself can't be written out.
     let (document, _) = with(json!({"type": "array", "items": reference("Thing")}), json!({}));
     assert_eq!(thing(&document)["items"], reference("Thing"));
@@ -265,7 +265,7 @@ fn a_part_without_a_shape_is_said_of_the_whole() {
     assert_eq!(fields["text"], json!({"type": "string"}));
     assert_eq!(fields["other"], json!({"allOf": [reference("ThingOther")], "nullable": true}));
     assert_eq!(component(&document, "ThingOther")["required"], json!(["x"]));
-    assert_eq!(told(&report, "parts_without_a_shape_are_said_of_the_whole").len(), 4);
+    assert_eq!(told(&report, "merge_shapeless_parts").len(), 4);
 }
 
 #[test]
@@ -309,5 +309,5 @@ fn a_choice_of_constants_is_an_enumeration() {
     assert_eq!(component(&document, "Described"), &json!({"type": "string", "enum": ["a", "b"]}));
     assert_eq!(component(&document, "ThingOne"), &json!({"type": "string", "enum": ["a"]}));
     assert_eq!(component(&document, "ThingOther")["oneOf"].as_array().unwrap().len(), 2);
-    assert_eq!(told(&report, "choices_of_constants_are_enumerations").len(), 2);
+    assert_eq!(told(&report, "constant_choices_to_enum").len(), 2);
 }

@@ -57,8 +57,8 @@ fn what_goes_over_the_wire_is_what_the_document_means() {
     // What was changed is told, a line a rule, and which parts of the layer the document doesn't serve.
     for told in [
         "zoo.yaml: 18 operations, ",
-        "paths_begin_with_a_slash (1), such as api/export: /api/export is sent",
-        "one_success_stays (4), such as POST /api/pets/ (pets_create): an answer other than 201 may have no body: an option",
+        "start_paths_with_slash (1), such as api/export: /api/export is sent",
+        "keep_one_success (4), such as POST /api/pets/ (pets_create): an answer other than 201 may have no body: an option",
         "handwritten part `models` is left out: it needs the operations `list_models`, `get_model`, `create_model` and the schemas",
     ] {
         assert!(err.contains(told), "{told}\n{err}");

@@ -10,12 +10,12 @@ use super::walk::{for_schemas, only_refers, referred, resolved, says};
 /// Makes `anyOf` a `oneOf`: the generator's type of an `anyOf` fails for every value.
 ///
 /// `{anyOf: [A, B]}` -> `{oneOf: [A, B]}`
-pub fn any_of_is_one_of(document: &mut Value, report: &mut Report) {
+pub fn any_of_to_one_of(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         if let Some(choices) = object.remove("anyOf") {
             object.entry("oneOf").or_insert(choices);
-            report.add("any_of_is_one_of", place, "the first that fits is taken");
+            report.add("any_of_to_one_of", place, "the first that fits is taken");
         }
     });
 }
@@ -25,7 +25,7 @@ pub fn any_of_is_one_of(document: &mut Value, report: &mut Report) {
 ///
 /// - `{oneOf: [StatusEnum, BlankEnum, NullEnum]}` -> `{allOf: [StatusEnum], nullable: true}`
 /// - `{enum: [a, "", null]}` -> `{enum: [a], nullable: true}`
-pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) {
+pub fn drop_null_and_blank_choices(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let only_null = |schema: &Value| {
         // One within the choice was looked at already: of its enumeration nothing is left.
@@ -65,7 +65,7 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
             choices_differ(object);
             let now = object.get("oneOf").and_then(Value::as_array).map_or(1, Vec::len);
             if now < before {
-                report.add("null_and_blank_are_no_choices", place, format!("{now} of {before} choices stay"));
+                report.add("drop_null_and_blank_choices", place, format!("{now} of {before} choices stay"));
             }
         }
         if let Some(values) = object.get("enum").and_then(Value::as_array).cloned() {
@@ -78,7 +78,7 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
             }
             if kept.len() < values.len() {
                 report.add(
-                    "null_and_blank_are_no_choices",
+                    "drop_null_and_blank_choices",
                     place,
                     "null and the empty text are no values of the enumeration",
                 );
@@ -95,7 +95,7 @@ pub fn null_and_blank_are_no_choices(document: &mut Value, report: &mut Report) 
 /// one, and leave none for the choices after it. A choice with a tag of its own stays.
 ///
 /// `{oneOf: [{oneOf: [A, B]}, C]}` -> `{oneOf: [A, B, C]}`
-pub fn choices_of_choices_are_one(document: &mut Value, report: &mut Report) {
+pub fn flatten_nested_choices(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
@@ -107,7 +107,7 @@ pub fn choices_of_choices_are_one(document: &mut Value, report: &mut Report) {
         if all.choices == *choices || (object.contains_key("discriminator") && discriminator.is_none()) {
             return;
         }
-        report.add("choices_of_choices_are_one", place, format!("{} choices", all.choices.len()));
+        report.add("flatten_nested_choices", place, format!("{} choices", all.choices.len()));
         if all.nullable {
             object.insert("nullable".to_owned(), json!(true));
         }

@@ -17,7 +17,7 @@ const RESERVED: [&str; 6] = ["Ok", "Err", "Some", "None", "Self_", "Default"];
 /// Renames a component that has the name of an own type and another shape: the crate's type isn't meant.
 ///
 /// `Timestamp: {type: object, …}` -> `TimestampSchema: {type: object, …}`
-pub fn own_types_are_meant(document: &mut Value, report: &mut Report) {
+pub fn rename_own_type_clashes(document: &mut Value, report: &mut Report) {
     let meant = |name: &str, schema: &Value| {
         let kind = schema.get("type").and_then(Value::as_str);
         match name {
@@ -41,7 +41,7 @@ pub fn own_types_are_meant(document: &mut Value, report: &mut Report) {
             names.insert(name.clone(), free(&format!("{}Schema", type_name(name)), &mut taken));
         }
     }
-    rename(document, &names, report, "own_types_are_meant", "the crate has a type of that name");
+    rename(document, &names, report, "rename_own_type_clashes", "the crate has a type of that name");
 }
 
 /// Adds the components that the other rules refer to, unless the document has them.
@@ -85,7 +85,7 @@ pub fn drop_unused_schemas(document: &mut Value, report: &mut Report) {
 /// there.
 ///
 /// `components: {X: …, _X: …}` -> `components: {X: …, X2: …}`
-pub fn components_have_names_of_their_own(document: &mut Value, report: &mut Report) {
+pub fn make_component_names_unique(document: &mut Value, report: &mut Report) {
     let mut names = BTreeMap::new();
     let mut taken: BTreeSet<String> = RESERVED.map(str::to_owned).into();
     // Who is called as its type keeps its name.
@@ -99,7 +99,7 @@ pub fn components_have_names_of_their_own(document: &mut Value, report: &mut Rep
             names.insert(name.clone(), free(&wanted, &mut taken));
         }
     }
-    rename(document, &names, report, "components_have_names_of_their_own", "as a type");
+    rename(document, &names, report, "make_component_names_unique", "as a type");
 }
 
 fn rename(
@@ -160,8 +160,8 @@ pub(super) fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
 /// the name can be that of a component.
 ///
 /// `Thing.owner: {properties: P}` -> `Thing.owner: {allOf: [ThingOwner]}`, `ThingOwner: {properties: P}`
-pub fn inline_types_are_components(document: &mut Value, report: &mut Report) {
-    hoist(document, report, "inline_types_are_components", &needs_a_name);
+pub fn hoist_inline_types(document: &mut Value, report: &mut Report) {
+    hoist(document, report, "hoist_inline_types", &needs_a_name);
 }
 
 /// A component each of the schemas, written into others or into operations, that `wanted` is true of.
@@ -268,7 +268,7 @@ pub(super) fn needs_a_name(schema: &Value) -> bool {
 /// and noted with its name on the wire.
 ///
 /// `properties: {is_global: A, isGlobal: B}` -> `properties: {is_global: A, is_global_field: B}`
-pub fn properties_have_names_of_their_own(document: &mut Value, report: &mut Report) {
+pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { continue };
         // Who is called as its field keeps its name; `extra` holds what the document doesn't name.
@@ -292,7 +292,7 @@ pub fn properties_have_names_of_their_own(document: &mut Value, report: &mut Rep
                 properties.insert(new.clone(), value);
             }
             let what = format!("the field `{new}`; `{property}` on the wire");
-            report.add("properties_have_names_of_their_own", format!("{name}.{property}"), what);
+            report.add("make_property_names_unique", format!("{name}.{property}"), what);
             report
                 .notes
                 .properties

@@ -51,11 +51,7 @@ impl Composing<'_> {
             let mut object = Composed::default();
             let taken = object.take(self.known, schema, within);
             if let Some(component) = object.leads_to.take().filter(|_| taken && !is_component) {
-                self.report.add(
-                    "compositions_are_one_object",
-                    place,
-                    format!("`{component}`, which it is part of"),
-                );
+                self.report.add("merge_all_of", place, format!("`{component}`, which it is part of"));
                 if let Some(schema) = schema.as_object_mut() {
                     schema.retain(|key, _| {
                         ["description", "nullable", "readOnly", "writeOnly"].contains(&key.as_str())
@@ -63,7 +59,7 @@ impl Composing<'_> {
                     schema.insert("allOf".to_owned(), json!([reference(&component)]));
                 }
             } else if taken {
-                self.report.add("compositions_are_one_object", place, format!("{parts} parts"));
+                self.report.add("merge_all_of", place, format!("{parts} parts"));
                 within.append(&mut object.from);
                 self.put(place, schema, object, is_component, within);
             }

@@ -17,7 +17,7 @@ use super::{OWN_TYPES, Report};
 /// free-form values of them.
 ///
 /// `{properties: P, oneOf: [{required: [a]}, {required: [b]}]}` -> `{properties: P}`
-pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut Report) {
+pub fn drop_required_only_choices(document: &mut Value, report: &mut Report) {
     const SAYS_NO_TYPE: [&str; 5] = ["required", "title", "description", "not", "type"];
     let only_required = |choice: &Value| {
         choice.as_object().is_some_and(|choice| {
@@ -34,7 +34,7 @@ pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut R
             let choices = object.get(key).and_then(Value::as_array);
             if choices.is_some_and(|choices| !choices.is_empty() && choices.iter().all(only_required)) {
                 object.remove(key);
-                report.add("choices_of_what_is_required_are_none", place, format!("left out `{key}`"));
+                report.add("drop_required_only_choices", place, format!("left out `{key}`"));
             }
         }
     });
@@ -44,7 +44,7 @@ pub fn choices_of_what_is_required_are_none(document: &mut Value, report: &mut R
 /// of such a part. If one part is left, the whole becomes that part.
 ///
 /// `{allOf: [$ref, {nullable: true, description: d}]}` -> `{allOf: [$ref], nullable: true, description: d}`
-pub fn parts_without_a_shape_are_said_of_the_whole(document: &mut Value, report: &mut Report) {
+pub fn merge_shapeless_parts(document: &mut Value, report: &mut Report) {
     const SHAPE: [&str; 10] = [
         "type",
         "$ref",
@@ -68,7 +68,7 @@ pub fn parts_without_a_shape_are_said_of_the_whole(document: &mut Value, report:
                     for (key, value) in words {
                         object.entry(key.clone()).or_insert_with(|| value.clone());
                     }
-                    report.add("parts_without_a_shape_are_said_of_the_whole", place, "a part");
+                    report.add("merge_shapeless_parts", place, "a part");
                 }
                 None => kept.push(part),
             }
@@ -79,7 +79,7 @@ pub fn parts_without_a_shape_are_said_of_the_whole(document: &mut Value, report:
                 for (key, value) in only {
                     object.entry(key.clone()).or_insert_with(|| value.clone());
                 }
-                report.add("parts_without_a_shape_are_said_of_the_whole", place, "the only part");
+                report.add("merge_shapeless_parts", place, "the only part");
             }
             _ => {
                 object.insert("allOf".to_owned(), Value::Array(kept));
@@ -93,7 +93,7 @@ pub fn parts_without_a_shape_are_said_of_the_whole(document: &mut Value, report:
 /// something that the mapping doesn't name, stays what it is; its other fields are kept as unknown ones.
 ///
 /// `Pet: {discriminator: {mapping: {cat: Cat, dog: Dog}}}` -> `Pet: {oneOf: [Cat, Dog], discriminator: …}`
-pub fn bases_with_a_tag_are_choices(document: &mut Value, report: &mut Report) {
+pub fn tagged_base_to_one_of(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let Some(known) = whole.pointer("/components/schemas").and_then(Value::as_object) else { return };
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
@@ -108,7 +108,7 @@ pub fn bases_with_a_tag_are_choices(document: &mut Value, report: &mut Report) {
         let is_object = ["oneOf", "anyOf", "$ref", "enum"].iter().all(|key| schema.get(*key).is_none());
         if is_object && told && !composed.is_empty() && composed.iter().all(is_leaf) {
             report.add(
-                "bases_with_a_tag_are_choices",
+                "tagged_base_to_one_of",
                 name,
                 format!("{} components are composed of it", composed.len()),
             );
@@ -121,10 +121,10 @@ pub fn bases_with_a_tag_are_choices(document: &mut Value, report: &mut Report) {
 /// operation: it becomes several types, and a tag knows them by their names.
 ///
 /// `pet: {allOf: [Base, {oneOf: [Cat, Dog]}]}` -> `pet: {allOf: [ThingPet]}`, with a component `ThingPet`
-pub fn compositions_with_a_choice_are_components(document: &mut Value, report: &mut Report) {
+pub fn hoist_compositions_with_choices(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let is_choice = |schema: &Value| resolved(&whole, schema).get("oneOf").is_some();
-    hoist(document, report, "compositions_with_a_choice_are_components", &|schema| {
+    hoist(document, report, "hoist_compositions_with_choices", &|schema| {
         let parts = schema.get("allOf").and_then(Value::as_array);
         parts.is_some_and(|parts| parts.len() > 1 && parts.iter().any(is_choice))
             || (schema.get("oneOf").is_some() && (parts.is_some() || schema.get("properties").is_some()))
@@ -137,7 +137,7 @@ pub fn compositions_with_a_choice_are_components(document: &mut Value, report: &
 ///
 /// - `{allOf: [{properties: {a: A}}, {properties: {b: B}}]}` -> `{properties: {a: A, b: B}}`
 /// - `{allOf: [X, {oneOf: [Cat, Dog]}]}` -> `{oneOf: [X with Cat, X with Dog]}`
-pub fn compositions_are_one_object(document: &mut Value, report: &mut Report) {
+pub fn merge_all_of(document: &mut Value, report: &mut Report) {
     let whole = document
         .get("components")
         .and_then(|components| components.get("schemas"))

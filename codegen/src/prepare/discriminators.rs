@@ -14,7 +14,7 @@ use super::{Report, SCHEMAS, Union};
 /// or else by its name. It runs before other rules rename components and drop the enumerations of numbers.
 ///
 /// `discriminator: {propertyName: kind}` -> `{propertyName: kind, mapping: {cat: Cat, dog: Dog}}`
-pub fn tags_are_told(document: &mut Value, report: &mut Report) {
+pub fn complete_discriminator_mappings(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     for_schemas(document, &mut |place, schema| {
         let Some(property) =
@@ -52,7 +52,11 @@ pub fn tags_are_told(document: &mut Value, report: &mut Report) {
         }
         let Some(mapping) = entry(schema, &["discriminator", "mapping"]) else { return };
         for (value, name) in untold {
-            report.add("tags_are_told", place, format!("{property:?} {value:?} means `{name}`"));
+            report.add(
+                "complete_discriminator_mappings",
+                place,
+                format!("{property:?} {value:?} means `{name}`"),
+            );
             mapping.insert(value, json!(format!("{SCHEMAS}{name}")));
         }
     });
@@ -62,7 +66,7 @@ pub fn tags_are_told(document: &mut Value, report: &mut Report) {
 /// known by the component's name.
 ///
 /// `shape: {oneOf: [Circle, Square]}` -> `shape: {allOf: [ThingShape]}`, with a component `ThingShape`
-pub fn unions_are_components(document: &mut Value, report: &mut Report) {
+pub fn hoist_unions(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let is_union = |schema: &Value| {
         let choices = schema.get("oneOf").and_then(Value::as_array);
@@ -70,7 +74,7 @@ pub fn unions_are_components(document: &mut Value, report: &mut Report) {
             choices.len() > 1 && choices.iter().all(|choice| has_properties(&whole, choice))
         })
     };
-    hoist(document, report, "unions_are_components", &is_union);
+    hoist(document, report, "hoist_unions", &is_union);
 }
 
 fn has_properties(document: &Value, schema: &Value) -> bool {
@@ -85,7 +89,7 @@ fn has_properties(document: &Value, schema: &Value) -> bool {
 /// plain text. A property whose values differ in each choice is a tag even without a discriminator.
 ///
 /// `{oneOf: [Cat, Dog], discriminator: {propertyName: kind, …}}` -> `{oneOf: [Cat, Dog]}`, noted: `kind`
-pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
+pub fn record_discriminators(document: &mut Value, report: &mut Report) {
     let mut unions: BTreeMap<String, Union> = BTreeMap::new();
     let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut named: Vec<(String, usize, String)> = Vec::new();
@@ -127,7 +131,7 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
         }
         let covered: BTreeSet<&String> = union.choices.iter().map(|(_, component)| component).collect();
         if covered.len() < choices.len() {
-            report.add("discriminators_are_read", name, "not this one: a choice has no value of the tag");
+            report.add("record_discriminators", name, "not this one: a choice has no value of the tag");
             continue;
         }
         for component in covered {
@@ -135,7 +139,7 @@ pub fn discriminators_are_read(document: &mut Value, report: &mut Report) {
         }
         let how = if told.is_some() { "" } else { ", of which each has values of its own" };
         report.add(
-            "discriminators_are_read",
+            "record_discriminators",
             name,
             format!("by `{property}`{how}: {} choices", union.choices.len()),
         );

@@ -13,7 +13,7 @@ use super::walk::for_schemas;
 ///
 /// - `{oneOf: [{enum: [a], title: A}, {enum: [b]}]}` -> `{type: string, enum: [a, b]}`
 /// - `{type: string, enum: [a], allOf: [X]}` -> `{type: string, enum: [a]}`
-pub fn choices_of_constants_are_enumerations(document: &mut Value, report: &mut Report) {
+pub fn constant_choices_to_enum(document: &mut Value, report: &mut Report) {
     fn constants(choices: &Value) -> Option<Vec<Value>> {
         let mut values = Vec::new();
         for choice in choices.as_array()? {
@@ -30,18 +30,14 @@ pub fn choices_of_constants_are_enumerations(document: &mut Value, report: &mut 
         let Some(object) = schema.as_object_mut() else { return };
         for key in ["oneOf", "anyOf"] {
             if let Some(values) = object.get(key).and_then(constants) {
-                report.add(
-                    "choices_of_constants_are_enumerations",
-                    place,
-                    format!("{} values", values.len()),
-                );
+                report.add("constant_choices_to_enum", place, format!("{} values", values.len()));
                 object.remove(key);
                 object.insert("type".to_owned(), json!("string"));
                 object.entry("enum").or_insert(Value::Array(values));
             }
         }
         if object.contains_key("enum") && object.contains_key("type") && object.remove("allOf").is_some() {
-            report.add("choices_of_constants_are_enumerations", place, "its own values, beside `allOf`");
+            report.add("constant_choices_to_enum", place, "its own values, beside `allOf`");
         }
     });
 }
@@ -53,7 +49,7 @@ pub(super) const ENUMERATED: &str = "x-enumerated";
 /// compile with a newer schemars, and the others are no types.
 ///
 /// `{type: integer, enum: [1, 2]}` -> `{type: integer}`
-pub fn only_strings_are_enumerated(document: &mut Value, report: &mut Report) {
+pub fn drop_non_string_enums(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let plain = match object.get("type").and_then(Value::as_str) {
@@ -62,7 +58,7 @@ pub fn only_strings_are_enumerated(document: &mut Value, report: &mut Report) {
         };
         if let Some(values) = object.remove("enum") {
             object.insert(ENUMERATED.to_owned(), values);
-            report.add("only_strings_are_enumerated", place, format!("a plain {plain}"));
+            report.add("drop_non_string_enums", place, format!("a plain {plain}"));
         }
     });
 }
@@ -70,7 +66,7 @@ pub fn only_strings_are_enumerated(document: &mut Value, report: &mut Report) {
 /// Drops a value that an enumeration has twice: it becomes two variants of one name.
 ///
 /// `{enum: [a, b, a]}` -> `{enum: [a, b]}`
-pub fn each_value_is_enumerated_once(document: &mut Value, report: &mut Report) {
+pub fn deduplicate_enum_values(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) else { return };
         let before = values.len();
@@ -82,7 +78,7 @@ pub fn each_value_is_enumerated_once(document: &mut Value, report: &mut Report) 
         });
         if values.len() < before {
             report.add(
-                "each_value_is_enumerated_once",
+                "deduplicate_enum_values",
                 place,
                 format!("left out {} doubled values", before - values.len()),
             );
@@ -96,7 +92,7 @@ pub fn each_value_is_enumerated_once(document: &mut Value, report: &mut Report) 
 ///
 /// - `{type: string, enum: [open, "-"]}` -> `{type: string, enum: [open]}`
 /// - `{type: string, enum: [name, "-name"]}` -> `{type: string}`
-pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
+pub fn drop_unnameable_enum_values(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) else { return };
@@ -107,7 +103,7 @@ pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
                 let kept = !nameless(value);
                 if !kept {
                     report.add(
-                        "enumerated_values_have_names",
+                        "drop_unnameable_enum_values",
                         place,
                         format!("left out {value}: it comes to no name"),
                     );
@@ -127,7 +123,7 @@ pub fn enumerated_values_have_names(document: &mut Value, report: &mut Report) {
         if let Some(value) = clash.map(str::to_owned) {
             object.remove("enum");
             report.add(
-                "enumerated_values_have_names",
+                "drop_unnameable_enum_values",
                 place,
                 format!("a plain string: {value:?} comes to no name of its own"),
             );

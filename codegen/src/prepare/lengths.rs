@@ -15,7 +15,7 @@ const NOT_BLANK: [&str; 4] = [r"[^\s]", r"\S", r".*\S.*", r"^.*\S.*$"];
 /// Saves the lengths of an object's texts beside its properties, before the constraints are dropped.
 ///
 /// `{properties: {name: {maxLength: 3}}}` -> `{properties: …, x-text-lengths: {name: {most: 3, …}}}`
-pub fn lengths_stay_with_their_object(document: &mut Value) {
+pub fn save_text_lengths(document: &mut Value) {
     for_schemas(document, &mut |_, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let properties = object.get("properties").and_then(Value::as_object);
@@ -34,7 +34,7 @@ pub fn lengths_stay_with_their_object(document: &mut Value) {
 /// ones. Responses aren't checked: one long name would lose a whole page.
 ///
 /// `ThingRequest: {properties: P, x-text-lengths: L}` -> `ThingRequest: {properties: P}`, noted: `L`
-pub fn texts_of_bodies_have_lengths(document: &mut Value, report: &mut Report) {
+pub fn record_text_lengths(document: &mut Value, report: &mut Report) {
     let sent = reachable_from_requests(document);
     for (component, schema) in schemas_mut(document).into_iter().flatten() {
         let Some(Value::Object(lengths)) = schema.as_object_mut().and_then(|object| object.remove(KEPT))
@@ -59,7 +59,7 @@ pub fn texts_of_bodies_have_lengths(document: &mut Value, report: &mut Report) {
                     blank: length["blank"] == json!(true),
                 };
                 report.add(
-                    "texts_of_bodies_have_lengths",
+                    "record_text_lengths",
                     format!("{component}.{property}"),
                     "can be looked at before it is sent",
                 );

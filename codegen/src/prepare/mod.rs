@@ -36,10 +36,10 @@ pub use report::{Change, LeftOut, Length, Notes, Renamed, Report, Union};
 #[doc(hidden)]
 pub use {
     one_line::one_line,
-    operations::operations_have_names_of_their_own,
-    references::{references_are_to_components, shared_parts_are_put_in_place},
+    operations::make_operation_ids_unique,
+    references::{inline_shared_parts, point_references_to_components},
     values::{CONSTRAINTS, HOLD_NULL},
-    version::written_in_3_0,
+    version::convert_to_3_0,
     walk::{SCHEMAS, operations},
 };
 
@@ -66,66 +66,66 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     let mut report = Report::default();
     let report_to = &mut report;
     // What the parser and the rules below need.
-    references::shared_parts_are_put_in_place(document)?;
-    references::references_are_to_components(document, report_to)?;
-    operations::paths_begin_with_a_slash(document, report_to);
-    version::written_in_3_0(document, report_to);
-    version::only_requests_and_answers_stay(document, report_to);
-    operations::operations_have_answers(document, report_to)?;
-    operations::operations_have_names_of_their_own(document, report_to);
-    repair::values_are_of_their_kind(document, report_to);
-    compositions::bases_with_a_tag_are_choices(document, report_to);
-    discriminators::tags_are_told(document, report_to);
-    components::own_types_are_meant(document, report_to);
+    references::inline_shared_parts(document)?;
+    references::point_references_to_components(document, report_to)?;
+    operations::start_paths_with_slash(document, report_to);
+    version::convert_to_3_0(document, report_to);
+    version::keep_requests_and_responses(document, report_to);
+    operations::add_missing_responses(document, report_to)?;
+    operations::make_operation_ids_unique(document, report_to);
+    repair::repair_mistyped_values(document, report_to);
+    compositions::tagged_base_to_one_of(document, report_to);
+    discriminators::complete_discriminator_mappings(document, report_to);
+    components::rename_own_type_clashes(document, report_to);
     components::add_own_schemas(document, report_to);
-    references::references_lead_somewhere(document)?;
+    references::check_references(document)?;
     // Null, choices and compositions.
-    enums::choices_of_constants_are_enumerations(document, report_to);
-    compositions::parts_without_a_shape_are_said_of_the_whole(document, report_to);
-    choices::any_of_is_one_of(document, report_to);
-    choices::null_and_blank_are_no_choices(document, report_to);
-    choices::choices_of_choices_are_one(document, report_to);
-    nullable::components_are_nullable_where_they_are_used(document, report_to);
-    compositions::choices_of_what_is_required_are_none(document, report_to);
-    compositions::compositions_with_a_choice_are_components(document, report_to);
-    compositions::compositions_are_one_object(document, report_to);
+    enums::constant_choices_to_enum(document, report_to);
+    compositions::merge_shapeless_parts(document, report_to);
+    choices::any_of_to_one_of(document, report_to);
+    choices::drop_null_and_blank_choices(document, report_to);
+    choices::flatten_nested_choices(document, report_to);
+    nullable::move_nullable_to_references(document, report_to);
+    compositions::drop_required_only_choices(document, report_to);
+    compositions::hoist_compositions_with_choices(document, report_to);
+    compositions::merge_all_of(document, report_to);
     // Operations.
-    operations::one_success_stays(document, report_to);
-    operations::one_request_type_stays(document, report_to)?;
-    operations::one_answer_type_stays(document, report_to);
-    parameters::parameters_can_be_sent(document, report_to);
-    parameters::objects_in_queries_are_taken_apart(document, report_to);
-    parameters::expandable_keys_are_related(document, report_to);
-    parameters::inline_query_enums_are_strings(document, report_to);
-    parameters::parameters_are_plain(document, report_to);
-    parameters::parameters_have_names_of_their_own(document, report_to);
+    operations::keep_one_success(document, report_to);
+    operations::keep_one_request_type(document, report_to)?;
+    operations::keep_one_response_type(document, report_to);
+    parameters::make_parameters_sendable(document, report_to);
+    parameters::split_query_objects(document, report_to);
+    parameters::mark_expandable_keys(document, report_to);
+    parameters::drop_parameter_enums(document, report_to);
+    parameters::simplify_parameters(document, report_to);
+    parameters::make_parameter_names_unique(document, report_to);
     // Values.
-    values::what_is_required_is_there(document, report_to);
-    values::free_form_is_json(document, report_to);
-    values::page_links_are_urls(document, report_to);
-    values::links_are_urls(document, report_to);
-    values::times_keep_their_text(document, report_to);
-    values::only_numbers_and_texts_have_formats(document, report_to);
-    values::numbers_are_wide(document, report_to);
-    lengths::lengths_stay_with_their_object(document);
+    values::drop_undescribed_required(document, report_to);
+    values::free_form_to_json(document, report_to);
+    values::page_links_to_file_url(document, report_to);
+    values::links_to_file_url(document, report_to);
+    values::keep_times_as_text(document, report_to);
+    values::drop_inapplicable_formats(document, report_to);
+    values::widen_numbers(document, report_to);
+    lengths::save_text_lengths(document);
     values::drop_constraints(document, report_to);
     values::drop_defaults(document, report_to);
-    enums::only_strings_are_enumerated(document, report_to);
-    enums::each_value_is_enumerated_once(document, report_to);
-    enums::enumerated_values_have_names(document, report_to);
+    enums::drop_non_string_enums(document, report_to);
+    enums::deduplicate_enum_values(document, report_to);
+    enums::drop_unnameable_enum_values(document, report_to);
     // Types, and the names of them and of their fields.
     components::drop_unused_schemas(document, report_to);
-    components::components_have_names_of_their_own(document, report_to);
-    discriminators::unions_are_components(document, report_to);
-    plain_types::plain_types_need_no_name(document, report_to);
-    discriminators::discriminators_are_read(document, report_to);
-    components::inline_types_are_components(document, report_to);
-    requests::bodies_have_schemas_of_their_own(document, report_to);
-    requests::bodies_can_clear_fields(document, report_to);
+    components::make_component_names_unique(document, report_to);
+    discriminators::hoist_unions(document, report_to);
+    plain_types::inline_plain_types(document, report_to);
+    discriminators::record_discriminators(document, report_to);
+    components::hoist_inline_types(document, report_to);
+    requests::split_request_schemas(document, report_to);
+    requests::allow_clearing_fields(document, report_to);
     values::keep_unknown_fields(document, report_to);
-    values::nulls_in_own_types(document, report_to);
-    components::properties_have_names_of_their_own(document, report_to);
-    lengths::texts_of_bodies_have_lengths(document, report_to);
+    values::default_own_types_to_null(document, report_to);
+    components::make_property_names_unique(document, report_to);
+    lengths::record_text_lengths(document, report_to);
     components::drop_unused_schemas(document, report_to);
     Ok(report)
 }

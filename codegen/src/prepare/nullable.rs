@@ -13,7 +13,7 @@ use super::{OWN_TYPES, Report};
 /// one name of a nullable component.
 ///
 /// `Owner: {nullable: true}`, `owner: $ref` -> `Owner: {}`, `owner: {allOf: [Owner], nullable: true}`
-pub fn components_are_nullable_where_they_are_used(document: &mut Value, report: &mut Report) {
+pub fn move_nullable_to_references(document: &mut Value, report: &mut Report) {
     let mut nullable = BTreeSet::new();
     // One that is but another, which is nullable, is so too.
     for _ in 0..8 {
@@ -31,11 +31,7 @@ pub fn components_are_nullable_where_they_are_used(document: &mut Value, report:
             && let Some(schema) = schema.as_object_mut()
             && schema.remove("nullable").is_some()
         {
-            report.add(
-                "components_are_nullable_where_they_are_used",
-                name,
-                "null is for the places that refer to it",
-            );
+            report.add("move_nullable_to_references", name, "null is for the places that refer to it");
         }
     }
     for_schemas(document, &mut |_, schema| {

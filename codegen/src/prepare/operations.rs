@@ -14,7 +14,7 @@ use super::{LeftOut, Report};
 /// are the same then become one.
 ///
 /// `paths: {api/export: …}` -> `paths: {/api/export: …}`
-pub fn paths_begin_with_a_slash(document: &mut Value, report: &mut Report) {
+pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
     for (path, item) in std::mem::take(paths) {
         // Extensions stand beside the paths.
@@ -23,7 +23,7 @@ pub fn paths_begin_with_a_slash(document: &mut Value, report: &mut Report) {
         }
         let right = format!("/{}", path.trim_start_matches('/'));
         if right != path {
-            report.add("paths_begin_with_a_slash", &path, format!("{right} is sent"));
+            report.add("start_paths_with_slash", &path, format!("{right} is sent"));
         }
         let Some(operations) = item.as_object() else { continue };
         let slot = paths.entry(right).or_insert_with(|| json!({}));
@@ -48,7 +48,7 @@ pub fn paths_begin_with_a_slash(document: &mut Value, report: &mut Report) {
 ///
 /// - `get: {responses: …}` of `/things/` -> `get: {operationId: get_things, responses: …}`
 /// - `operationId: list` twice -> `list` and `list_2`
-pub fn operations_have_names_of_their_own(document: &mut Value, report: &mut Report) {
+pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     // As the name of a builder these would hide Rust's own.
     let mut methods: BTreeSet<String> = ["new", "option", "result", "string"].map(str::to_owned).into();
     let mut builders: BTreeSet<String> = BTreeSet::new();
@@ -69,7 +69,7 @@ pub fn operations_have_names_of_their_own(document: &mut Value, report: &mut Rep
         if given != Some(candidate.as_str()) {
             let why = if given.is_none() { "it has no `operationId`" } else { "the name is taken" };
             report.add(
-                "operations_have_names_of_their_own",
+                "make_operation_ids_unique",
                 place,
                 format!("called `{}`: {why}", parameter_name(&candidate)),
             );
@@ -83,7 +83,7 @@ pub fn operations_have_names_of_their_own(document: &mut Value, report: &mut Rep
 /// document without an operation is an error.
 ///
 /// `get: {operationId: x}` -> `get: {operationId: x, responses: {}}`
-pub fn operations_have_answers(document: &mut Value, report: &mut Report) -> Result<(), String> {
+pub fn add_missing_responses(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let mut without = Vec::new();
     for (path, method, operation) in operations(document) {
         if !operation.is_object() {
@@ -97,7 +97,7 @@ pub fn operations_have_answers(document: &mut Value, report: &mut Report) -> Res
     each_operation(document, |place, operation| {
         if !operation.get("responses").is_some_and(Value::is_object) {
             operation.insert("responses".to_owned(), json!({}));
-            report.add("operations_have_answers", place, "`responses` is missing");
+            report.add("add_missing_responses", place, "`responses` is missing");
         }
     });
     match operations(document).next() {
@@ -112,7 +112,7 @@ pub fn operations_have_answers(document: &mut Value, report: &mut Report) -> Res
 ///
 /// - `responses: {200: A, 204: no body, 404: E}` -> `responses: {200: A}`, noted as optional
 /// - `responses: {200: A, 202: B}` -> `responses: {200: {oneOf: [A, B]}}`
-pub fn one_success_stays(document: &mut Value, report: &mut Report) {
+pub fn keep_one_success(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     each_operation(document, |place, operation| {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -148,13 +148,13 @@ pub fn one_success_stays(document: &mut Value, report: &mut Report) {
             {
                 report.notes.empty_answers.insert(id, status);
                 report.add(
-                    "one_success_stays",
+                    "keep_one_success",
                     place,
                     format!("an answer other than {kept} may have no body: an option"),
                 );
             }
             if shapes.len() > 1 {
-                report.add("one_success_stays", place, format!("a choice of {} bodies", shapes.len()));
+                report.add("keep_one_success", place, format!("a choice of {} bodies", shapes.len()));
                 for media in
                     responses[kept]["content"].as_object_mut().into_iter().flatten().map(|(_, media)| media)
                 {
@@ -164,11 +164,7 @@ pub fn one_success_stays(document: &mut Value, report: &mut Report) {
         }
         responses.retain(|status, _| Some(status) == kept.as_ref());
         for status in beside {
-            report.add(
-                "one_success_stays",
-                place,
-                format!("left out the {status} answer beside another 2xx"),
-            );
+            report.add("keep_one_success", place, format!("left out the {status} answer beside another 2xx"));
         }
         match kept {
             // `2XX` is a range, which the generator takes for all.
@@ -176,7 +172,7 @@ pub fn one_success_stays(document: &mut Value, report: &mut Report) {
             None => {
                 responses.insert("200".to_owned(), json!({"description": ""}));
                 report.add(
-                    "one_success_stays",
+                    "keep_one_success",
                     place,
                     "no 2xx answer is told: any is taken, its body left alone",
                 );
@@ -210,7 +206,7 @@ fn json_of(types: &Map<String, Value>) -> Option<String> {
 ///
 /// - `content: {application/json: A, multipart/form-data: A}` -> `content: {application/json: A}`
 /// - `content: {multipart/form-data: A}` -> `content: {application/octet-stream: bytes}`
-pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Result<(), String> {
+pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let whole = document.clone();
     for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
@@ -224,7 +220,7 @@ pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Resu
         let types = match body.get("content") {
             Some(Value::Object(types)) if !types.is_empty() => types.clone(),
             Some(Value::Object(_)) | None => {
-                report.add("one_request_type_stays", place, "a body of no media type: none is sent");
+                report.add("keep_one_request_type", place, "a body of no media type: none is sent");
                 report.notes.optional_bodies.remove(&id);
                 if let Some(operation) = operation.as_object_mut() {
                     operation.remove("requestBody");
@@ -275,7 +271,7 @@ pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Resu
         let others: Vec<&str> =
             types.keys().map(String::as_str).filter(|other| *other != kept_type).collect();
         if !others.is_empty() {
-            report.add("one_request_type_stays", &place, format!("{how}; left out {}", others.join(", ")));
+            report.add("keep_one_request_type", &place, format!("{how}; left out {}", others.join(", ")));
         }
         Ok(())
     })
@@ -286,7 +282,7 @@ pub fn one_request_type_stays(document: &mut Value, report: &mut Report) -> Resu
 ///
 /// - `content: {application/vnd.api+json: A, text/html: B}` -> `content: {application/json: A}`
 /// - `content: {text/csv: A}` -> `content: {application/octet-stream: bytes}`
-pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
+pub fn keep_one_response_type(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     each_operation(document, |place, operation| {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -324,11 +320,11 @@ pub fn one_answer_type_stays(document: &mut Value, report: &mut Report) {
             }
             let others: Vec<&str> = types.keys().map(String::as_str).filter(|other| *other != name).collect();
             if bytes {
-                report.add("one_answer_type_stays", place, format!("{name}: bytes, as they come"));
+                report.add("keep_one_response_type", place, format!("{name}: bytes, as they come"));
             }
             if !others.is_empty() {
                 report.add(
-                    "one_answer_type_stays",
+                    "keep_one_response_type",
                     place,
                     format!("{name} is asked for; left out {}", others.join(", ")),
                 );

@@ -13,13 +13,13 @@ use super::{Renamed, Report};
 ///
 /// - `{name: q, in: query}` -> `{name: q, in: query, schema: {type: string}}`
 /// - `{name: session, in: cookie, …}` -> left out
-pub fn parameters_can_be_sent(document: &mut Value, report: &mut Report) {
+pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
         let in_path: Vec<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
         let mut seen = BTreeSet::new();
-        let mut tell = |what: String| report.add("parameters_can_be_sent", &place, what);
+        let mut tell = |what: String| report.add("make_parameters_sendable", &place, what);
         if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
             parameters.retain_mut(|parameter| {
                 let Some(parameter) = parameter.as_object_mut() else { return false };
@@ -93,7 +93,7 @@ fn is_token(name: &str) -> bool {
 /// `deepObject` by `name[property]`.
 ///
 /// `{name: filter, style: deepObject, schema: {properties: {age: A}}}` -> `{name: "filter[age]", schema: A}`
-pub fn objects_in_queries_are_taken_apart(document: &mut Value, report: &mut Report) {
+pub fn split_query_objects(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
@@ -120,7 +120,7 @@ pub fn objects_in_queries_are_taken_apart(document: &mut Value, report: &mut Rep
                         parameters.push(json!({"name": full, "in": "query", "schema": schema}));
                     }
                     report.add(
-                        "objects_in_queries_are_taken_apart",
+                        "split_query_objects",
                         &place,
                         format!("`{name}` is {} parameters", properties.len()),
                     );
@@ -136,7 +136,7 @@ pub fn objects_in_queries_are_taken_apart(document: &mut Value, report: &mut Rep
 /// or a header. A list that is sent as one text is noted with its separator.
 ///
 /// `{name: meta, schema: {type: object}}` -> `{name: meta, schema: {type: string}}`
-pub fn parameters_are_plain(document: &mut Value, report: &mut Report) {
+pub fn simplify_parameters(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let kind = |schema: &Value| -> Option<&'static str> {
         let target = resolved(&whole, schema);
@@ -191,18 +191,14 @@ pub fn parameters_are_plain(document: &mut Value, report: &mut Report) {
                         }
                         _ => {
                             lists_of_words = true;
-                            report.add(
-                                "parameters_are_plain",
-                                &place,
-                                format!("`{name}` is a list of texts"),
-                            );
+                            report.add("simplify_parameters", &place, format!("`{name}` is a list of texts"));
                             Some(json!({"allOf": [reference("StringList")]}))
                         }
                     }
                 }
                 Some("word" | "number") => None,
                 _ => {
-                    report.add("parameters_are_plain", &place, format!("`{name}` is text"));
+                    report.add("simplify_parameters", &place, format!("`{name}` is text"));
                     Some(json!({"type": "string"}))
                 }
             };
@@ -215,7 +211,7 @@ pub fn parameters_are_plain(document: &mut Value, report: &mut Report) {
                 };
                 if let (Some(separator), true) = (separator, plain["type"] != "string") {
                     report.add(
-                        "parameters_are_plain",
+                        "simplify_parameters",
                         &place,
                         format!("`{name}` is one text, joined by {separator:?}"),
                     );
@@ -246,7 +242,7 @@ fn plain_of(schema: &Value) -> Value {
 /// query), and one can have the name of a method that each builder has. The other name on the wire is noted.
 ///
 /// `[{name: id, in: path}, {name: id, in: query}]` -> `[{name: id, in: path}, {name: id_query, in: query}]`
-pub fn parameters_have_names_of_their_own(document: &mut Value, report: &mut Report) {
+pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
     let mut paths = Vec::new();
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
@@ -272,7 +268,7 @@ pub fn parameters_have_names_of_their_own(document: &mut Value, report: &mut Rep
                 candidate.push_str("_too");
             }
             report.add(
-                "parameters_have_names_of_their_own",
+                "make_parameter_names_unique",
                 &place,
                 format!("`{name}` in the {holder} is set by `{}`", parameter_name(&candidate)),
             );
@@ -305,7 +301,7 @@ pub fn parameters_have_names_of_their_own(document: &mut Value, report: &mut Rep
 /// as well.
 ///
 /// `{name: status, schema: {type: string, enum: [a, b]}}` -> `{name: status, schema: {type: string}}`
-pub fn inline_query_enums_are_strings(document: &mut Value, report: &mut Report) {
+pub fn drop_parameter_enums(document: &mut Value, report: &mut Report) {
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -316,7 +312,7 @@ pub fn inline_query_enums_are_strings(document: &mut Value, report: &mut Report)
                 .is_some_and(|items| items.remove("enum").is_some());
             if schema.remove("enum").is_some() || of_items {
                 let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
-                report.add("inline_query_enums_are_strings", &place, format!("parameter {name} is plain"));
+                report.add("drop_parameter_enums", &place, format!("parameter {name} is plain"));
             }
         }
         Ok(())
@@ -327,7 +323,7 @@ pub fn inline_query_enums_are_strings(document: &mut Value, report: &mut Report)
 /// where it is asked for.
 ///
 /// `?expand=owner`, `owner: {type: integer}` -> `owner: {allOf: [Expandable]}`
-pub fn expandable_keys_are_related(document: &mut Value, report: &mut Report) {
+pub fn mark_expandable_keys(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let mut expandable: Vec<(String, String)> = Vec::new();
     for (_, _, operation) in super::walk::operations(&whole) {
@@ -367,7 +363,7 @@ pub fn expandable_keys_are_related(document: &mut Value, report: &mut Report) {
                 }
             }
             *schema = related;
-            report.add("expandable_keys_are_related", place, "an id, or the object where it is asked for");
+            report.add("mark_expandable_keys", place, "an id, or the object where it is asked for");
         }
     }
 }

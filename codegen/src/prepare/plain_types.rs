@@ -15,7 +15,7 @@ use super::{OWN_TYPES, Report};
 /// struct of one field of it, which takes neither `5` nor `"x"`.
 ///
 /// `UserId: {type: integer}`, `owner: {$ref: UserId}` -> `owner: {type: integer}`
-pub fn plain_types_need_no_name(document: &mut Value, report: &mut Report) {
+pub fn inline_plain_types(document: &mut Value, report: &mut Report) {
     let mut plain: BTreeMap<String, Value> = schemas(document)
         .filter(|(name, schema)| !OWN_TYPES.contains(&name.as_str()) && is_plain(schema))
         // A list of itself can't be written out.
@@ -42,7 +42,7 @@ pub fn plain_types_need_no_name(document: &mut Value, report: &mut Report) {
         Ok(())
     });
     for name in plain.into_keys() {
-        report.add("plain_types_need_no_name", name, "the plain type stands where it is used");
+        report.add("inline_plain_types", name, "the plain type stands where it is used");
     }
 }
 

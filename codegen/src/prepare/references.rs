@@ -19,7 +19,7 @@ const LONGEST: usize = 16;
 /// operation must not change another. The parameters of a path become those of its operations.
 ///
 /// `parameters: [{$ref: "#/components/parameters/Id"}]` -> `parameters: [{name: id, in: path, …}]`
-pub fn shared_parts_are_put_in_place(document: &mut Value) -> Result<(), String> {
+pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
     let whole = document.clone();
     let resolve = |part: &mut Value, place: &str| -> Result<(), String> {
         for _ in 0..LONGEST {
@@ -85,7 +85,7 @@ pub fn shared_parts_are_put_in_place(document: &mut Value) -> Result<(), String>
 ///
 /// - `$ref: "#/components/schemas/X/properties/y"` -> `$ref: "#/components/schemas/XY"`
 /// - `$ref: "https://example.com/x.json"` -> `{}`
-pub fn references_are_to_components(document: &mut Value, report: &mut Report) -> Result<(), String> {
+pub fn point_references_to_components(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let whole = document.clone();
     let taken = schemas(&whole).map(|(name, _)| type_name(name)).collect();
     let mut following = Following { whole: &whole, taken, made: BTreeMap::new(), open: Vec::new(), report };
@@ -130,7 +130,7 @@ pub fn references_are_to_components(document: &mut Value, report: &mut Report) -
 /// Refuses a reference that leads nowhere, and says where it stands. It changes nothing.
 ///
 /// `{$ref: "#/components/schemas/Missing"}` -> an error
-pub fn references_lead_somewhere(document: &mut Value) -> Result<(), String> {
+pub fn check_references(document: &mut Value) -> Result<(), String> {
     let names: BTreeSet<&String> = schemas(document).map(|(name, _)| name).collect();
     let nowhere = |value: &Value| references(value).into_iter().find(|name| !names.contains(name));
     for (path, method, operation) in operations(document) {
@@ -185,7 +185,7 @@ impl Following<'_> {
 
     fn tell(&mut self, place: &str, what: String) {
         self.report.add(
-            "references_are_to_components",
+            "point_references_to_components",
             place.trim_start_matches("components.schemas."),
             what,
         );

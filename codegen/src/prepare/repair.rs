@@ -10,7 +10,7 @@ use super::walk::{each_operation, for_schemas, parameters};
 ///
 /// - `{description: null, required: name, nullable: "true"}` -> `{required: [name], nullable: true}`
 /// - `{properties: {a: …}}` -> `{type: object, properties: {a: …}}`
-pub fn values_are_of_their_kind(document: &mut Value, report: &mut Report) {
+pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
     for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
         let Some(item) = item.as_object_mut() else { continue };
         // A null in the place of an operation is none.
@@ -70,7 +70,7 @@ pub fn values_are_of_their_kind(document: &mut Value, report: &mut Report) {
 }
 
 fn tell(report: &mut Report, place: &str, what: impl Into<String>) {
-    report.add("values_are_of_their_kind", place, what);
+    report.add("repair_mistyped_values", place, what);
 }
 
 fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {

@@ -9,24 +9,24 @@ use super::one_line;
 /// build tells the others aloud.
 pub(crate) const ROUTINE: [&str; 19] = [
     "add_own_schemas",
-    "bodies_can_clear_fields",
-    "any_of_is_one_of",
-    "nulls_in_own_types",
+    "allow_clearing_fields",
+    "any_of_to_one_of",
+    "default_own_types_to_null",
     "drop_constraints",
     "drop_defaults",
-    "inline_query_enums_are_strings",
+    "drop_parameter_enums",
     "drop_unused_schemas",
-    "free_form_is_json",
-    "inline_types_are_components",
-    "one_request_type_stays",
-    "times_keep_their_text",
+    "free_form_to_json",
+    "hoist_inline_types",
+    "keep_one_request_type",
+    "keep_times_as_text",
     "keep_unknown_fields",
-    "links_are_urls",
-    "components_are_nullable_where_they_are_used",
-    "page_links_are_urls",
-    "discriminators_are_read",
-    "texts_of_bodies_have_lengths",
-    "bodies_have_schemas_of_their_own",
+    "links_to_file_url",
+    "move_nullable_to_references",
+    "page_links_to_file_url",
+    "record_discriminators",
+    "record_text_lengths",
+    "split_request_schemas",
 ];
 
 /// The longest place and the longest change that are written down, in characters.
@@ -35,7 +35,7 @@ const LONGEST_FIELD: usize = 1_000;
 /// One change of the document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// The name of the rule that made it, such as `any_of_is_one_of`.
+    /// The name of the rule that made it, such as `any_of_to_one_of`.
     pub rule: &'static str,
     /// The operation or the schema, such as `GET /things/ (list_things)` or `Thing.name`.
     pub place: String,

@@ -16,7 +16,7 @@ use super::{Report, Union};
 /// only in a request a field that isn't set differs from one set to null or to an empty list.
 ///
 /// `Thing: {id (readOnly), name, secret (writeOnly)}` -> `Thing: {id, name}`, `ThingRequest: {name, secret}`
-pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Report) {
+pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
     let sent = reachable_from_requests(document);
     let received = reachable_from_answers(document);
     let both: BTreeSet<String> = sent.intersection(&received).cloned().collect();
@@ -56,7 +56,7 @@ pub fn bodies_have_schemas_of_their_own(document: &mut Value, report: &mut Repor
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for name in &split {
         let candidate = free(&format!("{name}Request"), &mut taken);
-        report.add("bodies_have_schemas_of_their_own", name, format!("in a body it is `{candidate}`"));
+        report.add("split_request_schemas", name, format!("in a body it is `{candidate}`"));
         names.insert(name.clone(), candidate);
     }
     let renamed = |name: &str| names.get(name).cloned();
@@ -129,7 +129,7 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
             gone.extend(here.into_iter().map(|property| format!("{place}.{property}")));
         });
         for place in gone {
-            report.add("bodies_have_schemas_of_their_own", place, format!("left out: `{key}`, {why}"));
+            report.add("split_request_schemas", place, format!("left out: `{key}`, {why}"));
         }
     }
 }
@@ -138,7 +138,7 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
 /// list clears what is there, and the generator sends an empty one only if it is nullable.
 ///
 /// `ThingRequest: {tags: {type: array, …}}` -> `ThingRequest: {tags: {type: array, nullable: true, …}}`
-pub fn bodies_can_clear_fields(document: &mut Value, report: &mut Report) {
+pub fn allow_clearing_fields(document: &mut Value, report: &mut Report) {
     let sent = reachable_from_requests(document);
     let received = reachable_from_answers(document);
     let whole = document.clone();
@@ -161,7 +161,7 @@ pub fn bodies_can_clear_fields(document: &mut Value, report: &mut Report) {
                 report.notes.clearable.entry(name.clone()).or_default().insert(property.clone());
             } else if collection && !required.contains(property) && value.get("$ref").is_none() {
                 value["nullable"] = json!(true);
-                report.add("bodies_can_clear_fields", format!("{name}.{property}"), "an empty one is sent");
+                report.add("allow_clearing_fields", format!("{name}.{property}"), "an empty one is sent");
             }
         }
     }

@@ -13,7 +13,7 @@ pub const HOLD_NULL: [&str; 2] = ["Json", "Expandable"];
 /// have no fields is one too: the generator's type refuses the first field that a server adds.
 ///
 /// `{type: object}` -> `{allOf: [Json]}`
-pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
+pub fn free_form_to_json(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         if place == "Json" {
             return;
@@ -29,7 +29,7 @@ pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
             // `Json` holds a null itself.
             object.retain(|key, _| ["description", "readOnly", "writeOnly"].contains(&key.as_str()));
             object.insert("allOf".to_owned(), json!([reference("Json")]));
-            report.add("free_form_is_json", place, "a free-form value: `Json`");
+            report.add("free_form_to_json", place, "a free-form value: `Json`");
         }
     });
 }
@@ -37,7 +37,7 @@ pub fn free_form_is_json(document: &mut Value, report: &mut Report) {
 /// Makes the links of a page `FileUrl`s, which aren't shown whole: they repeat the query of the request.
 ///
 /// `{results: …, next: {type: string}}` -> `{results: …, next: {allOf: [FileUrl]}}`
-pub fn page_links_are_urls(document: &mut Value, report: &mut Report) {
+pub fn page_links_to_file_url(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
         if !properties.contains_key("results") {
@@ -50,7 +50,7 @@ pub fn page_links_are_urls(document: &mut Value, report: &mut Report) {
                     property.remove(key);
                 }
                 property.insert("allOf".to_owned(), json!([reference("FileUrl")]));
-                report.add("page_links_are_urls", format!("{place}.{link}"), "shown without its query");
+                report.add("page_links_to_file_url", format!("{place}.{link}"), "shown without its query");
             }
         }
     });
@@ -59,7 +59,7 @@ pub fn page_links_are_urls(document: &mut Value, report: &mut Report) {
 /// Makes a URL a `FileUrl`, which isn't shown whole: a URL can be signed.
 ///
 /// `{type: string, format: uri}` -> `{allOf: [FileUrl]}`
-pub fn links_are_urls(document: &mut Value, report: &mut Report) {
+pub fn links_to_file_url(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let text =
@@ -72,7 +72,7 @@ pub fn links_are_urls(document: &mut Value, report: &mut Report) {
                 object.remove(key);
             }
             object.insert("allOf".to_owned(), json!([reference("FileUrl")]));
-            report.add("links_are_urls", place, "shown without its query");
+            report.add("links_to_file_url", place, "shown without its query");
         }
     });
 }
@@ -104,7 +104,7 @@ pub fn keep_unknown_fields(document: &mut Value, report: &mut Report) {
 ///
 /// - `{type: string, format: date-time}` -> `{allOf: [Timestamp]}`
 /// - `{type: string, format: uuid}` -> `{type: string}`
-pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
+pub fn keep_times_as_text(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         if place == "Timestamp" || object.get("type").and_then(Value::as_str) != Some("string") {
@@ -116,12 +116,12 @@ pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
                     object.remove(key);
                 }
                 object.insert("allOf".to_owned(), json!([reference("Timestamp")]));
-                report.add("times_keep_their_text", place, "a time, kept as text until asked for");
+                report.add("keep_times_as_text", place, "a time, kept as text until asked for");
             }
             Some("binary") | None => {}
             Some(_) => {
                 object.remove("format");
-                report.add("times_keep_their_text", place, "kept as text");
+                report.add("keep_times_as_text", place, "kept as text");
             }
         }
     });
@@ -131,7 +131,7 @@ pub fn times_keep_their_text(document: &mut Value, report: &mut Report) {
 /// among the unknown fields.
 ///
 /// `{required: [a, b], properties: {a: A}}` -> `{required: [a], properties: {a: A}}`
-pub fn what_is_required_is_there(document: &mut Value, report: &mut Report) {
+pub fn drop_undescribed_required(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
@@ -145,7 +145,7 @@ pub fn what_is_required_is_there(document: &mut Value, report: &mut Report) {
             let kept = known.iter().any(|known| name == known);
             if !kept {
                 report.add(
-                    "what_is_required_is_there",
+                    "drop_undescribed_required",
                     place,
                     format!("`{}` is required and no property", name.as_str().unwrap_or_default()),
                 );
@@ -159,7 +159,7 @@ pub fn what_is_required_is_there(document: &mut Value, report: &mut Report) {
 /// digits of a coordinate.
 ///
 /// `{type: integer, format: int32}` -> `{type: integer}`
-pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
+pub fn widen_numbers(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let kept = match object.get("type").and_then(Value::as_str) {
@@ -170,7 +170,7 @@ pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
         if let Some(format) =
             object.get("format").and_then(Value::as_str).filter(|format| !kept.contains(format))
         {
-            report.add("numbers_are_wide", place, format!("left out `format: {format}`"));
+            report.add("widen_numbers", place, format!("left out `format: {format}`"));
             object.remove("format");
         }
     });
@@ -180,14 +180,14 @@ pub fn numbers_are_wide(document: &mut Value, report: &mut Report) {
 /// it.
 ///
 /// `{type: boolean, format: x}` -> `{type: boolean}`
-pub fn only_numbers_and_texts_have_formats(document: &mut Value, report: &mut Report) {
+pub fn drop_inapplicable_formats(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         if matches!(object.get("type").and_then(Value::as_str), Some("string" | "integer" | "number")) {
             return;
         }
         if let Some(Value::String(format)) = object.remove("format") {
-            report.add("only_numbers_and_texts_have_formats", place, format!("left out `format: {format}`"));
+            report.add("drop_inapplicable_formats", place, format!("left out `format: {format}`"));
         }
     });
 }
@@ -241,7 +241,7 @@ pub fn drop_defaults(document: &mut Value, report: &mut Report) {
 /// set isn't sent.
 ///
 /// `metrics: {allOf: [Json], nullable: true}` -> `metrics: {allOf: [Json], default: {}}`
-pub fn nulls_in_own_types(document: &mut Value, report: &mut Report) {
+pub fn default_own_types_to_null(document: &mut Value, report: &mut Report) {
     let requested = reachable_from_requests(document);
     for (name, schema) in
         schemas_mut(document).into_iter().flatten().filter(|(name, _)| !requested.contains(*name))
@@ -256,7 +256,7 @@ pub fn nulls_in_own_types(document: &mut Value, report: &mut Report) {
             }
             *value = holder;
             report.add(
-                "nulls_in_own_types",
+                "default_own_types_to_null",
                 format!("{name}.{property}"),
                 "always there, null where the server gives none",
             );

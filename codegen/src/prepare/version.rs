@@ -33,7 +33,7 @@ const WITHOUT_A_TYPE: [&str; 17] = [
 ///
 /// - `{type: [string, "null"]}` -> `{type: string, nullable: true}`
 /// - `{const: a}` -> `{enum: [a]}`
-pub fn written_in_3_0(document: &mut Value, report: &mut Report) {
+pub fn convert_to_3_0(document: &mut Value, report: &mut Report) {
     let mut visit = |place: &str, schema: &mut Value| rewrite(place, schema, report);
     if let Some(schemas) = schemas_mut(document) {
         for (name, schema) in schemas {
@@ -50,7 +50,7 @@ pub fn written_in_3_0(document: &mut Value, report: &mut Report) {
     {
         let names: Vec<&str> = webhooks.keys().map(String::as_str).collect();
         report.add(
-            "written_in_3_0",
+            "convert_to_3_0",
             "webhooks",
             format!("left out {}: the server calls them", names.join(", ")),
         );
@@ -60,7 +60,7 @@ pub fn written_in_3_0(document: &mut Value, report: &mut Report) {
 
 fn rewrite(place: &str, schema: &mut Value, report: &mut Report) {
     if let Value::Bool(anything) = schema {
-        report.add("written_in_3_0", place, format!("the schema `{anything}` is a free-form value"));
+        report.add("convert_to_3_0", place, format!("the schema `{anything}` is a free-form value"));
         *schema = json!({});
     }
     if let Some(object) = schema.as_object_mut() {
@@ -71,7 +71,7 @@ fn rewrite(place: &str, schema: &mut Value, report: &mut Report) {
 }
 
 fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
-    let mut tell = |what: String| report.add("written_in_3_0", place, what);
+    let mut tell = |what: String| report.add("convert_to_3_0", place, what);
     for key in WITHOUT_A_TYPE {
         if schema.remove(key).is_some() {
             tell(format!("left out `{key}`"));
@@ -192,11 +192,11 @@ fn siblings_of_a_reference(schema: &mut Map<String, Value>, tell: &mut dyn FnMut
 /// Drops what no request or response shows: servers, callbacks, security, examples.
 ///
 /// `get: {operationId: x, callbacks: …, security: …, responses: …}` -> `get: {operationId: x, responses: …}`
-pub fn only_requests_and_answers_stay(document: &mut Value, report: &mut Report) {
+pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
     each_operation(document, |place, operation| {
         for key in ["callbacks", "servers"] {
             if operation.remove(key).is_some_and(|value| value != json!({}) && value != json!([])) {
-                report.add("only_requests_and_answers_stay", place, format!("left out `{key}`"));
+                report.add("keep_requests_and_responses", place, format!("left out `{key}`"));
             }
         }
         const KEPT: [&str; 8] = [

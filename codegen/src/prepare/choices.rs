@@ -21,7 +21,7 @@ pub fn any_of_to_one_of(document: &mut Value, report: &mut Report) {
 }
 
 /// Drops null and the empty text from choices and enumerations. Null says that the whole can be null; the
-/// empty text needs no choice of its own, since an enumeration takes any text.
+/// empty text needs no choice of its own, since the adapted enumeration takes any text.
 ///
 /// - `{oneOf: [StatusEnum, BlankEnum, NullEnum]}` -> `{allOf: [StatusEnum], nullable: true}`
 /// - `{enum: [a, "", null]}` -> `{enum: [a], nullable: true}`

@@ -24,6 +24,7 @@ fn parts(schema: &Value) -> Option<usize> {
 /// So many choices at most are made of choices beside choices: more are nobody's to tell apart.
 const MOST_CHOICES: usize = 64;
 
+/// Composes schemas, and keeps the components that their choices become.
 pub(super) struct Composing<'d> {
     /// The document's components, as they were.
     pub(super) known: &'d Map<String, Value>,

@@ -87,8 +87,8 @@ pub fn deduplicate_enum_values(document: &mut Value, report: &mut Report) {
 }
 
 /// Drops values that have no name in Rust (`+`, an empty text), and the enumeration if two values have one
-/// name (`a` and `A`) or none has any: the generator panics, and says nothing of the place. An enumeration
-/// takes any text, so that a dropped value still arrives.
+/// name (`a` and `A`) or none has any: the generator panics, and says nothing of the place. The adapted
+/// enumeration takes any text, so that a dropped value still arrives.
 ///
 /// - `{type: string, enum: [open, "-"]}` -> `{type: string, enum: [open]}`
 /// - `{type: string, enum: [name, "-name"]}` -> `{type: string}`

@@ -1,18 +1,15 @@
 //! Reads documents from a file or from a revision of the project.
 
-#[allow(dead_code, reason = "of what the build reads documents by, a part is used")]
-#[path = "../../build/document.rs"]
-mod reading;
-
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-
-use crate::prepare::{
-    self, Report, operations_have_names_of_their_own, references_are_to_components,
-    shared_parts_are_put_in_place, written_in_3_0,
+use synapse_codegen::document as reading;
+use synapse_codegen::prepare::{
+    self, Report, convert_to_3_0, inline_shared_parts, make_operation_ids_unique,
+    point_references_to_components,
 };
+
 use crate::project;
 
 /// Reads the document that `source` names: a file, or `git:REV` for the project's own document at that
@@ -33,12 +30,12 @@ pub fn read(source: &str) -> Result<Value, String> {
 /// Rust.
 fn as_the_build_reads_it(mut document: Value) -> Result<Value, String> {
     let mut report = Report::default();
-    shared_parts_are_put_in_place(&mut document)?;
-    references_are_to_components(&mut document, &mut report)?;
+    inline_shared_parts(&mut document)?;
+    point_references_to_components(&mut document, &mut report)?;
     if document.get("openapi").and_then(Value::as_str).is_some_and(|version| version.starts_with("3.1")) {
-        written_in_3_0(&mut document, &mut report);
+        convert_to_3_0(&mut document, &mut report);
     }
-    operations_have_names_of_their_own(&mut document, &mut report);
+    make_operation_ids_unique(&mut document, &mut report);
     Ok(document)
 }
 

@@ -5,9 +5,6 @@ mod check;
 mod diff;
 mod document;
 mod handwritten;
-#[allow(dead_code, reason = "of what the build makes of a document, a part is asked for")]
-#[path = "../../build/prepare/mod.rs"]
-mod prepare;
 mod project;
 mod public_api;
 mod rooms;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use synapse_codegen::prepare::OWN_TYPES;
+
 use super::model::{Api, In, Operation, Parameter, Type};
 use super::renames::{self, nameless, pairs};
 use super::report::{Change, Report, Verdict, What};
 use super::schemas::Place;
-use crate::prepare::OWN_TYPES;
 
 /// The location and the name of a parameter.
 type Key = (In, String);

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use synapse_codegen::prepare::HOLD_NULL;
 
 use super::compare::Comparison;
 use super::renames::pairs;
 use super::report::{Verdict, What};
 use super::shape::{Field, Kind, Shape};
-use crate::prepare::HOLD_NULL;
 
 /// The location of a schema.
 #[derive(Clone)]

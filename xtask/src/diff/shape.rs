@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
+use synapse_codegen::prepare::{CONSTRAINTS, HOLD_NULL, SCHEMAS};
 
 use crate::document::resolve;
-use crate::prepare::{CONSTRAINTS, HOLD_NULL, SCHEMAS};
 
 /// Constraints of objects, which have no effect on types: the build ignores them.
 const OF_OBJECTS: [&str; 2] = ["minProperties", "maxProperties"];

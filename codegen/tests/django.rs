@@ -161,7 +161,7 @@ tokio = {{ version = "1", features = ["rt"] }}
 }
 
 #[test]
-fn the_client_of_a_django_project_does_what_its_document_says() {
+fn django_client_matches_its_document() {
     let project = match Project::new() {
         Ok(project) => project,
         Err(reason) if env::var_os("CI").is_none() => {

@@ -6,7 +6,7 @@ use synapse_codegen::document::parse;
 const HEAD: &str = "openapi: 3.0.3\ninfo: {title: t, version: '1'}\n";
 
 #[test]
-fn merges_numbers_and_keys_are_read_as_yaml_means_them() {
+fn yaml_merges_numbers_and_keys_are_read() {
     let text = format!(
         "{HEAD}x-base: &base {{type: object, required: [a]}}\nx-more: &more {{type: string, nullable: true}}\n\
          one: {{<<: *base, required: [b]}}\nboth:\n  <<: [*base, *more]\n  deprecated: true\n\
@@ -30,7 +30,7 @@ fn merges_numbers_and_keys_are_read_as_yaml_means_them() {
 }
 
 #[test]
-fn a_doubled_key_is_told_with_its_line() {
+fn duplicate_key_error_names_line() {
     let error = parse(&format!("{HEAD}paths:\n  /a/: {{}}\n  /b/: {{}}\n  /a/: {{}}\n")).unwrap_err();
     assert!(error.starts_with("not YAML: paths: `/a/` stands there twice at line 4"), "{error}");
     let error = parse("{\"openapi\": \"3.0.3\",\n\"paths\": {\"/a/\": {},\n\"/a/\": {}}}").unwrap_err();
@@ -40,7 +40,7 @@ fn a_doubled_key_is_told_with_its_line() {
 }
 
 #[test]
-fn doubles_of_a_document_keep_their_last_digit() {
+fn document_doubles_keep_last_digit() {
     let number = 0.001_774_862_202_534_643_9_f64;
     for text in [
         format!("{HEAD}one: {{default: {number:?}}}\n"),

@@ -24,7 +24,7 @@ fn main() {
 "#;
 
 #[test]
-fn a_large_document_of_another_backend_gives_a_client() {
+fn large_foreign_document_compiles() {
     let document = large::document();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.json");
@@ -65,7 +65,7 @@ fn a_large_document_of_another_backend_gives_a_client() {
 }
 
 #[test]
-fn a_document_that_is_not_there_or_is_none_is_told_in_a_line() {
+fn missing_document_error_is_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("none.json");
     let output = CrateCopy::from_document(&missing).cargo(&["build", "--lib"]);

@@ -25,7 +25,7 @@ fn answer(schema: Value) -> Value {
 }
 
 #[test]
-fn every_operation_of_the_document_is_there_once_and_ends_in_a_request() {
+fn every_operation_is_generated_once() {
     let document = own_document();
     let code = code(document.clone());
     let mut count = 0;
@@ -47,7 +47,7 @@ fn every_operation_of_the_document_is_there_once_and_ends_in_a_request() {
 }
 
 #[test]
-fn setters_and_fields_carry_the_documents_descriptions() {
+fn code_carries_descriptions() {
     let code = code(own_document());
     assert!(code.contains("///Only models of the project with this id. pub fn project<V>"));
     assert!(code.contains(
@@ -57,7 +57,7 @@ fn setters_and_fields_carry_the_documents_descriptions() {
 }
 
 #[test]
-fn types_can_grow_and_only_request_bodies_have_builders() {
+fn only_request_types_have_builders() {
     let code = code(own_document());
     assert!(code.contains("#[derive(PartialEq)] #[non_exhaustive] pub struct Model {"));
     assert!(code.contains("pub fn builder() -> builder::ModelCreate"));
@@ -66,7 +66,7 @@ fn types_can_grow_and_only_request_bodies_have_builders() {
 }
 
 #[test]
-fn an_enumeration_takes_any_text_and_makes_room_for_its_own_unrecognized() {
+fn enumeration_accepts_unknown_text() {
     let operation = json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
     let kind = json!({"type": "string", "enum": ["a-b", "unrecognized"]});
     let code = code(document(json!({"/kind/": operation}), json!({"Kind": kind})));
@@ -76,7 +76,7 @@ fn an_enumeration_takes_any_text_and_makes_room_for_its_own_unrecognized() {
 }
 
 #[test]
-fn an_enumeration_of_hundreds_of_values_is_no_macro_of_as_many() {
+fn large_enumeration_avoids_macro() {
     let operation = json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
     let values: Vec<String> = (0..300).map(|number| format!("v{number}")).collect();
     let code =
@@ -89,7 +89,7 @@ fn an_enumeration_of_hundreds_of_values_is_no_macro_of_as_many() {
 }
 
 #[test]
-fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
+fn empty_and_byte_answers_have_kinds() {
     let operations = json!({
         "/gone/{id}/": {"delete": {
             "operationId": "delete_thing", "responses": {"204": {"description": ""}},
@@ -118,7 +118,7 @@ fn answers_without_a_body_and_of_bytes_have_kinds_of_their_own() {
 }
 
 #[test]
-fn an_answer_that_may_be_without_its_body_is_an_option() {
+fn maybe_empty_answer_is_option() {
     let mut responses = answer(json!({"type": "integer"}));
     responses["204"] = json!({"description": ""});
     let code =
@@ -141,7 +141,7 @@ fn both(schemas: Value) -> String {
 }
 
 #[test]
-fn a_list_of_a_bodys_types_takes_whatever_each_can_be_made_of() {
+fn list_setter_converts_each_item() {
     let code = both(json!({
         "Thing": {"type": "object", "properties": {
             "kinds": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
@@ -165,7 +165,7 @@ fn a_list_of_a_bodys_types_takes_whatever_each_can_be_made_of() {
 }
 
 #[test]
-fn a_body_that_is_a_list_or_a_choice_is_made_of_what_has_builders() {
+fn nested_body_parts_have_builders() {
     let part =
         |name: &str| json!({"type": "object", "properties": {name: {"type": "string", "nullable": true}}});
     let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
@@ -179,7 +179,7 @@ fn a_body_that_is_a_list_or_a_choice_is_made_of_what_has_builders() {
 }
 
 #[test]
-fn optional_fields_of_what_holds_itself_are_options_and_set_without_a_box() {
+fn recursive_fields_are_optional_unboxed() {
     let field = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
     let code = both(json!({
         "Thing": {"type": "object", "properties": {"itself": field("Thing"), "link": field("Link")}},
@@ -195,7 +195,7 @@ fn optional_fields_of_what_holds_itself_are_options_and_set_without_a_box() {
 }
 
 #[test]
-fn a_choice_is_told_by_its_tag_even_where_a_component_has_the_name_of_a_rust_type() {
+fn tag_decides_despite_rust_type_names() {
     let solid = |kind: &str| json!({"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string", "enum": [kind]}, "next": {"$ref": "#/components/schemas/Thing"}}});
     let code = both(json!({
         "Thing": {
@@ -210,7 +210,7 @@ fn a_choice_is_told_by_its_tag_even_where_a_component_has_the_name_of_a_rust_typ
 }
 
 #[test]
-fn a_choice_without_a_tag_is_the_one_that_names_most_of_the_fields() {
+fn untagged_choice_is_best_fit() {
     let code = both(json!({
         "Thing": {"oneOf": [{"$ref": "#/components/schemas/Short"}, {"$ref": "#/components/schemas/Long"}, {"type": "string"}]},
         "Short": {"type": "object", "properties": {"a": {"type": "string"}}},
@@ -227,7 +227,7 @@ fn a_choice_without_a_tag_is_the_one_that_names_most_of_the_fields() {
 }
 
 #[test]
-fn what_is_no_openapi_is_named_with_its_place() {
+fn invalid_openapi_error_names_place() {
     let broken = json!({"/a/": {"get": {"operationId": "a", "responses": answer(json!({"type": "string", "externalDocs": 5}))}}});
     let error = generate(document(broken, json!({}))).err().unwrap();
     assert!(error.starts_with("GET /a/ (a): ") && error.lines().count() == 1, "{error}");
@@ -244,7 +244,7 @@ fn what_is_no_openapi_is_named_with_its_place() {
 }
 
 #[test]
-fn enumerations_that_would_be_a_panic_are_generated_plain() {
+fn impossible_enumerations_are_plain() {
     let code = code(document(
         json!({"/things/": {"get": {"operationId": "list_things", "responses": answer(json!({"$ref": "#/components/schemas/Thing"}))}}}),
         json!({"Thing": {"type": "object", "properties": {
@@ -259,7 +259,7 @@ fn enumerations_that_would_be_a_panic_are_generated_plain() {
 }
 
 #[test]
-fn descriptions_are_no_tests() {
+fn descriptions_are_not_doctests() {
     let description = "Lists.\r\n\r\n```\nlet x = 1\n```\n\n    indented()\n    again()\n\nA list:\n* a\n    * b\n\n~~~python\nx\n";
     let code = generate(document(
         json!({"/things/": {"get": {"operationId": "list_things", "description": description, "responses": answer(json!({}))}}}),
@@ -279,7 +279,7 @@ fn descriptions_are_no_tests() {
 }
 
 #[test]
-fn names_that_code_uses_and_headers_that_it_sets_are_the_documents_all_the_same() {
+fn reserved_names_and_headers_still_work() {
     let parameter =
         |name: &str, holder: &str| json!({"name": name, "in": holder, "schema": {"type": "string"}});
     let parameters = json!([
@@ -315,7 +315,7 @@ fn names_that_code_uses_and_headers_that_it_sets_are_the_documents_all_the_same(
 }
 
 #[test]
-fn operations_of_a_shared_path_item_count_wherever_it_is_used() {
+fn shared_path_item_counts_per_use() {
     let operation = json!({"operationId": "things", "responses": {"204": {"description": ""}}});
     let shared = json!({"$ref": "#/components/pathItems/Things"});
     let mut given = document(json!({"/a/": shared, "/b/": shared, "x-note": {"get": {}}}), json!({}));
@@ -325,7 +325,7 @@ fn operations_of_a_shared_path_item_count_wherever_it_is_used() {
 }
 
 #[test]
-fn a_name_on_the_wire_is_no_word_of_the_codes() {
+fn wire_names_are_kept_in_errors() {
     let kind = json!({"type": "string", "enum": ["a", "b"]});
     let code = code(document(
         json!({"/things/": {"get": {"operationId": "list_things", "responses": answer(json!({"$ref": "#/components/schemas/Thing"}))}}}),

@@ -74,7 +74,7 @@ fn errors_and_warnings_are_one_line() {
 }
 
 #[test]
-fn report_of_a_hostile_document() {
+fn hostile_report_prints_no_directive() {
     for end in BREAKS {
         for aloud in [false, true] {
             let evil = format!("a{end}{INSTRUCTION}\ta");
@@ -99,7 +99,7 @@ fn report_of_a_hostile_document() {
 }
 
 #[test]
-fn prepared_changes_are_a_line_each() {
+fn each_change_is_one_line() {
     for end in BREAKS {
         let evil = format!("a{end}b\tc");
         let mut report = Report::default();
@@ -114,7 +114,7 @@ fn prepared_changes_are_a_line_each() {
 /// Every text of a document, with what would end a comment, a text or a name in the code, is a comment, a
 /// text or a name.
 #[test]
-fn text_stays_text_in_the_code() {
+fn hostile_text_stays_text_in_code() {
     let evil = |index: usize| {
         format!(
             "x{index}*/ \" \\\" }} \u{202e} \u{1b}[2K \r */ ] #![feature(evil)] \n*/ fn evil() {{}} /* \n//\n\u{2028} fn evil() {{}} r#\"# '"
@@ -158,7 +158,7 @@ fn text_stays_text_in_the_code() {
 
 /// Whatever prints besides would print what a document holds as it stands there.
 #[test]
-fn nothing_else_prints() {
+fn only_output_module_prints() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut folders = vec![root.join("codegen/src")];
     let mut files = vec![root.join("build.rs")];

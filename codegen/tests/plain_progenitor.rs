@@ -22,7 +22,7 @@ fn generated(document: Value) -> Result<syn::File, String> {
 }
 
 #[test]
-fn progenitor_generates_a_prepared_document_that_it_refuses_as_it_is() {
+fn refused_document_generates_once_prepared() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/zoo.yaml");
     let mut document = read(&path).unwrap();
     assert!(generated(document.clone()).is_err());

@@ -7,7 +7,7 @@ use support::{document, prepared, refused, thing, told};
 use synapse_codegen::document::parse;
 
 #[test]
-fn errors_leave_and_the_first_success_with_a_body_stays() {
+fn first_success_with_body_is_kept() {
     let responses = json!({"responses": {
         "202": {"description": ""},
         "201": {"description": "", "content": {"application/json": {"schema": {"type": "string"}}}},
@@ -29,7 +29,7 @@ fn errors_leave_and_the_first_success_with_a_body_stays() {
 }
 
 #[test]
-fn a_success_that_may_be_without_its_body_is_noted_with_the_status_that_has_it() {
+fn optional_body_notes_its_status() {
     let of = |responses: Value| prepared(document(json!({"responses": responses}), json!({})));
     let body = json!({"description": "", "content": {"application/json": {"schema": {"type": "string"}}}});
     let (_, report) = of(json!({"200": body, "204": {"description": ""}}));
@@ -55,7 +55,7 @@ fn a_success_that_may_be_without_its_body_is_noted_with_the_status_that_has_it()
 }
 
 #[test]
-fn numbers_are_as_wide_as_they_can_be() {
+fn numbers_get_widest_type() {
     let (document, report) = prepared(document(
         json!({"parameters": [{"name": "id", "in": "query", "schema": {"type": "array", "items": {"type": "integer", "format": "int32"}}}]}),
         json!({"type": "object", "properties": {
@@ -77,7 +77,7 @@ fn numbers_are_as_wide_as_they_can_be() {
 }
 
 #[test]
-fn an_operation_that_tells_no_success_gets_one_without_a_body() {
+fn missing_success_is_added_empty() {
     let (document, report) =
         prepared(document(json!({"responses": {"400": {"description": ""}}}), json!({})));
     assert_eq!(document["paths"]["/things/"]["get"]["responses"], json!({"200": {"description": ""}}));
@@ -85,7 +85,7 @@ fn an_operation_that_tells_no_success_gets_one_without_a_body() {
 }
 
 #[test]
-fn json_is_preferred_and_a_form_becomes_a_raw_body() {
+fn json_preferred_and_form_becomes_raw() {
     let body = |content: Value| json!({"requestBody": {"required": true, "content": content}});
     let schema = json!({"schema": {"type": "string"}});
     let content = json!({"multipart/form-data": {}, "application/json": schema, "application/x-www-form-urlencoded": {}});
@@ -112,7 +112,7 @@ fn json_is_preferred_and_a_form_becomes_a_raw_body() {
 }
 
 #[test]
-fn a_schema_without_a_shape_is_json() {
+fn shapeless_schema_is_json() {
     let (document, report) = prepared(document(
         json!({}),
         json!({"type": "object", "properties": {
@@ -130,7 +130,7 @@ fn a_schema_without_a_shape_is_json() {
 }
 
 #[test]
-fn what_is_required_is_among_the_properties() {
+fn required_names_must_be_properties() {
     let (document, report) = prepared(document(
         json!({}),
         json!({"type": "object", "required": ["a", "gone"], "properties": {"a": {"type": "string"}}}),
@@ -140,7 +140,7 @@ fn what_is_required_is_among_the_properties() {
 }
 
 #[test]
-fn an_enumeration_loses_values_without_a_name_and_not_its_type() {
+fn nameless_enum_values_are_dropped() {
     let (document, report) = prepared(document(
         json!({}),
         json!({"type": "object", "properties": {
@@ -157,7 +157,7 @@ fn an_enumeration_loses_values_without_a_name_and_not_its_type() {
 }
 
 #[test]
-fn unknown_fields_are_kept_also_where_the_document_forbids_them() {
+fn unknown_fields_are_always_kept() {
     for more in [None, Some(json!(true)), Some(json!(false)), Some(json!({}))] {
         let mut schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
         if let Some(more) = more {
@@ -169,7 +169,7 @@ fn unknown_fields_are_kept_also_where_the_document_forbids_them() {
 }
 
 #[test]
-fn the_links_of_a_page_are_urls() {
+fn page_links_are_urls() {
     let link = json!({"type": "string", "format": "uri", "nullable": true});
     let page = json!({"type": "object", "properties": {"results": {"type": "array", "items": {}}, "next": link, "previous": link}});
     let (document, report) = prepared(document(json!({}), page));
@@ -181,7 +181,7 @@ fn the_links_of_a_page_are_urls() {
 }
 
 #[test]
-fn an_enumeration_within_a_parameter_is_plain_text() {
+fn enum_in_parameter_is_plain_text() {
     let parameter = json!({"name": "kind", "in": "query", "schema": {"type": "string", "enum": ["a", "b"]}});
     let (document, report) = prepared(document(json!({"parameters": [parameter]}), json!({})));
     assert_eq!(document["paths"]["/things/"]["get"]["parameters"][0]["schema"], json!({"type": "string"}));
@@ -192,7 +192,7 @@ fn an_enumeration_within_a_parameter_is_plain_text() {
 }
 
 #[test]
-fn a_time_keeps_its_text_and_other_formats_are_text() {
+fn time_keeps_text_other_formats_plain() {
     let (document, _) = prepared(document(
         json!({}),
         json!({"type": "object", "properties": {
@@ -208,7 +208,7 @@ fn a_time_keeps_its_text_and_other_formats_are_text() {
 }
 
 #[test]
-fn lengths_of_a_bodys_texts_are_noted_by_the_names_that_type_and_field_come_to() {
+fn text_lengths_noted_by_final_names() {
     let thing = json!({"type": "object", "properties": {
         "id": {"type": "integer", "readOnly": true},
         "name": {"type": "string", "minLength": 1, "maxLength": 3}, "extra": {"type": "string", "pattern": "[^\\s]"},
@@ -224,7 +224,7 @@ fn lengths_of_a_bodys_texts_are_noted_by_the_names_that_type_and_field_come_to()
 }
 
 #[test]
-fn lengths_patterns_bounds_titles_and_defaults_leave() {
+fn constraints_and_defaults_are_dropped() {
     let (document, report) = prepared(document(
         json!({}),
         json!({"type": "object", "title": "T", "properties": {
@@ -238,7 +238,7 @@ fn lengths_patterns_bounds_titles_and_defaults_leave() {
 }
 
 #[test]
-fn enumerations_that_can_not_be_generated_are_plain() {
+fn impossible_enumerations_are_plain() {
     let (document, report) = prepared(document(
         json!({}),
         json!({"type": "object", "properties": {
@@ -270,7 +270,7 @@ fn enumerations_that_can_not_be_generated_are_plain() {
 }
 
 #[test]
-fn json_is_always_there_in_answers_and_optional_in_requests() {
+fn json_defaults_in_answers_only() {
     let schema = json!({"type": "object", "properties": {"meta": {"$ref": "#/components/schemas/Json"}}});
     let (answer, _) = prepared(document(json!({}), schema.clone()));
     assert_eq!(thing(&answer)["properties"]["meta"]["default"], json!({}));
@@ -280,7 +280,7 @@ fn json_is_always_there_in_answers_and_optional_in_requests() {
 }
 
 #[test]
-fn what_no_operation_leads_to_leaves() {
+fn unused_schemas_are_dropped() {
     let mut document = document(
         json!({}),
         json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/Inner"}}}),
@@ -294,7 +294,7 @@ fn what_no_operation_leads_to_leaves() {
 }
 
 #[test]
-fn shared_responses_and_bodies_are_put_in_place() {
+fn shared_responses_and_bodies_inlined() {
     let mut document = document(
         json!({"responses": {"200": {"$ref": "#/components/responses/Ok"}}, "requestBody": {"$ref": "#/components/requestBodies/B"}}),
         json!({}),
@@ -309,7 +309,7 @@ fn shared_responses_and_bodies_are_put_in_place() {
 }
 
 #[test]
-fn what_can_not_be_generated_is_one_line_that_names_its_place() {
+fn generation_error_names_its_place() {
     let with = |operation: Value| document(operation, json!({}));
     assert_eq!(
         refused(with(json!({"responses": {"200": {"$ref": "#/components/responses/No"}}}))),
@@ -323,7 +323,7 @@ fn what_can_not_be_generated_is_one_line_that_names_its_place() {
 }
 
 #[test]
-fn documents_are_read_as_yaml_and_as_json() {
+fn documents_read_as_yaml_or_json() {
     assert_eq!(parse("openapi: 3.0.3\nx: no\n").unwrap(), json!({"openapi": "3.0.3", "x": "no"}));
     assert_eq!(parse("\u{feff} {\"openapi\": \"3.0.0\"}").unwrap(), json!({"openapi": "3.0.0"}));
     for (text, problem) in [

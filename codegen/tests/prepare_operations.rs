@@ -19,7 +19,7 @@ fn names(document: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_path_without_its_slash_is_not_lost() {
+fn path_without_slash_is_kept() {
     let mut given = document(json!({}), json!({"type": "string"}));
     let item = given["paths"]["/things/"].clone();
     given["paths"]["others/"] = item.clone();
@@ -37,7 +37,7 @@ fn a_path_without_its_slash_is_not_lost() {
 }
 
 #[test]
-fn every_operation_has_an_id_of_its_own() {
+fn every_operation_has_unique_id() {
     let mut given = document(json!({"operationId": null}), json!({"type": "string"}));
     let mut item = given["paths"]["/things/"].clone();
     item["get"]["operationId"] = json!("listThings");
@@ -56,7 +56,7 @@ fn every_operation_has_an_id_of_its_own() {
 }
 
 #[test]
-fn only_what_is_asked_and_answered_stays() {
+fn only_requests_and_answers_stay() {
     let mut given = document(
         json!({"callbacks": {"done": {}}, "servers": [{"url": "/v2"}], "security": [{}], "x-more": 1, "responses": null}),
         json!({"type": "string"}),
@@ -82,7 +82,7 @@ fn only_what_is_asked_and_answered_stays() {
 }
 
 #[test]
-fn a_file_in_a_body_makes_it_raw_where_a_form_is_offered() {
+fn file_in_form_body_makes_it_raw() {
     let body = |types: &[&str], schema: Value| {
         let content: serde_json::Map<String, Value> =
             types.iter().map(|name| ((*name).to_owned(), json!({"schema": schema}))).collect();
@@ -110,7 +110,7 @@ fn a_file_in_a_body_makes_it_raw_where_a_form_is_offered() {
 }
 
 #[test]
-fn json_by_another_name_is_json_and_bytes_called_json_are_bytes() {
+fn vendor_json_is_json_bytes_are_bytes() {
     let answer = |types: Value| {
         prepared(document(
             json!({"responses": {"200": {"description": "", "content": types}}}),
@@ -135,7 +135,7 @@ fn json_by_another_name_is_json_and_bytes_called_json_are_bytes() {
 }
 
 #[test]
-fn parameters_that_can_not_be_sent_leave_and_missing_ones_come() {
+fn unsendable_parameters_are_dropped() {
     let mut given = parameters(json!([
         {"name": "gone", "in": "path", "required": true, "schema": {"type": "string"}},
         {"name": "session", "in": "cookie", "schema": {"type": "string"}},
@@ -155,7 +155,7 @@ fn parameters_that_can_not_be_sent_leave_and_missing_ones_come() {
 }
 
 #[test]
-fn an_object_in_a_query_is_its_properties() {
+fn query_object_becomes_its_properties() {
     let schema =
         json!({"type": "object", "properties": {"age": {"type": "integer"}, "name": {"type": "string"}}});
     let (deep, report) = prepared(parameters(json!([
@@ -172,7 +172,7 @@ fn an_object_in_a_query_is_its_properties() {
 }
 
 #[test]
-fn lists_in_queries_are_lists_of_words_or_numbers_and_joined_where_the_document_says_so() {
+fn query_lists_are_joined_as_declared() {
     let list = |items: Value| json!({"type": "array", "items": items});
     let (prepared, report) = prepared(parameters(json!([
         {"name": "ids", "in": "query", "explode": false, "schema": list(json!({"type": "integer", "minimum": 1}))},
@@ -200,7 +200,7 @@ fn lists_in_queries_are_lists_of_words_or_numbers_and_joined_where_the_document_
 }
 
 #[test]
-fn parameters_of_one_setter_are_told_apart() {
+fn clashing_setters_are_renamed() {
     let text = json!({"type": "string"});
     let mut given = parameters(json!([
         {"name": "id", "in": "query", "schema": text}, {"name": "id", "in": "path", "required": true, "schema": text},
@@ -226,7 +226,7 @@ fn parameters_of_one_setter_are_told_apart() {
 }
 
 #[test]
-fn a_key_that_can_be_expanded_is_an_id_or_an_object() {
+fn expandable_key_is_id_or_object() {
     let expand = json!([{"name": "expand", "in": "query", "schema": {"type": "array", "items": {"type": "string", "enum": ["owner"]}}}]);
     let mut given = document(
         json!({"parameters": expand}),
@@ -242,7 +242,7 @@ fn a_key_that_can_be_expanded_is_an_id_or_an_object() {
 }
 
 #[test]
-fn a_selection_takes_tags_and_paths_and_tells_what_it_leaves() {
+fn selection_reports_what_it_leaves_out() {
     let operation = |id: &str, tag: &str| json!({"get": {"operationId": id, "tags": [tag], "responses": {"200": {"description": ""}}}});
     let whole = json!({"paths": {
         "/a/": operation("a", "one"), "/b/": operation("b", "two"), "b/c/": operation("c", "three"), "/d/": operation("d", "three"),
@@ -266,7 +266,7 @@ fn a_selection_takes_tags_and_paths_and_tells_what_it_leaves() {
 }
 
 #[test]
-fn an_answer_of_any_type_that_has_a_shape_is_json() {
+fn shaped_answer_of_any_type_is_json() {
     let answer = |name: &str, schema: Value| {
         let content = json!({name: {"schema": schema}});
         let (document, report) = prepared(document(
@@ -290,7 +290,7 @@ fn an_answer_of_any_type_that_has_a_shape_is_json() {
 }
 
 #[test]
-fn headers_have_names_that_can_be_sent_each_once() {
+fn header_names_are_valid_and_unique() {
     let header = |name: &str| json!({"name": name, "in": "header", "schema": {"type": "string"}});
     let (document, report) =
         prepared(parameters(json!([header("X-Trace"), header("x-trace"), header("a b"), header("é")])));
@@ -301,7 +301,7 @@ fn headers_have_names_that_can_be_sent_each_once() {
 }
 
 #[test]
-fn operations_of_a_shared_path_item_are_selected_as_others() {
+fn shared_path_item_is_selected() {
     let mut given = document(json!({}), json!({"type": "string"}));
     let item = json!({"get": {"operationId": "shared", "tags": ["odd"], "responses": {}}, "put": {"operationId": "other", "responses": {}}});
     given["components"]["pathItems"] = json!({"Odd": item});
@@ -313,7 +313,7 @@ fn operations_of_a_shared_path_item_are_selected_as_others() {
 }
 
 #[test]
-fn what_is_no_parameter_or_no_answer_is_told() {
+fn invalid_parameters_are_reported() {
     let nameless = json!({"in": "query", "schema": {"type": "string"}});
     let both = json!({"name": "a", "in": "query", "schema": {"type": "string"}, "content": {"application/json": {}}});
     let (document, report) = prepared(document(

@@ -10,7 +10,7 @@ fn properties(properties: Value) -> Value {
 }
 
 #[test]
-fn a_reference_into_another_part_is_to_a_component_of_its_own() {
+fn deep_reference_becomes_component() {
     let item = json!({"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Other/properties/list/items"}}});
     let mut given = document(
         json!({}),
@@ -39,7 +39,7 @@ fn a_reference_into_another_part_is_to_a_component_of_its_own() {
 }
 
 #[test]
-fn what_was_pasted_with_definitions_of_its_own_refers_to_itself() {
+fn pasted_definitions_refer_to_self() {
     let thing = json!({
         "type": "object",
         "$defs": {"Part": properties(json!({"whole": {"$ref": "#"}, "parts": {"type": "array", "items": {"$ref": "#/$defs/Part"}}}))},
@@ -53,7 +53,7 @@ fn what_was_pasted_with_definitions_of_its_own_refers_to_itself() {
 }
 
 #[test]
-fn components_are_found_by_names_that_a_fragment_cant_hold() {
+fn encoded_component_names_are_found() {
     let mut given =
         document(json!({}), properties(json!({"page": {"$ref": "#/components/schemas/Page%5BUser%5D"}})));
     given["components"]["schemas"]["Page[User]"] = properties(json!({"a": {"type": "integer"}}));
@@ -64,7 +64,7 @@ fn components_are_found_by_names_that_a_fragment_cant_hold() {
 }
 
 #[test]
-fn shared_parts_are_in_place_and_in_the_words_of_3_0() {
+fn shared_parts_inlined_as_3_0() {
     let mut given = document(json!({}), properties(json!({"a": {"type": "integer"}})));
     given["openapi"] = json!("3.1.0");
     let item = given["paths"]["/things/"].take();
@@ -88,7 +88,7 @@ fn shared_parts_are_in_place_and_in_the_words_of_3_0() {
 }
 
 #[test]
-fn what_another_server_tells_is_a_free_form_value() {
+fn remote_reference_is_free_form() {
     let url = "https://example.org/openapi.yaml#/components/schemas/Kind";
     let (document, report) = prepared(document(json!({}), properties(json!({"kind": {"$ref": url}}))));
     assert_eq!(thing(&document)["properties"]["kind"]["allOf"], json!([reference("Json")]));
@@ -99,7 +99,7 @@ fn what_another_server_tells_is_a_free_form_value() {
 }
 
 #[test]
-fn a_reference_that_cant_be_followed_is_named_and_says_what_to_do() {
+fn broken_reference_error_gives_advice() {
     let elsewhere = document(json!({}), properties(json!({"x": {"$ref": "other.yaml#/X"}})));
     let bundle = "is in another file: bundle the files into one document first (`npx @redocly/cli bundle`)";
     assert_eq!(refused(elsewhere), format!("components.schemas.Thing.x: `other.yaml#/X` {bundle}"));
@@ -119,7 +119,7 @@ fn a_reference_that_cant_be_followed_is_named_and_says_what_to_do() {
 }
 
 #[test]
-fn a_property_called_example_leads_to_its_component() {
+fn property_named_example_is_followed() {
     let mut given = document(
         json!({}),
         properties(json!({"example": reference("Other"), "properties": reference("Thing")})),

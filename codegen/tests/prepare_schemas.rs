@@ -10,7 +10,7 @@ fn properties(properties: Value) -> Value {
 }
 
 #[test]
-fn the_forms_of_3_1_are_those_of_3_0() {
+fn forms_of_3_1_become_3_0() {
     let mut given = document(
         json!({}),
         properties(json!({
@@ -53,7 +53,7 @@ fn the_forms_of_3_1_are_those_of_3_0() {
 }
 
 #[test]
-fn values_of_another_kind_than_their_key_are_mended_and_told() {
+fn wrongly_typed_keywords_are_repaired() {
     let (document, report) = prepared(document(
         json!({"tags": "things", "description": ["one", "two"], "deprecated": "true"}),
         json!({"type": "object", "required": "a", "description": null, "properties": {
@@ -83,7 +83,7 @@ fn values_of_another_kind_than_their_key_are_mended_and_told() {
 }
 
 #[test]
-fn null_and_blank_are_no_choices_of_their_own() {
+fn null_and_blank_are_not_choices() {
     let choice = json!({"nullable": true, "oneOf": [reference("Kind"), reference("BlankEnum"), reference("NullEnum")]});
     let mut given = document(
         json!({}),
@@ -104,7 +104,7 @@ fn null_and_blank_are_no_choices_of_their_own() {
 }
 
 #[test]
-fn a_nullable_component_is_so_where_it_is_used() {
+fn nullable_component_marks_its_uses() {
     let mut given = document(
         json!({}),
         properties(
@@ -122,7 +122,7 @@ fn a_nullable_component_is_so_where_it_is_used() {
 }
 
 #[test]
-fn a_discriminator_tells_which_component_a_tag_means() {
+fn discriminator_maps_tags_to_components() {
     let mut given = document(
         json!({}),
         json!({
@@ -145,7 +145,7 @@ fn a_discriminator_tells_which_component_a_tag_means() {
 }
 
 #[test]
-fn what_is_sent_and_what_is_received_are_two_components_where_they_differ() {
+fn sent_and_received_types_are_split() {
     let mut given = both_ways(json!({
         "type": "object", "required": ["id", "name", "secret", "inner"],
         "properties": {
@@ -177,7 +177,7 @@ fn what_is_sent_and_what_is_received_are_two_components_where_they_differ() {
 }
 
 #[test]
-fn components_and_inline_types_of_one_name_are_told_apart() {
+fn clashing_type_names_are_renamed() {
     let inner = properties(json!({"x": {"type": "string"}}));
     let mut given = document(
         json!({}),
@@ -205,7 +205,7 @@ fn components_and_inline_types_of_one_name_are_told_apart() {
 }
 
 #[test]
-fn a_plain_component_is_what_it_is_where_it_is_used() {
+fn plain_component_is_inlined() {
     let choice = json!({"oneOf": [reference("Priority"), reference("Name"), reference("Title")]});
     let mut given = document(
         json!({}),
@@ -231,7 +231,7 @@ fn a_plain_component_is_what_it_is_where_it_is_used() {
 }
 
 #[test]
-fn properties_of_one_field_are_told_apart() {
+fn clashing_properties_are_renamed() {
     let (document, report) = prepared(document(
         json!({}),
         json!({"type": "object", "required": ["isGlobal"], "properties": {
@@ -246,7 +246,7 @@ fn properties_of_one_field_are_told_apart() {
 }
 
 #[test]
-fn what_is_written_into_a_body_is_split_as_components_are() {
+fn inline_body_types_are_split() {
     let id = json!({"type": "integer", "readOnly": true});
     let inner = json!({"type": "object", "required": ["id", "name"], "properties": {
         "id": id, "name": {"type": "string"}, "secret": {"type": "string", "writeOnly": true}, "note": {"type": "string", "nullable": true},
@@ -265,7 +265,7 @@ fn what_is_written_into_a_body_is_split_as_components_are() {
 }
 
 #[test]
-fn an_optional_list_of_what_is_sent_and_received_can_be_sent_empty() {
+fn optional_list_can_be_sent_empty() {
     let list = json!({"type": "array", "items": {"type": "string"}});
     let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
     let (document, _) = prepared(both_ways(properties(json!({"tags": list, "counts": map}))));
@@ -276,7 +276,7 @@ fn an_optional_list_of_what_is_sent_and_received_can_be_sent_empty() {
 }
 
 #[test]
-fn texts_without_quotes_are_texts_and_formats_are_of_numbers_and_texts() {
+fn unquoted_enum_values_become_text() {
     let (document, report) = prepared(document(
         json!({}),
         properties(json!({

@@ -24,7 +24,7 @@ fn names(schema: &Value) -> Vec<&String> {
 }
 
 #[test]
-fn a_composition_of_objects_is_one_object() {
+fn composed_objects_are_merged() {
     let own = json!({"type": "object", "required": ["b"], "properties": {"b": {"type": "integer"}, "kind": {"type": "string", "enum": ["x"]}}});
     let (document, report) = with(
         json!({"allOf": [reference("Base"), own], "description": "d", "properties": {"c": {"type": "string"}}}),
@@ -45,7 +45,7 @@ fn a_composition_of_objects_is_one_object() {
 }
 
 #[test]
-fn a_composition_with_a_choice_is_a_choice_of_compositions() {
+fn composed_choice_distributes_parts() {
     let (document, report) = with(
         json!({"allOf": [reference("Animal"), properties(json!({"links": {"type": "string"}}))]}),
         json!({
@@ -64,7 +64,7 @@ fn a_composition_with_a_choice_is_a_choice_of_compositions() {
 }
 
 #[test]
-fn what_composes_itself_has_an_end() {
+fn recursive_composition_ends() {
     // A choice between what is composed of it is no part of that, and a component isn't part of itself.
     let node = json!({"allOf": [reference("Thing"), reference("Node"), properties(json!({"a": {"type": "string"}}))]});
     let leaf = properties(json!({"b": {"type": "string"}}));
@@ -82,7 +82,7 @@ fn what_composes_itself_has_an_end() {
 }
 
 #[test]
-fn a_base_and_what_is_composed_of_it_lead_to_each_other() {
+fn base_and_derived_types_are_linked() {
     let child =
         |name: &str| json!({"allOf": [reference("Thing"), properties(json!({name: {"type": "string"}}))]});
     let others = json!({"Cat": child("lives"), "Dog": child("barks")});
@@ -117,7 +117,7 @@ fn a_base_and_what_is_composed_of_it_lead_to_each_other() {
 }
 
 #[test]
-fn each_of_two_choices_goes_with_each_of_the_other() {
+fn two_choices_are_combined_pairwise() {
     let of = |name: &str| properties(json!({name: {"type": "string"}}));
     let two = |one: &str, other: &str| json!({"oneOf": [reference(one), reference(other)]});
     let (document, _) = with(
@@ -135,7 +135,7 @@ fn each_of_two_choices_goes_with_each_of_the_other() {
 }
 
 #[test]
-fn a_tag_without_a_mapping_means_the_name_in_the_document_or_a_value_of_its_own() {
+fn unmapped_tag_uses_name_or_value() {
     let kind =
         |values: Value| json!({"type": "object", "required": ["kind"], "properties": {"kind": values}});
     let choices =
@@ -199,7 +199,7 @@ fn a_choice_of_what_is_required_is_none() {
 }
 
 #[test]
-fn values_that_differ_in_each_choice_are_a_tag() {
+fn distinct_constants_become_tag() {
     let kind = |value: &str| json!({"type": "string", "enum": [value]});
     let choice = |value: &str| json!({"type": "object", "required": ["kind"], "properties": {"kind": kind(value), "n": {"type": "integer"}}});
     let list = json!({"type": "array", "items": {"oneOf": [reference("One"), choice("two")]}});
@@ -222,7 +222,7 @@ fn values_that_differ_in_each_choice_are_a_tag() {
 }
 
 #[test]
-fn a_component_that_only_names_a_plain_type_is_that_type() {
+fn alias_of_plain_type_is_resolved() {
     let (document, report) = with(
         properties(json!({
             "id": reference("Id"), "other": {"allOf": [reference("Alias")], "nullable": true}, "tags": reference("Tags"), "kind": reference("Kind"),
@@ -251,7 +251,7 @@ fn a_component_that_only_names_a_plain_type_is_that_type() {
 }
 
 #[test]
-fn a_part_without_a_shape_is_said_of_the_whole() {
+fn shapeless_part_applies_to_whole() {
     let (document, report) = with(
         properties(json!({
             "kind": {"allOf": [reference("Kind"), {"nullable": true, "description": "d"}]},
@@ -269,7 +269,7 @@ fn a_part_without_a_shape_is_said_of_the_whole() {
 }
 
 #[test]
-fn a_map_beside_an_object_is_no_type_of_its_fields() {
+fn map_part_does_not_type_other_fields() {
     let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
     let of = |parts: Value| {
         with(json!({"allOf": parts}), json!({"Other": properties(json!({"x": {"type": "string"}}))})).0
@@ -282,7 +282,7 @@ fn a_map_beside_an_object_is_no_type_of_its_fields() {
 }
 
 #[test]
-fn a_composition_with_a_choice_has_a_name_wherever_it_stands() {
+fn composed_choice_is_named_anywhere() {
     let of = |name: &str| properties(json!({name: {"type": "string"}}));
     let mut either = properties(json!({"kind": {"type": "string", "enum": ["a", "a2", "b"]}}));
     either["oneOf"] = json!([reference("A"), reference("B")]);
@@ -297,7 +297,7 @@ fn a_composition_with_a_choice_has_a_name_wherever_it_stands() {
 }
 
 #[test]
-fn a_choice_of_constants_is_an_enumeration() {
+fn choice_of_constants_is_enumeration() {
     let described = json!({"type": "string", "oneOf": [{"const": "a", "description": "A."}, {"const": "b", "title": "B"}]});
     let narrower = json!({"type": "string", "enum": ["a"], "allOf": [reference("Described")]});
     let (document, report) = with(

@@ -27,7 +27,7 @@ fn main() {
 "#;
 
 #[test]
-fn a_new_filter_field_or_operation_costs_no_line_and_a_removed_one_is_named() {
+fn added_fields_compile_removed_are_named() {
     let copy = CrateCopy::new();
     copy.edit(|document| {
         document

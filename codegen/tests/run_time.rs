@@ -7,7 +7,7 @@ use std::path::Path;
 use support::crate_copy::CrateCopy;
 
 #[test]
-fn what_goes_over_the_wire_is_what_the_document_means() {
+fn requests_match_document_on_the_wire() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let copy = CrateCopy::from_document(&folder.join("documents/zoo.yaml"));
     copy.example("zoo", &std::fs::read_to_string(folder.join("probes/zoo.rs")).unwrap());

@@ -9,8 +9,6 @@
 //! The version before is superseded: it is not returned any more, and is removed when there is no lease on
 //! it.
 
-mod compaction;
-
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -25,7 +23,7 @@ use crate::runtime::file_id::FileId;
 use crate::runtime::plain_file::open_own;
 
 /// The first line contains the format's version and then 16 digits that change when the journal is replaced.
-const VERSION: &str = "synapse-file-cache 2 ";
+pub(super) const VERSION: &str = "synapse-file-cache 2 ";
 const HEAD: usize = VERSION.len() + 17;
 
 /// The previous format. Its lines are valid in this one. Files keep their entries and age out: they have
@@ -41,7 +39,7 @@ const DEAD_LINES: u64 = 1000;
 /// The caller of a method that writes holds the cache's lock: shared, unless the method says otherwise.
 #[derive(Debug)]
 pub(super) struct Index {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The journal's first line when it was last read.
     head: Vec<u8>,
     /// Number of bytes of the journal that were read, in complete lines.
@@ -53,12 +51,12 @@ pub(super) struct Index {
     /// The journal ends within a line.
     torn: bool,
     lines: u64,
-    entries: HashMap<KeyHash, Stored>,
+    pub(super) entries: HashMap<KeyHash, Stored>,
     /// The newest version of each file that has several versions.
     newest: HashMap<KeyHash, KeyHash>,
     /// The versions other than first ones.
     versions: HashMap<KeyHash, Version>,
-    superseded: HashSet<KeyHash>,
+    pub(super) superseded: HashSet<KeyHash>,
     /// Extensions are stored once: a million files have only a few.
     extensions: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u32>,
@@ -66,10 +64,10 @@ pub(super) struct Index {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Stored {
+pub(super) struct Stored {
     size: u64,
     /// The offset of its line.
-    at: u64,
+    pub(super) at: u64,
     extension: u32,
 }
 
@@ -160,7 +158,11 @@ impl Index {
             .unwrap_or_default()
     }
 
-    fn file_records_in(&self, file: &mut (impl Read + Seek), hash: KeyHash) -> io::Result<FileRecord> {
+    pub(super) fn file_records_in(
+        &self,
+        file: &mut (impl Read + Seek),
+        hash: KeyHash,
+    ) -> io::Result<FileRecord> {
         let Some(stored) = self.entries.get(&hash) else { return Ok(FileRecord::default()) };
         file.seek(SeekFrom::Start(stored.at))?;
         let mut line = Vec::with_capacity(LONGEST as usize);
@@ -173,7 +175,7 @@ impl Index {
         }
     }
 
-    fn is_of_head(&self, file: &mut File) -> io::Result<bool> {
+    pub(super) fn is_of_head(&self, file: &mut File) -> io::Result<bool> {
         Ok(read_head(file)? == self.head)
     }
 
@@ -227,7 +229,13 @@ impl Index {
         self.append(&self.line(hash, entry, self.superseded.contains(&hash), file_record))
     }
 
-    fn line(&self, hash: KeyHash, entry: Entry<'_>, superseded: bool, file_record: &FileRecord) -> String {
+    pub(super) fn line(
+        &self,
+        hash: KeyHash,
+        entry: Entry<'_>,
+        superseded: bool,
+        file_record: &FileRecord,
+    ) -> String {
         added(hash, entry, self.versions.get(&hash).copied(), superseded, file_record)
     }
 

@@ -4,6 +4,7 @@ mod adding;
 mod apart;
 mod builder;
 mod cleaning;
+mod compaction;
 mod directory;
 mod eviction;
 mod file_record;

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use super::{Index, VERSION};
-use crate::download::cache::key::KeyHash;
+use super::index::{Index, VERSION};
+use super::key::KeyHash;
 use crate::error::{Error, Result};
 use crate::runtime::plain_file::open_own;
 

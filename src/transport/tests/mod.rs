@@ -36,7 +36,7 @@ const MODEL: &str = r#"{"id": 1, "name": "n", "model_type": "detection"}"#;
 
 /// Fails a test that would hang.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), work).await.expect("it hangs")
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it hangs")
 }
 
 /// Returns a builder of a client with two retries, and its clock.

@@ -10,7 +10,7 @@ use tracing::warn;
 use super::eviction::{Candidates, used_at};
 use super::key::KeyHash;
 use super::lock::{Exclusive, Waiting};
-use super::parts::{KEPT, is_part_name, parts_in};
+use super::parts::KEPT;
 use super::sessions::Session;
 use super::{FileCache, directory};
 use crate::error::{Error, Result};
@@ -125,8 +125,8 @@ impl FileCache {
     }
 
     fn clear_shards(&self, cleaned: &mut Cleaned, waiting: &Waiting) -> Result<()> {
-        for shard in 0..=u8::MAX {
-            let shard = self.0.dir.join(format!("{shard:02x}"));
+        for shard in KeyHash::shards() {
+            let shard = self.0.dir.join(shard);
             match directory::check(&shard) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
@@ -134,13 +134,6 @@ impl FileCache {
                     continue;
                 }
                 Ok(()) => {}
-            }
-            // Older versions stored the part files in the shards.
-            for part in parts_in(&shard, is_part_name) {
-                match self.0.parts.remove(&part) {
-                    Ok(freed) => cleaned.freed += freed,
-                    Err(error) => cleaned.failed(&shard, error),
-                }
             }
             let mut session = self.exclusive(waiting)?;
             session.look_at_others()?;

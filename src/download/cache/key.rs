@@ -112,8 +112,16 @@ impl KeyHash {
     }
 
     /// Returns the name of the file's directory.
+    ///
+    /// There are few of them: file systems spread directories over the disk, so each one costs as much as
+    /// several files.
     pub(super) fn shard(self) -> String {
-        format!("{:02x}", self.0[0])
+        format!("{:x}", self.0[0] >> 4)
+    }
+
+    /// Returns the names of all directories of files.
+    pub(super) fn shards() -> impl Iterator<Item = String> {
+        (0..16).map(|shard| format!("{shard:x}"))
     }
 
     /// Returns the file's path in the cache at `dir`.

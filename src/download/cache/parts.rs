@@ -43,7 +43,7 @@ impl PartFiles {
 
     /// Returns all part files, the least recently modified first.
     pub(super) fn all(&self) -> Vec<Part> {
-        parts_in(&self.directory, |_| true)
+        parts_in(&self.directory)
     }
 
     /// Removes a part file and the files that belong to it, unless it is locked, which means that it is being
@@ -69,14 +69,11 @@ impl PartFiles {
     }
 }
 
-/// Returns the part files in a directory whose names match, the least recently modified first. None if the
-/// directory can't be read.
-pub(super) fn parts_in(directory: &Path, is_part: impl Fn(&str) -> bool) -> Vec<Part> {
+/// Returns the part files in a directory, the least recently modified first. Returns none if the directory
+/// can't be read.
+fn parts_in(directory: &Path) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        if !entry.file_name().to_str().is_some_and(&is_part) {
-            continue;
-        }
         let Ok(metadata) = std::fs::symlink_metadata(entry.path()) else { continue };
         if metadata.is_file() {
             let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
@@ -98,14 +95,4 @@ pub(super) fn parts_in(directory: &Path, is_part: impl Fn(&str) -> bool) -> Vec<
     });
     parts.sort_unstable_by_key(|part| part.modified);
     parts
-}
-
-/// Returns whether a name is that of a part file of a download, or of a file that belongs to one:
-/// `.0123456789abcdef.part`.
-pub(super) fn is_part_name(name: &str) -> bool {
-    let Some((key, rest)) = name.strip_prefix('.').and_then(|name| name.split_at_checked(16)) else {
-        return false;
-    };
-    let is_part = rest.strip_prefix(".part").is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    is_part && key.bytes().all(|digit| digit.is_ascii_hexdigit())
 }

@@ -19,7 +19,7 @@ impl FileCache {
         if self.0.limits == CacheLimits::NONE {
             return Ok(());
         }
-        for shard in (0..=u8::MAX).map(|shard| self.0.dir.join(format!("{shard:02x}"))) {
+        for shard in KeyHash::shards().map(|shard| self.0.dir.join(shard)) {
             if directory::check(&shard).is_err() || self.state().unrecorded(&shard).is_empty() {
                 continue;
             }

@@ -1,0 +1,332 @@
+//! A TCP server that does to each request what a script says, byte by byte, and records what it saw. What other
+//! servers need of it: connections that are accepted, and heads that are read.
+
+#![allow(dead_code, reason = "the library's unit tests use the rest")]
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::marker;
+use super::soon::soon;
+
+/// What is done with one request.
+#[derive(Clone)]
+pub enum Act {
+    /// Answered, and the connection kept.
+    Keep(Vec<u8>),
+    /// Answered, as far as it goes, and the connection closed.
+    Close(Vec<u8>),
+    /// As `Close`, by a TCP reset.
+    Reset(Vec<u8>),
+    /// As far as it goes; then nothing more comes, until the client hangs up.
+    Hold(Vec<u8>),
+    /// The head at once, and the body byte by byte, with a pause before each.
+    Drip(Vec<u8>, Duration),
+    /// The body is read in small pieces, with a pause before each; then it is answered.
+    ReadSlowly(Vec<u8>),
+    /// So much of the body is read, and no more; nothing is answered, until the client hangs up.
+    StopReading(usize),
+    /// Answered as soon as the head is there. What comes of the body is thrown away.
+    Early(Vec<u8>),
+    /// As `Early`, and closed with the body unread.
+    EarlyClose(Vec<u8>),
+    /// Answered so far; what follows is decided then.
+    Then(Vec<u8>, Next),
+}
+
+/// Decides what follows on a request that was read whole.
+#[derive(Clone)]
+pub struct Next(Arc<Decision>);
+
+type Decision = dyn Fn(Seen) -> Pin<Box<dyn Future<Output = Act> + Send>> + Send + Sync;
+
+/// Writes `answer` and does what `next` decides.
+pub fn then<F>(answer: impl Into<Vec<u8>>, next: impl Fn(Seen) -> F + Send + Sync + 'static) -> Act
+where
+    F: Future<Output = Act> + Send + 'static,
+{
+    Act::Then(answer.into(), Next(Arc::new(move |seen| Box::pin(next(seen)))))
+}
+
+/// A request as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// Method and target: `GET /models/1/`.
+    pub line: String,
+    /// The headers, a line each.
+    pub head: String,
+    pub body: Vec<u8>,
+    /// The number of its connection, from 0.
+    pub connection: usize,
+}
+
+impl Seen {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
+    }
+
+    /// Where the range begins that is asked for.
+    pub fn range_start(&self) -> Option<usize> {
+        self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+    }
+}
+
+/// A header's value.
+pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let headers = head.lines().filter_map(|line| line.split_once(':'));
+    headers.into_iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+}
+
+/// Which request it is: its number, its number on its connection, its line, and what else came of it with its
+/// head.
+pub struct Which<'w> {
+    pub number: usize,
+    pub on_connection: usize,
+    pub line: &'w str,
+    pub seen: &'w Seen,
+}
+
+type Script = dyn Fn(Which<'_>) -> Act + Send + Sync;
+
+#[derive(Default)]
+struct Log {
+    seen: Mutex<Vec<Seen>>,
+    /// Requests that came whole, connections that were accepted, and those that the client closed.
+    requests: watch::Sender<usize>,
+    connections: watch::Sender<usize>,
+    hung_up: watch::Sender<usize>,
+}
+
+/// Stops when it is dropped, and all its connections with it.
+pub struct Server {
+    pub url: String,
+    log: Arc<Log>,
+    _tasks: JoinSet<()>,
+}
+
+impl Server {
+    /// Does `script` to each request.
+    pub async fn with(script: impl Fn(Which<'_>) -> Act + Send + Sync + 'static) -> Self {
+        marker::watch();
+        let socket = TcpSocket::new_v4().unwrap();
+        // What isn't read yet stays with the client, as on a slow line.
+        socket.set_recv_buffer_size(16 << 10).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(64).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let log = Arc::<Log>::default();
+        let (told, script) = (log.clone(), Arc::new(script));
+        let tasks = accept(listener, move |stream, number| {
+            log.connections.send_replace(number + 1);
+            serve(stream, number, script.clone(), log.clone())
+        });
+        Server { url, log: told, _tasks: tasks }
+    }
+
+    /// Does the acts in turn, and the last one from then on.
+    pub async fn of(acts: impl Into<Vec<Act>>) -> Self {
+        let acts = acts.into();
+        Server::with(move |which| acts[which.number.min(acts.len() - 1)].clone()).await
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.log.seen.lock().unwrap().clone()
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.seen().into_iter().map(|seen| seen.line).collect()
+    }
+
+    /// How many requests came.
+    pub fn count(&self) -> usize {
+        *self.log.requests.borrow()
+    }
+
+    pub fn connections(&self) -> usize {
+        *self.log.connections.borrow()
+    }
+
+    pub async fn wait_for_requests(&self, count: usize) {
+        soon(self.log.requests.subscribe().wait_for(|now| *now >= count)).await.unwrap();
+    }
+
+    /// Waits until the client has closed so many connections on which it was kept waiting.
+    pub async fn wait_for_hang_ups(&self, count: usize) {
+        soon(self.log.hung_up.subscribe().wait_for(|now| *now >= count)).await.unwrap();
+    }
+}
+
+/// A listener on a port of its own, and its address.
+pub async fn listener() -> (TcpListener, SocketAddr) {
+    marker::watch();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Serves each connection, counted from 0, in a task of its own. They all end with what this gives.
+pub fn accept<F>(listener: TcpListener, serve: impl Fn(TcpStream, usize) -> F + Send + 'static) -> JoinSet<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        for number in 0.. {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            connections.spawn(serve(stream, number));
+        }
+    });
+    tasks
+}
+
+/// A port that refuses connections, and its URL: bound, so that nobody else takes it, and nobody listens.
+pub fn refusing() -> (TcpSocket, String) {
+    marker::watch();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    (socket, url)
+}
+
+/// Serves a connection until it is closed.
+async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, log: Arc<Log>) {
+    let mut read = Vec::new();
+    let mut on_connection = 0;
+    loop {
+        let Some(end) = read_head(&mut stream, &mut read).await else { return };
+        let head = String::from_utf8_lossy(&read[..end]).into_owned();
+        let body = read.split_off(end + 4);
+        let line = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
+        let head = head.lines().skip(1).collect::<Vec<_>>().join("\n");
+        let mut seen = Seen { line, head, body, connection };
+        let length: usize = seen.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let act = {
+            let mut all = log.seen.lock().unwrap();
+            all.push(seen.clone());
+            script(Which { number: all.len() - 1, on_connection, line: &seen.line, seen: &seen })
+        };
+        let number = log.seen.lock().unwrap().len() - 1;
+        let wanted = match act {
+            Act::Early(_) | Act::EarlyClose(_) => 0,
+            Act::StopReading(bytes) => bytes,
+            _ => length,
+        };
+        while seen.body.len() < wanted {
+            if let Act::ReadSlowly(_) = act {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let mut piece = [0; 16 << 10];
+            let Some(length) = stream.read(&mut piece).await.ok().filter(|length| *length > 0) else {
+                return;
+            };
+            seen.body.extend_from_slice(&piece[..length]);
+        }
+        log.seen.lock().unwrap()[number].body.clone_from(&seen.body);
+        log.requests.send_modify(|count| *count += 1);
+        on_connection += 1;
+        read = seen.body.split_off(length.min(seen.body.len()));
+        if !respond(&mut stream, act, &seen, &log).await {
+            return;
+        }
+    }
+}
+
+/// Does `act`. True where the connection is kept.
+async fn respond(stream: &mut TcpStream, mut act: Act, seen: &Seen, log: &Log) -> bool {
+    while let Act::Then(answer, Next(next)) = &act {
+        if stream.write_all(answer).await.is_err() {
+            return false;
+        }
+        act = next(seen.clone()).await;
+    }
+    match act {
+        Act::Keep(answer) | Act::ReadSlowly(answer) => return stream.write_all(&answer).await.is_ok(),
+        Act::Close(answer) | Act::EarlyClose(answer) => drop(stream.write_all(&answer).await),
+        Act::Reset(answer) => {
+            let _ = stream.write_all(&answer).await;
+            stream.set_zero_linger().unwrap();
+        }
+        Act::Early(answer) => {
+            let _ = stream.write_all(&answer).await;
+            let _ = stream.shutdown().await;
+            drain(stream).await;
+        }
+        Act::Hold(answer) => {
+            let _ = stream.write_all(&answer).await;
+            drain(stream).await;
+            log.hung_up.send_modify(|count| *count += 1);
+        }
+        Act::StopReading(_) => std::future::pending().await,
+        Act::Drip(mut answer, pause) => {
+            let end = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
+            let body = answer.split_off(end);
+            if stream.write_all(&answer).await.is_err() {
+                return false;
+            }
+            for byte in body {
+                tokio::time::sleep(pause).await;
+                if stream.write_all(&[byte]).await.is_err() {
+                    return false;
+                }
+            }
+            return true;
+        }
+        Act::Then(..) => unreachable!("it is done above"),
+    }
+    false
+}
+
+/// Reads until `read` holds a head, and tells where that ends. A client that speaks TLS is told off, as
+/// servers do.
+pub async fn read_head(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usize> {
+    const HANDSHAKE: u8 = 0x16;
+    loop {
+        if read.first() == Some(&HANDSHAKE) {
+            let _ = stream
+                .write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                .await;
+            return None;
+        }
+        if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
+            return Some(end);
+        }
+        let mut piece = [0; 4096];
+        let length = stream.read(&mut piece).await.ok().filter(|length| *length > 0)?;
+        read.extend_from_slice(&piece[..length]);
+    }
+}
+
+/// Reads until the client hangs up.
+async fn drain(stream: &mut TcpStream) {
+    let mut piece = [0; 16 << 10];
+    while stream.read(&mut piece).await.is_ok_and(|length| length > 0) {}
+}
+
+/// An answer with its `Content-Length`; `headers` are lines, each with its end.
+pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let mut answer =
+        format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+    answer.extend_from_slice(body);
+    answer
+}
+
+pub fn json(status: u16, body: impl AsRef<[u8]>) -> Vec<u8> {
+    answer(status, "Content-Type: application/json\r\n", body)
+}
+
+pub fn html(status: u16) -> Vec<u8> {
+    answer(status, "Content-Type: text/html\r\n", "<html><head><title>Oh no</title></head></html>")
+}
+
+pub fn redirect(status: u16, location: &str) -> Vec<u8> {
+    answer(status, &format!("Location: {location}\r\n"), "")
+}

@@ -33,7 +33,7 @@ pub async fn status_error(
 ///
 /// # Errors
 /// Returns an error if it can't be decoded or converted.
-pub async fn answer<T: DeserializeOwned + Send + 'static>(
+pub async fn response<T: DeserializeOwned + Send + 'static>(
     body: Bytes,
     list: bool,
     set: impl FnOnce(&mut Conversion),

@@ -9,8 +9,8 @@ use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::operation::Lengths as _;
 use crate::generated::raw::{builder, types};
-use crate::transport::Received;
-use crate::upload::{Ready, UploadOptions, UploadSource, forget_session, upload, upload_setters};
+use crate::transport::IncomingResponse;
+use crate::upload::{Preflight, UploadOptions, UploadSource, forget_session, upload, upload_setters};
 
 impl BackendClient {
     /// Lists models: one page of them, or every one with [`list_all`](Call::list_all).
@@ -168,7 +168,7 @@ impl CreateModel {
             File::Uploaded(_) if !problem.is_empty() => return Err(refuse(problem)),
             File::Uploaded(id) => id,
             File::Upload(source) => {
-                let ready = match Ready::look_at(source, None, &settings, deadline).await {
+                let ready = match Preflight::check(source, None, &settings, deadline).await {
                     Err(error) if !problem.is_empty() => return Err(refuse(format!("{problem}; {error}"))),
                     _ if !problem.is_empty() => return Err(refuse(problem)),
                     ready => ready?,
@@ -180,7 +180,7 @@ impl CreateModel {
         options.end_by(deadline);
         let call = client.call(|raw| raw.create_model().body_map(|_| metadata.chunked_upload(&id)));
         let created = match call.with_options(options).prepare() {
-            Ok(prepared) => prepared.fetch(Received::json_undelivered).await,
+            Ok(prepared) => prepared.fetch(IncomingResponse::json_undelivered).await,
             Err(error) => Err(error),
         };
         let created = created.map_err(|error| error.with_upload_id(id.to_string()));

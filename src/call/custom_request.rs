@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::generated::operation::{Invalid, Operation, ResponseDecoder, Sealed, json_body};
 use crate::generated::raw;
 use crate::generated::raw_body::RawBody;
-use crate::transport::Received;
+use crate::transport::IncomingResponse;
 use crate::values::json::Json;
 
 /// Any method and path of the backend: see [`BackendClient::request`](crate::BackendClient::request).
@@ -62,8 +62,8 @@ pub struct AnyAnswer;
 impl ResponseDecoder for AnyAnswer {
     type Output = Json;
 
-    fn read(received: Box<Received>) -> impl Future<Output = Result<Json, Error>> + Send + 'static {
-        received.json_or_null()
+    fn read(response: Box<IncomingResponse>) -> impl Future<Output = Result<Json, Error>> + Send + 'static {
+        response.json_or_null()
     }
 }
 

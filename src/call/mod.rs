@@ -24,8 +24,8 @@ use crate::error::{Error, RequestInfo, Result};
 use crate::generated::operation::{Operation, ResponseDecoder};
 use crate::generated::raw;
 use crate::transport::retry_policy::RetryPolicy;
-use crate::transport::timeouts::TimeLimits;
-use crate::transport::{Received, Retry, Transport, TransportRequest, is_transport_header};
+use crate::transport::timeouts::Timeouts;
+use crate::transport::{IncomingResponse, Retry, Transport, TransportRequest, is_transport_header};
 use crate::url_conversion::Conversions;
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
@@ -142,8 +142,8 @@ impl CallOptions {
     }
 
     /// The time-outs of a request, as far as they aren't set those of the client.
-    pub(crate) fn limits(&self, settings: &Settings, list: bool) -> TimeLimits {
-        TimeLimits {
+    pub(crate) fn timeouts(&self, settings: &Settings, list: bool) -> Timeouts {
+        Timeouts {
             connect: self.connect_timeout.unwrap_or(settings.connect_timeout),
             idle: self.read_timeout.unwrap_or_else(|| settings.read_timeout(list)),
             total: self.timeout.or(settings.timeout),
@@ -281,7 +281,7 @@ impl<'c, B: Operation> Call<'c, B> {
     /// Returns an error as [`send`](Call::send) does.
     pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> ResponseFuture<T> {
         let prepared = self.prepare();
-        ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(Received::json)))
+        ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(IncomingResponse::json)))
     }
 
     /// The request that would be sent, without credentials.
@@ -319,7 +319,7 @@ impl<'c, B: Operation> Call<'c, B> {
             transport: self.client.transport().clone(),
             request,
             operation: B::ID,
-            limits: self.options.limits(settings, B::LIST),
+            timeouts: self.options.timeouts(settings, B::LIST),
             retry: Retry { policy, unknown_outcome: self.options.idempotent },
             conversions: Arc::new(conversions),
             list: B::LIST,
@@ -333,7 +333,7 @@ impl<'c, B: Operation> Call<'c, B> {
     pub(crate) fn prepare_several(self) -> (Result<Prepared>, Option<Duration>) {
         let (timeout, each) = (self.options.timeout, self.client.settings().timeout);
         let of_each = |prepared: Prepared| Prepared {
-            limits: TimeLimits { total: each, ..prepared.limits },
+            timeouts: Timeouts { total: each, ..prepared.timeouts },
             ..prepared
         };
         (self.prepare().map(of_each), timeout)
@@ -363,7 +363,7 @@ pub(crate) struct Prepared {
     pub(crate) transport: Arc<Transport>,
     pub(crate) request: Request,
     pub(crate) operation: &'static str,
-    pub(crate) limits: TimeLimits,
+    pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
     pub(crate) conversions: Arc<Conversions>,
     /// Whether the answer is a page.
@@ -376,7 +376,10 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Sends the request, as often as it takes and may be, and reads the answer.
-    pub(crate) fn fetch<T, F>(self, read: impl Fn(Box<Received>) -> F) -> impl Future<Output = Result<T>>
+    pub(crate) fn fetch<T, F>(
+        self,
+        read: impl Fn(Box<IncomingResponse>) -> F,
+    ) -> impl Future<Output = Result<T>>
     where
         F: Future<Output = Result<T>>,
     {
@@ -384,17 +387,17 @@ impl Prepared {
             transport,
             request,
             operation,
-            limits,
+            timeouts,
             retry,
             conversions,
             list,
             allow_cross_origin,
             throttled,
         } = self;
-        let outgoing = TransportRequest {
+        let request = TransportRequest {
             request,
             operation,
-            limits,
+            timeouts,
             retry,
             activity: None,
             new_connection: false,
@@ -402,7 +405,7 @@ impl Prepared {
             allow_cross_origin,
             throttled,
         };
-        transport.fetch(outgoing, move |received| read(received.converting(&conversions, list)))
+        transport.fetch(request, move |response| read(response.converting(&conversions, list)))
     }
 
     /// The same call for another URL, done by `deadline`.
@@ -413,7 +416,7 @@ impl Prepared {
             transport: self.transport.clone(),
             request,
             operation: self.operation,
-            limits: TimeLimits { deadline, ..self.limits },
+            timeouts: Timeouts { deadline, ..self.timeouts },
             retry: self.retry.clone(),
             conversions: self.conversions.clone(),
             list: self.list,

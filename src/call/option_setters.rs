@@ -153,9 +153,9 @@ macro_rules! option_setters {
         /// Told of each conversion that fails, whether it ends the call or not. It must not block.
         pub fn on_failed_conversion(
             mut self,
-            told: impl Fn(&$crate::ConversionFailure) + Send + Sync + 'static,
+            callback: impl Fn(&$crate::ConversionFailure) + Send + Sync + 'static,
         ) -> Self {
-            self.options.conversions().on_failure = Some(std::sync::Arc::new(told));
+            self.options.conversions().on_failure = Some(std::sync::Arc::new(callback));
             self
         }
     };

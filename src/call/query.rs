@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_is_replaced_repeated_added_and_taken_out() {
+    fn parameter_replaced_repeated_or_removed() {
         let set_to = |name: &str, values: &[&str]| {
             let mut url: Url = "http://h/?a=1&b=x%20y&a=2".parse().unwrap();
             set(&mut url, &[(name.to_owned(), values.iter().map(ToString::to_string).collect())]);

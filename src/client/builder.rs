@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::generated::raw;
 use crate::runtime::clock::{Clock, SystemClock};
 use crate::transport::credentials::{Credentials, CredentialsProvider, CredentialsSource};
-use crate::transport::http_clients::{HttpClients, Kind};
+use crate::transport::http_clients::{ClientKind, HttpClients};
 use crate::transport::origin::Origin;
 use crate::transport::proxies::{Proxies, parse_proxy};
 use crate::transport::retry_policy::{RetryBucket, RetryPolicy};
@@ -269,8 +269,8 @@ impl BackendClientBuilder {
     ///     .build()?;
     /// # Ok::<(), synapse_backend_client::Error>(())
     /// ```
-    pub fn on_attempt(mut self, told: impl Fn(&AttemptReport<'_>) + Send + Sync + 'static) -> Self {
-        self.observer = Some(Arc::new(told));
+    pub fn on_attempt(mut self, callback: impl Fn(&AttemptReport<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(callback));
         self
     }
 
@@ -362,7 +362,7 @@ impl BackendClientBuilder {
                 (proxies, custom)
             }
         };
-        let make = move |kind: Kind, only_own_certificates: bool| {
+        let make = move |kind: ClientKind, only_own_certificates: bool| {
             let builder = match &http {
                 Some(make) => certificates.add_to(make(), only_own_certificates),
                 None => certificates.builder(),

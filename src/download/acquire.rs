@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::DownloadOptions;
 use super::completion::too_large;
 use super::part::Part;
-use super::place::Place;
+use super::part_location::PartLocation;
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::blocking::blocking;
@@ -30,20 +30,20 @@ pub(super) enum Acquired {
 pub(super) async fn acquire(
     clock: &dyn Clock,
     options: &DownloadOptions,
-    place: &Place,
+    location: &PartLocation,
     mut opened: Option<Writer>,
     deadline: Option<Instant>,
 ) -> Result<Acquired> {
     loop {
         let part = match opened.take() {
             Some(writer) => Some(Part::of(writer, options.checksum.clone()).await?),
-            None => part(clock, options, place, deadline).await?,
+            None => part(clock, options, location, deadline).await?,
         };
         if let Some(part) = part {
             return Ok(Acquired::Part(Box::new(part)));
         }
-        let (place, size, checksum) = (place.clone(), options.size, options.checksum.clone());
-        if let Some(bytes) = blocking(move || place.as_expected(size, checksum.as_ref())).await? {
+        let (location, size, checksum) = (location.clone(), options.size, options.checksum.clone());
+        if let Some(bytes) = blocking(move || location.as_expected(size, checksum.as_ref())).await? {
             return match options.max_size.filter(|most| bytes > *most) {
                 Some(most) => Err(too_large(most)),
                 None => Ok(Acquired::File(bytes)),
@@ -56,23 +56,23 @@ pub(super) async fn acquire(
 async fn part(
     clock: &dyn Clock,
     options: &DownloadOptions,
-    place: &Place,
+    location: &PartLocation,
     deadline: Option<Instant>,
 ) -> Result<Option<Part>> {
     let mut waited = false;
     let (mut moved, mut seen) = (clock.now(), 0);
     let mut look = FIRST_LOOK;
     loop {
-        let opened = Part::open(place.clone(), options.checksum.clone()).await?;
-        let place = place.clone();
+        let opened = Part::open(location.clone(), options.checksum.clone()).await?;
+        let location = location.clone();
         if let Some(part) = opened {
             return match waited {
-                true => blocking(move || Some(part).filter(|_| !place.has_changed())).await,
+                true => blocking(move || Some(part).filter(|_| !location.has_changed())).await,
                 false => Ok(Some(part)),
             };
         }
         waited = true;
-        let size = blocking(move || place.part_size()).await?;
+        let size = blocking(move || location.part_size()).await?;
         if size != seen {
             (moved, seen) = (clock.now(), size);
         }

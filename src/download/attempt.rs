@@ -9,12 +9,12 @@ use reqwest::{Method, Request, StatusCode};
 use super::DownloadProgress;
 use super::completion::{Completed, Expected, too_large};
 use super::digests::Digest;
-use super::engine::{Ended, Engine, OPERATION, State};
+use super::engine::{DownloadEngine, Ended, OPERATION, State};
 use super::entity::{Entity, Plan, Rest, plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::retry_policy::RetryPolicy;
-use crate::transport::timeouts::TimeLimits;
-use crate::transport::{Decompression, Received, Retry, TransportRequest};
+use crate::transport::timeouts::Timeouts;
+use crate::transport::{Decompressor, IncomingResponse, Retry, TransportRequest};
 
 /// Endings of names of files that are compressed in themselves.
 const ARCHIVES: [&str; 6] = [".gz", ".tgz", ".svgz", ".gzip", ".zst", ".tzst"];
@@ -29,7 +29,7 @@ struct Message {
     either: Vec<Digest>,
 }
 
-impl Engine<'_> {
+impl DownloadEngine<'_> {
     pub(super) async fn attempt(
         &self,
         state: &mut State,
@@ -37,13 +37,13 @@ impl Engine<'_> {
         deadline: Option<Instant>,
     ) -> Result<Ended> {
         let offset = Some(state.part.len()).filter(|len| *len > 0 && state.part.is_resumable());
-        let limits = self.calls.limits(self.client.settings(), false);
+        let timeouts = self.calls.timeouts(self.client.settings(), false);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let total = [left, self.client.settings().timeout].into_iter().flatten().min();
-        let outgoing = TransportRequest {
+        let request = TransportRequest {
             request: self.request(state, offset),
             operation: OPERATION,
-            limits: TimeLimits { total, ..limits },
+            timeouts: Timeouts { total, ..timeouts },
             retry: Retry { policy: policy.clone(), unknown_outcome: false },
             activity: None,
             new_connection: std::mem::take(&mut state.new_connection),
@@ -53,15 +53,15 @@ impl Engine<'_> {
         };
         let plan = |status, headers: &HeaderMap| plan(status, headers, offset, &state.known, state.doubt);
         let transport = self.client.transport().clone();
-        let (plan, received) =
-            match transport.fetch(outgoing, |received| std::future::ready(Ok(received))).await {
-                Ok(received) => {
-                    let plan = plan(received.status(), received.headers());
+        let (plan, response) =
+            match transport.fetch(request, |response| std::future::ready(Ok(response))).await {
+                Ok(response) => {
+                    let plan = plan(response.status(), response.headers());
                     (
                         plan.map_err(|problem| {
-                            Error::new(ErrorKind::Download, problem).of(received.info().clone())
+                            Error::new(ErrorKind::Download, problem).of(response.info().clone())
                         })?,
-                        Some(received),
+                        Some(response),
                     )
                 }
                 Err(error) => match error.response() {
@@ -74,10 +74,10 @@ impl Engine<'_> {
                     _ => return Err(error),
                 },
             };
-        if let (Some(watch), Some(received)) = (&self.options.in_cache, &received) {
-            watch.head(received.status(), received.headers());
+        if let (Some(cache_watch), Some(response)) = (&self.options.in_cache, &response) {
+            cache_watch.head(response.status(), response.headers());
         }
-        match (plan, received) {
+        match (plan, response) {
             (Plan::Anew { why, claimed }, _) => {
                 state.doubt = claimed;
                 Ok(Ended::Anew(why.into()))
@@ -88,15 +88,15 @@ impl Engine<'_> {
             }
             // Only a response that has a body is one of these.
             (Plan::Whole(_) | Plan::Rest(_), None) => Ok(Ended::Anew("there is no such part".into())),
-            (Plan::Whole(entity), Some(received)) => {
-                self.begin(state, entity, &received).await?;
-                self.receive(state, received, Message::default(), deadline).await
+            (Plan::Whole(entity), Some(response)) => {
+                self.begin(state, entity, &response).await?;
+                self.receive(state, response, Message::default(), deadline).await
             }
-            (Plan::Rest(rest), Some(received)) => {
+            (Plan::Rest(rest), Some(response)) => {
                 let Rest { entity, end, message, either } = *rest;
                 self.learn(state, entity).await?;
                 state.pieced = true;
-                self.receive(state, received, Message { end: Some(end), own: message, either }, deadline)
+                self.receive(state, response, Message { end: Some(end), own: message, either }, deadline)
                     .await
             }
         }
@@ -135,10 +135,10 @@ impl Engine<'_> {
     }
 
     /// The whole file comes: what was there before is of no use.
-    async fn begin(&self, state: &mut State, entity: Entity, received: &Received) -> Result<()> {
+    async fn begin(&self, state: &mut State, entity: Entity, response: &IncomingResponse) -> Result<()> {
         (state.known, state.doubt) = (entity.clone(), None);
         if let Some(error) = self.too_large(entity.size).or_else(|| self.refusal(&entity)) {
-            return self.refuse(state, error.of(received.info().clone())).await;
+            return self.refuse(state, error.of(response.info().clone())).await;
         }
         (state.resumed_from, state.pieced) = (0, false);
         state.part.begin(Some(entity)).await
@@ -158,7 +158,7 @@ impl Engine<'_> {
             Some(expected) => announced.is_none_or(|announced| announced == expected),
             None => self.options.checksum.is_some() || entity.is_archive || self.is_archive(),
         };
-        let problem = Decompression::new(&entity.codings).err().filter(|_| !may_be_as_it_comes)?;
+        let problem = Decompressor::new(&entity.codings).err().filter(|_| !may_be_as_it_comes)?;
         Some(Error::new(ErrorKind::Decode, problem))
     }
 
@@ -169,7 +169,8 @@ impl Engine<'_> {
 
     /// Whether the file's name is that of one which is compressed in itself.
     fn is_archive(&self) -> bool {
-        let name = self.place.target.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let name =
+            self.location.target.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         let path = self.url.path().to_ascii_lowercase();
         ARCHIVES.iter().any(|ending| path.ends_with(ending) || name.ends_with(ending))
     }
@@ -177,7 +178,7 @@ impl Engine<'_> {
     async fn receive(
         &self,
         state: &mut State,
-        mut received: Box<Received>,
+        mut response: Box<IncomingResponse>,
         message: Message,
         deadline: Option<Instant>,
     ) -> Result<Ended> {
@@ -188,10 +189,10 @@ impl Engine<'_> {
             let digests: Vec<_> = message.own.iter().chain(&message.either).cloned().collect();
             state.part.begin_message(&digests).await?;
         }
-        state.open_ended = received.is_open_ended();
+        state.open_ended = response.is_open_ended();
         // Only what the user set for this download ends a body that moves.
-        received.limit_body(deadline);
-        let told = |state: &State| {
+        response.limit_body(deadline);
+        let report = |state: &State| {
             if let Some(on_progress) = &self.options.on_progress {
                 let (bytes_received, bytes_total) = (state.part.len(), size.or(self.options.size));
                 on_progress(DownloadProgress {
@@ -201,16 +202,16 @@ impl Engine<'_> {
                 });
             }
         };
-        told(state);
-        while let Some(piece) = received.piece().await? {
-            let len = state.part.len() + piece.len() as u64;
+        report(state);
+        while let Some(chunk) = response.chunk().await? {
+            let len = state.part.len() + chunk.len() as u64;
             if let Some(error) = self.too_large(Some(len)) {
-                return self.refuse(state, error.of(received.info().clone())).await;
+                return self.refuse(state, error.of(response.info().clone())).await;
             }
             if message.end.is_some_and(|end| len > end) {
                 state.part.cut(from).await?;
                 let what = "the body is longer than its head says";
-                return Ok(Ended::Spoilt(Error::broken_off(received.info().clone(), what)));
+                return Ok(Ended::Discarded(Error::broken_off(response.info().clone(), what)));
             }
             if size.is_some_and(|size| len > size) {
                 // By no head but an earlier one. Where nothing says that it is the same file, it has changed.
@@ -224,14 +225,16 @@ impl Engine<'_> {
                 && state.known.stored_size != Some(expected)
             {
                 let message = format!("more than {expected} bytes came, the file's size");
-                let error = Error::new(ErrorKind::Download, message).of(received.info().clone());
+                let error = Error::new(ErrorKind::Download, message).of(response.info().clone());
                 return self.refuse(state, error).await;
             }
-            state.part.push(piece).await?;
-            told(state);
+            state.part.push(chunk).await?;
+            report(state);
         }
         if is_named && let Some(problem) = self.end_message(state, from, message).await? {
-            return Ok(Ended::Spoilt(Error::new(ErrorKind::Download, problem).of(received.info().clone())));
+            return Ok(Ended::Discarded(
+                Error::new(ErrorKind::Download, problem).of(response.info().clone()),
+            ));
         }
         match size {
             Some(size) if state.part.len() < size => Ok(Ended::Part),
@@ -286,13 +289,13 @@ impl Engine<'_> {
         match completed {
             Completed::Named(bytes) => Ok(Ended::Whole(bytes)),
             // It may be what was there before that was wrong.
-            Completed::Spoilt(problem) if state.resumed_from > 0 => Ok(Ended::Anew(problem.into())),
+            Completed::Discarded(problem) if state.resumed_from > 0 => Ok(Ended::Anew(problem.into())),
             Completed::Unexpected(problem) if state.pieced => Ok(Ended::Anew(problem.into())),
             Completed::Unexpected(problem) if state.open_ended => {
-                Ok(Ended::Spoilt(error(ErrorKind::Download, problem)))
+                Ok(Ended::Discarded(error(ErrorKind::Download, problem)))
             }
-            Completed::Spoilt(problem) => Ok(Ended::Spoilt(error(ErrorKind::Download, problem))),
-            Completed::Damaged(problem) => Ok(Ended::Spoilt(Error::broken_off(self.info(), &problem))),
+            Completed::Discarded(problem) => Ok(Ended::Discarded(error(ErrorKind::Download, problem))),
+            Completed::Damaged(problem) => Ok(Ended::Discarded(Error::broken_off(self.info(), &problem))),
             Completed::Unexpected(problem) => Err(error(ErrorKind::Download, problem)),
             Completed::Undecodable(problem) => Err(error(ErrorKind::Decode, problem)),
         }

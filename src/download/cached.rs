@@ -94,7 +94,7 @@ impl CachedDownload {
         let CachedDownload { mut download, cache, revalidate } = self;
         let deadline = download.options.deadline();
         download.options.end_by(deadline);
-        let through = ThroughCache { cache: &cache, revalidate, permits: None, told: None };
+        let through = ThroughCache { cache: &cache, revalidate, permits: None, batch: None };
         let cached =
             within(deadline, "getting the file through the file cache", through.get(download)).await??;
         Ok(CachedFile(Arc::new(cached)))

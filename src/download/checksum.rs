@@ -105,8 +105,8 @@ impl Checksum {
         self.problem_of(&hasher.finish())
     }
 
-    pub(super) fn problem_of(&self, sum: &Sum) -> Option<String> {
-        let hex = sum.hex();
+    pub(super) fn problem_of(&self, value: &DigestValue) -> Option<String> {
+        let hex = value.hex();
         (hex != self.hex)
             .then(|| format!("its {} is {hex}, and {} is expected", self.algorithm.name(), self.hex))
     }
@@ -145,8 +145,8 @@ impl Hasher {
         }
     }
 
-    pub(super) fn finish(self) -> Sum {
-        Sum(match self {
+    pub(super) fn finish(self) -> DigestValue {
+        DigestValue(match self {
             Hasher::Md5(md5) => md5.finalize().to_vec(),
             Hasher::Sha1(sha1) => sha1.finalize().to_vec(),
             Hasher::Sha256(sha256) => sha256.finalize().to_vec(),
@@ -159,9 +159,9 @@ impl Hasher {
 
 /// What bytes come to; of a CRC the most significant byte comes first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sum(Vec<u8>);
+pub(super) struct DigestValue(Vec<u8>);
 
-impl Sum {
+impl DigestValue {
     fn hex(&self) -> String {
         base16ct::lower::encode_string(&self.0)
     }
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_digest_is_told_by_its_length() {
+    fn digest_algorithm_follows_length() {
         for hex in [
             "900150983cd24fb0d6963f7d28e17f72",
             "A9993E364706816ABA3E25717850C26C9CD0D89D",
@@ -197,7 +197,7 @@ mod tests {
 
     /// The check values of the catalogue of CRCs, and the digests that RFC 1321 and FIPS 180 give.
     #[test]
-    fn known_digests_of_known_bytes() {
+    fn digests_match_known_values() {
         for (algorithm, bytes, expected) in [
             (Algorithm::Crc32, "123456789", "cbf43926"),
             (Algorithm::Crc32c, "123456789", "e3069283"),
@@ -214,8 +214,12 @@ mod tests {
         ] {
             let mut hasher = algorithm.hasher();
             bytes.bytes().for_each(|byte| hasher.update(&[byte]));
-            let sum = hasher.finish();
-            assert_eq!((sum.hex().as_str(), sum.0.len()), (expected, algorithm.length()), "{algorithm:?}");
+            let value = hasher.finish();
+            assert_eq!(
+                (value.hex().as_str(), value.0.len()),
+                (expected, algorithm.length()),
+                "{algorithm:?}"
+            );
         }
     }
 }

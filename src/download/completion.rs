@@ -25,7 +25,7 @@ pub(super) enum Completed {
     /// The file has its name, and this many bytes.
     Named(u64),
     /// They aren't those that the server named the digest of.
-    Spoilt(String),
+    Discarded(String),
     /// The compressed form is damaged.
     Damaged(String),
     /// They aren't what is expected of the file.
@@ -84,16 +84,16 @@ fn compare(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>
     if writer.hash_on()? {
         return Ok(Compared::Behind);
     }
-    let sums = writer.sums();
+    let digest_values = writer.digest_values();
     let entity = writer.entity.clone().unwrap_or_default();
-    let spoilt = entity.digests.iter().find_map(|digest| digest.problem(sums.of(digest.algorithm)?));
+    let spoilt = entity.digests.iter().find_map(|digest| digest.problem(digest_values.of(digest.algorithm)?));
     if let Some(problem) = spoilt {
-        return Ok(Compared::Is(Completed::Spoilt(problem)));
+        return Ok(Compared::Is(Completed::Discarded(problem)));
     }
     let length = writer.written;
     let has_size = expected.size.map(|size| size == length);
-    let sum_problem =
-        checksum.map(|checksum| sums.of(checksum.algorithm).and_then(|sum| checksum.problem_of(sum)));
+    let sum_problem = checksum
+        .map(|checksum| digest_values.of(checksum.algorithm).and_then(|value| checksum.problem_of(value)));
     if !entity.codings.is_empty() {
         let has_sum = sum_problem.map(|problem| problem.is_none());
         return compressed(writer, expected, &entity, checksum, (has_size, has_sum));
@@ -173,7 +173,8 @@ impl Compressed {
             let problem = format!("it is {came} bytes long, {length} decompressed, and {size} are expected");
             return Ok(Some(Completed::Unexpected(problem)));
         }
-        let problem = checksum.zip(self.decoding.sum()).and_then(|(checksum, sum)| checksum.problem_of(&sum));
+        let problem =
+            checksum.zip(self.decoding.value()).and_then(|(checksum, value)| checksum.problem_of(&value));
         if let Some(problem) = problem.filter(|_| !self.has_sum) {
             return Ok(Some(Completed::Unexpected(problem)));
         }

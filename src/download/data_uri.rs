@@ -16,11 +16,11 @@ pub(super) fn decode(uri: &str, most: u64) -> Result<Vec<u8>> {
     }
     let parsed = DataUrl::process(uri).map_err(|_| wrong("has no comma before its data".to_owned()))?;
     let mut bytes = Vec::new();
-    let decoded = parsed.decode::<_, Error>(|piece| {
-        if bytes.len() as u64 + piece.len() as u64 > most {
+    let decoded = parsed.decode::<_, Error>(|chunk| {
+        if bytes.len() as u64 + chunk.len() as u64 > most {
             return Err(too_large(most));
         }
-        bytes.extend_from_slice(piece);
+        bytes.extend_from_slice(chunk);
         Ok(())
     });
     match decoded {
@@ -43,14 +43,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_in_the_uri() {
+    fn data_uri_is_decoded() {
         assert_eq!(decode("data:image/png;base64,AAEC/w==", 4).unwrap(), [0, 1, 2, 255]);
         assert_eq!(decode("DATA:,a%20b", 4).unwrap(), b"a b");
         assert_eq!(decode("data:;base64,", 0).unwrap(), b"");
     }
 
     #[test]
-    fn one_that_is_malformed_or_too_large_is_told_without_its_content() {
+    fn bad_data_uri_error_hides_content() {
         for (uri, most, part) in [
             ("data:image/png;base64", 9, "comma"),
             ("data:;base64,A", 9, "base64"),

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::checksum::{Checksum, Hasher, Sum};
-use super::place::Place;
+use super::checksum::{Checksum, DigestValue, Hasher};
+use super::part_location::PartLocation;
 use super::writer::Writer;
 use crate::error::Result;
-use crate::transport::{CodingName, Decompression, NotDecompressed, is_compressed};
+use crate::transport::{CodingName, DecompressError, Decompressor, is_compressed};
 
 /// How much is decompressed at a time, in bytes: a download that is given up meanwhile ends after it.
 const AT_ONCE: u64 = 64 << 20;
@@ -20,8 +20,8 @@ const READ: u64 = 64 << 10;
 
 /// A file that is being decompressed. What isn't named in the end goes.
 pub(super) struct Decoding {
-    place: Place,
-    decompression: Decompression,
+    location: PartLocation,
+    decompressor: Decompressor,
     /// Bytes of the compressed form that were read.
     read: u64,
     file: File,
@@ -51,71 +51,71 @@ impl Decoding {
         codings: &[CodingName],
         checksum: Option<&Checksum>,
     ) -> Result<Result<Self, String>> {
-        let decompression = match Decompression::new(codings) {
-            Ok(decompression) => decompression,
+        let decompressor = match Decompressor::new(codings) {
+            Ok(decompressor) => decompressor,
             Err(problem) => return Ok(Err(problem)),
         };
-        let place = writer.place.clone();
-        let (file, path) = place.begin_decoded()?;
+        let location = writer.location.clone();
+        let (file, path) = location.begin_decoded()?;
         let hasher = checksum.map(Checksum::hasher);
-        Ok(Ok(Decoding { place, decompression, read: 0, file, path, written: 0, hasher, named: false }))
+        Ok(Ok(Decoding { location, decompressor, read: 0, file, path, written: 0, hasher, named: false }))
     }
 
     /// Whether what a part is decompressed to is a compressed file in its turn.
     pub(super) fn gives_compressed(writer: &Writer, codings: &[CodingName]) -> Result<bool> {
-        let Ok(mut decompression) = Decompression::new(codings) else { return Ok(false) };
+        let Ok(mut decompressor) = Decompressor::new(codings) else { return Ok(false) };
         let mut read = 0;
-        let first = reading(writer, &mut read, |read| decompression.next(read));
-        match first.map_err(|error| writer.place.failed("its part can't be read", error))? {
+        let first = reading(writer, &mut read, |read| decompressor.next(read));
+        match first.map_err(|error| writer.location.failed("its part can't be read", error))? {
             Ok(first) => Ok(first.is_some_and(|first| is_compressed(&first))),
-            Err(NotDecompressed::Damaged(_)) => Ok(false),
-            Err(NotDecompressed::Read(error)) => Err(writer.place.failed("its part can't be read", error)),
+            Err(DecompressError::Damaged(_)) => Ok(false),
+            Err(DecompressError::Read(error)) => Err(writer.location.failed("its part can't be read", error)),
         }
     }
 
     /// Decompresses another 64 MiB, up to `most` bytes in all.
     pub(super) fn go_on(&mut self, writer: &Writer, most: u64) -> Result<Decoded> {
         let end = self.written.saturating_add(AT_ONCE);
-        let (decompression, written, hasher) = (&mut self.decompression, &mut self.written, &mut self.hasher);
+        let (decompressor, written, hasher) = (&mut self.decompressor, &mut self.written, &mut self.hasher);
         let mut file = &self.file;
         let mut failed = None;
         let decoded = reading(writer, &mut self.read, |read| {
             while *written < end {
-                let Some(piece) = decompression.next(&mut *read)? else {
+                let Some(chunk) = decompressor.next(&mut *read)? else {
                     return Ok(Decoded::Whole(*written));
                 };
-                if *written + piece.len() as u64 > most {
+                if *written + chunk.len() as u64 > most {
                     return Ok(Decoded::TooLong);
                 }
-                if let Err(error) = file.write_all(&piece) {
+                if let Err(error) = file.write_all(&chunk) {
                     failed = Some(error);
                     break;
                 }
-                *written += piece.len() as u64;
-                hasher.iter_mut().for_each(|hasher| hasher.update(&piece));
+                *written += chunk.len() as u64;
+                hasher.iter_mut().for_each(|hasher| hasher.update(&chunk));
             }
             Ok(Decoded::More)
         });
         if let Some(error) = failed {
-            return Err(self.place.failed("it can't be written", error));
+            return Err(self.location.failed("it can't be written", error));
         }
         match decoded {
             Ok(Ok(decoded)) => Ok(decoded),
-            Ok(Err(NotDecompressed::Damaged(problem))) => Ok(Decoded::Damaged(problem)),
-            Ok(Err(NotDecompressed::Read(error))) | Err(error) => {
-                Err(self.place.failed("its part can't be read", error))
+            Ok(Err(DecompressError::Damaged(problem))) => Ok(Decoded::Damaged(problem)),
+            Ok(Err(DecompressError::Read(error))) | Err(error) => {
+                Err(self.location.failed("its part can't be read", error))
             }
         }
     }
 
     /// What its bytes come to, where a digest is expected. They aren't hashed any further.
-    pub(super) fn sum(&mut self) -> Option<Sum> {
+    pub(super) fn value(&mut self) -> Option<DigestValue> {
         self.hasher.take().map(Hasher::finish)
     }
 
     /// Gives it the target's name; the compressed form goes.
     pub(super) fn name(&mut self, writer: &mut Writer, fsync: bool) -> Result<()> {
-        self.place.name_one(&self.path, &self.file, fsync)?;
+        self.location.name_one(&self.path, &self.file, fsync)?;
         self.named = true;
         // The compressed form isn't the file's.
         writer.remove();
@@ -135,8 +135,8 @@ impl Drop for Decoding {
 fn reading<T>(
     writer: &Writer,
     position: &mut u64,
-    work: impl FnOnce(&mut dyn FnMut() -> io::Result<Bytes>) -> Result<T, NotDecompressed>,
-) -> io::Result<Result<T, NotDecompressed>> {
+    work: impl FnOnce(&mut dyn FnMut() -> io::Result<Bytes>) -> Result<T, DecompressError>,
+) -> io::Result<Result<T, DecompressError>> {
     let mut file = &writer.file;
     file.seek(SeekFrom::Start(*position))?;
     let mut read = || {

@@ -20,7 +20,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use reqwest::header::{HeaderMap, WARNING};
 use serde::{Deserialize, Serialize};
 
-use super::checksum::{Algorithm, Sum};
+use super::checksum::{Algorithm, DigestValue};
 use crate::transport::codings;
 
 /// The alphabet with `+` and `/`; some leave the padding out.
@@ -35,7 +35,7 @@ pub(super) struct Digest {
     header: Header,
     pub(super) algorithm: Algorithm,
     /// In base64, padded.
-    sum: String,
+    value: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +73,8 @@ const AMZ: [(&str, Algorithm); 7] = [
 
 impl Digest {
     fn new(header: Header, algorithm: Algorithm, base64: &str) -> Option<Self> {
-        let sum = BASE64.decode(base64.trim()).ok().filter(|sum| sum.len() == algorithm.length())?;
-        Some(Digest { header, algorithm, sum: BASE64.encode(sum) })
+        let value = BASE64.decode(base64.trim()).ok().filter(|value| value.len() == algorithm.length())?;
+        Some(Digest { header, algorithm, value: BASE64.encode(value) })
     }
 
     fn header(&self) -> &'static str {
@@ -97,11 +97,11 @@ impl Digest {
     }
 
     /// What is wrong with bytes that come to this, if anything.
-    pub(super) fn problem(&self, sum: &Sum) -> Option<String> {
-        let came = sum.base64();
+    pub(super) fn problem(&self, value: &DigestValue) -> Option<String> {
+        let came = value.base64();
         let (header, algorithm) = (self.header(), self.algorithm.name());
-        (came != self.sum)
-            .then(|| format!("{header} names the {algorithm} {}, and what came has {came}", self.sum))
+        (came != self.value)
+            .then(|| format!("{header} names the {algorithm} {}, and what came has {came}", self.value))
     }
 }
 
@@ -236,12 +236,12 @@ mod tests {
     fn shown(digests: &[Digest]) -> Vec<String> {
         digests
             .iter()
-            .map(|digest| format!("{} {} {}", digest.header(), digest.algorithm.name(), digest.sum))
+            .map(|digest| format!("{} {} {}", digest.header(), digest.algorithm.name(), digest.value))
             .collect()
     }
 
     #[test]
-    fn every_header_is_read_and_junk_passed_over() {
+    fn digest_headers_read_and_junk_ignored() {
         for (pairs, whole) in [
             (vec![("content-md5", MD5)], vec![format!("Content-MD5 MD5 {MD5}")]),
             (vec![("content-md5", " kAFQmDzST7DWlj99KOF/cg ")], vec![format!("Content-MD5 MD5 {MD5}")]),
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn each_digest_of_a_part_has_its_scope() {
+    fn digests_of_part_keep_their_scope() {
         let pairs = [
             ("content-md5", MD5),
             ("content-digest", &*format!("md5=:{MD5}:")),
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mismatch_names_header_and_both_digests() {
+    fn digest_mismatch_names_header_and_values() {
         let mut hasher = Algorithm::Md5.hasher();
         hasher.update(b"abd");
         let named = named(&headers(&[("content-md5", MD5)]), false);

@@ -9,7 +9,7 @@ use reqwest::{Method, Url};
 use super::acquire::{Acquired, acquire};
 use super::entity::Entity;
 use super::part::Part;
-use super::place::Place;
+use super::part_location::PartLocation;
 use super::writer::Writer;
 use super::{DownloadOptions, DownloadProgress, DownloadedFile};
 use crate::call::CallOptions;
@@ -21,7 +21,7 @@ use crate::transport::may_be_sent_again;
 pub(super) const OPERATION: &str = "download";
 
 /// How often a download begins anew since what came was of no use, at most.
-const ANEW: u32 = 3;
+const MAX_RESTARTS: u32 = 3;
 
 /// What an attempt has to bring, in bytes, or as a share of a small file, so that the server isn't asked for
 /// ever.
@@ -29,12 +29,12 @@ const LEAST_GAIN: u64 = 64 << 10;
 const LEAST_SHARE: u64 = 16;
 
 /// A download under way.
-pub(super) struct Engine<'a> {
+pub(super) struct DownloadEngine<'a> {
     pub(super) client: &'a BackendClient,
     pub(super) options: &'a DownloadOptions,
     pub(super) calls: &'a CallOptions,
     pub(super) url: Url,
-    pub(super) place: Place,
+    pub(super) location: PartLocation,
     /// The part, if it was opened before.
     pub(super) opened: Option<Writer>,
 }
@@ -48,7 +48,7 @@ pub(super) enum Ended {
     /// It was given in parts: the next one is to be asked for.
     Part,
     /// What came wasn't what the server says that it is, and is gone.
-    Spoilt(Error),
+    Discarded(Error),
 }
 
 /// What an attempt leaves to the next one.
@@ -68,18 +68,18 @@ pub(super) struct State {
     pub(super) open_ended: bool,
 }
 
-impl Engine<'_> {
+impl DownloadEngine<'_> {
     pub(super) async fn run(mut self) -> Result<DownloadedFile> {
         let deadline = self.calls.deadline();
         let clock = &*self.client.transport().clock;
         let opened = self.opened.take();
         let named = |error: Error| {
-            error.during(format!("downloading {}", self.place.target.display())).of(self.info())
+            error.during(format!("downloading {}", self.location.target.display())).of(self.info())
         };
-        let part = match acquire(clock, self.options, &self.place, opened, deadline).await {
+        let part = match acquire(clock, self.options, &self.location, opened, deadline).await {
             Ok(Acquired::Part(part)) => *part,
             Ok(Acquired::File(bytes)) => {
-                return Ok(DownloadedFile { path: self.place.target, bytes, resumed_from: bytes });
+                return Ok(DownloadedFile { path: self.location.target, bytes, resumed_from: bytes });
             }
             Err(error) if error.kind() == ErrorKind::Timeout => return Err(named(error)),
             Err(error) => return Err(error),
@@ -99,7 +99,7 @@ impl Engine<'_> {
         let error = match self.fetch(&mut state, deadline).await {
             Ok(bytes) => {
                 return Ok(DownloadedFile {
-                    path: self.place.target,
+                    path: self.location.target,
                     bytes,
                     resumed_from: state.resumed_from,
                 });
@@ -110,7 +110,7 @@ impl Engine<'_> {
             0 => String::new(),
             bytes => format!(" ({bytes} bytes are kept: the next download resumes them)"),
         };
-        Err(error.during(format!("downloading {}{kept}", self.place.target.display())))
+        Err(error.during(format!("downloading {}{kept}", self.location.target.display())))
     }
 
     pub(super) fn info(&self) -> RequestInfo {
@@ -122,7 +122,7 @@ impl Engine<'_> {
         let transport = self.client.transport();
         let policy = self.calls.retry_policy(&self.client.settings().retry);
         let mut began = transport.clock.now();
-        let (mut failures, mut anew) = (0, 0);
+        let (mut failures, mut restart) = (0, 0);
         let mut furthest = state.part.len();
         loop {
             let outcome = self.attempt(state, &policy, deadline).await;
@@ -144,12 +144,12 @@ impl Engine<'_> {
                     (Error::broken_off(self.info(), &gave), true)
                 }
                 Ok(Ended::Anew(why)) => {
-                    anew += 1;
-                    if anew > ANEW {
+                    restart += 1;
+                    if restart > MAX_RESTARTS {
                         return Err(Error::new(
                             ErrorKind::Download,
                             format!(
-                                "it restarted {ANEW} times ({why}): the file changes while it is downloaded, try again later"
+                                "it restarted {MAX_RESTARTS} times ({why}): the file changes while it is downloaded, try again later"
                             ),
                         )
                         .of(self.info()));
@@ -159,7 +159,7 @@ impl Engine<'_> {
                     (state.resumed_from, state.pieced) = (0, false);
                     continue;
                 }
-                Ok(Ended::Spoilt(error)) => (error, true),
+                Ok(Ended::Discarded(error)) => (error, true),
                 // Without a head the attempt was made as often as the policy says.
                 Err(error) => {
                     let broke = error.response().is_some_and(|response| response.status().is_success());
@@ -198,4 +198,4 @@ pub(super) fn absolute(client: &BackendClient, text: &str) -> Result<Url> {
     }
 }
 
-pub(super) type Told = Arc<dyn Fn(DownloadProgress) + Send + Sync>;
+pub(super) type OnProgress = Arc<dyn Fn(DownloadProgress) + Send + Sync>;

@@ -159,10 +159,10 @@ impl Entity {
 }
 
 fn changed() -> Plan {
-    anew("the file changed")
+    restart("the file changed")
 }
 
-fn anew(why: &'static str) -> Plan {
+fn restart(why: &'static str) -> Plan {
     Plan::Anew { why, claimed: None }
 }
 
@@ -189,7 +189,7 @@ pub(super) fn plan(
             (_, None) => {
                 Err("the server gave a part of the file although all of it was asked for".to_owned())
             }
-            (None, Some(_)) => Ok(anew("a part without its place")),
+            (None, Some(_)) => Ok(restart("a part without its place")),
             (Some(range), Some(offset)) => Ok(rest(headers, range, offset, known)),
         },
         StatusCode::RANGE_NOT_SATISFIABLE if offset.is_some() => {
@@ -220,7 +220,7 @@ fn whole(entity: Entity, known: &Entity, doubt: Option<u64>) -> Plan {
 /// A response that gives a part, from `offset` on if it is what was asked for.
 fn rest(headers: &HeaderMap, range: Range, offset: u64, known: &Entity) -> Plan {
     if range.first != offset {
-        return anew("another part than was asked for");
+        return restart("another part than was asked for");
     }
     if known.is_other(headers) || known.is_otherwise_coded(headers) {
         return changed();
@@ -229,7 +229,7 @@ fn rest(headers: &HeaderMap, range: Range, offset: u64, known: &Entity) -> Plan 
         Some(known) if range.size.is_some_and(|size| size != known) => {
             return Plan::Anew { why: "the file changed", claimed: range.size };
         }
-        Some(known) if range.last >= known => return anew("a part beyond the file's end"),
+        Some(known) if range.last >= known => return restart("a part beyond the file's end"),
         _ => {}
     }
     let Named { whole, message, either } = named(headers, true);

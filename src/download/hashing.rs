@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-use super::checksum::{Algorithm, Hasher, Sum};
+use super::checksum::{Algorithm, DigestValue, Hasher};
 
 /// How much of a file is read at a time to be hashed, in bytes: a download that is given up meanwhile ends
 /// after it.
@@ -78,18 +78,18 @@ impl Hashing {
     }
 
     /// What the bytes come to, by algorithm.
-    pub(super) fn finish(self) -> Sums {
-        Sums(self.0.into_iter().map(|running| (running.algorithm, running.hasher.finish())).collect())
+    pub(super) fn finish(self) -> DigestValues {
+        DigestValues(self.0.into_iter().map(|running| (running.algorithm, running.hasher.finish())).collect())
     }
 }
 
 /// What bytes come to, by algorithm.
 #[derive(Default)]
-pub(super) struct Sums(Vec<(Algorithm, Sum)>);
+pub(super) struct DigestValues(Vec<(Algorithm, DigestValue)>);
 
-impl Sums {
-    pub(super) fn of(&self, algorithm: Algorithm) -> Option<&Sum> {
-        self.0.iter().find(|(own, _)| *own == algorithm).map(|(_, sum)| sum)
+impl DigestValues {
+    pub(super) fn of(&self, algorithm: Algorithm) -> Option<&DigestValue> {
+        self.0.iter().find(|(own, _)| *own == algorithm).map(|(_, value)| value)
     }
 }
 
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_left_behind_catches_up() {
+    fn late_algorithm_catches_up() {
         let bytes: Vec<u8> = (0..1_000_u32).map(|index| (index * 7) as u8).collect();
         let mut file = tempfile::tempfile().unwrap();
         let mut hashing = Hashing::default();
@@ -119,13 +119,13 @@ mod tests {
         hashing.want(Algorithm::Crc32c, 400);
         hashing.cut(300);
         assert!(hashing.go_on(&file, 1_000).unwrap());
-        let sums = hashing.finish();
+        let digest_values = hashing.finish();
         for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Md5, Algorithm::Sha256] {
             let mut alone = algorithm.hasher();
             alone.update(&bytes);
-            assert_eq!(sums.of(algorithm), Some(&alone.finish()), "{algorithm:?}");
+            assert_eq!(digest_values.of(algorithm), Some(&alone.finish()), "{algorithm:?}");
         }
-        assert_eq!(sums.of(Algorithm::Sha1), None);
+        assert_eq!(digest_values.of(Algorithm::Sha1), None);
         assert_eq!(std::io::Seek::stream_position(&mut file).unwrap(), 1_000);
         assert!(
             Hashing(vec![Running { algorithm: Algorithm::Md5, hasher: Algorithm::Md5.hasher(), to: 0 }])

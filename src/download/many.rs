@@ -87,8 +87,8 @@ impl DownloadAll {
     /// Told how far all files together have come, after each piece of one and at the end of each.
     ///
     /// Called from the tasks that receive, one call at a time: it must not block.
-    pub fn on_progress(mut self, told: impl Fn(BatchProgress) + Send + Sync + 'static) -> Self {
-        self.on_progress = Some(Arc::new(told));
+    pub fn on_progress(mut self, callback: impl Fn(BatchProgress) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(Arc::new(callback));
         self
     }
 
@@ -101,15 +101,15 @@ impl DownloadAll {
         if concurrency == 0 {
             return ResponseFuture::failed(Error::invalid_input("download_all: concurrency: it is zero"));
         }
-        let told = Arc::new(Told::new(files.len(), on_progress));
+        let batch = Arc::new(BatchReporter::new(files.len(), on_progress));
         let downloads = files.into_iter().enumerate().map(|(index, (url, path))| {
             let mut download = client.download(url);
             if let Some(each) = &each {
                 download = each(index, download);
             }
-            let told = told.clone();
+            let batch = batch.clone();
             async move {
-                told.following(download, |download| download.to(path)).await.inspect_err(|_| told.failed())
+                batch.following(download, |download| download.to(path)).await.inspect_err(|_| batch.failed())
             }
         });
         let downloads = downloads.collect();
@@ -121,17 +121,17 @@ impl DownloadAll {
 
 /// Sums up what the files tell.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct BatchReporter {
     so_far: Mutex<BatchProgress>,
     on_progress: Option<OnProgress>,
 }
 
-impl Told {
+impl BatchReporter {
     pub(super) fn new(files: usize, on_progress: Option<OnProgress>) -> Self {
-        Told { so_far: Mutex::new(BatchProgress { files, ..BatchProgress::default() }), on_progress }
+        BatchReporter { so_far: Mutex::new(BatchProgress { files, ..BatchProgress::default() }), on_progress }
     }
 
-    fn tell(&self, change: impl FnOnce(&mut BatchProgress)) {
+    fn report(&self, change: impl FnOnce(&mut BatchProgress)) {
         let mut so_far = self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut so_far);
         if let Some(on_progress) = &self.on_progress {
@@ -148,10 +148,10 @@ impl Told {
         let seen = Arc::new(AtomicU64::new(0));
         if self.on_progress.is_some() {
             let own = download.download.on_progress.take();
-            let (told, seen) = (self.clone(), seen.clone());
+            let (batch, seen) = (self.clone(), seen.clone());
             download.download.on_progress = Some(Arc::new(move |progress| {
                 let before = seen.swap(progress.bytes_received, Ordering::Relaxed);
-                told.tell(|so_far| {
+                batch.report(|so_far| {
                     so_far.bytes_received = so_far.bytes_received - before + progress.bytes_received
                 });
                 if let Some(own) = &own {
@@ -161,7 +161,7 @@ impl Told {
         }
         let downloaded = run(download).await?;
         let before = seen.load(Ordering::Relaxed);
-        self.tell(|so_far| {
+        self.report(|so_far| {
             so_far.files_complete += 1;
             so_far.bytes_received = so_far.bytes_received - before + downloaded.bytes;
         });
@@ -169,17 +169,17 @@ impl Told {
     }
 
     pub(super) fn failed(&self) {
-        self.tell(|so_far| so_far.files_failed += 1);
+        self.report(|so_far| so_far.files_failed += 1);
     }
 
     /// Another file is asked for.
-    pub(super) fn one_more(&self) {
-        self.tell(|so_far| so_far.files += 1);
+    pub(super) fn file_added(&self) {
+        self.report(|so_far| so_far.files += 1);
     }
 
     /// A file was there before.
-    pub(super) fn was_there(&self) {
-        self.tell(|so_far| {
+    pub(super) fn cached(&self) {
+        self.report(|so_far| {
             so_far.files_complete += 1;
             so_far.files_cached += 1;
         });

@@ -3,6 +3,7 @@
 mod acquire;
 mod attempt;
 pub(crate) mod cache;
+mod cache_watch;
 mod cached;
 mod checksum;
 mod completion;
@@ -18,11 +19,10 @@ mod hashing;
 mod many;
 mod note;
 mod part;
-mod place;
+mod part_location;
 mod target;
 mod through_cache;
 mod to_cache;
-mod watch;
 mod writer;
 
 use std::fmt;
@@ -48,11 +48,11 @@ use crate::runtime::deadline::within;
 use crate::transport::credentials::TENANT;
 use crate::values::file_url::is_data_uri;
 use acquire::{Acquired, acquire};
+use cache_watch::CacheWatch;
 use checksum::Checksum;
 use completion::{Completed, Expected, too_large};
-use engine::{Engine, OPERATION, Told, absolute};
-use place::Place;
-use watch::Watch;
+use engine::{DownloadEngine, OPERATION, OnProgress, absolute};
+use part_location::PartLocation;
 use writer::Writer;
 
 /// Bytes of a `data:` URI's file, at most, unless it is set.
@@ -81,9 +81,9 @@ pub(crate) struct DownloadOptions {
     /// The largest file that is taken, in bytes.
     pub(crate) max_size: Option<u64>,
     lock_timeout: Duration,
-    on_progress: Option<Told>,
+    on_progress: Option<OnProgress>,
     /// The cache that takes the file.
-    in_cache: Option<Watch>,
+    in_cache: Option<CacheWatch>,
     problems: Vec<String>,
 }
 
@@ -229,8 +229,8 @@ impl Download {
     /// Told how far the download has come, after each piece.
     ///
     /// Called in order, from the task that receives: it must not block.
-    pub fn on_progress(mut self, told: impl Fn(DownloadProgress) + Send + Sync + 'static) -> Self {
-        self.download.on_progress = Some(Arc::new(told));
+    pub fn on_progress(mut self, callback: impl Fn(DownloadProgress) + Send + Sync + 'static) -> Self {
+        self.download.on_progress = Some(Arc::new(callback));
         self
     }
 
@@ -287,8 +287,8 @@ impl Download {
                 (Some(url), key)
             }
         };
-        let place = Place::new(path, &key)?;
-        self.into_place(url, place, None).await
+        let location = PartLocation::new(path, &key)?;
+        self.into_place(url, location, None).await
     }
 
     /// Downloads the file to a place, whose part may have been opened before; `None` for the URL of a `data:`
@@ -296,18 +296,19 @@ impl Download {
     async fn into_place(
         self,
         url: Option<Url>,
-        place: Place,
+        location: PartLocation,
         opened: Option<Writer>,
     ) -> Result<DownloadedFile> {
         let Download { client, url: text, download, options } = self;
         let Some(url) = url else {
             let content = content_of(&text, &download)?;
             let deadline = options.deadline();
-            let acquired = acquire(&*client.transport().clock, &download, &place, opened, deadline);
-            let writing = Box::pin(async { write(content, &place, acquired.await?, &download).await });
+            let acquired = acquire(&*client.transport().clock, &download, &location, opened, deadline);
+            let writing = Box::pin(async { write(content, &location, acquired.await?, &download).await });
             return within(deadline, "writing the file", writing).await?;
         };
-        let engine = Engine { client: &client, options: &download, calls: &options, url, place, opened };
+        let engine =
+            DownloadEngine { client: &client, options: &download, calls: &options, url, location, opened };
         // On the heap: each future around it would be as large again.
         within(options.deadline(), "waiting for the file or its part", Box::pin(engine.run())).await?
     }
@@ -339,10 +340,10 @@ fn part_key(client: &BackendClient, url: &Url, tenant: Option<&[u8]>) -> String 
 /// The tenant that a download is for, if one is set.
 async fn tenant(client: &BackendClient, options: &CallOptions, url: &Url) -> Result<Option<Vec<u8>>> {
     let info = RequestInfo::new(OPERATION, &Method::GET, url);
-    let limits = options.limits(client.settings(), false);
+    let timeouts = options.timeouts(client.settings(), false);
     let own =
         || options.headers().iter().rev().find(|(name, _)| *name == TENANT).map(|(_, tenant)| tenant.clone());
-    let tenant = client.transport().tenant(limits, &info).await?.or_else(own);
+    let tenant = client.transport().tenant(timeouts, &info).await?.or_else(own);
     Ok(tenant.map(|tenant| tenant.as_bytes().to_vec()))
 }
 
@@ -364,11 +365,11 @@ fn content_of(uri: &str, options: &DownloadOptions) -> Result<Bytes> {
 /// Writes the file that a `data:` URI is, unless another download brought it.
 async fn write(
     content: Bytes,
-    place: &Place,
+    location: &PartLocation,
     acquired: Acquired,
     options: &DownloadOptions,
 ) -> Result<DownloadedFile> {
-    let path = place.target.clone();
+    let path = location.target.clone();
     let mut part = match acquired {
         Acquired::Part(part) => part,
         Acquired::File(bytes) => return Ok(DownloadedFile { path, bytes, resumed_from: bytes }),
@@ -379,7 +380,7 @@ async fn write(
     let during = |error: Error| error.during(format!("writing {}", path.display()));
     match part.complete(&expected).await.map_err(during)? {
         Completed::Named(bytes) => Ok(DownloadedFile { path, bytes, resumed_from: 0 }),
-        Completed::Spoilt(problem)
+        Completed::Discarded(problem)
         | Completed::Damaged(problem)
         | Completed::Unexpected(problem)
         | Completed::Undecodable(problem) => Err(during(Error::new(ErrorKind::Download, problem))),

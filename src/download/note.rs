@@ -97,7 +97,7 @@ mod tests {
         r#"{"format":2,"of":"0123456789abcdef","etag":"\"a\"","last_modified":null,"size":100}"#;
 
     #[test]
-    fn only_what_fits_is_gone_on_from() {
+    fn only_matching_note_is_resumed() {
         assert_eq!(parse(TEXT.as_bytes(), OF, 100).and_then(|entity| entity.size), Some(100));
         assert!(parse(TEXT.as_bytes(), OF, 1).is_some());
         assert!(parse(TEXT.as_bytes(), OF, 0).is_none());
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn note_is_written_over_ones_own() {
+    fn note_overwrites_only_own_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("note");
         let long: Entity =
@@ -127,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_note_makes_more_than_it_says(
+        fn any_note_gives_valid_entity_or_none(
             at in 0..TEXT.len(), with in any::<u8>(), cut in 0..TEXT.len(), length in 0_u64..200, any in any::<Vec<u8>>(),
         ) {
             let mut text = TEXT.as_bytes().to_vec();

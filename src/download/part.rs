@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use super::checksum::Checksum;
 use super::digests::Digest;
 use super::entity::Entity;
-use super::place::Place;
+use super::part_location::PartLocation;
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::blocking::{blocking, drop_apart};
@@ -73,8 +73,8 @@ impl Drop for Rest {
 
 impl Part {
     /// Takes up the part of a file, or begins one; nothing where another download has it.
-    pub(super) async fn open(place: Place, checksum: Option<Checksum>) -> Result<Option<Self>> {
-        match blocking(move || Writer::open(&place)).await?? {
+    pub(super) async fn open(location: PartLocation, checksum: Option<Checksum>) -> Result<Option<Self>> {
+        match blocking(move || Writer::open(&location)).await?? {
             Some(writer) => Part::of(writer, checksum).await.map(Some),
             None => Ok(None),
         }
@@ -168,9 +168,9 @@ impl Part {
     /// What is wrong with the bytes of the message, by its digests.
     pub(super) async fn end_message(&mut self, digests: Vec<Digest>) -> Result<Vec<(Digest, String)>> {
         self.on_writer(move |writer| {
-            let sums = writer.message_sums();
+            let digest_values = writer.message_digest_values();
             let problem = |digest: Digest| {
-                let problem = digest.problem(sums.of(digest.algorithm)?)?;
+                let problem = digest.problem(digest_values.of(digest.algorithm)?)?;
                 Some((digest, problem))
             };
             Ok(digests.into_iter().filter_map(problem).collect())

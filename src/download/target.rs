@@ -13,10 +13,10 @@ use crate::runtime::plain_file;
 const OF_PROCESS: [&str; 5] = ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
 
 /// What stands at a target, as far as it tells whether another file does meanwhile; `None` if nothing does.
-pub(super) type Standing = Option<Stands>;
+pub(super) type TargetState = Option<TargetFile>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stands {
+pub(super) struct TargetFile {
     size: u64,
     modified: Option<SystemTime>,
     /// Of a file that was put in its place, another one.
@@ -25,13 +25,13 @@ pub(super) struct Stands {
 }
 
 /// What stands at a target now; of a symbolic link, the link.
-pub(super) fn standing(path: &Path) -> Standing {
-    std::fs::symlink_metadata(path).ok().as_ref().map(Stands::of)
+pub(super) fn target_state(path: &Path) -> TargetState {
+    std::fs::symlink_metadata(path).ok().as_ref().map(TargetFile::of)
 }
 
-impl Stands {
+impl TargetFile {
     fn of(metadata: &Metadata) -> Self {
-        Stands {
+        TargetFile {
             size: metadata.len(),
             modified: metadata.modified().ok(),
             #[cfg(unix)]
@@ -45,7 +45,7 @@ impl Stands {
 /// # Errors
 /// Returns an error if it isn't a regular file, or a symbolic link to one or to nothing; if it can't be
 /// looked at; if it can't be replaced.
-pub(super) fn look(path: &Path) -> Result<Standing> {
+pub(super) fn look(path: &Path) -> Result<TargetState> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         // Or its directory is missing, which making the part tells.
@@ -63,7 +63,7 @@ pub(super) fn look(path: &Path) -> Result<Standing> {
         let what = "it belongs to another user: give another path";
         return Err(Error::file(path, what, error).during("download: `to`"));
     }
-    Ok(Some(Stands::of(&metadata)))
+    Ok(Some(TargetFile::of(&metadata)))
 }
 
 /// Why what stands at `path` isn't replaced, if there is a reason.

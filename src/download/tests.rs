@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Download;
-use super::place::Place;
+use super::part_location::PartLocation;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind};
 use crate::support::tcp_server::{Act, Server, then};
@@ -49,7 +49,7 @@ fn assert_refused(error: &Error, directory: &Path) {
 }
 
 #[tokio::test]
-async fn a_file_larger_than_its_limit_stops() {
+async fn file_over_limit_stops_download() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let etag = "ETag: \"a\"";
@@ -71,13 +71,13 @@ async fn a_file_larger_than_its_limit_stops() {
 
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn the_limit_is_also_that_of_what_it_decompresses_to() {
+async fn limit_applies_to_decompressed_size() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let gzip = |size: usize| {
-        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packed.write_all(&vec![0; size]).unwrap();
-        packed.finish().unwrap()
+        let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        compressed.write_all(&vec![0; size]).unwrap();
+        compressed.finish().unwrap()
     };
     let head = "200 OK\nETag: \"a\"\nContent-Encoding: gzip";
     let (_server, url) = serving(head, gzip(10 << 20), false).await;
@@ -90,14 +90,14 @@ async fn the_limit_is_also_that_of_what_it_decompresses_to() {
 async fn data_uri_waits_for_another_download() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("x");
-    let claimed = Place::new(target.clone(), "data:,abc").unwrap().claim().unwrap().unwrap();
+    let claimed = PartLocation::new(target.clone(), "data:,abc").unwrap().claim().unwrap().unwrap();
     let late =
         download("data:,abc", MOST).lock_timeout(Duration::from_millis(1)).to(&target).await.unwrap_err();
     assert_eq!((late.kind(), target.exists()), (ErrorKind::Timeout, false));
     assert!(late.to_string().contains("lock_timeout"), "{late}");
     let waiting = tokio::spawn(download("data:,abc", MOST).to(&target));
     tokio::task::yield_now().await;
-    claimed.place.remove(&claimed.file, false);
+    claimed.location.remove(&claimed.file, false);
     drop(claimed);
     assert_eq!(waiting.await.unwrap().unwrap().bytes, 3);
     assert_eq!(std::fs::read(&target).unwrap(), b"abc");

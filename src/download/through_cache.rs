@@ -8,11 +8,11 @@ use reqwest::{StatusCode, Url};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::cache_watch::{CacheRequest, CacheWatch};
 use super::checksum::{Checksum, Hasher};
 use super::engine::absolute;
-use super::many::Told;
-use super::place::Place;
-use super::watch::{Wanted, Watch};
+use super::many::BatchReporter;
+use super::part_location::PartLocation;
 use super::writer::Writer;
 use super::{Download, checked, tenant};
 use crate::download::cache::{
@@ -24,7 +24,7 @@ use crate::runtime::deadline::within;
 use crate::values::file_url::is_data_uri;
 
 /// Bytes of a file in the cache that are hashed at once.
-const HASHED_AT_ONCE: u64 = 64 << 20;
+const HASH_CHUNK: u64 = 64 << 20;
 
 /// After so many bytes of a file that comes the cache's limits are looked at again: a part of the limit,
 /// within these bounds.
@@ -36,7 +36,7 @@ const MOST: u64 = 64 << 20;
 const ROUNDS: u32 = 4;
 
 /// A call's turn to download a file, as long as this lives.
-struct Turn {
+struct DownloadTurn {
     _alone: Alone,
     _permit: Option<OwnedSemaphorePermit>,
 }
@@ -48,7 +48,7 @@ pub(super) struct ThroughCache<'a> {
     pub(super) revalidate: bool,
     /// For so many files as are downloaded at a time.
     pub(super) permits: Option<Arc<Semaphore>>,
-    pub(super) told: Option<&'a Arc<Told>>,
+    pub(super) batch: Option<&'a Arc<BatchReporter>>,
 }
 
 /// A file of the cache.
@@ -79,73 +79,74 @@ impl ThroughCache<'_> {
         let digest = checksum.as_ref().and_then(|checksum| Digest::new(checksum.hex()));
         // The entry's digest tells as much as the server would.
         let must_ask = self.revalidate && digest.is_none() && url.is_some();
-        let wanted = Wanted { key, expected: Expected { size: download.download.size, digest }, checksum };
+        let request =
+            CacheRequest { key, expected: Expected { size: download.download.size, digest }, checksum };
 
-        let mut again = !must_ask && !self.cache.may_have(&wanted.key);
+        let mut again = !must_ask && !self.cache.may_have(&request.key);
         let mut found = None;
         if !again {
-            found = self.look(&wanted, &download).await?;
+            found = self.look(&request, &download).await?;
             if !must_ask && let Some(lease) = found {
                 return Ok(self.hit(lease));
             }
         }
-        let turn = match self.turn_at_once(&wanted.key) {
+        let turn = match self.turn_at_once(&request.key) {
             Some(turn) => turn,
             None => {
                 // A file that is there doesn't wait for other downloads.
-                if again && let Some(lease) = self.look(&wanted, &download).await? {
+                if again && let Some(lease) = self.look(&request, &download).await? {
                     return Ok(self.hit(lease));
                 }
                 let waiting = "waiting for another download of the file";
-                let turn = within(download.options.deadline(), waiting, self.turn(&wanted.key)).await?;
+                let turn = within(download.options.deadline(), waiting, self.turn(&request.key)).await?;
                 match must_ask {
-                    true => found = self.look(&wanted, &download).await?,
+                    true => found = self.look(&request, &download).await?,
                     false => again = true,
                 }
                 turn
             }
         };
-        let cached = self.download(download, url, wanted, Looked { found, again }).await;
+        let cached = self.download(download, url, request, FirstLookup { found, again }).await;
         drop(turn);
         cached
     }
 
     /// Keeps other calls from downloading the file, and counts as one that is downloaded; unless others are
     /// to be waited for.
-    fn turn_at_once(&self, key: &CacheKey) -> Option<Turn> {
+    fn turn_at_once(&self, key: &CacheKey) -> Option<DownloadTurn> {
         let alone = self.cache.alone_at_once(key)?;
         let permit = match &self.permits {
             Some(permits) => Some(permits.clone().try_acquire_owned().ok()?),
             None => None,
         };
-        Some(Turn { _alone: alone, _permit: permit })
+        Some(DownloadTurn { _alone: alone, _permit: permit })
     }
 
-    async fn turn(&self, key: &CacheKey) -> Turn {
+    async fn turn(&self, key: &CacheKey) -> DownloadTurn {
         let alone = self.cache.alone(key).await;
         let permit = match &self.permits {
             // Nobody closes it.
             Some(permits) => permits.clone().acquire_owned().await.ok(),
             None => None,
         };
-        Turn { _alone: alone, _permit: permit }
+        DownloadTurn { _alone: alone, _permit: permit }
     }
 
     fn hit(&self, lease: Lease) -> Cached {
         self.cache.count(true);
-        if let Some(told) = self.told {
-            told.was_there();
+        if let Some(batch) = self.batch {
+            batch.cached();
         }
         Cached { lease, is_hit: true }
     }
 
     /// The file, held, if it is there and what it should be.
-    async fn look(&self, wanted: &Wanted, download: &Download) -> Result<Option<Lease>> {
+    async fn look(&self, request: &CacheRequest, download: &Download) -> Result<Option<Lease>> {
         let look = async {
-            let (key, expected) = (wanted.key.clone(), wanted.expected.clone());
+            let (key, expected) = (request.key.clone(), request.expected.clone());
             match self.cache.apart(move |cache, waiting| cache.find(&key, &expected, waiting)).await? {
                 Found::Here(lease) => Ok(Some(lease)),
-                Found::Unverified(lease) => self.verified(lease, wanted).await,
+                Found::Unverified(lease) => self.verified(lease, request).await,
                 Found::Missing => Ok(None),
             }
         };
@@ -153,8 +154,8 @@ impl ThroughCache<'_> {
     }
 
     /// Looks for the first time whether a file has the digest that is expected.
-    async fn verified(&self, lease: Lease, wanted: &Wanted) -> Result<Option<Lease>> {
-        let (Some(checksum), Some(digest)) = (&wanted.checksum, wanted.expected.digest.clone()) else {
+    async fn verified(&self, lease: Lease, request: &CacheRequest) -> Result<Option<Lease>> {
+        let (Some(checksum), Some(digest)) = (&request.checksum, request.expected.digest.clone()) else {
             return Ok(Some(lease));
         };
         let (lease, modified, hasher) = hashed(lease, checksum).await?;
@@ -173,8 +174,8 @@ impl ThroughCache<'_> {
         &self,
         download: Download,
         url: Option<Url>,
-        wanted: Wanted,
-        mut looked: Looked,
+        request: CacheRequest,
+        mut first_lookup: FirstLookup,
     ) -> Result<Cached> {
         // From here on; how long others were waited for is known to whoever waits for this.
         let deadline = download.options.deadline();
@@ -182,7 +183,7 @@ impl ThroughCache<'_> {
         loop {
             let mut download = download.clone();
             download.options.end_by(deadline);
-            if let Some(cached) = self.download_once(download, url.clone(), &wanted, looked).await? {
+            if let Some(cached) = self.download_once(download, url.clone(), &request, first_lookup).await? {
                 return Ok(cached);
             }
             rounds += 1;
@@ -192,7 +193,7 @@ impl ThroughCache<'_> {
                 );
                 return Err(Error::new(ErrorKind::Io, message));
             }
-            looked = Looked { found: None, again: true };
+            first_lookup = FirstLookup { found: None, again: true };
         }
     }
 
@@ -201,49 +202,51 @@ impl ThroughCache<'_> {
         &self,
         mut download: Download,
         url: Option<Url>,
-        wanted: &Wanted,
-        mut looked: Looked,
+        request: &CacheRequest,
+        mut first_lookup: FirstLookup,
     ) -> Result<Option<Cached>> {
         let waiting = self.cache.waiting();
         let _give_up = waiting.give_up_on_drop();
         let deadline = download.options.deadline();
-        let begin = |looked: Looked| {
-            let (wanted, waiting) = (wanted.clone(), waiting.again());
-            let begun = self.cache.apart(move |cache, _| begin(cache, &wanted, looked, waiting));
-            within(deadline, "looking for room in the file cache", begun)
+        let begin = |first_lookup: FirstLookup| {
+            let (request, waiting) = (request.clone(), waiting.again());
+            let last_lookup = self.cache.apart(move |cache, _| begin(cache, &request, first_lookup, waiting));
+            within(deadline, "looking for room in the file cache", last_lookup)
         };
-        let (begun, found) = loop {
-            match begin(looked).await?? {
-                Begun::Here(lease) => return Ok(Some(self.hit(lease))),
-                Begun::Unverified(lease) => {
-                    let verified = self.verified(lease, wanted);
+        let (last_lookup, found) = loop {
+            match begin(first_lookup).await?? {
+                LastLookup::Here(lease) => return Ok(Some(self.hit(lease))),
+                LastLookup::Unverified(lease) => {
+                    let verified = self.verified(lease, request);
                     let verified =
                         within(deadline, "looking for the file in the file cache", verified).await??;
                     if let Some(lease) = verified {
                         return Ok(Some(self.hit(lease)));
                     }
-                    looked = Looked { found: None, again: false };
+                    first_lookup = FirstLookup { found: None, again: false };
                 }
-                Begun::ToDownload(begun, found) => break (*begun, found),
+                LastLookup::ToDownload(last_lookup, found) => break (*last_lookup, found),
             }
         };
-        let ToDownload { watch, place, opened, validators } = begun;
+        let ToDownload { cache_watch, location, opened, validators } = last_lookup;
         if let Some((name, value)) = validators.and_then(|validators| validators.precondition()) {
             download.options.set_header(name.as_str(), &value);
         }
-        download.download.in_cache = Some(watch.clone());
+        download.download.in_cache = Some(cache_watch.clone());
         download.download.max_size = self.cache.largest_file();
         self.keep_limits_meanwhile(&mut download);
-        let downloaded = match self.told {
-            Some(told) => told.following(download, |download| download.into_place(url, place, opened)).await,
-            None => download.into_place(url, place, opened).await,
+        let downloaded = match self.batch {
+            Some(batch) => {
+                batch.following(download, |download| download.into_place(url, location, opened)).await
+            }
+            None => download.into_place(url, location, opened).await,
         };
         match (downloaded, found) {
             (Ok(downloaded), _) => {
-                let lease = match watch.added() {
+                let lease = match cache_watch.added() {
                     Some(added) => Some(added),
                     None => {
-                        let added = blocking(move || watch.add_anothers(downloaded.bytes));
+                        let added = blocking(move || cache_watch.add_anothers(downloaded.bytes));
                         within(deadline, "adding the file to the file cache", added).await???
                     }
                 };
@@ -272,7 +275,7 @@ impl ThroughCache<'_> {
     fn keep_limits_meanwhile(&self, download: &mut Download) {
         let Some(most) = self.cache.largest_file() else { return };
         let step = (most / LOOKS).clamp(LEAST, MOST);
-        let (cache, told) = (self.cache.clone(), download.download.on_progress.take());
+        let (cache, callback) = (self.cache.clone(), download.download.on_progress.take());
         let (next, busy) = (AtomicU64::new(step), Arc::new(AtomicBool::new(false)));
         download.download.on_progress = Some(Arc::new(move |progress| {
             if progress.bytes_received >= next.load(Ordering::Relaxed) {
@@ -285,15 +288,15 @@ impl ThroughCache<'_> {
                     });
                 }
             }
-            if let Some(told) = &told {
-                told(progress);
+            if let Some(callback) = &callback {
+                callback(progress);
             }
         }));
     }
 }
 
 /// What was looked at before a download.
-struct Looked {
+struct FirstLookup {
     /// The file that is there, if the server is asked whether it is what it has.
     found: Option<Lease>,
     /// It is to be looked once more, or at all.
@@ -301,7 +304,7 @@ struct Looked {
 }
 
 /// What a last look before a download gives.
-enum Begun {
+enum LastLookup {
     Here(Lease),
     /// The file is there; whether it has the expected digest has to be looked at.
     Unverified(Lease),
@@ -311,21 +314,26 @@ enum Begun {
 
 /// A file that is to be downloaded.
 struct ToDownload {
-    watch: Watch,
-    place: Place,
+    cache_watch: CacheWatch,
+    location: PartLocation,
     /// Its part, unless another download has it.
     opened: Option<Writer>,
     validators: Option<Validators>,
 }
 
 /// Looks for the file, and opens the part of it where it isn't there. Blocks.
-fn begin(cache: &FileCache, wanted: &Wanted, looked: Looked, waiting: Waiting) -> Result<Begun> {
-    let Looked { found, again } = looked;
-    let Wanted { key, expected, .. } = wanted;
+fn begin(
+    cache: &FileCache,
+    request: &CacheRequest,
+    first_lookup: FirstLookup,
+    waiting: Waiting,
+) -> Result<LastLookup> {
+    let FirstLookup { found, again } = first_lookup;
+    let CacheRequest { key, expected, .. } = request;
     if again {
         match cache.find(key, expected, &waiting)? {
-            Found::Here(lease) => return Ok(Begun::Here(lease)),
-            Found::Unverified(lease) => return Ok(Begun::Unverified(lease)),
+            Found::Here(lease) => return Ok(LastLookup::Here(lease)),
+            Found::Unverified(lease) => return Ok(LastLookup::Unverified(lease)),
             Found::Missing => {}
         }
     }
@@ -333,14 +341,14 @@ fn begin(cache: &FileCache, wanted: &Wanted, looked: Looked, waiting: Waiting) -
     // Another process may have brought it since it was looked for.
     if found.is_none() && !new.is_first() {
         if let Found::Here(lease) = cache.find(key, expected, &waiting)? {
-            return Ok(Begun::Here(lease));
+            return Ok(LastLookup::Here(lease));
         }
         new = cache.prepare(key, expected.size, &waiting)?;
     }
     let validators = found.as_ref().map(|lease| cache.validators(lease));
-    let watch = Watch::new(cache, wanted.clone(), new, waiting);
-    let (place, opened) = watch.open()?;
-    Ok(Begun::ToDownload(Box::new(ToDownload { watch, place, opened, validators }), found))
+    let cache_watch = CacheWatch::new(cache, request.clone(), new, waiting);
+    let (location, opened) = cache_watch.open()?;
+    Ok(LastLookup::ToDownload(Box::new(ToDownload { cache_watch, location, opened, validators }), found))
 }
 
 /// Hashes a file of the cache, and tells when it was modified. Piece by piece, so that what is given up
@@ -354,12 +362,12 @@ async fn hashed(lease: Lease, checksum: &Checksum) -> Result<(Lease, Option<u64>
     let mut hashed = 0;
     while hashed < lease.bytes() {
         let hash = move || -> io::Result<_> {
-            hasher.read((&mut file).take(HASHED_AT_ONCE))?;
+            hasher.read((&mut file).take(HASH_CHUNK))?;
             Ok((file, hasher))
         };
-        let piece = move || hash().map_err(|error| cant_read(&lease, error)).map(|done| (lease, done));
-        (lease, (file, hasher)) = blocking(piece).await??;
-        hashed += HASHED_AT_ONCE;
+        let chunk = move || hash().map_err(|error| cant_read(&lease, error)).map(|done| (lease, done));
+        (lease, (file, hasher)) = blocking(chunk).await??;
+        hashed += HASH_CHUNK;
     }
     Ok((lease, modified, hasher))
 }

@@ -10,7 +10,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::checksum::Checksum;
 use super::engine::absolute;
-use super::many::{OnProgress, Told};
+use super::many::{BatchReporter, OnProgress};
 use super::through_cache::ThroughCache;
 use super::{BatchProgress, Download, DownloadOptions};
 use crate::call::CallOptions;
@@ -77,7 +77,7 @@ impl<P: Into<PathBuf>> From<P> for CacheLocation {
 struct Shared {
     cache: OnceCell<FileCache>,
     permits: OnceLock<Arc<Semaphore>>,
-    told: Arc<Told>,
+    batch: Arc<BatchReporter>,
 }
 
 impl BackendClient {
@@ -162,9 +162,10 @@ impl DownloadTo {
     /// each.
     ///
     /// Called from the tasks that receive, one call at a time: it must not block.
-    pub fn on_progress(mut self, told: impl Fn(BatchProgress) + Send + Sync + 'static) -> Self {
-        let told: OnProgress = Arc::new(told);
-        self.shared = Arc::new(Shared { told: Arc::new(Told::new(0, Some(told))), ..Shared::default() });
+    pub fn on_progress(mut self, callback: impl Fn(BatchProgress) + Send + Sync + 'static) -> Self {
+        let callback: OnProgress = Arc::new(callback);
+        self.shared =
+            Arc::new(Shared { batch: Arc::new(BatchReporter::new(0, Some(callback))), ..Shared::default() });
         self
     }
 
@@ -177,9 +178,9 @@ impl DownloadTo {
 
     async fn path_of(&self, file: FileReference<'_>) -> Result<String> {
         let download = self.download(file)?;
-        let told = &self.shared.told;
-        told.one_more();
-        let lease = self.get(download).await.inspect_err(|_| told.failed())?;
+        let batch = &self.shared.batch;
+        batch.file_added();
+        let lease = self.get(download).await.inspect_err(|_| batch.failed())?;
         let path = lease.path().to_str().map(str::to_owned);
         let path = path.ok_or_else(|| Error::new(ErrorKind::Io, "the cache's path isn't Unicode"))?;
         local_paths::remember(&path);
@@ -196,7 +197,7 @@ impl DownloadTo {
             cache: &cache,
             revalidate: self.revalidate,
             permits,
-            told: Some(&self.shared.told),
+            batch: Some(&self.shared.batch),
         };
         through.get(download).await.map(|cached| cached.lease)
     }

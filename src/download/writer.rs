@@ -8,13 +8,13 @@ use bytes::Bytes;
 use super::checksum::Algorithm;
 use super::digests::Digest;
 use super::entity::Entity;
-use super::hashing::{Hashing, Sums};
-use super::place::Place;
+use super::hashing::{DigestValues, Hashing};
+use super::part_location::PartLocation;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A part that is written. Its methods block.
 pub(super) struct Writer {
-    pub(super) place: Place,
+    pub(super) location: PartLocation,
     pub(super) file: File,
     pub(super) written: u64,
     /// Of all bytes.
@@ -35,8 +35,8 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Takes up the part of a file, or begins one; `None` if another download has it.
-    pub(super) fn open(place: &Place) -> Result<Option<Writer>> {
-        let Some(claimed) = place.claim()? else { return Ok(None) };
+    pub(super) fn open(location: &PartLocation) -> Result<Option<Writer>> {
+        let Some(claimed) = location.claim()? else { return Ok(None) };
         Ok(Some(Writer {
             file: claimed.file,
             written: claimed.length,
@@ -48,7 +48,7 @@ impl Writer {
             has_note: claimed.noted,
             named: false,
             failed: false,
-            place: claimed.place,
+            location: claimed.location,
         }))
     }
 
@@ -66,16 +66,16 @@ impl Writer {
     /// Takes another 64 MiB of what is there into digests that aren't as far; and whether there were any.
     pub(super) fn hash_on(&mut self) -> Result<bool> {
         let hashed = self.hashing.go_on(&self.file, self.written);
-        hashed.map_err(|error| self.place.failed("its part can't be read", error))
+        hashed.map_err(|error| self.location.failed("its part can't be read", error))
     }
 
     /// What all bytes come to. They aren't hashed any further.
-    pub(super) fn sums(&mut self) -> Sums {
+    pub(super) fn digest_values(&mut self) -> DigestValues {
         std::mem::take(&mut self.hashing).finish()
     }
 
     /// What the message's bytes come to.
-    pub(super) fn message_sums(&mut self) -> Sums {
+    pub(super) fn message_digest_values(&mut self) -> DigestValues {
         std::mem::take(&mut self.message).finish()
     }
 
@@ -83,7 +83,7 @@ impl Writer {
         if self.failed {
             return Err(Error::new(
                 ErrorKind::Io,
-                format!("{}: an earlier write failed", self.place.target.display()),
+                format!("{}: an earlier write failed", self.location.target.display()),
             ));
         }
         if self.named || (batch.is_empty() && (self.noted || self.written == 0)) {
@@ -92,7 +92,7 @@ impl Writer {
         let mut write = || -> io::Result<()> {
             // Before any byte of it: so a part is never taken for one of another state.
             if let (false, Some(entity)) = (self.noted, &self.entity) {
-                self.has_note = self.place.note(entity)?;
+                self.has_note = self.location.note(entity)?;
                 self.noted = true;
                 self.keeps &= self.has_note;
             }
@@ -107,13 +107,13 @@ impl Writer {
         };
         write().map_err(|error| {
             self.failed = true;
-            self.place.failed("it can't be written", error)
+            self.location.failed("it can't be written", error)
         })
     }
 
     /// Takes away what is there.
     pub(super) fn empty(&mut self) -> Result<()> {
-        self.place.empty(&self.file, self.has_note)?;
+        self.location.empty(&self.file, self.has_note)?;
         (self.written, self.noted, self.has_note, self.failed) = (0, false, false, false);
         Ok(())
     }
@@ -126,7 +126,7 @@ impl Writer {
         };
         cut().map_err(|error| {
             self.failed = true;
-            self.place.failed("its part can't be shortened", error)
+            self.location.failed("its part can't be shortened", error)
         })?;
         self.hashing.cut(length);
         self.written = length;
@@ -145,11 +145,11 @@ impl Writer {
 
     /// How many bytes another download can go on from.
     pub(super) fn kept(&self) -> u64 {
-        if self.keeps && self.place.is_shared() { self.written } else { 0 }
+        if self.keeps && self.location.is_shared() { self.written } else { 0 }
     }
 
     pub(super) fn name(&mut self, fsync: bool) -> Result<()> {
-        let named = self.place.name(&self.file, self.has_note, fsync);
+        let named = self.location.name(&self.file, self.has_note, fsync);
         self.named = named.is_ok();
         // What has no name can be resumed, which takes a note.
         self.noted &= self.named || self.has_note;
@@ -158,7 +158,7 @@ impl Writer {
 
     /// Removes what is there: what it was decompressed to has the target's name.
     pub(super) fn remove(&mut self) {
-        self.place.remove(&self.file, self.has_note);
+        self.location.remove(&self.file, self.has_note);
         self.named = true;
     }
 }
@@ -167,7 +167,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.named && self.kept() == 0 {
-            self.place.remove(&self.file, self.has_note);
+            self.location.remove(&self.file, self.has_note);
         }
     }
 }

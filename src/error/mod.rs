@@ -442,7 +442,7 @@ mod tests {
     use super::*;
     use crate::marker;
 
-    fn answer(status: u16, body: &str) -> ErrorResponse {
+    fn response(status: u16, body: &str) -> ErrorResponse {
         ErrorResponse::new(
             StatusCode::from_u16(status).unwrap(),
             HeaderMap::new(),
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn display_is_one_line_with_what_the_server_said() {
+    fn display_is_one_line_with_server_text() {
         let request = || {
             RequestInfo::new(
                 "get_model",
@@ -471,7 +471,7 @@ mod tests {
             (500, "", "500 Internal Server Error"),
             (400, r#"{"detail": "see https://h/x?sig=MARK"}"#, "400 Bad Request: see https://h/x?…"),
         ] {
-            let error = Error::status_error(request(), answer(status, &marked(body)));
+            let error = Error::status_error(request(), response(status, &marked(body)));
             assert_eq!(error.to_string(), format!("get_model: GET https://h/models/1/: {line}"));
             marker::assert_error_hidden(&error);
         }
@@ -503,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_not_repeated() {
+    fn source_is_not_repeated() {
         use std::io;
         let path = std::path::Path::new("/data/model.pt");
         let os = Error::file(path, "the file can't be read", io::Error::from_raw_os_error(2));
@@ -532,21 +532,21 @@ mod tests {
             Layer("sending failed", Some(Box::new(Layer("no route", Some(Box::new(Layer("refused", None)))))))
         };
         let below = Error::new(ErrorKind::Connect, "no connection: refused").source_of(Cause::of(&chain()));
-        let told = |error: &Error| {
+        let ending = |error: &Error| {
             std::iter::successors(error.source(), |error| (*error).source())
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(told(&below), ["sending failed", "no route"]);
+        assert_eq!(ending(&below), ["sending failed", "no route"]);
         let all = Error::new(ErrorKind::Connect, "no connection: sending failed; no route; refused")
             .source_of(Cause::of(&chain()));
         assert!(all.source().is_none());
         let outer = Error::new(ErrorKind::Io, "x: sending failed").source_of(chain());
-        assert_eq!(told(&outer), ["no route", "refused"]);
+        assert_eq!(ending(&outer), ["no route", "refused"]);
     }
 
     #[test]
-    fn tokens_are_hidden_wherever_they_are() {
+    fn tokens_are_redacted_everywhere() {
         let mut credentials = HeaderMap::new();
         credentials.insert("synapse-access-token", marked("Token MARK/+tail").parse().unwrap());
         let secrets = Secrets::from(Some(Arc::new(credentials)));

@@ -165,10 +165,10 @@ impl ErrorResponse {
             "" => messages.join(" "),
             field => format!("{field}: {}", messages.join(" ")),
         });
-        let told: Vec<String> =
+        let messages: Vec<String> =
             self.detail().map(|detail| cut(detail, DETAIL).to_owned()).into_iter().chain(fields).collect();
-        if !told.is_empty() {
-            return Some(told.join("; "));
+        if !messages.is_empty() {
+            return Some(messages.join("; "));
         }
         // A title that is a status line says no more than the status, and neither does such a line alone.
         match error_body::title(&beginning) {
@@ -238,7 +238,7 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, body: &str) -> ErrorResponse {
+    fn response(status: u16, body: &str) -> ErrorResponse {
         ErrorResponse::new(
             StatusCode::from_u16(status).unwrap(),
             HeaderMap::new(),
@@ -247,24 +247,24 @@ mod tests {
     }
 
     #[test]
-    fn of_an_object_stores_error_only_code_and_message_are_kept() {
+    fn storage_error_keeps_code_and_message() {
         for text in [
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message><AWSAccessKeyId>MARK</AWSAccessKeyId><StringToSign>MARK</StringToSign></Error>",
             "\u{feff}<Error xmlns=\"x\"><Message>Request has expired</Message><Code>AccessDenied</Code><SignatureProvided>MARK</SignatureProvided>",
         ] {
-            let answer = answer(403, &text.replace("MARK", crate::marker::MARKER));
+            let response = response(403, &text.replace("MARK", crate::marker::MARKER));
             assert_eq!(
-                answer.text(),
+                response.text(),
                 "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
             );
-            assert_eq!(answer.said().as_deref(), Some("AccessDenied: Request has expired"));
+            assert_eq!(response.said().as_deref(), Some("AccessDenied: Request has expired"));
         }
-        assert_eq!(answer(502, "<html><Error>").text(), "<html><Error>");
+        assert_eq!(response(502, "<html><Error>").text(), "<html><Error>");
     }
 
     #[test]
     fn field_errors_of_every_form_are_read() {
-        let nested = answer(
+        let nested = response(
             400,
             r#"{"name": ["Required.", "Short."], "configuration": {"size": ["Bad."]}, "non_field_errors": "x"}"#,
         );
@@ -276,18 +276,18 @@ mod tests {
                 ("non_field_errors".to_owned(), vec!["x".to_owned()]),
             ]
         );
-        let list = answer(400, r#"[{}, {"name": ["Required."]}]"#);
+        let list = response(400, r#"[{}, {"name": ["Required."]}]"#);
         assert_eq!(list.field_errors()["[1].name"], ["Required."]);
-        assert_eq!(answer(400, r#"["Bad."]"#).field_errors()[""], ["Bad."]);
-        let told = |body: &str| {
-            answer(400, body)
+        assert_eq!(response(400, r#"["Bad."]"#).field_errors()[""], ["Bad."]);
+        let messages = |body: &str| {
+            response(400, body)
                 .field_errors()
                 .into_iter()
-                .map(|(field, told)| (field, told.join(" ")))
+                .map(|(field, messages)| (field, messages.join(" ")))
                 .collect()
         };
         let fields = |fields: &[(&str, &str)]| -> Vec<(String, String)> {
-            fields.iter().map(|(field, told)| ((*field).to_owned(), (*told).to_owned())).collect()
+            fields.iter().map(|(field, messages)| ((*field).to_owned(), (*messages).to_owned())).collect()
         };
         for (body, expected) in [
             (
@@ -302,55 +302,59 @@ mod tests {
             ),
             (r#"{"detail": "No.", "code": "invalid", "messages": [{"class": "Access"}]}"#, fields(&[])),
         ] {
-            let told: Vec<_> = told(body);
-            assert_eq!(told, expected, "{body}");
+            let messages: Vec<_> = messages(body);
+            assert_eq!(messages, expected, "{body}");
         }
-        assert!(answer(502, "<html>").field_errors().is_empty());
+        assert!(response(502, "<html>").field_errors().is_empty());
     }
 
     #[test]
-    fn odd_texts_hide_no_messages() {
+    fn odd_json_keeps_error_messages() {
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
         for odd in [r#""\ud83d""#, "1e999", &deep, r#"{"\ude00": null}"#] {
             let body =
                 format!(r#"{{"odd": {odd}, "detail": "No\ud83d.", "name": ["Bad \ud83d"], "after": {odd}}}"#);
-            let answer = answer(503, &body);
-            assert_eq!((answer.detail(), answer.is_gateways()), (Some("No\u{fffd}."), false), "{odd:.20}");
-            assert_eq!(answer.field_errors()["name"], ["Bad \u{fffd}"], "{odd:.20}");
-            assert!(answer.said().unwrap().starts_with("No\u{fffd}.; "), "{odd:.20}");
+            let response = response(503, &body);
+            assert_eq!(
+                (response.detail(), response.is_gateways()),
+                (Some("No\u{fffd}."), false),
+                "{odd:.20}"
+            );
+            assert_eq!(response.field_errors()["name"], ["Bad \u{fffd}"], "{odd:.20}");
+            assert!(response.said().unwrap().starts_with("No\u{fffd}.; "), "{odd:.20}");
         }
         // The end of a long body isn't kept.
-        let cut_off = answer(400, r#"{"detail": "No.", "name": ["Bad."], "size": ["Ba"#);
+        let cut_off = response(400, r#"{"detail": "No.", "name": ["Bad."], "size": ["Ba"#);
         assert_eq!((cut_off.detail(), cut_off.field_errors().len()), (Some("No."), 1));
         let not_utf8 = Bytes::from_static(b"{\"name\": [\"caf\xe9\"]}");
         let not_utf8 = ErrorResponse::new(StatusCode::BAD_REQUEST, HeaderMap::new(), not_utf8);
         assert_eq!(not_utf8.field_errors()["name"], ["caf\u{fffd}"]);
-        assert!(answer(400, r#"{"name": ["Bad."]} x"#).field_errors().is_empty());
+        assert!(response(400, r#"{"name": ["Bad."]} x"#).field_errors().is_empty());
     }
 
     #[test]
     fn field_errors_are_bounded() {
-        let long = answer(
+        let long = response(
             400,
             &format!(r#"{{"{}": {{"{}": ["{}"]}}}}"#, "k".repeat(5_000), "l".repeat(50), "m".repeat(50_000)),
         );
         let (path, messages) = long.field_errors().pop_first().unwrap();
         assert_eq!(path, format!("{}…{}.{}", "k".repeat(64), "k".repeat(64), "l".repeat(50)));
         assert!(messages[0].len() < 5_000 && messages[0].ends_with('…'));
-        let many = answer(400, &format!("[{}1]", r#"{"name": ["Bad."]}, "#.repeat(5_000)));
+        let many = response(400, &format!("[{}1]", r#"{"name": ["Bad."]}, "#.repeat(5_000)));
         assert_eq!(many.field_errors().len(), 1_000);
         assert!(many.said().unwrap().len() < 700);
         let levels = |depth: usize| format!("{}\"x\"{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(answer(400, &levels(16)).field_errors().into_keys().next(), Some("[0]".repeat(15)));
-        assert!(answer(400, &levels(17)).field_errors().is_empty());
+        assert_eq!(response(400, &levels(16)).field_errors().into_keys().next(), Some("[0]".repeat(15)));
+        assert!(response(400, &levels(17)).field_errors().is_empty());
     }
 
     #[test]
-    fn json_that_takes_too_much_is_not_made() {
-        assert!(answer(400, &format!("[{}0]", "0,".repeat(100_000))).json().is_some());
-        assert!(answer(400, &format!("[{}0]", r#"{"":0},"#.repeat(100_000))).json().is_none());
-        assert!(answer(400, &format!("[{}0]", r#"{"":0},"#.repeat(1_000))).json().is_some());
-        assert_eq!(answer(400, r#"{"a": "\ud83d"}"#).json().unwrap()["a"], "\u{fffd}");
+    fn oversized_error_json_is_not_parsed() {
+        assert!(response(400, &format!("[{}0]", "0,".repeat(100_000))).json().is_some());
+        assert!(response(400, &format!("[{}0]", r#"{"":0},"#.repeat(100_000))).json().is_none());
+        assert!(response(400, &format!("[{}0]", r#"{"":0},"#.repeat(1_000))).json().is_some());
+        assert_eq!(response(400, r#"{"a": "\ud83d"}"#).json().unwrap()["a"], "\u{fffd}");
     }
 
     #[test]

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn choices_in_odd_bodies_are_told_apart() {
+    fn choices_resolved_in_odd_bodies() {
         for odd in [r#""\ud83d""#, "1e999", &nested(128), &nested(100_000)] {
             let text =
                 format!(r#"{{"data": {odd}, "kind": "group", "kind": "leaf", "label": "bus \ud83d"}}"#);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn choices_within_choices_end() {
+    fn nested_choices_are_bounded() {
         std::thread::Builder::new()
             .stack_size(2 << 20)
             .spawn(|| {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn tries_of_choices_have_an_end() {
+    fn choice_attempts_are_bounded() {
         // Each level is tried twice: the first choice reads all that is in it before it fails.
         for levels in [3, 14, 60] {
             let text = format!("{}{}", r#"{"of": ["#.repeat(levels), r#"], "size": 0.5}"#.repeat(levels));
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_choice_that_names_most_fields_and_has_fewest_others_comes_first() {
+    fn best_fitting_choice_comes_first() {
         let choices = [
             Shape::Object(&["a"]),
             Shape::Object(&["a", "b", "c"]),

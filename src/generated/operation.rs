@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Result;
 use crate::generated::raw_body::RawBody;
-use crate::transport::{ByteStream, Received};
+use crate::transport::{ByteStream, IncomingResponse};
 use crate::values::json::unwritable;
 
 /// An operation of the API with its parameters: what the methods of
@@ -59,7 +59,7 @@ pub trait Page {
 #[doc(hidden)]
 pub trait ResponseDecoder {
     type Output;
-    fn read(received: Box<Received>) -> impl Future<Output = Result<Self::Output>> + Send + 'static;
+    fn read(response: Box<IncomingResponse>) -> impl Future<Output = Result<Self::Output>> + Send + 'static;
 }
 
 /// The answer is JSON.
@@ -69,8 +69,8 @@ pub struct JsonDecoder<T>(PhantomData<T>);
 impl<T: DeserializeOwned + Send + 'static> ResponseDecoder for JsonDecoder<T> {
     type Output = T;
 
-    fn read(received: Box<Received>) -> impl Future<Output = Result<T>> + Send + 'static {
-        received.json()
+    fn read(response: Box<IncomingResponse>) -> impl Future<Output = Result<T>> + Send + 'static {
+        response.json()
     }
 }
 
@@ -82,10 +82,10 @@ pub struct OptionalJsonDecoder<T, const WITH: u16>(PhantomData<T>);
 impl<T: DeserializeOwned + Send + 'static, const WITH: u16> ResponseDecoder for OptionalJsonDecoder<T, WITH> {
     type Output = Option<T>;
 
-    async fn read(received: Box<Received>) -> Result<Option<T>> {
-        match received.status().as_u16() == WITH {
-            true => received.json().await.map(Some),
-            false => received.json_if_any().await,
+    async fn read(response: Box<IncomingResponse>) -> Result<Option<T>> {
+        match response.status().as_u16() == WITH {
+            true => response.json().await.map(Some),
+            false => response.json_if_any().await,
         }
     }
 }
@@ -98,8 +98,8 @@ pub struct EmptyDecoder;
 impl ResponseDecoder for EmptyDecoder {
     type Output = ();
 
-    async fn read(received: Box<Received>) -> Result<()> {
-        received.bytes().await.map(drop)
+    async fn read(response: Box<IncomingResponse>) -> Result<()> {
+        response.bytes().await.map(drop)
     }
 }
 
@@ -111,8 +111,8 @@ pub struct BytesDecoder;
 impl ResponseDecoder for BytesDecoder {
     type Output = ByteStream;
 
-    async fn read(received: Box<Received>) -> Result<ByteStream> {
-        Ok(received.stream())
+    async fn read(response: Box<IncomingResponse>) -> Result<ByteStream> {
+        Ok(response.stream())
     }
 }
 
@@ -426,14 +426,14 @@ mod tests {
     use crate::json;
 
     #[test]
-    fn a_conversion_names_field_value_and_expectation() {
+    fn conversion_error_names_field_and_value() {
         let error = convert::<i64, u64>("project", "a 64-bit integer", u64::MAX).unwrap_err();
         assert!(error.starts_with("`project`: 18446744073709551615 is not a 64-bit integer: "), "{error}");
         assert_eq!(convert::<String, &str>("search", "text", "x"), Ok("x".to_owned()));
     }
 
     #[test]
-    fn each_item_of_a_list_is_converted_and_each_problem_told() {
+    fn list_conversion_reports_each_item() {
         assert_eq!(
             convert_list::<String, _, _>("names", "text", ["a", "b"]),
             Ok(vec!["a".to_owned(), "b".to_owned()])
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_parameter_is_one_segment_or_an_error_that_names_it() {
+    fn path_parameter_is_one_encoded_segment() {
         assert_eq!(path_segment("id", "a/b c%2e\\한").unwrap(), "a%2Fb%20c%252e%5C%ED%95%9C");
         for bad in ["", ".", ".."] {
             assert!(path_segment("id", bad).unwrap_err().to_string().starts_with("`id`"));
@@ -453,27 +453,27 @@ mod tests {
     }
 
     #[test]
-    fn every_number_that_is_not_finite_is_told() {
+    fn non_finite_numbers_are_reported() {
         #[derive(serde::Serialize)]
         struct Body {
             a: f64,
             b: Option<crate::Json>,
             c: Vec<f32>,
         }
-        let told =
+        let messages =
             json_body(&Body { a: f64::NAN, b: None, c: vec![1.0, f32::INFINITY] }).unwrap_err().to_string();
-        assert!(told.contains("a: NaN") && told.contains("c[1]: inf"), "{told}");
-        let told = json_body(&Body { a: 1.0, b: Some(json!({"x": {"y": f64::NAN}})), c: vec![] })
+        assert!(messages.contains("a: NaN") && messages.contains("c[1]: inf"), "{messages}");
+        let messages = json_body(&Body { a: 1.0, b: Some(json!({"x": {"y": f64::NAN}})), c: vec![] })
             .unwrap_err()
             .to_string();
-        assert_eq!(told, "b: x.y: NaN is not a JSON number");
-        let told = convert_field::<crate::Json, _>(
+        assert_eq!(messages, "b: x.y: NaN is not a JSON number");
+        let messages = convert_field::<crate::Json, _>(
             "metrics",
             "`Json`",
             json!({"x": f64::NAN, "y": [f64::INFINITY]}),
         )
         .unwrap_err();
-        assert_eq!(told, "metrics: x: NaN is not a JSON number\nmetrics: y[0]: inf is not a JSON number");
+        assert_eq!(messages, "metrics: x: NaN is not a JSON number\nmetrics: y[0]: inf is not a JSON number");
         assert_eq!(
             json_body(&Body { a: 1.0, b: Some(json!({"x": 1})), c: vec![] }).unwrap(),
             br#"{"a":1.0,"b":{"x":1},"c":[]}"#

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_shrinks_when_the_server_asks_for_less_and_grows_again() {
+    fn throttled_window_shrinks_and_recovers() {
         let mut window = Window::new(8);
         let throttled = window.throttled();
         let mut sizes = Vec::new();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn each_step_up_takes_a_calm_round() {
+    fn window_grows_after_unthrottled_round() {
         let mut window = Window::new(4);
         let throttled = window.throttled();
         let mut sizes_of = |pages| {

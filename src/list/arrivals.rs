@@ -6,12 +6,12 @@ use std::time::Instant;
 use reqwest::{StatusCode, Url};
 
 use super::checkpoint::Position;
-use super::comparing::{Comparing, Newcomer};
+use super::comparing::{Comparing, PendingPage};
 use super::identity::Compared;
 use super::links::{completed, is_first, page_number, sendable};
 use super::list_all::ListAll;
-use super::page_cursor::{CurrentPage, Place};
-use super::page_plan::{PageInfo, Then};
+use super::page_cursor::{CurrentPage, PagePosition};
+use super::page_plan::{Next, PageInfo};
 use super::prefetch::{Arrival, ArrivedPage};
 use super::report::{ListPolicy, PageFailure};
 use crate::error::redact::shown_url;
@@ -55,7 +55,8 @@ impl<T: Send + 'static> ListAll<T> {
             self.window.arrived();
             match page {
                 Ok(page) => {
-                    let mut page = Newcomer { number, url, page, passed: std::mem::take(&mut self.passed) };
+                    let mut page =
+                        PendingPage { number, url, page, passed: std::mem::take(&mut self.passed) };
                     if Comparing::is_for(&page) {
                         self.comparing = Some(Comparing::start(page, &mut self.seen));
                         continue;
@@ -89,8 +90,8 @@ impl<T: Send + 'static> ListAll<T> {
     }
 
     /// Takes a page's items and sees to the pages after it.
-    fn arrived(&mut self, page: Newcomer<T>, compared: Compared) -> Result<()> {
-        let Newcomer { number, url, page, passed } = page;
+    fn arrived(&mut self, page: PendingPage<T>, compared: Compared) -> Result<()> {
+        let PendingPage { number, url, page, passed } = page;
         let ArrivedPage { items, length, count, next, unconverted, .. } = page;
         let Some(template) = &self.template else { return Ok(()) };
         let followed = |link: String| match template.transport.origin.follow(&link, &url)? {
@@ -118,12 +119,12 @@ impl<T: Send + 'static> ListAll<T> {
         self.report.pages += 1;
         self.report.add_conversion_failures(unconverted);
         self.limit_plan(number, items.wanted(self.deduplicate));
-        if then == Then::End {
+        if then == Next::End {
             self.prefetch.clear();
         }
         // A page that a number leads to needs no link, nor does the first.
         let link = (page_number(&url).is_none() && !(number == 1 && is_first(&url))).then_some(url);
-        let place = Place { number, link };
+        let place = PagePosition { number, link };
         let (after, after_offset) = match unfollowed {
             // Behind its items is still what failed.
             Some(_) => (place.at(length), offset),
@@ -159,11 +160,11 @@ impl<T: Send + 'static> ListAll<T> {
             // The pages after it are gone as well.
             self.prefetch.clear();
             // What the server said is told, rather than what it comes to.
-            let told = |judged: Error| match judged.list_anomaly() {
+            let with_page = |judged: Error| match judged.list_anomaly() {
                 Some(event) => error.during(judged.to_string()).with_detail(event.clone()),
                 None => error,
             };
-            self.apply_policy(observation.before).map_err(told)?;
+            self.apply_policy(observation.before).map_err(with_page)?;
             self.page.after = Position::End;
             return self.apply_policy(observation.after);
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::{difference, shown_query};
 use super::identity::KEPT;
-use super::page_plan::Then;
+use super::page_plan::Next;
 use crate::error::redact::excerpt;
 use crate::values::file_url::FileUrl;
 
@@ -86,12 +86,12 @@ pub(super) enum Position {
     End,
 }
 
-impl From<Then> for Position {
-    fn from(then: Then) -> Self {
-        match then {
-            Then::Page(number) => Position::Page { number, item: 0 },
-            Then::Link(number, url) => Position::Link { url: url.as_str().into(), number, item: 0 },
-            Then::End => Position::End,
+impl From<Next> for Position {
+    fn from(next: Next) -> Self {
+        match next {
+            Next::Page(number) => Position::Page { number, item: 0 },
+            Next::Link(number, url) => Position::Link { url: url.as_str().into(), number, item: 0 },
+            Next::End => Position::End,
         }
     }
 }
@@ -201,31 +201,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_checkpoint_that_can_not_be_used_is_refused() {
+    fn unusable_checkpoint_is_refused() {
         let good = Checkpoint::new("q".to_owned(), Position::Page { number: 3, item: 5 });
         assert_eq!(good.problem("q"), None);
         let text = serde_json::to_string(&good).unwrap();
         assert_eq!(text, r#"{"version":1,"query":"q","at":{"page":{"number":3,"item":5}}}"#);
         assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), good);
         assert!(good.problem("r").unwrap().contains("another query"));
-        let told = |checkpoint: Checkpoint| checkpoint.problem("q").unwrap();
-        assert!(told(Checkpoint { version: 2, ..good.clone() }).contains("format 2"));
-        assert!(told(Checkpoint { until: Some(2), ..good.clone() }).contains("hold together"));
+        let problem = |checkpoint: Checkpoint| checkpoint.problem("q").unwrap();
+        assert!(problem(Checkpoint { version: 2, ..good.clone() }).contains("format 2"));
+        assert!(problem(Checkpoint { until: Some(2), ..good.clone() }).contains("hold together"));
         for at in [
             Position::Page { number: 0, item: 0 },
             Position::Page { number: u64::MAX, item: 0 },
             Position::Page { number: 3, item: usize::MAX },
             Position::Link { url: "x".into(), number: 1 << 63, item: 0 },
         ] {
-            assert!(told(Checkpoint { at, ..good.clone() }).contains("hold together"));
+            assert!(problem(Checkpoint { at, ..good.clone() }).contains("hold together"));
         }
-        assert!(told(Checkpoint { offset: Some(u64::MAX), ..good.clone() }).contains("hold together"));
+        assert!(problem(Checkpoint { offset: Some(u64::MAX), ..good.clone() }).contains("hold together"));
         assert!(
-            told(Checkpoint { offset: Some(10), repeated: 16, ..good.clone() }).contains("hold together")
+            problem(Checkpoint { offset: Some(10), repeated: 16, ..good.clone() }).contains("hold together")
         );
-        assert!(told(Checkpoint { recent: vec![1; 1_001], ..good.clone() }).contains("1001 ids"));
-        let long =
-            told(Checkpoint { query: "list_models http://h/?".to_owned() + &"a=b&".repeat(1 << 20), ..good });
+        assert!(problem(Checkpoint { recent: vec![1; 1_001], ..good.clone() }).contains("1001 ids"));
+        let long = problem(Checkpoint {
+            query: "list_models http://h/?".to_owned() + &"a=b&".repeat(1 << 20),
+            ..good
+        });
         assert!(long.len() < 1_000, "{long}");
     }
 

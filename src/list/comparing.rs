@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::runtime::blocking::{takes_long, task_outcome};
 
 /// A page that came, to be compared with those before it.
-pub(super) struct Newcomer<T> {
+pub(super) struct PendingPage<T> {
     pub(super) number: u64,
     pub(super) url: Url,
     pub(super) page: ArrivedPage<T>,
@@ -22,7 +22,7 @@ pub(super) struct Newcomer<T> {
     pub(super) passed: usize,
 }
 
-impl<T> Newcomer<T> {
+impl<T> PendingPage<T> {
     /// Passes over what was given before, and marks the other items.
     pub(super) fn compare(&mut self, seen: &mut Seen) -> Compared {
         let ArrivedPage { items, length, marks, .. } = &mut self.page;
@@ -38,7 +38,7 @@ impl<T> Newcomer<T> {
 const ITEM: usize = 32;
 
 /// A page that is compared on a thread of its own.
-pub(super) struct Comparing<T>(JoinHandle<(Newcomer<T>, Compared, Seen)>);
+pub(super) struct Comparing<T>(JoinHandle<(PendingPage<T>, Compared, Seen)>);
 
 /// Dropped before it began, it is given up.
 impl<T> Drop for Comparing<T> {
@@ -49,13 +49,13 @@ impl<T> Drop for Comparing<T> {
 
 impl<T: Send + 'static> Comparing<T> {
     /// Whether a page is compared apart. Outside of a runtime there is no other thread.
-    pub(super) fn is_for(page: &Newcomer<T>) -> bool {
+    pub(super) fn is_for(page: &PendingPage<T>) -> bool {
         takes_long(page.page.length.saturating_mul(ITEM)) && Handle::try_current().is_ok()
     }
 
     /// Compares a page with what was `seen`, in the place of which something is left that checkpoints can be
     /// made of.
-    pub(super) fn start(mut page: Newcomer<T>, seen: &mut Seen) -> Self {
+    pub(super) fn start(mut page: PendingPage<T>, seen: &mut Seen) -> Self {
         let standing_in = seen.standing_in();
         let mut seen = std::mem::replace(seen, standing_in);
         Comparing(tokio::task::spawn_blocking(move || {
@@ -69,7 +69,7 @@ impl<T: Send + 'static> Comparing<T> {
         &mut self,
         context: &mut Context<'_>,
         seen: &mut Seen,
-    ) -> Poll<Result<(Newcomer<T>, Compared)>> {
+    ) -> Poll<Result<(PendingPage<T>, Compared)>> {
         let outcome = ready!(Pin::new(&mut self.0).poll(context));
         Poll::Ready(task_outcome(outcome, "a page was compared").map(|(page, compared, seen_by_then)| {
             *seen = seen_by_then;

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_numbers_are_remembered_and_no_others() {
+    fn only_last_ids_are_remembered() {
         let mut recent = Recent::new(1_000);
         assert!((0..1_010).all(|id| recent.is_new(id)));
         assert!((10..1_010).all(|id| !recent.is_new(id)));

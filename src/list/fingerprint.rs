@@ -26,7 +26,7 @@ pub(super) fn query_of(operation: &str, url: &Url) -> String {
 }
 
 /// What was written, taken apart.
-struct Parts<'q> {
+struct QueryParts<'q> {
     operation: &'q str,
     /// Without its query.
     url: String,
@@ -34,7 +34,7 @@ struct Parts<'q> {
     params: BTreeMap<String, Vec<String>>,
 }
 
-impl<'q> Parts<'q> {
+impl<'q> QueryParts<'q> {
     fn of(query: &'q str) -> Option<Self> {
         let (operation, url) = query.split_once(' ')?;
         let url = Url::parse(url).ok()?;
@@ -42,7 +42,7 @@ impl<'q> Parts<'q> {
         for (name, value) in url.query_pairs() {
             params.entry(name.into_owned()).or_default().push(value.into_owned());
         }
-        Some(Parts { operation, url: shown_url(&url), params })
+        Some(QueryParts { operation, url: shown_url(&url), params })
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) fn difference(kept: &str, asked: &str) -> String {
     if kept.len() > LONGEST {
         return format!("one of {} bytes", kept.len());
     }
-    let (Some(kept), Some(asked)) = (Parts::of(kept), Parts::of(asked)) else {
+    let (Some(kept), Some(asked)) = (QueryParts::of(kept), QueryParts::of(asked)) else {
         return "of no list that there is".to_owned();
     };
     if kept.operation != asked.operation {
@@ -88,8 +88,8 @@ pub(super) fn difference(kept: &str, asked: &str) -> String {
 
 /// A query as it may be shown: with its parameters' names alone.
 pub(super) fn shown_query(query: &str) -> String {
-    match Some(query).filter(|query| query.len() <= LONGEST).and_then(Parts::of) {
-        Some(Parts { operation, url, params }) => {
+    match Some(query).filter(|query| query.len() <= LONGEST).and_then(QueryParts::of) {
+        Some(QueryParts { operation, url, params }) => {
             let names: Vec<_> =
                 params.keys().take(SHOWN_NAMES).map(|name| excerpt(name, SHOWN_NAME) + "=…").collect();
             let mark = if names.is_empty() { "" } else { "?" };
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_what_chooses_the_items_and_not_the_page() {
+    fn query_fingerprint_ignores_page() {
         let one = query("https://h/api/models/?project=1&page=7&model_type=a&url_host=internal");
         assert_eq!(one, "list_models https://h/api/models/?model_type=a&project=1");
         assert_eq!(one, query("https://h/api/models/?model_type=a&project=1&cursor=x"));
@@ -128,9 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn queries_differ_in_the_names_that_are_told_and_no_value_is() {
+    fn query_difference_names_no_values() {
         let kept = query("https://h/models/?project=1&tag=a&tag=b&token=x");
-        for (asked, told) in [
+        for (asked, tail) in [
             ("https://h/models/?project=1&tag=a&token=x", "with another `tag`"),
             ("https://h/models/?project=1&tag=b&tag=a&order=-id", "without `order`, with a `token`"),
             ("https://h/models/", "with a `project`, with a `tag`, with a `token`"),
@@ -139,7 +139,7 @@ mod tests {
                 "at https://h/models/, and this is at https://g/models/",
             ),
         ] {
-            assert_eq!(difference(&kept, &query(asked)), told);
+            assert_eq!(difference(&kept, &query(asked)), tail);
         }
         let events = query_of("list_events", &"https://h/events/".parse().unwrap());
         assert_eq!(difference(&kept, &events), "of `list_models`, and this is `list_events`");

@@ -25,10 +25,10 @@ pub fn plan(
     let mut plan = PagePlan::new(url.clone(), url.clone(), number);
     (plan.until, plan.page_size) = (from.until, from.page_size);
     (plan.offset, plan.total) = (from.offset, from.total);
-    let mut told = Vec::new();
+    let mut page_info = Vec::new();
     for (length, count, next) in pages {
         let Some((number, _)) = plan.next_page() else { break };
-        told.push(match length {
+        page_info.push(match length {
             None => format!("{:?}", plan.pass_over(number)),
             Some(length) => {
                 format!(
@@ -38,5 +38,5 @@ pub fn plan(
             }
         });
     }
-    told
+    page_info
 }

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn identity_of_each_list() {
+    fn identity_fields_of_each_list() {
         let of =
             |operation, query: &str| identity_of(operation, &format!("http://h/x/?{query}").parse().unwrap());
         assert_eq!(of("list_ground_truth_events", "page=1"), ["pgh_id", "id"]);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_items_are_no_progress() {
+    fn repeated_items_make_no_progress() {
         let mut seen = Seen::new(["id"]);
         assert_eq!(compare(&mut seen, &[1, 2, 3], 0), (0, true));
         assert_eq!(compare(&mut seen, &[2, 3, 4, 4], 0), (3, true));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_given_is_not_kept() {
+    fn undelivered_items_are_not_kept() {
         let mut seen = Seen::new(["id"]);
         seen.compare(&page(Some("id"), &[1, 2, 3]), 3, 0);
         assert!(seen.kept(0).ids.is_empty());
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_keeps_what_checkpoints_do() {
+    fn stand_in_keeps_checkpoint_identity() {
         let mut seen = Seen::new(["id"]);
         seen.resume(Resumed { identity: Some("id".to_owned()), ids: vec![7] });
         let kept = |seen: &Seen| (seen.kept(0).identity, seen.kept(0).ids);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn passed_items_that_were_never_given_are_missed() {
+    fn skipped_undelivered_items_are_missed() {
         let mut seen = Seen::new(["id"]);
         seen.resume(Resumed { identity: None, ids: vec![1, 2, 3] });
         assert_eq!(compare(&mut seen, &[3, 4, 5], 2), (1, true));

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_has_a_page_number_or_a_cursor() {
+    fn link_has_page_offset_or_cursor() {
         for (link, number) in [
             ("http://h/?page=7", Some(7)),
             ("http://h/?page_size=9&page=7&project=1", Some(7)),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_link_lacks_is_added() {
+    fn link_regains_missing_parameters() {
         let list = url("http://h/?page=1&page_size=5&a=%2f+x&&b=1&b=2&c&limit=1&offset=0&cursor=q");
         for (link, whole) in [
             ("http://h/", "http://h/?a=%2f+x&b=1&b=2&c"),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_seen_wherever_it_begins() {
+    fn link_cycle_is_detected_anywhere() {
         for (tail, circle) in [(0, 1), (0, 1000), (0, REMEMBERED + 10), (REMEMBERED + 10, 300)] {
             let mut followed = Followed::default();
             let link = |step: usize| if step < tail { step } else { tail + (step - tail) % circle };

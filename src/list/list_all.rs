@@ -15,7 +15,7 @@ use super::fingerprint::query_of;
 use super::identity::{Mark, Resumed, Seen, identity_of};
 use super::links::{is_first, is_head, page_number};
 use super::page::Decoder;
-use super::page_cursor::{CurrentPage, Next, PageItems};
+use super::page_cursor::{CurrentPage, NextItem, PageItems};
 use super::page_plan::PagePlan;
 use super::pages::ListPages;
 use super::prefetch::Prefetch;
@@ -237,8 +237,8 @@ impl<T: Send + 'static> ListAll<T> {
     /// then.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
         if let Err(problem) = self.restore(checkpoint) {
-            let told = format!("checkpoint: read the list from its beginning instead: {problem}");
-            self.refused = self.refused.or(Some(Error::invalid_input(told)));
+            let problem = format!("checkpoint: read the list from its beginning instead: {problem}");
+            self.refused = self.refused.or(Some(Error::invalid_input(problem)));
             self.finish();
         }
         self
@@ -325,14 +325,14 @@ impl<T: Send + 'static> ListAll<T> {
                 return None;
             }
             match self.page.items.next(self.page.index)? {
-                Next::Failed(failed) => {
+                NextItem::Failed(failed) => {
                     let (items, page) = (&self.page.items, self.page_number());
                     if !self.skip_failed_items {
                         return Some(Err(items.error(self.decoder, page, failed)));
                     }
                     self.report.item_failure(|| items.failure(self.decoder, page, failed));
                 }
-                Next::Item(item, mark) => {
+                NextItem::Item(item, mark) => {
                     self.page.repeated = self.page.repeated.saturating_add(u64::from(mark == Mark::Repeated));
                     if mark != Mark::Repeated || !self.deduplicate {
                         self.page.items.deliver(self.page.index, self.collected.as_mut());

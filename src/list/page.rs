@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_item_leaves_its_page() {
+    fn failed_item_leaves_rest_of_page() {
         let body = page(
             r#"{"id": 1}, {"id": "two", "name": "b"}, {"name": 3, "id": 3}, {"id": 4, "name": "\ud83d"}"#,
         );
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_an_error_as_a_whole() {
+    fn malformed_page_is_whole_error() {
         let bodies = [
             (r#"{"results": 7}"#, "results"),
             (r#"{"count": -1, "results": []}"#, "count"),
@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn large_item_that_fails_costs_no_second_reading() {
+    fn failed_large_item_is_parsed_once() {
         let body = page(&format!(
             r#"{{"id": 1, "name": ["{}"]}}, {{"id": "{0}"}}, {{"id": 2}}"#,
             "x".repeat(1 << 20)
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_items_are_the_servers_text() {
+    fn raw_items_keep_server_text() {
         let texts = [r#"{ "id":1.50, "a":"\ud83d" }"#, r#"{"id": 12345678901234567890}"#, "7"];
         let body = page(&texts.join(" , "));
         let items = |body: &Bytes| read(Decoder::raw(), body, &[]).items;
@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_told_apart_by_the_first_field_there_is() {
+    fn ids_use_first_identity_field() {
         let items = r#"{"id": 1}, {"name": "x", "id":1}, {"id": "1"}, {"id": 2, "key": null}, {"id": null}, {"id": [1]}"#;
         let marks = read(Decoder::raw(), &page(items), &["key", "id"]).marks;
         assert_eq!(marks.identity.as_deref(), Some("id"));
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn first_numbers_are_read_as_others_are() {
+    fn fast_id_reading_matches_slow() {
         for item in [
             r#"{"id":7}"#,
             r#"{"id":-12,"x":1}"#,
@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn same_pages_have_the_same_digest() {
+    fn equal_pages_have_equal_digest() {
         let digest = |items: &str, fields: &[&str]| read(Decoder::raw(), &page(items), fields).marks.digest;
         for fields in [&["id"][..], &[]] {
             let one = digest(r#"{"id": 1, "u": "/a?sig=1"}, {"id": 2}"#, fields);

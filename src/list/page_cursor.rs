@@ -17,7 +17,7 @@ use crate::url_conversion::Undelivered;
 pub(super) struct CurrentPage<T> {
     pub(super) items: PageItems<T>,
     /// Where it is; nothing before the first.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<PagePosition>,
     /// The place of the next item on it, counted from 0, and of the one behind the last.
     pub(super) index: usize,
     pub(super) length: usize,
@@ -31,12 +31,12 @@ pub(super) struct CurrentPage<T> {
 }
 
 /// Which page it is. Its URL is needed where it has no number.
-pub(super) struct Place {
+pub(super) struct PagePosition {
     pub(super) number: u64,
     pub(super) link: Option<Url>,
 }
 
-impl Place {
+impl PagePosition {
     /// Before the item of this index on it.
     pub(super) fn at(&self, item: usize) -> Position {
         let number = self.number;
@@ -73,7 +73,7 @@ pub(super) struct Source {
 }
 
 /// The next of a page's items.
-pub(super) enum Next<T> {
+pub(super) enum NextItem<T> {
     Item(T, Mark),
     Failed(Failed),
 }
@@ -155,13 +155,13 @@ impl<T> PageItems<T> {
     }
 
     /// The item at `index`; `None` behind the last.
-    pub(super) fn next(&mut self, index: usize) -> Option<Next<T>> {
+    pub(super) fn next(&mut self, index: usize) -> Option<NextItem<T>> {
         if self.discarded {
             return None;
         }
         match self.failed.next_if(|item| item.index == index) {
-            Some(failed) => Some(Next::Failed(failed)),
-            None => Some(Next::Item(self.items.next()?, self.marks.next().unwrap_or(self.same))),
+            Some(failed) => Some(NextItem::Failed(failed)),
+            None => Some(NextItem::Item(self.items.next()?, self.marks.next().unwrap_or(self.same))),
         }
     }
 

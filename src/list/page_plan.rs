@@ -68,7 +68,7 @@ pub(super) struct PageInfo {
 
 /// What follows a page.
 #[derive(Debug, PartialEq)]
-pub(super) enum Then {
+pub(super) enum Next {
     Page(u64),
     Link(u64, Url),
     End,
@@ -126,7 +126,7 @@ impl PagePlan {
     }
 
     /// Page `number` is there.
-    pub(super) fn arrived(&mut self, number: u64, info: PageInfo) -> (Observation, Then) {
+    pub(super) fn arrived(&mut self, number: u64, info: PageInfo) -> (Observation, Next) {
         let PageInfo { length, count, next, repeated, progress } = info;
         let mut observation = Observation::default();
         self.least = self.least.or(self.total).into_iter().chain(count).min();
@@ -177,7 +177,7 @@ impl PagePlan {
             }
             _ => {
                 observation.after.extend(self.end());
-                Then::End
+                Next::End
             }
         };
         (observation, then)
@@ -196,21 +196,21 @@ impl PagePlan {
         count: Option<u64>,
         length: u64,
         observation: &mut Observation,
-    ) -> Then {
+    ) -> Next {
         let (Some(following), Some(count)) = (page_number(&next), count) else {
             if !self.followed.is_new(&next) {
                 observation.after.push(ListAnomaly::Loop { page: number });
             }
             observation.discard_prefetched = matches!(self.way, Way::Numbered { .. });
             let following = number.saturating_add(1);
-            let then = Then::Link(following, next.clone());
+            let then = Next::Link(following, next.clone());
             self.way = Way::Linked(Some((following, next)));
             return then;
         };
         if number.checked_add(1) != Some(following) {
             // It is the page before that link, rather than the one that was asked for.
             observation.before.push(ListAnomaly::OutOfOrder { page: number, next: following });
-            return Then::Page(number.saturating_add(1));
+            return Next::Page(number.saturating_add(1));
         }
         let size = self.page_size.unwrap_or(length).max(1);
         // The server says that there is a next page, whatever the count says.
@@ -221,7 +221,7 @@ impl PagePlan {
             _ => following,
         };
         self.way = Way::Numbered { next: unstarted, last, end: last };
-        Then::Page(following)
+        Next::Page(following)
     }
 
     /// No more than `left` items are wanted behind page `number`, which arrived last.
@@ -259,15 +259,15 @@ impl PagePlan {
     }
 
     /// Page `number` isn't there (404), though it should be.
-    pub(super) fn gone(&mut self, number: u64) -> (Observation, Then) {
+    pub(super) fn gone(&mut self, number: u64) -> (Observation, Next) {
         let mut observation =
             Observation { before: vec![ListAnomaly::PageGone { page: number }], ..Observation::default() };
         observation.after = self.end();
-        (observation, Then::End)
+        (observation, Next::End)
     }
 
     /// What follows page `number`, which is passed over; `None` if that isn't known.
-    pub(super) fn pass_over(&mut self, number: u64) -> Option<(Observation, Then)> {
+    pub(super) fn pass_over(&mut self, number: u64) -> Option<(Observation, Next)> {
         if let (true, Way::Linked(None), Some(total), Some(size)) =
             (self.by_number, &self.way, self.total, self.page_size)
         {
@@ -283,11 +283,11 @@ impl PagePlan {
         let then = match following {
             Some(following) => {
                 observation.after.extend(self.stall(number, false));
-                Then::Page(following)
+                Next::Page(following)
             }
             None => {
                 self.way = Way::End;
-                Then::End
+                Next::End
             }
         };
         Some((observation, then))
@@ -326,29 +326,29 @@ mod tests {
         std::iter::from_fn(|| plan.next_page()).map(|(number, _)| number).collect()
     }
 
-    fn quiet(observation: (Observation, Then)) -> Then {
+    fn quiet(observation: (Observation, Next)) -> Next {
         assert_eq!(observation.0, Observation::default());
         observation.1
     }
 
     #[test]
-    fn the_first_page_tells_how_many_there_are() {
+    fn first_page_sets_page_count() {
         let mut plan = plan();
-        assert_eq!(quiet(plan.arrived(1, page(10, 95, 2))), Then::Page(2));
+        assert_eq!(quiet(plan.arrived(1, page(10, 95, 2))), Next::Page(2));
         assert_eq!(numbers(&mut plan), [2, 3, 4, 5, 6, 7, 8, 9, 10]);
         for number in 2..10 {
-            assert_eq!(quiet(plan.arrived(number, page(10, 95, number + 1))), Then::Page(number + 1));
+            assert_eq!(quiet(plan.arrived(number, page(10, 95, number + 1))), Next::Page(number + 1));
         }
-        assert_eq!(quiet(plan.arrived(10, page(5, 95, None))), Then::End);
+        assert_eq!(quiet(plan.arrived(10, page(5, 95, None))), Next::End);
         assert!(numbers(&mut plan).is_empty());
     }
 
     #[test]
-    fn first_page_after_a_checkpoint_is_passed_over() {
+    fn first_page_after_checkpoint_skipped() {
         let mut plan = PagePlan::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
         (plan.by_number, plan.total, plan.page_size, plan.offset) = (true, Some(45), Some(10), Some(20));
         assert_eq!(numbers(&mut plan), [3]);
-        assert_eq!(plan.pass_over(3), Some((Observation::default(), Then::Page(4))));
+        assert_eq!(plan.pass_over(3), Some((Observation::default(), Next::Page(4))));
         assert_eq!((numbers(&mut plan), plan.offset), (vec![4, 5], Some(30)));
         // A list of links has no page behind one that failed.
         let mut plan = self::plan();
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_wants_no_page_more() {
+    fn limit_requests_no_extra_page() {
         for (left, wanted) in
             [(0, vec![]), (1, vec![2]), (10, vec![2]), (11, vec![2, 3]), (1000, (2..=10).collect())]
         {
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_reached_follows_no_link() {
+    fn reached_limit_follows_no_link() {
         for (left, goes_on) in [(0, false), (1, true)] {
             let mut plan = plan();
             plan.arrived(1, cursor(10, Some("a")));
@@ -378,31 +378,31 @@ mod tests {
     }
 
     #[test]
-    fn a_range_ends_before_the_list_does() {
+    fn page_range_ends_before_list() {
         let mut plan = PagePlan::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
         plan.until = Some(4);
         assert_eq!(numbers(&mut plan), [3]);
-        assert_eq!(quiet(plan.arrived(3, page(10, 95, 4))), Then::Page(4));
+        assert_eq!(quiet(plan.arrived(3, page(10, 95, 4))), Next::Page(4));
         assert_eq!(numbers(&mut plan), [4]);
-        assert_eq!(quiet(plan.arrived(4, page(10, 95, 5))), Then::End);
+        assert_eq!(quiet(plan.arrived(4, page(10, 95, 5))), Next::End);
         assert!(numbers(&mut plan).is_empty());
     }
 
     #[test]
-    fn a_list_of_links_is_followed_one_by_one() {
+    fn links_are_followed_one_by_one() {
         let mut plan = plan();
         for number in 1..5 {
             let link = number.to_string();
             let then = quiet(plan.arrived(number, cursor(10, Some(&link))));
             let url: Url = format!("{LIST}&cursor={link}").parse().unwrap();
-            assert_eq!(then, Then::Link(number + 1, url.clone()));
+            assert_eq!(then, Next::Link(number + 1, url.clone()));
             assert_eq!((plan.next_page(), plan.next_page()), (Some((number + 1, url)), None));
         }
-        assert_eq!(quiet(plan.arrived(5, cursor(3, None))), Then::End);
+        assert_eq!(quiet(plan.arrived(5, cursor(3, None))), Next::End);
     }
 
     #[test]
-    fn what_a_page_tells_of_the_list_is_heard() {
+    fn page_anomalies_are_reported() {
         let observation = |pages: &[(u64, PageInfo)]| {
             let mut plan = plan();
             let (last, first) = pages.split_last().unwrap();
@@ -438,11 +438,11 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_gone_is_the_end() {
+    fn gone_page_ends_list() {
         let mut plan = plan();
         plan.arrived(1, page(10, 30, 2));
         let (observation, then) = plan.gone(2);
-        assert_eq!(then, Then::End);
+        assert_eq!(then, Next::End);
         assert_eq!(
             (observation.before, observation.after),
             (vec![ListAnomaly::PageGone { page: 2 }], vec![ListAnomaly::Fewer { promised: 30, items: 10 }])
@@ -451,50 +451,50 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_passed_over_counts_as_read() {
+    fn skipped_page_counts_as_read() {
         let mut plan = plan();
         plan.arrived(1, page(10, 30, 2));
         assert_eq!(numbers(&mut plan), [2, 3]);
-        assert_eq!(plan.pass_over(2), Some((Observation::default(), Then::Page(3))));
-        assert_eq!(quiet(plan.arrived(3, page(10, 30, None))), Then::End);
+        assert_eq!(plan.pass_over(2), Some((Observation::default(), Next::Page(3))));
+        assert_eq!(quiet(plan.arrived(3, page(10, 30, None))), Next::End);
     }
 
     #[test]
-    fn a_list_that_begins_at_a_later_page_is_counted_from_its_head() {
+    fn count_includes_pages_before_start() {
         let third = || PagePlan::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
         let mut plan = third();
-        assert_eq!(quiet(plan.arrived(3, page(10, 95, 4))), Then::Page(4));
+        assert_eq!(quiet(plan.arrived(3, page(10, 95, 4))), Next::Page(4));
         assert_eq!(plan.offset, Some(30));
-        assert_eq!(quiet(plan.arrived(4, page(10, 95, 5))), Then::Page(5));
+        assert_eq!(quiet(plan.arrived(4, page(10, 95, 5))), Next::Page(5));
         let fewer = ListAnomaly::Fewer { promised: 95, items: 44 };
         assert_eq!(plan.arrived(5, page(4, 95, None)).0.after, [fewer]);
         // Of the last page alone it isn't known how long the others are.
         let mut plan = third();
-        assert_eq!(quiet(plan.arrived(3, page(4, 95, None))), Then::End);
+        assert_eq!(quiet(plan.arrived(3, page(4, 95, None))), Next::End);
     }
 
     #[test]
-    fn a_range_has_as_many_items_as_its_pages_should() {
+    fn short_page_range_reports_fewer() {
         let mut plan = plan();
         (plan.until, plan.page_size) = (Some(2), Some(10));
         quiet(plan.arrived(1, page(10, 95, 2)));
         let (observation, then) = plan.arrived(2, page(7, 95, None));
         assert_eq!(
             (observation.after, then),
-            (vec![ListAnomaly::Fewer { promised: 20, items: 17 }], Then::End)
+            (vec![ListAnomaly::Fewer { promised: 20, items: 17 }], Next::End)
         );
     }
 
     #[test]
-    fn a_page_without_items_does_not_tell_how_long_the_others_are() {
+    fn empty_page_sets_no_page_size() {
         let mut plan = plan();
-        assert_eq!(quiet(plan.arrived(1, page(0, 20, 2))), Then::Page(2));
-        assert_eq!(quiet(plan.arrived(2, page(10, 20, 3))), Then::Page(3));
-        assert_eq!(quiet(plan.arrived(3, page(10, 20, None))), Then::End);
+        assert_eq!(quiet(plan.arrived(1, page(0, 20, 2))), Next::Page(2));
+        assert_eq!(quiet(plan.arrived(2, page(10, 20, 3))), Next::Page(3));
+        assert_eq!(quiet(plan.arrived(3, page(10, 20, None))), Next::End);
     }
 
     #[test]
-    fn pages_by_number_that_go_on_with_links_lead_astray() {
+    fn cursor_link_discards_prefetched() {
         let mut plan = plan();
         plan.arrived(1, page(10, 95, 2));
         assert_eq!(numbers(&mut plan), (2..=10).collect::<Vec<_>>());
@@ -502,13 +502,13 @@ mod tests {
         let url: Url = format!("{LIST}&cursor=x").parse().unwrap();
         assert_eq!(
             (observation, &then),
-            (Observation { discard_prefetched: true, ..Observation::default() }, &Then::Link(3, url.clone()))
+            (Observation { discard_prefetched: true, ..Observation::default() }, &Next::Link(3, url.clone()))
         );
         assert_eq!(plan.next_page(), Some((3, url)));
     }
 
     #[test]
-    fn a_link_back_to_the_first_page_is_a_loop() {
+    fn link_to_first_page_is_loop() {
         let mut plan = plan();
         quiet(plan.arrived(1, cursor(10, Some("a"))));
         let back = PageInfo { next: Some(LIST.parse().unwrap()), ..cursor(10, None) };
@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_without_items_are_no_matter_where_others_come_between() {
+    fn empty_pages_between_others_allowed() {
         let mut plan = plan();
         for number in 1..=3 * u64::from(MAX_STALLED) {
             let length = u64::from(number % 60 == 0);
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn no_list_is_endless() {
+    fn endless_list_is_stopped() {
         let limit = u64::from(MAX_STALLED);
         // Ever new links to pages without an item, or with the same items.
         let link = |number: u64| cursor(0, Some(&number.to_string()));
@@ -554,16 +554,16 @@ mod tests {
     }
 
     #[test]
-    fn end_is_no_lack_of_progress() {
+    fn list_end_is_not_stalled() {
         let mut plan = plan();
         for number in 1..u64::from(MAX_STALLED) {
             plan.arrived(number, cursor(0, Some(&number.to_string())));
         }
-        assert_eq!(quiet(plan.arrived(u64::from(MAX_STALLED), cursor(0, None))), Then::End);
+        assert_eq!(quiet(plan.arrived(u64::from(MAX_STALLED), cursor(0, None))), Next::End);
     }
 
     #[test]
-    fn repeated_items_are_none_of_those_that_are_promised() {
+    fn repeated_items_do_not_count() {
         let again = |repeated, info| PageInfo { repeated, ..info };
         let mut plan = plan();
         plan.arrived(1, page(10, 30, 2));
@@ -631,7 +631,7 @@ mod tests {
 
         proptest! {
             #[test]
-            fn any_numbers_are_taken(
+            fn any_page_numbers_are_accepted(
                 first in number(), until in prop::option::of(number()), size in prop::option::of(number()),
                 offset in prop::option::of(number()), total in prop::option::of(number()), repeated in number(),
                 steps in prop::collection::vec(step(), 0..12),

@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_irregular() {
+    fn malformed_page_is_irregular() {
         for body in [
             "",
             "[]",
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn field_of_an_object_is_its_own() {
+    fn field_ignores_nested_objects() {
         for (object, id) in [
             (r#"{"id":7}"#, Some("7")),
             (r#" { "id" : "7" , "x":1}"#, Some(r#""7""#)),
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn digest_leaves_out_queries() {
+    fn digest_ignores_url_queries() {
         let digest = |text: &str| digest(text.as_bytes());
         assert_eq!(digest(r#"{"u":"/a?sig=1","n":1}"#), digest(r#"{"u":"/a?sig=222","n":1}"#));
         assert_ne!(digest(r#"{"u":"/a?sig=1","n":1}"#), digest(r#"{"u":"/a?sig=1","n":2}"#));
@@ -324,7 +324,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_walked_as_serde_reads_it(text in "[ {}\\[\\],:\"\\\\a0-9nul.-]{0,40}") {
+        fn any_text_parses_as_serde_does(text in "[ {}\\[\\],:\"\\\\a0-9nul.-]{0,40}") {
             for body in [text.clone(), format!(r#"{{"results":{text}}}"#), format!(r#"{{"results":[{text}],"count":1}}"#)] {
                 prop_assert_eq!(items(&body).is_ok(), serde_json::from_str::<Whole>(&body).is_ok(), "{}", body);
                 let _ = (field(body.as_bytes(), "a"), digest(body.as_bytes()));
@@ -332,7 +332,7 @@ mod tests {
         }
 
         #[test]
-        fn any_object_gives_its_fields(value in any_object()) {
+        fn any_object_field_is_found(value in any_object()) {
             let text = value.to_string();
             for (name, value) in value.as_object().unwrap() {
                 let found = field(text.as_bytes(), name).map(|found| serde_json::from_slice::<serde_json::Value>(found).unwrap());

@@ -10,7 +10,7 @@ use super::page_text::Envelope;
 use crate::call::{Call, Prepared};
 use crate::error::{Error, Result};
 use crate::generated::operation::{Operation, Page};
-use crate::transport::Received;
+use crate::transport::IncomingResponse;
 
 /// The most parts that a list is split into.
 const MAX_PARTS: u64 = 10_000;
@@ -48,7 +48,7 @@ where
         let url = template.request.url().clone();
         let query = query_of(template.operation, &url);
         let (transport, info) = (template.transport.clone(), template.info());
-        let receive = async |received: Box<Received>| Ok(received.decoded(page::length).await?.0);
+        let receive = async |response: Box<IncomingResponse>| Ok(response.decoded(page::length).await?.0);
         let (length, Envelope { next, count }) = template.fetch(receive).await?;
         let first = page_number(&url).unwrap_or(1).max(1);
         let next = next.map(|next| transport.origin.follow(&next, &url)).transpose();

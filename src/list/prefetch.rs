@@ -14,7 +14,7 @@ use super::page_cursor::{PageItems, Source};
 use crate::call::Prepared;
 use crate::error::Result;
 use crate::runtime::blocking::task_outcome;
-use crate::transport::Received;
+use crate::transport::IncomingResponse;
 use crate::url_conversion::Unconverted;
 
 /// A page as it arrived.
@@ -84,30 +84,31 @@ impl<T: Send + 'static> Prefetch<T> {
         crate::runtime::check()?;
         let url = call.request.url().clone();
         let turn = self.tasks.len().checked_sub(width).and_then(|earlier| self.tasks[earlier].read.take());
-        let (told, read) = oneshot::channel();
+        let (info_sender, read) = oneshot::channel();
         let handle = tokio::spawn(async move {
             if let Some(turn) = turn {
                 // Whether it was read or given up is all the same.
                 let _ = turn.await;
             }
-            let told = Arc::new(Mutex::new(Some(told)));
-            let receive = async |received: Box<Received>| {
-                let (told, fields, secrets) = (told.clone(), fields.clone(), received.info().secrets.clone());
+            let info_sender = Arc::new(Mutex::new(Some(info_sender)));
+            let receive = async |response: Box<IncomingResponse>| {
+                let (info_sender, fields, secrets) =
+                    (info_sender.clone(), fields.clone(), response.info().secrets.clone());
                 let decode = move |body: &Bytes| {
-                    told.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    info_sender.lock().unwrap_or_else(PoisonError::into_inner).take();
                     decoder.page(body, &fields, &secrets)
                 };
-                let (decoded, mut answer) = received.decoded(decode).await?;
+                let (decoded, mut response) = response.decoded(decode).await?;
                 let DecodedPage { items, failed, marks, count, next, body } = decoded;
                 let (length, unconverted) =
-                    (items.len() + failed.len(), std::mem::take(&mut answer.unconverted));
-                let undelivered = std::mem::take(&mut answer.undelivered);
+                    (items.len() + failed.len(), std::mem::take(&mut response.unconverted));
+                let undelivered = std::mem::take(&mut response.undelivered);
                 let source = (!failed.is_empty()).then(|| {
-                    let answer = Arc::new(answer);
-                    let hiding = answer.clone();
+                    let response = Arc::new(response);
+                    let hiding = response.clone();
                     Source {
                         body,
-                        error: Box::new(move |problem| answer.undecodable(problem)),
+                        error: Box::new(move |problem| response.undecodable(problem)),
                         excerpt: Box::new(move |text, limit| hiding.excerpt(text, limit)),
                     }
                 });

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn own_file_is_made_where_nothing_is() {
+    fn own_file_created_only_if_absent() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let file = create_own(&path("new")).unwrap();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_no_file_can_have() {
+    fn impossible_file_paths_are_refused() {
         for path in ["", ".", "..", "/", "a/", "a//", "a/.", "a/..", "a/./", "/..", "a\0", "a\0/b"] {
             assert!(path_problem(Path::new(path)).is_some(), "{path:?}");
         }

@@ -8,10 +8,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The most codings in a row.
-pub(super) const MOST_CODINGS: usize = 4;
+pub(super) const MAX_CODINGS: usize = 4;
 
 /// So many first bytes that are all text are no packed body, where a coding has no mark of its own.
-pub(super) const TELLING: usize = 24;
+pub(super) const MAGIC_LENGTH: usize = 24;
 
 /// What `Accept-Encoding` says: the codings that this crate's features unpack. Nothing where there are none.
 pub(super) fn accepted() -> Option<HeaderValue> {
@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for CodingName {
 /// The codings that a `Content-Encoding` names, in the order in which they were applied. Words that name
 /// none, `aws-chunked` say, don't count; nor do those beyond what is ever unpacked.
 pub(crate) fn codings(headers: &HeaderMap) -> Vec<CodingName> {
-    labels(headers).filter_map(CodingName::of).take(MOST_CODINGS + 1).collect()
+    labels(headers).filter_map(CodingName::of).take(MAX_CODINGS + 1).collect()
 }
 
 /// A way to pack a body that HTTP knows.
@@ -70,8 +70,8 @@ pub(super) fn labels(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// What the first bytes of a body, or of what follows a member, are.
-pub(super) enum Begins {
-    Packed,
+pub(super) enum Magic {
+    Compressed,
     Not,
     /// More of them have to come.
     Unclear,
@@ -107,14 +107,14 @@ impl Coding {
         }
     }
 
-    pub(super) fn begins(self, first: &[u8], at_end: bool) -> Begins {
+    pub(super) fn magic(self, first: &[u8], at_end: bool) -> Magic {
         /// Each of the mark's bytes is within its range.
-        fn marked(first: &[u8], mark: &[(u8, u8)]) -> Begins {
+        fn marked(first: &[u8], mark: &[(u8, u8)]) -> Magic {
             let fits = first.iter().zip(mark).all(|(byte, (least, most))| (*least..=*most).contains(byte));
             match (fits, first.len() < mark.len()) {
-                (false, _) => Begins::Not,
-                (true, true) => Begins::Unclear,
-                (true, false) => Begins::Packed,
+                (false, _) => Magic::Not,
+                (true, true) => Magic::Unclear,
+                (true, false) => Magic::Compressed,
             }
         }
         match self {
@@ -122,15 +122,15 @@ impl Coding {
             Coding::Zstd => {
                 match marked(first, &[(0x28, 0x28), (0xb5, 0xb5), (0x2f, 0x2f), (0xfd, 0xfd)]) {
                     // A frame to be skipped (RFC 8878, section 3.1.2).
-                    Begins::Not => marked(first, &[(0x50, 0x5f), (0x2a, 0x2a), (0x4d, 0x4d), (0x18, 0x18)]),
-                    begins => begins,
+                    Magic::Not => marked(first, &[(0x50, 0x5f), (0x2a, 0x2a), (0x4d, 0x4d), (0x18, 0x18)]),
+                    magic => magic,
                 }
             }
-            Coding::Deflate | Coding::Brotli if first.len() < TELLING && !at_end => Begins::Unclear,
+            Coding::Deflate | Coding::Brotli if first.len() < MAGIC_LENGTH && !at_end => Magic::Unclear,
             Coding::Deflate | Coding::Brotli => {
-                match is_text(&first[..first.len().min(TELLING)]) && first.len() >= TELLING {
-                    true => Begins::Not,
-                    false => Begins::Packed,
+                match is_text(&first[..first.len().min(MAGIC_LENGTH)]) && first.len() >= MAGIC_LENGTH {
+                    true => Magic::Not,
+                    false => Magic::Compressed,
                 }
             }
         }
@@ -154,8 +154,8 @@ impl Coding {
                 /// The window that HTTP has (RFC 9659, section 3), as a power of two: memory that a short
                 /// body can ask for.
                 const WINDOW: u32 = 23;
-                let limits = [compression_codecs::zstd::params::DParameter::window_log_max(WINDOW)];
-                Some(Box::new(compression_codecs::ZstdDecoder::new_with_params(&limits)))
+                let timeouts = [compression_codecs::zstd::params::DParameter::window_log_max(WINDOW)];
+                Some(Box::new(compression_codecs::ZstdDecoder::new_with_params(&timeouts)))
             }
             #[cfg(feature = "deflate")]
             Coding::Deflate => {
@@ -178,7 +178,7 @@ impl Coding {
 pub(crate) fn is_compressed(first: &[u8]) -> bool {
     [Coding::Gzip, Coding::Zstd]
         .into_iter()
-        .any(|coding| matches!(coding.begins(first, true), Begins::Packed))
+        .any(|coding| matches!(coding.magic(first, true), Magic::Compressed))
 }
 
 /// Whether these are the first bytes of a text: UTF-8 without control characters.

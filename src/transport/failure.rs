@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use super::unpacking::NotUnpacked;
+use super::content_decoder::ContentError;
 use crate::error::{Cause, Error, ErrorKind, RequestInfo};
 use crate::transport::timeouts::Elapsed;
 
@@ -100,7 +100,7 @@ fn refused(_: &reqwest::Error) -> bool {
 /// Why a body can't be read to its end.
 pub(super) enum BodyError {
     Broken(reqwest::Error),
-    Packed(NotUnpacked),
+    Compressed(ContentError),
 }
 
 impl From<reqwest::Error> for BodyError {
@@ -109,9 +109,9 @@ impl From<reqwest::Error> for BodyError {
     }
 }
 
-impl From<NotUnpacked> for BodyError {
-    fn from(error: NotUnpacked) -> Self {
-        BodyError::Packed(error)
+impl From<ContentError> for BodyError {
+    fn from(error: ContentError) -> Self {
+        BodyError::Compressed(error)
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn body_failure(error: BodyError, info: &RequestInfo) -> Error {
             let what = format!("the connection broke within the answer: {}", cause.root());
             Error::broken_off(info.clone(), &what).source_of(cause)
         }
-        BodyError::Packed(error) => Error::broken_off(info.clone(), &error.to_string()),
+        BodyError::Compressed(error) => Error::broken_off(info.clone(), &error.to_string()),
     }
 }
 

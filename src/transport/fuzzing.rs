@@ -7,13 +7,13 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 
-use super::metrics::Meter;
+use super::content_decoder::ContentDecoder;
+use super::metrics::ByteCounter;
 use super::redirect::redirect_target;
-use super::response::Received;
-use super::unpacking::Unpacking;
+use super::response::IncomingResponse;
 use crate::error::RequestInfo;
 use crate::error::redact::secrets::Secrets;
-use crate::transport::timeouts::Limits;
+use crate::transport::timeouts::ActiveTimeouts;
 
 const URL: &str = "http://localhost/models/1/";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -24,27 +24,27 @@ pub(crate) fn received(
     headers: HeaderMap,
     body: Bytes,
     credentials: HeaderMap,
-) -> Box<Received> {
+) -> Box<IncomingResponse> {
     let mut response = http::Response::new(body);
     (*response.status_mut(), *response.headers_mut()) = (status, headers);
     let mut response = reqwest::Response::from(response);
     let credentials = Some(Arc::new(credentials));
     let url = Url::parse(URL).unwrap_or_else(|_| unreachable!("it is a URL"));
-    Box::new(Received {
-        unpacking: Unpacking::of(&mut response),
-        awaited: None,
+    Box::new(IncomingResponse {
+        content_decoder: ContentDecoder::of(&mut response),
+        waiter: None,
         response,
         info: RequestInfo::new("get_model", &Method::GET, &url).hiding(Secrets::from(credentials.clone())),
-        limits: Limits { connect: HOUR, idle: HOUR, deadline: None },
+        timeouts: ActiveTimeouts { connect: HOUR, idle: HOUR, deadline: None },
         max_body: 16 << 20,
         conversions: None,
         credentials,
-        meter: Arc::new(Meter::default()),
+        byte_counter: Arc::new(ByteCounter::default()),
         permit: None,
     })
 }
 
-impl Received {
+impl IncomingResponse {
     /// For a status that is no success.
     pub(crate) async fn into_error(self: Box<Self>) -> crate::error::Error {
         self.into_status_error().await

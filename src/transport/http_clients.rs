@@ -14,14 +14,14 @@ use crate::error::{Cause, Error, Result};
 use crate::transport::proxies::Proxies;
 
 /// Makes another HTTP client of the same settings.
-pub(crate) type MakeClient = dyn Fn(Kind) -> reqwest::Result<Client> + Send + Sync;
+pub(crate) type MakeClient = dyn Fn(ClientKind) -> reqwest::Result<Client> + Send + Sync;
 
 /// How many are remembered: test harnesses make a runtime a test.
 const REMEMBERED: usize = 8;
 
 /// What HTTP clients of the same settings differ in.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Kind {
+pub(crate) struct ClientKind {
     /// reqwest has it for a client only, and shares it out among a name's addresses: a limit around a call
     /// can't.
     pub(crate) connect_timeout: Duration,
@@ -46,7 +46,7 @@ const LEAST_STOPPED: Duration = Duration::from_secs(1);
 /// What every system's field for it holds.
 const MOST_STOPPED: Duration = Duration::from_secs(7 * 86_400);
 
-impl Kind {
+impl ClientKind {
     /// The settings of every HTTP client, over those that the user gave.
     pub(crate) fn finish(self, builder: ClientBuilder) -> ClientBuilder {
         let mut builder = builder
@@ -83,7 +83,7 @@ pub(crate) struct HttpClients {
     make: Arc<MakeClient>,
     /// Made when the settings were checked; the first runtime that sends takes it.
     first: Client,
-    first_kind: Kind,
+    first_kind: ClientKind,
     first_runtime: OnceLock<Option<Id>>,
     /// Told in errors.
     proxies: Proxies,
@@ -91,7 +91,7 @@ pub(crate) struct HttpClients {
 }
 
 struct Made {
-    kind: Kind,
+    kind: ClientKind,
     /// A kept connection is driven by the runtime that made it: on another, or after that one's end, it would
     /// hang.
     runtime: Option<Id>,
@@ -107,7 +107,7 @@ impl HttpClients {
         proxies: Proxies,
         make: Arc<MakeClient>,
     ) -> Result<Self> {
-        let first_kind = Kind { connect_timeout, stopped: idle, new_connection: false };
+        let first_kind = ClientKind { connect_timeout, stopped: idle, new_connection: false };
         let first = make(first_kind).map_err(unusable)?;
         Ok(HttpClients {
             make,
@@ -125,9 +125,13 @@ impl HttpClients {
         connect_timeout: Duration,
         idle: Option<Duration>,
         new_connection: bool,
-    ) -> Kind {
+    ) -> ClientKind {
         let stopped = self.first_kind.stopped;
-        Kind { connect_timeout, stopped: idle.map_or(stopped, |idle| idle.max(stopped)), new_connection }
+        ClientKind {
+            connect_timeout,
+            stopped: idle.map_or(stopped, |idle| idle.max(stopped)),
+            new_connection,
+        }
     }
 
     /// The proxy that a request to `url` goes through, without its password, as far as it is known.
@@ -141,7 +145,7 @@ impl HttpClients {
     }
 
     /// The client of the kind for the current runtime.
-    pub(crate) async fn of(&self, kind: Kind) -> Result<Client> {
+    pub(crate) async fn of(&self, kind: ClientKind) -> Result<Client> {
         let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
         if kind == self.first_kind && *self.first_runtime.get_or_init(|| runtime) == runtime {
             return Ok(self.first.clone());

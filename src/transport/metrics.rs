@@ -9,9 +9,9 @@ use crate::error::ErrorKind;
 
 /// Counts the bytes of an answer's body, after unpacking.
 #[derive(Debug, Default)]
-pub(crate) struct Meter(AtomicU64);
+pub(crate) struct ByteCounter(AtomicU64);
 
-impl Meter {
+impl ByteCounter {
     pub(super) fn received(&self, bytes: usize) {
         self.0.fetch_add(bytes as u64, Ordering::Relaxed);
     }

@@ -2,8 +2,9 @@
 //! errors are decided here, for generated requests, forms, followed links and downloads alike.
 
 mod coding;
+mod content_decoder;
 pub(crate) mod credentials;
-mod decompression;
+mod decompressor;
 mod failure;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -20,7 +21,6 @@ mod stream;
 pub(crate) mod timeouts;
 pub(crate) mod tls;
 mod too_long;
-mod unpacking;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -31,10 +31,10 @@ use reqwest::{Body, Request, StatusCode};
 use tokio::sync::Semaphore;
 
 pub(crate) use coding::{CodingName, codings, is_compressed};
-pub(crate) use decompression::{Decompression, NotDecompressed};
+pub(crate) use decompressor::{DecompressError, Decompressor};
 pub use metrics::AttemptReport;
 pub(crate) use metrics::Observer;
-pub use response::Received;
+pub use response::IncomingResponse;
 pub(crate) use retry_loop::may_be_sent_again;
 pub use stream::ByteStream;
 
@@ -45,13 +45,13 @@ use crate::transport::credentials::CredentialsSource;
 use crate::transport::http_clients::HttpClients;
 use crate::transport::origin::Origin;
 use crate::transport::retry_policy::{RetryBucket, RetryPolicy};
-use crate::transport::timeouts::{Activity, Elapsed, Limits, TimeLimits};
+use crate::transport::timeouts::{ActiveTimeouts, Activity, Elapsed, Timeouts};
+use content_decoder::ContentDecoder;
 use failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
-use metrics::Meter;
+use metrics::ByteCounter;
 use redirect::{RedirectChain, redirect_target};
-use request_body::{Awaited, SentBody};
+use request_body::{RequestBody, ResponseWaiter};
 use too_long::shown_query;
-use unpacking::Unpacking;
 
 /// What a client's requests have in common.
 pub(crate) struct Transport {
@@ -73,7 +73,7 @@ pub(crate) struct TransportRequest {
     pub(crate) request: Request,
     /// The operation's id, for errors.
     pub(crate) operation: &'static str,
-    pub(crate) limits: TimeLimits,
+    pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
     /// Moves with the request's body, where that is streamed.
     pub(crate) activity: Option<Activity>,
@@ -99,13 +99,13 @@ pub(crate) struct Retry {
 /// What stays the same over the attempts at a request.
 struct Attempts<'a> {
     operation: &'static str,
-    limits: Limits,
+    timeouts: ActiveTimeouts,
     activity: Option<&'a Activity>,
     /// A kept connection has just failed.
     new_connection: bool,
     no_decompression: bool,
     allow_cross_origin: bool,
-    meter: Arc<Meter>,
+    byte_counter: Arc<ByteCounter>,
 }
 
 impl Transport {
@@ -116,8 +116,8 @@ impl Transport {
         mut request: Request,
         again: Option<&Request>,
         attempts: &Attempts<'_>,
-    ) -> Result<Box<Received>> {
-        let limits = attempts.limits;
+    ) -> Result<Box<IncomingResponse>> {
+        let timeouts = attempts.timeouts;
         let info_of =
             |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url());
         // Wherever a redirect leads to.
@@ -125,7 +125,7 @@ impl Transport {
         let mut permit = match self.in_flight.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
             Err(_) => {
-                let permit = Box::pin(limits.within(self.in_flight.clone().acquire_owned())).await;
+                let permit = Box::pin(timeouts.within(self.in_flight.clone().acquire_owned())).await;
                 permit.map_err(|elapsed| not_sent_in_time(elapsed, &info_of(&request)))?.ok()
             }
         };
@@ -139,7 +139,7 @@ impl Transport {
                 _ if !chain.keeps_credentials() => None,
                 CredentialsSource::Fixed(headers) => Some(headers.clone()),
                 CredentialsSource::Provided(provided) => {
-                    Some(Box::pin(given(provided.headers(), limits, &info)).await?)
+                    Some(Box::pin(given(provided.headers(), timeouts, &info)).await?)
                 }
             };
             if let Some(credentials) = &credentials {
@@ -151,68 +151,69 @@ impl Transport {
             }
             let secrets = self.with_secrets_of(&request, &secrets);
             let info = info.hiding(secrets);
-            let (mut response, awaited) = self.execute(request, &info, attempts).await?;
+            let (mut response, waiter) = self.execute(request, &info, attempts).await?;
             let status = response.status();
-            let unpacking = if attempts.no_decompression { None } else { Unpacking::of(&mut response) };
-            let mut received = Box::new(Received {
+            let content_decoder =
+                if attempts.no_decompression { None } else { ContentDecoder::of(&mut response) };
+            let mut incoming = Box::new(IncomingResponse {
                 response,
-                unpacking,
-                awaited,
+                content_decoder,
+                waiter,
                 info,
-                limits,
+                timeouts,
                 max_body: self.max_body,
                 conversions: None,
                 credentials,
-                meter: attempts.meter.clone(),
+                byte_counter: attempts.byte_counter.clone(),
                 permit: permit.take(),
             });
             if status.is_success() {
-                return Ok(received);
+                return Ok(incoming);
             }
-            if let (StatusCode::UNAUTHORIZED, Some(refused), false) = (status, &received.credentials, renewed)
+            if let (StatusCode::UNAUTHORIZED, Some(refused), false) = (status, &incoming.credentials, renewed)
             {
                 let others =
-                    Box::pin(given(self.credentials.renewed(refused), limits, &received.info)).await?;
+                    Box::pin(given(self.credentials.renewed(refused), timeouts, &incoming.info)).await?;
                 match (others, again.and_then(Request::try_clone)) {
-                    (None, _) => return Err(Box::pin(received.into_status_error()).await),
+                    (None, _) => return Err(Box::pin(incoming.into_status_error()).await),
                     // Who gave the body has to give it anew.
                     (Some(_), None) => {
-                        return Err(Box::pin(received.into_status_error()).await.after_renewal());
+                        return Err(Box::pin(incoming.into_status_error()).await.after_renewal());
                     }
                     (Some(_), Some(again)) => {
                         renewed = true;
                         request = again;
-                        permit = received.permit.take();
+                        permit = incoming.permit.take();
                         continue;
                     }
                 }
             }
             if matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-                && let Some(location) = received.response.headers().get(LOCATION)
+                && let Some(location) = incoming.response.headers().get(LOCATION)
             {
-                let info = &received.info;
-                let target = redirect_target(info, received.response.url(), location.as_bytes())?;
+                let info = &incoming.info;
+                let target = redirect_target(info, incoming.response.url(), location.as_bytes())?;
                 request =
                     self.follow(&mut chain, again, target, status, attempts.allow_cross_origin, info)?;
-                permit = received.permit.take();
+                permit = incoming.permit.take();
                 continue;
             }
             let wants_credentials = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
             let why = chain
-                .why_without_credentials(self.origin.owns(received.response.url()))
+                .why_without_credentials(self.origin.owns(incoming.response.url()))
                 .filter(|_| wants_credentials);
             let during = match status {
                 _ if why.is_some() => why.map(str::to_owned),
                 StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-                    shown_query(received.response.url())
+                    shown_query(incoming.response.url())
                 }
                 StatusCode::PROXY_AUTHENTICATION_REQUIRED => self
                     .http
-                    .proxy_of(received.response.url())
+                    .proxy_of(incoming.response.url())
                     .map(|proxy| format!("asking the proxy {proxy}")),
                 _ => None,
             };
-            let error = Box::pin(received.into_status_error()).await;
+            let error = Box::pin(incoming.into_status_error()).await;
             return Err(match during {
                 Some(during) => error.during(during),
                 None => error,
@@ -221,8 +222,8 @@ impl Transport {
     }
 
     /// The tenant that requests are for, if one is set.
-    pub(crate) async fn tenant(&self, limits: TimeLimits, info: &RequestInfo) -> Result<Option<HeaderValue>> {
-        Box::pin(given(self.credentials.tenant(), limits.start(), info)).await
+    pub(crate) async fn tenant(&self, timeouts: Timeouts, info: &RequestInfo) -> Result<Option<HeaderValue>> {
+        Box::pin(given(self.credentials.tenant(), timeouts.start(), info)).await
     }
 
     /// The client's secrets, and those that a call has in headers of its own.
@@ -240,26 +241,26 @@ impl Transport {
         mut request: Request,
         info: &RequestInfo,
         attempts: &Attempts<'_>,
-    ) -> Result<(reqwest::Response, Option<Awaited>)> {
+    ) -> Result<(reqwest::Response, Option<ResponseWaiter>)> {
         let headers = request.headers_mut();
         if !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE) {
             let identity = HeaderValue::from_static("identity");
             let accepted = if attempts.no_decompression { Some(identity) } else { coding::accepted() };
             headers.extend(accepted.map(|accepted| (ACCEPT_ENCODING, accepted)));
         }
-        let told =
+        let size_hint =
             request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let body = request.body_mut().take().map(|body| {
             let moves = attempts.activity.is_none().then(Activity::new);
-            (SentBody::new(body, told, moves.clone()), moves)
+            (RequestBody::new(body, size_hint, moves.clone()), moves)
         });
         // What the peer's window takes is never stopped: only a larger body has a connection for its own read
         // time-out.
         let is_large =
             body.as_ref().is_some_and(|((body, _), _)| body.left().is_none_or(|left| left > WINDOW));
         let kind = self.http.kind(
-            attempts.limits.connect,
-            is_large.then_some(attempts.limits.idle),
+            attempts.timeouts.connect,
+            is_large.then_some(attempts.timeouts.idle),
             attempts.new_connection,
         );
         let mut making = std::pin::pin!(self.http.of(kind));
@@ -267,19 +268,19 @@ impl Transport {
             Some(client) => client,
             // It is made on a thread, for which it may have to wait.
             None => {
-                let made = Box::pin(attempts.limits.watch(making, None)).await;
+                let made = Box::pin(attempts.timeouts.watch(making, None)).await;
                 made.map_err(|elapsed| not_connected_in_time(elapsed, info))?
             }
         };
         let client = client.map_err(|error| error.of(info.clone()))?;
         let mut activity = attempts.activity.cloned();
-        let awaited = body.map(|((body, awaited), moves)| {
+        let waiter = body.map(|((body, waiter), moves)| {
             *request.body_mut() = Some(Body::wrap(body));
             activity = activity.take().or(moves);
-            awaited
+            waiter
         });
-        match attempts.limits.watch(client.execute(request), activity.as_ref()).await {
-            Ok(Ok(response)) => Ok((response, awaited)),
+        match attempts.timeouts.watch(client.execute(request), activity.as_ref()).await {
+            Ok(Ok(response)) => Ok((response, waiter)),
             Ok(Err(error)) => {
                 let proxy = error.url().and_then(|url| self.http.proxy_of(url));
                 Err(failure(error, info, kind.connect_timeout, proxy.as_deref()))
@@ -297,8 +298,12 @@ impl Transport {
 const WINDOW: u64 = 64 << 10;
 
 /// What a credentials provider gives. It has as long as a server may be silent: all requests wait for it.
-async fn given<T>(asked: impl Future<Output = Result<T>>, limits: Limits, info: &RequestInfo) -> Result<T> {
-    match limits.watch(asked, None).await {
+async fn given<T>(
+    asked: impl Future<Output = Result<T>>,
+    timeouts: ActiveTimeouts,
+    info: &RequestInfo,
+) -> Result<T> {
+    match timeouts.watch(asked, None).await {
         Ok(given) => given.map_err(|error| error.of(info.clone())),
         Err(Elapsed::Idle(limit)) => {
             let message =

@@ -170,7 +170,7 @@ mod tests {
     use crate::marker::{Failure, MARKER};
 
     #[test]
-    fn base_urls_with_and_without_prefix_and_slash() {
+    fn base_url_prefix_and_slash_normalized() {
         for (text, base) in [
             ("https://h", "https://h"),
             ("https://h/", "https://h"),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_base_url_is_told_without_its_secrets() {
+    fn bad_base_url_error_hides_secrets() {
         for (text, part) in [
             ("", "not a URL"),
             ("api.synapse.sh", "not a URL"),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_put_onto_the_base_url_or_refused() {
+    fn links_rewritten_to_base_or_refused() {
         let origin = Origin::parse("https://public/api/v1").unwrap();
         let expected: Url = "https://public/api/v1/models/?page=1&x=2".parse().unwrap();
         for link in [
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn base_url_without_prefix_has_no_outside() {
+    fn no_prefix_allows_every_path() {
         let origin = Origin::parse("https://public").unwrap();
         let expected: Url = "https://public/models/?page=1".parse().unwrap();
         for link in ["/", "/admin/", "/x/..%2fy/", "//public/z/"] {

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn brackets_in_no_proxy_are_taken() {
+    fn bracketed_no_proxy_is_accepted() {
         for no_proxy in ["[::1]", "::1", " a.example , [::1]", "[::1]/128", "[fe80::]/10,[::]/96"] {
             let proxies = environment("http://proxy:3128", no_proxy);
             let shown = |url: &str| proxies.shown(&url.parse().unwrap());
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_reaches_the_proxy_only() {
+    fn proxy_password_reaches_only_proxy() {
         let url = "http://b.example/".parse().unwrap();
         for (proxy, shown) in [
             ("http://us%40er:p%3Aa%2Fss@proxy:3128", "http://proxy:3128"),

@@ -18,9 +18,9 @@ const PIECE: usize = 64 << 10;
 
 /// Held by whoever waits for the answer: dropped before that is there, it ends the request's body with an
 /// error. The connection, which would send the rest, closes then; over HTTP/2 the request is cancelled.
-pub(super) struct Awaited(oneshot::Sender<()>);
+pub(super) struct ResponseWaiter(oneshot::Sender<()>);
 
-impl Awaited {
+impl ResponseWaiter {
     /// The answer is there: what is left of the body may still be sent.
     pub(super) fn answered(self) {
         // Mostly there is nothing left, and nobody listens.
@@ -29,10 +29,10 @@ impl Awaited {
 }
 
 /// A body that tells when its bytes move.
-pub(super) struct SentBody {
+pub(super) struct RequestBody {
     body: reqwest::Body,
     /// Told of the answer; nothing once it is there.
-    awaited: Option<oneshot::Receiver<()>>,
+    waiter: Option<oneshot::Receiver<()>>,
     given_up: bool,
     /// What was taken from `body` and isn't sent yet.
     rest: Bytes,
@@ -42,14 +42,18 @@ pub(super) struct SentBody {
     activity: Option<Activity>,
 }
 
-impl SentBody {
+impl RequestBody {
     /// A body with what its request tells of its length: a form is a stream, and has it only there.
-    pub(super) fn new(body: reqwest::Body, told: Option<u64>, activity: Option<Activity>) -> (Self, Awaited) {
-        let left = body.size_hint().exact().or(told);
-        let (awaited, listens) = oneshot::channel();
+    pub(super) fn new(
+        body: reqwest::Body,
+        size_hint: Option<u64>,
+        activity: Option<Activity>,
+    ) -> (Self, ResponseWaiter) {
+        let left = body.size_hint().exact().or(size_hint);
+        let (waiter, listens) = oneshot::channel();
         (
-            SentBody { body, awaited: Some(listens), given_up: false, rest: Bytes::new(), left, activity },
-            Awaited(awaited),
+            RequestBody { body, waiter: Some(listens), given_up: false, rest: Bytes::new(), left, activity },
+            ResponseWaiter(waiter),
         )
     }
 
@@ -65,7 +69,7 @@ impl SentBody {
     }
 }
 
-impl Body for SentBody {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = Box<dyn StdError + Send + Sync>;
 
@@ -74,9 +78,9 @@ impl Body for SentBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         // Asked each time, so that a body that waits for its source is woken as well.
-        if let Some(awaited) = &mut self.awaited {
-            match Pin::new(awaited).poll(context) {
-                Poll::Ready(answered) => (self.awaited, self.given_up) = (None, answered.is_err()),
+        if let Some(waiter) = &mut self.waiter {
+            match Pin::new(waiter).poll(context) {
+                Poll::Ready(answered) => (self.waiter, self.given_up) = (None, answered.is_err()),
                 Poll::Pending => {}
             }
         }
@@ -94,11 +98,11 @@ impl Body for SentBody {
             }
         }
         let length = self.rest.len().min(PIECE);
-        let piece = self.rest.split_to(length);
+        let chunk = self.rest.split_to(length);
         self.left = self.left.map(|left| left.saturating_sub(length as u64));
         // Of a stream it shows at its end.
         self.moved(length, self.left.unwrap_or(u64::MAX));
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -9,17 +9,17 @@ use reqwest::{Response, StatusCode, Version};
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::content_decoder::{ContentDecoder, DecoderOutput};
 use super::failure::{BodyError, body_failure, timed_out};
-use super::metrics::Meter;
-use super::request_body::Awaited;
+use super::metrics::ByteCounter;
+use super::request_body::ResponseWaiter;
 use super::stream::ByteStream;
-use super::unpacking::{Unpacked, Unpacking};
 use crate::error::json_text::decode::{Problem, decode};
 use crate::error::redact::{excerpt, excerpt_without};
 use crate::error::response::ErrorResponse;
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::runtime::blocking::{blocking, takes_long};
-use crate::transport::timeouts::Limits;
+use crate::transport::timeouts::ActiveTimeouts;
 use crate::url_conversion::{Conversions, Converted, Unconverted, Undelivered};
 use crate::values::json::Json;
 
@@ -27,32 +27,32 @@ use crate::values::json::Json;
 const MAX_ERROR_BODY: usize = 1 << 20;
 
 /// The most that is reserved for a body of which so much isn't there yet, in bytes.
-const MOST_RESERVED: usize = 1 << 20;
+const MAX_RESERVED: usize = 1 << 20;
 
 /// The longest media type that is shown, in bytes.
-const MAX_MEDIA: usize = 100;
+const MAX_MEDIA_TYPE: usize = 100;
 
 /// The head of an answer, its body still to be read.
 #[doc(hidden)]
-pub struct Received {
+pub struct IncomingResponse {
     pub(super) response: Response,
     /// Where the body comes packed.
-    pub(super) unpacking: Option<Box<Unpacking>>,
+    pub(super) content_decoder: Option<Box<ContentDecoder>>,
     /// Where the request has a body, which ends once nobody waits for the answer.
-    pub(super) awaited: Option<Awaited>,
+    pub(super) waiter: Option<ResponseWaiter>,
     pub(super) info: RequestInfo,
-    pub(super) limits: Limits,
+    pub(super) timeouts: ActiveTimeouts,
     pub(super) max_body: usize,
     /// What is done to the body's text before it is decoded, and whether that is a page.
     pub(super) conversions: Option<(Arc<Conversions>, bool)>,
     /// What was sent, which errors don't show.
     pub(super) credentials: Option<Arc<HeaderMap>>,
-    pub(super) meter: Arc<Meter>,
+    pub(super) byte_counter: Arc<ByteCounter>,
     /// Held until the body is read whole, or given out as it comes.
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Received {
+impl IncomingResponse {
     pub(crate) fn status(&self) -> StatusCode {
         self.response.status()
     }
@@ -60,38 +60,43 @@ impl Received {
     /// The body, whole.
     #[allow(dead_code, reason = "which answers there are depends on the document")]
     pub(crate) async fn bytes(self: Box<Self>) -> Result<Bytes> {
-        self.whole().await.map(|(body, _)| body)
+        self.read_whole().await.map(|(body, _)| body)
     }
 
-    async fn whole(mut self: Box<Self>) -> Result<(Bytes, Head)> {
+    async fn read_whole(mut self: Box<Self>) -> Result<(Bytes, ResponseHead)> {
         let mut first: Option<Bytes> = None;
         let mut more = BytesMut::new();
         let announced = self.content_length();
         if announced.is_some_and(|length| length > self.max_body as u64) {
             return Err(self.too_large());
         }
-        while let Some(piece) = self.piece().await? {
+        while let Some(chunk) = self.chunk().await? {
             let so_far = first.as_ref().map_or(0, Bytes::len) + more.len();
-            if so_far + piece.len() > self.max_body {
+            if so_far + chunk.len() > self.max_body {
                 return Err(self.too_large());
             }
             match &first {
-                None => first = Some(piece),
+                None => first = Some(chunk),
                 Some(_) => {
                     if more.is_empty() {
                         // Room for the whole at once where its length is told and no lie can cost much.
                         let expected =
                             announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(so_far * 4);
-                        more.reserve(expected.min(MOST_RESERVED).max(so_far + piece.len()));
+                        more.reserve(expected.min(MAX_RESERVED).max(so_far + chunk.len()));
                         more.extend_from_slice(&first.replace(Bytes::new()).unwrap_or_default());
                     }
-                    more.extend_from_slice(&piece);
+                    more.extend_from_slice(&chunk);
                 }
             }
         }
         let body = if more.is_empty() { first.unwrap_or_default() } else { more.freeze() };
         let headers = std::mem::take(self.response.headers_mut());
-        let head = Head { status: self.response.status(), headers, info: self.info, limits: self.limits };
+        let head = ResponseHead {
+            status: self.response.status(),
+            headers,
+            info: self.info,
+            timeouts: self.timeouts,
+        };
         Ok((body, head))
     }
 
@@ -114,30 +119,32 @@ impl Received {
 
     /// The body has until then to come whole, in the place of what was set for the request.
     pub(crate) fn limit_body(&mut self, deadline: Option<Instant>) {
-        self.limits.deadline = deadline;
+        self.timeouts.deadline = deadline;
     }
 
     /// The body's length, where the server told it. That of its packed form says nothing.
     fn content_length(&self) -> Option<u64> {
-        self.response.content_length().filter(|_| self.unpacking.is_none())
+        self.response.content_length().filter(|_| self.content_decoder.is_none())
     }
 
     /// The next piece of the body, unpacked; nothing at its end.
-    pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>> {
-        let piece = loop {
-            match self.limits.watch(next_piece(&mut self.response, &mut self.unpacking), None).await {
-                Ok(Ok(Some(piece))) if piece.is_empty() => {}
-                Ok(Ok(piece)) => break piece,
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let chunk = loop {
+            match self.timeouts.watch(next_chunk(&mut self.response, &mut self.content_decoder), None).await {
+                Ok(Ok(Some(chunk))) if chunk.is_empty() => {}
+                Ok(Ok(chunk)) => break chunk,
                 Ok(Err(error)) => return Err(body_failure(error, &self.info).answered(self.head())),
                 Err(elapsed) => return Err(timed_out(elapsed, &self.info).answered(self.head())),
             }
         };
-        match &piece {
-            Some(piece) => self.meter.received(piece.len()),
-            None if self.status().is_success() => self.awaited.take().into_iter().for_each(Awaited::answered),
+        match &chunk {
+            Some(chunk) => self.byte_counter.received(chunk.len()),
+            None if self.status().is_success() => {
+                self.waiter.take().into_iter().for_each(ResponseWaiter::answered)
+            }
             None => {}
         }
-        Ok(piece)
+        Ok(chunk)
     }
 
     /// The answer without its body.
@@ -192,7 +199,7 @@ impl Received {
     ) -> Result<(T, ResponseParts)> {
         let (Converted { body, unconverted, undelivered }, head) = self.converted().await?;
         let length = body.len();
-        let decode = move |head: Head| match decode(&body) {
+        let decode = move |head: ResponseHead| match decode(&body) {
             Ok(value) => {
                 Ok((value, ResponseParts { head, body, response: OnceLock::new(), unconverted, undelivered }))
             }
@@ -201,14 +208,14 @@ impl Received {
         head.apart(length, decode).await
     }
 
-    /// As [`json`](Received::json), and null where there is no body.
+    /// As [`json`](IncomingResponse::json), and null where there is no body.
     pub(crate) async fn json_or_null(self: Box<Self>) -> Result<Json> {
         Ok(self.json_if_any().await?.unwrap_or_default())
     }
 
-    async fn converted(mut self: Box<Self>) -> Result<(Converted, Head)> {
+    async fn converted(mut self: Box<Self>) -> Result<(Converted, ResponseHead)> {
         let conversions = self.conversions.take();
-        let (body, head) = self.whole().await?;
+        let (body, head) = self.read_whole().await?;
         match conversions {
             Some((conversions, page)) => Box::pin(head.convert(body, conversions, page)).await,
             None => Ok((Converted::unchanged(body), head)),
@@ -219,30 +226,35 @@ impl Received {
     #[allow(dead_code, reason = "which answers there are depends on the document")]
     pub(crate) fn stream(self: Box<Self>) -> ByteStream {
         let length = self.content_length();
-        let Received { response, unpacking, awaited, info, limits, .. } = *self;
-        let pieces = futures_util::stream::try_unfold(
-            (response, unpacking),
-            |(mut response, mut unpacking)| async move {
-                let piece = next_piece(&mut response, &mut unpacking).await?;
-                Ok(piece.map(|piece| (piece, (response, unpacking))))
+        let IncomingResponse { response, content_decoder, waiter, info, timeouts, .. } = *self;
+        let chunks = futures_util::stream::try_unfold(
+            (response, content_decoder),
+            |(mut response, mut content_decoder)| async move {
+                let chunk = next_chunk(&mut response, &mut content_decoder).await?;
+                Ok(chunk.map(|chunk| (chunk, (response, content_decoder))))
             },
         );
-        ByteStream::new(Box::pin(pieces), info, limits, length, awaited)
+        ByteStream::new(Box::pin(chunks), info, timeouts, length, waiter)
     }
 
     /// A body that breaks off, or is very long, doesn't hide the status: what came of it is kept.
     pub(super) async fn into_status_error(mut self: Box<Self>) -> Error {
         let mut body = BytesMut::new();
-        while let Ok(Some(piece)) = self.piece().await {
-            body.extend_from_slice(&piece[..piece.len().min(MAX_ERROR_BODY - body.len())]);
+        while let Ok(Some(chunk)) = self.chunk().await {
+            body.extend_from_slice(&chunk[..chunk.len().min(MAX_ERROR_BODY - body.len())]);
             if body.len() == MAX_ERROR_BODY {
                 break;
             }
         }
         let headers = std::mem::take(self.response.headers_mut());
-        let head = Head { status: self.response.status(), headers, info: self.info, limits: self.limits };
+        let head = ResponseHead {
+            status: self.response.status(),
+            headers,
+            info: self.info,
+            timeouts: self.timeouts,
+        };
         let length = body.len();
-        let error = move |head: Head| {
+        let error = move |head: ResponseHead| {
             let secrets = head.info.secrets.clone();
             Ok(Error::status_error(
                 head.info,
@@ -255,26 +267,26 @@ impl Received {
 
 /// The next piece of an answer's body, unpacked where it is packed; nothing at its end. An empty piece tells
 /// that bytes came which didn't unpack to any yet: the server isn't idle.
-async fn next_piece(
+async fn next_chunk(
     response: &mut Response,
-    unpacking: &mut Option<Box<Unpacking>>,
+    content_decoder: &mut Option<Box<ContentDecoder>>,
 ) -> Result<Option<Bytes>, BodyError> {
-    let Some(unpacking) = unpacking else { return Ok(response.chunk().await?) };
-    match unpacking.advance().await? {
-        Unpacked::Piece(piece) => return Ok(Some(piece)),
-        Unpacked::Whole => return Ok(None),
-        Unpacked::Hungry => {}
+    let Some(content_decoder) = content_decoder else { return Ok(response.chunk().await?) };
+    match content_decoder.advance().await? {
+        DecoderOutput::Chunk(chunk) => return Ok(Some(chunk)),
+        DecoderOutput::End => return Ok(None),
+        DecoderOutput::NeedsInput => {}
     }
     match response.chunk().await? {
-        Some(packed) => unpacking.push(packed),
-        None => unpacking.end(),
+        Some(compressed) => content_decoder.push(compressed),
+        None => content_decoder.end(),
     }
     Ok(Some(Bytes::new()))
 }
 
 /// An answer that was read whole.
 pub(crate) struct ResponseParts {
-    head: Head,
+    head: ResponseHead,
     body: Bytes,
     /// Shared by the errors of all parts of it.
     response: OnceLock<ErrorResponse>,
@@ -307,22 +319,22 @@ impl ResponseParts {
 }
 
 /// What decoding a body needs to tell its errors.
-struct Head {
+struct ResponseHead {
     status: StatusCode,
     headers: HeaderMap,
     info: RequestInfo,
-    limits: Limits,
+    timeouts: ActiveTimeouts,
 }
 
-impl Head {
+impl ResponseHead {
     /// Converts a body's URLs, for as long as the request may take.
     async fn convert(
         self,
         body: Bytes,
         conversions: Arc<Conversions>,
         page: bool,
-    ) -> Result<(Converted, Head)> {
-        match self.limits.within(conversions.apply(body, page, &self.info.secrets)).await {
+    ) -> Result<(Converted, ResponseHead)> {
+        match self.timeouts.within(conversions.apply(body, page, &self.info.secrets)).await {
             Ok(Ok(converted)) => Ok((converted, self)),
             Ok(Err(error)) => Err(error.of(self.info)),
             Err(elapsed) => {
@@ -339,13 +351,13 @@ impl Head {
     async fn apart<T: Send + 'static>(
         self,
         length: usize,
-        work: impl FnOnce(Head) -> Result<T> + Send + 'static,
+        work: impl FnOnce(ResponseHead) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         if !takes_long(length) {
             return work(self);
         }
-        let (limits, info) = (self.limits, self.info.clone());
-        match Box::pin(limits.within(blocking(move || work(self)))).await {
+        let (timeouts, info) = (self.timeouts, self.info.clone());
+        match Box::pin(timeouts.within(blocking(move || work(self)))).await {
             Ok(Ok(done)) => done,
             Ok(Err(stopped)) => Err(stopped.of(info)),
             Err(elapsed) => Err(timed_out(elapsed, &info)),
@@ -370,11 +382,11 @@ impl Head {
             response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media = content_type.split(';').next().unwrap_or_default().trim();
         let json = media.is_empty() || media == "application/json" || media.ends_with("+json");
-        let kind = if json { String::new() } else { format!(" (it is {})", excerpt(media, MAX_MEDIA)) };
+        let kind = if json { String::new() } else { format!(" (it is {})", excerpt(media, MAX_MEDIA_TYPE)) };
         let place = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
-        let told = &problem.message;
+        let message = &problem.message;
         let message =
-            format!("{}, and the answer can't be used{kind}{place}: {told}", shown_status(self.status));
+            format!("{}, and the answer can't be used{kind}{place}: {message}", shown_status(self.status));
         // What breaks off, or was written by something before the backend, says nothing of what the backend
         // did.
         let error = match self.info.changes_something() && (problem.cut_off || !json) {

@@ -9,13 +9,13 @@ use tracing::{Instrument, debug, debug_span, warn};
 
 use super::failure::timed_out;
 use super::metrics::AttemptReport;
-use super::{Attempts, Received, Retry, Transport, TransportRequest};
+use super::{Attempts, IncomingResponse, Retry, Transport, TransportRequest};
 use crate::error::redact::redact;
 use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
 use crate::transport::retry_policy::{RetryPolicy, retry_after};
-use crate::transport::timeouts::Limits;
+use crate::transport::timeouts::ActiveTimeouts;
 
 impl Transport {
     /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer:
@@ -23,7 +23,7 @@ impl Transport {
     pub(crate) fn fetch<T, F>(
         self: Arc<Self>,
         outgoing: TransportRequest,
-        read: impl Fn(Box<Received>) -> F,
+        read: impl Fn(Box<IncomingResponse>) -> F,
     ) -> impl Future<Output = Result<T>>
     where
         F: Future<Output = Result<T>>,
@@ -41,7 +41,7 @@ impl Transport {
     async fn attempts<T, F>(
         self: Arc<Self>,
         outgoing: TransportRequest,
-        read: impl Fn(Box<Received>) -> F,
+        read: impl Fn(Box<IncomingResponse>) -> F,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
@@ -49,7 +49,7 @@ impl Transport {
         let TransportRequest {
             mut request,
             operation,
-            limits,
+            timeouts,
             retry,
             activity,
             new_connection,
@@ -58,15 +58,15 @@ impl Transport {
             throttled,
         } = outgoing;
         let began = self.clock.now();
-        let limits = limits.start();
+        let timeouts = timeouts.start();
         let mut attempts = Attempts {
             operation,
-            limits,
+            timeouts,
             activity: activity.as_ref(),
             new_connection,
             no_decompression,
             allow_cross_origin,
-            meter: Arc::default(),
+            byte_counter: Arc::default(),
         };
         let mut number = 1;
         loop {
@@ -75,13 +75,13 @@ impl Transport {
             let method = request.method().clone();
             let started = Instant::now();
             // A statement of its own, so that the one future's room is the other's.
-            let answer = self.exchange(request, again.as_ref(), &attempts).await;
-            let mut outcome = match answer {
-                Ok(received) => {
-                    let status = received.status();
-                    let value = match limits.deadline {
-                        None => read(received).await,
-                        Some(_) => Box::pin(in_time(received, limits, &read)).await,
+            let response = self.exchange(request, again.as_ref(), &attempts).await;
+            let mut outcome = match response {
+                Ok(response) => {
+                    let status = response.status();
+                    let value = match timeouts.deadline {
+                        None => read(response).await,
+                        Some(_) => Box::pin(in_time(response, timeouts, &read)).await,
                     };
                     value.map(|value| (value, status))
                 }
@@ -89,7 +89,7 @@ impl Transport {
             };
             let wait = match &mut outcome {
                 Err(error) if again.is_some() => {
-                    self.wait_after(error, &method, &retry, number, began, attempts.limits)
+                    self.wait_after(error, &method, &retry, number, began, attempts.timeouts)
                 }
                 _ => None,
             };
@@ -109,7 +109,7 @@ impl Transport {
             let (Some(wait), Some(again)) = (wait, again) else { return Err(error.after_attempts(number)) };
             self.clock.sleep(wait).await;
             attempts.new_connection = error.lost_connection();
-            attempts.meter = Arc::default();
+            attempts.byte_counter = Arc::default();
             request = again;
             number += 1;
         }
@@ -123,13 +123,13 @@ impl Transport {
         retry: &Retry,
         number: u32,
         began: Instant,
-        limits: Limits,
+        timeouts: ActiveTimeouts,
     ) -> Option<Duration> {
         let wanted = retry.unknown_outcome && error.is_unknown_outcome();
         if !(wanted || may_be_sent_again(error, method)) {
             return None;
         }
-        self.backoff(&retry.policy, number - 1, began, limits.deadline, error)
+        self.backoff(&retry.policy, number - 1, began, timeouts.deadline, error)
     }
 
     /// How long to wait before retry number `retry`, counted from 0, of what began at `began`; nothing where
@@ -181,7 +181,7 @@ impl Transport {
             Ok((_, status)) => (Some(*status), None),
             Err(error) => (error.status(), Some(error)),
         };
-        let bytes_received = attempts.meter.bytes();
+        let bytes_received = attempts.byte_counter.bytes();
         let number = status.map(|status| status.as_u16());
         match error {
             None => debug!(attempt, status = number, bytes = bytes_received, ?duration, "answered"),
@@ -207,15 +207,15 @@ impl Transport {
 /// What `read` makes of an answer, decoding and conversions included, within what the request may take as a
 /// whole.
 async fn in_time<T, F>(
-    received: Box<Received>,
-    limits: Limits,
-    read: impl Fn(Box<Received>) -> F,
+    response: Box<IncomingResponse>,
+    timeouts: ActiveTimeouts,
+    read: impl Fn(Box<IncomingResponse>) -> F,
 ) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let (info, head) = (received.info().clone(), received.head());
-    match limits.within(read(received)).await {
+    let (info, head) = (response.info().clone(), response.head());
+    match timeouts.within(read(response)).await {
         Ok(outcome) => outcome,
         Err(elapsed) => Err(timed_out(elapsed, &info).answered(head)),
     }

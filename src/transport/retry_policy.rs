@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_retry_after_is_read_and_none_is_harmful() {
+    fn every_retry_after_form_is_read() {
         for (text, wait) in [
             ("3", Some(Duration::from_secs(3))),
             (" 1.5 ", Some(Duration::from_millis(1500))),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_date_is_read_by_the_servers_clock() {
+    fn retry_date_uses_server_clock() {
         let wait = |date: &[u8], text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn budget_runs_dry_and_is_refilled() {
+    fn budget_is_exhausted_and_refilled() {
         let bucket = RetryBucket::new();
         let takes = |budget: u32| (0..1_000).filter(|_| bucket.take(budget)).count();
         assert_eq!((takes(100), takes(100)), (100, 0));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn trickle_never_empties_the_budget() {
+    fn rare_failures_never_exhaust_budget() {
         for failing in 2..10 {
             let bucket = RetryBucket::new();
             for request in 1..100_000 {
@@ -279,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_wait_is_never_longer_than_the_policy_lets_it_be(
+        fn backoff_stays_within_policy(
             retry in any::<u32>(), initial in 0_u64..100_000, max in 0_u64..100_000, asked in prop::option::of(any::<u64>()),
         ) {
             let policy = RetryPolicy::new().initial_backoff(Duration::from_millis(initial)).max_backoff(Duration::from_millis(max));

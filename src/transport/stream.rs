@@ -9,10 +9,10 @@ use futures_core::Stream;
 use tokio::time::{Sleep, sleep_until};
 
 use super::failure::{BodyError, body_failure, timed_out};
-use super::request_body::Awaited;
+use super::request_body::ResponseWaiter;
 use crate::error::{RequestInfo, Result};
 use crate::runtime;
-use crate::transport::timeouts::{Elapsed, Limits, saturating_deadline};
+use crate::transport::timeouts::{ActiveTimeouts, Elapsed, saturating_deadline};
 
 type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
@@ -22,24 +22,24 @@ type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 /// counts only while a piece is being waited for.
 #[must_use = "a stream does nothing unless it is read"]
 pub struct ByteStream {
-    pieces: Pieces,
+    chunks: Pieces,
     info: RequestInfo,
-    limits: Limits,
+    timeouts: ActiveTimeouts,
     length: Option<u64>,
-    awaited: Option<Awaited>,
+    waiter: Option<ResponseWaiter>,
     /// Runs while a piece is waited for; and which limit it stands for.
     timer: Option<(Pin<Box<Sleep>>, Elapsed)>,
 }
 
 impl ByteStream {
     pub(super) fn new(
-        pieces: Pieces,
+        chunks: Pieces,
         info: RequestInfo,
-        limits: Limits,
+        timeouts: ActiveTimeouts,
         length: Option<u64>,
-        awaited: Option<Awaited>,
+        waiter: Option<ResponseWaiter>,
     ) -> Self {
-        ByteStream { pieces, info, limits, length, awaited, timer: None }
+        ByteStream { chunks, info, timeouts, length, waiter, timer: None }
     }
 
     /// The whole length in bytes, where the server told it: of a body that comes packed it doesn't.
@@ -72,23 +72,23 @@ impl Stream for ByteStream {
         if let Err(error) = runtime::check() {
             return Poll::Ready(Some(Err(error)));
         }
-        while let Poll::Ready(piece) = self.pieces.as_mut().poll_next(context) {
+        while let Poll::Ready(chunk) = self.chunks.as_mut().poll_next(context) {
             self.timer = None;
-            if matches!(&piece, Some(Ok(piece)) if piece.is_empty()) {
+            if matches!(&chunk, Some(Ok(chunk)) if chunk.is_empty()) {
                 continue;
             }
-            if piece.is_none()
-                && let Some(awaited) = self.awaited.take()
+            if chunk.is_none()
+                && let Some(waiter) = self.waiter.take()
             {
-                awaited.answered();
+                waiter.answered();
             }
-            return Poll::Ready(piece.map(|piece| piece.map_err(|error| body_failure(error, &self.info))));
+            return Poll::Ready(chunk.map(|chunk| chunk.map_err(|error| body_failure(error, &self.info))));
         }
         loop {
-            let idle_at = saturating_deadline(Instant::now(), self.limits.idle);
-            let (until, elapsed) = match self.limits.deadline {
+            let idle_at = saturating_deadline(Instant::now(), self.timeouts.idle);
+            let (until, elapsed) = match self.timeouts.deadline {
                 Some(deadline) if deadline < idle_at => (deadline, Elapsed::Total),
-                _ => (idle_at, Elapsed::Idle(self.limits.idle)),
+                _ => (idle_at, Elapsed::Idle(self.timeouts.idle)),
             };
             let (timer, elapsed) =
                 self.timer.get_or_insert_with(|| (Box::pin(sleep_until(until.into())), elapsed));
@@ -97,7 +97,7 @@ impl Stream for ByteStream {
             self.timer = None;
             // Nobody asked for a while after the time was up: that was the consumer's time, not the server's.
             let late = Instant::now().saturating_duration_since(due);
-            if elapsed == Elapsed::Total || late < self.limits.idle / 4 {
+            if elapsed == Elapsed::Total || late < self.timeouts.idle / 4 {
                 return Poll::Ready(Some(Err(timed_out(elapsed, &self.info))));
             }
         }

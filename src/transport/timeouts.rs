@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// The time-outs that a request is given.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct TimeLimits {
+pub(crate) struct Timeouts {
     /// While a connection is made.
     pub(crate) connect: Duration,
     /// While no byte moves in either direction.
@@ -18,11 +18,11 @@ pub(crate) struct TimeLimits {
     pub(crate) deadline: Option<Instant>,
 }
 
-impl TimeLimits {
-    pub(crate) fn start(self) -> Limits {
+impl Timeouts {
+    pub(crate) fn start(self) -> ActiveTimeouts {
         // A time beyond what the clock holds is no limit.
         let own = self.total.and_then(|total| Instant::now().checked_add(total));
-        Limits {
+        ActiveTimeouts {
             connect: self.connect,
             idle: self.idle,
             deadline: own.into_iter().chain(self.deadline).min(),
@@ -32,7 +32,7 @@ impl TimeLimits {
 
 /// The time-outs of a request that is under way.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Limits {
+pub(crate) struct ActiveTimeouts {
     /// While a connection is made.
     pub(crate) connect: Duration,
     /// While no byte moves in either direction.
@@ -121,7 +121,7 @@ impl Activity {
     }
 }
 
-impl Limits {
+impl ActiveTimeouts {
     /// Waits for `work` as long as the limits let it. With an `activity`, what moves there isn't idle.
     pub(crate) async fn watch<T>(
         &self,
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_body_taken_at_once_is_not_on_a_slow_line() {
+    fn large_body_taken_at_once_drains_fast() {
         let drains = |bytes: usize| {
             let activity = Activity::new();
             activity.moved(bytes, 0);

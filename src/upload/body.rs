@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::chunk_source::Lease;
-use super::progress::Told;
+use super::progress::ProgressReporter;
 use crate::error::Error;
 use crate::transport::timeouts::Activity;
 
@@ -21,7 +21,7 @@ pub(super) struct ChunkBody {
     /// Of the file.
     left: u64,
     activity: Activity,
-    told: Told,
+    progress: ProgressReporter,
 }
 
 impl ChunkBody {
@@ -32,7 +32,7 @@ impl ChunkBody {
         length: u64,
         file_name: &str,
         activity: Activity,
-        told: Told,
+        progress: ProgressReporter,
     ) -> Option<(Self, String)> {
         // Random, so that no file can hold it.
         let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
@@ -49,7 +49,7 @@ impl ChunkBody {
             remaining,
             left: length,
             activity,
-            told,
+            progress,
         };
         Some((body, format!("multipart/form-data; boundary={boundary}")))
     }
@@ -66,11 +66,11 @@ impl Body for ChunkBody {
         let data = if let Some(head) = self.head.take() {
             head
         } else if self.left > 0 {
-            match ready!(self.lease.poll_piece(context, self.left)) {
-                Ok(piece) => {
-                    self.left -= piece.len() as u64;
-                    self.told.more(piece.len() as u64);
-                    piece
+            match ready!(self.lease.poll_block(context, self.left)) {
+                Ok(block) => {
+                    self.left -= block.len() as u64;
+                    self.progress.more(block.len() as u64);
+                    block
                 }
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }

@@ -7,16 +7,16 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::digest::Pieces as ToDigest;
-use super::read_ahead::{Opened, PIECE};
-use super::source::{Pieces, StreamSource};
+use super::digest::DigestInput;
+use super::read_ahead::{BLOCK_SIZE, OpenSource};
+use super::source::{SourceStream, StreamSource};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Shared by an upload and the request that is under way.
 #[derive(Clone)]
-pub(super) struct ChunkSource(Arc<Mutex<Lane>>);
+pub(super) struct ChunkSource(Arc<Mutex<SourceState>>);
 
-struct Lane {
+struct SourceState {
     /// The next byte to be given.
     position: u64,
     /// The byte after the last one that was ever given.
@@ -27,19 +27,19 @@ struct Lane {
     lease: u64,
     bytes: Source,
     size: u64,
-    digest: ToDigest,
+    digest: DigestInput,
     /// Why no more bytes can be given.
     failed: Option<Error>,
 }
 
 enum Source {
     ReadAhead {
-        opened: Opened,
-        pieces: Option<mpsc::Receiver<Result<Bytes>>>,
+        opened: OpenSource,
+        blocks: Option<mpsc::Receiver<Result<Bytes>>>,
     },
     Memory(Bytes),
     OneShot {
-        stream: Pieces,
+        stream: SourceStream,
         kept: Vec<u8>,
         kept_from: u64,
     },
@@ -54,27 +54,35 @@ pub(super) struct Lease {
 }
 
 impl ChunkSource {
-    pub(super) fn of(opened: Opened, digest: ToDigest) -> Self {
+    pub(super) fn of(opened: OpenSource, digest: DigestInput) -> Self {
         let size = opened.size;
         let bytes = match opened.in_memory() {
             Some(bytes) => Source::Memory(bytes.clone()),
-            None => Source::ReadAhead { opened, pieces: None },
+            None => Source::ReadAhead { opened, blocks: None },
         };
         ChunkSource::new(bytes, size, digest)
     }
 
-    pub(super) fn of_one_shot(source: StreamSource, digest: ToDigest) -> Self {
+    pub(super) fn of_one_shot(source: StreamSource, digest: DigestInput) -> Self {
         let bytes = Source::OneShot { stream: source.stream, kept: Vec::new(), kept_from: 0 };
         ChunkSource::new(bytes, source.size, digest)
     }
 
-    fn new(bytes: Source, size: u64, digest: ToDigest) -> Self {
-        let lane =
-            Lane { position: 0, given: 0, rest: Bytes::new(), lease: 0, bytes, size, digest, failed: None };
-        ChunkSource(Arc::new(Mutex::new(lane)))
+    fn new(bytes: Source, size: u64, digest: DigestInput) -> Self {
+        let state = SourceState {
+            position: 0,
+            given: 0,
+            rest: Bytes::new(),
+            lease: 0,
+            bytes,
+            size,
+            digest,
+            failed: None,
+        };
+        ChunkSource(Arc::new(Mutex::new(state)))
     }
 
-    fn lane(&self) -> MutexGuard<'_, Lane> {
+    fn state(&self) -> MutexGuard<'_, SourceState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -83,38 +91,38 @@ impl ChunkSource {
     /// # Errors
     /// Returns an error if the source can't go back so far.
     pub(super) fn lease(&self, offset: u64) -> Result<Lease> {
-        let mut lane = self.lane();
-        lane.lease += 1;
-        lane.go_to(offset)?;
-        Ok(Lease { chunk_source: self.clone(), number: lane.lease })
+        let mut state = self.state();
+        state.lease += 1;
+        state.go_to(offset)?;
+        Ok(Lease { chunk_source: self.clone(), number: state.lease })
     }
 
     /// How many of the source's bytes were ever given, to whichever request.
     pub(super) fn given(&self) -> u64 {
-        self.lane().given
+        self.state().given
     }
 
     /// What was given before was for the digest only: the server was sent the bytes up to `offset`.
     pub(super) fn was_sent(&self, offset: u64) {
-        self.lane().given = offset;
+        self.state().given = offset;
     }
 
     /// Why the source could give no more, were there a reason.
     pub(super) fn failure(&self) -> Option<Error> {
-        self.lane().failed.take()
+        self.state().failed.take()
     }
 
     /// Waits for the end of the source, of which all that was said is read: it might be longer.
     pub(super) async fn end(&self) -> Result<()> {
-        std::future::poll_fn(|context| self.lane().poll_end(context)).await
+        std::future::poll_fn(|context| self.state().poll_end(context)).await
     }
 
     /// Stops reading.
     pub(super) fn stop(&self) {
-        let mut lane = self.lane();
-        lane.lease += 1;
-        lane.bytes = Source::Gone;
-        lane.rest = Bytes::new();
+        let mut state = self.state();
+        state.lease += 1;
+        state.bytes = Source::Gone;
+        state.rest = Bytes::new();
     }
 }
 
@@ -123,22 +131,22 @@ impl Lease {
     ///
     /// # Errors
     /// Returns an error if it can't be had: [`ChunkSource::failure`] tells why.
-    pub(super) fn poll_piece(&self, context: &mut Context<'_>, limit: u64) -> Poll<Result<Bytes>> {
-        let mut lane = self.chunk_source.lane();
-        if lane.lease != self.number {
+    pub(super) fn poll_block(&self, context: &mut Context<'_>, limit: u64) -> Poll<Result<Bytes>> {
+        let mut state = self.chunk_source.state();
+        if state.lease != self.number {
             return Poll::Ready(Err(Error::new(ErrorKind::Upload, "the request was given up")));
         }
-        match ready!(lane.poll_piece(context, limit)) {
-            Ok(piece) => Poll::Ready(Ok(piece)),
+        match ready!(state.poll_block(context, limit)) {
+            Ok(block) => Poll::Ready(Ok(block)),
             Err(error) => {
-                lane.failed = Some(error);
+                state.failed = Some(error);
                 Poll::Ready(Err(Error::new(ErrorKind::Io, "the file can't be read on")))
             }
         }
     }
 }
 
-impl Lane {
+impl SourceState {
     fn go_to(&mut self, offset: u64) -> Result<()> {
         if let Source::OneShot { kept, kept_from, .. } = &mut self.bytes {
             let end = *kept_from + kept.len() as u64;
@@ -154,15 +162,15 @@ impl Lane {
             *kept_from = offset;
         } else if offset == self.position {
             return Ok(());
-        } else if let Source::ReadAhead { pieces, .. } = &mut self.bytes {
-            *pieces = None;
+        } else if let Source::ReadAhead { blocks, .. } = &mut self.bytes {
+            *blocks = None;
         }
         self.rest = Bytes::new();
         self.position = offset;
         Ok(())
     }
 
-    fn poll_piece(&mut self, context: &mut Context<'_>, limit: u64) -> Poll<Result<Bytes>> {
+    fn poll_block(&mut self, context: &mut Context<'_>, limit: u64) -> Poll<Result<Bytes>> {
         if self.rest.is_empty() {
             self.rest = ready!(self.poll_next(context))?;
         }
@@ -179,27 +187,27 @@ impl Lane {
             Source::Gone => Poll::Ready(Err(Error::new(ErrorKind::Upload, "the upload is over"))),
             Source::Memory(bytes) => {
                 let start = usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
-                let piece = bytes.slice(start..bytes.len().min(start + PIECE));
-                self.digest.give(position, piece.clone());
-                Poll::Ready(Ok(piece))
+                let block = bytes.slice(start..bytes.len().min(start + BLOCK_SIZE));
+                self.digest.give(position, block.clone());
+                Poll::Ready(Ok(block))
             }
-            Source::ReadAhead { opened, pieces } => {
-                let reading = match pieces {
+            Source::ReadAhead { opened, blocks } => {
+                let reading = match blocks {
                     Some(reading) => reading,
-                    None => pieces.insert(opened.read_ahead(position, self.digest.clone())?),
+                    None => blocks.insert(opened.read_ahead(position, self.digest.clone())?),
                 };
                 let gone = || Err(Error::new(ErrorKind::Io, "the file can't be read: its thread is gone"));
                 Poll::Ready(ready!(reading.poll_recv(context)).unwrap_or_else(gone))
             }
             Source::OneShot { kept, kept_from, .. } if position < *kept_from + kept.len() as u64 => {
                 let start = usize::try_from(position - *kept_from).unwrap_or(usize::MAX).min(kept.len());
-                Poll::Ready(Ok(Bytes::copy_from_slice(&kept[start..kept.len().min(start + PIECE)])))
+                Poll::Ready(Ok(Bytes::copy_from_slice(&kept[start..kept.len().min(start + BLOCK_SIZE)])))
             }
             Source::OneShot { stream, kept, .. } => {
-                let piece = loop {
+                let block = loop {
                     match ready!(stream.as_mut().poll_next(context)) {
-                        Some(Ok(piece)) if piece.is_empty() => {}
-                        Some(Ok(piece)) => break piece,
+                        Some(Ok(block)) if block.is_empty() => {}
+                        Some(Ok(block)) => break block,
                         Some(Err(error)) => {
                             let message = format!("the source can't be read: {error}");
                             return Poll::Ready(Err(Error::new(ErrorKind::Io, message).source_of(error)));
@@ -210,9 +218,9 @@ impl Lane {
                         }
                     }
                 };
-                kept.extend_from_slice(&piece);
-                self.digest.give(position, piece.clone());
-                Poll::Ready(Ok(piece))
+                kept.extend_from_slice(&block);
+                self.digest.give(position, block.clone());
+                Poll::Ready(Ok(block))
             }
         }
     }
@@ -222,8 +230,10 @@ impl Lane {
         let (stream, kept, kept_from) = match &mut self.bytes {
             Source::OneShot { stream, kept, kept_from } => (stream, kept, kept_from),
             // Its thread ends without a word, or tells what is wrong with what it read.
-            Source::ReadAhead { pieces: Some(reading), .. } if self.position == size => {
-                return Poll::Ready(ready!(reading.poll_recv(context)).map_or(Ok(()), |told| told.map(drop)));
+            Source::ReadAhead { blocks: Some(reading), .. } if self.position == size => {
+                return Poll::Ready(
+                    ready!(reading.poll_recv(context)).map_or(Ok(()), |outcome| outcome.map(drop)),
+                );
             }
             _ => return Poll::Ready(Ok(())),
         };
@@ -239,7 +249,7 @@ impl Lane {
             }
             match ready!(stream.as_mut().poll_next(context)) {
                 None => return Poll::Ready(Ok(())),
-                Some(Ok(piece)) if piece.is_empty() => {}
+                Some(Ok(block)) if block.is_empty() => {}
                 Some(Ok(_)) => return Poll::Ready(longer()),
                 Some(Err(error)) => {
                     let message = format!("the source can't be read to its end: {error}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 
-use super::engine::Engine;
+use super::engine::UploadEngine;
 use super::progress::UploadPhase;
 use super::protocol::{AfterCompletion, after_completion, is_complete, of_another, same_id};
 use crate::error::json_text::decode::decode;
@@ -23,7 +23,7 @@ const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 /// Whether an answer says that the upload isn't complete; some releases don't say whether it is.
 #[derive(Deserialize)]
-struct Standing {
+struct CompletionState {
     #[serde(default, deserialize_with = "is_null")]
     completed_at: bool,
 }
@@ -32,11 +32,11 @@ fn is_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
     Option::<Json>::deserialize(deserializer).map(|given| given.is_none_or(|given| given.text() == "\"\""))
 }
 
-impl Engine<'_> {
+impl UploadEngine<'_> {
     /// Completes the upload. Nothing where it is to be sent anew.
     pub(super) async fn complete(&mut self) -> Result<Option<ChunkedUpload>> {
-        self.told.enter(UploadPhase::Completing, self.size);
-        let md5 = within(self.deadline, "hashing the file", self.digest.sum(self.size)).await??;
+        self.progress.enter(UploadPhase::Completing, self.size);
+        let md5 = within(self.deadline, "hashing the file", self.digest.md5_hex(self.size)).await??;
         within(self.deadline, "reading the source to its end", self.chunk_source.end()).await??;
         if let Some(opened) = self.opened.clone() {
             let unchanged =
@@ -45,9 +45,9 @@ impl Engine<'_> {
         }
         let Some(remote) = &self.remote else { return Ok(None) };
         let error = match self.post(remote.url.clone(), &md5).await {
-            Ok(answer) => {
+            Ok(response) => {
                 return self
-                    .checked(answer, Some(&md5))
+                    .checked(response, Some(&md5))
                     .map(Some)
                     .map_err(|error| self.mark_unrecoverable(error));
             }
@@ -57,10 +57,10 @@ impl Engine<'_> {
             AfterCompletion::GiveUp => Err(error),
             AfterCompletion::Again => self.fail(error).map(|_| None),
             AfterCompletion::Restart => {
-                self.restart(error).map(|()| self.told.enter(UploadPhase::ResponseFuture, 0)).map(|()| None)
+                self.restart(error).map(|()| self.progress.enter(UploadPhase::Sending, 0)).map(|()| None)
             }
             AfterCompletion::OtherSum => {
-                let error = self.other_sum(error, &md5).await;
+                let error = self.digest_mismatch(error, &md5).await;
                 Err(self.mark_unrecoverable(error))
             }
             AfterCompletion::Ask => self.poll_completion(error, &md5).await,
@@ -87,16 +87,16 @@ impl Engine<'_> {
         *prepared.request.url_mut() = url;
         let info = prepared.info();
         let read = |body: &bytes::Bytes| {
-            let answer = decode::<ChunkedUpload>(body)?;
-            Ok((answer, decode::<Standing>(body).is_ok_and(|standing| standing.completed_at)))
+            let response = decode::<ChunkedUpload>(body)?;
+            Ok((response, decode::<CompletionState>(body).is_ok_and(|standing| standing.completed_at)))
         };
-        let ((answer, is_incomplete), _) = prepared.fetch(|received| received.decoded(read)).await?;
-        let problem = if !same_id(&answer.id, &remote.id) {
-            of_another(&answer)
+        let ((response, is_incomplete), _) = prepared.fetch(|response| response.decoded(read)).await?;
+        let problem = if !same_id(&response.id, &remote.id) {
+            of_another(&response)
         } else if is_incomplete {
             "the server responds that the upload is incomplete".to_owned()
         } else {
-            return Ok(answer);
+            return Ok(response);
         };
         Err(Error::unknown_outcome(problem).of(info))
     }
@@ -109,15 +109,15 @@ impl Engine<'_> {
         let mut is_incomplete = false;
         for asked in 0.. {
             match self.standing(&remote.id).await {
-                Ok(answer) if is_complete(&answer) => {
+                Ok(response) if is_complete(&response) => {
                     return self
-                        .checked(answer, Some(md5))
+                        .checked(response, Some(md5))
                         .map(Some)
                         .map_err(|error| self.mark_unrecoverable(error));
                 }
                 Err(error) if matches!(after_completion(&error), AfterCompletion::Restart) => {
                     self.restart(error)?;
-                    self.told.enter(UploadPhase::ResponseFuture, 0);
+                    self.progress.enter(UploadPhase::Sending, 0);
                     return Ok(None);
                 }
                 // Who may not ask won't be told.
@@ -144,24 +144,25 @@ impl Engine<'_> {
     }
 
     /// Both sums, as far as the server tells its own.
-    async fn other_sum(&self, error: Error, md5: &str) -> Error {
+    async fn digest_mismatch(&self, error: Error, md5: &str) -> Error {
         let mut theirs = None;
         if let Some(remote) = &self.remote
-            && let Ok(answer) = self.standing(&remote.id).await
+            && let Ok(response) = self.standing(&remote.id).await
         {
-            theirs = answer.checksum;
+            theirs = response.checksum;
         }
-        error.during(other_sum(md5, theirs.as_deref()))
+        error.during(digest_mismatch(md5, theirs.as_deref()))
     }
 
     /// An answer that tells another sum or size is no success, whatever its status.
-    pub(super) fn checked(&self, answer: ChunkedUpload, md5: Option<&str>) -> Result<ChunkedUpload> {
-        if let (Some(md5), Some(theirs)) = (md5, answer.checksum.as_deref().filter(|sum| is_md5(sum)))
+    pub(super) fn checked(&self, response: ChunkedUpload, md5: Option<&str>) -> Result<ChunkedUpload> {
+        if let (Some(md5), Some(theirs)) =
+            (md5, response.checksum.as_deref().filter(|md5_hex| is_md5(md5_hex)))
             && !theirs.eq_ignore_ascii_case(md5)
         {
-            return Err(Error::new(ErrorKind::Upload, other_sum(md5, Some(theirs))));
+            return Err(Error::new(ErrorKind::Upload, digest_mismatch(md5, Some(theirs))));
         }
-        if let Some(size) = answer.size
+        if let Some(size) = response.size
             && u64::try_from(size) != Ok(self.size)
         {
             let message = format!(
@@ -170,12 +171,12 @@ impl Engine<'_> {
             );
             return Err(Error::new(ErrorKind::Upload, message));
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
 /// What is wrong where the server has other bytes.
-fn other_sum(ours: &str, theirs: Option<&str>) -> String {
+fn digest_mismatch(ours: &str, theirs: Option<&str>) -> String {
     let theirs = theirs.map_or_else(|| "a different one".to_owned(), |theirs| excerpt(theirs, 64));
     format!("the file's MD5 is {ours}, and the server's copy has {theirs}: upload it again")
 }

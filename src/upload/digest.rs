@@ -14,7 +14,7 @@ use crate::upload::session::PrefixDigest;
 /// A digest under way. It ends with its last sender.
 #[derive(Debug)]
 pub(super) struct Digest {
-    pieces: Pieces,
+    input: DigestInput,
     hashed: watch::Receiver<Hashed>,
 }
 
@@ -28,13 +28,13 @@ struct Hashed {
 
 /// Gives pieces to a digest: in order, but some of them repeatedly, as they are sent.
 #[derive(Debug, Clone)]
-pub(super) struct Pieces(mpsc::Sender<(u64, Bytes)>);
+pub(super) struct DigestInput(mpsc::Sender<(u64, Bytes)>);
 
-impl Pieces {
+impl DigestInput {
     /// The piece that begins at `offset`.
-    pub(super) fn give(&self, offset: u64, piece: Bytes) {
+    pub(super) fn give(&self, offset: u64, block: Bytes) {
         // The thread ends when nobody wants the digest.
-        let _ = self.0.send((offset, piece));
+        let _ = self.0.send((offset, block));
     }
 }
 
@@ -45,14 +45,14 @@ impl Digest {
     /// Returns an error if the system has no thread left.
     pub(super) fn start(mark: Option<u64>) -> Result<Self> {
         // It has no bound of its own: whoever reads pieces bounds how many are about.
-        let (pieces, incoming) = mpsc::channel();
-        let (told, hashed) = watch::channel(Hashed { md5: Md5::new(), at_mark: None });
-        spawn("upload-digest", move || hash(&incoming, &told, mark))?;
-        Ok(Digest { pieces: Pieces(pieces), hashed })
+        let (input, incoming) = mpsc::channel();
+        let (state, hashed) = watch::channel(Hashed { md5: Md5::new(), at_mark: None });
+        spawn("upload-digest", move || hash(&incoming, &state, mark))?;
+        Ok(Digest { input: DigestInput(input), hashed })
     }
 
-    pub(super) fn pieces(&self) -> Pieces {
-        self.pieces.clone()
+    pub(super) fn input(&self) -> DigestInput {
+        self.input.clone()
     }
 
     /// Waits until the bytes up to `offset` are hashed.
@@ -61,8 +61,8 @@ impl Digest {
     }
 
     /// The MD5 of the source's first bytes, `size` of them or more, all of which were given; in hexadecimal.
-    pub(super) async fn sum(&self, size: u64) -> Result<String> {
-        self.hashed_to(size, |hashed| hashed.md5.sum()).await
+    pub(super) async fn md5_hex(&self, size: u64) -> Result<String> {
+        self.hashed_to(size, |hashed| hashed.md5.md5_hex()).await
     }
 
     /// The MD5 of the bytes up to the mark, which is at `mark`; in hexadecimal.
@@ -74,7 +74,7 @@ impl Digest {
     pub(super) fn so_far(&self) -> Option<PrefixDigest> {
         let hashed = self.hashed.borrow();
         let length = hashed.md5.length();
-        (length > 0).then(|| PrefixDigest { length, md5: hashed.md5.sum() })
+        (length > 0).then(|| PrefixDigest { length, md5: hashed.md5.md5_hex() })
     }
 
     async fn hashed_to<T>(&self, offset: u64, read: impl FnOnce(&Hashed) -> T) -> Result<T> {
@@ -84,13 +84,13 @@ impl Digest {
     }
 }
 
-fn hash(pieces: &mpsc::Receiver<(u64, Bytes)>, told: &watch::Sender<Hashed>, mark: Option<u64>) {
+fn hash(input: &mpsc::Receiver<(u64, Bytes)>, state: &watch::Sender<Hashed>, mark: Option<u64>) {
     let mut hashed = Hashed { md5: Md5::new(), at_mark: None };
-    for (offset, piece) in pieces {
+    for (offset, block) in input {
         let done = hashed.md5.length();
         // What is sent again was hashed before. A gap can't be: readers give what follows.
-        let seen = usize::try_from(done.saturating_sub(offset)).unwrap_or(usize::MAX).min(piece.len());
-        let mut news = &piece[seen..];
+        let seen = usize::try_from(done.saturating_sub(offset)).unwrap_or(usize::MAX).min(block.len());
+        let mut news = &block[seen..];
         // The mark, where it is among them.
         let before =
             mark.filter(|mark| *mark > done).map(|mark| usize::try_from(mark - done).unwrap_or(usize::MAX));
@@ -98,13 +98,13 @@ fn hash(pieces: &mpsc::Receiver<(u64, Bytes)>, told: &watch::Sender<Hashed>, mar
             && let Some((up_to, behind)) = news.split_at_checked(before)
         {
             hashed.md5.update(up_to);
-            hashed.at_mark = Some(hashed.md5.sum());
+            hashed.at_mark = Some(hashed.md5.md5_hex());
             news = behind;
         }
         hashed.md5.update(news);
         // The reader may want its buffer back.
-        drop(piece);
-        told.send_replace(hashed.clone());
+        drop(block);
+        state.send_replace(hashed.clone());
     }
 }
 

@@ -11,10 +11,10 @@ use super::body::ChunkBody;
 use super::chunk_source::ChunkSource;
 use super::digest::Digest;
 use super::options::UploadOptions;
-use super::preflight::{Ready, ReadySource, Resumed};
-use super::progress::{Told, UploadPhase};
+use super::preflight::{CheckedSource, Preflight, Resumed};
+use super::progress::{ProgressReporter, UploadPhase};
 use super::protocol::{AfterChunk, after_chunk, is_complete, next_offset, of_another, offset_of, same_id};
-use super::read_ahead::Opened;
+use super::read_ahead::OpenSource;
 use super::session_offer::forget_session;
 use crate::call::{Call, CallOptions};
 use crate::client::BackendClient;
@@ -25,7 +25,7 @@ use crate::generated::raw::types::{ChunkedUpload, UploadId};
 use crate::runtime::deadline::within;
 use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::Activity;
-use crate::transport::{Received, TransportRequest};
+use crate::transport::{IncomingResponse, TransportRequest};
 use crate::upload::session::{PrefixDigest, id_problem};
 
 /// Bytes in a chunk of a source that comes once, which is kept in memory.
@@ -47,7 +47,7 @@ pub(super) struct Remote {
 }
 
 /// An upload under way.
-pub(super) struct Engine<'a> {
+pub(super) struct UploadEngine<'a> {
     pub(super) client: &'a BackendClient,
     pub(super) options: &'a UploadOptions,
     /// What holds for each request.
@@ -59,10 +59,10 @@ pub(super) struct Engine<'a> {
     pub(super) chunk_size: u64,
     pub(super) size: u64,
     /// Nothing where the source comes once.
-    pub(super) opened: Option<Opened>,
+    pub(super) opened: Option<OpenSource>,
     pub(super) chunk_source: ChunkSource,
     pub(super) digest: Digest,
-    pub(super) told: Told,
+    pub(super) progress: ProgressReporter,
     pub(super) remote: Option<Remote>,
     /// What the session knows of the source that is gone on with.
     pub(super) brought: Option<PrefixDigest>,
@@ -84,24 +84,24 @@ pub(super) struct Engine<'a> {
 /// Uploads what is ready, by `deadline`. The session's file stays: it tells that the upload is complete.
 pub(crate) async fn upload(
     client: &BackendClient,
-    ready: Ready,
+    ready: Preflight,
     options: &UploadOptions,
     requests: &CallOptions,
     deadline: Option<Instant>,
 ) -> Result<ChunkedUpload> {
-    let Ready { file_name, source } = ready;
+    let Preflight { file_name, source } = ready;
     let mark = match &source {
-        ReadySource::Resumable(_, resumed) => resumed.as_ref().and_then(|resumed| resumed.session.digest()),
-        ReadySource::OneShot(_) => None,
+        CheckedSource::Resumable(_, resumed) => resumed.as_ref().and_then(|resumed| resumed.session.digest()),
+        CheckedSource::OneShot(_) => None,
     };
     let digest = Digest::start(mark.map(|digest| digest.length))?;
     let (opened, resumed, size, chunk_source) = match source {
-        ReadySource::Resumable(opened, resumed) => {
-            let (size, chunk_source) = (opened.size, ChunkSource::of(opened.clone(), digest.pieces()));
+        CheckedSource::Resumable(opened, resumed) => {
+            let (size, chunk_source) = (opened.size, ChunkSource::of(opened.clone(), digest.input()));
             (Some(opened), resumed, size, chunk_source)
         }
-        ReadySource::OneShot(source) => {
-            (None, None, source.size, ChunkSource::of_one_shot(source, digest.pieces()))
+        CheckedSource::OneShot(source) => {
+            (None, None, source.size, ChunkSource::of_one_shot(source, digest.input()))
         }
     };
     let default_size = match (&resumed, &opened) {
@@ -109,7 +109,7 @@ pub(crate) async fn upload(
         (None, Some(_)) => CHUNK_SIZE,
         (None, None) => ONE_SHOT_CHUNK_SIZE,
     };
-    let mut engine = Engine {
+    let mut engine = UploadEngine {
         client,
         options,
         requests: requests.of_each_request(),
@@ -121,7 +121,7 @@ pub(crate) async fn upload(
         opened,
         chunk_source,
         digest,
-        told: Told::new(size, options.on_progress.clone()),
+        progress: ProgressReporter::new(size, options.on_progress.clone()),
         remote: None,
         brought: None,
         offset: 0,
@@ -134,7 +134,7 @@ pub(crate) async fn upload(
     };
     match engine.upload(resumed).await {
         Ok(complete) => {
-            engine.told.enter(UploadPhase::Complete, size);
+            engine.progress.enter(UploadPhase::Complete, size);
             Ok(complete)
         }
         Err(error) if engine.lost => {
@@ -152,7 +152,7 @@ pub(crate) async fn upload(
     }
 }
 
-impl<'a> Engine<'a> {
+impl<'a> UploadEngine<'a> {
     async fn upload(&mut self, resumed: Option<Resumed>) -> Result<ChunkedUpload> {
         if let Some(resumed) = resumed
             && let Some(complete) = self.resume(resumed).await?
@@ -172,19 +172,19 @@ impl<'a> Engine<'a> {
     /// Sends the next chunk, once.
     async fn chunk(&mut self) -> Result<()> {
         let range = self.offset..self.size.min(self.offset.saturating_add(self.chunk_size));
-        self.told.at(range.start);
+        self.progress.at(range.start);
         let mut error = match self.send(range.clone()).await {
-            Ok(answer) if self.remote.as_ref().is_some_and(|remote| !same_id(&remote.id, &answer.id)) => {
-                Error::new(ErrorKind::Decode, of_another(&answer))
+            Ok(response) if self.remote.as_ref().is_some_and(|remote| !same_id(&remote.id, &response.id)) => {
+                Error::new(ErrorKind::Decode, of_another(&response))
             }
             // It may have answered before it was sent all.
-            Ok(answer) => match next_offset(
+            Ok(response) => match next_offset(
                 &(range.start..self.chunk_source.given().clamp(range.start, range.end)),
-                answer.offset,
+                response.offset,
             ) {
                 Ok(offset) => {
                     if self.remote.is_none() {
-                        self.remote = Some(self.remote_of(&answer)?);
+                        self.remote = Some(self.remote_of(&response)?);
                     }
                     self.new_connection = false;
                     if offset < range.end.min(range.start.saturating_add(self.least())) {
@@ -257,7 +257,7 @@ impl<'a> Engine<'a> {
         let activity = Activity::new();
         let lease = self.chunk_source.lease(range.start)?;
         let length = range.end - range.start;
-        let form = ChunkBody::new(lease, length, self.file_name, activity.clone(), self.told.clone());
+        let form = ChunkBody::new(lease, length, self.file_name, activity.clone(), self.progress.clone());
         let too_long = || {
             Error::invalid_input(format!("chunk_size: {length} bytes are more than a request can announce"))
         };
@@ -265,10 +265,10 @@ impl<'a> Engine<'a> {
         let form = HeaderValue::from_str(&form).map_err(|error| Error::invalid_input(error.to_string()))?;
         prepared.request.headers_mut().insert(CONTENT_TYPE, form);
         *prepared.request.body_mut() = Some(Body::wrap(body));
-        let outgoing = TransportRequest {
+        let request = TransportRequest {
             request: prepared.request,
             operation: prepared.operation,
-            limits: prepared.limits,
+            timeouts: prepared.timeouts,
             retry: prepared.retry,
             activity: Some(activity),
             new_connection: self.new_connection,
@@ -276,7 +276,7 @@ impl<'a> Engine<'a> {
             allow_cross_origin: false,
             throttled: None,
         };
-        prepared.transport.fetch(outgoing, Received::json).await
+        prepared.transport.fetch(request, IncomingResponse::json).await
     }
 
     /// A call with the time-outs of a chunk.
@@ -307,19 +307,19 @@ impl<'a> Engine<'a> {
     }
 
     /// Where further chunks go: the URL that the server gave, under the rule for its links.
-    pub(super) fn remote_of(&self, answer: &ChunkedUpload) -> Result<Remote> {
-        if let Some(problem) = id_problem(&answer.id) {
+    pub(super) fn remote_of(&self, response: &ChunkedUpload) -> Result<Remote> {
+        if let Some(problem) = id_problem(&response.id) {
             return Err(Error::new(
                 ErrorKind::Upload,
                 format!("the id that the server gave the upload {problem}"),
             ));
         }
-        let expected = self.expected_url(&answer.id)?;
-        let url = match &answer.url {
+        let expected = self.expected_url(&response.id)?;
+        let url = match &response.url {
             Some(url) => self.client.transport().origin.follow(url, &expected)?,
             None => expected,
         };
-        Ok(Remote { id: answer.id.clone(), url })
+        Ok(Remote { id: response.id.clone(), url })
     }
 
     /// Asks the server where the upload stands, after a failure.
@@ -330,9 +330,9 @@ impl<'a> Engine<'a> {
             return Ok(());
         }
         let asked = self.asked(self.chunk_source.given()).await;
-        let answer =
+        let response =
             asked.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))?;
-        match answer.is_some_and(|answer| is_complete(&answer)) {
+        match response.is_some_and(|response| is_complete(&response)) {
             // Nobody has sent all of it and asked for its completion: it is of something else.
             true => self.restart(
                 error.during("sending a chunk of an upload that the server calls complete before its end"),
@@ -345,8 +345,8 @@ impl<'a> Engine<'a> {
     /// there; anew, where it is gone, of which there is no answer.
     pub(super) async fn asked(&mut self, sent: u64) -> Result<Option<ChunkedUpload>> {
         let Some(remote) = &self.remote else { return Ok(None) };
-        let answer = match self.standing(&remote.id).await {
-            Ok(answer) => answer,
+        let response = match self.standing(&remote.id).await {
+            Ok(response) => response,
             Err(error) => {
                 return match after_chunk(&error, true) {
                     AfterChunk::Restart => self.restart(error).map(|()| None),
@@ -354,23 +354,23 @@ impl<'a> Engine<'a> {
                 };
             }
         };
-        if is_complete(&answer) {
-            return Ok(Some(answer));
+        if is_complete(&response) {
+            return Ok(Some(response));
         }
-        match offset_of(answer.offset, sent) {
+        match offset_of(response.offset, sent) {
             Ok(offset) => self.advance(offset),
             Err(problem) => return Err(self.mark_unrecoverable(Error::new(ErrorKind::Upload, problem))),
         }
-        Ok(Some(answer))
+        Ok(Some(response))
     }
 
     /// Asks the server where an upload stands.
     pub(super) async fn standing(&self, id: &UploadId) -> Result<ChunkedUpload> {
-        let answer = self.call_upload(|raw| raw.get_chunked_upload().id(id)).await?;
-        if same_id(&answer.id, id) {
-            Ok(answer)
+        let response = self.call_upload(|raw| raw.get_chunked_upload().id(id)).await?;
+        if same_id(&response.id, id) {
+            Ok(response)
         } else {
-            Err(Error::new(ErrorKind::Decode, of_another(&answer)))
+            Err(Error::new(ErrorKind::Decode, of_another(&response)))
         }
     }
 
@@ -436,7 +436,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-impl Drop for Engine<'_> {
+impl Drop for UploadEngine<'_> {
     fn drop(&mut self) {
         self.chunk_source.stop();
     }

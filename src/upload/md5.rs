@@ -53,7 +53,7 @@ impl Md5 {
     }
 
     /// The sum of what was hashed so far, in hexadecimal.
-    pub(super) fn sum(&self) -> String {
+    pub(super) fn md5_hex(&self) -> String {
         // RFC 1321, sections 3.1 and 3.2: one bit, zeros, and the length in bits.
         let (mut state, mut block, held) = (self.state, self.block, self.held());
         block[held] = 0x80;
@@ -82,26 +82,26 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_each_length() {
+    fn md5_matches_at_each_length() {
         let bytes: Vec<u8> = (0..300_u32).map(|at| (at * 31 / 7) as u8).collect();
         let mut byte_by_byte = Md5::new();
         for length in 0..=bytes.len() {
             let mut whole = Md5::new();
             whole.update(&bytes[..length]);
-            assert_eq!((whole.sum(), whole.length()), (sum_of(&bytes[..length]), length as u64));
-            assert_eq!(byte_by_byte.sum(), whole.sum());
+            assert_eq!((whole.md5_hex(), whole.length()), (sum_of(&bytes[..length]), length as u64));
+            assert_eq!(byte_by_byte.md5_hex(), whole.md5_hex());
             byte_by_byte.update(bytes.get(length..=length).unwrap_or_default());
         }
     }
 
     proptest! {
         #[test]
-        fn sums_on_the_way(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20)) {
+        fn md5_matches_after_each_update(blocks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20)) {
             let (mut md5, mut so_far) = (Md5::new(), Vec::new());
-            for piece in pieces {
-                md5.update(&piece);
-                so_far.extend_from_slice(&piece);
-                prop_assert_eq!((md5.sum(), md5.length()), (sum_of(&so_far), so_far.len() as u64));
+            for block in blocks {
+                md5.update(&block);
+                so_far.extend_from_slice(&block);
+                prop_assert_eq!((md5.md5_hex(), md5.length()), (sum_of(&so_far), so_far.len() as u64));
             }
         }
     }

@@ -28,7 +28,7 @@ pub use source::{ResumableSource, RewindableSource, StreamSource, UploadSource};
 
 pub(crate) use engine::upload;
 pub(crate) use options::{UploadOptions, upload_setters};
-pub(crate) use preflight::Ready;
+pub(crate) use preflight::Preflight;
 pub(crate) use session_offer::forget_session;
 
 use crate::call::option_setters::sending_setters;
@@ -138,7 +138,7 @@ impl CreateChunkedUpload {
             if !problems.is_empty() {
                 return Err(Error::invalid_input(format!("create_chunked_upload: {}", problems.join("; "))));
             }
-            let ready = Ready::look_at(source, session, &settings, deadline).await?;
+            let ready = Preflight::check(source, session, &settings, deadline).await?;
             let complete = upload(&client, ready, &settings, &options, deadline).await?;
             forget_session(&settings, deadline).await;
             Ok(complete)

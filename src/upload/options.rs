@@ -115,8 +115,11 @@ macro_rules! upload_setters {
         ///
         /// Called in order, from the task that sends: it must not block. `Complete` comes last, and only on
         /// success.
-        pub fn on_progress(mut self, told: impl Fn($crate::UploadProgress) + Send + Sync + 'static) -> Self {
-            self.upload.on_progress = Some(std::sync::Arc::new(told));
+        pub fn on_progress(
+            mut self,
+            callback: impl Fn($crate::UploadProgress) + Send + Sync + 'static,
+        ) -> Self {
+            self.upload.on_progress = Some(std::sync::Arc::new(callback));
             self
         }
 

@@ -5,23 +5,23 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::options::UploadOptions;
-use super::read_ahead::Opened;
+use super::read_ahead::OpenSource;
 use super::session_file::SessionFile;
-use super::source::{Kind, Resumable, ResumableSource, StreamSource, UploadSource};
+use super::source::{Resumable, ResumableSource, SourceKind, StreamSource, UploadSource};
 use crate::error::{Error, Result};
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
 use crate::upload::session::{LARGEST, UploadSession};
 
 /// A source that is fit to be uploaded, and what is known of an upload of it that was broken off.
-pub(crate) struct Ready {
+pub(crate) struct Preflight {
     /// The source's own name.
     pub(super) file_name: String,
-    pub(super) source: ReadySource,
+    pub(super) source: CheckedSource,
 }
 
-pub(super) enum ReadySource {
-    Resumable(Opened, Option<Resumed>),
+pub(super) enum CheckedSource {
+    Resumable(OpenSource, Option<Resumed>),
     OneShot(StreamSource),
 }
 
@@ -33,30 +33,33 @@ pub(super) struct Resumed {
     pub(super) kept: bool,
 }
 
-impl Ready {
+impl Preflight {
     /// Looks at a source, where it may block, and at what is kept of an upload of it; done by `deadline`.
     ///
     /// # Errors
     /// Returns an error if it can't be uploaded, or isn't what the session is of.
-    pub(crate) async fn look_at(
+    pub(crate) async fn check(
         source: UploadSource,
         session: Option<UploadSession>,
         options: &UploadOptions,
         deadline: Option<Instant>,
     ) -> Result<Self> {
         let source = match source.0 {
-            Kind::Resumable(source) => source,
-            Kind::OneShot(_) if options.session_file.is_some() => {
+            SourceKind::Resumable(source) => source,
+            SourceKind::OneShot(_) if options.session_file.is_some() => {
                 return Err(Error::invalid_input("session_file: a source that comes once can't be resumed"));
             }
-            Kind::OneShot(source) => {
+            SourceKind::OneShot(source) => {
                 check_size(source.size, || "the source".to_owned())?;
-                return Ok(Ready { file_name: "file".to_owned(), source: ReadySource::OneShot(source) });
+                return Ok(Preflight {
+                    file_name: "file".to_owned(),
+                    source: CheckedSource::OneShot(source),
+                });
             }
         };
         let file = options.session_file.clone().map(SessionFile);
-        let looked_at = blocking(move || looked_at(&source, session, file));
-        let (ready, unused) = within(deadline, "looking at the file", looked_at).await???;
+        let check_source = blocking(move || check_source(&source, session, file));
+        let (ready, unused) = within(deadline, "looking at the file", check_source).await???;
         if let Some(why) = unused {
             warn!("the saved session can't be used ({why}): uploading the file from the beginning");
         }
@@ -65,12 +68,12 @@ impl Ready {
 }
 
 /// The source as it is, and why a session that is kept is of no use to it, were there a reason; blocks.
-fn looked_at(
+fn check_source(
     source: &ResumableSource,
     session: Option<UploadSession>,
     file: Option<SessionFile>,
-) -> Result<(Ready, Option<String>)> {
-    let opened = Opened::open(source)?;
+) -> Result<(Preflight, Option<String>)> {
+    let opened = OpenSource::open(source)?;
     let (session, kept) = match (session, file) {
         (None, Some(file)) => (file.load()?, true),
         (session, Some(file)) => {
@@ -92,7 +95,7 @@ fn looked_at(
         Resumable::RewindableSource(source) => source.file_name(),
     };
     let file_name = file_name.unwrap_or_else(|| "file".to_owned());
-    Ok((Ready { file_name, source: ReadySource::Resumable(opened, resumed) }, unused))
+    Ok((Preflight { file_name, source: CheckedSource::Resumable(opened, resumed) }, unused))
 }
 
 /// Whether a source of so many bytes can be uploaded.

@@ -26,7 +26,7 @@ pub enum UploadPhase {
     /// An upload is resumed: what was sent before is read again for the whole file's digest.
     Hashing,
     /// Chunks are being sent.
-    ResponseFuture,
+    Sending,
     /// All is sent; the server assembles the file.
     Completing,
     /// The server has the whole file, its MD5 compared.
@@ -37,7 +37,7 @@ pub(crate) type OnProgress = Arc<dyn Fn(UploadProgress) + Send + Sync>;
 
 /// Counts what was sent, and tells who wants to know.
 #[derive(Clone)]
-pub(super) struct Told {
+pub(super) struct ProgressReporter {
     total: u64,
     sent: Arc<AtomicU64>,
     /// When the phase began, and with how many bytes.
@@ -46,13 +46,13 @@ pub(super) struct Told {
     on_progress: Option<OnProgress>,
 }
 
-impl Told {
+impl ProgressReporter {
     pub(super) fn new(total: u64, on_progress: Option<OnProgress>) -> Self {
-        Told {
+        ProgressReporter {
             total,
             sent: Arc::default(),
             began: (Instant::now(), 0),
-            phase: UploadPhase::ResponseFuture,
+            phase: UploadPhase::Sending,
             on_progress,
         }
     }
@@ -67,14 +67,14 @@ impl Told {
     /// So many bytes are sent, fewer than before where some have to be sent again.
     pub(super) fn at(&self, bytes: u64) {
         self.sent.store(bytes, Ordering::Relaxed);
-        self.tell(bytes);
+        self.report(bytes);
     }
 
     pub(super) fn more(&self, bytes: u64) {
-        self.tell(self.sent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes));
+        self.report(self.sent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes));
     }
 
-    fn tell(&self, bytes: u64) {
+    fn report(&self, bytes: u64) {
         let Some(on_progress) = &self.on_progress else { return };
         let (began, before) = self.began;
         let seconds = began.elapsed().as_secs_f64();

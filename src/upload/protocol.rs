@@ -93,12 +93,12 @@ pub(super) fn after_completion(error: &Error) -> AfterCompletion {
 ///
 /// # Errors
 /// Returns an error if it can't be.
-pub(super) fn next_offset(range: &Range<u64>, told: Option<i64>) -> Result<u64, String> {
-    let Some(told) = told else { return Ok(range.end) };
-    match u64::try_from(told) {
+pub(super) fn next_offset(range: &Range<u64>, offset: Option<i64>) -> Result<u64, String> {
+    let Some(offset) = offset else { return Ok(range.end) };
+    match u64::try_from(offset) {
         Ok(offset) if (range.start..=range.end).contains(&offset) => Ok(offset),
         _ => Err(format!(
-            "the server was sent {} bytes from byte {} on and expects byte {told} next, which can't be: start the upload anew",
+            "the server was sent {} bytes from byte {} on and expects byte {offset} next, which can't be: start the upload anew",
             range.end - range.start,
             range.start
         )),
@@ -109,21 +109,21 @@ pub(super) fn next_offset(range: &Range<u64>, told: Option<i64>) -> Result<u64, 
 ///
 /// # Errors
 /// Returns an error if it says nothing, or what can't be.
-pub(super) fn offset_of(told: Option<i64>, sent: u64) -> Result<u64, String> {
-    let Some(told) = told else {
+pub(super) fn offset_of(offset: Option<i64>, sent: u64) -> Result<u64, String> {
+    let Some(offset) = offset else {
         return Err("the server doesn't tell which byte it expects next".to_owned());
     };
-    match u64::try_from(told) {
+    match u64::try_from(offset) {
         Ok(offset) if offset <= sent => Ok(offset),
         _ => Err(format!(
-            "the server was sent {sent} bytes and expects byte {told} next, which can't be: start the upload anew"
+            "the server was sent {sent} bytes and expects byte {offset} next, which can't be: start the upload anew"
         )),
     }
 }
 
 /// Whether the server says that an upload is complete.
-pub(super) fn is_complete(answer: &ChunkedUpload) -> bool {
-    answer.completed_at.as_ref().is_some_and(|at| !at.as_str().trim().is_empty())
+pub(super) fn is_complete(response: &ChunkedUpload) -> bool {
+    response.completed_at.as_ref().is_some_and(|at| !at.as_str().trim().is_empty())
 }
 
 /// Whether two ids name the same upload, as a number or as text.
@@ -132,8 +132,8 @@ pub(super) fn same_id(one: &UploadId, other: &UploadId) -> bool {
 }
 
 /// What is wrong with an answer that is of another upload than what was asked for.
-pub(super) fn of_another(answer: &ChunkedUpload) -> String {
-    let id = excerpt(&answer.id.to_string(), 40);
+pub(super) fn of_another(response: &ChunkedUpload) -> String {
+    let id = excerpt(&response.id.to_string(), 40);
     format!("the answer is of another upload ({id}): it may not be the server's own")
 }
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_chunk_that_failed() {
+    fn failed_chunk_decides_next_step() {
         let mismatch = r#"{"detail": "Offsets do not match", "expected_offset": 3, "provided_offset": 0}"#;
         for (status, body, known, after) in [
             (400, mismatch, true, AfterChunk::Ask),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_completion_that_failed() {
+    fn failed_completion_decides_next_step() {
         for (status, body, after) in [
             (400, r#"{"detail": "checksum does not match"}"#, AfterCompletion::OtherSum),
             (400, r#"{"detail": "Upload has already been marked as \"complete\""}"#, AfterCompletion::Ask),
@@ -222,21 +222,21 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_word_is_followed_as_far_as_it_can_be() {
+    fn server_offset_followed_within_range() {
         assert_eq!(next_offset(&(10..20), None), Ok(20));
         assert_eq!(next_offset(&(10..20), Some(20)), Ok(20));
         assert_eq!(next_offset(&(10..20), Some(13)), Ok(13));
         assert_eq!(next_offset(&(10..20), Some(10)), Ok(10));
-        for told in [9, 0, -1, 21, i64::MAX] {
+        for offset in [9, 0, -1, 21, i64::MAX] {
             assert!(
-                next_offset(&(10..20), Some(told)).unwrap_err().contains(&format!("byte {told} ")),
-                "{told}"
+                next_offset(&(10..20), Some(offset)).unwrap_err().contains(&format!("byte {offset} ")),
+                "{offset}"
             );
         }
         assert_eq!(offset_of(Some(0), 20), Ok(0));
         assert_eq!(offset_of(Some(20), 20), Ok(20));
-        for told in [None, Some(-1), Some(21)] {
-            assert!(offset_of(told, 20).is_err(), "{told:?}");
+        for offset in [None, Some(-1), Some(21)] {
+            assert!(offset_of(offset, 20).is_err(), "{offset:?}");
         }
     }
 }

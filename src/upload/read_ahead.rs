@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::digest::{Pieces, spawn};
+use super::digest::{DigestInput, spawn};
 use super::preflight::check_size;
 use super::source::{Resumable, ResumableSource, RewindableSource};
 use crate::error::{Error, ErrorKind, Result, shown_path};
@@ -17,13 +17,13 @@ use crate::runtime::plain_file;
 use crate::upload::session::UploadSession;
 
 /// Bytes that are read, hashed and sent at a time.
-pub(super) const PIECE: usize = 256 << 10;
+pub(super) const BLOCK_SIZE: usize = 256 << 10;
 /// Buffers of that size: those being read into, hashed, and handed to the connection.
 const BUFFERS: usize = 8;
 
 /// A resumable source as it was when it was opened.
 #[derive(Clone)]
-pub(super) struct Opened {
+pub(super) struct OpenSource {
     from: From,
     pub(super) size: u64,
     /// In nanoseconds after 1970.
@@ -37,7 +37,7 @@ enum From {
     RewindableSource(Arc<dyn RewindableSource>),
 }
 
-impl Opened {
+impl OpenSource {
     /// Looks at a source; blocks. What can't be uploaded is told in the user's own terms.
     pub(super) fn open(source: &ResumableSource) -> Result<Self> {
         let (from, size, modified) = match &source.0 {
@@ -67,7 +67,7 @@ impl Opened {
             }
         };
         check_size(size, || from.shown())?;
-        Ok(Opened { from, size, modified: modified.and_then(nanoseconds) })
+        Ok(OpenSource { from, size, modified: modified.and_then(nanoseconds) })
     }
 
     /// Tells where the source isn't what it was when it was opened; blocks.
@@ -77,7 +77,7 @@ impl Opened {
             From::Bytes(_) => return Ok(()),
             From::RewindableSource(source) => Resumable::RewindableSource(source.clone()),
         };
-        let now = Opened::open(&ResumableSource(source))?;
+        let now = OpenSource::open(&ResumableSource(source))?;
         match self.change(now.size, now.modified) {
             Some(change) => Err(Error::new(ErrorKind::Io, format!("{}: {change}", self.from.shown()))),
             None => Ok(()),
@@ -121,18 +121,27 @@ impl Opened {
     ///
     /// # Errors
     /// Returns an error if the system has no thread left.
-    pub(super) fn read_ahead(&self, offset: u64, digest: Pieces) -> Result<mpsc::Receiver<Result<Bytes>>> {
-        let (pieces, incoming) = mpsc::channel(BUFFERS);
+    pub(super) fn read_ahead(
+        &self,
+        offset: u64,
+        digest: DigestInput,
+    ) -> Result<mpsc::Receiver<Result<Bytes>>> {
+        let (blocks, incoming) = mpsc::channel(BUFFERS);
         let opened = self.clone();
         spawn("upload-reader", move || {
-            if let Err(error) = opened.read(offset, &digest, &pieces) {
-                let _ = pieces.blocking_send(Err(unreadable(&opened.from, error)));
+            if let Err(error) = opened.read(offset, &digest, &blocks) {
+                let _ = blocks.blocking_send(Err(unreadable(&opened.from, error)));
             }
         })?;
         Ok(incoming)
     }
 
-    fn read(&self, mut offset: u64, digest: &Pieces, pieces: &mpsc::Sender<Result<Bytes>>) -> io::Result<()> {
+    fn read(
+        &self,
+        mut offset: u64,
+        digest: &DigestInput,
+        blocks: &mpsc::Sender<Result<Bytes>>,
+    ) -> io::Result<()> {
         let mut reader = self.reader(offset)?;
         let (back, free) = std_mpsc::channel();
         for _ in 0..BUFFERS {
@@ -141,12 +150,12 @@ impl Opened {
         while offset < self.size {
             // Comes as soon as what it held is hashed and sent; or never needed again.
             let Ok(mut buffer) = free.recv() else { return Ok(()) };
-            let length = usize::try_from(self.size - offset).unwrap_or(PIECE).min(PIECE);
+            let length = usize::try_from(self.size - offset).unwrap_or(BLOCK_SIZE).min(BLOCK_SIZE);
             buffer.resize(length, 0);
             reader.read_exact(&mut buffer)?;
-            let piece = Bytes::from_owner(Lent { buffer, back: back.clone() });
-            digest.give(offset, piece.clone());
-            if pieces.blocking_send(Ok(piece)).is_err() {
+            let block = Bytes::from_owner(PooledBuffer { buffer, back: back.clone() });
+            digest.give(offset, block.clone());
+            if blocks.blocking_send(Ok(block)).is_err() {
                 return Ok(());
             }
             offset += length as u64;
@@ -231,18 +240,18 @@ fn unreadable(from: &From, error: io::Error) -> Error {
 }
 
 /// A buffer that goes back where it came from when the last one who looks at it is done.
-struct Lent {
+struct PooledBuffer {
     buffer: Vec<u8>,
     back: std_mpsc::Sender<Vec<u8>>,
 }
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for PooledBuffer {
     fn as_ref(&self) -> &[u8] {
         &self.buffer
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledBuffer {
     fn drop(&mut self) {
         // Nobody wants it where the reading is over.
         let _ = self.back.send(std::mem::take(&mut self.buffer));
@@ -254,15 +263,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_of_what_can_not_be_uploaded() {
+    fn unreadable_upload_paths_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        for (path, told) in
+        for (path, problem) in
             [("", "is empty"), ("a\0b", "NUL"), (dir.path().to_str().unwrap(), "is a directory")]
         {
-            let error = Opened::open(&path.into()).err().unwrap();
-            assert!(error.is_invalid_input() && error.to_string().contains(told), "{error}");
+            let error = OpenSource::open(&path.into()).err().unwrap();
+            assert!(error.is_invalid_input() && error.to_string().contains(problem), "{error}");
         }
-        let long = Opened::open(&"x/".repeat(5_000).into()).err().unwrap();
+        let long = OpenSource::open(&"x/".repeat(5_000).into()).err().unwrap();
         assert!(
             long.is_file() && long.to_string().ends_with("the file can't be read: invalid filename"),
             "{long}"
@@ -270,25 +279,25 @@ mod tests {
     }
 
     #[test]
-    fn source_that_is_another_by_now() {
+    fn changed_source_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
         std::fs::write(&path, "12345").unwrap();
-        let opened = Opened::open(&path.as_path().into()).unwrap();
+        let opened = OpenSource::open(&path.as_path().into()).unwrap();
         let mut text = String::new();
         opened.reader(2).unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "345");
-        let told = || opened.reader(0).err().unwrap().to_string();
+        let problem = || opened.reader(0).err().unwrap().to_string();
         std::fs::write(&path, "123456").unwrap();
-        assert!(told().contains("had 5 bytes when its upload began and has 6 now"), "{}", told());
+        assert!(problem().contains("had 5 bytes when its upload began and has 6 now"), "{}", problem());
         std::fs::write(&path, "54321").unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
-        assert!(told().contains("was changed while"), "{}", told());
+        assert!(problem().contains("was changed while"), "{}", problem());
         std::fs::remove_file(&path).unwrap();
         #[cfg(unix)]
         {
             assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-            assert_eq!(told(), "it is a FIFO (named pipe)");
+            assert_eq!(problem(), "it is a FIFO (named pipe)");
         }
     }
 }

@@ -4,7 +4,7 @@
 use reqwest::Url;
 use tracing::{debug, warn};
 
-use super::engine::{Engine, Remote};
+use super::engine::{Remote, UploadEngine};
 use super::preflight::Resumed;
 use super::progress::UploadPhase;
 use super::protocol::is_complete;
@@ -13,7 +13,7 @@ use crate::generated::raw::types::ChunkedUpload;
 use crate::runtime::deadline::within;
 use crate::upload::session::{UploadSession, is_md5};
 
-impl Engine<'_> {
+impl UploadEngine<'_> {
     /// Goes on with an upload: compares the source with what the session knows of it, asks the server where
     /// the upload stands, and reads what the server has for the digest of the whole. Where the upload is
     /// complete, and the source is proven to be what it is of, that is given.
@@ -32,9 +32,9 @@ impl Engine<'_> {
         if let Some(digest) = session.digest() {
             // It may have been read further than it was sent, of which nobody is told.
             hashed = self.hash(0, digest.length, session.offset).await?;
-            let sum =
+            let md5_hex =
                 within(self.deadline, "hashing the file", self.digest.sum_at_mark(digest.length)).await??;
-            if !sum.is_some_and(|sum| sum.eq_ignore_ascii_case(&digest.md5)) {
+            if !md5_hex.is_some_and(|md5_hex| md5_hex.eq_ignore_ascii_case(&digest.md5)) {
                 return self.is_of_another(digest.length, kept).map(|()| None);
             }
             if self.opened.as_ref().is_some_and(|opened| opened.modified != session.modified) {
@@ -42,18 +42,18 @@ impl Engine<'_> {
             }
         }
         // The process that made the session may have come further than it could tell.
-        let Some(answer) = self.asked(self.size).await? else { return Ok(None) };
-        if is_complete(&answer) {
-            return self.reuse(answer, &session, hashed, kept).await;
+        let Some(response) = self.asked(self.size).await? else { return Ok(None) };
+        if is_complete(&response) {
+            return self.reuse(response, &session, hashed, kept).await;
         }
         if !is_certain {
-            self.remote = Some(self.remote_of(&answer)?);
+            self.remote = Some(self.remote_of(&response)?);
         }
         if hashed < self.offset {
             self.hash(hashed, self.offset, self.offset).await?;
         }
         self.chunk_source.was_sent(self.offset);
-        self.told.enter(UploadPhase::ResponseFuture, self.offset);
+        self.progress.enter(UploadPhase::Sending, self.offset);
         Ok(None)
     }
 
@@ -75,19 +75,19 @@ impl Engine<'_> {
         Ok((own.path() == url.path()).then_some(own))
     }
 
-    /// Hashes the bytes from `position` to `end`, and waits until they are; progress is told up to `told`.
+    /// Hashes the bytes from `position` to `end`, and waits until they are; progress is told up to `progress`.
     /// Gives `end`.
-    async fn hash(&mut self, mut position: u64, end: u64, told: u64) -> Result<u64> {
-        self.told.enter(UploadPhase::Hashing, position.min(told));
+    async fn hash(&mut self, mut position: u64, end: u64, progress: u64) -> Result<u64> {
+        self.progress.enter(UploadPhase::Hashing, position.min(progress));
         let read = self.chunk_source.lease(position)?;
         while position < end {
-            let piece = std::future::poll_fn(|context| read.poll_piece(context, end - position));
-            match within(self.deadline, "reading the file", piece).await? {
-                Ok(piece) => position += piece.len() as u64,
+            let block = std::future::poll_fn(|context| read.poll_block(context, end - position));
+            match within(self.deadline, "reading the file", block).await? {
+                Ok(block) => position += block.len() as u64,
                 Err(error) => return Err(self.chunk_source.failure().unwrap_or(error)),
             }
             within(self.deadline, "hashing the file", self.digest.wait_for(position)).await??;
-            self.told.at(position.min(told));
+            self.progress.at(position.min(progress));
         }
         Ok(end)
     }
@@ -96,18 +96,18 @@ impl Engine<'_> {
     /// by the sum that the server tells; where nothing proves it, the upload starts anew.
     async fn reuse(
         &mut self,
-        answer: ChunkedUpload,
+        response: ChunkedUpload,
         session: &UploadSession,
         hashed: u64,
         kept: bool,
     ) -> Result<Option<ChunkedUpload>> {
         if let Some(whole) = session.digest().filter(|digest| digest.length == self.size) {
             return self
-                .checked(answer, Some(&whole.md5))
+                .checked(response, Some(&whole.md5))
                 .map(Some)
                 .map_err(|error| self.mark_unrecoverable(error));
         }
-        let Some(theirs) = answer.checksum.clone().filter(|sum| is_md5(sum)) else {
+        let Some(theirs) = response.checksum.clone().filter(|md5_hex| is_md5(md5_hex)) else {
             warn!(
                 "the upload is complete, but nothing proves that it is this file: uploading the file from the beginning"
             );
@@ -115,11 +115,12 @@ impl Engine<'_> {
             return Ok(None);
         };
         self.hash(hashed, self.size, self.size).await?;
-        let sum = within(self.deadline, "hashing the file", self.digest.sum(self.size)).await??;
-        match sum.eq_ignore_ascii_case(&theirs) {
-            true => {
-                self.checked(answer, Some(&sum)).map(Some).map_err(|error| self.mark_unrecoverable(error))
-            }
+        let md5_hex = within(self.deadline, "hashing the file", self.digest.md5_hex(self.size)).await??;
+        match md5_hex.eq_ignore_ascii_case(&theirs) {
+            true => self
+                .checked(response, Some(&md5_hex))
+                .map(Some)
+                .map_err(|error| self.mark_unrecoverable(error)),
             false => self.is_of_another(self.size, kept).map(|()| None),
         }
     }
@@ -146,6 +147,6 @@ impl Engine<'_> {
         (self.remote, self.brought) = (None, None);
         (self.offset, self.furthest) = (0, 0);
         self.chunk_source.was_sent(0);
-        self.told.enter(UploadPhase::ResponseFuture, 0);
+        self.progress.enter(UploadPhase::Sending, 0);
     }
 }

@@ -5,14 +5,14 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::UploadOptions;
-use super::engine::Engine;
+use super::engine::UploadEngine;
 use super::session::UploadSession;
 use super::session_file::SessionFile;
 use crate::error::Result;
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
 
-impl Engine<'_> {
+impl UploadEngine<'_> {
     pub(super) fn session(&self) -> Option<UploadSession> {
         let (opened, remote) = (self.opened.as_ref()?, self.remote.as_ref()?);
         let url = remote.url.as_str().into();

@@ -19,9 +19,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 /// let from_path: UploadSource = "/data/model.pt".into();
 /// let from_memory: UploadSource = vec![1_u8, 2, 3].into();
 /// ```
-pub struct UploadSource(pub(super) Kind);
+pub struct UploadSource(pub(super) SourceKind);
 
-pub(super) enum Kind {
+pub(super) enum SourceKind {
     Resumable(ResumableSource),
     OneShot(StreamSource),
 }
@@ -108,17 +108,17 @@ impl ResumableSource {
 /// # }
 /// ```
 pub struct StreamSource {
-    pub(super) stream: Pieces,
+    pub(super) stream: SourceStream,
     pub(super) size: u64,
 }
 
-pub(super) type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+pub(super) type SourceStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 impl StreamSource {
     /// Reads `size` bytes; more or fewer are an error.
     pub fn reader(reader: impl AsyncRead + Send + 'static, size: u64) -> Self {
         StreamSource {
-            stream: Box::pin(ReaderPieces { reader: Box::pin(reader), room: BytesMut::new() }),
+            stream: Box::pin(ReaderBlocks { reader: Box::pin(reader), room: BytesMut::new() }),
             size,
         }
     }
@@ -128,19 +128,19 @@ impl StreamSource {
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
-        StreamSource { stream: Box::pin(StreamPieces(Box::pin(stream))), size }
+        StreamSource { stream: Box::pin(StreamBlocks(Box::pin(stream))), size }
     }
 }
 
 /// Bytes that a reader is asked for at a time.
 const READ: usize = 64 << 10;
 
-struct ReaderPieces<R> {
+struct ReaderBlocks<R> {
     reader: Pin<Box<R>>,
     room: BytesMut,
 }
 
-impl<R: AsyncRead> Stream for ReaderPieces<R> {
+impl<R: AsyncRead> Stream for ReaderBlocks<R> {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
@@ -156,23 +156,23 @@ impl<R: AsyncRead> Stream for ReaderPieces<R> {
     }
 }
 
-struct StreamPieces<S>(Pin<Box<S>>);
+struct StreamBlocks<S>(Pin<Box<S>>);
 
 impl<S: Stream<Item = Result<Bytes, E>>, E: Into<Box<dyn std::error::Error + Send + Sync>>> Stream
-    for StreamPieces<S>
+    for StreamBlocks<S>
 {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        self.0.as_mut().poll_next(context).map(|piece| piece.map(|piece| piece.map_err(io::Error::other)))
+        self.0.as_mut().poll_next(context).map(|block| block.map(|block| block.map_err(io::Error::other)))
     }
 }
 
 impl fmt::Debug for UploadSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Resumable(source) => fmt::Debug::fmt(source, f),
-            Kind::OneShot(source) => fmt::Debug::fmt(source, f),
+            SourceKind::Resumable(source) => fmt::Debug::fmt(source, f),
+            SourceKind::OneShot(source) => fmt::Debug::fmt(source, f),
         }
     }
 }
@@ -196,13 +196,13 @@ impl fmt::Debug for StreamSource {
 
 impl<S: Into<ResumableSource>> From<S> for UploadSource {
     fn from(source: S) -> Self {
-        UploadSource(Kind::Resumable(source.into()))
+        UploadSource(SourceKind::Resumable(source.into()))
     }
 }
 
 impl From<StreamSource> for UploadSource {
     fn from(source: StreamSource) -> Self {
-        UploadSource(Kind::OneShot(source))
+        UploadSource(SourceKind::OneShot(source))
     }
 }
 

@@ -40,7 +40,7 @@ fn assembling(times: usize) -> Fault {
 }
 
 #[tokio::test]
-async fn a_completion_whose_answer_is_lost_is_asked_for_at_growing_intervals_until_it_is_complete() {
+async fn lost_completion_is_polled_until_done() {
     let (backend, client, clock) = backend().await;
     backend.inject(Fault::lose_answer().on("POST", "/chunked_upload/"));
     backend.inject(assembling(6));
@@ -53,7 +53,7 @@ async fn a_completion_whose_answer_is_lost_is_asked_for_at_growing_intervals_unt
 }
 
 #[tokio::test]
-async fn a_completion_is_asked_for_no_longer_than_its_time_out() {
+async fn completion_poll_ends_at_timeout() {
     let (backend, client, clock) = backend().await;
     backend.inject(Fault::lose_answer().on("POST", "/chunked_upload/"));
     backend.inject(assembling(usize::MAX));
@@ -84,7 +84,7 @@ async fn a_completion_is_asked_for_no_longer_than_its_time_out() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_fails_waits_as_the_policy_says_and_as_long_as_the_server_asks() {
+async fn chunk_retry_honours_retry_after() {
     let (backend, client, clock) = backend().await;
     let busy = || Fault::answer(503).json(r#"{"detail": "busy"}"#).method("PUT");
     backend.inject(busy().header("Retry-After", "7"));
@@ -95,7 +95,7 @@ async fn a_chunk_that_fails_waits_as_the_policy_says_and_as_long_as_the_server_a
 }
 
 #[tokio::test]
-async fn failures_are_counted_from_where_the_upload_last_came_on() {
+async fn progress_resets_failure_count() {
     let (backend, client, clock) = backend().await;
     for chunk in 0..3 {
         backend.inject(Fault::answer(500).method("PUT").after(chunk).times(2));
@@ -106,7 +106,7 @@ async fn failures_are_counted_from_where_the_upload_last_came_on() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_fails_too_often_ends_the_upload_which_can_be_resumed() {
+async fn repeated_chunk_failure_is_resumable() {
     let (backend, client, clock) = backend().await;
     backend.inject(Fault::answer(500).method("PUT").after(1).always());
     let error = client.create_chunked_upload(CONTENT.to_vec()).chunk_size(CHUNK).await.failure();
@@ -122,7 +122,7 @@ async fn a_chunk_that_fails_too_often_ends_the_upload_which_can_be_resumed() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_fails_late_is_sent_again_all_the_same() {
+async fn late_failed_chunk_is_retried() {
     let (backend, client, clock) = backend().await;
     // A slow line: a chunk was under way for longer than a policy lets a request take with all its retries.
     let policy = RetryPolicy::new().max_retries(2).max_elapsed(Duration::from_secs(180));

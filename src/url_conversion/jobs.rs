@@ -226,8 +226,8 @@ impl Conversions {
                     let cause = Cause::of(&*error);
                     let failure =
                         ConversionFailure::new(path, shown_id(text, job.item_id), &url, &cause, secrets);
-                    if let Some(told) = &self.on_failure {
-                        told(&failure);
+                    if let Some(callback) = &self.on_failure {
+                        callback(&failure);
                     }
                     if !self.skip_failed {
                         return Err(

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::error::json_text::scan::{Piece, Scanner, Token};
+use crate::error::json_text::scan::{Lexeme, Scanner, Token};
 use crate::values::file_shapes::{Shapes, plain};
 
 /// The items of an answer, each by its first token: the answer itself, or the elements of a page's `results`.
@@ -11,7 +11,7 @@ use crate::values::file_shapes::{Shapes, plain};
 pub(super) fn each_item<'t>(
     shapes: &mut Shapes<'t>,
     page: bool,
-    mut item: impl FnMut(&mut Shapes<'t>, Piece),
+    mut item: impl FnMut(&mut Shapes<'t>, Lexeme),
 ) {
     let Some(first) = shapes.scanner.next() else { return };
     match page {
@@ -23,7 +23,7 @@ pub(super) fn each_item<'t>(
                     shapes.scanner.skip(value);
                     continue;
                 }
-                while let Some(first) = shapes.scanner.next().filter(|piece| piece.token != Token::End) {
+                while let Some(first) = shapes.scanner.next().filter(|lexeme| lexeme.token != Token::End) {
                     item(shapes, first);
                 }
             }
@@ -32,7 +32,7 @@ pub(super) fn each_item<'t>(
 }
 
 /// Where the literal of an item's `id` begins, if the item is an object that has one.
-pub(super) fn id_of(text: &str, item: Piece) -> Option<NonZeroUsize> {
+pub(super) fn id_of(text: &str, item: Lexeme) -> Option<NonZeroUsize> {
     let mut scanner = Scanner::from(text, item.start);
     scanner.next().filter(|first| first.token == Token::Object)?;
     while let Some((key, value)) = scanner.entry() {
@@ -45,7 +45,7 @@ pub(super) fn id_of(text: &str, item: Piece) -> Option<NonZeroUsize> {
 }
 
 /// What a value on the way to the field is in, and which of the names comes next.
-enum Level {
+enum Nesting {
     /// Lists within each other that are walked through: how many, and whether the innermost is empty so far.
     Lists {
         depth: usize,
@@ -63,11 +63,11 @@ enum Level {
 }
 
 /// What to do with what a level has next.
-enum Step {
+enum NextValue {
     /// The value is on the way.
-    Into(Piece, usize),
+    Into(Lexeme, usize),
     /// The value is not.
-    Past(Piece),
+    Past(Lexeme),
     Stay,
     /// The level is at its end.
     Out,
@@ -79,7 +79,7 @@ pub(super) struct Search<'p> {
     names: Vec<&'p str>,
     /// Each takes one of the names, but for the lists, which are counted: there are never more than twice as
     /// many as names.
-    levels: Vec<Level>,
+    levels: Vec<Nesting>,
 }
 
 impl<'p> Search<'p> {
@@ -88,14 +88,14 @@ impl<'p> Search<'p> {
     }
 
     /// Reads an item to its end.
-    pub(super) fn read(&mut self, shapes: &mut Shapes<'_>, item: Piece) {
-        let mut step = Step::Into(item, 0);
+    pub(super) fn read(&mut self, shapes: &mut Shapes<'_>, item: Lexeme) {
+        let mut step = NextValue::Into(item, 0);
         loop {
             match step {
-                Step::Into(value, next) => self.levels.extend(enter(shapes, value, &self.names, next)),
-                Step::Past(value) => shapes.scanner.skip(value),
-                Step::Stay => {}
-                Step::Out => drop(self.levels.pop()),
+                NextValue::Into(value, next) => self.levels.extend(enter(shapes, value, &self.names, next)),
+                NextValue::Past(value) => shapes.scanner.skip(value),
+                NextValue::Stay => {}
+                NextValue::Out => drop(self.levels.pop()),
             }
             let Some(level) = self.levels.last_mut() else { return };
             step = level.step(shapes, &self.names);
@@ -105,21 +105,21 @@ impl<'p> Search<'p> {
 
 /// Begins with a value on the way, of which the names from `next` on are to be found; the level that its
 /// content is on.
-fn enter(shapes: &mut Shapes<'_>, value: Piece, names: &[&str], next: usize) -> Option<Level> {
+fn enter(shapes: &mut Shapes<'_>, value: Lexeme, names: &[&str], next: usize) -> Option<Nesting> {
     let Some(name) = names.get(next) else {
         shapes.field(value);
         return None;
     };
     match value.token {
         Token::List => Some(match name.parse() {
-            Ok(number) => Level::Nth { before: Some(number), next: next + 1 },
-            Err(_) => Level::Lists { depth: 1, empty: true, next },
+            Ok(number) => Nesting::Nth { before: Some(number), next: next + 1 },
+            Err(_) => Nesting::Lists { depth: 1, empty: true, next },
         }),
         Token::Object if *name == "url" && next + 1 == names.len() => {
             shapes.parent();
             None
         }
-        Token::Object => Some(Level::Object { next }),
+        Token::Object => Some(Nesting::Object { next }),
         Token::Null => {
             shapes.present = true;
             None
@@ -128,41 +128,41 @@ fn enter(shapes: &mut Shapes<'_>, value: Piece, names: &[&str], next: usize) -> 
     }
 }
 
-impl Level {
-    fn step(&mut self, shapes: &mut Shapes<'_>, names: &[&str]) -> Step {
+impl Nesting {
+    fn step(&mut self, shapes: &mut Shapes<'_>, names: &[&str]) -> NextValue {
         match self {
-            Level::Lists { depth, empty, next } => match shapes.scanner.next() {
-                Some(Piece { token: Token::List, .. }) => {
+            Nesting::Lists { depth, empty, next } => match shapes.scanner.next() {
+                Some(Lexeme { token: Token::List, .. }) => {
                     (*depth, *empty) = (*depth + 1, true);
-                    Step::Stay
+                    NextValue::Stay
                 }
-                Some(Piece { token: Token::End, .. }) => {
+                Some(Lexeme { token: Token::End, .. }) => {
                     // Whether the items of an empty list would have such a field, nobody knows.
                     shapes.present |= *empty;
                     (*depth, *empty) = (*depth - 1, false);
-                    if *depth == 0 { Step::Out } else { Step::Stay }
+                    if *depth == 0 { NextValue::Out } else { NextValue::Stay }
                 }
                 Some(value) => {
                     *empty = false;
-                    Step::Into(value, *next)
+                    NextValue::Into(value, *next)
                 }
-                None => Step::Out,
+                None => NextValue::Out,
             },
-            Level::Nth { before, next } => {
+            Nesting::Nth { before, next } => {
                 let number = *before;
                 *before = number.and_then(|number| number.checked_sub(1));
                 match shapes.scanner.next() {
-                    None | Some(Piece { token: Token::End, .. }) => Step::Out,
-                    Some(value) if number == Some(0) => Step::Into(value, *next),
-                    Some(value) => Step::Past(value),
+                    None | Some(Lexeme { token: Token::End, .. }) => NextValue::Out,
+                    Some(value) if number == Some(0) => NextValue::Into(value, *next),
+                    Some(value) => NextValue::Past(value),
                 }
             }
-            Level::Object { next } => match shapes.scanner.entry() {
-                None => Step::Out,
+            Nesting::Object { next } => match shapes.scanner.entry() {
+                None => NextValue::Out,
                 Some((key, value)) => {
                     let wanted =
                         names.get(*next).is_some_and(|name| plain(shapes.scanner.text(key)) == *name);
-                    if wanted { Step::Into(value, *next + 1) } else { Step::Past(value) }
+                    if wanted { NextValue::Into(value, *next + 1) } else { NextValue::Past(value) }
                 }
             },
         }

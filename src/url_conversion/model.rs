@@ -277,7 +277,7 @@ fn any_changes() -> impl Strategy<Value = Vec<(String, Change)>> {
 
 proptest! {
     #[test]
-    fn conversions_are_as_one_after_the_other(mut tree in any_tree(), changes in any_changes(), page in any::<bool>()) {
+    fn conversions_apply_in_sequence(mut tree in any_tree(), changes in any_changes(), page in any::<bool>()) {
         let mut conversions = Conversions { skip_failed: true, ..Conversions::default() };
         changes.iter().for_each(|(path, change)| conversions.with(path, *change));
         if page {
@@ -305,7 +305,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_not_delivered_is_discarded(
+    fn undelivered_files_are_discarded(
         tree in any_tree(),
         changes in any_changes(),
         delivered in any::<bool>(),
@@ -342,7 +342,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_converted_or_left(text in "([\\[\\]{}\":,\\\\ 0n]|url|files|null|\"files\":|\"url\":\"a\"|\\PC){0,40}", page in any::<bool>()) {
+    fn any_text_converted_or_unchanged(text in "([\\[\\]{}\":,\\\\ 0n]|url|files|null|\"files\":|\"url\":\"a\"|\\PC){0,40}", page in any::<bool>()) {
         let mut conversions = Conversions::default();
         for path in ["files", "files.url", "url", "0"] {
             conversions.with(path, Change { before: "x", fails_for: "no", key: "path" });

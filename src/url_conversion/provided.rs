@@ -62,7 +62,7 @@ pub fn rewrite_host(from: impl Into<String>, to: impl Into<String>) -> RewriteHo
 }
 
 /// A URL's parts, as they stand there.
-struct Parts<'u> {
+struct UrlParts<'u> {
     /// With its colon; empty where there is none.
     scheme: &'u str,
     /// Nothing where there is none.
@@ -72,7 +72,7 @@ struct Parts<'u> {
 }
 
 /// The parts of a URL that a conversion has a say in.
-fn parts(url: &str) -> Option<Parts<'_>> {
+fn parts(url: &str) -> Option<UrlParts<'_>> {
     let letters = |scheme: &str| {
         scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
     };
@@ -81,18 +81,20 @@ fn parts(url: &str) -> Option<Parts<'_>> {
     if !matches!(scheme.to_ascii_lowercase().as_str(), "" | "http:" | "https:") {
         return None;
     }
-    let Some(host) = after.strip_prefix("//") else { return Some(Parts { scheme, host: None, rest: after }) };
+    let Some(host) = after.strip_prefix("//") else {
+        return Some(UrlParts { scheme, host: None, rest: after });
+    };
     let (host, rest) = host.split_at(host.find(['/', '?', '#']).unwrap_or(host.len()));
-    Some(Parts { scheme, host: Some(host), rest })
+    Some(UrlParts { scheme, host: Some(host), rest })
 }
 
 impl BaseUrl {
     fn convert(&self, url: &str) -> String {
         match parts(url) {
-            Some(Parts { rest, .. }) if rest.starts_with(['/', '?', '#']) || rest.is_empty() => {
+            Some(UrlParts { rest, .. }) if rest.starts_with(['/', '?', '#']) || rest.is_empty() => {
                 format!("{}{rest}", self.base)
             }
-            Some(Parts { rest, .. }) => format!("{}/{rest}", self.base),
+            Some(UrlParts { rest, .. }) => format!("{}/{rest}", self.base),
             None => url.to_owned(),
         }
     }
@@ -104,12 +106,14 @@ impl UrlConverter for BaseUrl {
     }
 
     fn validate(&self) -> Result<(), String> {
-        let told = |what: &str| Err(format!("base_url: {what}"));
+        let invalid = |what: &str| Err(format!("base_url: {what}"));
         match Url::parse(&self.base) {
-            Err(_) => told("it is no URL: give it as https://host"),
-            Ok(url) if !matches!(url.scheme(), "http" | "https") => told("its scheme must be http or https"),
+            Err(_) => invalid("it is no URL: give it as https://host"),
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                invalid("its scheme must be http or https")
+            }
             Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-                told("it holds a query or a fragment")
+                invalid("it holds a query or a fragment")
             }
             Ok(_) => Ok(()),
         }
@@ -135,7 +139,7 @@ impl UrlConverter for StripQuery {
 impl UrlConverter for RewriteHost {
     fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
         ready(match parts(url) {
-            Some(Parts { scheme, host: Some(host), rest }) => {
+            Some(UrlParts { scheme, host: Some(host), rest }) => {
                 let (user_info, bare) = host
                     .rsplit_once('@')
                     .map_or(("", host), |(_, bare)| (&host[..host.len() - bare.len()], bare));
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_base_url_takes_the_place_of_scheme_and_host() {
+    async fn base_url_replaces_scheme_and_host() {
         for (url, expected) in [
             ("/media/x.png?a=1#b", "https://cdn/p/media/x.png?a=1#b"),
             ("media/x.png", "https://cdn/p/media/x.png"),
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_query_is_stripped_and_nothing_else() {
+    async fn strip_query_removes_only_query() {
         for (url, expected) in [
             ("https://h/x?a=1&b=?", "https://h/x"),
             ("/x?a#f", "/x#f"),
@@ -215,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_is_rewritten_where_it_is_that_one() {
+    async fn only_matching_host_is_rewritten() {
         for (url, expected) in [
             ("http://Files.internal:9000/x?a=files.internal:9000", "http://files:1/x?a=files.internal:9000"),
             ("https://u:p@files.internal:9000", "https://u:p@files:1"),

@@ -21,7 +21,7 @@ pub(super) async fn apply(conversions: Conversions, text: &str, page: bool) -> R
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_stay() {
+async fn non_utf8_bytes_are_preserved() {
     let body = b"\xef\xbb\xbf{\"results\": [{\"file\": \"/a\"}, {\"name\": \"\xff\", \"file\": \"/b\"}]}";
     let converted = Arc::new(cdn()).apply(Bytes::from_static(body), true, &Secrets::NONE).await.unwrap();
     let expected =
@@ -30,7 +30,7 @@ async fn bytes_that_are_no_text_stay() {
 }
 
 #[tokio::test]
-async fn every_shape_is_converted_and_every_other_byte_stays() {
+async fn every_shape_converted_other_bytes_kept() {
     for (text, expected) in [
         (r#"{"file": "/a"}"#, r#"{"file": "https://cdn/a"}"#),
         (
@@ -72,7 +72,7 @@ async fn every_shape_is_converted_and_every_other_byte_stays() {
 }
 
 #[tokio::test]
-async fn a_page_is_converted_item_by_item() {
+async fn page_is_converted_item_by_item() {
     let text = r#"{"count": 2, "file": "/page", "results": [ {"id": 1, "file": "/a"}, {"id": 2}, {"id": 3, "file": "/b"} ]}"#;
     let expected = r#"{"count": 2, "file": "/page", "results": [ {"id": 1, "file": "https://cdn/a"}, {"id": 2}, {"id": 3, "file": "https://cdn/b"} ]}"#;
     assert_eq!(converted(text, true).await, expected);
@@ -80,7 +80,7 @@ async fn a_page_is_converted_item_by_item() {
 }
 
 #[tokio::test]
-async fn a_failing_converter_names_item_field_and_url_without_its_query() {
+async fn converter_failure_names_item_and_field() {
     struct Failing;
     impl UrlConverter for Failing {
         fn convert<'u>(&'u self, _: &'u str) -> ConversionFuture<'u> {
@@ -96,7 +96,7 @@ async fn a_failing_converter_names_item_field_and_url_without_its_query() {
 }
 
 #[test]
-fn a_path_with_an_empty_name_is_a_problem() {
+fn empty_path_segment_is_refused() {
     let mut conversions = Conversions::default();
     conversions.plain("a..b", str::to_owned);
     assert_eq!(conversions.problems().count(), 1);
@@ -116,7 +116,7 @@ impl UrlConverter for Local {
 }
 
 #[tokio::test]
-async fn deep_text_is_left_or_converted() {
+async fn deep_text_converted_or_unchanged() {
     for depth in [20_000, 2_000_000] {
         for open in ["[", "{\"a\":", "{\"files\":", "[{\"a\":[", "[}"] {
             let deep = open.repeat(depth / open.len());
@@ -162,7 +162,7 @@ async fn deep_text_is_left_or_converted() {
 }
 
 #[tokio::test]
-async fn odd_answers_are_left_to_decoding() {
+async fn malformed_body_is_left_to_decoder() {
     for (text, expected) in [
         ("{\"file\": \"/a\"", None),
         ("{\"file\": \"/a\"]", None),
@@ -198,7 +198,7 @@ async fn odd_answers_are_left_to_decoding() {
 }
 
 #[tokio::test]
-async fn places_that_overlap_see_what_was_written() {
+async fn overlapping_paths_see_earlier_writes() {
     let metrics = r#"{"metrics":{"path":"/x","url":"/media/a"}}"#;
     for (text, paths, expected) in [
         (metrics, &["metrics", "metrics.path"][..], r#"{"metrics":{"path":"xx/media/a"}}"#),
@@ -259,7 +259,7 @@ async fn places_that_overlap_see_what_was_written() {
 }
 
 #[test]
-fn fields_apart_are_converted_together() {
+fn disjoint_fields_share_a_batch() {
     for (paths, expected) in [
         (&["file", "files", "data_unit.files", "data_unit.image"][..], vec![(0, 4)]),
         (&["a", "a.b", "c"], vec![(0, 1), (1, 3)]),
@@ -276,7 +276,7 @@ fn fields_apart_are_converted_together() {
 }
 
 #[tokio::test]
-async fn fields_wait_for_each_other() {
+async fn batched_fields_run_concurrently() {
     struct Together(Arc<tokio::sync::Barrier>);
     impl UrlConverter for Together {
         fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
@@ -294,7 +294,7 @@ async fn fields_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn failures_are_bounded() {
+async fn conversion_failures_are_bounded() {
     struct Failing;
     impl UrlConverter for Failing {
         fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
@@ -304,9 +304,9 @@ async fn failures_are_bounded() {
     let long = "é".repeat(500_000);
     let urls = vec!["\"https://h/a\\nb?sig=MARK\""; 1000].join(",").replace("MARK", MARKER);
     let text = format!("{{\"id\": \"{long}\", \"files\": [\"/{long}\", {urls}]}}");
-    let (told, count) = (Arc::new(std::sync::atomic::AtomicUsize::new(0)), 1001);
+    let (reported, count) = (Arc::new(std::sync::atomic::AtomicUsize::new(0)), 1001);
     let mut conversions = Conversions { skip_failed: true, ..Conversions::default() };
-    let seen = told.clone();
+    let seen = reported.clone();
     conversions.on_failure = Some(Arc::new(move |failure| {
         let shown = format!("{failure} {failure:?}");
         assert!(shown.len() < 4096 && !shown.contains(MARKER) && !shown.contains('\n'), "{shown}");
@@ -319,7 +319,10 @@ async fn failures_are_bounded() {
     assert!(converted.body == text);
     let kept = converted.unconverted.kept;
     assert_eq!(
-        (told.load(std::sync::atomic::Ordering::Relaxed), kept.len() as u64 + converted.unconverted.omitted),
+        (
+            reported.load(std::sync::atomic::Ordering::Relaxed),
+            kept.len() as u64 + converted.unconverted.omitted
+        ),
         (count, 1001)
     );
     assert!(format!("{kept:?}").len() < 1 << 20 && kept.len() == 100);
@@ -335,7 +338,7 @@ async fn failures_are_bounded() {
 }
 
 #[test]
-fn ids_are_shown_as_they_are() {
+fn item_id_is_shown_shortened() {
     for (id, shown) in [
         ("7", "7".to_owned()),
         ("\"a-b\"", "a-b".to_owned()),
@@ -351,7 +354,7 @@ fn ids_are_shown_as_they_are() {
 }
 
 #[tokio::test]
-async fn many_urls_give_others_a_turn() {
+async fn many_urls_yield_to_other_tasks() {
     let mut conversions = Conversions::default();
     conversions.plain("files", str::to_owned);
     let conversions = Arc::new(conversions);
@@ -397,7 +400,7 @@ async fn chain_keeps_the_last_key() {
 }
 
 #[tokio::test]
-async fn strict_conversion_refuses_a_text() {
+async fn strict_conversion_refuses_non_url() {
     let refused = |field: &str, text: &str| {
         let mut conversions = Conversions { strict: true, ..Conversions::default() };
         conversions.plain(field, |_| panic!("the function is given what is no URL"));
@@ -518,7 +521,7 @@ fn holding(paths: &[&str]) -> (Conversions, Ledger) {
 }
 
 #[tokio::test]
-async fn texts_follow_their_items() {
+async fn undelivered_texts_follow_items() {
     let page = r#"{"results": [{"file": "/0"}, {"file": "/1", "files": ["/1b", {"url": "/1c"}]}, {}, {"files": "/3"}, "/4", {"file": "/5"}]}"#;
     let of = async |paths: &[&str]| {
         let (conversions, ledger) = holding(paths);
@@ -564,7 +567,7 @@ async fn texts_follow_their_items() {
 }
 
 #[tokio::test]
-async fn conversion_that_ends_early_keeps_nothing() {
+async fn interrupted_conversion_keeps_nothing() {
     let apply = |text: &str, paths: &[&str], set: fn(&mut Conversions)| {
         let (mut conversions, ledger) = holding(paths);
         set(&mut conversions);
@@ -606,7 +609,7 @@ async fn conversion_that_ends_early_keeps_nothing() {
 }
 
 #[test]
-fn who_holds_nothing_costs_nothing() {
+fn plain_converter_tracks_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let converted =
         runtime.block_on(Arc::new(cdn()).apply(r#"{"file": "/a"}"#.into(), false, &Secrets::NONE)).unwrap();

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_move_with_their_text() {
+    fn positions_follow_edits() {
         let mut edits = Edits::default();
         // "aXXbYYcZ" -> "aUbcVVV"
         edits.add(1..3, 1..2);

@@ -160,7 +160,7 @@ mod tests {
     use super::Expandable;
 
     #[test]
-    fn every_shape_is_taken_and_written_again() {
+    fn every_expandable_shape_round_trips() {
         for (text, id, object) in [
             ("null", None, false),
             ("9007199254740993", Some(9_007_199_254_740_993), false),

@@ -121,7 +121,7 @@ mod tests {
     use crate::json;
 
     #[test]
-    fn every_shape_has_its_files() {
+    fn files_found_in_every_shape() {
         for (field, expected) in [
             (json!("/a"), vec![(None, "/a")]),
             (json!({"x": "/a", "y": null, "z": 3}), vec![(Some("x"), "/a")]),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_texts_keep_their_files() {
+    fn odd_json_keeps_its_files() {
         let (open, close) = ("[".repeat(10_000), "]".repeat(10_000));
         let objects = format!("{}1{}", "{\"a\":".repeat(1_000_000), "}".repeat(1_000_000));
         for odd in [r#""\ud83d""#, "1e999", &format!("{open}{close}"), &objects] {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_keys_the_last_counts() {
+    fn last_of_duplicate_keys_counts() {
         let named = |name: &str, url: &str| (Some(name.to_owned()), Some(url.to_owned()));
         for (text, expected) in [
             (r#"{"a": "/1", "b": "/2", "a": "/3"}"#, vec![named("b", "/2"), named("a", "/3")]),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_of_a_server_is_a_path() {
+    fn server_text_is_never_a_local_path() {
         crate::values::local_paths::remember("/cache/own.png");
         for (field, paths) in [
             (r#"{"path": "/etc/passwd"}"#, [None]),

@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use crate::error::json_text::decode::text_of;
-use crate::error::json_text::scan::{Piece, Scanner, Token};
+use crate::error::json_text::scan::{Lexeme, Scanner, Token};
 use crate::values::file_url::names_a_url;
 
 /// A longer literal is no checksum, in bytes.
@@ -108,7 +108,7 @@ impl<'t> Shapes<'t> {
     }
 
     /// A file field's value, of which the first token was read.
-    pub(crate) fn field(&mut self, first: Piece) {
+    pub(crate) fn field(&mut self, first: Lexeme) {
         let before = self.found.len();
         let children = match first.token {
             Token::Text => self.bare(first, None),
@@ -129,7 +129,7 @@ impl<'t> Shapes<'t> {
         self.object(None, Role::Parent);
     }
 
-    fn bare(&mut self, url: Piece, name: Option<NonZeroUsize>) -> Children {
+    fn bare(&mut self, url: Lexeme, name: Option<NonZeroUsize>) -> Children {
         self.found.push(Found { at: url.start, name, object: None });
         Children::default()
     }
@@ -138,15 +138,15 @@ impl<'t> Shapes<'t> {
         let mut children = Children::default();
         let mut depth = 1_usize;
         while depth > 0
-            && let Some(piece) = self.scanner.next()
+            && let Some(lexeme) = self.scanner.next()
         {
-            if depth == 1 && piece.token != Token::End {
-                children.see(piece.token);
+            if depth == 1 && lexeme.token != Token::End {
+                children.see(lexeme.token);
             }
-            match piece.token {
+            match lexeme.token {
                 Token::List => depth += 1,
                 Token::End => depth -= 1,
-                Token::Text => drop(self.bare(piece, name)),
+                Token::Text => drop(self.bare(lexeme, name)),
                 Token::Object => drop(self.object(name, Role::Item)),
                 Token::Key | Token::Null | Token::Other => {}
             }
@@ -172,7 +172,7 @@ impl<'t> Shapes<'t> {
         children
     }
 
-    fn entry(&mut self, open: &mut Open<'t>, key: Piece, value: Piece) {
+    fn entry(&mut self, open: &mut Open<'t>, key: Lexeme, value: Lexeme) {
         let (role, called) = (open.role, plain(self.scanner.text(key)));
         let (is_url, key_at) = (called == "url" || self.is_written(key.start), NonZeroUsize::new(key.start));
         open.has_url |= is_url && value.token != Token::Object;
@@ -257,7 +257,7 @@ impl<'t> Shapes<'t> {
 
     /// Whether an entry of a list's object can be name -> URL: all that it holds tells, since nothing else
     /// does.
-    fn is_url(&self, key: &str, value: Piece) -> bool {
+    fn is_url(&self, key: &str, value: Lexeme) -> bool {
         match value.token {
             Token::Null => true,
             Token::Text if self.is_written(value.start) => true,
@@ -313,7 +313,7 @@ impl<'t> Open<'t> {
 }
 
 impl FileObject {
-    fn see(&mut self, key: &str, value: Piece) {
+    fn see(&mut self, key: &str, value: Lexeme) {
         let text = || NonZeroUsize::new(value.start).filter(|_| value.token == Token::Text);
         match key {
             "url" => self.url = text(),
@@ -341,7 +341,7 @@ impl FileObject {
 /// The literal that begins at a place of `text`.
 pub(crate) fn literal(text: &str, at: Option<NonZeroUsize>) -> Option<&str> {
     let mut scanner = Scanner::from(text, at?.get());
-    scanner.next().map(|piece| scanner.text(piece))
+    scanner.next().map(|lexeme| scanner.text(lexeme))
 }
 
 /// A key without its quotes and escapes.

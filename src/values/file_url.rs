@@ -154,7 +154,7 @@ mod tests {
     use crate::marker::MARKER;
 
     #[test]
-    fn texts_that_tell_where_a_file_is() {
+    fn file_urls_are_recognized() {
         for url in [
             "https://h/a b.png?X-Sig=1#f",
             "HTTP://h",
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_neither_a_signature_nor_a_files_content() {
+    fn debug_hides_signature_and_content() {
         for (url, shown) in [
             ("https://h/a?X-Sig=MARK,b", r#"FileUrl("https://h/a?…")"#),
             ("/media/a.png?s=MARK", r#"FileUrl("/media/a.png?…")"#),

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_very_text_is_known() {
+    fn only_exact_path_is_known() {
         assert!(!is_known("/cache/a.png"));
         remember("/cache/a.png");
         assert!(is_known("/cache/a.png"));

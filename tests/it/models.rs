@@ -581,9 +581,9 @@ async fn create_model_tells_how_far_the_upload_is_and_the_name_that_is_set() {
         told[told.len() - 3..].iter().map(|progress| (progress.phase, progress.bytes_sent)).collect();
     assert_eq!(
         ends,
-        [(UploadPhase::ResponseFuture, 10), (UploadPhase::Completing, 10), (UploadPhase::Complete, 10)]
+        [(UploadPhase::Sending, 10), (UploadPhase::Completing, 10), (UploadPhase::Complete, 10)]
     );
-    assert_eq!(told.iter().filter(|progress| progress.phase != UploadPhase::ResponseFuture).count(), 2);
+    assert_eq!(told.iter().filter(|progress| progress.phase != UploadPhase::Sending).count(), 2);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ enum Stop {
     /// So many bytes were read again for the digest.
     Hashing(u64),
     /// So many bytes were handed to the connection.
-    ResponseFuture(u64),
+    Sending(u64),
     /// This session is offered; it isn't kept yet.
     Session(u64),
     /// The completion is about to be sent.
@@ -46,7 +46,7 @@ impl Stop {
         match self {
             Stop::Never => "never 0".to_owned(),
             Stop::Hashing(bytes) => format!("hashing {bytes}"),
-            Stop::ResponseFuture(bytes) => format!("sending {bytes}"),
+            Stop::Sending(bytes) => format!("sending {bytes}"),
             Stop::Session(number) => format!("session {number}"),
             Stop::Completing => "completing 0".to_owned(),
             Stop::Complete => "complete 0".to_owned(),
@@ -59,7 +59,7 @@ impl Stop {
         let number = number.parse().unwrap();
         match word {
             "hashing" => Stop::Hashing(number),
-            "sending" => Stop::ResponseFuture(number),
+            "sending" => Stop::Sending(number),
             "session" => Stop::Session(number),
             "completing" => Stop::Completing,
             "complete" => Stop::Complete,
@@ -71,8 +71,8 @@ impl Stop {
     fn is_reached(self, progress: UploadProgress) -> bool {
         match self {
             Stop::Hashing(bytes) => progress.phase == UploadPhase::Hashing && progress.bytes_sent >= bytes,
-            Stop::ResponseFuture(bytes) | Stop::RunningOn(bytes) => {
-                progress.phase == UploadPhase::ResponseFuture && progress.bytes_sent >= bytes
+            Stop::Sending(bytes) | Stop::RunningOn(bytes) => {
+                progress.phase == UploadPhase::Sending && progress.bytes_sent >= bytes
             }
             Stop::Completing => progress.phase == UploadPhase::Completing,
             Stop::Complete => progress.phase == UploadPhase::Complete,
@@ -149,7 +149,7 @@ impl Point {
         // The last request completes the upload.
         let request = random.u64(0..=CHUNKS);
         match number % 9 {
-            0 => Point::Told(Stop::ResponseFuture(random.u64(0..=SIZE))),
+            0 => Point::Told(Stop::Sending(random.u64(0..=SIZE))),
             1 => Point::HeldAfter { request },
             2 => Point::Told(Stop::Session(random.u64(0..CHUNKS))),
             3 => Point::HeldBefore { request, acts_late: random.bool() },
@@ -158,7 +158,7 @@ impl Point {
             6 => Point::Arriving { request },
             7 => Point::Told(if random.bool() { Stop::Completing } else { Stop::Complete }),
             // Before anything is sent, or known of what was.
-            _ if random.bool() => Point::Told(Stop::ResponseFuture(0)),
+            _ if random.bool() => Point::Told(Stop::Sending(0)),
             _ => Point::HeldAfter { request: 0 },
         }
     }
@@ -167,7 +167,7 @@ impl Point {
     fn second(random: &mut fastrand::Rng) -> Self {
         Point::Told(match random.u64(0..4) {
             0 => Stop::Hashing(random.u64(0..SIZE)),
-            1 => Stop::ResponseFuture(random.u64(0..=SIZE)),
+            1 => Stop::Sending(random.u64(0..=SIZE)),
             2 => Stop::RunningOn(random.u64(0..SIZE)),
             _ => Stop::Completing,
         })

@@ -177,7 +177,7 @@ async fn other_path_of_equal_size_and_time() {
     let told = std::mem::take(&mut *told.lock().unwrap());
     assert!(told.iter().any(|progress| progress.phase == UploadPhase::Hashing));
     assert!(
-        told.iter().any(|progress| progress.phase == UploadPhase::ResponseFuture && progress.bytes_sent == 0),
+        told.iter().any(|progress| progress.phase == UploadPhase::Sending && progress.bytes_sent == 0),
         "{told:?}"
     );
 }

@@ -274,7 +274,7 @@ async fn progress_is_told_in_order_and_completely() {
     let told = std::mem::take(&mut *told.lock().unwrap());
     let mut phases: Vec<_> = told.iter().map(|progress| progress.phase).collect();
     phases.dedup();
-    assert_eq!(phases, [UploadPhase::ResponseFuture, UploadPhase::Completing, UploadPhase::Complete]);
+    assert_eq!(phases, [UploadPhase::Sending, UploadPhase::Completing, UploadPhase::Complete]);
     assert!(told.windows(2).all(|pair| pair[0].bytes_sent <= pair[1].bytes_sent), "{told:?}");
     assert!(
         told.iter()
@@ -296,7 +296,7 @@ async fn a_resumed_upload_tells_that_it_hashes_first() {
     phases.dedup();
     assert_eq!(
         phases,
-        [UploadPhase::Hashing, UploadPhase::ResponseFuture, UploadPhase::Completing, UploadPhase::Complete]
+        [UploadPhase::Hashing, UploadPhase::Sending, UploadPhase::Completing, UploadPhase::Complete]
     );
     let hashed = told
         .iter()
@@ -307,7 +307,7 @@ async fn a_resumed_upload_tells_that_it_hashes_first() {
         |pair: &[UploadProgress]| pair[0].phase != pair[1].phase || pair[0].bytes_sent <= pair[1].bytes_sent;
     assert!(told.windows(2).all(within), "{told:?}");
     // What the server had isn't sent again, and counts as sent.
-    let sending = told.iter().find(|progress| progress.phase == UploadPhase::ResponseFuture);
+    let sending = told.iter().find(|progress| progress.phase == UploadPhase::Sending);
     assert_eq!(sending.map(|progress| progress.bytes_sent), Some(2 * CHUNK));
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
-use super::facts::{Facts, stamp};
+use super::file_record::{FileRecord, stamp};
 use super::index::Addition;
 use super::journal_line::{Entry, Version};
 use super::key::{CacheKey, KeyHash};
@@ -27,16 +27,16 @@ pub(crate) struct NewFile {
 
 /// What was put there.
 #[derive(Debug, Default)]
-pub(crate) struct Content {
+pub(crate) struct AddedFile {
     pub(crate) bytes: u64,
     pub(crate) id: Option<FileId>,
     /// `None` if another process put it there, who knows.
-    pub(crate) facts: Option<Facts>,
+    pub(crate) file_record: Option<FileRecord>,
 }
 
 /// The file that another download brought isn't there any more: a detail of an error.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Gone;
+pub(crate) struct FileGone;
 
 impl NewFile {
     /// Whatever stands there.
@@ -122,16 +122,16 @@ impl FileCache {
     /// Takes the file into the cache that another download put at its path, and hands it out.
     ///
     /// # Errors
-    /// Returns an error if the file isn't there, with that size ([`Gone`]), or if the cache can't be locked,
+    /// Returns an error if the file isn't there, with that size ([`FileGone`]), or if the cache can't be locked,
     /// read or written.
-    pub(crate) fn added(&self, new: &NewFile, content: &Content, waiting: &Waiting) -> Result<Lease> {
+    pub(crate) fn added(&self, new: &NewFile, content: &AddedFile, waiting: &Waiting) -> Result<Lease> {
         self.shared(waiting)?.record(new, content)?;
         Ok(self.lease_of(new, content, waiting))
     }
 
     /// Hands out a file that was recorded. What was used longest ago is removed for it if a limit is
     /// exceeded, and so is the version before, unless somebody holds it.
-    pub(super) fn lease_of(&self, new: &NewFile, content: &Content, waiting: &Waiting) -> Lease {
+    pub(super) fn lease_of(&self, new: &NewFile, content: &AddedFile, waiting: &Waiting) -> Lease {
         let lease = Lease::new(self.clone(), new.path.clone(), content.bytes);
         if let Some(path) = &new.variant_of
             && self.variants().add(path)
@@ -182,7 +182,7 @@ impl FileCache {
 
 impl<L> Session<'_, L> {
     /// Holds and records the file that stands at its path.
-    pub(super) fn record(&mut self, new: &NewFile, content: &Content) -> Result<()> {
+    pub(super) fn record(&mut self, new: &NewFile, content: &AddedFile) -> Result<()> {
         let state = &mut *self.state;
         let hash = new.version.hash();
         if let Some(holder) = &mut state.holder {
@@ -200,10 +200,10 @@ impl<L> Session<'_, L> {
 }
 
 impl State {
-    fn record_held(&mut self, new: &NewFile, content: &Content) -> Result<()> {
+    fn record_held(&mut self, new: &NewFile, content: &AddedFile) -> Result<()> {
         let (hash, entry) = (new.version.hash(), Entry { size: content.bytes, extension: &new.extension });
         let new_one = content.id.and_then(|id| self.look_at_new(&new.path, id, content.bytes));
-        let standing = match new_one {
+        let target_state = match new_one {
             Some(metadata) => Some(metadata),
             None => self.open_intact(hash, &new.path, content.bytes)?.map(|(file, metadata)| {
                 touch(&file);
@@ -212,20 +212,20 @@ impl State {
         };
         // A newer version is handed out by now: what another download brought is old.
         let is_old = content.id.is_none() && self.index.superseded().contains(&hash);
-        let Some(metadata) = standing.filter(|_| !is_old) else {
+        let Some(metadata) = target_state.filter(|_| !is_old) else {
             let what = format!("there is no file of {} bytes", content.bytes);
             let error = std::io::Error::new(std::io::ErrorKind::NotFound, what);
             let what = "the downloaded file was removed or changed meanwhile: download it again";
-            return Err(Error::file(&new.path, what, error).with_detail(Gone));
+            return Err(Error::file(&new.path, what, error).with_detail(FileGone));
         };
         let is_known = self.index.newest(new.version.base) == Some((hash, entry));
         // Another process may have put its own there meanwhile.
         let is_own = content.id == FileId::of(&metadata);
-        match content.facts.as_ref().filter(|_| is_own) {
+        match content.file_record.as_ref().filter(|_| is_own) {
             None if is_known => Ok(()),
             own => {
-                let facts = own.map(|own| own.clone().at(stamp(&metadata))).unwrap_or_default();
-                self.index.add(&Addition { version: new.version, entry, facts: &facts })
+                let file_record = own.map(|own| own.clone().at(stamp(&metadata))).unwrap_or_default();
+                self.index.add(&Addition { version: new.version, entry, file_record: &file_record })
             }
         }
     }

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::eviction::Limits;
+use super::eviction::CacheLimits;
 use super::index::Index;
 use super::key::KeyBy;
 use super::leases::Holder;
 use super::lock::{CacheLock, FileLocks, Waiting};
-use super::parts::Parts;
+use super::parts::PartFiles;
 use super::released::Released;
 use super::state::State;
 use super::{Access, CONTROL, FileCache, Inner, directory};
@@ -27,7 +27,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 #[must_use = "no cache is opened before `open`"]
 pub struct FileCacheBuilder {
     dir: PathBuf,
-    limits: Limits,
+    limits: CacheLimits,
     key: KeyBy,
     namespace: String,
     lock_timeout: Duration,
@@ -38,7 +38,7 @@ impl FileCacheBuilder {
     pub(super) fn new(dir: PathBuf) -> Self {
         FileCacheBuilder {
             dir,
-            limits: Limits::NONE,
+            limits: CacheLimits::NONE,
             key: KeyBy::Url,
             namespace: String::new(),
             lock_timeout: LOCK_TIMEOUT,
@@ -218,7 +218,7 @@ impl FileCacheBuilder {
             namespace,
             access,
             lock_timeout,
-            parts: Parts::new(parts, locks),
+            parts: PartFiles::new(parts, locks),
             state: Mutex::new(state),
             in_progress: Default::default(),
             variants: Default::default(),

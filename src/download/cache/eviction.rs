@@ -23,13 +23,13 @@ const PATIENCE: usize = 16;
 
 /// How large the cache may become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
+pub(super) struct CacheLimits {
     pub(super) bytes: u64,
     pub(super) files: u64,
 }
 
-impl Limits {
-    pub(super) const NONE: Self = Limits { bytes: u64::MAX, files: u64::MAX };
+impl CacheLimits {
+    pub(super) const NONE: Self = CacheLimits { bytes: u64::MAX, files: u64::MAX };
 
     fn allow(&self, bytes: u128, files: u64) -> bool {
         bytes <= u128::from(self.bytes) && files <= self.files

@@ -13,7 +13,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::facts::{Facts, stamp};
+use super::file_record::{FileRecord, stamp};
 use super::journal_line::{Entry, LONGEST, Line, Version, added, parse, removed};
 use super::key::KeyHash;
 use super::lock::Exclusive;
@@ -84,7 +84,7 @@ pub(super) struct Addition<'a> {
     /// Which version of which file it is.
     pub(super) version: Version,
     pub(super) entry: Entry<'a>,
-    pub(super) facts: &'a Facts,
+    pub(super) file_record: &'a FileRecord,
 }
 
 impl Index {
@@ -144,26 +144,29 @@ impl Index {
     }
 
     /// What is known of a file's content, if it was modified at `stamp`.
-    pub(super) fn facts(&self, hash: KeyHash, stamp: Option<u64>) -> Facts {
-        let read = || -> io::Result<Facts> {
+    pub(super) fn file_record(&self, hash: KeyHash, stamp: Option<u64>) -> FileRecord {
+        let read = || -> io::Result<FileRecord> {
             let mut file = open_own(&self.path, OpenOptions::new().read(true))?;
             let known = self.is_of_head(&mut file)?;
-            Ok(known.then(|| self.facts_in(&mut file, hash)).transpose()?.unwrap_or_default())
+            Ok(known.then(|| self.file_records_in(&mut file, hash)).transpose()?.unwrap_or_default())
         };
         // What can't be read isn't known.
-        read().ok().filter(|facts| facts.stamp.is_some() && facts.stamp == stamp).unwrap_or_default()
+        read()
+            .ok()
+            .filter(|file_record| file_record.stamp.is_some() && file_record.stamp == stamp)
+            .unwrap_or_default()
     }
 
-    fn facts_in(&self, file: &mut (impl Read + Seek), hash: KeyHash) -> io::Result<Facts> {
-        let Some(stored) = self.entries.get(&hash) else { return Ok(Facts::default()) };
+    fn file_records_in(&self, file: &mut (impl Read + Seek), hash: KeyHash) -> io::Result<FileRecord> {
+        let Some(stored) = self.entries.get(&hash) else { return Ok(FileRecord::default()) };
         file.seek(SeekFrom::Start(stored.at))?;
         let mut line = Vec::with_capacity(LONGEST as usize);
         BufReader::with_capacity(LONGEST as usize, file.take(LONGEST)).read_until(b'\n', &mut line)?;
         match parse(&line) {
             Some(Line::Added(added)) if added.hash == hash && added.entry == self.entry(stored) => {
-                Ok(added.facts())
+                Ok(added.file_record())
             }
-            _ => Ok(Facts::default()),
+            _ => Ok(FileRecord::default()),
         }
     }
 
@@ -204,20 +207,25 @@ impl Index {
         let hash = new.version.hash();
         let superseded = self.newest(new.version.base).filter(|(newest, _)| *newest != hash);
         // First: at worst the file is downloaded again.
-        let before = superseded.map(|(hash, entry)| self.line(hash, entry, true, &Facts::default()));
-        let line =
-            added(hash, new.entry, Some(new.version).filter(|version| version.number > 0), false, new.facts);
+        let before = superseded.map(|(hash, entry)| self.line(hash, entry, true, &FileRecord::default()));
+        let line = added(
+            hash,
+            new.entry,
+            Some(new.version).filter(|version| version.number > 0),
+            false,
+            new.file_record,
+        );
         self.append(&(before.unwrap_or_default() + &line))
     }
 
     /// Records what is known of a file.
-    pub(super) fn note(&mut self, hash: KeyHash, facts: &Facts) -> Result<()> {
+    pub(super) fn note(&mut self, hash: KeyHash, file_record: &FileRecord) -> Result<()> {
         let Some(entry) = self.get(hash) else { return Ok(()) };
-        self.append(&self.line(hash, entry, self.superseded.contains(&hash), facts))
+        self.append(&self.line(hash, entry, self.superseded.contains(&hash), file_record))
     }
 
-    fn line(&self, hash: KeyHash, entry: Entry<'_>, superseded: bool, facts: &Facts) -> String {
-        added(hash, entry, self.versions.get(&hash).copied(), superseded, facts)
+    fn line(&self, hash: KeyHash, entry: Entry<'_>, superseded: bool, file_record: &FileRecord) -> String {
+        added(hash, entry, self.versions.get(&hash).copied(), superseded, file_record)
     }
 
     /// Records that the files are gone.
@@ -399,9 +407,11 @@ impl Index {
         entries.sort_unstable_by_key(|(at, _)| *at);
         for (_, hash) in entries {
             let Some(entry) = self.get(hash) else { continue };
-            let facts =
-                before.as_mut().and_then(|before| self.facts_in(before, hash).ok()).unwrap_or_default();
-            file.write_all(self.line(hash, entry, self.superseded.contains(&hash), &facts).as_bytes())?;
+            let file_record = before
+                .as_mut()
+                .and_then(|before| self.file_records_in(before, hash).ok())
+                .unwrap_or_default();
+            file.write_all(self.line(hash, entry, self.superseded.contains(&hash), &file_record).as_bytes())?;
         }
         file.into_inner()?.sync_all()
     }

@@ -1,7 +1,7 @@
 //! A line of the index's journal: `+ {hash} {extension or -} {size}` and words that tell more, or `- {hash}`;
 //! then a checksum. One that a power loss has torn or that is damaged otherwise is no line.
 
-use super::facts::Facts;
+use super::file_record::FileRecord;
 use super::key::{KeyHash, is_extension};
 
 /// No line is as long, in bytes.
@@ -49,8 +49,8 @@ impl Version {
 }
 
 impl Added<'_> {
-    pub(super) fn facts(&self) -> Facts {
-        Facts::of_words(self.words)
+    pub(super) fn file_record(&self) -> FileRecord {
+        FileRecord::of_words(self.words)
     }
 }
 
@@ -60,13 +60,13 @@ pub(super) fn added(
     entry: Entry<'_>,
     version: Option<Version>,
     superseded: bool,
-    facts: &Facts,
+    file_record: &FileRecord,
 ) -> String {
     let extension = if entry.extension.is_empty() { "-" } else { entry.extension };
     let of =
         version.map(|Version { base, number }| format!(" of={}:{number}", base.hex())).unwrap_or_default();
     let old = if superseded { " old" } else { "" };
-    sealed(&format!("+ {} {extension} {}{of}{old}{}", hash.hex(), entry.size, facts.words()))
+    sealed(&format!("+ {} {extension} {}{of}{old}{}", hash.hex(), entry.size, file_record.words()))
 }
 
 /// The line of a file that is gone.
@@ -81,7 +81,7 @@ pub(super) fn sealed(text: &str) -> String {
 
 /// FNV-1a: no change of a single byte gets past it.
 fn checksum(text: &[u8]) -> u32 {
-    text.iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    text.iter().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 fn version(of: &str) -> Option<Version> {
@@ -93,12 +93,13 @@ fn version(of: &str) -> Option<Version> {
 /// `None` if it is no whole line, or can't be true.
 pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-    let (text, sum) = line.rsplit_once(' ')?;
+    let (text, checksum_hex) = line.rsplit_once(' ')?;
     // Digits of the other case are damage too.
-    if sum.len() != 8 || sum.contains(|digit: char| !matches!(digit, '0'..='9' | 'a'..='f')) {
+    if checksum_hex.len() != 8 || checksum_hex.contains(|digit: char| !matches!(digit, '0'..='9' | 'a'..='f'))
+    {
         return None;
     }
-    if u32::from_str_radix(sum, 16).ok()? != checksum(text.as_bytes()) {
+    if u32::from_str_radix(checksum_hex, 16).ok()? != checksum(text.as_bytes()) {
         return None;
     }
     let (sign, rest) = text.split_once(' ')?;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::FileCache;
-use super::facts::stamp;
+use super::file_record::stamp;
 use crate::runtime::plain_file::open_own;
 
 /// A file that a handle of the cache holds for as long as this lives.

@@ -137,11 +137,11 @@ impl CacheLock {
 #[derive(Debug)]
 struct LockFile {
     path: PathBuf,
-    idle: Mutex<Vec<Opened>>,
+    idle: Mutex<Vec<OpenedFile>>,
 }
 
 #[derive(Debug)]
-struct Opened {
+struct OpenedFile {
     file: File,
     id: Option<FileId>,
     /// A process that was forked shares the file's locks with the one that opened it.
@@ -153,12 +153,12 @@ impl LockFile {
         LockFile { path, idle: Mutex::default() }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Opened>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<OpenedFile>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file, opened: one that is idle if it still stands there.
-    fn open(&self) -> io::Result<Opened> {
+    fn open(&self) -> io::Result<OpenedFile> {
         let process = std::process::id();
         let idle = self.idle().pop().filter(|idle| idle.process == process && idle.id.is_some());
         if let Some(idle) = idle
@@ -169,10 +169,10 @@ impl LockFile {
         let file =
             open_own(&self.path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
         let id = FileId::of(&file.metadata()?);
-        Ok(Opened { file, id, process })
+        Ok(OpenedFile { file, id, process })
     }
 
-    fn keep(&self, opened: Opened) {
+    fn keep(&self, opened: OpenedFile) {
         let mut idle = self.idle();
         if idle.len() < IDLE {
             idle.push(opened);
@@ -182,7 +182,7 @@ impl LockFile {
 
 /// A lock that is held until this is dropped.
 struct Locked {
-    opened: Option<Opened>,
+    opened: Option<OpenedFile>,
     of: Arc<LockFile>,
 }
 

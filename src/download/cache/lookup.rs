@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 
 use tracing::warn;
 
-use super::facts::{Digest, Expected, Validators};
+use super::file_record::{Digest, Expected, Validators};
 use super::lock::Waiting;
-use super::state::Look;
+use super::state::Lookup;
 use super::{Access, CacheKey, FileCache, Lease};
 use crate::error::Result;
 
@@ -34,8 +34,8 @@ impl FileCache {
             let is_held = state.holds_newest(key.hash);
             let is_known = is_held || is_new;
             if is_held || is_read_only {
-                let looked = if is_known { state.look(key.hash, expected)? } else { Look::Missing };
-                if is_read_only || matches!(looked, Look::Here { .. } | Look::Unverified { .. }) {
+                let looked = if is_known { state.look(key.hash, expected)? } else { Lookup::Missing };
+                if is_read_only || matches!(looked, Lookup::Here { .. } | Lookup::Unverified { .. }) {
                     return Ok(self.found(looked));
                 }
                 // It may be otherwise where more is known.
@@ -44,25 +44,25 @@ impl FileCache {
             }
         }
         let looked = self.shared(waiting)?.state.look(key.hash, expected)?;
-        if !matches!(looked, Look::Damaged(_)) {
+        if !matches!(looked, Lookup::Damaged(_)) {
             return Ok(self.found(looked));
         }
         // Another process may have put another file in its place: only the lock makes it sure that it is
         // recorded.
         let mut session = self.exclusive(waiting)?;
         let looked = session.state.look(key.hash, expected)?;
-        if let Look::Damaged(hash) = looked {
+        if let Lookup::Damaged(hash) = looked {
             session.state.index.remove(&[hash])?;
         }
         drop(session);
         Ok(self.found(looked))
     }
 
-    fn found(&self, looked: Look) -> Found {
+    fn found(&self, looked: Lookup) -> Found {
         match looked {
-            Look::Here { path, bytes } => Found::Here(Lease::new(self.clone(), path, bytes)),
-            Look::Unverified { path, bytes } => Found::Unverified(Lease::new(self.clone(), path, bytes)),
-            Look::Contradicts | Look::Damaged(_) | Look::Missing => Found::Missing,
+            Lookup::Here { path, bytes } => Found::Here(Lease::new(self.clone(), path, bytes)),
+            Lookup::Unverified { path, bytes } => Found::Unverified(Lease::new(self.clone(), path, bytes)),
+            Lookup::Contradicts | Lookup::Damaged(_) | Lookup::Missing => Found::Missing,
         }
     }
 
@@ -72,8 +72,8 @@ impl FileCache {
         // At worst it is asked for the whole file.
         let _ = state.index.refresh();
         let stamp = lease.open().ok().and_then(|(_, stamp)| stamp);
-        let facts = state.hash_of(lease.path()).map(|hash| state.index.facts(hash, stamp));
-        facts.unwrap_or_default().validators
+        let file_record = state.hash_of(lease.path()).map(|hash| state.index.file_record(hash, stamp));
+        file_record.unwrap_or_default().validators
     }
 
     /// Keeps the digest that a file was found to have which was handed out, so that it isn't looked at again.
@@ -91,10 +91,10 @@ impl FileCache {
         let keep = || -> Result<()> {
             let mut session = self.shared(waiting)?;
             let Some(hash) = session.state.hash_of(lease.path()) else { return Ok(()) };
-            let mut facts = session.state.index.facts(hash, modified);
-            facts.stamp = modified;
-            facts.add_digest(digest);
-            session.state.index.note(hash, &facts)
+            let mut file_record = session.state.index.file_record(hash, modified);
+            file_record.stamp = modified;
+            file_record.add_digest(digest);
+            session.state.index.note(hash, &file_record)
         };
         if let Err(error) = keep() {
             warn!(path = %lease.path().display(), %error, "a file's digest can't be kept");

@@ -6,7 +6,7 @@ mod builder;
 mod cleaning;
 mod directory;
 mod eviction;
-mod facts;
+mod file_record;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod in_progress;
@@ -36,9 +36,9 @@ use std::time::Duration;
 
 use tracing::warn;
 
-pub(crate) use adding::{Content, Gone, NewFile};
+pub(crate) use adding::{AddedFile, FileGone, NewFile};
 pub use builder::FileCacheBuilder;
-pub(crate) use facts::{Digest, Expected, Facts, Validators};
+pub(crate) use file_record::{Digest, Expected, FileRecord, Validators};
 pub(crate) use in_progress::Alone;
 pub(crate) use key::CacheKey;
 pub(crate) use lease::Lease;
@@ -47,11 +47,11 @@ pub(crate) use lookup::Found;
 pub(crate) use signed_url::default_key;
 
 use crate::error::Result;
-use eviction::Limits;
+use eviction::CacheLimits;
 use in_progress::InProgress;
 use key::KeyBy;
 use lock::CacheLock;
-use parts::Parts;
+use parts::PartFiles;
 use released::Released;
 use state::State;
 use variants::Variants;
@@ -128,12 +128,12 @@ pub struct FileCache(Arc<Inner>);
 
 struct Inner {
     dir: PathBuf,
-    limits: Limits,
+    limits: CacheLimits,
     key: KeyBy,
     namespace: String,
     access: Access,
     lock_timeout: Duration,
-    parts: Parts,
+    parts: PartFiles,
     state: Mutex<State>,
     in_progress: InProgress,
     variants: Mutex<Variants>,

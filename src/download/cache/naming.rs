@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use super::adding::{Content, NewFile};
+use super::adding::{AddedFile, NewFile};
 use super::lock::Waiting;
 use super::sessions::Session;
 use super::{FileCache, Lease, directory};
@@ -22,7 +22,7 @@ impl FileCache {
         &self,
         new: &NewFile,
         part: &Path,
-        content: &Content,
+        content: &AddedFile,
         waiting: &Waiting,
     ) -> Result<Lease> {
         let mut new = new.clone();
@@ -36,7 +36,7 @@ impl FileCache {
     }
 
     /// Returns `false` if another file has the name.
-    fn name_as(&self, new: &NewFile, part: &Path, content: &Content, waiting: &Waiting) -> Result<bool> {
+    fn name_as(&self, new: &NewFile, part: &Path, content: &AddedFile, waiting: &Waiting) -> Result<bool> {
         {
             let mut session = self.shared(waiting)?;
             if session.state.index.get(new.hash()).is_some() {
@@ -66,10 +66,11 @@ impl FileCache {
 
 impl<L> Session<'_, L> {
     /// Records a file that was just named. One that can't be recorded is removed: nobody would ever count it.
-    fn record_named(&mut self, new: &NewFile, content: &Content) -> Result<()> {
+    fn record_named(&mut self, new: &NewFile, content: &AddedFile) -> Result<()> {
         self.record(new, content).inspect_err(|_| {
-            let standing = std::fs::symlink_metadata(new.path());
-            if standing.is_ok_and(|metadata| content.id.is_some() && FileId::of(&metadata) == content.id) {
+            let target_state = std::fs::symlink_metadata(new.path());
+            if target_state.is_ok_and(|metadata| content.id.is_some() && FileId::of(&metadata) == content.id)
+            {
                 let _ = std::fs::remove_file(new.path());
             }
         })

@@ -15,7 +15,7 @@ use crate::runtime::plain_file::open_own;
 pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct PartFiles {
     directory: PathBuf,
     locks: FileLocks,
 }
@@ -32,9 +32,9 @@ pub(super) struct Part {
     pub(super) modified: SystemTime,
 }
 
-impl Parts {
+impl PartFiles {
     pub(super) fn new(directory: PathBuf, locks: FileLocks) -> Self {
-        Parts { directory, locks }
+        PartFiles { directory, locks }
     }
 
     pub(super) fn directory(&self) -> &Path {

@@ -16,10 +16,10 @@ const LATE: Duration = Duration::from_millis(500);
 
 /// Files that are to be released.
 #[derive(Debug, Default)]
-pub(super) struct Released(Mutex<Gathered>);
+pub(super) struct Released(Mutex<PendingReleases>);
 
 #[derive(Debug, Default)]
-struct Gathered {
+struct PendingReleases {
     paths: Vec<PathBuf>,
     /// When a thread was last asked for to release them.
     asked: Option<Instant>,

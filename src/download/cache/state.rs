@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::eviction::Candidates;
-use super::facts::{Agreement, Expected, stamp};
+use super::file_record::{Agreement, Expected, stamp};
 use super::index::Index;
 use super::journal_line::Entry;
 use super::key::KeyHash;
@@ -32,7 +32,7 @@ pub(super) struct State {
 }
 
 /// What there is of a file that was asked for.
-pub(super) enum Look {
+pub(super) enum Lookup {
     /// It is there, and held.
     Here {
         path: PathBuf,
@@ -58,8 +58,8 @@ impl State {
     /// Holds the newest version of a file, if it is as it should be. First it is held, then looked at: from
     /// then on it stays. Whoever calls has the cache's lock, unless it [is held](State::holds_newest)
     /// already.
-    pub(super) fn look(&mut self, base: KeyHash, expected: &Expected) -> Result<Look> {
-        let Some((hash, entry)) = self.index.newest(base) else { return Ok(Look::Missing) };
+    pub(super) fn look(&mut self, base: KeyHash, expected: &Expected) -> Result<Lookup> {
+        let Some((hash, entry)) = self.index.newest(base) else { return Ok(Lookup::Missing) };
         let (path, bytes) = (self.path(hash, entry), entry.size);
         if let Some(holder) = &mut self.holder {
             holder.hold(hash)?;
@@ -69,19 +69,19 @@ impl State {
             holder.release(hash)?;
         }
         let looked = match opened? {
-            None => Look::Damaged(hash),
+            None => Lookup::Damaged(hash),
             Some((file, metadata)) => match self.agreement(hash, bytes, &metadata, expected) {
-                Agreement::Contradicts => Look::Contradicts,
+                Agreement::Contradicts => Lookup::Contradicts,
                 agreement => {
                     touch(&file);
                     match agreement {
-                        Agreement::Unknown => Look::Unverified { path, bytes },
-                        _ => Look::Here { path, bytes },
+                        Agreement::Unknown => Lookup::Unverified { path, bytes },
+                        _ => Lookup::Here { path, bytes },
                     }
                 }
             },
         };
-        if let (Look::Contradicts | Look::Damaged(_), Some(holder)) = (&looked, &mut self.holder) {
+        if let (Lookup::Contradicts | Lookup::Damaged(_), Some(holder)) = (&looked, &mut self.holder) {
             holder.release(hash)?;
         }
         Ok(looked)
@@ -96,7 +96,7 @@ impl State {
         if expected.is_nothing() || (expected.size == Some(bytes) && expected.digest.is_none()) {
             return Agreement::Agrees;
         }
-        expected.agreement(bytes, &self.index.facts(hash, stamp(metadata)))
+        expected.agreement(bytes, &self.index.file_record(hash, stamp(metadata)))
     }
 
     /// Opens a file of the cache that has so many bytes: one that exists may still have been cut by a power
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_stands_there_is_damage() {
+    fn resource_errors_are_not_damage() {
         for damage in [
             io::Error::other("it is a symbolic link"),
             io::ErrorKind::NotFound.into(),

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::eviction::Limits;
+use super::eviction::CacheLimits;
 use super::key::KeyHash;
 use super::lock::Waiting;
 use super::state::State;
@@ -16,7 +16,7 @@ impl FileCache {
     /// # Errors
     /// Returns an error if the cache can't be locked or read.
     pub(super) fn sweep(&self, waiting: &Waiting) -> Result<()> {
-        if self.0.limits == Limits::NONE {
+        if self.0.limits == CacheLimits::NONE {
             return Ok(());
         }
         for shard in (0..=u8::MAX).map(|shard| self.0.dir.join(format!("{shard:02x}"))) {

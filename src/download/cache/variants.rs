@@ -46,19 +46,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_files_of_one_path_are_told_once() {
+    fn many_variants_of_path_reported_once() {
         let mut variants = Variants::default();
-        let told = (0..1_000).filter(|number| {
+        let warned = (0..1_000).filter(|number| {
             let other = (0..3).any(|other| variants.add(&format!("https://h/{number}/{other}")));
             assert!(!other);
             variants.add("https://h/download") || variants.add("https://h/download")
         });
-        assert_eq!(told.count(), 1);
+        assert_eq!(warned.count(), 1);
         assert!(variants.counts.len() <= WATCHED);
     }
 
     #[test]
-    fn files_of_their_own_paths_are_not_many() {
+    fn distinct_paths_are_not_variants() {
         let mut variants = Variants::default();
         assert!(!(0..10_000).any(|number| variants.add(&format!("https://h/{}", number % 5_000))));
         assert!(variants.counts.len() <= WATCHED);

@@ -18,7 +18,7 @@ fn plan_of(status: u16, headers: &HeaderMap, offset: Option<u64>, known: &Entity
 }
 
 #[test]
-fn an_answer_is_good_for_what_its_head_says() {
+fn response_head_decides_resume_plan() {
     let part = |range: &str| headers(&[("content-range", range)]);
     let rest = |end| {
         let (message, either) = (Vec::new(), Vec::new());
@@ -49,11 +49,11 @@ fn an_answer_is_good_for_what_its_head_says() {
     twice.append("content-range", "bytes 5-9/10".parse().unwrap());
     assert!(matches!(plan(206, &twice, Some(4)), Ok(Plan::Anew { .. })));
     let changed = headers(&[("content-range", "bytes 4-9/10"), ("etag", "\"b\"")]);
-    assert_eq!(plan(206, &changed, Some(4)), Ok(anew("the file changed")));
+    assert_eq!(plan(206, &changed, Some(4)), Ok(restart("the file changed")));
     // A part of what is compressed on the way isn't one of the file; a coding needn't be repeated.
     let coded =
         headers(&[("content-range", "bytes 4-9/10"), ("etag", "\"a\""), ("content-encoding", "gzip")]);
-    assert_eq!(plan(206, &coded, Some(4)), Ok(anew("the file changed")));
+    assert_eq!(plan(206, &coded, Some(4)), Ok(restart("the file changed")));
     let stored = Entity { codings: codings(&coded), ..known() };
     assert!(matches!(plan_of(206, &coded, Some(4), &stored), Ok(Plan::Rest(_))));
     assert!(matches!(plan_of(206, &part("bytes 4-9/10"), Some(4), &stored), Ok(Plan::Rest(_))));
@@ -71,7 +71,7 @@ fn an_answer_is_good_for_what_its_head_says() {
 }
 
 #[test]
-fn only_a_strong_validator_resumes() {
+fn only_strong_validator_resumes() {
     for (pairs, expected) in [
         (vec![("etag", "\"x\"")], Some("\"x\"")),
         (vec![("etag", "W/\"x\"")], None),
@@ -88,7 +88,7 @@ fn only_a_strong_validator_resumes() {
 /// What a response of a status may come to, given the size that is known, the one that it names, and its
 /// validator.
 #[test]
-fn a_known_size_is_never_forgotten() {
+fn known_size_is_never_forgotten() {
     #[derive(Debug, PartialEq)]
     enum Is {
         /// With this size known from then on.
@@ -177,7 +177,7 @@ fn a_known_size_is_never_forgotten() {
 
 /// Of one state only what was claimed twice takes the place of what was known.
 #[test]
-fn another_size_has_to_be_claimed_twice() {
+fn new_size_must_be_claimed_twice() {
     let whole = headers(&[("content-length", "9"), ("etag", "\"a\"")]);
     let again = |doubt| plan(StatusCode::OK, &whole, None, &known(), doubt);
     assert!(matches!(again(None), Ok(Plan::Anew { claimed: Some(9), .. })));
@@ -186,7 +186,7 @@ fn another_size_has_to_be_claimed_twice() {
 }
 
 #[test]
-fn what_a_part_says_of_the_whole_is_learned() {
+fn size_and_digest_learned_from_part() {
     let md5 = |sum: &str| format!("md5=:{sum}:");
     let (one, two) = ("kAFQmDzST7DWlj99KOF/cg==", "AAAAAAAAAAAAAAAAAAAAAA==");
     let part = |digest: &str| {
@@ -196,7 +196,7 @@ fn what_a_part_says_of_the_whole_is_learned() {
     let Ok(Plan::Rest(rest)) = first else { panic!("{first:?}") };
     assert_eq!((rest.entity.size, rest.entity.digests.len(), rest.either.len()), (Some(10), 1, 1));
     assert!(matches!(plan_of(206, &part(&md5(one)), Some(4), &rest.entity), Ok(Plan::Rest(_))));
-    assert_eq!(plan_of(206, &part(&md5(two)), Some(4), &rest.entity), Ok(anew("the file changed")));
+    assert_eq!(plan_of(206, &part(&md5(two)), Some(4), &rest.entity), Ok(restart("the file changed")));
     // A note keeps it.
     let note = serde_json::to_vec(&rest.entity).unwrap();
     assert_eq!(serde_json::from_slice::<Entity>(&note).unwrap(), rest.entity);
@@ -221,7 +221,7 @@ fn compressed_types_are_known() {
 
 proptest! {
     #[test]
-    fn no_head_makes_bytes_stand_in_a_wrong_place(
+    fn no_range_puts_bytes_at_wrong_offset(
         first in 0_u64..20, last in 0_u64..20, size in 0_u64..20, offset in 0_u64..20, text in "[ -~]{0,20}",
     ) {
         let made = headers(&[("content-range", &format!("bytes {first}-{last}/{size}"))]);
@@ -234,7 +234,7 @@ proptest! {
     }
 
     #[test]
-    fn no_head_makes_a_known_size_another_at_once(
+    fn no_response_changes_size_at_once(
         status in prop::sample::select(vec![200_u16, 206, 416]),
         known_size in 1_u64..20,
         offset in 0_u64..20,

@@ -46,25 +46,25 @@ pub(crate) fn text_of(literal: &str) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(text));
     }
     let text: Option<String> = serde_json::from_str(literal).ok().or_else(|| {
-        let mut mended = literal.as_bytes().to_vec();
+        let mut repaired = literal.as_bytes().to_vec();
         for half in surrogates::halves(literal.as_bytes()) {
-            mended.get_mut(half.at..half.at + ESCAPE.len())?.copy_from_slice(ESCAPE);
+            repaired.get_mut(half.at..half.at + ESCAPE.len())?.copy_from_slice(ESCAPE);
         }
-        serde_json::from_slice(&mended).ok()
+        serde_json::from_slice(&repaired).ok()
     });
     text.map(Cow::Owned)
 }
 
 #[cold]
 fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> Result<T, Problem> {
-    let mended = match mend_surrogates(body, first) {
-        Mended::Value(value) => return Ok(value),
-        Mended::Body(body) => body,
+    let repaired = match repair_surrogates(body, first) {
+        Repaired::Value(value) => return Ok(value),
+        Repaired::Body(body) => body,
     };
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Problem { path: String::new(), message: "the body is empty".to_owned(), cut_off: false });
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(&mended);
+    let mut deserializer = serde_json::Deserializer::from_slice(&repaired);
     let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Err(error) => (known_path(error.path()), bounded(error.inner(), MAX_MESSAGE)),
         // The value itself was right; what follows it isn't.
@@ -94,7 +94,7 @@ fn known_path(path: &serde_path_to_error::Path) -> String {
 const MENDED_SINGLY: usize = 8;
 
 /// What mending leads to.
-enum Mended<'b, T> {
+enum Repaired<'b, T> {
     Value(T),
     Body(Cow<'b, [u8]>),
 }
@@ -103,12 +103,12 @@ enum Mended<'b, T> {
 /// Those in free-form values don't, and stay as the server sent them. Where one is mended, all at such places
 /// are: at the same keys, whatever the indexes. A body with more than a few kinds of such places is mended as
 /// a whole.
-fn mend_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json::Error) -> Mended<'b, T> {
+fn repair_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json::Error) -> Repaired<'b, T> {
     let mut halves = surrogates::halves(body);
     if halves.is_empty() {
-        return Mended::Body(Cow::Borrowed(body));
+        return Repaired::Body(Cow::Borrowed(body));
     }
-    let mut mended = body.to_vec();
+    let mut repaired = body.to_vec();
     let mut failed = offset(body, first);
     for reading in 1.. {
         // The one that the reader had just passed, if it was one.
@@ -120,17 +120,17 @@ fn mend_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json::
         let place = passed.place;
         halves.retain(|half| {
             let mend = half.place == place || reading > MENDED_SINGLY;
-            if mend && let Some(escape) = mended.get_mut(half.at..half.at + ESCAPE.len()) {
+            if mend && let Some(escape) = repaired.get_mut(half.at..half.at + ESCAPE.len()) {
                 escape.copy_from_slice(ESCAPE);
             }
             !mend
         });
-        match serde_json::from_slice(&mended) {
-            Ok(value) => return Mended::Value(value),
-            Err(error) => failed = offset(&mended, &error),
+        match serde_json::from_slice(&repaired) {
+            Ok(value) => return Repaired::Value(value),
+            Err(error) => failed = offset(&repaired, &error),
         }
     }
-    Mended::Body(Cow::Owned(mended))
+    Repaired::Body(Cow::Owned(repaired))
 }
 
 /// U+FFFD, as long as what it takes the place of.
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_and_a_byte_order_mark_are_mended() {
+    fn lone_surrogates_and_bom_are_repaired() {
         let body =
             "\u{feff}{\"results\": [{\"id\": 1, \"name\": \"a\\ud83d\\\\ud83d \\ud83d\\ude00 \\ude00\"}]}";
         let page: Page = decode(body.as_bytes()).unwrap();
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn text_of_a_literal_with_half_pairs() {
+    fn lone_surrogates_in_literal_replaced() {
         assert_eq!(text_of(r#""plain""#), Some("plain".into()));
         assert_eq!(text_of(r#""a\ud83d\n\ude00\ud83d\ude00""#), Some("a\u{fffd}\n\u{fffd}😀".into()));
         assert_eq!((text_of("7"), text_of(r#""open"#), text_of("")), (None, None, None));
     }
 
     #[test]
-    fn only_what_keeps_a_value_from_being_read_is_mended() {
+    fn only_typed_strings_are_repaired() {
         #[derive(Deserialize)]
         struct Mixed {
             name: String,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_read_a_bounded_number_of_times() {
+    fn body_is_reparsed_bounded_times() {
         use std::cell::Cell;
         thread_local!(static READ: Cell<usize> = const { Cell::new(0) });
         struct Counted;
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn free_form_values_keep_halves_in_a_long_page() {
+    fn free_form_values_keep_lone_surrogates() {
         #[derive(Deserialize)]
         struct Mixed {
             name: String,
@@ -241,9 +241,9 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_short() {
-        let tell = |body: String| decode::<Page>(body.as_bytes()).unwrap_err();
-        let long = tell(format!(r#"{{"results": [{{"id": "{}"}}]}}"#, "x".repeat(1 << 20)));
+    fn decode_error_is_short() {
+        let error_of = |body: String| decode::<Page>(body.as_bytes()).unwrap_err();
+        let long = error_of(format!(r#"{{"results": [{{"id": "{}"}}]}}"#, "x".repeat(1 << 20)));
         assert!(long.message.len() < 2_000, "{}", long.message.len());
         assert!(
             long.message.starts_with("invalid type: string \"")
@@ -258,39 +258,39 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_tells_where() {
-        let tell = |body: &str| decode::<Page>(body.as_bytes()).unwrap_err();
-        let wrong = tell(r#"{"results": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}]}"#);
+    fn decode_error_names_path() {
+        let error_of = |body: &str| decode::<Page>(body.as_bytes()).unwrap_err();
+        let wrong = error_of(r#"{"results": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}]}"#);
         assert_eq!(wrong.path, "results[1].id");
         assert!(wrong.message.starts_with("invalid type: string \"x\", expected i64"), "{wrong:?}");
-        assert_eq!(tell("{}").message.split(" at ").next(), Some("missing field `results`"));
-        assert_eq!(tell(r#"{"results": null}"#).path, "results");
-        assert!(tell(r#"{"results": [{"id": 1,"#).message.starts_with("the answer ends in the middle"));
+        assert_eq!(error_of("{}").message.split(" at ").next(), Some("missing field `results`"));
+        assert_eq!(error_of(r#"{"results": null}"#).path, "results");
+        assert!(error_of(r#"{"results": [{"id": 1,"#).message.starts_with("the answer ends in the middle"));
         assert_eq!(
-            (tell(r#"{"resu"#).path, tell(r#"{"results": [{"id": 1,"#).path),
+            (error_of(r#"{"resu"#).path, error_of(r#"{"results": [{"id": 1,"#).path),
             (String::new(), "results[0]".to_owned())
         );
-        assert_eq!(tell(" \n").message, "the body is empty");
-        assert_eq!(tell("<html>").path, "");
-        assert!(tell(r#"{"results": []} x"#).message.starts_with("trailing characters"));
+        assert_eq!(error_of(" \n").message, "the body is empty");
+        assert_eq!(error_of("<html>").path, "");
+        assert!(error_of(r#"{"results": []} x"#).message.starts_with("trailing characters"));
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_an_error_or_a_value_and_never_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_decode_without_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode::<serde_json::Value>(&body);
             let _ = decode::<Page>(&body);
         }
 
         #[test]
-        fn whole_texts_hold_no_half(text in any::<String>()) {
+        fn valid_text_has_no_lone_surrogates(text in any::<String>()) {
             let ascii: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
             prop_assert!(surrogates::halves(ascii.as_bytes()).is_empty());
             prop_assert!(surrogates::halves(serde_json::to_string(&text).unwrap().as_bytes()).is_empty());
         }
 
         #[test]
-        fn any_code_units_make_a_text(units in prop::collection::vec(0xd700_u16..0xe100, 0..8)) {
+        fn any_utf16_units_decode_to_text(units in prop::collection::vec(0xd700_u16..0xe100, 0..8)) {
             let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
             let text: String = decode(format!("\"{escaped}\"").as_bytes()).unwrap();
             prop_assert_eq!(text, String::from_utf16_lossy(&units));

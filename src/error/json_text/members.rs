@@ -135,7 +135,7 @@ mod tests {
     use super::{items, member, members};
 
     #[test]
-    fn parts_are_found_between_spaces() {
+    fn members_found_between_whitespace() {
         let list: Vec<_> = items(" [1]".trim())
             .chain(items("[ ]"))
             .chain(items(r#"[ -1e5 ,"a]\"\\",{"b" : [ { } , []]}, null]"#))
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_ends() {
+    fn invalid_json_ends_iteration() {
         for text in ["", "[", "{", "[[", r#"[""#, r#"["\"#, r#"{"a"#, r#"{"a":"#, "[1", "[,", "{]", "[}"] {
             assert!(items(text).count() + members(text).count() < 5, "{text}");
         }

@@ -23,7 +23,7 @@ pub(crate) enum Token {
 
 /// A token, and where in the text it is. Of a list and an object it is the bracket alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct Lexeme {
     pub(crate) token: Token,
     pub(crate) start: usize,
     pub(crate) end: usize,
@@ -57,12 +57,12 @@ impl<'t> Scanner<'t> {
     }
 
     /// The text of a token.
-    pub(crate) fn text(&self, piece: Piece) -> &'t str {
-        self.text.get(piece.start..piece.end).unwrap_or_default()
+    pub(crate) fn text(&self, lexeme: Lexeme) -> &'t str {
+        self.text.get(lexeme.start..lexeme.end).unwrap_or_default()
     }
 
     /// The next token; `None` at the end of the text.
-    pub(crate) fn next(&mut self) -> Option<Piece> {
+    pub(crate) fn next(&mut self) -> Option<Lexeme> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let start =
             self.at + rest.iter().position(|byte| !is_space(*byte) && !matches!(byte, b',' | b':'))?;
@@ -85,18 +85,18 @@ impl<'t> Scanner<'t> {
             }
         };
         self.at = start + length;
-        Some(Piece { token, start, end: self.at })
+        Some(Lexeme { token, start, end: self.at })
     }
 
     /// The next entry of an object: its key, and the first token of its value. `None` at the object's end.
-    pub(crate) fn entry(&mut self) -> Option<(Piece, Piece)> {
-        let key = self.next().filter(|piece| piece.token == Token::Key)?;
-        let value = self.next().filter(|piece| !matches!(piece.token, Token::Key | Token::End))?;
+    pub(crate) fn entry(&mut self) -> Option<(Lexeme, Lexeme)> {
+        let key = self.next().filter(|lexeme| lexeme.token == Token::Key)?;
+        let value = self.next().filter(|lexeme| !matches!(lexeme.token, Token::Key | Token::End))?;
         Some((key, value))
     }
 
     /// Passes over the rest of the value that `first` begins.
-    pub(crate) fn skip(&mut self, first: Piece) {
+    pub(crate) fn skip(&mut self, first: Lexeme) {
         let mut depth = usize::from(matches!(first.token, Token::List | Token::Object));
         while depth > 0 {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
@@ -149,7 +149,7 @@ mod tests {
 
     fn tokens(text: &str) -> Vec<(Token, &str)> {
         let mut scanner = Scanner::new(text);
-        std::iter::from_fn(|| scanner.next().map(|piece| (piece.token, scanner.text(piece)))).collect()
+        std::iter::from_fn(|| scanner.next().map(|lexeme| (lexeme.token, scanner.text(lexeme)))).collect()
     }
 
     #[test]
@@ -172,23 +172,23 @@ mod tests {
     }
 
     #[test]
-    fn any_depth_is_skipped() {
+    fn deep_nesting_is_skipped() {
         let text = format!("{}{},7", "[{\"]\":".repeat(100_000), "0}]".repeat(100_000));
         let mut scanner = Scanner::new(&text);
         let first = scanner.next().unwrap();
         scanner.skip(first);
-        assert_eq!(scanner.next().map(|piece| scanner.text(piece)), Some("7"));
+        assert_eq!(scanner.next().map(|lexeme| scanner.text(lexeme)), Some("7"));
     }
 
     proptest! {
         #[test]
-        fn any_text_comes_to_an_end(text in "([\\[\\]{}\":,\\\\a0 n]|\\PC){0,60}", skipped in any::<bool>()) {
+        fn any_text_scan_terminates(text in "([\\[\\]{}\":,\\\\a0 n]|\\PC){0,60}", skipped in any::<bool>()) {
             let mut scanner = Scanner::new(&text);
             let mut before = 0;
-            while let Some(piece) = scanner.next() {
-                prop_assert!(piece.end > before && text.get(piece.start..piece.end).is_some());
+            while let Some(lexeme) = scanner.next() {
+                prop_assert!(lexeme.end > before && text.get(lexeme.start..lexeme.end).is_some());
                 if skipped {
-                    scanner.skip(piece);
+                    scanner.skip(lexeme);
                 }
                 before = scanner.position();
             }

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_keys_without_indexes() {
+    fn surrogate_places_ignore_indexes() {
         let same = places(r#"{"results": [{"name": "\ud83d"}, {"x": ["{\""], "name" : "\ude00"}]}"#);
         assert_eq!((same.len(), same[0]), (2, same[1]));
         for other in

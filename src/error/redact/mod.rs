@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_and_user_info_are_cut_and_the_rest_stays() {
+    fn only_query_and_user_info_are_redacted() {
         for (text, shown) in [
             ("plain text? yes", "plain text? yes"),
             ("https://h/p?X-Sig=MARK", "https://h/p?…"),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_leaves_no_half_of_a_secret() {
+    fn cut_leaves_no_partial_secret() {
         let text = format!("see https://user:{MARKER}@h/p?sig={MARKER} or {MARKER}");
         for limit in 0..=text.len() {
             for kept in [cut(&text, limit).to_owned(), excerpt(&text, limit)] {
@@ -365,14 +365,14 @@ mod tests {
     }
 
     #[test]
-    fn one_line_has_nothing_that_is_not_seen() {
+    fn one_line_drops_invisible_characters() {
         assert_eq!(one_line(" a\u{1b}[1m \r\n\n b\u{2028}\u{2029}c ", "; "), "a [1m; b; c");
         assert_eq!(one_line("한\u{202e}글\u{2066}\u{200b}\u{feff}x\u{200d}", "; "), "한 글   x\u{200d}");
     }
 
     /// What grew with the square of a text would never come to an end here.
     #[test]
-    fn a_megabyte_of_anything_is_redacted() {
+    fn redacting_megabyte_stays_bounded() {
         for piece in [
             r"\",
             "\"",
@@ -411,7 +411,7 @@ mod tests {
         }
 
         #[test]
-        fn an_excerpt_is_short_and_clean(text in any::<String>(), limit in 0_usize..300) {
+        fn any_excerpt_is_short_and_clean(text in any::<String>(), limit in 0_usize..300) {
             let shown = excerpt(&text, limit);
             prop_assert!(shown.len() <= limit + "…".len() && !shown.contains(char::is_control));
             prop_assert!(cut(&text, limit).len() <= limit);

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_of_tokens_beside_a_cut_are_hidden() {
+    fn partial_token_beside_cut_is_redacted() {
         let secrets = secrets(&["Token abcdefghijklmnop"]);
         for (text, hidden) in [
             ("xabcdefghijk… y", "x<secret>… y"),
@@ -296,14 +296,14 @@ mod tests {
     }
 
     #[test]
-    fn tokens_encoded_at_two_depths_are_hidden() {
+    fn doubly_encoded_tokens_are_redacted() {
         let secrets = secrets(&["Token sekret-9-token"]);
         let hidden = secrets.hide("one sekret%2D9-token two sekret%252D9-token");
         assert_eq!(hidden, "one <secret> two <secret>");
     }
 
     #[test]
-    fn cookies_of_a_call_are_hidden_by_themselves() {
+    fn each_cookie_of_call_is_redacted() {
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, HeaderValue::from_static("theme=dark-mode; sid=COOKIESECRET"));
         let secrets = Secrets::NONE.and(headers.iter());
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_hidden_in_every_form() {
+    fn tokens_redacted_in_every_encoding() {
         let secrets = secrets(&["Token a+b/c=\"d'é", "Bearer abcdef", "abcdefghi"]);
         for text in [
             r#"a+b/c="d'é"#,

@@ -9,7 +9,7 @@ use super::*;
 use crate::ErrorKind;
 
 #[tokio::test]
-async fn a_connection_is_kept_over_requests_and_over_errors() {
+async fn connection_reused_after_errors() {
     let server = Server::of([
         Act::Keep(json(200, MODEL)),
         Act::Keep(json(429, "{}")),
@@ -27,9 +27,9 @@ async fn a_connection_is_kept_over_requests_and_over_errors() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_closes_between_requests_fails_none() {
+async fn closed_idle_connection_fails_no_call() {
     for op in Op::ALL {
-        let server = Server::of([Act::Close(op.answer())]).await;
+        let server = Server::of([Act::Close(op.response())]).await;
         let (client, clock) = client(&server.url);
         for _ in 0..5 {
             op.send(&client).await.unwrap_or_else(|error| panic!("{op:?}: {error:?}"));
@@ -50,7 +50,7 @@ async fn good_for_one_request(broken: Act) -> Server {
 }
 
 #[tokio::test]
-async fn a_get_on_a_kept_connection_that_breaks_is_sent_again_on_a_fresh_one() {
+async fn get_on_broken_connection_is_retried() {
     for broken in [
         Act::Close(Vec::new()),
         Act::Reset(Vec::new()),
@@ -72,7 +72,7 @@ async fn a_get_on_a_kept_connection_that_breaks_is_sent_again_on_a_fresh_one() {
 }
 
 #[tokio::test]
-async fn a_post_on_a_kept_connection_that_breaks_is_unknown() {
+async fn post_on_broken_connection_is_unknown() {
     let server = good_for_one_request(Act::Close(Vec::new())).await;
     let (client, clock) = client(&server.url);
     client.get_model(1).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_post_on_a_kept_connection_that_breaks_is_unknown() {
 }
 
 #[tokio::test]
-async fn each_retry_after_a_broken_connection_takes_a_fresh_one() {
+async fn each_retry_opens_fresh_connection() {
     for act in [Act::Close(Vec::new()), Act::Hold(Vec::new()), Act::Close(json(200, r#"{"id": 1, "na"#))] {
         let server = Server::of([act]).await;
         let (builder, _) = builder(&server.url);
@@ -96,7 +96,7 @@ async fn each_retry_after_a_broken_connection_takes_a_fresh_one() {
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_no_tls_is_no_connection_and_asked_again() {
+async fn failed_tls_handshake_is_retried() {
     let server = Server::of([Act::Keep(json(200, MODEL))]).await;
     let url = server.url.replace("http://", "https://");
     for op in Op::ALL {
@@ -139,7 +139,7 @@ async fn unanswering() -> Unanswering {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_connection_that_is_not_answered_runs_into_the_connect_time_out_and_is_tried_again() {
+async fn connect_timeout_is_retried() {
     let nobody = unanswering().await;
     for op in Op::ALL {
         let (builder, clock) = builder(&nobody.url);
@@ -152,10 +152,10 @@ async fn a_connection_that_is_not_answered_runs_into_the_connect_time_out_and_is
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_call_has_a_connect_time_out_of_its_own_shorter_or_longer_than_the_clients() {
+async fn call_overrides_connect_timeout() {
     let nobody = unanswering().await;
     let long = Duration::from_secs(3_600);
-    for (clients, calls, told) in [
+    for (clients, calls, reported) in [
         (long, Some(Duration::from_millis(100)), "100ms"),
         (Duration::from_millis(1), Some(Duration::from_millis(200)), "200ms"),
     ] {
@@ -165,14 +165,14 @@ async fn a_call_has_a_connect_time_out_of_its_own_shorter_or_longer_than_the_cli
             soon(client.get_model(1).connect_timeout(calls.unwrap()).max_retries(0).send()).await.failure();
         assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::Connect, true), "{error:?}");
         assert!(
-            error.to_string().ends_with(&format!("no connection within {told}, the connect time-out")),
+            error.to_string().ends_with(&format!("no connection within {reported}, the connect time-out")),
             "{error}"
         );
     }
 }
 
 #[tokio::test]
-async fn calls_of_one_connect_time_out_share_their_connections() {
+async fn equal_connect_timeouts_share_pool() {
     let server = Server::of([Act::Keep(json(200, MODEL))]).await;
     let (client, _) = client(&server.url);
     for _ in 0..3 {
@@ -187,7 +187,7 @@ async fn calls_of_one_connect_time_out_share_their_connections() {
 /// Nothing was sent: the outcome is known, whichever of the time-outs runs out first.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_connection_that_is_not_answered_within_the_read_time_out_leaves_nothing_unknown() {
+async fn unconnected_timeout_is_not_unknown() {
     let nobody = unanswering().await;
     for op in Op::ALL {
         let (builder, _) = builder(&nobody.url);
@@ -223,7 +223,7 @@ fn client_of(backend: &Backend) -> BackendClient {
 }
 
 #[test]
-fn a_client_outlives_the_runtime_that_used_it_first() {
+fn client_outlives_first_runtime() {
     let backend = backend();
     let client = client_of(&backend);
     for _ in 0..12 {
@@ -242,7 +242,7 @@ fn a_client_outlives_the_runtime_that_used_it_first() {
 }
 
 #[test]
-fn a_client_serves_several_runtimes_at_once_of_which_one_goes_away() {
+fn client_serves_several_runtimes() {
     let backend = backend();
     let client = client_of(&backend);
     let (first, second) = (runtime(), runtime());
@@ -263,7 +263,7 @@ fn a_client_serves_several_runtimes_at_once_of_which_one_goes_away() {
 }
 
 #[test]
-fn a_retry_on_another_runtime_than_the_first_one_works() {
+fn retry_works_on_another_runtime() {
     let backend = backend();
     let client = client_of(&backend);
     for _ in 0..3 {

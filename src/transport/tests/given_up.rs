@@ -38,9 +38,9 @@ async fn stopped(says: &'static str) -> Stopped {
         let (mut stream, client) = listener.accept().await.unwrap();
         let mut read = Vec::new();
         let end = loop {
-            let mut piece = [0; 512];
-            let length = stream.read(&mut piece).await.unwrap();
-            read.extend_from_slice(&piece[..length]);
+            let mut chunk = [0; 512];
+            let length = stream.read(&mut chunk).await.unwrap();
+            read.extend_from_slice(&chunk[..length]);
             if let Some(at) = read.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
             }
@@ -55,9 +55,9 @@ async fn stopped(says: &'static str) -> Stopped {
 
 /// Reads until the connection ends, one way or another.
 async fn rest(stream: &mut TcpStream) -> usize {
-    let mut piece = vec![0; 256 << 10];
+    let mut chunk = vec![0; 256 << 10];
     let mut came = 0;
-    while let Ok(length @ 1..) = stream.read(&mut piece).await {
+    while let Ok(length @ 1..) = stream.read(&mut chunk).await {
         came += length;
     }
     came
@@ -86,11 +86,11 @@ impl Sends {
             Sends::Memory => body.into(),
             Sends::Form => Form::new().part("file", Part::stream(reqwest::Body::from(body))).into(),
             Sends::Stream => {
-                let pieces: Vec<_> = body
+                let chunks: Vec<_> = body
                     .chunks(1 << 20)
-                    .map(|piece| Ok::<_, std::io::Error>(body.slice_ref(piece)))
+                    .map(|chunk| Ok::<_, std::io::Error>(body.slice_ref(chunk)))
                     .collect();
-                reqwest::Body::wrap_stream(futures_util::stream::iter(pieces)).into()
+                reqwest::Body::wrap_stream(futures_util::stream::iter(chunks)).into()
             }
         };
         client.request(Method::POST, "/x/").params(|p| p.body(body)).await.map(drop)
@@ -98,7 +98,7 @@ impl Sends {
 }
 
 #[tokio::test]
-async fn what_is_dropped_does_not_arrive() {
+async fn dropped_request_stops_sending() {
     for says in ["", EARLY] {
         for sends in Sends::ALL {
             let server = stopped(says).await;
@@ -115,7 +115,7 @@ async fn what_is_dropped_does_not_arrive() {
 }
 
 #[tokio::test]
-async fn what_is_given_up_does_not_arrive() {
+async fn timed_out_request_stops_sending() {
     for says in ["", EARLY] {
         for sends in Sends::ALL {
             let server = stopped(says).await;
@@ -135,7 +135,7 @@ async fn what_is_given_up_does_not_arrive() {
 
 /// Whoever refuses a request doesn't want the rest of it.
 #[tokio::test]
-async fn what_is_refused_is_not_sent_on() {
+async fn refused_request_stops_sending() {
     let refused = "HTTP/1.1 413 X\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
     for sends in Sends::ALL {
         let server = stopped(refused).await;
@@ -150,7 +150,7 @@ async fn what_is_refused_is_not_sent_on() {
 
 /// A body that waits for its source ends as well: nobody would ask it again.
 #[tokio::test]
-async fn a_body_that_waits_ends_with_its_call() {
+async fn pending_body_ends_with_its_call() {
     for says in ["", EARLY] {
         let server = stopped(says).await;
         let (client, _) = client(&server.url);
@@ -166,7 +166,7 @@ async fn a_body_that_waits_ends_with_its_call() {
 
 /// Whoever answered before it had the whole body may still want it.
 #[tokio::test]
-async fn what_is_answered_early_goes_on() {
+async fn early_answer_lets_body_finish() {
     let answered = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
     let server = stopped(answered).await;
     let (client, _) = client(&server.url);
@@ -181,7 +181,7 @@ async fn what_is_answered_early_goes_on() {
 /// minutes.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_stopped_line_is_not_held() {
+async fn stalled_connection_is_closed() {
     fn is_held(port: u16) -> bool {
         let local = format!("0100007F:{port:04X}");
         let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -211,7 +211,7 @@ async fn a_stopped_line_is_not_held() {
 /// Over HTTP/2 the request is cancelled, and the connection stays for the others.
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn a_dropped_request_over_http2_is_cancelled() {
+async fn dropped_http2_request_is_cancelled() {
     use std::convert::Infallible;
     use std::sync::Mutex;
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::redirects::{Providing, assert_with_credentials, assert_without_credentials, client_with_secrets};
-use super::server::{Act, Seen, Server, answer, html, json, redirect};
+use super::server::{Act, Seen, Server, html, json, redirect, response};
 use super::*;
 use crate::ErrorKind;
 
@@ -32,13 +32,13 @@ struct ThereAndBack {
     other: Server,
 }
 
-async fn there_and_back(status: u16, answer: Vec<u8>) -> ThereAndBack {
+async fn there_and_back(status: u16, response: Vec<u8>) -> ThereAndBack {
     let back = Arc::new(Mutex::new(String::new()));
     let target = back.clone();
     let other = Server::with(move |_| Act::Keep(redirect(status, &target.lock().unwrap()))).await;
     let there = format!("{}/there/", other.url);
     let home = Server::with(move |which| match which.line {
-        "GET /home/" | "HEAD /home/" => Act::Keep(answer.clone()),
+        "GET /home/" | "HEAD /home/" => Act::Keep(response.clone()),
         _ => Act::Keep(redirect(status, &there)),
     })
     .await;
@@ -47,7 +47,7 @@ async fn there_and_back(status: u16, answer: Vec<u8>) -> ThereAndBack {
 }
 
 #[tokio::test]
-async fn nothing_comes_back_on_the_way_home() {
+async fn redirect_back_gets_no_credentials() {
     for status in [301, 302, 303, 307, 308] {
         let ThereAndBack { home, other } = there_and_back(status, json(200, MODEL)).await;
         client_with_secrets(&home.url).get_model(1).await.unwrap();
@@ -62,7 +62,7 @@ async fn nothing_comes_back_on_the_way_home() {
 }
 
 #[tokio::test]
-async fn refusal_on_the_way_home_says_why() {
+async fn refusal_after_redirect_back_says_why() {
     for status in [401, 403] {
         let ThereAndBack { home, other } =
             there_and_back(302, json(status, r#"{"detail": "Who are you?"}"#)).await;
@@ -87,7 +87,7 @@ async fn refusal_on_the_way_home_says_why() {
 }
 
 #[tokio::test]
-async fn headers_of_a_call_that_are_secret_stay() {
+async fn secret_call_headers_stay_at_origin() {
     let ThereAndBack { home, other } = there_and_back(307, json(200, MODEL)).await;
     let (builder, _) = builder(&home.url);
     let client = builder
@@ -132,7 +132,7 @@ async fn headers_of_a_call_that_are_secret_stay() {
 }
 
 #[tokio::test]
-async fn headers_of_a_call_stay_on_at_home() {
+async fn same_origin_keeps_call_headers() {
     let server = Server::of([Act::Keep(redirect(307, "/moved/")), Act::Keep(json(200, MODEL))]).await;
     let (client, _) = client(&server.url);
     client.get_model(1).header("Authorization", "Bearer mine").header("Cookie", "a=b").await.unwrap();
@@ -142,8 +142,8 @@ async fn headers_of_a_call_stay_on_at_home() {
 }
 
 #[tokio::test]
-async fn foreign_file_that_leads_home_gets_no_credentials() {
-    let home = Server::of([Act::Keep(answer(200, "", "12345"))]).await;
+async fn foreign_file_redirect_is_anonymous() {
+    let home = Server::of([Act::Keep(response(200, "", "12345"))]).await;
     let other = Server::of([Act::Keep(redirect(302, &format!("{}/media/1", home.url)))]).await;
     let folder = tempfile::tempdir().unwrap();
     let download = client_with_secrets(&home.url)
@@ -156,11 +156,11 @@ async fn foreign_file_that_leads_home_gets_no_credentials() {
 }
 
 #[tokio::test]
-async fn converted_files_elsewhere_get_no_secret_header() {
-    let other = Server::of([Act::Keep(answer(200, "", "12345"))]).await;
+async fn foreign_files_get_no_secret_header() {
+    let other = Server::of([Act::Keep(response(200, "", "12345"))]).await;
     let url = format!("{}/file", other.url);
     let home = Server::with(move |which| match which.line.starts_with("GET /media/") {
-        true => Act::Keep(answer(200, "", "12345")),
+        true => Act::Keep(response(200, "", "12345")),
         false if which.number == 0 => {
             Act::Keep(json(200, format!(r#"{{"id": 1, "name": "n", "model_type": "x", "file": "{url}"}}"#)))
         }
@@ -178,7 +178,7 @@ async fn converted_files_elsewhere_get_no_secret_header() {
 }
 
 #[tokio::test]
-async fn retry_begins_at_home_with_credentials() {
+async fn retry_restarts_with_credentials() {
     let other = Server::of([Act::Keep(html(502)), Act::Keep(json(200, MODEL))]).await;
     let home = Server::of([Act::Keep(redirect(302, &format!("{}/there/", other.url)))]).await;
     let client = client_with_secrets(&home.url);
@@ -191,7 +191,7 @@ async fn retry_begins_at_home_with_credentials() {
 }
 
 #[tokio::test]
-async fn renewed_credentials_stay_at_home_too() {
+async fn renewed_credentials_stay_at_origin() {
     let other = Server::of([Act::Keep(json(200, MODEL))]).await;
     let there = redirect(302, &format!("{}/there/", other.url));
     let home = Server::of([Act::Keep(json(401, "{}")), Act::Keep(there)]).await;
@@ -203,7 +203,7 @@ async fn renewed_credentials_stay_at_home_too() {
 }
 
 #[tokio::test]
-async fn body_of_a_get_goes_to_no_other_host() {
+async fn get_body_goes_to_no_other_host() {
     for status in [301, 302, 303, 307, 308] {
         let other = Server::of([Act::Keep(json(200, MODEL))]).await;
         let home = Server::of([Act::Keep(redirect(status, &format!("{}/there/", other.url)))]).await;
@@ -220,7 +220,7 @@ async fn body_of_a_get_goes_to_no_other_host() {
 }
 
 #[tokio::test]
-async fn odd_locations_carry_nothing_away() {
+async fn odd_locations_leak_no_credentials() {
     let other = Server::of([Act::Keep(json(200, MODEL))]).await;
     let host = other.url.strip_prefix("http://").unwrap().to_owned();
     for location in [
@@ -246,7 +246,7 @@ async fn odd_locations_carry_nothing_away() {
 }
 
 #[tokio::test]
-async fn user_info_of_a_location_is_not_sent_at_home() {
+async fn location_user_info_is_dropped() {
     let own = Arc::new(Mutex::new(String::new()));
     let target = own.clone();
     let home = Server::with(move |which| match which.line {

@@ -14,7 +14,7 @@ fn fields(count: usize) -> String {
 }
 
 #[tokio::test]
-async fn odd_heads_are_taken() {
+async fn odd_response_heads_are_accepted() {
     for lines in [
         fields(101),
         fields(990),
@@ -37,7 +37,7 @@ async fn odd_heads_are_taken() {
 }
 
 #[tokio::test]
-async fn a_folded_value_is_one_value() {
+async fn folded_header_is_one_value() {
     let head = "HTTP/1.1 404 X\r\nX-Request-Id: one\r\n two\r\nContent-Length: 0\r\n\r\n";
     let server = Server::of([Act::Keep(head.into())]).await;
     let error = client(&server.url).0.get_model(1).await.failure();
@@ -47,7 +47,7 @@ async fn a_folded_value_is_one_value() {
 }
 
 #[tokio::test]
-async fn what_is_no_head_is_asked_for_once() {
+async fn invalid_head_is_not_retried() {
     for head in [
         "nonsense\r\n\r\n".to_owned(),
         "SSH-2.0-OpenSSH_9.6\r\n\r\n".to_owned(),
@@ -81,7 +81,7 @@ async fn what_is_no_head_is_asked_for_once() {
 
 /// A connection that breaks within the head is a broken connection.
 #[tokio::test]
-async fn a_head_cut_off_is_asked_for_again() {
+async fn truncated_head_is_retried() {
     for head in ["HTTP/1.1 200 OK\r\nX-Req", "HTTP/1.1 2", ""] {
         let server = Server::of([Act::Close(head.into()), Act::Keep(json(200, MODEL))]).await;
         let (client, clock) = client(&server.url);
@@ -114,12 +114,12 @@ mod http2 {
             let count = count.clone();
             let service = service_fn(move |_| {
                 count.send_modify(|count| *count += 1);
-                let mut answer = hyper::Response::builder();
+                let mut response = hyper::Response::builder();
                 for number in 0..bytes / 1_000 {
-                    answer = answer.header(format!("x-field-{number}"), "v".repeat(1_000));
+                    response = response.header(format!("x-field-{number}"), "v".repeat(1_000));
                 }
                 let body = http_body_util::Full::new(bytes::Bytes::from(MODEL));
-                std::future::ready(Ok::<_, Infallible>(answer.body(body).unwrap()))
+                std::future::ready(Ok::<_, Infallible>(response.body(body).unwrap()))
             });
             let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             async move { drop(server.serve_connection(TokioIo::new(stream), service).await) }
@@ -133,7 +133,7 @@ mod http2 {
     }
 
     #[tokio::test]
-    async fn a_long_head_over_http2_is_taken() {
+    async fn long_http2_head_is_accepted() {
         let server = answering(200_000).await;
         let client = over_http2(&server.url);
         for _ in 0..2 {
@@ -143,7 +143,7 @@ mod http2 {
     }
 
     #[tokio::test]
-    async fn too_long_a_head_over_http2_is_asked_once() {
+    async fn oversized_http2_head_is_not_retried() {
         let server = answering(400_000).await;
         let error = soon(over_http2(&server.url).get_model(1).send()).await.failure();
         assert!(error.is_decode() && error.to_string().contains("invalid response head"), "{error:?}");
@@ -152,7 +152,7 @@ mod http2 {
 }
 
 #[tokio::test]
-async fn too_long_a_query_is_told_with_its_name() {
+async fn long_query_error_names_parameter() {
     let ids: Vec<_> = (0..1_000).collect();
     for status in [414, 431] {
         let server = Server::of([Act::Keep(json(status, "{}"))]).await;
@@ -162,8 +162,8 @@ async fn too_long_a_query_is_told_with_its_name() {
         let error =
             client.list_models().param("search", secret("word")).param_list("ids", &ids).await.failure();
         assert_eq!(status_of(&error), Some(status));
-        let told = format!("a query of {length} bytes, 6890 of them in `ids`");
-        assert!(error.to_string().contains(&told), "{error}");
+        let reported = format!("a query of {length} bytes, 6890 of them in `ids`");
+        assert!(error.to_string().contains(&reported), "{error}");
         marker::assert_error_hidden(&error);
         // Without a query there is nothing to tell.
         let error = client.get_model(1).await.failure();
@@ -184,7 +184,7 @@ async fn call_query<B: crate::generated::operation::Operation>(
 /// As where the process, or the system, can open no more.
 #[cfg(unix)]
 #[tokio::test]
-async fn no_more_open_files_is_told_as_such() {
+async fn file_limit_is_named_in_error() {
     use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
     struct NoMore(i32);
@@ -210,8 +210,8 @@ async fn no_more_open_files_is_told_as_such() {
 
 /// The jar is the user's: what one connection was told, each other one tells.
 #[tokio::test]
-async fn a_jar_of_cookies_is_every_connections() {
-    let first = super::server::answer(200, "Set-Cookie: node=one; Path=/\r\n", MODEL);
+async fn cookie_jar_shared_by_connections() {
+    let first = super::server::response(200, "Set-Cookie: node=one; Path=/\r\n", MODEL);
     let server = Server::of([Act::Keep(first), Act::Close(Vec::new()), Act::Keep(json(200, MODEL))]).await;
     let (builder, _) = builder(&server.url);
     let jar = Arc::new(reqwest::cookie::Jar::default());

@@ -19,7 +19,7 @@ fn capped(url: &str, requests: usize) -> BackendClient {
 }
 
 #[tokio::test]
-async fn no_more_requests_are_in_flight_than_may_be() {
+async fn in_flight_requests_are_capped() {
     let backend = backend().models(20).start().await.unwrap();
     let client = capped(backend.url(), 3);
     let held = backend.inject(Fault::hold_before().always());
@@ -36,7 +36,7 @@ async fn no_more_requests_are_in_flight_than_may_be() {
 }
 
 #[tokio::test]
-async fn a_list_with_more_pages_at_a_time_than_requests_comes_to_its_end() {
+async fn list_concurrency_above_cap_finishes() {
     let backend = backend().ground_truth_events(200).page_size(10).start().await.unwrap();
     for requests in [1, 2] {
         backend.reset_peak_in_flight();
@@ -51,7 +51,7 @@ async fn a_list_with_more_pages_at_a_time_than_requests_comes_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_list_that_nobody_reads_on_holds_no_place() {
+async fn idle_list_holds_no_slot() {
     let backend = backend().ground_truth_events(200).page_size(10).start().await.unwrap();
     let client = capped(backend.url(), 1);
     let mut lists: Vec<_> =
@@ -66,7 +66,7 @@ async fn a_list_that_nobody_reads_on_holds_no_place() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_given_as_it_comes_holds_no_place() {
+async fn streamed_response_holds_no_slot() {
     let server = Server::with(|which| match which.line {
         "GET /models/2/" => Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec()),
         _ => Act::Keep(json(200, MODEL)),
@@ -76,14 +76,14 @@ async fn an_answer_that_is_given_as_it_comes_holds_no_place() {
     let mut streams = Vec::new();
     for _ in 0..3 {
         let prepared = client.get_model(2).prepare().unwrap();
-        streams.push(prepared.fetch(|received| async { Ok(received.stream()) }).await.unwrap());
+        streams.push(prepared.fetch(|response| async { Ok(response.stream()) }).await.unwrap());
     }
     client.get_model(1).await.unwrap();
     assert_eq!(server.count(), 4);
 }
 
 #[tokio::test]
-async fn an_answer_that_is_read_whole_holds_its_place_until_it_is() {
+async fn slot_is_held_until_body_is_read() {
     let half = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec();
     let not_found = b"HTTP/1.1 404 X\r\nContent-Length: 500\r\n\r\n{".to_vec();
     for held in [half, not_found] {
@@ -111,7 +111,7 @@ impl UrlConverter for Fetching {
 }
 
 #[tokio::test]
-async fn a_conversion_that_asks_the_server_itself_finds_a_place() {
+async fn nested_conversion_call_gets_a_slot() {
     let model = r#"{"id": 2, "name": "m", "model_type": "x", "file": "/media/m.pt"}"#;
     let server = Server::with(move |which| {
         Act::Keep(json(200, if which.line == "GET /models/2/" { model } else { MODEL }))
@@ -123,7 +123,7 @@ async fn a_conversion_that_asks_the_server_itself_finds_a_place() {
 }
 
 #[tokio::test]
-async fn waiting_for_a_place_counts_in_the_total_time_out() {
+async fn slot_wait_counts_in_total_timeout() {
     let server = Server::of([Act::Hold(Vec::new())]).await;
     let client = capped(&server.url, 1);
     let first = tokio::spawn(client.get_model(1).send());
@@ -147,7 +147,7 @@ async fn waiting_for_a_place_counts_in_the_total_time_out() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_dropped_is_stopped_and_gives_its_place_back() {
+async fn dropped_request_frees_its_slot() {
     let server = Server::with(|which| match which.line {
         "GET /models/1/" => Act::Keep(json(200, MODEL)),
         "GET /models/2/" => Act::Hold(Vec::new()),
@@ -202,7 +202,7 @@ impl Clock for Held {
 }
 
 #[tokio::test]
-async fn what_waits_for_its_retry_holds_no_place() {
+async fn retry_wait_holds_no_slot() {
     let server = Server::with(|which| match (which.number, which.line) {
         (0, _) => Act::Keep(html(503)),
         _ => Act::Keep(json(200, MODEL)),
@@ -228,7 +228,7 @@ impl CredentialsProvider for Hanging {
 }
 
 #[tokio::test]
-async fn a_credentials_provider_that_hangs_is_bounded_by_the_total_time_out() {
+async fn hanging_provider_hits_total_timeout() {
     let server = Server::of([Act::Keep(json(200, MODEL))]).await;
     let client =
         builder(&server.url).0.credentials_provider(Hanging).max_concurrent_requests(2).build().unwrap();
@@ -262,7 +262,7 @@ impl CredentialsProvider for HangingAfter401 {
 }
 
 #[tokio::test]
-async fn a_credentials_provider_that_hangs_after_a_401_is_bounded_too() {
+async fn hanging_renewal_hits_total_timeout() {
     let server = Server::of([Act::Keep(json(401, "{}"))]).await;
     let client = builder(&server.url).0.credentials_provider(HangingAfter401).build().unwrap();
     let error = client.get_model(1).timeout(Duration::from_millis(200)).await.failure();

@@ -1,19 +1,19 @@
 //! What the transport does where something goes wrong: how often a request is sent, after which waits, over
 //! which connections, and how it ends. Over real sockets, with a clock that only the waits for a retry move.
 
-mod answers;
+mod compressed;
 mod connections;
 mod given_up;
 mod hands_off;
 mod heads;
 mod in_flight;
-mod packed;
 mod paths;
 mod redirects;
+mod reports;
+mod responses;
 mod retries;
 mod streams;
 mod table;
-mod told;
 mod twice;
 mod waits;
 
@@ -121,7 +121,7 @@ impl Op {
         }
     }
 
-    fn answer(self) -> Vec<u8> {
+    fn response(self) -> Vec<u8> {
         server::json(self.status(), self.whole())
     }
 

@@ -5,20 +5,20 @@ use super::*;
 use crate::ErrorKind;
 
 #[tokio::test]
-async fn a_request_goes_out_as_it_was_put() {
+async fn request_is_sent_as_given() {
     let server = Server::of([Act::Keep(json(200, r#"{"id": 18446744073709551615, "x": 1.10}"#))]).await;
     let (client, _) = client(&server.url);
     let call = client
         .request(Method::PUT, "/tasks/1/annotate_task_data/")
         .param("schema", "v 1")
         .param_list("tag", [1, 2]);
-    let answer = call
+    let response = call
         .params(|p| p.json(&json_value!({"b": [1.5, null], "a": "한"})))
         .header("X-Own", "own")
         .await
         .unwrap();
     // The answer is whole, number by number.
-    assert_eq!(answer.text(), r#"{"id": 18446744073709551615, "x": 1.10}"#);
+    assert_eq!(response.text(), r#"{"id": 18446744073709551615, "x": 1.10}"#);
     let seen = server.seen().remove(0);
     assert_eq!(seen.line, "PUT /tasks/1/annotate_task_data/?schema=v+1&tag=1&tag=2");
     let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
@@ -30,7 +30,7 @@ async fn a_request_goes_out_as_it_was_put() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_body_has_none() {
+async fn request_without_body_sends_none() {
     let server = Server::of([Act::Keep(json(200, "{}"))]).await;
     let (client, _) = client(&server.url);
     for method in [Method::GET, Method::DELETE, Method::POST, Method::OPTIONS] {
@@ -46,7 +46,7 @@ async fn a_request_without_a_body_has_none() {
 }
 
 #[tokio::test]
-async fn a_request_goes_below_the_prefix_of_the_base_url() {
+async fn request_keeps_base_url_prefix() {
     let server = Server::of([Act::Keep(json(200, "{}"))]).await;
     let (client, _) = client(&format!("{}/api/v1/", server.url));
     client.request(Method::GET, "/models/").await.unwrap();
@@ -68,7 +68,7 @@ async fn refused(paths: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_path_that_leads_elsewhere_is_refused_before_anything_is_sent() {
+async fn escaping_path_refused_before_sending() {
     refused(&[
         "",
         "models/",
@@ -95,12 +95,12 @@ async fn a_path_that_leads_elsewhere_is_refused_before_anything_is_sent() {
 
 /// The parser of URLs takes these out, and what is left is another path: `.` TAB `.` is `..`.
 #[tokio::test]
-async fn a_path_with_control_characters_is_refused_before_anything_is_sent() {
+async fn control_characters_in_path_refused() {
     refused(&["/.\t./.\t./admin/", "/.\n./admin/", "/a/.\r./b/", "/mod\nels/", "/models/\t"]).await;
 }
 
 #[tokio::test]
-async fn a_body_that_can_not_be_written_is_refused_before_anything_is_sent() {
+async fn unserializable_body_is_not_sent() {
     let server = Server::of([Act::Keep(json(200, "{}"))]).await;
     let (client, _) = client(&server.url);
     let call =

@@ -50,7 +50,7 @@ pub(super) fn assert_without_credentials(seen: &Seen) {
 }
 
 #[tokio::test]
-async fn a_get_follows_at_the_same_origin_with_its_credentials() {
+async fn same_origin_get_keeps_credentials() {
     for status in STATUSES {
         let server = redirecting(status, format!("/moved/1/?sig={MARKER}")).await;
         client_with_secrets(&server.url).get_model(1).param("a", "b").await.unwrap();
@@ -64,7 +64,7 @@ async fn a_get_follows_at_the_same_origin_with_its_credentials() {
 }
 
 #[tokio::test]
-async fn a_get_follows_to_another_host_without_credentials() {
+async fn cross_origin_get_drops_credentials() {
     for status in STATUSES {
         let other = redirecting(500, "").await;
         let server = redirecting(status, format!("{}/moved/1/?sig={MARKER}", other.url)).await;
@@ -79,7 +79,7 @@ async fn a_get_follows_to_another_host_without_credentials() {
 }
 
 #[tokio::test]
-async fn another_host_that_asks_for_a_token_gets_none() {
+async fn cross_origin_401_renews_no_token() {
     let other = Server::of([Act::Keep(json(401, r#"{"detail": "Who are you?"}"#))]).await;
     let server = redirecting(302, format!("{}/moved/1/", other.url)).await;
     let provider = Providing::default();
@@ -110,7 +110,7 @@ impl crate::CredentialsProvider for Providing {
 }
 
 #[tokio::test]
-async fn a_write_never_becomes_a_get() {
+async fn write_never_becomes_get() {
     for status in [301, 302, 303] {
         for op in [Op::Create, Op::Patch, Op::Delete] {
             let other = redirecting(500, "").await;
@@ -130,7 +130,7 @@ async fn a_write_never_becomes_a_get() {
 }
 
 #[tokio::test]
-async fn a_write_is_sent_on_at_the_same_origin_whole() {
+async fn same_origin_write_is_resent_whole() {
     for status in [307, 308] {
         for op in [Op::Create, Op::Patch, Op::Delete] {
             let server = redirecting(status, "/moved/1/").await;
@@ -146,7 +146,7 @@ async fn a_write_is_sent_on_at_the_same_origin_whole() {
 }
 
 #[tokio::test]
-async fn a_large_body_is_sent_on_whole() {
+async fn large_redirected_body_is_resent() {
     let server = redirecting(308, "/moved/1/").await;
     let (client, _) = client(&server.url);
     let text = "x".repeat(300_000);
@@ -156,7 +156,7 @@ async fn a_large_body_is_sent_on_whole() {
 }
 
 #[tokio::test]
-async fn a_write_is_not_sent_on_to_another_host() {
+async fn cross_origin_write_is_refused() {
     for status in [307, 308] {
         for op in [Op::Create, Op::Patch, Op::Delete] {
             let other = redirecting(500, "").await;
@@ -173,7 +173,7 @@ async fn a_write_is_not_sent_on_to_another_host() {
 }
 
 #[tokio::test]
-async fn redirects_in_a_circle_come_to_an_end() {
+async fn redirect_loop_ends() {
     let server = redirecting(302, "/models/1/").await;
     let (client, clock) = client(&server.url);
     let error = client.get_model(1).await.failure();
@@ -185,7 +185,7 @@ async fn redirects_in_a_circle_come_to_an_end() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_no_url_is_told() {
+async fn redirect_to_invalid_url_is_error() {
     for location in ["http://[", "http://:80:80/", "ftp://h/", "data:,x", "file:///etc/passwd"] {
         let server = redirecting(302, location).await;
         let (client, _) = client(&server.url);
@@ -196,7 +196,7 @@ async fn a_redirect_to_no_url_is_told() {
 }
 
 #[tokio::test]
-async fn a_fault_behind_a_redirect_is_asked_for_again_from_the_start() {
+async fn failed_redirect_retries_from_start() {
     let server = Server::with(|which| match which.number {
         0 | 2 => Act::Keep(redirect(302, "/moved/1/")),
         1 => Act::Close(Vec::new()),
@@ -210,7 +210,7 @@ async fn a_fault_behind_a_redirect_is_asked_for_again_from_the_start() {
 }
 
 #[tokio::test]
-async fn a_redirected_write_whose_answer_is_lost_is_unknown_and_sent_once() {
+async fn lost_redirected_write_is_unknown() {
     let server = Server::of([Act::Keep(redirect(307, "/moved/")), Act::Close(Vec::new())]).await;
     let (client, _) = client(&server.url);
     let error = create(&client).await.failure();
@@ -220,7 +220,7 @@ async fn a_redirected_write_whose_answer_is_lost_is_unknown_and_sent_once() {
 
 /// Needs no server: nothing is sent to either.
 #[tokio::test]
-async fn nothing_leads_from_https_to_http() {
+async fn https_to_http_is_refused() {
     let client = BackendClient::builder("https://h").build().unwrap();
     let transport = client.transport();
     for status in STATUSES {
@@ -243,7 +243,7 @@ async fn nothing_leads_from_https_to_http() {
 }
 
 #[tokio::test]
-async fn a_list_is_not_taken_from_another_host() {
+async fn list_refuses_cross_origin_redirect() {
     let nothing = r#"{"count": null, "next": null, "results": []}"#;
     for status in STATUSES {
         let other = Server::of([Act::Keep(json(200, nothing))]).await;
@@ -272,13 +272,13 @@ async fn a_list_is_not_taken_from_another_host() {
 
 /// A chunk's body is streamed, but there to be sent again.
 #[tokio::test]
-async fn chunks_are_sent_on_at_the_same_origin() {
+async fn chunks_follow_same_origin_redirect() {
     for status in [307, 308] {
         let stands = |offset: u8, completed_at: &str| {
-            let answer = format!(
+            let response = format!(
                 r#"{{"id": "u", "url": "/chunked_upload/u/", "offset": {offset}, "completed_at": {completed_at}}}"#
             );
-            Act::Keep(json(200, answer))
+            Act::Keep(json(200, response))
         };
         let moved = |path: &str| Act::Keep(redirect(status, path));
         let server = Server::of([
@@ -304,7 +304,7 @@ async fn chunks_are_sent_on_at_the_same_origin() {
 }
 
 #[tokio::test]
-async fn where_an_upload_stands_is_not_taken_from_another_host() {
+async fn upload_state_refuses_cross_origin() {
     let done = r#"{"id": "u", "offset": 4, "completed_at": "2024-01-01T00:00:00Z"}"#;
     let other = Server::of([Act::Keep(json(200, done))]).await;
     let elsewhere = format!("{}/chunked_upload/u/", other.url);
@@ -325,8 +325,8 @@ async fn where_an_upload_stands_is_not_taken_from_another_host() {
 }
 
 #[tokio::test]
-async fn a_next_at_another_host_is_not_followed() {
-    let other = Server::of([Act::Keep(Op::List.answer())]).await;
+async fn cross_origin_next_is_not_followed() {
+    let other = Server::of([Act::Keep(Op::List.response())]).await;
     for rewrite in [true, false] {
         let next = match rewrite {
             true => format!("{}/elsewhere/?page=2", other.url),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::server::{Act, Server, answer, html, json};
+use super::server::{Act, Server, html, json, response};
 use super::*;
 use crate::ErrorKind;
 
@@ -13,7 +13,7 @@ async fn unavailable() -> Server {
 }
 
 #[tokio::test]
-async fn a_request_is_sent_again_as_often_as_it_may_be() {
+async fn request_retried_up_to_max() {
     for (retries, waits) in [
         (0, &[][..]),
         (1, &[125]),
@@ -30,7 +30,7 @@ async fn a_request_is_sent_again_as_often_as_it_may_be() {
 }
 
 #[tokio::test]
-async fn five_retries_are_made_unless_another_policy_is_set() {
+async fn default_policy_makes_five_retries() {
     let server = unavailable().await;
     let clock = TestClock::new();
     let client = BackendClient::builder(&server.url).clock(clock.clone()).build().unwrap();
@@ -53,7 +53,7 @@ async fn five_retries_are_made_unless_another_policy_is_set() {
 }
 
 #[tokio::test]
-async fn a_random_part_of_the_backoff_is_waited_and_all_of_what_the_server_asks_for() {
+async fn backoff_is_jittered_retry_after_is_not() {
     let server = unavailable().await;
     let (client, clock) = client(&server.url);
     clock.set_chance(0.0);
@@ -61,7 +61,7 @@ async fn a_random_part_of_the_backoff_is_waited_and_all_of_what_the_server_asks_
     clock.set_chance(0.999);
     client.get_model(1).await.failure();
     assert_eq!(clock.waits(), [0, 0, 249, 499]);
-    let asking = Server::of([Act::Keep(answer(503, "Retry-After: 0.3\r\n", ""))]).await;
+    let asking = Server::of([Act::Keep(response(503, "Retry-After: 0.3\r\n", ""))]).await;
     let (client, clock) = super::client(&asking.url);
     clock.set_chance(0.0);
     client.get_model(1).await.failure();
@@ -71,8 +71,8 @@ async fn a_random_part_of_the_backoff_is_waited_and_all_of_what_the_server_asks_
 }
 
 #[tokio::test]
-async fn the_longest_wait_that_a_server_may_ask_for_can_be_set() {
-    let server = Server::of([Act::Keep(answer(429, "Retry-After: 99999\r\n", ""))]).await;
+async fn max_retry_after_can_be_set() {
+    let server = Server::of([Act::Keep(response(429, "Retry-After: 99999\r\n", ""))]).await;
     let (client, clock) = client(&server.url);
     let policy = RetryPolicy::new().max_retries(1).max_retry_after(Duration::from_secs(7));
     client.get_model(1).retry(policy).await.failure();
@@ -81,7 +81,7 @@ async fn the_longest_wait_that_a_server_may_ask_for_can_be_set() {
 
 /// The test's clock says 08:49:37.
 #[tokio::test]
-async fn retry_date_of_a_clock_hours_off() {
+async fn retry_date_allows_for_clock_skew() {
     for (date, asked, wait) in [
         ("Date: Sun, 06 Nov 1994 02:49:37 GMT\r\n", "Sun, 06 Nov 1994 02:49:41 GMT", 4_000),
         ("Date: Sun, 06 Nov 1994 16:49:37 GMT\r\n", "Sun, 06 Nov 1994 16:49:41 GMT", 4_000),
@@ -92,7 +92,8 @@ async fn retry_date_of_a_clock_hours_off() {
     ] {
         for status in [429, 503] {
             let server =
-                Server::of([Act::Keep(answer(status, &format!("{date}Retry-After: {asked}\r\n"), ""))]).await;
+                Server::of([Act::Keep(response(status, &format!("{date}Retry-After: {asked}\r\n"), ""))])
+                    .await;
             let (client, clock) = client(&server.url);
             clock.set_chance(0.0);
             client.get_model(1).max_retries(1).await.failure();
@@ -114,15 +115,15 @@ async fn no_attempt_begins_after_max_elapsed() {
         assert_eq!((error.attempts() as usize, status_of(&error)), (waits.len() + 1, Some(503)));
     }
     // What the server asks for counts as well.
-    let server = Server::of([Act::Keep(answer(503, "Retry-After: 50\r\n", ""))]).await;
+    let server = Server::of([Act::Keep(response(503, "Retry-After: 50\r\n", ""))]).await;
     let (client, clock) = client(&server.url);
     client.get_model(1).max_retries(9).await.failure();
     assert_eq!((clock.waits(), server.count()), (vec![50_000; 3], 4));
 }
 
 #[tokio::test]
-async fn no_wait_is_begun_that_the_total_time_out_would_not_let_end() {
-    let server = Server::of([Act::Keep(answer(503, "Retry-After: 50\r\n", ""))]).await;
+async fn no_wait_beyond_total_timeout() {
+    let server = Server::of([Act::Keep(response(503, "Retry-After: 50\r\n", ""))]).await;
     let (client, clock) = client(&server.url);
     let error = client.get_model(1).timeout(Duration::from_secs(45)).await.failure();
     assert_eq!(
@@ -136,7 +137,7 @@ async fn no_wait_is_begun_that_the_total_time_out_would_not_let_end() {
 }
 
 #[tokio::test]
-async fn the_total_time_out_is_the_end_whatever_may_be_sent_again() {
+async fn total_timeout_stops_retries() {
     for act in [Act::Hold(Vec::new()), Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]
     {
         for op in [Op::Get, Op::Delete, Op::Create] {
@@ -160,19 +161,19 @@ async fn the_total_time_out_is_the_end_whatever_may_be_sent_again() {
 
 /// Each byte comes in time, and the whole does not.
 #[tokio::test]
-async fn the_total_time_out_holds_while_an_answer_drips() {
+async fn total_timeout_ends_slow_response() {
     let server = Server::of([Act::Drip(vec![b'H'; 100_000], Duration::from_millis(10))]).await;
     let (client, _) = client(&server.url);
     let error = client.get_model(1).timeout(Duration::from_millis(300)).await.failure();
     assert!(error.is_timeout(), "{error:?}");
-    let head = answer(200, "", vec![b' '; 100_000]);
+    let head = response(200, "", vec![b' '; 100_000]);
     let server = Server::of([Act::Drip(head, Duration::from_millis(2))]).await;
     let error = super::client(&server.url).0.get_model(1).timeout(Duration::from_millis(500)).await.failure();
     assert!(error.is_timeout(), "{error:?}");
 }
 
 #[tokio::test]
-async fn who_knows_better_has_an_unknown_outcome_sent_again() {
+async fn idempotent_unknown_outcome_is_retried() {
     let body = b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"id\": 1, ".to_vec();
     let timed_out = Act::Hold(Vec::new());
     for act in [
@@ -238,15 +239,15 @@ async fn shared_budget_stops_retries() {
 }
 
 #[tokio::test]
-async fn empty_budget_is_named_by_the_error() {
-    let answers = [html(503), json(429, r#"{"detail": "Slow down."}"#), Vec::new()];
-    for (answer, status, what) in answers
+async fn exhausted_budget_is_named_in_error() {
+    let responses = [html(503), json(429, r#"{"detail": "Slow down."}"#), Vec::new()];
+    for (response, status, what) in responses
         .into_iter()
         .zip([Some(503), Some(429), None])
         .zip(["503", "Slow down", "broke"])
-        .map(|((answer, status), what)| (answer, status, what))
+        .map(|((response, status), what)| (response, status, what))
     {
-        let server = Server::of([Act::Close(answer)]).await;
+        let server = Server::of([Act::Close(response)]).await;
         let (builder, clock) = builder(&server.url);
         let client = builder.retry(RetryPolicy::new().max_retries(7).retry_budget(3)).build().unwrap();
         let error = client.get_model(1).await.failure();
@@ -295,17 +296,17 @@ async fn trickle(failing: usize) {
 }
 
 #[tokio::test]
-async fn trickle_of_one_in_five_never_ends() {
+async fn one_failure_in_five_keeps_retrying() {
     trickle(5).await;
 }
 
 #[tokio::test]
-async fn trickle_of_one_in_four_never_ends() {
+async fn one_failure_in_four_keeps_retrying() {
     trickle(4).await;
 }
 
 #[tokio::test]
-async fn storm_ends_at_the_budget() {
+async fn retry_storm_ends_at_budget() {
     let server = unavailable().await;
     let (client, clock) = client(&server.url);
     clock.set_chance(0.0);
@@ -319,7 +320,7 @@ async fn storm_ends_at_the_budget() {
 }
 
 #[tokio::test]
-async fn each_page_of_a_list_is_asked_for_again_by_itself() {
+async fn each_page_is_retried_by_itself() {
     let page = |next: &str| json(200, format!(r#"{{"count": 3, "next": {next}, "results": [{MODEL}]}}"#));
     let server = Server::with(move |which| match (which.number % 2, which.line) {
         (0, _) => Act::Keep(html(502)),

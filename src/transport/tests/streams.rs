@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use super::server::{Act, Server, answer, html, json};
+use super::server::{Act, Server, html, json, response};
 use super::*;
 use crate::{ByteStream, ErrorKind};
 
 /// The stream of an answer; no operation of today's document gives one.
 async fn stream(client: &BackendClient) -> Result<ByteStream> {
-    client.get_model(1).prepare().unwrap().fetch(|received| async { Ok(received.stream()) }).await
+    client.get_model(1).prepare().unwrap().fetch(|response| async { Ok(response.stream()) }).await
 }
 
 async fn read(mut stream: ByteStream) -> Result<Vec<u8>> {
     let mut read = Vec::new();
-    while let Some(piece) = stream.next().await {
-        read.extend_from_slice(&piece?);
+    while let Some(chunk) = stream.next().await {
+        read.extend_from_slice(&chunk?);
     }
     Ok(read)
 }
 
 #[tokio::test]
-async fn a_stream_gives_the_whole_body_and_its_length() {
-    let server = Server::of([Act::Keep(html(503)), Act::Keep(answer(200, "", vec![b'x'; 300_000]))]).await;
+async fn stream_gives_body_and_length() {
+    let server = Server::of([Act::Keep(html(503)), Act::Keep(response(200, "", vec![b'x'; 300_000]))]).await;
     let (client, clock) = client(&server.url);
     let stream = stream(&client).await.unwrap();
     assert_eq!((stream.content_length(), clock.waits()), (Some(300_000), vec![125]));
@@ -29,7 +29,7 @@ async fn a_stream_gives_the_whole_body_and_its_length() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_is_interrupted() {
+async fn broken_stream_is_connection_lost() {
     let server = Server::of([Act::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
     let (client, _) = client(&server.url);
     let error = read(stream(&client).await.unwrap()).await.failure();
@@ -37,7 +37,7 @@ async fn a_stream_that_breaks_off_is_interrupted() {
 }
 
 #[tokio::test]
-async fn a_stream_that_stalls_runs_into_the_read_time_out() {
+async fn stalled_stream_hits_read_timeout() {
     let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
     let (builder, _) = builder(&server.url);
     let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
@@ -47,7 +47,7 @@ async fn a_stream_that_stalls_runs_into_the_read_time_out() {
 }
 
 #[tokio::test]
-async fn a_stream_that_stalls_runs_into_the_total_time_out() {
+async fn stalled_stream_hits_total_timeout() {
     let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
     let (builder, _) = builder(&server.url);
     let client = builder.timeout(Duration::from_millis(300)).build().unwrap();
@@ -56,7 +56,7 @@ async fn a_stream_that_stalls_runs_into_the_total_time_out() {
 }
 
 #[tokio::test]
-async fn a_stream_that_drips_is_waited_for() {
+async fn slow_stream_is_waited_for() {
     let server = Server::of([Act::Drip(json(200, MODEL), Duration::from_millis(20))]).await;
     let (builder, _) = builder(&server.url);
     let client = builder.read_timeout(Duration::from_millis(700)).build().unwrap();
@@ -64,8 +64,8 @@ async fn a_stream_that_drips_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_takes_its_time_is_not_the_servers_silence() {
-    let server = Server::of([Act::Keep(answer(200, "", vec![b'x'; 3_000_000]))]).await;
+async fn slow_consumer_causes_no_timeout() {
+    let server = Server::of([Act::Keep(response(200, "", vec![b'x'; 3_000_000]))]).await;
     let (builder, _) = builder(&server.url);
     let idle = Duration::from_millis(200);
     let client = builder.read_timeout(idle).build().unwrap();
@@ -76,7 +76,7 @@ async fn a_consumer_that_takes_its_time_is_not_the_servers_silence() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_dropped_stops_its_transfer() {
+async fn dropped_stream_stops_transfer() {
     let server = Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec())]).await;
     let (client, _) = client(&server.url);
     drop(stream(&client).await.unwrap());
@@ -84,7 +84,7 @@ async fn a_stream_that_is_dropped_stops_its_transfer() {
 }
 
 #[test]
-fn stream_is_read_within_a_runtime_only() {
+fn stream_without_runtime_is_error() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (server, mut stream) = runtime.block_on(async {
         let server =

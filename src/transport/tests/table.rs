@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::server::{Act, Server, answer, html, json};
+use super::server::{Act, Server, html, json, response};
 use super::*;
 use crate::ErrorKind::{self, Connect, ConnectionLost, Decode, Status, Timeout, UnknownOutcome};
 
@@ -92,7 +92,7 @@ impl Fault {
 
     /// Where it is sent again, that is enough if the fault strikes once.
     async fn strike_once(&self, op: Op) {
-        let server = Server::of([self.act.clone(), Act::Keep(op.answer())]).await;
+        let server = Server::of([self.act.clone(), Act::Keep(op.response())]).await;
         let (builder, clock) = builder(&server.url);
         let client = builder.read_timeout(Duration::from_millis(400)).build().unwrap();
         op.send(&client).await.unwrap_or_else(|error| panic!("{op:?}, {} once: {error:?}", self.name));
@@ -107,7 +107,7 @@ async fn strike_all(faults: Vec<Fault>) {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_the_answer() {
+async fn break_before_response_retried_if_safe() {
     let ends = (again(ConnectionLost), again(ConnectionLost), once(UnknownOutcome));
     let acts = [
         ("closed", Act::Close(Vec::new())),
@@ -119,7 +119,7 @@ async fn a_connection_that_breaks_before_the_answer() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_within_the_answer() {
+async fn break_within_response_retried_if_safe() {
     let ends = (again(ConnectionLost), again(ConnectionLost), once(UnknownOutcome));
     let announced =
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"id\": 1, "
@@ -139,7 +139,7 @@ async fn a_connection_that_breaks_within_the_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_that_says_it_is_whole_and_is_not() {
+async fn truncated_json_is_retried_if_safe() {
     for op in Op::ALL {
         let whole = op.whole();
         let half = json(op.status(), &whole[..whole.len() / 2]);
@@ -157,7 +157,7 @@ async fn an_answer_that_says_it_is_whole_and_is_not() {
 }
 
 #[tokio::test]
-async fn an_answer_that_can_not_be_used_is_not_asked_for_again() {
+async fn unusable_response_is_not_retried() {
     let end = once(Decode);
     // Written by something before the backend, it doesn't tell what that did.
     strike_all(vec![Fault::status(200, "of HTML", html(200), end, end, once(UnknownOutcome))]).await;
@@ -173,11 +173,12 @@ async fn an_answer_that_can_not_be_used_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_where_json_should_be() {
+async fn empty_json_response_is_decode_error() {
     for op in [Op::Get, Op::List, Op::Create] {
-        for bytes in
-            [answer(200, "", ""), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec()]
-        {
+        for bytes in [
+            response(200, "", ""),
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec(),
+        ] {
             Fault::status(200, "empty", bytes, once(Decode), once(Decode), once(Decode)).strike(op).await;
         }
     }
@@ -185,8 +186,8 @@ async fn an_empty_answer_where_json_should_be() {
 
 /// What Django REST Framework answers to every DELETE.
 #[tokio::test]
-async fn a_request_of_any_kind_that_is_answered_by_nothing_has_succeeded() {
-    for bytes in [b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(), answer(200, "", "")] {
+async fn empty_response_to_request_is_success() {
+    for bytes in [b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(), response(200, "", "")] {
         for method in [Method::DELETE, Method::PATCH] {
             let server = Server::of([Act::Keep(bytes.clone())]).await;
             let (client, _) = client(&server.url);
@@ -197,15 +198,15 @@ async fn a_request_of_any_kind_that_is_answered_by_nothing_has_succeeded() {
 }
 
 #[tokio::test]
-async fn an_application_that_fails() {
+async fn status_500_retries_only_reads() {
     let server_error = Fault::status(500, "HTML", html(500), again(Status), once(Status), once(Status));
     let detail = json(500, r#"{"detail": "A server error occurred."}"#);
-    let told = Fault::status(500, "JSON", detail, again(Status), once(Status), once(Status));
-    strike_all(vec![server_error, told]).await;
+    let reported = Fault::status(500, "JSON", detail, again(Status), once(Status), once(Status));
+    strike_all(vec![server_error, reported]).await;
 }
 
 #[tokio::test]
-async fn a_gateway_that_fails() {
+async fn gateway_error_is_retried_if_safe() {
     let of = |status| {
         Fault::status(status, "HTML", html(status), again(Status), again(Status), once(UnknownOutcome))
     };
@@ -219,10 +220,16 @@ async fn a_gateway_that_fails() {
 }
 
 #[tokio::test]
-async fn an_application_that_has_no_time() {
+async fn status_503_with_detail_is_retried() {
     let detail = json(503, r#"{"detail": "Down for maintenance."}"#);
-    let empty =
-        Fault::status(503, "empty", answer(503, "", ""), again(Status), again(Status), once(UnknownOutcome));
+    let empty = Fault::status(
+        503,
+        "empty",
+        response(503, "", ""),
+        again(Status),
+        again(Status),
+        once(UnknownOutcome),
+    );
     let other = json(503, r#"{"message": "no healthy upstream"}"#);
     strike_all(vec![
         Fault::status(503, "with a detail", detail, again(Status), again(Status), again(Status)),
@@ -233,12 +240,12 @@ async fn an_application_that_has_no_time() {
 }
 
 #[tokio::test]
-async fn a_request_that_came_too_slowly() {
+async fn status_408_is_retried_if_safe() {
     strike_all(vec![Fault::status(408, "HTML", html(408), again(Status), again(Status), once(Status))]).await;
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_is_not_asked_for_again() {
+async fn refused_request_is_not_retried() {
     let of = |status| {
         let detail = json(status, r#"{"detail": "No."}"#);
         Fault::status(status, "JSON", detail, once(Status), once(Status), once(Status))
@@ -247,7 +254,7 @@ async fn what_the_server_refuses_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_wait_that_the_server_asks_for() {
+async fn retry_after_sets_backoff() {
     let day_long = "99999";
     for (asked, waits) in [
         (None, BACKOFF),
@@ -272,14 +279,14 @@ async fn a_wait_that_the_server_asks_for() {
             }
         };
         let mut faults = vec![
-            fault(429, "JSON", answer(429, &format!("Content-Type: application/json\r\n{header}"), body)),
-            fault(429, "empty", answer(429, &header, "")),
+            fault(429, "JSON", response(429, &format!("Content-Type: application/json\r\n{header}"), body)),
+            fault(429, "empty", response(429, &header, "")),
         ];
         if asked.is_some() {
             faults.push(fault(
                 503,
                 "HTML",
-                answer(503, &format!("Content-Type: text/html\r\n{header}"), "<html></html>"),
+                response(503, &format!("Content-Type: text/html\r\n{header}"), "<html></html>"),
             ));
         }
         strike_all(faults).await;
@@ -287,7 +294,7 @@ async fn a_wait_that_the_server_asks_for() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come() {
+async fn stalled_response_is_retried_if_safe() {
     let ends = (again(Timeout), again(Timeout), once(UnknownOutcome));
     let acts = [
         ("no head", Act::Hold(Vec::new())),
@@ -306,7 +313,7 @@ async fn an_answer_that_does_not_come() {
 }
 
 #[tokio::test]
-async fn an_error_whose_body_does_not_come_keeps_its_status() {
+async fn truncated_error_keeps_status() {
     let half = |status| format!("HTTP/1.1 {status} X\r\nContent-Length: 500\r\n\r\n{{\"det").into_bytes();
     for act in [Act::Hold, Act::Close] as [fn(Vec<u8>) -> Act; 2] {
         let not_found = Fault::status(404, "cut off", Vec::new(), once(Status), once(Status), once(Status));
@@ -321,7 +328,7 @@ async fn an_error_whose_body_does_not_come_keeps_its_status() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_refused() {
+async fn refused_connection_is_retried() {
     let (_port, url) = refusing();
     for op in Op::ALL {
         let (client, clock) = client(&url);

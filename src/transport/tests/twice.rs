@@ -38,7 +38,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn no_fault_makes_a_creation_be_acted_on_twice() {
+async fn no_fault_creates_twice() {
     let on = |fault: Fault| fault.on("POST", "/models/").always();
     for (name, fault, kind, created) in [
         ("the answer is lost", Fault::lose_answer(), UnknownOutcome, 1),
@@ -78,7 +78,7 @@ async fn no_fault_makes_a_creation_be_acted_on_twice() {
 }
 
 #[tokio::test]
-async fn what_surely_was_not_acted_on_is_sent_again() {
+async fn unprocessed_creation_is_retried() {
     for fault in [
         Fault::answer(429).json(r#"{"detail": "Request was throttled."}"#),
         Fault::answer(503).json(r#"{"detail": "Down for maintenance."}"#),
@@ -93,7 +93,7 @@ async fn what_surely_was_not_acted_on_is_sent_again() {
 }
 
 #[tokio::test]
-async fn who_knows_better_has_a_creation_sent_again() {
+async fn idempotent_creation_is_retried() {
     let world = world().await;
     world.backend.inject(Fault::close().on("POST", "/models/"));
     world.creation().idempotent(true).await.unwrap();
@@ -102,7 +102,7 @@ async fn who_knows_better_has_a_creation_sent_again() {
 }
 
 #[tokio::test]
-async fn a_creation_that_is_dropped_is_not_sent_again() {
+async fn dropped_creation_is_not_retried() {
     let world = world().await;
     let held = world.backend.inject(Fault::hold_after().on("POST", "/models/"));
     let creation = world.creation().timeout(Duration::from_secs(60)).read_timeout(Duration::from_secs(60));

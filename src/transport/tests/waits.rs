@@ -36,7 +36,7 @@ fn assert_whole_time_out(error: &Error) {
 }
 
 #[tokio::test]
-async fn converter_that_never_ends() {
+async fn hanging_converter_times_out() {
     let server = Server::of([Act::Keep(json(200, WITH_FILE))]).await;
     // By the call's time-out.
     let (one, clock) = client(&server.url);
@@ -69,7 +69,7 @@ async fn converter_that_never_ends() {
 }
 
 #[tokio::test]
-async fn converter_of_a_write_that_never_ends() {
+async fn hanging_converter_of_write_is_unknown() {
     let server = Server::of([Act::Keep(json(201, WITH_FILE))]).await;
     let (client, clock) = client(&server.url);
     let call = client.create_model(ModelFile::uploaded("u"), |m| m.name("n").model_type("x").project(1));
@@ -81,7 +81,7 @@ async fn converter_of_a_write_that_never_ends() {
 }
 
 #[tokio::test]
-async fn provider_that_never_answers() {
+async fn hanging_provider_times_out() {
     let server = Server::of([Act::Keep(json(200, MODEL))]).await;
     for timeout in [None, Some(SHORT)] {
         let (builder, clock) = builder(&server.url);
@@ -122,7 +122,7 @@ impl CredentialsProvider for SilentAfter {
 }
 
 #[tokio::test]
-async fn renewal_that_never_ends() {
+async fn hanging_renewal_times_out() {
     let server = Server::of([Act::Keep(json(401, "{}"))]).await;
     let (builder, _) = builder(&server.url);
     let client = builder.credentials_provider(SilentAfter(false.into())).read_timeout(SHORT).build().unwrap();
@@ -143,7 +143,7 @@ fn without_threads<F: Future>(work: F) -> F::Output {
 }
 
 #[test]
-fn busy_threads_and_a_long_answer() {
+fn long_decode_bounded_by_timeout() {
     without_threads(async {
         let text = format!(r#"{{"x": "{}"}}"#, "y".repeat(1 << 20));
         let server = Server::of([Act::Keep(json(200, text))]).await;
@@ -158,7 +158,7 @@ fn busy_threads_and_a_long_answer() {
 }
 
 #[test]
-fn busy_threads_and_another_http_client() {
+fn busy_threads_time_out_new_client() {
     without_threads(async {
         let server = Server::of([Act::Keep(json(200, MODEL))]).await;
         let (one, _) = client(&server.url);
@@ -174,7 +174,7 @@ fn busy_threads_and_another_http_client() {
 }
 
 #[test]
-fn busy_threads_and_files() {
+fn busy_threads_time_out_file_calls() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.pt");
     std::fs::write(&file, "12345").unwrap();
@@ -201,15 +201,15 @@ fn busy_threads_and_files() {
 
 /// What is up stays known where a time-out comes from this machine.
 #[test]
-fn busy_threads_within_an_upload() {
+fn busy_threads_keep_upload_session() {
     let folder = tempfile::tempdir().unwrap();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     // Dropped before the runtime, which waits for its threads.
     let (free, parked) = mpsc::channel::<()>();
     let error = runtime.block_on(async {
-        let answer = r#"{"id": "u", "url": "/chunked_upload/u/", "offset": 2, "completed_at": null}"#;
-        let server = Server::of([Act::Keep(json(200, answer))]).await;
+        let response = r#"{"id": "u", "url": "/chunked_upload/u/", "offset": 2, "completed_at": null}"#;
+        let server = Server::of([Act::Keep(json(200, response))]).await;
         let (client, _) = client(&server.url);
         let upload = client.create_chunked_upload(bytes::Bytes::from_static(b"1234")).chunk_size(2);
         // The session's file is to be written when the only thread has become busy.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::nesting::LEVELS;
 use crate::error::json_text::decode::{has_private_key, text_of};
 use crate::error::json_text::members::name;
-use crate::error::json_text::scan::{Piece, Scanner, Token};
+use crate::error::json_text::scan::{Lexeme, Scanner, Token};
 
 /// Whether both texts have a value, and the same one. Each text is read once.
 pub(super) fn are_equal(one: &str, other: &str) -> bool {
@@ -41,7 +41,7 @@ fn read(text: &str) -> Option<Node<'_>> {
 
 /// The value that `first` begins, within so many lists and objects. It recurses no deeper than a value may be
 /// nested.
-fn node<'t>(scanner: &mut Scanner<'t>, first: Piece, depth: usize) -> Option<Node<'t>> {
+fn node<'t>(scanner: &mut Scanner<'t>, first: Lexeme, depth: usize) -> Option<Node<'t>> {
     let text = scanner.text(first);
     Some(match first.token {
         Token::List | Token::Object if depth == LEVELS => return None,
@@ -49,7 +49,7 @@ fn node<'t>(scanner: &mut Scanner<'t>, first: Piece, depth: usize) -> Option<Nod
             let mut items = Vec::new();
             loop {
                 match scanner.next()? {
-                    Piece { token: Token::End, .. } => break Node::List(items),
+                    Lexeme { token: Token::End, .. } => break Node::List(items),
                     item => items.push(node(scanner, item, depth + 1)?),
                 }
             }

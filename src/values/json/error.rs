@@ -15,11 +15,11 @@ const LONGEST: usize = 2 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
     problem: String,
-    kind: Kind,
+    kind: JsonErrorKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum JsonErrorKind {
     Unparsable,
     /// Nothing was parsed: the value could not be written as JSON in the first place.
     Unwritable,
@@ -29,24 +29,24 @@ enum Kind {
 
 impl JsonError {
     pub(super) fn new(problem: &str) -> Self {
-        JsonError { problem: excerpt(problem, LONGEST), kind: Kind::Unparsable }
+        JsonError { problem: excerpt(problem, LONGEST), kind: JsonErrorKind::Unparsable }
     }
 
     pub(super) fn unwritable(problem: &str) -> Self {
-        JsonError { kind: Kind::Unwritable, ..JsonError::new(problem) }
+        JsonError { kind: JsonErrorKind::Unwritable, ..JsonError::new(problem) }
     }
 
     pub(super) fn given_up(self) -> Self {
-        JsonError { kind: Kind::GivenUp, ..self }
+        JsonError { kind: JsonErrorKind::GivenUp, ..self }
     }
 
     pub(super) fn is_unwritable(&self) -> bool {
-        self.kind == Kind::Unwritable
+        self.kind == JsonErrorKind::Unwritable
     }
 
     #[allow(dead_code, reason = "which choices there are depends on the document")]
     pub(crate) fn is_given_up(&self) -> bool {
-        self.kind == Kind::GivenUp
+        self.kind == JsonErrorKind::GivenUp
     }
 
     pub(super) fn unparsable(error: &serde_json::Error) -> Self {

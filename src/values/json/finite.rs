@@ -14,7 +14,7 @@ use crate::error::redact::excerpt;
 pub(super) const MODULE: &str = "json::finite";
 
 /// How many problems are told, each with its place; of the others only their number.
-const TOLD: usize = 64;
+const MAX_PROBLEMS: usize = 64;
 
 /// The longest place or problem, in bytes.
 const LONGEST: usize = 256;
@@ -48,32 +48,32 @@ pub(crate) fn unwritable<T: Serialize + ?Sized>(value: &T) -> Vec<Unwritable> {
     let found = RefCell::new(Problems::default());
     let check = Check { at: None, depth: 0, found: &found };
     check.outcome(value.serialize(check));
-    let Problems { mut told, more } = found.into_inner();
+    let Problems { mut problems, more } = found.into_inner();
     if more > 0 {
-        told.push(Unwritable { place: String::new(), problem: format!("and {more} more") });
+        problems.push(Unwritable { place: String::new(), problem: format!("and {more} more") });
     }
-    told
+    problems
 }
 
 #[derive(Default)]
 struct Problems {
-    told: Vec<Unwritable>,
+    problems: Vec<Unwritable>,
     more: usize,
 }
 
 /// A place within the value, as a list that ends at its root.
 #[derive(Clone, Copy)]
-enum Place<'p> {
-    Key(Option<&'p Place<'p>>, &'p str),
-    Index(Option<&'p Place<'p>>, usize),
+enum JsonPlace<'p> {
+    Key(Option<&'p JsonPlace<'p>>, &'p str),
+    Index(Option<&'p JsonPlace<'p>>, usize),
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for JsonPlace<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Key(None, key) => write!(f, "{key}"),
-            Place::Key(Some(parent), key) => write!(f, "{parent}.{key}"),
-            Place::Index(parent, index) => {
+            JsonPlace::Key(None, key) => write!(f, "{key}"),
+            JsonPlace::Key(Some(parent), key) => write!(f, "{parent}.{key}"),
+            JsonPlace::Index(parent, index) => {
                 if let Some(parent) = parent {
                     write!(f, "{parent}")?;
                 }
@@ -85,7 +85,7 @@ impl fmt::Display for Place<'_> {
 
 #[derive(Clone, Copy)]
 struct Check<'p> {
-    at: Option<&'p Place<'p>>,
+    at: Option<&'p JsonPlace<'p>>,
     /// How many lists and objects it is in.
     depth: usize,
     found: &'p RefCell<Problems>,
@@ -94,19 +94,21 @@ struct Check<'p> {
 impl<'p> Check<'p> {
     fn number(self, number: f64) -> Result<(), Stop> {
         if !number.is_finite() {
-            self.tell(&format!("{number} is not a JSON number"));
+            self.report(&format!("{number} is not a JSON number"));
         }
         Ok(())
     }
 
-    fn tell(self, problem: &str) {
+    fn report(self, problem: &str) {
         let mut found = self.found.borrow_mut();
-        if found.told.len() == TOLD {
+        if found.problems.len() == MAX_PROBLEMS {
             found.more += 1;
             return;
         }
         let place = self.at.map(ToString::to_string).unwrap_or_default();
-        found.told.push(Unwritable { place: excerpt(&place, LONGEST), problem: excerpt(problem, LONGEST) });
+        found
+            .problems
+            .push(Unwritable { place: excerpt(&place, LONGEST), problem: excerpt(problem, LONGEST) });
     }
 
     /// Within a list or an object.
@@ -120,12 +122,12 @@ impl<'p> Check<'p> {
     /// What stopped at this place is told here, and the rest is checked all the same.
     fn outcome(self, outcome: Result<(), Stop>) {
         if let Err(Stop(problems)) = outcome {
-            problems.split(SEPARATOR).for_each(|problem| self.tell(problem));
+            problems.split(SEPARATOR).for_each(|problem| self.report(problem));
         }
     }
 
     fn key<T: Serialize + ?Sized>(self, key: &str, value: &T) -> Result<(), Stop> {
-        let place = Place::Key(self.at, key);
+        let place = JsonPlace::Key(self.at, key);
         let inner = Check { at: Some(&place), ..self };
         inner.outcome(value.serialize(inner));
         Ok(())
@@ -263,7 +265,7 @@ struct Many<'p> {
 
 impl Many<'_> {
     fn next<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stop> {
-        let place = Place::Index(self.check.at, self.index);
+        let place = JsonPlace::Index(self.check.at, self.index);
         self.index += 1;
         let inner = Check { at: Some(&place), ..self.check };
         inner.outcome(value.serialize(inner));

@@ -96,7 +96,8 @@ impl<'de> Visitor<'de> for &mut Text {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut next = map.next_key::<Cow<'de, str>>()?;
         if next.as_deref() == Some(TOKEN) {
-            let raw = Box::<RawValue>::deserialize(MapAccessDeserializer::new(Token { map, told: false }))?;
+            let raw =
+                Box::<RawValue>::deserialize(MapAccessDeserializer::new(Token { map, key_given: false }))?;
             return self.raw::<A, _>(raw);
         }
         if next.as_deref() == Some(NUMBER) && *NUMBERS_ARE_TEXT {
@@ -194,14 +195,14 @@ impl<'de> DeserializeSeed<'de> for Item<'_> {
 /// The map that serde_json makes of a raw value, with its key given back.
 struct Token<A> {
     map: A,
-    told: bool,
+    key_given: bool,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Token<A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        match std::mem::replace(&mut self.told, true) {
+        match std::mem::replace(&mut self.key_given, true) {
             false => seed.deserialize(BorrowedStrDeserializer::new(TOKEN)).map(Some),
             true => Ok(None),
         }

@@ -11,8 +11,8 @@ use crate::error::json_text::members::literals;
 /// dropped by recursion.
 pub(super) fn value_of(text: &str) -> Result<Value, JsonError> {
     unforged(text)?;
-    let value = serde_json::from_str(text).or_else(|error| match mended(text) {
-        Some(mended) => serde_json::from_str(&mended),
+    let value = serde_json::from_str(text).or_else(|error| match repaired(text) {
+        Some(repaired) => serde_json::from_str(&repaired),
         None => Err(error),
     });
     value.map_err(|error| JsonError::unparsable(&error))
@@ -37,10 +37,10 @@ pub(super) fn decode<T: DeserializeOwned>(text: &str, within: bool) -> Result<T,
     };
     // Of JSON text, half a pair is a syntax error of the reader's, and a misfit or what a choice within says
     // is none.
-    match error.is_syntax().then(|| mended(text)).flatten() {
+    match error.is_syntax().then(|| repaired(text)).flatten() {
         None => Err(JsonError::unparsable(&error)),
-        Some(mended) if within => {
-            serde_json::from_str(&mended).map_err(|error| JsonError::unparsable(&error))
+        Some(repaired) if within => {
+            serde_json::from_str(&repaired).map_err(|error| JsonError::unparsable(&error))
         }
         Some(_) => decode::decode(text.as_bytes()).map_err(|problem| JsonError::new(&problem.message)),
     }
@@ -59,16 +59,16 @@ pub(super) fn take_apart(value: Value) {
 }
 
 /// `text` with U+FFFD in the place of each half of a surrogate pair; nothing where it has none.
-pub(super) fn mended(text: &str) -> Option<String> {
-    let mut mended = String::new();
+pub(super) fn repaired(text: &str) -> Option<String> {
+    let mut repaired = String::new();
     let mut copied = 0;
     for (start, literal) in literals(text) {
         if literal.contains(r"\u") && serde_json::from_str::<String>(literal).is_err() {
-            mended.push_str(text.get(copied..start)?);
-            mended.push_str(&serde_json::to_string(&text_of(literal)?).ok()?);
+            repaired.push_str(text.get(copied..start)?);
+            repaired.push_str(&serde_json::to_string(&text_of(literal)?).ok()?);
             copied = start + literal.len();
         }
     }
-    mended.push_str(text.get(copied..)?);
-    (copied > 0).then_some(mended)
+    repaired.push_str(text.get(copied..)?);
+    (copied > 0).then_some(repaired)
 }

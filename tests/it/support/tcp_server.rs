@@ -47,12 +47,12 @@ pub struct Next(Arc<Decision>);
 
 type Decision = dyn Fn(Seen) -> Pin<Box<dyn Future<Output = Act> + Send>> + Send + Sync;
 
-/// Writes `answer` and does what `next` decides.
-pub fn then<F>(answer: impl Into<Vec<u8>>, next: impl Fn(Seen) -> F + Send + Sync + 'static) -> Act
+/// Writes `response` and does what `next` decides.
+pub fn then<F>(response: impl Into<Vec<u8>>, next: impl Fn(Seen) -> F + Send + Sync + 'static) -> Act
 where
     F: Future<Output = Act> + Send + 'static,
 {
-    Act::Then(answer.into(), Next(Arc::new(move |seen| Box::pin(next(seen)))))
+    Act::Then(response.into(), Next(Arc::new(move |seen| Box::pin(next(seen)))))
 }
 
 /// A request as it came.
@@ -223,11 +223,11 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, lo
             if let Act::ReadSlowly(_) = act {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            let mut piece = [0; 16 << 10];
-            let Some(length) = stream.read(&mut piece).await.ok().filter(|length| *length > 0) else {
+            let mut chunk = [0; 16 << 10];
+            let Some(length) = stream.read(&mut chunk).await.ok().filter(|length| *length > 0) else {
                 return;
             };
-            seen.body.extend_from_slice(&piece[..length]);
+            seen.body.extend_from_slice(&chunk[..length]);
         }
         log.seen.lock().unwrap()[number].body.clone_from(&seen.body);
         log.requests.send_modify(|count| *count += 1);
@@ -241,34 +241,34 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, lo
 
 /// Does `act`. True where the connection is kept.
 async fn respond(stream: &mut TcpStream, mut act: Act, seen: &Seen, log: &Log) -> bool {
-    while let Act::Then(answer, Next(next)) = &act {
-        if stream.write_all(answer).await.is_err() {
+    while let Act::Then(response, Next(next)) = &act {
+        if stream.write_all(response).await.is_err() {
             return false;
         }
         act = next(seen.clone()).await;
     }
     match act {
-        Act::Keep(answer) | Act::ReadSlowly(answer) => return stream.write_all(&answer).await.is_ok(),
-        Act::Close(answer) | Act::EarlyClose(answer) => drop(stream.write_all(&answer).await),
-        Act::Reset(answer) => {
-            let _ = stream.write_all(&answer).await;
+        Act::Keep(response) | Act::ReadSlowly(response) => return stream.write_all(&response).await.is_ok(),
+        Act::Close(response) | Act::EarlyClose(response) => drop(stream.write_all(&response).await),
+        Act::Reset(response) => {
+            let _ = stream.write_all(&response).await;
             stream.set_zero_linger().unwrap();
         }
-        Act::Early(answer) => {
-            let _ = stream.write_all(&answer).await;
+        Act::Early(response) => {
+            let _ = stream.write_all(&response).await;
             let _ = stream.shutdown().await;
             drain(stream).await;
         }
-        Act::Hold(answer) => {
-            let _ = stream.write_all(&answer).await;
+        Act::Hold(response) => {
+            let _ = stream.write_all(&response).await;
             drain(stream).await;
             log.hung_up.send_modify(|count| *count += 1);
         }
         Act::StopReading(_) => std::future::pending().await,
-        Act::Drip(mut answer, pause) => {
-            let end = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
-            let body = answer.split_off(end);
-            if stream.write_all(&answer).await.is_err() {
+        Act::Drip(mut response, pause) => {
+            let end = response.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
+            let body = response.split_off(end);
+            if stream.write_all(&response).await.is_err() {
                 return false;
             }
             for byte in body {
@@ -298,35 +298,35 @@ pub async fn read_head(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usi
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
             return Some(end);
         }
-        let mut piece = [0; 4096];
-        let length = stream.read(&mut piece).await.ok().filter(|length| *length > 0)?;
-        read.extend_from_slice(&piece[..length]);
+        let mut chunk = [0; 4096];
+        let length = stream.read(&mut chunk).await.ok().filter(|length| *length > 0)?;
+        read.extend_from_slice(&chunk[..length]);
     }
 }
 
 /// Reads until the client hangs up.
 async fn drain(stream: &mut TcpStream) {
-    let mut piece = [0; 16 << 10];
-    while stream.read(&mut piece).await.is_ok_and(|length| length > 0) {}
+    let mut chunk = [0; 16 << 10];
+    while stream.read(&mut chunk).await.is_ok_and(|length| length > 0) {}
 }
 
 /// An answer with its `Content-Length`; `headers` are lines, each with its end.
-pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub fn response(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
-    let mut answer =
+    let mut response =
         format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
-    answer.extend_from_slice(body);
-    answer
+    response.extend_from_slice(body);
+    response
 }
 
 pub fn json(status: u16, body: impl AsRef<[u8]>) -> Vec<u8> {
-    answer(status, "Content-Type: application/json\r\n", body)
+    response(status, "Content-Type: application/json\r\n", body)
 }
 
 pub fn html(status: u16) -> Vec<u8> {
-    answer(status, "Content-Type: text/html\r\n", "<html><head><title>Oh no</title></head></html>")
+    response(status, "Content-Type: text/html\r\n", "<html><head><title>Oh no</title></head></html>")
 }
 
 pub fn redirect(status: u16, location: &str) -> Vec<u8> {
-    answer(status, &format!("Location: {location}\r\n"), "")
+    response(status, &format!("Location: {location}\r\n"), "")
 }

@@ -21,7 +21,6 @@ const WORDS: [(&str, &str); 40] = [
     ("Outgoing", "TransportRequest"),
     ("Related", "Expandable"),
     ("Reopen", "RewindableSource"),
-    ("Sending", "ResponseFuture"),
     ("ahead", "prefetch"),
     ("any_request", "custom_request"),
     ("as_sent", "no_decompression"),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_was_used_longest_ago_is_evicted_first() {
+fn least_recently_used_is_evicted_first() {
     let dir = directory();
     let cache = FileCache::builder(dir.path()).max_files(4).open().unwrap();
     let paths: Vec<PathBuf> = (0..4).map(|number| fill(&cache, number, 1)).collect();
@@ -26,7 +26,7 @@ fn what_was_used_longest_ago_is_evicted_first() {
 }
 
 #[test]
-fn bytes_are_kept_within_their_limit_by_as_few_files_as_it_takes() {
+fn byte_limit_evicts_as_few_as_needed() {
     let dir = directory();
     let cache = FileCache::builder(dir.path()).max_bytes(100).open().unwrap();
     let paths: Vec<PathBuf> =
@@ -68,7 +68,7 @@ fn many_evictions_keep_the_order() {
 }
 
 #[test]
-fn a_release_makes_evictable() {
+fn released_file_is_evictable() {
     let dir = directory();
     let cache = FileCache::builder(dir.path()).max_files(2).open().unwrap();
     let other = FileCache::open(dir.path()).unwrap();
@@ -84,7 +84,7 @@ fn a_release_makes_evictable() {
 }
 
 #[test]
-fn a_clear_removes_what_the_index_has_lost_and_nothing_that_is_not_the_caches() {
+fn clear_removes_lost_but_no_foreign_files() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let (lost, young) = (fill(&cache, 1, 5), fill(&cache, 2, 3));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_file_that_was_added_is_there_for_this_handle_and_any_other() {
+fn added_file_is_hit_for_every_handle() {
     let dir = directory();
     let cache = FileCache::open(dir.path().join("a/b")).unwrap();
     let other = FileCache::open(dir.path().join("a/b")).unwrap();
@@ -19,7 +19,7 @@ fn a_file_that_was_added_is_there_for_this_handle_and_any_other() {
 }
 
 #[test]
-fn a_cut_a_grown_or_a_missing_file_is_a_miss_and_its_entry_goes() {
+fn damaged_file_is_miss_and_drops_entry() {
     let damages: [fn(&Path); 4] = [
         |path| fs::write(path, b"cont").unwrap(),
         |path| fs::write(path, b"content and more").unwrap(),
@@ -43,7 +43,7 @@ fn a_cut_a_grown_or_a_missing_file_is_a_miss_and_its_entry_goes() {
 }
 
 #[test]
-fn a_file_that_another_handle_replaced_is_a_hit_with_its_new_size() {
+fn replaced_file_is_hit_with_new_size() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let other = FileCache::open(dir.path()).unwrap();
@@ -57,7 +57,7 @@ fn a_file_that_another_handle_replaced_is_a_hit_with_its_new_size() {
 }
 
 #[test]
-fn a_file_that_is_not_as_it_was_downloaded_is_not_added() {
+fn file_of_changed_size_is_not_added() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let url = "https://h/x.png?sig=SECRET";
@@ -73,7 +73,7 @@ fn a_file_that_is_not_as_it_was_downloaded_is_not_added() {
 }
 
 #[test]
-fn nothing_is_handed_out_while_another_removes() {
+fn hit_waits_while_another_removes() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 5);
@@ -93,7 +93,7 @@ fn nothing_is_handed_out_while_another_removes() {
 }
 
 #[test]
-fn a_path_that_was_handed_out_is_there_whatever_others_do() {
+fn held_path_survives_concurrent_use() {
     const FILES: usize = 12;
     let dir = directory();
     std::thread::scope(|scope| {
@@ -138,7 +138,7 @@ fn a_path_that_was_handed_out_is_there_whatever_others_do() {
 }
 
 #[test]
-fn statistics_tell_what_is_there_and_what_became_of_requests() {
+fn statistics_count_files_and_requests() {
     let dir = directory();
     let cache = FileCache::builder(dir.path()).max_files(2).open().unwrap();
     let other = FileCache::open(dir.path()).unwrap();

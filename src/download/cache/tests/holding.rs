@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_held_is_neither_evicted_nor_cleared() {
+fn held_files_survive_evict_and_clear() {
     let dir = directory();
     let builder = || FileCache::builder(dir.path()).max_files(2);
     let cache = builder().open().unwrap();
@@ -39,7 +39,7 @@ fn what_is_held_is_neither_evicted_nor_cleared() {
 }
 
 #[test]
-fn what_the_dead_held_is_held_no_more() {
+fn leases_of_killed_process_end() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 5);
@@ -70,7 +70,7 @@ fn what_the_dead_held_is_held_no_more() {
 /// Not a test by itself: the process that the next one starts.
 #[test]
 #[ignore = "run by another test, in a process of its own"]
-fn a_process_that_holds_until_it_is_killed() {
+fn lease_holding_child() {
     let Some(dir) = std::env::var_os("FILE_CACHE_OF_ANOTHER_PROCESS") else { return };
     let cache = FileCache::open(dir).unwrap();
     assert!(hit(&cache, &url(1)).is_some());
@@ -80,19 +80,14 @@ fn a_process_that_holds_until_it_is_killed() {
 }
 
 #[test]
-fn what_another_process_holds_stays_until_it_is_killed() {
+fn lease_of_process_lasts_until_killed() {
     use std::io::BufRead;
     use std::process::{Command, Stdio};
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 5);
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--ignored",
-            "--exact",
-            "--nocapture",
-            "download::cache::tests::holding::a_process_that_holds_until_it_is_killed",
-        ])
+        .args(["--ignored", "--exact", "--nocapture", "download::cache::tests::holding::lease_holding_child"])
         .env("FILE_CACHE_OF_ANOTHER_PROCESS", dir.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -109,7 +104,7 @@ fn what_another_process_holds_stays_until_it_is_killed() {
 }
 
 #[test]
-fn long_lives_of_holds_take_little_room() {
+fn lease_records_stay_bounded() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let other = FileCache::open(dir.path()).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_journal_that_is_torn_at_any_byte_loses_only_its_last_line() {
+fn torn_journal_loses_only_last_line() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let paths: Vec<PathBuf> = (0..3).map(|number| fill(&cache, number, number + 1)).collect();
@@ -24,7 +24,7 @@ fn a_journal_that_is_torn_at_any_byte_loses_only_its_last_line() {
 }
 
 #[test]
-fn damage_in_the_middle_of_a_journal_costs_what_it_hits() {
+fn damaged_journal_loses_only_bad_lines() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     (0..3).for_each(|number| _ = fill(&cache, number, 1));
@@ -58,7 +58,7 @@ fn damage_in_the_middle_of_a_journal_costs_what_it_hits() {
 }
 
 #[test]
-fn an_unknown_version_or_a_damaged_head_is_an_empty_index_and_no_file_is_deleted() {
+fn unreadable_journal_head_keeps_files() {
     for head in [
         "synapse-file-cache 3 0123456789abcdef\n",
         "synapse-file-cache 2 0123\n",
@@ -83,7 +83,7 @@ fn an_unknown_version_or_a_damaged_head_is_an_empty_index_and_no_file_is_deleted
 }
 
 #[test]
-fn handles_that_append_at_the_same_time_lose_nothing() {
+fn concurrent_appends_lose_nothing() {
     const HANDLES: usize = 4;
     const FILES: usize = 60;
     let dir = directory();
@@ -99,7 +99,7 @@ fn handles_that_append_at_the_same_time_lose_nothing() {
 }
 
 #[test]
-fn a_journal_that_tells_little_is_written_anew_and_other_handles_notice() {
+fn compacted_journal_is_seen_by_handles() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let other = FileCache::open(dir.path()).unwrap();
@@ -126,7 +126,7 @@ fn a_journal_that_tells_little_is_written_anew_and_other_handles_notice() {
 }
 
 #[test]
-fn a_journal_of_the_format_before_keeps_its_files() {
+fn previous_journal_format_keeps_files() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     (1..4).for_each(|number| _ = fill(&cache, number, number));
@@ -142,12 +142,12 @@ fn a_journal_of_the_format_before_keeps_its_files() {
 
 /// Words that later versions add say nothing, and neither does what can't be.
 #[test]
-fn words_that_are_not_known_are_passed_over() {
+fn unknown_journal_words_are_ignored() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 7);
     let hash = key(&cache, &url(1)).hash.hex();
-    for words in ["", " new=1 x", " md5=1 stamp=x etag=%ff modified=-1 told=x", "  "] {
+    for words in ["", " new=1 x", " md5=1 stamp=x etag=%ff modified=-1 stored=x", "  "] {
         let line = format!("+ {hash} png 7{words}");
         let sum = line
             .bytes()

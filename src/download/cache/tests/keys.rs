@@ -28,7 +28,7 @@ fn signed(signature: &str, value: &str) -> String {
 }
 
 #[test]
-fn a_known_signature_is_no_part_of_a_key() {
+fn known_signature_is_not_in_key() {
     for signature in SIGNATURES {
         let url = format!("https://h/p?{}", signed(signature, "1"));
         assert_eq!(without_signature(&url), "https://h/p", "{signature}");
@@ -73,7 +73,7 @@ fn a_known_signature_is_no_part_of_a_key() {
 }
 
 #[test]
-fn what_else_is_in_a_url_is_in_its_key() {
+fn other_parameters_stay_in_key() {
     let amazon = signed(SIGNATURES[0], "1");
     let google = signed(SIGNATURES[4], "1");
     let azure = signed(SIGNATURES[5], "1");
@@ -138,7 +138,7 @@ fn what_else_is_in_a_url_is_in_its_key() {
 }
 
 #[test]
-fn stores_that_sign_alike_are_known() {
+fn amazon_like_signatures_are_stripped() {
     for store in ["Tos", "Ks3", "obs", "Minio"] {
         let url = format!(
             "https://h/p?v=1&{}",
@@ -149,7 +149,7 @@ fn stores_that_sign_alike_are_known() {
 }
 
 #[test]
-fn a_key_is_of_one_tenant_namespace_and_server() {
+fn key_depends_on_tenant_namespace_server() {
     let dir = directory();
     let plain = FileCache::open(dir.path()).unwrap();
     let named = FileCache::builder(dir.path()).namespace("a").open().unwrap();
@@ -185,7 +185,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_signature_changes_no_key_and_anything_else_does(
+    fn only_signature_leaves_key_unchanged(
         kept in prop::collection::vec(parameter(), 0..5),
         signature in prop::sample::select(&SIGNATURES[..]),
         values in prop::array::uniform2("[A-Za-z0-9%/+]{1,8}"),
@@ -217,7 +217,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_has_a_key_that_is_its_own_key_and_a_name_that_is_read_again(url in "\\PC*", tail in "[a-z?&=#.%/:]*") {
+    fn any_url_has_stable_key_and_file_name(url in "\\PC*", tail in "[a-z?&=#.%/:]*") {
         let url = url + &tail;
         let text = without_signature(&url).into_owned();
         prop_assert_eq!(without_signature(&text), text.clone());

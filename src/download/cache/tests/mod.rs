@@ -13,9 +13,9 @@ mod parts;
 mod planted;
 #[cfg(unix)]
 mod read_only;
-mod told;
 mod versions;
 mod waiting;
+mod warnings;
 
 use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
-use super::adding::{Content, NewFile};
+use super::adding::{AddedFile, NewFile};
 use super::key::{CacheKey, KeyHash};
 use super::{CacheStatistics, Expected, FileCache, Found, Lease};
 use crate::error::Result;
@@ -56,8 +56,8 @@ fn download(cache: &FileCache, url: &str, content: &[u8]) -> PathBuf {
 }
 
 /// What nothing is known of but its size.
-fn content_of(bytes: &[u8]) -> Content {
-    Content { bytes: bytes.len() as u64, ..Content::default() }
+fn content_of(bytes: &[u8]) -> AddedFile {
+    AddedFile { bytes: bytes.len() as u64, ..AddedFile::default() }
 }
 
 /// Puts a file there whole.
@@ -77,7 +77,7 @@ fn put(cache: &FileCache, url: &str, content: &[u8]) {
 /// Adds what was put there.
 fn add(cache: &FileCache, url: &str, bytes: u64) -> Result<PathBuf> {
     let new = NewFile::first_version(cache, &key(cache, url));
-    cache.added(&new, &Content { bytes, ..Content::default() }, &cache.waiting()).map(Lease::keep)
+    cache.added(&new, &AddedFile { bytes, ..AddedFile::default() }, &cache.waiting()).map(Lease::keep)
 }
 
 /// Downloads and lets go.

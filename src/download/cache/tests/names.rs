@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_name_is_safe_whatever_the_url() {
+fn any_url_gives_safe_file_name() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let long = format!("https://h/{}.{}", "n".repeat(300), "e".repeat(300));
@@ -59,7 +59,7 @@ fn a_name_is_safe_whatever_the_url() {
 }
 
 #[test]
-fn keys_of_ones_own_make_urls_the_same_file() {
+fn custom_key_shares_file_across_urls() {
     let dir = directory();
     let cache =
         FileCache::builder(dir.path()).key(|url| url.rsplit('/').next().unwrap_or_default().to_owned());
@@ -71,7 +71,7 @@ fn keys_of_ones_own_make_urls_the_same_file() {
 
 #[cfg(unix)]
 #[test]
-fn a_directory_must_have_a_unicode_path() {
+fn non_unicode_directory_is_refused() {
     use std::os::unix::ffi::OsStrExt;
     let dir = directory().path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
     let error = FileCache::open(dir).unwrap_err();
@@ -79,7 +79,7 @@ fn a_directory_must_have_a_unicode_path() {
 }
 
 #[test]
-fn nothing_of_a_signature_is_shown_or_kept() {
+fn signatures_are_not_shown_or_stored() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     download(&cache, "https://h/x.png?token=SECRET&id=SECRET", b"1");

@@ -2,16 +2,16 @@
 
 use std::sync::mpsc;
 
-use super::super::Gone;
+use super::super::FileGone;
 use super::*;
 use crate::runtime::file_id::FileId;
 
 /// A part that is there whole, and what is known of it.
-fn part(cache: &FileCache, content: &[u8]) -> (PathBuf, Content) {
+fn part(cache: &FileCache, content: &[u8]) -> (PathBuf, AddedFile) {
     let path = cache.parts_directory().join(format!("{:016x}", fastrand::u64(..)));
     fs::write(&path, content).unwrap();
     let id = FileId::of(&fs::metadata(&path).unwrap());
-    (path, Content { bytes: content.len() as u64, id, facts: None })
+    (path, AddedFile { bytes: content.len() as u64, id, file_record: None })
 }
 
 fn prepare(cache: &FileCache) -> NewFile {
@@ -46,13 +46,13 @@ fn superseded_file_is_not_added_again() {
     let first = name(&cache, &prepare(&cache), b"one").unwrap();
     let second = name(&cache, &prepare(&cache), b"other").unwrap();
     let added = cache.added(&waiting, &content_of(b"one"), &cache.waiting());
-    assert!(added.unwrap_err().detail::<Gone>().is_some());
+    assert!(added.unwrap_err().detail::<FileGone>().is_some());
     assert_eq!(hit(&cache, &url(1)).as_deref(), Some(second.path()));
     assert!(first.path().exists());
 }
 
 #[test]
-fn left_over_file_is_replaced() {
+fn leftover_file_is_replaced() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let new = prepare(&cache);
@@ -62,7 +62,7 @@ fn left_over_file_is_replaced() {
 }
 
 #[test]
-fn part_that_is_not_named_stays() {
+fn unnamed_part_stays_after_lock_timeout() {
     let dir = directory();
     let cache = FileCache::builder(dir.path()).lock_timeout(Duration::from_millis(1)).open().unwrap();
     let new = prepare(&cache);
@@ -73,7 +73,7 @@ fn part_that_is_not_named_stays() {
 }
 
 #[test]
-fn file_that_is_not_recorded_goes() {
+fn unrecorded_file_is_removed() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let new = prepare(&cache);
@@ -97,7 +97,7 @@ fn unrecorded_files_are_swept() {
 
 /// The first runtime has no thread left where it may block.
 #[test]
-fn release_does_not_wait_for_a_stuck_runtime() {
+fn release_survives_stuck_runtime() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let lease = |number: usize| {

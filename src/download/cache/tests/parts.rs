@@ -32,7 +32,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn parts_count_and_go_before_files() {
+fn parts_are_evicted_before_files() {
     let dir = directory();
     let builder = || FileCache::builder(dir.path()).max_bytes(100);
     let cache = builder().open().unwrap();
@@ -61,7 +61,7 @@ fn parts_count_and_go_before_files() {
 }
 
 #[test]
-fn parts_nobody_goes_on_from_are_removed() {
+fn abandoned_parts_are_removed() {
     let dir = directory();
     let parts = dir.path().join(".cache/parts");
     let old = [leave(&parts, 1, DAY + 60), leave(&parts, 2, DAY + 60)];
@@ -81,7 +81,7 @@ fn parts_nobody_goes_on_from_are_removed() {
 }
 
 #[test]
-fn a_clear_removes_parts_that_nobody_writes() {
+fn clear_removes_idle_parts_only() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let parts = dir.path().join(".cache/parts");

@@ -37,7 +37,7 @@ fn plants() -> [(&'static str, Plant); 5] {
 #[test]
 fn planted_control_files_are_refused() {
     for name in ["index", "lock", "lock.gate"] {
-        for (told, plant) in plants() {
+        for (reported, plant) in plants() {
             let dir = directory();
             let cache = FileCache::open(dir.path().join("cache")).unwrap();
             fill(&cache, 1, 5);
@@ -48,7 +48,7 @@ fn planted_control_files_are_refused() {
             fs::remove_file(&path).unwrap();
             plant(&victim, &path);
             let error = FileCache::open(dir.path().join("cache")).unwrap_err();
-            assert!(error.is_file() && error.to_string().contains(told), "{name}: {error}");
+            assert!(error.is_file() && error.to_string().contains(reported), "{name}: {error}");
             assert_eq!(fs::read(&victim).unwrap(), b"synapse-file-cache 2 0123456789abcdef\n");
             assert!(!victim.with_extension("none").exists());
         }
@@ -83,7 +83,7 @@ fn planted_directories_are_refused() {
 }
 
 #[test]
-fn planted_files_are_no_hits() {
+fn planted_files_are_misses() {
     for (_, plant) in plants() {
         let dir = directory();
         let cache = FileCache::open(dir.path().join("cache")).unwrap();
@@ -106,7 +106,7 @@ fn planted_files_are_no_hits() {
 }
 
 #[test]
-fn planted_holds_keep_nobody_waiting() {
+fn planted_leases_block_nobody() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 5);
@@ -134,7 +134,7 @@ fn planted_holds_keep_nobody_waiting() {
 }
 
 #[test]
-fn a_new_journal_is_written_to_no_planted_name() {
+fn new_journal_avoids_planted_links() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let victim = dir.path().join("victim");
@@ -151,7 +151,7 @@ fn a_new_journal_is_written_to_no_planted_name() {
 }
 
 #[test]
-fn what_belongs_to_another_user_is_not_used() {
+fn files_of_other_users_are_not_used() {
     if !is_root() {
         return;
     }

@@ -50,7 +50,7 @@ fn run(test: &str, dir: &Path) {
 /// Not a test by itself.
 #[test]
 #[ignore = "run by another test, in a process of its own"]
-fn serves_and_adds_nothing() {
+fn read_only_cache_child() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let cache = FileCache::builder(&dir).max_bytes(1).open().unwrap();
     let path = hit(&cache, &url(1)).unwrap();
@@ -77,13 +77,13 @@ fn serves_and_adds_nothing() {
 }
 
 #[test]
-fn a_cache_that_cant_be_written_serves_hits() {
+fn read_only_cache_serves_hits() {
     let dir = directory();
     let inner = dir.path().join("cache");
     let cache = FileCache::open(&inner).unwrap();
     let path = download(&cache, &url(1), b"content");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    run("serves_and_adds_nothing", &inner);
+    run("read_only_cache_child", &inner);
     // Another process may go on writing it.
     assert_eq!(hit(&cache, &url(1)), Some(path));
     fill(&cache, 2, 2);
@@ -92,14 +92,14 @@ fn a_cache_that_cant_be_written_serves_hits() {
 /// Not a test by itself.
 #[test]
 #[ignore = "run by another test, in a process of its own"]
-fn finds_no_cache() {
+fn unwritable_directory_child() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let error = FileCache::open(&dir).unwrap_err();
     assert!(error.is_file() && error.to_string().contains("permission denied"), "{error}");
 }
 
 #[test]
-fn a_directory_that_is_no_cache_must_be_writable() {
+fn new_cache_needs_writable_directory() {
     let dir = directory();
-    run("finds_no_cache", dir.path());
+    run("unwritable_directory_child", dir.path());
 }

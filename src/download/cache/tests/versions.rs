@@ -2,7 +2,7 @@
 //! isn't changed.
 
 use super::super::adding::NewFile;
-use super::super::facts::{Digest, Facts, Validators};
+use super::super::file_record::{Digest, FileRecord, Validators};
 use super::*;
 use crate::runtime::file_id::FileId;
 
@@ -30,24 +30,24 @@ fn prepare(cache: &FileCache) -> NewFile {
 }
 
 /// A file that came with this digest.
-fn content(new: &NewFile, facts: Option<Facts>) -> Content {
+fn content(new: &NewFile, file_record: Option<FileRecord>) -> AddedFile {
     let metadata = fs::metadata(new.path()).unwrap();
-    Content { bytes: metadata.len(), id: FileId::of(&metadata), facts }
+    AddedFile { bytes: metadata.len(), id: FileId::of(&metadata), file_record }
 }
 
-fn facts(digit: &str) -> Option<Facts> {
-    Some(Facts::new(Validators::default(), None, Some(digest(digit))))
+fn file_record(digit: &str) -> Option<FileRecord> {
+    Some(FileRecord::new(Validators::default(), None, Some(digest(digit))))
 }
 
 /// Downloads the file as it is at the server now.
 fn renew(cache: &FileCache, bytes: &[u8], digit: &str) -> PathBuf {
     let new = prepare(cache);
     write(new.path(), bytes);
-    cache.added(&new, &content(&new, facts(digit)), &cache.waiting()).unwrap().keep()
+    cache.added(&new, &content(&new, file_record(digit)), &cache.waiting()).unwrap().keep()
 }
 
 #[test]
-fn an_entry_that_contradicts_is_a_miss() {
+fn contradicting_entry_is_a_miss() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let old = renew(&cache, b"old", "a");
@@ -64,7 +64,7 @@ fn an_entry_that_contradicts_is_a_miss() {
 }
 
 #[test]
-fn a_held_file_is_not_replaced() {
+fn held_file_is_not_replaced() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let other = FileCache::open(dir.path()).unwrap();
@@ -92,7 +92,7 @@ fn a_held_file_is_not_replaced() {
 }
 
 #[test]
-fn an_unheld_file_is_replaced_at_once() {
+fn unheld_file_is_replaced_at_once() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let mut before = None;
@@ -108,7 +108,7 @@ fn an_unheld_file_is_replaced_at_once() {
 }
 
 #[test]
-fn a_superseded_file_is_never_a_hit() {
+fn superseded_file_is_never_a_hit() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let holding = FileCache::open(dir.path()).unwrap();
@@ -129,7 +129,7 @@ fn a_superseded_file_is_never_a_hit() {
 }
 
 #[test]
-fn versions_survive_a_new_journal() {
+fn versions_survive_journal_compaction() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let old = renew(&cache, b"old", "a");
@@ -149,7 +149,7 @@ fn versions_survive_a_new_journal() {
 }
 
 #[test]
-fn a_digest_is_looked_at_once() {
+fn verified_digest_is_remembered() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let path = download(&cache, &url(1), b"content");
@@ -170,7 +170,7 @@ fn a_digest_is_looked_at_once() {
 }
 
 #[test]
-fn what_is_known_is_known_of_ones_own_file_only() {
+fn facts_apply_only_to_own_file() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let other = FileCache::open(dir.path()).unwrap();
@@ -178,9 +178,9 @@ fn what_is_known_is_known_of_ones_own_file_only() {
     let (first, second) = (prepare(&cache), prepare(&other));
     assert_eq!(first.path(), second.path());
     write(first.path(), b"one");
-    let content_1 = content(&first, facts("a"));
+    let content_1 = content(&first, file_record("a"));
     write(second.path(), b"two");
-    let content_2 = content(&second, facts("b"));
+    let content_2 = content(&second, file_record("b"));
     for order in
         [[(&first, &content_1), (&second, &content_2)], [(&second, &content_2), (&first, &content_1)]]
     {
@@ -194,13 +194,13 @@ fn what_is_known_is_known_of_ones_own_file_only() {
 }
 
 #[test]
-fn a_size_that_was_told_is_no_contradiction() {
+fn announced_size_does_not_contradict() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let new = prepare(&cache);
     write(new.path(), b"decompressed");
-    let told = Some(Facts::new(Validators::default(), Some(5), None));
-    let path = cache.added(&new, &content(&new, told), &cache.waiting()).unwrap().keep();
+    let reported = Some(FileRecord::new(Validators::default(), Some(5), None));
+    let path = cache.added(&new, &content(&new, reported), &cache.waiting()).unwrap().keep();
     for (size, is_hit) in [(12, true), (5, true), (6, false)] {
         assert_eq!(here(&cache, &expected(Some(size), None)), is_hit.then(|| path.clone()), "{size}");
     }

@@ -16,7 +16,7 @@ fn hanging(cache: &FileCache, name: &str) -> File {
 }
 
 #[test]
-fn a_lock_is_given_up_in_time() {
+fn lock_wait_times_out() {
     let dir = directory();
     let builder = || FileCache::builder(dir.path()).lock_timeout(Duration::from_millis(20));
     let cache = builder().max_files(2).open().unwrap();
@@ -46,7 +46,7 @@ fn a_lock_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_leaves_no_thread() {
+async fn dropped_call_leaves_no_thread() {
     let dir = directory();
     let cache = FileCache::builder(dir.path()).lock_timeout(Duration::MAX).open().unwrap();
     fill(&cache, 1, 1);
@@ -75,7 +75,7 @@ fn failing<const ERROR: i32>(_: &File) -> Result<(), TryLockError> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_system_without_locks_is_told() {
+fn missing_file_locks_are_reported() {
     // ENOLCK, ENOSYS and EOPNOTSUPP.
     for fails in [failing::<37>, failing::<38>, failing::<95>] {
         let dir = directory();

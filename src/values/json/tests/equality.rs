@@ -42,7 +42,7 @@ fn integers_are_equal_digit_by_digit() {
 }
 
 #[test]
-fn floats_are_equal_by_value_and_to_no_integer() {
+fn floats_equal_by_value_never_integers() {
     for (one, other) in [
         ("1.0", "1.00"),
         ("1e2", "100.0"),
@@ -67,7 +67,7 @@ fn floats_are_equal_by_value_and_to_no_integer() {
 }
 
 #[test]
-fn other_values_are_equal_by_what_they_are() {
+fn other_values_compare_by_content() {
     for (one, other) in [
         (r#"{"a": 1, "b": [true, null]}"#, r#"{ "b":[ true,null ],"a":1 }"#),
         (r#"{"a": 1, "\u0061": 2}"#, r#"{"a":2}"#),
@@ -96,7 +96,7 @@ fn other_values_are_equal_by_what_they_are() {
 }
 
 #[test]
-fn a_megabyte_is_compared_in_one_reading() {
+fn large_values_compare_in_one_pass() {
     let levels = |depth: usize, space: &str| format!("{}{space}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(equal(&levels(120, ""), &levels(120, " ")));
     assert!(
@@ -122,7 +122,7 @@ fn a_megabyte_is_compared_in_one_reading() {
 
 proptest! {
     #[test]
-    fn texts_are_equal_as_their_values_are(one in any_value(), other in any_value()) {
+    fn text_equality_follows_values(one in any_value(), other in any_value()) {
         let (a, b) = (one.to_string(), serde_json::to_string_pretty(&other).unwrap());
         prop_assert_eq!(parse(&a) == parse(&b), one == other);
         prop_assert_eq!(parse(&a), parse(&serde_json::to_string_pretty(&one).unwrap()));

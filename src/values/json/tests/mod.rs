@@ -40,7 +40,7 @@ struct Flattened {
 }
 
 #[test]
-fn a_field_keeps_the_servers_own_text_and_writes_it_again() {
+fn field_round_trips_server_text() {
     let text = format!(r#"{{"metrics":{ODD}}}"#);
     let plain: Plain = serde_json::from_str(&text).unwrap();
     assert_eq!(plain.metrics.text(), ODD);
@@ -50,7 +50,7 @@ fn a_field_keeps_the_servers_own_text_and_writes_it_again() {
 }
 
 #[test]
-fn it_survives_serdes_buffers() {
+fn json_survives_serde_buffering() {
     let Untagged::Other { metrics } =
         serde_json::from_str(r#"{"metrics": {"a": [1, null, true, 1.5, "x", {"b": -2}]}}"#).unwrap()
     else {
@@ -68,7 +68,7 @@ fn it_survives_serdes_buffers() {
 }
 
 #[test]
-fn it_comes_from_values_and_from_formats_that_are_not_json() {
+fn json_from_values_and_other_formats() {
     let value = serde_json::json!({"metrics": {"a": 1}});
     let plain: Plain = serde_json::from_value(value.clone()).unwrap();
     assert_eq!(plain.metrics["a"], 1);
@@ -79,7 +79,7 @@ fn it_comes_from_values_and_from_formats_that_are_not_json() {
 }
 
 #[test]
-fn the_macro_writes_what_is_written_down() {
+fn macro_writes_literal_json() {
     let name = "x";
     let list = vec![1, 2];
     for (made, text) in [
@@ -101,7 +101,7 @@ fn the_macro_writes_what_is_written_down() {
 }
 
 #[test]
-fn a_number_that_is_not_finite_is_an_error_that_names_its_place() {
+fn non_finite_number_error_names_path() {
     let json = json!({"accuracy": f64::NAN, "by_class": [{"cat": 1.0}, {"cat": f32::INFINITY}], "more": vec![0.0, f64::NEG_INFINITY]});
     let error = serde_json::to_string(&json).unwrap_err().to_string();
     assert_eq!(
@@ -122,7 +122,7 @@ fn debug_shows_no_signature() {
 }
 
 #[test]
-fn equality_is_of_values() {
+fn equality_compares_values() {
     assert_eq!("{\"a\": 1}".parse::<Json>().unwrap(), json!({"a": 1}));
     assert_ne!(json!({"a": 1}), json!({"a": 2}));
     assert_eq!(json!({"a": 1}), serde_json::json!({"a": 1}));

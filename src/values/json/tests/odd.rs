@@ -59,7 +59,7 @@ fn keys_beside_odd_ones_are_read() {
 }
 
 #[test]
-fn half_pairs_are_read_as_fffd() {
+fn lone_surrogates_are_read_as_fffd() {
     let json =
         parse(r#"{"a\ud83d": "x\ude00\\ud83d\ud83d\ude00\"\ud83d", "list": ["\uDBFF", "\\"], "n": 1}"#);
     let read = "x\u{fffd}\\ud83d😀\"\u{fffd}";
@@ -72,7 +72,7 @@ fn half_pairs_are_read_as_fffd() {
 }
 
 #[test]
-fn what_no_value_holds_says_so() {
+fn unrepresentable_values_are_errors() {
     for odd in ["1e999", &nested(128), &nested(LEVELS)] {
         for text in [odd.to_owned(), format!(r#"{{"a": [{odd}], "b": 2}}"#)] {
             let json = parse(&text);
@@ -95,7 +95,7 @@ fn what_no_value_holds_says_so() {
 }
 
 #[test]
-fn nothing_recurses_on_a_text() {
+fn deep_text_needs_no_recursion() {
     #[derive(Deserialize, Serialize, PartialEq, Debug, Clone)]
     struct Typed {
         a: Json,
@@ -135,7 +135,7 @@ fn nothing_recurses_on_a_text() {
 }
 
 #[test]
-fn deep_values_are_refused_unsent() {
+fn deep_values_refused_before_sending() {
     // Made level by level, since nothing parses it.
     let value = |levels: usize| (0..levels).fold(Value::from(1), |value, _| Value::Array(vec![value]));
     assert_eq!(Json::from(value(127)).text(), nested(127));
@@ -162,7 +162,7 @@ fn deep_values_are_refused_unsent() {
 }
 
 #[test]
-fn a_json_anywhere_is_written() {
+fn json_serializes_in_any_position() {
     #[derive(Serialize)]
     #[serde(tag = "kind")]
     enum Tagged {
@@ -196,7 +196,7 @@ fn forged(times: usize) -> String {
 }
 
 #[test]
-fn no_key_is_serde_jsons_own() {
+fn private_serde_keys_are_not_special() {
     #[derive(Deserialize, PartialEq, Debug)]
     #[serde(untagged)]
     enum Buffered {
@@ -235,7 +235,7 @@ fn no_key_is_serde_jsons_own() {
 }
 
 #[test]
-fn the_last_of_equal_keys_counts() {
+fn last_of_duplicate_keys_counts() {
     let json = parse(r#"{"a": 1, "\u0061": 2, "b": {"c": 1, "c": 3}, "\ud83d": 4, "\udc00": 5}"#);
     assert_eq!(
         (&json["a"], &json["b"]["c"], &json["\u{fffd}"]),
@@ -248,7 +248,7 @@ fn the_last_of_equal_keys_counts() {
 }
 
 #[test]
-fn looked_up_values_stay() {
+fn looked_up_values_are_cached() {
     // So many that walking to each would take very long.
     let keys: Vec<String> = (0..20_000).map(|key| format!("k{key}")).collect();
     let body: Vec<String> = keys.iter().map(|key| format!(r#""{key}": ["{key}"]"#)).collect();
@@ -292,7 +292,7 @@ fn threads_see_the_same_value() {
 }
 
 #[test]
-fn equality_of_odd_texts() {
+fn odd_texts_compare_as_values_or_text() {
     assert_eq!(parse("[1e999]"), parse("[1e999]"));
     assert_ne!(parse("[1e999]"), parse("[1e998]"));
     assert_ne!(parse("[1e999]"), parse("[ 1e999]"), "there is no value to compare");
@@ -327,8 +327,8 @@ fn messages_and_debug_are_short() {
     );
     let error = Json::new(&BTreeMap::from([("k".repeat(1 << 20), f64::NAN)])).unwrap_err().to_string();
     assert!(error.ends_with("…: NaN is not a JSON number") && error.len() < 4096, "{error}");
-    let told = crate::generated::operation::json_body(&vec![f64::NAN; 100_000]).unwrap_err().to_string();
-    assert!(told.ends_with("\nand 99936 more"), "{told}");
+    let message = crate::generated::operation::json_body(&vec![f64::NAN; 100_000]).unwrap_err().to_string();
+    assert!(message.ends_with("\nand 99936 more"), "{message}");
 }
 
 fn any_json() -> impl Strategy<Value = String> {
@@ -354,7 +354,7 @@ fn any_json() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn looking_up_agrees_with_values(text in any_json()) {
+    fn lookup_agrees_with_values(text in any_json()) {
         let (walked, whole, table) = (parse(&text), parse(&text), parse(&text));
         let value = whole.try_value().cloned();
         for key in ["w", "x", "y", "z"] {

@@ -44,23 +44,23 @@ impl Subscriber for Warnings {
 }
 
 #[test]
-fn many_files_of_one_path_are_told_once() {
+fn many_files_of_path_warn_once() {
     let dir = directory();
     let warnings = Warnings::default();
     let _watching = tracing::subscriber::set_default(warnings.clone());
-    let told = || std::mem::take(&mut *warnings.0.lock().unwrap());
+    let reported = || std::mem::take(&mut *warnings.0.lock().unwrap());
     let fill = |cache: &FileCache, url: &str| assert!(cache.release(download(cache, url, b"1")));
     let cache = FileCache::open(dir.path()).unwrap();
     for number in 0..300 {
         fill(&cache, &format!("https://h/a{number}.png?X-Amz-Expires=1&X-Amz-Signature={number}"));
         fill(&cache, &format!("https://u:SECRET@h/get?token=SECRET{number}"));
     }
-    let told_1 = told();
+    let told_1 = reported();
     assert_eq!(told_1.len(), 1, "{told_1:?}");
     assert!(told_1[0].contains("https://…@h/get") && told_1[0].contains("key_by_path"), "{told_1:?}");
     assert!(!told_1[0].contains("SECRET"), "{told_1:?}");
     // Who says what a key is has thought of it.
     let own = FileCache::builder(dir.path()).namespace("own").key(str::to_owned).open().unwrap();
     (0..300).for_each(|number| fill(&own, &format!("https://h/get?token={number}")));
-    assert_eq!(told(), [""; 0]);
+    assert_eq!(reported(), [""; 0]);
 }

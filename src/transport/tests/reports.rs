@@ -104,22 +104,22 @@ async fn every_attempt_is_reported() {
 }
 
 #[tokio::test]
-async fn a_creation_and_a_request_are_reported_by_their_names() {
+async fn reports_name_their_operation() {
     let server = Server::of([Act::Close(Vec::new())]).await;
     let (client, reports) = reporting(&server.url);
     create(&client).await.failure();
     client.request(Method::PATCH, "/models/1/").await.failure();
-    let told: Vec<_> =
+    let reported: Vec<_> =
         taken(&reports).into_iter().map(|report| (report.operation, report.method, report.error)).collect();
     let unknown = Some(ErrorKind::UnknownOutcome);
     assert_eq!(
-        told,
+        reported,
         [("create_model".to_owned(), Method::POST, unknown), ("request".to_owned(), Method::PATCH, unknown)]
     );
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_reported_and_what_is_refused_here_is_not() {
+async fn refused_connection_is_reported() {
     let (_port, url) = refusing();
     let (client, reports) = reporting(&url);
     client.get_model(1).max_retries(0).await.failure();
@@ -134,8 +134,9 @@ async fn each_page_of_a_list_is_reported() {
     let (client, reports) = reporting(&server.url);
     // It is the same model on each page.
     client.list_models().list_all().identity([]).try_collect::<Vec<_>>().await.unwrap();
-    let told: Vec<_> = taken(&reports).into_iter().map(|report| (report.operation, report.status)).collect();
-    assert_eq!(told, [("list_models".to_owned(), Some(200)), ("list_models".to_owned(), Some(200))]);
+    let reported: Vec<_> =
+        taken(&reports).into_iter().map(|report| (report.operation, report.status)).collect();
+    assert_eq!(reported, [("list_models".to_owned(), Some(200)), ("list_models".to_owned(), Some(200))]);
 }
 
 // ---- spans and events
@@ -203,7 +204,7 @@ fn collecting() -> (tracing::subscriber::DefaultGuard, Arc<Mutex<Vec<String>>>) 
 }
 
 #[tokio::test]
-async fn every_attempt_is_traced_with_what_tells_it_from_others() {
+async fn trace_identifies_each_attempt() {
     let server =
         Server::of([Act::Keep(html(502)), Act::Close(Vec::new()), Act::Keep(json(200, MODEL))]).await;
     let (client, _) = client(&server.url);
@@ -226,7 +227,7 @@ async fn every_attempt_is_traced_with_what_tells_it_from_others() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_traced_shows_a_secret() {
+async fn traces_show_no_secret() {
     let signed = format!("https://files.example.com/x?X-Amz-Signature={MARKER}");
     let detail =
         format!(r#"{{"detail": "Token {MARKER}-access and key {MARKER}-gate are wrong, see {signed}"}}"#);
@@ -284,7 +285,7 @@ async fn nothing_that_is_traced_shows_a_secret() {
 }
 
 #[tokio::test]
-async fn a_budget_that_is_spent_is_told() {
+async fn exhausted_budget_is_logged() {
     let server = Server::of([Act::Keep(html(503))]).await;
     let (client, clock) = client(&server.url);
     clock.set_chance(0.0);

@@ -31,12 +31,12 @@ pub(crate) struct Validators {
 
 /// What is known of a file's content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct FileRecord {
     /// One of an algorithm.
     digests: Vec<Digest>,
     /// The size that its entry tells, if the file has another: servers tell the size of what they store,
     /// which may be compressed.
-    told_size: Option<u64>,
+    stored_size: Option<u64>,
     pub(super) validators: Validators,
     /// When the file was modified of which this is known: another's content isn't.
     pub(super) stamp: Option<u64>,
@@ -105,14 +105,14 @@ impl Validators {
     }
 }
 
-impl Facts {
-    pub(crate) fn new(validators: Validators, told_size: Option<u64>, digest: Option<Digest>) -> Self {
-        Facts { digests: digest.into_iter().collect(), told_size, validators, stamp: None }
+impl FileRecord {
+    pub(crate) fn new(validators: Validators, stored_size: Option<u64>, digest: Option<Digest>) -> Self {
+        FileRecord { digests: digest.into_iter().collect(), stored_size, validators, stamp: None }
     }
 
     /// Of a file that was modified then.
     pub(super) fn at(self, stamp: Option<u64>) -> Self {
-        Facts { stamp, ..self }
+        FileRecord { stamp, ..self }
     }
 
     pub(super) fn add_digest(&mut self, digest: Digest) {
@@ -128,8 +128,8 @@ impl Facts {
         for digest in &self.digests {
             word(digest.algorithm(), &digest.0);
         }
-        if let Some(size) = self.told_size {
-            word("told", &size);
+        if let Some(size) = self.stored_size {
+            word("stored", &size);
         }
         let etag = self.validators.etag.as_ref().map(|etag| utf8_percent_encode(etag, ESCAPED).to_string());
         if let Some(etag) = etag.filter(|etag| etag.len() <= LONGEST_ETAG) {
@@ -144,37 +144,37 @@ impl Facts {
         words
     }
 
-    /// Reads what [`words`](Facts::words) writes. What it doesn't know is passed over.
+    /// Reads what [`words`](FileRecord::words) writes. What it doesn't know is passed over.
     pub(super) fn of_words(words: &str) -> Self {
-        let mut facts = Facts::default();
+        let mut file_record = FileRecord::default();
         for (name, value) in words.split(' ').filter_map(|word| word.split_once('=')) {
             match name {
                 "md5" | "sha1" | "sha256" => {
                     let digest = Digest::new(value).filter(|digest| digest.algorithm() == name);
-                    digest.into_iter().for_each(|digest| facts.add_digest(digest));
+                    digest.into_iter().for_each(|digest| file_record.add_digest(digest));
                 }
-                "told" => facts.told_size = value.parse().ok(),
+                "stored" => file_record.stored_size = value.parse().ok(),
                 "etag" => {
                     let etag = percent_decode_str(value).decode_utf8().ok().filter(|etag| is_etag(etag));
-                    facts.validators.etag = etag.map(|etag| etag.into_owned());
+                    file_record.validators.etag = etag.map(|etag| etag.into_owned());
                 }
-                "modified" => facts.validators.modified = value.parse().ok(),
-                "stamp" => facts.stamp = value.parse().ok(),
+                "modified" => file_record.validators.modified = value.parse().ok(),
+                "stamp" => file_record.stamp = value.parse().ok(),
                 _ => {}
             }
         }
-        facts
+        file_record
     }
 }
 
 impl Expected {
     /// Whether a file of this size is what is expected, of which this is known.
-    pub(super) fn agreement(&self, size: u64, facts: &Facts) -> Agreement {
-        if self.size.is_some_and(|expected| expected != size && facts.told_size != Some(expected)) {
+    pub(super) fn agreement(&self, size: u64, file_record: &FileRecord) -> Agreement {
+        if self.size.is_some_and(|expected| expected != size && file_record.stored_size != Some(expected)) {
             return Agreement::Contradicts;
         }
         let Some(expected) = &self.digest else { return Agreement::Agrees };
-        match facts.digests.iter().find(|digest| digest.algorithm() == expected.algorithm()) {
+        match file_record.digests.iter().find(|digest| digest.algorithm() == expected.algorithm()) {
             Some(digest) if digest == expected => Agreement::Agrees,
             Some(_) => Agreement::Contradicts,
             None => Agreement::Unknown,
@@ -211,28 +211,28 @@ mod tests {
     #[test]
     fn facts_are_read_as_written() {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        let mut facts = Facts {
-            told_size: Some(u64::MAX),
+        let mut file_record = FileRecord {
+            stored_size: Some(u64::MAX),
             validators: Validators::of(&headers(&[("etag", "W/\"a%20b%\""), ("last-modified", date)])),
             stamp: Some(u64::MAX),
-            ..Facts::default()
+            ..FileRecord::default()
         };
         for length in [32, 40, 64] {
-            facts.add_digest(Digest::new(&"0".repeat(length)).unwrap());
-            facts.add_digest(Digest::new(&"f".repeat(length)).unwrap());
+            file_record.add_digest(Digest::new(&"0".repeat(length)).unwrap());
+            file_record.add_digest(Digest::new(&"f".repeat(length)).unwrap());
         }
-        let words = facts.words();
-        assert_eq!(Facts::of_words(&words), facts, "{words}");
+        let words = file_record.words();
+        assert_eq!(FileRecord::of_words(&words), file_record, "{words}");
         assert!(words.starts_with(" md5=ffff") && words.len() < 430, "{words}");
-        assert_eq!(Facts::of_words(&Facts::default().words()), Facts::default());
+        assert_eq!(FileRecord::of_words(&FileRecord::default().words()), FileRecord::default());
         assert_eq!(
-            Facts::of_words(" md5=xyz sha1= told=-1 etag=* modified=x stamp new=1 ="),
-            Facts::default()
+            FileRecord::of_words(" md5=xyz sha1= stored=-1 etag=* modified=x stamp new=1 ="),
+            FileRecord::default()
         );
     }
 
     #[test]
-    fn precondition_of_odd_validators() {
+    fn only_valid_validators_make_preconditions() {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         let long = format!("\"{}\"", "x".repeat(400));
         for (pairs, expected) in [
@@ -249,8 +249,8 @@ mod tests {
             (vec![("last-modified", "Mon, 01 Jan 0001 00:00:00 GMT")], None),
             (vec![], None),
         ] {
-            let kept = Facts { validators: Validators::of(&headers(&pairs)), ..Facts::default() };
-            let precondition = Facts::of_words(&kept.words()).validators.precondition();
+            let kept = FileRecord { validators: Validators::of(&headers(&pairs)), ..FileRecord::default() };
+            let precondition = FileRecord::of_words(&kept.words()).validators.precondition();
             assert_eq!(
                 precondition.as_ref().map(|(name, value)| (name.clone(), value.as_str())),
                 expected,
@@ -258,16 +258,16 @@ mod tests {
             );
         }
         for seconds in [END_OF_DATES - 1, END_OF_DATES, u64::MAX] {
-            let validators = Facts::of_words(&format!(" modified={seconds}")).validators;
+            let validators = FileRecord::of_words(&format!(" modified={seconds}")).validators;
             assert_eq!(validators.precondition().is_some(), seconds < END_OF_DATES);
         }
     }
 
     #[test]
-    fn what_agrees_with_an_entry() {
+    fn expected_size_and_digest_match_entry() {
         let digest = |digit: &str, length| Digest::new(&digit.repeat(length));
-        let mut facts = Facts { told_size: Some(12), ..Facts::default() };
-        facts.add_digest(digest("a", 32).unwrap());
+        let mut file_record = FileRecord { stored_size: Some(12), ..FileRecord::default() };
+        file_record.add_digest(digest("a", 32).unwrap());
         for (size, digest, agreement) in [
             (None, None, Agreement::Agrees),
             (Some(10), None, Agreement::Agrees),
@@ -278,7 +278,7 @@ mod tests {
             (Some(11), digest("a", 32), Agreement::Contradicts),
             (Some(10), digest("a", 40), Agreement::Unknown),
         ] {
-            assert_eq!(Expected { size, digest }.agreement(10, &facts), agreement);
+            assert_eq!(Expected { size, digest }.agreement(10, &file_record), agreement);
         }
         assert!(digest("A", 32).is_none() && digest("a", 33).is_none());
     }

@@ -3,16 +3,16 @@
 #[cfg(feature = "gzip")]
 use std::io::Write;
 
-use super::server::{Act, Server, answer};
+use super::server::{Act, Server, response};
 use super::*;
 #[cfg(feature = "gzip")]
 use crate::ErrorKind;
 
 #[cfg(feature = "gzip")]
 fn gzip(plain: &str) -> Vec<u8> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(plain.as_bytes()).unwrap();
-    packed.finish().unwrap()
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    compressed.write_all(plain.as_bytes()).unwrap();
+    compressed.finish().unwrap()
 }
 
 /// The model's text in three members.
@@ -23,16 +23,16 @@ fn members() -> Vec<u8> {
 }
 
 fn labelled(status: u16, label: &str, body: &[u8]) -> Vec<u8> {
-    answer(status, &format!("Content-Type: application/json\r\nContent-Encoding: {label}\r\n"), body)
+    response(status, &format!("Content-Type: application/json\r\nContent-Encoding: {label}\r\n"), body)
 }
 
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn members_are_read_whole() {
+async fn all_gzip_members_are_read() {
     for padding in [&b""[..], &[0; 700], b"garbage"] {
-        let packed = [&members()[..], padding].concat();
+        let compressed = [&members()[..], padding].concat();
         for label in ["gzip", "x-gzip", "GZip", " gzip ", "aws-chunked,gzip", "gzip, aws-chunked", ", gzip"] {
-            let server = Server::of([Act::Keep(labelled(200, label, &packed))]).await;
+            let server = Server::of([Act::Keep(labelled(200, label, &compressed))]).await;
             let (client, _) = client(&server.url);
             for _ in 0..2 {
                 assert_eq!(client.get_model(1).await.unwrap().name, "n", "{label}");
@@ -52,7 +52,7 @@ async fn members_are_read_whole() {
 
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn a_member_cut_off_is_asked_for_again() {
+async fn truncated_gzip_member_is_retried() {
     let (first, all) = (gzip("{\"id\": 1,"), members());
     for cut in [&all[..all.len() - 1], &all[..12], &first[..]] {
         let server =
@@ -64,7 +64,7 @@ async fn a_member_cut_off_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_label_without_a_coding_hinders_nothing() {
+async fn wrong_encoding_label_is_tolerated() {
     for label in [
         "gzip",
         "deflate",
@@ -95,7 +95,7 @@ async fn a_label_without_a_coding_hinders_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_under_a_label_is_nothing() {
+async fn empty_body_with_label_is_empty() {
     for (status, method) in [(204, Method::GET), (304, Method::GET), (200, Method::HEAD), (200, Method::GET)]
     {
         for label in ["gzip", "br", "zstd", "deflate", "gzip, br"] {
@@ -116,7 +116,7 @@ async fn nothing_under_a_label_is_nothing() {
 
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn an_error_that_is_packed_tells_what_it_says() {
+async fn compressed_error_body_is_read() {
     let said = gzip(r#"{"detail": "Not here."}"#);
     let server =
         Server::of([Act::Keep(labelled(404, "gzip", &said)), Act::Keep(labelled(404, "gzip", &said[..15]))])
@@ -130,15 +130,15 @@ async fn an_error_that_is_packed_tells_what_it_says() {
 
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn the_length_of_the_packed_form_is_not_the_bodys() {
+async fn compressed_length_is_not_body_length() {
     let server = Server::of([Act::Keep(labelled(200, "gzip", &gzip(&" ".repeat(300_000))))]).await;
     let (client, _) = client(&server.url);
     let call = client.get_model(1).prepare().unwrap();
-    let mut stream = call.fetch(|received| async { Ok(received.stream()) }).await.unwrap();
+    let mut stream = call.fetch(|response| async { Ok(response.stream()) }).await.unwrap();
     assert_eq!(stream.content_length(), None);
     let mut length = 0;
-    while let Some(piece) = stream.next().await {
-        length += piece.unwrap().len();
+    while let Some(chunk) = stream.next().await {
+        length += chunk.unwrap().len();
     }
     assert_eq!(length, 300_000);
     // Where the packed form is the longer one.
@@ -153,21 +153,21 @@ async fn the_length_of_the_packed_form_is_not_the_bodys() {
 /// The total time-out is over before a body is unpacked that came at once.
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn a_time_out_runs_out_while_a_bomb_unpacks() {
+async fn timeout_interrupts_decompression() {
     let bomb = gzip(&" ".repeat(200 << 20));
     let server = Server::of([Act::Keep(labelled(200, "gzip", &bomb))]).await;
     let (builder, _) = builder(&server.url);
-    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let tell = told.clone();
+    let reported = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tell = reported.clone();
     let builder = builder.on_attempt(move |attempt| tell.lock().unwrap().push(attempt.bytes_received));
     let client = builder.timeout(Duration::from_millis(150)).build().unwrap();
     let error = soon(client.get_model(1).send()).await.failure();
     assert!(error.is_timeout(), "{error:?}");
-    assert!(told.lock().unwrap().iter().all(|bytes| *bytes < 200 << 20), "{told:?}");
+    assert!(reported.lock().unwrap().iter().all(|bytes| *bytes < 200 << 20), "{reported:?}");
 }
 
 #[tokio::test]
-async fn codings_are_asked_for_unless_the_caller_does() {
+async fn accept_encoding_sent_unless_overridden() {
     let server = Server::of([Act::Keep(server::json(200, MODEL))]).await;
     let (client, _) = client(&server.url);
     client.get_model(1).await.unwrap();

@@ -13,9 +13,9 @@ use super::super::coding::codings;
 use super::*;
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(plain).unwrap();
-    packed.finish().unwrap()
+    let mut compressed = GzEncoder::new(Vec::new(), Compression::fast());
+    compressed.write_all(plain).unwrap();
+    compressed.finish().unwrap()
 }
 
 #[derive(Debug, PartialEq)]
@@ -29,35 +29,35 @@ struct Came {
 }
 
 /// What comes of a body in these pieces, as far as `most` bytes.
-fn unpacked<'p>(codings: &[Coding], pieces: impl IntoIterator<Item = &'p [u8]>, most: usize) -> Came {
-    let mut unpacking = Unpacking::by(codings);
-    let mut pieces = pieces.into_iter();
+fn decoded<'p>(codings: &[Coding], chunks: impl IntoIterator<Item = &'p [u8]>, most: usize) -> Came {
+    let mut content_decoder = ContentDecoder::by(codings);
+    let mut chunks = chunks.into_iter();
     let mut came = Came { plain: Vec::new(), problem: None, longest: 0, pauses: 0 };
     let mut context = Context::from_waker(Waker::noop());
     loop {
-        let unpacked = {
-            let mut advance = pin!(unpacking.advance());
+        let decoded = {
+            let mut advance = pin!(content_decoder.advance());
             loop {
                 match advance.as_mut().poll(&mut context) {
-                    Poll::Ready(unpacked) => break unpacked,
+                    Poll::Ready(decoded) => break decoded,
                     Poll::Pending => came.pauses += 1,
                 }
             }
         };
-        match unpacked {
-            Ok(Unpacked::Piece(piece)) => {
-                assert!(!piece.is_empty(), "an empty piece");
-                came.longest = came.longest.max(piece.len());
-                came.plain.extend_from_slice(&piece);
+        match decoded {
+            Ok(DecoderOutput::Chunk(chunk)) => {
+                assert!(!chunk.is_empty(), "an empty piece");
+                came.longest = came.longest.max(chunk.len());
+                came.plain.extend_from_slice(&chunk);
                 if came.plain.len() >= most {
                     return came;
                 }
             }
-            Ok(Unpacked::Hungry) => match pieces.next() {
-                Some(piece) => unpacking.push(Bytes::copy_from_slice(piece)),
-                None => unpacking.end(),
+            Ok(DecoderOutput::NeedsInput) => match chunks.next() {
+                Some(chunk) => content_decoder.push(Bytes::copy_from_slice(chunk)),
+                None => content_decoder.end(),
             },
-            Ok(Unpacked::Whole) => return came,
+            Ok(DecoderOutput::End) => return came,
             Err(problem) => {
                 came.problem = Some(problem.to_string());
                 return came;
@@ -66,9 +66,9 @@ fn unpacked<'p>(codings: &[Coding], pieces: impl IntoIterator<Item = &'p [u8]>, 
     }
 }
 
-fn whole(codings: &[Coding], packed: &[u8]) -> Result<Vec<u8>, String> {
-    let came = unpacked(codings, [packed], usize::MAX);
-    let dripped = unpacked(codings, packed.chunks(1), usize::MAX);
+fn whole(codings: &[Coding], compressed: &[u8]) -> Result<Vec<u8>, String> {
+    let came = decoded(codings, [compressed], usize::MAX);
+    let dripped = decoded(codings, compressed.chunks(1), usize::MAX);
     // However it is cut, the same comes.
     assert_eq!(came.problem, dripped.problem);
     match came.problem {
@@ -82,7 +82,7 @@ fn whole(codings: &[Coding], packed: &[u8]) -> Result<Vec<u8>, String> {
 
 #[cfg(feature = "gzip")]
 #[test]
-fn every_prefix_of_members_is_told() {
+fn every_truncated_prefix_is_reported() {
     let (first, second) = (gzip(b"{\"name\": \"first"), gzip(b" and second\"}"));
     let both = [&first[..], &second[..]].concat();
     for length in 0..=both.len() {
@@ -107,22 +107,22 @@ fn every_prefix_of_members_is_told() {
 
 #[cfg(feature = "gzip")]
 #[test]
-fn what_follows_the_last_member_is_ignored() {
+fn bytes_after_last_member_are_ignored() {
     for padding in [&[0][..], &[0; 1_000], b"\r\n", b"\x1f", b"\x1f\x8a more", b"garbage \x1f\x8b"] {
-        let packed = [&gzip(b"a")[..], &gzip(b""), &gzip(b"b"), padding].concat();
-        assert_eq!(whole(&[Coding::Gzip], &packed).as_deref(), Ok(&b"ab"[..]), "{padding:?}");
+        let compressed = [&gzip(b"a")[..], &gzip(b""), &gzip(b"b"), padding].concat();
+        assert_eq!(whole(&[Coding::Gzip], &compressed).as_deref(), Ok(&b"ab"[..]), "{padding:?}");
     }
     let damaged = {
-        let mut packed = gzip(b"some text");
-        let checksum = packed.len() - 8;
-        packed[checksum] ^= 1;
-        packed
+        let mut compressed = gzip(b"some text");
+        let checksum = compressed.len() - 8;
+        compressed[checksum] ^= 1;
+        compressed
     };
     assert!(whole(&[Coding::Gzip], &damaged).unwrap_err().contains("can't be decompressed"));
 }
 
 #[test]
-fn text_under_a_label_is_text() {
+fn plain_text_under_label_is_kept() {
     for coding in Coding::ALL.into_iter().filter(|coding| coding.is_supported()) {
         for text in [
             "",
@@ -150,7 +150,7 @@ fn text_under_a_label_is_text() {
 
 #[cfg(feature = "gzip")]
 #[test]
-fn codings_that_hide_nothing_come_to_an_end() {
+fn wasteful_nested_coding_is_refused() {
     // Each member is 900 KiB of a file's name around one byte, and next to nothing compressed again.
     let mut member = flate2::GzBuilder::new()
         .filename(vec![b'a'; 900 << 10])
@@ -166,7 +166,7 @@ fn codings_that_hide_nothing_come_to_an_end() {
 
 #[cfg(feature = "gzip")]
 #[test]
-fn codings_in_a_row_are_undone_in_order() {
+fn stacked_codings_undone_in_order() {
     let plain = b"{\"a\": 1}".repeat(20_000);
     let once = gzip(&plain);
     let twice = gzip(&once);
@@ -179,21 +179,23 @@ fn codings_in_a_row_are_undone_in_order() {
 
 #[cfg(feature = "deflate")]
 #[test]
-fn deflate_comes_with_its_wrapper_and_without() {
+fn deflate_read_with_or_without_zlib() {
     let plain = b"{\"a\": 1}".repeat(20_000);
     let mut wrapped = ZlibEncoder::new(Vec::new(), Compression::fast());
     wrapped.write_all(&plain).unwrap();
     let mut bare = DeflateEncoder::new(Vec::new(), Compression::fast());
     bare.write_all(&plain).unwrap();
-    for packed in [wrapped.finish().unwrap(), bare.finish().unwrap()] {
-        assert_eq!(whole(&[Coding::Deflate], &packed).unwrap(), plain);
-        assert!(whole(&[Coding::Deflate], &packed[..packed.len() / 2]).unwrap_err().contains("cut off"));
-        assert_eq!(whole(&[Coding::Deflate], &[&packed[..], &[0; 9]].concat()).unwrap(), plain);
+    for compressed in [wrapped.finish().unwrap(), bare.finish().unwrap()] {
+        assert_eq!(whole(&[Coding::Deflate], &compressed).unwrap(), plain);
+        assert!(
+            whole(&[Coding::Deflate], &compressed[..compressed.len() / 2]).unwrap_err().contains("cut off")
+        );
+        assert_eq!(whole(&[Coding::Deflate], &[&compressed[..], &[0; 9]].concat()).unwrap(), plain);
     }
 }
 
 #[cfg(any(feature = "brotli", feature = "zstd"))]
-fn packed(mut encoder: impl compression_codecs::EncodeV2, plain: &[u8]) -> Vec<u8> {
+fn compressed(mut encoder: impl compression_codecs::EncodeV2, plain: &[u8]) -> Vec<u8> {
     let mut room = vec![0; plain.len() + 1_000];
     let mut output = WriteBuffer::new_initialized(&mut room);
     let mut input = PartialBuffer::new(plain);
@@ -206,26 +208,26 @@ fn packed(mut encoder: impl compression_codecs::EncodeV2, plain: &[u8]) -> Vec<u
 
 #[cfg(feature = "brotli")]
 #[test]
-fn brotli_is_unpacked() {
+fn brotli_is_decompressed() {
     use compression_codecs::BrotliEncoder;
     use compression_codecs::brotli::params::EncoderParams;
 
     for plain in [Vec::new(), b"{}".to_vec(), b"{\"a\": 1}".repeat(20_000)] {
-        let packed = packed(BrotliEncoder::new(EncoderParams::default()), &plain);
-        assert_eq!(whole(&[Coding::Brotli], &packed).unwrap(), plain);
-        assert_eq!(whole(&[Coding::Brotli], &[&packed[..], &[0; 99]].concat()).unwrap(), plain);
+        let compressed = compressed(BrotliEncoder::new(EncoderParams::default()), &plain);
+        assert_eq!(whole(&[Coding::Brotli], &compressed).unwrap(), plain);
+        assert_eq!(whole(&[Coding::Brotli], &[&compressed[..], &[0; 99]].concat()).unwrap(), plain);
     }
-    let packed = packed(BrotliEncoder::new(EncoderParams::default()), &b"{\"a\": 1}".repeat(20_000));
-    assert!(whole(&[Coding::Brotli], &packed[..packed.len() - 3]).unwrap_err().contains("cut off"));
+    let compressed = compressed(BrotliEncoder::new(EncoderParams::default()), &b"{\"a\": 1}".repeat(20_000));
+    assert!(whole(&[Coding::Brotli], &compressed[..compressed.len() - 3]).unwrap_err().contains("cut off"));
 }
 
 #[cfg(feature = "zstd")]
 #[test]
-fn frames_of_zstd_are_read_whole() {
+fn all_zstd_frames_are_read() {
     use compression_codecs::ZstdEncoder;
 
     let plain = b"{\"a\": 1}".repeat(20_000);
-    let frame = packed(ZstdEncoder::new(3), &plain);
+    let frame = compressed(ZstdEncoder::new(3), &plain);
     let skipped = b"\x51\x2a\x4d\x18\x03\0\0\0abc";
     let both = [&skipped[..], &frame, skipped, &frame, b"\0\0\0\0"].concat();
     assert_eq!(whole(&[Coding::Zstd], &both).unwrap(), plain.repeat(2));
@@ -238,37 +240,37 @@ fn frames_of_zstd_are_read_whole() {
 /// 100 MB out of 100 kB: each step gives a piece of a bounded size, and lets others run.
 #[cfg(feature = "gzip")]
 #[test]
-fn a_bomb_goes_off_piece_by_piece() {
+fn bomb_unpacks_in_bounded_steps() {
     let bomb = gzip(&vec![b' '; 100_000_000]);
-    let came = unpacked(&[Coding::Gzip], [&bomb[..]], 10_000_000);
+    let came = decoded(&[Coding::Gzip], [&bomb[..]], 10_000_000);
     assert_eq!(came.longest, STEP);
     assert!(came.pauses >= 10_000_000 / STEP - 1, "{}", came.pauses);
     assert!(came.plain.len() < 10_000_000 + STEP);
     let twice = gzip(&bomb);
-    let came = unpacked(&[Coding::Gzip; 2], [&twice[..]], 10_000_000);
+    let came = decoded(&[Coding::Gzip; 2], [&twice[..]], 10_000_000);
     assert!(came.longest == STEP && came.plain.len() < 10_000_000 + STEP);
 }
 
 #[cfg(feature = "gzip")]
 #[test]
-fn a_body_that_unpacks_to_nothing_ends() {
+fn endless_empty_members_are_refused() {
     let nothing = gzip(b"");
-    let members = FRUITLESS / nothing.len() + 2;
-    let came = unpacked(&[Coding::Gzip], std::iter::repeat_n(&nothing[..], 10 * members), usize::MAX);
+    let members = MAX_WITHOUT_OUTPUT / nothing.len() + 2;
+    let came = decoded(&[Coding::Gzip], std::iter::repeat_n(&nothing[..], 10 * members), usize::MAX);
     assert!(came.problem.is_some_and(|problem| problem.contains("4097 members")));
     // A name of a file without an end.
     let head = [0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0];
     let name = [b'n'; 1 << 10];
-    let pieces = std::iter::once(&head[..]).chain(std::iter::repeat_n(&name[..], 10_000));
+    let chunks = std::iter::once(&head[..]).chain(std::iter::repeat_n(&name[..], 10_000));
     assert!(
-        unpacked(&[Coding::Gzip], pieces, usize::MAX)
+        decoded(&[Coding::Gzip], chunks, usize::MAX)
             .problem
             .is_some_and(|problem| problem.contains("nothing"))
     );
 }
 
 #[test]
-fn labels_that_name_no_coding_do_not_count() {
+fn unknown_encoding_labels_are_ignored() {
     let headers =
         |label: &str| HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_str(label).unwrap())]);
     for label in
@@ -291,7 +293,7 @@ fn labels_that_name_no_coding_do_not_count() {
     }
     let two = codings(&headers("gzip, utf-8,br"));
     assert_eq!(two.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["gzip", "br"]);
-    assert_eq!(codings(&headers(&"gzip,".repeat(100))).len(), MOST_CODINGS + 1);
+    assert_eq!(codings(&headers(&"gzip,".repeat(100))).len(), MAX_CODINGS + 1);
 }
 
 proptest! {
@@ -300,7 +302,7 @@ proptest! {
     /// Whatever comes, under whichever labels, and however it is cut: it ends, and gives no more at a time
     /// than it may.
     #[test]
-    fn any_bytes_under_any_label(
+    fn any_bytes_end_under_any_label(
         marked in 0..4_usize,
         bytes in proptest::collection::vec(any::<u8>(), 0..600),
         cut in 1..40_usize,
@@ -320,9 +322,9 @@ proptest! {
                 *byte ^= bits;
             }
         }
-        let came = unpacked(&codings, body.chunks(cut), 1 << 20);
+        let came = decoded(&codings, body.chunks(cut), 1 << 20);
         prop_assert!(came.longest <= STEP);
-        let again = unpacked(&codings, [&body[..]], 1 << 20);
+        let again = decoded(&codings, [&body[..]], 1 << 20);
         if came.problem.is_none() && again.problem.is_none() {
             prop_assert!(came.plain == again.plain);
         }
@@ -333,15 +335,15 @@ proptest! {
 fn many_tiny_members_are_refused() {
     let members = |count: usize, plain: &[u8]| gzip(plain).repeat(count);
     let few = members(4_000, b"1");
-    let came = unpacked(&[Coding::of("gzip").unwrap()], [&few[..]], usize::MAX);
+    let came = decoded(&[Coding::of("gzip").unwrap()], [&few[..]], usize::MAX);
     assert_eq!((came.plain.len(), came.problem), (4_000, None));
     assert!(came.pauses >= 3_999, "others could run {} times", came.pauses);
     let large = members(6_000, &[b'1'; 100]);
-    assert_eq!(unpacked(&[Coding::of("gzip").unwrap()], [&large[..]], usize::MAX).problem, None);
+    assert_eq!(decoded(&[Coding::of("gzip").unwrap()], [&large[..]], usize::MAX).problem, None);
     let many = members(20_000, b"1");
-    let problem = unpacked(&[Coding::of("gzip").unwrap()], [&many[..]], usize::MAX).problem.unwrap();
+    let problem = decoded(&[Coding::of("gzip").unwrap()], [&many[..]], usize::MAX).problem.unwrap();
     assert!(problem.contains("4162 members"), "{problem}");
     let nested = gzip(&many);
     let twice = [Coding::of("gzip").unwrap(), Coding::of("gzip").unwrap()];
-    assert!(unpacked(&twice, [&nested[..]], usize::MAX).problem.unwrap().contains("members"));
+    assert!(decoded(&twice, [&nested[..]], usize::MAX).problem.unwrap().contains("members"));
 }

@@ -13,39 +13,41 @@ use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use reqwest::{Response, StatusCode};
 
-use super::coding::{Begins, Coding, MOST_CODINGS, TELLING, is_text, labels};
+use super::coding::{Coding, MAGIC_LENGTH, MAX_CODINGS, Magic, is_text, labels};
 
 /// How much the outer ones of several codings may decompress to before the last one gives something, in
 /// bytes: a few hundred bytes, compressed again and again, would take minutes.
-const MOST_BETWEEN: u64 = 16 << 20;
+const MAX_INTERMEDIATE: u64 = 16 << 20;
 
 /// The most that a step takes, and the most that it gives, in bytes.
 const STEP: usize = 64 << 10;
 /// Room for what a step gives at least, in bytes.
-const LEAST_ROOM: usize = 1 << 10;
+const MIN_ROOM: usize = 1 << 10;
 /// After so many bytes that unpack to nothing it isn't gone on with.
-const FRUITLESS: usize = 1 << 20;
+const MAX_WITHOUT_OUTPUT: usize = 1 << 20;
 /// So many members may be of any size; for each more, so many bytes have to be decompressed. A member costs
 /// tens of microseconds, however small it is.
-const MEMBERS: u64 = 4096;
-const MEMBER: u64 = 64;
+const FREE_MEMBERS: u64 = 4096;
+const BYTES_A_MEMBER: u64 = 64;
 
 /// Why a body can't be unpacked.
 #[derive(Debug)]
-pub(super) enum NotUnpacked {
+pub(super) enum ContentError {
     /// It ends in the middle.
     CutOff(&'static str),
     Broken(&'static str, String),
     TooManyCodings,
 }
 
-impl fmt::Display for NotUnpacked {
+impl fmt::Display for ContentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotUnpacked::CutOff(coding) => write!(f, "the body, compressed by {coding}, is cut off"),
-            NotUnpacked::Broken(coding, why) => write!(f, "the body can't be decompressed ({coding}): {why}"),
-            NotUnpacked::TooManyCodings => {
-                write!(f, "the body can't be decompressed: it has more than {MOST_CODINGS} content codings")
+            ContentError::CutOff(coding) => write!(f, "the body, compressed by {coding}, is cut off"),
+            ContentError::Broken(coding, why) => {
+                write!(f, "the body can't be decompressed ({coding}): {why}")
+            }
+            ContentError::TooManyCodings => {
+                write!(f, "the body can't be decompressed: it has more than {MAX_CODINGS} content codings")
             }
         }
     }
@@ -53,16 +55,16 @@ impl fmt::Display for NotUnpacked {
 
 /// What comes of going on.
 #[derive(Debug)]
-pub(super) enum Unpacked {
-    Piece(Bytes),
-    /// The next packed bytes are to be [pushed](Unpacking::push), or the [end](Unpacking::end) told.
-    Hungry,
+pub(super) enum DecoderOutput {
+    Chunk(Bytes),
+    /// The next packed bytes are to be [pushed](ContentDecoder::push), or the [end](ContentDecoder::end) told.
+    NeedsInput,
     /// There is no more.
-    Whole,
+    End,
 }
 
 /// A body that is being unpacked.
-pub(super) struct Unpacking {
+pub(super) struct ContentDecoder {
     /// In the order in which they are undone.
     layers: Vec<Layer>,
     /// The last step did as much as one may: others come first.
@@ -72,7 +74,7 @@ pub(super) struct Unpacking {
     given: u64,
 }
 
-impl Unpacking {
+impl ContentDecoder {
     /// Of an answer whose label says that it is packed, and which the crate's features unpack. The headers of
     /// its packed form are taken out.
     pub(super) fn of(response: &mut Response) -> Option<Box<Self>> {
@@ -88,21 +90,21 @@ impl Unpacking {
         }
         response.headers_mut().remove(CONTENT_ENCODING);
         response.headers_mut().remove(CONTENT_LENGTH);
-        Some(Box::new(Unpacking::by(&codings)))
+        Some(Box::new(ContentDecoder::by(&codings)))
     }
 
     pub(super) fn by(codings: &[Coding]) -> Self {
-        let layers = match codings.len() <= MOST_CODINGS {
+        let layers = match codings.len() <= MAX_CODINGS {
             true => codings.iter().rev().map(|coding| Layer::of(*coding)).collect(),
             false => Vec::new(),
         };
-        Unpacking { layers, busy: false, between: 0, given: 0 }
+        ContentDecoder { layers, busy: false, between: 0, given: 0 }
     }
 
     /// More of the packed body.
-    pub(super) fn push(&mut self, packed: Bytes) {
+    pub(super) fn push(&mut self, compressed: Bytes) {
         if let Some(first) = self.layers.first_mut() {
-            first.push(packed);
+            first.push(compressed);
         }
     }
 
@@ -115,58 +117,58 @@ impl Unpacking {
 
     /// Goes on until there is a piece, or more is needed. Lets others run between steps: a time-out and a
     /// drop work.
-    pub(super) async fn advance(&mut self) -> Result<Unpacked, NotUnpacked> {
+    pub(super) async fn advance(&mut self) -> Result<DecoderOutput, ContentError> {
         loop {
             if std::mem::take(&mut self.busy) {
                 tokio::task::yield_now().await;
             }
-            if let Some(unpacked) = self.step()? {
-                return Ok(unpacked);
+            if let Some(decoded) = self.step()? {
+                return Ok(decoded);
             }
         }
     }
 
     /// One step of one layer; nothing where another one may follow.
-    pub(super) fn step(&mut self) -> Result<Option<Unpacked>, NotUnpacked> {
-        let last = self.layers.len().checked_sub(1).ok_or(NotUnpacked::TooManyCodings)?;
+    pub(super) fn step(&mut self) -> Result<Option<DecoderOutput>, ContentError> {
+        let last = self.layers.len().checked_sub(1).ok_or(ContentError::TooManyCodings)?;
         for index in (0..=last).rev() {
             let Some((layer, above)) = self.layers.get_mut(index..).and_then(<[Layer]>::split_first_mut)
             else {
                 break;
             };
             match (layer.step()?, above.first_mut()) {
-                (Turn::Hungry, _) => {}
+                (Turn::NeedsInput, _) => {}
                 (Turn::Busy, _) => {
                     self.busy = true;
                     return Ok(None);
                 }
-                (Turn::Gave(piece), None) => {
+                (Turn::Gave(chunk), None) => {
                     // Many small members take long, too.
-                    self.busy = piece.len() == STEP || matches!(layer.state, State::After);
-                    self.given = self.given.saturating_add(piece.len() as u64);
-                    return Ok(Some(Unpacked::Piece(piece)));
+                    self.busy = chunk.len() == STEP || matches!(layer.state, State::After);
+                    self.given = self.given.saturating_add(chunk.len() as u64);
+                    return Ok(Some(DecoderOutput::Chunk(chunk)));
                 }
-                (Turn::Gave(piece), Some(above)) => {
+                (Turn::Gave(chunk), Some(above)) => {
                     self.busy = true;
-                    self.between = self.between.saturating_add(piece.len() as u64);
+                    self.between = self.between.saturating_add(chunk.len() as u64);
                     if self.between
-                        > MOST_BETWEEN.saturating_add(self.given.saturating_mul(2 * MOST_CODINGS as u64))
+                        > MAX_INTERMEDIATE.saturating_add(self.given.saturating_mul(2 * MAX_CODINGS as u64))
                     {
                         let why =
                             "its outer content codings decompress to far more than the whole".to_owned();
-                        return Err(NotUnpacked::Broken(layer.coding.name(), why));
+                        return Err(ContentError::Broken(layer.coding.name(), why));
                     }
-                    above.push(piece);
+                    above.push(chunk);
                     return Ok(None);
                 }
-                (Turn::Ended, None) => return Ok(Some(Unpacked::Whole)),
+                (Turn::Ended, None) => return Ok(Some(DecoderOutput::End)),
                 (Turn::Ended, Some(above)) => {
                     above.at_end = true;
                     return Ok(None);
                 }
             }
         }
-        Ok(Some(Unpacked::Hungry))
+        Ok(Some(DecoderOutput::NeedsInput))
     }
 }
 
@@ -174,7 +176,7 @@ enum Turn {
     Gave(Bytes),
     /// It worked, and gave nothing.
     Busy,
-    Hungry,
+    NeedsInput,
     Ended,
 }
 
@@ -234,69 +236,69 @@ impl Layer {
         }
     }
 
-    fn step(&mut self) -> Result<Turn, NotUnpacked> {
+    fn step(&mut self) -> Result<Turn, ContentError> {
         match self.state {
             State::Before | State::After => self.begin(),
-            State::Within => self.unpack(),
+            State::Within => self.decode_step(),
             State::Plain if !self.input.is_empty() => Ok(Turn::Gave(std::mem::take(&mut self.input))),
             State::Plain if self.at_end => Ok(Turn::Ended),
-            State::Plain => Ok(Turn::Hungry),
+            State::Plain => Ok(Turn::NeedsInput),
             State::Ended => Ok(Turn::Ended),
         }
     }
 
     /// Looks at the first bytes of the body, or of what follows a member.
-    fn begin(&mut self) -> Result<Turn, NotUnpacked> {
+    fn begin(&mut self) -> Result<Turn, ContentError> {
         let after = matches!(self.state, State::After);
         if self.input.is_empty() {
             if self.at_end {
                 self.state = State::Ended;
                 return Ok(Turn::Ended);
             }
-            return Ok(Turn::Hungry);
+            return Ok(Turn::NeedsInput);
         }
-        let begins = match after && !self.coding.has_members() {
-            true => Begins::Not,
-            false => self.coding.begins(&self.input, self.at_end),
+        let magic = match after && !self.coding.has_members() {
+            true => Magic::Not,
+            false => self.coding.magic(&self.input, self.at_end),
         };
-        match (begins, after) {
-            (Begins::Unclear, _) if !self.at_end => return Ok(Turn::Hungry),
+        match (magic, after) {
+            (Magic::Unclear, _) if !self.at_end => return Ok(Turn::NeedsInput),
             // Padding, say.
-            (Begins::Not | Begins::Unclear, true) => {
+            (Magic::Not | Magic::Unclear, true) => {
                 self.state = State::Ended;
                 return Ok(Turn::Ended);
             }
-            (Begins::Unclear, false) => return Err(NotUnpacked::CutOff(self.coding.name())),
-            (Begins::Not, false) => {
+            (Magic::Unclear, false) => return Err(ContentError::CutOff(self.coding.name())),
+            (Magic::Not, false) => {
                 self.state = State::Plain;
                 return self.step();
             }
-            (Begins::Packed, _) => {}
+            (Magic::Compressed, _) => {}
         }
         match &mut self.decoder {
             Some(decoder) => decoder
                 .reinit()
-                .map_err(|error| NotUnpacked::Broken(self.coding.name(), error.to_string()))?,
+                .map_err(|error| ContentError::Broken(self.coding.name(), error.to_string()))?,
             None => self.decoder = self.coding.decoder(&self.input),
         }
-        let short = self.input.len() < TELLING && self.at_end && is_text(&self.input);
+        let short = self.input.len() < MAGIC_LENGTH && self.at_end && is_text(&self.input);
         self.plain = short.then(|| self.input.clone());
         self.state = State::Within;
-        self.unpack()
+        self.decode_step()
     }
 
-    fn unpack(&mut self) -> Result<Turn, NotUnpacked> {
+    fn decode_step(&mut self) -> Result<Turn, ContentError> {
         let Some(decoder) = &mut self.decoder else {
             self.state = State::Plain;
             return self.step();
         };
         if self.input.is_empty() && !self.full && !self.at_end {
-            return Ok(Turn::Hungry);
+            return Ok(Turn::NeedsInput);
         }
         let room = if self.full || self.plain.is_some() {
             STEP
         } else {
-            self.input.len().saturating_mul(4).clamp(LEAST_ROOM, STEP)
+            self.input.len().saturating_mul(4).clamp(MIN_ROOM, STEP)
         };
         // What is small is copied out of it: it isn't made anew for each member.
         if self.room.len() < room {
@@ -330,22 +332,26 @@ impl Layer {
                 (self.input, self.state) = (plain, State::Plain);
                 return self.step();
             }
-            (Err(_), None) if is_at_end => return Err(NotUnpacked::CutOff(name)),
-            (Err(why), None) => return Err(NotUnpacked::Broken(name, why)),
+            (Err(_), None) if is_at_end => return Err(ContentError::CutOff(name)),
+            (Err(why), None) => return Err(ContentError::Broken(name, why)),
         };
         self.input.advance(took);
         self.given = self.given.saturating_add(gave as u64);
         if ended {
             (self.state, self.full) = (State::After, false);
             self.members += 1;
-            if self.members > MEMBERS + self.given / MEMBER {
-                let why = format!("it has {} members, of less than {MEMBER} bytes each", self.members);
-                return Err(NotUnpacked::Broken(name, why));
+            if self.members > FREE_MEMBERS + self.given / BYTES_A_MEMBER {
+                let why =
+                    format!("it has {} members, of less than {BYTES_A_MEMBER} bytes each", self.members);
+                return Err(ContentError::Broken(name, why));
             }
         }
         self.fruitless = if gave == 0 { self.fruitless.saturating_add(took) } else { 0 };
-        if self.fruitless > FRUITLESS {
-            return Err(NotUnpacked::Broken(name, format!("{FRUITLESS} bytes of it decompress to nothing")));
+        if self.fruitless > MAX_WITHOUT_OUTPUT {
+            return Err(ContentError::Broken(
+                name,
+                format!("{MAX_WITHOUT_OUTPUT} bytes of it decompress to nothing"),
+            ));
         }
         if gave == 0 {
             return Ok(Turn::Busy);

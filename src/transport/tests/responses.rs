@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::server::{Act, Server, answer, html, json};
+use super::server::{Act, Server, html, json, response};
 use super::*;
 use crate::ErrorKind;
 
@@ -14,19 +14,19 @@ fn limited(url: &str, bytes: usize) -> (BackendClient, Arc<TestClock>) {
 }
 
 fn chunked(body: &[u8]) -> Vec<u8> {
-    let mut answer =
+    let mut response =
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
-    for piece in body.chunks(100) {
-        answer.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
-        answer.extend_from_slice(piece);
-        answer.extend_from_slice(b"\r\n");
+    for chunk in body.chunks(100) {
+        response.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        response.extend_from_slice(chunk);
+        response.extend_from_slice(b"\r\n");
     }
-    answer.extend_from_slice(b"0\r\n\r\n");
-    answer
+    response.extend_from_slice(b"0\r\n\r\n");
+    response
 }
 
 #[tokio::test]
-async fn an_answer_larger_than_the_limit_is_told_and_not_asked_for_again() {
+async fn oversized_response_is_not_retried() {
     let large = format!(r#"{{"id": 1, "name": "{}", "model_type": "x"}}"#, "n".repeat(2_000));
     for bytes in [json(200, &large), chunked(large.as_bytes())] {
         for op in Op::ALL {
@@ -44,7 +44,7 @@ async fn an_answer_larger_than_the_limit_is_told_and_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn an_answer_as_large_as_the_limit_is_read() {
+async fn response_at_limit_is_read() {
     for bytes in [json(200, MODEL), chunked(MODEL.as_bytes())] {
         let server = Server::of([Act::Keep(bytes)]).await;
         limited(&server.url, MODEL.len()).0.get_model(1).await.unwrap();
@@ -55,7 +55,7 @@ async fn an_answer_as_large_as_the_limit_is_read() {
 
 /// The announced length alone is enough: the body never comes.
 #[tokio::test]
-async fn an_announced_length_beyond_the_limit_is_not_waited_for() {
+async fn announced_length_over_limit_fails_fast() {
     let server =
         Server::of([Act::Hold(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{".to_vec())]).await;
     let (client, _) = limited(&server.url, 1_000);
@@ -67,21 +67,22 @@ async fn an_announced_length_beyond_the_limit_is_not_waited_for() {
 
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn a_small_answer_that_unpacks_to_a_large_one_is_given_up_at_the_limit() {
+async fn decompression_stops_at_body_limit() {
     use std::io::Write;
 
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    (0..16).for_each(|_| packed.write_all(&[b' '; 1 << 20]).unwrap());
-    let packed = packed.finish().unwrap();
-    assert!(packed.len() < 200_000, "{}", packed.len());
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    (0..16).for_each(|_| compressed.write_all(&[b' '; 1 << 20]).unwrap());
+    let compressed = compressed.finish().unwrap();
+    assert!(compressed.len() < 200_000, "{}", compressed.len());
     for status in [200, 400] {
-        let server = Server::of([Act::Keep(answer(status, "Content-Encoding: gzip\r\n", &packed))]).await;
+        let server =
+            Server::of([Act::Keep(response(status, "Content-Encoding: gzip\r\n", &compressed))]).await;
         let received = Arc::new(Mutex::new(Vec::new()));
-        let told = received.clone();
+        let reported = received.clone();
         let (builder, _) = builder(&server.url);
         let builder = builder
             .max_body_size(300_000)
-            .on_attempt(move |attempt| told.lock().unwrap().push(attempt.bytes_received));
+            .on_attempt(move |attempt| reported.lock().unwrap().push(attempt.bytes_received));
         let error = builder.build().unwrap().get_model(1).await.failure();
         assert_eq!(status_of(&error), Some(status));
         assert_eq!(error.kind() == ErrorKind::BodyLimit, status == 200, "{error:?}");
@@ -95,21 +96,21 @@ async fn a_small_answer_that_unpacks_to_a_large_one_is_given_up_at_the_limit() {
 
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn a_packed_answer_that_is_broken_off_is_told() {
+async fn truncated_gzip_is_retried_or_unknown() {
     use std::io::Write;
 
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(MODEL.as_bytes()).unwrap();
-    let packed = packed.finish().unwrap();
-    let gzip = |body: &[u8]| Act::Keep(answer(200, "Content-Encoding: gzip\r\n", body));
-    let server = Server::of([gzip(&packed)]).await;
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    compressed.write_all(MODEL.as_bytes()).unwrap();
+    let compressed = compressed.finish().unwrap();
+    let gzip = |body: &[u8]| Act::Keep(response(200, "Content-Encoding: gzip\r\n", body));
+    let server = Server::of([gzip(&compressed)]).await;
     assert_eq!(client(&server.url).0.get_model(1).await.unwrap().name, "n");
     // Half of it, as a whole: it may be had when asked again.
-    let server = Server::of([gzip(&packed[..packed.len() / 2]), gzip(&packed)]).await;
+    let server = Server::of([gzip(&compressed[..compressed.len() / 2]), gzip(&compressed)]).await;
     let (half, clock) = client(&server.url);
     half.get_model(1).await.unwrap();
     assert_eq!(clock.waits(), [125]);
-    let server = Server::of([gzip(&packed[..packed.len() / 2])]).await;
+    let server = Server::of([gzip(&compressed[..compressed.len() / 2])]).await;
     let error = create(&client(&server.url).0).await.failure();
     assert!(
         error.is_unknown_outcome() && error.to_string().contains("compressed by gzip, is cut off"),
@@ -119,7 +120,7 @@ async fn a_packed_answer_that_is_broken_off_is_told() {
 }
 
 #[tokio::test]
-async fn a_header_that_is_no_text_harms_nothing() {
+async fn non_text_header_is_harmless() {
     let mut bytes = b"HTTP/1.1 200 OK\r\nX-Odd: \xff\xfe\r\nContent-Type: \xff\r\n".to_vec();
     bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n{MODEL}", MODEL.len()).as_bytes());
     let server = Server::of([Act::Keep(bytes)]).await;
@@ -135,18 +136,19 @@ async fn a_header_that_is_no_text_harms_nothing() {
 }
 
 #[tokio::test]
-async fn what_the_content_type_says_is_not_believed() {
+async fn content_type_is_ignored() {
     for kind in ["text/html", "text/plain; charset=latin-1", "application/octet-stream", "nonsense"] {
-        let server = Server::of([Act::Keep(answer(200, &format!("Content-Type: {kind}\r\n"), MODEL))]).await;
+        let server =
+            Server::of([Act::Keep(response(200, &format!("Content-Type: {kind}\r\n"), MODEL))]).await;
         assert_eq!(client(&server.url).0.get_model(1).await.unwrap().id, 1, "{kind}");
     }
 }
 
 #[tokio::test]
-async fn hints_before_the_answer_are_no_answer() {
+async fn informational_responses_are_skipped() {
     let hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
     for op in Op::ALL {
-        let server = Server::of([Act::Keep([&hints[..], &op.answer()].concat())]).await;
+        let server = Server::of([Act::Keep([&hints[..], &op.response()].concat())]).await;
         let (client, clock) = client(&server.url);
         op.send(&client).await.unwrap_or_else(|error| panic!("{op:?}: {error:?}"));
         assert_eq!((server.count(), clock.waits().len()), (1, 0));
@@ -157,9 +159,9 @@ async fn hints_before_the_answer_are_no_answer() {
 
 /// Several times as long as the read time-out, and never still for as long as that.
 #[tokio::test]
-async fn an_answer_that_drips_is_waited_for() {
+async fn slow_response_is_waited_for() {
     for op in [Op::Get, Op::Create] {
-        let server = Server::of([Act::Drip(op.answer(), Duration::from_millis(20))]).await;
+        let server = Server::of([Act::Drip(op.response(), Duration::from_millis(20))]).await;
         let (builder, clock) = builder(&server.url);
         let client = builder.read_timeout(Duration::from_millis(700)).build().unwrap();
         op.send(&client).await.unwrap_or_else(|error| panic!("{op:?}: {error:?}"));
@@ -180,18 +182,18 @@ async fn sent_slowly(size: usize, read_timeout: Duration) {
 /// The server takes twice as long as the read time-out for the body, and a piece of it now and then. The body
 /// is larger than what the system takes off the client at once on a loopback interface.
 #[tokio::test]
-async fn a_body_on_a_slow_line_is_waited_for() {
+async fn slow_upload_is_waited_for() {
     sent_slowly(16_000_000, Duration::from_millis(2_500)).await;
 }
 
 /// The system takes all of it at once; only how long it lies there can tell that it isn't sent yet.
 #[tokio::test]
-async fn a_body_that_fits_the_systems_buffer_is_waited_for_on_a_slow_line() {
+async fn buffered_slow_upload_is_waited_for() {
     sent_slowly(1_000_000, Duration::from_millis(20)).await;
 }
 
 #[tokio::test]
-async fn a_body_that_the_server_takes_no_more_of_runs_into_the_read_time_out() {
+async fn stalled_upload_hits_read_timeout() {
     let server = Server::of([Act::StopReading(100_000)]).await;
     let (builder, clock) = builder(&server.url);
     let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
@@ -202,7 +204,7 @@ async fn a_body_that_the_server_takes_no_more_of_runs_into_the_read_time_out() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_taken_whole_and_not_answered_runs_into_the_read_time_out() {
+async fn unanswered_upload_hits_read_timeout() {
     let server = Server::of([Act::Hold(Vec::new())]).await;
     let (builder, _) = builder(&server.url);
     let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
@@ -227,11 +229,11 @@ async fn answered_early(act: Act) {
 }
 
 #[tokio::test]
-async fn a_body_that_is_refused_before_it_was_sent_tells_the_refusal() {
+async fn early_refusal_is_reported() {
     answered_early(Act::Early(html(413))).await;
 }
 
 #[tokio::test]
-async fn a_body_that_is_refused_and_cut_off_before_it_was_sent_tells_the_refusal() {
+async fn early_refusal_and_close_is_reported() {
     answered_early(Act::EarlyClose(html(413))).await;
 }

@@ -10,11 +10,11 @@ use std::sync::{Arc, OnceLock};
 use fs4::TryLockError;
 use sha2::{Digest as _, Sha256};
 
+use super::cache_watch::CacheWatch;
 use super::checksum::Checksum;
 use super::entity::Entity;
 use super::note::{self, Noted};
-use super::target::{self, Standing};
-use super::watch::Watch;
+use super::target::{self, TargetState};
 use crate::download::cache::default_key;
 use crate::error::{Error, ErrorKind, Result, shown_path};
 use crate::runtime::plain_file;
@@ -26,7 +26,7 @@ type Lock = fn(&File) -> Result<(), TryLockError>;
 
 /// Where a file is to stand, and where its part does meanwhile.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct PartLocation {
     pub(super) target: PathBuf,
     part: PathBuf,
     /// Beside the part: which state of the file it is of. A shared part without one is of no use; a private
@@ -35,14 +35,14 @@ pub(super) struct Place {
     /// Which file it is, under which name, in hexadecimal.
     of: String,
     /// What stood at the target when the part was asked for first.
-    before: Arc<OnceLock<Standing>>,
+    before: Arc<OnceLock<TargetState>>,
     lock: Lock,
-    watch: Option<Watch>,
+    cache_watch: Option<CacheWatch>,
 }
 
 /// A part that nobody else writes.
-pub(super) struct Claimed {
-    pub(super) place: Place,
+pub(super) struct ClaimedPart {
+    pub(super) location: PartLocation,
     pub(super) file: File,
     /// Bytes of it that can be resumed; then the file is at its end.
     pub(super) length: u64,
@@ -59,7 +59,7 @@ struct Locked {
     noted: Noted,
 }
 
-impl Place {
+impl PartLocation {
     /// The same target and URL (but for its signature) have the same part, whichever process downloads it.
     ///
     /// # Errors
@@ -78,25 +78,25 @@ impl Place {
         let of = base16ct::lower::encode_string(&digest);
         let beside = |ending: &str| target.with_file_name(format!(".{}.{ending}", &of[..16]));
         let (part, note) = (beside("part"), Some(beside("part.json")));
-        Ok(Place {
+        Ok(PartLocation {
             part,
             note,
             of,
             before: Arc::default(),
             lock: fs4::FileExt::try_lock,
-            watch: None,
+            cache_watch: None,
             target,
         })
     }
 
     /// Where a cache has it: the part in another directory of the same file system, and watched.
-    pub(super) fn in_cache(mut self, parts: &Path, watch: Watch) -> Self {
+    pub(super) fn in_cache(mut self, parts: &Path, cache_watch: CacheWatch) -> Self {
         for path in [Some(&mut self.part), self.note.as_mut()].into_iter().flatten() {
             if let Some(name) = path.file_name() {
                 *path = parts.join(name);
             }
         }
-        self.watch = Some(watch);
+        self.cache_watch = Some(cache_watch);
         self
     }
 
@@ -114,9 +114,9 @@ impl Place {
     ///
     /// # Errors
     /// Returns an error if no file can be put there.
-    pub(super) fn claim(&self) -> Result<Option<Claimed>> {
-        let standing = target::look(&self.target)?;
-        self.before.get_or_init(|| standing);
+    pub(super) fn claim(&self) -> Result<Option<ClaimedPart>> {
+        let target_state = target::look(&self.target)?;
+        self.before.get_or_init(|| target_state);
         let Locked { file, length, noted } = match self.shared() {
             Ok(Some(locked)) => locked,
             Ok(None) => return Ok(None),
@@ -126,7 +126,7 @@ impl Place {
             Noted::Nothing => (false, None),
             Noted::Note(entity) => (true, entity),
         };
-        let mut claimed = Claimed { place: self.clone(), file, length: 0, entity, noted };
+        let mut claimed = ClaimedPart { location: self.clone(), file, length: 0, entity, noted };
         match claimed.entity {
             Some(_) => {
                 claimed.length = length;
@@ -195,14 +195,14 @@ impl Place {
     }
 
     /// A part under a name that nobody can know before: it takes no lock, and nobody goes on from it.
-    fn private(&self, why: &io::Error) -> Result<Claimed> {
+    fn private(&self, why: &io::Error) -> Result<ClaimedPart> {
         let part = self.private_path();
         let file = plain_file::create_own(&part).map_err(|error| target::unfit(&self.target, error))?;
         tracing::debug!(%why, "a download is not shared with others, and can't be resumed by them");
         // If there are locks it tells that the part is in use.
         let _ = (self.lock)(&file);
-        let place = Place { part, note: None, ..self.clone() };
-        Ok(Claimed { place, file, length: 0, entity: None, noted: false })
+        let location = PartLocation { part, note: None, ..self.clone() };
+        Ok(ClaimedPart { location, file, length: 0, entity: None, noted: false })
     }
 
     /// Notes what the part is of. Returns whether it did: nobody goes on from a private part, nor from one
@@ -255,8 +255,8 @@ impl Place {
         if fsync {
             file.sync_all().map_err(|error| self.failed("it can't be written to the disk", error))?;
         }
-        let named = match &self.watch {
-            Some(watch) => Cow::Owned(watch.name(path, &metadata)?),
+        let named = match &self.cache_watch {
+            Some(cache_watch) => Cow::Owned(cache_watch.name(path, &metadata)?),
             None => {
                 let renamed = std::fs::rename(path, &self.target);
                 renamed.map_err(|error| self.failed("it can't be given its name", error))?;
@@ -295,7 +295,7 @@ impl Place {
 
     /// Whether another file stands at the target than when the part was asked for first; blocks.
     pub(super) fn has_changed(&self) -> bool {
-        self.before.get().is_some_and(|before| target::standing(&self.target) != *before)
+        self.before.get().is_some_and(|before| target::target_state(&self.target) != *before)
     }
 
     /// The size of the file that another download brought, if it is the one that is expected; blocks.
@@ -329,13 +329,16 @@ mod tests {
 
     use super::*;
 
-    fn place(target: PathBuf) -> Place {
-        Place::new(target, "https://h/x").unwrap()
+    fn location(target: PathBuf) -> PartLocation {
+        PartLocation::new(target, "https://h/x").unwrap()
     }
 
     /// On a file system without locks.
-    fn without_locks(target: PathBuf) -> Place {
-        Place { lock: |_| Err(TryLockError::Error(io::ErrorKind::Unsupported.into())), ..place(target) }
+    fn without_locks(target: PathBuf) -> PartLocation {
+        PartLocation {
+            lock: |_| Err(TryLockError::Error(io::ErrorKind::Unsupported.into())),
+            ..location(target)
+        }
     }
 
     fn names(directory: &Path) -> Vec<String> {
@@ -347,8 +350,8 @@ mod tests {
     fn without_locks_each_part_is_private() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("x");
-        let place = without_locks(target.clone());
-        let claim = || place.claim().unwrap().expect("nobody waits");
+        let location = without_locks(target.clone());
+        let claim = || location.claim().unwrap().expect("nobody waits");
         let (one, two) = (claim(), claim());
         let left = names(dir.path());
         assert!(
@@ -357,41 +360,41 @@ mod tests {
         );
         let entity: Entity = serde_json::from_str("{\"etag\": \"\\\"y\\\"\"}").unwrap();
         for (claimed, text) in [(&one, "one"), (&two, "two")] {
-            assert!(!claimed.place.is_shared() && !claimed.place.note(&entity).unwrap());
+            assert!(!claimed.location.is_shared() && !claimed.location.note(&entity).unwrap());
             (&claimed.file).write_all(text.as_bytes()).unwrap();
         }
-        one.place.name(&one.file, false, false).unwrap();
+        one.location.name(&one.file, false, false).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"one");
-        two.place.remove(&two.file, false);
+        two.location.remove(&two.file, false);
         assert_eq!(names(dir.path()), ["x"]);
-        assert!(place.has_changed() && !place.clone().claim().unwrap().unwrap().place.is_shared());
+        assert!(location.has_changed() && !location.clone().claim().unwrap().unwrap().location.is_shared());
     }
 
     /// A part of a process on another machine, where there are locks, stays.
     #[test]
-    fn part_that_can_not_be_locked_stays() {
+    fn shared_part_stays_without_locks() {
         let dir = tempfile::tempdir().unwrap();
-        let shared = place(dir.path().join("x")).claim().unwrap().unwrap();
+        let shared = location(dir.path().join("x")).claim().unwrap().unwrap();
         let private = without_locks(dir.path().join("x")).claim().unwrap().unwrap();
         assert_eq!(names(dir.path()).len(), 2);
-        private.place.remove(&private.file, false);
-        shared.place.name(&shared.file, false, false).unwrap();
+        private.location.remove(&private.file, false);
+        shared.location.name(&shared.file, false, false).unwrap();
         assert_eq!(names(dir.path()), ["x"]);
     }
 
     #[test]
-    fn who_comes_second_waits_for_the_first() {
+    fn second_claim_waits_for_first() {
         let dir = tempfile::tempdir().unwrap();
-        let (one, two) = (place(dir.path().join("x")), place(dir.path().join("x")));
+        let (one, two) = (location(dir.path().join("x")), location(dir.path().join("x")));
         let claimed = one.claim().unwrap().unwrap();
         (&claimed.file).write_all(b"12345").unwrap();
         assert!(two.claim().unwrap().is_none());
         assert_eq!((two.part_size(), two.has_changed()), (5, false));
-        claimed.place.name(&claimed.file, false, false).unwrap();
+        claimed.location.name(&claimed.file, false, false).unwrap();
         drop(claimed);
         let again = two.claim().unwrap().unwrap();
         assert!(two.has_changed());
-        again.place.remove(&again.file, false);
+        again.location.remove(&again.file, false);
         assert_eq!(two.as_expected(Some(5), None), Some(5));
         assert_eq!(two.as_expected(Some(6), None), None);
         let checksum = |text| Checksum::parse(text).unwrap();
@@ -402,18 +405,18 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn fifo_in_the_way_is_never_waited_for() {
+    fn fifo_at_path_does_not_block() {
         let dir = tempfile::tempdir().unwrap();
-        let place = place(dir.path().join("x"));
-        let claimed = place.claim().unwrap().unwrap();
-        for path in [&place.target, &place.part] {
+        let location = location(dir.path().join("x"));
+        let claimed = location.claim().unwrap().unwrap();
+        for path in [&location.target, &location.part] {
             let _ = std::fs::remove_file(path);
             assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
         }
-        assert_eq!((place.part_size(), place.as_expected(None, None)), (0, None));
-        assert!(place.has_changed() && place.claim().is_err());
-        assert!(claimed.place.name(&claimed.file, false, false).is_err());
-        claimed.place.remove(&claimed.file, false);
+        assert_eq!((location.part_size(), location.as_expected(None, None)), (0, None));
+        assert!(location.has_changed() && location.claim().is_err());
+        assert!(claimed.location.name(&claimed.file, false, false).is_err());
+        claimed.location.remove(&claimed.file, false);
         assert_eq!(names(dir.path()).len(), 2, "what isn't the part stays");
     }
 }

@@ -5,31 +5,29 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::coding::{Coding, CodingName, MOST_CODINGS};
-use super::unpacking::{NotUnpacked, Unpacked, Unpacking};
+use super::coding::{Coding, CodingName, MAX_CODINGS};
+use super::content_decoder::{ContentDecoder, ContentError, DecoderOutput};
 
 /// A compressed body that is read by who decompresses it: as a response's is, in bounded steps.
-pub(crate) struct Decompression(Unpacking);
+pub(crate) struct Decompressor(ContentDecoder);
 
 /// Why a body can't be decompressed.
 #[derive(Debug)]
-pub(crate) enum NotDecompressed {
+pub(crate) enum DecompressError {
     /// It can't be read.
     Read(io::Error),
     /// It ends in the middle, or holds what no compression gives.
     Damaged(String),
 }
 
-impl Decompression {
+impl Decompressor {
     /// Of these codings, in the order in which they were applied.
     ///
     /// # Errors
     /// Returns what of them can't be undone.
     pub(crate) fn new(codings: &[CodingName]) -> Result<Self, String> {
-        if codings.len() > MOST_CODINGS {
-            return Err(format!(
-                "the server compresses the file by more than {MOST_CODINGS} content codings"
-            ));
+        if codings.len() > MAX_CODINGS {
+            return Err(format!("the server compresses the file by more than {MAX_CODINGS} content codings"));
         }
         let of = |name: &CodingName| {
             let supported = Coding::of(name.as_str()).filter(|coding| coding.is_supported());
@@ -41,7 +39,7 @@ impl Decompression {
             };
             supported.ok_or_else(unsupported)
         };
-        Ok(Decompression(Unpacking::by(&codings.iter().map(of).collect::<Result<Vec<_>, _>>()?)))
+        Ok(Decompressor(ContentDecoder::by(&codings.iter().map(of).collect::<Result<Vec<_>, _>>()?)))
     }
 
     /// The next piece; `None` at the end. `read` gives the next compressed bytes, and none at their end.
@@ -51,13 +49,13 @@ impl Decompression {
     pub(crate) fn next(
         &mut self,
         mut read: impl FnMut() -> io::Result<Bytes>,
-    ) -> Result<Option<Bytes>, NotDecompressed> {
+    ) -> Result<Option<Bytes>, DecompressError> {
         loop {
             match self.0.step()? {
                 None => {}
-                Some(Unpacked::Piece(piece)) => return Ok(Some(piece)),
-                Some(Unpacked::Whole) => return Ok(None),
-                Some(Unpacked::Hungry) => match read().map_err(NotDecompressed::Read)? {
+                Some(DecoderOutput::Chunk(chunk)) => return Ok(Some(chunk)),
+                Some(DecoderOutput::End) => return Ok(None),
+                Some(DecoderOutput::NeedsInput) => match read().map_err(DecompressError::Read)? {
                     bytes if bytes.is_empty() => self.0.end(),
                     bytes => self.0.push(bytes),
                 },
@@ -66,13 +64,13 @@ impl Decompression {
     }
 }
 
-impl From<NotUnpacked> for NotDecompressed {
-    fn from(error: NotUnpacked) -> Self {
-        NotDecompressed::Damaged(error.to_string())
+impl From<ContentError> for DecompressError {
+    fn from(error: ContentError) -> Self {
+        DecompressError::Damaged(error.to_string())
     }
 }
 
-impl fmt::Debug for Decompression {
+impl fmt::Debug for Decompressor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decompression").finish_non_exhaustive()
     }

@@ -34,10 +34,12 @@ pub(super) async fn acquire(
     mut opened: Option<Writer>,
     deadline: Option<Instant>,
 ) -> Result<Acquired> {
+    // Nothing was opened where another download had the part.
+    let mut waited = opened.is_none() && location.is_claimed_before();
     loop {
         let part = match opened.take() {
             Some(writer) => Some(Part::of(writer, options.checksum.clone()).await?),
-            None => part(clock, options, location, deadline).await?,
+            None => part(clock, options, location, deadline, std::mem::take(&mut waited)).await?,
         };
         if let Some(part) = part {
             return Ok(Acquired::Part(Box::new(part)));
@@ -52,14 +54,15 @@ pub(super) async fn acquire(
     }
 }
 
-/// Waits until no other download has the part; `None` if another has brought a file meanwhile.
+/// Waits until no other download has the part; `None` if another has brought a file meanwhile. `waited` says
+/// that another had the part before.
 async fn part(
     clock: &dyn Clock,
     options: &DownloadOptions,
     location: &PartLocation,
     deadline: Option<Instant>,
+    mut waited: bool,
 ) -> Result<Option<Part>> {
-    let mut waited = false;
     let (mut moved, mut seen) = (clock.now(), 0);
     let mut look = FIRST_LOOK;
     loop {

@@ -293,6 +293,11 @@ impl PartLocation {
         std::fs::symlink_metadata(&self.part).map_or(0, |metadata| metadata.len())
     }
 
+    /// Whether the part was asked for before.
+    pub(super) fn is_claimed_before(&self) -> bool {
+        self.before.get().is_some()
+    }
+
     /// Whether another file stands at the target than when the part was asked for first; blocks.
     pub(super) fn has_changed(&self) -> bool {
         self.before.get().is_some_and(|before| target::target_state(&self.target) != *before)

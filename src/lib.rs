@@ -114,6 +114,7 @@ pub use values::file_url::FileUrl;
 pub use values::json::{Json, JsonError, JsonIndex};
 pub use values::string_list::StringList;
 pub use values::timestamp::{Timestamp, TimestampError};
+pub use values::url::Url;
 
 /// What the crate's macros expand to.
 #[doc(hidden)]

@@ -68,7 +68,7 @@ impl DownloadEngine<'_> {
                     Some(response)
                         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && offset.is_some() =>
                     {
-                        let again = |_| Plan::Anew { why: "there is no such part", claimed: None };
+                        let again = |_| Plan::Restart { why: "there is no such part", claimed: None };
                         (plan(response.status(), response.headers()).unwrap_or_else(again), None)
                     }
                     _ => return Err(error),
@@ -78,16 +78,16 @@ impl DownloadEngine<'_> {
             cache_watch.head(response.status(), response.headers());
         }
         match (plan, response) {
-            (Plan::Anew { why, claimed }, _) => {
+            (Plan::Restart { why, claimed }, _) => {
                 state.doubt = claimed;
-                Ok(Ended::Anew(why.into()))
+                Ok(Ended::Restart(why.into()))
             }
             (Plan::Complete(entity), _) => {
                 self.learn(state, entity).await?;
                 self.complete(state).await
             }
             // Only a response that has a body is one of these.
-            (Plan::Whole(_) | Plan::Rest(_), None) => Ok(Ended::Anew("there is no such part".into())),
+            (Plan::Whole(_) | Plan::Rest(_), None) => Ok(Ended::Restart("there is no such part".into())),
             (Plan::Whole(entity), Some(response)) => {
                 self.begin(state, entity, &response).await?;
                 self.receive(state, response, Message::default(), deadline).await
@@ -218,7 +218,7 @@ impl DownloadEngine<'_> {
                 if state.known.if_range().is_none() {
                     state.known.size = None;
                 }
-                return Ok(Ended::Anew("more comes than the size that was named".into()));
+                return Ok(Ended::Restart("more comes than the size that was named".into()));
             }
             if let Some(expected) =
                 self.options.size.filter(|size| state.known.codings.is_empty() && len > *size)
@@ -289,8 +289,8 @@ impl DownloadEngine<'_> {
         match completed {
             Completed::Named(bytes) => Ok(Ended::Whole(bytes)),
             // It may be what was there before that was wrong.
-            Completed::Discarded(problem) if state.resumed_from > 0 => Ok(Ended::Anew(problem.into())),
-            Completed::Unexpected(problem) if state.pieced => Ok(Ended::Anew(problem.into())),
+            Completed::Discarded(problem) if state.resumed_from > 0 => Ok(Ended::Restart(problem.into())),
+            Completed::Unexpected(problem) if state.pieced => Ok(Ended::Restart(problem.into())),
             Completed::Unexpected(problem) if state.open_ended => {
                 Ok(Ended::Discarded(error(ErrorKind::Download, problem)))
             }

@@ -44,7 +44,7 @@ pub(super) enum Ended {
     /// The file has its name, and this many bytes.
     Whole(u64),
     /// What is there is of no use.
-    Anew(Cow<'static, str>),
+    Restart(Cow<'static, str>),
     /// It was given in parts: the next one is to be asked for.
     Part,
     /// What came wasn't what the server says that it is, and is gone.
@@ -143,7 +143,7 @@ impl DownloadEngine<'_> {
                     };
                     (Error::broken_off(self.info(), &gave), true)
                 }
-                Ok(Ended::Anew(why)) => {
+                Ok(Ended::Restart(why)) => {
                     restart += 1;
                     if restart > MAX_RESTARTS {
                         return Err(Error::new(

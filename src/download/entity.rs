@@ -53,7 +53,7 @@ pub(super) enum Plan {
     /// All bytes are there.
     Complete(Entity),
     /// What is there is of no use: the whole has to be asked for.
-    Anew {
+    Restart {
         why: &'static str,
         /// The size that the response names, against what was known.
         claimed: Option<u64>,
@@ -163,7 +163,7 @@ fn changed() -> Plan {
 }
 
 fn restart(why: &'static str) -> Plan {
-    Plan::Anew { why, claimed: None }
+    Plan::Restart { why, claimed: None }
 }
 
 /// What a response is good for where the bytes from `offset` on were asked for; or, with none, the whole.
@@ -199,7 +199,7 @@ pub(super) fn plan(
             match known.is_other(headers) {
                 true => Ok(changed()),
                 false if is_all => Ok(Plan::Complete(Entity { size, ..known.clone() })),
-                false => Ok(Plan::Anew { why: "there is no such part", claimed: size }),
+                false => Ok(Plan::Restart { why: "there is no such part", claimed: size }),
             }
         }
         _ => Err(format!("the server answered {} and no file", status.as_u16())),
@@ -210,7 +210,7 @@ pub(super) fn plan(
 fn whole(entity: Entity, known: &Entity, doubt: Option<u64>) -> Plan {
     match (known.compared(&entity), known.size, entity.size) {
         (Compared::Same, Some(known), Some(size)) if known != size && doubt != Some(size) => {
-            Plan::Anew { why: "the server names two sizes of the same file", claimed: Some(size) }
+            Plan::Restart { why: "the server names two sizes of the same file", claimed: Some(size) }
         }
         (Compared::Same | Compared::Unknown, known, None) => Plan::Whole(Entity { size: known, ..entity }),
         _ => Plan::Whole(entity),
@@ -227,7 +227,7 @@ fn rest(headers: &HeaderMap, range: Range, offset: u64, known: &Entity) -> Plan 
     }
     match known.size {
         Some(known) if range.size.is_some_and(|size| size != known) => {
-            return Plan::Anew { why: "the file changed", claimed: range.size };
+            return Plan::Restart { why: "the file changed", claimed: range.size };
         }
         Some(known) if range.last >= known => return restart("a part beyond the file's end"),
         _ => {}

@@ -36,7 +36,7 @@ pub fn placed(responses: impl IntoIterator<Item = (StatusCode, HeaderMap, u64)>)
             Placed { asked_from, written: None, known: known.size, size: None, complete: false, digests };
         match plan(status, &headers, asked_from, &known, doubt) {
             Err(_) => {}
-            Ok(Plan::Anew { claimed, .. }) => (there, doubt) = (0, claimed),
+            Ok(Plan::Restart { claimed, .. }) => (there, doubt) = (0, claimed),
             Ok(Plan::Complete(entity)) => {
                 (placed.size, placed.complete) = (entity.size, true);
                 known = entity;

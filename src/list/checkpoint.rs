@@ -8,7 +8,7 @@ use super::fingerprint::{difference, shown_query};
 use super::identity::KEPT;
 use super::page_plan::Next;
 use crate::error::redact::excerpt;
-use crate::values::file_url::FileUrl;
+use crate::values::url::Url;
 
 /// The version of a checkpoint's written form.
 const VERSION: u32 = 1;
@@ -77,7 +77,7 @@ pub(super) enum Position {
     },
     /// On a page that a link leads to.
     Link {
-        url: FileUrl,
+        url: Url,
         /// Which page of the list it is, counted from 1.
         number: u64,
         item: usize,

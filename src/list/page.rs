@@ -1,8 +1,10 @@
 //! A page's text and what it holds: its items decoded one by one, those that can't be left where they are.
 
+use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fnv::FnvHasher;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -378,13 +380,10 @@ fn first_number(item: &[u8], name: &[u8]) -> Option<u64> {
         let length =
             if is_name { name.len() } else { rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))? };
         rest = rest.get(length..)?.strip_prefix(b"\":")?;
-        let mut hash = BASIS;
-        while let [byte @ (b'0'..=b'9' | b'-'), behind @ ..] = rest {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
-            rest = behind;
-        }
-        match (is_name, rest) {
-            (true, [b',' | b'}', ..]) if hash != BASIS => return Some(hash.max(1)),
+        let digits = rest.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b'-')).count();
+        let (number, behind) = rest.split_at(digits);
+        match (is_name, behind) {
+            (true, [b',' | b'}', ..]) if !number.is_empty() => return Some(fnv(number).max(1)),
             (false, [b',', b'"', behind @ ..]) => rest = behind,
             _ => return None,
         }
@@ -398,13 +397,17 @@ fn id(text: &[u8]) -> Option<u64> {
     if !matches!(text.first()?, b'"' | b'-' | b'0'..=b'9') {
         return None;
     }
-    // FNV-1a.
-    Some(text.iter().fold(BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)).max(1))
+    Some(fnv(text).max(1))
 }
 
-const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-
+/// The prime by which a page's ids become its digest: that of FNV.
 const PRIME: u64 = 0x0100_0000_01b3;
+
+fn fnv(text: &[u8]) -> u64 {
+    let mut hasher = FnvHasher::default();
+    hasher.write(text);
+    hasher.finish()
+}
 
 #[cfg(test)]
 mod tests {

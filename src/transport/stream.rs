@@ -14,7 +14,7 @@ use crate::error::{RequestInfo, Result};
 use crate::runtime;
 use crate::transport::timeouts::{ActiveTimeouts, Elapsed, saturating_deadline};
 
-type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
+type ByteChunks = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
 /// A body as it comes: a [`Stream`] of [`Bytes`].
 ///
@@ -22,7 +22,7 @@ type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 /// counts only while a piece is being waited for.
 #[must_use = "a stream does nothing unless it is read"]
 pub struct ByteStream {
-    chunks: Pieces,
+    chunks: ByteChunks,
     info: RequestInfo,
     timeouts: ActiveTimeouts,
     length: Option<u64>,
@@ -33,7 +33,7 @@ pub struct ByteStream {
 
 impl ByteStream {
     pub(super) fn new(
-        chunks: Pieces,
+        chunks: ByteChunks,
         info: RequestInfo,
         timeouts: ActiveTimeouts,
         length: Option<u64>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::error::redact::{excerpt, redact_url};
 use crate::generated::raw::types::UploadId;
-use crate::values::file_url::FileUrl;
+use crate::values::url::Url;
 
 /// The version of a session's written form. One of version 1 has no digest.
 const VERSION: u32 = 2;
@@ -49,7 +49,7 @@ pub struct UploadSession {
     /// The upload's id at the server.
     pub id: UploadId,
     /// Where its chunks go.
-    pub url: FileUrl,
+    pub url: Url,
     /// The byte that the server expected next, when it was last heard of.
     pub offset: u64,
     /// Size of the file in bytes.
@@ -75,7 +75,7 @@ pub(crate) struct PrefixDigest {
 impl UploadSession {
     pub(crate) fn new(
         id: UploadId,
-        url: FileUrl,
+        url: Url,
         offset: u64,
         size: u64,
         modified: Option<u64>,

@@ -1,7 +1,6 @@
 //! A session kept in a file beside what is uploaded: written whole or not at all, gone when the upload is
 //! complete.
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -15,9 +14,6 @@ use crate::upload::session::UploadSession;
 const LONGEST: u64 = 64 << 10;
 
 const UNREADABLE: &str = "the upload's session can't be read: delete it, or name another file";
-
-/// The longest name of a file, in bytes, on most file systems.
-const LONGEST_NAME: usize = 255;
 
 /// Where an upload's session is kept. Its methods block.
 #[derive(Debug, Clone)]
@@ -67,12 +63,19 @@ impl SessionFile {
     pub(super) fn save(&self, session: &UploadSession) -> Result<()> {
         let cant = |error| Error::file(&self.0, "the upload's session can't be kept", error);
         let text = serde_json::to_vec(session).map_err(|error| cant(error.into()))?;
-        let beside = self.beside();
-        let written = write(&beside, &text).and_then(|()| std::fs::rename(&beside, &self.0));
-        written.map_err(|error| {
-            let _ = std::fs::remove_file(&beside);
-            cant(error)
-        })
+        self.write(&text).map_err(cant)
+    }
+
+    /// Writes a temporary file in the same directory, which gets the name when it is whole.
+    fn write(&self, text: &[u8]) -> io::Result<()> {
+        let directory = self.0.parent().filter(|parent| !parent.as_os_str().is_empty());
+        // Only its owner can read it: the upload's URL may be signed.
+        let mut file =
+            tempfile::Builder::new().prefix(".upload-").tempfile_in(directory.unwrap_or(Path::new(".")))?;
+        file.write_all(text)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.0).map_err(|error| error.error)?;
+        Ok(())
     }
 
     /// Whatever was kept is of no use any more.
@@ -84,26 +87,4 @@ impl SessionFile {
             _ => Ok(()),
         }
     }
-
-    /// In the same directory, since a file is renamed within one file system only.
-    fn beside(&self) -> PathBuf {
-        let name = self.0.file_name().unwrap_or_default();
-        let random = format!(".{:016x}", fastrand::u64(..));
-        let beside = match name.len() + random.len() > LONGEST_NAME {
-            true => random.into(),
-            false => [name, random.as_ref()].into_iter().collect::<OsString>(),
-        };
-        self.0.with_file_name(beside)
-    }
-}
-
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    // The upload's URL may be signed.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text)?;
-    file.sync_all()
 }

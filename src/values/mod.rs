@@ -8,3 +8,4 @@ pub(crate) mod json;
 pub(crate) mod local_paths;
 pub(crate) mod string_list;
 pub(crate) mod timestamp;
+pub(crate) mod url;

@@ -69,7 +69,7 @@ mod tests {
     use super::changes;
 
     #[test]
-    fn only_lines_that_differ_are_told() {
+    fn only_differing_lines_are_reported() {
         assert_eq!(changes("a\nb\nc\n", "a\nc\nd\n"), "-b\n+d\n");
         assert_eq!(changes("a\n", "a\n"), "");
     }

@@ -41,7 +41,7 @@ fn operation(id: &str) -> Value {
 }
 
 #[test]
-fn the_projects_document_is_covered_and_answered() {
+fn project_document_is_covered() {
     let ended = xtask(&["spec", "check", "--no-lint"]);
     assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
     let mut lines = ended.out.lines();
@@ -52,12 +52,12 @@ fn the_projects_document_is_covered_and_answered() {
 }
 
 #[test]
-fn all_is_well_where_each_operation_is_called_and_answered() {
+fn fully_covered_document_passes() {
     assert_eq!(check(&served(), NONE_LISTED), (Vec::new(), 0));
 }
 
 #[test]
-fn an_operation_is_called_or_listed() {
+fn operation_must_be_called_or_listed() {
     let mut document = served();
     document["paths"]["/ground_truths/"] = json!({"get": operation("list_ground_truths")});
     let told = "uncovered: list_ground_truths (GET /ground_truths/): no handwritten code calls it, and no reason is listed";
@@ -71,7 +71,7 @@ fn an_operation_is_called_or_listed() {
 }
 
 #[test]
-fn what_is_listed_is_there_and_not_called() {
+fn stale_listed_operation_is_reported() {
     let listed = "[operations]\nlist_models = \"a reason\"\nlist_nothing = \"another\"\n";
     let told = [
         "uncovered: list_models: uncovered.toml lists it, and handwritten code calls it",
@@ -81,7 +81,7 @@ fn what_is_listed_is_there_and_not_called() {
 }
 
 #[test]
-fn tests_comments_and_names_alone_are_no_calls() {
+fn tests_and_comments_are_not_calls() {
     for id in ["only_in_tests", "only_in_words"] {
         let mut document = served();
         document["paths"]["/models/"]["get"]["operationId"] = json!(id);
@@ -98,7 +98,7 @@ fn tests_comments_and_names_alone_are_no_calls() {
 }
 
 #[test]
-fn the_test_backend_has_each_route() {
+fn test_backend_must_have_each_route() {
     let with = |path: &str, method: &str| {
         let mut document = served();
         let before = document["paths"][path].as_object().cloned().unwrap_or_default();
@@ -129,7 +129,7 @@ fn the_test_backend_has_each_route() {
 }
 
 #[test]
-fn what_can_not_be_checked_is_an_error() {
+fn unreadable_input_is_an_error() {
     let files = Files::new();
     let document = files.document("document.json", &served());
     let listed = files.write("uncovered.toml", "[operations]\nlist_models = 1\n");
@@ -146,7 +146,7 @@ fn what_can_not_be_checked_is_an_error() {
 }
 
 #[test]
-fn the_linter_finds_or_says_that_npm_is_missing() {
+fn missing_npm_is_reported_by_lint() {
     let files = Files::new();
     let mut bad = served();
     bad["paths"]["/models/"]["get"]["responses"]["200"]["content"]["application/json"]["example"] =

@@ -104,7 +104,7 @@ fn without_refusals(document: &mut Value) {
 }
 
 #[test]
-fn what_breaks_on_the_wire_breaks_here() {
+fn wire_breaks_are_reported_as_breaking() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/synapse-v1.yaml");
     let mut document: Value = serde_norway::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     without_refusals(&mut document);

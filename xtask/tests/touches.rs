@@ -6,7 +6,7 @@ use serde_json::Value;
 use support::{Files, xtask};
 
 #[test]
-fn an_operation_touches_the_public_methods_that_reach_it() {
+fn operation_touches_its_public_methods() {
     let files = Files::new();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/synapse-v1.yaml");
     let old: Value = serde_norway::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();

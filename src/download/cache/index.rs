@@ -13,6 +13,8 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use super::file_record::{FileRecord, stamp};
 use super::journal_line::{Entry, LONGEST, Line, Version, added, parse, removed};
 use super::key::KeyHash;
@@ -24,6 +26,9 @@ use crate::runtime::plain_file::open_own;
 /// The first line tells the format's version; then follow 16 digits that change when the journal is replaced.
 const VERSION: &str = "synapse-file-cache 2 ";
 const HEAD: usize = VERSION.len() + 17;
+
+/// How the name of a temporary journal ends.
+const NEW: &str = ".new";
 
 /// The format before, whose lines are lines of this one. Files keep their entries, and age: they are known by
 /// other keys now.
@@ -385,19 +390,23 @@ impl Index {
 
     /// Puts a journal that says what memory says in the place of the one before.
     fn replace(&mut self) -> Result<()> {
-        let beside = self.path.with_extension(format!("{:016x}.new", fastrand::u64(..)));
-        let written = self.write(&beside).and_then(|()| std::fs::rename(&beside, &self.path));
-        written.map_err(|error| {
-            let _ = std::fs::remove_file(&beside);
-            Error::file(&self.path, "the file cache's index can't be replaced", error)
-        })?;
+        let written = self.write().and_then(|file| file.persist(&self.path).map_err(|error| error.error));
+        written
+            .map_err(|error| Error::file(&self.path, "the file cache's index can't be replaced", error))?;
         self.remove_left_behind();
         self.refresh().map(|_| ())
     }
 
-    fn write(&self, path: &Path) -> io::Result<()> {
-        // Nobody guesses the name, and what has it isn't opened.
-        let mut file = BufWriter::new(OpenOptions::new().write(true).create_new(true).open(path)?);
+    /// Writes a whole journal to a temporary file beside the journal.
+    fn write(&self) -> io::Result<NamedTempFile> {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(".");
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&name).suffix(NEW);
+        // The umask decides who may read it.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = BufWriter::new(builder.tempfile_in(self.path.parent().unwrap_or(Path::new(".")))?);
         file.write_all(format!("{VERSION}{:016x}\n", fastrand::u64(..)).as_bytes())?;
         let mut before = open_own(&self.path, OpenOptions::new().read(true)).ok();
         let is_known = before.as_mut().is_some_and(|before| self.is_of_head(before).unwrap_or(false));
@@ -413,7 +422,9 @@ impl Index {
                 .unwrap_or_default();
             file.write_all(self.line(hash, entry, self.superseded.contains(&hash), &file_record).as_bytes())?;
         }
-        file.into_inner()?.sync_all()
+        let file = file.into_inner()?;
+        file.as_file().sync_all()?;
+        Ok(file)
     }
 
     /// Removes what others wrote to replace the journal, and were killed before they did.
@@ -425,7 +436,7 @@ impl Index {
         };
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             let other = entry.file_name();
-            let other = other.to_str().and_then(|other| other.strip_prefix(name)?.strip_suffix(".new"));
+            let other = other.to_str().and_then(|other| other.strip_prefix(name)?.strip_suffix(NEW));
             if other.is_some() {
                 let _ = std::fs::remove_file(entry.path());
             }

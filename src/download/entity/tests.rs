@@ -42,12 +42,12 @@ fn response_head_decides_resume_plan() {
         "bytes 4-9/",
         "bytes */10",
     ] {
-        assert!(matches!(plan(206, &part(wrong), Some(4)), Ok(Plan::Anew { .. })), "{wrong}");
+        assert!(matches!(plan(206, &part(wrong), Some(4)), Ok(Plan::Restart { .. })), "{wrong}");
     }
-    assert!(matches!(plan(206, &HeaderMap::new(), Some(4)), Ok(Plan::Anew { .. })));
+    assert!(matches!(plan(206, &HeaderMap::new(), Some(4)), Ok(Plan::Restart { .. })));
     let mut twice = part("bytes 4-9/10");
     twice.append("content-range", "bytes 5-9/10".parse().unwrap());
-    assert!(matches!(plan(206, &twice, Some(4)), Ok(Plan::Anew { .. })));
+    assert!(matches!(plan(206, &twice, Some(4)), Ok(Plan::Restart { .. })));
     let changed = headers(&[("content-range", "bytes 4-9/10"), ("etag", "\"b\"")]);
     assert_eq!(plan(206, &changed, Some(4)), Ok(restart("the file changed")));
     // A part of what is compressed on the way isn't one of the file; a coding needn't be repeated.
@@ -60,8 +60,8 @@ fn response_head_decides_resume_plan() {
     assert!(plan(206, &part("bytes 4-9/10"), None).is_err());
     assert!(matches!(plan(206, &part("bytes 0-9/10"), None), Ok(Plan::Whole(Entity { size: Some(10), .. }))));
     assert!(matches!(plan(416, &part("bytes */10"), Some(10)), Ok(Plan::Complete(_))));
-    assert!(matches!(plan(416, &part("bytes */9"), Some(10)), Ok(Plan::Anew { claimed: Some(9), .. })));
-    assert!(matches!(plan(416, &HeaderMap::new(), Some(10)), Ok(Plan::Anew { claimed: None, .. })));
+    assert!(matches!(plan(416, &part("bytes */9"), Some(10)), Ok(Plan::Restart { claimed: Some(9), .. })));
+    assert!(matches!(plan(416, &HeaderMap::new(), Some(10)), Ok(Plan::Restart { claimed: None, .. })));
     let compressed_error = headers(&[("content-range", "bytes */10"), ("content-encoding", "gzip")]);
     assert!(matches!(plan(416, &compressed_error, Some(10)), Ok(Plan::Complete(_))));
     let whole = headers(&[("content-length", "7"), ("etag", "\"b\"")]);
@@ -95,7 +95,7 @@ fn known_size_is_never_forgotten() {
         Whole(Option<u64>),
         Rest(Option<u64>),
         Complete,
-        Anew,
+        Restart,
     }
     let strong = [("etag", "\"a\"")];
     let other = [("etag", "\"b\"")];
@@ -129,14 +129,14 @@ fn known_size_is_never_forgotten() {
                 assert_eq!(entity.size, named);
                 Is::Complete
             }
-            Plan::Anew { .. } => Is::Anew,
+            Plan::Restart { .. } => Is::Restart,
         }
     };
     for (status, of, known, named, now, expected) in [
         // The whole, of the same state: the size stays, and another one is a contradiction.
         (200, &strong[..], Some(7), Some(7), &strong[..], Is::Whole(Some(7))),
         (200, &strong, Some(7), None, &strong, Is::Whole(Some(7))),
-        (200, &strong, Some(7), Some(9), &strong, Is::Anew),
+        (200, &strong, Some(7), Some(9), &strong, Is::Restart),
         (200, &strong, None, Some(9), &strong, Is::Whole(Some(9))),
         (200, &strong, None, None, &strong, Is::Whole(None)),
         // Of another: what was known is of no use.
@@ -156,19 +156,19 @@ fn known_size_is_never_forgotten() {
         (206, &strong, Some(7), None, &strong, Is::Rest(Some(7))),
         (206, &strong, None, Some(7), &none, Is::Rest(Some(7))),
         (206, &strong, None, None, &none, Is::Rest(None)),
-        (206, &strong, Some(7), Some(9), &strong, Is::Anew),
-        (206, &strong, Some(6), None, &strong, Is::Anew),
-        (206, &strong, Some(7), Some(7), &other, Is::Anew),
-        (206, &none, Some(7), Some(9), &none, Is::Anew),
+        (206, &strong, Some(7), Some(9), &strong, Is::Restart),
+        (206, &strong, Some(6), None, &strong, Is::Restart),
+        (206, &strong, Some(7), Some(7), &other, Is::Restart),
+        (206, &none, Some(7), Some(9), &none, Is::Restart),
         // Beyond the end; seven bytes are there.
         (416, &strong, Some(7), Some(7), &strong, Is::Complete),
         (416, &strong, None, Some(7), &none, Is::Complete),
-        (416, &strong, Some(9), Some(7), &none, Is::Anew),
-        (416, &strong, Some(9), Some(9), &none, Is::Anew),
-        (416, &strong, Some(7), Some(9), &none, Is::Anew),
-        (416, &strong, None, Some(9), &none, Is::Anew),
-        (416, &strong, Some(7), None, &none, Is::Anew),
-        (416, &strong, Some(7), Some(7), &other, Is::Anew),
+        (416, &strong, Some(9), Some(7), &none, Is::Restart),
+        (416, &strong, Some(9), Some(9), &none, Is::Restart),
+        (416, &strong, Some(7), Some(9), &none, Is::Restart),
+        (416, &strong, None, Some(9), &none, Is::Restart),
+        (416, &strong, Some(7), None, &none, Is::Restart),
+        (416, &strong, Some(7), Some(7), &other, Is::Restart),
     ] {
         let case = format!("{status} {of:?} {known:?} {named:?} {now:?}");
         assert_eq!(run(status, of, known, named, now), expected, "{case}");
@@ -180,8 +180,8 @@ fn known_size_is_never_forgotten() {
 fn new_size_must_be_claimed_twice() {
     let whole = headers(&[("content-length", "9"), ("etag", "\"a\"")]);
     let again = |doubt| plan(StatusCode::OK, &whole, None, &known(), doubt);
-    assert!(matches!(again(None), Ok(Plan::Anew { claimed: Some(9), .. })));
-    assert!(matches!(again(Some(8)), Ok(Plan::Anew { claimed: Some(9), .. })));
+    assert!(matches!(again(None), Ok(Plan::Restart { claimed: Some(9), .. })));
+    assert!(matches!(again(Some(8)), Ok(Plan::Restart { claimed: Some(9), .. })));
     assert!(matches!(again(Some(9)), Ok(Plan::Whole(Entity { size: Some(9), .. }))));
 }
 
@@ -264,7 +264,7 @@ proptest! {
             }
             Ok(Plan::Rest(rest)) => prop_assert!(rest.entity.size == Some(known_size) && rest.end <= known_size),
             Ok(Plan::Complete(entity)) => prop_assert!(entity.size == Some(known_size) && offset == known_size),
-            Ok(Plan::Anew { .. }) | Err(_) => {}
+            Ok(Plan::Restart { .. }) | Err(_) => {}
         }
     }
 }

@@ -96,7 +96,7 @@ mod tests {
     use super::Query;
 
     #[test]
-    fn replaces_in_place_and_keeps_the_rest() {
+    fn query_replace_keeps_the_rest() {
         let query = Query::parse("b=2&page=3&a=x+y&b=1");
         assert_eq!(query.with("page", Some("4")), "b=2&page=4&a=x+y&b=1");
         assert_eq!(query.with("page", None), "b=2&a=x+y&b=1");

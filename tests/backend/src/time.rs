@@ -222,7 +222,7 @@ mod tests {
     use super::Timestamp;
 
     #[test]
-    fn writes_and_reads_back() {
+    fn timestamp_round_trips() {
         for text in [
             "2024-02-29T23:59:59.000001+09:00",
             "1999-12-31T00:00:00.999999+09:00",
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_what_django_takes() {
+    fn accepts_django_time_formats() {
         let expected = Timestamp::parse("2025-01-31T00:00:00+09:00");
         for same in [
             "2025-01-31",

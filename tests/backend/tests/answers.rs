@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use synapse_test_backend::Backend;
 
 #[tokio::test]
-async fn tokens() {
+async fn only_valid_tokens_are_accepted() {
     let site = start(Backend::builder().tenant("acme")).await;
     let url = format!("{}/models/", site.backend.url());
     let ask = async |headers: &[(&str, &str)]| {
@@ -50,7 +50,7 @@ async fn tokens() {
 }
 
 #[tokio::test]
-async fn paths_and_methods() {
+async fn unknown_paths_and_methods_rejected() {
     let site = start(Backend::builder().path_prefix("api/v1/")).await;
     let response = site.request(Method::GET, "/models?project=123").send().await.unwrap();
     assert_eq!(response.status(), 301);
@@ -97,7 +97,7 @@ async fn paths_and_methods() {
 }
 
 #[tokio::test]
-async fn what_a_model_needs() {
+async fn model_fields_are_validated() {
     let site = start(Backend::builder()).await;
     let required = json!(["This field is required."]);
     let nothing =
@@ -152,7 +152,7 @@ async fn what_a_model_needs() {
 }
 
 #[tokio::test]
-async fn a_model_and_what_it_expands_to() {
+async fn model_expands_requested_fields() {
     let site = start(Backend::builder()).await;
     let plain = site.ok("/models/456/").await;
     assert!(
@@ -173,7 +173,7 @@ async fn a_model_and_what_it_expands_to() {
 }
 
 #[tokio::test]
-async fn url_host_and_relative_links() {
+async fn file_links_follow_url_settings() {
     let site = start(Backend::builder().url_host("internal", "http://storage.internal:9000")).await;
     let page = site.ok("/sdk/ground_truth_events/?url_host=internal&page_size=1").await;
     assert!(
@@ -186,7 +186,7 @@ async fn url_host_and_relative_links() {
 }
 
 #[tokio::test]
-async fn what_was_asked_is_on_record() {
+async fn requests_are_recorded() {
     let site = start(Backend::builder()).await;
     site.ok("/models/?search=a+b").await;
     site.post("/models/", r#"{"name":"x"}"#).await;
@@ -205,7 +205,7 @@ async fn what_was_asked_is_on_record() {
 }
 
 #[tokio::test]
-async fn it_is_gone_when_it_is_dropped() {
+async fn dropped_backend_is_gone() {
     let site = start(Backend::builder()).await;
     let id = site.upload(b"x", "9dd4e461268c8034f5c8564e155c67a6").await;
     let path = site.backend.uploaded_file(&id).unwrap();

@@ -10,7 +10,7 @@ fn binary() -> Command {
 }
 
 #[test]
-fn bad_arguments_are_told_and_end_with_2() {
+fn bad_arguments_exit_with_status_2() {
     for (args, message) in [
         (vec!["--port", "many"], "--port needs a whole number that fits, not `many`"),
         (vec!["--port"], "--port needs a value"),
@@ -27,7 +27,7 @@ fn bad_arguments_are_told_and_end_with_2() {
 }
 
 #[tokio::test]
-async fn it_says_how_to_reach_it() {
+async fn prints_url_and_token() {
     let mut process = binary()
         .args(["--port=0", "--token", "mine", "--models", "3"])
         .stdout(Stdio::piped())

@@ -10,7 +10,7 @@ use serde_json::json;
 use synapse_test_backend::{Backend, Fault};
 
 #[tokio::test]
-async fn an_answer_in_place_of_the_applications() {
+async fn injected_answer_replaces_response() {
     let site = start(Backend::builder().path_prefix("/api")).await;
     let fault = site.backend.inject(
         Fault::answer(503)
@@ -42,7 +42,7 @@ async fn an_answer_in_place_of_the_applications() {
 }
 
 #[tokio::test]
-async fn closed_before_and_after_acting() {
+async fn close_faults_send_no_response() {
     let site = start(Backend::builder()).await;
     for fault in [Fault::close(), Fault::close().reset(), Fault::lose_answer(), Fault::lose_answer().reset()]
     {
@@ -57,7 +57,7 @@ async fn closed_before_and_after_acting() {
 }
 
 #[tokio::test]
-async fn an_answer_cut_short() {
+async fn cut_answer_is_incomplete() {
     let site = start(Backend::builder()).await;
     let url = site.backend.blob_url(1_000_000);
     let whole = site.backend.file_bytes(&url).unwrap();
@@ -82,7 +82,7 @@ async fn an_answer_cut_short() {
 }
 
 #[tokio::test]
-async fn a_stalled_answer_gives_what_it_has() {
+async fn stalled_answer_sends_first_bytes() {
     let site = start(Backend::builder()).await;
     site.backend.inject(Fault::stall_answer(10).on("GET", "/media/"));
     let mut response = site.http.get(site.backend.blob_url(1000)).send().await.unwrap();
@@ -90,7 +90,7 @@ async fn a_stalled_answer_gives_what_it_has() {
 }
 
 #[tokio::test]
-async fn another_body() {
+async fn response_body_is_replaced() {
     let site = start(Backend::builder()).await;
     site.backend.inject(
         Fault::replace_body("<p>hello</p>").header("Content-Type", "text/html").on("GET", "/models/"),
@@ -121,7 +121,7 @@ async fn held_requests_are_in_flight() {
 }
 
 #[tokio::test]
-async fn the_server_goes_on_when_the_client_has_left() {
+async fn server_finishes_after_client_left() {
     let site = start(Backend::builder()).await;
     let id = site.upload(b"x", "9dd4e461268c8034f5c8564e155c67a6").await;
     let held = site.backend.inject(Fault::hold_before().on("POST", "/models/"));
@@ -139,7 +139,7 @@ async fn the_server_goes_on_when_the_client_has_left() {
 }
 
 #[tokio::test]
-async fn delays() {
+async fn only_matching_request_is_delayed() {
     let site = start(Backend::builder().latency(Duration::from_millis(1))).await;
     site.backend.inject(Fault::delay_before(Duration::from_secs(3600)).on("GET", "/models/"));
     let slow = tokio::spawn(site.request(Method::GET, "/models/").send());

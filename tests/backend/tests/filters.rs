@@ -12,7 +12,7 @@ fn all(page: &Value, holds: impl Fn(&Value) -> bool) -> bool {
 }
 
 #[tokio::test]
-async fn models() {
+async fn model_filters_select_matches() {
     let site = start(Backend::builder().models(30)).await;
     let list = async |query: &str| site.ok(&format!("/models/?{query}")).await;
     assert!(all(&list("project=124").await, |m| m["project"] == 124));
@@ -37,7 +37,7 @@ fn form(time: &Value) -> String {
 }
 
 #[tokio::test]
-async fn events() {
+async fn event_filters_select_matches() {
     let site = start(Backend::builder().ground_truth_events(2000)).await;
     let list =
         async |query: &str| site.ok(&format!("/sdk/ground_truth_events/?page_size=1000&{query}")).await;
@@ -67,7 +67,7 @@ async fn events() {
 }
 
 #[tokio::test]
-async fn ground_truths_and_versions() {
+async fn ground_truth_filters_select_matches() {
     let site = start(Backend::builder()).await;
     let page = site.ok("/ground_truths/?ground_truth_dataset=8&page_size=1000").await;
     assert!(all(&page, |g| g["ground_truth_dataset"] == 8 && g["files"]["data_meta_1"]["url"].is_string()));
@@ -78,7 +78,7 @@ async fn ground_truths_and_versions() {
 }
 
 #[tokio::test]
-async fn the_forms_of_an_event() {
+async fn event_forms_agree() {
     let site = start(Backend::builder().ground_truth_events(300)).await;
     let full = site.ok("/sdk/ground_truth_events/?page_size=300").await;
     let data = site.ok("/sdk/ground_truth_events/data/?page_size=300").await;
@@ -104,7 +104,7 @@ async fn the_forms_of_an_event() {
 }
 
 #[tokio::test]
-async fn bad_values() {
+async fn bad_filter_values_are_rejected() {
     let site = start(Backend::builder()).await;
     let (status, body) = site.get("/models/?project=x&created_after=soon&model_type=tracking").await;
     assert_eq!(status, 400);
@@ -130,7 +130,7 @@ async fn bad_values() {
 }
 
 #[tokio::test]
-async fn the_same_seed_gives_the_same_data() {
+async fn same_seed_gives_same_data() {
     let builder = Backend::builder().signed_urls(false).relative_urls(true);
     let (one, two) = (start(builder.clone()).await, start(builder.clone()).await);
     let other = start(builder.seed(1)).await;

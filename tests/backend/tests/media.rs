@@ -7,7 +7,7 @@ use reqwest::Method;
 use synapse_test_backend::Backend;
 
 #[tokio::test]
-async fn files_are_as_large_as_they_are_said_to_be() {
+async fn file_sizes_match_metadata() {
     let site = start(Backend::builder().ground_truth_events(60)).await;
     for event in site.ok("/sdk/ground_truth_events/").await["results"].as_array().unwrap() {
         for (name, file) in event["files"].as_object().unwrap() {
@@ -31,7 +31,7 @@ async fn files_are_as_large_as_they_are_said_to_be() {
 }
 
 #[tokio::test]
-async fn ranges() {
+async fn range_requests_return_parts() {
     let site = start(Backend::builder()).await;
     let url = site.backend.blob_url(200_000);
     let whole = site.backend.file_bytes(&url).unwrap();
@@ -63,7 +63,7 @@ async fn ranges() {
 }
 
 #[tokio::test]
-async fn validators() {
+async fn validators_answer_conditional_gets() {
     let site = start(Backend::builder()).await;
     let url = site.backend.blob_url(1000);
     let head = site.http.request(Method::HEAD, &url).send().await.unwrap();

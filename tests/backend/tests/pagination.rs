@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use synapse_test_backend::Backend;
 
 #[tokio::test]
-async fn links_lead_through_all_of_a_list() {
+async fn next_links_cover_whole_list() {
     let site = start(Backend::builder().ground_truth_events(250)).await;
     let mut next = Some(format!("{}/sdk/ground_truth_events/?page_size=100&note=a%20b", site.backend.url()));
     let (mut seen, mut pages) = (Vec::new(), 0);
@@ -31,7 +31,7 @@ async fn links_lead_through_all_of_a_list() {
 }
 
 #[tokio::test]
-async fn sizes_are_capped_and_odd_ones_ignored() {
+async fn page_size_capped_and_odd_ignored() {
     let site = start(Backend::builder().ground_truth_events(500).max_page_size(120).page_size(30)).await;
     for (query, size) in [
         ("", 30),
@@ -47,7 +47,7 @@ async fn sizes_are_capped_and_odd_ones_ignored() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_not_there_is_404() {
+async fn missing_page_is_404() {
     let site = start(Backend::builder().models(5)).await;
     for page in ["0", "2", "-1", "abc", "1.0"] {
         let (status, body) = site.get(&format!("/models/?page={page}")).await;
@@ -58,7 +58,7 @@ async fn a_page_that_is_not_there_is_404() {
 }
 
 #[tokio::test]
-async fn cursors_have_no_count() {
+async fn cursor_pages_have_no_count() {
     let site = start(Backend::builder().ground_truth_events(25).page_size(10).cursor_pagination(true)).await;
     let mut page = site.ok("/sdk/ground_truth_events/").await;
     let mut seen = ids(&page);
@@ -75,7 +75,7 @@ async fn cursors_have_no_count() {
 }
 
 #[tokio::test]
-async fn links_are_built_on_the_host_header_or_the_public_url() {
+async fn links_use_host_or_public_url() {
     let site = start(Backend::builder().path_prefix("/api/v1")).await;
     let request =
         site.request(reqwest::Method::GET, "/models/?page_size=1").header("Host", "synapse.example");
@@ -94,7 +94,7 @@ async fn links_are_built_on_the_host_header_or_the_public_url() {
 }
 
 #[tokio::test]
-async fn a_million_events_are_there_at_once() {
+async fn million_events_served_at_once() {
     let site = start(Backend::builder().ground_truth_events(1_000_000)).await;
     let page = site.ok("/sdk/ground_truth_events/?page=1000&page_size=1000").await;
     assert_eq!(page["count"], 1_000_000);

@@ -10,7 +10,7 @@ use synapse_test_backend::{Backend, Fault};
 const MD5_HELLO_WORLD: &str = "5eb63bbbe01eeed093cb22bb8f5acdc3";
 
 #[tokio::test]
-async fn from_chunks_to_a_model() {
+async fn chunks_become_a_model() {
     let site = start(Backend::builder()).await;
     let (status, first) = site.put(None, "bytes 0-5/11", b"hello ").await;
     assert_eq!(
@@ -60,7 +60,7 @@ async fn from_chunks_to_a_model() {
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn invalid_chunks_are_rejected() {
     let site = start(Backend::builder().max_file_bytes(1000)).await;
     for (range, chunk, detail) in [
         ("bytes 0-5", &b"hello "[..], json!("Error in request headers")),
@@ -113,7 +113,7 @@ async fn refusals() {
 }
 
 #[tokio::test]
-async fn an_upload_expires_by_itself() {
+async fn upload_expires_by_itself() {
     let site = start(Backend::builder().upload_expiry(std::time::Duration::ZERO)).await;
     let (_, upload) = site.put(None, "bytes 0-0/2", b"x").await;
     let (status, _) = site.get(&format!("/chunked_upload/{}/", upload["id"].as_str().unwrap())).await;
@@ -121,7 +121,7 @@ async fn an_upload_expires_by_itself() {
 }
 
 #[tokio::test]
-async fn the_proxy_refuses_large_bodies() {
+async fn proxy_refuses_large_bodies() {
     let site = start(Backend::builder().max_upload_bytes(10_000)).await;
     let large = vec![7; 5_000_000];
     let response = site.chunk(None, "bytes 0-4999999/5000000", &large).send().await.unwrap();
@@ -134,7 +134,7 @@ async fn the_proxy_refuses_large_bodies() {
 }
 
 #[tokio::test]
-async fn a_broken_chunk_leaves_the_offset() {
+async fn broken_chunk_keeps_offset() {
     let site = start(Backend::builder()).await;
     let content: Vec<u8> = (0..400_000_u32).map(|i| (i % 251) as u8).collect();
     let (_, upload) = site.put(None, "bytes 0-99999/400000", &content[..100_000]).await;
@@ -170,7 +170,7 @@ fn multipart_head() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_parts_may_come_in_any_order() {
+async fn multipart_fields_in_any_order() {
     let site = start(Backend::builder()).await;
     let mut body = multipart_head();
     body.extend_from_slice(
@@ -186,7 +186,7 @@ async fn the_parts_may_come_in_any_order() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_can_be_asked_after() {
+async fn lost_answer_shows_in_upload_state() {
     let site = start(Backend::builder()).await;
     let (_, upload) = site.put(None, "bytes 0-5/11", b"hello ").await;
     let id = upload["id"].as_str().unwrap();
@@ -203,7 +203,7 @@ async fn a_lost_answer_can_be_asked_after() {
 }
 
 #[tokio::test]
-async fn a_whole_file_in_one_post() {
+async fn whole_file_in_one_post() {
     let site = start(Backend::builder()).await;
     let file = reqwest::multipart::Part::bytes(&b"hello world"[..]).file_name("file");
     let form =

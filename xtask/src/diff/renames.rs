@@ -121,7 +121,7 @@ mod tests {
     use super::{likeness, nameless, pairs};
 
     #[test]
-    fn the_likest_names_are_paired() {
+    fn most_similar_names_are_paired() {
         let gone = ["created", "project"];
         let came = ["project_id", "created_at", "another"];
         assert_eq!(pairs(&gone, &came, |_, _| true), [("created", "created_at"), ("project", "project_id")]);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_the_same_whatever_its_parameters_are_called() {
+    fn parameter_names_do_not_change_path() {
         assert_eq!(nameless("/a/{id}/b/{x}/"), nameless("/a/{pk}/b/{y}/"));
         assert_ne!(nameless("/a/{id}/"), nameless("/a/id/"));
     }

@@ -182,7 +182,7 @@ mod tests {
     const ROOT: (&str, &str) = ("src/lib.rs", "pub use low::deep::Thing as Public;");
 
     #[test]
-    fn circle_is_told_once() {
+    fn cycle_is_reported_once() {
         let circle = graph(&[
             ROOT,
             ("src/high/x.rs", "use crate::{middle::A, std};"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn module_of_a_file() {
+    fn module_path_from_file_name() {
         assert_eq!(module_of("src/a/mod.rs"), ["a"]);
         assert_eq!(module_of("src/a/b.rs"), ["a", "b"]);
         assert!(module_of("src/lib.rs").is_empty());

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_lines_only() {
+    fn only_code_lines_are_counted() {
         let text = "//! About.\n\n/// Doc.\nfn f() {\n    // Why.\n    g(\"a\n b\");\n}\n";
         let file =
             SourceFile { name: "src/a/b.rs".into(), items: syn::parse_file(text).unwrap().items, lines: 451 };

@@ -7,6 +7,7 @@
 mod graph;
 mod lines;
 mod paths;
+mod test_names;
 mod words;
 
 use std::path::Path;
@@ -58,6 +59,7 @@ pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
     let lines = Lines::of(&files);
     problems.extend(lines.long_files());
     problems.extend(words::problems(&files));
+    problems.extend(test_names::problems(directory.parent().unwrap_or(Path::new(".")))?);
     println!("{entries} entries, {} rooms, {} arrows", graph.rooms(), graph.arrows());
     print!("{lines}");
     for problem in &problems {

@@ -8,20 +8,36 @@ use quote::ToTokens as _;
 use crate::handwritten::modules::SourceFile;
 
 /// Names of modules, types, functions and fields, each with the one to use.
-const WORDS: [(&str, &str); 40] = [
-    ("AnyRequest", "CustomRequest"),
+const WORDS: [(&str, &str); 62] = [
+    ("Anew", "Restart"),
     ("Answered", "ResponseParts"),
+    ("AnyRequest", "CustomRequest"),
+    ("Begun", "LastLookup"),
     ("CacheAt", "CacheLocation"),
     ("Downloaded", "DownloadedFile"),
+    ("Facts", "FileRecord"),
     ("FilesProgress", "BatchProgress"),
     ("ForeignUrl", "CrossOrigin"),
     ("Heard", "Observation"),
     ("ListEvent", "ListAnomaly"),
+    ("Mended", "Repaired"),
+    ("Meter", "ByteCounter"),
+    ("NotUnpacked", "ContentError"),
     ("OneShotSource", "StreamSource"),
     ("Outgoing", "TransportRequest"),
+    ("Packed", "Compressed"),
+    ("Piece", "Chunk"),
+    ("Pieces", "Chunks"),
+    ("Received", "IncomingResponse"),
     ("Related", "Expandable"),
     ("Reopen", "RewindableSource"),
+    ("SentBody", "RequestBody"),
+    ("Sum", "DigestValue"),
+    ("Then", "Next"),
+    ("Told", "ProgressReporter"),
+    ("Unpacking", "ContentDecoder"),
     ("ahead", "prefetch"),
+    ("anew", "restart"),
     ("any_request", "custom_request"),
     ("as_sent", "no_decompression"),
     ("astray", "discard_prefetched"),
@@ -31,14 +47,19 @@ const WORDS: [(&str, &str); 40] = [
     ("distinct", "deduplicate"),
     ("durable", "fsync"),
     ("elsewhere", "allow_cross_origin"),
+    ("facts", "file_record"),
     ("far", "saturating_deadline"),
     ("feed", "chunk_source"),
     ("fresh", "new_connection"),
+    ("heard", "observed"),
     ("judge", "compare"),
     ("list_event", "list_anomaly"),
     ("list_query", "query_fingerprint"),
     ("lose", "mark_unrecoverable"),
     ("max_requests_in_flight", "max_concurrent_requests"),
+    ("packed", "compressed"),
+    ("piece", "chunk"),
+    ("pieces", "chunks"),
     ("retry_unknown_outcome", "idempotent"),
     ("secret_header", "sensitive_header"),
     ("sent_body", "request_body"),
@@ -48,6 +69,8 @@ const WORDS: [(&str, &str); 40] = [
     ("stand_in", "placeholder"),
     ("start_anew", "restart"),
     ("take_up", "restore"),
+    ("told", "reported"),
+    ("unpacking", "content_decoder"),
 ];
 
 /// Each name in the code that isn't the field's word, with the files that have it.
@@ -63,10 +86,10 @@ pub fn problems(files: &[SourceFile]) -> Vec<String> {
             found.entry(*word).or_default().push(&file.name);
         }
     }
-    let told = |((word, better), files): ((&str, &str), Vec<&str>)| {
+    let problem = |((word, better), files): ((&str, &str), Vec<&str>)| {
         format!("the name `{word}`: use `{better}` ({})", files.join(", "))
     };
-    found.into_iter().map(told).collect()
+    found.into_iter().map(problem).collect()
 }
 
 fn collect(tokens: TokenStream, names: &mut Vec<String>) {
@@ -84,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_in_code_only() {
+    fn forbidden_names_found_in_code_only() {
         let text = "/// The course of it.\nfn f() { let text = \"Sending\"; self.settle(); }";
         let file =
             SourceFile { name: "src/ahead.rs".into(), items: syn::parse_file(text).unwrap().items, lines: 2 };

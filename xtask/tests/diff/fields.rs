@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::changes::*;
 
 #[test]
-fn a_bodys_field_comes_and_goes() {
+fn body_field_added_and_removed() {
     let fields = format!("{SCHEMAS}/ModelCreate/properties");
     let optional = |new: &mut Value| set(new, format!("{fields}/size"), json!({"type": "integer"}));
     assert_lines(changed(optional), &[("ok added body-field ModelCreate.size integer, optional", CREATED)]);
@@ -31,7 +31,7 @@ fn a_bodys_field_comes_and_goes() {
 }
 
 #[test]
-fn a_bodys_field_changes() {
+fn body_field_change_is_classified() {
     let fields = format!("{SCHEMAS}/ModelCreate/properties");
     let required = |new: &mut Value| set(new, format!("{SCHEMAS}/ModelCreate/required/-"), json!("active"));
     assert_lines(
@@ -81,7 +81,7 @@ fn a_bodys_field_changes() {
 }
 
 #[test]
-fn what_the_server_checks_gets_narrower_or_wider() {
+fn constraint_change_is_classified() {
     let name = format!("{SCHEMAS}/ModelCreate/properties/name");
     let length = |new: &mut Value| set(new, format!("{name}/maxLength"), json!(50));
     assert_lines(
@@ -106,7 +106,7 @@ fn what_the_server_checks_gets_narrower_or_wider() {
 }
 
 #[test]
-fn an_answers_field_comes_and_goes() {
+fn answer_field_added_and_removed() {
     let fields = format!("{SCHEMAS}/Model/properties");
     let optional = |new: &mut Value| set(new, format!("{fields}/owner"), json!({"type": "string"}));
     assert_lines(changed(optional), &[("ok added answer-field Model.owner string, optional", ALL)]);
@@ -127,7 +127,7 @@ fn an_answers_field_comes_and_goes() {
 }
 
 #[test]
-fn an_answers_field_changes() {
+fn answer_field_change_is_classified() {
     let fields = format!("{SCHEMAS}/Model/properties");
     let required = |new: &mut Value| set(new, format!("{SCHEMAS}/Model/required/-"), json!("size"));
     assert_lines(
@@ -165,7 +165,7 @@ fn an_answers_field_changes() {
 }
 
 #[test]
-fn values_of_an_answers_enumeration_come_and_go() {
+fn answer_enum_values_added_and_removed() {
     let change = |new: &mut Value| set(new, format!("{SCHEMAS}/Kind/enum/-"), json!("pose"));
     assert_lines(changed(change), &[("ok added type Kind value pose", ALL)]);
     assert_lines(undone(change), &[("breaking removed type Kind value pose", ALL)]);
@@ -174,7 +174,7 @@ fn values_of_an_answers_enumeration_come_and_go() {
 }
 
 #[test]
-fn a_type_comes_goes_and_is_renamed() {
+fn type_added_removed_and_renamed() {
     assert_lines(
         changed(|new| set(new, format!("{SCHEMAS}/More"), json!({"type": "string"}))),
         &[("ok added type More", "touches nothing")],
@@ -235,7 +235,7 @@ fn a_type_comes_goes_and_is_renamed() {
 }
 
 #[test]
-fn one_of_several_comes_and_goes() {
+fn one_of_choice_added_and_removed() {
     let id = format!("{SCHEMAS}/Model/properties/id");
     let choice = |more: bool| {
         let mut choices = vec![json!({"type": "integer", "format": "int64"}), json!({"type": "string"})];
@@ -255,7 +255,7 @@ fn one_of_several_comes_and_goes() {
 }
 
 #[test]
-fn an_object_made_of_others_has_their_fields() {
+fn composed_object_fields_are_compared() {
     let parts = json!({"allOf": [
         {"$ref": "#/components/schemas/Problem"},
         {"type": "object", "required": ["detail"], "properties": {"code": {"type": "integer"}}}
@@ -271,7 +271,7 @@ fn an_object_made_of_others_has_their_fields() {
 }
 
 #[test]
-fn what_is_sent_is_told_beyond_json_too() {
+fn non_json_bodies_are_compared() {
     let upload = "touches BackendClient::create_model (src/lib.rs)";
     assert_lines(
         changed(|new| {

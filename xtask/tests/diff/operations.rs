@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::changes::*;
 
 #[test]
-fn nothing_is_nothing_and_words_are_nothing_too() {
+fn description_changes_are_ignored() {
     assert_told(diff(&document(), &document()), &[]);
     assert_told(
         changed(|new| {
@@ -21,7 +21,7 @@ fn nothing_is_nothing_and_words_are_nothing_too() {
 }
 
 #[test]
-fn an_operation_comes_and_goes() {
+fn operation_added_and_removed() {
     let more = json!({"operationId": "list_tags", "responses": {"200": {"description": ""}}});
     let tags = "touches BackendClient::list_tags (src/lib.rs)";
     let change = |new: &mut Value| set(new, "/paths/~1tags~1", json!({"get": more}));
@@ -30,7 +30,7 @@ fn an_operation_comes_and_goes() {
 }
 
 #[test]
-fn an_operation_is_renamed_or_moved() {
+fn operation_renamed_or_moved() {
     assert_lines(
         changed(|new| set(new, format!("{GET}/operationId"), json!("models_retrieve"))),
         &[("breaking renamed operation get_model -> models_retrieve GET /models/{id}/", GOT)],
@@ -52,7 +52,7 @@ fn an_operation_is_renamed_or_moved() {
 }
 
 #[test]
-fn an_operation_is_deprecated() {
+fn deprecated_operation_is_reported() {
     assert_lines(
         changed(|new| set(new, format!("{GET}/deprecated"), json!(true))),
         &[("ok changed operation get_model not deprecated -> deprecated", GOT)],
@@ -60,7 +60,7 @@ fn an_operation_is_deprecated() {
 }
 
 #[test]
-fn a_filter_comes_and_goes() {
+fn filter_added_and_removed() {
     let filter = json!({"name": "active", "in": "query", "schema": {"type": "boolean"}});
     let change = |new: &mut Value| set(new, format!("{LIST}/parameters/-"), filter.clone());
     assert_lines(changed(change), &[("ok added parameter list_models?active boolean, optional", LISTED)]);
@@ -74,7 +74,7 @@ fn a_filter_comes_and_goes() {
 }
 
 #[test]
-fn a_filter_is_renamed() {
+fn renamed_filter_is_recognized() {
     assert_lines(
         changed(|new| set(new, format!("{LIST}/parameters/0/name"), json!("project_id"))),
         &[("breaking renamed parameter list_models?project -> project_id maybe renamed", LISTED)],
@@ -94,7 +94,7 @@ fn a_filter_is_renamed() {
 }
 
 #[test]
-fn a_paths_parameter_is_renamed() {
+fn renamed_path_parameter_is_breaking() {
     assert_lines(
         changed(|new| {
             let mut item = take(new, "/paths/~1models~1{id}~1");
@@ -106,7 +106,7 @@ fn a_paths_parameter_is_renamed() {
 }
 
 #[test]
-fn a_parameter_is_sent_elsewhere_or_otherwise() {
+fn moved_parameter_is_breaking() {
     assert_lines(
         changed(|new| set(new, format!("{LIST}/parameters/0/in"), json!("header"))),
         &[("breaking moved parameter list_models?project query -> header", LISTED)],
@@ -118,7 +118,7 @@ fn a_parameter_is_sent_elsewhere_or_otherwise() {
 }
 
 #[test]
-fn a_parameter_changes() {
+fn parameter_change_is_classified() {
     let change = |new: &mut Value| set(new, format!("{LIST}/parameters/0/required"), json!(true));
     assert_lines(
         changed(change),
@@ -147,7 +147,7 @@ fn a_parameter_changes() {
 }
 
 #[test]
-fn a_filters_values_come_and_go() {
+fn filter_values_added_and_removed() {
     let change =
         |new: &mut Value| set(new, format!("{LIST}/parameters/1/schema/enum"), json!(["id", "name", "size"]));
     assert_lines(changed(change), &[("ok added parameter list_models?order value size", LISTED)]);
@@ -164,7 +164,7 @@ fn a_filters_values_come_and_go() {
 }
 
 #[test]
-fn a_body_comes_and_goes() {
+fn request_body_added_and_removed() {
     let change = |new: &mut Value| drop(take(new, format!("{CREATE}/requestBody")));
     assert_lines(
         changed(change),
@@ -201,7 +201,7 @@ fn a_body_comes_and_goes() {
 }
 
 #[test]
-fn an_answer_changes() {
+fn answer_change_is_classified() {
     let content = |new: &mut Value| drop(take(new, format!("{GET}/responses/200/content")));
     assert_lines(changed(content), &[("breaking removed answer get_model(answer) Model", GOT)]);
     assert_lines(undone(content), &[("breaking added answer get_model(answer) Model", GOT)]);
@@ -245,7 +245,7 @@ fn an_answer_changes() {
 }
 
 #[test]
-fn ways_to_sign_in_come_and_go() {
+fn security_added_and_removed() {
     let key = |name: &str| json!({"type": "apiKey", "in": "header", "name": name});
     let more = |new: &mut Value| {
         set(new, "/components/securitySchemes/other", key("X-Other"));
@@ -278,7 +278,7 @@ fn lines_are_aligned_and_sorted() {
 }
 
 #[test]
-fn what_can_not_be_compared_is_an_error_of_one_line() {
+fn incomparable_input_is_one_line_error() {
     let files = Files::new();
     let good = files.document("good.json", &document());
     let mut nowhere = document();
@@ -308,7 +308,7 @@ fn what_can_not_be_compared_is_an_error_of_one_line() {
 }
 
 #[test]
-fn operations_without_a_name_of_their_own_are_called_as_the_build_calls_them() {
+fn nameless_operations_use_build_names() {
     let files = Files::new();
     let good = files.document("good.json", &document());
     let mut nameless = document();
@@ -325,7 +325,7 @@ fn operations_without_a_name_of_their_own_are_called_as_the_build_calls_them() {
 }
 
 #[test]
-fn the_forms_of_3_1_are_those_of_3_0() {
+fn forms_of_3_1_equal_3_0() {
     let files = Files::new();
     let plain = json!({"type": "object", "properties": {"note": {"type": "string", "nullable": true}}});
     let modern = json!({"type": "object", "properties": {"note": {"type": ["string", "null"]}}});
@@ -340,7 +340,7 @@ fn the_forms_of_3_1_are_those_of_3_0() {
 }
 
 #[test]
-fn the_projects_document_is_compared_with_itself_at_a_revision() {
+fn project_document_equals_itself_in_git() {
     let ended = xtask(&["spec", "diff", "git:HEAD", "git:HEAD"]);
     assert_eq!((ended.code, ended.out.as_str()), (0, "0 changes, 0 breaking\n"), "{}", ended.err);
 }

@@ -1,6 +1,7 @@
 //! The index: what damage of its journal costs, and that it stays small.
 
 use super::*;
+use crate::download::cache::journal_line::sealed;
 
 #[test]
 fn torn_journal_loses_only_last_line() {
@@ -148,22 +149,14 @@ fn unknown_journal_words_are_ignored() {
     let path = fill(&cache, 1, 7);
     let hash = key(&cache, &url(1)).hash.hex();
     for words in ["", " new=1 x", " md5=1 stamp=x etag=%ff modified=-1 stored=x", "  "] {
-        let line = format!("+ {hash} png 7{words}");
-        let sum = line
-            .bytes()
-            .fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        fs::write(journal(&cache), format!("synapse-file-cache 2 0123456789abcdef\n{line} {sum:08x}\n"))
-            .unwrap();
+        let line = sealed(&format!("+ {hash} png 7{words}"));
+        fs::write(journal(&cache), format!("synapse-file-cache 2 0123456789abcdef\n{line}")).unwrap();
         assert_eq!(hit(&FileCache::open(dir.path()).unwrap(), &url(1)), Some(path.clone()), "{words}");
     }
     // No line makes a file a version of what it isn't.
     let other = key(&cache, &url(2)).hash;
     let line = |of: &str| {
-        let line = format!("+ {hash} png 7 of={of}");
-        let sum = line
-            .bytes()
-            .fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        format!("synapse-file-cache 2 0123456789abcdef\n{line} {sum:08x}\n")
+        format!("synapse-file-cache 2 0123456789abcdef\n{}", sealed(&format!("+ {hash} png 7 of={of}")))
     };
     for of in [
         "xyz",

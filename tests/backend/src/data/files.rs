@@ -143,7 +143,7 @@ mod tests {
     use super::{Content, FileKind};
 
     #[test]
-    fn any_window_is_a_part_of_the_whole() {
+    fn any_window_matches_whole_content() {
         for content in
             [FileKind::Image.content(1, 7), FileKind::Annotation.content(1, 7), Content::noise(3, 1001)]
         {

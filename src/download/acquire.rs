@@ -94,3 +94,25 @@ async fn part(
         look = (look * 2).min(LAST_LOOK);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::runtime::clock::TestClock;
+
+    #[tokio::test]
+    async fn file_named_since_the_part_was_taken_is_not_downloaded_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let location = || PartLocation::new(directory.path().join("file.bin"), "https://h/x").unwrap();
+        let mut other = Writer::open(&location()).unwrap().unwrap();
+        let location = location();
+        assert!(Writer::open(&location).unwrap().is_none());
+        other.write(&[Bytes::from_static(b"abc")]).unwrap();
+        other.name(false).unwrap();
+        let options = DownloadOptions::default();
+        let acquired = acquire(&*TestClock::new(), &options, &location, None, None).await.unwrap();
+        assert!(matches!(acquired, Acquired::File(3)));
+    }
+}

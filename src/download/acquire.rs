@@ -103,7 +103,7 @@ mod tests {
     use crate::runtime::clock::TestClock;
 
     #[tokio::test]
-    async fn file_named_since_the_part_was_taken_is_not_downloaded_again() {
+    async fn file_of_another_download_is_used() {
         let directory = tempfile::tempdir().unwrap();
         let location = || PartLocation::new(directory.path().join("file.bin"), "https://h/x").unwrap();
         let mut other = Writer::open(&location()).unwrap().unwrap();

@@ -27,8 +27,8 @@ pub fn command_after<T: Fn()>(setup: &str, test: T) -> Command {
 pub fn output(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let told = String::from_utf8_lossy(&stdout).into_owned();
-    let passed = status.success() && told.contains("test result: ok. 1 passed");
-    assert!(passed, "{status}: {told}{}", String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{status}: {told}{}", String::from_utf8_lossy(&stderr));
+    assert!(told.contains("test result: ok. 1 passed"), "it ran no test: {told}");
     told
 }
 
@@ -49,4 +49,14 @@ fn arguments<T: Fn()>(_: T) -> [&'static str; 3] {
     let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
     assert!(listed.lines().any(|line| line == format!("{name}: test")), "there is no test {name}: {listed}");
     ["--exact", name, "--nocapture"]
+}
+
+#[test]
+fn child_that_runs_no_test_is_a_failure() {
+    fn not_a_test() {}
+    let fails = |work: fn()| std::panic::catch_unwind(work).is_err();
+    assert!(fails(|| drop(command(not_a_test))));
+    let nothing =
+        || drop(output(Command::new(std::env::current_exe().unwrap()).args(["--exact", "nothing"])));
+    assert!(fails(nothing));
 }

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Instructions, which unlike times are the same at each run: of decoding and looking up (`benches/instructions.rs`, by
-# gungraun), and of the client's whole process in `list_all`, `upload` and `transport` (by callgrind; the server is another
-# process). Of the latter a run is counted twice, once with twice the work, and the difference is told: start and end don't count.
+# Counts instructions, which unlike times are the same in each run: of decoding and look-ups (`benches/instructions.rs`,
+# with gungraun), and of the client's whole process in `list_all`, `upload` and `transport` (with callgrind; the server is
+# another process). Each program runs twice, the second time with twice the work. The difference is printed, so that
+# start-up and shutdown don't count.
 #
-#   benches/instructions.sh [CHECKOUT] > after.txt          # of another checkout of this repository, unless this one's
+#   benches/instructions.sh [CHECKOUT] > after.txt          # measures CHECKOUT; default: this checkout
 #   benches/instructions.sh compare before.txt after.txt
 #
-# The benches are always these here, so that an older commit is measured by the same programs:
+# The benches of this checkout are always used, so that the same programs measure an older commit:
 #
 #   git worktree add /tmp/before COMMIT && benches/instructions.sh /tmp/before > before.txt
 #
-# Needs valgrind and gungraun-runner, of the version that gungraun has in Cargo.lock.
+# Needs valgrind, and gungraun-runner in the version of gungraun in Cargo.lock.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -22,7 +23,7 @@ fi
 
 checkout=$(cd "${1:-$here/..}" && pwd)
 export CARGO_TARGET_DIR="$here/target" CARGO_TERM_COLOR=never
-# Always the same place, so that not all of it is built again.
+# Always the same directory, so that unchanged crates aren't rebuilt.
 work="$CARGO_TARGET_DIR/instructions"
 rm -rf "$work"
 mkdir -p "$work/benches"
@@ -32,12 +33,12 @@ sed -i "s#path = \"\.\.\"#path = \"$checkout\"#; s#path = \"\.\./#path = \"$chec
 cargo build --release --quiet --manifest-path "$work/benches/Cargo.toml" --bins
 programs="$CARGO_TARGET_DIR/release"
 
-# The instructions of a program.
+# Prints the number of instructions that a program executes.
 count() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" 2>&1 >/dev/null | awk '/Collected/ { print $4 }'
 }
 
-# tell NAME UNITS ONCE TWICE: the instructions of one of UNITS.
+# tell NAME UNITS ONCE TWICE: prints the instructions per unit.
 tell() {
     awk -v name="$1" -v units="$2" -v once="$3" -v twice="$4" 'BEGIN { printf "%s\t%.0f\n", name, (twice - once) / units }'
 }

@@ -1,10 +1,10 @@
-//! Downloads a dataset version, its events and their files, into a directory: `events.jsonl` names the files
-//! by their paths, which are in `files/`: texts that a later program takes as paths itself, since
-//! `FileEntry::path` knows only those of its own process. Started again it downloads only what isn't there;
-//! killed, it goes on where it was.
+//! Downloads a dataset version, its events and their files, into a directory. `events.jsonl` contains the
+//! paths of the files, which are in `files/`. A later program reads these paths as plain texts, because
+//! `FileEntry::path` returns only paths that its own process downloaded. A second run downloads only missing
+//! files. A killed run resumes at the next start.
 //!
-//! Runs on an embedded backend, twice, or once on a real one where `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN`
-//! are set:
+//! Runs twice on an embedded backend, or once on a real one if `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN` are
+//! set:
 //!
 //! ```text
 //! cargo run --release --example download_dataset [version] [directory]
@@ -20,7 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use synapse_backend_client::{BackendClient, FileCache};
 use synapse_test_backend::Backend;
 
-/// Files that are downloaded at a time.
+/// The number of concurrent downloads.
 const CONCURRENCY: usize = 16;
 
 #[tokio::main]
@@ -36,14 +36,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let backend = Backend::builder().ground_truth_events(2_000).record_bodies(false).start().await?;
     let client = BackendClient::builder(backend.url()).access_token(backend.token()).build()?;
     download(&client, version, &directory).await?;
-    println!("once more, from the cache");
+    println!("again, from the cache");
     download(&client, version, &directory).await
 }
 
-/// Downloads every event of `version`, and its files.
+/// Downloads every event of `version` and its files.
 pub async fn download(client: &BackendClient, version: i64, directory: &Path) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
-    // What it hands out stays for as long as it lives, whoever else uses the directory.
+    // The files that it hands out are kept as long as it lives, even if others use the directory.
     let cache = FileCache::open(directory.join("files"))?;
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
         "  downloading {wide_bar} {pos}/{len} files {msg} {per_sec}",
@@ -65,7 +65,7 @@ pub async fn download(client: &BackendClient, version: i64, directory: &Path) ->
         out.write_all(b"\n")?;
     }
     out.into_inner()?.sync_all()?;
-    // All of them, or those of the last time.
+    // The file has either all new events or those of the last run.
     std::fs::rename(&beside, &events)?;
     bar.finish_and_clear();
 

@@ -1,14 +1,14 @@
-//! Exports every event of a dataset version to a file of JSON Lines, in the server's own text. Killed, it
-//! goes on where it was when it is started again.
+//! Exports every event of a dataset version to a JSON Lines file, as the server's own text. A killed export
+//! resumes when it is started again.
 //!
-//! Runs on an embedded backend, or on a real one where `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN` are set:
+//! Runs on an embedded backend, or on a real one if `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN` are set:
 //!
 //! ```text
 //! cargo run --release --example export_ground_truth [version] [file]
 //! ```
 //!
-//! Beside the file stands `<file>.checkpoint` until the export is complete: where the list is, and how long
-//! the file was then. What was written after it is cut off and written again.
+//! Until the export is complete, `<file>.checkpoint` is next to the file. It holds the checkpoint of the list
+//! and the length of the file at that time. Bytes after that length are truncated and exported again.
 
 use std::error::Error;
 use std::fs::File;
@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 use synapse_backend_client::{BackendClient, Checkpoint, ListPolicy};
 use synapse_test_backend::Backend;
 
-/// Events on a page.
+/// Events per page.
 const PAGE_SIZE: i64 = 1_000;
-/// Pages between one checkpoint and the next.
+/// Pages between two checkpoints.
 const PAGES: u32 = 8;
 
 #[tokio::main]
@@ -43,16 +43,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     export(&client, version, PAGE_SIZE, &file).await
 }
 
-/// What is kept beside the file.
+/// The content of the checkpoint file.
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    /// Of the file, in bytes.
+    /// Length of the file, in bytes.
     length: u64,
     events: u64,
     list: Checkpoint,
 }
 
-/// Writes every event of `version` to the file, from where it was left.
+/// Writes every event of `version` to the file, starting at the checkpoint if there is one.
 pub async fn export(
     client: &BackendClient,
     version: i64,
@@ -70,13 +70,13 @@ pub async fn export(
     let (mut length, mut events) = kept.as_ref().map_or((0, 0), |kept| (kept.length, kept.events));
     if file.metadata()?.len() < length {
         return Err(format!(
-            "{} is shorter than its checkpoint says: delete {}",
+            "{} is shorter than recorded in its checkpoint: delete {} to export from the beginning",
             path.display(),
             kept_at.display()
         )
         .into());
     }
-    // What was written after the checkpoint comes again.
+    // The list resumes at the checkpoint, so the bytes after it are fetched again.
     file.set_len(length)?;
     file.seek(SeekFrom::Start(length))?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
@@ -84,10 +84,10 @@ pub async fn export(
     let list = client
         .list_ground_truth_events()
         .params(|p| p.ground_truth_dataset_versions([version]).page_size(page_size));
-    // A list that somebody works on is read to its end, and what came of that is told.
+    // A list that changes during the export is read to its end, and the anomalies are printed.
     let mut list = list.list_all_raw().concurrency(8).policy(ListPolicy::Lenient).deduplicate(true);
     if let Some(kept) = kept {
-        println!("going on after {events} events");
+        println!("resuming after {events} events");
         list = list.resume(kept.list);
     }
     let mut pages = list.pages();
@@ -105,7 +105,7 @@ pub async fn export(
         since += 1;
         if since == PAGES {
             since = 0;
-            // The file first: a checkpoint never tells of what isn't there.
+            // The file first: a checkpoint must not refer to events that aren't on disk.
             out.flush()?;
             out.get_ref().sync_data()?;
             keep(&kept_at, &Kept { length, events, list: pages.list().checkpoint() })?;
@@ -128,19 +128,18 @@ pub async fn export(
         report.items as f64 / seconds
     );
     for event in &report.anomalies {
-        println!("meanwhile          {event}");
+        println!("anomaly            {event}");
     }
     if report.duplicates > 0 {
-        println!("meanwhile          {} events came again, and were dropped", report.duplicates);
+        println!("duplicates         {} events, dropped", report.duplicates);
     }
     Ok(())
 }
 
-/// Writes an item as a line of its own, and gives its length in bytes.
+/// Writes an item as one line, and returns the line's length in bytes.
 fn write_line(out: &mut impl Write, item: &[u8]) -> std::io::Result<u64> {
     if item.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
-        // Between the parts of a JSON text a line break is as good as a space; within its strings there is
-        // none.
+        // Between JSON tokens a line break is equivalent to a space. JSON strings contain no raw line breaks.
         let line: Vec<u8> =
             item.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
         out.write_all(&line)?;
@@ -157,7 +156,7 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Puts it in the place of what was kept before: the one or the other is there at any time.
+/// Replaces the checkpoint file atomically: either the old or the new one exists at any time.
 fn keep(path: &Path, kept: &Kept) -> Result<(), Box<dyn Error>> {
     let new = path.with_extension("checkpoint.new");
     let mut file = File::create(&new)?;

@@ -1,8 +1,8 @@
-//! The main job from end to end: uploads a model file of 120 MB, creates the model, gets models back, and
-//! streams every ground-truth event.
+//! The main task from end to end: uploads a model file of 120 MB, creates the model, lists and gets models,
+//! and streams every ground-truth event.
 //!
-//! Runs on an embedded backend, or on a real one where `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN` are set
-//! (and `SYNAPSE_PROJECT` to the id of a project of yours, in which the model is created):
+//! Runs on an embedded backend, or on a real one if `SYNAPSE_BASE_URL` and `SYNAPSE_API_TOKEN` are set. For a
+//! real one, set `SYNAPSE_PROJECT` to the id of your project, in which the model is created:
 //!
 //! ```text
 //! cargo run --release --example quickstart
@@ -22,7 +22,7 @@ use synapse_test_backend::Backend;
 /// Size of the model file, in bytes.
 const MODEL_SIZE: u64 = 120_000_000;
 
-/// What is wanted of an event: nothing else is decoded.
+/// The fields of an event to decode; the others are skipped.
 #[derive(Deserialize)]
 struct Event {
     #[serde(default)]
@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match client.get_model(i64::MAX).await {
         Err(error) if error.is_not_found() => println!("a missing model    {error}"),
         Err(error) => return Err(error.into()),
-        Ok(model) => println!("a missing model    is there after all: {}", model.name),
+        Ok(model) => println!("a missing model    exists: {}", model.name),
     }
     Ok(())
 }
@@ -118,7 +118,7 @@ async fn models(client: &BackendClient, created: i64) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
-/// The same path on a CDN, without the signature.
+/// Returns the same path on a CDN, without the signature.
 fn cdn(url: &str) -> String {
     let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or(url, |(_, path)| path);
     let path = path.split('?').next().unwrap_or(path);
@@ -134,7 +134,7 @@ async fn events(client: &BackendClient) -> Result<(), Box<dyn Error>> {
     let mut by_type: BTreeMap<String, u64> = BTreeMap::new();
     let mut count: u64 = 0;
     while let Some(event) = events.next().await {
-        let data_type = event?.data_type.unwrap_or_else(|| "not told".to_owned());
+        let data_type = event?.data_type.unwrap_or_else(|| "unknown".to_owned());
         *by_type.entry(data_type).or_default() += 1;
         count += 1;
         if count % 100 == 1 {
@@ -172,7 +172,7 @@ fn report(what: &str, began: Instant, told: &str) {
     println!("{what:<18} {told} ({:.0?})", began.elapsed());
 }
 
-/// Bytes that no compression makes smaller, like weights.
+/// Writes incompressible bytes, similar to weights.
 fn write_model_file(path: &Path) -> std::io::Result<()> {
     let mut file = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(path)?);
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;

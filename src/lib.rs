@@ -1,10 +1,10 @@
-//! A client of the Synapse backend: pulls ground truth out, puts trained models in.
+//! A client for the Synapse backend: it reads ground truth and uploads trained models.
 //!
-//! The API's OpenAPI document (`openapi/synapse-v1.yaml`) is turned into builders and types when the crate is
-//! built ([`raw`], [`types`]); a thin layer written by hand gives what a generator can't: [lists that follow
+//! The build script generates builders and types ([`raw`], [`types`]) from the API's OpenAPI document
+//! (`openapi/synapse-v1.yaml`). A thin handwritten layer adds what a generator can't: [lists that follow
 //! every page](ListAll), [uploads in chunks](BackendClient::create_chunked_upload), [URL
-//! conversion](Call::url_conversion), [downloads](BackendClient::download) and [errors](Error) that a person
-//! can act on.
+//! conversion](Call::url_conversion), [downloads](BackendClient::download) and [errors](Error) that say what
+//! to do.
 //!
 //! ```no_run
 //! use synapse_backend_client::{BackendClient, json};
@@ -27,18 +27,19 @@
 //!
 //! # Cargo features
 //!
-//! | feature | default | what it brings |
+//! | feature | default | what it adds |
 //! |---|---|---|
-//! | `rustls` | yes | https by rustls, trusting the system's certificates |
-//! | `rustls-no-provider` | | as `rustls`, with the cryptography provider that the program installs |
-//! | `gzip` | yes | responses compressed by gzip |
-//! | `brotli`, `zstd`, `deflate` | | responses compressed so |
-//! | `http2` | yes | HTTP/2 where the server offers it |
-//! | `system-proxy` | yes | the proxy of the macOS or Windows settings; `HTTPS_PROXY` and the like are always used |
+//! | `rustls` | yes | https with rustls; trusts the system's certificates |
+//! | `rustls-no-provider` | | like `rustls`, with the cryptography provider that the program installs |
+//! | `gzip` | yes | responses compressed with gzip |
+//! | `brotli`, `zstd`, `deflate` | | responses compressed with these codings |
+//! | `http2` | yes | HTTP/2, if the server supports it |
+//! | `system-proxy` | yes | the proxy of the macOS or Windows settings; `HTTPS_PROXY` etc. are always used |
 //! | `socks` | | SOCKS proxies |
-//! | `chrono`, `jiff` | | these crates' times as parameters and results ([`Timestamp`]) |
+//! | `chrono`, `jiff` | | the time types of these crates as parameters and results ([`Timestamp`]) |
 
-// What only a part of this layer uses is unused where another document lacks that part's operations.
+// Some items are only used by a part of this layer. They are unused if another document lacks the operations
+// of that part.
 #![cfg_attr(
     not(all(api = "uploads", api = "models", api = "ground_truth")),
     allow(dead_code, unused_imports, rustdoc::broken_intra_doc_links)
@@ -116,13 +117,13 @@ pub use values::string_list::StringList;
 pub use values::timestamp::{Timestamp, TimestampError};
 pub use values::url::Url;
 
-/// What the crate's macros expand to.
+/// Items that the crate's macros expand to.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::values::json::Draft;
 }
 
-/// Guides: lists, uploads, files, errors.
+/// Guides to lists, uploads, files and errors.
 #[cfg(any(doc, doctest))]
 pub mod guide {
     #[doc = include_str!("../docs/guide/errors.md")]
@@ -135,7 +136,7 @@ pub mod guide {
     pub mod uploads {}
 }
 
-/// The examples of the READMEs compile.
+/// Compiles the examples of the READMEs.
 #[cfg(doctest)]
 mod readme {
     #[doc = include_str!("../README.md")]

@@ -1,9 +1,9 @@
-"""What the schemas of openapi/synapse-v1.yaml can't say of a Django REST Framework backend.
+"""Rules of a Django REST Framework backend that the schemas of openapi/synapse-v1.yaml can't express.
 
-Two checks stand for schemathesis' own of the same matter: each asks that one first, and lets a failure pass only
-where the framework is known to be right. Two others look where schemathesis doesn't. And chunks announce the bytes that
-they hold, sums are those of the files, and models name what is there: otherwise no upload would ever get past its first
-refusal.
+Two checks replace schemathesis' own checks: each runs the original first, and accepts a failure only if the framework is
+known to be right. Two others check what schemathesis doesn't. The hooks make valid input true as well: chunks announce
+the bytes that they contain, checksums are those of the files, and models refer to existing objects. Without them every
+upload would be refused at its first request.
 """
 
 import datetime
@@ -31,24 +31,24 @@ def blank(text):
 
 
 def number(text):
-    """django-filter reads a number of any size, and finds nothing for one that is no id."""
+    """django-filter accepts a number of any size; one that is no id matches nothing."""
     try:
         return blank(text) or Decimal(text.strip()).is_finite()
     except InvalidOperation:
         return False
 
 
-# Query parameters that are taken though the document says another type, and of which texts.
+# Query parameters that the server accepts although the document has another type, and which texts it accepts.
 TAKEN = {
-    # The default, or the most that there is, where it makes no sense.
+    # An invalid size means the default; a size that is too large means the maximum.
     "page_size": anything,
-    # The last page has a name; without a value it is the first one.
+    # `last` names the last page; an empty value means the first one.
     "page": lambda text: blank(text) or text == "last",
-    # Whatever is no boolean counts as not given.
+    # A value that is no boolean counts as absent.
     "is_active": anything,
     "is_archived": anything,
     "include_file": anything,
-    # One word is a list of one.
+    # A single word is a list with one item.
     "expand": anything,
     "project": number,
     "ground_truth_dataset": number,
@@ -58,13 +58,14 @@ TAKEN = {
     "model_type": blank,
 }
 
-# Refusals of input that is well-formed: what it names isn't there, or two things that it says don't fit.
+# Legitimate refusals of well-formed input: it names something that doesn't exist, or two of its values contradict each
+# other.
 RIGHTLY_REFUSED = [
     re.compile(pattern, re.DOTALL)
     for pattern in (
         r'Invalid pk ".*" - object does not exist\.',
         r"Select a valid choice\. -?\d+ is not one of the available choices\.",
-        # Newer servers know more types of models, and number uploads instead of naming them.
+        # Newer servers know more model types, and use numbers instead of UUIDs for uploads.
         r'".*" is not a valid choice\.',
         r"Must be a valid UUID\.",
         r"The upload is not completed\.",
@@ -80,7 +81,7 @@ RIGHTLY_REFUSED = [
 
 @schemathesis.check
 def wrong_input_is_refused(ctx, response, case):
-    """What the document doesn't allow is refused, unless the framework is known to take it."""
+    """Input that the document forbids is refused, unless the framework is known to accept it."""
     try:
         return checks.negative_data_rejection(ctx, response, case)
     except AcceptedNegativeData:
@@ -92,7 +93,7 @@ def wrong_input_is_refused(ctx, response, case):
 
 
 def mutated(case):
-    """The query parameters that were made wrong on purpose; nothing where something else was."""
+    """Returns the query parameters that were made invalid on purpose; empty if anything else was."""
     data = case.meta.phase.data
     places = [(data.parameter_location, data.parameter)] if data.parameter else []
     places += [(mutation.parameter_location, mutation.parameter) for mutation in data.mutations]
@@ -103,7 +104,7 @@ def mutated(case):
 
 @schemathesis.check
 def right_input_is_taken(ctx, response, case):
-    """What the document allows is taken, unless every message is one that no schema could have told."""
+    """Input that the document allows is accepted, unless all errors are about rules that no schema can express."""
     try:
         return checks.positive_data_acceptance(ctx, response, case)
     except RejectedPositiveData:
@@ -113,7 +114,7 @@ def right_input_is_taken(ctx, response, case):
 
 
 def messages(problem, field=None):
-    """Every message of a refusal, with the field that it stands at."""
+    """Returns every message of an error response, with its field."""
     if isinstance(problem, dict):
         offsets = ("expected_offset", "provided_offset")
         return [pair for name, value in problem.items() if name not in offsets for pair in messages(value, name)]
@@ -125,19 +126,20 @@ def messages(problem, field=None):
 def excused(field, text, case):
     match text:
         case "This field may not be null.":
-            # `Json` is any value; only the operation's description says that null isn't one here.
+            # `Json` is any value; only the operation's description says that null is not accepted here.
             return field in ("metrics", "configuration")
         case "Enter a valid date/time.":
             return field == "created_after" and not is_date(case.query[field][:10])
         case "Multipart form parse error - failed to read headers":
-            # The backend reads a part's headers by the rules of HTTP, Django by none. No client sends such names.
+            # The backend parses a part's headers by the rules of HTTP; Django checks nothing. No client sends such
+            # names.
             return any(unicodedata.category(letter) == "Cc" for name in case.body for letter in name)
         case _:
             return any(pattern.fullmatch(text) for pattern in RIGHTLY_REFUSED)
 
 
 def is_date(text):
-    """The one thing that a pattern of a time leaves open: the 30th of February, and the year 0."""
+    """Checks what the pattern of a time can't: that the date exists (not 30 February, not the year 0)."""
     try:
         datetime.date.fromisoformat(text)
         return True
@@ -147,7 +149,7 @@ def is_date(text):
 
 @schemathesis.check
 class every_operation_succeeds:
-    """Answers that never come are never looked at: each operation that was asked must have succeeded at least once."""
+    """Responses that never occur are never checked, so each requested operation must succeed at least once."""
 
     def __init__(self):
         self.asked = set()
@@ -161,7 +163,7 @@ class every_operation_succeeds:
 
     def after_run(self, ctx):
         missing = sorted(self.asked - self.succeeded)
-        assert not missing, f"no success at all: {', '.join(missing)}"
+        assert not missing, f"operations that never succeeded: {', '.join(missing)}"
 
 
 TOKENS = ("Synapse-Access-Token", "Authorization", "SYNAPSE-Agent")
@@ -175,7 +177,7 @@ CONFORMANCE = (
 
 @schemathesis.check
 class refused_tokens_conform:
-    """`ignored_auth` looks at nothing but the status of its answers; here the answers to bad tokens are looked at whole."""
+    """Checks the whole responses to invalid tokens; `ignored_auth` checks only their status."""
 
     def __init__(self):
         self.done = set()
@@ -197,7 +199,7 @@ class refused_tokens_conform:
         self.done.add(label)
 
 
-# The bytes of each upload that isn't complete, and the completed ones that no model was made of, by their ids.
+# The bytes of each incomplete upload, by id, and the ids of completed uploads that no model uses yet.
 OPEN = {}
 COMPLETED = []
 # The first project of the backend.
@@ -210,7 +212,7 @@ def operation_id(case):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Lets right input of uploads and models be true as well. The phase `coverage`, which is for the limits, stays as it is."""
+    """Makes valid input of uploads and models true as well. Leaves the phase `coverage` alone, which tests the limits."""
     if case.meta is None or case.meta.generation.mode.is_negative or case.meta.phase.name == "coverage":
         return
     operation = operation_id(case)
@@ -222,7 +224,7 @@ def before_call(context, case, kwargs):
         case "start_chunked_upload" | "upload_chunk" if file_of(case):
             end = len(so_far) + len(file_of(case))
             case.headers["Content-Range"] = f"bytes {len(so_far)}-{end - 1}/{end}"
-        # One is left open, for further chunks.
+        # One upload stays open, for further chunks.
         case "complete_chunked_upload" if so_far and len(OPEN) > 1:
             case.body["md5"] = hashlib.md5(so_far).hexdigest()
         case "create_model" if COMPLETED:
@@ -232,7 +234,7 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    """Keeps account of the uploads, from whatever request they came."""
+    """Records the uploads, whichever request created them."""
     if response.status_code != 200 or response.request.method not in ("PUT", "POST"):
         return
     id = response.json()["id"]

@@ -1,5 +1,5 @@
-//! What decoding and looking up cost, in instructions: exactly repeatable, on any machine. `instructions.sh`
-//! runs it beside the whole programs' counts.
+//! Measures decoding and look-ups in instructions, which are exactly reproducible on any machine.
+//! `instructions.sh` runs this bench and also counts the instructions of whole programs.
 //!
 //! ```text
 //! cargo install gungraun-runner --version <that of gungraun in Cargo.lock>
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use synapse_backend_client::Json;
 use synapse_backend_client::types::GroundTruthEvent;
 
-/// What a program of one's own might want of an event.
+/// A user's own type with a few fields of an event.
 #[derive(Deserialize)]
 #[allow(dead_code)]
 struct Own {
@@ -24,7 +24,7 @@ struct Own {
     created_at: String,
 }
 
-/// Mostly numbers: what reading doubles to the last digit costs.
+/// Mostly numbers: measures parsing doubles exactly, to the last digit.
 #[derive(Deserialize)]
 #[allow(dead_code)]
 struct Doubles {
@@ -36,7 +36,7 @@ struct Page<T> {
     results: Vec<T>,
 }
 
-/// A page of 100 events of some 1.3 kB, as the list's first page is.
+/// A page of 100 events of about 1.3 kB each, like the list's first page.
 fn page() -> Vec<u8> {
     let boxes: Vec<_> = (0..10)
         .map(|n| format!(r#"{{"label": "bus", "box": [{n}, 20.5, 300, 400.25], "score": 0.9{n}}}"#))
@@ -62,7 +62,7 @@ fn doubles() -> Vec<u8> {
     format!(r#"{{"results": [{}]}}"#, vec![item; 100].join(",")).into_bytes()
 }
 
-/// Free-form JSON of some 6 kB; what is looked up stands in its middle.
+/// Free-form JSON of about 6 kB. The looked-up key is in the middle.
 fn json() -> Json {
     let entries: Vec<_> = (0..100)
         .map(|n| format!(r#""key_{n}": {{"label": "bus", "box": [{n}, 20.5, 300, 400.25]}}"#))
@@ -104,7 +104,7 @@ fn json_one_key(json: Json) -> bool {
     black_box(&json)["key_50"]["label"] == "bus"
 }
 
-// As a program does that reads a few fields of the same value.
+// Like a program that reads a few fields of the same value.
 #[library_benchmark]
 #[bench::ten(json())]
 fn json_ten_keys(json: Json) -> usize {

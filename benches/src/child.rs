@@ -1,18 +1,18 @@
-//! This program once more, as a server or as what is measured.
+//! Starts this program again, as a server or as the measured process.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// This program once more, serving; stopped when this is dropped.
+/// This program started as a server. Dropping it stops the server.
 pub struct Server {
     child: Child,
     pub url: String,
 }
 
 impl Server {
-    /// Starts it with `arguments`; the first line that it prints is its URL.
+    /// Starts the server with `arguments`. It prints its URL on the first line.
     pub fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(arguments)
@@ -33,7 +33,7 @@ impl Drop for Server {
     }
 }
 
-/// The most memory that this process ever had, in KiB.
+/// Returns the peak memory of this process, in KiB.
 pub fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();

@@ -5,11 +5,11 @@ use crate::client::BackendClient;
 use crate::generated::raw::builder;
 
 impl BackendClient {
-    /// Lists ground-truth events: one page of them, or every one with [`list_all`](Call::list_all).
+    /// Lists ground-truth events: one page, or all of them with [`list_all`](Call::list_all).
     ///
-    /// Operation `list_ground_truth_events` of the API's document, which names the filters. In current
-    /// releases of the server an event's own key is `pgh_id`: its `id` is its ground truth's, and several
-    /// events have the same. A list of all of them is judged by `pgh_id`, see
+    /// Operation `list_ground_truth_events` of the API's document, which describes the filters. In current
+    /// releases of the server, an event's own key is `pgh_id`. Its `id` is that of its ground truth, which
+    /// several events can share. So a list of all events is checked by `pgh_id`, see
     /// [`ListAll::identity`](crate::ListAll::identity).
     ///
     /// # Errors
@@ -31,8 +31,8 @@ impl BackendClient {
 
     /// Lists the data of ground-truth events: only `id` and `data`, much lighter than the whole events.
     ///
-    /// Operation `list_ground_truth_events_data` of the API's document; newer servers. Several events may
-    /// have the same `id`.
+    /// Operation `list_ground_truth_events_data` of the API's document; only on newer servers. Several events
+    /// may have the same `id`.
     ///
     /// # Errors
     /// Returns an error as [`list_ground_truth_events`](Self::list_ground_truth_events) does.
@@ -47,10 +47,10 @@ impl BackendClient {
         self.call(|raw| raw.list_ground_truth_events_data())
     }
 
-    /// Lists the files of ground-truth events: of each event's data unit, as a list of file objects.
+    /// Lists the files of ground-truth events: those of each event's data unit, as a list of file objects.
     ///
-    /// Operation `list_ground_truth_events_files` of the API's document; newer servers. Several events may
-    /// have the same `id`.
+    /// Operation `list_ground_truth_events_files` of the API's document; only on newer servers. Several
+    /// events may have the same `id`.
     ///
     /// # Errors
     /// Returns an error as [`list_ground_truth_events`](Self::list_ground_truth_events) does.
@@ -66,9 +66,9 @@ impl BackendClient {
         self.call(|raw| raw.list_ground_truth_events_files())
     }
 
-    /// Lists ground truths; their `files` hold the annotation files (`data_meta_*`) too.
+    /// Lists ground truths; their `files` also contain the annotation files (`data_meta_*`).
     ///
-    /// Operation `list_ground_truths` of the API's document; newer servers.
+    /// Operation `list_ground_truths` of the API's document; only on newer servers.
     ///
     /// # Errors
     /// Returns an error as [`list_ground_truth_events`](Self::list_ground_truth_events) does.
@@ -85,7 +85,7 @@ impl BackendClient {
 
     /// Lists ground-truth dataset versions.
     ///
-    /// Operation `list_ground_truth_versions` of the API's document; newer servers.
+    /// Operation `list_ground_truth_versions` of the API's document; only on newer servers.
     ///
     /// # Errors
     /// Returns an error as [`list_ground_truth_events`](Self::list_ground_truth_events) does.

@@ -1,5 +1,5 @@
-//! What a generator can't give for one domain: methods of [`BackendClient`](crate::BackendClient) that take
-//! several requests, and those that have defaults of their own.
+//! Methods of [`BackendClient`](crate::BackendClient) for one domain that can't be generated: those that send
+//! several requests, and those with their own defaults.
 
 #[cfg(api = "ground_truth")]
 pub(crate) mod ground_truth;

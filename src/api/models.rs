@@ -13,9 +13,9 @@ use crate::transport::IncomingResponse;
 use crate::upload::{Preflight, UploadOptions, UploadSource, forget_session, upload, upload_setters};
 
 impl BackendClient {
-    /// Lists models: one page of them, or every one with [`list_all`](Call::list_all).
+    /// Lists models: one page, or all of them with [`list_all`](Call::list_all).
     ///
-    /// Operation `list_models` of the API's document, which names the filters.
+    /// Operation `list_models` of the API's document, which describes the filters.
     ///
     /// # Errors
     /// Returns an error if a filter is refused (400), or the page is past the end (404).
@@ -33,7 +33,7 @@ impl BackendClient {
 
     /// Gets a model by its id.
     ///
-    /// Operation `get_model` of the API's document: `expand` and `include_file` are among its parameters.
+    /// Operation `get_model` of the API's document; `expand` and `include_file` are among its parameters.
     ///
     /// # Errors
     /// Returns an error if there is no such model ([`is_not_found`](Error::is_not_found)).
@@ -51,16 +51,17 @@ impl BackendClient {
 
     /// Creates a model: uploads its file in chunks, then sends its metadata.
     ///
-    /// `file` is a path, bytes in memory, or a [`ModelFile::uploaded`]. What can't be right in file or
-    /// metadata is told, all at once, before anything is sent.
+    /// `file` is a path, bytes in memory, or a [`ModelFile::uploaded`]. All invalid values of file and
+    /// metadata are reported together, before anything is sent.
     ///
-    /// Operation `create_model` of the API's document, which names the fields.
+    /// Operation `create_model` of the API's document, which describes the fields.
     ///
     /// # Errors
     /// Returns an error if a required field is missing, a number isn't finite or the file can't be read
-    /// (nothing is sent then); if the server refuses a chunk ([`is_too_large`](Error::is_too_large)) or the
-    /// metadata ([`is_bad_request`](Error::is_bad_request)). Where the file is up and creating fails,
-    /// [`upload_id`](Error::upload_id) lets it be tried again without the file.
+    /// (nothing is sent then). Also returns an error if the server refuses a chunk
+    /// ([`is_too_large`](Error::is_too_large)) or the metadata ([`is_bad_request`](Error::is_bad_request)).
+    /// If the file was uploaded but the model can't be created, [`upload_id`](Error::upload_id) allows you to
+    /// try again without sending the file.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -94,7 +95,7 @@ impl BackendClient {
     }
 }
 
-/// The file of a model that is to be created: to upload, or uploaded already.
+/// The file of a model to create: a file to upload, or a completed upload.
 #[derive(Debug)]
 pub struct ModelFile(File);
 
@@ -105,7 +106,7 @@ enum File {
 }
 
 impl ModelFile {
-    /// The file of an upload that is complete: nothing is sent again.
+    /// Uses the file of a completed upload: nothing is sent again.
     ///
     /// ```
     /// use synapse_backend_client::ModelFile;
@@ -113,7 +114,7 @@ impl ModelFile {
     /// ```
     pub fn uploaded(id: impl Into<types::UploadId>) -> Self {
         let id = match id.into() {
-            // Errors tell ids as text; a number among them is a number on the wire.
+            // Errors show ids as text; a number among them is a number on the wire.
             types::UploadId::String(text) => match text.parse::<i64>() {
                 Ok(number) if number.to_string() == text => types::UploadId::from(number),
                 _ => types::UploadId::String(text),
@@ -130,7 +131,7 @@ impl<S: Into<UploadSource>> From<S> for ModelFile {
     }
 }
 
-/// A model that [`create_model`](BackendClient::create_model) creates when it is awaited.
+/// Creates a model when it is awaited: see [`create_model`](BackendClient::create_model).
 #[must_use = "nothing is created until it is awaited or sent"]
 pub struct CreateModel {
     client: BackendClient,
@@ -155,7 +156,7 @@ impl CreateModel {
     async fn create(self) -> Result<types::Model> {
         let CreateModel { client, file: ModelFile(file), metadata, upload: settings, mut options } = self;
         let deadline = options.deadline();
-        // A placeholder stands for the upload while the rest is checked.
+        // A placeholder is used as the upload's id while the rest is checked.
         let placeholder = types::UploadId::from("");
         let problem = settings.problems().into_iter().chain(problems(
             &client,
@@ -184,7 +185,7 @@ impl CreateModel {
             Err(error) => Err(error),
         };
         let created = created.map_err(|error| error.with_upload_id(id.to_string()));
-        // Kept while the upload is of use: with other metadata nothing of the file is sent again.
+        // The session is kept while the upload is usable: a retry with other metadata sends no chunk again.
         if created.as_ref().err().is_none_or(refuses_upload) {
             forget_session(&settings, deadline).await;
         }
@@ -194,14 +195,14 @@ impl CreateModel {
     }
 }
 
-/// Whether the server has no use for the upload.
+/// Returns whether the server refuses the upload itself.
 fn refuses_upload(error: &Error) -> bool {
-    // Some servers put the fields into an `errors` of their own.
+    // Some servers nest the fields in an `errors` object.
     let is_the_upload = |field: &String| field.rsplit('.').next() == Some("chunked_upload");
     error.response().is_some_and(|response| response.field_errors().keys().any(is_the_upload))
 }
 
-/// All that is wrong with the metadata and the call's options.
+/// Returns everything that is wrong with the metadata and the call's options.
 fn problems(
     client: &BackendClient,
     metadata: types::builder::ModelCreate,

@@ -1,4 +1,5 @@
-//! [`CustomRequest`]: a request that no document names, through the same transport as all others.
+//! [`CustomRequest`]: a request that isn't in the API's document, sent through the same transport as all
+//! others.
 
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request};
@@ -11,7 +12,8 @@ use crate::generated::raw_body::RawBody;
 use crate::transport::IncomingResponse;
 use crate::values::json::Json;
 
-/// Any method and path of the backend: see [`BackendClient::request`](crate::BackendClient::request).
+/// A request with any method and path of the backend: see
+/// [`BackendClient::request`](crate::BackendClient::request).
 #[derive(Debug)]
 pub struct CustomRequest<'a> {
     client: &'a raw::Client,
@@ -25,8 +27,8 @@ impl<'a> CustomRequest<'a> {
         CustomRequest { client, method, path, body: None }
     }
 
-    /// Sets the body: any value that can be written as JSON. A number that isn't finite is told when the call
-    /// is sent.
+    /// Sets the body: any value that can be serialized as JSON. A number that isn't finite is an error when
+    /// the call is sent.
     #[must_use]
     pub fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Self {
         self.body = Some(json_body(body).map(|body| RawBody::from(body).media_type("application/json")));
@@ -55,7 +57,7 @@ impl<'a> CustomRequest<'a> {
 
 impl Sealed for CustomRequest<'_> {}
 
-/// JSON, or null where there is no body: what a HEAD, a DELETE and a 204 give.
+/// Decodes JSON, or null if there is no body, as for a HEAD, a DELETE or a 204.
 #[doc(hidden)]
 pub struct AnyAnswer;
 
@@ -76,25 +78,25 @@ impl Operation for CustomRequest<'_> {
 
     fn into_request(self) -> Result<Request, Invalid> {
         if !self.path.starts_with('/') {
-            return Err(Invalid::from(format!("`path`: {:?} doesn't begin with `/`", self.path)));
+            return Err(Invalid::from(format!("`path`: {:?} doesn't start with `/`", self.path)));
         }
         if self.path.contains(['?', '#', '\\']) {
             return Err(Invalid::from(
-                "`path` holds a `?`, `#` or backslash: set parameters by `param`".to_owned(),
+                "`path` contains a `?`, `#` or backslash: set parameters with `param`".to_owned(),
             ));
         }
-        // The URL's parser takes these out: what is left is another path.
+        // The URL parser removes these characters, which would change the path.
         if self.path.contains(char::is_control) || self.path.ends_with(' ') {
             return Err(Invalid::from(format!(
-                "`path`: {:?} holds a control character, or ends in a space",
+                "`path`: {:?} contains a control character or ends with a space",
                 self.path
             )));
         }
-        // The URL's parser folds these before anyone sees them.
+        // The URL parser resolves these segments, which would change the path.
         let folded =
             |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
         if self.path.split('/').any(folded) {
-            return Err(Invalid::from(format!("`path`: {:?} leads elsewhere by `.` or `..`", self.path)));
+            return Err(Invalid::from(format!("`path`: {:?} contains a `.` or `..` segment", self.path)));
         }
         let url = format!("{}{}", self.client.baseurl, self.path);
         let mut request = self

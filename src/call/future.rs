@@ -1,4 +1,4 @@
-//! [`ResponseFuture`]: a call under way, as a future.
+//! [`ResponseFuture`]: a call in progress, as a future.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use crate::error::{Error, Result};
 use crate::runtime;
 
-/// A call under way. Dropping it stops the request.
+/// A call in progress. Dropping it cancels the request.
 #[must_use = "a future does nothing unless it is polled"]
 pub struct ResponseFuture<T>(Pin<Box<dyn Future<Output = Result<T>> + Send>>);
 
@@ -23,7 +23,7 @@ impl<T> ResponseFuture<T> {
         ResponseFuture::new(std::future::ready(Err(error)))
     }
 
-    /// A call that is sent where its request could be made.
+    /// Makes a call from a prepared request, or a failed call if preparing it failed.
     pub(crate) fn prepared(future: Result<impl Future<Output = Result<T>> + Send + 'static>) -> Self
     where
         T: Send + 'static,

@@ -1,14 +1,14 @@
-//! [`Call`]: one call of an operation with its parameters, options and ways of sending.
+//! [`Call`]: one call of an operation, with its parameters, options and methods that send it.
 
 pub(crate) mod custom_request;
 pub(crate) mod future;
 pub(crate) mod option_setters;
+mod prepared;
 pub(crate) mod query;
 
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderName, HeaderValue};
@@ -18,20 +18,20 @@ use serde::de::DeserializeOwned;
 use self::custom_request::CustomRequest;
 pub use crate::call::future::ResponseFuture;
 use crate::call::option_setters::option_setters;
+pub(crate) use crate::call::prepared::Prepared;
 use crate::client::{BackendClient, Settings};
-use crate::error::redact::secrets::Secrets;
-use crate::error::{Error, RequestInfo, Result};
+use crate::error::{Error, Result};
 use crate::generated::operation::{Operation, ResponseDecoder};
 use crate::generated::raw;
 use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::Timeouts;
-use crate::transport::{IncomingResponse, Retry, Transport, TransportRequest, is_transport_header};
+use crate::transport::{IncomingResponse, Retry, is_transport_header};
 use crate::url_conversion::Conversions;
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
 ///
-/// What is set within [`params`](Call::params) is the server's: filters and fields that the API's document
-/// names. What is set outside is this crate's: time-outs, headers, conversions.
+/// Setters inside [`params`](Call::params) become query parameters or body fields that the API's document
+/// names. Setters outside configure the client: time-outs, headers, conversions.
 ///
 /// ```no_run
 /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -53,7 +53,7 @@ pub struct Call<'c, B> {
     options: CallOptions,
 }
 
-/// What may be set for each call.
+/// The options of a call.
 #[derive(Clone, Default)]
 pub(crate) struct CallOptions {
     params: Vec<(String, Vec<String>)>,
@@ -64,10 +64,10 @@ pub(crate) struct CallOptions {
     retries: Option<u32>,
     retry: Option<RetryPolicy>,
     idempotent: bool,
-    /// No other host may answer in the backend's place.
+    /// No other host may respond instead of the backend.
     backend_only: bool,
     conversions: Conversions,
-    /// What can't be right, told when the call is sent.
+    /// Invalid options, reported when the call is sent.
     problems: Vec<String>,
 }
 
@@ -80,13 +80,13 @@ impl CallOptions {
     pub(crate) fn set_header(&mut self, name: &str, value: &str) {
         match (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
             (Ok(header), _) if is_transport_header(&header) => {
-                self.problems.push(format!("header `{name}`: it is set by the client itself"));
+                self.problems.push(format!("header `{name}`: the client sets it itself"));
             }
             (Ok(header), Ok(value)) => self.headers.push((header, value)),
-            (Err(_), _) => self.problems.push(format!("header {name:?}: it is no header's name")),
+            (Err(_), _) => self.problems.push(format!("header {name:?}: it is not a valid header name")),
             (_, Err(_)) => self
                 .problems
-                .push(format!("header `{name}`: its value holds a character that no header may hold")),
+                .push(format!("header `{name}`: its value contains a character not allowed in headers")),
         }
     }
 
@@ -118,16 +118,16 @@ impl CallOptions {
         &mut self.conversions
     }
 
-    /// When what begins now has to be done.
+    /// Returns the deadline of an operation that starts now.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        // A time beyond what the clock holds is no limit.
+        // A time beyond the clock's range is no limit.
         self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
     }
 
-    /// What of the time until `deadline` is left is the time-out from now on.
+    /// Sets the time-out to the time that is left until `deadline`.
     pub(crate) fn end_by(&mut self, deadline: Option<Instant>) {
         if let Some(deadline) = deadline {
-            // None left is a time-out as well, not a setting that can't be.
+            // If no time is left, the call times out; a time-out of zero would be an invalid option instead.
             let left = deadline.saturating_duration_since(Instant::now());
             self.timeout = Some(left.max(Duration::from_nanos(1)));
         }
@@ -141,7 +141,7 @@ impl CallOptions {
         self.headers.retain(|(name, _)| keep(name));
     }
 
-    /// The time-outs of a request, as far as they aren't set those of the client.
+    /// Returns the time-outs of a request; those that aren't set are the client's.
     pub(crate) fn timeouts(&self, settings: &Settings, list: bool) -> Timeouts {
         Timeouts {
             connect: self.connect_timeout.unwrap_or(settings.connect_timeout),
@@ -151,7 +151,8 @@ impl CallOptions {
         }
     }
 
-    /// What holds for each of a call's requests: headers, time-outs of their own, and retries.
+    /// Returns the options that apply to each of a call's requests: headers, time-outs per request, and
+    /// retries.
     pub(crate) fn of_each_request(&self) -> Self {
         CallOptions {
             headers: self.headers.clone(),
@@ -164,14 +165,14 @@ impl CallOptions {
         }
     }
 
-    /// How often requests are sent again, and after which waits, where a client does so by `policy`.
+    /// Returns the call's retry policy, based on the client's `policy`.
     pub(crate) fn retry_policy(&self, policy: &RetryPolicy) -> RetryPolicy {
         let mut policy = self.retry.as_ref().unwrap_or(policy).clone();
         policy.retries = self.retries.unwrap_or(policy.retries);
         policy
     }
 
-    /// What can't be right.
+    /// Returns all invalid options.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = self.problems.clone();
         problems.extend(self.conversions.problems());
@@ -190,7 +191,7 @@ impl CallOptions {
 
 impl fmt::Debug for CallOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Parameters and headers of the user's own may be anything, a token too: their names do.
+        // Custom parameters and headers may contain anything, even a token, so only their names are shown.
         let names: Vec<_> = self.params.iter().map(|(name, _)| name).collect();
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("CallOptions")
@@ -208,7 +209,7 @@ impl fmt::Debug for CallOptions {
 }
 
 impl BackendClient {
-    /// Calls any operation of the API, whether this crate has a method of its own for it or not.
+    /// Calls any operation of the API, also one that has no method in this crate.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -221,12 +222,12 @@ impl BackendClient {
         Call::new(self, operation(self.raw()))
     }
 
-    /// Calls any method and path of the backend, whether the API's document knows it or not: JSON in, JSON
-    /// out, and null where the answer has no body.
+    /// Calls any method and path of the backend, also one that isn't in the API's document. Request and
+    /// response bodies are JSON; the result is null if the response has no body.
     ///
-    /// `path` is what follows the base URL and begins with `/`; parameters are set by [`param`](Call::param),
-    /// a body by [`CustomRequest::json`]. Retries, credentials, limits and errors are those of any other
-    /// call.
+    /// `path` follows the base URL and starts with `/`. Set parameters with [`param`](Call::param), and a
+    /// body with [`CustomRequest::json`]. Retries, credentials, limits and errors are the same as for any
+    /// other call.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -264,27 +265,27 @@ impl<'c, B: Operation> Call<'c, B> {
         self
     }
 
-    /// Sends the request and decodes the answer. Awaiting the call does the same.
+    /// Sends the request and decodes the response. Awaiting the call does the same.
     ///
     /// # Errors
-    /// Returns an error if parameters are invalid (all of them are listed, and nothing is sent); if the
-    /// server answers with an error, with a body that can't be decoded, or not at all.
+    /// Returns an error if parameters are invalid (all of them are listed, and nothing is sent), if the
+    /// server responds with an error or with a body that can't be decoded, or if it doesn't respond.
     pub fn send(self) -> ResponseFuture<B::Output> {
         let prepared = self.prepare();
         ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(B::Decoder::read)))
     }
 
-    /// Sends the request and decodes the answer into a type of yours: a narrow struct, [`Json`](crate::Json),
-    /// or `Box<serde_json::value::RawValue>` for the text as it is.
+    /// Sends the request and decodes the response into your own type: a struct with fewer fields,
+    /// [`Json`](crate::Json), or `Box<serde_json::value::RawValue>` for the unchanged text.
     ///
     /// # Errors
-    /// Returns an error as [`send`](Call::send) does.
+    /// Returns an error in the same cases as [`send`](Call::send).
     pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> ResponseFuture<T> {
         let prepared = self.prepare();
         ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(IncomingResponse::json)))
     }
 
-    /// The request that would be sent, without credentials.
+    /// Returns the request that would be sent, without credentials.
     ///
     /// # Errors
     /// Returns an error if a parameter is invalid.
@@ -292,7 +293,7 @@ impl<'c, B: Operation> Call<'c, B> {
         self.prepare().map(|prepared| prepared.request)
     }
 
-    /// All that can't be right with parameters and options.
+    /// Returns all invalid parameters and options.
     pub(crate) fn problems(self) -> Vec<String> {
         checked(self.operation, &self.options).err().unwrap_or_default()
     }
@@ -328,8 +329,8 @@ impl<'c, B: Operation> Call<'c, B> {
         })
     }
 
-    /// The first of several requests, each with the client's time-out; all of them have the call's own, which
-    /// comes besides.
+    /// Prepares the first of several requests. Each request has the client's time-out. The call's own
+    /// time-out, which is returned too, covers all of them.
     pub(crate) fn prepare_several(self) -> (Result<Prepared>, Option<Duration>) {
         let (timeout, each) = (self.options.timeout, self.client.settings().timeout);
         let of_each = |prepared: Prepared| Prepared {
@@ -358,86 +359,7 @@ impl<B: fmt::Debug> fmt::Debug for Call<'_, B> {
     }
 }
 
-/// A call whose request is made: what is left is to send it.
-pub(crate) struct Prepared {
-    pub(crate) transport: Arc<Transport>,
-    pub(crate) request: Request,
-    pub(crate) operation: &'static str,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) retry: Retry,
-    pub(crate) conversions: Arc<Conversions>,
-    /// Whether the answer is a page.
-    pub(crate) list: bool,
-    /// Whether another host may answer in the backend's place.
-    pub(crate) allow_cross_origin: bool,
-    /// Counts the answers that ask for less.
-    pub(crate) throttled: Option<Arc<AtomicU32>>,
-}
-
-impl Prepared {
-    /// Sends the request, as often as it takes and may be, and reads the answer.
-    pub(crate) fn fetch<T, F>(
-        self,
-        read: impl Fn(Box<IncomingResponse>) -> F,
-    ) -> impl Future<Output = Result<T>>
-    where
-        F: Future<Output = Result<T>>,
-    {
-        let Prepared {
-            transport,
-            request,
-            operation,
-            timeouts,
-            retry,
-            conversions,
-            list,
-            allow_cross_origin,
-            throttled,
-        } = self;
-        let request = TransportRequest {
-            request,
-            operation,
-            timeouts,
-            retry,
-            activity: None,
-            new_connection: false,
-            no_decompression: false,
-            allow_cross_origin,
-            throttled,
-        };
-        transport.fetch(request, move |response| read(response.converting(&conversions, list)))
-    }
-
-    /// The same call for another URL, done by `deadline`.
-    pub(crate) fn at(&self, url: reqwest::Url, deadline: Option<Instant>) -> Prepared {
-        let mut request = Request::new(self.request.method().clone(), url);
-        *request.headers_mut() = self.request.headers().clone();
-        Prepared {
-            transport: self.transport.clone(),
-            request,
-            operation: self.operation,
-            timeouts: Timeouts { deadline, ..self.timeouts },
-            retry: self.retry.clone(),
-            conversions: self.conversions.clone(),
-            list: self.list,
-            allow_cross_origin: self.allow_cross_origin,
-            throttled: None,
-        }
-    }
-
-    /// Counts in `throttled` how often the server asks for less.
-    pub(crate) fn throttled(mut self, throttled: Arc<AtomicU32>) -> Prepared {
-        self.throttled = Some(throttled);
-        self
-    }
-
-    pub(crate) fn info(&self) -> RequestInfo {
-        RequestInfo::new(self.operation, self.request.method(), self.request.url())
-            .hiding(Secrets::from(self.transport.credentials.known()))
-    }
-}
-
-/// The operation's request, or all that can't be right: with its parameters, then with the options.
+/// Returns the operation's request, or all that is invalid: its parameters first, then the options.
 fn checked<B: Operation>(operation: B, options: &CallOptions) -> Result<Request, Vec<String>> {
     let problems = options.problems();
     match operation.into_request() {

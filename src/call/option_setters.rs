@@ -1,48 +1,48 @@
-//! The setters of options, one text for everything that sends requests: each has a field `options`.
+//! The setters of options, shared by all types that send requests. Each type has a field `options`.
 
-/// The setters of everything that sends requests, one or several, into its field `options`.
+/// The setters of all types that send one or several requests; they set the field `options`.
 macro_rules! sending_setters {
     () => {
         /// Sets a header of each request of this call.
         ///
-        /// `Authorization`, `Cookie`, `Proxy-Authorization`, the platform's own headers (`Synapse-…`) and
-        /// those that the client has as [`sensitive_header`](crate::BackendClientBuilder::sensitive_header)
-        /// stay at the origin (scheme, host and port) that the call is for: once a redirect leads to another
-        /// one, they are not sent any more, not even on the way back. Any other header goes wherever the
-        /// request goes, so it is no place for a token.
+        /// `Authorization`, `Cookie`, `Proxy-Authorization`, the platform's headers (`Synapse-…`) and the
+        /// client's [`sensitive_header`](crate::BackendClientBuilder::sensitive_header)s are only sent to the
+        /// call's own origin (scheme, host and port). Once a redirect leads to another origin, they are no
+        /// longer sent, even if a later redirect leads back. Any other header is sent to every host that the
+        /// request reaches, so don't put a token in it.
         pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
             self.options.set_header(name.as_ref(), value.as_ref());
             self
         }
 
-        /// How long making a connection for this call may take. A connect time-out that differs from the
-        /// client's uses a connection pool of its own; a client keeps the pools of the last few time-outs.
+        /// Sets how long making a connection for this call may take. A connect time-out that differs from the
+        /// client's uses a separate connection pool; a client keeps the pools of the last few time-outs.
         pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_connect_timeout(timeout);
             self
         }
 
-        /// Idle time-out: the call fails if no byte is sent or received for this long.
+        /// Sets the idle time-out: the call fails if no byte is sent or received for this long.
         pub fn read_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_read_timeout(timeout);
             self
         }
 
-        /// How long this call may take as a whole: all of its requests, waits and answers included, and what
-        /// is done on this machine: conversions, decoding, files, waiting for a thread where that may block.
+        /// Sets how long the whole call may take: all of its requests, waits and responses, and the work on
+        /// this machine, such as conversions, decoding, files, and waiting for a thread that may block.
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.set_timeout(timeout);
             self
         }
 
-        /// How often a request of this call is sent again at most.
+        /// Sets how often a request of this call is retried at most.
         pub fn max_retries(mut self, retries: u32) -> Self {
             self.options.set_retries(retries);
             self
         }
 
-        /// How often a request of this call is sent again, and after which waits, in the place of the
-        /// client's policy.
+        /// Sets how often a request of this call is retried, and after which waits, instead of the client's
+        /// policy.
         pub fn retry(mut self, policy: $crate::RetryPolicy) -> Self {
             self.options.set_retry(policy);
             self
@@ -51,18 +51,18 @@ macro_rules! sending_setters {
 }
 pub(crate) use sending_setters;
 
-/// The setters of everything that calls, into its field `options`.
+/// The setters of all types that make calls; they set the field `options`.
 macro_rules! option_setters {
     () => {
         $crate::call::option_setters::sending_setters!();
 
-        /// Replaces or adds a query parameter, whether the API's document names it or not: servers accept
-        /// more filters than it knows.
+        /// Replaces or adds a query parameter, also one that isn't in the API's document: servers accept more
+        /// filters than the document names.
         pub fn param(self, name: impl Into<String>, value: impl ToString) -> Self {
             self.param_list(name, [value])
         }
 
-        /// As `param`, with the parameter repeated for each value; without values it is taken out.
+        /// Like `param`, but repeats the parameter for each value. Without values, the parameter is removed.
         pub fn param_list<V: ToString>(
             mut self,
             name: impl Into<String>,
@@ -72,29 +72,29 @@ macro_rules! option_setters {
             self
         }
 
-        /// Sends the request again also where the server may have acted on it: for a caller who knows that
-        /// acting on it twice does no harm.
+        /// Also retries the request if the server may have acted on it. Set it only if acting on the request
+        /// twice does no harm.
         pub fn idempotent(mut self, retry: bool) -> Self {
             self.options.set_retry_unknown_outcome(retry);
             self
         }
 
-        /// Maps the URLs in a file field by a function, before the answer is decoded.
+        /// Converts the URLs in a file field with a function, before the response is decoded.
         ///
-        /// `field` is a dotted path (`file`, `files`, `data_unit.files`); lists on the way are walked
-        /// through. The field may hold a URL, an object of name -> URL, of name -> object with `url`, or a
-        /// list of such objects. Null and absent fields are left alone. The function gets the server's
-        /// string, and what it gives takes the string's place.
+        /// `field` is a dotted path (`file`, `files`, `data_unit.files`) that also passes through lists. The
+        /// field may hold a URL, an object of name -> URL, an object of name -> object with `url`, or a list
+        /// of such objects. Null and missing fields are left unchanged. The function receives the server's
+        /// string, and its result replaces the string.
         ///
-        /// Several conversions are applied in the order in which they are set: each finds what those before
-        /// it wrote, and what one wrote in the place of a URL is a URL to the next one. So several of the
-        /// same `field` are a chain: the next one gets what the one before gave, of
-        /// [`download_to`](crate::BackendClient::download_to) the local path. A field's paths may be written
-        /// in several ways (`files`, `files.url`, `files.0`) and given to `url_conversion` and
-        /// `url_conversion_with`.
+        /// Several conversions are applied in the order in which they are set. Each sees the results of the
+        /// earlier ones, and treats such a result as a URL. So several conversions of the same `field` form a
+        /// chain: each receives what the previous one returned, which for
+        /// [`download_to`](crate::BackendClient::download_to) is the local path. The paths of a field may be
+        /// written in different ways (`files`, `files.url`, `files.0`), and passed to both `url_conversion`
+        /// and `url_conversion_with`.
         ///
-        /// The function is called where requests are driven: one that waits is a converter for
-        /// `url_conversion_with`.
+        /// The function runs on the thread that drives the request. If it has to wait, use a converter with
+        /// `url_conversion_with` instead.
         ///
         /// ```no_run
         /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -111,7 +111,7 @@ macro_rules! option_setters {
             self
         }
 
-        /// As `url_conversion`, with a converter that may be asynchronous and may fail: one of yours, or a
+        /// Like `url_conversion`, with a converter that may be asynchronous and may fail: your own, or a
         /// [provided one](crate::conversions).
         pub fn url_conversion_with(
             mut self,
@@ -122,18 +122,18 @@ macro_rules! option_setters {
             self
         }
 
-        /// A path of a conversion that leads to no file field is an error: one that is in no item of an
-        /// answer, or that holds what can't be a file, or a text that is no URL. A file's URL is absolute
-        /// (`https://host/x.png`), a path on a host (`/media/x.png`, `//host/x.png`), or a `data:` URI; a
-        /// timestamp and `media/x.png` are none. Null, and what is missing from some of the items, are left
-        /// alone all the same, and so is what an earlier conversion wrote.
+        /// Makes it an error if a conversion's path leads to no file field: if no item of a response has the
+        /// path, or if it leads to a value that can't be a file, or to a string that isn't a URL. A file's
+        /// URL is absolute (`https://host/x.png`), a path on a host (`/media/x.png`, `//host/x.png`), or a
+        /// `data:` URI; a timestamp or `media/x.png` is not. Null values, fields that only some items lack,
+        /// and results of earlier conversions are no errors.
         ///
-        /// Unless set, conversions are given every text that stands where a URL is expected.
+        /// By default, a conversion receives every string at a position where a URL is expected.
         ///
         /// ```no_run
         /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
         /// let call = client.get_model(456).url_conversion("created_at", |url| format!("https://cdn.example.com{url}"));
-        /// // `created_at` of item 456 is no file field: it holds `2026-01-01T00:00:00Z`, which is no URL, …
+        /// // `created_at` isn't a file field: its value `2026-01-01T00:00:00Z` isn't a URL.
         /// assert!(call.strict_conversions(true).await.is_err());
         /// # Ok(())
         /// # }
@@ -143,14 +143,15 @@ macro_rules! option_setters {
             self
         }
 
-        /// Leaves a URL whose conversion fails as it was; a list
-        /// [reports](crate::ListReport::conversion_failures) it. Otherwise it ends the call.
+        /// Leaves a URL unchanged if its conversion fails; a list
+        /// [reports](crate::ListReport::conversion_failures) it. By default, such a failure ends the call.
         pub fn skip_failed_conversions(mut self, skip: bool) -> Self {
             self.options.conversions().skip_failed = skip;
             self
         }
 
-        /// Told of each conversion that fails, whether it ends the call or not. It must not block.
+        /// Sets a callback for each conversion that fails, whether it ends the call or not. It must not
+        /// block.
         pub fn on_failed_conversion(
             mut self,
             callback: impl Fn(&$crate::ConversionFailure) + Send + Sync + 'static,

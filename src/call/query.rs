@@ -1,8 +1,8 @@
-//! Parameters in a URL's query.
+//! The parameters in a URL's query.
 
 use reqwest::Url;
 
-/// Replaces or adds parameters, each as often as it has values; without values it is taken out. The others
+/// Replaces or adds parameters, each once per value. A parameter without values is removed. Other parameters
 /// stay.
 pub(crate) fn set(url: &mut Url, params: &[(String, Vec<String>)]) {
     if params.is_empty() {

@@ -1,4 +1,4 @@
-//! [`BackendClientBuilder`]: the settings of a client, checked when it is built.
+//! [`BackendClientBuilder`]: the settings of a client, checked by `build`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::transport::{AttemptReport, Observer, Transport, is_transport_header};
 
 /// The hosted platform.
 const DEFAULT_BASE_URL: &str = "https://api.synapse.sh";
-/// As the platform's own client has it.
+/// The same as in the platform's own client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BODY_SIZE: usize = 256 << 20;
 const MAX_IN_FLIGHT: usize = 100;
@@ -31,8 +31,7 @@ type MakeHttp = dyn Fn() -> ClientBuilder + Send + Sync;
 
 /// The settings of a [`BackendClient`]. Made by [`BackendClient::builder`].
 ///
-/// What is wrong is told by [`build`](BackendClientBuilder::build), with the setting's name and without its
-/// secrets.
+/// [`build`](BackendClientBuilder::build) reports invalid settings by name, without their secrets.
 #[must_use = "a builder does nothing until `build`"]
 #[derive(Clone)]
 pub struct BackendClientBuilder {
@@ -82,7 +81,7 @@ impl BackendClientBuilder {
         }
     }
 
-    /// The settings that the environment gives, as [`BackendClient::from_env`] has them; to be added to.
+    /// Returns a builder with the settings from the environment, as in [`BackendClient::from_env`].
     ///
     /// # Errors
     /// Returns an error if a variable isn't Unicode.
@@ -101,113 +100,114 @@ impl BackendClientBuilder {
         Ok(builder)
     }
 
-    /// The access token, sent as `Synapse-Access-Token`. White space around it is taken off.
+    /// Sets the access token, sent as `Synapse-Access-Token`. White space around it is removed.
     pub fn access_token(mut self, token: impl Into<String>) -> Self {
         self.credentials = self.credentials.access_token(token);
         self
     }
 
-    /// The login token of older deployments, sent as `Authorization`.
+    /// Sets the login token of older deployments, sent as `Authorization`.
     pub fn legacy_token(mut self, token: impl Into<String>) -> Self {
         self.credentials = self.credentials.legacy_token(token);
         self
     }
 
-    /// The agent's token, sent as `SYNAPSE-Agent`.
+    /// Sets the agent's token, sent as `SYNAPSE-Agent`.
     pub fn agent_token(mut self, token: impl Into<String>) -> Self {
         self.credentials = self.credentials.agent_token(token);
         self
     }
 
-    /// The tenant's code, sent as `Synapse-Tenant`.
+    /// Sets the tenant's code, sent as `Synapse-Tenant`.
     pub fn tenant(mut self, code: impl Into<String>) -> Self {
         self.credentials = self.credentials.tenant(code);
         self
     }
 
-    /// Gives the credentials from now on, for tokens that rotate; takes the place of the tokens set one by
-    /// one.
+    /// Sets a provider that returns the credentials, for tokens that rotate. It replaces the tokens that are
+    /// set individually.
     pub fn credentials_provider(mut self, provider: impl CredentialsProvider) -> Self {
         self.provider = Some(Arc::new(provider));
         self
     }
 
-    /// How long making a connection may take; 5 seconds unless set.
+    /// Sets how long making a connection may take; 5 seconds by default.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Idle time-out: a request fails if no byte is sent or received for this long; 15 seconds unless set,
-    /// and 60 seconds for lists, whose first page counts the whole list.
+    /// Sets the idle time-out: a request fails if no byte is sent or received for this long. The default is
+    /// 15 seconds, and 60 seconds for lists, because the first page counts the whole list.
     ///
-    /// On Linux, Android and Fuchsia the system also ends a connection whose peer takes nothing for so long,
-    /// at least a second (`TCP_USER_TIMEOUT`), so that what was given up isn't held there. Elsewhere the
-    /// system's own time-outs do, which are minutes.
+    /// On Linux, Android and Fuchsia, the system also closes a connection whose peer acknowledges no data for
+    /// this long, at least one second (`TCP_USER_TIMEOUT`), so that it doesn't keep the data of abandoned
+    /// requests. On other systems their own time-outs apply, which are minutes.
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = Some(timeout);
         self
     }
 
-    /// How long a request may take as a whole: the answer's body, its decoding and its conversions included;
-    /// without a limit unless set.
+    /// Sets how long a whole request may take, including the response's body, its decoding and its
+    /// conversions. No limit by default.
     ///
-    /// A download's requests have it until their responses begin: the file itself may take as long as bytes
-    /// come, unless the download has a [`timeout`](crate::Download::timeout) of its own.
+    /// For a download, the limit applies until its response starts. The file itself may take as long as bytes
+    /// arrive, unless the download has its own [`timeout`](crate::Download::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// The largest body, in bytes, that is read as a whole, after decompression; 256 MiB unless set.
+    /// Sets the maximum size, in bytes, of a body that is read as a whole, after decompression; 256 MiB by
+    /// default.
     ///
-    /// It bounds the memory of a response. The items of a page usually take about as much as its text, beside
-    /// it. In the worst case, a page of the smallest items, decoding allocates up to 80 times the body's
-    /// length, and URL conversion up to 60 times more; types of your own may take more.
+    /// It bounds the memory of a response. The items of a page usually take about as much memory as its text,
+    /// in addition to the text. In the worst case, a page of the smallest items, decoding allocates up to 80
+    /// times the body's length, and URL conversion up to 60 times more. Your own types may take more.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
     }
 
-    /// The `User-Agent`; this crate's name and version unless set.
+    /// Sets the `User-Agent`; this crate's name and version by default.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = user_agent.into();
         self
     }
 
-    /// The host that the server signs file URLs for (`internal`, say): sent as `url_host` with every GET that
-    /// doesn't set it itself.
+    /// Sets the host that the server signs file URLs for, such as `internal`. It is sent as `url_host` with
+    /// every GET that doesn't set it itself.
     pub fn url_host(mut self, url_host: impl Into<String>) -> Self {
         self.url_host = Some(url_host.into());
         self
     }
 
-    /// A certificate, in PEM or DER, that is trusted besides the system's: a company's own, say. May be given
-    /// repeatedly.
+    /// Adds a certificate, in PEM or DER, that is trusted in addition to the system's, such as a company's
+    /// own. Can be called repeatedly.
     pub fn root_certificate(mut self, certificate: impl Into<Vec<u8>>) -> Self {
         self.root_certificates.push(certificate.into());
         self
     }
 
-    /// The proxy that every request goes through: `http://host:port`, or `socks5://…` with the feature
-    /// `socks`. Unless set, `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are used, and with the
-    /// feature `system-proxy` the settings of macOS or Windows.
+    /// Sets the proxy for every request: `http://host:port`, or `socks5://…` with the feature `socks`. By
+    /// default, `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are used, and with the feature
+    /// `system-proxy` the settings of macOS or Windows.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
         self
     }
 
-    /// HTTP settings of your own: a function that gives a [`reqwest::ClientBuilder`], called for each HTTP
-    /// client that is needed: for each tokio runtime and connect time-out, for large bodies whose call has a
-    /// longer read time-out than the client, and for connections that are made anew after one broke.
-    /// Redirects, `Referer`, time-outs, limits of headers, `Accept-Encoding` and decompression are then set
-    /// by this crate. Its default headers go to every host that a request goes to, so they are no place for a
-    /// token; the cookies of a jar go where the jar's own rules let them.
+    /// Sets your own HTTP settings: a function that returns a [`reqwest::ClientBuilder`]. It is called for
+    /// each HTTP client that is needed: for each tokio runtime and connect time-out, for large bodies whose
+    /// call has a longer read time-out than the client, and for a new connection after one broke. This crate
+    /// then sets redirects, `Referer`, time-outs, header limits, `Accept-Encoding` and decompression. The
+    /// builder's default headers are sent to every host that a request reaches, so don't put a token in them.
+    /// Cookies of a jar are sent according to the jar's own rules.
     ///
-    /// What the function makes belongs to one HTTP client. A jar of cookies for all connections is made
-    /// before it, and given by `cookie_provider(jar.clone())` (with reqwest's feature `cookies`);
-    /// `cookie_store(true)` makes one for each HTTP client, so that a request that is sent again over a fresh
-    /// connection may lack a cookie.
+    /// The function's result belongs to one HTTP client. To share a cookie jar between all connections,
+    /// create it first and pass it with `cookie_provider(jar.clone())` (reqwest's feature `cookies`).
+    /// `cookie_store(true)` creates one jar for each HTTP client, so that a request that is retried over a
+    /// new connection may lack a cookie.
     ///
     /// ```no_run
     /// # use synapse_backend_client::{BackendClient, reqwest};
@@ -221,46 +221,47 @@ impl BackendClientBuilder {
         self
     }
 
-    /// How often a request is sent again, and after which waits; [`RetryPolicy::new`] unless set.
+    /// Sets how often a request is retried, and after which waits; [`RetryPolicy::new`] by default.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// How many requests may be in flight at a time, over all clones of the client; 100 unless set. One
-    /// counts until its answer is read whole, or, where the answer is given as it comes, until its head is
-    /// there. Waiting for a place counts in the total time-out, and has no end of its own.
+    /// Sets the maximum number of requests in flight, over all clones of the client; 100 by default. A
+    /// request counts until its body is read; a streamed one until its headers arrive. Waiting for a free
+    /// slot counts towards the total time-out and has no limit of its own.
     pub fn max_concurrent_requests(mut self, requests: usize) -> Self {
         self.max_in_flight = requests;
         self
     }
 
-    /// Whether server links (a `next`, an upload's `url`) with another scheme, host or path prefix are
-    /// rewritten to the base URL, if they name the expected resource: a server behind a proxy sends such
-    /// links. On unless set; without it such a link is an error.
+    /// Sets whether server links (a `next`, an upload's `url`) with another scheme, host or path prefix are
+    /// rewritten to the base URL, if they name the expected resource. A server behind a proxy sends such
+    /// links. On by default; if off, such a link is an error.
     pub fn rewrite_links(mut self, rewrite: bool) -> Self {
         self.rewrite_links = rewrite;
         self
     }
 
-    /// Whether a link of the server (a `next`, an upload's `url`) may lead to any path of the base URL's own
-    /// origin. Off unless set: with a base URL such as `https://host/api/v1` a link to `https://host/other/`
-    /// is an error, as one to another host is, and gets neither request nor token, since another application
-    /// may be there. Links that [`rewrite_links`](BackendClientBuilder::rewrite_links) puts onto the base URL
-    /// are followed in any case. URLs of files aren't meant: those lie beside the API.
+    /// Sets whether a server link (a `next`, an upload's `url`) may point to any path of the base URL's
+    /// origin. Off by default: with a base URL such as `https://host/api/v1`, a link to `https://host/other/`
+    /// is an error, like one to another host. It receives neither request nor token, since another
+    /// application may be there. Links that [`rewrite_links`](BackendClientBuilder::rewrite_links) rewrites
+    /// to the base URL are always followed. File URLs aren't affected: they may be outside the API's prefix.
     pub fn allow_links_outside_prefix(mut self, allow: bool) -> Self {
         self.links_outside_prefix = allow;
         self
     }
 
-    /// A header that is a secret, a gateway's key say: like the tokens it goes to the base URL's own origin
-    /// and to no other, and is never shown.
+    /// Adds a header whose value is secret, such as a gateway's key. Like the tokens, it is only sent to the
+    /// base URL's origin, and never shown.
     pub fn sensitive_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.sensitive_headers.push((name.into(), value.into()));
         self
     }
 
-    /// Told of every attempt at a request, for metrics. Called from the task that sends: it must not block.
+    /// Sets a callback for every attempt at a request, for metrics. The task that sends calls it: it must not
+    /// block.
     ///
     /// ```
     /// # use synapse_backend_client::BackendClient;
@@ -274,18 +275,18 @@ impl BackendClientBuilder {
         self
     }
 
-    /// Waits, asks the time and draws jitter by another clock than the machine's.
+    /// Sets the clock that is used for waits, times and jitter.
     #[cfg(test)]
     pub(crate) fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Checks the settings and makes the client. Nothing is sent.
+    /// Checks the settings and makes the client. Sends nothing.
     ///
     /// # Errors
-    /// Returns an error of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the name of
-    /// the setting that can't be right.
+    /// Returns an error of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) that names the
+    /// invalid setting.
     pub fn build(self) -> Result<BackendClient> {
         let origin =
             Origin::parse(&self.base_url).map_err(|problem| Error::configuration("base_url", problem))?;
@@ -298,16 +299,16 @@ impl BackendClientBuilder {
             ("timeout", self.timeout),
         ] {
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
-                return Err(Error::configuration(name, "it is zero: give a longer time"));
+                return Err(Error::configuration(name, "it is zero: set a longer time"));
             }
         }
         if self.max_body_size == 0 {
-            return Err(Error::configuration("max_body_size", "it is zero: no answer could be read"));
+            return Err(Error::configuration("max_body_size", "it is zero: no response could be read"));
         }
         if self.url_host.as_deref().is_some_and(|host| host.trim().is_empty()) {
             return Err(Error::configuration(
                 "url_host",
-                "it is empty: leave it out, or give a word such as `internal`",
+                "it is empty: leave it out, or set a name such as `internal`",
             ));
         }
         if self.max_in_flight == 0 {
@@ -373,9 +374,9 @@ impl BackendClientBuilder {
             }
             builder.build()
         };
-        // A machine without a single CA certificate can talk plain http all the same: then only the
-        // certificates given here are trusted, and an https file URL fails when it is fetched, not when the
-        // client is built.
+        // A machine without any CA certificate can still use plain http. In this case, only the certificates
+        // that are set here are trusted, and an https file URL fails when it is fetched, not when the client
+        // is built.
         let make = move |kind| match make(kind, false) {
             Err(_) if plain => make(kind, true),
             other => other,
@@ -389,12 +390,12 @@ impl BackendClientBuilder {
         let mut secrets = HeaderMap::new();
         for (name, value) in &self.sensitive_headers {
             let header: HeaderName =
-                name.parse().map_err(|_| wrong(format!("{name:?} is no header's name")))?;
+                name.parse().map_err(|_| wrong(format!("{name:?} is not a valid header name")))?;
             if is_transport_header(&header) {
-                return Err(wrong(format!("`{name}` is set by the client itself")));
+                return Err(wrong(format!("the client sets `{name}` itself")));
             }
             let mut value = HeaderValue::from_str(value.trim()).map_err(|_| {
-                wrong(format!("the value of `{name}` holds a character that no header may hold"))
+                wrong(format!("the value of `{name}` contains a character not allowed in headers"))
             })?;
             value.set_sensitive(true);
             secrets.append(header, value);
@@ -403,7 +404,7 @@ impl BackendClientBuilder {
     }
 }
 
-/// An environment variable; nothing where it isn't set or empty.
+/// Returns an environment variable; `None` if it isn't set or is empty.
 fn variable(name: &str) -> Result<Option<String>> {
     match std::env::var(name) {
         Ok(value) if value.trim().is_empty() => Ok(None),
@@ -418,7 +419,7 @@ fn variable(name: &str) -> Result<Option<String>> {
 impl fmt::Debug for BackendClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BackendClientBuilder")
-            // As given it may hold a password, which `build` refuses.
+            // The unchecked URL may contain a password, which `build` refuses.
             .field(
                 "base_url",
                 &Origin::parse(&self.base_url)

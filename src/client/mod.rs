@@ -1,4 +1,4 @@
-//! [`BackendClient`]: what everything is called on.
+//! [`BackendClient`]: the entry point to the backend.
 
 pub(crate) mod builder;
 mod settings;
@@ -16,17 +16,17 @@ pub(crate) use settings::{READ_TIMEOUT, Settings};
 /// A client of one Synapse backend.
 ///
 /// Cheap to clone; clones share connections, limits and credentials. Its futures and streams own what they
-/// need, so that they can be spawned; dropping one stops its request and leaves the client usable.
+/// need, so that they can be spawned. Dropping one cancels its request and leaves the client usable.
 ///
-/// One client may serve several tokio runtimes, at once or one after the other: each has kept connections of
-/// its own, since a connection is driven by the runtime that made it and hangs without it. Limits,
-/// credentials and the budget of retries are shared by all of them.
+/// One client may serve several tokio runtimes, at the same time or one after the other. Each runtime has its
+/// own connection pool, since a connection is driven by the runtime that made it and hangs without it. All
+/// runtimes share limits, credentials and the retry budget.
 ///
-/// A client may be built and dropped anywhere. What is awaited needs a tokio runtime: without one it returns
-/// an error of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration). The runtime needs its timer and
-/// its I/O driver, as `#[tokio::main]` and
-/// [`enable_all`](https://docs.rs/tokio/latest/tokio/runtime/struct.Builder.html#method.enable_all) give
-/// them: tokio panics where one of them is missing.
+/// A client may be built and dropped anywhere. Awaiting a call needs a tokio runtime: without one, the call
+/// returns an error of [`ErrorKind::Configuration`](crate::ErrorKind::Configuration). The runtime needs its
+/// timer and its I/O driver, as enabled by `#[tokio::main]` and
+/// [`enable_all`](https://docs.rs/tokio/latest/tokio/runtime/struct.Builder.html#method.enable_all): tokio
+/// panics if one of them is missing.
 ///
 /// ```no_run
 /// use synapse_backend_client::BackendClient;
@@ -52,15 +52,15 @@ pub(crate) struct Inner {
 }
 
 impl BackendClient {
-    /// A builder for a client of the backend at `base_url`, such as `https://api.synapse.sh` or
-    /// `https://host/api/v1`, with or without a slash at its end.
+    /// Returns a builder for a client of the backend at `base_url`, such as `https://api.synapse.sh` or
+    /// `https://host/api/v1`, with or without a trailing slash.
     pub fn builder(base_url: impl Into<String>) -> BackendClientBuilder {
         BackendClientBuilder::new(base_url.into())
     }
 
-    /// A client from the environment: `SYNAPSE_BASE_URL` (by default the hosted platform,
+    /// Makes a client from the environment: `SYNAPSE_BASE_URL` (by default the hosted platform,
     /// `https://api.synapse.sh`), `SYNAPSE_API_TOKEN` (the access token), `SYNAPSE_AGENT_TOKEN` and
-    /// `SYNAPSE_TENANT`. An empty variable counts as one that isn't set.
+    /// `SYNAPSE_TENANT`. An empty variable counts as not set.
     ///
     /// # Errors
     /// Returns an error if a variable isn't Unicode or is invalid; the error names the variable or the
@@ -84,7 +84,7 @@ impl BackendClient {
         BackendClient { inner: Arc::new(Inner { transport: Arc::new(transport), raw, settings }) }
     }
 
-    /// The base URL, without a slash at its end.
+    /// Returns the base URL, without a trailing slash.
     pub fn base_url(&self) -> &str {
         self.inner.transport.origin.base()
     }

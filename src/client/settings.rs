@@ -1,10 +1,10 @@
-//! [`Settings`]: what calls look up of a client.
+//! [`Settings`]: the settings of a client that calls use.
 
 use std::time::Duration;
 
 use crate::transport::retry_policy::RetryPolicy;
 
-/// What a client was told that calls look up.
+/// The settings of a client that calls use.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
@@ -14,9 +14,9 @@ pub(crate) struct Settings {
     pub(crate) retry: RetryPolicy,
 }
 
-/// While no byte moves: as the platform's own client has it.
+/// The idle time-out, the same as in the platform's own client.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(15);
-/// A list's first page counts the whole list.
+/// It is longer because a list's first page counts the whole list.
 const LIST_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Settings {

@@ -1,4 +1,4 @@
-//! Waits for a file's part: another download may have it, and bring the file meanwhile.
+//! Acquires a file's part file. Another download may hold it, and may finish the file in the meantime.
 
 use std::time::{Duration, Instant};
 
@@ -11,22 +11,23 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::blocking::blocking;
 use crate::runtime::clock::Clock;
 
-/// Between two looks whether another download of the same file has ended.
+/// Intervals between two checks whether another download of the same file has ended.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_millis(500);
 
-/// What there is of a file.
+/// What was acquired.
 pub(super) enum Acquired {
     Part(Box<Part>),
-    /// Another download brought the file, of so many bytes.
+    /// Another download finished the file. Its size in bytes.
     File(u64),
 }
 
-/// The part of a file, unless it was `opened` before; or the file, if another download brings it, and it is
-/// the one that is expected.
+/// Acquires the part of a file, unless it is already `opened`; or the file, if another download finishes it
+/// and it matches what is expected.
 ///
 /// # Errors
-/// Returns an error if no file can be put there, or another download has the part and makes no progress.
+/// Returns an error if no file can be created there, or if another download holds the part and makes no
+/// progress.
 pub(super) async fn acquire(
     clock: &dyn Clock,
     options: &DownloadOptions,
@@ -34,7 +35,7 @@ pub(super) async fn acquire(
     mut opened: Option<Writer>,
     deadline: Option<Instant>,
 ) -> Result<Acquired> {
-    // Nothing was opened where another download had the part.
+    // The part was tried before, and another download held it.
     let mut waited = opened.is_none() && location.is_claimed_before();
     loop {
         let part = match opened.take() {
@@ -54,8 +55,8 @@ pub(super) async fn acquire(
     }
 }
 
-/// Waits until no other download has the part; `None` if another has brought a file meanwhile. `waited` says
-/// that another had the part before.
+/// Waits until no other download holds the part. `None` if another download has finished the file meanwhile.
+/// `waited` is whether another download held it before.
 async fn part(
     clock: &dyn Clock,
     options: &DownloadOptions,
@@ -80,12 +81,12 @@ async fn part(
             (moved, seen) = (clock.now(), size);
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            let message = "the time-out ran out while another download of this file was in progress";
+            let message = "timed out while another download of this file was in progress";
             return Err(Error::new(ErrorKind::Timeout, message).timed_out());
         }
         if clock.now().duration_since(moved) > options.lock_timeout {
             let message = format!(
-                "another download of this file made no progress for {:?} (`lock_timeout`): its process hangs; end it, or wait longer",
+                "another download of this file made no progress for {:?} (`lock_timeout`): its process may hang; end it, or raise `lock_timeout`",
                 options.lock_timeout
             );
             return Err(Error::new(ErrorKind::Timeout, message).timed_out());

@@ -1,5 +1,4 @@
-//! One attempt at a download: a request for the whole, or for what is missing, and what is made of its
-//! response.
+//! One attempt at a download: requests the whole file or the missing bytes, and processes the response.
 
 use std::time::Instant;
 
@@ -16,15 +15,15 @@ use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::Timeouts;
 use crate::transport::{Decompressor, IncomingResponse, Retry, TransportRequest};
 
-/// Endings of names of files that are compressed in themselves.
+/// File name extensions of archives: files that are themselves compressed.
 const ARCHIVES: [&str; 6] = [".gz", ".tgz", ".svgz", ".gzip", ".zst", ".tzst"];
 
-/// A message whose body is received.
+/// A message (RFC 9110) whose body is being received.
 #[derive(Default)]
 struct Message {
-    /// Where its body ends at the latest, by its own head.
+    /// The offset at which its body ends at the latest, according to its own headers.
     end: Option<u64>,
-    /// The digests of its bytes, and those that are of all bytes if they aren't.
+    /// Digests of the message's bytes, and digests that may be of the message or of the whole file.
     own: Vec<Digest>,
     either: Vec<Digest>,
 }
@@ -68,7 +67,7 @@ impl DownloadEngine<'_> {
                     Some(response)
                         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && offset.is_some() =>
                     {
-                        let again = |_| Plan::Restart { why: "there is no such part", claimed: None };
+                        let again = |_| Plan::Restart { why: "the server has no such range", claimed: None };
                         (plan(response.status(), response.headers()).unwrap_or_else(again), None)
                     }
                     _ => return Err(error),
@@ -86,8 +85,10 @@ impl DownloadEngine<'_> {
                 self.learn(state, entity).await?;
                 self.complete(state).await
             }
-            // Only a response that has a body is one of these.
-            (Plan::Whole(_) | Plan::Rest(_), None) => Ok(Ended::Restart("there is no such part".into())),
+            // Only a response with a body has one of these plans.
+            (Plan::Whole(_) | Plan::Rest(_), None) => {
+                Ok(Ended::Restart("the server has no such range".into()))
+            }
             (Plan::Whole(entity), Some(response)) => {
                 self.begin(state, entity, &response).await?;
                 self.receive(state, response, Message::default(), deadline).await
@@ -109,7 +110,7 @@ impl DownloadEngine<'_> {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.extend(self.calls.headers().iter().cloned());
         if let Some(offset) = offset {
-            // Digits are what a header may hold.
+            // A formatted integer is always a valid header value.
             headers.extend(HeaderValue::try_from(format!("bytes={offset}-")).map(|range| (RANGE, range)));
             let validator = state.part.entity().and_then(Entity::if_range);
             if let Some(validator) = validator.and_then(|validator| HeaderValue::from_str(validator).ok()) {
@@ -119,7 +120,7 @@ impl DownloadEngine<'_> {
         request
     }
 
-    /// More is known of what is there.
+    /// Records what else is now known about the file.
     async fn learn(&self, state: &mut State, entity: Entity) -> Result<()> {
         state.known = entity.clone();
         if let Some(error) = self.too_large(entity.size) {
@@ -128,13 +129,13 @@ impl DownloadEngine<'_> {
         state.part.learn(entity).await
     }
 
-    /// The file isn't one that is wanted: nothing of it is kept.
+    /// The file is rejected: discards all of its bytes and returns the error.
     async fn refuse<T>(&self, state: &mut State, error: Error) -> Result<T> {
         state.part.begin(None).await?;
         Err(error)
     }
 
-    /// The whole file comes: what was there before is of no use.
+    /// The response contains the whole file: discards the bytes received before.
     async fn begin(&self, state: &mut State, entity: Entity, response: &IncomingResponse) -> Result<()> {
         (state.known, state.doubt) = (entity.clone(), None);
         if let Some(error) = self.too_large(entity.size).or_else(|| self.refusal(&entity)) {
@@ -144,16 +145,16 @@ impl DownloadEngine<'_> {
         state.part.begin(Some(entity)).await
     }
 
-    /// Why a file is of no use, were there a reason: which its head tells.
+    /// Returns why the file is rejected according to its headers, or `None`.
     fn refusal(&self, entity: &Entity) -> Option<Error> {
         let (announced, expected) = (entity.size, self.options.size);
         if entity.codings.is_empty() {
             let (announced, expected) =
                 (announced?, expected.filter(|size| entity.stored_size != Some(*size))?);
-            let message = format!("the server announces {announced} bytes, and {expected} are expected");
+            let message = format!("the server announces {announced} bytes, but {expected} are expected");
             return (announced != expected).then(|| Error::new(ErrorKind::Download, message));
         }
-        // Which form is expected, the size or the digest may tell: then nothing needs to be decompressed.
+        // The size or the digest may match the compressed form: then nothing needs to be decompressed.
         let may_be_as_it_comes = match expected {
             Some(expected) => announced.is_none_or(|announced| announced == expected),
             None => self.options.checksum.is_some() || entity.is_archive || self.is_archive(),
@@ -162,12 +163,12 @@ impl DownloadEngine<'_> {
         Some(Error::new(ErrorKind::Decode, problem))
     }
 
-    /// Whether the file is larger than it may be.
+    /// Returns an error if the file is larger than the limit.
     fn too_large(&self, size: Option<u64>) -> Option<Error> {
         self.options.max_size.filter(|most| size.is_some_and(|size| size > *most)).map(too_large)
     }
 
-    /// Whether the file's name is that of one which is compressed in itself.
+    /// Returns whether the file's name is the name of an archive.
     fn is_archive(&self) -> bool {
         let name =
             self.location.target.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
@@ -190,7 +191,7 @@ impl DownloadEngine<'_> {
             state.part.begin_message(&digests).await?;
         }
         state.open_ended = response.is_open_ended();
-        // Only what the user set for this download ends a body that moves.
+        // While bytes arrive, only the deadline that the user set for this download ends the body.
         response.limit_body(deadline);
         let report = |state: &State| {
             if let Some(on_progress) = &self.options.on_progress {
@@ -210,21 +211,23 @@ impl DownloadEngine<'_> {
             }
             if message.end.is_some_and(|end| len > end) {
                 state.part.cut(from).await?;
-                let what = "the body is longer than its head says";
+                let what = "the body is longer than its headers say";
                 return Ok(Ended::Discarded(Error::broken_off(response.info().clone(), what)));
             }
             if size.is_some_and(|size| len > size) {
-                // By no head but an earlier one. Where nothing says that it is the same file, it has changed.
+                // The size is from an earlier response. Without a validator the file may have changed since.
                 if state.known.if_range().is_none() {
                     state.known.size = None;
                 }
-                return Ok(Ended::Restart("more comes than the size that was named".into()));
+                return Ok(Ended::Restart(
+                    "the body is longer than the size that the server reported".into(),
+                ));
             }
             if let Some(expected) =
                 self.options.size.filter(|size| state.known.codings.is_empty() && len > *size)
                 && state.known.stored_size != Some(expected)
             {
-                let message = format!("more than {expected} bytes came, the file's size");
+                let message = format!("received more than the expected {expected} bytes");
                 let error = Error::new(ErrorKind::Download, message).of(response.info().clone());
                 return self.refuse(state, error).await;
             }
@@ -238,16 +241,16 @@ impl DownloadEngine<'_> {
         }
         match size {
             Some(size) if state.part.len() < size => Ok(Ended::Part),
-            // Of a part whose server doesn't know the size, there may be more.
+            // The server doesn't know the size: there may be more bytes after this range.
             None if state.pieced => Ok(Ended::Part),
             _ => self.complete(state).await,
         }
     }
 
-    /// Compares a message's bytes with its digests. What isn't what it should be goes.
+    /// Compares a message's bytes with its digests. Bytes that don't match are removed.
     ///
-    /// A digest that may be of all bytes says nothing about a message that wasn't whole; of one that was, and
-    /// has another digest, it is of all bytes.
+    /// A digest that may be of the whole file is checked only if the message was complete. If a complete
+    /// message doesn't match it, it is a digest of the whole file.
     async fn end_message(&self, state: &mut State, from: u64, message: Message) -> Result<Option<String>> {
         let is_whole = Some(state.part.len()) == message.end;
         let digests =
@@ -262,7 +265,7 @@ impl DownloadEngine<'_> {
         let Some((digest, problem)) = of_all.into_iter().next() else { return Ok(None) };
         match state.known.clone().learn(None, vec![digest]) {
             Some(entity) => self.learn(state, entity).await.map(|()| None),
-            // Another one of the whole is known.
+            // It contradicts a known digest of the whole file.
             None => {
                 state.part.cut(from).await?;
                 Ok(Some(problem))
@@ -270,7 +273,7 @@ impl DownloadEngine<'_> {
         }
     }
 
-    /// All bytes are there: they have to be what is expected.
+    /// All bytes are there: compares them with what is expected and renames the part file to the target.
     async fn complete(&self, state: &mut State) -> Result<Ended> {
         let options = self.options;
         let (size, max_size, fsync) = (options.size, options.max_size, options.fsync);
@@ -282,13 +285,13 @@ impl DownloadEngine<'_> {
             completed => completed?,
         };
         if !matches!(completed, Completed::Named(_)) {
-            // Not kept either: the next download would be no better off.
+            // The bytes aren't kept either: the next download would fail in the same way.
             state.part.begin(None).await?;
         }
         let error = |kind, problem: String| Error::new(kind, problem).of(self.info());
         match completed {
             Completed::Named(bytes) => Ok(Ended::Whole(bytes)),
-            // It may be what was there before that was wrong.
+            // The bytes that were resumed may be the wrong ones.
             Completed::Discarded(problem) if state.resumed_from > 0 => Ok(Ended::Restart(problem.into())),
             Completed::Unexpected(problem) if state.pieced => Ok(Ended::Restart(problem.into())),
             Completed::Unexpected(problem) if state.open_ended => {

@@ -1,4 +1,5 @@
-//! [`CacheWatch`]: what a cache learns of a download whose file it takes. It takes it on the thread that names it, once it is named.
+//! [`CacheWatch`]: connects a download to the cache that its file is added to. The file is renamed and added
+//! in one step, on the same blocking thread.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::download::cache::{
 use crate::error::Result;
 use crate::runtime::file_id::FileId;
 
-/// Which file of a cache is wanted.
+/// The file of a cache that is requested.
 #[derive(Debug, Clone)]
 pub(super) struct CacheRequest {
     pub(super) key: CacheKey,
@@ -24,7 +25,7 @@ pub(super) struct CacheRequest {
     pub(super) checksum: Option<Checksum>,
 }
 
-/// A download into a cache. Clones are the same.
+/// A download into a cache. Clones share their state.
 #[derive(Debug, Clone)]
 pub(super) struct CacheWatch(Arc<CacheTarget>);
 
@@ -32,17 +33,17 @@ pub(super) struct CacheWatch(Arc<CacheTarget>);
 struct CacheTarget {
     cache: FileCache,
     request: CacheRequest,
-    /// Where it is to be put.
+    /// Where the file is to be stored.
     new: NewFile,
-    /// For how long the cache's lock is waited for.
+    /// How long to wait for the cache's lock.
     waiting: Waiting,
     observation: Mutex<CacheObservation>,
 }
 
 #[derive(Debug, Default)]
 struct CacheObservation {
-    /// Of the responses that were used; `None` if none was: another process brought the file, or it was in
-    /// the URL.
+    /// Validators of the responses that were used. `None` if no response was: another process downloaded the
+    /// file, or the URL contains it.
     validators: Option<Validators>,
     added: Option<Lease>,
 }
@@ -58,7 +59,8 @@ impl CacheWatch {
         }))
     }
 
-    /// Opens the file's part, which all URLs of the file share; no writer if another download has it. Blocks.
+    /// Opens the file's part, which all URLs of the file share. The writer is `None` if another download
+    /// holds the part. Blocks.
     pub(super) fn open(&self) -> Result<(PartLocation, Option<Writer>)> {
         let target = self.0.new.path().to_owned();
         let location = PartLocation::new(target, &self.0.request.key.hex())?
@@ -67,21 +69,21 @@ impl CacheWatch {
         Ok((location, writer))
     }
 
-    /// A response whose bytes are used, or that says that all are there.
+    /// Records the headers of a response whose bytes are used, or which says that all bytes are there.
     pub(super) fn head(&self, status: StatusCode, headers: &HeaderMap) {
         let new = Validators::of(headers);
         let mut observation = self.observation();
-        // A part is of the same state as those before it.
+        // A partial response is of the same version as the responses before it.
         let before = observation.validators.take().filter(|_| status != StatusCode::OK).unwrap_or_default();
         observation.validators = Some(new.or(before));
     }
 
-    /// Gives the file its name in the cache, which takes it. Returns where it is. Blocks.
+    /// Renames the part to its name in the cache and adds it. Returns its path. Blocks.
     pub(super) fn name(&self, part: &Path, metadata: &Metadata) -> Result<PathBuf> {
         let validators = self.observation().validators.take();
         let Expected { size, digest } = &self.0.request.expected;
         let bytes = metadata.len();
-        // The server may tell the size of what it stores, which comes compressed.
+        // The server may report the size of the stored file, although it sends it in another coding.
         let stored_size = size.filter(|size| *size != bytes);
         let file_record =
             validators.map(|validators| FileRecord::new(validators, stored_size, digest.clone()));
@@ -92,12 +94,12 @@ impl CacheWatch {
         Ok(path)
     }
 
-    /// The file that was added; `None` if another download brought it.
+    /// Returns the file that was added; `None` if another download stored it.
     pub(super) fn added(&self) -> Option<Lease> {
         self.observation().added.take()
     }
 
-    /// Adds a file to the cache that another download brought; `None` if it isn't there any more. Blocks.
+    /// Adds a file to the cache that another download stored; `None` if it no longer exists. Blocks.
     pub(super) fn add_anothers(&self, bytes: u64) -> Result<Option<Lease>> {
         let content = AddedFile { bytes, ..AddedFile::default() };
         match self.0.cache.added(&self.0.new, &content, &self.0.waiting.again()) {

@@ -1,4 +1,4 @@
-//! [`CachedDownload`]: one file through a cache, and [`CachedFile`], which holds it there.
+//! [`CachedDownload`]: gets one file through a cache; [`CachedFile`]: a lease on it.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -12,7 +12,7 @@ use crate::download::cache::FileCache;
 use crate::error::Result;
 use crate::runtime::deadline::within;
 
-/// A download through a cache, which [`Download::cached`] makes. It starts when it is awaited.
+/// A download through a cache, returned by [`Download::cached`]. It starts when it is awaited.
 #[must_use = "nothing is downloaded until it is awaited or sent"]
 #[derive(Clone)]
 pub struct CachedDownload {
@@ -21,26 +21,26 @@ pub struct CachedDownload {
     revalidate: bool,
 }
 
-/// A file in a cache, which stays there as it is as long as this or a clone of it lives.
+/// A file in a cache. It stays there unchanged for as long as this or a clone of it exists.
 ///
-/// Dropping the last one [releases](FileCache::release) the file, within 5 ms; a copy of its path may become
-/// invalid at any time then. A file of a cache that can't be written isn't held.
+/// Dropping the last clone [releases](FileCache::release) the file within 5 ms. After that, a copy of its
+/// path may become invalid at any time. In a read-only cache, files are not protected from removal.
 #[derive(Clone)]
 pub struct CachedFile(Arc<Cached>);
 
 impl Download {
-    /// Gets the file from a cache, or downloads it into the cache where it isn't there.
+    /// Gets the file from a cache, or downloads it into the cache if it isn't there.
     ///
-    /// It is there if the URL is the same but for its signature, in the same tenant and namespace (see
-    /// [`FileCache`]), and if it has the [size](Download::size) and the [checksum](Download::checksum) that
-    /// are set here. Calls that want the same file at once download it once. All that is set here holds as
-    /// for [`to`](Download::to); the [`timeout`](Download::timeout) includes waits for other calls and
-    /// processes.
+    /// A file in the cache is used if its URL is the same except for the signature, its tenant and namespace
+    /// are the same (see [`FileCache`]), and it has the [size](Download::size) and the
+    /// [checksum](Download::checksum) that are set here. Concurrent calls for the same file download it once.
+    /// All settings apply as for [`to`](Download::to); the [`timeout`](Download::timeout) includes the time
+    /// spent waiting for other calls and processes.
     ///
     /// # Errors
     /// Returns an error as [`to`](Download::to) does; if the cache can't be locked or read; if the file isn't
-    /// there and the cache can't be written; or if the file is larger than the cache [may
-    /// become](crate::FileCacheBuilder::max_bytes).
+    /// in the cache and the cache can't be written; or if the file is larger than the cache's limit
+    /// ([`max_bytes`](crate::FileCacheBuilder::max_bytes)).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +50,7 @@ impl Download {
     /// let model = client.get_model(456).await?;
     /// if let Some(file) = &model.file {
     ///     let file = client.download(file.as_str()).cached(&cache).await?;
-    ///     // Nobody removes it while `file` lives.
+    ///     // The file is not removed while `file` exists.
     ///     println!("{}: {} bytes", file.path().display(), file.bytes());
     /// }
     /// # Ok(())
@@ -62,13 +62,13 @@ impl Download {
 }
 
 impl CachedDownload {
-    /// Asks the server whether a file that is in the cache is what it has (`If-None-Match` with the `ETag`,
-    /// else `If-Modified-Since`; RFC 9110, section 13.1), and downloads it anew where it isn't. Not unless
-    /// set.
+    /// Asks the server whether a file in the cache is still current (`If-None-Match` with the `ETag`,
+    /// otherwise `If-Modified-Since`; RFC 9110, section 13.1), and downloads it again if it isn't. Off by
+    /// default.
     ///
     /// A file without `ETag` and `Last-Modified` is downloaded each time. If the
-    /// [checksum](Download::checksum) is set, the server isn't asked: the checksum says as much. It is an
-    /// error if the server can't be asked, or the cache can't be written.
+    /// [checksum](Download::checksum) is set, the server isn't asked: comparing the checksum is enough. It is
+    /// an error if the server can't be reached or the cache can't be written.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient, cache: synapse_backend_client::FileCache) -> Result<(), synapse_backend_client::Error> {
@@ -82,10 +82,10 @@ impl CachedDownload {
         self
     }
 
-    /// Gets the file. Awaiting does the same; dropping it stops it.
+    /// Gets the file. Awaiting does the same; dropping the future stops it.
     ///
     /// # Errors
-    /// Returns an error as told at [`Download::cached`].
+    /// Returns an error as described at [`Download::cached`].
     pub fn send(self) -> ResponseFuture<CachedFile> {
         ResponseFuture::new(self.run())
     }
@@ -111,7 +111,7 @@ impl IntoFuture for CachedDownload {
 }
 
 impl CachedFile {
-    /// Where it is. Its content must not be changed.
+    /// Returns the path of the file. Its content must not be changed.
     ///
     /// ```no_run
     /// # fn example(file: synapse_backend_client::CachedFile) -> std::io::Result<()> {
@@ -123,12 +123,12 @@ impl CachedFile {
         self.0.lease.path()
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     pub fn bytes(&self) -> u64 {
         self.0.lease.bytes()
     }
 
-    /// Whether it was in the cache, and so not downloaded.
+    /// Returns whether the file was already in the cache, and so was not downloaded.
     pub fn is_hit(&self) -> bool {
         self.0.is_hit
     }

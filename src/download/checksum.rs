@@ -1,4 +1,4 @@
-//! Digests by algorithm: the one that a file should have, and the one that it comes to.
+//! Digests by algorithm: the expected digest of a file, and the computed one.
 
 use std::io;
 
@@ -14,7 +14,7 @@ static CRC32: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC)
 static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 static CRC64_NVME: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME);
 
-/// The digest that a file should have.
+/// The expected digest of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Checksum {
     pub(super) algorithm: Algorithm,
@@ -74,7 +74,7 @@ impl Algorithm {
 }
 
 impl Checksum {
-    /// A digest in hexadecimal: which one it is, its length tells.
+    /// Parses a digest in hexadecimal. Its length determines the algorithm.
     ///
     /// # Errors
     /// Returns what is wrong with the text.
@@ -84,11 +84,11 @@ impl Checksum {
             32 => Algorithm::Md5,
             40 => Algorithm::Sha1,
             64 => Algorithm::Sha256,
-            _ => return Err("it is no MD5, SHA-1 or SHA-256 in hexadecimal (32, 40 or 64 digits)".to_owned()),
+            _ => return Err("not an MD5, SHA-1 or SHA-256 in hexadecimal (32, 40 or 64 digits)".to_owned()),
         };
         match hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             true => Ok(Checksum { algorithm, hex }),
-            false => Err("it holds what is no hexadecimal digit".to_owned()),
+            false => Err("it contains characters that are not hexadecimal digits".to_owned()),
         }
     }
 
@@ -100,7 +100,7 @@ impl Checksum {
         self.algorithm.hasher()
     }
 
-    /// What is wrong with bytes of this digest, if anything.
+    /// Returns a message if the computed digest differs from this one.
     pub(super) fn problem(&self, hasher: Hasher) -> Option<String> {
         self.problem_of(&hasher.finish())
     }
@@ -108,11 +108,11 @@ impl Checksum {
     pub(super) fn problem_of(&self, value: &DigestValue) -> Option<String> {
         let hex = value.hex();
         (hex != self.hex)
-            .then(|| format!("its {} is {hex}, and {} is expected", self.algorithm.name(), self.hex))
+            .then(|| format!("its {} is {hex}, but {} is expected", self.algorithm.name(), self.hex))
     }
 }
 
-/// A digest under way.
+/// A digest that is being computed.
 pub(super) enum Hasher {
     Md5(Box<Md5>),
     Sha1(Sha1),
@@ -134,7 +134,7 @@ impl Hasher {
         }
     }
 
-    /// Takes in all that is left to read.
+    /// Hashes everything that is left to read.
     pub(super) fn read(&mut self, mut reader: impl io::Read) -> io::Result<()> {
         let mut buffer = vec![0; 256 << 10];
         loop {
@@ -157,7 +157,7 @@ impl Hasher {
     }
 }
 
-/// What bytes come to; of a CRC the most significant byte comes first.
+/// A computed digest. The most significant byte of a CRC comes first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DigestValue(Vec<u8>);
 
@@ -195,7 +195,7 @@ mod tests {
         assert!(Checksum::parse(&"g".repeat(32)).is_err());
     }
 
-    /// The check values of the catalogue of CRCs, and the digests that RFC 1321 and FIPS 180 give.
+    /// The check values of the catalogue of CRC algorithms, and the digests given in RFC 1321 and FIPS 180.
     #[test]
     fn digests_match_known_values() {
         for (algorithm, bytes, expected) in [

@@ -1,5 +1,5 @@
-//! What becomes of a part when all of its bytes are there: they are compared with all that is known of them,
-//! decompressed where they came compressed, and given the file's name.
+//! Completes a part once all of its bytes are there: compares the bytes with everything that is known about
+//! them, decompresses them if they are compressed, and renames the result to the target.
 
 use super::checksum::Checksum;
 use super::decoded::{Decoded, Decoding};
@@ -8,54 +8,55 @@ use super::part::Part;
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What a file has to be.
+/// What is expected of a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Expected {
     pub(super) size: Option<u64>,
-    /// The most that it may have, in bytes.
+    /// The largest size that is accepted, in bytes.
     pub(super) max_size: Option<u64>,
-    /// Its name is that of a file which is compressed in itself.
+    /// The file's name is that of an archive, which is itself compressed.
     pub(super) is_archive: bool,
     pub(super) fsync: bool,
 }
 
-/// What came of all bytes.
+/// The result of completing a part.
 #[derive(Debug)]
 pub(super) enum Completed {
-    /// The file has its name, and this many bytes.
+    /// The file was renamed to its target. Its size in bytes.
     Named(u64),
-    /// They aren't those that the server named the digest of.
+    /// The bytes don't match a digest that the server sent.
     Discarded(String),
-    /// The compressed form is damaged.
+    /// The compressed bytes are damaged.
     Damaged(String),
-    /// They aren't what is expected of the file.
+    /// The bytes don't match what is expected of the file.
     Unexpected(String),
-    /// They came compressed by what isn't decompressed here.
+    /// The bytes are compressed with a coding that can't be decompressed here.
     Undecodable(String),
 }
 
-/// What a look at all bytes gave.
+/// The result of comparing all bytes.
 enum Compared {
-    /// Their digests aren't as far yet.
+    /// Their digests aren't fully computed yet.
     Behind,
     Is(Completed),
-    /// They are to be decompressed.
+    /// The bytes must be decompressed.
     Compressed(Box<Compressed>),
 }
 
 struct Compressed {
     decoding: Decoding,
-    /// What the compressed form is.
+    /// Length of the compressed bytes, and whether it is the expected size and they have the expected digest.
     length: u64,
     has_size: bool,
     has_sum: bool,
 }
 
 impl Part {
-    /// Gives the file its name, all of it being there, if it is what it has to be.
+    /// Renames the complete part to the target if it is what is expected.
     ///
     /// # Errors
-    /// Returns an error if it can't be read, written or named, or if it is larger than it may be.
+    /// Returns an error if the part can't be read, written or renamed, or if the file is larger than the
+    /// limit.
     pub(super) async fn complete(&mut self, expected: &Expected) -> Result<Completed> {
         self.needs_no_note().await?;
         let mut compressed = loop {
@@ -98,11 +99,11 @@ fn compare(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>
         let has_sum = sum_problem.map(|problem| problem.is_none());
         return compressed(writer, expected, &entity, checksum, (has_size, has_sum));
     }
-    // The server may keep it compressed, and say so.
+    // The server may store the file compressed and report that size.
     let is_stored_size = entity.stored_size.is_some() && entity.stored_size == expected.size;
     let size_problem = match (has_size, expected.size) {
         (Some(false), Some(size)) if !is_stored_size => {
-            Some(format!("it is {length} bytes long, and {size} are expected"))
+            Some(format!("it is {length} bytes long, but {size} are expected"))
         }
         _ => None,
     };
@@ -113,8 +114,9 @@ fn compare(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>
     Ok(Compared::Is(Completed::Named(length)))
 }
 
-/// Which form of bytes that came compressed becomes the file: the one that has the size and the digest that
-/// are expected; without them the decompressed one, unless the file is compressed in itself.
+/// Decides whether compressed bytes are stored as received or decompressed: the form with the expected size
+/// and digest is stored. If neither is expected, the decompressed form is stored, unless the file is an
+/// archive.
 fn compressed(
     writer: &mut Writer,
     expected: &Expected,
@@ -146,7 +148,7 @@ fn compressed(
 }
 
 impl Compressed {
-    /// Goes on to decompress; nothing where there is more to do.
+    /// Continues to decompress. `None` if there is more to do.
     fn go_on(
         &mut self,
         writer: &mut Writer,
@@ -161,7 +163,7 @@ impl Compressed {
             Decoded::TooLong if size == Some(most) => {
                 let came = self.length;
                 let problem = format!(
-                    "it is {came} bytes long, decompressed more than {most}, and {most} are expected"
+                    "it is {came} bytes long, decompressed more than {most}, but {most} are expected"
                 );
                 return Ok(Some(Completed::Unexpected(problem)));
             }
@@ -170,7 +172,7 @@ impl Compressed {
         };
         if let Some(size) = size.filter(|size| *size != length) {
             let came = self.length;
-            let problem = format!("it is {came} bytes long, {length} decompressed, and {size} are expected");
+            let problem = format!("it is {came} bytes long, {length} decompressed, but {size} are expected");
             return Ok(Some(Completed::Unexpected(problem)));
         }
         let problem =
@@ -183,12 +185,12 @@ impl Compressed {
     }
 }
 
-/// The file is larger than it may be.
+/// Returns the error for a file that is larger than the limit.
 pub(super) fn too_large(most: u64) -> Error {
     Error::new(
         ErrorKind::BodyLimit,
         format!(
-            "the file is larger than {most} bytes, which is the most that the file cache takes (`max_bytes`): raise it, or download with `to`"
+            "the file is larger than {most} bytes, the limit of the file cache (`max_bytes`): raise the limit, or download the file with `to`"
         ),
     )
 }

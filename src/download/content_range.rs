@@ -2,17 +2,17 @@
 
 use reqwest::header::{CONTENT_RANGE, HeaderMap};
 
-/// Where a part stands: `bytes 0-499/1234`.
+/// The range of a partial response: `bytes 0-499/1234`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) first: u64,
-    /// Included.
+    /// Inclusive.
     pub(super) last: u64,
-    /// Of the whole; `None` if the server doesn't know it.
+    /// Size of the whole file; `None` if the server doesn't know it.
     pub(super) size: Option<u64>,
 }
 
-/// Of a part, where it makes sense.
+/// Returns the range of a partial response; `None` if it is missing or invalid.
 pub(super) fn of_part(headers: &HeaderMap) -> Option<Range> {
     let (range, size) = bytes_unit(headers)?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
@@ -21,16 +21,16 @@ pub(super) fn of_part(headers: &HeaderMap) -> Option<Range> {
         "*" => None,
         size => Some(number(size)?),
     };
-    // A last byte that no length could hold is none.
+    // `last` must be less than `u64::MAX`: `last + 1` must not overflow.
     (first <= last && last < size.unwrap_or(u64::MAX)).then_some(Range { first, last, size })
 }
 
-/// The size that `bytes */1234` names.
+/// Returns the size in `bytes */1234`.
 pub(super) fn unsatisfied(headers: &HeaderMap) -> Option<u64> {
     number(bytes_unit(headers)?.strip_prefix('*')?.trim_start().strip_prefix('/')?)
 }
 
-/// What follows the unit; nothing where it stands there twice.
+/// Returns the text after the unit; `None` if the header occurs more than once.
 fn bytes_unit(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(CONTENT_RANGE).iter();
     let (value, None) = (values.next()?, values.next()) else { return None };

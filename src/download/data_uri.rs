@@ -1,16 +1,17 @@
-//! `data:` URIs, whose file is in the URL itself (RFC 2397).
+//! `data:` URIs, which contain the file itself (RFC 2397).
 
 use data_url::DataUrl;
 
 use crate::error::{Error, Result};
 
-/// The file's bytes, where there are no more than `most`.
+/// Returns the file's bytes, if there are at most `most`.
 ///
 /// # Errors
-/// Returns an error if it is malformed, or too large. Its text isn't repeated: it is a file's content.
+/// Returns an error if it is malformed or too large. The error doesn't contain the URI's text, which is a
+/// file's content.
 pub(super) fn decode(uri: &str, most: u64) -> Result<Vec<u8>> {
     let wrong = |what: String| Error::invalid_input(format!("download: `url`: the `data:` URI {what}"));
-    // Three bytes take four characters, and as many percent-encoded ones nine.
+    // Base64 needs four characters for three bytes, percent-encoding nine.
     if uri.len() as u64 / 4 * 3 > most.saturating_mul(4).saturating_add(1024) {
         return Err(too_large(most));
     }
@@ -27,14 +28,14 @@ pub(super) fn decode(uri: &str, most: u64) -> Result<Vec<u8>> {
         Ok(_) => Ok(bytes),
         Err(data_url::forgiving_base64::DecodeError::WriteError(error)) => Err(error),
         Err(data_url::forgiving_base64::DecodeError::InvalidBase64(_)) => {
-            Err(wrong("is no base64".to_owned()))
+            Err(wrong("is not valid base64".to_owned()))
         }
     }
 }
 
 fn too_large(most: u64) -> Error {
     Error::invalid_input(format!(
-        "download: `url`: the `data:` URI holds more than {most} bytes, the limit `max_data_uri_size`"
+        "download: `url`: the `data:` URI contains more than {most} bytes, the limit `max_data_uri_size`: raise the limit"
     ))
 }
 

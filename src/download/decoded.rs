@@ -1,4 +1,4 @@
-//! A part that came compressed, decompressed into another file beside it, which then gets the name.
+//! Decompresses a part into another file in the same directory, which is then renamed to the target.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -12,17 +12,17 @@ use super::writer::Writer;
 use crate::error::Result;
 use crate::transport::{CodingName, DecompressError, Decompressor, is_compressed};
 
-/// How much is decompressed at a time, in bytes: a download that is given up meanwhile ends after it.
+/// Number of bytes that are decompressed at a time. A download that is dropped stops after this many.
 const AT_ONCE: u64 = 64 << 20;
 
-/// How much is read at a time, in bytes.
+/// Number of bytes that are read at a time.
 const READ: u64 = 64 << 10;
 
-/// A file that is being decompressed. What isn't named in the end goes.
+/// A part that is being decompressed. The output file is removed on drop unless it was renamed.
 pub(super) struct Decoding {
     location: PartLocation,
     decompressor: Decompressor,
-    /// Bytes of the compressed form that were read.
+    /// Number of compressed bytes that were read.
     read: u64,
     file: File,
     path: PathBuf,
@@ -31,21 +31,21 @@ pub(super) struct Decoding {
     named: bool,
 }
 
-/// What comes of going on.
+/// The result of one decompression step.
 pub(super) enum Decoded {
     More,
-    /// All of it is there: this many bytes.
+    /// Decompression is complete: the output has this many bytes.
     Whole(u64),
-    /// It is longer than it may be.
+    /// The output is longer than the limit.
     TooLong,
     Damaged(String),
 }
 
 impl Decoding {
-    /// Begins to decompress a part that is whole.
+    /// Starts to decompress a complete part.
     ///
     /// # Errors
-    /// Returns an error if the other file can't be made; an inner one if what was applied can't be undone.
+    /// Returns an error if the output file can't be created; an inner error if a coding isn't supported.
     pub(super) fn begin(
         writer: &Writer,
         codings: &[CodingName],
@@ -61,19 +61,21 @@ impl Decoding {
         Ok(Ok(Decoding { location, decompressor, read: 0, file, path, written: 0, hasher, named: false }))
     }
 
-    /// Whether what a part is decompressed to is a compressed file in its turn.
+    /// Returns whether the decompressed part starts as a compressed file does.
     pub(super) fn gives_compressed(writer: &Writer, codings: &[CodingName]) -> Result<bool> {
         let Ok(mut decompressor) = Decompressor::new(codings) else { return Ok(false) };
         let mut read = 0;
         let first = reading(writer, &mut read, |read| decompressor.next(read));
-        match first.map_err(|error| writer.location.failed("its part can't be read", error))? {
+        match first.map_err(|error| writer.location.failed("its part file can't be read", error))? {
             Ok(first) => Ok(first.is_some_and(|first| is_compressed(&first))),
             Err(DecompressError::Damaged(_)) => Ok(false),
-            Err(DecompressError::Read(error)) => Err(writer.location.failed("its part can't be read", error)),
+            Err(DecompressError::Read(error)) => {
+                Err(writer.location.failed("its part file can't be read", error))
+            }
         }
     }
 
-    /// Decompresses another 64 MiB, up to `most` bytes in all.
+    /// Decompresses another 64 MiB, up to `most` bytes in total.
     pub(super) fn go_on(&mut self, writer: &Writer, most: u64) -> Result<Decoded> {
         let end = self.written.saturating_add(AT_ONCE);
         let (decompressor, written, hasher) = (&mut self.decompressor, &mut self.written, &mut self.hasher);
@@ -103,21 +105,21 @@ impl Decoding {
             Ok(Ok(decoded)) => Ok(decoded),
             Ok(Err(DecompressError::Damaged(problem))) => Ok(Decoded::Damaged(problem)),
             Ok(Err(DecompressError::Read(error))) | Err(error) => {
-                Err(self.location.failed("its part can't be read", error))
+                Err(self.location.failed("its part file can't be read", error))
             }
         }
     }
 
-    /// What its bytes come to, where a digest is expected. They aren't hashed any further.
+    /// Returns the digest of the output and stops hashing; `None` if no digest is expected.
     pub(super) fn value(&mut self) -> Option<DigestValue> {
         self.hasher.take().map(Hasher::finish)
     }
 
-    /// Gives it the target's name; the compressed form goes.
+    /// Renames the output to the target and removes the compressed part.
     pub(super) fn name(&mut self, writer: &mut Writer, fsync: bool) -> Result<()> {
         self.location.name_one(&self.path, &self.file, fsync)?;
         self.named = true;
-        // The compressed form isn't the file's.
+        // The compressed bytes are not needed any more.
         writer.remove();
         Ok(())
     }
@@ -131,7 +133,7 @@ impl Drop for Decoding {
     }
 }
 
-/// Does `work` with a part's bytes from `position` on, piece by piece, and leaves the part at its end.
+/// Calls `work` with a part's bytes from `position` on, chunk by chunk. Leaves the file position at the end.
 fn reading<T>(
     writer: &Writer,
     position: &mut u64,

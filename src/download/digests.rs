@@ -1,17 +1,18 @@
-//! The digests that the head of a response names, and what each of them is of.
+//! The digests in the headers of a response, and the bytes that each of them covers.
 //!
-//! | header | of |
+//! | header | digest of |
 //! |---|---|
 //! | `Content-Digest` (RFC 9530) | the bytes of this message |
-//! | `Content-MD5` (RFC 2616, section 14.15) | the bytes of this message; of a part some servers mean the whole |
-//! | `Repr-Digest` (RFC 9530), `Digest` (RFC 3230), `x-goog-hash` | all bytes, as compressed as they come |
-//! | `x-amz-checksum-…` | all bytes; of a part it may be of that part |
+//! | `Content-MD5` (RFC 2616, section 14.15) | the bytes of this message; for a part, maybe the whole file |
+//! | `Repr-Digest` (RFC 9530), `Digest` (RFC 3230), `x-goog-hash` | the whole file, as it is sent |
+//! | `x-amz-checksum-…` | the whole file; for a part, maybe that part |
 //!
-//! A message that is no part holds all bytes, so that there each of them is of the same. What can't be read,
-//! or is of an algorithm that isn't computed here, is passed over; so is what is of another form than the one
-//! that came: the sum of a multipart upload's parts' sums, of the form that Google's storage keeps and
-//! decompresses on the way, and of what a proxy says that it changed (`Warning: 214`). An `ETag` is no
-//! digest, whatever it looks like.
+//! The digest is of the bytes in the content coding in which they are sent. A message that isn't a part
+//! contains the whole file, so each of its digests is of the whole file. Invalid digests and unknown
+//! algorithms are ignored. Digests of another form than the one that was sent are ignored too: the checksum
+//! of the checksums of a multipart upload, the digest of the form that Google Cloud Storage stores but
+//! decompresses when sending it, and digests of content that a proxy reports as transformed (`Warning: 214`).
+//! An `ETag` is never used as a digest, even if it looks like one.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -23,18 +24,18 @@ use serde::{Deserialize, Serialize};
 use super::checksum::{Algorithm, DigestValue};
 use crate::transport::codings;
 
-/// The alphabet with `+` and `/`; some leave the padding out.
+/// Base64 with `+` and `/`. Padding is optional, since some servers omit it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A digest that a head names.
+/// A digest in a response's headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Digest {
     header: Header,
     pub(super) algorithm: Algorithm,
-    /// In base64, padded.
+    /// Base64 with padding.
     value: String,
 }
 
@@ -49,18 +50,18 @@ enum Header {
     AmzChecksum,
 }
 
-/// What a head names.
+/// The digests in a response's headers.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
-    /// Of all bytes.
+    /// Digests of the whole file.
     pub(super) whole: Vec<Digest>,
-    /// Of this message's bytes.
+    /// Digests of this message's bytes.
     pub(super) message: Vec<Digest>,
-    /// Of this message's bytes, or of all: which, the bytes tell.
+    /// Digests of this message's bytes or of the whole file: comparing the bytes decides.
     pub(super) either: Vec<Digest>,
 }
 
-/// The checksums of S3, by the headers that name them.
+/// The headers of S3 checksums and their algorithms.
 const AMZ: [(&str, Algorithm); 7] = [
     ("x-amz-checksum-crc32", Algorithm::Crc32),
     ("x-amz-checksum-crc32c", Algorithm::Crc32c),
@@ -91,21 +92,22 @@ impl Digest {
         }
     }
 
-    /// Whether both come from the same header and algorithm.
+    /// Returns whether both have the same header and algorithm.
     pub(super) fn stands_for(&self, other: &Digest) -> bool {
         (self.header, self.algorithm) == (other.header, other.algorithm)
     }
 
-    /// What is wrong with bytes that come to this, if anything.
+    /// Returns a message if the bytes have another digest.
     pub(super) fn problem(&self, value: &DigestValue) -> Option<String> {
         let came = value.base64();
         let (header, algorithm) = (self.header(), self.algorithm.name());
-        (came != self.value)
-            .then(|| format!("{header} names the {algorithm} {}, and what came has {came}", self.value))
+        (came != self.value).then(|| {
+            format!("{header} contains the {algorithm} {}, but the received bytes have {came}", self.value)
+        })
     }
 }
 
-/// The digests that a head names; where it is that of a `part`, not of the whole.
+/// Returns the digests in the headers. `part` is true for a partial response.
 pub(super) fn named(headers: &HeaderMap, part: bool) -> Named {
     let mut named = Named::default();
     if is_transformed(headers) {
@@ -152,8 +154,8 @@ pub(super) fn named(headers: &HeaderMap, part: bool) -> Named {
     named
 }
 
-/// The size of what is stored, where that is another form of what comes: Google's storage decompresses on the
-/// way.
+/// Returns the size of the stored file if it is stored in another form than it is sent: Google Cloud Storage
+/// may decompress files when sending them.
 pub(super) fn stored_size(headers: &HeaderMap) -> Option<u64> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let stored = stored_codings(headers);
@@ -166,7 +168,7 @@ fn stored_codings(headers: &HeaderMap) -> Vec<crate::transport::CodingName> {
     codings(&stored.map(|stored| (reqwest::header::CONTENT_ENCODING, stored)).into_iter().collect())
 }
 
-/// A later one of the same name takes an earlier one's place (RFC 8941, section 3.2).
+/// Adds a digest. It replaces an earlier one of the same name (RFC 8941, section 3.2).
 fn take(list: &mut Vec<Digest>, digest: Option<Digest>) {
     let Some(digest) = digest else { return };
     match list.iter_mut().find(|other| other.stands_for(&digest)) {
@@ -175,13 +177,13 @@ fn take(list: &mut Vec<Digest>, digest: Option<Digest>) {
     }
 }
 
-/// A proxy says that it changed the content (RFC 7234, section 5.5.6): what the server named may be of what
-/// it was before.
+/// Returns whether a proxy reports that it changed the content (RFC 7234, section 5.5.6). Then digests may be
+/// of the original content.
 fn is_transformed(headers: &HeaderMap) -> bool {
     headers.get_all(WARNING).iter().any(|value| value.as_bytes().starts_with(b"214"))
 }
 
-/// The names of IANA's registries of digest algorithms, and those of `x-goog-hash`.
+/// Looks up a name from IANA's registries of digest algorithms, or from `x-goog-hash`.
 fn registered(name: &str) -> Option<Algorithm> {
     let names = [
         ("md5", Algorithm::Md5),
@@ -193,7 +195,7 @@ fn registered(name: &str) -> Option<Algorithm> {
     names.into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name.trim())).map(|(_, algorithm)| algorithm)
 }
 
-/// The members of a structured field's dictionary: a comma within a text is no end of one.
+/// Splits a structured field's dictionary into members. A comma within a quoted string doesn't end a member.
 fn members(value: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     value.split(move |c| {
@@ -207,7 +209,7 @@ fn members(value: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// `key=:base64:`, with parameters that say nothing here.
+/// Parses `key=:base64:`. Parameters that follow are ignored.
 fn byte_sequence(member: &str) -> Option<(&str, &str)> {
     let (key, value) = member.split_once('=')?;
     let (value, rest) = value.trim().strip_prefix(':')?.split_once(':')?;
@@ -220,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    /// Of `abc`.
+    /// Digests of `abc`.
     const MD5: &str = "kAFQmDzST7DWlj99KOF/cg==";
     const SHA256: &str = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
     const CRC32C: &str = "Nks/tw==";
@@ -274,7 +276,7 @@ mod tests {
                 vec![("x-amz-checksum-crc32c", CRC32C), ("x-amz-checksum-type", "FULL_OBJECT")],
                 vec![format!("x-amz-checksum-crc32c CRC-32C {CRC32C}")],
             ),
-            // Of parts, of another form, or nothing that can be read.
+            // Digests of parts, digests of another form, and invalid digests.
             (vec![("x-amz-checksum-crc32c", "Nks/tw==-2")], vec![]),
             (vec![("x-amz-checksum-crc32c", CRC32C), ("x-amz-checksum-type", "COMPOSITE")], vec![]),
             (
@@ -342,7 +344,9 @@ mod tests {
         let problem = named.whole[0].problem(&hasher.finish()).unwrap();
         assert_eq!(
             problem,
-            format!("Content-MD5 names the MD5 {MD5}, and what came has SRHlFuWqIdMnUS4Mixl2Fg==")
+            format!(
+                "Content-MD5 contains the MD5 {MD5}, but the received bytes have SRHlFuWqIdMnUS4Mixl2Fg=="
+            )
         );
         let note = serde_json::to_string(&named.whole[0]).unwrap();
         assert_eq!(serde_json::from_str::<Digest>(&note).unwrap(), named.whole[0], "{note}");

@@ -1,4 +1,4 @@
-//! The download itself: attempt after attempt from the byte that is missing, until the file is whole.
+//! The download itself: repeats attempts, each from the first missing byte, until the file is complete.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,54 +17,54 @@ use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
 use crate::transport::may_be_sent_again;
 
-/// What errors and traces call a download.
+/// The operation name of a download in errors and traces.
 pub(super) const OPERATION: &str = "download";
 
-/// How often a download begins anew since what came was of no use, at most.
+/// How often a download may restart from the first byte.
 const MAX_RESTARTS: u32 = 3;
 
-/// What an attempt has to bring, in bytes, or as a share of a small file, so that the server isn't asked for
-/// ever.
+/// The bytes, or the share of a small file, that an attempt must receive to count as progress. Without this
+/// minimum the requests might never end.
 const LEAST_GAIN: u64 = 64 << 10;
 const LEAST_SHARE: u64 = 16;
 
-/// A download under way.
+/// A download in progress.
 pub(super) struct DownloadEngine<'a> {
     pub(super) client: &'a BackendClient,
     pub(super) options: &'a DownloadOptions,
     pub(super) calls: &'a CallOptions,
     pub(super) url: Url,
     pub(super) location: PartLocation,
-    /// The part, if it was opened before.
+    /// The part, if it is already open.
     pub(super) opened: Option<Writer>,
 }
 
 /// How an attempt ended.
 pub(super) enum Ended {
-    /// The file has its name, and this many bytes.
+    /// The file was renamed to its target. Its size in bytes.
     Whole(u64),
-    /// What is there is of no use.
+    /// The received bytes can't be used: the download restarts.
     Restart(Cow<'static, str>),
-    /// It was given in parts: the next one is to be asked for.
+    /// The server sent only a part: the next range must be requested.
     Part,
-    /// What came wasn't what the server says that it is, and is gone.
+    /// The received bytes did not match the server's own metadata and were discarded.
     Discarded(Error),
 }
 
-/// What an attempt leaves to the next one.
+/// The state that an attempt leaves for the next one.
 pub(super) struct State {
     pub(super) part: Part,
-    /// The connection broke.
+    /// The connection was lost: the next attempt opens a new one.
     pub(super) new_connection: bool,
-    /// What responses said of the file, also where nothing of it is there any more.
+    /// What responses said about the file, even if none of its bytes are kept any more.
     pub(super) known: Entity,
-    /// Another size that the server claimed of the same state.
+    /// Another size that the server claimed for the same version of the file.
     pub(super) doubt: Option<u64>,
     /// Bytes that were there at the beginning.
     pub(super) resumed_from: u64,
-    /// What is there came in more than one message.
+    /// The bytes come from more than one message.
     pub(super) pieced: bool,
-    /// The last message may have been cut off, for all that its head says.
+    /// The last message may have been truncated: its headers don't tell its length.
     pub(super) open_ended: bool,
 }
 
@@ -108,7 +108,7 @@ impl DownloadEngine<'_> {
         };
         let kept = match state.part.keep().await {
             0 => String::new(),
-            bytes => format!(" ({bytes} bytes are kept: the next download resumes them)"),
+            bytes => format!(" ({bytes} bytes are kept: the next download resumes from there)"),
         };
         Err(error.during(format!("downloading {}{kept}", self.location.target.display())))
     }
@@ -117,7 +117,7 @@ impl DownloadEngine<'_> {
         RequestInfo::new(OPERATION, &Method::GET, &self.url)
     }
 
-    /// Attempt after attempt, until all bytes are there. Tells how many those are.
+    /// Repeats attempts until all bytes are there. Returns their number.
     async fn fetch(&self, state: &mut State, deadline: Option<Instant>) -> Result<u64> {
         let transport = self.client.transport();
         let policy = self.calls.retry_policy(&self.client.settings().retry);
@@ -130,7 +130,7 @@ impl DownloadEngine<'_> {
             furthest += gained;
             let moved = gained >= least_gain(state.known.size);
             if moved {
-                // What moves on isn't given up.
+                // A download that makes progress is not given up.
                 (failures, began) = (0, transport.clock.now());
             }
             let (mut error, again) = match outcome {
@@ -138,8 +138,8 @@ impl DownloadEngine<'_> {
                 Ok(Ended::Part) if moved => continue,
                 Ok(Ended::Part) => {
                     let gave = match gained {
-                        0 => "the server gave no more of the file".to_owned(),
-                        gained => format!("the server gave no more than {gained} bytes more of the file"),
+                        0 => "the server sent no more of the file".to_owned(),
+                        gained => format!("the server sent only {gained} more bytes of the file"),
                     };
                     (Error::broken_off(self.info(), &gave), true)
                 }
@@ -149,18 +149,18 @@ impl DownloadEngine<'_> {
                         return Err(Error::new(
                             ErrorKind::Download,
                             format!(
-                                "it restarted {MAX_RESTARTS} times ({why}): the file changes while it is downloaded, try again later"
+                                "the download restarted {MAX_RESTARTS} times ({why}): the file changes during the download; try again later"
                             ),
                         )
                         .of(self.info()));
                     }
-                    tracing::debug!(%why, "a download restarts");
+                    tracing::debug!(%why, "restarting a download");
                     state.part.begin(None).await?;
                     (state.resumed_from, state.pieced) = (0, false);
                     continue;
                 }
                 Ok(Ended::Discarded(error)) => (error, true),
-                // Without a head the attempt was made as often as the policy says.
+                // If there was no response, the transport has already retried as often as the policy allows.
                 Err(error) => {
                     let broke = error.response().is_some_and(|response| response.status().is_success());
                     let again = broke && may_be_sent_again(&error, &Method::GET);
@@ -174,7 +174,7 @@ impl DownloadEngine<'_> {
             let Some(wait) = wait else {
                 return Err(if failures > 0 { error.after_attempts(failures + 1) } else { error });
             };
-            tracing::debug!(%error, ?wait, "a download goes on after a failure");
+            tracing::debug!(%error, ?wait, "retrying a download after a failure");
             failures += 1;
             state.new_connection = error.lost_connection();
             transport.clock.sleep(wait).await;
@@ -182,19 +182,19 @@ impl DownloadEngine<'_> {
     }
 }
 
-/// How much an attempt has to bring so that it doesn't count as a failure, of a file of this size.
+/// Returns how many bytes an attempt must receive to count as progress, for a file of this size.
 fn least_gain(size: Option<u64>) -> u64 {
     size.map_or(LEAST_GAIN, |size| LEAST_GAIN.min(size.div_ceil(LEAST_SHARE)).max(1))
 }
 
-/// Where a file is: an absolute URL, or a path on the backend's host.
+/// Resolves a file's URL: an absolute URL, or a path on the backend's host.
 pub(super) fn absolute(client: &BackendClient, text: &str) -> Result<Url> {
     let wrong = |what: String| Error::invalid_input(format!("download: `url`: {what}"));
     let joined = client.transport().origin.join(text.trim());
-    let url = joined.map_err(|error| wrong(format!("it is no URL: {error}")))?;
+    let url = joined.map_err(|error| wrong(format!("it is not a URL: {error}")))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        other => Err(wrong(format!("its scheme is {other}: only http, https and data are downloaded"))),
+        other => Err(wrong(format!("its scheme is {other}: only http, https and data are supported"))),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Which state of a file a response is of, and what a response is good for (RFC 9110, sections 8.8, 13.1.5
-//! and 14).
+//! Which version of a file a response belongs to, and how the response is used (RFC 9110, sections 8.8,
+//! 13.1.5 and 14).
 
 use std::time::Duration;
 
@@ -11,73 +11,72 @@ use super::content_range::{Range, of_part, unsatisfied};
 use super::digests::{Digest, Named, named, stored_size};
 use crate::transport::{CodingName, codings};
 
-/// One state of a file at the server: what its parts are told apart from those of another by, and what is
-/// known of its bytes.
+/// One version of a file on the server: its validators, and what is known about its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entity {
-    /// Strong: the same one means the same bytes.
+    /// A strong `ETag`: an equal one means equal bytes.
     #[serde(default)]
     etag: Option<String>,
-    /// Where it is strong as well.
+    /// `Last-Modified`, if it is strong.
     #[serde(default)]
     last_modified: Option<String>,
-    /// Those of the same file that aren't strong: others mean that it changed. Nothing is resumed by them.
+    /// Weak validators: different ones mean that the file changed. They are not used to resume.
     #[serde(skip)]
     weak_etag: Option<String>,
     #[serde(skip)]
     weak_last_modified: Option<String>,
-    /// Bytes of the whole, as they come.
+    /// Size of the whole file in bytes, as it is sent.
     #[serde(default)]
     pub(super) size: Option<u64>,
-    /// Bytes of what the server stores, where that is another form of what comes.
+    /// Size in bytes of the stored file, if the server stores it in another form than it sends.
     #[serde(default)]
     pub(super) stored_size: Option<u64>,
-    /// The content codings of the bytes that come, in the order in which they were applied.
+    /// The content codings of the bytes that are sent, in the order in which they were applied.
     #[serde(default)]
     pub(super) codings: Vec<CodingName>,
-    /// The file is of a type that is compressed in itself.
+    /// The file's media type is that of an archive, which is itself compressed.
     #[serde(default)]
     pub(super) is_archive: bool,
-    /// Of all bytes, as they come.
+    /// Digests of the whole file, as it is sent.
     #[serde(default)]
     pub(super) digests: Vec<Digest>,
 }
 
-/// What a response is good for.
+/// How a response is used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// It holds the whole file, of this state.
+    /// It contains the whole file, in this version.
     Whole(Entity),
-    /// It holds bytes that follow those that are there.
+    /// It contains the bytes that follow the existing ones.
     Rest(Box<Rest>),
-    /// All bytes are there.
+    /// All bytes are already there.
     Complete(Entity),
-    /// What is there is of no use: the whole has to be asked for.
+    /// The existing bytes can't be used: the whole file must be requested.
     Restart {
         why: &'static str,
-        /// The size that the response names, against what was known.
+        /// The size that the response gives, if it contradicts the known one.
         claimed: Option<u64>,
     },
 }
 
-/// A part that follows what is there.
+/// A part that follows the existing bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rest {
-    /// With all that is known now.
+    /// The entity, with everything that is known now.
     pub(super) entity: Entity,
-    /// Where its last byte ends.
+    /// The offset after its last byte.
     pub(super) end: u64,
-    /// The digests of this part's bytes, and those that may be.
+    /// Digests of this part's bytes, and digests that are of this part or of the whole file.
     pub(super) message: Vec<Digest>,
     pub(super) either: Vec<Digest>,
 }
 
-/// What two responses' validators say of the states that they are of.
+/// The result of comparing the validators of two responses.
 #[derive(Debug, PartialEq, Eq)]
 enum Compared {
     Same,
     Other,
-    /// Nothing that is sure.
+    /// The validators don't tell.
     Unknown,
 }
 
@@ -85,12 +84,12 @@ impl Entity {
     pub(super) fn of(headers: &HeaderMap, size: Option<u64>) -> Self {
         let (etag, weak_etag) = split(text(headers, ETAG), is_strong);
         let date = |name| text(headers, name).and_then(|date| httpdate::parse_http_date(date).ok());
-        // Within the same second the file may have changed once more.
+        // A date is weak if the file may have changed again within the same second.
         let strong = date(LAST_MODIFIED).zip(date(DATE)).is_some_and(|(modified, now)| {
             now.duration_since(modified).is_ok_and(|age| age >= Duration::from_secs(1))
         });
         let (last_modified, weak_last_modified) = split(text(headers, LAST_MODIFIED), |_| strong);
-        // Of a message that holds all bytes, each digest is of all bytes.
+        // If a message contains the whole file, each digest is of the whole file.
         let Named { whole, .. } = named(headers, false);
         Entity {
             etag,
@@ -105,12 +104,12 @@ impl Entity {
         }
     }
 
-    /// What a server is told to give the rest only of this state by; nothing where it can't be.
+    /// Returns the validator for `If-Range`; `None` if no validator is strong.
     pub(super) fn if_range(&self) -> Option<&str> {
         self.etag.as_deref().or(self.last_modified.as_deref())
     }
 
-    /// Whether the response to a request for a part is of another state.
+    /// Returns whether the response to a range request belongs to another version.
     fn is_other(&self, headers: &HeaderMap) -> bool {
         let differs = |known: &Option<String>, name| {
             known.as_deref().zip(text(headers, name)).is_some_and(|(a, b)| a != b)
@@ -118,18 +117,19 @@ impl Entity {
         differs(&self.etag, ETAG) || (self.etag.is_none() && differs(&self.last_modified, LAST_MODIFIED))
     }
 
-    /// Whether a part is one of bytes of another form. It needn't say which (RFC 9110, section 15.3.7).
+    /// Returns whether a part has other content codings. A 206 response may omit them (RFC 9110, section
+    /// 15.3.7).
     fn is_otherwise_coded(&self, headers: &HeaderMap) -> bool {
         let codings = codings(headers);
         !codings.is_empty() && codings != self.codings
     }
 
-    /// Whether another response that gives the whole is of the same state.
+    /// Compares the version with that of another response that contains the whole file.
     fn compared(&self, other: &Entity) -> Compared {
         let pair = |own: &Option<String>, other: &Option<String>| Some(own.as_deref()? == other.as_deref()?);
         let (etags, weak) = (pair(&self.etag, &other.etag), pair(&self.weak_etag, &other.weak_etag));
         let dates = pair(&self.last_modified, &other.last_modified);
-        // A date that has become strong meanwhile is the same one.
+        // A date may have become strong in the meantime and is still the same date.
         let modified =
             |entity: &Entity| entity.last_modified.clone().or_else(|| entity.weak_last_modified.clone());
         match etags {
@@ -144,7 +144,7 @@ impl Entity {
         }
     }
 
-    /// With what a response's head says of the whole besides; `None` if that is another digest than is known.
+    /// Adds what a response's headers say about the whole file. `None` if a digest contradicts a known one.
     pub(super) fn learn(mut self, size: Option<u64>, digests: Vec<Digest>) -> Option<Self> {
         self.size = self.size.or(size);
         for digest in digests {
@@ -166,11 +166,12 @@ fn restart(why: &'static str) -> Plan {
     Plan::Restart { why, claimed: None }
 }
 
-/// What a response is good for where the bytes from `offset` on were asked for; or, with none, the whole.
+/// Decides how to use the response to a request for the bytes from `offset` on, or for the whole file if
+/// `offset` is `None`.
 ///
-/// `known` is what earlier responses said of the file: a size that was named is not forgotten, unless the
-/// response is of another state. `doubt` is another size that was claimed for the same state: one that is
-/// claimed twice is believed.
+/// `known` is what earlier responses said about the file: a known size is kept unless the response belongs to
+/// another version. `doubt` is another size that was claimed for the same version: a size that is claimed
+/// twice is accepted.
 pub(super) fn plan(
     status: StatusCode,
     headers: &HeaderMap,
@@ -187,9 +188,9 @@ pub(super) fn plan(
                 Ok(whole(Entity::of(headers, Some(size)), known, doubt))
             }
             (_, None) => {
-                Err("the server gave a part of the file although all of it was asked for".to_owned())
+                Err("the server sent a part of the file although the whole file was requested".to_owned())
             }
-            (None, Some(_)) => Ok(restart("a part without its place")),
+            (None, Some(_)) => Ok(restart("a partial response without a valid `Content-Range`")),
             (Some(range), Some(offset)) => Ok(rest(headers, range, offset, known)),
         },
         StatusCode::RANGE_NOT_SATISFIABLE if offset.is_some() => {
@@ -199,28 +200,28 @@ pub(super) fn plan(
             match known.is_other(headers) {
                 true => Ok(changed()),
                 false if is_all => Ok(Plan::Complete(Entity { size, ..known.clone() })),
-                false => Ok(Plan::Restart { why: "there is no such part", claimed: size }),
+                false => Ok(Plan::Restart { why: "the server has no such range", claimed: size }),
             }
         }
-        _ => Err(format!("the server answered {} and no file", status.as_u16())),
+        _ => Err(format!("the server responded with {} and no file", status.as_u16())),
     }
 }
 
-/// A response that gives the whole, from its first byte.
+/// Plans a response that contains the whole file, from its first byte.
 fn whole(entity: Entity, known: &Entity, doubt: Option<u64>) -> Plan {
     match (known.compared(&entity), known.size, entity.size) {
         (Compared::Same, Some(known), Some(size)) if known != size && doubt != Some(size) => {
-            Plan::Restart { why: "the server names two sizes of the same file", claimed: Some(size) }
+            Plan::Restart { why: "the server reported two sizes for the same file", claimed: Some(size) }
         }
         (Compared::Same | Compared::Unknown, known, None) => Plan::Whole(Entity { size: known, ..entity }),
         _ => Plan::Whole(entity),
     }
 }
 
-/// A response that gives a part, from `offset` on if it is what was asked for.
+/// Plans a partial response. It must start at `offset`.
 fn rest(headers: &HeaderMap, range: Range, offset: u64, known: &Entity) -> Plan {
     if range.first != offset {
-        return restart("another part than was asked for");
+        return restart("the server sent another range than the requested one");
     }
     if known.is_other(headers) || known.is_otherwise_coded(headers) {
         return changed();
@@ -229,7 +230,7 @@ fn rest(headers: &HeaderMap, range: Range, offset: u64, known: &Entity) -> Plan 
         Some(known) if range.size.is_some_and(|size| size != known) => {
             return Plan::Restart { why: "the file changed", claimed: range.size };
         }
-        Some(known) if range.last >= known => return restart("a part beyond the file's end"),
+        Some(known) if range.last >= known => return restart("the server sent a range past the file's end"),
         _ => {}
     }
     let Named { whole, message, either } = named(headers, true);
@@ -247,7 +248,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A validator that is strong, or one that is not.
+/// Splits a validator into a strong and a weak one.
 fn split(validator: Option<&str>, is_strong: impl Fn(&str) -> bool) -> (Option<String>, Option<String>) {
     let validator = validator.map(str::to_owned);
     match validator.as_deref().is_some_and(is_strong) {
@@ -260,7 +261,7 @@ fn is_strong(etag: &str) -> bool {
     etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"')
 }
 
-/// Types of files that are compressed in themselves: some servers also label them as compressed on the way.
+/// Returns whether a media type is that of an archive. Some servers also send `Content-Encoding` for these.
 fn is_archive(content_type: &str) -> bool {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     let types =

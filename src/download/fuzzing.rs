@@ -1,4 +1,4 @@
-//! Downloads without requests, for the fuzz targets.
+//! Plans downloads without sending requests, for the fuzz targets.
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -6,25 +6,25 @@ use reqwest::header::HeaderMap;
 use super::digests::named;
 use super::entity::{Entity, Plan, plan};
 
-/// What was made of a response.
+/// What a response was planned to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placed {
-    /// Bytes that were there, where those that follow were asked for.
+    /// The offset of the range request; `None` if the whole file was requested.
     pub asked_from: Option<u64>,
-    /// Where the response's bytes are written, and where they end at the latest; `None` if none are.
+    /// The range that the response's bytes are written to; its end is an upper limit. `None` if no bytes are
+    /// written.
     pub written: Option<(u64, u64)>,
-    /// The size that was known of the file.
+    /// The size of the file that was known before.
     pub known: Option<u64>,
-    /// The size that is known now.
+    /// The size that is known after the response.
     pub size: Option<u64>,
-    /// All bytes are taken to be there.
+    /// All bytes are assumed to be there.
     pub complete: bool,
-    /// Digests that the head names.
+    /// Number of digests in the headers.
     pub digests: usize,
 }
 
-/// Downloads a file that comes in these responses, each of a status, a head and so many bytes, as long as one
-/// follows another.
+/// Downloads a file from these responses. Each has a status, headers and a body of the given number of bytes.
 pub fn placed(responses: impl IntoIterator<Item = (StatusCode, HeaderMap, u64)>) -> Vec<Placed> {
     let (mut known, mut there, mut doubt) = (Entity::default(), 0, None);
     let mut all = Vec::new();

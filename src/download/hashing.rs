@@ -1,34 +1,33 @@
-//! Digests of bytes that are written one after the other, each as far as it has come.
+//! Digests of the bytes of a file, computed as the bytes are written. Each digest has its own position.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use super::checksum::{Algorithm, DigestValue, Hasher};
 
-/// How much of a file is read at a time to be hashed, in bytes: a download that is given up meanwhile ends
-/// after it.
+/// Number of bytes of a file that are hashed at a time. A download that is dropped stops after this many.
 const AT_ONCE: u64 = 64 << 20;
 
-/// Digests under way of the same bytes, of one algorithm each.
+/// Running digests of the same bytes, at most one for each algorithm.
 #[derive(Default)]
 pub(super) struct Hashing(Vec<Running>);
 
 struct Running {
     algorithm: Algorithm,
     hasher: Hasher,
-    /// Up to which byte it has come.
+    /// The offset up to which the bytes are hashed.
     to: u64,
 }
 
 impl Hashing {
-    /// Begins one more, at byte `from`; nothing where there is one of this algorithm.
+    /// Adds a digest that starts at byte `from`, unless there is one for this algorithm.
     pub(super) fn want(&mut self, algorithm: Algorithm, from: u64) {
         if self.0.iter().all(|running| running.algorithm != algorithm) {
             self.0.push(Running { algorithm, hasher: algorithm.hasher(), to: from });
         }
     }
 
-    /// Takes in bytes that stand at `at`. One that hasn't come so far yet is left behind.
+    /// Hashes bytes at the offset `at`. A digest that has not reached this offset yet is not updated.
     pub(super) fn update(&mut self, at: u64, bytes: &[u8]) {
         for running in self.0.iter_mut().filter(|running| running.to == at) {
             running.hasher.update(bytes);
@@ -36,15 +35,15 @@ impl Hashing {
         }
     }
 
-    /// Begins those anew that took in more than the bytes that are left.
+    /// Restarts the digests that have hashed more than the remaining `length` bytes.
     pub(super) fn cut(&mut self, length: u64) {
         for running in self.0.iter_mut().filter(|running| running.to > length) {
             (running.hasher, running.to) = (running.algorithm.hasher(), 0);
         }
     }
 
-    /// Takes in another 64 MiB of a file's first `length` bytes, where one has been left behind; and whether
-    /// there was one. Leaves the file at its end.
+    /// Hashes another 64 MiB of a file's first `length` bytes if a digest is behind. Returns whether one was
+    /// behind. Leaves the file position at the end.
     pub(super) fn go_on(&mut self, mut file: &File, length: u64) -> io::Result<bool> {
         let Some(from) = self.0.iter().map(|running| running.to).min().filter(|to| *to < length) else {
             return Ok(false);
@@ -66,7 +65,7 @@ impl Hashing {
         Ok(true)
     }
 
-    /// As [`update`](Hashing::update), also for one that stands within the bytes.
+    /// Works as [`update`](Hashing::update), also for digests whose position is within the bytes.
     fn catch_up(&mut self, at: u64, bytes: &[u8]) {
         for running in &mut self.0 {
             let skip = running.to.checked_sub(at).and_then(|skip| usize::try_from(skip).ok());
@@ -77,13 +76,13 @@ impl Hashing {
         }
     }
 
-    /// What the bytes come to, by algorithm.
+    /// Returns the computed digests by algorithm.
     pub(super) fn finish(self) -> DigestValues {
         DigestValues(self.0.into_iter().map(|running| (running.algorithm, running.hasher.finish())).collect())
     }
 }
 
-/// What bytes come to, by algorithm.
+/// Computed digests by algorithm.
 #[derive(Default)]
 pub(super) struct DigestValues(Vec<(Algorithm, DigestValue)>);
 
@@ -108,14 +107,14 @@ mod tests {
         hashing.want(Algorithm::Md5, 0);
         file.write_all(&bytes[..600]).unwrap();
         hashing.update(0, &bytes[..600]);
-        // Learned in the middle.
+        // This digest is added in the middle of the file.
         hashing.want(Algorithm::Sha256, 0);
         hashing.update(600, &bytes[600..]);
         file.write_all(&bytes[600..]).unwrap();
         assert!(hashing.go_on(&file, 1_000).unwrap());
         assert!(!hashing.go_on(&file, 1_000).unwrap());
         hashing.cut(1_000);
-        // What is cut off is begun anew.
+        // Digests beyond the cut are restarted.
         hashing.want(Algorithm::Crc32c, 400);
         hashing.cut(300);
         assert!(hashing.go_on(&file, 1_000).unwrap());

@@ -1,4 +1,4 @@
-//! Many files at once: [`BackendClient::download_all`].
+//! Downloads many files concurrently: [`BackendClient::download_all`].
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -12,13 +12,14 @@ use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::runtime::concurrency::{MAX_CONCURRENCY, run_concurrently};
 
-/// Files that are downloaded at a time, unless it is set.
+/// Default number of files that are downloaded at a time.
 const CONCURRENCY: usize = 8;
 
 type Configure = dyn Fn(usize, Download) -> Download + Send;
 pub(super) type OnProgress = Arc<dyn Fn(BatchProgress) + Send + Sync>;
 
-/// Downloads that [`download_all`](BackendClient::download_all) makes when it is awaited.
+/// A batch of downloads, returned by [`download_all`](BackendClient::download_all). It starts when it is
+/// awaited.
 #[must_use = "nothing is downloaded until it is awaited or sent"]
 pub struct DownloadAll {
     client: BackendClient,
@@ -28,30 +29,30 @@ pub struct DownloadAll {
     on_progress: Option<OnProgress>,
 }
 
-/// How far a set of files has come.
+/// The progress of a batch of files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchProgress {
     /// Number of files.
     pub files: usize,
-    /// Files that are there.
+    /// Files that are complete.
     pub files_complete: usize,
-    /// Files among them that were in the cache, and so not downloaded.
+    /// Complete files that were already in the cache, and so were not downloaded.
     pub files_cached: usize,
     /// Files that failed.
     pub files_failed: usize,
-    /// Bytes that were downloaded, of all files together.
+    /// Downloaded bytes of all files together.
     pub bytes_received: u64,
 }
 
 impl BackendClient {
-    /// Downloads many files, several at a time: pairs of a URL and the path where its file is to be. The
-    /// results come in their order; one that fails doesn't end the others.
+    /// Downloads many files concurrently. `files` are pairs of a URL and the path where its file is stored.
+    /// The results are in the same order; a file that fails doesn't end the others.
     ///
-    /// Each is what [`download`](BackendClient::download) makes.
+    /// Each download is the one that [`download`](BackendClient::download) returns.
     ///
     /// # Errors
-    /// Returns an error if the settings are invalid; what fails of a file is its own result.
+    /// Returns an error if the settings are invalid. The failure of a file is its own result.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -72,34 +73,38 @@ impl BackendClient {
 }
 
 impl DownloadAll {
-    /// How many files are downloaded at a time, at most 64; 8 unless set.
+    /// Sets how many files are downloaded at a time: at most 64. The default is 8.
     pub fn concurrency(mut self, files: usize) -> Self {
         self.concurrency = files;
         self
     }
 
-    /// Sets up each file's download, given its place among the files, counted from 0.
+    /// Sets a function that configures each file's download. It is given the index of the file, counted from
+    /// 0.
     pub fn each(mut self, set: impl Fn(usize, Download) -> Download + Send + 'static) -> Self {
         self.each = Some(Box::new(set));
         self
     }
 
-    /// Told how far all files together have come, after each piece of one and at the end of each.
+    /// Sets a callback that is called with the total progress of all files, after each received chunk and at
+    /// the end of each file.
     ///
-    /// Called from the tasks that receive, one call at a time: it must not block.
+    /// The calls come from the tasks that receive the files, one call at a time: the callback must not block.
     pub fn on_progress(mut self, callback: impl Fn(BatchProgress) + Send + Sync + 'static) -> Self {
         self.on_progress = Some(Arc::new(callback));
         self
     }
 
-    /// Downloads the files. Awaiting does the same; dropping it stops all of them.
+    /// Downloads the files. Awaiting does the same; dropping the future stops all downloads.
     ///
     /// # Errors
     /// Returns an error as [`download_all`](BackendClient::download_all) does.
     pub fn send(self) -> ResponseFuture<Vec<Result<DownloadedFile>>> {
         let DownloadAll { client, files, concurrency, each, on_progress } = self;
         if concurrency == 0 {
-            return ResponseFuture::failed(Error::invalid_input("download_all: concurrency: it is zero"));
+            return ResponseFuture::failed(Error::invalid_input(
+                "download_all: concurrency: it is zero: give 1 to 64",
+            ));
         }
         let batch = Arc::new(BatchReporter::new(files.len(), on_progress));
         let downloads = files.into_iter().enumerate().map(|(index, (url, path))| {
@@ -119,7 +124,7 @@ impl DownloadAll {
     }
 }
 
-/// Sums up what the files tell.
+/// Adds up the progress of the files.
 #[derive(Default)]
 pub(super) struct BatchReporter {
     so_far: Mutex<BatchProgress>,
@@ -139,7 +144,7 @@ impl BatchReporter {
         }
     }
 
-    /// Downloads a file, and tells how it comes.
+    /// Downloads a file and adds its progress to the batch.
     pub(super) async fn following<F: Future<Output = Result<DownloadedFile>>>(
         self: &Arc<Self>,
         mut download: Download,
@@ -172,12 +177,12 @@ impl BatchReporter {
         self.report(|so_far| so_far.files_failed += 1);
     }
 
-    /// Another file is asked for.
+    /// Records that another file was requested.
     pub(super) fn file_added(&self) {
         self.report(|so_far| so_far.files += 1);
     }
 
-    /// A file was there before.
+    /// Records that a file was already in the cache.
     pub(super) fn cached(&self) {
         self.report(|so_far| {
             so_far.files_complete += 1;

@@ -1,4 +1,4 @@
-//! Downloads: a file comes to the disk whole or not at all, and what broke off is gone on from.
+//! Downloads: a file is written to its path whole or not at all, and an interrupted download is resumed.
 
 mod acquire;
 mod attempt;
@@ -55,15 +55,15 @@ use engine::{DownloadEngine, OPERATION, OnProgress, absolute};
 use part_location::PartLocation;
 use writer::Writer;
 
-/// Bytes of a `data:` URI's file, at most, unless it is set.
+/// Default limit for the size of a `data:` URI's file, in bytes.
 const MAX_DATA_URI_SIZE: u64 = 64 << 20;
 
-/// How long another download of the same file may stand still before it isn't waited for any more.
+/// How long another download of the same file may make no progress before waiting for it fails.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A download, which [`download`](BackendClient::download) makes. It starts when its target is given, by
-/// [`to`](Download::to) or [`cached`](Download::cached).
-#[must_use = "nothing is downloaded before `to` or `cached`"]
+/// A download, returned by [`download`](BackendClient::download). It starts when [`to`](Download::to) or
+/// [`cached`](Download::cached) sets its target.
+#[must_use = "nothing is downloaded until `to` or `cached` is called"]
 #[derive(Clone)]
 pub struct Download {
     client: BackendClient,
@@ -78,11 +78,11 @@ pub(crate) struct DownloadOptions {
     checksum: Option<Checksum>,
     fsync: bool,
     max_data_uri: u64,
-    /// The largest file that is taken, in bytes.
+    /// The largest file that is accepted, in bytes.
     pub(crate) max_size: Option<u64>,
     lock_timeout: Duration,
     on_progress: Option<OnProgress>,
-    /// The cache that takes the file.
+    /// The cache that the file is added to.
     in_cache: Option<CacheWatch>,
     problems: Vec<String>,
 }
@@ -103,67 +103,69 @@ impl Default for DownloadOptions {
     }
 }
 
-/// A file that was downloaded.
+/// A downloaded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadedFile {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
-    /// Bytes that this call didn't receive: resumed, or downloaded by another call.
+    /// Bytes that this call did not receive, since they were resumed or another call downloaded them.
     pub resumed_from: u64,
 }
 
-/// How far a download has come.
+/// The progress of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {
-    /// Bytes of the file on disk; compressed bytes if it is sent compressed. Decreases when the download
-    /// restarts: the file changed, the server gives no ranges, or bytes had another digest than they should.
+    /// Bytes of the file on disk. Compressed bytes if the file is sent compressed. Decreases when the
+    /// download restarts: because the file changed, the server does not support ranges, or a digest did not
+    /// match.
     pub bytes_received: u64,
     /// Size of the file in bytes, if it is known.
     pub bytes_total: Option<u64>,
-    /// Bytes that were on disk at the beginning.
+    /// Bytes that were on disk when the download started.
     pub resumed_from: u64,
 }
 
 impl BackendClient {
-    /// Downloads a file: `url` is absolute, or a path on the backend's host (`/media/x.png`), or a `data:`
-    /// URI.
+    /// Downloads a file. `url` is an absolute URL, a path on the backend's host (`/media/x.png`), or a
+    /// `data:` URI.
     ///
-    /// The file is written under a temporary name in the target's directory and renamed when it is whole: a
-    /// killed process leaves no half file there ([`fsync`](Download::fsync): nor does a power cut). An
-    /// interrupted download is resumed (`Range` and `If-Range`, RFC 9110, section 14) by this call, or by the
-    /// next one of the same file to the same path, in this process or another. It restarts if the server
-    /// gives no ranges, or the file changed. URLs that differ in a known signature only are the same file. Of
-    /// two downloads of the same file to the same path, the second waits for the first. A download takes some
-    /// 2 MiB of memory at most.
+    /// The file is written under a temporary name in the target's directory and renamed when it is complete.
+    /// A killed process leaves no incomplete file at the target path; with [`fsync`](Download::fsync),
+    /// neither does a power cut. An interrupted download is resumed (`Range` and `If-Range`, RFC 9110,
+    /// section 14) by this call, or by the next download of the same file to the same path, in this process
+    /// or another one. The download restarts if the server does not support ranges or the file changed. URLs
+    /// that differ only in a known signature are the same file. If two downloads of the same file to the same
+    /// path run at once, the second one waits for the first one. A download uses about 2 MiB of memory at
+    /// most.
     ///
-    /// The length is compared, and each digest that is given or that a response names: `Content-Digest`,
-    /// `Repr-Digest` (RFC 9530), `Digest` (RFC 3230), `Content-MD5`, `x-goog-hash` and `x-amz-checksum-…`, by
-    /// MD5, SHA-1, SHA-256, SHA-512, CRC-32, CRC-32C and CRC-64/NVME. Bytes with another digest are dropped,
-    /// and requested again as after a broken connection.
+    /// The length is verified, and so is each digest that is set or that a response contains:
+    /// `Content-Digest`, `Repr-Digest` (RFC 9530), `Digest` (RFC 3230), `Content-MD5`, `x-goog-hash` and
+    /// `x-amz-checksum-…`, with MD5, SHA-1, SHA-256, SHA-512, CRC-32, CRC-32C and CRC-64/NVME. Bytes whose
+    /// digest does not match are discarded and requested again, as after a broken connection.
     ///
-    /// The file is requested uncompressed. One that is compressed all the same (`Content-Encoding`) is
+    /// The file is requested uncompressed. If the server compresses it anyway (`Content-Encoding`), it is
     /// decompressed, except:
-    /// - a file whose compressed form has the [`size`](Download::size) and the
-    ///   [`checksum`](Download::checksum) that are set stays as it came;
-    /// - where neither is set, a file that is compressed in itself stays a compressed file: its media type is
-    ///   `application/gzip` or the like, or the URL's path or the file's name ends in `.gz`, `.tgz` or
-    ///   `.zst`, say.
+    /// - if the compressed bytes match the [`size`](Download::size) and the [`checksum`](Download::checksum)
+    ///   that are set, they are stored as received;
+    /// - if neither is set, a file that is itself an archive stays compressed: its media type is
+    ///   `application/gzip` or similar, or the URL's path or the file's name ends in `.gz`, `.tgz` or `.zst`,
+    ///   for example.
     ///
-    /// Words in `Content-Encoding` that name no coding are ignored.
+    /// Values of `Content-Encoding` that are not content codings are ignored.
     ///
-    /// The URL is sent byte for byte (`|`, `^`, `[`, `%2f` and `%2F` too), with these exceptions of the URL
-    /// standard (WHATWG):
-    /// - left out: surrounding white space, tabs, line breaks, and the fragment (`#…`);
-    /// - percent-encoded: spaces, other control characters, `"`, `<`, `>` and all that isn't ASCII; in a path
-    ///   also `` ` ``, `{` and `}`; in a query also `'` (`%27`);
+    /// The URL is sent byte for byte (including `|`, `^`, `[`, `%2f` and `%2F`), with these exceptions of the
+    /// URL standard (WHATWG):
+    /// - removed: surrounding white space, tabs, line breaks, and the fragment (`#…`);
+    /// - percent-encoded: spaces, other control characters, `"`, `<`, `>` and everything that is not ASCII;
+    ///   in a path also `` ` ``, `{` and `}`; in a query also `'` (`%27`);
     /// - in a path, `\` becomes `/`, and the segments `.` and `..` are resolved, percent-encoded or not.
     ///
-    /// Credentials go to the backend's own origin only, and not with a redirect elsewhere. The user's umask
-    /// decides who may read the file.
+    /// Credentials are sent to the backend's own origin only, and are not forwarded on a redirect to another
+    /// origin. The user's umask decides who may read the file.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -188,15 +190,15 @@ impl BackendClient {
 impl Download {
     sending_setters!();
 
-    /// The size that the file has to be of, in bytes; of one that comes compressed, it may be that of either
-    /// form.
+    /// Sets the expected size of the file, in bytes. If the file is sent compressed, either its compressed or
+    /// its decompressed size may match.
     pub fn size(mut self, bytes: u64) -> Self {
         self.download.size = Some(bytes);
         self
     }
 
-    /// The digest that the file has to have, in hexadecimal: its MD5, SHA-1 or SHA-256, as its length tells.
-    /// Of a file that comes compressed, it may be that of either form.
+    /// Sets the expected digest of the file, in hexadecimal: MD5, SHA-1 or SHA-256, recognised by its length.
+    /// If the file is sent compressed, the digest of either form may match.
     pub fn checksum(mut self, hex: impl AsRef<str>) -> Self {
         match Checksum::parse(hex.as_ref()) {
             Ok(checksum) => self.download.checksum = Some(checksum),
@@ -205,63 +207,66 @@ impl Download {
         self
     }
 
-    /// Writes the file to the disk before it is renamed, so that not even a power cut leaves half a file. Off
-    /// unless set: it takes time, and is needed against power cuts only. A killed process does no harm
-    /// without it.
+    /// Syncs the file to the disk before it is renamed, so that not even a power cut leaves an incomplete
+    /// file. Off by default: it takes time and is needed only against power cuts. A killed process leaves no
+    /// incomplete file without it either.
     pub fn fsync(mut self, fsync: bool) -> Self {
         self.download.fsync = fsync;
         self
     }
 
-    /// The largest file that a `data:` URI may hold, in bytes; 64 MiB unless set.
+    /// Sets the largest file that a `data:` URI may contain, in bytes. The default is 64 MiB.
     pub fn max_data_uri_size(mut self, bytes: u64) -> Self {
         self.download.max_data_uri = bytes;
         self
     }
 
-    /// How long another download of the same file, perhaps another process's, may stand still while this one
-    /// waits for it; 5 minutes unless set.
+    /// Sets how long another download of the same file, possibly in another process, may make no progress
+    /// while this download waits for it. The default is 5 minutes.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.download.lock_timeout = timeout;
         self
     }
 
-    /// Told how far the download has come, after each piece.
+    /// Sets a callback that is called with the progress of the download when a response begins and after each
+    /// received chunk.
     ///
-    /// Called in order, from the task that receives: it must not block.
+    /// The calls are in order and come from the task that receives the file: the callback must not block.
     pub fn on_progress(mut self, callback: impl Fn(DownloadProgress) + Send + Sync + 'static) -> Self {
         self.download.on_progress = Some(Arc::new(callback));
         self
     }
 
-    /// Downloads the file to `path`, in the place of what is there. The directory must exist.
+    /// Downloads the file to `path` and replaces a file that is already there. The directory must exist.
     ///
-    /// What stands at `path` is replaced as a name, and never written into: of a symbolic link the link
-    /// itself, and what it leads to stays as it is, or missing; of a file with other names (hard links) this
-    /// name only. A directory, FIFO, device or socket there, a symbolic link to one, or a file that is
-    /// mounted there, is an error. Symbolic links among the directories are followed.
+    /// An existing file at `path` is replaced by a rename and is never written into. If it is a symbolic
+    /// link, the link itself is replaced, and its target is not touched or created. If it has other names
+    /// (hard links), only this name is replaced. If `path` is a directory, FIFO, device or socket, a symbolic
+    /// link to one, or a mounted file, it is an error. Symbolic links among the parent directories are
+    /// followed.
     ///
-    /// Dropping the future stops the download. Its part is kept, and resumed by the next call, if the server
-    /// sends a strong `ETag` or `Last-Modified`, or [`checksum`](Download::checksum) is set; else it is
-    /// removed. Nothing is kept after success. The part is `.{16 hex digits}.part` in the same directory, and
-    /// `.{16 hex digits}.part.json` says what it is of, without URL or credentials; both may be removed when
-    /// no download is in progress. They are used only if they are regular files of this user or of the
-    /// directory's owner, without other names. If something else has their names, or the file system has no
-    /// locks, the part is `.{16 hex digits}.{16 hex digits}.part`: it isn't resumed, nobody waits for it, and
-    /// it is removed when the download fails or is dropped. A killed process leaves it behind.
+    /// Dropping the future stops the download. Its part file is kept and resumed by the next call if the
+    /// server sends a strong `ETag` or `Last-Modified`, or if [`checksum`](Download::checksum) is set;
+    /// otherwise it is removed. Nothing is kept after success. The part file is `.{16 hex digits}.part` in
+    /// the same directory. `.{16 hex digits}.part.json` describes it, without URL or credentials. Both may be
+    /// removed when no download is in progress. They are used only if they are regular files of this user or
+    /// of the directory's owner, without hard links. If something else has one of these names, or the file
+    /// system has no locks, the part file is `.{16 hex digits}.{16 hex digits}.part`: it is not resumed, no
+    /// other download waits for it, and it is removed when the download fails or is dropped. A killed process
+    /// leaves it behind.
     ///
-    /// An attempt ends when no byte arrives within the read time-out, and is retried. The client's
-    /// [`timeout`](crate::BackendClientBuilder::timeout) counts until a response begins;
-    /// [`timeout`](Download::timeout) limits the whole. A broken transfer is retried as the
-    /// [`RetryPolicy`](crate::RetryPolicy) says, counted from the last attempt that brought 64 KiB of the
-    /// file, or a sixteenth of a small one.
+    /// An attempt ends if no byte arrives within the read time-out, and is retried. The client's
+    /// [`timeout`](crate::BackendClientBuilder::timeout) covers the time until a response begins;
+    /// [`timeout`](Download::timeout) covers the whole download. A broken transfer is retried as the
+    /// [`RetryPolicy`](crate::RetryPolicy) says. The count of failures restarts after each attempt that
+    /// received at least 64 KiB of the file, or a sixteenth of a small file.
     ///
     /// # Errors
-    /// Returns an error if the URL or the path is invalid, or no file can be created there (nothing is sent
-    /// then); if the server answers with an error; if the connection breaks too often; if the file has
-    /// another size or digest than it should ([`ErrorKind::Download`]); if it is compressed by what the
-    /// crate's features don't decompress; if it can't be written. What stood at `path` stays as it was,
-    /// unless only syncing the directory of a [`fsync`](Download::fsync) download fails.
+    /// Returns an error if the URL or the path is invalid, or no file can be created there (then nothing is
+    /// sent); if the server responds with an error; if the connection breaks too often; if the size or a
+    /// digest of the file does not match ([`ErrorKind::Download`]); if the file is compressed with a coding
+    /// that the enabled crate features can't decompress; or if the file can't be written. An existing file at
+    /// `path` stays unchanged, unless only the sync of the directory fails, with [`fsync`](Download::fsync).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -291,7 +296,7 @@ impl Download {
         self.into_place(url, location, None).await
     }
 
-    /// Downloads the file to a place, whose part may have been opened before; `None` for the URL of a `data:`
+    /// Downloads the file to a location whose part file may already be open. `url` is `None` for a `data:`
     /// URI.
     async fn into_place(
         self,
@@ -309,13 +314,13 @@ impl Download {
         };
         let engine =
             DownloadEngine { client: &client, options: &download, calls: &options, url, location, opened };
-        // On the heap: each future around it would be as large again.
+        // Boxed: otherwise each enclosing future would contain this large future.
         within(options.deadline(), "waiting for the file or its part", Box::pin(engine.run())).await?
     }
 }
 
 /// # Errors
-/// Returns an error if a setting can't be right.
+/// Returns an error if a setting is invalid.
 fn checked(download: &DownloadOptions, options: &CallOptions) -> Result<()> {
     let mut problems = download.problems.clone();
     problems.extend(options.problems());
@@ -325,11 +330,10 @@ fn checked(download: &DownloadOptions, options: &CallOptions) -> Result<()> {
     }
 }
 
-/// What tells the parts of a target's files apart: from which server they are, which file of it, and for
-/// which tenant.
+/// Returns what distinguishes the part files of one target: the server, the file on it, and the tenant.
 fn part_key(client: &BackendClient, url: &Url, tenant: Option<&[u8]>) -> String {
     let mut key = default_key(url.as_str());
-    // A file elsewhere is nobody's.
+    // A file on another host belongs to no tenant.
     if let Some(tenant) = tenant.filter(|_| client.transport().origin.owns(url)) {
         key.push(' ');
         key.extend(percent_encode(tenant, NON_ALPHANUMERIC));
@@ -337,7 +341,7 @@ fn part_key(client: &BackendClient, url: &Url, tenant: Option<&[u8]>) -> String 
     key
 }
 
-/// The tenant that a download is for, if one is set.
+/// Returns the tenant that a download is for, if one is set.
 async fn tenant(client: &BackendClient, options: &CallOptions, url: &Url) -> Result<Option<Vec<u8>>> {
     let info = RequestInfo::new(OPERATION, &Method::GET, url);
     let timeouts = options.timeouts(client.settings(), false);
@@ -347,13 +351,13 @@ async fn tenant(client: &BackendClient, options: &CallOptions, url: &Url) -> Res
     Ok(tenant.map(|tenant| tenant.as_bytes().to_vec()))
 }
 
-/// The file that a `data:` URI is.
+/// Returns the file that a `data:` URI contains.
 fn content_of(uri: &str, options: &DownloadOptions) -> Result<Bytes> {
     let content = data_uri::decode(uri.trim(), options.max_data_uri)?;
     let bytes = content.len() as u64;
     if let Some(size) = options.size.filter(|size| *size != bytes) {
         return Err(Error::invalid_input(format!(
-            "download: the `data:` URI holds {bytes} bytes, and {size} are expected"
+            "download: the `data:` URI contains {bytes} bytes, but {size} are expected"
         )));
     }
     match options.max_size.filter(|most| bytes > *most) {
@@ -362,7 +366,7 @@ fn content_of(uri: &str, options: &DownloadOptions) -> Result<Bytes> {
     }
 }
 
-/// Writes the file that a `data:` URI is, unless another download brought it.
+/// Writes the file that a `data:` URI contains, unless another download has already written it.
 async fn write(
     content: Bytes,
     location: &PartLocation,

@@ -1,5 +1,5 @@
-//! What a part is of, noted in a file beside it: only what is noted of the same file for the same name is
-//! gone on from.
+//! The note: a file next to a part that says which file and version the part belongs to. A part is resumed
+//! only if its note is for the same file and the same target name.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
@@ -14,29 +14,29 @@ use crate::runtime::plain_file;
 /// Version of the format.
 const FORMAT: u32 = 2;
 
-/// The longest note, in bytes: one has a few hundred.
+/// The maximum length of a note, in bytes. A note usually has a few hundred.
 const LONGEST: u64 = 64 << 10;
 
 #[derive(Serialize, Deserialize)]
 struct Note<E> {
     format: u32,
-    /// Which file it is of, under which name: a note that was moved here, or planted, is of another.
+    /// Hash of the URL and the target name: a note that was moved here or planted has another one.
     of: String,
     #[serde(flatten)]
     entity: E,
 }
 
-/// What is read at a note's place.
+/// The result of reading a note.
 pub(super) enum Noted {
     Nothing,
-    /// There is one: the state of the file that the part is of, if it is of any use.
+    /// A note exists. The version of the file that the part belongs to; `None` if the note is unusable.
     Note(Option<Entity>),
 }
 
-/// Reads the note at `path` of a part that has `length` bytes of the file `of`.
+/// Reads the note at `path` for a part that has `length` bytes of the file `of`.
 ///
 /// # Errors
-/// Returns an error if what stands there is no file of ours, or can't be read.
+/// Returns an error if what exists there isn't our own file, or can't be read.
 pub(super) fn read(path: &Path, of: &str, length: u64) -> io::Result<Noted> {
     let file = match plain_file::open_own(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
@@ -48,7 +48,8 @@ pub(super) fn read(path: &Path, of: &str, length: u64) -> io::Result<Noted> {
     Ok(Noted::Note(parse(&text, of, length)))
 }
 
-/// Which state of the file `of` a note says that `length` bytes are of, if they can be gone on from.
+/// Parses a note: returns which version of the file `of` the `length` bytes belong to, if they can be
+/// resumed.
 fn parse(text: &[u8], of: &str, length: u64) -> Option<Entity> {
     if text.len() as u64 > LONGEST {
         return None;
@@ -58,13 +59,13 @@ fn parse(text: &[u8], of: &str, length: u64) -> Option<Entity> {
         && note.of == of
         && length > 0
         && note.entity.size.is_none_or(|size| length <= size);
-    // Without what it is told by, the server would give the rest of any state.
+    // Without a valid `If-Range` value, the server would send the rest of any version.
     let sendable = note.entity.if_range().is_none_or(|validator| HeaderValue::from_str(validator).is_ok());
     (holds && sendable).then_some(note.entity)
 }
 
-/// Writes a note, in the place of one of ours. Returns whether it did: something may stand there that isn't
-/// ours.
+/// Writes a note, and overwrites one of our own. Returns whether it was written: `false` if something that
+/// isn't ours has the name.
 ///
 /// # Errors
 /// Returns an error if it can't be written.
@@ -81,7 +82,7 @@ pub(super) fn write(path: &Path, of: &str, entity: &Entity) -> io::Result<bool> 
         Err(error) => return Err(error),
     };
     file.write_all(&text)?;
-    // Of a longer one that was there.
+    // Removes the rest of a longer note.
     file.set_len(text.len() as u64)?;
     Ok(true)
 }

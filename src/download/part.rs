@@ -1,4 +1,4 @@
-//! A file on its way: under a temporary name beside its own, which it gets when all of it is there.
+//! A file that is being downloaded, under a temporary name until it is complete.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,28 +13,28 @@ use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::blocking::{blocking, drop_apart};
 
-/// Bytes that are gathered before they are written at once.
+/// Number of bytes that are collected before they are written at once.
 const BATCH: usize = 1 << 20;
 
-/// The part of a file that is there, locked for as long as this lives.
+/// The part of a file, locked for as long as this exists.
 ///
-/// Dropping it keeps what came: what is gathered is written as well, and the lock is held until it is.
+/// Dropping it keeps the received bytes: collected bytes are still written, and the lock is held until then.
 pub(super) struct Part {
     entity: Option<Entity>,
     pub(super) checksum: Option<Checksum>,
-    /// Bytes that are written, or being written.
+    /// Number of bytes that are written or being written.
     written: u64,
     batch: Vec<Bytes>,
     gathered: usize,
-    /// The note doesn't say yet what was learned.
+    /// Something was learned that the note doesn't contain yet.
     learned: bool,
     shared: Arc<Shared>,
-    /// Writes go on while the next bytes are received.
+    /// The running write. The next bytes are received meanwhile.
     writing: Option<JoinHandle<Result<()>>>,
 }
 
-/// The writer, and what waits for it. Whoever has the writer writes all of that first, so that bytes come in
-/// their order.
+/// The writer and the queue of bytes to write. Whoever locks the writer writes the queue first, so that the
+/// bytes stay in order.
 struct Shared {
     queue: Mutex<Vec<Bytes>>,
     writer: Mutex<Writer>,
@@ -49,7 +49,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what waits, and the note where it is missing.
+    /// Writes the queue, and the note if it is missing.
     fn write(&self, writer: &mut Writer) -> Result<()> {
         loop {
             let batch = std::mem::take(&mut *self.queue());
@@ -61,18 +61,19 @@ impl Shared {
     }
 }
 
-/// What of a part that was given up is still to be written: it is, also where no thread takes it any more.
+/// The bytes of a dropped part that are still to be written. They are written on drop, even if no blocking
+/// thread is available.
 struct Rest(Arc<Shared>);
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        // What can't be written isn't there the next time.
+        // If a write fails, the next download resumes with fewer bytes.
         let _ = self.0.write(&mut self.0.writer());
     }
 }
 
 impl Part {
-    /// Takes up the part of a file, or begins one; nothing where another download has it.
+    /// Opens the part of a file, or creates one; `None` if another download holds it.
     pub(super) async fn open(location: PartLocation, checksum: Option<Checksum>) -> Result<Option<Self>> {
         match blocking(move || Writer::open(&location)).await?? {
             Some(writer) => Part::of(writer, checksum).await.map(Some),
@@ -80,7 +81,7 @@ impl Part {
         }
     }
 
-    /// The part of a file that was opened.
+    /// Creates the part for a writer that is already open.
     pub(super) async fn of(writer: Writer, checksum: Option<Checksum>) -> Result<Self> {
         let mut part = Part {
             entity: writer.entity.clone(),
@@ -95,13 +96,13 @@ impl Part {
         let algorithms = part.algorithms();
         if part.written > 0 && !algorithms.is_empty() {
             part.shared.writer().hash(algorithms);
-            // Piece by piece, so that a download that is given up doesn't go on.
+            // Hashes chunk by chunk, so that the work stops when the download is dropped.
             while part.on_writer(Writer::hash_on).await? {}
         }
         Ok(part)
     }
 
-    /// Bytes that are there.
+    /// Returns the number of bytes received so far.
     pub(super) fn len(&self) -> u64 {
         self.written + self.gathered as u64
     }
@@ -110,19 +111,19 @@ impl Part {
         self.entity.as_ref()
     }
 
-    /// Whether what is there can be gone on from: it is known which state of the file it is of, or the
-    /// whole's digest is.
+    /// Returns whether the bytes can be resumed: the version of the file is known, or the expected digest of
+    /// the whole file is.
     pub(super) fn is_resumable(&self) -> bool {
         self.entity.as_ref().is_some_and(|entity| entity.if_range().is_some() || self.checksum.is_some())
     }
 
-    /// The digests of all bytes that are compared in the end.
+    /// Returns the algorithms of the digests that are compared at the end.
     fn algorithms(&self) -> Vec<super::checksum::Algorithm> {
         let named = self.entity.iter().flat_map(|entity| &entity.digests).map(|digest| digest.algorithm);
         named.chain(self.checksum.as_ref().map(|checksum| checksum.algorithm)).collect()
     }
 
-    /// Begins anew, with nothing, for this state of the file.
+    /// Restarts with no bytes, for this version of the file.
     pub(super) async fn begin(&mut self, entity: Option<Entity>) -> Result<()> {
         self.batch.clear();
         (self.gathered, self.learned) = (0, false);
@@ -135,7 +136,7 @@ impl Part {
             (writer.keeps, writer.entity) = (keeps, entity);
             Ok(())
         };
-        // A file that is new has nothing to be taken away.
+        // A new file has nothing to remove.
         let is_new = self.written == 0 && self.shared.writer().is_new();
         self.written = 0;
         if is_new {
@@ -144,7 +145,7 @@ impl Part {
         self.on_writer(|writer| writer.empty().and_then(|()| begin(writer))).await
     }
 
-    /// More is known of the file that the bytes are of.
+    /// Records what else is now known about the file.
     pub(super) async fn learn(&mut self, entity: Entity) -> Result<()> {
         if self.entity.as_ref() == Some(&entity) {
             return Ok(());
@@ -158,14 +159,14 @@ impl Part {
         Ok(())
     }
 
-    /// A message begins whose bytes have these digests.
+    /// Starts a message whose bytes have these digests.
     pub(super) async fn begin_message(&mut self, digests: &[Digest]) -> Result<()> {
         self.settled().await?;
         self.shared.writer().hash_message(self.len(), digests);
         Ok(())
     }
 
-    /// What is wrong with the bytes of the message, by its digests.
+    /// Ends a message: returns the digests that its bytes don't match.
     pub(super) async fn end_message(&mut self, digests: Vec<Digest>) -> Result<Vec<(Digest, String)>> {
         self.on_writer(move |writer| {
             let digest_values = writer.message_digest_values();
@@ -178,7 +179,7 @@ impl Part {
         .await
     }
 
-    /// Takes away what follows the first `length` bytes.
+    /// Removes the bytes after the first `length` ones.
     pub(super) async fn cut(&mut self, length: u64) -> Result<()> {
         if self.len() == length {
             return Ok(());
@@ -188,7 +189,7 @@ impl Part {
         Ok(())
     }
 
-    /// The bytes that follow.
+    /// Adds the bytes that follow.
     pub(super) async fn push(&mut self, bytes: Bytes) -> Result<()> {
         self.gathered += bytes.len();
         self.batch.push(bytes);
@@ -207,7 +208,7 @@ impl Part {
         self.shared.queue().append(&mut self.batch);
     }
 
-    /// Waits until what was handed over is written.
+    /// Waits until the bytes that were handed over are written.
     async fn settled(&mut self) -> Result<()> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
         let back = writing.await;
@@ -217,7 +218,7 @@ impl Part {
         })?
     }
 
-    /// Writes all that came, and does what needs the file besides.
+    /// Writes all received bytes, and then does work that needs the writer.
     pub(super) async fn on_writer<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Writer) -> Result<T> + Send + 'static,
@@ -233,7 +234,7 @@ impl Part {
         .await?
     }
 
-    /// Nobody goes on from a part that gets its name at once: it needs no note.
+    /// Skips the note of a part that is renamed at once: it will not be resumed.
     pub(super) async fn needs_no_note(&mut self) -> Result<()> {
         self.settled().await?;
         let mut writer = self.shared.writer();
@@ -241,7 +242,7 @@ impl Part {
         Ok(())
     }
 
-    /// Keeps what is there, so that another download goes on from it. Tells how many bytes that are.
+    /// Keeps the bytes for another download to resume. Returns how many bytes are kept.
     pub(super) async fn keep(mut self) -> u64 {
         if !self.is_resumable() || self.len() == 0 {
             return 0;

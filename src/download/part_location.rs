@@ -1,5 +1,5 @@
-//! Where a download's part stands until it gets the target's name: shared with other downloads of the same
-//! file under one name and a lock, or private.
+//! Where a download's part is stored until it is renamed to the target: shared with other downloads of the
+//! same file under one name and a lock, or private.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
@@ -19,40 +19,40 @@ use crate::download::cache::default_key;
 use crate::error::{Error, ErrorKind, Result, shown_path};
 use crate::runtime::plain_file;
 
-/// How often a part is opened that is gone, or another, before it is locked.
+/// How often opening a part is retried if it was removed or replaced before it was locked.
 const TRIES: u32 = 16;
 
 type Lock = fn(&File) -> Result<(), TryLockError>;
 
-/// Where a file is to stand, and where its part does meanwhile.
+/// Where a file is to be stored, and where its part is stored meanwhile.
 #[derive(Debug, Clone)]
 pub(super) struct PartLocation {
     pub(super) target: PathBuf,
     part: PathBuf,
-    /// Beside the part: which state of the file it is of. A shared part without one is of no use; a private
-    /// one has none.
+    /// The note next to the part: which version of the file it belongs to. A shared part without a note is
+    /// unusable; a private part has none.
     note: Option<PathBuf>,
-    /// Which file it is, under which name, in hexadecimal.
+    /// Hash of the URL and the target name, in hexadecimal.
     of: String,
-    /// What stood at the target when the part was asked for first.
+    /// What existed at the target when the part was first opened.
     before: Arc<OnceLock<TargetState>>,
     lock: Lock,
     cache_watch: Option<CacheWatch>,
 }
 
-/// A part that nobody else writes.
+/// A part that only this download writes.
 pub(super) struct ClaimedPart {
     pub(super) location: PartLocation,
     pub(super) file: File,
-    /// Bytes of it that can be resumed; then the file is at its end.
+    /// Number of bytes that can be resumed. The file position is at the end of them.
     pub(super) length: u64,
-    /// What it is of.
+    /// The version of the file that the bytes belong to.
     pub(super) entity: Option<Entity>,
-    /// There is a note.
+    /// A note exists.
     pub(super) noted: bool,
 }
 
-/// A shared part that is locked, as it is.
+/// A shared part that is locked, in the state in which it was found.
 struct Locked {
     file: File,
     length: u64,
@@ -60,10 +60,11 @@ struct Locked {
 }
 
 impl PartLocation {
-    /// The same target and URL (but for its signature) have the same part, whichever process downloads it.
+    /// Returns the location of the part. It depends only on the target and the URL without its signature, so
+    /// that all processes use the same part.
     ///
     /// # Errors
-    /// Returns an error if no file can have the target's path.
+    /// Returns an error if the target's path can't be the path of a file.
     pub(super) fn new(target: PathBuf, url: &str) -> Result<Self> {
         if let Some(problem) = plain_file::path_problem(&target) {
             return Err(target::wrong(&target, problem));
@@ -89,7 +90,8 @@ impl PartLocation {
         })
     }
 
-    /// Where a cache has it: the part in another directory of the same file system, and watched.
+    /// Returns the location in a cache: the part is in another directory of the same file system, and the
+    /// cache adds the file when it is renamed.
     pub(super) fn in_cache(mut self, parts: &Path, cache_watch: CacheWatch) -> Self {
         for path in [Some(&mut self.part), self.note.as_mut()].into_iter().flatten() {
             if let Some(name) = path.file_name() {
@@ -100,7 +102,7 @@ impl PartLocation {
         self
     }
 
-    /// Whether another download can go on from the part.
+    /// Returns whether another download can resume the part.
     pub(super) fn is_shared(&self) -> bool {
         self.note.is_some()
     }
@@ -109,11 +111,11 @@ impl PartLocation {
         Error::file(&self.target, what, error)
     }
 
-    /// Looks whether the target can be a file, and opens the part of it, or begins one; `None` if another
-    /// download has it. Blocks.
+    /// Checks whether the target can be a file, and opens its part or creates one; `None` if another download
+    /// holds it. Blocks.
     ///
     /// # Errors
-    /// Returns an error if no file can be put there.
+    /// Returns an error if no file can be created there.
     pub(super) fn claim(&self) -> Result<Option<ClaimedPart>> {
         let target_state = target::look(&self.target)?;
         self.before.get_or_init(|| target_state);
@@ -133,7 +135,7 @@ impl PartLocation {
                 claimed
                     .file
                     .seek(SeekFrom::End(0))
-                    .map_err(|error| self.failed("its part can't be read", error))?;
+                    .map_err(|error| self.failed("its part file can't be read", error))?;
             }
             None if length > 0 || noted => match self.emptied(&claimed.file, noted) {
                 Ok(()) => claimed.noted = false,
@@ -144,11 +146,11 @@ impl PartLocation {
         Ok(Some(claimed))
     }
 
-    /// The part that others find, too; `None` if another has it.
+    /// Opens and locks the shared part; `None` if another download holds it.
     ///
     /// # Errors
-    /// Returns an error if there can be none, or what has its name or its note's isn't ours, or files can't
-    /// be locked there.
+    /// Returns an error if it can't be created, if the part or its note is a file that isn't ours, or if the
+    /// file system has no locks.
     fn shared(&self) -> io::Result<Option<Locked>> {
         for _ in 0..TRIES {
             let (file, made) = match plain_file::create_own(&self.part) {
@@ -173,7 +175,7 @@ impl PartLocation {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return unusable(error),
             }
-            // Who had it may have given it its name, or removed it, before it was locked here.
+            // Its previous owner may have renamed or removed it before it was locked here.
             let Some(metadata) = plain_file::metadata_at(&file, &self.part) else { continue };
             let length = metadata.len();
             let noted = match self
@@ -186,34 +188,34 @@ impl PartLocation {
             };
             return Ok(Some(Locked { file, length, noted }));
         }
-        Err(io::Error::other("its part is replaced time and again"))
+        Err(io::Error::other("its part file is replaced repeatedly"))
     }
 
-    /// A name beside the target that nobody can know before.
+    /// Returns an unpredictable name in the part's directory.
     fn private_path(&self) -> PathBuf {
         self.part.with_file_name(format!(".{}.{:016x}.part", &self.of[..16], fastrand::u64(..)))
     }
 
-    /// A part under a name that nobody can know before: it takes no lock, and nobody goes on from it.
+    /// Creates a part with an unpredictable name: it needs no lock, and no other download resumes it.
     fn private(&self, why: &io::Error) -> Result<ClaimedPart> {
         let part = self.private_path();
         let file = plain_file::create_own(&part).map_err(|error| target::unfit(&self.target, error))?;
-        tracing::debug!(%why, "a download is not shared with others, and can't be resumed by them");
-        // If there are locks it tells that the part is in use.
+        tracing::debug!(%why, "a download uses a private part file: other downloads can't wait for it or resume it");
+        // If the file system has locks, the lock shows that the part is in use.
         let _ = (self.lock)(&file);
         let location = PartLocation { part, note: None, ..self.clone() };
         Ok(ClaimedPart { location, file, length: 0, entity: None, noted: false })
     }
 
-    /// Notes what the part is of. Returns whether it did: nobody goes on from a private part, nor from one
-    /// whose note has a name that something else has.
+    /// Writes the note of the part. Returns whether it was written: `false` for a private part, or if
+    /// something else has the note's name. Then the part can't be resumed.
     pub(super) fn note(&self, entity: &Entity) -> io::Result<bool> {
         self.note.as_deref().map_or(Ok(false), |note| note::write(note, &self.of, entity))
     }
 
-    /// Takes away what is there: first the bytes, then what they are of, if that is noted.
+    /// Removes all bytes of the part, and then the note, if there is one.
     pub(super) fn empty(&self, file: &File, noted: bool) -> Result<()> {
-        self.emptied(file, noted).map_err(|error| self.failed("its part can't be emptied", error))
+        self.emptied(file, noted).map_err(|error| self.failed("its part file can't be truncated", error))
     }
 
     fn emptied(&self, mut file: &File, noted: bool) -> io::Result<()> {
@@ -222,49 +224,49 @@ impl PartLocation {
         if noted { self.remove_note() } else { Ok(()) }
     }
 
-    /// Gives the part the target's name.
+    /// Renames the part to the target.
     pub(super) fn name(&self, file: &File, noted: bool, fsync: bool) -> Result<()> {
         self.name_one(&self.part, file, fsync)?;
         if noted {
-            // One that is left behind is no harm: without its part it means nothing.
+            // A note that is left behind does no harm: without its part it is ignored.
             let _ = self.remove_note();
         }
         Ok(())
     }
 
-    /// Makes the file that the part is decompressed to, under a name that nobody can know before.
+    /// Creates the file that the part is decompressed to, with an unpredictable name.
     pub(super) fn begin_decoded(&self) -> Result<(File, PathBuf)> {
         let path = self.private_path();
         let file =
             plain_file::create_own(&path).map_err(|error| self.failed("it can't be written", error))?;
-        // A cache takes a part that isn't locked for one that nobody writes.
+        // A cache assumes that a part without a lock is not being written.
         let _ = (self.lock)(&file);
         Ok((file, path))
     }
 
-    /// Gives a file beside the target the target's name.
+    /// Renames a file next to the target to the target.
     pub(super) fn name_one(&self, path: &Path, file: &File, fsync: bool) -> Result<()> {
-        // It may be another download's by now, and half a file.
+        // Another download may own the name by now and have written only half of the file.
         let Some(metadata) = plain_file::metadata_at(file, path) else {
             let message = format!(
-                "{}: its part was removed while it was downloaded: download it again",
+                "{}: its part file was removed during the download: download it again",
                 shown_path(&self.target)
             );
             return Err(Error::new(ErrorKind::Io, message));
         };
         if fsync {
-            file.sync_all().map_err(|error| self.failed("it can't be written to the disk", error))?;
+            file.sync_all().map_err(|error| self.failed("it can't be synced to the disk", error))?;
         }
         let named = match &self.cache_watch {
             Some(cache_watch) => Cow::Owned(cache_watch.name(path, &metadata)?),
             None => {
                 let renamed = std::fs::rename(path, &self.target);
-                renamed.map_err(|error| self.failed("it can't be given its name", error))?;
+                renamed.map_err(|error| self.failed("its part file can't be renamed to this name", error))?;
                 Cow::Borrowed(&*self.target)
             }
         };
         if fsync {
-            let what = "it is there, and a power cut may still take its name away: its directory can't be written to the disk";
+            let what = "the file is complete, but a power cut may still remove it: its directory can't be synced to the disk";
             sync_directory(target::directory(&named)).map_err(|error| self.failed(what, error))?;
         }
         Ok(())
@@ -288,22 +290,22 @@ impl PartLocation {
         }
     }
 
-    /// Bytes that another download has brought so far; blocks.
+    /// Returns the size of the part that another download is writing. Blocks.
     pub(super) fn part_size(&self) -> u64 {
         std::fs::symlink_metadata(&self.part).map_or(0, |metadata| metadata.len())
     }
 
-    /// Whether the part was asked for before.
+    /// Returns whether the part was opened, or tried to be, before.
     pub(super) fn is_claimed_before(&self) -> bool {
         self.before.get().is_some()
     }
 
-    /// Whether another file stands at the target than when the part was asked for first; blocks.
+    /// Returns whether the target was replaced since the part was first opened. Blocks.
     pub(super) fn has_changed(&self) -> bool {
         self.before.get().is_some_and(|before| target::target_state(&self.target) != *before)
     }
 
-    /// The size of the file that another download brought, if it is the one that is expected; blocks.
+    /// Returns the size of the file at the target, if it has the expected size and digest. Blocks.
     pub(super) fn as_expected(&self, size: Option<u64>, checksum: Option<&Checksum>) -> Option<u64> {
         let check = || -> io::Result<Option<u64>> {
             let file = plain_file::open_named(&self.target)?;
@@ -320,7 +322,7 @@ impl PartLocation {
     }
 }
 
-/// So that the name itself outlives a power cut. Only Unix opens directories.
+/// Syncs a directory, so that a file's name survives a power cut. Only Unix can open directories.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     match cfg!(unix) {
         true => File::open(directory)?.sync_all(),
@@ -338,7 +340,7 @@ mod tests {
         PartLocation::new(target, "https://h/x").unwrap()
     }
 
-    /// On a file system without locks.
+    /// Returns a location on a file system without locks.
     fn without_locks(target: PathBuf) -> PartLocation {
         PartLocation {
             lock: |_| Err(TryLockError::Error(io::ErrorKind::Unsupported.into())),
@@ -356,7 +358,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("x");
         let location = without_locks(target.clone());
-        let claim = || location.claim().unwrap().expect("nobody waits");
+        let claim = || location.claim().unwrap().expect("no other download holds it");
         let (one, two) = (claim(), claim());
         let left = names(dir.path());
         assert!(
@@ -375,7 +377,7 @@ mod tests {
         assert!(location.has_changed() && !location.clone().claim().unwrap().unwrap().location.is_shared());
     }
 
-    /// A part of a process on another machine, where there are locks, stays.
+    /// A shared part of a process on another machine, which has locks, is kept.
     #[test]
     fn shared_part_stays_without_locks() {
         let dir = tempfile::tempdir().unwrap();
@@ -422,6 +424,6 @@ mod tests {
         assert!(location.has_changed() && location.claim().is_err());
         assert!(claimed.location.name(&claimed.file, false, false).is_err());
         claimed.location.remove(&claimed.file, false);
-        assert_eq!(names(dir.path()).len(), 2, "what isn't the part stays");
+        assert_eq!(names(dir.path()).len(), 2, "files other than the part are kept");
     }
 }

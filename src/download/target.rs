@@ -1,5 +1,5 @@
-//! What stands where a file is to come: looked at before anything is sent, so that no transfer ends at a name
-//! that it can't have.
+//! Checks what exists at the target path before anything is sent, so that no transfer ends at a name that
+//! can't be used.
 
 use std::fs::Metadata;
 use std::io;
@@ -9,22 +9,22 @@ use std::time::SystemTime;
 use crate::error::{Error, Result, shown_path};
 use crate::runtime::plain_file;
 
-/// Where links to what a process has open lead.
+/// Prefixes of the targets of symbolic links to a process's open files.
 const OF_PROCESS: [&str; 5] = ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
 
-/// What stands at a target, as far as it tells whether another file does meanwhile; `None` if nothing does.
+/// What exists at a target, in enough detail to notice that it was replaced; `None` if nothing exists there.
 pub(super) type TargetState = Option<TargetFile>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TargetFile {
     size: u64,
     modified: Option<SystemTime>,
-    /// Of a file that was put in its place, another one.
+    /// Differs for a file that replaced it.
     #[cfg(unix)]
     inode: u64,
 }
 
-/// What stands at a target now; of a symbolic link, the link.
+/// Returns what exists at a target now. For a symbolic link, the link itself.
 pub(super) fn target_state(path: &Path) -> TargetState {
     std::fs::symlink_metadata(path).ok().as_ref().map(TargetFile::of)
 }
@@ -40,15 +40,15 @@ impl TargetFile {
     }
 }
 
-/// Looks whether what stands at `path` can be replaced by a file; blocks.
+/// Checks whether what exists at `path` can be replaced by a file. Blocks.
 ///
 /// # Errors
-/// Returns an error if it isn't a regular file, or a symbolic link to one or to nothing; if it can't be
-/// looked at; if it can't be replaced.
+/// Returns an error if it is neither a regular file nor a symbolic link to one or to nothing; if it can't be
+/// inspected; or if it can't be replaced.
 pub(super) fn look(path: &Path) -> Result<TargetState> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
-        // Or its directory is missing, which making the part tells.
+        // If its directory is missing, creating the part reports it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unfit(path, error)),
     };
@@ -66,33 +66,34 @@ pub(super) fn look(path: &Path) -> Result<TargetState> {
     Ok(Some(TargetFile::of(&metadata)))
 }
 
-/// Why what stands at `path` isn't replaced, if there is a reason.
+/// Returns why what exists at `path` can't be replaced, or `None`.
 fn problem(path: &Path, metadata: &Metadata) -> Option<String> {
     if metadata.is_symlink() {
-        // `/dev/stdout` leads to a file when the output does, and is nothing to be replaced.
+        // If the output is redirected, `/dev/stdout` leads to a regular file, which still must not be
+        // replaced.
         let of_process = |to: PathBuf| OF_PROCESS.iter().any(|own| to.starts_with(own));
         if cfg!(unix) && std::fs::read_link(path).is_ok_and(of_process) {
             return Some(
-                "it is a symbolic link to what a process has open: give the path of a file".to_owned(),
+                "it is a symbolic link to a file that a process has open: give the path of a regular file"
+                    .to_owned(),
             );
         }
-        // One that leads to nothing is replaced as well.
+        // A dangling link is replaced as well.
         let there = std::fs::metadata(path).ok().filter(|there| !there.is_file())?;
         return Some(format!(
-            "it is a symbolic link to what is no regular file ({}): give the path of a file",
+            "it is a symbolic link to something that is not a regular file ({}): give the path of a regular file",
             plain_file::kind(&there)
         ));
     }
     if !metadata.is_file() {
-        return Some(format!("{}: give the path of a file", plain_file::kind(metadata)));
+        return Some(format!("{}: give the path of a regular file", plain_file::kind(metadata)));
     }
     is_mount_point(path).then(|| {
-        "a file is mounted there, which can't be replaced: mount its directory, or give another path"
-            .to_owned()
+        "a file is mounted there and can't be replaced: mount its directory, or give another path".to_owned()
     })
 }
 
-/// Whether only another user may replace it.
+/// Returns whether only another user may replace it.
 #[cfg(unix)]
 fn is_anothers(path: &Path, metadata: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -110,7 +111,7 @@ fn is_anothers(_: &Path, _: &Metadata) -> bool {
     false
 }
 
-/// Whether another file is mounted over it, as containers do.
+/// Returns whether another file is mounted over it, as containers do.
 #[cfg(target_os = "linux")]
 fn is_mount_point(path: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
@@ -124,28 +125,28 @@ fn is_mount_point(_: &Path) -> bool {
     false
 }
 
-/// The directory that a file is in.
+/// Returns the directory of a file.
 pub(super) fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The caller's path can't be a file's.
+/// Returns the error for a path that can't be the path of a file.
 pub(super) fn wrong(path: &Path, problem: &str) -> Error {
     Error::invalid_input(format!("download: `to`: {}: {problem}", shown_path(path)))
 }
 
-/// No file can be made there.
+/// Returns the error for a path where no file can be created.
 pub(super) fn unfit(path: &Path, error: io::Error) -> Error {
     let directory = directory(path);
     let what = match error.kind() {
         io::ErrorKind::InvalidFilename => {
-            return wrong(path, "the name is too long or not allowed there: give another");
+            return wrong(path, "the name is too long or not allowed there: give another one");
         }
-        io::ErrorKind::NotADirectory => "what it is to be in is no directory: give a path in one",
+        io::ErrorKind::NotADirectory => "its parent is not a directory: give a path in a directory",
         io::ErrorKind::NotFound if !directory.exists() => "its directory doesn't exist: create it first",
-        io::ErrorKind::PermissionDenied => "its directory can't be written: give one that can",
+        io::ErrorKind::PermissionDenied => "its directory can't be written: give a writable one",
         io::ErrorKind::ReadOnlyFilesystem => {
-            "its directory can't be written: give one on a file system that can"
+            "its directory is on a read-only file system: give a writable one"
         }
         _ => "it can't be written",
     };

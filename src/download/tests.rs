@@ -1,4 +1,4 @@
-//! What only this crate sets for a download.
+//! Tests of download settings that only this crate sets.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -13,8 +13,8 @@ use crate::transport::retry_policy::RetryPolicy;
 
 const MOST: u64 = 100_000;
 
-/// Answers each request with this head, and then with the body again and again until nobody takes it, or
-/// once.
+/// Responds to each request with these headers and then the body: once, or repeatedly until the client stops
+/// reading.
 async fn serving(head: &str, body: Vec<u8>, is_endless: bool) -> (Server, String) {
     let head = format!("HTTP/1.1 {}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n"));
     let act = then(head, move |_| {
@@ -54,9 +54,9 @@ async fn file_over_limit_stops_download() {
     let target = directory.path().join("file.bin");
     let etag = "ETag: \"a\"";
     for (head, body, endless) in [
-        // Told by the head: nothing of it is taken.
+        // The headers tell the size: no byte is written.
         (format!("200 OK\n{etag}\nContent-Length: 100001"), Vec::new(), false),
-        // Told by nobody: as much comes as fits.
+        // The size is unknown: the body is received up to the limit.
         (format!("200 OK\n{etag}"), vec![7; 10_000], true),
         (format!("200 OK\n{etag}"), vec![7; 100_001], false),
     ] {

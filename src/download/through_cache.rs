@@ -1,4 +1,4 @@
-//! A download through a cache: from it where the file is there and what it should be, else into it.
+//! Gets a file through a cache: returns it from the cache if it is there and valid, or downloads it into it.
 
 use std::io::{self, Read as _};
 use std::sync::Arc;
@@ -23,43 +23,43 @@ use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
 use crate::values::file_url::is_data_uri;
 
-/// Bytes of a file in the cache that are hashed at once.
+/// Number of bytes of a file in the cache that are hashed at a time.
 const HASH_CHUNK: u64 = 64 << 20;
 
-/// After so many bytes of a file that comes the cache's limits are looked at again: a part of the limit,
-/// within these bounds.
+/// While a large file is downloaded, the cache's limits are checked at intervals. The interval in bytes is
+/// `max_bytes` divided by `LOOKS`, clamped to `LEAST` and `MOST`.
 const LOOKS: u64 = 16;
 const LEAST: u64 = 1 << 20;
 const MOST: u64 = 64 << 20;
 
-/// How often a file is downloaded that another download brought and somebody removed, at most.
+/// How often a file is downloaded if another download stored it and it was removed again.
 const ROUNDS: u32 = 4;
 
-/// A call's turn to download a file, as long as this lives.
+/// A call's turn to download a file, for as long as this exists.
 struct DownloadTurn {
     _alone: Alone,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// How files go through a cache.
+/// How files are fetched through a cache.
 pub(super) struct ThroughCache<'a> {
     pub(super) cache: &'a FileCache,
-    /// The server is asked whether what is there is what it has.
+    /// Ask the server whether the cached file is still current.
     pub(super) revalidate: bool,
-    /// For so many files as are downloaded at a time.
+    /// Limits the number of concurrent downloads.
     pub(super) permits: Option<Arc<Semaphore>>,
     pub(super) batch: Option<&'a Arc<BatchReporter>>,
 }
 
-/// A file of the cache.
+/// A file in the cache.
 pub(super) struct Cached {
     pub(super) lease: Lease,
-    /// It was there.
+    /// It was already in the cache.
     pub(super) is_hit: bool,
 }
 
 impl ThroughCache<'_> {
-    /// The file, held.
+    /// Returns the file with a lease on it.
     pub(super) async fn get(&self, mut download: Download) -> Result<Cached> {
         checked(&download.download, &download.options)?;
         let (url, tenant) = match is_data_uri(download.url.trim_start()) {
@@ -77,7 +77,7 @@ impl ThroughCache<'_> {
         let key = self.cache.key(text, tenant.as_deref().unwrap_or_default());
         let checksum = download.download.checksum.clone();
         let digest = checksum.as_ref().and_then(|checksum| Digest::new(checksum.hex()));
-        // The entry's digest tells as much as the server would.
+        // A digest makes asking the server unnecessary.
         let must_ask = self.revalidate && digest.is_none() && url.is_some();
         let request =
             CacheRequest { key, expected: Expected { size: download.download.size, digest }, checksum };
@@ -93,7 +93,7 @@ impl ThroughCache<'_> {
         let turn = match self.turn_at_once(&request.key) {
             Some(turn) => turn,
             None => {
-                // A file that is there doesn't wait for other downloads.
+                // A file that is in the cache must not wait for other downloads.
                 if again && let Some(lease) = self.look(&request, &download).await? {
                     return Ok(self.hit(lease));
                 }
@@ -111,8 +111,7 @@ impl ThroughCache<'_> {
         cached
     }
 
-    /// Keeps other calls from downloading the file, and counts as one that is downloaded; unless others are
-    /// to be waited for.
+    /// Takes the turn to download the file, and a permit. `None` if it would have to wait for others.
     fn turn_at_once(&self, key: &CacheKey) -> Option<DownloadTurn> {
         let alone = self.cache.alone_at_once(key)?;
         let permit = match &self.permits {
@@ -125,7 +124,7 @@ impl ThroughCache<'_> {
     async fn turn(&self, key: &CacheKey) -> DownloadTurn {
         let alone = self.cache.alone(key).await;
         let permit = match &self.permits {
-            // Nobody closes it.
+            // The semaphore is never closed.
             Some(permits) => permits.clone().acquire_owned().await.ok(),
             None => None,
         };
@@ -140,7 +139,7 @@ impl ThroughCache<'_> {
         Cached { lease, is_hit: true }
     }
 
-    /// The file, held, if it is there and what it should be.
+    /// Returns the file with a lease on it, if it is in the cache and valid.
     async fn look(&self, request: &CacheRequest, download: &Download) -> Result<Option<Lease>> {
         let look = async {
             let (key, expected) = (request.key.clone(), request.expected.clone());
@@ -153,7 +152,7 @@ impl ThroughCache<'_> {
         within(download.options.deadline(), "looking for the file in the file cache", look).await?
     }
 
-    /// Looks for the first time whether a file has the digest that is expected.
+    /// Computes the digest of a file for the first time and compares it with the expected one.
     async fn verified(&self, lease: Lease, request: &CacheRequest) -> Result<Option<Lease>> {
         let (Some(checksum), Some(digest)) = (&request.checksum, request.expected.digest.clone()) else {
             return Ok(Some(lease));
@@ -169,7 +168,7 @@ impl ThroughCache<'_> {
         self.cache.apart(keep).await.map(Some)
     }
 
-    /// Downloads the file; unless the server says that the one that was found is what it has.
+    /// Downloads the file, unless the server responds that the file that was found is current.
     async fn download(
         &self,
         download: Download,
@@ -177,7 +176,7 @@ impl ThroughCache<'_> {
         request: CacheRequest,
         mut first_lookup: FirstLookup,
     ) -> Result<Cached> {
-        // From here on; how long others were waited for is known to whoever waits for this.
+        // Starts here: the caller already accounts for the time spent waiting for others.
         let deadline = download.options.deadline();
         let mut rounds = 0;
         loop {
@@ -189,7 +188,7 @@ impl ThroughCache<'_> {
             rounds += 1;
             if rounds == ROUNDS {
                 let message = format!(
-                    "the file that another download brought was removed {ROUNDS} times: the file cache is too small"
+                    "the file was removed {ROUNDS} times right after another download had added it: the file cache is too small; raise its limits"
                 );
                 return Err(Error::new(ErrorKind::Io, message));
             }
@@ -197,7 +196,8 @@ impl ThroughCache<'_> {
         }
     }
 
-    /// As [`download`](ThroughCache::download); `None` if another download brought the file, and it is gone.
+    /// Works as [`download`](ThroughCache::download). `None` if another download stored the file and it is
+    /// gone again.
     async fn download_once(
         &self,
         mut download: Download,
@@ -211,7 +211,7 @@ impl ThroughCache<'_> {
         let begin = |first_lookup: FirstLookup| {
             let (request, waiting) = (request.clone(), waiting.again());
             let last_lookup = self.cache.apart(move |cache, _| begin(cache, &request, first_lookup, waiting));
-            within(deadline, "looking for room in the file cache", last_lookup)
+            within(deadline, "preparing the download in the file cache", last_lookup)
         };
         let (last_lookup, found) = loop {
             match begin(first_lookup).await?? {
@@ -260,7 +260,7 @@ impl ThroughCache<'_> {
             }
             (Err(error), _) => {
                 self.cache.count(false);
-                // What came of it counts.
+                // The part file that remains counts towards the limits.
                 let evicted = self.cache.apart(|cache, waiting| {
                     cache.evict(waiting);
                     Ok(())
@@ -271,7 +271,7 @@ impl ThroughCache<'_> {
         }
     }
 
-    /// Looks now and then at the cache's limits while a large file comes.
+    /// Checks the cache's limits at intervals while a large file is downloaded.
     fn keep_limits_meanwhile(&self, download: &mut Download) {
         let Some(most) = self.cache.largest_file() else { return };
         let step = (most / LOOKS).clamp(LEAST, MOST);
@@ -295,33 +295,33 @@ impl ThroughCache<'_> {
     }
 }
 
-/// What was looked at before a download.
+/// The result of the lookup before a download.
 struct FirstLookup {
-    /// The file that is there, if the server is asked whether it is what it has.
+    /// The file that was found, if the server is to be asked whether it is current.
     found: Option<Lease>,
-    /// It is to be looked once more, or at all.
+    /// Look up the file again, or for the first time.
     again: bool,
 }
 
-/// What a last look before a download gives.
+/// The result of the last lookup before a download.
 enum LastLookup {
     Here(Lease),
-    /// The file is there; whether it has the expected digest has to be looked at.
+    /// The file is there, but its digest must be verified.
     Unverified(Lease),
-    /// And the file that is there, if the server is asked whether it is what it has.
+    /// The file must be downloaded. With the cached file, if the server is to be asked whether it is current.
     ToDownload(Box<ToDownload>, Option<Lease>),
 }
 
-/// A file that is to be downloaded.
+/// A file that must be downloaded.
 struct ToDownload {
     cache_watch: CacheWatch,
     location: PartLocation,
-    /// Its part, unless another download has it.
+    /// Its part, unless another download holds it.
     opened: Option<Writer>,
     validators: Option<Validators>,
 }
 
-/// Looks for the file, and opens the part of it where it isn't there. Blocks.
+/// Looks up the file, and opens its part if it isn't there. Blocks.
 fn begin(
     cache: &FileCache,
     request: &CacheRequest,
@@ -338,7 +338,7 @@ fn begin(
         }
     }
     let mut new = cache.prepare(key, expected.size, &waiting)?;
-    // Another process may have brought it since it was looked for.
+    // Another process may have added it since the lookup.
     if found.is_none() && !new.is_first() {
         if let Found::Here(lease) = cache.find(key, expected, &waiting)? {
             return Ok(LastLookup::Here(lease));
@@ -349,7 +349,7 @@ fn begin(
     let is_first = new.is_first();
     let cache_watch = CacheWatch::new(cache, request.clone(), new, waiting.again());
     let (location, opened) = cache_watch.open()?;
-    // Another process may have brought it before the part was opened, which is a new one then.
+    // Another process may have finished it before its part was opened. Then the part is a new one.
     if found.is_none()
         && is_first
         && opened.as_ref().is_some_and(Writer::is_new)
@@ -361,8 +361,8 @@ fn begin(
     Ok(LastLookup::ToDownload(Box::new(ToDownload { cache_watch, location, opened, validators }), found))
 }
 
-/// Hashes a file of the cache, and tells when it was modified. Piece by piece, so that what is given up
-/// doesn't go on.
+/// Hashes a file in the cache and returns when it was modified. Hashes chunk by chunk, so that the work stops
+/// when the call is dropped.
 async fn hashed(lease: Lease, checksum: &Checksum) -> Result<(Lease, Option<u64>, Hasher)> {
     let cant_read =
         |lease: &Lease, error| Error::file(lease.path(), "the file can't be read from the file cache", error);

@@ -1,4 +1,4 @@
-//! [`DownloadTo`]: the conversion that downloads each file and puts its path in the place of its URL.
+//! [`DownloadTo`]: the conversion that downloads each file and replaces its URL with its path.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -24,16 +24,16 @@ use crate::url_conversion::{ConversionFuture, FileReference, UrlConverter};
 use crate::values::file_url::is_data_uri;
 use crate::values::local_paths;
 
-/// Files that are downloaded at a time, unless it is set.
+/// Default number of files that are downloaded at a time.
 const CONCURRENCY: usize = 8;
 
-/// Downloads each file into a directory and puts its path where its URL was: made by
+/// Downloads each file into a directory and replaces its URL with its path. Created by
 /// [`download_to`](BackendClient::download_to).
 ///
-/// Clones share their limits: one may be given for several fields and calls. The downloads have the time-outs
-/// and retries that are set here; the [`timeout`](crate::Call::timeout) of a call that has it is the whole
-/// call's, its downloads included.
-#[must_use = "nothing is downloaded until a call has it as a conversion"]
+/// Clones share their limits: one conversion may be used for several fields and calls. The downloads use the
+/// time-outs and retries that are set here. The [`timeout`](crate::Call::timeout) of a call that uses the
+/// conversion covers the whole call, including its downloads.
+#[must_use = "nothing is downloaded until a call uses it as a conversion"]
 #[derive(Clone)]
 pub struct DownloadTo {
     client: BackendClient,
@@ -45,7 +45,7 @@ pub struct DownloadTo {
     shared: Arc<Shared>,
 }
 
-/// Where [`download_to`](BackendClient::download_to) puts files: a directory, or a [`FileCache`] of yours.
+/// Where [`download_to`](BackendClient::download_to) stores files: a directory, or your own [`FileCache`].
 #[derive(Debug, Clone)]
 pub struct CacheLocation(At);
 
@@ -81,26 +81,27 @@ struct Shared {
 }
 
 impl BackendClient {
-    /// A conversion that downloads each file into a directory, and puts the path of the file where its URL
-    /// was: a text in the place of a text, an entry `path` in the place of `url` in a file's object.
+    /// Creates a conversion that downloads each file into a directory and replaces its URL with its path: a
+    /// URL string becomes a path string; in a file's object, the entry `url` is replaced by an entry `path`.
     ///
-    /// [`FileEntry::path`](crate::FileEntry::path) and [`FileUrl::as_path`](crate::FileUrl::as_path) give
-    /// such paths, and no other text of an answer. They know them within this process: an answer that is
-    /// saved and read by another one holds the paths as texts.
+    /// [`FileEntry::path`](crate::FileEntry::path) and [`FileUrl::as_path`](crate::FileUrl::as_path) return
+    /// such paths, and no other text of a response. They recognise the paths only within this process: in a
+    /// response that is saved and read by another process, the paths are plain texts.
     ///
-    /// The directory is a [`FileCache`]: a file that it has isn't downloaded again, also by another process
-    /// or in the next run. Files are known by their URL without its signature, and by the client's tenant. To
-    /// set limits, open a cache by [`FileCache::builder`] and give it here.
+    /// The directory is a [`FileCache`]: a file that it contains isn't downloaded again, not by another
+    /// process or in the next run either. Files are identified by their URL without its signature, and by the
+    /// client's tenant. To set limits, open a cache with [`FileCache::builder`] and pass it here.
     ///
-    /// A path is valid as long as this conversion, a call that has it, or a clone of the cache's handle
-    /// lives. Each file whose path was given is held until then, or until [`release`](FileCache::release): to
-    /// read more than the cache's limit in one run, release each file that is done. Files whose paths no
-    /// caller was given are released: of calls that fail or are dropped, of items beyond a limit, of pages
-    /// that nobody read. The text of an [`ItemFailure`](crate::ItemFailure) or of an error's response may
-    /// contain such a path, and holds no file.
+    /// A path is valid as long as this conversion, a call that uses it, or a clone of the cache's handle
+    /// exists. The cache holds a lease on each file whose path was returned, until then or until
+    /// [`release`](FileCache::release). To read more than the cache's limit in one run, release each file
+    /// after use. Files whose paths were not returned to a caller are released automatically: those of calls
+    /// that fail or are dropped, of items beyond a limit, and of pages that were not read. The text of an
+    /// [`ItemFailure`](crate::ItemFailure) or of an error's response may contain such a path, without a lease
+    /// on the file.
     ///
     /// Each file is downloaded as by [`download`](BackendClient::download). Size and checksum are compared if
-    /// the file's object has them, also those of a file in the cache; a checksum that isn't an MD5, SHA-1 or
+    /// the file's object contains them, also for a file in the cache. A checksum that isn't an MD5, SHA-1 or
     /// SHA-256 in hexadecimal is ignored. An interrupted download is resumed, also by another process.
     ///
     /// ```no_run
@@ -134,34 +135,34 @@ impl BackendClient {
 impl DownloadTo {
     sending_setters!();
 
-    /// How many files are downloaded at a time, at most 64; 8 unless set.
+    /// Sets how many files are downloaded at a time: at most 64. The default is 8.
     pub fn concurrency(mut self, files: usize) -> Self {
         self.concurrency = files;
         self
     }
 
-    /// As [`Download::fsync`].
+    /// Works as [`Download::fsync`].
     pub fn fsync(mut self, fsync: bool) -> Self {
         self.download.fsync = fsync;
         self
     }
 
-    /// As [`Download::max_data_uri_size`].
+    /// Works as [`Download::max_data_uri_size`].
     pub fn max_data_uri_size(mut self, bytes: u64) -> Self {
         self.download.max_data_uri = bytes;
         self
     }
 
-    /// As [`Download::lock_timeout`].
+    /// Works as [`Download::lock_timeout`].
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.download.lock_timeout = timeout;
         self
     }
 
-    /// Told how far all files that were asked for so far have come, after each piece of one and at the end of
-    /// each.
+    /// Sets a callback that is called with the total progress of all files requested so far, after each
+    /// received chunk and at the end of each file.
     ///
-    /// Called from the tasks that receive, one call at a time: it must not block.
+    /// The calls come from the tasks that receive the files, one call at a time: the callback must not block.
     pub fn on_progress(mut self, callback: impl Fn(BatchProgress) + Send + Sync + 'static) -> Self {
         let callback: OnProgress = Arc::new(callback);
         self.shared =
@@ -169,8 +170,8 @@ impl DownloadTo {
         self
     }
 
-    /// As [`CachedDownload::revalidate`](crate::CachedDownload::revalidate), for files whose objects have no
-    /// checksum.
+    /// Works as [`CachedDownload::revalidate`](crate::CachedDownload::revalidate), for files whose objects
+    /// contain no checksum.
     pub fn revalidate(mut self, revalidate: bool) -> Self {
         self.revalidate = revalidate;
         self
@@ -182,13 +183,18 @@ impl DownloadTo {
         batch.file_added();
         let lease = self.get(download).await.inspect_err(|_| batch.failed())?;
         let path = lease.path().to_str().map(str::to_owned);
-        let path = path.ok_or_else(|| Error::new(ErrorKind::Io, "the cache's path isn't Unicode"))?;
+        let path = path.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Io,
+                "the file's path in the cache isn't Unicode: choose another directory for the cache",
+            )
+        })?;
         local_paths::remember(&path);
         drop(lease.keep());
         Ok(path)
     }
 
-    /// The file, held.
+    /// Returns the file with a lease on it.
     async fn get(&self, download: Download) -> Result<Lease> {
         let cache = self.cache().await?;
         let most = || Arc::new(Semaphore::new(self.concurrency.min(MAX_CONCURRENCY)));
@@ -209,14 +215,14 @@ impl DownloadTo {
             false => {
                 let url = absolute(&self.client, file.url)?;
                 let transport = self.client.transport();
-                // The server names the file's host, not the user.
+                // The server chose the file's host, not the user: send no credentials to it.
                 if !transport.origin.owns(&url) {
                     options.keep_headers(|name| !transport.credentials.is_credential(name));
                 }
                 url.into()
             }
         };
-        // A checksum that is none of those that are known here is no reason to fail.
+        // A checksum of an unknown format is ignored and is not an error.
         let checksum = file.checksum.and_then(|checksum| Checksum::parse(checksum).ok());
         let download = DownloadOptions { size: file.size, checksum, ..self.download.clone() };
         Ok(Download { client: self.client.clone(), url, download, options })
@@ -254,7 +260,7 @@ impl UrlConverter for DownloadTo {
     }
 
     fn discarded(&self, path: &str) {
-        // A path came from a cache.
+        // If there is a path, the cache is open.
         if let Some(cache) = self.shared.cache.get() {
             cache.release_later(PathBuf::from(path));
         }
@@ -263,7 +269,7 @@ impl UrlConverter for DownloadTo {
     fn validate(&self) -> Result<(), String> {
         let problems = self.options.problems();
         match (self.concurrency, problems.is_empty()) {
-            (0, _) => Err("download_to: concurrency: it is zero, give 1 to 64".to_owned()),
+            (0, _) => Err("download_to: concurrency: it is zero: give 1 to 64".to_owned()),
             (_, false) => Err(format!("download_to: {}", problems.join("; "))),
             _ => Ok(()),
         }

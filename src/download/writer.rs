@@ -1,4 +1,4 @@
-//! What writes a download's part, on a thread where it may block.
+//! Writes a download's part, on a blocking thread.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Seek as _, SeekFrom, Write as _};
@@ -12,29 +12,29 @@ use super::hashing::{DigestValues, Hashing};
 use super::part_location::PartLocation;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A part that is written. Its methods block.
+/// A part that is being written. Its methods block.
 pub(super) struct Writer {
     pub(super) location: PartLocation,
     pub(super) file: File,
     pub(super) written: u64,
-    /// Of all bytes.
+    /// Digests of all bytes.
     hashing: Hashing,
-    /// Of the bytes of the message that is received, where its head names digests of them.
+    /// Digests of the current message's bytes, if its headers contain digests of them.
     message: Hashing,
     pub(super) entity: Option<Entity>,
-    /// The note of the entity is written, or none is needed.
+    /// The note for the entity is written, or none is needed.
     pub(super) noted: bool,
-    /// There is a note, of whatever.
+    /// A note file exists, whatever its content.
     has_note: bool,
-    /// What is there can be resumed.
+    /// The bytes can be resumed.
     pub(super) keeps: bool,
     named: bool,
-    /// A write failed: what follows has no place.
+    /// A write failed: the position in the file is unknown.
     failed: bool,
 }
 
 impl Writer {
-    /// Takes up the part of a file, or begins one; `None` if another download has it.
+    /// Opens the part of a file, or creates one; `None` if another download holds it.
     pub(super) fn open(location: &PartLocation) -> Result<Option<Writer>> {
         let Some(claimed) = location.claim()? else { return Ok(None) };
         Ok(Some(Writer {
@@ -52,29 +52,29 @@ impl Writer {
         }))
     }
 
-    /// Computes these digests of all bytes.
+    /// Starts to compute these digests of all bytes.
     pub(super) fn hash(&mut self, algorithms: impl IntoIterator<Item = Algorithm>) {
         algorithms.into_iter().for_each(|algorithm| self.hashing.want(algorithm, 0));
     }
 
-    /// Computes these digests of the bytes that follow byte `from`.
+    /// Starts to compute these digests of the bytes from byte `from` on.
     pub(super) fn hash_message(&mut self, from: u64, digests: &[Digest]) {
         self.message = Hashing::default();
         digests.iter().for_each(|digest| self.message.want(digest.algorithm, from));
     }
 
-    /// Takes another 64 MiB of what is there into digests that aren't as far; and whether there were any.
+    /// Hashes another 64 MiB of the file if a digest is behind. Returns whether one was behind.
     pub(super) fn hash_on(&mut self) -> Result<bool> {
         let hashed = self.hashing.go_on(&self.file, self.written);
-        hashed.map_err(|error| self.location.failed("its part can't be read", error))
+        hashed.map_err(|error| self.location.failed("its part file can't be read", error))
     }
 
-    /// What all bytes come to. They aren't hashed any further.
+    /// Returns the digests of all bytes and stops hashing them.
     pub(super) fn digest_values(&mut self) -> DigestValues {
         std::mem::take(&mut self.hashing).finish()
     }
 
-    /// What the message's bytes come to.
+    /// Returns the digests of the message's bytes.
     pub(super) fn message_digest_values(&mut self) -> DigestValues {
         std::mem::take(&mut self.message).finish()
     }
@@ -90,7 +90,8 @@ impl Writer {
             return Ok(());
         }
         let mut write = || -> io::Result<()> {
-            // Before any byte of it: so a part is never taken for one of another state.
+            // The note is written before any of its bytes, so that a part is never taken for one of another
+            // version.
             if let (false, Some(entity)) = (self.noted, &self.entity) {
                 self.has_note = self.location.note(entity)?;
                 self.noted = true;
@@ -111,14 +112,14 @@ impl Writer {
         })
     }
 
-    /// Takes away what is there.
+    /// Removes all bytes and the note.
     pub(super) fn empty(&mut self) -> Result<()> {
         self.location.empty(&self.file, self.has_note)?;
         (self.written, self.noted, self.has_note, self.failed) = (0, false, false, false);
         Ok(())
     }
 
-    /// Takes away what follows the first `length` bytes.
+    /// Removes the bytes after the first `length` ones.
     pub(super) fn cut(&mut self, length: u64) -> Result<()> {
         let mut cut = || -> io::Result<()> {
             self.file.set_len(length)?;
@@ -126,24 +127,24 @@ impl Writer {
         };
         cut().map_err(|error| {
             self.failed = true;
-            self.location.failed("its part can't be shortened", error)
+            self.location.failed("its part file can't be truncated", error)
         })?;
         self.hashing.cut(length);
         self.written = length;
         Ok(())
     }
 
-    /// Begins anew with the digests of all bytes.
+    /// Discards all digests.
     pub(super) fn hash_anew(&mut self) {
         (self.hashing, self.message) = (Hashing::default(), Hashing::default());
     }
 
-    /// Nothing is there, nor a note.
+    /// Returns whether there are no bytes and no note.
     pub(super) fn is_new(&self) -> bool {
         self.written == 0 && !self.noted && !self.has_note
     }
 
-    /// How many bytes another download can go on from.
+    /// Returns how many bytes another download can resume.
     pub(super) fn kept(&self) -> u64 {
         if self.keeps && self.location.is_shared() { self.written } else { 0 }
     }
@@ -151,19 +152,19 @@ impl Writer {
     pub(super) fn name(&mut self, fsync: bool) -> Result<()> {
         let named = self.location.name(&self.file, self.has_note, fsync);
         self.named = named.is_ok();
-        // What has no name can be resumed, which takes a note.
+        // If the rename failed, the part can be resumed, which requires a note.
         self.noted &= self.named || self.has_note;
         named
     }
 
-    /// Removes what is there: what it was decompressed to has the target's name.
+    /// Removes the part: the file that it was decompressed to has been renamed to the target.
     pub(super) fn remove(&mut self) {
         self.location.remove(&self.file, self.has_note);
         self.named = true;
     }
 }
 
-/// What nobody can resume isn't left behind.
+/// Removes a part that can't be resumed.
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.named && self.kept() == 0 {
@@ -172,11 +173,11 @@ impl Drop for Writer {
     }
 }
 
-/// Writes all of a batch by as few calls as it takes, and counts what is written.
+/// Writes all of a batch with as few calls as possible, and counts the written bytes.
 fn write_all(mut file: &File, batch: &[Bytes], count: &mut u64) -> io::Result<()> {
     let mut slices: Vec<_> = batch.iter().map(|bytes| IoSlice::new(bytes)).collect();
     let mut left = &mut slices[..];
-    // Empty ones aside, so that what is written is never nothing.
+    // Skips empty slices, so that a write of 0 bytes is always an error.
     IoSlice::advance_slices(&mut left, 0);
     while !left.is_empty() {
         match file.write_vectored(left) {

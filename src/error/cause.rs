@@ -1,4 +1,4 @@
-//! [`Cause`]: why something below failed, as text that is fit to be shown.
+//! [`Cause`]: the cause of an error, as redacted text.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,15 +7,14 @@ use std::io;
 use crate::error::redact::bounded::bounded;
 use crate::error::redact::excerpt;
 
-/// Why something below failed, as text that is fit to be shown: the libraries' own errors may carry whole
-/// URLs.
+/// The cause of an error, as redacted text: the errors of libraries may contain whole URLs.
 #[derive(Default)]
 pub(crate) struct Cause {
     text: String,
     source: Option<Box<Cause>>,
 }
 
-/// How much of a cause is told, in bytes, and how many of them.
+/// The maximum length of one cause, in bytes, and the maximum number of causes.
 const MAX_CAUSE: usize = 1 << 10;
 const MAX_CAUSES: usize = 8;
 
@@ -27,12 +26,12 @@ impl Cause {
             .unwrap_or_default()
     }
 
-    /// The outermost comes first.
+    /// Links the texts, the outermost first.
     fn chain(texts: Vec<String>) -> Option<Self> {
         texts.into_iter().rev().fold(None, |source, text| Some(Cause { text, source: source.map(Box::new) }))
     }
 
-    /// Those that `message` doesn't tell already.
+    /// Returns the causes that `message` doesn't contain yet.
     pub(crate) fn beside(&self, message: &str) -> Option<Self> {
         let mut texts: Vec<String> = Vec::new();
         for cause in std::iter::successors(Some(self), |cause| cause.source.as_deref()) {
@@ -43,7 +42,7 @@ impl Cause {
         Cause::chain(texts)
     }
 
-    /// The innermost cause, which is the one that tells something: `Connection refused (os error 111)`.
+    /// Returns the innermost cause, which is the most specific one: `Connection refused (os error 111)`.
     pub(crate) fn root(&self) -> &str {
         let mut cause = self;
         while let Some(source) = &cause.source {
@@ -75,8 +74,8 @@ impl StdError for Cause {
     }
 }
 
-/// What failed with a file, beside which the error itself still has something to tell: its kind; or its text,
-/// where the kind says nothing.
+/// Returns the short description of a file error for a message: its kind, or its text if the kind is
+/// unspecific. The error itself, as the source, has the details.
 pub(crate) fn failure_of(error: &io::Error) -> String {
     let kind = error.kind().to_string();
     match kind.as_str() {

@@ -1,4 +1,4 @@
-//! How an [`Error`] is shown: in one bounded line without secrets, and each source once.
+//! Formats an [`Error`]: in one bounded line, without secrets, and each source once.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::error::response::ErrorResponse;
 /// The longest `Display`, in bytes.
 const MAX_DISPLAY: usize = 4 << 10;
 
-/// How much of all steps of what was being done is shown, in bytes.
+/// The maximum length of all context steps together, in bytes.
 const MAX_STEPS: usize = 1_500;
 
-/// How much of a URL is shown, in bytes.
+/// The maximum length of a URL, in bytes.
 const MAX_URL: usize = 512;
 
 impl Error {
@@ -25,7 +25,7 @@ impl Error {
         of_request.or(self.0.response.as_ref().map(ErrorResponse::secrets)).unwrap_or(&self.0.secrets)
     }
 
-    /// What `Display` writes.
+    /// Returns the line that `Display` writes.
     fn line(&self) -> String {
         let (inner, secrets) = (&*self.0, self.secrets());
         let shown = |text: &str, limit: usize| excerpt_without(text, limit, secrets, "; ");

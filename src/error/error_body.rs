@@ -1,5 +1,5 @@
-//! What the body of an error says: read from its text, so that nothing is built that nobody asks for.
-//! Whatever the body holds, reading it takes a bounded number of passes and keeps a bounded part of it.
+//! Reads error bodies from their text, without building values that nobody needs. Reading takes a bounded
+//! number of passes and keeps a bounded part of the body, whatever the body contains.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,35 +11,35 @@ use crate::error::json_text::decode::text_of;
 use crate::error::json_text::json_path::JsonPath;
 use crate::error::redact::cut;
 
-/// How much of an error's messages is read.
+/// The maximum amount of an error's messages that is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Most {
     pub(crate) messages: usize,
-    /// Of all messages and the paths of their fields, in bytes.
+    /// The size of all messages and of the paths of their fields, in bytes.
     pub(crate) bytes: usize,
 }
 
-/// All that anybody can act on.
+/// The limit for callers who read the messages by field.
 pub(crate) const FIELD_ERRORS: Most = Most { messages: 1_000, bytes: 256 << 10 };
 
-/// What fits into a line.
+/// The limit for messages in one line.
 pub(crate) const LINE: Most = Most { messages: 64, bytes: 2 << 10 };
 
-/// How deep messages are looked for.
+/// The maximum depth at which messages are searched.
 const DEPTH: usize = 16;
 
-/// The longest message that is kept whole, in bytes.
+/// The longest message that is not shortened, in bytes.
 const MESSAGE: usize = 4 << 10;
 
 /// A body's `detail`.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Detail {
-    /// There is one, and it isn't null.
+    /// The field exists and isn't null.
     pub(crate) present: bool,
     pub(crate) text: Option<String>,
 }
 
-/// The last `detail` of the object that the body is.
+/// Returns the last `detail` of the body, if the body is an object.
 pub(crate) fn detail(body: &str) -> Detail {
     let mut detail = Detail::default();
     let whole = walk(body, |key, value| {
@@ -53,7 +53,7 @@ pub(crate) fn detail(body: &str) -> Detail {
     if whole { detail } else { Detail::default() }
 }
 
-/// Whether the body is an object with such a field.
+/// Returns whether the body is an object with this field.
 pub(crate) fn has_field(body: &str, name: &str) -> bool {
     let mut found = false;
     let whole = walk(body, |key, _| {
@@ -63,7 +63,7 @@ pub(crate) fn has_field(body: &str, name: &str) -> bool {
     whole && found
 }
 
-/// The messages by field; with `texts`, also those that aren't in a list.
+/// Returns the messages by field; with `texts`, also those that aren't in a list.
 pub(crate) fn field_errors(body: &str, texts: bool, most: Most) -> BTreeMap<String, Vec<String>> {
     let mut messages = Messages { found: BTreeMap::new(), left: most };
     let mut index = 0;
@@ -73,7 +73,7 @@ pub(crate) fn field_errors(body: &str, texts: bool, most: Most) -> BTreeMap<Stri
         index += 1;
         messages.entry(&mut path, key, at, value, texts, 1)
     });
-    // A text alone is no object and no list.
+    // A single string is neither an object nor a list.
     if !whole
         && texts
         && let Some(message) = text_of(without_mark(body).trim())
@@ -90,7 +90,7 @@ struct Messages {
 }
 
 impl Messages {
-    /// An entry of an object, or an item of a list; false once enough was found.
+    /// Reads an entry of an object, or an item of a list. Returns false if the limit is reached.
     fn entry(
         &mut self,
         path: &mut JsonPath,
@@ -108,12 +108,12 @@ impl Messages {
         let before = path.mark();
         match key {
             Some(key) => path.key(&text_of(key).unwrap_or_default()),
-            // A text in a list is a message of that which holds the list.
+            // A string in a list is a message of the field that holds the list.
             None if inner => path.index(index),
             None => {}
         }
         let more = match inner {
-            // What lies deeper says nothing that can be told in a path.
+            // Deeper values are ignored: their paths would be too long.
             true if depth >= DEPTH => true,
             true => {
                 let (mut index, mut enough) = (0, false);
@@ -152,8 +152,8 @@ impl Messages {
     }
 }
 
-/// Gives `each` the entries of an object, or the items of a list, as text, until it has enough. Returns
-/// whether the text is an object or a list as far as it was read: one that was cut off is.
+/// Calls `each` with the entries of an object, or the items of a list, as text, until `each` returns false.
+/// Returns whether the text is an object or a list as far as it was read; a truncated one counts.
 fn walk(text: &str, mut each: impl FnMut(Option<&str>, &str) -> bool) -> bool {
     let mut deserializer = serde_json::Deserializer::from_str(without_mark(text));
     let mut enough = false;
@@ -164,12 +164,12 @@ fn walk(text: &str, mut each: impl FnMut(Option<&str>, &str) -> bool) -> bool {
     }
 }
 
-/// The text without the byte-order mark that some servers begin it with.
+/// Returns the text without the byte-order mark that some servers send.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Hands the parts of an object or a list over, one by one.
+/// Visits the entries of an object or the items of a list, one by one.
 struct Walk<'w, F> {
     each: &'w mut F,
     enough: &'w mut bool,
@@ -218,10 +218,11 @@ impl<'de, F: FnMut(Option<&str>, &str) -> bool> Visitor<'de> for Walk<'_, F> {
     }
 }
 
-/// What a `Value` of the body would take at most, in bytes: one that takes far more than its text isn't made.
+/// Returns the maximum memory, in bytes, that a `Value` of the body takes. The value isn't built if it takes
+/// far more memory than its text.
 pub(crate) fn value_cost(body: &[u8]) -> usize {
-    // What serde_json's `Value` takes: room for an item or an entry in a list or a tree that may be half
-    // empty, the first node of a tree, and the first four items of a list.
+    // The costs are those of serde_json's `Value`: the space of an item or entry in a list or tree that may
+    // be half empty, the first node of a tree, and the first four items of a list.
     let (mut cost, mut text, mut escaped) = (0_usize, false, false);
     for byte in body {
         cost += match (text, byte) {
@@ -246,7 +247,7 @@ pub(crate) fn value_cost(body: &[u8]) -> usize {
     cost
 }
 
-/// What the title of a page in HTML says, or the first line of another text.
+/// Returns the title of an HTML page.
 pub(crate) fn title(text: &str) -> Option<&str> {
     let lower = text.to_ascii_lowercase();
     let tag = lower.find("<title")?;
@@ -255,7 +256,7 @@ pub(crate) fn title(text: &str) -> Option<&str> {
     text.get(start..end).map(str::trim).filter(|title| !title.is_empty())
 }
 
-/// What an object store's error says, as S3 and those like it write it:
+/// Returns the code and the message of an object store's error, in the format of S3 and compatible stores:
 /// `<Error><Code>…</Code><Message>…</Message>…</Error>`.
 pub(crate) fn storage_error(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
@@ -264,7 +265,7 @@ pub(crate) fn storage_error(text: &str) -> Option<(&str, &str)> {
     }
     let element = |tag: &str| {
         let rest = text.split_once(tag)?.1;
-        // A tag within it would be another element.
+        // A tag inside it belongs to another element.
         Some(rest.split('<').next().unwrap_or_default().trim())
     };
     Some((element("<Code>").unwrap_or_default(), element("<Message>").unwrap_or_default()))

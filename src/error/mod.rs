@@ -1,4 +1,4 @@
-//! [`Error`]: what went wrong, in a line that a person can act on, with everything that a program needs to decide.
+//! [`Error`]: what failed, in one line that says what to do, and the details that a program needs.
 
 pub(crate) mod cause;
 mod display;
@@ -22,48 +22,47 @@ use crate::error::redact::secrets::Secrets;
 use crate::error::redact::{excerpt_without, redact, shown_url};
 use crate::error::response::ErrorResponse;
 
-/// The result of everything that can fail here.
+/// The result of each fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of failure an [`Error`] tells. Kinds may be added.
+/// The kind of an [`Error`]. Kinds may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A setting of the client is wrong; nothing was sent.
+    /// A setting of the client is invalid; nothing was sent.
     Configuration,
-    /// A parameter, a field, a file or a session is missing or can't be right; nothing was changed at the
-    /// server.
+    /// A parameter, a field, a file or a session is missing or invalid; nothing was changed on the server.
     InvalidInput,
     /// A file on this machine can't be read or written.
     Io,
     /// The credentials provider failed.
     Credentials,
-    /// The server didn't take the request: there was no connection (within the connect time-out), or it
-    /// closed the connection before.
+    /// The server didn't process the request: no connection was made (within the connect time-out), or the
+    /// server refused the request without processing it.
     Connect,
-    /// A time-out expired. Time-outs may have other kinds, too: see [`Error::is_timeout`].
+    /// A time-out expired. An error of another kind may also be a time-out: see [`Error::is_timeout`].
     Timeout,
-    /// A request that may be repeated didn't come to its end: the connection broke, the compressed body is
-    /// damaged, or the runtime was shut down.
+    /// An idempotent request didn't complete: the connection broke, the compressed body is damaged, or the
+    /// runtime was shut down.
     ConnectionLost,
-    /// The request was sent and its outcome is not known: the server may have acted on it.
+    /// The request was sent, and its outcome is unknown: the server may have acted on it.
     UnknownOutcome,
-    /// The server answered with an error.
+    /// The server responded with an error status.
     Status,
-    /// The response can't be used: its head isn't HTTP, or its body isn't JSON or is of another shape than
-    /// the API has.
+    /// The response can't be used: its head isn't valid HTTP, its body isn't JSON, or the body doesn't have
+    /// the shape that the API's document describes.
     Decode,
     /// The response's body is larger than the client's limit, `max_body_size`.
     BodyLimit,
-    /// A link or a redirect of the server isn't followed: it leads to another origin, outside the base URL's
-    /// path, or from https to http; it would change the method; or there are too many. Nothing was sent
-    /// there.
+    /// A link or a redirect of the server isn't followed: it points to another origin, outside the base URL's
+    /// path, or from https to http; it would change the method; or there are too many redirects. Nothing was
+    /// sent to its target.
     CrossOrigin,
-    /// The list is inconsistent: a `next` link leads back, say.
+    /// The list is inconsistent: for example, a `next` link points to an earlier page.
     Pagination,
-    /// The upload is inconsistent: the server expects an offset beyond the file, say.
+    /// The upload is inconsistent: for example, the server expects an offset beyond the end of the file.
     Upload,
-    /// A file that came isn't what it should be: of another length, or another digest.
+    /// A downloaded file isn't the expected one: its length or its digest differs.
     Download,
     /// A URL conversion failed.
     UrlConversion,
@@ -71,12 +70,12 @@ pub enum ErrorKind {
 
 /// Any failure of this crate.
 ///
-/// `Display` is one line of at most 4 KiB without control characters: which request, what happened, what the
-/// server said. It never shows a token or a URL's query, nor does `Debug` (at most 16 KiB), nor any
+/// `Display` is one line of at most 4 KiB without control characters: the request, what happened, and the
+/// server's message. It never shows a token or a URL's query; neither does `Debug` (at most 16 KiB), nor any
 /// [`source`](std::error::Error::source).
 ///
-/// `Display` includes the cause. `source` gives only causes whose text isn't in `Display` already, so that
-/// printing the chain repeats nothing. Of a file that can't be read or written, `Display` has the text of the
+/// `Display` includes the cause. `source` returns only causes whose text isn't in `Display` already, so that
+/// printing the chain repeats nothing. If a file can't be read or written, `Display` has the text of the
 /// [`std::io::ErrorKind`], and the source is the [`std::io::Error`] with the system's message.
 ///
 /// ```
@@ -96,63 +95,64 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: String,
-    /// What was being done, outermost first: `uploading the model's file`.
+    /// The context, outermost first: `uploading the model's file`.
     during: Vec<String>,
     request: Option<RequestInfo>,
     response: Option<ErrorResponse>,
     json_path: Option<String>,
     #[cfg(api = "uploads")]
     upload_id: Option<String>,
-    /// What an engine tells beside the text, by type; never shown.
+    /// Typed details that an engine adds to the text; never shown.
     details: Extensions,
     timed_out: bool,
-    /// A 401 after which the credentials were renewed, and the request could not be sent again by itself.
+    /// A 401 led to renewed credentials, but the request could not be sent again automatically.
     renewed: bool,
-    /// Where the request is to be sent again, by whoever can give its body once more.
+    /// The redirect target; a caller who can provide the body again sends the request there.
     redirect: Option<Box<Url>>,
-    /// The answer's text ends in the middle.
+    /// The response's text is truncated.
     cut_off: bool,
-    /// The request was under way, and no whole answer came.
+    /// The request was sent, and no complete response arrived.
     broken_off: bool,
     attempts: u32,
     source: Option<Box<dyn StdError + Send + Sync>>,
-    /// The message tells what the source does.
+    /// The message contains the text of the source.
     source_is_told: bool,
-    /// The client's credentials, where the error is of no single request.
+    /// The client's credentials, for an error that belongs to no single request.
     secrets: Secrets,
 }
 
-/// How much of a message is kept, in bytes: what is shown, and some more, since redacting makes it shorter.
+/// The maximum length of a message, in bytes. It is more than what is shown, since redacting shortens it.
 const MAX_MESSAGE: usize = 6 << 10;
 
-/// How much of what was being done is kept, in bytes of each step, and how many steps.
+/// The maximum length of a context step, in bytes, and the maximum number of steps.
 const MAX_STEP: usize = 1 << 10;
 const KEPT_STEPS: usize = 16;
 
-/// How much of a path is shown, in bytes and a little.
+/// The approximate maximum length of a path in messages, in bytes.
 const SHOWN_PATH: usize = 1 << 10;
 
-/// A path as messages show it: what follows it is never cut off for its length.
+/// Returns a path for messages, shortened so that the text after it is never cut off.
 pub(crate) fn shown_path(path: &std::path::Path) -> String {
     bounded(&path.display(), SHOWN_PATH)
 }
 
-/// Which request an error belongs to.
+/// The request that an error belongs to.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestInfo {
     pub(crate) operation: &'static str,
     pub(crate) method: Method,
-    /// Without query and user info.
+    /// The URL without query and user info.
     pub(crate) url: Arc<str>,
-    /// The credentials of the client, which the server may repeat.
+    /// The client's credentials, which the server may repeat.
     pub(crate) secrets: Secrets,
 }
 
-/// Added to what happened where the server may have gone on.
-const UNKNOWN: &str = "; the server may have acted on it: ask before sending it again";
+/// Appended to a message if the server may have processed the request.
+const UNKNOWN: &str = "; the server may have acted on it: check its state before sending it again";
 
 impl RequestInfo {
-    /// Whether the server does something each time it gets the request.
+    /// Returns whether each arrival of the request may change something. Only GET, HEAD, DELETE and OPTIONS
+    /// count as idempotent.
     pub(crate) fn changes_something(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
     }
@@ -166,8 +166,8 @@ impl RequestInfo {
         }
     }
 
-    /// With the client's credentials, so that nothing that the server repeats of them is shown: also not in
-    /// the URL, which a redirect or a link chose.
+    /// Sets the client's credentials, so that an error never shows them if the server repeats them. They are
+    /// also hidden in the URL, which may come from a redirect or a link.
     pub(crate) fn hiding(mut self, secrets: Secrets) -> Self {
         self.secrets = secrets;
         self
@@ -198,7 +198,7 @@ impl Error {
         }))
     }
 
-    /// Hides these credentials, too, which the server may have repeated.
+    /// Also hides these credentials, which the server may have repeated.
     pub(crate) fn hiding(mut self, secrets: impl Into<Secrets>) -> Self {
         self.0.secrets = secrets.into();
         self
@@ -217,7 +217,7 @@ impl Error {
             .source_of(error)
     }
 
-    /// The error for an answer that isn't a success.
+    /// Returns the error for a response with an error status.
     pub(crate) fn status_error(request: RequestInfo, response: ErrorResponse) -> Self {
         let mut message = shown_status(response.status());
         if let Some(said) = response.said() {
@@ -234,7 +234,8 @@ impl Error {
         Error::new(kind, message).of(request).answered(response)
     }
 
-    /// The request was under way, and what became of it isn't known: of one that changes nothing, nothing.
+    /// The request was sent, and no complete response arrived. The outcome is unknown, unless the request is
+    /// idempotent.
     pub(crate) fn broken_off(request: RequestInfo, what: &str) -> Self {
         let mut error = match request.changes_something() {
             true => Error::unknown_outcome(what),
@@ -244,7 +245,7 @@ impl Error {
         error.of(request)
     }
 
-    /// The server may have acted.
+    /// Returns an error for a request that the server may have acted on.
     pub(crate) fn unknown_outcome(what: impl fmt::Display) -> Self {
         Error::new(ErrorKind::UnknownOutcome, format!("{what}{UNKNOWN}"))
     }
@@ -300,7 +301,7 @@ impl Error {
         self.0.cut_off
     }
 
-    /// Adds to the end of what happened, once.
+    /// Appends `what` to the message, once.
     pub(crate) fn add(&mut self, what: &str) {
         if !self.0.message.ends_with(what) {
             self.0.message.push_str("; ");
@@ -313,7 +314,7 @@ impl Error {
         self
     }
 
-    /// Whether the connection is what failed, so that the next attempt is better made on another.
+    /// Returns whether the connection failed, so that the next attempt should use another one.
     pub(crate) fn lost_connection(&self) -> bool {
         match self.0.kind {
             ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::ConnectionLost => true,
@@ -327,7 +328,7 @@ impl Error {
         self
     }
 
-    /// Adds what an engine tells beside the text: one of a type.
+    /// Adds a typed detail. There is one detail per type.
     pub(crate) fn with_detail<D: Clone + Send + Sync + 'static>(mut self, detail: D) -> Self {
         self.0.details.insert(detail);
         self
@@ -337,7 +338,7 @@ impl Error {
         self.0.details.get()
     }
 
-    /// What failed below. What of it the message tells isn't told again.
+    /// Sets the source. Causes whose text is in the message already are left out.
     pub(crate) fn source_of(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = match source.into().downcast::<Cause>() {
             Ok(cause) => cause.beside(&self.0.message).map(|cause| Box::new(cause) as _),
@@ -349,7 +350,7 @@ impl Error {
         self
     }
 
-    /// What kind of failure of the file system it is.
+    /// Returns the kind of the file system error, if it is one.
     pub(crate) fn io_kind(&self) -> Option<std::io::ErrorKind> {
         Some(self.0.source.as_ref()?.downcast_ref::<std::io::Error>()?.kind())
     }
@@ -360,50 +361,50 @@ impl Error {
         self
     }
 
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The status that the server answered with: of an error, and of an answer that can't be used or broke
-    /// off.
+    /// Returns the status of the response: of an error response, and of one that can't be used or was
+    /// interrupted.
     ///
-    /// Nothing where no answer came.
+    /// `None` if there was no response.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.response.as_ref().map(ErrorResponse::status)
     }
 
-    /// The server's answer: status, headers, and body as JSON or text.
+    /// Returns the server's response: status, headers, and body as JSON or text.
     ///
-    /// Nothing where no answer came.
+    /// `None` if there was no response.
     pub fn response(&self) -> Option<&ErrorResponse> {
         self.0.response.as_ref()
     }
 
-    /// The id of the operation (`operationId` of the API's document) that failed.
+    /// Returns the id of the operation that failed (`operationId` in the API's document).
     pub fn operation(&self) -> Option<&str> {
         self.0.request.as_ref().map(|request| request.operation)
     }
 
-    /// The method of the request that failed.
+    /// Returns the method of the request that failed.
     pub fn method(&self) -> Option<&Method> {
         self.0.request.as_ref().map(|request| &request.method)
     }
 
-    /// The URL of the request that failed, without its query.
+    /// Returns the URL of the request that failed, without its query.
     pub fn url(&self) -> Option<&str> {
         self.0.request.as_ref().map(|request| &*request.url)
     }
 
-    /// How often the request was sent: 1 where it was not sent again.
+    /// Returns how many times the request was sent: 1 if it was not retried.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// The id that the server, or what stands before it, gave the request (`X-Request-Id` and the like): what
-    /// its operators find it by.
+    /// Returns the id that the server, or a proxy in front of it, gave the request (`X-Request-Id` and
+    /// similar headers). The server's operators find the request by this id.
     ///
-    /// `None` also for one that isn't fit to be shown: of more than 256 bytes, or with a token in it.
+    /// `None` if there is no id, or if it can't be shown: it is longer than 256 bytes or contains a token.
     pub fn request_id(&self) -> Option<&str> {
         const NAMES: [&str; 4] = ["x-request-id", "x-correlation-id", "x-amzn-requestid", "cf-ray"];
         const MAX_ID: usize = 256;
@@ -412,21 +413,21 @@ impl Error {
         NAMES.iter().find_map(|name| headers.get(*name)?.to_str().ok().filter(shown))
     }
 
-    /// Where in the answer's JSON decoding failed, such as `results[3].id`.
+    /// Returns the path in the response's JSON at which decoding failed, such as `results[3].id`.
     pub fn json_path(&self) -> Option<&str> {
         self.0.json_path.as_deref()
     }
 
-    /// The id of the upload that had succeeded when creating the model failed: with
+    /// Returns the id of the upload that was complete when creating the model failed. With
     /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file
-    /// again. Also of one of which the server never told whether it is complete.
+    /// again. Also set if the server never confirmed that the upload is complete.
     #[cfg(api = "uploads")]
     pub fn upload_id(&self) -> Option<&str> {
         self.0.upload_id.as_deref()
     }
 }
 
-/// `404 Not Found`, and `520` for one without a name.
+/// Returns `404 Not Found`, or `520` for a status without a name.
 pub(crate) fn shown_status(status: StatusCode) -> String {
     match status.canonical_reason() {
         Some(reason) => format!("{} {reason}", status.as_u16()),

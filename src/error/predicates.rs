@@ -1,91 +1,94 @@
-//! What a caller asks an [`Error`], with what to do then.
+//! The predicates of [`Error`], each with what to do.
 
 use reqwest::StatusCode;
 
 use super::{Error, ErrorKind};
 
 impl Error {
-    /// A setting of the client is wrong. **What to do:** the message names the setting.
+    /// True if a setting of the client is invalid. **What to do:** correct the setting that the message
+    /// names.
     pub fn is_configuration(&self) -> bool {
         self.0.kind == ErrorKind::Configuration
     }
 
-    /// A parameter, a field, a file or a session can't be right, and nothing was changed at the server.
-    /// **What to do:** the message names each of them.
+    /// True if a parameter, a field, a file or a session is invalid; nothing was changed on the server.
+    /// **What to do:** correct each of them; the message names them.
     pub fn is_invalid_input(&self) -> bool {
         self.0.kind == ErrorKind::InvalidInput
     }
 
-    /// A file on this machine can't be read or written.
+    /// True if a file on this machine can't be read or written.
     pub fn is_file(&self) -> bool {
         self.0.kind == ErrorKind::Io
     }
 
-    /// No connection could be made. **What to do:** check base URL, DNS, proxy and certificates; the request
-    /// was not seen by the server and can be sent again.
+    /// True if no connection could be made. **What to do:** check base URL, DNS, proxy and certificates. The
+    /// server didn't process the request, so it can be sent again.
     pub fn is_connect(&self) -> bool {
         self.0.kind == ErrorKind::Connect
     }
 
-    /// A time-out expired: while connecting, while no byte moved, or as a whole. **What to do:** raise the
-    /// time-out of the client or of the call; for a request that isn't repeatable see
-    /// [`is_unknown_outcome`](Error::is_unknown_outcome), which may hold as well.
+    /// True if a time-out expired: while connecting, while no byte was sent or received, or for the whole
+    /// call. **What to do:** raise the time-out of the client or of the call. For a request that isn't
+    /// idempotent, see [`is_unknown_outcome`](Error::is_unknown_outcome), which may be true as well.
     pub fn is_timeout(&self) -> bool {
         self.0.timed_out
     }
 
-    /// The request was sent, and whether the server acted on it is not known. **What to do:** ask the server
-    /// (list or get what was to be made) before sending it again.
+    /// True if the request was sent and it is unknown whether the server acted on it. **What to do:** check
+    /// the server's state (list or get the object) before sending the request again.
     pub fn is_unknown_outcome(&self) -> bool {
         self.0.kind == ErrorKind::UnknownOutcome
     }
 
-    /// The server answered with an error status.
+    /// True if the server responded with an error status.
     pub fn is_status(&self) -> bool {
         self.0.kind == ErrorKind::Status
     }
 
-    /// The server answered 404.
+    /// True if the server responded 404.
     pub fn is_not_found(&self) -> bool {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::NOT_FOUND)
     }
 
-    /// The server answered 401. **What to do:** check the token, and that it belongs to this base URL.
+    /// True if the server responded 401. **What to do:** check the token, and that it belongs to this base
+    /// URL.
     pub fn is_unauthorized(&self) -> bool {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::UNAUTHORIZED)
     }
 
-    /// The server answered 403. **What to do:** the token is valid; ask for the right, or set the tenant.
+    /// True if the server responded 403: the token is valid, but lacks the permission. **What to do:** ask
+    /// for the permission, or set the tenant.
     pub fn is_forbidden(&self) -> bool {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::FORBIDDEN)
     }
 
-    /// The server answered 400 or 422. **What to do:** [`field_errors`](crate::ErrorResponse::field_errors)
-    /// of the response names the fields that it refused.
+    /// True if the server responded 400 or 422. **What to do:** correct the fields that
+    /// [`field_errors`](crate::ErrorResponse::field_errors) of the response names.
     pub fn is_bad_request(&self) -> bool {
         self.0.kind == ErrorKind::Status
             && matches!(self.status(), Some(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY))
     }
 
-    /// The server, or a proxy before it, answered 413: the request is too large. A response that is larger
-    /// than `max_body_size` is of [`ErrorKind::BodyLimit`].
+    /// True if the server, or a proxy in front of it, responded 413: the request is too large. A response
+    /// that is larger than `max_body_size` has [`ErrorKind::BodyLimit`] instead.
     pub fn is_too_large(&self) -> bool {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
     }
 
-    /// The server answered 429. **What to do:** send less, or later.
+    /// True if the server responded 429. **What to do:** send fewer requests, or send them later.
     pub fn is_too_many_requests(&self) -> bool {
         self.0.kind == ErrorKind::Status && self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
     }
 
-    /// The response can't be used. **What to do:** [`response`](Error::response) holds it, unless its head
-    /// isn't HTTP; [`json_path`](Error::json_path) names the place; where the API has changed, its document
-    /// in `openapi/` is to follow.
+    /// True if the response can't be used. **What to do:** see [`response`](Error::response), which holds the
+    /// response unless its head isn't valid HTTP, and [`json_path`](Error::json_path), which names the path.
+    /// If the API has changed, update its document in `openapi/`.
     pub fn is_decode(&self) -> bool {
         self.0.kind == ErrorKind::Decode
     }
 
-    /// A URL conversion failed.
+    /// True if a URL conversion failed.
     pub fn is_url_conversion(&self) -> bool {
         self.0.kind == ErrorKind::UrlConversion
     }

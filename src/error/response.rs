@@ -1,4 +1,4 @@
-//! [`ErrorResponse`]: what the server answered where its answer is an error, or can't be used.
+//! [`ErrorResponse`]: a response that is an error, or can't be used.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,27 +16,27 @@ use crate::error::redact::secrets::{Secrets, is_secret};
 use crate::error::redact::{cut, excerpt_without};
 use crate::error::shown_status;
 
-/// A server's answer that is an error, or can't be used.
+/// A server's response that is an error, or can't be used.
 pub struct ErrorResponse(Arc<Inner>);
 
-/// Shared by all errors of one answer.
+/// Shared by all errors of one response.
 struct Inner {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
     json: OnceLock<Option<Value>>,
     detail: OnceLock<Detail>,
-    /// What was sent, which a server may repeat.
+    /// The credentials that were sent, which a server may repeat.
     secrets: Secrets,
 }
 
-/// How much of a body that isn't JSON is looked at for what it says, in bytes.
+/// The maximum part of a body that is searched for a message if it isn't JSON, in bytes.
 const LOOKED_AT: usize = 64 << 10;
 
-/// How much of a `detail` is looked at for that, in bytes.
+/// The maximum part of a `detail` that is used for the message, in bytes.
 const DETAIL: usize = 8 << 10;
 
-/// The longest text that is shown of what the server said, in bytes.
+/// The longest server message that is shown, in bytes.
 const SAID: usize = 600;
 
 impl ErrorResponse {
@@ -45,7 +45,8 @@ impl ErrorResponse {
         ErrorResponse::hiding(status, headers, body, Secrets::default())
     }
 
-    /// With the credentials that were sent, so that they aren't shown where the server repeats them.
+    /// Makes a response with the credentials that were sent, so that they are hidden if the server repeats
+    /// them.
     pub(crate) fn hiding(status: StatusCode, headers: HeaderMap, body: Bytes, secrets: Secrets) -> Self {
         let body = without_signature(body);
         ErrorResponse(Arc::new(Inner {
@@ -58,7 +59,7 @@ impl ErrorResponse {
         }))
     }
 
-    /// The same answer, for another error: nothing of it is copied.
+    /// Returns the same response for another error, without copying it.
     pub(crate) fn shared(&self) -> Self {
         ErrorResponse(self.0.clone())
     }
@@ -71,32 +72,32 @@ impl ErrorResponse {
         excerpt_without(text, limit, &self.0.secrets, "; ")
     }
 
-    /// The status.
+    /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// The headers, whole.
+    /// Returns all headers, unredacted.
     pub fn headers(&self) -> &HeaderMap {
         &self.0.headers
     }
 
-    /// The body's bytes. Of a very long body, its beginning; of an object store's error in XML, which repeats
-    /// what was signed and by whom, `Code` and `Message` only.
+    /// Returns the body's bytes. Of a very long body, only the beginning is kept. Of an object store's error
+    /// in XML, which repeats what was signed and by whom, only `Code` and `Message` are kept.
     pub fn body(&self) -> &Bytes {
         &self.0.body
     }
 
-    /// The body as text; bytes that aren't UTF-8 are replaced.
+    /// Returns the body as text; bytes that aren't UTF-8 are replaced.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0.body)
     }
 
-    /// The body as JSON, where it is JSON. It is parsed at the first call; half a surrogate pair in a text is
-    /// U+FFFD.
+    /// Returns the body as JSON; `None` if it isn't JSON. The body is parsed at the first call. Each lone
+    /// surrogate in a string becomes U+FFFD.
     ///
-    /// `None` also for a body whose values would take more memory than 64 times its length and 1 MiB: its
-    /// text stays available.
+    /// Also `None` if the values would take more memory than 64 times the body's length plus 1 MiB. Use
+    /// [`text`](ErrorResponse::text) then.
     pub fn json(&self) -> Option<&Value> {
         let parse = || {
             let body = &self.0.body;
@@ -106,7 +107,8 @@ impl ErrorResponse {
         self.0.json.get_or_init(parse).as_ref()
     }
 
-    /// What Django REST Framework says as `{"detail": "…"}`. Half a surrogate pair in it is U+FFFD.
+    /// Returns the `detail` text that Django REST Framework sends as `{"detail": "…"}`. Each lone surrogate
+    /// in it becomes U+FFFD.
     pub fn detail(&self) -> Option<&str> {
         self.said_detail().text.as_deref()
     }
@@ -115,23 +117,24 @@ impl ErrorResponse {
         self.0.detail.get_or_init(|| error_body::detail(&self.text()))
     }
 
-    /// Whether the body is an object with a field of this name.
+    /// Returns whether the body is an object with a field of this name.
     #[cfg(api = "uploads")]
     pub(crate) fn has_field(&self, name: &str) -> bool {
         error_body::has_field(&self.text(), name)
     }
 
-    /// The messages by field, as Django REST Framework sends them: `{"name": ["This field is required."]}`. A
-    /// field within another is told as `configuration.input_size`, an item of a list as `[1].name`.
+    /// Returns the messages by field, as Django REST Framework sends them: `{"name": ["This field is
+    /// required."]}`. The key of a nested field is its path, such as `configuration.input_size`; that of a
+    /// field in a list's item is, for example, `[1].name`.
     ///
-    /// A `detail` that is a list or an object is told as any field is. Beside one that is a text only
-    /// messages in lists are taken: a text there is a code, say.
+    /// A `detail` that is a list or an object is treated like any field. If `detail` is a string, only
+    /// messages in lists are returned: another string may be an error code.
     ///
-    /// They are read from the body at each call: the first 1,000 messages and 256 KiB of them, to 16 levels
-    /// of nesting. Of a key of more than 128 bytes the path has beginning and end, of a path 1 KiB, of a
-    /// message 4 KiB.
+    /// The body is read at each call: the first 1,000 messages, at most 256 KiB of them, to 16 levels of
+    /// nesting. Keys of more than 128 bytes are shortened to beginning and end, paths to 1 KiB, messages to 4
+    /// KiB.
     ///
-    /// Empty where the answer holds no such messages.
+    /// Empty if the response has no such messages.
     pub fn field_errors(&self) -> BTreeMap<String, Vec<String>> {
         self.messages(FIELD_ERRORS)
     }
@@ -140,8 +143,8 @@ impl ErrorResponse {
         error_body::field_errors(&self.text(), self.detail().is_none(), most)
     }
 
-    /// Whether a gateway answered in the place of the application, which may have gone on: a 503 of the
-    /// application's own says so, by a `Retry-After` or a `detail`.
+    /// Returns whether a gateway responded instead of the application, which may still process the request. A
+    /// 503 with a `Retry-After` or a `detail` is from the application itself.
     pub(crate) fn is_gateways(&self) -> bool {
         match self.0.status.as_u16() {
             502 | 504 | 520..=524 => true,
@@ -150,7 +153,7 @@ impl ErrorResponse {
         }
     }
 
-    /// What the server said, in a line that is fit to be shown.
+    /// Returns the server's message in one redacted line.
     pub(crate) fn said(&self) -> Option<String> {
         let said = self.shown(&self.message()?, SAID);
         (!said.is_empty()).then_some(said)
@@ -170,7 +173,7 @@ impl ErrorResponse {
         if !messages.is_empty() {
             return Some(messages.join("; "));
         }
-        // A title that is a status line says no more than the status, and neither does such a line alone.
+        // A title or a single line that repeats the status line adds nothing.
         match error_body::title(&beginning) {
             Some(title) => (!title.starts_with(self.0.status.as_str())).then(|| title.to_owned()),
             None => {
@@ -181,7 +184,8 @@ impl ErrorResponse {
     }
 }
 
-/// Of an object store's error only what may be kept: it repeats what was signed, and by whom.
+/// Returns the body without signature data: of an object store's error, which repeats what was signed and by
+/// whom, only code and message are kept.
 fn without_signature(body: Bytes) -> Bytes {
     let beginning = String::from_utf8_lossy(body.get(..LOOKED_AT).unwrap_or(&body));
     match error_body::storage_error(&beginning) {
@@ -192,12 +196,13 @@ fn without_signature(body: Bytes) -> Bytes {
     }
 }
 
-/// How many headers `Debug` shows, and how much of a name and of a value, in bytes.
+/// The maximum number of headers that `Debug` shows, and the maximum length of a name and of a value, in
+/// bytes.
 const SHOWN_HEADERS: usize = 32;
 const SHOWN_NAME: usize = 64;
 const SHOWN_VALUE: usize = 128;
 
-/// How much of a body `Debug` shows, in bytes.
+/// The maximum length of a body that `Debug` shows, in bytes.
 const SHOWN_BODY: usize = 2_000;
 
 impl fmt::Debug for ErrorResponse {
@@ -323,7 +328,7 @@ mod tests {
             assert_eq!(response.field_errors()["name"], ["Bad \u{fffd}"], "{odd:.20}");
             assert!(response.said().unwrap().starts_with("No\u{fffd}.; "), "{odd:.20}");
         }
-        // The end of a long body isn't kept.
+        // The body is truncated: only the beginning of a long body is kept.
         let cut_off = response(400, r#"{"detail": "No.", "name": ["Bad."], "size": ["Ba"#);
         assert_eq!((cut_off.detail(), cut_off.field_errors().len()), (Some("No."), 1));
         let not_utf8 = Bytes::from_static(b"{\"name\": [\"caf\xe9\"]}");

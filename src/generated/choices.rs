@@ -1,5 +1,5 @@
-//! Choices of a document: which of several types a value is, told by its tag or by the fields that it has.
-//! Only generated code asks.
+//! Choices of a document: a value's type is determined by its tag or by its fields. Only generated code uses
+//! this module.
 #![allow(dead_code, reason = "which choices there are depends on the document")]
 
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use crate::error::json_text::decode::text_of;
 use crate::error::json_text::members::{items, members, name};
 use crate::values::json::Json;
 
-/// A value with the tag that tells which of several types it is.
+/// Returns a value and the tag that determines its type.
 pub(crate) fn tagged<'de, D: Deserializer<'de>>(
     deserializer: D,
     tag: &str,
@@ -23,7 +23,7 @@ pub(crate) fn tagged<'de, D: Deserializer<'de>>(
     Ok((tag, value))
 }
 
-/// The value as the type that its tag tells.
+/// Decodes the value as the type that its tag names.
 pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(
     value: &Json,
     tag: &str,
@@ -32,27 +32,27 @@ pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(
     value.decode().map_err(|error| E::custom(format!("with `{tag}` {is:?}: {error}")))
 }
 
-/// The value as one of several types; nothing where it doesn't fit.
+/// Decodes the value as one of several types; `None` if it doesn't fit the type.
 pub(crate) fn fits<T: DeserializeOwned, E: serde::de::Error>(value: &Json) -> Result<Option<T>, E> {
     match value.decode() {
         Ok(choice) => Ok(Some(choice)),
-        // Nobody knows whether it would.
+        // It is unknown whether the value fits.
         Err(error) if error.is_given_up() => Err(E::custom(error)),
         Err(_) => Ok(None),
     }
 }
 
-/// What a choice holds, as far as it tells it from others: an object or a list of objects, with the fields
-/// that it names.
+/// The shape of a choice, as far as it distinguishes the choice from others: an object or a list of objects,
+/// with the fields of the choice.
 pub(crate) enum Shape<'a> {
     Object(&'a [&'a str]),
     List(&'a [&'a str]),
     Other,
 }
 
-/// The choices for a value, by their places, the one that fits it best first: of an object the one that
-/// leaves the fewest of its fields unnamed, then the one that has the fewest beside; of a list the one that
-/// fits its first item so.
+/// Returns the indices of the choices, the best fit for the value first. For an object, that is the choice
+/// with the fewest unknown keys, then the one with the fewest missing fields. For a list, the first item is
+/// compared.
 pub(crate) fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
     let text = value.text();
     let is_list = text.starts_with('[');
@@ -73,7 +73,7 @@ pub(crate) fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
     order
 }
 
-/// The keys of an object, each once.
+/// Returns the keys of an object, without duplicates.
 fn keys(text: &str) -> Option<HashSet<Cow<'_, str>>> {
     text.starts_with('{').then(|| members(text).map(|(key, _)| name(key)).collect())
 }
@@ -85,7 +85,7 @@ mod tests {
     use super::{Shape, by_fit, choice, fits, tagged};
     use crate::{Json, json};
 
-    /// A choice as it is generated, of which each may hold another.
+    /// A choice like a generated one; each choice may contain another.
     #[derive(Debug)]
     enum Shapes {
         Group(Group),
@@ -115,7 +115,7 @@ mod tests {
         }
     }
 
-    /// As [`Shapes`], without a tag.
+    /// Like [`Shapes`], without a tag.
     #[derive(Debug)]
     enum Fitting {
         Group(FittingGroup),
@@ -219,7 +219,7 @@ mod tests {
                     }
                     assert!(matches!(shape, Shapes::Leaf(leaf) if leaf.label == "\u{fffd}" && leaf.data.text() == nested(200)));
                 }
-                // Sixty within each other, which one deserializer would take.
+                // Sixty nested choices, which a single deserializer would accept.
                 let text = choices(r#"{"kind": "group", "of": ["#, r#"{"kind": "leaf", "label": "x", "data": 1}"#, 60);
                 assert!(crate::error::json_text::decode::decode::<Shapes>(text.as_bytes()).is_ok());
             })
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn choice_attempts_are_bounded() {
-        // Each level is tried twice: the first choice reads all that is in it before it fails.
+        // Each level is tried twice: the first choice reads the whole level before it fails.
         for levels in [3, 14, 60] {
             let text = format!("{}{}", r#"{"of": ["#.repeat(levels), r#"], "size": 0.5}"#.repeat(levels));
             TRIES.set(0);

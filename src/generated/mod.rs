@@ -1,4 +1,4 @@
-//! The generated client, and what its code and its callers meet in.
+//! The generated client, and the traits and types that its code and its callers share.
 
 pub(crate) mod choices;
 pub(crate) mod operation;

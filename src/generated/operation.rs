@@ -1,5 +1,5 @@
-//! What the generated code implements: an [`Operation`] is built by setters and ends in a request. Nothing
-//! here sends.
+//! The traits that the generated code implements: setters build an [`Operation`], which becomes a request.
+//! This module sends nothing.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -15,54 +15,55 @@ use crate::generated::raw_body::RawBody;
 use crate::transport::{ByteStream, IncomingResponse};
 use crate::values::json::unwritable;
 
-/// An operation of the API with its parameters: what the methods of
-/// [`raw::Client`](crate::generated::raw::Client) give.
+/// An operation of the API with its parameters, as returned by the methods of
+/// [`raw::Client`](crate::generated::raw::Client).
 ///
-/// Implemented by the generated builders only, from the OpenAPI document: its id, method, path template and
-/// type of answer. [`BackendClient::call`](crate::BackendClient::call) sends one.
+/// Only the builders generated from the OpenAPI document implement it: id, method, path template and response
+/// type. [`BackendClient::call`](crate::BackendClient::call) sends one.
 pub trait Operation: Sealed + Sized + Send {
-    /// What the answer is decoded into.
+    /// The type that the response is decoded into.
     type Output: Send + 'static;
     #[doc(hidden)]
     type Decoder: ResponseDecoder<Output = Self::Output> + 'static;
-    /// `operationId` in the document.
+    /// The `operationId` in the document.
     const ID: &'static str;
     /// The path's template, such as `/models/{id}/`.
     const PATH: &'static str;
-    /// Whether the answer is a page of a list.
+    /// Whether the response is a page of a list.
     const LIST: bool;
-    /// The request, without credentials; or all that is wrong with the parameters.
+    /// Builds the request, without credentials, or returns all invalid parameters.
     #[doc(hidden)]
     fn into_request(self) -> std::result::Result<reqwest::Request, Invalid>;
 }
 
-/// Keeps [`Operation`] to the generated code.
+/// Restricts [`Operation`] to the generated code.
 pub trait Sealed {}
 
-/// A page of a list: any generated type with `results`.
+/// A page of a list: any generated type with a `results` field.
 pub trait Page {
     /// The type of the items.
     type Item;
-    /// The items, in the server's order.
+    /// Returns the items, in the server's order.
     fn results(&self) -> &[Self::Item];
-    /// The items, taken out.
+    /// Returns the owned items.
     fn into_results(self) -> Vec<Self::Item>;
-    /// Number of items in the whole list; a cursor list tells none.
+    /// Returns the number of items in the whole list; `None` for a list with cursor pagination, which has no
+    /// count.
     fn count(&self) -> Option<i64>;
-    /// URL of the next page.
+    /// Returns the URL of the next page.
     fn next(&self) -> Option<&str>;
-    /// URL of the page before.
+    /// Returns the URL of the previous page.
     fn previous(&self) -> Option<&str>;
 }
 
-/// How an answer becomes the operation's output.
+/// Decodes a response into the operation's output.
 #[doc(hidden)]
 pub trait ResponseDecoder {
     type Output;
     fn read(response: Box<IncomingResponse>) -> impl Future<Output = Result<Self::Output>> + Send + 'static;
 }
 
-/// The answer is JSON.
+/// Decodes a JSON response.
 #[doc(hidden)]
 pub struct JsonDecoder<T>(PhantomData<T>);
 
@@ -74,9 +75,9 @@ impl<T: DeserializeOwned + Send + 'static> ResponseDecoder for JsonDecoder<T> {
     }
 }
 
-/// The answer is JSON with the status `WITH`, and may have no body with another.
+/// Decodes a JSON response with the status `WITH`; with another status, the body may be missing.
 #[doc(hidden)]
-#[allow(dead_code, reason = "which answers there are depends on the document")]
+#[allow(dead_code, reason = "which responses there are depends on the document")]
 pub struct OptionalJsonDecoder<T, const WITH: u16>(PhantomData<T>);
 
 impl<T: DeserializeOwned + Send + 'static, const WITH: u16> ResponseDecoder for OptionalJsonDecoder<T, WITH> {
@@ -90,9 +91,9 @@ impl<T: DeserializeOwned + Send + 'static, const WITH: u16> ResponseDecoder for 
     }
 }
 
-/// The answer has no body, or one that nobody looks at.
+/// Discards the response's body, if there is one.
 #[doc(hidden)]
-#[allow(dead_code, reason = "which answers there are depends on the document")]
+#[allow(dead_code, reason = "which responses there are depends on the document")]
 pub struct EmptyDecoder;
 
 impl ResponseDecoder for EmptyDecoder {
@@ -103,9 +104,9 @@ impl ResponseDecoder for EmptyDecoder {
     }
 }
 
-/// The answer is bytes, given as they come.
+/// Returns the response's bytes as a stream.
 #[doc(hidden)]
-#[allow(dead_code, reason = "which answers there are depends on the document")]
+#[allow(dead_code, reason = "which responses there are depends on the document")]
 pub struct BytesDecoder;
 
 impl ResponseDecoder for BytesDecoder {
@@ -116,7 +117,7 @@ impl ResponseDecoder for BytesDecoder {
     }
 }
 
-/// All that is wrong with an operation's parameters.
+/// All invalid parameters of an operation.
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Invalid {
@@ -140,19 +141,17 @@ impl From<reqwest::Error> for Invalid {
         let error = error.without_url();
         let source =
             std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-        Invalid::from(format!("the request can't be made: {error}{source}"))
+        Invalid::from(format!("the request can't be built: {error}{source}"))
     }
 }
 
 impl From<reqwest::header::InvalidHeaderValue> for Invalid {
     fn from(_: reqwest::header::InvalidHeaderValue) -> Self {
-        Invalid::from(
-            "a header parameter holds a character that no header may hold, such as a line break".to_owned(),
-        )
+        Invalid::from("a header parameter contains an invalid character, such as a line break".to_owned())
     }
 }
 
-/// Tells all problems at once, rather than the first.
+/// Reports all problems together, not only the first.
 pub(crate) fn all_valid(problems: &[Option<&String>]) -> std::result::Result<(), Invalid> {
     if problems.iter().all(Option::is_none) {
         return Ok(());
@@ -162,20 +161,20 @@ pub(crate) fn all_valid(problems: &[Option<&String>]) -> std::result::Result<(),
     })
 }
 
-/// Converts a parameter's value. The message names the field, the value and what was expected.
+/// Converts a parameter's value. The error message names the field, the value and the expected type.
 pub(crate) fn convert<T, V>(field: &str, expected: &str, value: V) -> std::result::Result<T, String>
 where
     V: TryInto<T> + fmt::Debug,
     V::Error: fmt::Display,
 {
-    // An error that can't exist takes no room: then nothing has to be kept for the message.
+    // An uninhabited error type has size zero: then no text is needed for the message.
     let fallible = size_of::<std::result::Result<(), V::Error>>() > 0;
     let shown = if fallible { shown(&value) } else { String::new() };
     value.try_into().map_err(|error| format!("`{field}`: {shown} is not {expected}: {error}"))
 }
 
-/// As [`convert`], for a field of a body: what JSON can't hold is a problem of the field, told with all
-/// others.
+/// Like [`convert`], for a field of a body: values that JSON can't represent are reported as problems of the
+/// field, together with all others.
 pub(crate) fn convert_field<T, V>(field: &str, expected: &str, value: V) -> std::result::Result<T, String>
 where
     T: Serialize,
@@ -192,8 +191,8 @@ where
     }
 }
 
-/// What the document says of the lengths of a body's texts. That is the server's to judge, and looked at only
-/// where a file would be sent for nothing.
+/// The length limits of a body's strings in the document. The server checks them. This crate only checks them
+/// where a file would otherwise be uploaded in vain.
 pub(crate) trait Lengths {
     #[allow(dead_code, reason = "which bodies go with a file depends on the document")]
     fn length_problems(&self) -> Vec<String> {
@@ -201,7 +200,7 @@ pub(crate) trait Lengths {
     }
 }
 
-/// A field of a body that is a text, if one may be missing or null.
+/// A field of a body that is a string, or an optional or nullable string.
 #[allow(dead_code, reason = "which lengths there are depends on the document")]
 pub(crate) trait Text {
     fn text(&self) -> Option<&str>;
@@ -219,7 +218,7 @@ impl<T: Text> Text for Option<T> {
     }
 }
 
-/// What is wrong with the length of a text, in characters.
+/// Returns what is wrong with the length of a string, in characters.
 #[allow(dead_code, reason = "which lengths there are depends on the document")]
 pub(crate) fn length_problem<T: Text>(
     field: &str,
@@ -231,15 +230,15 @@ pub(crate) fn length_problem<T: Text>(
     let text = value.as_ref().ok()?.text()?;
     let length = text.chars().count() as u64;
     if (text.is_empty() && least > 0) || (text.trim().is_empty() && !blank) {
-        Some(format!("`{field}` is blank: the API takes a text that isn't"))
+        Some(format!("`{field}` is blank: the API requires text that isn't blank"))
     } else if length < least {
-        Some(format!("`{field}` has {length} characters: the API takes {least} or more"))
+        Some(format!("`{field}` has {length} characters: the API requires at least {least}"))
     } else {
-        (length > most).then(|| format!("`{field}` has {length} characters: the API takes {most} at most"))
+        (length > most).then(|| format!("`{field}` has {length} characters: the API allows at most {most}"))
     }
 }
 
-/// As [`convert_field`], for a list of values of which each is converted by itself.
+/// Like [`convert_field`], for a list whose values are converted one by one.
 #[allow(dead_code, reason = "which lists there are depends on the document")]
 pub(crate) fn convert_list<T, V, I>(
     field: &str,
@@ -266,7 +265,7 @@ where
     }
 }
 
-/// The beginning of a value, as its `Debug` writes it.
+/// Returns the beginning of a value's `Debug` output.
 fn shown(value: &impl fmt::Debug) -> String {
     struct Short(String);
     impl fmt::Write for Short {
@@ -285,7 +284,7 @@ fn shown(value: &impl fmt::Debug) -> String {
     crate::error::redact::redact(&short.0).into_owned()
 }
 
-/// What RFC 3986 lets stand in a segment of a path stays; all else is percent-encoded.
+/// The characters to percent-encode in a path segment: all that RFC 3986 doesn't allow there.
 const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -304,8 +303,8 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// A path parameter as one encoded segment. `.`, `..` and nothing at all would make another path of it: the
-/// URL's parser folds them before anyone sees them.
+/// Encodes a path parameter as one segment. `.`, `..` and an empty value are errors: the URL parser would
+/// resolve them into another path.
 pub(crate) fn path_segment(field: &str, value: &str) -> std::result::Result<String, Invalid> {
     match value {
         "" => Err(Invalid::from(format!("`{field}` is empty: it is part of the path"))),
@@ -314,8 +313,8 @@ pub(crate) fn path_segment(field: &str, value: &str) -> std::result::Result<Stri
     }
 }
 
-/// A body as JSON. A number that isn't finite would go out as null, silently; it is a problem that names the
-/// field.
+/// Returns a body as JSON. A number that isn't finite is a problem that names the field; serde_json would
+/// silently write null.
 pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> std::result::Result<Vec<u8>, Invalid> {
     let problems: Vec<String> = unwritable(body).iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
@@ -325,8 +324,7 @@ pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> std::result::Result<
         .map_err(|error| Invalid::from(format!("the body can't be written as JSON: {error}")))
 }
 
-/// As [`json_body`], for an operation that may be called without its body: then there is neither body nor
-/// media type.
+/// Like [`json_body`], for an operation with an optional body: without a body, no media type is set.
 #[allow(dead_code, reason = "which bodies there are depends on the document")]
 pub(crate) fn optional_json<T: Serialize>(
     request: reqwest::RequestBuilder,
@@ -341,8 +339,7 @@ pub(crate) fn optional_json<T: Serialize>(
     })
 }
 
-/// Puts a body that isn't JSON into a request, or none where there may be none; `media_type` is the
-/// document's.
+/// Sets a body that isn't JSON, if there is one; `media_type` is the document's.
 #[allow(dead_code, reason = "which bodies there are depends on the document")]
 pub(crate) fn raw_body(
     request: reqwest::RequestBuilder,
@@ -355,7 +352,7 @@ pub(crate) fn raw_body(
     }
 }
 
-/// A list as one text, as documents with `explode: false` want it. Nothing where nothing is set.
+/// Returns a list as one string, for parameters with `explode: false`; `None` if it isn't set.
 #[allow(dead_code, reason = "which parameters there are depends on the document")]
 pub(crate) fn joined<T: Serialize>(list: &T, separator: &str) -> Option<String> {
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -366,7 +363,7 @@ pub(crate) fn joined<T: Serialize>(list: &T, separator: &str) -> Option<String> 
     }
 }
 
-/// A key of an object, borrowed from the input where that is possible.
+/// A key of an object, borrowed from the input if possible.
 pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -394,7 +391,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// A value of an enumeration that takes any text.
+/// Deserializes a value of an enumeration that accepts any string.
 pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<T, D::Error> {
@@ -403,7 +400,7 @@ pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
         type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text")
+            f.write_str("a string")
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<T, E> {
@@ -413,8 +410,8 @@ pub(crate) fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
     deserializer.deserialize_str(Text(PhantomData))
 }
 
-/// The schema of an enumeration that takes any text. A function: of some hundred values the macro is too deep
-/// for the compiler.
+/// Returns the schema of an enumeration that accepts any string. It is a function because the macro recurses
+/// too deeply for the compiler with some hundred values.
 #[allow(dead_code, reason = "which enumerations there are depends on the document")]
 pub(crate) fn open_enum_schema(values: &[&str]) -> schemars::Schema {
     schemars::json_schema!({"anyOf": [{"enum": values}, {"type": "string"}]})

@@ -1,9 +1,9 @@
-//! [`PageLink`]: a page's `next` or `previous`, as servers write the end of a list.
+//! [`PageLink`]: a page's `next` or `previous`, including the forms in which servers mark the end of a list.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
-/// A link to another page: null, false and an empty text lead nowhere.
+/// A link to another page. Null, false and an empty string mean that there is no other page.
 #[derive(Default)]
 pub(crate) struct PageLink(pub(crate) Option<String>);
 

@@ -1,9 +1,10 @@
-//! The generated client: one builder an operation and the types of the API, made by `build.rs` from the
-//! OpenAPI document in `openapi/`. Nothing here is written by hand.
+//! The generated client: one builder for each operation, and the types of the API. `build.rs` generates it
+//! from the OpenAPI document in `openapi/`; nothing in it is handwritten.
 //!
-//! [`BackendClient::call`](crate::BackendClient::call) takes a [`Client`] and sends what its methods build.
+//! [`BackendClient::call`](crate::BackendClient::call) passes a [`Client`] to its closure and sends the
+//! operation that the closure builds.
 
-// A document may leave descriptions out, and those that it has weren't written for rustdoc.
+// A document may lack descriptions, and its descriptions aren't written for rustdoc.
 #![allow(missing_docs, rustdoc::bare_urls, rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
 #![allow(
     rustdoc::invalid_codeblock_attributes,

@@ -1,4 +1,4 @@
-//! [`RawBody`]: the body of an operation that takes a file, a form or anything else that isn't JSON.
+//! [`RawBody`]: the body of an operation that accepts a file, a form or other content that isn't JSON.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::multipart::Form;
 use reqwest::{Body, RequestBuilder};
 
-/// A body that isn't JSON: bytes, a text, a form, or a stream of bytes.
+/// A body that isn't JSON: bytes, a string, a form, or a stream of bytes.
 ///
-/// Operations that take a file have it as their `body`. Its media type is the document's, where that names
-/// one, or what [`media_type`](RawBody::media_type) says; a form has its own. A stream is sent once: a
-/// request with one isn't sent again by itself.
+/// It is the `body` of operations that accept a file. Its media type is the document's, if it names one, or
+/// the one set with [`media_type`](RawBody::media_type); a form has its own. A stream can only be sent once,
+/// so a request with a stream is not retried automatically.
 ///
 /// ```
 /// use synapse_backend_client::RawBody;
@@ -32,22 +32,22 @@ enum Content {
 }
 
 impl RawBody {
-    /// Sets the media type, such as `text/csv`, in the place of the document's. A form keeps its own, which
-    /// tells its parts apart.
+    /// Sets the media type, such as `text/csv`, instead of the document's. A form keeps its own, which
+    /// contains the boundary between its parts.
     #[must_use]
     pub fn media_type(mut self, media_type: impl Into<String>) -> Self {
         self.media_type = Some(media_type.into());
         self
     }
 
-    /// Puts the body into a request; `usual` is the document's media type.
+    /// Sets the body of a request; `usual` is the document's media type.
     pub(crate) fn put(self, request: RequestBuilder, usual: &'static str) -> RequestBuilder {
         match self {
             RawBody { content: Content::Form(form), .. } => request.multipart(form),
             RawBody { content: Content::Body(body), media_type: None } => {
                 request.header(CONTENT_TYPE, HeaderValue::from_static(usual)).body(body)
             }
-            // What can't be a header's value is told when the request is made.
+            // An invalid header value is reported when the request is built.
             RawBody { content: Content::Body(body), media_type: Some(own) } => {
                 request.header(CONTENT_TYPE, own).body(body)
             }

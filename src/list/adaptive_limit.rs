@@ -1,17 +1,18 @@
-//! How many pages may be under way: fewer where the server asks for less, more again when it stops asking.
+//! The number of pages that are fetched concurrently: it shrinks when the server throttles, and grows back
+//! afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Counts how often a server asked for less (429, 503).
+/// Counts how often the server throttled (429, 503).
 pub(super) type Throttled = Arc<AtomicU32>;
 
-/// The number of pages that may be under way: halved when the server asks for less, one more after each calm
-/// round.
+/// The number of pages that may be fetched concurrently. It is halved when the server throttles, and grows by
+/// one after each round without throttling.
 pub(super) struct Window {
     most: usize,
     now: usize,
-    /// Pages that came since it last changed.
+    /// Pages that arrived since the number last changed.
     calm: usize,
     throttled: Throttled,
     observation: u32,
@@ -34,7 +35,7 @@ impl Window {
         self.throttled.clone()
     }
 
-    /// A page came.
+    /// Updates the number after a page arrived.
     pub(super) fn arrived(&mut self) {
         let throttled = self.throttled.load(Ordering::Relaxed);
         if throttled != self.observation {
@@ -85,7 +86,7 @@ mod tests {
         };
         assert_eq!(sizes_of(3), [4; 3]);
         throttled.fetch_add(1, Ordering::Relaxed);
-        // The pages before it are no matter.
+        // The pages before the throttling don't count.
         assert_eq!(sizes_of(12), [2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]);
     }
 }

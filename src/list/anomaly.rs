@@ -1,27 +1,27 @@
-//! What goes wrong with a list: an error carries one of these, a report all of them.
+//! Anomalies of a list: an error contains one of them, a report all of them.
 
 use std::fmt;
 
 use crate::error::Error;
 use crate::list::MAX_STALLED;
 
-/// What a list did that it shouldn't while it was read.
+/// An inconsistency of a list while it was read.
 ///
-/// A `page` is the number of a page; in a list without page numbers, which page it is, counted from 1.
+/// `page` is a page number. In a list without page numbers, pages are counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListAnomaly {
-    /// The list grew or shrank: items may be missing or be there twice.
+    /// The list grew or shrank: items may be missing or repeated.
     CountChanged {
-        /// The page that told.
+        /// The page with the new count.
         page: u64,
-        /// Items in the list, as the pages before told.
+        /// The count on the pages before.
         before: u64,
-        /// Items in the list, as this page tells.
+        /// The count on this page.
         now: u64,
     },
-    /// A page that isn't the last is shorter or longer than those before: items may be missing or be there
-    /// twice.
+    /// A page that isn't the last has fewer or more items than the pages before: items may be missing or
+    /// repeated.
     PageLength {
         /// The page.
         page: u64,
@@ -30,29 +30,30 @@ pub enum ListAnomaly {
         /// Items in this one.
         items: u64,
     },
-    /// A page that the count promised isn't there (404): the list became shorter, and ends before it.
+    /// A page that should exist according to the count doesn't (404): the list became shorter, and ends
+    /// before it.
     PageGone {
         /// The page.
         page: u64,
     },
-    /// The list ended with fewer items than its count promises. Where items have an
-    /// [identity](crate::ListReport::identity), those that were there twice count once.
+    /// The list ended with fewer items than its count. If items have an
+    /// [identity](crate::ListReport::identity), repeated items count once.
     Fewer {
-        /// The count; of a list that grew while it was read, the count before.
+        /// The count; for a list that grew while it was read, the count before.
         promised: u64,
-        /// Items that there were.
+        /// Items in the list.
         items: u64,
     },
-    /// A page has items that were there before: others may be missing. Only in a list whose items have an
-    /// [identity](crate::ListReport::identity), and that doesn't [drop](crate::ListAll::deduplicate) such
-    /// items.
+    /// A page has repeated items: others may be missing. Detected only if items have an
+    /// [identity](crate::ListReport::identity) and the list doesn't [drop](crate::ListAll::deduplicate)
+    /// repeated items.
     Repeated {
         /// The page.
         page: u64,
-        /// Items on it that were there before.
+        /// Repeated items on it.
         items: u64,
     },
-    /// The list goes on behind the end that its count promises.
+    /// The list continues after the end that its count implies.
     BeyondCount {
         /// The page.
         page: u64,
@@ -60,20 +61,20 @@ pub enum ListAnomaly {
         count: u64,
     },
     /// The server returned another page than the requested one: it ignores `page`, or its link skips pages or
-    /// goes back. None of the page's items is given, and the list ends with any policy.
+    /// leads backwards. None of the page's items is returned, and the list ends with any policy.
     OutOfOrder {
-        /// The page whose link it is.
+        /// The page that contains the link.
         page: u64,
         /// The page that it leads to.
         next: u64,
     },
-    /// A link leads to a page that was read already. Ends the list by any policy.
+    /// A link leads to a page that was already read. The list ends with any policy.
     Loop {
-        /// The page whose link it is.
+        /// The page that contains the link.
         page: u64,
     },
-    /// The list makes no progress: a hundred pages in a row brought no item that wasn't there before, or
-    /// failed. Ends the list by any policy.
+    /// The list makes no progress: a hundred pages in a row had no new item, or failed. The list ends with
+    /// any policy.
     Endless {
         /// The last page that was read.
         page: u64,
@@ -81,7 +82,7 @@ pub enum ListAnomaly {
 }
 
 impl ListAnomaly {
-    /// Whether the list doesn't keep what its count promises.
+    /// Returns whether the list contradicts its count.
     pub(crate) fn is_loss(&self) -> bool {
         matches!(
             self,
@@ -89,7 +90,7 @@ impl ListAnomaly {
         )
     }
 
-    /// Whether the list can't be read on, by any policy.
+    /// Returns whether the list can't continue with any policy.
     pub(crate) fn is_fatal(&self) -> bool {
         matches!(
             self,
@@ -104,63 +105,63 @@ impl fmt::Display for ListAnomaly {
             ListAnomaly::CountChanged { page, before, now } => {
                 write!(
                     f,
-                    "the list had {before} items and at page {page} has {now}: items may be missing or be there twice"
+                    "the list's count changed from {before} to {now} at page {page}: items may be missing or repeated"
                 )
             }
             ListAnomaly::PageLength { page, expected, items } => write!(
                 f,
-                "page {page} has {items} items where the pages before have {expected}: items may be missing or be there twice"
+                "page {page} has {items} items, but the pages before have {expected}: items may be missing or repeated"
             ),
             ListAnomaly::PageGone { page } => {
-                write!(f, "page {page} isn't there any more: the list became shorter")
+                write!(f, "page {page} no longer exists: the list became shorter")
             }
             ListAnomaly::Fewer { promised, items } => {
-                write!(f, "the list ended after {items} items of {promised} that it promised")
+                write!(f, "the list ended after {items} of {promised} expected items")
             }
             ListAnomaly::Repeated { page, items } => {
-                write!(f, "{items} items of page {page} were there before: others may be missing")
+                write!(f, "{items} items of page {page} are repeated: others may be missing")
             }
             ListAnomaly::BeyondCount { page, count } => {
-                write!(f, "page {page} lies behind the end of a list of {count} items")
+                write!(f, "page {page} has items after the end of a list of {count} items")
             }
             ListAnomaly::OutOfOrder { page, next } => {
-                write!(f, "page {page} says that page {next} follows it")
+                write!(f, "the `next` link of page {page} leads to page {next}, out of order")
             }
             ListAnomaly::Loop { page } => {
-                write!(f, "page {page}'s `next` leads back to a page that was already read")
+                write!(f, "the `next` link of page {page} leads back to a page that was already read")
             }
             ListAnomaly::Endless { page } => {
                 write!(
                     f,
-                    "the list makes no progress: {MAX_STALLED} pages in a row, page {page} the last, brought no new item"
+                    "the list makes no progress: {MAX_STALLED} pages in a row, up to page {page}, had no new item"
                 )
             }
         }
     }
 }
 
-/// An item that can't be decoded: which one, why, and its text. All but the text is fit to be shown, and
-/// short.
+/// An item that can't be decoded: which one, why, and its text. All fields except the text are short and safe
+/// to show.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ItemFailure {
-    /// The page that it is on.
+    /// The page that contains it.
     pub page: u64,
-    /// Its place on the page, counted from 0.
+    /// Its index on the page, counted from 0.
     pub index: usize,
-    /// Its `id`, where it has one.
+    /// Its `id`, if it has one.
     pub id: Option<String>,
-    /// Where in the item decoding failed, such as `files[0].url`; empty for the item itself.
+    /// Where decoding failed within the item, such as `files[0].url`; empty for the item itself.
     pub json_path: String,
-    /// Why.
+    /// Why it can't be decoded.
     pub message: String,
     pub(crate) text: String,
 }
 
 impl ItemFailure {
-    /// The item's JSON, as the server sent it, but for URLs that were converted; in a
-    /// [report](crate::ListReport::item_failures), its first 64 KiB. It may hold signed URLs: `Debug` doesn't
-    /// show it.
+    /// Returns the item's JSON as the server sent it, except for converted URLs. In a
+    /// [report](crate::ListReport::item_failures) it is limited to the first 64 KiB. It may contain signed
+    /// URLs: `Debug` doesn't show it.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -180,12 +181,12 @@ impl fmt::Debug for ItemFailure {
 }
 
 impl Error {
-    /// What a list did that it shouldn't, which ended it.
+    /// Returns the anomaly that ended a list.
     pub fn list_anomaly(&self) -> Option<&ListAnomaly> {
         self.detail()
     }
 
-    /// The item of a list that can't be decoded, with its text.
+    /// Returns the list item that can't be decoded, with its text.
     pub fn item_failure(&self) -> Option<&ItemFailure> {
         self.detail()
     }

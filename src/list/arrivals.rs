@@ -1,4 +1,4 @@
-//! Pages as they arrive: what each of them comes to for its list.
+//! Handles pages in the order in which they arrive.
 
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -20,7 +20,7 @@ use crate::list::anomaly::ListAnomaly;
 use crate::transport::timeouts::saturating_deadline;
 
 impl<T: Send + 'static> ListAll<T> {
-    /// Waits for the next page; false at the list's end.
+    /// Waits for the next page; returns `false` at the list's end.
     pub(super) fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
         loop {
             if let Some(comparing) = &mut self.comparing {
@@ -32,7 +32,7 @@ impl<T: Send + 'static> ListAll<T> {
                 return Poll::Ready(Ok(true));
             }
             if self.limit.is_some_and(|limit| self.report.items >= limit) {
-                // What would come behind it is nobody's concern.
+                // An error after the last item that is wanted doesn't matter.
                 self.refused = self.refused.take().filter(|_| self.page.place.is_none());
                 self.finish();
             }
@@ -71,13 +71,13 @@ impl<T: Send + 'static> ListAll<T> {
         }
     }
 
-    /// Sets out for the pages that may be under way.
+    /// Starts requests for as many pages as may be fetched now.
     fn fill_window(&mut self) -> Result<()> {
         self.deadline = self
             .deadline
             .or_else(|| self.timeout.map(|timeout| saturating_deadline(Instant::now(), timeout)));
-        // One more than may be received at a time waits for its turn: so the connection is busy while a page
-        // is decoded.
+        // One more page than may be received at a time waits for its turn, so that the connection is busy
+        // while a page is decoded.
         let width = self.window.size();
         while self.prefetch.len() <= width
             && let Some(template) = &self.template
@@ -89,19 +89,19 @@ impl<T: Send + 'static> ListAll<T> {
         Ok(())
     }
 
-    /// Takes a page's items and sees to the pages after it.
+    /// Takes a page's items, and plans the pages after it.
     fn arrived(&mut self, page: PendingPage<T>, compared: Compared) -> Result<()> {
         let PendingPage { number, url, page, passed } = page;
         let ArrivedPage { items, length, count, next, unconverted, .. } = page;
         let Some(template) = &self.template else { return Ok(()) };
         let followed = |link: String| match template.transport.origin.follow(&link, &url)? {
-            // Its number leads on, and nothing else of it.
+            // Only the page number of such a link is used.
             link if count.is_some() && page_number(&link).is_some() => Ok(link),
             link => sendable(completed(link, template.request.url())),
         };
         let (next, unfollowed) = match next.map(followed).transpose() {
             Ok(next) => (next, None),
-            // Its own items are right all the same.
+            // The page's own items are valid all the same.
             Err(error) => {
                 let info = template.at(url.clone(), None).info();
                 (None, Some(error.of(info).during(format!("following page {number}'s `next`"))))
@@ -122,11 +122,11 @@ impl<T: Send + 'static> ListAll<T> {
         if then == Next::End {
             self.prefetch.clear();
         }
-        // A page that a number leads to needs no link, nor does the first.
+        // A page with a number needs no link, nor does the first page.
         let link = (page_number(&url).is_none() && !(number == 1 && is_first(&url))).then_some(url);
         let place = PagePosition { number, link };
         let (after, after_offset) = match unfollowed {
-            // Behind its items is still what failed.
+            // The position after its items still points at what failed.
             Some(_) => (place.at(length), offset),
             None => (then.into(), self.plan.offset),
         };
@@ -145,21 +145,20 @@ impl<T: Send + 'static> ListAll<T> {
         Ok(())
     }
 
-    /// No more pages are wanted than the limit takes, behind page `number` and the items that are `wanted` of
-    /// it.
+    /// Limits the plan to the pages that the limit needs, after page `number` and its `wanted` items.
     fn limit_plan(&mut self, number: u64, wanted: usize) {
         if let Some(limit) = self.limit {
             self.plan.limit(number, limit.saturating_sub(self.report.items).saturating_sub(wanted as u64));
         }
     }
 
-    /// A page failed: it is the list's end after all, is passed over, or ends the stream.
+    /// Handles a failed page: it was past the list's end, is skipped, or ends the stream.
     fn failed(&mut self, number: u64, url: &Url, error: Error) -> Result<()> {
         if self.plan.total.is_some() && page_number(url).is_some() && is_past_the_end(&error) {
             let (observation, _) = self.plan.gone(number);
-            // The pages after it are gone as well.
+            // The pages after it are past the end as well.
             self.prefetch.clear();
-            // What the server said is told, rather than what it comes to.
+            // The error shows the server's response, with the anomaly as context.
             let with_page = |judged: Error| match judged.list_anomaly() {
                 Some(event) => error.during(judged.to_string()).with_detail(event.clone()),
                 None => error,
@@ -173,11 +172,12 @@ impl<T: Send + 'static> ListAll<T> {
         });
         let error = match ran_out {
             Some(timeout) => {
-                error.during(format!("page {number} of a list that may take {timeout:?} as a whole"))
+                error.during(format!("page {number}, within the time-out of {timeout:?} for the whole list"))
             }
             None => error.during(format!("page {number}")),
         };
-        // A page that is there fails on this side, and one that had no time left not by itself.
+        // A failed conversion isn't a failure of the page at the server, and a page without time left didn't
+        // fail by itself.
         if self.skip_failed_pages
             && ran_out.is_none()
             && !error.is_url_conversion()
@@ -194,11 +194,11 @@ impl<T: Send + 'static> ListAll<T> {
         Err(error)
     }
 
-    /// Reports what was heard of the list, or makes it an error, as the policy says.
+    /// Reports anomalies or returns one as an error, as the policy says.
     fn apply_policy(&mut self, events: Vec<ListAnomaly>) -> Result<()> {
         for event in events {
             let harmless = match event {
-                // What it brings again is dropped.
+                // `deduplicate` drops the items that are repeated.
                 ListAnomaly::CountChanged { before, now, .. } => now > before && self.deduplicate,
                 ListAnomaly::Repeated { .. } if self.deduplicate => continue,
                 _ => false,
@@ -219,7 +219,7 @@ impl<T: Send + 'static> ListAll<T> {
     fn broken(&self, event: ListAnomaly) -> Error {
         let hint = match event.is_fatal() {
             true => "",
-            false => "; the policy `Lenient` reports this and goes on",
+            false => "; with the policy `Lenient` this is only reported",
         };
         let error = Error::new(ErrorKind::Pagination, format!("{event}{hint}")).with_detail(event);
         match &self.template {
@@ -228,7 +228,7 @@ impl<T: Send + 'static> ListAll<T> {
         }
     }
 
-    /// Ends the stream and what is under way for it.
+    /// Ends the stream and cancels its requests.
     pub(super) fn finish(&mut self) {
         self.template = None;
         self.prefetch.clear();
@@ -237,8 +237,7 @@ impl<T: Send + 'static> ListAll<T> {
     }
 }
 
-/// Whether the server says that a page lies behind the list's end, and not somebody else that there is
-/// nothing there.
+/// Returns whether the server itself says that a page is past the list's end; a proxy's 404 doesn't say that.
 fn is_past_the_end(error: &Error) -> bool {
     error.status() == Some(StatusCode::NOT_FOUND)
         && error.response().is_some_and(|response| response.detail().is_some())

@@ -1,4 +1,4 @@
-//! [`Checkpoint`]: where the reading of a list is, so that another stream can go on there.
+//! [`Checkpoint`]: a position in a list, from which another stream can continue.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use super::page_plan::Next;
 use crate::error::redact::excerpt;
 use crate::values::url::Url;
 
-/// The version of a checkpoint's written form.
+/// The version of the serialized format.
 const VERSION: u32 = 1;
 
-/// Where the reading of a list is: what has been given, and what comes next.
+/// A position in a list: what has been returned, and what comes next.
 ///
-/// It is taken at any time ([`ListAll::checkpoint`](crate::ListAll::checkpoint)), also after an error, can be
-/// written by serde, and is taken by [`resume`](crate::ListAll::resume) of the same query, in this process or
-/// another one. [`partitions`](crate::Call::partitions) of a list are checkpoints that have an end too.
+/// [`ListAll::checkpoint`](crate::ListAll::checkpoint) creates one at any time, also after an error. Save it
+/// with serde, and pass it to [`resume`](crate::ListAll::resume) of the same query, in this process or
+/// another one. The [`partitions`](crate::Call::partitions) of a list are checkpoints that also have an end.
 ///
-/// Its written form holds the list's parameters and links as they are, and up to 1,000 ids of items as
-/// numbers, about 20 KB. `Debug` shows no parameter's value. A checkpoint that was changed is refused where
-/// it names what isn't its list's: no other host or path is asked.
+/// The serialized form contains the list's parameters and links as they are, and up to 1,000 item ids as
+/// numbers, about 20 KB. `Debug` shows no parameter values. A modified checkpoint is refused if it doesn't
+/// match the list: no other host or path is requested.
 ///
 /// ```
 /// # fn example(events: &synapse_backend_client::ListAll<synapse_backend_client::Json>) -> Result<(), Box<dyn std::error::Error>> {
@@ -32,31 +32,31 @@ const VERSION: u32 = 1;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub(super) version: u32,
-    /// Which list it is: the operation, and the URL with all parameters but those that choose a page.
+    /// Identifies the list: the operation, and the URL with all parameters except those that select a page.
     pub(super) query: String,
     pub(super) at: Position,
-    /// The last page; nothing where the list's own end is meant.
+    /// The last page; `None` if the list is read to its own end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) until: Option<u64>,
-    /// Items on a full page, where that is known.
+    /// Items on a full page, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) page_size: Option<u64>,
-    /// Items in the list before the page, where that is known.
+    /// Items in the list before the page, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) offset: Option<u64>,
     /// Items in the whole list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) total: Option<u64>,
-    /// The least that there ever were, if that is less.
+    /// The lowest count so far, if it is less than `total`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) least: Option<u64>,
-    /// Items up to here that were there twice: the others are as many distinct ones.
+    /// Repeated items up to here; all other items up to here are different.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) repeated: u64,
     /// The field that tells items apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) identity: Option<String>,
-    /// What its value in the items that were given last comes down to.
+    /// Its values in the items that were returned last, as numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) recent: Vec<u64>,
 }
@@ -65,11 +65,11 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// The next item of a list.
+/// The position of the next item of a list.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Position {
-    /// On a page that has a number.
+    /// On a page with a number.
     Page {
         number: u64,
         /// Counted from 0.
@@ -82,7 +82,7 @@ pub(super) enum Position {
         number: u64,
         item: usize,
     },
-    /// There is none.
+    /// There is no next item.
     End,
 }
 
@@ -113,26 +113,26 @@ impl Checkpoint {
         }
     }
 
-    /// Items in the whole list, where that is known.
+    /// Returns the number of items in the whole list, if known.
     pub fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// Whether there is nothing left to read.
+    /// Returns whether there is nothing left to read.
     pub fn is_end(&self) -> bool {
         self.at == Position::End
     }
 
-    /// Why a list of this query can't go on from it, if it can't.
+    /// Returns why a list of this query can't be resumed from the checkpoint; `None` if it can.
     pub(super) fn problem(&self, query: &str) -> Option<String> {
         if self.version != VERSION {
-            return Some(format!("it is of format {}, and this crate reads format {VERSION}", self.version));
+            return Some(format!("it has format {}, but this crate reads format {VERSION}", self.version));
         }
         if self.query != query {
-            return Some(format!("it is of another query: {}", difference(&self.query, query)));
+            return Some(format!("it belongs to another query: {}", difference(&self.query, query)));
         }
         if self.recent.len() > KEPT {
-            return Some(format!("it holds {} ids, and a list keeps {KEPT}", self.recent.len()));
+            return Some(format!("it contains {} ids, more than the maximum of {KEPT}", self.recent.len()));
         }
         let (number, item) = match self.at {
             Position::Page { number, item } | Position::Link { number, item, .. } => (number, item as u64),
@@ -151,14 +151,14 @@ impl Checkpoint {
             && numbers.iter().flatten().all(|number| *number <= LARGEST)
             && self.until.is_none_or(|until| number <= until)
             && self.offset.is_none_or(|offset| self.repeated <= offset.saturating_add(item));
-        (!whole).then(|| "it doesn't hold together".to_owned())
+        (!whole).then(|| "its numbers contradict each other or are out of range".to_owned())
     }
 }
 
-/// The largest number that a list can have: a database's.
+/// The largest number in a list: database ids and counts are signed 64-bit integers.
 const LARGEST: u64 = i64::MAX as u64;
 
-/// How much of a text is shown, in bytes.
+/// Maximum length of a text that is shown, in bytes.
 const SHOWN: usize = 300;
 
 impl fmt::Debug for Position {
@@ -210,18 +210,18 @@ mod tests {
         assert!(good.problem("r").unwrap().contains("another query"));
         let problem = |checkpoint: Checkpoint| checkpoint.problem("q").unwrap();
         assert!(problem(Checkpoint { version: 2, ..good.clone() }).contains("format 2"));
-        assert!(problem(Checkpoint { until: Some(2), ..good.clone() }).contains("hold together"));
+        assert!(problem(Checkpoint { until: Some(2), ..good.clone() }).contains("contradict"));
         for at in [
             Position::Page { number: 0, item: 0 },
             Position::Page { number: u64::MAX, item: 0 },
             Position::Page { number: 3, item: usize::MAX },
             Position::Link { url: "x".into(), number: 1 << 63, item: 0 },
         ] {
-            assert!(problem(Checkpoint { at, ..good.clone() }).contains("hold together"));
+            assert!(problem(Checkpoint { at, ..good.clone() }).contains("contradict"));
         }
-        assert!(problem(Checkpoint { offset: Some(u64::MAX), ..good.clone() }).contains("hold together"));
+        assert!(problem(Checkpoint { offset: Some(u64::MAX), ..good.clone() }).contains("contradict"));
         assert!(
-            problem(Checkpoint { offset: Some(10), repeated: 16, ..good.clone() }).contains("hold together")
+            problem(Checkpoint { offset: Some(10), repeated: 16, ..good.clone() }).contains("contradict")
         );
         assert!(problem(Checkpoint { recent: vec![1; 1_001], ..good.clone() }).contains("1001 ids"));
         let long = problem(Checkpoint {

@@ -1,5 +1,5 @@
-//! A page that came beside those before it: compared where it is, or apart where it has so many items that
-//! this takes long.
+//! Compares a page with the pages before it: inline, or on another thread if the page has so many items that
+//! the comparison takes long.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,17 +13,17 @@ use super::prefetch::ArrivedPage;
 use crate::error::Result;
 use crate::runtime::blocking::{takes_long, task_outcome};
 
-/// A page that came, to be compared with those before it.
+/// A page that arrived and is to be compared with the pages before it.
 pub(super) struct PendingPage<T> {
     pub(super) number: u64,
     pub(super) url: Url,
     pub(super) page: ArrivedPage<T>,
-    /// Items at its beginning that were given before.
+    /// Items at its beginning that were returned before.
     pub(super) passed: usize,
 }
 
 impl<T> PendingPage<T> {
-    /// Passes over what was given before, and marks the other items.
+    /// Skips the items that were returned before, and marks the other items.
     pub(super) fn compare(&mut self, seen: &mut Seen) -> Compared {
         let ArrivedPage { items, length, marks, .. } = &mut self.page;
         self.passed = self.passed.min(*length);
@@ -34,13 +34,13 @@ impl<T> PendingPage<T> {
     }
 }
 
-/// An item takes as long as so many bytes of text.
+/// Comparing one item counts as this many bytes of text.
 const ITEM: usize = 32;
 
-/// A page that is compared on a thread of its own.
+/// A page that is being compared on another thread.
 pub(super) struct Comparing<T>(JoinHandle<(PendingPage<T>, Compared, Seen)>);
 
-/// Dropped before it began, it is given up.
+/// A comparison that hasn't begun when this is dropped is cancelled.
 impl<T> Drop for Comparing<T> {
     fn drop(&mut self) {
         self.0.abort();
@@ -48,13 +48,13 @@ impl<T> Drop for Comparing<T> {
 }
 
 impl<T: Send + 'static> Comparing<T> {
-    /// Whether a page is compared apart. Outside of a runtime there is no other thread.
+    /// Returns whether a page is compared on another thread. Outside of a runtime there is no other thread.
     pub(super) fn is_for(page: &PendingPage<T>) -> bool {
         takes_long(page.page.length.saturating_mul(ITEM)) && Handle::try_current().is_ok()
     }
 
-    /// Compares a page with what was `seen`, in the place of which something is left that checkpoints can be
-    /// made of.
+    /// Starts to compare a page with what was `seen`. Until it is done, `seen` is a placeholder that
+    /// checkpoints can be created from.
     pub(super) fn start(mut page: PendingPage<T>, seen: &mut Seen) -> Self {
         let standing_in = seen.standing_in();
         let mut seen = std::mem::replace(seen, standing_in);
@@ -64,7 +64,7 @@ impl<T: Send + 'static> Comparing<T> {
         }))
     }
 
-    /// The page, once it is compared; what was seen is put back.
+    /// Returns the page once it is compared, and puts `seen` back.
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,

@@ -1,16 +1,16 @@
-//! Which numbers came lately, in bounded memory.
+//! Remembers recent numbers, in bounded memory.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// The numbers that came last: ids, each as the number that it comes down to.
+/// The most recent numbers: each is an id that was turned into a number.
 pub(super) struct Recent {
     most: usize,
     order: VecDeque<u64>,
     set: HashSet<u64, Keyed>,
 }
 
-/// Hashes a number by one multiplication, with random keys, so that nobody can choose numbers that collide.
+/// Hashes a number with one multiplication and random keys, so that nobody can choose colliding numbers.
 struct Keyed(u64, u64);
 
 impl Keyed {
@@ -46,12 +46,12 @@ impl Hasher for Hashed {
 }
 
 impl Recent {
-    /// Remembers `most` of them.
+    /// Creates a set that remembers the last `most` numbers.
     pub(super) fn new(most: usize) -> Self {
         Recent { most, order: VecDeque::new(), set: HashSet::with_hasher(Keyed::new()) }
     }
 
-    /// Whether a number is new; from then on it isn't.
+    /// Returns whether a number is new, and remembers it.
     pub(super) fn is_new(&mut self, number: u64) -> bool {
         if !self.set.insert(number) {
             return false;
@@ -65,7 +65,7 @@ impl Recent {
         true
     }
 
-    /// The last `most` of them before the `newest`.
+    /// Returns the last `most` numbers, not counting the `newest` ones at the end.
     pub(super) fn last(&self, most: usize, newest: usize) -> Vec<u64> {
         let end = self.order.len().saturating_sub(newest);
         self.order.range(end.saturating_sub(most)..end).copied().collect()

@@ -1,5 +1,4 @@
-//! What tells one list from another: its operation, and its URL with all parameters but those that choose a
-//! page.
+//! Identifies a list: its operation, and its URL with all parameters except those that select a page.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +6,15 @@ use reqwest::Url;
 
 use crate::error::redact::{excerpt, shown_url};
 
-/// What parameters choose a page, or which host files are to be had from, and are no part of the query.
+/// Parameters that select a page or the host of file URLs. They are not part of the query.
 const ASIDE: [&str; 3] = ["page", "cursor", "url_host"];
 
-/// The written form of what tells one list from another.
+/// Returns the text that identifies a list.
 pub(super) fn query_of(operation: &str, url: &Url) -> String {
     let pairs = url.query_pairs().filter(|(name, _)| !ASIDE.contains(&&**name));
     let mut pairs: Vec<(String, String)> =
         pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    // The order of values matters to no filter.
+    // The order of parameters doesn't matter to any filter.
     pairs.sort_unstable();
     let mut plain = url.clone();
     plain.set_query(None);
@@ -25,12 +24,12 @@ pub(super) fn query_of(operation: &str, url: &Url) -> String {
     format!("{operation} {plain}")
 }
 
-/// What was written, taken apart.
+/// The parts of such a text.
 struct QueryParts<'q> {
     operation: &'q str,
     /// Without its query.
     url: String,
-    /// May be anything, a token too: only their names are shown.
+    /// Values can be secret, such as a token: only the names are shown.
     params: BTreeMap<String, Vec<String>>,
 }
 
@@ -46,27 +45,27 @@ impl<'q> QueryParts<'q> {
     }
 }
 
-/// Longer than this no query is, in bytes: no server takes a longer URL.
+/// Maximum length of a query, in bytes: no server accepts a longer URL.
 const LONGEST: usize = 1 << 17;
-/// How much of a name and of a URL is shown, in bytes, and how many names.
+/// Maximum length of a name and of a URL that are shown, in bytes, and maximum number of names.
 const SHOWN_NAME: usize = 60;
 const SHOWN_URL: usize = 300;
 const SHOWN_NAMES: usize = 10;
 
-/// How a query that was kept differs from the one that is asked for.
+/// Describes how a checkpoint's query differs from the requested one.
 pub(super) fn difference(kept: &str, asked: &str) -> String {
     if kept.len() > LONGEST {
         return format!("one of {} bytes", kept.len());
     }
     let (Some(kept), Some(asked)) = (QueryParts::of(kept), QueryParts::of(asked)) else {
-        return "of no list that there is".to_owned();
+        return "one that isn't valid".to_owned();
     };
     if kept.operation != asked.operation {
-        return format!("of `{}`, and this is `{}`", excerpt(kept.operation, SHOWN_NAME), asked.operation);
+        return format!("of `{}`, but this is `{}`", excerpt(kept.operation, SHOWN_NAME), asked.operation);
     }
     if kept.url != asked.url {
         return format!(
-            "at {}, and this is at {}",
+            "at {}, but this is at {}",
             excerpt(&kept.url, SHOWN_URL),
             excerpt(&asked.url, SHOWN_URL)
         );
@@ -86,7 +85,7 @@ pub(super) fn difference(kept: &str, asked: &str) -> String {
         .join(", ")
 }
 
-/// A query as it may be shown: with its parameters' names alone.
+/// Returns a query as it may be shown: without the values of its parameters.
 pub(super) fn shown_query(query: &str) -> String {
     match Some(query).filter(|query| query.len() <= LONGEST).and_then(QueryParts::of) {
         Some(QueryParts { operation, url, params }) => {
@@ -136,14 +135,14 @@ mod tests {
             ("https://h/models/", "with a `project`, with a `tag`, with a `token`"),
             (
                 "https://u:secret@g/models/?project=1",
-                "at https://h/models/, and this is at https://g/models/",
+                "at https://h/models/, but this is at https://g/models/",
             ),
         ] {
             assert_eq!(difference(&kept, &query(asked)), tail);
         }
         let events = query_of("list_events", &"https://h/events/".parse().unwrap());
-        assert_eq!(difference(&kept, &events), "of `list_models`, and this is `list_events`");
-        assert_eq!(difference("anything", &kept), "of no list that there is");
+        assert_eq!(difference(&kept, &events), "of `list_models`, but this is `list_events`");
+        assert_eq!(difference("anything", &kept), "one that isn't valid");
         assert_eq!(shown_query(&kept), "list_models https://h/models/?project=…&tag=…&token=…");
         assert_eq!(shown_query(&events), "list_events https://h/events/");
         assert_eq!(shown_query("anything?x"), "(10 bytes)");

@@ -1,4 +1,4 @@
-//! The courses of lists without requests, for the fuzz targets.
+//! Page plans without requests, for the fuzz targets.
 
 use reqwest::Url;
 
@@ -6,13 +6,13 @@ use super::checkpoint::{Checkpoint, Position};
 use super::fingerprint::query_of;
 use super::page_plan::{PageInfo, PagePlan};
 
-/// What a checkpoint of a list holds that tells it from others.
+/// Returns the query of a list as its checkpoints hold it.
 pub fn query(operation: &str, url: &Url) -> String {
     query_of(operation, url)
 }
 
-/// Reads a list from a checkpoint on, whose pages have these lengths (nothing for one that fails), counts and
-/// links; gives what was heard of it.
+/// Reads a list from a checkpoint on. Its pages have these lengths (`None` for a page that fails), counts and
+/// links. Returns the observations.
 pub fn plan(
     url: &Url,
     from: &Checkpoint,

@@ -1,4 +1,4 @@
-//! What tells a list's items apart, and which of them were there before.
+//! Tells a list's items apart, and remembers which were seen before.
 
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use super::page::{Fields, Marks};
 
 /// How many ids are remembered: a list shifts by a few pages while it is read, not by hundreds.
 const IDS: usize = 100_000;
-/// How many pages are remembered by what they hold.
+/// How many page digests are remembered.
 const PAGES: usize = 1 << 16;
 /// How many ids a checkpoint keeps.
 pub(super) const KEPT: usize = 1_000;
 
-/// The fields that tell an operation's items apart, the first one first.
+/// Returns the fields that tell an operation's items apart, in order of preference.
 pub(super) fn identity_of(operation: &str, url: &Url) -> &'static [&'static str] {
     match operation {
-        // In current releases `id` is the ground truth's and repeats. Releases without `pgh_id` are known by
-        // that only where nothing was left out.
+        // In current releases `id` is the ground truth's id and repeats. A release without `pgh_id` is
+        // recognised only if no field was omitted.
         "list_ground_truth_events" => {
             match url.query_pairs().any(|(name, _)| name == "fields" || name == "omit") {
                 true => &["pgh_id"],
@@ -30,27 +30,27 @@ pub(super) fn identity_of(operation: &str, url: &Url) -> &'static [&'static str]
     }
 }
 
-/// What was given of a list before.
+/// The items of a list that were seen before.
 pub(super) struct Seen {
-    /// By which fields items may be told apart.
+    /// The fields that may tell items apart.
     fields: Fields,
-    /// By which one they are; decided by the first page that has items.
+    /// The field that tells them apart; decided by the first page that has items.
     decided: Option<Option<Arc<str>>>,
     ids: Recent,
     pages: Recent,
-    /// Ids that were added last and whose items will not be given.
+    /// How many of the ids that were added last belong to items that will not be returned.
     dropped: usize,
     resumed: Resumed,
 }
 
-/// What a checkpoint knew.
+/// What a checkpoint contained.
 #[derive(Default)]
 pub(super) struct Resumed {
     pub(super) identity: Option<String>,
     pub(super) ids: Vec<u64>,
 }
 
-/// An item, as far as it is known from before.
+/// Whether an item was seen before.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Mark {
     New,
@@ -59,15 +59,15 @@ pub(super) enum Mark {
     Unknown,
 }
 
-/// A page beside those before it.
+/// The result of comparing a page with the pages before it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Compared {
-    /// Of each item that is to be given; empty if all have the same.
+    /// One mark per item that is to be returned; empty if all items have the mark `same`.
     pub(super) marks: Vec<Mark>,
     pub(super) same: Mark,
-    /// Items that were there before, or that were passed and never given.
+    /// Items that were seen before, or that were skipped without ever being returned.
     pub(super) missed: u64,
-    /// Whether the page brings an item that wasn't there before.
+    /// Whether the page has a new item.
     pub(super) progress: bool,
 }
 
@@ -88,31 +88,31 @@ impl Seen {
     }
 
     pub(super) fn resume(&mut self, mut resumed: Resumed) {
-        // Those that kept no name kept ids.
+        // Checkpoints without a field name contain values of `id`.
         if resumed.identity.is_none() && !resumed.ids.is_empty() {
             resumed.identity = Some("id".to_owned());
         }
         self.resumed = resumed;
     }
 
-    /// What stands in its place while a page is compared with it elsewhere, where all items before that page
-    /// were given: as much as checkpoints keep.
+    /// Returns a placeholder for use while a page is compared on another thread. It contains what checkpoints
+    /// keep, provided that all items before that page were returned.
     pub(super) fn standing_in(&self) -> Self {
         Seen { fields: self.fields.clone(), resumed: self.kept(0), ..Seen::new(std::iter::empty()) }
     }
 
-    /// What pages are to be looked through for.
+    /// Returns the fields to look for in pages.
     pub(super) fn fields(&self) -> &Fields {
         &self.fields
     }
 
-    /// The field that tells items apart, once that is decided.
+    /// Returns the field that tells items apart, once that is decided.
     pub(super) fn identity(&self) -> Option<&str> {
         self.decided.as_ref()?.as_deref()
     }
 
-    /// Compares a page with those before it: `items` could be decoded, of which the first `passed` were given
-    /// by another stream.
+    /// Compares a page with the pages before it. `items` of its items could be decoded; another stream
+    /// returned the first `passed` of them.
     pub(super) fn compare(&mut self, page: &Marks, items: usize, passed: usize) -> Compared {
         let mut covered = false;
         if self.decided.is_none() && items > 0 {
@@ -147,18 +147,19 @@ impl Seen {
             true => items > passed,
             false => marks.as_ref().is_none_or(|marks| marks.iter().any(|mark| *mark != Mark::Repeated)),
         };
-        // Until they are there to be given.
+        // Until the page's items can be returned.
         self.dropped = added;
         Compared {
             marks: marks.unwrap_or_default(),
             same: if ids.is_empty() { Mark::Unknown } else { Mark::New },
             missed,
-            // Also a circle of more items than are remembered is one of the same pages.
+            // The digest also detects a loop with more items than are remembered: its pages repeat.
             progress: self.pages.is_new(page.digest) && new,
         }
     }
 
-    /// Decides what tells items apart. Whether the checkpoint knows all items that were passed.
+    /// Decides which field tells items apart. Returns whether the checkpoint contains all items that were
+    /// skipped.
     fn decide(&mut self, identity: Option<Arc<str>>, passed: usize) -> bool {
         let Resumed { identity: before, ids } = std::mem::take(&mut self.resumed);
         self.fields = identity.iter().cloned().collect();
@@ -173,12 +174,13 @@ impl Seen {
         covered
     }
 
-    /// So many of the ids that were added last are of items that will not be given.
+    /// Records that this many of the ids that were added last belong to items that will not be returned.
     pub(super) fn drop_last(&mut self, ids: usize) {
         self.dropped = ids;
     }
 
-    /// What a checkpoint keeps, where the items of so many of the ids that were added last weren't given yet.
+    /// Returns what a checkpoint keeps if the items of the `left` ids that were added last weren't returned
+    /// yet.
     pub(super) fn kept(&self, left: usize) -> Resumed {
         match &self.decided {
             None => Resumed { identity: self.resumed.identity.clone(), ids: self.resumed.ids.clone() },
@@ -226,7 +228,7 @@ mod tests {
         assert_eq!(compare(&mut seen, &[2, 3, 4, 4], 0), (3, true));
         assert_eq!(compare(&mut seen, &[4, 1], 0), (2, false));
         assert_eq!(compare(&mut seen, &[], 0), (0, false));
-        // What has no id is compared by its page.
+        // Items without an id are compared by their page.
         assert_eq!(compare(&mut seen, &[0, 1], 0), (1, true));
         assert_eq!(compare(&mut seen, &[0, 1], 0), (1, false));
     }
@@ -238,7 +240,7 @@ mod tests {
         assert_eq!((seen.identity(), seen.fields().len()), (None, 2));
         seen.compare(&page(Some("id"), &[1, 2]), 2, 0);
         assert_eq!((seen.identity(), seen.fields().len()), (Some("id"), 1));
-        // A page that was under way then isn't judged.
+        // A page that was already in flight isn't compared.
         let other = seen.compare(&page(Some("pgh_id"), &[1, 3]), 2, 0);
         assert!(other.same == Mark::Unknown && other.missed == 0 && other.progress);
         let mut seen = Seen::new(["id"]);
@@ -276,7 +278,7 @@ mod tests {
         let mut seen = Seen::new(["id"]);
         seen.resume(Resumed { identity: None, ids: vec![1, 2, 3] });
         assert_eq!(compare(&mut seen, &[3, 4, 5], 2), (1, true));
-        // Ids of another field tell nothing.
+        // Ids of another field can't be compared.
         let mut seen = Seen::new(["id"]);
         seen.resume(Resumed { identity: Some("pgh_id".to_owned()), ids: vec![1, 2, 3] });
         assert_eq!(compare(&mut seen, &[3, 4, 5], 2), (0, true));

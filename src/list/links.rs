@@ -1,4 +1,4 @@
-//! The links between a list's pages: their page numbers, and whether they lead in a circle.
+//! The links between a list's pages: their page numbers, and the detection of loops.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ use reqwest::Url;
 use crate::call::query;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The `page` of a page-numbered list's URL. A link with a `cursor` has none, whatever else it carries.
+/// Returns the `page` of a URL. A link with a `cursor` has no page number, whatever else it contains.
 pub(super) fn page_number(url: &Url) -> Option<u64> {
     let mut number = None;
     for (name, value) in url.query_pairs() {
@@ -23,14 +23,14 @@ pub(super) fn page_number(url: &Url) -> Option<u64> {
     number
 }
 
-/// Whether a URL chooses no page, so that it gives the first: of a list that begins at an `offset`, the first
-/// behind that.
+/// Returns whether a URL selects no page and therefore returns the first one. With an `offset`, that is the
+/// first page after the offset.
 pub(super) fn is_first(url: &Url) -> bool {
     url.query_pairs().all(|(name, value)| name != "cursor" && (name != "page" || value == "1"))
 }
 
-/// The `offset` of a list by limit and offset: how many items lie before the page. Nothing where the URL
-/// chooses a page otherwise.
+/// Returns the `offset` of a list with limit and offset: the number of items before the page. `None` if the
+/// URL selects a page in another way.
 pub(super) fn offset(url: &Url) -> Option<u64> {
     let mut offset = None;
     for (name, value) in url.query_pairs() {
@@ -43,23 +43,23 @@ pub(super) fn offset(url: &Url) -> Option<u64> {
     offset
 }
 
-/// Whether a URL gives the list from its head.
+/// Returns whether a URL returns the beginning of the list.
 pub(super) fn is_head(url: &Url) -> bool {
     is_first(url) && offset(url).is_none()
 }
 
-/// The URL of another page of the same list.
+/// Returns the URL of another page of the same list.
 pub(super) fn with_page(url: &Url, number: u64) -> Url {
     let mut paged = url.clone();
     query::set(&mut paged, &[("page".to_owned(), vec![number.to_string()])]);
     paged
 }
 
-/// Parameters that choose a page, and how long it is: these a link decides.
+/// Parameters that select a page and its size: a link decides these.
 const PAGING: [&str; 5] = ["page", "page_size", "cursor", "limit", "offset"];
 
-/// A link to a page, with the parameters of the list's own URL that it lacks: without a filter it would give
-/// other items. What it has stays as the server wrote it.
+/// Adds the parameters of the list's own URL that a link lacks: without a filter the link would return other
+/// items. The link's own parameters stay as the server wrote them.
 pub(super) fn completed(mut link: Url, list: &Url) -> Url {
     let written = list.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let missing: Vec<&str> = {
@@ -80,37 +80,36 @@ pub(super) fn completed(mut link: Url, list: &Url) -> Url {
     link
 }
 
-/// A link that a request can be made of: no URI is longer than 64 KiB.
+/// Returns the link if it can be requested: a URI has at most 64 KiB.
 pub(super) fn sendable(link: Url) -> Result<Url> {
     match Uri::try_from(link.as_str()) {
         Ok(_) => Ok(link),
         Err(problem) => {
-            let message = format!(
-                "the server's link of {} bytes is none that can be asked for: {problem}",
-                link.as_str().len()
-            );
+            let message =
+                format!("the server's link of {} bytes can't be requested: {problem}", link.as_str().len());
             Err(Error::new(ErrorKind::Decode, message))
         }
     }
 }
 
-/// How many links are remembered one by one.
+/// Number of links that are remembered individually.
 const REMEMBERED: usize = 1 << 16;
 
-/// Links that were followed, in bounded memory: a circle among the first of them is seen at once, any other
-/// after it was gone round a few times.
+/// The links that were followed, in bounded memory. A loop among the first links is detected at once, any
+/// other loop after a few rounds.
 #[derive(Default)]
 pub(super) struct Followed {
     hasher: RandomState,
     first: HashSet<u64>,
-    /// Of the links behind them: one, how many ago it was, and for how many it is kept (Brent's algorithm).
+    /// For the links after those: one link, how many links ago it was, and for how many links it is kept
+    /// (Brent's algorithm).
     kept: u64,
     ago: u64,
     keep: u64,
 }
 
 impl Followed {
-    /// Whether a link is new; from then on it isn't.
+    /// Returns whether a link is new, and remembers it.
     pub(super) fn is_new(&mut self, url: &Url) -> bool {
         let link = self.hasher.hash_one(url.as_str());
         if self.first.len() < REMEMBERED {

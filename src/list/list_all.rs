@@ -1,4 +1,4 @@
-//! [`ListAll`]: every item of a list, in the server's order, its pages fetched ahead.
+//! [`ListAll`]: every item of a list, in the server's order, with prefetched pages.
 
 use std::fmt;
 use std::pin::Pin;
@@ -24,31 +24,32 @@ use crate::call::Prepared;
 use crate::error::{Error, Result};
 use crate::url_conversion::Undelivered;
 
-/// Pages under way at a time, unless set: enough to hide a server's latency, few enough for a small server.
+/// Default number of pages that are fetched concurrently: enough to hide a server's latency, few enough for a
+/// small server.
 const CONCURRENCY: usize = 4;
 
-/// The most pages under way at a time.
+/// Maximum number of pages that are fetched concurrently.
 const MAX_CONCURRENCY: usize = 64;
 
-/// Every item of a list: a [`Stream`] in the server's order that follows every page.
+/// Every item of a list: a [`Stream`] in the server's order that reads every page.
 ///
-/// After the first page the length of the list is known, and pages are fetched ahead of the reader,
-/// [`concurrency`](ListAll::concurrency) of them at a time; a reader that stops taking items stops the
-/// fetching. A list without page numbers (a cursor list) is followed link by link, one page ahead. A
-/// parameter of the call that such a link lacks, such as a filter, is added to it again; `page`, `page_size`,
-/// `cursor`, `limit` and `offset` are the link's to decide, and what it has is sent as the server wrote it.
-/// The end is where the server says that there is no next page, whatever the size of the pages before.
+/// The length of the list is known after the first page. From then on, up to
+/// [`concurrency`](ListAll::concurrency) pages are prefetched; prefetching pauses when you stop reading. A
+/// list without page numbers (a cursor list) is read link by link, one page ahead. If a link lacks a
+/// parameter of the call, such as a filter, that parameter is added. The link alone decides `page`,
+/// `page_size`, `cursor`, `limit` and `offset`, and its own parameters are sent as the server wrote them. The
+/// list ends when the server says that there is no next page, whatever the sizes of the pages before.
 ///
-/// A list that changes while it is read may have lost or doubled items by then: what tells of it ends the
-/// list with an error, or is reported, as the [`policy`](ListAll::policy) says. A list is complete if it has
-/// as many different items as its count promises; which field makes them different is its
-/// [`identity`](ListAll::identity). A list that makes no progress, a hundred pages in a row without a new
-/// item, ends with an error. Any error ends the stream, which can be resumed from its
-/// [`checkpoint`](ListAll::checkpoint). Dropping it stops its requests.
+/// A list that changes while it is read can lose or repeat items. The [`policy`](ListAll::policy) decides
+/// whether such an anomaly ends the list with an error or is only reported. A list is complete if it has as
+/// many different items as its count; the [`identity`](ListAll::identity) field tells items apart. A list
+/// that makes no progress (a hundred pages in a row without a new item) ends with an error. Any error ends
+/// the stream; it can be resumed from its [`checkpoint`](ListAll::checkpoint). Dropping the stream cancels
+/// its requests.
 ///
-/// The call's [`timeout`](crate::Call::timeout) is that of the whole list, from the first read on, the time
-/// between the reads included; pages that came by then are given. The client's
-/// [`timeout`](crate::BackendClientBuilder::timeout) is that of each page.
+/// The call's [`timeout`](crate::Call::timeout) covers the whole list. It starts at the first read and
+/// includes the time between reads; pages that arrived in time are still returned. The client's
+/// [`timeout`](crate::BackendClientBuilder::timeout) applies to each page.
 ///
 /// ```no_run
 /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -65,9 +66,9 @@ const MAX_CONCURRENCY: usize = 64;
 /// ```
 #[must_use = "a stream does nothing unless it is read"]
 pub struct ListAll<T> {
-    /// The call that each page repeats; nothing once the stream has ended.
+    /// The call that each page repeats; `None` once the stream has ended.
     pub(super) template: Option<Prepared>,
-    /// How long the list may take as a whole, and when that is over, once it has begun.
+    /// Time-out of the whole list, and the deadline that it sets at the first read.
     pub(super) timeout: Option<Duration>,
     pub(super) deadline: Option<Instant>,
     pub(super) query: String,
@@ -75,30 +76,30 @@ pub struct ListAll<T> {
     pub(super) policy: ListPolicy,
     pub(super) skip_failed_pages: bool,
     pub(super) skip_failed_items: bool,
-    /// Whether items that were given before are dropped.
+    /// Whether repeated items are dropped.
     pub(super) deduplicate: bool,
     pub(super) limit: Option<u64>,
     pub(super) plan: PagePlan,
     pub(super) window: Window,
     pub(super) prefetch: Prefetch<T>,
-    /// The next page, where it is compared apart.
+    /// The next page, if it is being compared on another thread.
     pub(super) comparing: Option<Comparing<T>>,
-    /// What ends the stream once the items before it are given out.
+    /// The error that ends the stream after the items before it are returned.
     pub(super) refused: Option<Error>,
-    /// What was given before.
+    /// Items that were returned before.
     pub(super) seen: Seen,
-    /// Items on the first page that were given before.
+    /// Items at the beginning of the first page that another stream returned before.
     pub(super) passed: usize,
-    /// It was resumed at its end, and is still to be judged.
+    /// The stream was resumed at the list's end, and the end isn't checked yet.
     pub(super) at_end: bool,
     pub(super) page: CurrentPage<T>,
     pub(super) report: ListReport,
-    /// Of the items that are given to the caller as a whole, what conversions put into them.
+    /// For `try_collect`: what conversions put into the items that are collected.
     pub(super) collected: Option<Undelivered>,
 }
 
 impl<T: Send + 'static> ListAll<T> {
-    /// Reads pages as `template` says, within `timeout` all of them.
+    /// Creates a stream that reads pages with `template`, all of them within `timeout`.
     pub(super) fn new(
         (template, timeout): (Result<Prepared>, Option<Duration>),
         decoder: Decoder<T>,
@@ -155,68 +156,70 @@ impl<T: Send + 'static> ListAll<T> {
         }
     }
 
-    /// How many pages are under way at a time: 4 unless set, 1 for one after the other, 64 at most.
+    /// Sets how many pages are fetched concurrently: 4 by default, 1 for one after the other, at most 64.
     ///
-    /// One page more is held in memory at most, besides the one that is being read. A server that answers 429
-    /// or 503 is given fewer for a while.
+    /// At most one more page than that is held in memory, besides the page that is being read. After a 429 or
+    /// 503 response, fewer pages are fetched concurrently for a while.
     pub fn concurrency(mut self, pages: usize) -> Self {
         self.window.of_most(pages.clamp(1, MAX_CONCURRENCY));
         self
     }
 
-    /// Ends after this many items, and fetches no page more than they need.
+    /// Ends the list after this many items, and fetches no more pages than they need.
     pub fn limit(mut self, items: u64) -> Self {
         self.limit = Some(items);
         self
     }
 
-    /// What a list that changes while it is read comes to: [`Complete`](ListPolicy::Complete) unless set.
+    /// Sets how changes of the list while it is read are handled; the default is
+    /// [`Complete`](ListPolicy::Complete).
     pub fn policy(mut self, policy: ListPolicy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Passes over a page that fails after all its retries, and [reports](ListReport::page_failures) it,
-    /// where its neighbours are known by number; otherwise it ends the list.
+    /// Skips a page that fails after all its retries, and [reports](ListReport::page_failures) it. A page can
+    /// only be skipped if the number of the next page is known. Any other failed page ends the list.
     pub fn skip_failed_pages(mut self, skip: bool) -> Self {
         self.skip_failed_pages = skip;
         self
     }
 
-    /// Skips an item that can't be decoded, and [reports](ListReport::item_failures) it; otherwise it ends
-    /// the list, after the items before it. 100 pages in a row without an item that can be decoded end the
-    /// list all the same.
+    /// Skips an item that can't be decoded, and [reports](ListReport::item_failures) it. If not set, such an
+    /// item ends the list, after the items before it. 100 pages in a row without an item that can be decoded
+    /// end the list in any case.
     pub fn skip_failed_items(mut self, skip: bool) -> Self {
         self.skip_failed_items = skip;
         self
     }
 
-    /// Drops an item that was among the last hundred thousand, which a list that grows while it is read may
-    /// bring again. Then growing is no reason to end a [`Strict`](ListPolicy::Strict) list; but a list that
-    /// brings items again in the place of others, and so has fewer different ones than its count promises, is
-    /// incomplete all the same.
+    /// Drops repeated items. An item is a repeat if it was among the last 100,000 items; a list that grows
+    /// while it is read can repeat items. With this setting, growth doesn't end a
+    /// [`Strict`](ListPolicy::Strict) list. A list in which repeats replace other items has fewer different
+    /// items than its count, and is still incomplete.
     ///
-    /// Items are told apart by the list's [`identity`](ListAll::identity): those without it stay.
+    /// The list's [`identity`](ListAll::identity) tells items apart. Items without it are never dropped.
     pub fn deduplicate(mut self, deduplicate: bool) -> Self {
         self.deduplicate = deduplicate;
         self
     }
 
-    /// Sets the fields that identify an item, in order of preference: the list uses the first one that an
-    /// item of its first page has. Without any field only the count is compared, and 100 pages in a row with
-    /// the same text (but for URLs' queries) end the list. Values are compared as JSON: `1` and `"1"` differ.
+    /// Sets the fields that identify an item, in order of preference. The list uses the first field that any
+    /// item of its first non-empty page has. Without any field, only the count is compared, and 100 pages in
+    /// a row with the same text (ignoring URL queries) end the list. Values are compared as JSON: `1` and
+    /// `"1"` differ.
     ///
-    /// A list is complete if there are as many different items as its count promises, and
-    /// [`deduplicate`](ListAll::deduplicate) drops those that came before: the last hundred thousand are
-    /// remembered, 2 to 3 MB of memory.
+    /// A list is complete if it has as many different items as its count, and
+    /// [`deduplicate`](ListAll::deduplicate) drops repeated ones. The last 100,000 ids are remembered, which
+    /// takes 2 to 3 MB of memory.
     ///
-    /// | list | unless set |
+    /// | list | default |
     /// |---|---|
     /// | `list_ground_truth_events` | `pgh_id`, else `id`; only `pgh_id` if the parameter `fields` or `omit` is set |
     /// | `list_ground_truth_events_data`, `list_ground_truth_events_files` | none: `id` repeats in current releases |
     /// | any other | `id` |
     ///
-    /// The [report](ListReport::identity) names the field.
+    /// The [report](ListReport::identity) contains the field that is used.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -229,35 +232,35 @@ impl<T: Send + 'static> ListAll<T> {
         self
     }
 
-    /// Goes on where another stream of the same query was, or reads the part of the list that a
-    /// [partition](crate::Call::partitions) is.
+    /// Continues where another stream of the same query stopped, or reads the part of the list that a
+    /// [partition](crate::Call::partitions) covers.
     ///
-    /// The first read fails if the checkpoint is of another query or another version of this crate's format,
-    /// or if it names what can't be this list's, such as a link to another host or path: nothing is sent
-    /// then.
+    /// The first read fails if the checkpoint belongs to another query, has another format version, or holds
+    /// values that can't belong to this list, such as a link to another host or path. Nothing is sent then.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
         if let Err(problem) = self.restore(checkpoint) {
-            let problem = format!("checkpoint: read the list from its beginning instead: {problem}");
+            let problem = format!("checkpoint: {problem}: read the list from its beginning instead");
             self.refused = self.refused.or(Some(Error::invalid_input(problem)));
             self.finish();
         }
         self
     }
 
-    /// Number of items in the whole list, once the first page is there; a cursor list tells none.
+    /// Returns the number of items in the whole list, once the first page has arrived. `None` for a cursor
+    /// list.
     pub fn total(&self) -> Option<u64> {
         self.plan.total
     }
 
-    /// Anomalies and failures seen so far. Check it at the end: a list that ended without an error may still
-    /// have changed meanwhile, unless its policy is [`Strict`](ListPolicy::Strict).
+    /// Returns the anomalies and failures seen so far. Check it at the end: a list that ended without an
+    /// error may still have changed while it was read, unless its policy is [`Strict`](ListPolicy::Strict).
     pub fn report(&self) -> &ListReport {
         &self.report
     }
 
-    /// Where the reading is: the next stream of this query that [resumes](ListAll::resume) from it begins
-    /// with the item that this one would give next. After an error it points at what failed. If the list was
-    /// short, it points at the end, which is an error again unless the policy is
+    /// Returns the current position. A stream of the same query that [resumes](ListAll::resume) from it
+    /// begins with the item that this stream would return next. After an error it points at what failed. If
+    /// the list was short, it points at the end, and resuming there is an error again unless the policy is
     /// [`Lenient`](ListPolicy::Lenient).
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
@@ -279,21 +282,21 @@ impl<T: Send + 'static> ListAll<T> {
         }
     }
 
-    /// The list page by page.
+    /// Returns the list page by page.
     pub fn pages(self) -> ListPages<T> {
         ListPages::new(self)
     }
 
-    /// The next item; nothing at the end.
+    /// Returns the next item; `None` at the end.
     ///
     /// # Errors
-    /// Returns an error if a page can't be had or doesn't hold what it should, or the list changed; the
-    /// stream has then ended.
+    /// Returns an error if a page can't be fetched or is malformed, an item can't be decoded, or the list
+    /// changed (see the [`policy`](ListAll::policy)). The stream has then ended.
     pub async fn next(&mut self) -> Option<Result<T>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// All items.
+    /// Collects all items.
     ///
     /// # Errors
     /// Returns the first error; the items before it are dropped.
@@ -318,7 +321,7 @@ impl<T: Send + 'static> ListAll<T> {
         }
     }
 
-    /// The next item of the page that is there.
+    /// Returns the next item of the current page.
     fn next_on_page(&mut self) -> Option<Result<T>> {
         loop {
             if self.limit.is_some_and(|limit| self.report.items >= limit) {
@@ -351,7 +354,7 @@ impl<T: Send + 'static> ListAll<T> {
         }
     }
 
-    /// The items of the page that is there, up to one that failed.
+    /// Returns the remaining items of the current page, up to the first one that failed.
     pub(super) fn take_page(&mut self) -> (Vec<T>, Option<Error>) {
         let mut items = Vec::with_capacity(self.page.items.wanted(self.deduplicate));
         while let Some(item) = self.next_on_page() {
@@ -367,7 +370,7 @@ impl<T: Send + 'static> ListAll<T> {
         self.page.place.as_ref().map_or(0, |place| place.number)
     }
 
-    /// An error was given: nothing follows it.
+    /// Ends the stream after an error was returned.
     pub(super) fn end_by_error(&mut self) {
         self.report.failed = true;
         if self.page.index < self.page.length {
@@ -379,7 +382,7 @@ impl<T: Send + 'static> ListAll<T> {
     }
 }
 
-// Nothing in it refers to itself.
+// The type isn't self-referential.
 impl<T> Unpin for ListAll<T> {}
 
 impl<T: Send + 'static> Stream for ListAll<T> {
@@ -393,7 +396,7 @@ impl<T: Send + 'static> Stream for ListAll<T> {
         Poll::Ready(item)
     }
 
-    /// The items that are there, and the limit: a list may change until its end is read.
+    /// Bounded by the decoded items and by the limit: the list may change until its end is read.
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.limit.map(|limit| limit.saturating_sub(self.report.items));
         let most = left.map(|left| usize::try_from(left).unwrap_or(usize::MAX));

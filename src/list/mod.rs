@@ -1,6 +1,6 @@
-//! Lists that follow every page.
+//! Lists that read every page.
 //!
-//! Knows how Django REST Framework pages, and nothing of what is on the pages.
+//! Implements the pagination of Django REST Framework. It is independent of what the pages contain.
 
 mod adaptive_limit;
 pub(crate) mod anomaly;
@@ -43,7 +43,8 @@ impl<B: Operation> Call<'_, B>
 where
     B::Output: Page,
 {
-    /// Every item of the list, from the page that the parameters ask for (the first, unless set) to the last.
+    /// Returns a stream of every item, from the page that the parameters select (by default the first) to the
+    /// last.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -61,13 +62,14 @@ where
         ListAll::new(self.prepare_several(), Decoder::typed())
     }
 
-    /// As [`list_all`](Call::list_all), with items of a type of yours: a narrow struct that skips what it
-    /// doesn't need.
+    /// Like [`list_all`](Call::list_all), but decodes items into your own type, such as a struct with only
+    /// the fields that you need.
     pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
         ListAll::new(self.prepare_several(), Decoder::typed())
     }
 
-    /// As [`list_all`](Call::list_all), with items as their own JSON text, for what is written out again.
+    /// Like [`list_all`](Call::list_all), but returns each item as raw JSON text, for example to write it to
+    /// a file.
     pub fn list_all_raw(self) -> ListAll<RawItem> {
         ListAll::new(self.prepare_several(), Decoder::raw())
     }

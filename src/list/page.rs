@@ -1,4 +1,5 @@
-//! A page's text and what it holds: its items decoded one by one, those that can't be left where they are.
+//! A page's text and its items. Items are decoded one by one; an item that can't be decoded doesn't affect
+//! the others.
 
 use std::hash::Hasher as _;
 use std::sync::Arc;
@@ -15,57 +16,57 @@ use crate::error::json_text::decode::{Problem, decode, refuse_nested, without_ma
 use crate::error::redact::secrets::Secrets;
 use crate::generated::page_link::PageLink;
 
-/// The names of fields by which items are told apart, the first one first.
+/// The names of the identity fields, in order of preference.
 pub(super) type Fields = Arc<[Arc<str>]>;
 
-/// A page, decoded.
+/// A decoded page.
 pub(super) struct DecodedPage<T> {
     /// The items that could be decoded.
     pub(super) items: Vec<T>,
-    /// Those that couldn't, in order.
+    /// The items that couldn't be decoded, in order.
     pub(super) failed: Vec<Failed>,
     pub(super) marks: Marks,
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
-    /// The text that places are in.
+    /// The page's text, which the positions in `failed` refer to.
     pub(super) body: Bytes,
 }
 
 /// An item that can't be decoded.
 pub(super) struct Failed {
-    /// Its place on the page, counted from 0.
+    /// Its index on the page, counted from 0.
     pub(super) index: usize,
-    /// Where in the page's text it begins.
+    /// The position in the page's text where it begins.
     pub(super) at: usize,
-    /// Of a large one its length, and why: that is found where the page is decoded, and not where its error
-    /// is made.
+    /// For a large item: its length, and why it can't be decoded. This is found out where the page is
+    /// decoded, not where the item's error is built.
     pub(super) large: Option<Box<(usize, Problem)>>,
 }
 
-/// From how many bytes on an item is large.
+/// An item of more bytes than this is large.
 const LARGE: usize = 16 << 10;
-/// Items on a page as most have them.
+/// The usual number of items on a page.
 const USUAL: usize = 128;
-/// How much of a problem is kept, in bytes, of which less is shown.
+/// Maximum length of a problem's message and of its path that is kept, in bytes. Less of it is shown.
 const KEPT: usize = 4 << 10;
 
-/// What a page's items come down to.
+/// The identities and the digest of a page's items.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Marks {
-    /// The field that tells them apart.
+    /// The field that tells the items apart.
     pub(super) identity: Option<Arc<str>>,
-    /// Its value in each item that could be decoded, as a number, 0 in those that don't have it; none at all
-    /// without such a field.
+    /// Its value in each decoded item, as a number; 0 for an item without it. Empty if there is no such
+    /// field.
     pub(super) ids: Vec<u64>,
-    /// All items together: two pages that hold the same have the same.
+    /// Digest of all items together: equal pages have equal digests.
     pub(super) digest: u64,
 }
 
 /// How a page's items are decoded.
 pub(super) struct Decoder<T> {
-    /// Decodes the items that begin at a place.
+    /// Decodes the items, which begin at the cursor.
     items: fn(&mut Cursor<'_>, &Bytes, &mut Items<'_, T>) -> Result<(), Irregular>,
-    /// Why an item can't be decoded.
+    /// Returns why an item can't be decoded.
     problem: fn(&[u8]) -> Option<Problem>,
 }
 
@@ -78,7 +79,7 @@ impl<T> Clone for Decoder<T> {
 impl<T> Copy for Decoder<T> {}
 
 impl<T: DeserializeOwned> Decoder<T> {
-    /// Items as values.
+    /// Decodes items into values.
     pub(super) fn typed() -> Self {
         Decoder {
             items: |cursor, body, items| {
@@ -95,7 +96,7 @@ impl<T: DeserializeOwned> Decoder<T> {
                     }
                     let (_, length) = parse::<IgnoredAny>(rest).ok()?;
                     let text = rest.get(..length)?;
-                    // What a lenient server may send is mended at the second look: half a surrogate pair.
+                    // `decode` repairs half of a surrogate pair (`\u`), which lenient servers may send.
                     let looked = (length > LARGE || memchr::memmem::find(text, br"\u").is_some())
                         .then(|| decode::<T>(text));
                     match looked {
@@ -114,7 +115,7 @@ impl<T: DeserializeOwned> Decoder<T> {
 }
 
 impl Decoder<RawItem> {
-    /// Items as parts of the page's own text.
+    /// Returns items as slices of the page's own text.
     pub(super) fn raw() -> Self {
         Decoder {
             items: |cursor, body, items| {
@@ -130,7 +131,7 @@ impl Decoder<RawItem> {
                     }
                     return Ok(());
                 }
-                // An item that isn't UTF-8 doesn't take the others along.
+                // An item that isn't UTF-8 doesn't make the others fail.
                 cursor.items(|at| {
                     let (_, length) = parse::<IgnoredAny>(body.get(at..)?).ok()?;
                     let text = body.slice(at..at + length);
@@ -149,18 +150,18 @@ impl Decoder<RawItem> {
     }
 }
 
-/// What is gathered of a page's items.
+/// What is collected while a page's items are decoded.
 struct Items<'f, T> {
     fields: &'f [Arc<str>],
-    /// What the page was asked for with.
+    /// The credentials that the page was requested with.
     secrets: &'f Secrets,
-    /// Whether their names are written as they are.
+    /// Whether the field names are written in JSON without escapes.
     plain: bool,
     items: Vec<T>,
     failed: Vec<Failed>,
-    /// The values of each field.
+    /// The values of each field, one list per field.
     ids: Vec<Vec<u64>>,
-    /// Where the first item begins and the last one ends.
+    /// Where the first item begins and where the last one ends.
     text: Option<(usize, usize)>,
 }
 
@@ -195,7 +196,7 @@ impl<T> Items<'_, T> {
         self.text.get_or_insert((at, at)).1 = at + length;
     }
 
-    /// The items' marks, by the first field that one of them has.
+    /// Returns the items' marks, by the first field that any item has.
     fn marks(&mut self, body: &[u8]) -> Marks {
         let found = self.fields.iter().zip(&mut self.ids).find(|(_, ids)| ids.iter().any(|id| *id != 0));
         let (identity, ids) = found.map(|(name, ids)| (name.clone(), std::mem::take(ids))).unzip();
@@ -209,11 +210,12 @@ impl<T> Items<'_, T> {
 }
 
 impl<T> Decoder<T> {
-    /// Decodes a page that was asked for with `secrets`, and tells its items apart by the first of `fields`
-    /// that one of them has.
+    /// Decodes a page that was requested with `secrets`. The first of `fields` that any item has tells the
+    /// items apart.
     ///
     /// # Errors
-    /// Returns a problem if the text isn't a page. An item that can't be decoded is no problem of its page.
+    /// Returns a problem if the text isn't a page. An item that can't be decoded is not a problem of its
+    /// page.
     pub(super) fn page(
         &self,
         body: &Bytes,
@@ -233,7 +235,7 @@ impl<T> Decoder<T> {
         Ok(DecodedPage { items: items.items, failed: items.failed, marks, count, next, body })
     }
 
-    /// An item that can't be decoded: its text, and why.
+    /// Returns the text of an item that can't be decoded, and why.
     pub(super) fn problem<'b>(&self, body: &'b [u8], failed: Failed) -> (&'b [u8], Problem) {
         let rest = body.get(failed.at..).unwrap_or_default();
         if let Some((length, problem)) = failed.large.map(|large| *large) {
@@ -247,13 +249,13 @@ impl<T> Decoder<T> {
     }
 }
 
-/// Short texts on a page that can't be decoded, wherever they stand: each is tried once, however often it is
-/// there.
+/// Short texts on a page that can't be decoded, by position and length. Each text is tried once, however
+/// often it occurs.
 #[derive(Default)]
 struct Hopeless(Vec<(usize, usize)>);
 
 impl Hopeless {
-    /// How long they are, and how many.
+    /// Maximum length of such a text in bytes, and maximum number of texts.
     const LONGEST: usize = 16;
     const MOST: usize = 16;
 
@@ -263,7 +265,7 @@ impl Hopeless {
         }
     }
 
-    /// The length of the item that begins `rest`, if it is one of them.
+    /// Returns the length of the item that begins `rest`, if it is one of these texts.
     #[inline]
     fn length(&self, body: &[u8], rest: &[u8]) -> Option<usize> {
         if self.0.is_empty() {
@@ -277,7 +279,7 @@ impl Hopeless {
     }
 }
 
-/// How long a page is, and what stands beside its items.
+/// Returns the number of items on a page, and the page's other fields.
 pub(super) fn length(body: &Bytes) -> Result<(usize, Envelope), Problem> {
     refuse_list(body)?;
     let body = without_mark(body);
@@ -291,16 +293,16 @@ pub(super) fn length(body: &Bytes) -> Result<(usize, Envelope), Problem> {
     walked.map(|envelope| (length, envelope)).map_err(|Irregular| problem_of(body))
 }
 
-/// Refuses a list in the place of a page, of which the first items would be taken for the page's fields.
+/// Refuses a list in place of a page: its first elements would be decoded as the page's fields.
 fn refuse_list(body: &[u8]) -> Result<(), Problem> {
     if !without_mark(body).trim_ascii_start().starts_with(b"[") {
         return Ok(());
     }
-    let message = "it is a list and no page of one: the call's `send_as::<Vec<…>>()` gives it".to_owned();
+    let message = "it is a JSON list, not a page: read it with the call's `send_as::<Vec<…>>()`".to_owned();
     Err(Problem { path: String::new(), message, cut_off: false })
 }
 
-/// Why a text is no page.
+/// Returns why a text isn't a page.
 #[cold]
 fn problem_of(body: &[u8]) -> Problem {
     #[derive(Deserialize)]
@@ -335,11 +337,11 @@ fn problem_of(body: &[u8]) -> Problem {
             Ok(self)
         }
     }
-    let unknown = || Problem { path: String::new(), message: "it is no page".to_owned(), cut_off: false };
+    let unknown = || Problem { path: String::new(), message: "it is not a page".to_owned(), cut_off: false };
     decode::<Whole>(body).err().unwrap_or_else(unknown)
 }
 
-/// The value of an item's field as a number, 0 if it has none.
+/// Returns the value of an item's field as a number; 0 if the item doesn't have it.
 #[inline]
 fn id_of(item: &[u8], name: &str, plain: bool) -> u64 {
     let found = match plain {
@@ -349,8 +351,8 @@ fn id_of(item: &[u8], name: &str, plain: bool) -> u64 {
     found.or_else(|| field(item, name).and_then(id)).unwrap_or_default()
 }
 
-/// The same of an item whose last field it is, a number. What stands before a number before the object's end
-/// is a field's name.
+/// Like [`id_of`], if the field is the item's last one and a number; `None` otherwise. A quoted text before
+/// the number that ends the object is always a field's name.
 #[inline]
 fn last_number(item: &[u8], name: &[u8]) -> Option<u64> {
     let text = item.strip_suffix(b"}")?;
@@ -362,15 +364,15 @@ fn last_number(item: &[u8], name: &[u8]) -> Option<u64> {
         .strip_suffix(b"\":")?
         .strip_suffix(name)?
         .strip_suffix(b"\"")?;
-    // After these a quote isn't an escaped one: the name begins there.
+    // After one of these bytes a quote isn't escaped: the name begins there.
     if number.is_empty() || !matches!(rest.last()?, b',' | b'{' | b' ') {
         return None;
     }
     id(number)
 }
 
-/// The same of most items: the field is among the first two, a number as the other one is, and there is no
-/// white space.
+/// Like [`id_of`] for most items: the field is among the first two, both are numbers, and there is no white
+/// space. `None` otherwise.
 #[inline]
 fn first_number(item: &[u8], name: &[u8]) -> Option<u64> {
     let mut rest = item.strip_prefix(b"{\"")?;
@@ -391,8 +393,8 @@ fn first_number(item: &[u8], name: &[u8]) -> Option<u64> {
     None
 }
 
-/// An id's text as a number that isn't 0; only numbers and strings are ids. The same in every process:
-/// checkpoints keep it.
+/// Returns an id's text as a number that isn't 0. Only numbers and strings are ids. The result is the same in
+/// every process, because checkpoints keep it.
 fn id(text: &[u8]) -> Option<u64> {
     if !matches!(text.first()?, b'"' | b'-' | b'0'..=b'9') {
         return None;
@@ -527,7 +529,7 @@ mod tests {
         assert_eq!((ids[4], ids[5], ids.len()), (0, 0, 6));
         let marks = read(Decoder::raw(), &page(r#"{"id": 1}, {"id": 1, "key": 7}"#), &["key", "id"]).marks;
         assert_eq!((marks.identity.as_deref(), marks.ids[0]), (Some("key"), 0));
-        // FNV-1a, as the checkpoints of earlier versions have it.
+        // FNV-1a, as in the checkpoints of earlier versions.
         assert_eq!(id(b"7"), Some(0xaf63_aa4c_8601_9796));
     }
 

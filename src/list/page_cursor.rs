@@ -1,4 +1,4 @@
-//! The page whose items are given out, and the place on it.
+//! The current page and the position on it.
 
 use bytes::Bytes;
 use reqwest::Url;
@@ -13,31 +13,31 @@ use crate::error::{Error, ErrorKind};
 use crate::list::anomaly::ItemFailure;
 use crate::url_conversion::Undelivered;
 
-/// The page whose items are given out.
+/// The current page, whose items are being returned.
 pub(super) struct CurrentPage<T> {
     pub(super) items: PageItems<T>,
-    /// Where it is; nothing before the first.
+    /// Its position in the list; `None` before the first page.
     pub(super) place: Option<PagePosition>,
-    /// The place of the next item on it, counted from 0, and of the one behind the last.
+    /// The index of the next item, counted from 0, and the index after the last item.
     pub(super) index: usize,
     pub(super) length: usize,
-    /// Items in the list before it.
+    /// Items in the list before this page.
     pub(super) offset: Option<u64>,
-    /// Of the items in the list before the next one, those that were there twice.
+    /// Repeated items in the list before the next item.
     pub(super) repeated: u64,
-    /// What comes behind it, and the items in the list before that.
+    /// The position after this page, and the number of items in the list before that position.
     pub(super) after: Position,
     pub(super) after_offset: Option<u64>,
 }
 
-/// Which page it is. Its URL is needed where it has no number.
+/// Which page it is. `link` is the URL of a page without a number.
 pub(super) struct PagePosition {
     pub(super) number: u64,
     pub(super) link: Option<Url>,
 }
 
 impl PagePosition {
-    /// Before the item of this index on it.
+    /// Returns the position before the item with this index.
     pub(super) fn at(&self, item: usize) -> Position {
         let number = self.number;
         match &self.link {
@@ -47,32 +47,32 @@ impl PagePosition {
     }
 }
 
-/// The items that are left of a page.
+/// The remaining items of a page.
 pub(super) struct PageItems<T> {
     items: std::vec::IntoIter<T>,
-    /// Of each of them; none at all if all have the same.
+    /// One mark per item; empty if all items have the mark `same`.
     marks: std::vec::IntoIter<Mark>,
     same: Mark,
     failed: std::iter::Peekable<std::vec::IntoIter<Failed>>,
-    /// What errors are made of, if one of them failed.
+    /// What errors are built from, if an item failed.
     source: Option<Source>,
-    /// What conversions put into them.
+    /// What conversions put into the items.
     undelivered: Undelivered,
-    /// What conversions put into those that are left is nobody's any more: none of them is given.
+    /// The remaining items will not be returned, and what conversions put into them was discarded.
     discarded: bool,
 }
 
-/// Gives the beginning of a text, of so many bytes at most, without the credentials that were sent.
+/// Returns the beginning of a text, at most this many bytes, without the credentials that were sent.
 pub(super) type Excerpt = dyn Fn(&str, usize) -> String + Send + Sync;
 
-/// What the errors of a page's items are made of: its text, and its response.
+/// What the errors of a page's items are built from: the page's text and its response.
 pub(super) struct Source {
     pub(super) body: Bytes,
     pub(super) error: Box<dyn Fn(&Problem) -> Error + Send + Sync>,
     pub(super) excerpt: Box<Excerpt>,
 }
 
-/// The next of a page's items.
+/// The next item of a page.
 pub(super) enum NextItem<T> {
     Item(T, Mark),
     Failed(Failed),
@@ -101,7 +101,7 @@ impl<T> PageItems<T> {
         }
     }
 
-    /// Passes the first `length` items, and says how many of them could be decoded.
+    /// Skips the first `length` items, and returns how many of them could be decoded.
     pub(super) fn pass(&mut self, length: usize) -> usize {
         let mut failed = 0;
         while self.failed.next_if(|item| item.index < length).is_some() {
@@ -113,29 +113,29 @@ impl<T> PageItems<T> {
         decoded
     }
 
-    /// The caller is given the item at `index`, or it is `collected` for the caller; and none before it any
-    /// more.
+    /// Records that the item at `index` is returned to the caller, or `collected` for it. The items before it
+    /// will not be returned any more.
     pub(super) fn deliver(&mut self, index: usize, collected: Option<&mut Undelivered>) {
         self.undelivered.deliver(index, collected);
     }
 
-    /// The caller isn't given the item at `index`.
+    /// Records that the item at `index` is not returned to the caller.
     pub(super) fn discard(&mut self, index: usize) {
         self.undelivered.discard_before(index + 1);
     }
 
-    /// The caller isn't given those that are left.
+    /// Records that the remaining items are not returned to the caller.
     pub(super) fn discard_rest(&mut self) {
         self.discarded |= !self.undelivered.is_empty();
         self.undelivered = Undelivered::default();
     }
 
-    /// What the items are beside those of the pages before.
+    /// Sets the marks that result from the comparison with the pages before.
     pub(super) fn mark(&mut self, marks: Vec<Mark>, same: Mark) {
         (self.marks, self.same) = (marks.into_iter(), same);
     }
 
-    /// How many of those that are left weren't there before.
+    /// Returns how many of the remaining items are new.
     pub(super) fn new_left(&self) -> usize {
         match self.marks.as_slice() {
             [] if self.same == Mark::New => self.items.len(),
@@ -143,18 +143,18 @@ impl<T> PageItems<T> {
         }
     }
 
-    /// Items that could be decoded, without those that were there before where `deduplicate` ones are wanted.
+    /// Returns the number of remaining decoded items, without the repeated ones if `deduplicate` is set.
     pub(super) fn wanted(&self, deduplicate: bool) -> usize {
         let repeated = || self.marks.as_slice().iter().filter(|mark| **mark == Mark::Repeated).count();
         self.items.len().saturating_sub(if deduplicate { repeated() } else { 0 })
     }
 
-    /// Items that are certain to come.
+    /// Returns the number of items that will certainly be returned.
     pub(super) fn certain(&self) -> usize {
         if self.failed.len() == 0 && !self.discarded { self.items.len() } else { 0 }
     }
 
-    /// The item at `index`; `None` behind the last.
+    /// Returns the item at `index`; `None` after the last one.
     pub(super) fn next(&mut self, index: usize) -> Option<NextItem<T>> {
         if self.discarded {
             return None;
@@ -165,19 +165,19 @@ impl<T> PageItems<T> {
         }
     }
 
-    /// What is to be reported of an item of page `page` that can't be decoded.
+    /// Returns what is reported about an item of page `page` that can't be decoded.
     pub(super) fn failure(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> ItemFailure {
         self.problem(decoder, page, failed).0
     }
 
-    /// The error that it is.
+    /// Returns the error for an item of page `page` that can't be decoded.
     pub(super) fn error(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> Error {
         let index = failed.index;
         let (failure, cut_off) = self.problem(decoder, page, failed);
         let named = failure.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
         let path = match failure.json_path.as_str() {
             "" => format!("results[{index}]"),
-            // An item that is a list itself.
+            // The item itself is a list.
             path if path.starts_with('[') => format!("results[{index}]{path}"),
             path => format!("results[{index}].{path}"),
         };

@@ -1,68 +1,66 @@
-//! A list's course, apart from all input and output: which page comes next, and what each page tells of the
-//! list.
+//! Plans which page comes next, and detects anomalies. Does no input or output.
 
 use reqwest::Url;
 
 use super::links::{Followed, offset, page_number, with_page};
 use crate::list::anomaly::ListAnomaly;
 
-/// Pages that may follow one another without an item that is new, those that failed among them.
+/// Maximum number of pages in a row without a new item; skipped pages count, too.
 pub(crate) const MAX_STALLED: u32 = 100;
 
-/// Where a list is, and where it goes.
+/// The position in a list, and the pages that follow.
 pub(super) struct PagePlan {
     way: Way,
-    /// The URL that pages by number are made of.
+    /// The URL that the URLs of numbered pages are built from.
     template: Url,
-    /// The last page that is wanted; nothing where that is the list's own.
+    /// The last page that is wanted; `None` if that is the list's own last page.
     pub(super) until: Option<u64>,
     /// Items on a full page.
     pub(super) page_size: Option<u64>,
     /// Items in the list before the next page.
     pub(super) offset: Option<u64>,
-    /// As the first page's URL asks for it, which the server may not know as that: nothing once the page is
-    /// there.
+    /// The `offset` in the first page's URL, which the server may not support; `None` once that page has
+    /// arrived.
     asked_offset: Option<u64>,
     /// Items in the whole list.
     pub(super) total: Option<u64>,
-    /// The least that it ever had: what it had from the beginning is there as long as nothing goes.
+    /// The lowest count so far: at least this many different items are expected.
     pub(super) least: Option<u64>,
-    /// Of the items in the list before the next page, those that were there twice.
+    /// Repeated items in the list before the next page.
     pub(super) repeated: u64,
-    /// Pages without an item that is new, up to now.
+    /// Number of pages in a row without a new item.
     stalled: u32,
     followed: Followed,
-    /// Its first page was chosen by a number that a checkpoint knows, so that those behind it have numbers,
-    /// too.
+    /// The first page was selected by a number from a checkpoint, so the pages after it have numbers, too.
     pub(super) by_number: bool,
 }
 
 /// How the next page is found.
 #[derive(Debug)]
 enum Way {
-    /// By number. `next` is the number of the first page that wasn't given out yet, `last` the last one that
-    /// is wanted as far as is known.
+    /// By number. `next` is the first page that wasn't requested yet, `last` the last page that is wanted, as
+    /// far as known.
     Numbered {
         next: u64,
         last: u64,
-        /// The last one of the list, whether it is wanted or not.
+        /// The last page of the list or of its range, regardless of the limit.
         end: u64,
     },
-    /// By the link of the page before.
+    /// By the link of the previous page.
     Linked(Option<(u64, Url)>),
     End,
 }
 
-/// What a page tells.
+/// What a page says about its list.
 #[derive(Debug, Clone)]
 pub(super) struct PageInfo {
     /// Items on it.
     pub(super) length: u64,
     pub(super) count: Option<u64>,
     pub(super) next: Option<Url>,
-    /// Items on it that were there before.
+    /// Repeated items on it.
     pub(super) repeated: u64,
-    /// Whether one of them is new.
+    /// Whether it has a new item.
     pub(super) progress: bool,
 }
 
@@ -74,19 +72,19 @@ pub(super) enum Next {
     End,
 }
 
-/// What was heard of a list.
+/// Anomalies that were found when a page arrived.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Observation {
-    /// What makes the page's own items doubtful.
+    /// Anomalies that make the page's own items doubtful.
     pub(super) before: Vec<ListAnomaly>,
-    /// What is to be said behind them.
+    /// Anomalies that take effect after the page's items.
     pub(super) after: Vec<ListAnomaly>,
-    /// Pages that were given out ahead lead nowhere.
+    /// The prefetched pages are not the next pages.
     pub(super) discard_prefetched: bool,
 }
 
 impl PagePlan {
-    /// Begins at `url`, page `number` of the list.
+    /// Creates a plan that begins at `url`, page `number` of the list.
     pub(super) fn new(template: Url, url: Url, number: u64) -> Self {
         let mut followed = Followed::default();
         followed.is_new(&url);
@@ -106,7 +104,7 @@ impl PagePlan {
         }
     }
 
-    /// The next page to be asked for.
+    /// Returns the next page to request.
     pub(super) fn next_page(&mut self) -> Option<(u64, Url)> {
         match &mut self.way {
             Way::Numbered { next, last, .. } => {
@@ -125,7 +123,7 @@ impl PagePlan {
         }
     }
 
-    /// Page `number` is there.
+    /// Handles page `number`, which arrived.
     pub(super) fn arrived(&mut self, number: u64, info: PageInfo) -> (Observation, Next) {
         let PageInfo { length, count, next, repeated, progress } = info;
         let mut observation = Observation::default();
@@ -154,8 +152,8 @@ impl PagePlan {
         let by_number = || {
             self.page_size.filter(|_| numbered).and_then(|size| size.checked_mul(number.saturating_sub(1)))
         };
-        // A server that counts pages, or has items where there can't be any, takes an `offset` for something
-        // else.
+        // If the server uses page numbers, or returns items after the count, it doesn't support the `offset`
+        // parameter.
         let asked =
             self.asked_offset.take().filter(|asked| !numbered && count.is_none_or(|count| *asked < count));
         let offset = self.offset.or(asked).or_else(by_number);
@@ -183,7 +181,7 @@ impl PagePlan {
         (observation, then)
     }
 
-    /// Counts the pages that bring nothing new; there are others behind page `number`.
+    /// Counts pages in a row without a new item. More pages follow page `number`.
     fn stall(&mut self, number: u64, progress: bool) -> Option<ListAnomaly> {
         self.stalled = if progress { 0 } else { self.stalled.saturating_add(1) };
         (self.stalled >= MAX_STALLED).then_some(ListAnomaly::Endless { page: number })
@@ -208,12 +206,12 @@ impl PagePlan {
             return then;
         };
         if number.checked_add(1) != Some(following) {
-            // It is the page before that link, rather than the one that was asked for.
+            // The server returned the page before that link, not the requested one.
             observation.before.push(ListAnomaly::OutOfOrder { page: number, next: following });
             return Next::Page(number.saturating_add(1));
         }
         let size = self.page_size.unwrap_or(length).max(1);
-        // The server says that there is a next page, whatever the count says.
+        // The server says that there is a next page, even if the count says otherwise.
         let pages = count.div_ceil(size).max(following);
         let last = pages.min(self.until.unwrap_or(u64::MAX));
         let unstarted = match self.way {
@@ -224,7 +222,7 @@ impl PagePlan {
         Next::Page(following)
     }
 
-    /// No more than `left` items are wanted behind page `number`, which arrived last.
+    /// Limits the plan to `left` items after page `number`, which arrived last.
     pub(super) fn limit(&mut self, number: u64, left: u64) {
         match &mut self.way {
             Way::Numbered { last, .. } => {
@@ -235,7 +233,7 @@ impl PagePlan {
         }
     }
 
-    /// The list ends here: what is missing.
+    /// Ends the list, and returns the anomaly if items are missing.
     pub(super) fn end(&mut self) -> Vec<ListAnomaly> {
         self.way = Way::End;
         let mut missing = Vec::new();
@@ -245,8 +243,8 @@ impl PagePlan {
             .and_then(|(until, size)| until.checked_mul(size))
             .unwrap_or(u64::MAX);
         if let (Some(offset), Some(total)) = (self.offset, self.total) {
-            // Items that came while the list was read push others back, which come twice and are there all
-            // the same.
+            // Items that are added while the list is read move others to later pages. Those are repeated, not
+            // missing.
             let least = self.least.unwrap_or(total).min(total);
             let items = offset.saturating_sub(self.repeated);
             let short = |promised: u64, items: u64| items < promised.min(of_range);
@@ -258,7 +256,7 @@ impl PagePlan {
         missing
     }
 
-    /// Page `number` isn't there (404), though it should be.
+    /// Handles page `number`, which should exist but doesn't (404).
     pub(super) fn gone(&mut self, number: u64) -> (Observation, Next) {
         let mut observation =
             Observation { before: vec![ListAnomaly::PageGone { page: number }], ..Observation::default() };
@@ -266,7 +264,7 @@ impl PagePlan {
         (observation, Next::End)
     }
 
-    /// What follows page `number`, which is passed over; `None` if that isn't known.
+    /// Skips page `number`, and returns what follows it; `None` if that isn't known.
     pub(super) fn pass_over(&mut self, number: u64) -> Option<(Observation, Next)> {
         if let (true, Way::Linked(None), Some(total), Some(size)) =
             (self.by_number, &self.way, self.total, self.page_size)
@@ -275,7 +273,7 @@ impl PagePlan {
             self.way = Way::Numbered { next: number.saturating_add(1), last: end, end };
         }
         let Way::Numbered { last, end, .. } = &mut self.way else { return None };
-        // Its items are wanted of the page behind those that were.
+        // One more page is needed in place of the skipped one, up to the last page.
         *last = last.saturating_add(1).min(*end);
         let following = number.checked_add(1).filter(|following| *following <= *last);
         self.offset = self.offset.zip(self.page_size).map(|(offset, size)| offset.saturating_add(size));
@@ -321,7 +319,7 @@ mod tests {
         PageInfo { length, count: None, next, repeated: 0, progress: length > 0 }
     }
 
-    /// The numbers of the pages that may be asked for now.
+    /// The numbers of the pages that can be requested now.
     fn numbers(plan: &mut PagePlan) -> Vec<u64> {
         std::iter::from_fn(|| plan.next_page()).map(|(number, _)| number).collect()
     }
@@ -350,7 +348,7 @@ mod tests {
         assert_eq!(numbers(&mut plan), [3]);
         assert_eq!(plan.pass_over(3), Some((Observation::default(), Next::Page(4))));
         assert_eq!((numbers(&mut plan), plan.offset), (vec![4, 5], Some(30)));
-        // A list of links has no page behind one that failed.
+        // In a list of links, the page after a failed page isn't known.
         let mut plan = self::plan();
         assert_eq!(plan.pass_over(1), None);
     }
@@ -468,7 +466,7 @@ mod tests {
         assert_eq!(quiet(plan.arrived(4, page(10, 95, 5))), Next::Page(5));
         let fewer = ListAnomaly::Fewer { promised: 95, items: 44 };
         assert_eq!(plan.arrived(5, page(4, 95, None)).0.after, [fewer]);
-        // Of the last page alone it isn't known how long the others are.
+        // The last page alone doesn't show the page size.
         let mut plan = third();
         assert_eq!(quiet(plan.arrived(3, page(4, 95, None))), Next::End);
     }
@@ -524,7 +522,7 @@ mod tests {
         }
     }
 
-    /// The page at which the list is said to be endless, where each page is made by its number.
+    /// Returns the page at which the list counts as endless; `page` creates each page from its number.
     fn endless(plan: &mut PagePlan, page: impl Fn(u64) -> PageInfo) -> u64 {
         (1..)
             .find(|number| plan.arrived(*number, page(*number)).0.after.iter().any(ListAnomaly::is_fatal))
@@ -534,19 +532,19 @@ mod tests {
     #[test]
     fn endless_list_is_stopped() {
         let limit = u64::from(MAX_STALLED);
-        // Ever new links to pages without an item, or with the same items.
+        // Always new links, to pages without an item or with the same items.
         let link = |number: u64| cursor(0, Some(&number.to_string()));
         assert_eq!(endless(&mut plan(), link), limit);
         assert_eq!(
             endless(&mut plan(), |number| PageInfo { length: 10, progress: number == 1, ..link(number) }),
             limit + 1
         );
-        // The same items on pages by number, whatever the count.
+        // The same items on numbered pages, whatever the count.
         for count in [10, u64::MAX] {
             let page = |number| PageInfo { progress: number == 1, ..page(10, count, number + 1) };
             assert_eq!(endless(&mut plan(), page), limit + 1);
         }
-        // Pages that are passed over.
+        // Skipped pages.
         let mut plan = plan();
         plan.arrived(1, page(1, 1_000_000_000_000_000, 2));
         let fatal = |number: &u64| plan.pass_over(*number).unwrap().0.after.iter().any(ListAnomaly::is_fatal);
@@ -571,7 +569,7 @@ mod tests {
         assert_eq!(observation.before, [ListAnomaly::Repeated { page: 2, items: 3 }]);
         let (observation, _) = plan.arrived(3, page(10, 30, None));
         assert_eq!(observation.after, [ListAnomaly::Fewer { promised: 30, items: 27 }]);
-        // Of a list that grew all are there that were there from the beginning.
+        // A list that grew is complete with all items that it had at the beginning.
         let mut plan = self::plan();
         plan.arrived(1, page(10, 30, 2));
         plan.arrived(2, again(3, page(10, 33, 3)));
@@ -646,7 +644,7 @@ mod tests {
                     match step {
                         Step::Arrived { own, number, length, count, next, repeated } => {
                             let number = if own { asked } else { number };
-                            // The next page as a server counts that knows no end, or any.
+                            // The next number, from a server whose list has no end; or any number.
                             let next = next.map(|next| if own { number.wrapping_add(1) } else { next });
                             let next = next.map(|next| with_page(&list, next));
                             plan.arrived(number, PageInfo { length, count, next, repeated, progress: length > 0 });

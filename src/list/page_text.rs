@@ -1,4 +1,4 @@
-//! A page's text, walked item by item: in linear time, without recursion, whatever it is.
+//! Reads a page's text item by item: in linear time and without recursion, for any input.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -7,18 +7,18 @@ use crate::error::json_text::members::behind_quote;
 use crate::generated::operation::Key;
 use crate::generated::page_link::PageLink;
 
-/// What stands beside a page's items.
+/// A page's fields besides its items.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Envelope {
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
 }
 
-/// The text isn't a page. What is wrong with it is found by reading the whole as one value.
+/// The text isn't a page. Decoding the whole text as one value finds out why.
 #[derive(Debug, PartialEq)]
 pub(super) struct Irregular;
 
-/// Walks a page; `results` is called where its items are.
+/// Reads a page; `results` is called at the position of its items.
 pub(super) fn walk<'t>(
     body: &'t [u8],
     mut results: impl FnMut(&mut Cursor<'t>) -> Result<(), Irregular>,
@@ -57,7 +57,7 @@ fn once<V>(slot: &mut Option<V>, value: V) -> Result<(), Irregular> {
     }
 }
 
-/// A place in a text.
+/// A position in a text.
 pub(super) struct Cursor<'t> {
     text: &'t [u8],
     at: usize,
@@ -93,8 +93,8 @@ impl<'t> Cursor<'t> {
         Ok(value)
     }
 
-    /// A list's items. `item` is called with the place where each of them begins and returns its length;
-    /// `None` if none begins there.
+    /// Reads a list's items. `item` is called with the position where each item begins, and returns the
+    /// item's length; `None` if no item begins there.
     pub(super) fn items(&mut self, mut item: impl FnMut(usize) -> Option<usize>) -> Result<(), Irregular> {
         self.expect(b'[')?;
         if self.eat(b']') {
@@ -114,7 +114,7 @@ impl<'t> Cursor<'t> {
     }
 }
 
-/// The value that begins `text`, and its length.
+/// Parses the value at the beginning of `text`, and returns it with its length.
 #[inline]
 pub(super) fn parse<'t, V: Deserialize<'t>>(text: &'t [u8]) -> serde_json::Result<(V, usize)> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
@@ -122,8 +122,8 @@ pub(super) fn parse<'t, V: Deserialize<'t>>(text: &'t [u8]) -> serde_json::Resul
     Ok((value, deserializer.into_iter::<IgnoredAny>().byte_offset()))
 }
 
-/// The value of an object's own field, of the first of that name, as its text. The text was parsed before:
-/// here it is only scanned up to that field.
+/// Returns the text of the value of an object's own field, the first one with that name. The object was
+/// parsed before: here it is only scanned up to that field.
 pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
     let mut rest = behind_space(object).strip_prefix(b"{")?;
     loop {
@@ -142,7 +142,7 @@ pub(super) fn field<'t>(object: &'t [u8], name: &str) -> Option<&'t [u8]> {
     }
 }
 
-/// Whether a key with escapes is `name`.
+/// Returns whether a key with escapes is `name`.
 #[cold]
 fn is_escaped(key: &[u8], name: &str) -> bool {
     let literal = [b"\"", key, b"\""].concat();
@@ -157,7 +157,7 @@ fn behind_space(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Where the value ends that begins a text.
+/// Returns where the value at the beginning of a text ends.
 #[inline]
 fn value_end(text: &[u8]) -> Option<usize> {
     match text.first()? {
@@ -188,8 +188,7 @@ fn nested_end(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// What a text comes down to, without the queries of its URLs, in which signatures change from answer to
-/// answer.
+/// Returns a text's digest. URL queries are ignored, since their signatures change from response to response.
 pub(super) fn digest(text: &[u8]) -> u64 {
     let mut digest = 0x9e37_79b9_7f4a_7c15;
     let mut at = 0;

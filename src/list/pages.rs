@@ -1,4 +1,4 @@
-//! [`ListPages`]: a list page by page.
+//! [`ListPages`]: a list, page by page.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,7 +8,7 @@ use futures_core::Stream;
 use super::list_all::ListAll;
 use crate::error::{Error, Result};
 
-/// A list page by page: what [`ListAll::pages`] gives.
+/// A list, page by page: returned by [`ListAll::pages`].
 ///
 /// ```no_run
 /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct ListPages<T> {
     list: ListAll<T>,
-    /// What ends the stream behind the items before it.
+    /// The error that ends the stream after the items before it.
     failed: Option<Error>,
 }
 
@@ -43,12 +43,12 @@ impl<T: Send + 'static> ListPages<T> {
         ListPages { list, failed: None }
     }
 
-    /// The list, for its total, its report, and its checkpoint behind the page that was given last.
+    /// Returns the list, for its total, its report, and its checkpoint after the page that was returned last.
     pub fn list(&self) -> &ListAll<T> {
         &self.list
     }
 
-    /// The next page; nothing at the end.
+    /// Returns the next page; `None` at the end.
     ///
     /// # Errors
     /// Returns an error as [`ListAll::next`] does.
@@ -69,7 +69,7 @@ impl<T: Send + 'static> ListPages<T> {
     }
 }
 
-// Nothing in it refers to itself.
+// The type isn't self-referential.
 impl<T> Unpin for ListPages<T> {}
 
 impl<T: Send + 'static> Stream for ListPages<T> {

@@ -1,4 +1,4 @@
-//! A list in parts that can be read apart from one another.
+//! Splits a list into parts that can be read independently.
 
 use std::sync::Arc;
 
@@ -12,22 +12,23 @@ use crate::error::{Error, Result};
 use crate::generated::operation::{Operation, Page};
 use crate::transport::IncomingResponse;
 
-/// The most parts that a list is split into.
+/// Maximum number of parts that a list is split into.
 const MAX_PARTS: u64 = 10_000;
 
 impl<B: Operation> Call<'_, B>
 where
     B::Output: Page,
 {
-    /// Splits the list into at most `parts` ranges of pages, for which its first page is asked for. Each is a
-    /// checkpoint: other processes or machines read it by [`resume`](crate::ListAll::resume), with the same
-    /// parameters, and together they give every item once.
+    /// Splits the list into at most `parts` ranges of pages. This requests the list's first page. Each range
+    /// is a checkpoint: other processes or machines read it with [`resume`](crate::ListAll::resume) and the
+    /// same parameters. Together they return every item once.
     ///
-    /// A list of few pages comes in fewer parts, one without page numbers (a cursor list) in one; there are
-    /// never more than 10,000. The last part ends where the list does, also if that grows.
+    /// A list with few pages is split into fewer parts, and a list without page numbers (a cursor list) into
+    /// one. There are never more than 10,000 parts. The last part ends where the list ends, even if the list
+    /// grows.
     ///
     /// # Errors
-    /// Returns an error if `parts` is zero, or if the first page can't be had.
+    /// Returns an error if `parts` is zero, or if the first page can't be fetched.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -41,9 +42,9 @@ where
     /// ```
     pub async fn partitions(self, parts: usize) -> Result<Vec<Checkpoint>> {
         if parts == 0 {
-            return Err(Error::invalid_input("partitions: it is zero: give the number of parts"));
+            return Err(Error::invalid_input("partitions: `parts` is zero: give 1 or more"));
         }
-        // Items are counted here, and not given: their files aren't asked for.
+        // Items are only counted here: no files are requested for them.
         let template = Prepared { conversions: Arc::default(), ..self.prepare()? };
         let url = template.request.url().clone();
         let query = query_of(template.operation, &url);
@@ -73,7 +74,7 @@ where
         let last = count.div_ceil(size).max(first);
         let pages = (last - first).saturating_add(1);
         let parts = (parts as u64).min(pages).min(MAX_PARTS);
-        // The first ones are a page longer where it doesn't come out even.
+        // If the pages don't divide evenly, the first parts have one page more.
         let begin = |part: u64| first + part * (pages / parts) + part.min(pages % parts);
         Ok((0..parts)
             .map(|part| range(begin(part), (part + 1 < parts).then(|| begin(part + 1) - 1)))

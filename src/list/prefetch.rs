@@ -1,4 +1,5 @@
-//! Pages under way: each in a task of its own, taken in order, given up when nobody waits for them any more.
+//! Prefetched pages: each is fetched by its own task. They are taken in order, and dropping them cancels
+//! them.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use crate::runtime::blocking::task_outcome;
 use crate::transport::IncomingResponse;
 use crate::url_conversion::Unconverted;
 
-/// A page as it arrived.
+/// A page that arrived.
 pub(super) struct ArrivedPage<T> {
     pub(super) items: PageItems<T>,
     pub(super) length: usize,
@@ -28,7 +29,7 @@ pub(super) struct ArrivedPage<T> {
     pub(super) unconverted: Unconverted,
 }
 
-/// Pages under way, in order.
+/// The pages that are being fetched, in order.
 pub(super) struct Prefetch<T> {
     tasks: VecDeque<Task<T>>,
 }
@@ -37,18 +38,18 @@ struct Task<T> {
     handle: JoinHandle<Result<ArrivedPage<T>>>,
     number: u64,
     url: reqwest::Url,
-    /// Its body is there, and is decoded; nothing where another page waits for that.
+    /// Closed once its body has arrived and is being decoded; `None` if another page waits for that.
     read: Option<oneshot::Receiver<()>>,
 }
 
-/// Dropped, it is given up.
+/// Dropping it cancels the task.
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.handle.abort();
     }
 }
 
-/// A page that came, or that failed.
+/// A page that arrived or failed.
 pub(super) struct Arrival<T> {
     pub(super) number: u64,
     pub(super) url: reqwest::Url,
@@ -68,8 +69,8 @@ impl<T: Send + 'static> Prefetch<T> {
         self.tasks.clear();
     }
 
-    /// Sets out for a page: as soon as fewer than `width` of the pages before it are still being received,
-    /// while the others are decoded.
+    /// Starts to fetch a page. The request is sent as soon as fewer than `width` of the pages before it are
+    /// still being received. Pages that are being decoded don't count.
     ///
     /// # Errors
     /// Returns an error outside of a runtime.
@@ -87,7 +88,7 @@ impl<T: Send + 'static> Prefetch<T> {
         let (info_sender, read) = oneshot::channel();
         let handle = tokio::spawn(async move {
             if let Some(turn) = turn {
-                // Whether it was read or given up is all the same.
+                // It doesn't matter whether that page was read or cancelled.
                 let _ = turn.await;
             }
             let info_sender = Arc::new(Mutex::new(Some(info_sender)));
@@ -121,13 +122,13 @@ impl<T: Send + 'static> Prefetch<T> {
         Ok(())
     }
 
-    /// The first of the pages under way; nothing where there is none.
+    /// Returns the first of the pages that are being fetched; `None` if there are none.
     pub(super) fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Option<Arrival<T>>> {
         let Some(first) = self.tasks.front_mut() else { return Poll::Ready(None) };
         let outcome = ready!(Pin::new(&mut first.handle).poll(context));
         let (number, url) = (first.number, first.url.clone());
         self.tasks.pop_front();
-        let page = task_outcome(outcome, "a page was under way").and_then(|page| page);
+        let page = task_outcome(outcome, "a page was being fetched").and_then(|page| page);
         Poll::Ready(Some(Arrival { number, url, page }))
     }
 }

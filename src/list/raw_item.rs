@@ -1,4 +1,4 @@
-//! [`RawItem`]: an item of a list as its own JSON text.
+//! [`RawItem`]: a list item as JSON text.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
 
-/// An item of a list as the server wrote it: a part of its page's own text, which isn't copied. For what is
-/// written out again, or decoded later.
+/// A list item as the server wrote it: a slice of its page's text, which isn't copied. Use it for items that
+/// are written out or decoded later.
 ///
-/// It keeps its page in memory as long as it lives. It may hold signed URLs: `Debug` doesn't show it.
+/// It keeps its page in memory as long as it lives. It may contain signed URLs: `Debug` doesn't show it.
 ///
 /// ```
 /// # async fn example(client: synapse_backend_client::BackendClient, mut file: impl std::io::Write) -> Result<(), Box<dyn std::error::Error>> {
@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Clone)]
 pub struct RawItem {
     text: Bytes,
-    /// What its page was asked for with, which the server may repeat in it.
+    /// The credentials that its page was requested with; the server may repeat them in the item.
     secrets: Secrets,
 }
 
@@ -35,27 +35,27 @@ impl RawItem {
         RawItem { text, secrets }
     }
 
-    /// The item's JSON, UTF-8.
+    /// Returns the item's JSON as UTF-8 bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.text
     }
 
-    /// The item's JSON.
+    /// Returns the item's JSON as text.
     pub fn as_str(&self) -> &str {
-        // It was read as JSON, which is UTF-8.
+        // It was parsed as JSON, which is UTF-8.
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
-    /// The item's JSON, which keeps its page in memory.
+    /// Returns the item's JSON, which keeps its page in memory.
     pub fn into_bytes(self) -> Bytes {
         self.text
     }
 
-    /// The item as a value.
+    /// Decodes the item.
     ///
     /// # Errors
-    /// Returns an error if it is of another shape. What the error tells of the item is bounded, and has
-    /// neither the client's credentials nor queries of URLs.
+    /// Returns an error if the item doesn't match the type. What the error shows of the item is bounded, and
+    /// contains neither the client's credentials nor URL queries.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         crate::error::json_text::decode::decode(&self.text).map_err(|problem| {
             let place =
@@ -67,7 +67,7 @@ impl RawItem {
     }
 }
 
-/// Items of the same text are equal.
+/// Items with the same text are equal.
 impl PartialEq for RawItem {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text

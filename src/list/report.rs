@@ -1,35 +1,35 @@
-//! What is to be said of a list that was read, and what it comes to.
+//! The report on a list that was read, and the policy for its anomalies.
 
 use crate::error::Error;
 use crate::list::anomaly::{ItemFailure, ListAnomaly};
 use crate::url_conversion::{ConversionFailure, Unconverted};
 
-/// Of each kind, how many are kept, and how many bytes of all of them together; the others are counted.
+/// Maximum number of entries that are kept of each kind, and maximum bytes of all of them together. Further
+/// entries are only counted.
 const KEPT: usize = 100;
 const KEPT_BYTES: usize = 1 << 20;
-/// How much of an item's text is kept, in bytes.
+/// Maximum length of an item's text that is kept, in bytes.
 const KEPT_TEXT: usize = 64 << 10;
-/// How much of what else is told of a failure is kept, in bytes.
+/// Assumed size of the other parts of a page failure, in bytes.
 const KEPT_PART: usize = 1 << 10;
 
-/// Whether a list may change while it is read: see [`ListAll::policy`](crate::ListAll::policy).
+/// How changes of a list while it is read are handled: see [`ListAll::policy`](crate::ListAll::policy).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ListPolicy {
-    /// What may have made items missing or double ends the list with an error, which carries the
+    /// Any anomaly that may have lost or repeated items ends the list with an error, which contains the
     /// [`ListAnomaly`].
     Strict,
-    /// A list that doesn't keep what its count promises (it has fewer items, or fewer different ones, or a
-    /// page less, or goes on behind its end) ends with an error, which carries the [`ListAnomaly`]. What only
-    /// may have made items missing or double is written into the [report](crate::ListAll::report), and the
-    /// list goes on.
+    /// A list that contradicts its count ends with an error, which contains the [`ListAnomaly`]: it has fewer
+    /// items, fewer different items, or a page less, or it continues after its end. An anomaly that only may
+    /// have lost or repeated items is added to the [report](crate::ListAll::report), and the list continues.
     #[default]
     Complete,
-    /// All of that is written into the [report](crate::ListAll::report), and the list goes on.
+    /// All these anomalies are added to the [report](crate::ListAll::report), and the list continues.
     Lenient,
 }
 
-/// A page that could not be had, and was passed over.
+/// A page that could not be fetched and was skipped.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PageFailure {
@@ -37,53 +37,52 @@ pub struct PageFailure {
     pub page: u64,
     /// Its URL, without the query.
     pub url: String,
-    /// What failed.
+    /// Why it failed.
     pub error: Error,
 }
 
-/// What is to be said of a list that was read: see [`ListAll::report`](crate::ListAll::report).
+/// What happened while a list was read: see [`ListAll::report`](crate::ListAll::report).
 ///
-/// Of each kind the first hundred are kept, and of all together 1 MiB.
+/// The first 100 entries of each kind are kept, and at most 1 MiB of all kinds together.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct ListReport {
-    /// The field that tells the list's items apart, once a page has shown that they have it: what the list's
-    /// count promises is judged by items that differ in it. `None` if items have no such field: the list is
-    /// judged by its count alone then, and one item twice in the place of two isn't noticed. See
+    /// The field that tells the list's items apart, once a page has items with it. The list's count is
+    /// compared with the number of items that differ in it. `None` if items have no such field: then only the
+    /// number of items is compared, and an item that is repeated in place of another one isn't noticed. See
     /// [`ListAll::identity`](crate::ListAll::identity).
     pub identity: Option<String>,
-    /// Items that were given.
+    /// Items that were returned.
     pub items: u64,
     /// Pages that were read.
     pub pages: u64,
-    /// Items that were dropped because they had been given before: see
-    /// [`ListAll::deduplicate`](crate::ListAll::deduplicate).
+    /// Repeated items that were dropped: see [`ListAll::deduplicate`](crate::ListAll::deduplicate).
     pub duplicates: u64,
-    /// What the list did that it shouldn't.
+    /// Anomalies of the list.
     pub anomalies: Vec<ListAnomaly>,
-    /// Pages that were passed over: see [`ListAll::skip_failed_pages`](crate::ListAll::skip_failed_pages).
+    /// Pages that were skipped: see [`ListAll::skip_failed_pages`](crate::ListAll::skip_failed_pages).
     pub page_failures: Vec<PageFailure>,
-    /// Items that were passed over: see [`ListAll::skip_failed_items`](crate::ListAll::skip_failed_items).
+    /// Items that were skipped: see [`ListAll::skip_failed_items`](crate::ListAll::skip_failed_items).
     pub item_failures: Vec<ItemFailure>,
-    /// URLs that stayed as they were, since their conversion failed: see
-    /// [`skip_failed_conversions`](crate::Call::skip_failed_conversions). Also of items behind a
+    /// URLs that stayed unchanged because their conversion failed: see
+    /// [`skip_failed_conversions`](crate::Call::skip_failed_conversions). Also includes items after a
     /// [limit](crate::ListAll::limit).
     pub conversion_failures: Vec<ConversionFailure>,
-    /// Events and failures that aren't kept any more.
+    /// Number of anomalies and failures that were not kept.
     pub omitted: u64,
-    /// Bytes that are kept.
+    /// Size of the kept entries in bytes.
     bytes: usize,
     /// An error ended the list.
     pub(super) failed: bool,
 }
 
 impl ListReport {
-    /// Whether every item that the list promised was given, its URLs converted: nothing was passed over,
+    /// Returns whether every item of the list was returned with its URLs converted: nothing was skipped,
     /// nothing is missing, the list didn't change, and no error ended it.
     ///
-    /// Duplicates that were dropped are no matter, as long as there are as many others as the list's count
-    /// promises. Whether there are is known of a list whose items have an [`identity`](ListReport::identity);
-    /// any other is judged by its count alone.
+    /// Dropped duplicates don't matter, as long as the list has as many different items as its count. This is
+    /// known only if items have an [`identity`](ListReport::identity); otherwise only the number of items is
+    /// compared.
     pub fn is_complete(&self) -> bool {
         self.anomalies.is_empty()
             && self.page_failures.is_empty()
@@ -100,7 +99,7 @@ impl ListReport {
         }
     }
 
-    /// Those of a page, whose parts are bounded already.
+    /// Adds the failures of a page; their size is already bounded.
     pub(super) fn add_conversion_failures(&mut self, unconverted: Unconverted) {
         self.omitted += unconverted.omitted;
         for failure in unconverted.kept {
@@ -121,7 +120,7 @@ impl ListReport {
         }
     }
 
-    /// `failure` is made only if it is kept.
+    /// `failure` is called only if its result is kept.
     pub(super) fn item_failure(&mut self, failure: impl FnOnce() -> ItemFailure) {
         if self.item_failures.len() >= KEPT || self.bytes >= KEPT_BYTES {
             self.omitted += 1;
@@ -148,7 +147,8 @@ impl ListReport {
         }
     }
 
-    /// Whether one more is kept where there are `kept` of its kind; otherwise it is counted.
+    /// Returns whether there is room for an entry if `kept` of its kind are kept; otherwise counts it as
+    /// omitted.
     fn has_room(&mut self, kept: usize, size: usize) -> bool {
         let bytes = self.bytes.saturating_add(size);
         let room = kept < KEPT && bytes <= KEPT_BYTES;

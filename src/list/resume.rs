@@ -1,4 +1,4 @@
-//! Where a list goes on: what a checkpoint says, as far as it can be this list's.
+//! Resumes a list from a checkpoint, if the checkpoint matches the list.
 
 use reqwest::Url;
 
@@ -17,19 +17,19 @@ impl<T: Send + 'static> ListAll<T> {
         }
         let own = template.request.url();
         let (url, number, item) = match &checkpoint.at {
-            // A list whose pages may have no numbers is begun as it would be.
+            // The first page of a list whose pages may have no numbers is requested by the list's own URL.
             Position::Page { number: 1, item } if is_first(own) => (own.clone(), 1, *item),
             Position::Page { number, item } => (with_page(own, *number), *number, *item),
             Position::Link { url, number, item } => {
-                let url = Url::parse(url).map_err(|error| format!("its link is no URL: {error}"))?;
+                let url = Url::parse(url).map_err(|error| format!("its link isn't a URL: {error}"))?;
                 let bare = url.username().is_empty() && url.password().is_none();
                 if !template.transport.origin.owns(&url) || url.path() != own.path() || !bare {
                     return Err(format!(
-                        "its link leads to {} and not to this list",
+                        "its link leads to {}, not to this list",
                         excerpt(&shown_url(&url), 300)
                     ));
                 }
-                // Earlier releases kept links as they came.
+                // Earlier releases saved links as the server sent them.
                 (completed(url, own), *number, *item)
             }
             Position::End => (own.clone(), 1, 0),
@@ -46,7 +46,7 @@ impl<T: Send + 'static> ListAll<T> {
         self.page.after_offset = checkpoint.offset;
         self.page.repeated = checkpoint.repeated;
         if checkpoint.at == Position::End {
-            // What it comes to isn't told again by what was read, but by what was counted.
+            // The end is checked again with the saved counts; nothing is read again.
             self.report.identity = checkpoint.identity.clone();
             self.plan.stop();
             self.at_end = true;

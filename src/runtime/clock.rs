@@ -1,23 +1,23 @@
-//! Time and chance, as a thing that tests can hold in their hands.
+//! Time and randomness, behind a trait so that tests can control them.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant, SystemTime};
 
-/// What retries ask the time of, wait by, and draw their jitter from.
+/// The source of time, waits and jitter for retries.
 pub(crate) trait Clock: Send + Sync {
     fn now(&self) -> Instant;
 
-    /// The date, which a `Retry-After` may be told by.
+    /// Returns the date, which a `Retry-After` header may contain.
     fn date(&self) -> SystemTime;
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// A number from 0 up to, but not including, 1.
+    /// Returns a random number from 0 up to, but not including, 1.
     fn chance(&self) -> f64;
 }
 
-/// The machine's.
+/// The system's clock.
 pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
@@ -51,17 +51,17 @@ mod test_clock {
     /// Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
     const DATE: Duration = Duration::from_secs(784_111_777);
 
-    /// A clock that only waits move: it moves by them, never really sleeps, and keeps them.
+    /// A clock that never sleeps: it records each wait and moves forward by it.
     pub(crate) struct TestClock {
         began: Instant,
         waits: Mutex<Vec<Duration>>,
-        /// What passed besides.
+        /// Time that passed in addition to the waits.
         passed: Mutex<Duration>,
         chance: Mutex<f64>,
     }
 
     impl TestClock {
-        /// Half of each backoff is waited, unless it is set.
+        /// Creates a clock. Half of each backoff is waited, unless another chance is set.
         pub(crate) fn new() -> Arc<Self> {
             Arc::new(TestClock {
                 began: Instant::now(),
@@ -75,12 +75,12 @@ mod test_clock {
             *self.chance.lock().unwrap() = chance;
         }
 
-        /// The waits so far, in milliseconds.
+        /// Returns the waits so far, in milliseconds.
         pub(crate) fn waits(&self) -> Vec<u128> {
             self.waits.lock().unwrap().iter().map(Duration::as_millis).collect()
         }
 
-        /// Lets time pass.
+        /// Moves the clock forward without a wait.
         pub(crate) fn advance(&self, time: Duration) {
             *self.passed.lock().unwrap() += time;
         }

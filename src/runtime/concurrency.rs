@@ -1,4 +1,4 @@
-//! Several pieces of work at a time, their results in order.
+//! Runs several futures concurrently, with their results in order.
 
 use std::collections::VecDeque;
 
@@ -6,18 +6,18 @@ use tokio::task::JoinSet;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The most that is done at a time.
+/// Maximum number of futures that run concurrently.
 pub(crate) const MAX_CONCURRENCY: usize = 64;
 
-/// Does all of it, `concurrency` at a time. Dropped, it stops what is under way.
+/// Runs all futures, `concurrency` at a time. Dropping it cancels those in progress.
 pub(crate) async fn run_concurrently<T: Send + 'static>(
     waiting: VecDeque<impl Future<Output = Result<T>> + Send + 'static>,
     concurrency: usize,
 ) -> Vec<Result<T>> {
-    let stopped = || Err(Error::new(ErrorKind::ConnectionLost, "its task was stopped"));
+    let stopped = || Err(Error::new(ErrorKind::ConnectionLost, "its task was cancelled"));
     let mut results: Vec<_> = waiting.iter().map(|_| stopped()).collect();
     let mut waiting = waiting.into_iter().enumerate();
-    // Aborts what is under way when it is dropped.
+    // Aborts the tasks in progress when it is dropped.
     let mut under_way = JoinSet::new();
     loop {
         while under_way.len() < concurrency
@@ -27,7 +27,7 @@ pub(crate) async fn run_concurrently<T: Send + 'static>(
         }
         match under_way.join_next().await {
             Some(Ok((index, result))) => results[index] = result,
-            // A callback of the user's.
+            // The panic of a caller's callback is passed on.
             Some(Err(stopped)) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
             Some(Err(_)) => {}
             None => return results,

@@ -1,17 +1,18 @@
-//! The end of a call of several requests and files: what is waited for on this machine has it as well.
+//! The deadline of a call with several requests and files. It also applies to local work.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How much later than the requests' own time-outs, which tell more.
+/// How much later local work times out than the requests, whose own time-outs have more detailed errors.
 const LATER: Duration = Duration::from_millis(100);
 
-/// Waits for `work` until the deadline, if there is one. `what` tells what it does: `hashing the file`.
+/// Waits for `work` until the deadline, if there is one. `what` describes the work in errors, such as
+/// `hashing the file`.
 ///
 /// # Errors
-/// Returns an error if it isn't done by then: a disk hangs, a thread where it may block doesn't come free, a
-/// source gives nothing.
+/// Returns an error if the work isn't done by then: a disk hangs, no thread for blocking work is free, or a
+/// source delivers nothing.
 pub(crate) async fn within<T>(
     deadline: Option<Instant>,
     what: &str,

@@ -1,4 +1,5 @@
-//! The tokio runtime that sockets, timers and files need: one check for everything that is awaited.
+//! The tokio runtime that sockets, timers and files need, and the check that everything awaited runs within
+//! one.
 
 pub(crate) mod blocking;
 pub(crate) mod clock;
@@ -14,10 +15,10 @@ use tokio::runtime::Handle;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// That the current thread is within a tokio runtime: without one tokio panics.
+/// Checks that the current thread is within a tokio runtime: tokio panics without one.
 ///
 /// # Errors
-/// Returns an error if it is not.
+/// Returns an error if it isn't.
 pub(crate) fn check() -> Result<()> {
     match Handle::try_current() {
         Ok(_) => Ok(()),
@@ -28,7 +29,7 @@ pub(crate) fn check() -> Result<()> {
     }
 }
 
-/// `work`, polled within a tokio runtime only: a future may be moved to another executor after it was polled.
+/// Polls `work` only within a tokio runtime: a future may be moved to another executor after it was polled.
 pub(crate) async fn within<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let mut work = pin!(work);
     std::future::poll_fn(|context| match check() {

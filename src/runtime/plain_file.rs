@@ -1,20 +1,19 @@
-//! Opening files whose names others can guess: nothing but a plain file of ours is opened, and nothing that
-//! is waited for.
+//! Opens files whose names others can guess: only the crate's own regular files are opened, without waiting.
 //!
-//! In a directory where others may write, a name of ours may be taken by a symbolic link, a hard link to a
-//! file of somebody else, a pipe or a device. It is opened without following links and without waiting, and
-//! looked at once it is open: what stands at a path may change between a look and an opening.
+//! In a directory where others may write, the name of such a file may be taken by a symbolic link, a hard
+//! link to someone else's file, a pipe or a device. So the file is opened without following links and without
+//! waiting, and is checked once it is open: what is at a path may change between a check and the opening.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, is_separator};
 
-/// Opens a file of ours. `options` must not truncate it: it is looked at only once it is open.
+/// Opens one of the crate's own files. `options` must not truncate it: it is checked only once it is open.
 ///
 /// # Errors
-/// Returns an error if it can't be opened, or if it is no regular file, has other names (hard links), or
-/// belongs neither to this process's user nor, in a directory where everybody may write, to the directory's
-/// owner.
+/// Returns an error if it can't be opened, isn't a regular file, or has other names (hard links). In a
+/// directory where everybody may write, also returns an error if it belongs neither to this process's user
+/// nor to the directory's owner.
 pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     flags::set(options, flags::NO_FOLLOW | flags::NO_WAIT);
     let file = options.open(path).map_err(|error| match flags::is_symlink(&error) {
@@ -27,21 +26,21 @@ pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<Fil
     Ok(file)
 }
 
-/// Makes a file of ours, which is written and read, at a name that nothing has. The umask decides who may
-/// read it.
+/// Creates one of the crate's own files for reading and writing, under a name that doesn't exist yet. The
+/// umask decides who may read it.
 ///
 /// # Errors
-/// Returns an error if it can't be made, or something stands there, a symbolic link too.
+/// Returns an error if it can't be created, or if anything has that name, even a symbolic link.
 pub(crate) fn create_own(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
 }
 
-/// Opens a file that the user named, to read it: symbolic links are followed.
+/// Opens a file that the user named for reading: symbolic links are followed.
 ///
 /// # Errors
-/// Returns an error if it can't be opened or is no regular file.
+/// Returns an error if it can't be opened or isn't a regular file.
 pub(crate) fn open_named(path: &Path) -> io::Result<File> {
-    // Some devices do something as soon as they are opened.
+    // Opening a device may have side effects.
     regular(&std::fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
     flags::set(options.read(true), flags::NO_WAIT);
@@ -50,8 +49,8 @@ pub(crate) fn open_named(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// What is known of an open file, if it stands at `path`: nothing if it was removed or renamed, or something
-/// else stands there.
+/// Returns the metadata of an open file if it is still at `path`; `None` if it was removed or renamed, or if
+/// something else is there.
 #[cfg(unix)]
 pub(crate) fn metadata_at(file: &File, path: &Path) -> Option<Metadata> {
     use std::os::unix::fs::MetadataExt as _;
@@ -59,8 +58,8 @@ pub(crate) fn metadata_at(file: &File, path: &Path) -> Option<Metadata> {
     ((file.dev(), file.ino()) == (there.dev(), there.ino())).then_some(file)
 }
 
-/// What is known of an open file, if it stands at `path`: nothing if it was removed or renamed, or something
-/// else stands there.
+/// Returns the metadata of an open file if it is still at `path`; `None` if it was removed or renamed, or if
+/// something else is there.
 #[cfg(not(unix))]
 pub(crate) fn metadata_at(file: &File, path: &Path) -> Option<Metadata> {
     let there = same_file::Handle::from_path(path).ok()?;
@@ -68,7 +67,7 @@ pub(crate) fn metadata_at(file: &File, path: &Path) -> Option<Metadata> {
     (here == there).then(|| file.metadata().ok())?
 }
 
-/// Why no file can have this path, whatever stands there, if there is a reason.
+/// Returns why no file can have this path, whatever exists there; `None` if one can.
 pub(crate) fn path_problem(path: &Path) -> Option<&'static str> {
     let bytes = path.as_os_str().as_encoded_bytes();
     let mut ends = bytes.iter().rev().map(|byte| char::from(*byte));
@@ -79,7 +78,7 @@ pub(crate) fn path_problem(path: &Path) -> Option<&'static str> {
             Some("it is not the path of a file: give one that ends in the file's name")
         }
         (Some(last), _) | (Some('.'), Some(last)) if is_separator(last) => {
-            Some("it ends as a directory's path does: give one that ends in the file's name")
+            Some("it ends like the path of a directory: give one that ends in the file's name")
         }
         _ => None,
     }
@@ -92,7 +91,7 @@ fn regular(metadata: &Metadata) -> io::Result<()> {
     }
 }
 
-/// What stands at a path that isn't a regular file, as errors call it.
+/// Returns what is at a path that isn't a regular file, as errors show it.
 pub(crate) fn kind(metadata: &Metadata) -> &'static str {
     #[cfg(unix)]
     {
@@ -111,14 +110,14 @@ pub(crate) fn kind(metadata: &Metadata) -> &'static str {
     match (metadata.is_dir(), metadata.is_symlink()) {
         (true, _) => "it is a directory",
         (_, true) => "it is a symbolic link",
-        _ => "it is no regular file",
+        _ => "it is not a regular file",
     }
 }
 
 #[cfg(unix)]
 fn own(path: &Path, metadata: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
-    // One that has no name any more was removed after it was opened, by another process of ours.
+    // A file without a name was removed by another process of this crate after it was opened.
     if metadata.nlink() > 1 {
         return Err(refused("it has other names (hard links)"));
     }
@@ -130,7 +129,8 @@ fn own(path: &Path, metadata: &Metadata) -> io::Result<()> {
     owner(path, metadata)
 }
 
-/// That what stands at `path` belongs to this process's user, or to one who may own what is in its directory.
+/// Checks that what is at `path` belongs to this process's user, or to a user who may own files in its
+/// directory.
 #[cfg(unix)]
 pub(crate) fn owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
@@ -139,7 +139,7 @@ pub(crate) fn owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
     }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = std::fs::metadata(directory)?;
-    // Whoever owns the directory may put anything there, and so may its group where not everybody may.
+    // The directory's owner may put any file there. So may its group, unless everybody may write there.
     match directory.uid() == metadata.uid() || directory.mode() & 0o002 == 0 {
         true => Ok(()),
         false => Err(refused("it belongs to another user")),
@@ -151,7 +151,7 @@ pub(crate) fn owner(_: &Path, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Of no kind, so that errors tell the text.
+/// The error has no specific kind, so that its text is shown.
 fn refused(what: &'static str) -> io::Error {
     io::Error::other(what)
 }
@@ -164,7 +164,7 @@ mod flags {
     use std::os::unix::fs::OpenOptionsExt as _;
 
     pub(super) const NO_FOLLOW: OFlags = OFlags::NOFOLLOW;
-    /// A FIFO is opened at once. Reads and writes of regular files wait all the same.
+    /// A FIFO is opened at once. Reads and writes of regular files still wait.
     pub(super) const NO_WAIT: OFlags = OFlags::NONBLOCK;
 
     pub(super) fn set(options: &mut OpenOptions, flags: OFlags) {
@@ -182,7 +182,7 @@ mod flags {
     use std::io;
     use std::os::windows::fs::OpenOptionsExt as _;
 
-    /// `FILE_FLAG_OPEN_REPARSE_POINT`: the link itself is opened, which is no regular file.
+    /// `FILE_FLAG_OPEN_REPARSE_POINT`: opens the link itself, which isn't a regular file.
     pub(super) const NO_FOLLOW: u32 = 0x0020_0000;
     pub(super) const NO_WAIT: u32 = 0;
 

@@ -1,4 +1,4 @@
-//! The ways to pack a body that HTTP knows, by the labels and by the marks that a body begins with.
+//! The content codings of HTTP, their labels, and the magic bytes at the start of a compressed body.
 
 use std::sync::LazyLock;
 
@@ -7,13 +7,14 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The most codings in a row.
+/// The maximum number of codings of one body.
 pub(super) const MAX_CODINGS: usize = 4;
 
-/// So many first bytes that are all text are no packed body, where a coding has no mark of its own.
+/// If this many first bytes are all text, the body isn't compressed. Used for codings without magic bytes.
 pub(super) const MAGIC_LENGTH: usize = 24;
 
-/// What `Accept-Encoding` says: the codings that this crate's features unpack. Nothing where there are none.
+/// Returns the value of `Accept-Encoding`: the codings that the enabled features decompress. `None` if there
+/// are none.
 pub(super) fn accepted() -> Option<HeaderValue> {
     static ACCEPTED: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
         let names: Vec<_> =
@@ -23,10 +24,10 @@ pub(super) fn accepted() -> Option<HeaderValue> {
     ACCEPTED.clone()
 }
 
-/// Codings of IANA's registry that this crate doesn't unpack, whatever its features.
+/// Codings in IANA's registry that this crate never decompresses.
 const OTHERS: [&str; 7] = ["compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm"];
 
-/// The name of a coding in IANA's registry, whether this crate unpacks it or not.
+/// The name of a coding in IANA's registry, whether this crate can decompress it or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct CodingName(&'static str);
 
@@ -44,17 +45,17 @@ impl CodingName {
 impl<'de> Deserialize<'de> for CodingName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        CodingName::of(&name).ok_or_else(|| D::Error::custom("it names no content coding"))
+        CodingName::of(&name).ok_or_else(|| D::Error::custom("it isn't the name of a content coding"))
     }
 }
 
-/// The codings that a `Content-Encoding` names, in the order in which they were applied. Words that name
-/// none, `aws-chunked` say, don't count; nor do those beyond what is ever unpacked.
+/// Returns the codings in `Content-Encoding`, in the order in which they were applied. Words that aren't
+/// codings, such as `aws-chunked`, are skipped. More codings than this crate ever decompresses are cut off.
 pub(crate) fn codings(headers: &HeaderMap) -> Vec<CodingName> {
     labels(headers).filter_map(CodingName::of).take(MAX_CODINGS + 1).collect()
 }
 
-/// A way to pack a body that HTTP knows.
+/// A content coding of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Coding {
     Gzip,
@@ -63,17 +64,17 @@ pub(super) enum Coding {
     Zstd,
 }
 
-/// What `Content-Encoding` says, in the order in which it was applied.
+/// Returns the labels in `Content-Encoding`, in the order in which the codings were applied.
 pub(super) fn labels(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// What the first bytes of a body, or of what follows a member, are.
+/// What the first bytes of a body, or the bytes after a member, are.
 pub(super) enum Magic {
     Compressed,
     Not,
-    /// More of them have to come.
+    /// More bytes are needed.
     Unclear,
 }
 
@@ -108,7 +109,7 @@ impl Coding {
     }
 
     pub(super) fn magic(self, first: &[u8], at_end: bool) -> Magic {
-        /// Each of the mark's bytes is within its range.
+        /// Compares each byte with the range of the magic byte.
         fn marked(first: &[u8], mark: &[(u8, u8)]) -> Magic {
             let fits = first.iter().zip(mark).all(|(byte, (least, most))| (*least..=*most).contains(byte));
             match (fits, first.len() < mark.len()) {
@@ -121,7 +122,7 @@ impl Coding {
             Coding::Gzip => marked(first, &[(0x1f, 0x1f), (0x8b, 0x8b)]),
             Coding::Zstd => {
                 match marked(first, &[(0x28, 0x28), (0xb5, 0xb5), (0x2f, 0x2f), (0xfd, 0xfd)]) {
-                    // A frame to be skipped (RFC 8878, section 3.1.2).
+                    // A skippable frame (RFC 8878, section 3.1.2).
                     Magic::Not => marked(first, &[(0x50, 0x5f), (0x2a, 0x2a), (0x4d, 0x4d), (0x18, 0x18)]),
                     magic => magic,
                 }
@@ -136,12 +137,12 @@ impl Coding {
         }
     }
 
-    /// Whether a body may hold several members, one after another.
+    /// Returns whether a body may contain several members, one after another.
     pub(super) fn has_members(self) -> bool {
         matches!(self, Coding::Gzip | Coding::Zstd)
     }
 
-    /// What unpacks a body with these first bytes; nothing where the crate's features don't.
+    /// Returns the decoder of a body with these first bytes; `None` if the feature isn't enabled.
     #[allow(unused_variables, reason = "which codings there are depends on the features")]
     pub(super) fn decoder(self, first: &[u8]) -> Option<Box<dyn DecodeV2 + Send + Sync>> {
         match self {
@@ -151,15 +152,15 @@ impl Coding {
             Coding::Brotli => Some(Box::new(compression_codecs::BrotliDecoder::new())),
             #[cfg(feature = "zstd")]
             Coding::Zstd => {
-                /// The window that HTTP has (RFC 9659, section 3), as a power of two: memory that a short
-                /// body can ask for.
+                /// The maximum window of HTTP (RFC 9659, section 3), as a power of two. It bounds the memory
+                /// that a short body can request.
                 const WINDOW: u32 = 23;
                 let timeouts = [compression_codecs::zstd::params::DParameter::window_log_max(WINDOW)];
                 Some(Box::new(compression_codecs::ZstdDecoder::new_with_params(&timeouts)))
             }
             #[cfg(feature = "deflate")]
             Coding::Deflate => {
-                // RFC 9110, section 8.4.1.2: some leave the wrapper of zlib (RFC 1950) off.
+                // RFC 9110, section 8.4.1.2: some servers omit the zlib wrapper (RFC 1950).
                 let wrapped = first.first_chunk().is_some_and(|[method, flags]| {
                     method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31)
                 });
@@ -174,18 +175,18 @@ impl Coding {
     }
 }
 
-/// Whether these are the first bytes of a gzip or Zstandard file.
+/// Returns whether these are the first bytes of a gzip or Zstandard file.
 pub(crate) fn is_compressed(first: &[u8]) -> bool {
     [Coding::Gzip, Coding::Zstd]
         .into_iter()
         .any(|coding| matches!(coding.magic(first, true), Magic::Compressed))
 }
 
-/// Whether these are the first bytes of a text: UTF-8 without control characters.
+/// Returns whether these are the first bytes of a text: UTF-8 without control characters.
 pub(super) fn is_text(first: &[u8]) -> bool {
     let text = match std::str::from_utf8(first) {
         Ok(text) => text,
-        // A character may go on.
+        // The last character may be incomplete.
         Err(error) if error.error_len().is_none() => {
             std::str::from_utf8(first.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default()
         }

@@ -1,9 +1,9 @@
-//! A packed body (`Content-Encoding`), unpacked as it comes, in steps that each take and give a bounded
-//! number of bytes.
+//! Decompresses a body (`Content-Encoding`) while it arrives, in steps with a bounded number of input and
+//! output bytes.
 //!
-//! What the label says is compared with the body's first bytes: servers label what they don't pack, and
-//! labels that name no coding are common. A body of several members (RFC 1952, section 2.2) is unpacked
-//! whole; what follows the last of them is ignored, as gzip does.
+//! The label is compared with the first bytes of the body, since servers label bodies that they don't
+//! compress, and often send labels that aren't codings. A body of several members (RFC 1952, section 2.2) is
+//! decompressed completely; bytes after the last member are ignored, as gzip does.
 
 use std::fmt;
 
@@ -15,25 +15,25 @@ use reqwest::{Response, StatusCode};
 
 use super::coding::{Coding, MAGIC_LENGTH, MAX_CODINGS, Magic, is_text, labels};
 
-/// How much the outer ones of several codings may decompress to before the last one gives something, in
-/// bytes: a few hundred bytes, compressed again and again, would take minutes.
+/// The maximum number of bytes that the outer codings may decompress to before the last coding produces
+/// output. Without it, a few hundred bytes that are compressed repeatedly would take minutes.
 const MAX_INTERMEDIATE: u64 = 16 << 20;
 
-/// The most that a step takes, and the most that it gives, in bytes.
+/// The maximum input and the maximum output of a step, in bytes.
 const STEP: usize = 64 << 10;
-/// Room for what a step gives at least, in bytes.
+/// The minimum output buffer of a step, in bytes.
 const MIN_ROOM: usize = 1 << 10;
-/// After so many bytes that unpack to nothing it isn't gone on with.
+/// Decompression fails after this many input bytes without output.
 const MAX_WITHOUT_OUTPUT: usize = 1 << 20;
-/// So many members may be of any size; for each more, so many bytes have to be decompressed. A member costs
-/// tens of microseconds, however small it is.
+/// This many members may have any size. Each further member needs this many decompressed bytes on average,
+/// since a member costs tens of microseconds, however small it is.
 const FREE_MEMBERS: u64 = 4096;
 const BYTES_A_MEMBER: u64 = 64;
 
-/// Why a body can't be unpacked.
+/// Why a body can't be decompressed.
 #[derive(Debug)]
 pub(super) enum ContentError {
-    /// It ends in the middle.
+    /// The body is truncated.
     CutOff(&'static str),
     Broken(&'static str, String),
     TooManyCodings,
@@ -42,7 +42,7 @@ pub(super) enum ContentError {
 impl fmt::Display for ContentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ContentError::CutOff(coding) => write!(f, "the body, compressed by {coding}, is cut off"),
+            ContentError::CutOff(coding) => write!(f, "the body, compressed with {coding}, is truncated"),
             ContentError::Broken(coding, why) => {
                 write!(f, "the body can't be decompressed ({coding}): {why}")
             }
@@ -53,32 +53,32 @@ impl fmt::Display for ContentError {
     }
 }
 
-/// What comes of going on.
+/// The result of a step.
 #[derive(Debug)]
 pub(super) enum DecoderOutput {
     Chunk(Bytes),
-    /// The next packed bytes are to be [pushed](ContentDecoder::push), or the [end](ContentDecoder::end) told.
+    /// [Push](ContentDecoder::push) the next compressed bytes, or signal the [end](ContentDecoder::end).
     NeedsInput,
-    /// There is no more.
+    /// The body is complete.
     End,
 }
 
-/// A body that is being unpacked.
+/// A body that is being decompressed.
 pub(super) struct ContentDecoder {
-    /// In the order in which they are undone.
+    /// In the order in which they are decoded.
     layers: Vec<Layer>,
-    /// The last step did as much as one may: others come first.
+    /// The last step did the maximum work, so other tasks should run first.
     busy: bool,
-    /// Bytes that layers gave to layers, and those that the last one gave.
+    /// The bytes passed between layers, and the bytes produced by the last layer.
     between: u64,
     given: u64,
 }
 
 impl ContentDecoder {
-    /// Of an answer whose label says that it is packed, and which the crate's features unpack. The headers of
-    /// its packed form are taken out.
+    /// Returns the decoder of a response whose labels name codings that the enabled features decompress.
+    /// Removes the headers that describe the compressed form.
     pub(super) fn of(response: &mut Response) -> Option<Box<Self>> {
-        // A part of a packed body can't be unpacked by itself.
+        // A part of a compressed body can't be decompressed by itself.
         if !response.headers().contains_key(CONTENT_ENCODING)
             || response.status() == StatusCode::PARTIAL_CONTENT
         {
@@ -101,22 +101,22 @@ impl ContentDecoder {
         ContentDecoder { layers, busy: false, between: 0, given: 0 }
     }
 
-    /// More of the packed body.
+    /// Adds compressed bytes.
     pub(super) fn push(&mut self, compressed: Bytes) {
         if let Some(first) = self.layers.first_mut() {
             first.push(compressed);
         }
     }
 
-    /// There is no more of the packed body.
+    /// Signals the end of the compressed body.
     pub(super) fn end(&mut self) {
         if let Some(first) = self.layers.first_mut() {
             first.at_end = true;
         }
     }
 
-    /// Goes on until there is a piece, or more is needed. Lets others run between steps: a time-out and a
-    /// drop work.
+    /// Decompresses until there is a chunk or more input is needed. Yields between steps, so that time-outs
+    /// and cancellation work.
     pub(super) async fn advance(&mut self) -> Result<DecoderOutput, ContentError> {
         loop {
             if std::mem::take(&mut self.busy) {
@@ -128,7 +128,7 @@ impl ContentDecoder {
         }
     }
 
-    /// One step of one layer; nothing where another one may follow.
+    /// Runs one step of one layer; `None` if another step may follow.
     pub(super) fn step(&mut self) -> Result<Option<DecoderOutput>, ContentError> {
         let last = self.layers.len().checked_sub(1).ok_or(ContentError::TooManyCodings)?;
         for index in (0..=last).rev() {
@@ -143,7 +143,7 @@ impl ContentDecoder {
                     return Ok(None);
                 }
                 (Turn::Gave(chunk), None) => {
-                    // Many small members take long, too.
+                    // Many small members also take long.
                     self.busy = chunk.len() == STEP || matches!(layer.state, State::After);
                     self.given = self.given.saturating_add(chunk.len() as u64);
                     return Ok(Some(DecoderOutput::Chunk(chunk)));
@@ -154,8 +154,7 @@ impl ContentDecoder {
                     if self.between
                         > MAX_INTERMEDIATE.saturating_add(self.given.saturating_mul(2 * MAX_CODINGS as u64))
                     {
-                        let why =
-                            "its outer content codings decompress to far more than the whole".to_owned();
+                        let why = "its outer content codings decompress to far more than the body".to_owned();
                         return Err(ContentError::Broken(layer.coding.name(), why));
                     }
                     above.push(chunk);
@@ -174,7 +173,7 @@ impl ContentDecoder {
 
 enum Turn {
     Gave(Bytes),
-    /// It worked, and gave nothing.
+    /// It did work, but produced no output.
     Busy,
     NeedsInput,
     Ended,
@@ -185,29 +184,30 @@ enum State {
     Within,
     /// After a member.
     After,
-    /// It isn't packed.
+    /// The body isn't compressed.
     Plain,
     Ended,
 }
 
-/// One coding that is undone.
+/// One coding that is decoded.
 struct Layer {
     coding: Coding,
     state: State,
     decoder: Option<Box<dyn DecodeV2 + Send + Sync>>,
     input: Bytes,
-    /// No more input comes.
+    /// There is no more input.
     at_end: bool,
-    /// The last step gave as much as it may: there may be more inside.
+    /// The last step filled its output buffer: the decoder may hold more.
     full: bool,
-    /// How much input unpacked to nothing, since the last that didn't.
+    /// The number of input bytes since the last output.
     fruitless: usize,
-    /// Members that ended, and what all of them gave, in bytes.
+    /// The number of completed members, and the output of all of them, in bytes.
     members: u64,
     given: u64,
-    /// Where a step writes to.
+    /// The output buffer of a step.
     room: BytesMut,
-    /// The whole body, where it is short and may be plain text: it is packed where it unpacks at once.
+    /// The whole body, if it is short and may be plain text. It counts as compressed only if it decompresses
+    /// at once.
     plain: Option<Bytes>,
 }
 
@@ -231,7 +231,7 @@ impl Layer {
     fn push(&mut self, bytes: Bytes) {
         match self.input.is_empty() {
             true => self.input = bytes,
-            // The first few bytes, which didn't tell yet what they are.
+            // The first few bytes, which were too few to recognize.
             false => self.input = [&self.input[..], &bytes[..]].concat().into(),
         }
     }
@@ -247,7 +247,7 @@ impl Layer {
         }
     }
 
-    /// Looks at the first bytes of the body, or of what follows a member.
+    /// Checks the first bytes of the body, or the bytes after a member.
     fn begin(&mut self) -> Result<Turn, ContentError> {
         let after = matches!(self.state, State::After);
         if self.input.is_empty() {
@@ -263,7 +263,7 @@ impl Layer {
         };
         match (magic, after) {
             (Magic::Unclear, _) if !self.at_end => return Ok(Turn::NeedsInput),
-            // Padding, say.
+            // For example, padding.
             (Magic::Not | Magic::Unclear, true) => {
                 self.state = State::Ended;
                 return Ok(Turn::Ended);
@@ -300,7 +300,7 @@ impl Layer {
         } else {
             self.input.len().saturating_mul(4).clamp(MIN_ROOM, STEP)
         };
-        // What is small is copied out of it: it isn't made anew for each member.
+        // Small output is copied out of the buffer, so that the buffer isn't allocated again for each member.
         if self.room.len() < room {
             self.room = BytesMut::zeroed(room);
         }
@@ -319,7 +319,7 @@ impl Layer {
         let name = self.coding.name();
         let ended = match ended {
             Ok(false) if gave == 0 && took == 0 && !self.input.is_empty() => {
-                Err("it can't be gone on with".to_owned())
+                Err("decompression makes no progress".to_owned())
             }
             Ok(ended) => Ok(ended),
             Err(error) => Err(error.to_string()),
@@ -341,8 +341,7 @@ impl Layer {
             (self.state, self.full) = (State::After, false);
             self.members += 1;
             if self.members > FREE_MEMBERS + self.given / BYTES_A_MEMBER {
-                let why =
-                    format!("it has {} members, of less than {BYTES_A_MEMBER} bytes each", self.members);
+                let why = format!("it has {} members, under {BYTES_A_MEMBER} bytes on average", self.members);
                 return Err(ContentError::Broken(name, why));
             }
         }
@@ -356,7 +355,7 @@ impl Layer {
         if gave == 0 {
             return Ok(Turn::Busy);
         }
-        // What is kept shouldn't hold room that it doesn't need.
+        // A kept chunk shouldn't hold a much larger buffer.
         if gave < self.room.len() / 2 {
             return Ok(Turn::Gave(Bytes::copy_from_slice(&self.room[..gave])));
         }

@@ -16,9 +16,9 @@ const ACCESS_TOKEN: HeaderName = HeaderName::from_static("synapse-access-token")
 const AGENT_TOKEN: HeaderName = HeaderName::from_static("synapse-agent");
 pub(crate) const TENANT: HeaderName = HeaderName::from_static("synapse-tenant");
 
-/// The tokens that a client sends, any subset of them, to the base URL's own origin and to no other.
+/// The tokens that a client sends: any subset of them, only to the base URL's origin.
 ///
-/// White space around a token is taken off. `Debug` tells which are set, never a token.
+/// White space around a token is removed. `Debug` shows which tokens are set, but never a token.
 ///
 /// ```
 /// use synapse_backend_client::Credentials;
@@ -34,40 +34,40 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// None set.
+    /// Returns credentials without any token.
     pub fn new() -> Self {
         Credentials::default()
     }
 
-    /// Sent as `Synapse-Access-Token: Token …`.
+    /// Sets the token sent as `Synapse-Access-Token: Token …`.
     #[must_use]
     pub fn access_token(mut self, token: impl Into<String>) -> Self {
         self.access_token = Some(token.into());
         self
     }
 
-    /// Sent as `Authorization: Token …`.
+    /// Sets the token sent as `Authorization: Token …`.
     #[must_use]
     pub fn legacy_token(mut self, token: impl Into<String>) -> Self {
         self.legacy_token = Some(token.into());
         self
     }
 
-    /// Sent as `SYNAPSE-Agent: Token …`.
+    /// Sets the token sent as `SYNAPSE-Agent: Token …`.
     #[must_use]
     pub fn agent_token(mut self, token: impl Into<String>) -> Self {
         self.agent_token = Some(token.into());
         self
     }
 
-    /// Sent as `Synapse-Tenant: Token …`.
+    /// Sets the tenant's code sent as `Synapse-Tenant: Token …`.
     #[must_use]
     pub fn tenant(mut self, code: impl Into<String>) -> Self {
         self.tenant = Some(code.into());
         self
     }
 
-    /// The headers. An error names the setting, never the token.
+    /// Returns the headers. An error names the setting, never the token.
     pub(crate) fn headers(&self) -> Result<HeaderMap> {
         let settings = [
             (&self.access_token, "access_token", ACCESS_TOKEN),
@@ -79,12 +79,12 @@ impl Credentials {
         for (value, setting, name) in settings {
             let Some(value) = value.as_deref().map(str::trim) else { continue };
             if value.is_empty() {
-                return Err(Error::configuration(setting, "it is empty: leave it out, or give the token"));
+                return Err(Error::configuration(setting, "it is empty: leave it out, or set the token"));
             }
             let mut header = HeaderValue::from_str(&format!("Token {value}")).map_err(|_| {
                 Error::configuration(
                     setting,
-                    "it holds a character that no header may hold, such as a line break",
+                    "it contains a character not allowed in headers, such as a line break",
                 )
             })?;
             header.set_sensitive(true);
@@ -106,34 +106,34 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What a [`CredentialsProvider`] gives back.
+/// The future that [`CredentialsProvider::credentials`] returns.
 pub type CredentialsFuture<'p> = Pin<
     Box<dyn Future<Output = std::result::Result<Credentials, Box<dyn StdError + Send + Sync>>> + Send + 'p>,
 >;
 
-/// Gives the credentials where they don't stay the same: a night's export outlives a token.
+/// Provides credentials that change over time: a long export may take longer than a token is valid.
 ///
-/// It is asked before the first request, and once more when the server answers 401; what it gave is kept in
-/// between. Many requests that wait for it ask once.
+/// The provider is called before the first request, and again when the server responds 401. Its result is
+/// cached in between. If many requests wait for it, it is called once.
 pub trait CredentialsProvider: Send + Sync + 'static {
-    /// The credentials to send from now on. `rejected` is set where the server refused the last ones.
+    /// Returns the credentials to send from now on. `rejected` is true if the server refused the last ones.
     ///
-    /// It has the read time-out of the request that asks, and the total one where there is one; then its
-    /// future is dropped, and the next request asks again.
+    /// The call has the read time-out and, if set, the total time-out of the request that makes it. When one
+    /// expires, the future is dropped, and the next request calls the provider again.
     ///
     /// # Errors
-    /// An error of it becomes one of [`ErrorKind::Credentials`], and so does the end of the read time-out;
-    /// the end of the total time-out is one of [`ErrorKind::Timeout`].
+    /// An error becomes one of [`ErrorKind::Credentials`], and so does an expired read time-out. An expired
+    /// total time-out becomes one of [`ErrorKind::Timeout`].
     fn credentials(&self, rejected: bool) -> CredentialsFuture<'_>;
 }
 
-/// Where a client's credentials come from, and the secret headers that go with them.
+/// The source of a client's credentials and its secret headers.
 pub(crate) enum CredentialsSource {
     Fixed(Arc<HeaderMap>),
     Provided(Provided),
 }
 
-/// Credentials that a provider gives, kept until the server refuses them.
+/// Credentials from a provider, cached until the server refuses them.
 pub(crate) struct Provided {
     provider: Arc<dyn CredentialsProvider>,
     secrets: HeaderMap,
@@ -154,7 +154,7 @@ impl CredentialsSource {
         }
     }
 
-    /// Those that are sent at present, where there are any by now.
+    /// Returns the current credentials, if they are known yet.
     pub(crate) fn known(&self) -> Option<Arc<HeaderMap>> {
         match self {
             CredentialsSource::Fixed(headers) => Some(headers.clone()),
@@ -162,7 +162,7 @@ impl CredentialsSource {
         }
     }
 
-    /// The tenant that is sent, if one is set. A provider is asked that gave nothing yet.
+    /// Returns the tenant that is sent, if one is set. Calls the provider if it hasn't been called yet.
     pub(crate) async fn tenant(&self) -> Result<Option<HeaderValue>> {
         let headers = match self {
             CredentialsSource::Fixed(headers) => headers.clone(),
@@ -171,7 +171,8 @@ impl CredentialsSource {
         Ok(headers.get(TENANT).cloned())
     }
 
-    /// Whether a header is a credential, whoever sets it: it stays at the origin that it is for.
+    /// Returns whether a header is a credential, whoever set it. A credential is only sent to the origin that
+    /// it is for.
     pub(crate) fn is_credential(&self, header: &HeaderName) -> bool {
         let own = match self {
             CredentialsSource::Fixed(headers) => headers,
@@ -180,11 +181,12 @@ impl CredentialsSource {
         is_secret(header) || own.contains_key(header)
     }
 
-    /// Others than `refused`, which the server answered with 401; nothing where there are none to be had.
+    /// Returns credentials other than `refused`, to which the server responded 401; `None` if there are no
+    /// others.
     pub(crate) async fn renewed(&self, refused: &Arc<HeaderMap>) -> Result<Option<Arc<HeaderMap>>> {
         let CredentialsSource::Provided(provided) = self else { return Ok(None) };
         let mut current = provided.current.lock().await;
-        // Another request may have renewed them while this one waited.
+        // Another request may have renewed the credentials in the meantime.
         match &*current {
             Some(headers) if !Arc::ptr_eq(headers, refused) => Ok(Some(headers.clone())),
             _ => provided.ask(&mut current, true).await.map(Some),
@@ -193,7 +195,7 @@ impl CredentialsSource {
 }
 
 impl Provided {
-    /// The headers to send.
+    /// Returns the headers to send.
     pub(crate) async fn headers(&self) -> Result<Arc<HeaderMap>> {
         let mut current = self.current.lock().await;
         match &*current {

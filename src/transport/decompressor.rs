@@ -1,4 +1,4 @@
-//! A body that is at hand, decompressed on a thread where that may take long.
+//! Decompresses a body that is already available, on a blocking thread if that may take long.
 
 use std::fmt;
 use std::io;
@@ -8,44 +8,43 @@ use bytes::Bytes;
 use super::coding::{Coding, CodingName, MAX_CODINGS};
 use super::content_decoder::{ContentDecoder, ContentError, DecoderOutput};
 
-/// A compressed body that is read by who decompresses it: as a response's is, in bounded steps.
+/// A compressed body that is read synchronously. Like a response's body, it is decompressed in bounded steps.
 pub(crate) struct Decompressor(ContentDecoder);
 
 /// Why a body can't be decompressed.
 #[derive(Debug)]
 pub(crate) enum DecompressError {
-    /// It can't be read.
+    /// The body can't be read.
     Read(io::Error),
-    /// It ends in the middle, or holds what no compression gives.
+    /// The body is truncated or invalid.
     Damaged(String),
 }
 
 impl Decompressor {
-    /// Of these codings, in the order in which they were applied.
+    /// Makes a decompressor for these codings, listed in the order in which they were applied.
     ///
     /// # Errors
-    /// Returns what of them can't be undone.
+    /// Returns which codings can't be decompressed.
     pub(crate) fn new(codings: &[CodingName]) -> Result<Self, String> {
         if codings.len() > MAX_CODINGS {
-            return Err(format!("the server compresses the file by more than {MAX_CODINGS} content codings"));
+            return Err(format!("the file is compressed with more than {MAX_CODINGS} content codings"));
         }
         let of = |name: &CodingName| {
             let supported = Coding::of(name.as_str()).filter(|coding| coding.is_supported());
             let unsupported = || {
                 let name = name.as_str();
-                format!(
-                    "the server compresses the file by `{name}`, which the crate's features don't decompress"
-                )
+                format!("the file is compressed with `{name}`, which the enabled features can't decompress")
             };
             supported.ok_or_else(unsupported)
         };
         Ok(Decompressor(ContentDecoder::by(&codings.iter().map(of).collect::<Result<Vec<_>, _>>()?)))
     }
 
-    /// The next piece; `None` at the end. `read` gives the next compressed bytes, and none at their end.
+    /// Returns the next chunk; `None` at the end. `read` returns the next compressed bytes, or an empty value
+    /// at their end.
     ///
     /// # Errors
-    /// Returns an error if `read` does, or if the bytes aren't those of a whole compressed body.
+    /// Returns an error if `read` fails, or if the bytes aren't a complete compressed body.
     pub(crate) fn next(
         &mut self,
         mut read: impl FnMut() -> io::Result<Bytes>,

@@ -1,4 +1,4 @@
-//! What went wrong below, as errors of this crate.
+//! Converts failures of the HTTP library into errors of this crate.
 
 use std::error::Error as StdError;
 use std::io;
@@ -8,7 +8,7 @@ use super::content_decoder::ContentError;
 use crate::error::{Cause, Error, ErrorKind, RequestInfo};
 use crate::transport::timeouts::Elapsed;
 
-/// No answer came; where a proxy is asked for it, `proxy` tells which.
+/// Returns the error for a request without a response. `proxy` is the proxy of the request, if there is one.
 pub(super) fn failure(
     error: reqwest::Error,
     info: &RequestInfo,
@@ -30,35 +30,36 @@ pub(super) fn failure(
     } else if connect {
         Error::new(ErrorKind::Connect, format!("no connection{through}: {root}"))
     } else if refused {
-        let message = format!("the server ended the connection{through} before it took the request: {root}");
+        let message = format!("the server refused the request{through} without processing it: {root}");
         Error::new(ErrorKind::Connect, message)
     } else if builder {
-        Error::new(ErrorKind::InvalidInput, format!("the request can't be made: {root}"))
+        Error::new(ErrorKind::InvalidInput, format!("the request can't be built: {root}"))
     } else if no_head {
-        // The server answered, and would answer so again.
+        // The server responded, and would respond in the same way again.
         let message = format!("invalid response head{through}: {root}");
         match info.changes_something() {
             true => Error::unknown_outcome(message),
             false => Error::new(ErrorKind::Decode, message),
         }
     } else {
-        Error::broken_off(info.clone(), &format!("the connection{through} broke before the answer: {root}"))
+        Error::broken_off(info.clone(), &format!("the connection{through} broke before the response: {root}"))
     };
     error.of(info.clone()).source_of(cause)
 }
 
-/// The error of this type among an error's causes.
+/// Returns the error of type `E` among an error's causes.
 fn caused_by<'e, E: StdError + 'static>(error: &'e reqwest::Error) -> Option<&'e E> {
     std::iter::successors(error.source(), |error: &&'e (dyn StdError + 'static)| (*error).source())
         .find_map(|error| error.downcast_ref())
 }
 
-/// Whether what came isn't the head of an answer.
+/// Returns whether the received bytes aren't a valid response head.
 fn has_no_head(error: &reqwest::Error) -> bool {
     caused_by::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) || is_malformed(error)
 }
 
-/// Whether the process or the system can open no more files, and so no connections.
+/// Returns whether the process or the system has reached its limit of open files, which also limits
+/// connections.
 fn has_no_more_files(error: &reqwest::Error) -> bool {
     const EMFILE: i32 = 24;
     const ENFILE: i32 = 23;
@@ -67,7 +68,7 @@ fn has_no_more_files(error: &reqwest::Error) -> bool {
     (cfg!(unix) && matches!(code, EMFILE | ENFILE)) || (cfg!(windows) && code == WSAEMFILE)
 }
 
-/// Whether an HTTP/2 server says that it did nothing with the request (RFC 9113, section 8.7).
+/// Returns whether an HTTP/2 server reports that it didn't process the request (RFC 9113, section 8.7).
 #[cfg(feature = "http2")]
 fn refused(error: &reqwest::Error) -> bool {
     caused_by::<h2::Error>(error).is_some_and(|error| {
@@ -78,8 +79,8 @@ fn refused(error: &reqwest::Error) -> bool {
     })
 }
 
-/// Whether an answer over HTTP/2 is malformed (RFC 9113, section 8.1.1), which ends its stream and not the
-/// connection.
+/// Returns whether an HTTP/2 response is malformed (RFC 9113, section 8.1.1). That ends its stream, but not
+/// the connection.
 #[cfg(feature = "http2")]
 fn is_malformed(error: &reqwest::Error) -> bool {
     caused_by::<h2::Error>(error).is_some_and(|error| {
@@ -119,7 +120,7 @@ pub(super) fn body_failure(error: BodyError, info: &RequestInfo) -> Error {
     match error {
         BodyError::Broken(error) => {
             let cause = Cause::of(&error.without_url());
-            let what = format!("the connection broke within the answer: {}", cause.root());
+            let what = format!("the connection broke during the response: {}", cause.root());
             Error::broken_off(info.clone(), &what).source_of(cause)
         }
         BodyError::Compressed(error) => Error::broken_off(info.clone(), &error.to_string()),
@@ -134,14 +135,15 @@ pub(super) fn timed_out(elapsed: Elapsed, info: &RequestInfo) -> Error {
     error.timed_out()
 }
 
-/// A limit ran out before the request left.
+/// Returns the error for a time-out that expired before the request was sent.
 pub(super) fn not_sent_in_time(elapsed: Elapsed, info: &RequestInfo) -> Error {
     Error::new(ErrorKind::Timeout, format!("{elapsed} before it was sent")).timed_out().of(info.clone())
 }
 
-/// A limit ran out before the connection took a byte of the body, and so of the request.
+/// Returns the error for a time-out that expired before the connection accepted a byte of the body, so that
+/// nothing of the request was sent.
 pub(super) fn not_connected_in_time(elapsed: Elapsed, info: &RequestInfo) -> Error {
-    Error::new(ErrorKind::Connect, format!("{elapsed}, and the request hadn't begun to leave"))
+    Error::new(ErrorKind::Connect, format!("{elapsed}, and nothing of the request had been sent"))
         .timed_out()
         .of(info.clone())
 }

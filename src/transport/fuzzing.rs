@@ -1,4 +1,4 @@
-//! Answers without a socket, for the fuzz targets.
+//! Responses without a socket, for the fuzz targets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::transport::timeouts::ActiveTimeouts;
 const URL: &str = "http://localhost/models/1/";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The answer to a GET, its body still to be read.
+/// Returns a response to a GET whose body is not read yet.
 pub(crate) fn received(
     status: StatusCode,
     headers: HeaderMap,
@@ -45,13 +45,13 @@ pub(crate) fn received(
 }
 
 impl IncomingResponse {
-    /// For a status that is no success.
+    /// Returns the error for a response with an error status.
     pub(crate) async fn into_error(self: Box<Self>) -> crate::error::Error {
         self.into_status_error().await
     }
 }
 
-/// Where a redirect with this `Location` leads.
+/// Returns the target of a redirect with this `Location`.
 pub(crate) fn redirect(location: &[u8]) -> crate::error::Result<Url> {
     let from = Url::parse(URL).unwrap_or_else(|_| unreachable!("it is a URL"));
     redirect_target(&RequestInfo::new("get_model", &Method::GET, &from), &from, location)

@@ -1,6 +1,6 @@
-//! The HTTP clients below a [`BackendClient`](crate::BackendClient): one with kept connections for each tokio
-//! runtime and connect time-out, others that make a fresh connection each time, and others for bodies that
-//! may stop for long.
+//! The HTTP clients of a [`BackendClient`](crate::BackendClient): one with a connection pool for each tokio
+//! runtime and connect time-out, others that make a new connection for each request, and others for bodies
+//! with a longer read time-out.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -13,44 +13,45 @@ use tokio::task::spawn_blocking;
 use crate::error::{Cause, Error, Result};
 use crate::transport::proxies::Proxies;
 
-/// Makes another HTTP client of the same settings.
+/// Makes another HTTP client with the same settings.
 pub(crate) type MakeClient = dyn Fn(ClientKind) -> reqwest::Result<Client> + Send + Sync;
 
-/// How many are remembered: test harnesses make a runtime a test.
+/// The maximum number of cached clients: test harnesses make one runtime per test.
 const REMEMBERED: usize = 8;
 
-/// What HTTP clients of the same settings differ in.
+/// What differs between HTTP clients with the same settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ClientKind {
-    /// reqwest has it for a client only, and shares it out among a name's addresses: a limit around a call
-    /// can't.
+    /// reqwest only supports it per client, and divides it among a name's addresses, which a limit around a
+    /// call can't do.
     pub(crate) connect_timeout: Duration,
-    /// How long a peer may take nothing of what is sent, before the system ends the connection: longer than
+    /// How long the peer may acknowledge no data before the system closes the connection. It is longer than
     /// the client's read time-out only for a body whose call has a longer one.
     pub(crate) stopped: Duration,
-    /// Keeps no connections.
+    /// Makes a new connection for each request, and keeps none.
     pub(crate) new_connection: bool,
 }
 
-/// The most fields of an answer's head: proxies and platforms add theirs.
+/// The maximum number of fields in a response's head: proxies and platforms add fields.
 const MOST_FIELDS: usize = 1_000;
 
-/// The most bytes of an answer's head over HTTP/2; over HTTP/1 it is hyper's buffer, 400 KiB.
+/// The maximum size of a response's head over HTTP/2, in bytes. Over HTTP/1 the limit is hyper's buffer, 400
+/// KiB.
 #[cfg(feature = "http2")]
 const LARGEST_HEAD: u32 = 256 << 10;
 
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-/// The system looks after a peer that takes nothing now and then, not all the time.
+/// The system only checks at intervals whether a peer acknowledges data.
 const LEAST_STOPPED: Duration = Duration::from_secs(1);
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-/// What every system's field for it holds.
+/// The maximum value that the option accepts on every system.
 const MOST_STOPPED: Duration = Duration::from_secs(7 * 86_400);
 
 impl ClientKind {
-    /// The settings of every HTTP client, over those that the user gave.
+    /// Applies this crate's settings, which override the user's.
     pub(crate) fn finish(self, builder: ClientBuilder) -> ClientBuilder {
         let mut builder = builder
-            // Redirects, retries and unpacking are the transport's.
+            // The transport handles redirects, retries and decompression.
             .redirect(Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
@@ -59,7 +60,8 @@ impl ClientKind {
             .no_zstd()
             .no_deflate()
             .connect_timeout(self.connect_timeout)
-            // What servers send and browsers take: an odd line says nothing against the answer.
+            // Servers send such lines and browsers accept them: an invalid line doesn't make a response
+            // invalid.
             .http1_max_headers(MOST_FIELDS)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
@@ -81,18 +83,18 @@ impl ClientKind {
 
 pub(crate) struct HttpClients {
     make: Arc<MakeClient>,
-    /// Made when the settings were checked; the first runtime that sends takes it.
+    /// Made when the settings were checked; the first runtime that sends a request uses it.
     first: Client,
     first_kind: ClientKind,
     first_runtime: OnceLock<Option<Id>>,
-    /// Told in errors.
+    /// Named in errors.
     proxies: Proxies,
     made: Mutex<Vec<Made>>,
 }
 
 struct Made {
     kind: ClientKind,
-    /// A kept connection is driven by the runtime that made it: on another, or after that one's end, it would
+    /// The runtime that drives the pooled connections: on another runtime, or after this one ends, they would
     /// hang.
     runtime: Option<Id>,
     client: Client,
@@ -100,7 +102,7 @@ struct Made {
 
 impl HttpClients {
     /// # Errors
-    /// Returns an error if no HTTP client can be made of the settings.
+    /// Returns an error if the settings don't make a valid HTTP client.
     pub(crate) fn new(
         connect_timeout: Duration,
         idle: Duration,
@@ -119,7 +121,8 @@ impl HttpClients {
         })
     }
 
-    /// The kind for a request; with its read time-out where its body is one that a peer may stop taking.
+    /// Returns the kind of client for a request. `idle` is the read time-out of a request whose body may
+    /// stall.
     pub(crate) fn kind(
         &self,
         connect_timeout: Duration,
@@ -134,36 +137,36 @@ impl HttpClients {
         }
     }
 
-    /// The proxy that a request to `url` goes through, without its password, as far as it is known.
+    /// Returns the proxy of a request to `url`, without its password, if it is known.
     pub(crate) fn proxy_of(&self, url: &Url) -> Option<String> {
         self.proxies.shown(url)
     }
 
-    /// One for making requests, not for sending them.
+    /// Returns a client for building requests, not for sending them.
     pub(crate) fn first(&self) -> &Client {
         &self.first
     }
 
-    /// The client of the kind for the current runtime.
+    /// Returns the client of this kind for the current runtime.
     pub(crate) async fn of(&self, kind: ClientKind) -> Result<Client> {
         let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
         if kind == self.first_kind && *self.first_runtime.get_or_init(|| runtime) == runtime {
             return Ok(self.first.clone());
         }
-        // What keeps no connections belongs to no runtime.
+        // A client without pooled connections isn't bound to a runtime.
         let runtime = runtime.filter(|_| !kind.new_connection);
         let same = |made: &Made| made.kind == kind && made.runtime == runtime;
         if let Some(made) = self.made().iter().find(|made| same(made)) {
             return Ok(made.client.clone());
         }
-        // Loading the system's certificates takes a while, in which the runtime's thread would serve nobody.
+        // Loading the system's certificates takes a while, which would block the runtime's thread.
         let make = self.make.clone();
         let client = Box::pin(spawn_blocking(move || make(kind))).await;
         let client = client
             .map_err(|_| Error::configuration("http", "the runtime was shut down"))?
             .map_err(unusable)?;
         let mut made = self.made();
-        // Another call may have been faster.
+        // Another call may have made it first.
         if let Some(made) = made.iter().find(|made| same(made)) {
             return Ok(made.client.clone());
         }
@@ -181,5 +184,5 @@ impl HttpClients {
 
 fn unusable(error: reqwest::Error) -> Error {
     let cause = Cause::of(&error.without_url());
-    Error::configuration("http", format!("no HTTP client can be made: {}", cause.root())).source_of(cause)
+    Error::configuration("http", format!("the HTTP client can't be built: {}", cause.root())).source_of(cause)
 }

@@ -1,4 +1,4 @@
-//! What an attempt is seen from outside by: the bytes of its answer, and the report of how it went.
+//! Metrics of an attempt: the bytes of its response, and the report of its outcome.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 
 use crate::error::ErrorKind;
 
-/// Counts the bytes of an answer's body, after unpacking.
+/// Counts the bytes of a response's body, after decompression.
 #[derive(Debug, Default)]
 pub(crate) struct ByteCounter(AtomicU64);
 
@@ -21,7 +21,7 @@ impl ByteCounter {
     }
 }
 
-/// How one attempt at a request went, for metrics: see
+/// The outcome of one attempt at a request, for metrics: see
 /// [`on_attempt`](crate::BackendClientBuilder::on_attempt).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -30,20 +30,20 @@ pub struct AttemptReport<'a> {
     pub operation: &'a str,
     /// The request's method.
     pub method: &'a Method,
-    /// Number of the attempt, from 1.
+    /// The number of the attempt, starting at 1.
     pub attempt: u32,
-    /// The answer's status, where one came.
+    /// The response's status, if there was a response.
     pub status: Option<StatusCode>,
-    /// What kind of failure it was, if it was one.
+    /// The kind of failure, if the attempt failed.
     pub error: Option<ErrorKind>,
-    /// Bytes of the answer's body that were read, after unpacking. A body that is given as it comes isn't
+    /// The number of bytes of the response's body that were read, after decompression. A streamed body isn't
     /// counted.
     pub bytes_received: u64,
-    /// How long the attempt took, the reading of a whole body included.
+    /// How long the attempt took, including the time to read a body as a whole.
     pub duration: Duration,
-    /// How long is waited before the next attempt; nothing where there is none.
+    /// The wait before the next attempt; `None` if there is none.
     pub retry_in: Option<Duration>,
 }
 
-/// Who is told of each attempt.
+/// The callback that receives a report of each attempt.
 pub(crate) type Observer = dyn Fn(&AttemptReport<'_>) + Send + Sync;

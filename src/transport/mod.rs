@@ -1,5 +1,5 @@
-//! The one way a request leaves and an answer comes back: credentials, retries, redirects, limits, traces and
-//! errors are decided here, for generated requests, forms, followed links and downloads alike.
+//! The single path of all requests and responses. It handles credentials, retries, redirects, limits, traces
+//! and errors, for generated requests, forms, followed links and downloads alike.
 
 mod coding;
 mod content_decoder;
@@ -53,55 +53,55 @@ use redirect::{RedirectChain, redirect_target};
 use request_body::{RequestBody, ResponseWaiter};
 use too_long::shown_query;
 
-/// What a client's requests have in common.
+/// The state that a client's requests share.
 pub(crate) struct Transport {
     pub(crate) http: HttpClients,
     pub(crate) origin: Origin,
     pub(crate) credentials: CredentialsSource,
-    /// The largest body that is read whole, in bytes.
+    /// The maximum size of a body that is read as a whole, in bytes.
     pub(crate) max_body: usize,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) bucket: RetryBucket,
-    /// A permit for each request that may be in flight at a time.
+    /// One permit for each request that may be in flight.
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) observer: Option<Arc<Observer>>,
 }
 
-/// A request on its way out.
+/// A request to send.
 pub(crate) struct TransportRequest {
-    /// Sent again only where its body is in memory, or there is none.
+    /// It can only be retried if its body is in memory or missing.
     pub(crate) request: Request,
     /// The operation's id, for errors.
     pub(crate) operation: &'static str,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
-    /// Moves with the request's body, where that is streamed.
+    /// Reports the progress of the request's body, if the body is streamed.
     pub(crate) activity: Option<Activity>,
-    /// Over a connection of its own: a kept one has just failed.
+    /// Use a new connection, because a pooled one has just failed.
     pub(crate) new_connection: bool,
-    /// Gives the body as it was sent, not unpacked.
+    /// Return the body as it was sent, without decompression.
     pub(crate) no_decompression: bool,
-    /// Another host, to which the backend redirects, may answer in its place: a file's bytes are often
-    /// elsewhere, what a list holds is not.
+    /// Another host, to which the backend redirects, may respond instead of the backend. A file's bytes are
+    /// often on another host; the pages of a list are not.
     pub(crate) allow_cross_origin: bool,
-    /// Counts the answers that ask for less.
+    /// Counts the responses that ask for fewer requests.
     pub(crate) throttled: Option<Arc<AtomicU32>>,
 }
 
-/// How often a request is sent again.
+/// How a request is retried.
 #[derive(Debug, Clone)]
 pub(crate) struct Retry {
     pub(crate) policy: RetryPolicy,
-    /// The caller knows that the server may get it twice.
+    /// The caller allows that the server receives the request twice.
     pub(crate) unknown_outcome: bool,
 }
 
-/// What stays the same over the attempts at a request.
+/// The state that all attempts at a request share.
 struct Attempts<'a> {
     operation: &'static str,
     timeouts: ActiveTimeouts,
     activity: Option<&'a Activity>,
-    /// A kept connection has just failed.
+    /// A pooled connection has just failed.
     new_connection: bool,
     no_decompression: bool,
     allow_cross_origin: bool,
@@ -109,8 +109,8 @@ struct Attempts<'a> {
 }
 
 impl Transport {
-    /// One attempt: sends a request and waits for the head of its answer, over redirects and one renewal of
-    /// credentials. An answer that isn't a success is an error.
+    /// One attempt: sends a request and waits for the head of its response, following redirects and renewing
+    /// the credentials once. A response with an error status is an error.
     async fn exchange(
         &self,
         mut request: Request,
@@ -120,7 +120,7 @@ impl Transport {
         let timeouts = attempts.timeouts;
         let info_of =
             |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url());
-        // Wherever a redirect leads to.
+        // Hidden in errors, wherever a redirect leads.
         let mut secrets = Secrets::from(self.credentials.known());
         let mut permit = match self.in_flight.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
@@ -131,10 +131,11 @@ impl Transport {
         };
         let mut renewed = false;
         let mut chain = RedirectChain::of(&self.origin, &request);
-        // What is rare is boxed: every call moves the whole of its future.
+        // Rare futures are boxed, since every call moves its whole future.
         loop {
             let info = info_of(&request);
-            // Only a request to the base URL's own origin gets any, which no other host has led there.
+            // Only a request to the base URL's origin gets credentials, and only if no other host redirected
+            // it there.
             let credentials = match &self.credentials {
                 _ if !chain.keeps_credentials() => None,
                 CredentialsSource::Fixed(headers) => Some(headers.clone()),
@@ -176,7 +177,7 @@ impl Transport {
                     Box::pin(given(self.credentials.renewed(refused), timeouts, &incoming.info)).await?;
                 match (others, again.and_then(Request::try_clone)) {
                     (None, _) => return Err(Box::pin(incoming.into_status_error()).await),
-                    // Who gave the body has to give it anew.
+                    // The caller who provided the body must provide it again.
                     (Some(_), None) => {
                         return Err(Box::pin(incoming.into_status_error()).await.after_renewal());
                     }
@@ -210,7 +211,7 @@ impl Transport {
                 StatusCode::PROXY_AUTHENTICATION_REQUIRED => self
                     .http
                     .proxy_of(incoming.response.url())
-                    .map(|proxy| format!("asking the proxy {proxy}")),
+                    .map(|proxy| format!("authenticating with the proxy {proxy}")),
                 _ => None,
             };
             let error = Box::pin(incoming.into_status_error()).await;
@@ -221,12 +222,12 @@ impl Transport {
         }
     }
 
-    /// The tenant that requests are for, if one is set.
+    /// Returns the tenant that requests are for, if one is set.
     pub(crate) async fn tenant(&self, timeouts: Timeouts, info: &RequestInfo) -> Result<Option<HeaderValue>> {
         Box::pin(given(self.credentials.tenant(), timeouts.start(), info)).await
     }
 
-    /// The client's secrets, and those that a call has in headers of its own.
+    /// Returns the client's secrets and those in a call's own headers.
     fn with_secrets_of(&self, request: &Request, secrets: &Secrets) -> Secrets {
         let own = request
             .headers()
@@ -235,7 +236,8 @@ impl Transport {
         secrets.and(own)
     }
 
-    /// The head of the answer; and what ends the request's body once it is dropped, where there is one.
+    /// Returns the head of the response and, if the request has a body, the handle that ends the body when
+    /// dropped.
     async fn execute(
         &self,
         mut request: Request,
@@ -254,8 +256,8 @@ impl Transport {
             let moves = attempts.activity.is_none().then(Activity::new);
             (RequestBody::new(body, size_hint, moves.clone()), moves)
         });
-        // What the peer's window takes is never stopped: only a larger body has a connection for its own read
-        // time-out.
+        // A body that fits into the peer's receive window never stalls. Only a larger body needs a client
+        // with its own read time-out.
         let is_large =
             body.as_ref().is_some_and(|((body, _), _)| body.left().is_none_or(|left| left > WINDOW));
         let kind = self.http.kind(
@@ -266,7 +268,7 @@ impl Transport {
         let mut making = std::pin::pin!(self.http.of(kind));
         let client = match poll_immediate(&mut making).await {
             Some(client) => client,
-            // It is made on a thread, for which it may have to wait.
+            // It is made on a blocking thread, which may not be available at once.
             None => {
                 let made = Box::pin(attempts.timeouts.watch(making, None)).await;
                 made.map_err(|elapsed| not_connected_in_time(elapsed, info))?
@@ -293,11 +295,11 @@ impl Transport {
     }
 }
 
-/// What a peer takes without reading, at least, in bytes: the window that TCP has without its option for
-/// larger ones.
+/// The minimum number of bytes that a peer's system accepts before the peer reads them: the TCP window
+/// without the window scale option.
 const WINDOW: u64 = 64 << 10;
 
-/// What a credentials provider gives. It has as long as a server may be silent: all requests wait for it.
+/// Waits for the credentials provider, at most for the read time-out, since all requests wait for it.
 async fn given<T>(
     asked: impl Future<Output = Result<T>>,
     timeouts: ActiveTimeouts,
@@ -307,14 +309,14 @@ async fn given<T>(
         Ok(given) => given.map_err(|error| error.of(info.clone())),
         Err(Elapsed::Idle(limit)) => {
             let message =
-                format!("the credentials provider gave no answer within {limit:?}, the read time-out");
+                format!("the credentials provider didn't respond within {limit:?}, the read time-out");
             Err(Error::new(ErrorKind::Credentials, message).timed_out().of(info.clone()))
         }
         Err(elapsed) => Err(not_sent_in_time(elapsed, info)),
     }
 }
 
-/// Headers that only the transport sets: a caller can't replace them per call.
+/// Returns whether only the transport sets a header: a caller can't set it for a call.
 pub(crate) fn is_transport_header(name: &HeaderName) -> bool {
     matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "connection" | "referer")
 }

@@ -1,4 +1,4 @@
-//! [`Origin`]: the base URL, what belongs to it, and what a server's link means on it.
+//! [`Origin`]: the base URL, which URLs belong to it, and how a server's links are resolved on it.
 
 use percent_encoding::percent_decode;
 use reqwest::Url;
@@ -6,24 +6,25 @@ use reqwest::Url;
 use crate::error::redact::{excerpt, shown_url};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The base URL of a client: scheme, host and port that credentials go to, and the path that every
-/// operation's begins with.
+/// The base URL of a client: the scheme, host and port that credentials are sent to, and the path prefix of
+/// all operations.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     url: Url,
-    /// Without a trailing slash; empty where the base URL has no path.
+    /// Without a trailing slash; empty if the base URL has no path.
     prefix: String,
     rewrites_links: bool,
-    /// Whether links may lead to any path of the origin.
+    /// Whether links may point to any path of the origin.
     links_outside_prefix: bool,
 }
 
 impl Origin {
     /// # Errors
-    /// Returns what is wrong with the text as a base URL. The text isn't repeated: it may hold a password.
+    /// Returns what is wrong with the text as a base URL. The text isn't repeated, since it may contain a
+    /// password.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut url = Url::parse(text.trim())
-            .map_err(|error| format!("not a URL ({error}): give it as https://host"))?;
+            .map_err(|error| format!("not a URL ({error}): use the form https://host"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("the scheme must be http or https, not {}", url.scheme()));
         }
@@ -31,34 +32,34 @@ impl Origin {
             return Err("there is no host".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("it holds user info: give the token by its own setting".to_owned());
+            return Err("it contains user info: set the token with its own setting".to_owned());
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err("it holds a query or a fragment: leave off what follows `?` or `#`".to_owned());
+            return Err("it contains a query or a fragment: remove everything from `?` or `#` on".to_owned());
         }
         let prefix = url.path().trim_end_matches('/').to_owned();
         url.set_path(&prefix);
         Ok(Origin { url, prefix, rewrites_links: true, links_outside_prefix: false })
     }
 
-    /// Whether links are put onto the base URL: see [`follow`](Origin::follow).
+    /// Sets whether links are rewritten to the base URL: see [`follow`](Origin::follow).
     pub(crate) fn rewriting_links(mut self, rewrite: bool) -> Self {
         self.rewrites_links = rewrite;
         self
     }
 
-    /// Whether links may lead out of the base URL's path prefix: see [`follow`](Origin::follow).
+    /// Sets whether links may point outside the base URL's path prefix: see [`follow`](Origin::follow).
     pub(crate) fn with_links_outside_prefix(mut self, allow: bool) -> Self {
         self.links_outside_prefix = allow;
         self
     }
 
-    /// The base URL without a trailing slash: what paths are put behind.
+    /// Returns the base URL without a trailing slash; paths are appended to it.
     pub(crate) fn base(&self) -> &str {
         self.url.as_str().trim_end_matches('/')
     }
 
-    /// What a URL or a path means on the base URL (RFC 3986, section 5).
+    /// Resolves a URL or a path against the base URL (RFC 3986, section 5).
     pub(crate) fn join(&self, text: &str) -> Result<Url, String> {
         self.url.join(text).map_err(|error| error.to_string())
     }
@@ -67,20 +68,20 @@ impl Origin {
         self.url.scheme() == "https"
     }
 
-    /// Whether scheme, host and port are the base URL's: only then do credentials go there.
+    /// Returns whether scheme, host and port are the base URL's. Credentials are only sent to such URLs.
     pub(crate) fn owns(&self, url: &Url) -> bool {
         url.scheme() == self.url.scheme()
             && url.host() == self.url.host()
             && url.port_or_known_default() == self.url.port_or_known_default()
     }
 
-    /// What a link of the server (a `next`, an upload's `url`) means, where `expected` is the same resource
-    /// as this client would ask for it.
+    /// Resolves a link of the server (a `next`, an upload's `url`). `expected` is the URL under which this
+    /// client would request the same resource.
     ///
-    /// Behind a proxy the server may name its own scheme and host, and lack the path prefix that the proxy
-    /// strips: a link that is the expected resource but for that is put onto the base URL. Any other link to
-    /// another host is an error, and so is one that leads out of the base URL's path prefix, beside which
-    /// other applications may be, unless that is allowed.
+    /// Behind a proxy the server may send its own scheme and host, and omit the path prefix that the proxy
+    /// strips. A link that differs from the expected resource only in these is rewritten to the base URL. Any
+    /// other link to another host is an error. So is a link outside the base URL's path prefix, where other
+    /// applications may be, unless such links are allowed.
     pub(crate) fn follow(&self, link: &str, expected: &Url) -> Result<Url> {
         let url = expected.join(link).map_err(|error| {
             Error::new(ErrorKind::Decode, format!("the server's link isn't a URL: {error}"))
@@ -93,12 +94,12 @@ impl Origin {
             return Ok(own);
         }
         if !self.owns(&url) {
-            return Err(self.foreign("the server's link leads to", &url));
+            return Err(self.foreign("the server's link points to", &url));
         }
         if !self.links_outside_prefix && !self.is_within_prefix(url.path()) {
             let message = format!(
-                "the server's link leads to {}, which is outside the path of the base URL {}: nothing was sent there (if it is the \
-                 same server's, set `allow_links_outside_prefix`)",
+                "the server's link points to {}, which is outside the path of the base URL {}: nothing was sent there (if it belongs to the \
+                 same server, set `allow_links_outside_prefix`)",
                 shown(&url),
                 self.base()
             );
@@ -107,13 +108,14 @@ impl Origin {
         Ok(url)
     }
 
-    /// Whether a redirect may lead from one URL of this origin to another: not out of the base URL's path
-    /// prefix, unless that is allowed of links.
+    /// Returns whether a redirect may lead from one URL of this origin to another. It may not leave the base
+    /// URL's path prefix, unless links may.
     pub(crate) fn may_redirect(&self, from: &Url, to: &Url) -> bool {
         self.links_outside_prefix || !self.is_within_prefix(from.path()) || self.is_within_prefix(to.path())
     }
 
-    /// Whether a path is the prefix or below it, however often what stands before the server decodes it.
+    /// Returns whether a path is the prefix or below it, however often a proxy in front of the server decodes
+    /// it.
     fn is_within_prefix(&self, path: &str) -> bool {
         if self.prefix.is_empty() {
             return true;
@@ -124,7 +126,7 @@ impl Origin {
         is_below && !leads_up(path)
     }
 
-    /// The error for a URL that nothing is sent to.
+    /// Returns the error for a URL that nothing is sent to.
     pub(crate) fn foreign(&self, what: &str, url: &Url) -> Error {
         Error::new(
             ErrorKind::CrossOrigin,
@@ -137,16 +139,16 @@ impl Origin {
     }
 }
 
-/// As much of a URL as an error shows.
+/// Returns a URL as errors show it.
 fn shown(url: &Url) -> String {
     excerpt(&shown_url(url), 512)
 }
 
-/// How often a path is decoded in search of what leads up.
+/// How often a path is decoded in the search for `..` segments.
 const DECODINGS: usize = 3;
 
-/// Whether a segment of a path is `..` to somebody: the URL's parser folds what is written so, and lets stand
-/// what is written `..%2f`, `%252e%252e` or `..;`.
+/// Returns whether a segment of a path may be read as `..`. The URL parser resolves plain `..`, but keeps
+/// `..%2f`, `%252e%252e` and `..;`.
 fn leads_up(path: &str) -> bool {
     let mut path = path.as_bytes().to_vec();
     for _ in 0..=DECODINGS {
@@ -160,7 +162,7 @@ fn leads_up(path: &str) -> bool {
         }
         path = decoded;
     }
-    // Nobody writes a path so who means well.
+    // A path with this many encodings is hostile.
     true
 }
 
@@ -289,7 +291,7 @@ mod tests {
         ] {
             assert!(origin.follow(link, &expected).is_ok(), "{link}");
         }
-        // Files aren't links: they lie beside the prefix, at the same server.
+        // File URLs aren't links: they are outside the prefix on the same server.
         assert!(origin.owns(&"https://public/media/x.png".parse().unwrap()));
     }
 

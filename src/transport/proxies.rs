@@ -1,4 +1,4 @@
-//! Which proxy a request goes through: to name it in errors, and because reqwest doesn't take `[::1]` in
+//! Determines the proxy of a request: to name it in errors, and because reqwest doesn't accept `[::1]` in
 //! `NO_PROXY`.
 
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use crate::error::{Error, Result};
 /// The proxies of a client's requests.
 #[derive(Clone)]
 pub(crate) enum Proxies {
-    /// HTTP settings of the user's own, which nobody can look into.
+    /// The user's own HTTP settings, which can't be inspected.
     Unknown,
-    /// The one that the client's setting names.
+    /// The proxy of the client's setting.
     One(Url),
     Environment(Arc<Environment>),
 }
 
-/// The proxies that the environment (or the system, with the feature `system-proxy`) names.
+/// The proxies of the environment (or of the system, with the feature `system-proxy`).
 pub(crate) struct Environment {
-    /// As reqwest reads them.
+    /// The proxies as reqwest reads them.
     matcher: Matcher,
-    /// Takes every host but those of `NO_PROXY`, its brackets taken off; nothing where it has none.
+    /// Matches every host that isn't in `NO_PROXY`, whose brackets are removed; `None` if it has no brackets.
     others: Option<Matcher>,
 }
 
@@ -35,7 +35,7 @@ impl Proxies {
         )))
     }
 
-    /// What reqwest has to be told, where it wouldn't come to the same by itself.
+    /// Returns the custom proxy for reqwest, if reqwest wouldn't choose the same proxy by itself.
     pub(crate) fn custom(&self) -> Option<Proxy> {
         match self {
             Proxies::Environment(environment) if environment.others.is_some() => {
@@ -46,7 +46,7 @@ impl Proxies {
         }
     }
 
-    /// The proxy of a request to `url`, without its password: `http://host:port`.
+    /// Returns the proxy of a request to `url`, without its password: `http://host:port`.
     pub(crate) fn shown(&self, url: &Url) -> Option<String> {
         const SOCKS: u16 = 1080;
         let proxy = match self {
@@ -71,7 +71,7 @@ impl Environment {
         Environment { matcher, others }
     }
 
-    /// The proxy of a request to `url`, with its user and password.
+    /// Returns the proxy of a request to `url`, with its user and password.
     fn of(&self, url: &Url) -> Option<Url> {
         let uri: http::Uri = url.as_str().parse().ok()?;
         if let Some(others) = &self.others {
@@ -99,7 +99,7 @@ impl Environment {
     }
 }
 
-/// `[::1]` as `::1`, and `[fe80::]/10` as `fe80::/10`.
+/// Returns `::1` for `[::1]`, and `fe80::/10` for `[fe80::]/10`.
 fn without_brackets(entry: &str) -> String {
     let bare = entry.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     match bare {
@@ -108,10 +108,11 @@ fn without_brackets(entry: &str) -> String {
     }
 }
 
-/// A proxy by its URL, which may hold its password: no error repeats it.
+/// Parses a proxy's URL. It may contain a password, so no error repeats it.
 pub(crate) fn parse_proxy(url: &str) -> Result<(Url, Proxy)> {
     let wrong = |what: &str| Error::configuration("proxy", what.to_owned());
-    let parsed = Url::parse(url.trim()).map_err(|_| wrong("it is not a URL: give it as http://host:port"))?;
+    let parsed =
+        Url::parse(url.trim()).map_err(|_| wrong("it is not a URL: use the form http://host:port"))?;
     match parsed.scheme() {
         "http" | "https" => {}
         "socks4" | "socks4a" | "socks5" | "socks5h" if cfg!(feature = "socks") => {}
@@ -120,7 +121,7 @@ pub(crate) fn parse_proxy(url: &str) -> Result<(Url, Proxy)> {
         }
         _ => return Err(wrong("its scheme must be http, https or socks5")),
     }
-    let proxy = Proxy::all(parsed.clone()).map_err(|_| wrong("it is not a proxy's URL"))?;
+    let proxy = Proxy::all(parsed.clone()).map_err(|_| wrong("it is not a valid proxy URL"))?;
     Ok((parsed, proxy))
 }
 

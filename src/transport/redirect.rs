@@ -1,4 +1,4 @@
-//! Where a redirect leads, and whether it is followed.
+//! Determines the target of a redirect, and whether it is followed.
 
 use reqwest::{Method, Request, StatusCode, Url};
 
@@ -7,48 +7,49 @@ use crate::error::redact::shown_url;
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::transport::origin::Origin;
 
-/// How many redirects a request follows.
+/// The maximum number of redirects that a request follows.
 const MAX_REDIRECTS: usize = 10;
 
-/// The requests of one attempt, redirect after redirect.
+/// The requests of one attempt, redirect by redirect.
 pub(super) struct RedirectChain {
     redirects: usize,
-    /// One of its requests went to another origin than the base URL's, which may redirect anywhere: no
-    /// credentials are sent any more, not even to the base URL's.
+    /// One of the requests went to another origin than the base URL's, which may redirect anywhere. No
+    /// credentials are sent after that, not even to the base URL's origin.
     left_origin: bool,
-    /// One of its requests went to another origin than the first one's, which a call's own credentials are
-    /// for.
+    /// One of the requests went to another origin than the first one. A call's own credentials are only for
+    /// the first origin.
     left_first_origin: bool,
 }
 
 impl RedirectChain {
-    /// The chain that begins with a request.
+    /// Returns the chain that starts with a request.
     pub(super) fn of(origin: &Origin, request: &Request) -> Self {
         RedirectChain { redirects: 0, left_origin: !origin.owns(request.url()), left_first_origin: false }
     }
 
-    /// Whether credentials may be sent.
+    /// Returns whether credentials may be sent.
     pub(super) fn keeps_credentials(&self) -> bool {
         !self.left_origin
     }
 
-    /// What an error of an answer that asks for credentials adds, where there was a reason to send none.
+    /// Returns the addition to the error of a response that asks for credentials, if there was a reason to
+    /// send none.
     pub(super) fn why_without_credentials(&self, to_base_url: bool) -> Option<&'static str> {
         match (self.redirects > 0 && self.left_origin, to_base_url) {
             (false, _) => None,
             (true, false) => {
-                Some("following a redirect to another host, where no credentials go (is the base URL right?)")
+                Some("following a redirect to another host, which gets no credentials (check the base URL)")
             }
             (true, true) => Some(
-                "following redirects by way of another host, after which no credentials are sent (is the base URL right?)",
+                "following redirects through another host, after which no credentials are sent (check the base URL)",
             ),
         }
     }
 }
 
 impl Transport {
-    /// The next request of a chain. Once the chain left the origin of its first request, `again`, it has none
-    /// of the headers that are credentials, whoever set them.
+    /// Returns the next request of a chain. Once the chain has left the origin of its first request, `again`,
+    /// all headers that are credentials are removed, whoever set them.
     pub(super) fn follow(
         &self,
         chain: &mut RedirectChain,
@@ -79,9 +80,9 @@ impl Transport {
         Ok(request)
     }
 
-    /// Where a redirect leads, and how: a POST never becomes a GET, nothing goes from https to http, and only
-    /// a request that changes nothing and has no body follows to another host, and only where one may answer
-    /// in the backend's place, elsewhere.
+    /// Returns the request to the target of a redirect. A POST never becomes a GET, and no redirect from
+    /// https to http is followed. Only a GET or HEAD without a body may be redirected to another host, and
+    /// only if another host may respond instead of the backend.
     pub(super) fn redirected(
         &self,
         again: Option<&Request>,
@@ -123,8 +124,8 @@ impl Transport {
         }
         if !allow_cross_origin && again.is_some_and(|again| !self.origin.may_redirect(again.url(), &target)) {
             return refuse(format!(
-                "{} redirects to {}, which is outside the path of the base URL {}: nothing was sent there (if it is the same \
-                 server's, set `allow_links_outside_prefix`)",
+                "{} redirects to {}, which is outside the path of the base URL {}: nothing was sent there (if it belongs to the same \
+                 server, set `allow_links_outside_prefix`)",
                 shown_status(status),
                 shown_url(&target),
                 self.origin.base()
@@ -138,13 +139,13 @@ impl Transport {
     }
 }
 
-/// What a `Location` names. Its user info, credentials of somebody else's choice, and its fragment are not
-/// sent.
+/// Returns the target of a `Location`. Its user info, which are credentials that someone else chose, and its
+/// fragment are not sent.
 pub(super) fn redirect_target(info: &RequestInfo, from: &Url, location: &[u8]) -> Result<Url> {
     let target = std::str::from_utf8(location).ok().and_then(|location| from.join(location).ok());
     let wrong = || Error::new(ErrorKind::Decode, "a redirect whose `Location` isn't a URL").of(info.clone());
     let mut target = target.ok_or_else(wrong)?;
-    // Refused of a URL that can have none.
+    // This fails for a URL that can't have user info.
     let _ = target.set_username("").and_then(|()| target.set_password(None));
     target.set_fragment(None);
     Ok(target)

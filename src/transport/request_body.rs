@@ -1,5 +1,5 @@
-//! A request's body, sent bit by bit: a body that is still being sent isn't idle, however slow the line; and
-//! it ends with an error once nobody waits for its answer.
+//! A request's body, sent chunk by chunk. A body that is still being sent isn't idle, however slow the line.
+//! The body ends with an error when nobody waits for its response any more.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -13,37 +13,39 @@ use tokio::sync::oneshot;
 
 use crate::transport::timeouts::Activity;
 
-/// Bytes that are handed to the connection at a time.
+/// The maximum number of bytes passed to the connection at a time.
 const PIECE: usize = 64 << 10;
 
-/// Held by whoever waits for the answer: dropped before that is there, it ends the request's body with an
-/// error. The connection, which would send the rest, closes then; over HTTP/2 the request is cancelled.
+/// Held by the task that waits for the response. If it is dropped before the response arrives, the request's
+/// body ends with an error. Then the connection, which would send the rest, closes; over HTTP/2 the request
+/// is cancelled.
 pub(super) struct ResponseWaiter(oneshot::Sender<()>);
 
 impl ResponseWaiter {
-    /// The answer is there: what is left of the body may still be sent.
+    /// Signals that the response has arrived: the rest of the body may still be sent.
     pub(super) fn answered(self) {
-        // Mostly there is nothing left, and nobody listens.
+        // Usually nothing is left to send, and the receiver is dropped.
         let _ = self.0.send(());
     }
 }
 
-/// A body that tells when its bytes move.
+/// A body that reports when its bytes are sent.
 pub(super) struct RequestBody {
     body: reqwest::Body,
-    /// Told of the answer; nothing once it is there.
+    /// Signals the response; `None` after that.
     waiter: Option<oneshot::Receiver<()>>,
     given_up: bool,
-    /// What was taken from `body` and isn't sent yet.
+    /// Bytes that were read from `body` and aren't sent yet.
     rest: Bytes,
-    /// Bytes that are still to be sent; nothing where a stream doesn't tell its length.
+    /// The number of bytes still to send; `None` for a stream of unknown length.
     left: Option<u64>,
-    /// Nothing where the body tells by itself.
+    /// `None` if the body reports by itself.
     activity: Option<Activity>,
 }
 
 impl RequestBody {
-    /// A body with what its request tells of its length: a form is a stream, and has it only there.
+    /// Makes a body. `size_hint` is the length from the request's headers: a form is a stream, whose length
+    /// is only known from there.
     pub(super) fn new(
         body: reqwest::Body,
         size_hint: Option<u64>,
@@ -57,7 +59,7 @@ impl RequestBody {
         )
     }
 
-    /// Bytes that are still to be sent; nothing where that isn't known.
+    /// Returns the number of bytes still to send; `None` if it isn't known.
     pub(super) fn left(&self) -> Option<u64> {
         self.left
     }
@@ -77,7 +79,7 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        // Asked each time, so that a body that waits for its source is woken as well.
+        // Polled each time, so that a body that waits for its source is woken as well.
         if let Some(waiter) = &mut self.waiter {
             match Pin::new(waiter).poll(context) {
                 Poll::Ready(answered) => (self.waiter, self.given_up) = (None, answered.is_err()),
@@ -85,7 +87,7 @@ impl Body for RequestBody {
             }
         }
         if self.given_up {
-            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the call was given up");
+            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the call was cancelled");
             return Poll::Ready(Some(Err(error.into())));
         }
         if self.rest.is_empty() {
@@ -100,7 +102,7 @@ impl Body for RequestBody {
         let length = self.rest.len().min(PIECE);
         let chunk = self.rest.split_to(length);
         self.left = self.left.map(|left| left.saturating_sub(length as u64));
-        // Of a stream it shows at its end.
+        // The end of a stream is only known when it is reached.
         self.moved(length, self.left.unwrap_or(u64::MAX));
         Poll::Ready(Some(Ok(Frame::data(chunk))))
     }

@@ -1,4 +1,4 @@
-//! An answer: its head is there, its body still to be read, whole or as it comes.
+//! A response whose head has arrived. Its body is read as a whole or streamed.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -23,32 +23,32 @@ use crate::transport::timeouts::ActiveTimeouts;
 use crate::url_conversion::{Conversions, Converted, Unconverted, Undelivered};
 use crate::values::json::Json;
 
-/// How much of an error's body is kept, in bytes.
+/// The maximum length of an error's body that is kept, in bytes.
 const MAX_ERROR_BODY: usize = 1 << 20;
 
-/// The most that is reserved for a body of which so much isn't there yet, in bytes.
+/// The maximum memory reserved for the part of a body that hasn't arrived yet, in bytes.
 const MAX_RESERVED: usize = 1 << 20;
 
 /// The longest media type that is shown, in bytes.
 const MAX_MEDIA_TYPE: usize = 100;
 
-/// The head of an answer, its body still to be read.
+/// The head of a response; the body isn't read yet.
 #[doc(hidden)]
 pub struct IncomingResponse {
     pub(super) response: Response,
-    /// Where the body comes packed.
+    /// Set if the body is compressed.
     pub(super) content_decoder: Option<Box<ContentDecoder>>,
-    /// Where the request has a body, which ends once nobody waits for the answer.
+    /// Set if the request has a body, which ends when nobody waits for the response.
     pub(super) waiter: Option<ResponseWaiter>,
     pub(super) info: RequestInfo,
     pub(super) timeouts: ActiveTimeouts,
     pub(super) max_body: usize,
-    /// What is done to the body's text before it is decoded, and whether that is a page.
+    /// The conversions of the body's text before decoding, and whether the body is a page.
     pub(super) conversions: Option<(Arc<Conversions>, bool)>,
-    /// What was sent, which errors don't show.
+    /// The credentials that were sent, which errors don't show.
     pub(super) credentials: Option<Arc<HeaderMap>>,
     pub(super) byte_counter: Arc<ByteCounter>,
-    /// Held until the body is read whole, or given out as it comes.
+    /// Held until the body is read as a whole, or streamed.
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -57,8 +57,8 @@ impl IncomingResponse {
         self.response.status()
     }
 
-    /// The body, whole.
-    #[allow(dead_code, reason = "which answers there are depends on the document")]
+    /// Returns the whole body.
+    #[allow(dead_code, reason = "which responses there are depends on the document")]
     pub(crate) async fn bytes(self: Box<Self>) -> Result<Bytes> {
         self.read_whole().await.map(|(body, _)| body)
     }
@@ -79,7 +79,7 @@ impl IncomingResponse {
                 None => first = Some(chunk),
                 Some(_) => {
                     if more.is_empty() {
-                        // Room for the whole at once where its length is told and no lie can cost much.
+                        // Reserves the announced length at once, but not more than a wrong length may cost.
                         let expected =
                             announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(so_far * 4);
                         more.reserve(expected.min(MAX_RESERVED).max(so_far + chunk.len()));
@@ -108,8 +108,8 @@ impl IncomingResponse {
         &self.info
     }
 
-    /// Whether a body that is cut off looks like a whole one: its end is that of the connection, and no
-    /// length was told.
+    /// Returns whether a truncated body can't be detected: the body ends with the connection, and its length
+    /// is unknown.
     pub(crate) fn is_open_ended(&self) -> bool {
         let headers = self.headers();
         self.response.version() < Version::HTTP_2
@@ -117,17 +117,17 @@ impl IncomingResponse {
             && !headers.contains_key(TRANSFER_ENCODING)
     }
 
-    /// The body has until then to come whole, in the place of what was set for the request.
+    /// Sets the deadline for the whole body, instead of the request's.
     pub(crate) fn limit_body(&mut self, deadline: Option<Instant>) {
         self.timeouts.deadline = deadline;
     }
 
-    /// The body's length, where the server told it. That of its packed form says nothing.
+    /// Returns the body's length, if the server sent it. The length of a compressed body isn't used.
     fn content_length(&self) -> Option<u64> {
         self.response.content_length().filter(|_| self.content_decoder.is_none())
     }
 
-    /// The next piece of the body, unpacked; nothing at its end.
+    /// Returns the next decompressed chunk of the body; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
         let chunk = loop {
             match self.timeouts.watch(next_chunk(&mut self.response, &mut self.content_decoder), None).await {
@@ -147,7 +147,7 @@ impl IncomingResponse {
         Ok(chunk)
     }
 
-    /// The answer without its body.
+    /// Returns the response without its body.
     pub(super) fn head(&self) -> ErrorResponse {
         let headers = self.response.headers().clone();
         ErrorResponse::hiding(self.status(), headers, Bytes::new(), self.info.secrets.clone())
@@ -167,14 +167,14 @@ impl IncomingResponse {
         self
     }
 
-    /// The body as JSON, its URLs converted.
+    /// Returns the decoded JSON body, with its URLs converted.
     pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(self: Box<Self>) -> Result<T> {
         let (value, undelivered) = self.json_undelivered().await?;
         undelivered.delivered();
         Ok(value)
     }
 
-    /// As [`json`](Self::json), for who gives it to the caller later.
+    /// Like [`json`](Self::json), for a value that is passed to the caller later.
     pub(crate) async fn json_undelivered<T: DeserializeOwned + Send + 'static>(
         self: Box<Self>,
     ) -> Result<(T, Undelivered)> {
@@ -182,7 +182,7 @@ impl IncomingResponse {
         Ok((head.decode(body).await?, undelivered))
     }
 
-    /// As [`json`](Self::json), of a body that may be missing.
+    /// Like [`json`](Self::json), for a body that may be missing.
     pub(crate) async fn json_if_any<T: DeserializeOwned + Send + 'static>(
         self: Box<Self>,
     ) -> Result<Option<T>> {
@@ -192,7 +192,8 @@ impl IncomingResponse {
         Ok(value)
     }
 
-    /// What `decode` makes of the body, its URLs converted; and the answer, for what is told of parts of it.
+    /// Decodes the body with `decode`, after its URLs are converted. Also returns the response, for errors of
+    /// its parts.
     pub(crate) async fn decoded<T: Send + 'static>(
         self: Box<Self>,
         decode: impl FnOnce(&Bytes) -> Result<T, Problem> + Send + 'static,
@@ -208,7 +209,7 @@ impl IncomingResponse {
         head.apart(length, decode).await
     }
 
-    /// As [`json`](IncomingResponse::json), and null where there is no body.
+    /// Like [`json`](IncomingResponse::json), but returns null if there is no body.
     pub(crate) async fn json_or_null(self: Box<Self>) -> Result<Json> {
         Ok(self.json_if_any().await?.unwrap_or_default())
     }
@@ -222,8 +223,8 @@ impl IncomingResponse {
         }
     }
 
-    /// The body as it comes.
-    #[allow(dead_code, reason = "which answers there are depends on the document")]
+    /// Returns the body as a stream.
+    #[allow(dead_code, reason = "which responses there are depends on the document")]
     pub(crate) fn stream(self: Box<Self>) -> ByteStream {
         let length = self.content_length();
         let IncomingResponse { response, content_decoder, waiter, info, timeouts, .. } = *self;
@@ -237,7 +238,8 @@ impl IncomingResponse {
         ByteStream::new(Box::pin(chunks), info, timeouts, length, waiter)
     }
 
-    /// A body that breaks off, or is very long, doesn't hide the status: what came of it is kept.
+    /// Returns the error of an error status. A truncated or very long body doesn't hide the status: its
+    /// beginning is kept.
     pub(super) async fn into_status_error(mut self: Box<Self>) -> Error {
         let mut body = BytesMut::new();
         while let Ok(Some(chunk)) = self.chunk().await {
@@ -265,8 +267,8 @@ impl IncomingResponse {
     }
 }
 
-/// The next piece of an answer's body, unpacked where it is packed; nothing at its end. An empty piece tells
-/// that bytes came which didn't unpack to any yet: the server isn't idle.
+/// Returns the next chunk of a response's body, decompressed if necessary; `None` at its end. An empty chunk
+/// means that bytes arrived which produced no output yet: the server isn't idle.
 async fn next_chunk(
     response: &mut Response,
     content_decoder: &mut Option<Box<ContentDecoder>>,
@@ -284,21 +286,21 @@ async fn next_chunk(
     Ok(Some(Bytes::new()))
 }
 
-/// An answer that was read whole.
+/// A response that was read as a whole.
 pub(crate) struct ResponseParts {
     head: ResponseHead,
     body: Bytes,
-    /// Shared by the errors of all parts of it.
+    /// Shared by the errors of all parts.
     response: OnceLock<ErrorResponse>,
-    /// URLs that stayed as they were.
+    /// URLs that were not converted.
     pub(crate) unconverted: Unconverted,
-    /// What conversions put into it, until it is given to the caller.
+    /// Converted values whose converters are notified if the caller never receives them.
     pub(crate) undelivered: Undelivered,
 }
 
 impl ResponseParts {
-    /// The error of a part of it that can't be used. It shares the answer with the others, and costs no more
-    /// than it tells.
+    /// Returns the error of a part that can't be used. It shares the response with other errors, so it costs
+    /// no more than its message.
     pub(crate) fn undecodable(&self, problem: &Problem) -> Error {
         let head = &self.head;
         let response = || {
@@ -312,13 +314,14 @@ impl ResponseParts {
         head.undecodable(self.response.get_or_init(response).shared(), problem)
     }
 
-    /// The beginning of a text of it, at most `limit` bytes, without the credentials that were sent.
+    /// Returns the beginning of a text of the response, at most `limit` bytes, without the credentials that
+    /// were sent.
     pub(crate) fn excerpt(&self, text: &str, limit: usize) -> String {
         excerpt_without(text, limit, &self.head.info.secrets, " ")
     }
 }
 
-/// What decoding a body needs to tell its errors.
+/// The data that decoding a body needs for its errors.
 struct ResponseHead {
     status: StatusCode,
     headers: HeaderMap,
@@ -327,7 +330,7 @@ struct ResponseHead {
 }
 
 impl ResponseHead {
-    /// Converts a body's URLs, for as long as the request may take.
+    /// Converts a body's URLs, within the total time-out.
     async fn convert(
         self,
         body: Bytes,
@@ -347,7 +350,7 @@ impl ResponseHead {
         }
     }
 
-    /// Works on a body of `length` bytes, for as long as the request may take.
+    /// Processes a body of `length` bytes, within the total time-out.
     async fn apart<T: Send + 'static>(
         self,
         length: usize,
@@ -386,8 +389,8 @@ impl ResponseHead {
         let place = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
         let message = &problem.message;
         let message =
-            format!("{}, and the answer can't be used{kind}{place}: {message}", shown_status(self.status));
-        // What breaks off, or was written by something before the backend, says nothing of what the backend
+            format!("{}, but the response can't be used{kind}{place}: {message}", shown_status(self.status));
+        // A truncated response, or one from a proxy in front of the backend, doesn't show what the backend
         // did.
         let error = match self.info.changes_something() && (problem.cut_off || !json) {
             true => Error::unknown_outcome(message),

@@ -1,4 +1,4 @@
-//! Attempt after attempt at a request: what may be sent again, and after which wait.
+//! The attempts at a request: what may be retried, and after which wait.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,8 +18,8 @@ use crate::transport::retry_policy::{RetryPolicy, retry_after};
 use crate::transport::timeouts::ActiveTimeouts;
 
 impl Transport {
-    /// Sends a request until it succeeds or may not be sent again. `read` takes what it needs of the answer:
-    /// an answer that breaks off within its body is a failure of the attempt as well.
+    /// Sends a request until it succeeds or may not be retried. `read` reads the response: a response that is
+    /// truncated in its body is a failed attempt too.
     pub(crate) fn fetch<T, F>(
         self: Arc<Self>,
         outgoing: TransportRequest,
@@ -34,7 +34,7 @@ impl Transport {
             method = outgoing.request.method().as_str(),
             path = &*Secrets::from(self.credentials.known()).hide(&redact(outgoing.request.url().path()))
         );
-        // Not all that fetches is a `ResponseFuture`, which checks for itself.
+        // Not every caller is a `ResponseFuture`, which checks the runtime itself.
         runtime::within(self.attempts(outgoing, read).instrument(span))
     }
 
@@ -70,11 +70,11 @@ impl Transport {
         };
         let mut number = 1;
         loop {
-            // Nothing where the body is streamed: it is sent once.
+            // `None` if the body is streamed: it can only be sent once.
             let again = request.try_clone();
             let method = request.method().clone();
             let started = Instant::now();
-            // A statement of its own, so that the one future's room is the other's.
+            // A separate statement, so that both futures can use the same memory.
             let response = self.exchange(request, again.as_ref(), &attempts).await;
             let mut outcome = match response {
                 Ok(response) => {
@@ -115,7 +115,7 @@ impl Transport {
         }
     }
 
-    /// How long to wait before the next attempt; nothing where there is to be none.
+    /// Returns the wait before the next attempt; `None` if there is no next attempt.
     fn wait_after(
         &self,
         error: &mut Error,
@@ -132,8 +132,8 @@ impl Transport {
         self.backoff(&retry.policy, number - 1, began, timeouts.deadline, error)
     }
 
-    /// How long to wait before retry number `retry`, counted from 0, of what began at `began`; nothing where
-    /// there are to be no more. Where the client's budget is what forbids it, the error says so from then on.
+    /// Returns the wait before retry number `retry`, counted from 0, of a request that began at `began`;
+    /// `None` if it may not be retried. If the client's retry budget forbids it, the error's message says so.
     pub(crate) fn backoff(
         &self,
         policy: &RetryPolicy,
@@ -156,11 +156,11 @@ impl Transport {
         if !self.bucket.take(policy.retry_budget) {
             warn!(
                 budget = policy.retry_budget,
-                "too many requests of this client fail: this one isn't sent again"
+                "too many requests of this client fail: this one isn't retried"
             );
             let retries = policy.retry_budget;
             error.add(&format!(
-                "not sent again, since too many requests of this client fail: its budget of {retries} retries is used up \
+                "not retried, since too many requests of this client fail: its budget of {retries} retries is used up \
                  (`RetryPolicy::retry_budget`)"
             ));
             return None;
@@ -184,7 +184,7 @@ impl Transport {
         let bytes_received = attempts.byte_counter.bytes();
         let number = status.map(|status| status.as_u16());
         match error {
-            None => debug!(attempt, status = number, bytes = bytes_received, ?duration, "answered"),
+            None => debug!(attempt, status = number, bytes = bytes_received, ?duration, "succeeded"),
             Some(error) => {
                 debug!(attempt, status = number, bytes = bytes_received, ?duration, ?retry_in, %error, "failed")
             }
@@ -204,8 +204,7 @@ impl Transport {
     }
 }
 
-/// What `read` makes of an answer, decoding and conversions included, within what the request may take as a
-/// whole.
+/// Reads a response with `read`, including decoding and conversions, within the total time-out.
 async fn in_time<T, F>(
     response: Box<IncomingResponse>,
     timeouts: ActiveTimeouts,
@@ -221,7 +220,7 @@ where
     }
 }
 
-/// Whether a request that failed so may be sent again without the server acting on it twice.
+/// Returns whether a failed request may be retried without the server acting on it twice.
 pub(crate) fn may_be_sent_again(error: &Error, method: &Method) -> bool {
     let repeatable = matches!(*method, Method::GET | Method::HEAD | Method::DELETE);
     let status = error.status().map(|status| status.as_u16()).unwrap_or_default();
@@ -233,7 +232,7 @@ pub(crate) fn may_be_sent_again(error: &Error, method: &Method) -> bool {
             matches!(status, 408 | 429 | 502 | 503 | 504 | 520..=524)
                 || (status == 500 && method == Method::GET)
         }
-        // A 503 of a gateway's own is an unknown outcome.
+        // A 503 from a gateway itself is an unknown outcome.
         ErrorKind::Status => matches!(status, 429 | 503),
         _ => false,
     }

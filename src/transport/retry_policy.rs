@@ -1,10 +1,10 @@
-//! [`RetryPolicy`]: how often and after which waits a request is sent again, and the bucket that all of a client's retries
-//! are paid from.
+//! [`RetryPolicy`]: how often and after which waits a request is retried; and the bucket that all retries of
+//! a client share.
 //!
-//! Why no crate carries this: reqwest's own retry knows no waits and no bodies that broke off; tower's and
-//! backon's know waits, but what may be sent again depends on the method, on whether the request was written,
-//! and on what exactly the answer said, and is the heart of this client; reqwest-middleware's policy ignores
-//! the method and refuses streamed bodies.
+//! No existing crate fits. reqwest's own retries have no waits and don't cover truncated bodies. tower and
+//! backon have waits, but here the decision depends on the method, on whether the request was written, and on
+//! the exact response; this decision is the core of this client. The policy of reqwest-middleware ignores the
+//! method and refuses streamed bodies.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -13,31 +13,32 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use crate::runtime::clock::Clock;
 
-/// How often a request is sent again, and after which waits.
+/// How often a request is retried, and after which waits.
 ///
-/// What may be sent again at all isn't a matter of policy:
+/// The policy doesn't decide which failures may be retried:
 ///
-/// | method | is sent again after |
+/// | method | is retried after |
 /// |---|---|
-/// | GET, HEAD, DELETE | no connection, a connection that broke, a read time-out, an answer cut off, 408, 429, 500 (GET only), 502, 503, 504, 520–524 |
-/// | POST, PUT, PATCH | no connection, 429, a 503 of the application's own (with `Retry-After` or a JSON `detail`) |
+/// | GET, HEAD, DELETE | no connection, a broken connection, a read time-out, a truncated response, 408, 429, 500 (GET only), 502, 503, 504, 520–524 |
+/// | POST, PUT, PATCH | no connection, 429, a 503 from the application itself (with `Retry-After` or a JSON `detail`) |
 ///
-/// After anything else a request that changes something is never sent again, since the server may have acted
-/// on it ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)); a caller who knows better says so for a
-/// call ([`idempotent`](crate::Call::idempotent)).
+/// After any other failure, a request that isn't idempotent is never retried, since the server may have acted
+/// on it ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)). A caller who knows that it is idempotent
+/// can say so for a call ([`idempotent`](crate::Call::idempotent)).
 ///
-/// A DELETE whose answer was lost may be answered 404 when it is sent again: the first one did it.
+/// If the response to a DELETE is lost, the retry may get a 404, because the first attempt already deleted
+/// the object.
 ///
-/// The wait doubles each time, from [`initial_backoff`](RetryPolicy::initial_backoff) to
-/// [`max_backoff`](RetryPolicy::max_backoff), and a random part of it is waited (full jitter), at least what
-/// a `Retry-After` asks for, up to [`max_retry_after`](RetryPolicy::max_retry_after); one that is a date is
-/// read against the answer's own `Date`, so that clocks may differ. After a connection that broke a fresh one
-/// is made.
+/// The maximum wait doubles with each retry, from [`initial_backoff`](RetryPolicy::initial_backoff) to
+/// [`max_backoff`](RetryPolicy::max_backoff). The actual wait is a random part of it (full jitter), but at
+/// least what a `Retry-After` asks for, up to [`max_retry_after`](RetryPolicy::max_retry_after). A
+/// `Retry-After` date is compared with the response's own `Date`, so that the clocks may differ. After a
+/// broken connection, the retry uses a new connection.
 ///
-/// All calls of a client share one budget of retries, 100 unless [`retry_budget`](RetryPolicy::retry_budget)
-/// says otherwise: each retry takes 1 from it, and each request that succeeds returns 0.5. When a server is
-/// down, many tasks don't storm it; where now and then a request fails, even one in three, the budget never
-/// runs out.
+/// All calls of a client share one retry budget, 100 by default
+/// ([`retry_budget`](RetryPolicy::retry_budget)). Each retry takes 1 from it, and each successful request
+/// returns 0.5. This way, many tasks don't overload a server that is down. If only some requests fail, even
+/// one in three, the budget never runs out.
 ///
 /// ```
 /// use std::time::Duration;
@@ -73,60 +74,60 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Five retries within three minutes.
+    /// Returns the default policy: five retries within three minutes.
     pub fn new() -> Self {
         RetryPolicy::default()
     }
 
-    /// No retries at all.
+    /// Returns a policy without retries.
     pub fn never() -> Self {
         RetryPolicy::new().max_retries(0)
     }
 
-    /// How often a request is sent again at most; 5 unless set.
+    /// Sets how often a request is retried at most; 5 by default.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// How long after the first attempt the last one may begin; 3 minutes unless set. The total time-out of a
-    /// call, where there is one, holds as well.
+    /// Sets how long after the first attempt the last one may start; 3 minutes by default. The total time-out
+    /// of a call, if set, applies as well.
     pub fn max_elapsed(mut self, time: Duration) -> Self {
         self.max_elapsed = time;
         self
     }
 
-    /// The longest wait before the first retry; 250 milliseconds unless set.
+    /// Sets the maximum wait before the first retry; 250 milliseconds by default.
     pub fn initial_backoff(mut self, wait: Duration) -> Self {
         self.initial_backoff = wait;
         self
     }
 
-    /// The longest wait that doubling leads to; 15 seconds unless set.
+    /// Sets the limit for the doubled waits; 15 seconds by default.
     pub fn max_backoff(mut self, wait: Duration) -> Self {
         self.max_backoff = wait;
         self
     }
 
-    /// The longest `Retry-After` that is honoured; a longer one is cut to it. 60 seconds unless set.
+    /// Sets the maximum `Retry-After` that is honoured; a longer one is reduced to it. 60 seconds by default.
     pub fn max_retry_after(mut self, wait: Duration) -> Self {
         self.max_retry_after = wait;
         self
     }
 
-    /// The client's retry budget; 100 unless set. Each retry takes 1 from it, and each request that succeeds
-    /// returns 0.5, up to this number. While it is used up, requests that fail aren't retried, and their
+    /// Sets the client's retry budget; 100 by default. Each retry takes 1 from it, and each successful
+    /// request returns 0.5, up to this number. While it is used up, failed requests aren't retried, and their
     /// errors say so.
     ///
-    /// All calls of a client share what is left; a call with a policy of its own
-    /// ([`Call::retry`](crate::Call::retry)) is held to that policy's number. 0 means no retries; `u32::MAX`
-    /// means no limit, and such retries aren't counted.
+    /// All calls of a client share the budget. A call with its own policy
+    /// ([`Call::retry`](crate::Call::retry)) is limited by the number in that policy. 0 means no retries;
+    /// `u32::MAX` means no limit, and such retries aren't counted.
     pub fn retry_budget(mut self, retries: u32) -> Self {
         self.retry_budget = retries;
         self
     }
 
-    /// How long to wait before retry number `retry`, counted from 0.
+    /// Returns the wait before retry number `retry`, counted from 0.
     pub(crate) fn wait(&self, retry: u32, retry_after: Option<Duration>, clock: &dyn Clock) -> Duration {
         let doubled = self.initial_backoff.saturating_mul(2_u32.saturating_pow(retry)).min(self.max_backoff);
         let jittered = doubled.mul_f64(clock.chance());
@@ -134,14 +135,14 @@ impl RetryPolicy {
     }
 }
 
-/// What a `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or an HTTP date, which is read against
-/// the answer's own `Date`: the server's clock and this machine's may be hours apart. `date` is this
-/// machine's, where the answer has none that can be read. What can't be read, or lies in the past, asks for
-/// nothing.
+/// Returns the wait that a `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or an HTTP date. A
+/// date is compared with the response's own `Date`, since the server's clock and this machine's may be hours
+/// apart. `date` is this machine's time, which is used if the response has no valid date. `None` for an
+/// invalid value, or one in the past.
 pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<f64>() {
-        // Beyond what a duration holds it is as long as anything.
+        // More than a `Duration` can hold becomes the maximum.
         return match seconds {
             seconds if seconds.is_nan() || seconds < 0.0 => None,
             seconds => Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
@@ -152,11 +153,12 @@ pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Durat
     of(text)?.duration_since(servers.unwrap_or(date)).ok()
 }
 
-/// What a retry takes, and what a success gives back: one retry in two requests can go on for ever.
+/// The cost of a retry and the refund of a success. At these values, one retry in two requests can continue
+/// forever.
 const RETRY: u64 = 2;
 const SUCCESS: u64 = 1;
 
-/// What all of a client's retries have taken and its successes haven't given back.
+/// The cost of all retries of a client that successes haven't refunded yet.
 #[derive(Debug)]
 pub(crate) struct RetryBucket(AtomicU64);
 
@@ -165,7 +167,7 @@ impl RetryBucket {
         RetryBucket(AtomicU64::new(0))
     }
 
-    /// Takes a retry, where a budget of so many allows one more.
+    /// Takes a retry from the bucket and returns true, if this budget allows one more.
     pub(crate) fn take(&self, budget: u32) -> bool {
         if budget == u32::MAX {
             return true;
@@ -175,9 +177,9 @@ impl RetryBucket {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
-    /// A request succeeded.
+    /// Refunds a part of the budget after a successful request.
     pub(crate) fn refill(&self) {
-        // Most of the time nothing is taken, and a look costs less than a write that all cores share.
+        // Usually nothing is taken, and a read is cheaper than a write that all cores share.
         if self.0.load(Ordering::Relaxed) > 0 {
             let less = |taken: u64| Some(taken.saturating_sub(SUCCESS));
             let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
@@ -231,14 +233,14 @@ mod tests {
             headers.insert(DATE, HeaderValue::from_bytes(date).unwrap());
             retry_after(&headers, UNIX_EPOCH + Duration::from_secs(784_111_777)).map(|wait| wait.as_secs())
         };
-        // This machine says 08:49:37.
+        // This machine's clock says 08:49:37.
         for (date, text, seconds) in [
             ("Sun, 06 Nov 1994 03:49:00 GMT", "Sun, 06 Nov 1994 03:49:07 GMT", Some(7)),
             ("Sun, 06 Nov 1994 14:49:00 GMT", "Sun, 06 Nov 1994 14:49:07 GMT", Some(7)),
             ("Sunday, 06-Nov-94 14:49:00 GMT", " Sun Nov  6 14:49:07 1994 ", Some(7)),
             ("Sun, 06 Nov 1994 14:49:00 GMT", "Sun, 06 Nov 1994 14:48:59 GMT", None),
             ("Sun, 06 Nov 1994 14:49:00 GMT", "3", Some(3)),
-            // Without a date that can be read this machine's holds.
+            // Without a valid date, this machine's clock is used.
             ("today", "Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
             ("", "Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
             ("Sun, 99 Nov 1994 14:49:00 GMT", "Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
@@ -257,7 +259,7 @@ mod tests {
         assert_eq!(takes(100), 0);
         bucket.refill();
         assert_eq!(takes(100), 1);
-        // Each is held to its own number.
+        // Each policy is limited by its own number.
         assert_eq!(
             (takes(99), takes(0), takes(103), takes(u32::MAX), takes(u32::MAX - 1)),
             (0, 0, 3, 1_000, 1_000)

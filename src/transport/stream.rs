@@ -1,4 +1,4 @@
-//! [`ByteStream`]: a body as it comes.
+//! [`ByteStream`]: a streamed body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,10 +16,10 @@ use crate::transport::timeouts::{ActiveTimeouts, Elapsed, saturating_deadline};
 
 type ByteChunks = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
-/// A body as it comes: a [`Stream`] of [`Bytes`].
+/// A streamed body: a [`Stream`] of [`Bytes`].
 ///
-/// Dropping it stops the transfer. A consumer that is slow to take pieces is not idle: the read time-out
-/// counts only while a piece is being waited for.
+/// Dropping it cancels the transfer. A slow consumer doesn't cause a time-out: the read time-out only counts
+/// while the stream waits for a chunk.
 #[must_use = "a stream does nothing unless it is read"]
 pub struct ByteStream {
     chunks: ByteChunks,
@@ -27,7 +27,7 @@ pub struct ByteStream {
     timeouts: ActiveTimeouts,
     length: Option<u64>,
     waiter: Option<ResponseWaiter>,
-    /// Runs while a piece is waited for; and which limit it stands for.
+    /// The timer that runs while the stream waits for a chunk, and its limit.
     timer: Option<(Pin<Box<Sleep>>, Elapsed)>,
 }
 
@@ -42,15 +42,15 @@ impl ByteStream {
         ByteStream { chunks, info, timeouts, length, waiter, timer: None }
     }
 
-    /// The whole length in bytes, where the server told it: of a body that comes packed it doesn't.
+    /// Returns the whole length in bytes, if the server sent it; `None` for a compressed body.
     pub fn content_length(&self) -> Option<u64> {
         self.length
     }
 
-    /// The next piece; nothing at the end.
+    /// Returns the next chunk; `None` at the end.
     ///
     /// # Errors
-    /// Returns an error if the connection breaks, or a time-out runs out.
+    /// Returns an error if the connection breaks or a time-out expires.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
@@ -95,7 +95,7 @@ impl Stream for ByteStream {
             let (due, elapsed) = (timer.deadline().into_std(), *elapsed);
             ready!(timer.as_mut().poll(context));
             self.timer = None;
-            // Nobody asked for a while after the time was up: that was the consumer's time, not the server's.
+            // The consumer polled late, after the time-out: that was the consumer's delay, not the server's.
             let late = Instant::now().saturating_duration_since(due);
             if elapsed == Elapsed::Total || late < self.timeouts.idle / 4 {
                 return Poll::Ready(Some(Err(timed_out(elapsed, &self.info))));

@@ -1,26 +1,26 @@
-//! How long a request may take: the time-outs, and what counts as moving.
+//! The time-outs of a request, and what counts as activity.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The time-outs that a request is given.
+/// The time-outs set for a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Timeouts {
-    /// While a connection is made.
+    /// For making a connection.
     pub(crate) connect: Duration,
-    /// While no byte moves in either direction.
+    /// While no byte is sent or received.
     pub(crate) idle: Duration,
-    /// As a whole, every attempt and every wait included.
+    /// For the whole request, including every attempt and every wait.
     pub(crate) total: Option<Duration>,
-    /// When it has to be done at the latest, whenever it begins.
+    /// The latest time at which it must be done, whenever it starts.
     pub(crate) deadline: Option<Instant>,
 }
 
 impl Timeouts {
     pub(crate) fn start(self) -> ActiveTimeouts {
-        // A time beyond what the clock holds is no limit.
+        // A time beyond the clock's range is no limit.
         let own = self.total.and_then(|total| Instant::now().checked_add(total));
         ActiveTimeouts {
             connect: self.connect,
@@ -30,18 +30,18 @@ impl Timeouts {
     }
 }
 
-/// The time-outs of a request that is under way.
+/// The time-outs of a request in progress.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ActiveTimeouts {
-    /// While a connection is made.
+    /// For making a connection.
     pub(crate) connect: Duration,
-    /// While no byte moves in either direction.
+    /// While no byte is sent or received.
     pub(crate) idle: Duration,
-    /// From the first attempt to the answer's last byte.
+    /// From the first attempt to the response's last byte.
     pub(crate) deadline: Option<Instant>,
 }
 
-/// Which limit ran out.
+/// The limit that expired.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Elapsed {
     Idle(Duration),
@@ -51,33 +51,33 @@ pub(crate) enum Elapsed {
 impl std::fmt::Display for Elapsed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Elapsed::Idle(limit) => write!(f, "no byte moved for {limit:?}, the read time-out"),
-            Elapsed::Total => f.write_str("the time-out for the whole request ran out"),
+            Elapsed::Idle(limit) => write!(f, "no byte sent or received for {limit:?}, the read time-out"),
+            Elapsed::Total => f.write_str("the time-out for the whole request expired"),
         }
     }
 }
 
-/// What of a body the system is taken to keep at most, in bytes, after it took it and before it is sent. A
-/// fast line's buffer grows to more (4 MiB on Linux), which leaves at once; a stopped line isn't waited for
-/// on account of it.
+/// The assumed maximum size of the system's send buffer, in bytes: data that the system has accepted but not
+/// sent. On a fast line the buffer grows larger (4 MiB on Linux), but then it drains at once. A stalled line
+/// gets no additional time for a larger buffer.
 const SOCKET_BUFFER: u64 = 1 << 20;
 
-/// The slowest line that a body which lies in that buffer is given time for, in bytes a second: how fast it
-/// leaves can't be seen.
+/// The speed of the slowest supported line, in bytes per second. It determines the time for a body that is
+/// completely in the buffer, since the speed at which the buffer drains can't be observed.
 const SLOW_LINE: f64 = (256 << 10) as f64;
 
-/// How a request's body moves.
+/// The progress of a request's body.
 #[derive(Debug, Clone)]
 pub(crate) struct Activity(Arc<Moves>);
 
 #[derive(Debug)]
 struct Moves {
     began: Instant,
-    /// When the connection last took a piece, in microseconds after `began`.
+    /// When the connection last accepted a chunk, in microseconds after `began`.
     last: AtomicU64,
-    /// Bytes that it took.
+    /// The number of bytes that the connection accepted.
     taken: AtomicU64,
-    /// It took all of them.
+    /// The connection accepted the whole body.
     whole: AtomicBool,
 }
 
@@ -91,7 +91,8 @@ impl Activity {
         }))
     }
 
-    /// The connection took a piece of the body, and with it all of the body where nothing is `left`.
+    /// Records that the connection accepted a chunk of the body; if nothing is `left`, it has accepted the
+    /// whole body.
     pub(crate) fn moved(&self, bytes: usize, left: u64) {
         let since = u64::try_from(self.0.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.0.last.fetch_max(since, Ordering::Relaxed);
@@ -99,13 +100,15 @@ impl Activity {
         self.0.whole.store(left == 0, Ordering::Relaxed);
     }
 
-    /// Whether the connection took nothing yet: there is none, or the request waits for it.
+    /// Returns whether the connection has accepted nothing yet: there is no connection, or the request waits
+    /// for it.
     pub(crate) fn untouched(&self) -> bool {
         self.0.taken.load(Ordering::Relaxed) == 0
     }
 
-    /// Until when the body's last bytes may be moving: taken isn't sent yet. The system's buffer, which takes
-    /// the first bytes at once, empties at the rate at which it took the others.
+    /// Returns until when the body's last bytes may still be sent: accepted bytes aren't sent yet. The
+    /// system's buffer, which accepts the first bytes at once, drains at the rate at which it accepted the
+    /// others.
     fn moving_until(&self) -> Instant {
         let last = Duration::from_micros(self.0.last.load(Ordering::Relaxed));
         let taken = self.0.taken.load(Ordering::Relaxed);
@@ -113,7 +116,7 @@ impl Activity {
         let slowest = Duration::from_secs_f64(buffered as f64 / SLOW_LINE);
         let draining = match taken - buffered {
             0 if self.0.whole.load(Ordering::Relaxed) => slowest,
-            // What isn't taken yet shows by itself that it moves.
+            // Bytes that aren't accepted yet are recorded when they are.
             0 => last,
             others => last.mul_f64(buffered as f64 / others as f64).min(slowest),
         };
@@ -122,7 +125,7 @@ impl Activity {
 }
 
 impl ActiveTimeouts {
-    /// Waits for `work` as long as the limits let it. With an `activity`, what moves there isn't idle.
+    /// Waits for `work` within the limits. With an `activity`, its progress resets the idle time-out.
     pub(crate) async fn watch<T>(
         &self,
         work: impl Future<Output = T>,
@@ -144,14 +147,14 @@ impl ActiveTimeouts {
             };
             match tokio::time::timeout_at(until.into(), &mut work).await {
                 Ok(output) => return Ok(output),
-                // Something moved in the meantime.
+                // There was activity in the meantime.
                 Err(_) if elapsed != Elapsed::Total && idle_at() > idle_at_now => {}
                 Err(_) => return Err(elapsed),
             }
         }
     }
 
-    /// Waits for `work` as long as the request may take as a whole.
+    /// Waits for `work` within the total time-out.
     pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, Elapsed> {
         match self.deadline {
             Some(deadline) => {
@@ -162,7 +165,7 @@ impl ActiveTimeouts {
     }
 }
 
-/// `wait` after `moment`; for a wait that no clock holds, a moment that nobody lives to see.
+/// Returns `wait` after `moment`. If the clock can't represent it, returns a time in the far future.
 pub(crate) fn saturating_deadline(moment: Instant, wait: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
     moment.checked_add(wait.min(YEARS)).unwrap_or(moment)
@@ -180,10 +183,10 @@ mod tests {
             let last = Duration::from_micros(activity.0.last.load(Ordering::Relaxed));
             activity.moving_until() - activity.0.began - last
         };
-        // What a slow line's buffer holds has the time that it takes there.
+        // A body in the buffer gets the time that a slow line needs for it.
         assert_eq!(drains(512 << 10), Duration::from_secs(2));
         assert_eq!(drains(1 << 20), Duration::from_secs(4));
-        // Of a larger body the first bytes left as fast as the last ones were taken.
+        // The first bytes of a larger body were sent as fast as the last ones were accepted.
         assert!(drains(4 << 20) < Duration::from_secs(1));
     }
 }

@@ -1,4 +1,4 @@
-//! TLS: which certificates are trusted. The system's are read once in a process, and not before one is
+//! TLS: the trusted certificates. The system's certificates are read once in a process, when they are first
 //! needed.
 
 #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
@@ -17,14 +17,14 @@ mod certificates {
 
     pub(crate) const AVAILABLE: bool = true;
 
-    /// The certificates that a client trusts: the system's, and those that its user gave.
+    /// The certificates that a client trusts: the system's and the user's.
     pub(crate) struct Certificates {
         trust: Arc<Trust>,
         config: ClientConfig,
     }
 
     impl Certificates {
-        /// Certificates in PEM or DER, besides the system's.
+        /// Makes a trust store from the system's certificates and these, in PEM or DER.
         pub(crate) fn new(given: &[Vec<u8>]) -> Result<Self> {
             let trust =
                 Arc::new(Trust { own: parse(given)?, provider: provider()?, verifier: OnceLock::new() });
@@ -46,12 +46,13 @@ mod certificates {
             self.trust.verifier().map(drop).map_err(|error| unusable(&error))
         }
 
-        /// An HTTP client that trusts them.
+        /// Returns a builder of an HTTP client that trusts these certificates.
         pub(crate) fn builder(&self) -> ClientBuilder {
             ClientBuilder::new().tls_backend_preconfigured(self.config.clone())
         }
 
-        /// Adds those that the user gave to what a builder of the user's trusts, or to nothing.
+        /// Adds the user's certificates to those that the user's builder trusts; with `only_these`, replaces
+        /// them.
         pub(crate) fn add_to(&self, builder: ClientBuilder, only_these: bool) -> ClientBuilder {
             let own: Vec<_> =
                 self.trust.own.iter().filter_map(|own| Certificate::from_der(own).ok()).collect();
@@ -69,7 +70,7 @@ mod certificates {
         for bytes in given {
             if bytes.windows(11).any(|window| window == b"-----BEGIN ") {
                 let bundle: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
-                let bundle = bundle.map_err(|_| wrong("it is no certificate in PEM"))?;
+                let bundle = bundle.map_err(|_| wrong("it is not a valid PEM certificate"))?;
                 if bundle.is_empty() {
                     return Err(wrong("there is no certificate in the PEM text"));
                 }
@@ -81,11 +82,11 @@ mod certificates {
         let mut store = RootCertStore::empty();
         match certificates.iter().all(|certificate| store.add(certificate.clone()).is_ok()) {
             true => Ok(certificates),
-            false => Err(wrong("it is no certificate in PEM or DER")),
+            false => Err(wrong("it is not a valid PEM or DER certificate")),
         }
     }
 
-    /// The cryptography that the program installed, or else that of the feature `rustls`.
+    /// Returns the cryptography provider that the program installed, or the one of the feature `rustls`.
     fn provider() -> Result<Arc<CryptoProvider>> {
         if let Some(provider) = CryptoProvider::get_default() {
             return Ok(provider.clone());
@@ -95,25 +96,24 @@ mod certificates {
         #[cfg(not(feature = "rustls"))]
         Err(Error::configuration(
             "http",
-            "the program installed no provider of cryptography for rustls: install one first",
+            "no cryptography provider for rustls is installed: install one first",
         ))
     }
 
     fn unusable(error: &TlsError) -> Error {
-        Error::configuration("http", format!("no HTTP client can be made: {error}"))
+        Error::configuration("http", format!("the HTTP client can't be built: {error}"))
     }
 
-    /// Checks a server's certificate by the system's means, which are asked for them when the first one is
-    /// checked.
+    /// Verifies server certificates with the system's verifier, which is created at the first verification.
     #[derive(Debug)]
     struct Trust {
-        /// Trusted besides.
+        /// Certificates that are trusted in addition to the system's.
         own: Vec<CertificateDer<'static>>,
         provider: Arc<CryptoProvider>,
         verifier: OnceLock<std::result::Result<Arc<Verifier>, TlsError>>,
     }
 
-    /// Of clients that trust nothing besides.
+    /// The verifier of clients without additional certificates.
     static SYSTEM: OnceLock<std::result::Result<Arc<Verifier>, TlsError>> = OnceLock::new();
 
     impl Trust {
@@ -139,7 +139,7 @@ mod certificates {
         _: &[CertificateDer<'static>],
         _: &Arc<CryptoProvider>,
     ) -> std::result::Result<Verifier, TlsError> {
-        Err(TlsError::General("Android trusts no certificates of a program's own".to_owned()))
+        Err(TlsError::General("Android doesn't support a program's own certificates".to_owned()))
     }
 
     impl ServerCertVerifier for Trust {

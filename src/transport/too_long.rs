@@ -1,4 +1,4 @@
-//! What is told of a request whose line is too long for a server or a proxy.
+//! The error details of a request whose line is too long for a server or a proxy.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,11 @@ use reqwest::Url;
 
 use crate::error::redact::excerpt;
 
-/// The most of a parameter's name that is shown, in bytes.
+/// The maximum length of a parameter's name that is shown, in bytes.
 const NAME: usize = 100;
 
-/// How long a URL's query is, and which of its parameters takes most of it, with all of its values together;
-/// none of them is shown. Nothing where there is no query.
+/// Returns the length of a URL's query, and the parameter with the longest total length of its values. No
+/// value is shown. `None` if there is no query.
 pub(super) fn shown_query(url: &Url) -> Option<String> {
     let query = url.query().filter(|query| !query.is_empty())?;
     let mut lengths: HashMap<&str, usize> = HashMap::new();
@@ -18,7 +18,7 @@ pub(super) fn shown_query(url: &Url) -> Option<String> {
         let name = pair.split('=').next().unwrap_or_default();
         *lengths.entry(name).or_default() += pair.len();
     }
-    // Of two of the same length the name decides, so that the message is the same each time.
+    // If two lengths are equal, the name decides, so that the message is always the same.
     let (name, length) = lengths.into_iter().max_by_key(|(name, length)| (*length, *name))?;
     let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
     Some(format!("sending a query of {} bytes, {length} of them in `{}`", query.len(), excerpt(&name, NAME)))

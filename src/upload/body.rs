@@ -1,4 +1,4 @@
-//! A chunk as a form: `multipart/form-data` of a length that is told in advance.
+//! A chunk as a form: `multipart/form-data` whose length is known in advance.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,22 +11,22 @@ use super::progress::ProgressReporter;
 use crate::error::Error;
 use crate::transport::timeouts::Activity;
 
-/// The form's bytes.
+/// The body with the form's bytes.
 pub(super) struct ChunkBody {
     head: Option<Bytes>,
     lease: Lease,
     tail: Option<Bytes>,
-    /// Of the form.
+    /// Remaining bytes of the form.
     remaining: u64,
-    /// Of the file.
+    /// Remaining bytes of the file.
     left: u64,
     activity: Activity,
     progress: ProgressReporter,
 }
 
 impl ChunkBody {
-    /// The form of the next `length` bytes, and its `Content-Type`. Nothing where the form is longer than can
-    /// be told.
+    /// Returns the form of the next `length` bytes, and its `Content-Type`. `None` if the form's length
+    /// overflows.
     pub(super) fn new(
         lease: Lease,
         length: u64,
@@ -34,7 +34,7 @@ impl ChunkBody {
         activity: Activity,
         progress: ProgressReporter,
     ) -> Option<(Self, String)> {
-        // Random, so that no file can hold it.
+        // Random, so that no file contains it.
         let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let head = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"filename\"\r\n\r\n{file_name}\r\n\

@@ -1,5 +1,5 @@
-//! The source's bytes in order, as requests take them: from where an upload is, and once more where the
-//! server says so.
+//! The source's bytes in order, as requests take them: from the upload's offset on, and again from an earlier
+//! byte if the server asks for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -12,23 +12,23 @@ use super::read_ahead::{BLOCK_SIZE, OpenSource};
 use super::source::{SourceStream, StreamSource};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Shared by an upload and the request that is under way.
+/// Shared by an upload and its current request.
 #[derive(Clone)]
 pub(super) struct ChunkSource(Arc<Mutex<SourceState>>);
 
 struct SourceState {
-    /// The next byte to be given.
+    /// The next byte to hand out.
     position: u64,
-    /// The byte after the last one that was ever given.
+    /// The byte after the last one that was ever handed out.
     given: u64,
-    /// The rest of a piece that went beyond a chunk's end.
+    /// The rest of a block that extends beyond a chunk's end.
     rest: Bytes,
-    /// Which request may take: one that was given up is still there for a while.
+    /// The number of the valid lease: a cancelled request may still exist for a while.
     lease: u64,
     bytes: Source,
     size: u64,
     digest: DigestInput,
-    /// Why no more bytes can be given.
+    /// Why no more bytes can be handed out.
     failed: Option<Error>,
 }
 
@@ -47,7 +47,7 @@ enum Source {
     Gone,
 }
 
-/// A request's leave to take what comes next.
+/// The right of one request to take the next bytes.
 pub(super) struct Lease {
     chunk_source: ChunkSource,
     number: u64,
@@ -86,10 +86,10 @@ impl ChunkSource {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The bytes from `offset` on, for one request; a request before it gets no more.
+    /// Returns a lease on the bytes from `offset` on, for one request; earlier requests get no more bytes.
     ///
     /// # Errors
-    /// Returns an error if the source can't go back so far.
+    /// Returns an error if the source can't go back that far.
     pub(super) fn lease(&self, offset: u64) -> Result<Lease> {
         let mut state = self.state();
         state.lease += 1;
@@ -97,22 +97,22 @@ impl ChunkSource {
         Ok(Lease { chunk_source: self.clone(), number: state.lease })
     }
 
-    /// How many of the source's bytes were ever given, to whichever request.
+    /// Returns how many of the source's bytes were ever handed out, to any request.
     pub(super) fn given(&self) -> u64 {
         self.state().given
     }
 
-    /// What was given before was for the digest only: the server was sent the bytes up to `offset`.
+    /// Records that the server was sent the bytes up to `offset`; what was handed out before was only hashed.
     pub(super) fn was_sent(&self, offset: u64) {
         self.state().given = offset;
     }
 
-    /// Why the source could give no more, were there a reason.
+    /// Takes the reason why the source can't hand out more bytes, if there is one.
     pub(super) fn failure(&self) -> Option<Error> {
         self.state().failed.take()
     }
 
-    /// Waits for the end of the source, of which all that was said is read: it might be longer.
+    /// Waits for the end of the source after all announced bytes are read: it might be longer.
     pub(super) async fn end(&self) -> Result<()> {
         std::future::poll_fn(|context| self.state().poll_end(context)).await
     }
@@ -127,20 +127,20 @@ impl ChunkSource {
 }
 
 impl Lease {
-    /// The next piece, of at most `limit` bytes.
+    /// Returns the next block, of at most `limit` bytes.
     ///
     /// # Errors
-    /// Returns an error if it can't be had: [`ChunkSource::failure`] tells why.
+    /// Returns an error if it can't be read: [`ChunkSource::failure`] returns the reason.
     pub(super) fn poll_block(&self, context: &mut Context<'_>, limit: u64) -> Poll<Result<Bytes>> {
         let mut state = self.chunk_source.state();
         if state.lease != self.number {
-            return Poll::Ready(Err(Error::new(ErrorKind::Upload, "the request was given up")));
+            return Poll::Ready(Err(Error::new(ErrorKind::Upload, "the request was cancelled")));
         }
         match ready!(state.poll_block(context, limit)) {
             Ok(block) => Poll::Ready(Ok(block)),
             Err(error) => {
                 state.failed = Some(error);
-                Poll::Ready(Err(Error::new(ErrorKind::Io, "the file can't be read on")))
+                Poll::Ready(Err(Error::new(ErrorKind::Io, "the file can't be read any further")))
             }
         }
     }
@@ -152,12 +152,12 @@ impl SourceState {
             let end = *kept_from + kept.len() as u64;
             if offset < *kept_from || offset > end {
                 let message = format!(
-                    "the server expects byte {offset}, and of a source that comes once only the bytes {kept_from}-{end} are there: \
-                     upload it anew from a source that can be read again"
+                    "the server expects byte {offset}, but of a one-shot source only the bytes {kept_from}-{end} are available: \
+                     upload it again from a source that can be read again"
                 );
                 return Err(Error::new(ErrorKind::Upload, message));
             }
-            // What the server has is never asked for again.
+            // The bytes that the server has are never needed again.
             kept.drain(..usize::try_from(offset - *kept_from).unwrap_or(kept.len()));
             *kept_from = offset;
         } else if offset == self.position {
@@ -180,7 +180,7 @@ impl SourceState {
         Poll::Ready(Ok(self.rest.split_to(length)))
     }
 
-    /// The piece at `position`, however long.
+    /// Returns the block at `position`, of any length.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes>> {
         let position = self.position;
         match &mut self.bytes {
@@ -196,7 +196,7 @@ impl SourceState {
                     Some(reading) => reading,
                     None => blocks.insert(opened.read_ahead(position, self.digest.clone())?),
                 };
-                let gone = || Err(Error::new(ErrorKind::Io, "the file can't be read: its thread is gone"));
+                let gone = || Err(Error::new(ErrorKind::Io, "the file can't be read: its thread has ended"));
                 Poll::Ready(ready!(reading.poll_recv(context)).unwrap_or_else(gone))
             }
             Source::OneShot { kept, kept_from, .. } if position < *kept_from + kept.len() as u64 => {
@@ -213,7 +213,7 @@ impl SourceState {
                             return Poll::Ready(Err(Error::new(ErrorKind::Io, message).source_of(error)));
                         }
                         None => {
-                            let message = format!("the source ended after {position} bytes of {}", self.size);
+                            let message = format!("the source ended after {position} of {} bytes", self.size);
                             return Poll::Ready(Err(Error::new(ErrorKind::Io, message)));
                         }
                     }
@@ -229,7 +229,7 @@ impl SourceState {
         let size = self.size;
         let (stream, kept, kept_from) = match &mut self.bytes {
             Source::OneShot { stream, kept, kept_from } => (stream, kept, kept_from),
-            // Its thread ends without a word, or tells what is wrong with what it read.
+            // The thread ends without a message, or reports what is wrong with what it read.
             Source::ReadAhead { blocks: Some(reading), .. } if self.position == size => {
                 return Poll::Ready(
                     ready!(reading.poll_recv(context)).map_or(Ok(()), |outcome| outcome.map(drop)),
@@ -237,12 +237,8 @@ impl SourceState {
             }
             _ => return Poll::Ready(Ok(())),
         };
-        let longer = || {
-            Err(Error::new(
-                ErrorKind::Io,
-                format!("the source has more than the {size} bytes that were said"),
-            ))
-        };
+        let longer =
+            || Err(Error::new(ErrorKind::Io, format!("the source has more than the announced {size} bytes")));
         loop {
             if *kept_from + kept.len() as u64 > size {
                 return Poll::Ready(longer());

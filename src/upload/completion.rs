@@ -1,5 +1,4 @@
-//! The end of an upload: what the server makes of it, and how that is found out where its answer doesn't
-//! tell.
+//! Completes an upload, and finds out the outcome if the response doesn't contain it.
 
 use std::time::Duration;
 
@@ -18,10 +17,10 @@ use crate::runtime::deadline::within;
 use crate::upload::session::is_md5;
 use crate::values::json::Json;
 
-/// The shortest wait between two questions whether the upload is complete.
+/// Minimum wait between two polls for the completion.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
 
-/// Whether an answer says that the upload isn't complete; some releases don't say whether it is.
+/// Whether a response says that the upload isn't complete. Some releases don't say whether it is.
 #[derive(Deserialize)]
 struct CompletionState {
     #[serde(default, deserialize_with = "is_null")]
@@ -33,14 +32,14 @@ fn is_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
 }
 
 impl UploadEngine<'_> {
-    /// Completes the upload. Nothing where it is to be sent anew.
+    /// Completes the upload. `None` if it must be sent again.
     pub(super) async fn complete(&mut self) -> Result<Option<ChunkedUpload>> {
         self.progress.enter(UploadPhase::Completing, self.size);
         let md5 = within(self.deadline, "hashing the file", self.digest.md5_hex(self.size)).await??;
         within(self.deadline, "reading the source to its end", self.chunk_source.end()).await??;
         if let Some(opened) = self.opened.clone() {
             let unchanged =
-                within(self.deadline, "looking at the file", blocking(move || opened.unchanged())).await??;
+                within(self.deadline, "checking the file", blocking(move || opened.unchanged())).await??;
             unchanged.map_err(|error| self.mark_unrecoverable(error))?;
         }
         let Some(remote) = &self.remote else { return Ok(None) };
@@ -67,11 +66,11 @@ impl UploadEngine<'_> {
         }
     }
 
-    /// Tells the server to complete the upload, once.
+    /// Requests the upload's completion, once.
     ///
     /// # Errors
-    /// Returns an error also if the response is a success, but not of this upload's completion: its outcome
-    /// isn't known then.
+    /// Also returns an error if the response is a success but doesn't confirm the completion of this upload.
+    /// The outcome is unknown then.
     async fn post(&self, url: Url, md5: &str) -> Result<ChunkedUpload> {
         let Some(remote) = &self.remote else {
             return Err(Error::new(ErrorKind::Upload, "there is no upload"));
@@ -101,7 +100,7 @@ impl UploadEngine<'_> {
         Err(Error::unknown_outcome(problem).of(info))
     }
 
-    /// Asks until the server says that the upload is complete: it may still be assembling the file.
+    /// Polls until the server says that the upload is complete: it may still be assembling the file.
     async fn poll_completion(&mut self, error: Error, md5: &str) -> Result<Option<ChunkedUpload>> {
         let transport = self.client.transport();
         let Some(remote) = &self.remote else { return Err(error) };
@@ -120,7 +119,7 @@ impl UploadEngine<'_> {
                     self.progress.enter(UploadPhase::Sending, 0);
                     return Ok(None);
                 }
-                // Who may not ask won't be told.
+                // Without permission, asking again doesn't help.
                 Err(refused) if refused.is_unauthorized() || refused.is_forbidden() => break,
                 standing => is_incomplete = standing.is_ok(),
             }
@@ -135,15 +134,18 @@ impl UploadEngine<'_> {
         }
         let spent = transport.clock.now().duration_since(began);
         let what = match is_incomplete {
-            true => format!("completing the upload, which was incomplete {spent:.0?} later: resume it, or get it by its id"),
+            true => format!(
+                "completing the upload, which was still incomplete after {spent:.0?}: resume it, or get it by its id"
+            ),
             false => {
-                "completing the upload, of which it isn't known whether it is complete: get it by its id, or resume it".to_owned()
+                "completing the upload, which may or may not be complete: get it by its id, or resume it"
+                    .to_owned()
             }
         };
         Err(error.during(what).with_upload_id(remote.id.to_string()))
     }
 
-    /// Both sums, as far as the server tells its own.
+    /// Adds both digests to the error, if the server reports its own.
     async fn digest_mismatch(&self, error: Error, md5: &str) -> Error {
         let mut theirs = None;
         if let Some(remote) = &self.remote
@@ -154,7 +156,7 @@ impl UploadEngine<'_> {
         error.during(digest_mismatch(md5, theirs.as_deref()))
     }
 
-    /// An answer that tells another sum or size is no success, whatever its status.
+    /// Checks a response: one with another digest or size isn't a success, whatever its status.
     pub(super) fn checked(&self, response: ChunkedUpload, md5: Option<&str>) -> Result<ChunkedUpload> {
         if let (Some(md5), Some(theirs)) =
             (md5, response.checksum.as_deref().filter(|md5_hex| is_md5(md5_hex)))
@@ -166,7 +168,7 @@ impl UploadEngine<'_> {
             && u64::try_from(size) != Ok(self.size)
         {
             let message = format!(
-                "the server's file has {size} bytes and this one {}: start the upload anew",
+                "the server's file has {size} bytes, but this one has {}: start a new upload",
                 self.size
             );
             return Err(Error::new(ErrorKind::Upload, message));
@@ -175,8 +177,8 @@ impl UploadEngine<'_> {
     }
 }
 
-/// What is wrong where the server has other bytes.
+/// Describes that the server has other bytes.
 fn digest_mismatch(ours: &str, theirs: Option<&str>) -> String {
     let theirs = theirs.map_or_else(|| "a different one".to_owned(), |theirs| excerpt(theirs, 64));
-    format!("the file's MD5 is {ours}, and the server's copy has {theirs}: upload it again")
+    format!("the file's MD5 is {ours}, but the server's copy has {theirs}: upload it again")
 }

@@ -1,5 +1,5 @@
-//! The source's MD5, computed on a thread of its own while the bytes are sent: of the whole, and of what was
-//! read so far.
+//! The MD5 of the whole source, and of what was read so far. Its own thread computes it while the bytes are
+//! sent.
 
 use std::sync::mpsc;
 use std::thread;
@@ -11,40 +11,41 @@ use super::md5::Md5;
 use crate::error::{Error, ErrorKind, Result};
 use crate::upload::session::PrefixDigest;
 
-/// A digest under way. It ends with its last sender.
+/// A digest in progress. Its thread ends when the last sender is dropped.
 #[derive(Debug)]
 pub(super) struct Digest {
     input: DigestInput,
     hashed: watch::Receiver<Hashed>,
 }
 
-/// What is hashed by now.
+/// What is hashed so far.
 #[derive(Debug, Clone)]
 struct Hashed {
     md5: Md5,
-    /// The sum of the bytes up to the mark, once they are hashed.
+    /// The MD5 of the bytes up to the mark, once they are hashed.
     at_mark: Option<String>,
 }
 
-/// Gives pieces to a digest: in order, but some of them repeatedly, as they are sent.
+/// Adds blocks to a digest: in order, but some of them repeatedly, since they are sent repeatedly.
 #[derive(Debug, Clone)]
 pub(super) struct DigestInput(mpsc::Sender<(u64, Bytes)>);
 
 impl DigestInput {
-    /// The piece that begins at `offset`.
+    /// Adds the block that begins at `offset`.
     pub(super) fn give(&self, offset: u64, block: Bytes) {
-        // The thread ends when nobody wants the digest.
+        // This fails if the thread has ended.
         let _ = self.0.send((offset, block));
     }
 }
 
 impl Digest {
-    /// With a `mark`, the sum of so many bytes is kept besides the sum of all.
+    /// Starts a digest. With a `mark`, the MD5 of that many bytes is kept in addition to the MD5 of all
+    /// bytes.
     ///
     /// # Errors
-    /// Returns an error if the system has no thread left.
+    /// Returns an error if the system can't start a thread.
     pub(super) fn start(mark: Option<u64>) -> Result<Self> {
-        // It has no bound of its own: whoever reads pieces bounds how many are about.
+        // The channel needs no limit: the readers limit the number of blocks that exist.
         let (input, incoming) = mpsc::channel();
         let (state, hashed) = watch::channel(Hashed { md5: Md5::new(), at_mark: None });
         spawn("upload-digest", move || hash(&incoming, &state, mark))?;
@@ -60,17 +61,17 @@ impl Digest {
         self.hashed_to(offset, |_| ()).await
     }
 
-    /// The MD5 of the source's first bytes, `size` of them or more, all of which were given; in hexadecimal.
+    /// Returns the MD5 of all bytes that were added, once at least `size` bytes are hashed; in hexadecimal.
     pub(super) async fn md5_hex(&self, size: u64) -> Result<String> {
         self.hashed_to(size, |hashed| hashed.md5.md5_hex()).await
     }
 
-    /// The MD5 of the bytes up to the mark, which is at `mark`; in hexadecimal.
+    /// Returns the MD5 of the bytes up to the mark, which is at `mark`; in hexadecimal.
     pub(super) async fn sum_at_mark(&self, mark: u64) -> Result<Option<String>> {
         self.hashed_to(mark, |hashed| hashed.at_mark.clone()).await
     }
 
-    /// The digest of what is hashed by now; nothing where nothing is.
+    /// Returns the digest of what is hashed so far; `None` if nothing is.
     pub(super) fn so_far(&self) -> Option<PrefixDigest> {
         let hashed = self.hashed.borrow();
         let length = hashed.md5.length();
@@ -88,10 +89,10 @@ fn hash(input: &mpsc::Receiver<(u64, Bytes)>, state: &watch::Sender<Hashed>, mar
     let mut hashed = Hashed { md5: Md5::new(), at_mark: None };
     for (offset, block) in input {
         let done = hashed.md5.length();
-        // What is sent again was hashed before. A gap can't be: readers give what follows.
+        // Bytes that are sent again were hashed before. There are no gaps: readers add blocks in order.
         let seen = usize::try_from(done.saturating_sub(offset)).unwrap_or(usize::MAX).min(block.len());
         let mut news = &block[seen..];
-        // The mark, where it is among them.
+        // The number of new bytes before the mark, if it is still ahead.
         let before =
             mark.filter(|mark| *mark > done).map(|mark| usize::try_from(mark - done).unwrap_or(usize::MAX));
         if let Some(before) = before
@@ -102,21 +103,21 @@ fn hash(input: &mpsc::Receiver<(u64, Bytes)>, state: &watch::Sender<Hashed>, mar
             news = behind;
         }
         hashed.md5.update(news);
-        // The reader may want its buffer back.
+        // The reader may wait for its buffer.
         drop(block);
         state.send_replace(hashed.clone());
     }
 }
 
 fn not_whole() -> Error {
-    Error::new(ErrorKind::Upload, "the file's MD5 can't be had: its thread is gone")
+    Error::new(ErrorKind::Upload, "the file's MD5 can't be computed: its thread has ended")
 }
 
-/// A thread that may block, and isn't one of the runtime's: of those there may be a single one.
+/// Starts a thread that may block. It isn't one of the runtime's threads, of which there may be only one.
 pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
     spawned.map(drop).map_err(|error| {
-        Error::new(ErrorKind::Io, format!("the file can't be read: there is no thread for it: {error}"))
+        Error::new(ErrorKind::Io, format!("the file can't be read: no thread can be started: {error}"))
             .source_of(error)
     })
 }

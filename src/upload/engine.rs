@@ -1,5 +1,4 @@
-//! The upload itself: chunk after chunk from where the server says, and what follows when something goes
-//! wrong.
+//! The upload itself: sends chunk after chunk from the offset that the server expects, and handles failures.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -28,60 +27,60 @@ use crate::transport::timeouts::Activity;
 use crate::transport::{IncomingResponse, TransportRequest};
 use crate::upload::session::{PrefixDigest, id_problem};
 
-/// Bytes in a chunk of a source that comes once, which is kept in memory.
+/// Default chunk size of a one-shot source, in bytes; the chunk is kept in memory.
 const ONE_SHOT_CHUNK_SIZE: u64 = 8 << 20;
-/// As the platform's own client has it, in bytes.
+/// Default chunk size in bytes, the same as in the platform's own client.
 const CHUNK_SIZE: u64 = 50 << 20;
 
-/// More than this, in bytes, is progress, whatever the chunk's size.
+/// This many bytes always count as progress, whatever the chunk's size.
 const LEAST_PROGRESS: u64 = 64 << 10;
 
-/// What is likely wrong where the server doesn't know what it has just begun.
-const LOST_TWICE: &str = "the server lost the upload twice: several instances of it without shared storage need sticky \
-                          sessions, and a client of those a cookie store (set one by `.http(…)`)";
+/// The likely cause if the server doesn't know an upload that it has just started.
+const LOST_TWICE: &str = "the server lost the upload twice: if it runs several instances without shared storage, they need sticky \
+                          sessions, and the client needs a cookie store (set one with `.http(…)`)";
 
-/// An upload at the server.
+/// An upload on the server.
 pub(super) struct Remote {
     pub(super) id: UploadId,
     pub(super) url: Url,
 }
 
-/// An upload under way.
+/// An upload in progress.
 pub(super) struct UploadEngine<'a> {
     pub(super) client: &'a BackendClient,
     pub(super) options: &'a UploadOptions,
-    /// What holds for each request.
+    /// The options of each request.
     pub(super) requests: CallOptions,
-    /// When all of it has to be done.
+    /// The deadline of the whole upload.
     pub(super) deadline: Option<Instant>,
     pub(super) policy: RetryPolicy,
     file_name: &'a str,
     pub(super) chunk_size: u64,
     pub(super) size: u64,
-    /// Nothing where the source comes once.
+    /// `None` for a one-shot source.
     pub(super) opened: Option<OpenSource>,
     pub(super) chunk_source: ChunkSource,
     pub(super) digest: Digest,
     pub(super) progress: ProgressReporter,
     pub(super) remote: Option<Remote>,
-    /// What the session knows of the source that is gone on with.
+    /// The digest from the session that is being resumed.
     pub(super) brought: Option<PrefixDigest>,
     /// The byte that the server expects next.
     pub(super) offset: u64,
-    /// The furthest that this was when the upload last made progress.
+    /// The value of `offset` when the upload last made progress.
     pub(super) furthest: u64,
-    /// The last chunk's connection broke.
+    /// The last chunk's connection was lost, so the next chunk uses a new one.
     new_connection: bool,
-    /// Failures since the upload last came on.
+    /// Failures since the upload last made progress.
     failures: u32,
     restarted: bool,
-    /// Where the next chunk is to be sent, once.
+    /// The redirect that the next chunk follows, once.
     redirect: Option<Url>,
-    /// What the server has is of no use any more.
+    /// What the server has can't be used any more.
     lost: bool,
 }
 
-/// Uploads what is ready, by `deadline`. The session's file stays: it tells that the upload is complete.
+/// Uploads a checked source by `deadline`. The session's file stays: it refers to the complete upload.
 pub(crate) async fn upload(
     client: &BackendClient,
     ready: Preflight,
@@ -138,7 +137,7 @@ pub(crate) async fn upload(
             Ok(complete)
         }
         Err(error) if engine.lost => {
-            // To go on from it would fail again.
+            // Resuming it would fail again.
             forget_session(options, deadline).await;
             Err(error.hiding(client.transport().credentials.known()))
         }
@@ -177,7 +176,7 @@ impl<'a> UploadEngine<'a> {
             Ok(response) if self.remote.as_ref().is_some_and(|remote| !same_id(&remote.id, &response.id)) => {
                 Error::new(ErrorKind::Decode, of_another(&response))
             }
-            // It may have answered before it was sent all.
+            // The server may have responded before the whole chunk was sent.
             Ok(response) => match next_offset(
                 &(range.start..self.chunk_source.given().clamp(range.start, range.end)),
                 response.offset,
@@ -189,9 +188,9 @@ impl<'a> UploadEngine<'a> {
                     self.new_connection = false;
                     if offset < range.end.min(range.start.saturating_add(self.least())) {
                         let problem = match offset - range.start {
-                            0 => "the server took nothing of the chunk".to_owned(),
+                            0 => "the server took no bytes of the chunk".to_owned(),
                             taken => {
-                                format!("the server took {taken} bytes of the chunk, too few to go on so")
+                                format!("the server took only {taken} bytes of the chunk")
                             }
                         };
                         self.fail(Error::new(ErrorKind::Upload, problem))?;
@@ -211,7 +210,7 @@ impl<'a> UploadEngine<'a> {
             AfterChunk::GiveUp if error.is_too_large() => {
                 let bytes = range.end - range.start;
                 Err(error.during(format!(
-                    "sending {bytes} bytes in a chunk, more than is taken: set a smaller chunk_size"
+                    "sending a chunk of {bytes} bytes, more than the server accepts: set a smaller chunk_size"
                 )))
             }
             AfterChunk::GiveUp => Err(error),
@@ -235,7 +234,7 @@ impl<'a> UploadEngine<'a> {
     }
 
     async fn send(&mut self, range: Range<u64>) -> Result<ChunkedUpload> {
-        // The bytes of the chunk before may go once they are hashed, and a session tells their digest.
+        // Once the chunk before is hashed, its buffers can be reused, and a session can contain its digest.
         within(self.deadline, "hashing the file", self.digest.wait_for(range.start)).await??;
         let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.size);
         let mut prepared = match &self.remote {
@@ -259,7 +258,9 @@ impl<'a> UploadEngine<'a> {
         let length = range.end - range.start;
         let form = ChunkBody::new(lease, length, self.file_name, activity.clone(), self.progress.clone());
         let too_long = || {
-            Error::invalid_input(format!("chunk_size: {length} bytes are more than a request can announce"))
+            Error::invalid_input(format!(
+                "chunk_size: {length} bytes are too many for one request: set a smaller one"
+            ))
         };
         let (body, form) = form.ok_or_else(too_long)?;
         let form = HeaderValue::from_str(&form).map_err(|error| Error::invalid_input(error.to_string()))?;
@@ -279,7 +280,7 @@ impl<'a> UploadEngine<'a> {
         prepared.transport.fetch(request, IncomingResponse::json).await
     }
 
-    /// A call with the time-outs of a chunk.
+    /// Returns a call with the time-outs of a chunk.
     pub(super) fn call_upload<B: Operation>(
         &self,
         operation: impl FnOnce(&'a raw::Client) -> B,
@@ -291,14 +292,14 @@ impl<'a> UploadEngine<'a> {
         }
     }
 
-    /// How long a request may take of what is left for all of them, at most `limit`.
+    /// Returns how long a request may take: the time that is left until the deadline, but at most `limit`.
     pub(super) fn time_left(&self, limit: Option<Duration>) -> Option<Duration> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // None at all is a time-out as well, not a setting that can't be.
+        // If no time is left, the request times out: a zero time-out would be an invalid setting.
         limit.into_iter().chain(left).min().map(|left| left.max(Duration::from_nanos(1)))
     }
 
-    /// Where an upload is by the API's document, whatever the server says.
+    /// Returns an upload's URL according to the API's document, whatever the server says.
     pub(super) fn expected_url(&self, id: &UploadId) -> Result<Url> {
         let request = self.call_upload(|raw| raw.get_chunked_upload().id(id)).request()?;
         let mut url = request.url().clone();
@@ -306,12 +307,12 @@ impl<'a> UploadEngine<'a> {
         Ok(url)
     }
 
-    /// Where further chunks go: the URL that the server gave, under the rule for its links.
+    /// Returns where further chunks are sent: the URL from the server, under the rule for the server's links.
     pub(super) fn remote_of(&self, response: &ChunkedUpload) -> Result<Remote> {
         if let Some(problem) = id_problem(&response.id) {
             return Err(Error::new(
                 ErrorKind::Upload,
-                format!("the id that the server gave the upload {problem}"),
+                format!("the id of the upload from the server {problem}"),
             ));
         }
         let expected = self.expected_url(&response.id)?;
@@ -322,27 +323,27 @@ impl<'a> UploadEngine<'a> {
         Ok(Remote { id: response.id.clone(), url })
     }
 
-    /// Asks the server where the upload stands, after a failure.
+    /// Asks the server for the upload's offset, after a failure.
     async fn ask_or(&mut self, error: Error) -> Result<()> {
         if self.remote.is_none() {
-            // Nobody knows the id of what may have been begun.
+            // An upload may have been started, but its id isn't known.
             self.offset = 0;
             return Ok(());
         }
         let asked = self.asked(self.chunk_source.given()).await;
         let response =
-            asked.map_err(|asked| asked.during(format!("asking where the upload stands, after: {error}")))?;
+            asked.map_err(|asked| asked.during(format!("asking for the upload's offset, after: {error}")))?;
         match response.is_some_and(|response| is_complete(&response)) {
-            // Nobody has sent all of it and asked for its completion: it is of something else.
+            // Its completion was never requested: the server's upload must be a different one.
             true => self.restart(
-                error.during("sending a chunk of an upload that the server calls complete before its end"),
+                error.during("sending a chunk of an upload that the server reports as complete too early"),
             ),
             false => Ok(()),
         }
     }
 
-    /// Asks the server, which was sent so many bytes at most, where the upload stands, and goes on from
-    /// there; anew, where it is gone, of which there is no answer.
+    /// Asks the server, which was sent at most `sent` bytes, for the upload's offset, and continues there. If
+    /// the upload is gone, it restarts, and there is no response.
     pub(super) async fn asked(&mut self, sent: u64) -> Result<Option<ChunkedUpload>> {
         let Some(remote) = &self.remote else { return Ok(None) };
         let response = match self.standing(&remote.id).await {
@@ -364,7 +365,7 @@ impl<'a> UploadEngine<'a> {
         Ok(Some(response))
     }
 
-    /// Asks the server where an upload stands.
+    /// Requests an upload's state from the server.
     pub(super) async fn standing(&self, id: &UploadId) -> Result<ChunkedUpload> {
         let response = self.call_upload(|raw| raw.get_chunked_upload().id(id)).await?;
         if same_id(&response.id, id) {
@@ -375,7 +376,7 @@ impl<'a> UploadEngine<'a> {
     }
 
     fn advance(&mut self, offset: u64) {
-        // A server that takes a byte at a time is asked once a byte: that isn't progress.
+        // A server that takes one byte at a time would need one request per byte: that isn't progress.
         if offset >= self.furthest.saturating_add(self.least())
             || (offset == self.size && offset > self.furthest)
         {
@@ -385,12 +386,12 @@ impl<'a> UploadEngine<'a> {
         self.offset = offset;
     }
 
-    /// How many bytes the server has to take for the upload to make progress.
+    /// Returns how many bytes the server must take for the upload to make progress.
     fn least(&self) -> u64 {
         (self.chunk_size / 16).clamp(1, LEAST_PROGRESS)
     }
 
-    /// The server has lost the upload: once, it is sent again from its beginning.
+    /// Restarts an upload that the server has lost. This happens only once.
     pub(super) fn restart(&mut self, error: Error) -> Result<()> {
         if std::mem::replace(&mut self.restarted, true) {
             let error = match error.is_not_found() {
@@ -408,13 +409,13 @@ impl<'a> UploadEngine<'a> {
         Ok(())
     }
 
-    /// There is nothing to go on with.
+    /// Records that the upload can't be resumed, and returns the error.
     pub(super) fn mark_unrecoverable(&mut self, error: Error) -> Error {
         self.lost = true;
         error
     }
 
-    /// Counts a failure, and gives it back; too many in a row are the end.
+    /// Counts a failure, and returns it. Too many failures in a row end the upload.
     pub(super) fn fail(&mut self, error: Error) -> Result<Error> {
         self.failures = self.failures.saturating_add(1);
         match self.failures > self.policy.retries.max(1) {
@@ -425,10 +426,10 @@ impl<'a> UploadEngine<'a> {
         }
     }
 
-    /// How long to wait after a failure; nothing where there were too many.
+    /// Returns how long to wait after a failure; `None` after too many failures.
     fn wait_after(&mut self, error: &mut Error) -> Option<Duration> {
         let transport = self.client.transport();
-        // A chunk may take longer than any policy's time: what bounds it is how often it fails.
+        // A chunk may take longer than a retry policy allows: only the number of failures limits it.
         let wait =
             transport.backoff(&self.policy, self.failures, transport.clock.now(), self.deadline, error)?;
         self.failures = self.failures.saturating_add(1);

@@ -1,4 +1,4 @@
-//! Many files at once: [`BackendClient::upload_all`].
+//! Uploads many files concurrently: [`BackendClient::upload_all`].
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -10,12 +10,12 @@ use crate::error::{Error, Result};
 use crate::generated::raw::types;
 use crate::runtime::concurrency::{MAX_CONCURRENCY, run_concurrently};
 
-/// Files that are uploaded at a time, unless it is set.
+/// Default number of files that are uploaded concurrently.
 const CONCURRENCY: usize = 4;
 
 type Configure = dyn Fn(usize, CreateChunkedUpload) -> CreateChunkedUpload + Send;
 
-/// Uploads that [`upload_all`](BackendClient::upload_all) makes when it is awaited.
+/// Uploads many files when it is awaited: see [`upload_all`](BackendClient::upload_all).
 #[must_use = "nothing is uploaded until it is awaited or sent"]
 pub struct UploadAll {
     client: BackendClient,
@@ -25,13 +25,13 @@ pub struct UploadAll {
 }
 
 impl BackendClient {
-    /// Uploads many files, several at a time. The results come in the order of the files; one that fails
-    /// doesn't end the others.
+    /// Uploads many files concurrently. The results are in the order of the files; a file that fails doesn't
+    /// stop the others.
     ///
-    /// Each is what [`create_chunked_upload`](BackendClient::create_chunked_upload) makes.
+    /// Each file is uploaded as by [`create_chunked_upload`](BackendClient::create_chunked_upload).
     ///
     /// # Errors
-    /// Returns an error if the settings are invalid; what fails of a file is its own result.
+    /// Returns an error if the settings are invalid. The error of a file is in that file's own result.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -56,13 +56,13 @@ impl BackendClient {
 }
 
 impl UploadAll {
-    /// How many files are uploaded at a time, at most 64; 4 unless set.
+    /// Sets how many files are uploaded concurrently: 4 by default, at most 64.
     pub fn concurrency(mut self, files: usize) -> Self {
         self.concurrency = files;
         self
     }
 
-    /// Sets up each file's upload, given its place among the files, counted from 0.
+    /// Sets a function that configures each file's upload; it receives the index of the file, counted from 0.
     pub fn each(
         mut self,
         set: impl Fn(usize, CreateChunkedUpload) -> CreateChunkedUpload + Send + 'static,
@@ -71,7 +71,7 @@ impl UploadAll {
         self
     }
 
-    /// Uploads the files. Awaiting does the same; dropping it stops all of them.
+    /// Uploads the files. Awaiting does the same; dropping it cancels all uploads.
     ///
     /// # Errors
     /// Returns an error as [`upload_all`](BackendClient::upload_all) does.

@@ -1,19 +1,19 @@
-//! MD5 whose sum can be had on the way, too: of what was hashed so far, while more comes.
+//! MD5 whose digest can also be read before the end, while more bytes follow.
 
 use fast_md5::{BLOCK_SIZE, transform};
 
-/// The sum of bytes that come one after the other. `fast_md5` has the core; its own hasher gives its sum
-/// once, at the end.
+/// The MD5 of bytes that are added one block after the other. `fast_md5` provides the core; its own hasher
+/// returns the digest only once, at the end.
 #[derive(Debug, Clone)]
 pub(super) struct Md5 {
     state: [u32; 4],
-    /// Bytes that were hashed, those in `block` too.
+    /// Number of hashed bytes, including those in `block`.
     length: u64,
-    /// What came after the last whole block.
+    /// The bytes after the last whole block.
     block: [u8; BLOCK_SIZE],
 }
 
-/// Where a block's last eight bytes begin, which hold the length.
+/// Where a block's last eight bytes begin, which contain the length.
 const LENGTH: usize = BLOCK_SIZE - 8;
 
 impl Md5 {
@@ -23,7 +23,7 @@ impl Md5 {
         Md5 { state, length: 0, block: [0; BLOCK_SIZE] }
     }
 
-    /// How many bytes were hashed.
+    /// Returns the number of hashed bytes.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
@@ -47,12 +47,12 @@ impl Md5 {
         self.block[..rest.len()].copy_from_slice(rest);
     }
 
-    /// How many bytes are in the block that isn't whole.
+    /// Returns the number of bytes in the incomplete block.
     fn held(&self) -> usize {
         (self.length % BLOCK_SIZE as u64) as usize
     }
 
-    /// The sum of what was hashed so far, in hexadecimal.
+    /// Returns the digest of what was hashed so far, in hexadecimal.
     pub(super) fn md5_hex(&self) -> String {
         // RFC 1321, sections 3.1 and 3.2: one bit, zeros, and the length in bits.
         let (mut state, mut block, held) = (self.state, self.block, self.held());
@@ -76,7 +76,7 @@ mod tests {
 
     use super::Md5;
 
-    /// By another implementation.
+    /// The digest from another implementation.
     fn sum_of(bytes: &[u8]) -> String {
         base16ct::lower::encode_string(&md5::Md5::digest(bytes))
     }

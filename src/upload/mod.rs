@@ -1,4 +1,4 @@
-//! Chunked upload: a file goes to the server in chunks, each at the offset that the server expects.
+//! Chunked upload: a file is sent to the server in chunks, each at the offset that the server expects.
 
 mod body;
 mod chunk_source;
@@ -38,8 +38,9 @@ use crate::error::{Error, Result};
 use crate::generated::raw::types;
 use crate::upload::session::UploadSession;
 
-/// An upload that [`create_chunked_upload`](BackendClient::create_chunked_upload) makes, or
-/// [`resume_chunked_upload`](BackendClient::resume_chunked_upload) goes on with, when it is awaited.
+/// An upload that starts or resumes when it is awaited: see
+/// [`create_chunked_upload`](BackendClient::create_chunked_upload) and
+/// [`resume_chunked_upload`](BackendClient::resume_chunked_upload).
 #[must_use = "an upload does nothing until it is awaited or sent"]
 #[derive(Debug)]
 pub struct CreateChunkedUpload {
@@ -51,20 +52,20 @@ pub struct CreateChunkedUpload {
 }
 
 impl BackendClient {
-    /// Uploads a file in chunks: a path, bytes in memory, or a source of your own. The answer's `id` names
-    /// the upload to whatever takes one.
+    /// Uploads a file in chunks: a path, bytes in memory, or a source of your own. The response's `id` refers
+    /// to the upload in other requests.
     ///
-    /// The file is streamed from disk, never held whole, its MD5 computed on the way and compared by the
-    /// server. A chunk that fails is sent again by itself, from the byte that the server expects; what
-    /// remains of an upload that is broken off can be [resumed](BackendClient::resume_chunked_upload).
+    /// The file is streamed from disk and never held in memory as a whole. Its MD5 is computed meanwhile, and
+    /// the server compares it. A failed chunk is sent again automatically, from the byte that the server
+    /// expects. An interrupted upload can be [resumed](BackendClient::resume_chunked_upload).
     ///
     /// Operations `start_chunked_upload`, `upload_chunk`, `get_chunked_upload` and `complete_chunked_upload`
     /// of the API's document.
     ///
     /// # Errors
-    /// Returns an error if the file is missing, unreadable, empty or a directory (nothing is sent then); if
-    /// it changes while it is sent; if the server refuses a chunk or the checksum. Where there is something
-    /// to go on with, the error has it ([`upload_session`](Error::upload_session)).
+    /// Returns an error if the file is missing, unreadable, empty or a directory (nothing is sent then), if
+    /// it changes while it is uploaded, or if the server refuses a chunk or the checksum. If the upload can
+    /// be resumed, the error contains its session ([`upload_session`](Error::upload_session)).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -83,20 +84,22 @@ impl BackendClient {
         }
     }
 
-    /// Goes on with an upload that was broken off, by this process or another one. `source` is the same file.
+    /// Resumes an interrupted upload of this process or another one. `source` is the same file.
     ///
-    /// The source is read as far as the session knows it, and its MD5 compared, before anything is sent. Then
-    /// the server is asked where the upload stands; what it has isn't sent again, but read again for the
-    /// digest of the whole. Where it has lost the upload, or has completed it and nothing proves that it is
-    /// this file's, that is started again.
+    /// First, the part of the source that the session's MD5 covers is read and compared, before anything is
+    /// sent. Then the server is asked for the upload's offset. What the server already has isn't sent again,
+    /// but it is read again to compute the digest of the whole file. If the server has lost the upload, the
+    /// upload restarts. It also restarts if the server has completed the upload and nothing proves that it is
+    /// of this file.
     ///
-    /// Chunks go to the session's URL only where that is the one of its upload's id; else to the one that the
-    /// server tells.
+    /// Chunks are sent to the session's URL only if that is the URL of the upload's id. Otherwise they are
+    /// sent to the URL that the server returns.
     ///
     /// # Errors
     /// Returns an error of kind [`InvalidInput`](crate::ErrorKind::InvalidInput) if the source isn't the file
-    /// that the upload began with, by its size or by its bytes, or if the session can't be used (nothing is
-    /// sent then); else as [`create_chunked_upload`](BackendClient::create_chunked_upload).
+    /// that the upload began with (its size or bytes differ), or if the session can't be used; no chunk is
+    /// sent then. Otherwise returns an error as
+    /// [`create_chunked_upload`](BackendClient::create_chunked_upload) does.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), Box<dyn std::error::Error>> {

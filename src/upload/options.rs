@@ -1,4 +1,4 @@
-//! What may be set for an upload.
+//! The options of an upload.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,12 +9,12 @@ use super::progress::OnProgress;
 use crate::runtime::plain_file::path_problem;
 use crate::upload::session::UploadSession;
 
-/// Assembling a file of several gigabytes takes the server half a minute and more.
+/// Assembling a file of several gigabytes takes the server half a minute or more.
 const COMPLETION_TIMEOUT: Duration = Duration::from_secs(300);
 
 type OnSession = Arc<dyn Fn(&UploadSession) + Send + Sync>;
 
-/// What may be set for an upload.
+/// The options of an upload.
 #[derive(Clone)]
 pub(crate) struct UploadOptions {
     pub(crate) chunk_size: Option<u64>,
@@ -41,7 +41,7 @@ impl Default for UploadOptions {
 }
 
 impl UploadOptions {
-    /// What can't be right.
+    /// Returns what is invalid.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.chunk_size == Some(0) {
@@ -59,7 +59,7 @@ impl UploadOptions {
         match self.file_name.as_deref() {
             Some("") => problems.push("file_name: it is empty".to_owned()),
             Some(name) if name.contains(['\r', '\n', '\0']) => {
-                problems.push("file_name: it holds a line break or a zero".to_owned());
+                problems.push("file_name: it contains a line break or a NUL".to_owned());
             }
             _ => {}
         }
@@ -81,40 +81,42 @@ impl fmt::Debug for UploadOptions {
     }
 }
 
-/// The setters of everything that uploads, into its field `upload`.
+/// The setters of every type that uploads; they set its field `upload`.
 macro_rules! upload_setters {
     () => {
-        /// Bytes of the file in a chunk; 50 MiB unless set, and 8 MiB of a source that comes once, which
-        /// keeps the chunk in memory.
+        /// Sets the size of a chunk in bytes. The default is 50 MiB. For a one-shot source, whose chunk is
+        /// kept in memory, it is 8 MiB.
         pub fn chunk_size(mut self, bytes: u64) -> Self {
             self.upload.chunk_size = Some(bytes);
             self
         }
 
-        /// The name that the server is told; the file's own unless set.
+        /// Sets the file name that is sent to the server; the default is the file's own name.
         pub fn file_name(mut self, name: impl Into<String>) -> Self {
             self.upload.file_name = Some(name.into());
             self
         }
 
-        /// How long one chunk may take, its answer included; without a limit unless set. What doesn't move at
-        /// all ends by the read time-out.
+        /// Sets how long one chunk may take, including its response; the default is the client's
+        /// [`timeout`](crate::BackendClientBuilder::timeout). A chunk of which no byte is sent or received
+        /// ends by the read time-out.
         pub fn chunk_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.upload.chunk_timeout = Some(timeout);
             self
         }
 
-        /// How long the server may take to assemble the file; 5 minutes unless set. Where the answer is lost,
-        /// it is asked for as long again whether the upload is complete.
+        /// Sets how long the server may take to assemble the file; the default is 5 minutes. If the response
+        /// is lost, the server is polled for as long again to find out whether the upload is complete.
         pub fn completion_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.upload.completion_timeout = timeout;
             self
         }
 
-        /// Told how far the upload has come, after each piece and at each phase.
+        /// Sets a callback for the progress of the upload. It is called after each block and at the beginning
+        /// of each phase.
         ///
-        /// Called in order, from the task that sends: it must not block. `Complete` comes last, and only on
-        /// success.
+        /// It is called in order, from the task that sends the file: it must not block. `Complete` comes
+        /// last, and only on success.
         pub fn on_progress(
             mut self,
             callback: impl Fn($crate::UploadProgress) + Send + Sync + 'static,
@@ -123,11 +125,11 @@ macro_rules! upload_setters {
             self
         }
 
-        /// Offered the upload's session after each chunk: what
-        /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload) takes. A source that comes
-        /// once has none.
+        /// Sets a callback that receives the upload's session after each chunk. The session can be passed to
+        /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload). A one-shot source has no
+        /// session.
         ///
-        /// Called from the task that sends: it must not block.
+        /// It is called from the task that sends the file: it must not block.
         pub fn on_session(
             mut self,
             offered: impl Fn(&$crate::UploadSession) + Send + Sync + 'static,
@@ -136,19 +138,20 @@ macro_rules! upload_setters {
             self
         }
 
-        /// Keeps the upload's session in this file: written after each chunk, whole or not at all, and
-        /// removed when what is awaited has succeeded. Where the file is there and belongs to what is
-        /// uploaded, the upload goes on from it: its size is compared, and the MD5 of what was sent, before
-        /// anything is sent or a complete upload is used; the time of the last change may be another.
+        /// Keeps the upload's session in this file. The file is written atomically after each chunk, and
+        /// removed when the call has succeeded. If the file exists and belongs to the source, the upload
+        /// resumes from it. The size of the source and the MD5 of what was sent are compared before anything
+        /// is sent or a complete upload is used. The time of the last change may differ.
         ///
-        /// Where the session is of another file, or of a format that this crate doesn't know, nothing of its
-        /// upload is used: the upload starts again from its beginning, a warning is traced that tells why,
-        /// and the session is replaced. A complete upload of which nothing proves that it is this file's is
-        /// not used either. A file that holds something else than a session, or is longer than 64 KiB, is an
-        /// error, and so is what isn't a regular file of this user's: a symbolic link, a file with other
-        /// names (hard links), a FIFO, a device.
+        /// If the session is of another file, or has a format that this crate doesn't know, nothing of its
+        /// upload is used. The upload starts from the beginning, a warning with the reason is logged, and the
+        /// session is replaced. A complete upload is also not used if nothing proves that it is of this file.
+        /// It is an error if the file contains something other than a session, is longer than 64 KiB, or
+        /// isn't a regular file of this user: a symbolic link, a file with other names (hard links), a FIFO,
+        /// or a device.
         ///
-        /// The session holds the upload's URL, which may be signed: on Unix only its owner may read the file.
+        /// The session contains the upload's URL, which may be signed: on Unix only its owner may read the
+        /// file.
         pub fn session_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
             self.upload.session_file = Some(path.into());
             self

@@ -1,4 +1,4 @@
-//! What is uploaded, looked at before anything is sent.
+//! Checks what is to be uploaded before anything is sent.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
 use crate::upload::session::{LARGEST, UploadSession};
 
-/// A source that is fit to be uploaded, and what is known of an upload of it that was broken off.
+/// A source that can be uploaded, and the session of an interrupted upload of it.
 pub(crate) struct Preflight {
     /// The source's own name.
     pub(super) file_name: String,
@@ -25,19 +25,19 @@ pub(super) enum CheckedSource {
     OneShot(StreamSource),
 }
 
-/// An upload to go on with, as far as its source is what is uploaded now.
+/// An upload to resume if the source is the one that it began with.
 pub(super) struct Resumed {
     pub(super) session: UploadSession,
-    /// It was kept in a file: where it is of another source, the upload starts anew. Whoever gives one gets
-    /// an error.
+    /// The session was kept in a file: if it is of another source, the upload restarts. If the caller
+    /// provided the session, that is an error.
     pub(super) kept: bool,
 }
 
 impl Preflight {
-    /// Looks at a source, where it may block, and at what is kept of an upload of it; done by `deadline`.
+    /// Checks a source, on a thread that may block, and the session that is kept for it; done by `deadline`.
     ///
     /// # Errors
-    /// Returns an error if it can't be uploaded, or isn't what the session is of.
+    /// Returns an error if the source can't be uploaded, or doesn't match the session.
     pub(crate) async fn check(
         source: UploadSource,
         session: Option<UploadSession>,
@@ -47,7 +47,9 @@ impl Preflight {
         let source = match source.0 {
             SourceKind::Resumable(source) => source,
             SourceKind::OneShot(_) if options.session_file.is_some() => {
-                return Err(Error::invalid_input("session_file: a source that comes once can't be resumed"));
+                return Err(Error::invalid_input(
+                    "session_file: an upload of a `StreamSource` can't be resumed",
+                ));
             }
             SourceKind::OneShot(source) => {
                 check_size(source.size, || "the source".to_owned())?;
@@ -59,7 +61,7 @@ impl Preflight {
         };
         let file = options.session_file.clone().map(SessionFile);
         let check_source = blocking(move || check_source(&source, session, file));
-        let (ready, unused) = within(deadline, "looking at the file", check_source).await???;
+        let (ready, unused) = within(deadline, "checking the file", check_source).await???;
         if let Some(why) = unused {
             warn!("the saved session can't be used ({why}): uploading the file from the beginning");
         }
@@ -67,7 +69,7 @@ impl Preflight {
     }
 }
 
-/// The source as it is, and why a session that is kept is of no use to it, were there a reason; blocks.
+/// Returns the checked source, and why a kept session can't be used, if there is a reason. Blocks.
 fn check_source(
     source: &ResumableSource,
     session: Option<UploadSession>,
@@ -77,7 +79,7 @@ fn check_source(
     let (session, kept) = match (session, file) {
         (None, Some(file)) => (file.load()?, true),
         (session, Some(file)) => {
-            // What has its name is going to be replaced.
+            // The file with that name will be replaced, so it must be a readable regular file of this user.
             file.open()?;
             (session, false)
         }
@@ -98,19 +100,19 @@ fn check_source(
     Ok((Preflight { file_name, source: CheckedSource::Resumable(opened, resumed) }, unused))
 }
 
-/// Whether a source of so many bytes can be uploaded.
+/// Checks that a source of this many bytes can be uploaded.
 ///
 /// # Errors
-/// Returns an error if it is empty, or larger than the API can count.
+/// Returns an error if it is empty, or larger than the API supports.
 pub(super) fn check_size(size: u64, shown: impl FnOnce() -> String) -> Result<()> {
     match size {
         0 => Err(Error::invalid_input(format!(
-            "file: {} is empty, and the server takes no empty file",
+            "file: {} is empty, and the server accepts no empty file",
             shown()
         ))),
         1..=LARGEST => Ok(()),
         _ => Err(Error::invalid_input(format!(
-            "file: {} says that it has {size} bytes, more than the API can count",
+            "file: {} has {size} bytes, more than the API supports",
             shown()
         ))),
     }

@@ -1,46 +1,46 @@
-//! How far an upload has come, and who is told.
+//! The progress of an upload, and how it is reported.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// How far an upload has come.
+/// The progress of an upload.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct UploadProgress {
-    /// Bytes of the file that were handed to the connection, or that the server had before, at most
-    /// [`bytes_total`](UploadProgress::bytes_total); while hashing, bytes that were hashed.
+    /// Bytes of the file that were handed to the connection or that the server already had, at most
+    /// [`bytes_total`](UploadProgress::bytes_total). While hashing: bytes that were hashed.
     pub bytes_sent: u64,
     /// Size of the file in bytes.
     pub bytes_total: u64,
-    /// Bytes a second since this phase began; zero at its beginning.
+    /// Bytes per second since this phase began; zero at its beginning.
     pub bytes_per_second: f64,
-    /// What is being done.
+    /// The current phase.
     pub phase: UploadPhase,
 }
 
-/// What an upload is doing.
+/// The phases of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UploadPhase {
-    /// An upload is resumed: what was sent before is read again for the whole file's digest.
+    /// A resumed upload reads again what was sent before, to compute the digest of the whole file.
     Hashing,
     /// Chunks are being sent.
     Sending,
-    /// All is sent; the server assembles the file.
+    /// Everything is sent; the server assembles the file.
     Completing,
-    /// The server has the whole file, its MD5 compared.
+    /// The server has the whole file and has compared its MD5.
     Complete,
 }
 
 pub(crate) type OnProgress = Arc<dyn Fn(UploadProgress) + Send + Sync>;
 
-/// Counts what was sent, and tells who wants to know.
+/// Counts the bytes that were sent, and reports them to the callback.
 #[derive(Clone)]
 pub(super) struct ProgressReporter {
     total: u64,
     sent: Arc<AtomicU64>,
-    /// When the phase began, and with how many bytes.
+    /// When the phase began, and how many bytes were sent then.
     began: (Instant, u64),
     phase: UploadPhase,
     on_progress: Option<OnProgress>,
@@ -57,14 +57,14 @@ impl ProgressReporter {
         }
     }
 
-    /// From now on `phase`, with so many bytes sent.
+    /// Begins `phase`, with this many bytes sent.
     pub(super) fn enter(&mut self, phase: UploadPhase, bytes: u64) {
         self.phase = phase;
         self.began = (Instant::now(), bytes);
         self.at(bytes);
     }
 
-    /// So many bytes are sent, fewer than before where some have to be sent again.
+    /// Sets the number of bytes that are sent. It decreases if some must be sent again.
     pub(super) fn at(&self, bytes: u64) {
         self.sent.store(bytes, Ordering::Relaxed);
         self.report(bytes);

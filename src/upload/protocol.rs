@@ -1,4 +1,4 @@
-//! The protocol's decisions, apart from all input and output: where an upload goes on, and what follows a
+//! The decisions of the protocol, without input or output: where an upload continues, and what follows a
 //! failure.
 
 use std::ops::Range;
@@ -7,22 +7,22 @@ use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind};
 use crate::generated::raw::types::{ChunkedUpload, UploadId};
 
-/// What follows a chunk that failed.
+/// What follows a failed chunk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum AfterChunk {
-    /// Nothing will help.
+    /// A retry doesn't help.
     GiveUp,
-    /// It was refused for what is mended by now, or is to go elsewhere at the server: the same again.
+    /// The cause is resolved, or the server redirects the chunk: send it again.
     Again,
-    /// The server expects another offset: which?
+    /// The server expects another offset: ask for it.
     Ask,
-    /// It may help to wait; and what arrived is to be asked for.
+    /// A retry after a wait may help: ask what arrived.
     WaitAndAsk,
-    /// The server has lost the upload.
+    /// The server has lost the upload: restart it.
     Restart,
 }
 
-/// What follows a chunk that failed, of an upload whose id is known or isn't yet.
+/// Returns what follows a failed chunk. `known` is whether the upload's id is known.
 pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
     if error.renewed() || error.redirect().is_some() {
         return AfterChunk::Again;
@@ -33,8 +33,8 @@ pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
             ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::ConnectionLost | ErrorKind::UnknownOutcome,
             _,
         ) => AfterChunk::WaitAndAsk,
-        // The answer was cut off, or is another one's than the backend's: the chunk may have arrived, or some
-        // of it.
+        // The response was cut off, or doesn't come from the backend: the chunk may have arrived, at least in
+        // part.
         (ErrorKind::Decode, _) => AfterChunk::WaitAndAsk,
         (ErrorKind::Status, Some(404 | 410)) if known => AfterChunk::Restart,
         (ErrorKind::Status, Some(400 | 409 | 416)) if known && tells_offset(error) => AfterChunk::Ask,
@@ -43,29 +43,29 @@ pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
     }
 }
 
-/// Whether the server refused a chunk for its offset.
+/// Returns whether the server refused a chunk because of its offset.
 fn tells_offset(error: &Error) -> bool {
     let Some(response) = error.response() else { return false };
     let expects = response.has_field("expected_offset");
     expects || response.text().to_ascii_lowercase().contains("offsets do not match")
 }
 
-/// What follows a completion that failed.
+/// What follows a failed completion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum AfterCompletion {
-    /// Nothing will help.
+    /// A retry doesn't help.
     GiveUp,
-    /// It was refused for what is mended by now: the same again.
+    /// The cause is resolved: send the request again.
     Again,
-    /// The server may have completed it, or is about to: has it?
+    /// The server may have completed the upload or may still do so: ask.
     Ask,
     /// The server has other bytes.
     OtherSum,
-    /// The server has lost the upload.
+    /// The server has lost the upload: restart it.
     Restart,
 }
 
-/// What follows a completion that failed.
+/// Returns what follows a failed completion.
 pub(super) fn after_completion(error: &Error) -> AfterCompletion {
     if error.renewed() {
         return AfterCompletion::Again;
@@ -82,59 +82,60 @@ pub(super) fn after_completion(error: &Error) -> AfterCompletion {
             AfterCompletion::OtherSum
         }
         (ErrorKind::Status, Some(400 | 409)) if said().contains("already") => AfterCompletion::Ask,
-        // It may have gone on behind the error's back.
+        // The server may have completed the upload despite the error.
         (ErrorKind::Status, Some(500)) => AfterCompletion::Ask,
         _ => AfterCompletion::GiveUp,
     }
 }
 
-/// The byte that the server expects after it was sent `range`, as its answer tells: the range's end where it
-/// says nothing.
+/// Returns the byte that the server expects next according to its response, after it was sent `range`. That
+/// is the range's end if the response doesn't say.
 ///
 /// # Errors
-/// Returns an error if it can't be.
+/// Returns an error if the server expects a byte outside of the range.
 pub(super) fn next_offset(range: &Range<u64>, offset: Option<i64>) -> Result<u64, String> {
     let Some(offset) = offset else { return Ok(range.end) };
     match u64::try_from(offset) {
         Ok(offset) if (range.start..=range.end).contains(&offset) => Ok(offset),
         _ => Err(format!(
-            "the server was sent {} bytes from byte {} on and expects byte {offset} next, which can't be: start the upload anew",
+            "the server was sent {} bytes from byte {} on, but expects byte {offset} next: start a new upload",
             range.end - range.start,
             range.start
         )),
     }
 }
 
-/// The byte that the server expects, of which it was sent `sent` at most, as it tells when it is asked.
+/// Returns the byte that the server expects next according to its response, when it was sent at most `sent`
+/// bytes.
 ///
 /// # Errors
-/// Returns an error if it says nothing, or what can't be.
+/// Returns an error if the response doesn't say, or if the server expects a byte after those.
 pub(super) fn offset_of(offset: Option<i64>, sent: u64) -> Result<u64, String> {
     let Some(offset) = offset else {
-        return Err("the server doesn't tell which byte it expects next".to_owned());
+        return Err("the server doesn't say which byte it expects next".to_owned());
     };
     match u64::try_from(offset) {
         Ok(offset) if offset <= sent => Ok(offset),
         _ => Err(format!(
-            "the server was sent {sent} bytes and expects byte {offset} next, which can't be: start the upload anew"
+            "the server was sent {sent} bytes, but expects byte {offset} next: start a new upload"
         )),
     }
 }
 
-/// Whether the server says that an upload is complete.
+/// Returns whether the server says that an upload is complete.
 pub(super) fn is_complete(response: &ChunkedUpload) -> bool {
     response.completed_at.as_ref().is_some_and(|at| !at.as_str().trim().is_empty())
 }
 
-/// Whether two ids name the same upload, as a number or as text.
+/// Returns whether two ids name the same upload, as a number or as text.
 pub(super) fn same_id(one: &UploadId, other: &UploadId) -> bool {
     one.to_string().eq_ignore_ascii_case(&other.to_string())
 }
 
-/// What is wrong with an answer that is of another upload than what was asked for.
+/// Describes a response that is for another upload than the requested one.
 pub(super) fn of_another(response: &ChunkedUpload) -> String {
     let id = excerpt(&response.id.to_string(), 40);
-    format!("the answer is of another upload ({id}): it may not be the server's own")
+    format!("the response is for another upload ({id}): it may not come from the backend")
 }
 
 #[cfg(test)]
@@ -166,7 +167,7 @@ mod tests {
             (400, mismatch, true, AfterChunk::Ask),
             (400, r#"{"detail": "Offsets do not match"}"#, true, AfterChunk::Ask),
             (416, r#"{"expected_offset": 3}"#, true, AfterChunk::Ask),
-            // Nothing was begun that could be asked for.
+            // No upload was started that could be asked for.
             (400, mismatch, false, AfterChunk::GiveUp),
             (400, r#"{"file": ["required"]}"#, true, AfterChunk::GiveUp),
             (401, "{}", true, AfterChunk::GiveUp),
@@ -210,7 +211,8 @@ mod tests {
             (502, "<html>", AfterCompletion::Ask),
             (503, "<html>", AfterCompletion::Ask),
             (504, "", AfterCompletion::Ask),
-            // The application's own: it did nothing, and the transport has sent it often enough.
+            // The application's own response: it did nothing, and the transport has already retried the
+            // request.
             (503, r#"{"detail": "busy"}"#, AfterCompletion::GiveUp),
             (429, "{}", AfterCompletion::GiveUp),
         ] {

@@ -1,5 +1,4 @@
-//! A resumable source read ahead of the network: by a thread, through a few buffers that are used over and
-//! over.
+//! Reads a resumable source ahead of the network, on its own thread and with a few reused buffers.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ use crate::upload::session::UploadSession;
 
 /// Bytes that are read, hashed and sent at a time.
 pub(super) const BLOCK_SIZE: usize = 256 << 10;
-/// Buffers of that size: those being read into, hashed, and handed to the connection.
+/// Number of such buffers: those being filled, hashed, and sent.
 const BUFFERS: usize = 8;
 
 /// A resumable source as it was when it was opened.
@@ -26,7 +25,7 @@ const BUFFERS: usize = 8;
 pub(super) struct OpenSource {
     from: From,
     pub(super) size: u64,
-    /// In nanoseconds after 1970.
+    /// In nanoseconds since 1970.
     pub(super) modified: Option<u64>,
 }
 
@@ -38,7 +37,7 @@ enum From {
 }
 
 impl OpenSource {
-    /// Looks at a source; blocks. What can't be uploaded is told in the user's own terms.
+    /// Checks a source; blocks. Errors name the path or the source as the user gave it.
     pub(super) fn open(source: &ResumableSource) -> Result<Self> {
         let (from, size, modified) = match &source.0 {
             Resumable::Path(path) if path.as_os_str().is_empty() => {
@@ -53,7 +52,7 @@ impl OpenSource {
                         shown_path(path)
                     )));
                 }
-                // Whether it may be read is told before anything is sent.
+                // Whether the file can be read is checked before anything is sent.
                 let opened = plain_file::open_named(path).and_then(|file| file.metadata());
                 let metadata = opened.map_err(|error| unfit(path, error))?;
                 (From::Path(path.clone()), metadata.len(), metadata.modified().ok())
@@ -70,7 +69,7 @@ impl OpenSource {
         Ok(OpenSource { from, size, modified: modified.and_then(nanoseconds) })
     }
 
-    /// Tells where the source isn't what it was when it was opened; blocks.
+    /// Returns an error if the source has changed since it was opened; blocks.
     pub(super) fn unchanged(&self) -> Result<()> {
         let source = match &self.from {
             From::Path(path) => Resumable::Path(path.clone()),
@@ -84,32 +83,33 @@ impl OpenSource {
         }
     }
 
-    /// How a source of this size, changed at this time, isn't what it was when it was opened, if it isn't.
+    /// Describes how a source with this size and time differs from what it was when it was opened; `None` if
+    /// it doesn't.
     fn change(&self, size: u64, modified: Option<u64>) -> Option<String> {
         let what = match size == self.size {
             true if modified == self.modified => return None,
             true => "the file was changed while it was uploaded".to_owned(),
             false => format!("the file had {} bytes when its upload began and has {size} now", self.size),
         };
-        Some(format!("{what}: start the upload anew"))
+        Some(format!("{what}: start a new upload"))
     }
 
-    /// Why a session can't be of this source, were there a reason. Where it has a digest the bytes themselves
-    /// will tell; the time of the last change is noise on some disks of the network, and can be the same for
-    /// two files.
+    /// Returns why a session can't be of this source, if there is a reason. If the session has a digest, the
+    /// bytes are compared later. The time of the last change is unreliable on some network disks, and can be
+    /// the same for two files.
     pub(super) fn isnt_of(&self, session: &UploadSession) -> Option<String> {
-        const ANOTHER: &str = "the file isn't the one whose upload was begun, or was changed since";
+        const ANOTHER: &str = "the file isn't the one that the upload began with, or was changed since";
         if session.size != self.size {
             return Some(format!(
-                "{ANOTHER}: it has {} bytes, and had {}: start the upload anew",
+                "{ANOTHER}: it has {} bytes, but had {}: start a new upload",
                 self.size, session.size
             ));
         }
         let by_time = session.digest().is_none() && session.modified != self.modified;
-        by_time.then(|| format!("{ANOTHER}: start the upload anew"))
+        by_time.then(|| format!("{ANOTHER}: start a new upload"))
     }
 
-    /// The bytes themselves, where they are in memory.
+    /// Returns the bytes, if they are in memory.
     pub(super) fn in_memory(&self) -> Option<&Bytes> {
         match &self.from {
             From::Bytes(bytes) => Some(bytes),
@@ -117,10 +117,10 @@ impl OpenSource {
         }
     }
 
-    /// Reads from `offset` on, on a thread that ends when the pieces are no longer wanted.
+    /// Reads from `offset` on, on a thread that ends when its blocks are no longer needed.
     ///
     /// # Errors
-    /// Returns an error if the system has no thread left.
+    /// Returns an error if the system can't start a thread.
     pub(super) fn read_ahead(
         &self,
         offset: u64,
@@ -148,7 +148,7 @@ impl OpenSource {
             let _ = back.send(Vec::new());
         }
         while offset < self.size {
-            // Comes as soon as what it held is hashed and sent; or never needed again.
+            // A buffer comes back once its bytes are hashed and sent, or are no longer needed.
             let Ok(mut buffer) = free.recv() else { return Ok(()) };
             let length = usize::try_from(self.size - offset).unwrap_or(BLOCK_SIZE).min(BLOCK_SIZE);
             buffer.resize(length, 0);
@@ -160,11 +160,11 @@ impl OpenSource {
             }
             offset += length as u64;
         }
-        // Of a file its size is looked at once more; a source of the user's may have another one than it
-        // says.
+        // A file's size is checked again at the end. A source of the user's may have more bytes than its
+        // `size`.
         match &self.from {
             From::RewindableSource(_) if has_more(&mut reader)? => {
-                Err(io::Error::other(format!("it has more than the {} bytes that it said", self.size)))
+                Err(io::Error::other(format!("it has more bytes than its size of {}", self.size)))
             }
             _ => Ok(()),
         }
@@ -174,7 +174,7 @@ impl OpenSource {
         match &self.from {
             From::Path(path) => {
                 let mut file = plain_file::open_named(path)?;
-                // Another file may have its name by now.
+                // Another file may have that name by now.
                 let metadata = file.metadata()?;
                 if let Some(change) =
                     self.change(metadata.len(), metadata.modified().ok().and_then(nanoseconds))
@@ -198,28 +198,30 @@ impl From {
     fn shown(&self) -> String {
         match self {
             From::Path(path) => shown_path(path),
-            From::Bytes(_) => "what is given in memory".to_owned(),
+            From::Bytes(_) => "the data in memory".to_owned(),
             From::RewindableSource(source) => source.file_name().unwrap_or_else(|| "the source".to_owned()),
         }
     }
 }
 
-/// After 1970.
+/// Nanoseconds since 1970.
 fn nanoseconds(time: SystemTime) -> Option<u64> {
     u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
 }
 
-/// Why the file at `path` can't be uploaded, which couldn't be opened.
+/// Returns why the file at `path`, which couldn't be opened, can't be uploaded.
 fn unfit(path: &Path, error: io::Error) -> Error {
     let there = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => "is a directory: give the path of a file".to_owned(),
-        Ok(metadata) if !metadata.is_file() => format!("is no regular file: {}", plain_file::kind(&metadata)),
+        Ok(metadata) if !metadata.is_file() => {
+            format!("is not a regular file: {}", plain_file::kind(&metadata))
+        }
         _ => return Error::file(path, "the file can't be read", error),
     };
     Error::invalid_input(format!("file: {} {there}", shown_path(path)))
 }
 
-/// Whether there is more to be read.
+/// Returns whether there are more bytes to read.
 fn has_more(reader: &mut impl Read) -> io::Result<bool> {
     loop {
         match reader.read(&mut [0]) {
@@ -232,14 +234,14 @@ fn has_more(reader: &mut impl Read) -> io::Result<bool> {
 fn unreadable(from: &From, error: io::Error) -> Error {
     let what = match error.kind() {
         io::ErrorKind::UnexpectedEof => {
-            "the file became shorter while it was uploaded: start the upload anew".to_owned()
+            "the file became shorter while it was uploaded: start a new upload".to_owned()
         }
         _ => format!("the file can't be read: {error}"),
     };
     Error::new(ErrorKind::Io, format!("{}: {what}", from.shown())).source_of(error)
 }
 
-/// A buffer that goes back where it came from when the last one who looks at it is done.
+/// A buffer that returns to its reader when the last user has dropped it.
 struct PooledBuffer {
     buffer: Vec<u8>,
     back: std_mpsc::Sender<Vec<u8>>,
@@ -253,7 +255,7 @@ impl AsRef<[u8]> for PooledBuffer {
 
 impl Drop for PooledBuffer {
     fn drop(&mut self) {
-        // Nobody wants it where the reading is over.
+        // The reader may have ended.
         let _ = self.back.send(std::mem::take(&mut self.buffer));
     }
 }

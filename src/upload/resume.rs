@@ -1,5 +1,4 @@
-//! How an upload that was broken off goes on: only of the source that it began with, and only where its own
-//! requests go.
+//! Resumes an interrupted upload: only with the source that it began with, and only at the upload's own URL.
 
 use reqwest::Url;
 use tracing::{debug, warn};
@@ -14,9 +13,9 @@ use crate::runtime::deadline::within;
 use crate::upload::session::{UploadSession, is_md5};
 
 impl UploadEngine<'_> {
-    /// Goes on with an upload: compares the source with what the session knows of it, asks the server where
-    /// the upload stands, and reads what the server has for the digest of the whole. Where the upload is
-    /// complete, and the source is proven to be what it is of, that is given.
+    /// Resumes an upload: compares the source with the session's digest, asks the server for the upload's
+    /// offset, and reads what the server has to compute the digest of the whole file. Returns the upload if
+    /// it is already complete and proven to be of this source.
     pub(super) async fn resume(&mut self, resumed: Resumed) -> Result<Option<ChunkedUpload>> {
         let Resumed { session, kept } = resumed;
         let url = self.url_of(&session)?;
@@ -30,7 +29,7 @@ impl UploadEngine<'_> {
         self.brought = session.digest().cloned();
         let mut hashed = 0;
         if let Some(digest) = session.digest() {
-            // It may have been read further than it was sent, of which nobody is told.
+            // More may have been read than was sent; the progress only includes what was sent.
             hashed = self.hash(0, digest.length, session.offset).await?;
             let md5_hex =
                 within(self.deadline, "hashing the file", self.digest.sum_at_mark(digest.length)).await??;
@@ -38,10 +37,12 @@ impl UploadEngine<'_> {
                 return self.is_of_another(digest.length, kept).map(|()| None);
             }
             if self.opened.as_ref().is_some_and(|opened| opened.modified != session.modified) {
-                debug!("the file's time of change is another and its bytes are the same: its upload goes on");
+                debug!(
+                    "the file's modification time differs, but its bytes are the same: resuming its upload"
+                );
             }
         }
-        // The process that made the session may have come further than it could tell.
+        // The process that created the session may have sent more than the session says.
         let Some(response) = self.asked(self.size).await? else { return Ok(None) };
         if is_complete(&response) {
             return self.reuse(response, &session, hashed, kept).await;
@@ -57,26 +58,26 @@ impl UploadEngine<'_> {
         Ok(None)
     }
 
-    /// Where a session's chunks go: to the URL that it names, where that is its upload's own; nothing where
-    /// only the server can tell. Whoever writes a session could otherwise have token and file sent to any
-    /// path of the host.
+    /// Returns the URL for a session's chunks if the session's URL is that of its upload; `None` if only the
+    /// server knows the URL. Otherwise a crafted session could have the token and the file sent to any path
+    /// of the host.
     fn url_of(&self, session: &UploadSession) -> Result<Option<Url>> {
         let origin = &self.client.transport().origin;
         let Some(url) = Url::parse(&session.url).ok().filter(|url| origin.owns(url)) else {
             let base = origin.base();
             let message = format!(
-                "session: its upload is at another server than {base}: resume it there, or start it anew here"
+                "session: its upload is on another server than {base}: resume it there, or start a new one here"
             );
             return Err(Error::invalid_input(message));
         };
         let mut own = self.expected_url(&session.id)?;
-        // The query may be the URL's signature.
+        // The query may contain the URL's signature.
         own.set_query(url.query());
         Ok((own.path() == url.path()).then_some(own))
     }
 
-    /// Hashes the bytes from `position` to `end`, and waits until they are; progress is told up to `progress`.
-    /// Gives `end`.
+    /// Reads and hashes the bytes from `position` to `end`, and waits until they are hashed. Progress is
+    /// reported up to `progress`. Returns `end`.
     async fn hash(&mut self, mut position: u64, end: u64, progress: u64) -> Result<u64> {
         self.progress.enter(UploadPhase::Hashing, position.min(progress));
         let read = self.chunk_source.lease(position)?;
@@ -92,8 +93,8 @@ impl UploadEngine<'_> {
         Ok(end)
     }
 
-    /// The upload is complete. Whether it is of this source is proven by the session's digest of the whole or
-    /// by the sum that the server tells; where nothing proves it, the upload starts anew.
+    /// Handles an upload that is complete. The session's digest of the whole file or the server's digest
+    /// proves whether it is of this source. If nothing proves it, the upload restarts.
     async fn reuse(
         &mut self,
         response: ChunkedUpload,
@@ -125,14 +126,14 @@ impl UploadEngine<'_> {
         }
     }
 
-    /// The session is of another source, of which nothing is used: the upload starts anew where the session
-    /// was kept in a file.
+    /// Handles a session of another source: nothing of it is used, and the upload restarts if the session was
+    /// kept in a file.
     ///
     /// # Errors
-    /// Returns an error if the caller gave the session.
+    /// Returns an error if the caller provided the session.
     fn is_of_another(&mut self, length: u64, kept: bool) -> Result<()> {
         let message = format!(
-            "the source isn't the file that its upload began with: of its first {length} bytes the MD5 is another"
+            "the source isn't the file that the upload began with: the MD5 of its first {length} bytes differs"
         );
         self.begin_again();
         if !kept {
@@ -142,7 +143,7 @@ impl UploadEngine<'_> {
         Ok(())
     }
 
-    /// As if there were no session.
+    /// Begins as if there were no session.
     fn begin_again(&mut self) {
         (self.remote, self.brought) = (None, None);
         (self.offset, self.furthest) = (0, 0);

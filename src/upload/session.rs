@@ -1,4 +1,4 @@
-//! [`UploadSession`]: all that it takes to go on with an upload, in this process or another.
+//! [`UploadSession`]: everything that is needed to resume an upload, in this process or another one.
 
 use std::fmt;
 
@@ -9,30 +9,30 @@ use crate::error::redact::{excerpt, redact_url};
 use crate::generated::raw::types::UploadId;
 use crate::values::url::Url;
 
-/// The version of a session's written form. One of version 1 has no digest.
+/// The version of the serialized format. Version 1 has no digest.
 const VERSION: u32 = 2;
 
-/// The longest id of an upload that is put into a URL, in bytes.
+/// Maximum length of an upload's id in a URL, in bytes.
 const LONGEST_ID: usize = 255;
 
-/// The most bytes that the API can count: its numbers are signed.
+/// Maximum number of bytes that the API supports: its numbers are signed.
 pub(crate) const LARGEST: u64 = i64::MAX as u64;
 
-/// All that it takes to go on with an upload that was broken off: in this process, or in another one on
-/// another day.
+/// Everything that is needed to resume an interrupted upload: in this process, or in another one on another
+/// day.
 ///
-/// It is offered after each chunk ([`on_session`](crate::CreateChunkedUpload::on_session)) and by every error
-/// after the first one ([`Error::upload_session`](crate::Error::upload_session)), can be written by serde,
-/// and is taken by [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
-/// [`session_file`](crate::CreateChunkedUpload::session_file) does all of that by itself.
+/// It is available after each chunk ([`on_session`](crate::CreateChunkedUpload::on_session)) and from every
+/// error after the first chunk ([`Error::upload_session`](crate::Error::upload_session)). Save it with serde,
+/// and pass it to [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
+/// [`session_file`](crate::CreateChunkedUpload::session_file) does all of that automatically.
 ///
-/// It keeps the MD5 of what was read of the source so far, and of the whole once that is known: a source is
-/// compared with it before anything is sent, and before a complete upload is taken for the source's. A
-/// session that an earlier version of this crate wrote has none; of such a one size and time of the last
-/// change are compared, and the server compares the MD5 in the end.
+/// It contains the MD5 of what was read of the source so far, or of the whole source once that is known. The
+/// source is compared with it before anything is sent, and before a complete upload is used as the source's.
+/// A session from an earlier version of this crate has no MD5. In that case, the size and the time of the
+/// last change are compared, and the server compares the MD5 at the end.
 ///
-/// It holds the upload's URL, which may be signed: keep it as you keep a token. `Debug` hides the signature,
-/// and shows the beginning of what is long.
+/// It contains the upload's URL, which may be signed: protect it like a token. `Debug` hides the signature,
+/// and shows only the beginning of long values.
 ///
 /// ```
 /// # fn example(error: &synapse_backend_client::Error) -> Result<(), Box<dyn std::error::Error>> {
@@ -46,19 +46,19 @@ pub(crate) const LARGEST: u64 = i64::MAX as u64;
 #[non_exhaustive]
 pub struct UploadSession {
     version: u32,
-    /// The upload's id at the server.
+    /// The upload's id on the server.
     pub id: UploadId,
-    /// Where its chunks go.
+    /// The URL that its chunks are sent to.
     pub url: Url,
-    /// The byte that the server expected next, when it was last heard of.
+    /// The byte that the server expected next, according to its last response.
     pub offset: u64,
     /// Size of the file in bytes.
     pub size: u64,
-    /// When the file was last changed, in nanoseconds after 1970; nothing where the source has no such time.
+    /// When the file was last changed, in nanoseconds since 1970; `None` if the source has no such time.
     pub modified: Option<u64>,
-    /// Bytes in a chunk.
+    /// Size of a chunk in bytes.
     pub chunk_size: u64,
-    /// Of what was read of the source.
+    /// The digest of what was read of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     digest: Option<PrefixDigest>,
 }
@@ -66,7 +66,7 @@ pub struct UploadSession {
 /// The digest of a source's first bytes.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PrefixDigest {
-    /// How many bytes.
+    /// Number of bytes.
     pub(crate) length: u64,
     /// Their MD5, in hexadecimal.
     pub(crate) md5: String,
@@ -92,16 +92,16 @@ impl UploadSession {
         self.digest.as_ref()
     }
 
-    /// Why this crate can't go on with it, were there a reason.
+    /// Returns why this crate can't resume it; `None` if it can.
     pub(crate) fn problem(&self) -> Option<String> {
         if !(1..=VERSION).contains(&self.version) {
             return Some(format!(
-                "the session is of format {}, and this crate reads the formats 1 to {VERSION}",
+                "the session has format {}, but this crate reads the formats 1 to {VERSION}",
                 self.version
             ));
         }
         if let Some(problem) = id_problem(&self.id) {
-            return Some(format!("its upload's id {problem}: start the upload anew"));
+            return Some(format!("its upload's id {problem}: start a new upload"));
         }
         let is_of_some =
             |digest: &PrefixDigest| (1..=self.size).contains(&digest.length) && is_md5(&digest.md5);
@@ -109,12 +109,14 @@ impl UploadSession {
             && (1..=LARGEST).contains(&self.size)
             && self.offset <= self.size
             && self.digest.as_ref().is_none_or(is_of_some);
-        (!holds_together).then(|| "the session doesn't hold together: start the upload anew".to_owned())
+        (!holds_together).then(|| {
+            "the session's values are invalid or contradict each other: start a new upload".to_owned()
+        })
     }
 }
 
-/// Why an upload's id is no segment of a path, were there a reason. Encoded, a slash would stay within its
-/// segment; but what stands before the server may decode it.
+/// Returns why an upload's id can't be a path segment; `None` if it can. An encoded slash would stay within
+/// its segment, but a proxy before the server may decode it.
 pub(crate) fn id_problem(id: &UploadId) -> Option<String> {
     let UploadId::String(text) = id else { return None };
     let shown = || excerpt(text, 40);
@@ -125,16 +127,16 @@ pub(crate) fn id_problem(id: &UploadId) -> Option<String> {
     };
     match text.as_str() {
         "" => Some("is empty".to_owned()),
-        "." | ".." => Some(format!("{text:?} would make another path")),
+        "." | ".." => Some(format!("is {text:?}, which would change the path")),
         text if text.len() > LONGEST_ID => {
             Some(format!("has {} bytes, more than {LONGEST_ID}: {:?}", text.len(), shown()))
         }
-        text if text.contains(another_path) => Some(format!("{:?} would make another path", shown())),
+        text if text.contains(another_path) => Some(format!("is {:?}, which would change the path", shown())),
         _ => None,
     }
 }
 
-/// Whether a text is an MD5 in hexadecimal.
+/// Returns whether a text is an MD5 in hexadecimal.
 pub(crate) fn is_md5(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -161,7 +163,7 @@ impl fmt::Debug for PrefixDigest {
 }
 
 impl Error {
-    /// What it takes to resume the upload that failed, without sending again what arrived: see
+    /// Returns the session to resume the failed upload without sending again what arrived: see
     /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
     pub fn upload_session(&self) -> Option<&UploadSession> {
         self.detail()

@@ -1,5 +1,4 @@
-//! A session kept in a file beside what is uploaded: written whole or not at all, gone when the upload is
-//! complete.
+//! A session that is kept in a file: written atomically, and removed when the upload is complete.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,17 +9,17 @@ use crate::error::{Error, Result, shown_path};
 use crate::runtime::plain_file;
 use crate::upload::session::UploadSession;
 
-/// The longest text that is read as a session, in bytes: one has a few hundred, and the signature of its URL.
+/// Maximum length of a session file, in bytes: a session has a few hundred, plus the signature of its URL.
 const LONGEST: u64 = 64 << 10;
 
 const UNREADABLE: &str = "the upload's session can't be read: delete it, or name another file";
 
-/// Where an upload's session is kept. Its methods block.
+/// The file in which an upload's session is kept. Its methods block.
 #[derive(Debug, Clone)]
 pub(super) struct SessionFile(pub(super) PathBuf);
 
 impl SessionFile {
-    /// The session that was kept; nothing where there is no file.
+    /// Returns the session that was kept; `None` if there is no file.
     pub(super) fn load(&self) -> Result<Option<UploadSession>> {
         let Some(file) = self.open()? else { return Ok(None) };
         let mut text = Vec::new();
@@ -33,25 +32,24 @@ impl SessionFile {
             Err(error) => return Err(Error::file(&self.0, UNREADABLE, error)),
         };
         let what = format!(
-            "session_file: {} holds no session ({problem}): delete it to start anew",
+            "session_file: {} contains no session ({problem}): delete it to start a new upload",
             shown_path(&self.0)
         );
         Err(Error::invalid_input(what))
     }
 
-    /// Opens what was kept; nothing where there is no file.
+    /// Opens the file; `None` if there is none.
     ///
     /// # Errors
-    /// Returns an error if it can't be read, or something else than a file of this user's has its name, whose
-    /// session would be used or which would be replaced.
+    /// Returns an error if the file can't be read, or isn't a regular file of this user. Otherwise a session
+    /// from someone else would be used, or something else would be replaced.
     pub(super) fn open(&self) -> Result<Option<File>> {
         match plain_file::open_own(&self.0, OpenOptions::new().read(true)) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => match std::fs::symlink_metadata(&self.0) {
                 Ok(there) if !there.is_file() => {
-                    let what =
-                        "an upload's session can't be kept in what is no regular file: name another file";
+                    let what = "an upload's session can't be saved, since this is not a regular file: name another file";
                     Err(Error::file(&self.0, what, io::Error::other(plain_file::kind(&there))))
                 }
                 _ => Err(Error::file(&self.0, UNREADABLE, error)),
@@ -59,9 +57,9 @@ impl SessionFile {
         }
     }
 
-    /// Puts `session` in the place of what was kept before: a reader sees the one or the other.
+    /// Replaces the kept session with `session`: a reader sees either the old one or the new one.
     pub(super) fn save(&self, session: &UploadSession) -> Result<()> {
-        let cant = |error| Error::file(&self.0, "the upload's session can't be kept", error);
+        let cant = |error| Error::file(&self.0, "the upload's session can't be saved", error);
         let text = serde_json::to_vec(session).map_err(|error| cant(error.into()))?;
         self.write(&text).map_err(cant)
     }
@@ -78,7 +76,7 @@ impl SessionFile {
         Ok(())
     }
 
-    /// Whatever was kept is of no use any more.
+    /// Removes the file.
     pub(super) fn remove(&self) -> Result<()> {
         match std::fs::remove_file(&self.0) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! The session that it takes to resume an upload: offered to the caller, and kept in the caller's file.
+//! The session with which an upload can be resumed: passed to the caller, and kept in the caller's file.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ impl UploadEngine<'_> {
             opened.modified,
             self.chunk_size,
         );
-        // What is resumed may not be hashed as far as the session knew it.
+        // A resumed upload may not yet be hashed as far as its session was.
         let digests = [self.digest.so_far(), self.brought.clone()].into_iter().flatten();
         Some(session.with_digest(digests.max_by_key(|digest| digest.length)))
     }
@@ -40,19 +40,19 @@ impl UploadEngine<'_> {
         }
         match self.options.session_file.clone().map(SessionFile) {
             Some(file) => {
-                within(self.deadline, "keeping the session", blocking(move || file.save(&session))).await??
+                within(self.deadline, "saving the session", blocking(move || file.save(&session))).await??
             }
             None => Ok(()),
         }
     }
 }
 
-/// Removes the file of an upload's session, which is of no use any more.
+/// Removes the file of an upload's session, which is no longer needed.
 pub(crate) async fn forget_session(options: &UploadOptions, deadline: Option<Instant>) {
     let Some(file) = options.session_file.clone().map(SessionFile) else { return };
     let removed = within(deadline, "removing the session", blocking(move || file.remove())).await;
     if let Err(error) = removed.and_then(|removed| removed?) {
-        // What was to be done is done, and a session of it does no harm.
-        warn!(%error, "the upload's session file stays");
+        // The upload itself succeeded or can't be resumed, and a session of it does no harm.
+        warn!(%error, "the upload's session file can't be removed");
     }
 }

@@ -1,5 +1,4 @@
-//! What is uploaded: a file, bytes in memory, something that can be opened again, or a stream that comes
-//! once.
+//! What can be uploaded: a file, bytes in memory, a source that can be opened again, or a one-shot stream.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -12,7 +11,8 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// What is uploaded: anything that a [`ResumableSource`] is made of (a path, bytes), or a [`StreamSource`].
+/// What is uploaded: anything that converts into a [`ResumableSource`] (a path, bytes), or a
+/// [`StreamSource`].
 ///
 /// ```
 /// use synapse_backend_client::UploadSource;
@@ -26,11 +26,10 @@ pub(super) enum SourceKind {
     OneShot(StreamSource),
 }
 
-/// A source whose bytes can be read again, by another process too: a path, bytes in memory, or a
+/// A source whose bytes can be read again, also by another process: a path, bytes in memory, or a
 /// [`RewindableSource`].
 ///
-/// An upload of it never starts over: what the server has stays there, and the rest is read from where it
-/// left off.
+/// An interrupted upload of it can be resumed: what the server already has isn't sent again.
 #[derive(Clone)]
 pub struct ResumableSource(pub(super) Resumable);
 
@@ -41,7 +40,7 @@ pub(super) enum Resumable {
     RewindableSource(Arc<dyn RewindableSource>),
 }
 
-/// Something that can be opened again at any offset: an object in a store, a member of an archive.
+/// A source that can be opened again at any offset, such as an object in a store or a member of an archive.
 ///
 /// ```
 /// use std::io::{self, Read, Seek, SeekFrom};
@@ -64,42 +63,42 @@ pub(super) enum Resumable {
 /// let source = ResumableSource::reopen(Shared("/data/model.pt".into()));
 /// ```
 pub trait RewindableSource: Send + Sync + 'static {
-    /// Size in bytes. Called from a thread where it may block. To read more or fewer bytes than that is an
-    /// error of the upload.
+    /// Returns the size in bytes. Called on a thread that may block. The upload fails if the source has more
+    /// or fewer bytes.
     ///
     /// # Errors
-    /// Returns an error if it can't be told.
+    /// Returns an error if the size can't be determined.
     fn size(&self) -> io::Result<u64>;
 
-    /// Reads from `offset`, in bytes, on. Called from a thread where it may block.
+    /// Opens the source for reading from `offset`, in bytes. Called on a thread that may block.
     ///
     /// # Errors
-    /// Returns an error if it can't be opened.
+    /// Returns an error if the source can't be opened.
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>>;
 
-    /// When it was last changed: another time tells that it was changed while it was uploaded. Nothing where
-    /// there is no such time.
+    /// Returns when the source was last changed; `None` if that isn't known. A different time means that the
+    /// source was changed while it was uploaded.
     fn modified(&self) -> Option<std::time::SystemTime> {
         None
     }
 
-    /// The name that the server is told, unless another is set.
+    /// Returns the file name that is sent to the server, unless another one is set.
     fn file_name(&self) -> Option<String> {
         None
     }
 }
 
 impl ResumableSource {
-    /// A source of your own.
+    /// Creates a source from your own type.
     pub fn reopen(source: impl RewindableSource) -> Self {
         ResumableSource(Resumable::RewindableSource(Arc::new(source)))
     }
 }
 
-/// A stream that comes once, of a length that is known.
+/// A one-shot stream whose length is known.
 ///
-/// The chunk that is being sent is kept in memory, 8 MiB unless set, so that a chunk that fails can be sent
-/// again. There is nothing to resume from: an upload that ends is lost, in this process and for any other.
+/// The current chunk is kept in memory (8 MiB by default), so that it can be sent again if it fails. An
+/// upload of such a source can't be resumed, neither in this process nor in another one.
 ///
 /// ```
 /// use synapse_backend_client::StreamSource;
@@ -115,7 +114,7 @@ pub struct StreamSource {
 pub(super) type SourceStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 impl StreamSource {
-    /// Reads `size` bytes; more or fewer are an error.
+    /// Uploads `size` bytes from a reader; more or fewer bytes are an error.
     pub fn reader(reader: impl AsyncRead + Send + 'static, size: u64) -> Self {
         StreamSource {
             stream: Box::pin(ReaderBlocks { reader: Box::pin(reader), room: BytesMut::new() }),
@@ -123,7 +122,7 @@ impl StreamSource {
         }
     }
 
-    /// Takes `size` bytes from a stream; more or fewer are an error.
+    /// Uploads `size` bytes from a stream; more or fewer bytes are an error.
     pub fn stream<E>(stream: impl Stream<Item = Result<Bytes, E>> + Send + 'static, size: u64) -> Self
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
@@ -132,7 +131,7 @@ impl StreamSource {
     }
 }
 
-/// Bytes that a reader is asked for at a time.
+/// Number of bytes that are requested from a reader at a time.
 const READ: usize = 64 << 10;
 
 struct ReaderBlocks<R> {
@@ -181,7 +180,7 @@ impl fmt::Debug for ResumableSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Resumable::Path(path) => write!(f, "ResumableSource({})", path.display()),
-            // Megabytes of a model are of no use in a log.
+            // Megabytes of a model don't belong in a log.
             Resumable::Bytes(bytes) => write!(f, "ResumableSource({} bytes)", bytes.len()),
             Resumable::RewindableSource(_) => f.write_str("ResumableSource(…)"),
         }

@@ -1,4 +1,4 @@
-//! How long an upload waits, by a clock that only its waits move; over real sockets.
+//! How long an upload waits, with a clock that only its waits move forward; over real sockets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +27,7 @@ fn count(backend: &Backend, method: &str) -> usize {
     backend.requests().iter().filter(|request| request.method == method).count()
 }
 
-/// What the server tells of an upload whose file it still assembles, so often.
+/// The server reports this many times that it is still assembling the file.
 fn assembling(times: usize) -> Fault {
     let asked = AtomicUsize::new(0);
     Fault::edit_json(move |upload| {
@@ -73,7 +73,7 @@ async fn completion_poll_ends_at_timeout() {
     assert_eq!(error.upload_id(), Some(&*id));
     assert!(error.to_string().contains("resume it, or get it by its id"), "{error}");
 
-    // As the error says.
+    // As the error suggests.
     backend.clear_faults();
     let complete = client
         .resume_chunked_upload(error.upload_session().unwrap().clone(), CONTENT.to_vec())
@@ -90,7 +90,7 @@ async fn chunk_retry_honours_retry_after() {
     backend.inject(busy().header("Retry-After", "7"));
     backend.inject(busy());
     client.create_chunked_upload(CONTENT.to_vec()).await.unwrap();
-    // As the server asks; then half of a quarter of a second doubled.
+    // As the server requests; then half of a quarter of a second, doubled.
     assert_eq!(clock.waits(), [7000, 250]);
 }
 
@@ -124,7 +124,7 @@ async fn repeated_chunk_failure_is_resumable() {
 #[tokio::test]
 async fn late_failed_chunk_is_retried() {
     let (backend, client, clock) = backend().await;
-    // A slow line: a chunk was under way for longer than a policy lets a request take with all its retries.
+    // A slow connection: the chunk takes longer than the policy allows a request with all its retries.
     let policy = RetryPolicy::new().max_retries(2).max_elapsed(Duration::from_secs(180));
     backend.inject(Fault::answer(500).method("PUT"));
     let slow = clock.clone();

@@ -9,32 +9,32 @@ use crate::error::redact::secrets::Secrets;
 use crate::error::redact::{excerpt, redact_url};
 use crate::values::file_url::is_data_uri;
 
-/// How many failures of one answer are kept.
+/// Maximum number of failures of one response that are kept.
 const KEPT: usize = 100;
 
-/// How much is kept of each part of a failure, in bytes: all that is kept of one answer is less than 256 KiB.
+/// Maximum length of each part of a failure, in bytes: less than 256 KiB are kept for one response.
 const MAX_FIELD: usize = 256;
 const MAX_ID: usize = 64;
 const MAX_URL: usize = 512;
 const MAX_MESSAGE: usize = 1024;
 
-/// A URL that could not be converted, and stayed as it was.
+/// A URL that could not be converted and stayed unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConversionFailure {
-    /// The path that the conversion was set for; of a long one its first 256 bytes.
+    /// The path that the conversion was set for; at most its first 256 bytes.
     pub field: String,
-    /// The item's `id`, if it has one; of a long one its first 64 bytes.
+    /// The item's `id`, if it has one; at most its first 64 bytes.
     pub item_id: Option<String>,
-    /// The URL, without its query; of a long one its first 512 bytes.
+    /// The URL, without its query; at most its first 512 bytes.
     pub url: String,
-    /// What failed, without the queries of URLs; of a long message its first 1,024 bytes.
+    /// The error message, without the queries of URLs; at most its first 1,024 bytes.
     pub message: String,
 }
 
 impl fmt::Display for ConversionFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.item_id.as_ref().map(|id| format!(" of item {id}")).unwrap_or_default();
+        let id = self.item_id.as_ref().map(|id| format!(" of the item with id {id}")).unwrap_or_default();
         write!(f, "url_conversion of `{}`{id}: {}: {}", self.field, self.url, self.message)
     }
 }
@@ -57,7 +57,7 @@ impl ConversionFailure {
     }
 }
 
-/// The failures of one answer: the first ones, and how many there were besides.
+/// The failures of one response: the first ones, and the number of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Unconverted {
     pub(crate) kept: Vec<ConversionFailure>,
@@ -73,13 +73,13 @@ impl Unconverted {
     }
 }
 
-/// A field's path as it may be shown.
+/// Returns a field's path as it may be shown.
 pub(super) fn shown_path(path: &str) -> String {
     excerpt(path, MAX_FIELD)
 }
 
-/// The `id` whose literal begins at a place of `text`, as it may be shown. However long it is, no more than
-/// its beginning is read.
+/// Returns the `id` whose literal begins at a position of `text`, as it may be shown. Only the beginning of a
+/// long id is read.
 pub(super) fn shown_id(text: &str, at: Option<NonZeroUsize>) -> Option<String> {
     let rest = text.get(at?.get()..)?;
     let end = (0..=rest.len().min(MAX_ID + 3)).rev().find(|end| rest.is_char_boundary(*end))?;
@@ -91,7 +91,7 @@ pub(super) fn shown_id(text: &str, at: Option<NonZeroUsize>) -> Option<String> {
     Some(if cut && scanner.position() == end && !shown.ends_with('…') { shown + "…" } else { shown })
 }
 
-/// A URL that is fit to be shown. A `data:` URI is a file's content.
+/// Returns a URL as it may be shown. The content of a `data:` URI, which is a file, is left out.
 pub(super) fn shown(url: &str) -> String {
     match url.split_once(',') {
         Some((head, _)) if is_data_uri(head) => excerpt(head, MAX_URL) + ",…",

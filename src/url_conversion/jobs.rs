@@ -1,4 +1,5 @@
-//! The URLs of an answer that are to be converted: found, converted and put into its text.
+//! Finds the URLs of a response that are to be converted, converts them, and writes them into the response's
+//! text.
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
@@ -24,57 +25,57 @@ use crate::error::{Cause, Error, ErrorKind};
 use crate::values::file_shapes::{FileObject, Found, Shapes, Wanted};
 use crate::values::file_url::is_file_url;
 
-/// URLs of an answer that are converted at a time; a converter may have a limit of its own besides.
+/// Number of a response's URLs that are converted concurrently; a converter may also have its own limit.
 const CONCURRENCY: usize = 32;
 
-/// After so much work of each of those the other tasks of the thread have their turn, in bytes of URLs.
+/// After this much work, in bytes of URLs, each worker yields to the thread's other tasks.
 const TURN: usize = 4 << 10;
 
-/// What one conversion counts for besides its URL.
+/// What one conversion counts for in addition to its URL, in bytes.
 const TURN_OF_ONE: usize = 256;
 
-/// Or after so much time, since a function of the caller's may take long.
+/// A worker also yields after this time, since a caller's function may take long.
 const TURN_TIME: Duration = Duration::from_millis(1);
 
-/// How much is told of a text that is no URL, in bytes.
+/// Maximum length that is shown of a text that isn't a URL, in bytes.
 const MAX_TEXT: usize = 100;
 
-/// A URL to be converted. There may be one for each four bytes of an answer, so it holds places only.
+/// A URL to convert. There may be one for every four bytes of a response, so it only contains positions.
 #[derive(Clone, Copy)]
 struct Job {
-    /// Where its literal begins; of one in a file's object the key `url` before it.
+    /// The position of its literal; if it is in a file's object, of the key `url` before it.
     at: usize,
-    /// Where the literal of the item's `id` begins.
+    /// The position of the literal of the item's `id`.
     item_id: Option<NonZeroUsize>,
     object: Option<NonZeroUsize>,
     field: u32,
-    /// The item's place on the page.
+    /// The item's index on the page.
     item: u32,
-    /// Where the literal of what takes its place begins in [`Jobs::literals`], and one.
+    /// The position of its replacement's literal in [`Jobs::literals`], plus one.
     new: Option<NonZeroUsize>,
 }
 
-/// An entry of a file's object that goes if one of its URLs is converted.
+/// An entry of a file's object that is removed if one of the object's URLs is converted.
 struct Removal {
     place: Range<usize>,
     due: bool,
 }
 
-/// All URLs that some of the conversions find in an answer, in the order of its text.
+/// All URLs of a response that a batch of conversions finds, in the order of the text.
 pub(super) struct Jobs {
     jobs: Vec<Job>,
     objects: Vec<FileObject>,
     removals: Vec<Removal>,
-    /// By field, the literal of the key in the place of `url`, if it is another.
+    /// By field: the literal of the key that replaces `url`, if it is another one.
     keys: Vec<Option<String>>,
     literals: Vec<u8>,
 }
 
-/// Stands for a byte that isn't UTF-8, in the same place: its item can't be decoded, those beside it can be
-/// converted.
+/// Replaces a byte that isn't UTF-8, at the same position. Its item can't be decoded, but the items beside it
+/// can be converted.
 const NO_TEXT: char = '\u{7f}';
 
-/// An answer's text.
+/// Returns a response's text.
 pub(super) fn text_of_body(body: &[u8]) -> Cow<'_, str> {
     let body = without_mark(body);
     if let Ok(text) = std::str::from_utf8(body) {
@@ -89,12 +90,12 @@ pub(super) fn text_of_body(body: &[u8]) -> Cow<'_, str> {
 }
 
 impl Conversions {
-    /// Finds the URLs of some of the conversions; those before them wrote at the `written` places. `None` if
-    /// the body isn't JSON: decoding it reports that.
+    /// Finds the URLs for a batch of conversions. `written` contains the positions where earlier conversions
+    /// wrote. `None` if the body isn't JSON: decoding it reports that.
     ///
     /// # Errors
-    /// Returns an error if conversions are strict, and one's path leads to no file field, or to a text that
-    /// is no URL.
+    /// Returns an error if conversions are strict and a path leads to no file field, or to a text that isn't
+    /// a URL.
     pub(super) fn find(
         &self,
         body: &[u8],
@@ -105,7 +106,7 @@ impl Conversions {
     ) -> Result<Option<Jobs>, Error> {
         let fields = self.fields.get(batch.clone()).unwrap_or_default();
         let text = &*text_of_body(body);
-        // What the first ones wrote is JSON.
+        // The output of the first batch is JSON.
         if batch.start == 0 && serde_json::from_str::<&RawValue>(text).is_err() {
             return Ok(None);
         }
@@ -144,18 +145,19 @@ impl Conversions {
             });
             if let Some((item_id, other)) = misfit {
                 let id = shown_id(text, item_id)
-                    .map(|id| format!(" of item {}", secrets.hide(&id)))
+                    .map(|id| format!(" of the item with id {}", secrets.hide(&id)))
                     .unwrap_or_default();
                 let holds = match other {
-                    None => "it holds no URL".to_owned(),
+                    None => "it contains no URL".to_owned(),
                     Some(other) => {
                         let other = excerpt_without(&other, MAX_TEXT, secrets, " ");
                         format!(
-                            "it holds `{other}`, which is no URL, no path that begins with `/`, and no `data:` URI"
+                            "it contains `{other}`, which isn't a URL, a path that begins with `/`, or a `data:` URI"
                         )
                     }
                 };
-                let message = format!("url_conversion: `{}`{id} is no file field: {holds}", shown_path(path));
+                let message =
+                    format!("url_conversion: `{}`{id} isn't a file field: {holds}", shown_path(path));
                 return Err(Error::new(ErrorKind::UrlConversion, message));
             }
             if self.strict && !shapes.present && (items > 0 || !page) {
@@ -175,7 +177,7 @@ impl Conversions {
     /// Converts the URLs that were found in `text`.
     ///
     /// # Errors
-    /// Returns an error if a conversion fails, and such URLs aren't to stay as they were.
+    /// Returns an error if a conversion fails and failures aren't skipped.
     pub(super) async fn convert(
         &self,
         text: &str,
@@ -201,7 +203,7 @@ impl Conversions {
             let Some((path, converter)) = self.fields.get(job.field as usize) else { continue };
             let (at, literal) = url_literal(text, job.at);
             if literal.contains(NO_TEXT) {
-                // Nobody can decode it.
+                // Its item can't be decoded.
                 continue;
             }
             let url = text_of(literal).unwrap_or_default();
@@ -237,7 +239,7 @@ impl Conversions {
                     tracing::warn!(
                         field = failure.field,
                         item = failure.item_id,
-                        "a URL conversion failed: the URL stays"
+                        "a URL conversion failed: the URL stays unchanged"
                     );
                     lock(queue).unconverted.add(failure);
                 }
@@ -251,7 +253,7 @@ impl Conversions {
     }
 }
 
-/// What the workers share.
+/// The state that the workers share.
 struct Queue<'q> {
     jobs: &'q mut Jobs,
     next: usize,
@@ -264,7 +266,7 @@ fn lock<'m, 'q>(queue: &'m Mutex<Queue<'q>>) -> MutexGuard<'m, Queue<'q>> {
 }
 
 impl Queue<'_> {
-    /// The next URL, and what its object says.
+    /// Returns the next URL, and the data of its file's object.
     fn next(&mut self) -> Option<(usize, Job, FileObject)> {
         let index = self.next;
         let job = *self.jobs.jobs.get(index)?;
@@ -287,7 +289,7 @@ impl Queue<'_> {
     }
 }
 
-/// The literal of the URL whose entry or literal begins here, and where it begins itself.
+/// Returns the position and the literal of the URL whose entry or literal begins at `at`.
 fn url_literal(text: &str, at: usize) -> (usize, &str) {
     let mut scanner = Scanner::from(text, at);
     let url =
@@ -295,7 +297,7 @@ fn url_literal(text: &str, at: usize) -> (usize, &str) {
     url.map(|url| (url.start, scanner.text(url))).unwrap_or_default()
 }
 
-/// The server's text, if it is no URL.
+/// Returns the server's text if it isn't a URL.
 fn no_url<'t>(shapes: &Shapes<'t>, found: &Found) -> Option<Cow<'t, str>> {
     let (at, literal) = url_literal(shapes.scanner.whole(), found.at);
     if shapes.is_written(at) {
@@ -305,7 +307,7 @@ fn no_url<'t>(shapes: &Shapes<'t>, found: &Found) -> Option<Cow<'t, str>> {
     (!is_file_url(&text)).then_some(text)
 }
 
-/// Of what there may be one for each few bytes of an answer.
+/// Converts to 32 bits a number of things of which a response may have one for every few bytes.
 fn place(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -315,7 +317,7 @@ impl Jobs {
         self.jobs.is_empty()
     }
 
-    /// The answer with what was converted in the place of its URLs; and what was `written`, where it is then.
+    /// Writes the converted texts in place of the URLs, and updates the positions in `written`.
     pub(super) fn put_into(mut self, body: Bytes, first_field: usize, written: &mut Written) -> Bytes {
         self.jobs.retain(|job| job.new.is_some());
         let (text, Ok(literals)) = (&*text_of_body(&body), std::str::from_utf8(&self.literals)) else {
@@ -363,7 +365,7 @@ impl Jobs {
     }
 }
 
-/// A text of which parts are replaced, in their order.
+/// Replaces parts of a text, in their order.
 struct Splice<'t> {
     text: &'t [u8],
     copied: usize,

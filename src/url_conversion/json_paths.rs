@@ -1,13 +1,14 @@
-//! Where in an answer's JSON text the URLs of a file field stand.
+//! Finds the URLs of a file field in a response's JSON text.
 
 use std::num::NonZeroUsize;
 
 use crate::error::json_text::scan::{Lexeme, Scanner, Token};
 use crate::values::file_shapes::{Shapes, plain};
 
-/// The items of an answer, each by its first token: the answer itself, or the elements of a page's `results`.
+/// Calls `item` with the first token of each item of a response: the response itself, or each element of a
+/// page's `results`.
 ///
-/// Whoever is given an item reads it to its end.
+/// `item` must read the item to its end.
 pub(super) fn each_item<'t>(
     shapes: &mut Shapes<'t>,
     page: bool,
@@ -31,7 +32,7 @@ pub(super) fn each_item<'t>(
     }
 }
 
-/// Where the literal of an item's `id` begins, if the item is an object that has one.
+/// Returns where the literal of an item's `id` begins, if the item is an object with an `id`.
 pub(super) fn id_of(text: &str, item: Lexeme) -> Option<NonZeroUsize> {
     let mut scanner = Scanner::from(text, item.start);
     scanner.next().filter(|first| first.token == Token::Object)?;
@@ -44,15 +45,15 @@ pub(super) fn id_of(text: &str, item: Lexeme) -> Option<NonZeroUsize> {
     None
 }
 
-/// What a value on the way to the field is in, and which of the names comes next.
+/// What contains a value on the path to the field, and the index of the next name on the path.
 enum Nesting {
-    /// Lists within each other that are walked through: how many, and whether the innermost is empty so far.
+    /// Nested lists, each of which is searched: their number, and whether the innermost is empty so far.
     Lists {
         depth: usize,
         empty: bool,
         next: usize,
     },
-    /// A list of which one element is taken: how many are still before it.
+    /// A list from which one element is selected: the number of elements before it.
     Nth {
         before: Option<usize>,
         next: usize,
@@ -62,23 +63,23 @@ enum Nesting {
     },
 }
 
-/// What to do with what a level has next.
+/// What to do with the next value of a level.
 enum NextValue {
-    /// The value is on the way.
+    /// The value is on the path.
     Into(Lexeme, usize),
-    /// The value is not.
+    /// The value is not on the path.
     Past(Lexeme),
     Stay,
-    /// The level is at its end.
+    /// The level has ended.
     Out,
 }
 
-/// Looks for a dotted path in items: lists on the way are walked through, or one of their elements is taken
-/// by its number.
+/// Searches items for a dotted path. Lists on the path are searched element by element, or a number in the
+/// path selects one element.
 pub(super) struct Search<'p> {
     names: Vec<&'p str>,
-    /// Each takes one of the names, but for the lists, which are counted: there are never more than twice as
-    /// many as names.
+    /// Each level uses up one of the names, except nested lists, which are counted in one level: there are
+    /// never more than twice as many levels as names.
     levels: Vec<Nesting>,
 }
 
@@ -87,7 +88,7 @@ impl<'p> Search<'p> {
         Search { names: path.split('.').collect(), levels: Vec::new() }
     }
 
-    /// Reads an item to its end.
+    /// Searches an item, and reads it to its end.
     pub(super) fn read(&mut self, shapes: &mut Shapes<'_>, item: Lexeme) {
         let mut step = NextValue::Into(item, 0);
         loop {
@@ -103,8 +104,8 @@ impl<'p> Search<'p> {
     }
 }
 
-/// Begins with a value on the way, of which the names from `next` on are to be found; the level that its
-/// content is on.
+/// Enters a value on the path; the names from `next` on are still to be found. Returns the level of its
+/// content.
 fn enter(shapes: &mut Shapes<'_>, value: Lexeme, names: &[&str], next: usize) -> Option<Nesting> {
     let Some(name) = names.get(next) else {
         shapes.field(value);
@@ -137,7 +138,7 @@ impl Nesting {
                     NextValue::Stay
                 }
                 Some(Lexeme { token: Token::End, .. }) => {
-                    // Whether the items of an empty list would have such a field, nobody knows.
+                    // It is unknown whether the items of an empty list would have such a field.
                     shapes.present |= *empty;
                     (*depth, *empty) = (*depth - 1, false);
                     if *depth == 0 { NextValue::Out } else { NextValue::Stay }

@@ -1,7 +1,7 @@
-//! URL conversion: a hook that maps the URLs in a file field to others, before an answer is decoded.
+//! URL conversion: a hook that maps the URLs in a file field to other URLs before a response is decoded.
 //!
-//! The string literal of each URL is replaced in the answer's JSON text; every other byte stays as the server
-//! sent it.
+//! In the response's JSON text, the string literal of each URL is replaced, and its key if the converter has
+//! another one ([`UrlConverter::key`]). All other bytes stay as the server sent them.
 
 mod failure;
 mod jobs;
@@ -29,17 +29,17 @@ use jobs::text_of_body;
 pub(crate) use undelivered::Undelivered;
 use written::Written;
 
-/// What a [`UrlConverter`] gives back.
+/// The future that a [`UrlConverter`] returns.
 pub type ConversionFuture<'u> =
     Pin<Box<dyn Future<Output = Result<String, Box<dyn StdError + Send + Sync>>> + Send + 'u>>;
 
-/// Maps a URL to another; may be asynchronous and may fail, unlike the plain function that
-/// [`url_conversion`](crate::Call::url_conversion) takes. Provided ones are in
+/// Maps a URL to another one. Unlike the plain function that [`url_conversion`](crate::Call::url_conversion)
+/// takes, it may be asynchronous and may fail. Ready-made converters are in
 /// [`conversions`](crate::conversions).
 ///
-/// It is called with the server's string, character by character (half of a surrogate pair, which no Rust
-/// string can hold, is U+FFFD), once for each URL, and may be called for several at a time. Where an object
-/// has several entries `url`, each of them is a URL.
+/// It is called once for each URL, and may be called for several URLs concurrently. It receives the server's
+/// string character by character; half of a surrogate pair, which no Rust string can contain, becomes U+FFFD.
+/// If an object has several `url` entries, each of them is a URL.
 ///
 /// ```
 /// use synapse_backend_client::{ConversionFuture, UrlConverter};
@@ -50,23 +50,23 @@ pub type ConversionFuture<'u> =
 /// impl UrlConverter for Resolver {
 ///     fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
 ///         Box::pin(async move {
-///             let path = url.strip_prefix("/media/").ok_or("the resolver knows files of `/media/` only")?;
+///             let path = url.strip_prefix("/media/").ok_or("the resolver only knows files below `/media/`")?;
 ///             Ok(format!("https://mirror.example.com/{path}"))
 ///         })
 ///     }
 /// }
 /// ```
 pub trait UrlConverter: Send + Sync + 'static {
-    /// What to put in the place of `url`.
+    /// Returns the replacement for `url`.
     ///
     /// # Errors
-    /// Any failure ends the call with an error of
-    /// [`ErrorKind::UrlConversion`](crate::ErrorKind::UrlConversion) that names the item, the field and the
-    /// URL without its query; or leaves the URL as it was, where [that is asked
-    /// for](crate::Call::skip_failed_conversions).
+    /// Any error ends the call with an error of
+    /// [`ErrorKind::UrlConversion`](crate::ErrorKind::UrlConversion), which contains the item, the field and
+    /// the URL without its query. With [`skip_failed_conversions`](crate::Call::skip_failed_conversions) the
+    /// URL stays unchanged instead.
     fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u>;
 
-    /// As [`convert`](UrlConverter::convert), for a converter that wants to know more of the file.
+    /// Like [`convert`](UrlConverter::convert), for a converter that needs more information about the file.
     ///
     /// # Errors
     /// Returns an error as [`convert`](UrlConverter::convert) does.
@@ -74,13 +74,12 @@ pub trait UrlConverter: Send + Sync + 'static {
         self.convert(file.url)
     }
 
-    /// The key that takes the place of `url` in a file's object (`{"url": …, "size": …}`): `path` of a
-    /// converter that gives paths. All entries of that name that are there go. With `url`, the key stays what
-    /// it is: also `path`, where a conversion before this one made it that.
+    /// The key that replaces `url` in a file's object (`{"url": …, "size": …}`), such as `path` for a
+    /// converter that returns paths. Existing entries with that name are removed. If the key is `url`, the
+    /// object's key stays as it is, even if an earlier conversion has changed it to `path`.
     ///
-    /// [`FileEntry::path`](crate::FileEntry::path) gives the paths of
-    /// [`download_to`](crate::BackendClient::download_to) only, also where a converter of yours passes them
-    /// on.
+    /// [`FileEntry::path`](crate::FileEntry::path) returns only the paths of
+    /// [`download_to`](crate::BackendClient::download_to), including those that your own converter passes on.
     fn key(&self) -> &'static str {
         "url"
     }
@@ -93,21 +92,22 @@ pub trait UrlConverter: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Whether what it gives holds something for the caller, such as a file that stays as long as it is
-    /// needed: then [`discarded`](UrlConverter::discarded) is called for what the caller isn't given. `false`
-    /// unless overridden: nothing is kept then, and `discarded` is never called.
+    /// Returns whether the converted texts hold a resource for the caller, such as a file that is kept as
+    /// long as it is needed. If so, [`discarded`](UrlConverter::discarded) is called for each text that the
+    /// caller doesn't receive. The default is `false`: nothing is tracked, and `discarded` is never called.
     fn holds_resources(&self) -> bool {
         false
     }
 
-    /// Told of each text that it gave and that the caller was not given, once: the call was dropped, timed
-    /// out or failed, the response or its item can't be decoded, the item is behind a
-    /// [limit](crate::ListAll::limit) or was there before, or the page came and nobody read it. What a later
-    /// conversion made of the text counts as the text.
+    /// Called once for each text that this converter returned and the caller didn't receive. That is the case
+    /// if the call was dropped, timed out or failed, if the response or the item can't be decoded, if the
+    /// item is after a [limit](crate::ListAll::limit) or is a duplicate, or if the page arrived but was never
+    /// read. If a later conversion replaces the text, the caller receives the text by receiving its
+    /// replacement.
     ///
-    /// An item is given when its future or stream gives it; of [`try_collect`](crate::ListAll::try_collect),
-    /// when that gives all of them. A converter that passes another's texts on passes this on as well. It
-    /// must not block.
+    /// The caller receives an item when its future or stream returns it. With
+    /// [`try_collect`](crate::ListAll::try_collect), the caller receives all items when it returns them. A
+    /// converter that wraps another one must pass this call on. The method must not block.
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -140,15 +140,15 @@ pub trait UrlConverter: Send + Sync + 'static {
     }
 }
 
-/// A file as an answer names it.
+/// A file as a response describes it.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct FileReference<'u> {
     /// The server's string.
     pub url: &'u str,
-    /// The file's `size` in bytes, where its object has one.
+    /// The file's `size` in bytes, if its object has one.
     pub size: Option<u64>,
-    /// The file's `checksum`, where its object has one of at most 254 bytes.
+    /// The file's `checksum`, if its object has one of at most 254 bytes.
     pub checksum: Option<&'u str>,
 }
 
@@ -161,13 +161,13 @@ impl fmt::Debug for FileReference<'_> {
     }
 }
 
-/// The conversions of a call, in the order in which they were given.
+/// The conversions of a call, in the order in which they were set.
 #[derive(Clone, Default)]
 pub(crate) struct Conversions {
     fields: Vec<(String, Converter)>,
-    /// A path that leads to no file field is an error.
+    /// Whether a path that leads to no file field is an error.
     pub(crate) strict: bool,
-    /// A URL whose conversion fails stays as it was.
+    /// Whether a URL whose conversion fails stays unchanged.
     pub(crate) skip_failed: bool,
     pub(crate) on_failure: Option<OnFailure>,
 }
@@ -181,7 +181,7 @@ enum Converter {
 }
 
 impl Converter {
-    /// What takes the place of the key `url`.
+    /// Returns the key that replaces `url`.
     fn key(&self) -> &'static str {
         match self {
             Converter::Plain(_) => "url",
@@ -197,18 +197,18 @@ impl Converter {
     }
 }
 
-/// An answer's body with its URLs converted.
+/// A response's body with its URLs converted.
 #[derive(Debug)]
 pub(crate) struct Converted {
     pub(crate) body: Bytes,
-    /// Those that stayed as they were.
+    /// The URLs that stayed unchanged because their conversion failed.
     pub(crate) unconverted: Unconverted,
-    /// What the caller is still to be given.
+    /// The texts that the caller hasn't received yet.
     pub(crate) undelivered: Undelivered,
 }
 
 impl Converted {
-    /// One without URLs to be converted.
+    /// Returns a body without URLs to convert.
     pub(crate) fn unchanged(body: Bytes) -> Self {
         Converted { body, unconverted: Unconverted::default(), undelivered: Undelivered::default() }
     }
@@ -227,11 +227,11 @@ impl Conversions {
         self.fields.push((path.to_owned(), Converter::With(Arc::new(converter))));
     }
 
-    /// What is wrong with paths and converters, if anything.
+    /// Returns what is wrong with the paths and converters.
     pub(crate) fn problems(&self) -> impl Iterator<Item = String> {
         self.fields.iter().filter_map(|(path, converter)| match converter {
             _ if path.split('.').any(str::is_empty) => Some(format!(
-                "url_conversion: `{path}` is no field path: give names with dots between them, such as `data_unit.files`"
+                "url_conversion: `{path}` isn't a field path: give names separated by dots, such as `data_unit.files`"
             )),
             Converter::With(converter) => {
                 let problem = converter.validate().err()?;
@@ -241,14 +241,14 @@ impl Conversions {
         })
     }
 
-    /// Converts an answer: an object of its own, or a page of items in `results`. The outcome is that of one
-    /// conversion after the other on the whole answer, in the order in which they were set: what one wrote in
-    /// the place of a URL is a URL to the next one, whatever it is and whatever its key. Failures are told
-    /// without the `secrets`.
+    /// Converts a response: a single object, or a page with items in `results`. The result is the same as if
+    /// each conversion ran on the whole response after the one before it, in the order in which they were
+    /// set. Whatever a conversion wrote in place of a URL is a URL to the next one, whatever its text and its
+    /// key. Failures don't show the `secrets`.
     ///
     /// # Errors
-    /// Returns an error if a conversion fails and isn't to be skipped, or is strict and finds no file field,
-    /// or a text of the server's there that is no URL.
+    /// Returns an error if a conversion fails and failures aren't skipped. If conversions are strict, also
+    /// returns an error if one finds no file field, or finds a text of the server there that isn't a URL.
     pub(crate) async fn apply(
         self: &Arc<Self>,
         mut body: Bytes,
@@ -286,15 +286,15 @@ impl Conversions {
         Ok(Converted { body, unconverted, undelivered })
     }
 
-    /// What the conversion `field` gave is given to nobody.
+    /// Notifies the converter of `field` that the caller won't receive a text.
     fn discarded(&self, field: usize, converted: &str) {
         if let Some((_, Converter::With(converter))) = self.fields.get(field) {
             converter.discarded(converted);
         }
     }
 
-    /// The conversions in runs: those of a run can be done at the same time, since none changes what another
-    /// one looks at.
+    /// Groups the conversions into batches. Those in a batch can run concurrently, since none of them changes
+    /// what another one reads.
     fn batches(&self) -> Vec<Range<usize>> {
         let mut batches: Vec<Range<usize>> = Vec::new();
         let mut regions: Vec<Vec<&str>> = Vec::new();
@@ -314,8 +314,9 @@ impl Conversions {
     }
 }
 
-/// The names that lead to all that a conversion looks at and changes: of a field called `url` these are also
-/// the entries beside it. A number may be an element of a list, so it tells nothing apart.
+/// Returns the names that lead to everything that a conversion reads and changes. For a field called `url`,
+/// this includes the entries beside it. Numbers are left out: a number may select an element of a list, so it
+/// doesn't tell two paths apart.
 fn region(path: &str) -> Vec<&str> {
     let mut names: Vec<&str> = path.split('.').filter(|name| name.parse::<usize>().is_err()).collect();
     names.pop_if(|last| *last == "url");

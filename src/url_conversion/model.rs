@@ -1,5 +1,5 @@
-//! A reference implementation of URL conversion, for the property tests: one conversion after the other on a
-//! tree.
+//! A reference implementation of URL conversion, for the property tests: it applies one conversion after
+//! another to a tree.
 
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -7,26 +7,26 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::values::file_url::names_a_url;
 
-/// JSON as it is written, in short form.
+/// JSON in a compact form, as it is written.
 #[derive(Debug, Clone)]
 enum Tree {
     Other(&'static str),
     Text(String, Written),
     List(Vec<Tree>),
-    /// Entries by the literals of their keys.
+    /// Entries, with the literals of their keys.
     Object(Vec<(String, Tree)>),
 }
 
-/// What of a text a conversion wrote: what it did is a URL from then on.
+/// How a conversion wrote a text: what it wrote counts as a URL from then on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Written {
     No,
     Literal,
-    /// In a file's object, whose key for the URL it is from then on.
+    /// In a file's object; the entry's key counts as the key of a URL from then on.
     Entry,
 }
 
-/// A converter, which fails for some URLs.
+/// A converter that fails for some URLs.
 #[derive(Debug, Clone, Copy)]
 struct Change {
     before: &'static str,
@@ -53,7 +53,7 @@ impl UrlConverter for Change {
     }
 }
 
-/// One that keeps a ledger, and takes URLs only.
+/// A converter that keeps a ledger, and can record the URLs that it receives.
 #[derive(Clone)]
 struct Kept(Change, tests::Ledger, Option<Arc<std::sync::Mutex<Vec<String>>>>);
 
@@ -86,7 +86,7 @@ fn called(literal: &str) -> String {
     serde_json::from_str(literal).unwrap()
 }
 
-/// Whether it is a file's object's entry for its URL.
+/// Returns whether an entry of a file's object is its URL.
 fn is_url((key, value): &(String, Tree)) -> bool {
     called(key) == "url" || matches!(value, Tree::Text(_, Written::Entry))
 }
@@ -262,7 +262,7 @@ fn any_path() -> impl Strategy<Value = String> {
     prop::collection::vec(name, 1..4).prop_map(|names| names.join("."))
 }
 
-/// Conversions in their order: some of them of the path of one before.
+/// Conversions in order; some have the path of an earlier one.
 fn any_changes() -> impl Strategy<Value = Vec<(String, Change)>> {
     let path = (any_path(), prop::option::of(any::<prop::sample::Index>()));
     prop::collection::vec((path, any_change()), 1..5).prop_map(|changes| {

@@ -1,5 +1,5 @@
-//! Conversions that many need, for [`url_conversion_with`](crate::Call::url_conversion_with). Files that are
-//! in the URL itself (`data:`) and URLs of other schemes than http and https (`s3:`) stay as they are.
+//! Ready-made converters for [`url_conversion_with`](crate::Call::url_conversion_with). URLs that contain the
+//! file itself (`data:`) and URLs with schemes other than http and https (`s3:`) stay unchanged.
 //!
 //! ```no_run
 //! # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -10,11 +10,11 @@
 //! # }
 //! ```
 //!
-//! [`download_to`](crate::BackendClient::download_to) makes one more: it puts local paths where the URLs
-//! were.
+//! [`download_to`](crate::BackendClient::download_to) is one more converter: it replaces URLs with local
+//! paths.
 //!
-//! A URL is text to them: what they don't replace stays as the server wrote it. Only a download sends some
-//! characters percent-encoded, `'` in a query as `%27` for one: see
+//! These converters treat a URL as text: what they don't replace stays as the server wrote it. Only a
+//! download sends some characters percent-encoded, such as `'` in a query as `%27`: see
 //! [`download`](crate::BackendClient::download).
 
 use reqwest::Url;
@@ -38,40 +38,40 @@ pub struct RewriteHost {
     to: String,
 }
 
-/// Puts another base before each URL's path: `https://cdn.example.com` makes
-/// `https://cdn.example.com/media/x.png` of `/media/x.png`, of `media/x.png` and of
-/// `https://files.synapse.sh/media/x.png`. A path of the base's own stays before it.
+/// Replaces the base of each URL: with `https://cdn.example.com`, each of `/media/x.png`, `media/x.png` and
+/// `https://files.synapse.sh/media/x.png` becomes `https://cdn.example.com/media/x.png`. A path in the base
+/// is kept and precedes the URL's path.
 ///
-/// A base that can't be one is told when the call is sent.
+/// An invalid base is reported when the call is sent.
 pub fn base_url(base: impl Into<String>) -> BaseUrl {
     let base = base.into();
     BaseUrl { base: base.trim().trim_end_matches('/').to_owned() }
 }
 
-/// Takes away each URL's query, the signature with it.
+/// Removes the query of each URL, including a signature.
 pub fn strip_query() -> StripQuery {
     StripQuery(())
 }
 
-/// Puts the host `to` in the place of the host `from`, each with a port or without (`files.internal:9000`).
-/// Other hosts' URLs, and those without a host, stay as they are.
+/// Replaces the host `from` with the host `to`, each with or without a port (`files.internal:9000`). URLs
+/// with another host or without a host stay unchanged.
 ///
-/// A host that can't be one is told when the call is sent.
+/// An invalid host is reported when the call is sent.
 pub fn rewrite_host(from: impl Into<String>, to: impl Into<String>) -> RewriteHost {
     RewriteHost { from: from.into().trim().to_ascii_lowercase(), to: to.into().trim().to_owned() }
 }
 
-/// A URL's parts, as they stand there.
+/// The parts of a URL, as they are written.
 struct UrlParts<'u> {
-    /// With its colon; empty where there is none.
+    /// With its colon; empty if there is none.
     scheme: &'u str,
-    /// Nothing where there is none.
+    /// `None` if there is none.
     host: Option<&'u str>,
     /// Path, query and fragment.
     rest: &'u str,
 }
 
-/// The parts of a URL that a conversion has a say in.
+/// Returns the parts of a URL; `None` if its scheme isn't http or https.
 fn parts(url: &str) -> Option<UrlParts<'_>> {
     let letters = |scheme: &str| {
         scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
@@ -108,12 +108,12 @@ impl UrlConverter for BaseUrl {
     fn validate(&self) -> Result<(), String> {
         let invalid = |what: &str| Err(format!("base_url: {what}"));
         match Url::parse(&self.base) {
-            Err(_) => invalid("it is no URL: give it as https://host"),
+            Err(_) => invalid("it isn't a URL: give it as https://host"),
             Ok(url) if !matches!(url.scheme(), "http" | "https") => {
                 invalid("its scheme must be http or https")
             }
             Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-                invalid("it holds a query or a fragment")
+                invalid("it contains a query or a fragment: leave off what follows `?` or `#`")
             }
             Ok(_) => Ok(()),
         }
@@ -125,7 +125,7 @@ impl UrlConverter for StripQuery {
         ready(match (parts(url), url.find('?')) {
             (Some(_), Some(query)) => {
                 let fragment = url[query..].find('#').map_or("", |at| &url[query + at..]);
-                // A `?` behind the `#` begins no query.
+                // A `?` after the `#` begins no query.
                 match url.find('#') {
                     Some(fragment) if fragment < query => url.to_owned(),
                     _ => format!("{}{fragment}", &url[..query]),
@@ -159,9 +159,9 @@ impl UrlConverter for RewriteHost {
                 || url.map_or(true, |url| url.host_str().is_none_or(str::is_empty))
         };
         let problem = [&self.from, &self.to].into_iter().find(|host| wrong(host)).map(|host| {
-            // What isn't a host may be a whole URL, with a signature.
+            // A text that isn't a host may be a whole URL, including a signature.
             format!(
-                "rewrite_host: {} is no host: give it as `host` or `host:port`",
+                "rewrite_host: {} isn't a host: give it as `host` or `host:port`",
                 crate::error::redact::redact_url(host)
             )
         });

@@ -49,7 +49,7 @@ async fn every_shape_converted_other_bytes_kept() {
             r#"{"files": [{"url": "/1", "name": "n"}, "/2", null, {"url": null, "name": "/no"}, {"name": "/no"}]}"#,
             r#"{"files": [{"url": "https://cdn/1", "name": "n"}, "https://cdn/2", null, {"url": null, "name": "/no"}, {"name": "/no"}]}"#,
         ),
-        // Of a list's objects only what they hold tells that they are name -> URL.
+        // For objects in a list, only their values show that they map names to URLs.
         (
             r#"{"files": [{"a": "/1", "b": null}, {"c": "https://h/2"}, {"d": "/3", "name": "x"}, {"e": "text"}]}"#,
             r#"{"files": [{"a": "https://cdn/1", "b": null}, {"c": "https://cdnhttps://h/2"}, {"d": "/3", "name": "x"}, {"e": "text"}]}"#,
@@ -92,7 +92,7 @@ async fn converter_failure_names_item_and_field() {
     let page = format!(r#"{{"results": [{{"id": 7, "file": "https://h/x?sig={MARKER}"}}]}}"#);
     let error = apply(conversions, &page, true).await.unwrap_err();
     assert_error_hidden(&error);
-    assert_eq!(error.to_string(), "url_conversion of `file` of item 7: https://h/x?…: disk full");
+    assert_eq!(error.to_string(), "url_conversion of `file` of the item with id 7: https://h/x?…: disk full");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn empty_path_segment_is_refused() {
     assert_eq!(conversions.problems().count(), 1);
 }
 
-/// Puts `x` before a URL, and a path in its place.
+/// Puts `x` before a URL, and replaces its key with `path`.
 struct Local;
 
 impl UrlConverter for Local {
@@ -155,7 +155,7 @@ async fn deep_text_converted_or_unchanged() {
                 (format!("{{\"results\":[{text}]}}"), format!("{{\"results\":[{expected}]}}"));
             assert!(converted(&page, true).await == expected);
         }
-        // Lists on the way.
+        // Lists on the path.
         let way = |url: &str| format!("{{\"data_unit\":{open}{{\"files\":\"{url}\"}}{close}}}");
         assert!(converted(&way("/a"), false).await == way("https://cdn/a"));
     }
@@ -204,7 +204,7 @@ async fn overlapping_paths_see_earlier_writes() {
         (metrics, &["metrics", "metrics.path"][..], r#"{"metrics":{"path":"xx/media/a"}}"#),
         (metrics, &["metrics.path", "metrics"], r#"{"metrics":{"path":"x/media/a"}}"#),
         (metrics, &["metrics.url", "metrics.path"], r#"{"metrics":{"path":"xx/media/a"}}"#),
-        // What stands in the place of a file's URL is the file's URL.
+        // What replaces a file's URL is the file's URL.
         (metrics, &["metrics", "metrics"], r#"{"metrics":{"path":"xx/media/a"}}"#),
         (metrics, &["metrics", "metrics.url"], r#"{"metrics":{"path":"xx/media/a"}}"#),
         (metrics, &["metrics.url", "metrics", "metrics.0.url"], r#"{"metrics":{"path":"xx/media/a"}}"#),
@@ -241,7 +241,7 @@ async fn overlapping_paths_see_earlier_writes() {
             &["files", "files.0.url", "files.image"],
             r#"{"files":{"image":"xx/1"}}"#,
         ),
-        // What they write needn't look like one.
+        // What a conversion writes doesn't have to look like a URL.
         (r#"{"files":[{"a":"/1","b":"x"}]}"#, &["files.a", "files"], r#"{"files":[{"a":"x/1","b":"x"}]}"#),
         (r#"{"files":[{"a":"/1"}]}"#, &["files.a", "files"], r#"{"files":[{"a":"xx/1"}]}"#),
         (
@@ -403,7 +403,7 @@ async fn chain_keeps_the_last_key() {
 async fn strict_conversion_refuses_non_url() {
     let refused = |field: &str, text: &str| {
         let mut conversions = Conversions { strict: true, ..Conversions::default() };
-        conversions.plain(field, |_| panic!("the function is given what is no URL"));
+        conversions.plain(field, |_| panic!("the function was called with a text that isn't a URL"));
         let text = format!(r#"{{"results": [{{"id": 7, "created_at": {text}}}]}}"#);
         async move { apply(conversions, &text, true).await.unwrap_err().to_string() }
     };
@@ -419,8 +419,8 @@ async fn strict_conversion_refuses_non_url() {
     ] {
         let error = refused("created_at", text).await;
         let expected = format!(
-            "url_conversion: `created_at` of item 7 is no file field: it holds `{shown}`, which is no URL, no path that begins \
-             with `/`, and no `data:` URI"
+            "url_conversion: `created_at` of the item with id 7 isn't a file field: it contains `{shown}`, which isn't a URL, \
+             a path that begins with `/`, or a `data:` URI"
         );
         assert_eq!(error, expected, "{text}");
     }
@@ -428,8 +428,8 @@ async fn strict_conversion_refuses_non_url() {
         refused("created_at", &format!(r#""see https://h/x?sig={MARKER} {}""#, "é".repeat(1 << 20))).await;
     assert!(long.len() < 400 && long.contains("`see https://h/x?…"), "{long}");
     crate::marker::assert_hidden("a text", &long);
-    // What is no text stays no file.
-    assert!(refused("created_at", "7").await.ends_with("it holds no URL"));
+    // A value that isn't a text isn't a file field either.
+    assert!(refused("created_at", "7").await.ends_with("it contains no URL"));
 }
 
 #[tokio::test]
@@ -448,14 +448,14 @@ async fn strict_chain_may_write_any_text() {
         let expected = apply(conversions(false), text, false).await.unwrap();
         assert_eq!(apply(conversions(true), text, false).await.unwrap(), expected, "{paths:?}");
     }
-    // The server's text beside it is looked at all the same.
+    // The server's texts beside it are still checked.
     let mut conversions = Conversions { strict: true, ..Conversions::default() };
     ["files.a", "files"].iter().for_each(|path| conversions.with(path, Local));
     let error = apply(conversions, r#"{"files":{"a":"/1","b":"text"}}"#, false).await.unwrap_err();
-    assert!(error.to_string().contains("`files` is no file field: it holds `text`"), "{error}");
+    assert!(error.to_string().contains("`files` isn't a file field: it contains `text`"), "{error}");
 }
 
-/// What a converter gave, and what of it was discarded.
+/// The texts that a converter returned, and those that were discarded.
 #[derive(Default, Clone)]
 pub(super) struct Ledger(Arc<std::sync::Mutex<(Vec<String>, Vec<String>)>>);
 
@@ -468,7 +468,7 @@ impl Ledger {
         self.0.lock().unwrap().1.push(text.to_owned());
     }
 
-    /// What was given and not discarded; nothing is discarded that wasn't given.
+    /// The texts that were returned and not discarded; only a text that was returned can be discarded.
     pub(super) fn kept(&self) -> Vec<String> {
         let (mut given, discarded) = self.0.lock().unwrap().clone();
         for text in discarded {
@@ -483,7 +483,7 @@ impl Ledger {
     }
 }
 
-/// Puts `x` before a URL, and keeps a ledger; fails for some URLs, and never ends for others.
+/// Puts `x` before a URL, and keeps a ledger. Fails for some URLs, and never completes for others.
 struct Holding(Ledger);
 
 impl UrlConverter for Holding {
@@ -538,18 +538,18 @@ async fn undelivered_texts_follow_items() {
     assert_eq!((ledger.kept().len(), undelivered.is_empty()), (5, false));
     drop(undelivered);
     assert_eq!(ledger.kept(), ["x/1", "x/1b", "x/1c"]);
-    // An item that was passed over is nobody's.
+    // The caller never receives an item that was skipped.
     let (mut undelivered, ledger) = of(&["files", "file"]).await;
     undelivered.deliver(3, None);
     undelivered.delivered();
     assert_eq!(ledger.kept(), ["x/3", "x/5"]);
-    // Each one of a chain is told of its own.
+    // Each converter of a chain is notified of its own texts.
     let (mut undelivered, ledger) = of(&["file", "file"]).await;
     undelivered.deliver(0, None);
     undelivered.deliver(1, None);
     drop(undelivered);
     assert_eq!(ledger.kept(), ["x/0", "x/1", "xx/0", "xx/1"]);
-    // What is collected is given as a whole, or not at all.
+    // The caller receives collected items as a whole, or not at all.
     for whole in [true, false] {
         let (mut undelivered, ledger) = of(&["file"]).await;
         let mut collected = Undelivered::default();
@@ -577,7 +577,7 @@ async fn interrupted_conversion_keeps_nothing() {
     let keep = |_: &mut Conversions| {};
     let (failing, ledger) = apply(r#"{"files": ["/1", "/2", "/bad"]}"#, &["files"], keep);
     assert!(failing.await.is_err() && ledger.kept().is_empty());
-    // In a later one, after those before it are done; and in the search of a strict one.
+    // A later conversion fails after those before it are done, or a strict one fails while it searches.
     let mut fails_later = holding(&["files"]);
     fails_later.0.plain("files", |url| url.replace("x/2", "/bad"));
     fails_later.0.with("files", Holding(fails_later.1.clone()));
@@ -597,11 +597,11 @@ async fn interrupted_conversion_keeps_nothing() {
         assert_eq!(ledger.kept(), ["x/1", "x/2"]);
     }
     assert!(ledger.kept().is_empty());
-    // Skipped ones don't matter to the others.
+    // Skipped failures don't affect the other URLs.
     let (skipping, ledger) = apply(r#"{"files": ["/1", "/bad"]}"#, &["files"], |all| all.skip_failed = true);
     skipping.await.unwrap().undelivered.delivered();
     assert_eq!(ledger.kept(), ["x/1"]);
-    // A later one takes the entry away that an earlier one wrote.
+    // A later conversion removes an entry that an earlier one wrote.
     let (removing, ledger) = apply(r#"{"a":{"path":{"url":"/2"},"url":"/1"}}"#, &["a.path", "a"], keep);
     let converted = removing.await.unwrap();
     assert_eq!((&*converted.body, ledger.kept()), (&br#"{"a":{"path":"x/1"}}"#[..], vec!["x/1".to_owned()]));

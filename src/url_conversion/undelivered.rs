@@ -1,4 +1,4 @@
-//! [`Undelivered`]: what conversions put into an answer, until the answer is given to the caller.
+//! [`Undelivered`]: what conversions wrote into a response, until the caller receives the response.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -6,22 +6,22 @@ use std::sync::Arc;
 use super::Conversions;
 use super::written::Edits;
 
-/// Converted texts that their converters want to hear of if the caller is never given them. Dropped, it tells
-/// them: a call that is dropped or fails, at whatever point, needs no code for that. It keeps nothing of
-/// converters that don't ask.
+/// Converted texts whose converters must be notified if the caller never receives them. Dropping it notifies
+/// them, so a call that is dropped or fails at any point needs no code for that. It keeps no texts of
+/// converters that hold no resources.
 #[derive(Default)]
 pub(crate) struct Undelivered {
     conversions: Option<Arc<Conversions>>,
-    /// Once all are there, those of the last item first.
+    /// Once all are added: sorted by item, the last item first.
     texts: Vec<Text>,
 }
 
 struct Text {
-    /// The item that it is in, by its place on the page.
+    /// The index on the page of the item that contains it.
     item: u32,
-    /// Which of the conversions gave it.
+    /// The index of the conversion that returned it.
     field: u32,
-    /// Where the literal begins that it was put into, as long as conversions follow.
+    /// The position of the literal that contains it; only valid as long as conversions follow.
     at: usize,
     text: Box<str>,
 }
@@ -35,7 +35,8 @@ impl Undelivered {
         self.texts.push(Text { item, field, at, text: text.into() });
     }
 
-    /// Other places hold them now. What was taken out of the answer, nobody will be given.
+    /// Updates the positions. A text that was removed from the response is discarded: the caller won't
+    /// receive it.
     pub(super) fn follow(&mut self, edits: &Edits) {
         for text in std::mem::take(&mut self.texts) {
             match edits.follow(text.at) {
@@ -45,18 +46,18 @@ impl Undelivered {
         }
     }
 
-    /// All are there.
+    /// Sorts the texts, once all of them are added.
     pub(super) fn complete(&mut self) {
         self.texts.sort_by_key(|text| Reverse(text.item));
     }
 
-    /// The next one of the items before `end`.
+    /// Takes the next text of the items before `end`.
     fn next_before(&mut self, end: usize) -> Option<Text> {
         self.texts.pop_if(|text| (text.item as usize) < end)
     }
 
-    /// The caller is given the item at `index`. With a `collected`, that is what the caller is still to be
-    /// given as a whole.
+    /// Records that the caller receives the item at `index`. With `collected`, its texts are moved there,
+    /// since the caller receives the collection as a whole later.
     #[inline]
     pub(crate) fn deliver(&mut self, index: usize, collected: Option<&mut Undelivered>) {
         if self.texts.is_empty() {
@@ -73,7 +74,7 @@ impl Undelivered {
         }
     }
 
-    /// The caller is given none of the items before `index` any more.
+    /// Discards the texts of the items before `index`: the caller won't receive them.
     #[inline]
     pub(crate) fn discard_before(&mut self, index: usize) {
         while let Some(text) = self.next_before(index) {
@@ -81,7 +82,7 @@ impl Undelivered {
         }
     }
 
-    /// The caller is given all of it.
+    /// Records that the caller receives all of it.
     pub(crate) fn delivered(mut self) {
         self.texts.clear();
     }

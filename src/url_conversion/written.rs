@@ -1,4 +1,4 @@
-//! [`Written`]: what conversions wrote into an answer so far, for the conversions that follow.
+//! [`Written`]: what conversions wrote into a response so far, for the conversions after them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,17 +6,17 @@ use std::sync::Arc;
 use super::Conversions;
 use super::undelivered::Undelivered;
 
-/// What conversions wrote into an answer so far.
+/// What conversions wrote into a response so far.
 pub(super) struct Written {
-    /// Whether conversions follow, or came before, that work on what others wrote.
+    /// Whether there are several batches, so that conversions see what earlier ones wrote.
     several: bool,
-    /// Where the literals begin, and of those in a file's object also where their keys do; sorted.
+    /// Where the written literals begin; for those in a file's object also where their keys begin. Sorted.
     places: Vec<usize>,
     pub(super) undelivered: Undelivered,
 }
 
 impl Written {
-    /// Nothing yet, of conversions that are done in so many runs.
+    /// Nothing is written yet; the conversions run in this many batches.
     pub(super) fn nothing(conversions: Arc<Conversions>, runs: usize) -> Self {
         Written { several: runs > 1, places: Vec::new(), undelivered: Undelivered::of(conversions) }
     }
@@ -25,12 +25,13 @@ impl Written {
         &self.places
     }
 
-    /// What keeps track of the next changes of the text, if anybody wants to know.
+    /// Returns a record for the next edits of the text, if there are several batches.
     pub(super) fn edits(&self) -> Option<Edits> {
         self.several.then(Edits::default)
     }
 
-    /// The text was changed: it was `written` to these places of the text before.
+    /// Updates the positions after an edit of the text. `written` contains the positions, in the old text, of
+    /// what was written.
     pub(super) fn follow(&mut self, written: Vec<usize>, edits: &Edits) {
         self.places.extend(written);
         self.places.sort_unstable();
@@ -40,7 +41,7 @@ impl Written {
     }
 }
 
-/// How a text was changed: parts of it replaced, in their order.
+/// The edits of a text: replaced parts, in order.
 #[derive(Debug, Default)]
 pub(super) struct Edits(Vec<Edit>);
 
@@ -55,8 +56,8 @@ impl Edits {
         self.0.push(Edit { old, new });
     }
 
-    /// Where a place of the old text is in the new one; `None` if it was taken out. What replaced a part
-    /// begins where the part did.
+    /// Returns where a position of the old text is in the new text; `None` if it was removed. A replacement
+    /// begins where the replaced part began.
     pub(super) fn follow(&self, place: usize) -> Option<usize> {
         let before = self.0.partition_point(|edit| edit.old.start <= place);
         let Some(edit) = before.checked_sub(1).and_then(|last| self.0.get(last)) else { return Some(place) };

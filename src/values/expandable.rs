@@ -1,4 +1,4 @@
-//! [`Expandable`]: another object, as its id or, where the server expands it, as the object itself.
+//! [`Expandable`]: a related object, as its id or, if the server expands it, as the object itself.
 
 use std::fmt;
 use std::ops::Index;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::values::json::{Json, JsonError, JsonIndex, raw_value};
 
-/// Another object that a field refers to: an id, the object itself where the server expands it, or null.
+/// A related object: its id, the object itself if the server expands it, or null.
 ///
 /// ```
 /// use synapse_backend_client::Expandable;
@@ -35,8 +35,8 @@ enum Inner {
 static NULL: Value = Value::Null;
 
 impl Expandable {
-    /// The id: the number itself, or the object's `id`. Nothing where there is no object, or its id is no
-    /// number.
+    /// Returns the id: the number itself, or the object's `id`. `None` if there is no object or its id isn't
+    /// a number.
     pub fn id(&self) -> Option<i64> {
         match &self.0 {
             Inner::Null => None,
@@ -45,7 +45,8 @@ impl Expandable {
         }
     }
 
-    /// The object, where the server gave it (or a text, where it gave that); nothing for a bare id or null.
+    /// Returns the expanded object, or another value such as a string if the server sent one; `None` for a
+    /// bare id or null.
     pub fn object(&self) -> Option<&Json> {
         match &self.0 {
             Inner::Other(json) => Some(json),
@@ -53,15 +54,15 @@ impl Expandable {
         }
     }
 
-    /// Whether there is no object: null, or a field that the server left out.
+    /// Returns whether there is no object: the field is null or missing.
     pub fn is_null(&self) -> bool {
         matches!(self.0, Inner::Null)
     }
 
-    /// Decodes the id or the object into a type of yours.
+    /// Decodes the id or the object into your own type.
     ///
     /// # Errors
-    /// Returns an error if it doesn't fit the type.
+    /// Returns an error if the value doesn't fit the type.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
         match &self.0 {
             Inner::Null => Json::default().decode(),
@@ -71,7 +72,7 @@ impl Expandable {
     }
 }
 
-/// A key of the expanded object; null for a bare id.
+/// Returns the value of a key of the expanded object; null for a bare id.
 impl<I: JsonIndex> Index<I> for Expandable {
     type Output = Value;
 

@@ -1,4 +1,4 @@
-//! [`FileEntry`]: a file of a file field, whatever shape that is of.
+//! [`FileEntry`]: a file in a file field of any shape.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,31 +14,30 @@ use crate::values::file_url::FileUrl;
 use crate::values::json::Json;
 use crate::values::local_paths;
 
-/// A file of a file field: see [`Json::files`].
+/// A file in a file field: see [`Json::files`].
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FileEntry {
-    /// The key that it has in the field; `None` if it has none, in a list for instance. The files of one key
-    /// share it.
+    /// The file's key in the field; `None` if it has no key, for example in a list. Files with the same key
+    /// share the string.
     pub name: Option<Arc<str>>,
-    /// Where it is, as the field says; `None` if a [download](crate::BackendClient::download_to) put a `path`
-    /// there.
+    /// The file's URL; `None` if a [download](crate::BackendClient::download_to) replaced it by a `path`.
     pub url: Option<FileUrl>,
-    /// Its size in bytes, if the field says it.
+    /// The size in bytes, if the field contains it.
     pub size: Option<u64>,
-    /// Its checksum, if the field says one of at most 254 bytes.
+    /// The checksum, if the field contains one of at most 254 bytes.
     pub checksum: Option<String>,
     path: Option<PathBuf>,
 }
 
 impl FileEntry {
-    /// The local path that [`download_to`](crate::BackendClient::download_to) put in the place of the URL;
-    /// `None` if the file was not downloaded.
+    /// Returns the local path that [`download_to`](crate::BackendClient::download_to) wrote instead of the
+    /// URL; `None` if the file was not downloaded.
     ///
-    /// Only this process's own downloads make a path: no text that a server chose becomes one, be it an entry
-    /// `path` beside or without a `url`. So it is `None`, too, in an answer that another process downloaded
-    /// and saved. Whoever trusts that process takes the text itself as the path, from [`url`](FileEntry::url)
-    /// or the field's `path`.
+    /// Only downloads of this process set a path. A string from the server never becomes one, not even an
+    /// entry `path` with or without a `url`. So the result is also `None` for a response that another process
+    /// downloaded and saved. If you trust that process, use the string itself as the path, from
+    /// [`url`](FileEntry::url) or the field's `path`.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref().or_else(|| self.url.as_ref()?.as_path())
     }
@@ -66,12 +65,13 @@ impl fmt::Debug for FileEntry {
 }
 
 impl Json {
-    /// The files of a file field: a URL, an object of name -> URL or of name -> object with `url` (or `path`,
-    /// if [`download_to`](crate::BackendClient::download_to) put it there), one such object, or a list of
-    /// those, in the order of the text. Null has none, nor has what is no file field.
+    /// Returns the files of a file field, in the order of the text. The field may be a URL, an object of name
+    /// -> URL or of name -> object with `url` (or with `path`, if
+    /// [`download_to`](crate::BackendClient::download_to) wrote it), one such object, or a list of those.
+    /// Empty for null and for a value that isn't a file field.
     ///
-    /// The text is read once, whatever else it holds: half a surrogate pair, which reads as U+FFFD, a number
-    /// that nothing can hold, or any depth of nesting.
+    /// The text is read once, whatever else it contains: a lone surrogate, which is read as U+FFFD, a number
+    /// out of range, or any depth of nesting.
     ///
     /// ```
     /// use synapse_backend_client::json;
@@ -88,7 +88,7 @@ impl Json {
         if let Some(first) = shapes.scanner.next() {
             shapes.field(first);
         }
-        // A key that names many files, as that of a list does, is one text.
+        // A key of many files, such as the key of a list, is stored once.
         let mut names: HashMap<NonZeroUsize, Option<Arc<str>>> = HashMap::new();
         let mut name_of = |key: Option<NonZeroUsize>| {
             let name = names
@@ -220,7 +220,7 @@ mod tests {
                 .iter()
                 .all(|file| Arc::ptr_eq(file.name.as_ref().unwrap(), files[0].name.as_ref().unwrap()))
         );
-        // Also where others stand between.
+        // Also if other files are in between.
         let text =
             format!("{{\"{key}\": [{}]}}", vec!["\"/a\", {\"x\": {\"url\": \"/b\"}}"; 10_000].join(","));
         let files = serde_json::from_str::<Json>(&text).unwrap().files();

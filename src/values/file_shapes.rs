@@ -1,8 +1,8 @@
-//! The shapes of a file field, and where in its JSON text the files stand: a URL; an object of name -> URL or
-//! of name -> object with `url`; an object with `url`; or a list of those.
+//! The shapes of a file field, and the positions of the files in its JSON text. The field is a URL; an object
+//! of name -> URL or of name -> object with `url`; an object with `url`; or a list of those.
 //!
-//! The text is read once. Functions call each other at most five deep, whatever the text is: lists within
-//! lists are counted.
+//! The text is read once. The call depth is at most five, whatever the text: the depth of nested lists is
+//! counted instead of recursed into.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,58 +13,59 @@ use crate::error::json_text::decode::text_of;
 use crate::error::json_text::scan::{Lexeme, Scanner, Token};
 use crate::values::file_url::names_a_url;
 
-/// A longer literal is no checksum, in bytes.
+/// The maximum length of a checksum's literal, in bytes.
 const MAX_CHECKSUM: usize = 256;
 
-/// The longest number that is a size, in digits: what a `u64` holds.
+/// The maximum number of digits of a size: those of a `u64`.
 const MAX_SIZE: usize = 20;
 
-/// What is looked for.
+/// What the search returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// Each file once. Of equal keys of an object the last one counts, as for any reader of JSON.
+    /// Each file once. If a key is repeated in an object, the last value counts, as for any JSON reader.
     Files,
-    /// Each URL, to be replaced together with its key `url`, which becomes `key`. Of equal keys each one
-    /// counts, so that no reader finds a URL that was left.
+    /// Each URL, to be replaced together with its key `url`, which becomes `key`. If a key is repeated, each
+    /// value counts, so that no reader finds an unreplaced URL.
     Urls { key: &'static str },
 }
 
 /// A file or a URL. Offsets are in bytes, from the beginning of the text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
-    /// The URL's literal; of one in a file's object the key `url` before it.
+    /// The start of the URL's literal; for a URL in a file's object, of the key `url` before it.
     pub(crate) at: usize,
-    /// The key that names it.
+    /// The start of the key that names it.
     pub(crate) name: Option<NonZeroUsize>,
-    /// Its object, by its place in [`Shapes::objects`].
+    /// The index of its object in [`Shapes::objects`].
     pub(crate) object: Option<NonZeroUsize>,
 }
 
-/// What a file's object says; of equal keys the last one counts. All are where the literals begin.
+/// The fields of a file's object, each as the start of its literal. If a key is repeated, the last value
+/// counts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FileObject {
     pub(crate) url: Option<NonZeroUsize>,
     pub(crate) path: Option<NonZeroUsize>,
     pub(crate) size: Option<NonZeroUsize>,
     pub(crate) checksum: Option<NonZeroUsize>,
-    /// Where in [`Shapes::removals`] its entries are that the new key takes the place of.
+    /// The range in [`Shapes::removals`] of the object's entries that the new key replaces.
     pub(crate) removals: Range<usize>,
 }
 
-/// Which object it is, of those that a file field may have.
+/// The role of an object in a file field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// The field itself.
     Field,
     /// An item of a list.
     Item,
-    /// An entry of one of those two.
+    /// An entry of a `Field` or an `Item`.
     Entry,
-    /// The one that the field is in, which is called `url`.
+    /// The object that contains the field, which is named `url`.
     Parent,
 }
 
-/// What a list or an object holds directly.
+/// What a list or an object contains directly.
 #[derive(Default)]
 struct Children {
     any: bool,
@@ -78,20 +79,20 @@ impl Children {
     }
 }
 
-/// A search through one text.
+/// A search in one text.
 pub(crate) struct Shapes<'t> {
     pub(crate) scanner: Scanner<'t>,
     pub(crate) wanted: Wanted,
     pub(crate) found: Vec<Found>,
-    /// The first one is no object.
+    /// Index 0 is a placeholder, not an object.
     pub(crate) objects: Vec<FileObject>,
     pub(crate) removals: Vec<Range<usize>>,
-    /// What conversions wrote stays a URL whatever it is now: where these literals begin, and of those in a
-    /// file's object also where their keys do; sorted.
+    /// Literals that conversions wrote count as URLs, whatever their text. These are the starts of the
+    /// literals and, for those in a file's object, also of their keys; sorted.
     pub(crate) written: &'t [usize],
-    /// There is such a field, if only null.
+    /// The field exists, possibly as null.
     pub(crate) present: bool,
-    /// There is one that holds no file.
+    /// A field holds no file.
     pub(crate) misfit: bool,
 }
 
@@ -102,12 +103,12 @@ impl<'t> Shapes<'t> {
         Shapes { scanner, wanted, found, objects, removals, written: &[], present: false, misfit: false }
     }
 
-    /// Whether a conversion wrote the key or the literal that begins here.
+    /// Returns whether a conversion wrote the key or the literal that starts at `at`.
     pub(crate) fn is_written(&self, at: usize) -> bool {
         !self.written.is_empty() && self.written.binary_search(&at).is_ok()
     }
 
-    /// A file field's value, of which the first token was read.
+    /// Reads a file field's value, whose first token is `first`.
     pub(crate) fn field(&mut self, first: Lexeme) {
         let before = self.found.len();
         let children = match first.token {
@@ -118,13 +119,13 @@ impl<'t> Shapes<'t> {
         };
         self.present = true;
         let empty = matches!(first.token, Token::List | Token::Object) && !children.any;
-        // A file without a URL is one all the same.
+        // A file without a URL still fits.
         let fits =
             self.found.len() > before || empty || children.null_or_object || first.token == Token::Null;
         self.misfit |= !fits;
     }
 
-    /// The object that file fields called `url` are in, of which the bracket was read.
+    /// Reads the object that contains file fields named `url`; its bracket is already read.
     pub(crate) fn parent(&mut self) {
         self.object(None, Role::Parent);
     }
@@ -154,9 +155,9 @@ impl<'t> Shapes<'t> {
         children
     }
 
-    /// An object with a `url` is a file. One without holds files by name: objects with a `url`, lists of
-    /// them, or (where it isn't an item of a list, whose objects may be files with texts of other meaning)
-    /// bare URLs.
+    /// Reads an object. With a `url`, it is a file. Without, it holds files by name: objects with a `url`,
+    /// lists of them, or bare URLs. In an item of a list, bare URLs only count if all entries look like URLs,
+    /// since such an object may be a file whose strings have other meanings.
     fn object(&mut self, name: Option<NonZeroUsize>, role: Role) -> Children {
         let mut children = Children::default();
         let mut open = Open::new(name, role, self);
@@ -214,7 +215,7 @@ impl<'t> Shapes<'t> {
             self.found.truncate(open.found);
             self.found.push(Found { at: 0, name: open.name, object: NonZeroUsize::new(slot) });
         } else if open.role != Role::Parent {
-            // What looked like names beside the `url` is something else.
+            // Entries that look like names are something else if the object has a `url`.
             self.keep(open.found, |found| found.object.is_some_and(|object| object.get() == slot));
             self.removals.truncate(open.removals);
         }
@@ -242,9 +243,9 @@ impl<'t> Shapes<'t> {
         }
     }
 
-    /// Of all that was found since, what `kept` says.
+    /// Removes the entries found since `since` for which `kept` returns false.
     fn keep(&mut self, since: usize, kept: impl Fn(&Found) -> bool) {
-        // Not `retain`, which would go through all that was found before, too.
+        // `retain` would also visit all earlier entries.
         let mut end = since;
         for index in since..self.found.len() {
             if kept(&self.found[index]) {
@@ -255,8 +256,8 @@ impl<'t> Shapes<'t> {
         self.found.truncate(end);
     }
 
-    /// Whether an entry of a list's object can be name -> URL: all that it holds tells, since nothing else
-    /// does.
+    /// Returns whether an entry of an object in a list may be name -> URL. The object only counts as name ->
+    /// URL if all of its entries may be, since nothing else identifies it.
     fn is_url(&self, key: &str, value: Lexeme) -> bool {
         match value.token {
             Token::Null => true,
@@ -271,7 +272,7 @@ impl<'t> Shapes<'t> {
 struct Open<'t> {
     name: Option<NonZeroUsize>,
     role: Role,
-    /// Its place in [`Shapes::objects`], and how much was found before it.
+    /// Its index in [`Shapes::objects`], and the number of entries found before it.
     slot: usize,
     found: usize,
     removals: usize,
@@ -281,7 +282,7 @@ struct Open<'t> {
     has_url: bool,
     /// One of those was found to be a URL.
     has_own: bool,
-    /// All that it holds can be name -> URL.
+    /// All of its entries may be name -> URL.
     only_urls: bool,
     keys: Vec<(Cow<'t, str>, Option<NonZeroUsize>)>,
 }
@@ -327,24 +328,24 @@ impl FileObject {
         }
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self, text: &str) -> Option<u64> {
         literal(text, self.size)?.parse().ok()
     }
 
-    /// Its checksum.
+    /// Returns the checksum.
     pub(crate) fn checksum<'t>(&self, text: &'t str) -> Option<Cow<'t, str>> {
         text_of(literal(text, self.checksum)?)
     }
 }
 
-/// The literal that begins at a place of `text`.
+/// Returns the literal that starts at `at` in `text`.
 pub(crate) fn literal(text: &str, at: Option<NonZeroUsize>) -> Option<&str> {
     let mut scanner = Scanner::from(text, at?.get());
     scanner.next().map(|lexeme| scanner.text(lexeme))
 }
 
-/// A key without its quotes and escapes.
+/// Returns a key without its quotes and escapes.
 pub(crate) fn plain(literal: &str) -> Cow<'_, str> {
     match literal.contains('\\') {
         false => Cow::Borrowed(literal.get(1..literal.len().saturating_sub(1)).unwrap_or_default()),
@@ -352,25 +353,25 @@ pub(crate) fn plain(literal: &str) -> Cow<'_, str> {
     }
 }
 
-/// The keys that come again later in the same object.
+/// Returns the keys that are repeated later in the same object.
 fn superseded(keys: &[(Cow<'_, str>, Option<NonZeroUsize>)]) -> HashSet<Option<NonZeroUsize>> {
     let mut later = HashSet::new();
     let earlier = keys.iter().rev().filter(|(key, _)| keys.len() > 1 && !later.insert(key));
     earlier.map(|(_, at)| *at).collect()
 }
 
-/// Entries of an object that are to go, with the commas beside them.
+/// The entries of an object to remove, with the adjacent commas.
 #[derive(Default)]
 struct Replaced {
     places: Vec<Range<usize>>,
-    /// Those without an entry behind them so far.
+    /// Entries to remove that no kept entry follows so far.
     open: Option<Range<usize>>,
-    /// Where the last one ends that stays.
+    /// The end of the last kept entry.
     kept: Option<usize>,
 }
 
 impl Replaced {
-    /// The next entry, and whether it is to go.
+    /// Adds the next entry; `goes` is whether it is removed.
     fn see(&mut self, goes: bool, entry: Range<usize>) {
         match (goes, self.open.take()) {
             (true, Some(open)) => self.open = Some(open.start..entry.end),
@@ -383,7 +384,7 @@ impl Replaced {
     }
 
     fn places(mut self) -> Vec<Range<usize>> {
-        // Of the last one, the comma before it.
+        // The last range includes the comma before it.
         self.places.extend(self.open.map(|open| self.kept.unwrap_or(open.start)..open.end));
         self.places
     }

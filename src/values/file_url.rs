@@ -1,4 +1,4 @@
-//! [`FileUrl`]: where a file is, as the server says it.
+//! [`FileUrl`]: the URL of a file, as the server sent it.
 
 use std::fmt;
 use std::ops::Deref;
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::redact::{excerpt, redact_url};
 use crate::values::local_paths;
 
-/// How much of a URL `Debug` shows, in bytes.
+/// The maximum length of a URL in `Debug`, in bytes.
 const SHOWN: usize = 2 << 10;
 
-/// Where a file is: an absolute URL (often signed, for a while), a path on the server's host, or a `data:`
-/// URI.
+/// The location of a file: an absolute URL (often signed, with an expiry), a path on the server's host, or a
+/// `data:` URI.
 ///
-/// `Debug` leaves out the query, since a signed URL is a credential; [`as_str`](FileUrl::as_str) and
-/// `Display` give the whole.
+/// `Debug` omits the query, since a signed URL is a credential. [`as_str`](FileUrl::as_str) and `Display`
+/// return the whole URL.
 ///
 /// ```
 /// use synapse_backend_client::FileUrl;
@@ -30,17 +30,17 @@ const SHOWN: usize = 2 << 10;
 pub struct FileUrl(String);
 
 impl FileUrl {
-    /// The whole URL.
+    /// Returns the whole URL.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The local path that [`download_to`](crate::BackendClient::download_to) put in the place of the URL;
-    /// `None` if anything else stands there.
+    /// Returns the local path that [`download_to`](crate::BackendClient::download_to) wrote instead of the
+    /// URL; `None` if this is anything else.
     ///
-    /// Only this process's own downloads make a path: no text that a server chose becomes one, be it
-    /// `/etc/passwd`. So it is `None`, too, in an answer that another process downloaded and saved. Whoever
-    /// trusts that process takes [`as_str`](FileUrl::as_str) as the path.
+    /// Only downloads of this process set a path. A string from the server never becomes one, not even
+    /// `/etc/passwd`. So the result is also `None` for a response that another process downloaded and saved.
+    /// If you trust that process, use [`as_str`](FileUrl::as_str) as the path.
     ///
     /// ```
     /// use synapse_backend_client::FileUrl;
@@ -51,13 +51,13 @@ impl FileUrl {
     }
 }
 
-/// Whether the file is in the URL itself (RFC 2397).
+/// Returns whether the file is in the URL itself (RFC 2397).
 pub(crate) fn is_data_uri(url: &str) -> bool {
     url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
-/// Whether an entry of an object that may be anything is name -> URL: it has a scheme, or is a path on the
-/// server's host, and isn't called as what else a file's object says.
+/// Returns whether an entry of an object of unknown shape is name -> URL: the value has a scheme or is a path
+/// on the server's host, and the key isn't one of a file object's other fields.
 pub(crate) fn names_a_url(key: &str, text: &str) -> bool {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
     let has_scheme = scheme.is_some_and(|scheme| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()));
@@ -65,7 +65,7 @@ pub(crate) fn names_a_url(key: &str, text: &str) -> bool {
         && (text.starts_with('/') || has_scheme || is_data_uri(text))
 }
 
-/// Whether a text tells where a file is: an absolute URL (`https://host/x.png`), a path on a host
+/// Returns whether a text is the location of a file: an absolute URL (`https://host/x.png`), a path on a host
 /// (`/media/x.png`, `//host/x.png`), or a `data:` URI.
 pub(crate) fn is_file_url(text: &str) -> bool {
     let text = text.trim();
@@ -85,7 +85,7 @@ pub(crate) fn is_file_url(text: &str) -> bool {
 impl fmt::Debug for FileUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.split_once(',') {
-            // A file's content is of no use in a log.
+            // A file's content is useless in a log.
             Some((head, content)) if is_data_uri(head) => {
                 write!(f, "FileUrl(\"{},… ({} bytes)\")", excerpt(head, SHOWN), content.len())
             }

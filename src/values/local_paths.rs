@@ -1,12 +1,13 @@
-//! Which texts are paths of files that this process downloaded: no text that a server chose is taken for one.
+//! Remembers the paths of files that this process downloaded. A string from the server never counts as such a
+//! path.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{LazyLock, PoisonError, RwLock};
 
-/// The paths that conversions put into answers, for as long as the process lives: answers may be kept that
-/// long. Of each only a hash is kept, of 64 bits under a random key that no server knows: among a million
-/// paths, one of 18 trillion guesses is taken for a path.
+/// The paths that conversions wrote into responses, for the life of the process, since responses may be kept
+/// that long. Only a 64-bit hash of each path is kept, with a random key that no server knows: with a million
+/// paths, one in 18 trillion guesses matches by chance.
 #[derive(Default)]
 struct LocalPaths {
     hasher: RandomState,
@@ -15,13 +16,13 @@ struct LocalPaths {
 
 static LOCAL_PATHS: LazyLock<LocalPaths> = LazyLock::new(LocalPaths::default);
 
-/// Remembers a path that stands in the place of a URL from now on.
+/// Remembers a path that replaces a URL.
 pub(crate) fn remember(path: &str) {
     let hash = LOCAL_PATHS.hasher.hash_one(path);
     LOCAL_PATHS.known.write().unwrap_or_else(PoisonError::into_inner).insert(hash);
 }
 
-/// Whether this very text was remembered.
+/// Returns whether exactly this text was remembered.
 pub(crate) fn is_known(text: &str) -> bool {
     let hash = LOCAL_PATHS.hasher.hash_one(text);
     LOCAL_PATHS.known.read().unwrap_or_else(PoisonError::into_inner).contains(&hash)

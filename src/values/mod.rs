@@ -1,4 +1,4 @@
-//! Values of the API that the platform is loose about: JSON, times, URLs of files, foreign keys.
+//! Values whose format varies on the platform: JSON, times, file URLs, foreign keys.
 
 pub(crate) mod expandable;
 pub(crate) mod file_entry;

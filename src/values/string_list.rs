@@ -1,9 +1,9 @@
-//! [`StringList`]: one or several words, as a parameter takes them.
+//! [`StringList`]: one or several words, as the value of a parameter.
 
 use serde::{Deserialize, Serialize};
 
-/// One or several words: `.expand("metrics")`, `.expand(["metrics", "versions"])`, or a `Vec` of them. On the
-/// wire the parameter is repeated.
+/// One or several words: `.expand("metrics")`, `.expand(["metrics", "versions"])`, or a `Vec` of them. The
+/// parameter is repeated in the query.
 ///
 /// ```
 /// use synapse_backend_client::StringList;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub struct StringList(Vec<String>);
 
 impl StringList {
-    /// The words.
+    /// Returns the words.
     pub fn as_slice(&self) -> &[String] {
         &self.0
     }

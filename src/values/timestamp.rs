@@ -1,4 +1,4 @@
-//! [`Timestamp`]: a time as the server wrote it, parsed when asked for.
+//! [`Timestamp`]: a time as the server sent it, parsed on request.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::redact::excerpt;
 
-/// A time in ISO 8601, kept as text: a date-time of another form, without an offset or empty, never fails an
-/// answer.
+/// An ISO 8601 time, kept as text: a time in another format, without an offset or empty, never makes decoding
+/// a response fail.
 ///
-/// Filters take `&str`, `String`, [`SystemTime`] and, behind the features `chrono` and `jiff`, those crates'
-/// types.
+/// Filters accept `&str`, `String`, [`SystemTime`] and, with the features `chrono` and `jiff`, the types of
+/// these crates.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -28,10 +28,10 @@ use crate::error::redact::excerpt;
 #[serde(transparent)]
 pub struct Timestamp(String);
 
-/// How much of a text messages show, in bytes: a time is shorter.
+/// The maximum length of a text in messages, in bytes; a valid time is shorter.
 const SHOWN: usize = 256;
 
-/// A text that is no time: its beginning, and what is wrong with it.
+/// A text that isn't a valid time: its beginning, and the problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimestampError {
     text: String,
@@ -47,15 +47,15 @@ impl fmt::Display for TimestampError {
 impl std::error::Error for TimestampError {}
 
 impl Timestamp {
-    /// The text, as it came.
+    /// Returns the unchanged text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The moment that the text tells. A text without an offset is taken as UTC.
+    /// Returns the time as a [`SystemTime`]. A text without an offset is read as UTC.
     ///
     /// # Errors
-    /// Returns an error if the text is empty or no date-time in ISO 8601.
+    /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     pub fn to_system_time(&self) -> Result<SystemTime, TimestampError> {
         self.parse().and_then(|time| SystemTime::try_from(time).map_err(|error| self.no_time(&error)))
     }
@@ -74,19 +74,19 @@ impl Timestamp {
         TimestampError { text: excerpt(&self.0, SHOWN), problem: excerpt(&error.to_string(), SHOWN) }
     }
 
-    /// The moment as a [`jiff::Timestamp`]. A text without an offset is taken as UTC.
+    /// Returns the time as a [`jiff::Timestamp`]. A text without an offset is read as UTC.
     ///
     /// # Errors
-    /// Returns an error if the text is empty or no date-time in ISO 8601.
+    /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     #[cfg(feature = "jiff")]
     pub fn to_jiff(&self) -> Result<jiff::Timestamp, TimestampError> {
         self.parse()
     }
 
-    /// The moment as a `chrono::DateTime`. A text without an offset is taken as UTC.
+    /// Returns the time as a `chrono::DateTime`. A text without an offset is read as UTC.
     ///
     /// # Errors
-    /// Returns an error if the text is empty or no date-time in ISO 8601.
+    /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     #[cfg(feature = "chrono")]
     pub fn to_chrono(&self) -> Result<chrono::DateTime<chrono::Utc>, TimestampError> {
         self.to_system_time().map(Into::into)
@@ -130,7 +130,8 @@ impl From<&Timestamp> for Timestamp {
 }
 
 impl From<SystemTime> for Timestamp {
-    /// In UTC. A time beyond the year 9999 or before -9999 becomes the nearest that can be written.
+    /// Formats the time in UTC. A time after the year 9999 or before -9999 becomes the nearest one that can
+    /// be written.
     fn from(time: SystemTime) -> Self {
         let nearest = if time > SystemTime::UNIX_EPOCH { jiff::Timestamp::MAX } else { jiff::Timestamp::MIN };
         Timestamp(jiff::Timestamp::try_from(time).unwrap_or(nearest).to_string())
@@ -146,7 +147,7 @@ impl From<jiff::Timestamp> for Timestamp {
 
 #[cfg(feature = "jiff")]
 impl From<&jiff::ZonedDateTime> for Timestamp {
-    /// With the zone's offset; the zone's name is left out, since ISO 8601 knows none.
+    /// Keeps the zone's offset but not its name, since ISO 8601 has no zone names.
     fn from(time: &jiff::ZonedDateTime) -> Self {
         Timestamp(time.timestamp().display_with_offset(time.offset()).to_string())
     }

@@ -1,5 +1,5 @@
-//! What a hostile answer costs: allocated bytes are counted. They are those of the whole process, so that each
-//! test has one for itself.
+//! What a hostile answer costs: allocated bytes are counted. They are those of the whole process, so
+//! each test runs in a separate one.
 
 use std::error::Error as _;
 

@@ -363,7 +363,7 @@ async fn a_post_that_the_server_may_have_acted_on_is_sent_once() {
             (ErrorKind::UnknownOutcome, vec!["unknown_outcome"]),
             "{error:?}"
         );
-        assert!(error.to_string().contains("the connection broke before the answer"), "{error}");
+        assert!(error.to_string().contains("the connection broke before the response"), "{error}");
         assert_eq!(
             (error.attempts(), acted_on(&server), server.connections()),
             (1, vec![0, 0], 1),

@@ -454,7 +454,10 @@ async fn pages_that_time_out() {
         assert!(error.is_timeout() && error.attempts() == 1, "{error}");
         assert!(error.to_string().contains("converting the URLs of the response"), "{error}");
     }
-    assert!(whole.to_string().starts_with("page 2 of a list that may take 2s as a whole: "), "{whole}");
+    assert!(
+        whole.to_string().starts_with("page 2, within the time-out of 2s for the whole list: "),
+        "{whole}"
+    );
     entries.extend(more);
     site.assert_held_by(&entries).await;
 }

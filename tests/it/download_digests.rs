@@ -76,7 +76,10 @@ async fn giving(answers: Vec<Answer>) -> FileServer {
 fn assert_mismatch(error: &Error, words: &[String; 3], attempts: u32) {
     let shown = error.to_string();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Download, attempts), "{shown}");
-    assert!(words.iter().all(|word| shown.contains(word)) && shown.contains("what came has"), "{shown}");
+    assert!(
+        words.iter().all(|word| shown.contains(word)) && shown.contains("the received bytes have"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]

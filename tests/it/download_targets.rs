@@ -92,7 +92,7 @@ fn impossible(directory: &Path) -> Vec<(PathBuf, bool, &'static str)> {
         (at("out/.."), true, "not the path of a file"),
         (at("a\0b"), true, "NUL"),
         (at("dir"), true, "it is a directory"),
-        (at("plain/x"), false, "no directory"),
+        (at("plain/x"), false, "not a directory"),
         (at("none/x"), false, "doesn't exist: create it"),
     ];
     #[cfg(unix)]
@@ -112,10 +112,10 @@ fn impossible(directory: &Path) -> Vec<(PathBuf, bool, &'static str)> {
             (at("socket"), true, "it is a socket"),
             ("/dev/null".into(), true, "it is a device"),
             ("/dev/../dev/null".into(), true, "it is a device"),
-            (at("to_dir"), true, "symbolic link to what is no regular file (it is a directory)"),
-            (at("to_fifo"), true, "symbolic link to what is no regular file (it is a FIFO"),
-            (at("to_device"), true, "symbolic link to what is no regular file (it is a device)"),
-            (at("to_output"), true, "symbolic link to what a process has open"),
+            (at("to_dir"), true, "symbolic link to something that is not a regular file (it is a directory)"),
+            (at("to_fifo"), true, "symbolic link to something that is not a regular file (it is a FIFO"),
+            (at("to_device"), true, "symbolic link to something that is not a regular file (it is a device)"),
+            (at("to_output"), true, "symbolic link to a file that a process has open"),
             (at("to_nowhere/x"), false, "doesn't exist: create it"),
         ]);
     }
@@ -403,7 +403,7 @@ async fn part_replaced_while_downloading() {
         std::fs::write(&theirs, "half").unwrap();
     };
     let error = client(&server).download("/media/a").on_progress(replace).to(&target).await.failure();
-    assert!(error.is_file() && error.to_string().contains("its part was removed"), "{error}");
+    assert!(error.is_file() && error.to_string().contains("its part file was removed"), "{error}");
     assert_eq!(std::fs::read(&target).unwrap(), b"before");
     assert_eq!(std::fs::read(&part).unwrap(), b"half");
 }

@@ -165,7 +165,7 @@ async fn a_length_that_is_a_lie_is_found_out() {
     let server = FileServer::start(|_, _| answer("200 OK\nContent-Length: 500", &[7; 1000])).await;
     let error = download(&server).size(1000).to(&target).await.failure();
     assert_eq!(error.kind(), ErrorKind::Download);
-    assert!(error.to_string().contains("announces 500 bytes, and 1000 are expected"), "{error}");
+    assert!(error.to_string().contains("announces 500 bytes, but 1000 are expected"), "{error}");
     // More than is expected, of a length that nobody announced.
     let server = FileServer::start(|_, _| answer("200 OK", &[7; 1000])).await;
     assert_eq!(download(&server).size(999).to(&target).await.failure().kind(), ErrorKind::Download);
@@ -239,7 +239,7 @@ async fn parts_may_be_small_but_not_empty() {
     })
     .await;
     let error = download(&server).to(&target).await.failure();
-    assert!(error.to_string().contains("gave no more of the file"), "{error}");
+    assert!(error.to_string().contains("sent no more of the file"), "{error}");
     assert_eq!(server.seen().len(), 4);
 }
 
@@ -422,7 +422,7 @@ async fn what_can_not_be_right_is_told_before_anything_is_sent() {
     let path = directory.path().join("x");
     for (download, path, part) in [
         (client.download("ftp://h/x"), path.clone(), "scheme is ftp"),
-        (client.download("http://[/x"), path.clone(), "no URL"),
+        (client.download("http://[/x"), path.clone(), "not a URL"),
         (client.download("/x"), directory.path().to_owned(), "directory"),
         (client.download("/x"), "/".into(), "not the path of a file"),
         (client.download("/x").checksum("12"), path.clone(), "checksum"),

@@ -333,7 +333,7 @@ async fn an_empty_answer_where_json_should_be_says_so() {
         &error,
         StatusCode::NO_CONTENT,
         None,
-        "204 No Content, and the answer can't be used: the body is empty",
+        "204 No Content, but the response can't be used: the body is empty",
     );
     let error = get_error(json(200, " \n")).await;
     assert_unusable(&error, StatusCode::OK, None, "the body is empty");
@@ -346,7 +346,7 @@ async fn a_creation_that_is_answered_by_nothing_says_so_and_keeps_the_upload() {
         &error,
         StatusCode::CREATED,
         None,
-        "201 Created, and the answer can't be used: the body is empty",
+        "201 Created, but the response can't be used: the body is empty",
     );
 }
 
@@ -368,17 +368,12 @@ async fn an_answer_that_is_no_json_says_what_it_is() {
 async fn an_answer_that_ends_in_the_middle_says_so() {
     let error = get_error(json(200, r#"{"id": 999, "name": "Det"#)).await;
     assert_eq!((predicates(&error), error.status()), (vec!["decode"], Some(StatusCode::OK)));
-    assert!(error.to_string().contains("ends in the middle"), "{error}");
+    assert!(error.to_string().contains("the response is truncated"), "{error}");
     // Within a key there is no more to tell than what it is in.
     let error = get_error(json(200, r#"{"id": 999, "na"#)).await;
-    assert_unusable(&error, StatusCode::OK, None, "can't be used: the answer ends in the middle");
+    assert_unusable(&error, StatusCode::OK, None, "can't be used: the response is truncated");
     let error = list(r#"{"results": [{"id": 1, "na"#).await.failure();
-    assert_unusable(
-        &error,
-        StatusCode::OK,
-        Some("results[0]"),
-        "at `results[0]`: the answer ends in the middle",
-    );
+    assert_unusable(&error, StatusCode::OK, Some("results[0]"), "at `results[0]`: the response is truncated");
 }
 
 #[tokio::test]

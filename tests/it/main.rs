@@ -1,5 +1,5 @@
-//! The crate as its users have it: a module for each behaviour, one binary for all. Other tests run at the same
-//! time in the same process: whoever needs a process for itself starts one, by `support::child`.
+//! The integration tests: a module for each behaviour, one binary for all. Tests run in parallel in one process.
+//! A test that needs a process for itself starts one with `support::child`.
 
 use std::alloc::System;
 
@@ -43,6 +43,6 @@ mod upload_sessions;
 mod uploads;
 mod url_conversion;
 
-/// Counts what `bounded_errors` looks at.
+/// Counts allocations for `bounded_errors`.
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

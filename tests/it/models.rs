@@ -651,7 +651,7 @@ async fn create_model_refuses_texts_that_the_document_does_not_let_be() {
     for (name, version, reasons) in [
         ("", "1", ["`name` is blank"].as_slice()),
         (" \t ", "", &["`name` is blank", "`version` is blank"]),
-        (&long, "1", &["`name` has 256 characters: the API takes 255 at most"]),
+        (&long, "1", &["`name` has 256 characters: the API allows at most 255"]),
     ] {
         let file = Bytes::from_static(CONTENT);
         let model = setup
@@ -855,7 +855,7 @@ async fn create_model_makes_no_model_of_a_file_whose_sum_is_wrong() {
     assert_eq!(error.response().unwrap().detail(), Some("checksum does not match"));
     let told = error.to_string();
     assert!(
-        told.contains(&format!("the file's MD5 is {CONTENT_MD5}, and the server's copy has a different one")),
+        told.contains(&format!("the file's MD5 is {CONTENT_MD5}, but the server's copy has a different one")),
         "{told}"
     );
     assert!(error.upload_session().is_none(), "there is nothing to go on with");

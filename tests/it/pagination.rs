@@ -766,7 +766,7 @@ async fn a_list_with_fewer_items_than_it_promises_is_told_behind_them() {
     assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
     let error = models.next().await.unwrap().failure();
     assert_eq!(error.list_anomaly(), Some(&ListAnomaly::Fewer { promised: 3, items: 2 }));
-    assert!(error.to_string().contains("the list ended after 2 items of 3 that it promised"), "{error}");
+    assert!(error.to_string().contains("the list ended after 2 of 3 expected items"), "{error}");
     let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
     assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
     assert!(models.next().await.is_none());

@@ -389,18 +389,20 @@ async fn a_checkpoint_of_another_query_tells_by_name_what_differs() {
         let error = other.list_all_as::<Id>().resume(checkpoint.clone()).next().await.unwrap().failure();
         assert!(
             error.is_invalid_input()
-                && error.to_string().ends_with(&format!("it is of another query: {told}")),
+                && error.to_string().ends_with(&format!(
+                    "it belongs to another query: {told}: read the list from its beginning instead"
+                )),
             "{error}"
         );
     }
     let mut events = client.list_ground_truth_events().list_all().resume(checkpoint.clone());
     let error = events.next().await.unwrap().failure();
     assert!(
-        error.to_string().ends_with("of `list_models`, and this is `list_ground_truth_events`"),
+        error.to_string().ends_with("of `list_models`, but this is `list_ground_truth_events`: read the list from its beginning instead"),
         "{error}"
     );
     let elsewhere = BackendClient::builder("http://elsewhere.example/api").build().unwrap();
     let error = elsewhere.list_models().list_all().resume(checkpoint).next().await.unwrap().failure();
-    assert!(error.to_string().contains("and this is at http://elsewhere.example/api/models/"), "{error}");
+    assert!(error.to_string().contains("but this is at http://elsewhere.example/api/models/"), "{error}");
     server::assert_nothing_sent(&server).await;
 }

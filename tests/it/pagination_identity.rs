@@ -63,7 +63,7 @@ async fn shifted_page_follows_policy() {
         (ids.len(), error.list_anomaly(), &complete.report().anomalies),
         (500, Some(&FEWER), &vec![REPEATED])
     );
-    assert!(error.to_string().contains("the list ended after 493 items of 500 that it promised"), "{error}");
+    assert!(error.to_string().contains("the list ended after 493 of 500 expected items"), "{error}");
     let mut lenient = list(ListPolicy::Lenient);
     let (ids, error) = ids_of(&mut lenient).await;
     assert!(error.is_none(), "{error:?}");

@@ -384,7 +384,7 @@ fn a_strict_list_is_taken_up_after_it_changed() {
         let (mut ids, error) = read(&mut first).await;
         let error = error.unwrap();
         assert_eq!(error.list_anomaly(), Some(&ListAnomaly::CountChanged { page: 2, before: 30, now: 31 }));
-        assert!(error.to_string().contains("the policy `Lenient` reports this and goes on"), "{error}");
+        assert!(error.to_string().contains("with the policy `Lenient` this is only reported"), "{error}");
         assert_eq!(ids.len(), 10);
         let (rest, error) =
             read(&mut list(&client, None).policy(ListPolicy::Strict).resume(first.checkpoint())).await;

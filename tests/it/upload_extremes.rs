@@ -84,7 +84,7 @@ async fn source_of_fewer_bytes_than_told() {
             let upload =
                 client.create_chunked_upload(StreamSource::reader(CONTENT, size)).chunk_size(chunk_size);
             let error = soon(upload).await.failure();
-            assert!(error.is_file() && error.to_string().contains("ended after 10 bytes"), "{error}");
+            assert!(error.is_file() && error.to_string().contains("ended after 10 of "), "{error}");
         }
     }
     assert!(backend.upload_ids().iter().all(|id| backend.completions(id) == 0));
@@ -388,7 +388,7 @@ async fn pipe_is_refused_before_it_is_opened() {
     for path in [pipe.as_path(), &link, std::path::Path::new("/dev/zero"), std::path::Path::new("/dev/null")]
     {
         let error = soon(client.create_chunked_upload(path)).await.failure();
-        assert!(error.is_invalid_input() && error.to_string().contains("no regular file"), "{error}");
+        assert!(error.is_invalid_input() && error.to_string().contains("not a regular file"), "{error}");
     }
     assert_eq!(backend.requests().len(), 0);
 }

@@ -419,9 +419,7 @@ async fn an_offset_that_can_not_be_is_an_error_that_says_so() {
             .await;
         assert_eq!(error.kind(), ErrorKind::Upload);
         assert!(
-            error
-                .to_string()
-                .contains(&format!("expects byte {offset} next, which can't be: start the upload anew")),
+            error.to_string().contains(&format!("expects byte {offset} next: start a new upload")),
             "{error}"
         );
         assert!(
@@ -440,10 +438,7 @@ async fn a_server_that_is_asked_and_says_what_can_not_be_is_an_error_too() {
             .backend
             .inject(Fault::edit_json(move |upload| upload["offset"] = offset.into()).on("GET", UPLOADS));
         let error = setup.fails(chunk(Fault::lose_answer(), 2)).await;
-        assert!(
-            error.to_string().contains(&format!("expects byte {offset} next, which can't be")),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("expects byte {offset} next")), "{error}");
         assert!(
             error.upload_session().is_none() && !setup.session_file().exists(),
             "there is nothing to go on with"
@@ -456,7 +451,7 @@ async fn a_server_that_is_asked_and_says_what_can_not_be_is_an_error_too() {
         Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("offset"))).on("GET", UPLOADS),
     );
     let error = setup.fails(chunk(Fault::lose_answer(), 2)).await;
-    assert!(error.to_string().contains("the server doesn't tell which byte it expects next"), "{error}");
+    assert!(error.to_string().contains("the server doesn't say which byte it expects next"), "{error}");
     assert_eq!((error.kind(), setup.count("POST")), (ErrorKind::Upload, 0));
 }
 
@@ -470,9 +465,9 @@ async fn a_server_that_does_not_come_on_is_given_up_after_a_few_attempts() {
     });
     let error = soon(upload).await.failure();
     assert!(
-        error
-            .to_string()
-            .contains("the upload makes no progress, after 4 attempts: the server took nothing of the chunk"),
+        error.to_string().contains(
+            "the upload makes no progress, after 4 attempts: the server took no bytes of the chunk"
+        ),
         "{error}"
     );
     assert_eq!(setup.sent().len(), 5);
@@ -595,7 +590,7 @@ async fn completion_that_is_not_complete() {
     let setup = Setup::new().await;
     setup.backend.inject(Fault::edit_json(|upload| upload["id"] = "another".into()).on("GET", UPLOADS));
     let error = setup.fails(chunk(Fault::lose_answer(), 4)).await;
-    assert!(error.to_string().contains("the answer is of another upload (another)"), "{error}");
+    assert!(error.to_string().contains("the response is for another upload (another)"), "{error}");
     setup.succeeds_after().await;
 }
 
@@ -743,7 +738,7 @@ async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
     );
     let told = error.to_string();
     assert!(
-        told.contains(&format!("the file's MD5 is {}, and the server's copy has", md5_of(&setup.content))),
+        told.contains(&format!("the file's MD5 is {}, but the server's copy has", md5_of(&setup.content))),
         "{told}"
     );
     assert!(told.contains("the server's copy has a different one: upload it again"), "{told}");
@@ -767,7 +762,8 @@ async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
 fn other_files() -> [(&'static str, serde_json::Value, String); 2] {
     let theirs = "00112233445566778899aabbccddeeff";
     let sum = format!("the server's copy has {theirs}: upload it again");
-    let size = format!("the server's file has {} bytes and this one {SIZE}: start the upload anew", SIZE - 1);
+    let size =
+        format!("the server's file has {} bytes, but this one has {SIZE}: start a new upload", SIZE - 1);
     [("checksum", theirs.into(), sum), ("size", (SIZE - 1).into(), size)]
 }
 
@@ -820,7 +816,10 @@ async fn a_resumed_upload_that_is_complete_with_another_size_is_no_success() {
         upload["size"] = (SIZE - 1).into();
     });
     let error = setup.fails(other.on("GET", UPLOADS)).await;
-    assert!(error.to_string().contains(&format!("has {} bytes and this one {SIZE}", SIZE - 1)), "{error}");
+    assert!(
+        error.to_string().contains(&format!("has {} bytes, but this one has {SIZE}", SIZE - 1)),
+        "{error}"
+    );
 }
 
 // ---- statuses
@@ -864,7 +863,7 @@ async fn a_storm_in_which_the_server_can_not_be_asked_either_leaves_what_can_be_
     let setup = Setup::new().await;
     setup.backend.inject(Fault::proxy_page(503).on("GET", UPLOADS).always());
     let error = setup.fails(chunk(Fault::proxy_page(502), 4).always()).await;
-    assert!(error.to_string().starts_with("asking where the upload stands, after: "), "{error}");
+    assert!(error.to_string().starts_with("asking for the upload's offset, after: "), "{error}");
     setup.goes_on_after(&error).await;
 }
 
@@ -874,7 +873,7 @@ async fn a_chunk_that_is_too_large_is_an_error_that_tells_to_set_another_size() 
     let setup = Setup::with(backend().max_upload_bytes(1 << 20), 9 << 20).await;
     let error = soon(setup.upload().chunk_size(3 << 20)).await.failure();
     assert!(error.is_too_large() && error.upload_session().is_none(), "{error:?}");
-    let hint = "sending 3145728 bytes in a chunk, more than is taken: set a smaller chunk_size: ";
+    let hint = "sending a chunk of 3145728 bytes, more than the server accepts: set a smaller chunk_size: ";
     assert!(error.to_string().starts_with(hint), "{error}");
     // As it says.
     let upload = soon(setup.upload().chunk_size(1 << 19)).await.unwrap();
@@ -1062,7 +1061,7 @@ async fn an_upload_that_expires_can_not_be_sent_anew_from_a_source_that_comes_on
     let source = StreamSource::reader(Cursor::new(setup.content.clone()), SIZE as u64);
     let error = soon(setup.client.create_chunked_upload(source).chunk_size(CHUNK)).await.failure();
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
-    assert!(error.to_string().contains("upload it anew from a source that can be read again"), "{error}");
+    assert!(error.to_string().contains("upload it again from a source that can be read again"), "{error}");
     assert_eq!((setup.sent().len(), setup.count("POST")), (5, 0));
 }
 

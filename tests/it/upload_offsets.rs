@@ -569,7 +569,7 @@ async fn a_source_of_no_bytes_is_refused_and_nothing_is_sent() {
         let (source, _file) = source(kind, &Bytes::new(), 1);
         let error = upload(&server, source, 5).await.failure();
         assert!(error.is_invalid_input(), "{error:?}");
-        assert!(error.to_string().ends_with("is empty, and the server takes no empty file"), "{error}");
+        assert!(error.to_string().ends_with("is empty, and the server accepts no empty file"), "{error}");
         let state = server.state();
         assert_eq!((state.puts, state.gets, state.posts, state.problems.len()), (0, 0, 0, 0));
     }

@@ -193,7 +193,7 @@ async fn resume_with_other_bytes_is_refused() {
         let error = setup.resume(session.clone(), changed_at(content(1), at)).await.failure();
         assert!(error.is_invalid_input(), "{error:?}");
         assert!(
-            error.to_string().contains("isn't the file that its upload began with: of its first "),
+            error.to_string().contains("isn't the file that the upload began with: the MD5 of its first "),
             "{error}"
         );
     }
@@ -405,7 +405,7 @@ async fn session_file_that_holds_anything() {
     {
         std::fs::write(setup.at("session"), text).unwrap();
         let error = setup.create(content(1)).await.failure();
-        assert!(error.is_invalid_input() && error.to_string().contains("holds no session"), "{error}");
+        assert!(error.is_invalid_input() && error.to_string().contains("contains no session"), "{error}");
         assert!(error.to_string().len() < 4096);
         assert_eq!(std::fs::read(setup.at("session")).unwrap(), text.as_bytes(), "it stays");
     }
@@ -449,11 +449,11 @@ async fn session_file_that_is_no_file() {
         .await
         .expect("it hangs")
         .failure();
-    assert!(error.is_file() && error.to_string().contains("no regular file"), "{error}");
+    assert!(error.is_file() && error.to_string().contains("not a regular file"), "{error}");
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     let error = setup.create(content(1)).await.failure();
-    assert!(error.is_file() && error.to_string().contains("no regular file"), "{error}");
+    assert!(error.is_file() && error.to_string().contains("not a regular file"), "{error}");
     assert_eq!(setup.backend.requests().len(), 0);
 }
 

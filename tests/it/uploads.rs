@@ -173,9 +173,9 @@ async fn a_chunk_has_50_mebibytes_unless_it_is_kept_in_memory_where_it_has_8() {
 async fn a_stream_of_another_length_than_was_said_is_an_error_before_it_is_complete() {
     let setup = Setup::new().await;
     for (said, told) in [
-        (SIZE as u64 + 1, "the source ended after 4500 bytes of 4501"),
-        (SIZE as u64 - 1, "the source has more than the 4499 bytes that were said"),
-        (CHUNK, "the source has more than the 1000 bytes that were said"),
+        (SIZE as u64 + 1, "the source ended after 4500 of 4501 bytes"),
+        (SIZE as u64 - 1, "the source has more than the announced 4499 bytes"),
+        (CHUNK, "the source has more than the announced 1000 bytes"),
     ] {
         setup.backend.clear_requests();
         let source = StreamSource::reader(io::Cursor::new(setup.content.clone()), said);
@@ -389,17 +389,17 @@ async fn a_session_that_can_not_be_used_is_refused_and_nothing_is_sent() {
         serde_json::from_value::<UploadSession>(session).unwrap()
     };
     for (session, told) in [
-        (edited("version", 3.into()), "the session is of format 3, and this crate reads the formats 1 to 2"),
-        (edited("version", 0.into()), "the session is of format 0, and this crate reads the formats 1 to 2"),
-        (edited("chunk_size", 0.into()), "the session doesn't hold together"),
-        (edited("offset", 4_501.into()), "the session doesn't hold together"),
-        (edited("size", 4_501.into()), "the file isn't the one whose upload was begun"),
-        (edited("digest", serde_json::Value::Null), "the file isn't the one whose upload was begun"),
+        (edited("version", 3.into()), "the session has format 3, but this crate reads the formats 1 to 2"),
+        (edited("version", 0.into()), "the session has format 0, but this crate reads the formats 1 to 2"),
+        (edited("chunk_size", 0.into()), "the session's values are invalid"),
+        (edited("offset", 4_501.into()), "the session's values are invalid"),
+        (edited("size", 4_501.into()), "the file isn't the one that the upload began with"),
+        (edited("digest", serde_json::Value::Null), "the file isn't the one that the upload began with"),
         (
             edited("url", "https://elsewhere.example/chunked_upload/1/".into()),
-            "its upload is at another server than",
+            "its upload is on another server than",
         ),
-        (edited("url", "nowhere".into()), "its upload is at another server than"),
+        (edited("url", "nowhere".into()), "its upload is on another server than"),
     ] {
         let error = setup.client.resume_chunked_upload(session, setup.path()).await.failure();
         assert!(error.is_invalid_input() && error.to_string().contains(told), "{error}");
@@ -429,7 +429,7 @@ async fn a_session_file_that_holds_no_session_is_an_error_and_stays() {
     let setup = Setup::new().await;
     std::fs::write(setup.session_file(), b"my notes").unwrap();
     let error = setup.upload().session_file(setup.session_file()).await.failure();
-    assert!(error.is_invalid_input() && error.to_string().contains("holds no session"), "{error}");
+    assert!(error.is_invalid_input() && error.to_string().contains("contains no session"), "{error}");
     assert_eq!(std::fs::read(setup.session_file()).unwrap(), b"my notes");
     assert_eq!(setup.requests(), [""; 0]);
     // Nor is one where none can be kept.
@@ -457,7 +457,7 @@ async fn a_stream_has_no_session_file() {
     let error = setup.client.create_chunked_upload(source).session_file(setup.session_file()).await.failure();
     assert!(
         error.is_invalid_input()
-            && error.to_string().contains("session_file: a source that comes once can't be resumed")
+            && error.to_string().contains("session_file: an upload of a `StreamSource` can't be resumed")
     );
     assert_eq!(setup.requests(), [""; 0]);
 }

@@ -293,7 +293,7 @@ async fn a_conversion_that_fails_ends_the_list_or_is_reported() {
         assert!(error.is_url_conversion());
         let shown = error.to_string();
         assert!(
-            shown.contains("url_conversion of `files` of item 7: /bad?…: no place for /bad?…"),
+            shown.contains("url_conversion of `files` of the item with id 7: /bad?…: no place for /bad?…"),
             "{shown}"
         );
     }
@@ -333,13 +333,21 @@ async fn strictly_a_path_has_to_lead_to_a_file_field() {
             "data_unit.files",
             Some("there is no field `data_unit.files`"),
         ),
-        (r#"{"id": 7, "name": "m", §, "file": 12}"#, "file", Some("`file` of item 7 is no file field")),
+        (
+            r#"{"id": 7, "name": "m", §, "file": 12}"#,
+            "file",
+            Some("`file` of the item with id 7 isn't a file field"),
+        ),
         (
             r#"{"id": 7, "name": "m", §, "files": {"a": 1}}"#,
             "files",
-            Some("`files` of item 7 is no file field"),
+            Some("`files` of the item with id 7 isn't a file field"),
         ),
-        (r#"{"id": 7, "name": "m", §, "files": [1]}"#, "files", Some("`files` of item 7 is no file field")),
+        (
+            r#"{"id": 7, "name": "m", §, "files": [1]}"#,
+            "files",
+            Some("`files` of the item with id 7 isn't a file field"),
+        ),
     ] {
         let (_server, client) = serving(item).await;
         let single = || client.get_model(7).url_conversion(field, str::to_owned);
@@ -392,7 +400,7 @@ async fn strictly_a_text_has_to_be_a_url() {
                     false => {
                         let error = outcome.failure();
                         let told = format!(
-                            "`{field}` of item 7 is no file field: it holds `{value}`, which is no URL"
+                            "`{field}` of the item with id 7 isn't a file field: it contains `{value}`, which isn't a URL"
                         );
                         assert!(error.is_url_conversion() && error.to_string().contains(&told), "{error}");
                     }
@@ -408,9 +416,9 @@ async fn strictly_a_text_has_to_be_a_url() {
         .await
         .failure();
     assert!(
-        error
-            .to_string()
-            .contains("`created_at` of item 7 is no file field: it holds `2026-01-01T00:00:00Z`"),
+        error.to_string().contains(
+            "`created_at` of the item with id 7 isn't a file field: it contains `2026-01-01T00:00:00Z`"
+        ),
         "{error}"
     );
 }

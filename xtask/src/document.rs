@@ -1,25 +1,23 @@
-//! Where documents come from: a file, or a revision of the project.
-
-#[allow(dead_code, reason = "of what the build reads documents by, a part is used")]
-#[path = "../../build/document.rs"]
-mod reading;
+//! Reads documents from a file or from a revision of the project.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-
-use crate::prepare::{
-    self, Report, operations_have_names_of_their_own, references_are_to_components,
-    shared_parts_are_put_in_place, written_in_3_0,
+use synapse_codegen::document as reading;
+use synapse_codegen::prepare::{
+    self, Report, convert_to_3_0, inline_shared_parts, make_operation_ids_unique,
+    point_references_to_components,
 };
+
 use crate::project;
 
-/// The document that `source` names: a file, or `git:REV` for the project's own at that revision.
+/// Reads the document that `source` names: a file, or `git:REV` for the project's own document at that
+/// revision.
 pub fn read(source: &str) -> Result<Value, String> {
     let document = match source.strip_prefix("git:") {
         Some(revision) => reading::parse(&at_revision(revision)?),
-        // The project's own is found from any directory below it.
+        // The project's own document is found from any subdirectory.
         None if source == project::DOCUMENT && !Path::new(source).exists() => {
             reading::read(&project::root().join(source))
         }
@@ -28,16 +26,16 @@ pub fn read(source: &str) -> Result<Value, String> {
     document.and_then(as_the_build_reads_it).map_err(|reason| format!("{source}: {reason}"))
 }
 
-/// The document in the words of 3.0, which the comparison knows, and each operation with the name that it has
-/// in Rust.
+/// Converts the document to OpenAPI 3.0, which the comparison supports, and gives each operation its name in
+/// Rust.
 fn as_the_build_reads_it(mut document: Value) -> Result<Value, String> {
     let mut report = Report::default();
-    shared_parts_are_put_in_place(&mut document)?;
-    references_are_to_components(&mut document, &mut report)?;
+    inline_shared_parts(&mut document)?;
+    point_references_to_components(&mut document, &mut report)?;
     if document.get("openapi").and_then(Value::as_str).is_some_and(|version| version.starts_with("3.1")) {
-        written_in_3_0(&mut document, &mut report);
+        convert_to_3_0(&mut document, &mut report);
     }
-    operations_have_names_of_their_own(&mut document, &mut report);
+    make_operation_ids_unique(&mut document, &mut report);
     Ok(document)
 }
 
@@ -48,7 +46,7 @@ fn at_revision(revision: &str) -> Result<String, String> {
         .arg(project::root())
         .args(["show", "--end-of-options", &object])
         .output();
-    let output = git.map_err(|error| format!("git can't be run: {error}"))?;
+    let output = git.map_err(|error| format!("git can't be started: {error}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!("git:{revision}: {}", said.lines().next().unwrap_or("git failed")));
@@ -56,18 +54,18 @@ fn at_revision(revision: &str) -> Result<String, String> {
     String::from_utf8(output.stdout).map_err(|_| format!("git:{revision}: the document isn't UTF-8"))
 }
 
-/// An operation as it stands in the document.
+/// An operation of the document.
 pub struct Place<'a> {
     pub id: &'a str,
     /// In lower case.
     pub method: &'a str,
     pub path: &'a str,
-    /// What holds for all methods of the path.
+    /// The path item, with what applies to all methods of the path.
     pub item: &'a Value,
     pub operation: &'a Value,
 }
 
-/// Every operation, by path and method.
+/// Returns every operation, ordered by path and method.
 pub fn operations(document: &Value) -> Vec<Place<'_>> {
     prepare::operations(document)
         .filter_map(|(path, method, operation)| {
@@ -77,14 +75,14 @@ pub fn operations(document: &Value) -> Vec<Place<'_>> {
         .collect()
 }
 
-/// What a reference leads to, through further references; the value itself where it is none.
+/// Follows references and returns their target, or the value itself if it isn't a reference.
 pub fn resolve<'a>(document: &'a Value, value: &'a Value) -> Result<&'a Value, String> {
     let mut value = value;
-    // Longer chains don't occur; circles do.
+    // No real chain is longer; a cycle is.
     for _ in 0..32 {
         let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Ok(value) };
         let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
-        value = target.ok_or_else(|| format!("`{reference}` leads nowhere"))?;
+        value = target.ok_or_else(|| format!("`{reference}` is not in the document"))?;
     }
-    Err("references lead in a circle".to_owned())
+    Err("the references form a cycle".to_owned())
 }

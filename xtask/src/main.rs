@@ -1,13 +1,10 @@
-//! The maintainers' commands: what a change of the API's document means, whether all of the document is
-//! covered, and what the crate's public API is.
+//! The maintainers' commands: the effects of a change of the API's document, the coverage of the document,
+//! and the crate's public API.
 
 mod check;
 mod diff;
 mod document;
 mod handwritten;
-#[allow(dead_code, reason = "of what the build makes of a document, a part is asked for")]
-#[path = "../../build/prepare/mod.rs"]
-mod prepare;
 mod project;
 mod public_api;
 mod rooms;
@@ -18,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What maintainers ask when the API changes.
+/// Maintainers' commands for changes of the API.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -28,22 +25,22 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Questions about the API's document.
+    /// Commands about the API's document.
     #[command(subcommand)]
     Spec(Spec),
-    /// Checks the folders of the handwritten layer: which knows which, and how large their files are.
+    /// Checks the folders of the handwritten layer: their dependencies, the sizes of their files, and names.
     ///
-    /// Exit codes: 0 all is well, 1 something was found, 2 it couldn't be checked.
+    /// Exit codes: 0 no findings, 1 findings, 2 the check failed.
     Rooms {
-        /// The handwritten layer's root [default: src/lib.rs].
+        /// The root of the handwritten layer [default: src/lib.rs].
         #[arg(long, value_name = "FILE")]
         src: Option<PathBuf>,
     },
     /// Compares the crate's public API with its committed text.
     ///
-    /// Exit codes: 0 the same, 1 another one, 2 it couldn't be told.
+    /// Exit codes: 0 the same, 1 different, 2 the comparison failed.
     PublicApi {
-        /// Writes the text anew.
+        /// Writes the committed text again.
         #[arg(long)]
         bless: bool,
         /// The committed text [default: xtask/public-api.txt].
@@ -54,41 +51,43 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Spec {
-    /// Tells what differs between two documents, what of it breaks users of the crate, and which handwritten
-    /// methods it touches.
+    /// Lists the differences between two documents, which of them break users of the crate, and which
+    /// handwritten methods they touch.
     ///
-    /// Exit codes: 0 nothing that breaks, 1 something that does, 2 they couldn't be compared.
+    /// Exit codes: 0 no breaking change, 1 a breaking change, 2 the comparison failed.
     Diff {
-        /// A document (OpenAPI 3.0, YAML or JSON), or `git:REV` for the project's own at that revision.
+        /// A document (OpenAPI 3.0 or 3.1, YAML or JSON), or `git:REV` for the project's own at that
+        /// revision.
         old: String,
-        /// The other one.
+        /// The new document.
         #[arg(default_value = project::DOCUMENT)]
         new: String,
-        /// The handwritten layer's root [default: src/lib.rs].
+        /// The root of the handwritten layer [default: src/lib.rs].
         #[arg(long, value_name = "FILE")]
         src: Option<PathBuf>,
     },
-    /// Checks a document: by the linter, that the handwritten layer calls each operation, and that the test
-    /// backend answers each.
+    /// Checks a document: with the linter, that the handwritten layer calls each operation, and that the test
+    /// backend implements each.
     ///
-    /// Exit codes: 0 all is well, 1 something was found, 2 it couldn't be checked.
+    /// Exit codes: 0 no findings, 1 findings, 2 the check failed.
     Check {
-        /// A document, as `diff` takes it.
+        /// A document, in the same form as for `diff`.
         #[arg(default_value = project::DOCUMENT)]
         document: String,
-        /// Leaves out the linter, which needs npm.
+        /// Skips the linter, which needs npm.
         #[arg(long)]
         no_lint: bool,
-        /// The handwritten layer's root [default: src/lib.rs].
+        /// The root of the handwritten layer [default: src/lib.rs].
         #[arg(long, value_name = "FILE")]
         src: Option<PathBuf>,
-        /// The operations that no handwritten code calls, with the reasons [default: xtask/uncovered.toml].
+        /// The file with the operations that no handwritten code calls, and the reasons [default:
+        /// xtask/uncovered.toml].
         #[arg(long, value_name = "FILE")]
         uncovered: Option<PathBuf>,
     },
 }
 
-/// What a command found; an error is one that couldn't find out.
+/// The result of a command that ran. An error means that it could not run.
 pub enum Outcome {
     Well,
     Findings,

@@ -1,4 +1,4 @@
-//! `public-api`: the crate's public API against its committed text.
+//! `public-api`: compares the crate's public API with its committed text.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::{Outcome, project, rustdoc};
 
-/// Compares, or writes anew.
+/// Compares the API, or writes the text with `bless`.
 pub fn run(bless: bool, file: Option<PathBuf>) -> Result<Outcome, String> {
     let file = file.unwrap_or_else(|| project::root().join("xtask/public-api.txt"));
     let now = listing()?;
@@ -22,16 +22,18 @@ pub fn run(bless: bool, file: Option<PathBuf>) -> Result<Outcome, String> {
     })?;
     let changes = changes(&committed, &now);
     if changes.is_empty() {
-        println!("the public API is the committed one: {} lines", now.lines().count());
+        println!("the public API matches the committed text: {} lines", now.lines().count());
         return Ok(Outcome::Well);
     }
     print!("{changes}");
-    println!("The public API isn't the committed one. If that is meant: cargo xtask public-api --bless");
+    println!(
+        "The public API differs from the committed text. If this is intended, run: cargo xtask public-api --bless"
+    );
     Ok(Outcome::Findings)
 }
 
-/// One item a line. What the compiler and blanket implementations give to any type is left out; of what is
-/// derived there is the implementation, but not its methods, which are always the same.
+/// Lists one item per line. Omits what the compiler and blanket implementations add to every type. For a
+/// derive, lists the implementation but not its methods, which are always the same.
 fn listing() -> Result<String, String> {
     let json = rustdoc::json()?;
     let items = |derived: bool| {
@@ -41,7 +43,7 @@ fn listing() -> Result<String, String> {
             .omit_auto_derived_impls(!derived)
             .build();
         let api = api.map_err(|error| {
-            format!("{}: {error}; is the toolchain older or newer than the project's?", json.display())
+            format!("{}: {error}; check that the toolchain is the project's", json.display())
         })?;
         Ok::<Vec<String>, String>(api.items().map(ToString::to_string).collect())
     };
@@ -50,7 +52,7 @@ fn listing() -> Result<String, String> {
     Ok(told.map(|item| item + "\n").collect())
 }
 
-/// The lines that differ, those that are gone with `-`, new ones with `+`.
+/// Returns the lines that differ: removed ones with `-`, added ones with `+`.
 fn changes(committed: &str, now: &str) -> String {
     let mut text = String::new();
     for change in TextDiff::from_lines(committed, now).iter_all_changes() {

@@ -1,17 +1,17 @@
-//! The public API as rustdoc tells it in JSON, which it does on request only.
+//! Gets the public API from rustdoc as JSON, which is an unstable option.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use crate::project;
 
-/// Names the real rustdoc to the one that stands in for it.
+/// The variable that names the real rustdoc to the stand-in.
 const REAL: &str = "XTASK_REAL_RUSTDOC";
 
-/// Runs rustdoc in the place of cargo's where this process was started as one.
+/// Runs the real rustdoc if this process was started by cargo in its place.
 ///
-/// JSON is unstable, and what is unstable has to be allowed by `RUSTC_BOOTSTRAP`. Set for all of cargo it
-/// would make every dependency that looks at it be built anew, twice; set for rustdoc alone it costs nothing.
+/// JSON output is unstable, and `RUSTC_BOOTSTRAP` allows unstable options. Set for all of cargo, the variable
+/// would rebuild every dependency that reads it, twice. Set for rustdoc alone, it costs nothing.
 pub fn stand_in() -> Option<ExitCode> {
     let real = std::env::var_os(REAL)?;
     let status = Command::new(&real)
@@ -30,12 +30,13 @@ pub fn stand_in() -> Option<ExitCode> {
     })
 }
 
-/// The JSON of the library with all features.
+/// Returns the path of the library's JSON, with all features.
 ///
-/// The whole workspace is documented, as it is with `cargo doc`: with the library alone some dependencies
-/// would have fewer features, and be built once more.
+/// The whole workspace is documented, as with `cargo doc`. For the library alone, some dependencies would
+/// have fewer features and would be built a second time.
 pub fn json() -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
+    let own =
+        std::env::current_exe().map_err(|error| format!("can't get this program's own path: {error}"))?;
     let real = std::env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into());
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target = project::target();
@@ -47,7 +48,7 @@ pub fn json() -> Result<PathBuf, String> {
         .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json")
         .env(REAL, real)
         .status()
-        .map_err(|error| format!("cargo can't be run: {error}"))?;
+        .map_err(|error| format!("cargo can't be started: {error}"))?;
     if !status.success() {
         return Err("rustdoc failed".to_owned());
     }

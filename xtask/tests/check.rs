@@ -1,4 +1,4 @@
-//! `spec check`: what it finds, and how it ends. The linter is asked only where npm is.
+//! Tests the findings and exit codes of `spec check`. The linter is tested only if npm is installed.
 
 #[path = "support/small.rs"]
 mod small;
@@ -13,14 +13,14 @@ use support::{Files, xtask};
 
 const NONE_LISTED: &str = "[operations]\n";
 
-/// What is told beside the summaries, and the exit code.
+/// Returns the output without the summaries, and the exit code.
 fn check(document: &Value, listed: &str) -> (Vec<String>, i32) {
     let files = Files::new();
     let (document, listed) =
         (files.document("document.json", document), files.write("uncovered.toml", listed));
     let ended = xtask(&["spec", "check", &document, "--no-lint", "--src", &layer(), "--uncovered", &listed]);
     assert_eq!(ended.err, "");
-    let summaries = ["lint: left out", "coverage: ", "test backend: "];
+    let summaries = ["lint: skipped", "coverage: ", "test backend: "];
     let findings = ended.out.lines().filter(|line| {
         let summary = line.contains(" operations are ") || line.starts_with(summaries[0]);
         !(summary && summaries.iter().any(|start| line.starts_with(start)))
@@ -28,7 +28,7 @@ fn check(document: &Value, listed: &str) -> (Vec<String>, i32) {
     (findings.map(str::to_owned).collect(), ended.code)
 }
 
-/// The small document with the paths that the test backend has.
+/// Returns the small document with the paths of the test backend.
 fn served() -> Value {
     let mut document = document();
     let upload = document["paths"].as_object_mut().unwrap().remove("/uploads/").unwrap();
@@ -45,9 +45,9 @@ fn project_document_is_covered() {
     let ended = xtask(&["spec", "check", "--no-lint"]);
     assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
     let mut lines = ended.out.lines();
-    assert_eq!(lines.next(), Some("lint: left out (--no-lint)"));
+    assert_eq!(lines.next(), Some("lint: skipped (--no-lint)"));
     assert!(lines.next().unwrap().ends_with("operations are called by the handwritten layer"));
-    assert!(lines.next().unwrap().ends_with("operations are answered"));
+    assert!(lines.next().unwrap().ends_with("operations are implemented"));
     assert_eq!(lines.next(), None);
 }
 
@@ -60,24 +60,24 @@ fn fully_covered_document_passes() {
 fn operation_must_be_called_or_listed() {
     let mut document = served();
     document["paths"]["/ground_truths/"] = json!({"get": operation("list_ground_truths")});
-    let told = "uncovered: list_ground_truths (GET /ground_truths/): no handwritten code calls it, and no reason is listed";
-    assert_eq!(check(&document, NONE_LISTED), (vec![told.to_owned()], 1));
+    let message = "uncovered: list_ground_truths (GET /ground_truths/): no handwritten code calls it, and no reason is listed";
+    assert_eq!(check(&document, NONE_LISTED), (vec![message.to_owned()], 1));
     assert_eq!(
         check(&document, "[operations]\nlist_ground_truths = \"nobody asks for them\"\n"),
         (Vec::new(), 0)
     );
-    let told = "uncovered: list_ground_truths: uncovered.toml gives no reason";
-    assert_eq!(check(&document, "[operations]\nlist_ground_truths = \" \"\n"), (vec![told.to_owned()], 1));
+    let message = "uncovered: list_ground_truths: uncovered.toml gives no reason";
+    assert_eq!(check(&document, "[operations]\nlist_ground_truths = \" \"\n"), (vec![message.to_owned()], 1));
 }
 
 #[test]
 fn stale_listed_operation_is_reported() {
     let listed = "[operations]\nlist_models = \"a reason\"\nlist_nothing = \"another\"\n";
-    let told = [
-        "uncovered: list_models: uncovered.toml lists it, and handwritten code calls it",
-        "uncovered: list_nothing: uncovered.toml lists it, and the document has no such operation",
+    let message = [
+        "uncovered: list_models: uncovered.toml lists it, but handwritten code calls it",
+        "uncovered: list_nothing: uncovered.toml lists it, but the document has no such operation",
     ];
-    assert_eq!(check(&served(), listed), (told.map(str::to_owned).to_vec(), 1));
+    assert_eq!(check(&served(), listed), (message.map(str::to_owned).to_vec(), 1));
 }
 
 #[test]
@@ -85,11 +85,11 @@ fn tests_and_comments_are_not_calls() {
     for id in ["only_in_tests", "only_in_words"] {
         let mut document = served();
         document["paths"]["/models/"]["get"]["operationId"] = json!(id);
-        let told =
+        let message =
             format!("uncovered: {id} (GET /models/): no handwritten code calls it, and no reason is listed");
-        assert_eq!(check(&document, NONE_LISTED), (vec![told], 1));
+        assert_eq!(check(&document, NONE_LISTED), (vec![message], 1));
     }
-    // A macro's body, an argument of one, and a function that nobody calls are.
+    // Calls in a macro's body, in a macro's argument, and in an uncalled function count.
     for id in ["list_tags", "describe_model", "only_hidden"] {
         let mut document = served();
         document["paths"]["/models/"]["get"]["operationId"] = json!(id);
@@ -106,22 +106,22 @@ fn test_backend_must_have_each_route() {
         document["paths"][path][method] = operation("describe_model");
         document
     };
-    for (path, method, told) in [
+    for (path, method, message) in [
         ("/tags/", "get", "GET /tags/): there is no such route (404)"),
         ("/tags/{id}/", "get", "GET /tags/{id}/): there is no such route (404)"),
         ("/models/{id}/tags/", "get", "GET /models/{id}/tags/): there is no such route (404)"),
-        ("/models/{id}/", "delete", "DELETE /models/{id}/): the path is there, the method isn't (405)"),
+        ("/models/{id}/", "delete", "DELETE /models/{id}/): the path exists, the method doesn't (405)"),
         (
             "/models/archived/",
             "get",
-            "GET /models/archived/): another route took it: its objects are there (404)",
+            "GET /models/archived/): another route handled it: the object exists, but the response is a 404",
         ),
-        ("/models", "get", "GET /models): the route has another path (301 Moved Permanently)"),
+        ("/models", "get", "GET /models): the route redirects to another path (301 Moved Permanently)"),
     ] {
-        let told = format!("test backend: describe_model ({told}");
-        assert_eq!(check(&with(path, method), NONE_LISTED), (vec![told], 1));
+        let message = format!("test backend: describe_model ({message}");
+        assert_eq!(check(&with(path, method), NONE_LISTED), (vec![message], 1));
     }
-    // No object of an id that isn't there is no missing route.
+    // A missing object is not a missing route.
     for (path, method) in [("/ground_truth_dataset_versions/{id}/", "get"), ("/chunked_upload/{id}/", "post")]
     {
         assert_eq!(check(&with(path, method), NONE_LISTED), (Vec::new(), 0));
@@ -152,7 +152,7 @@ fn missing_npm_is_reported_by_lint() {
     bad["paths"]["/models/"]["get"]["responses"]["200"]["content"]["application/json"]["example"] =
         json!({"results": 1});
     let document = files.document("document.json", &bad);
-    // Without a path there is no npm, and what is installed is looked for elsewhere.
+    // An empty PATH hides npm, and another target directory hides an installed linter.
     let ended = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["spec", "check", &document])
         .env("PATH", "")
@@ -160,8 +160,8 @@ fn missing_npm_is_reported_by_lint() {
         .output()
         .unwrap();
     assert_eq!(ended.status.code(), Some(2));
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(told.contains("npm isn't there") && told.contains("--no-lint"), "{told}");
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert!(message.contains("npm isn't installed") && message.contains("--no-lint"), "{message}");
 
     if Command::new("npm").arg("--version").output().is_err() {
         return;

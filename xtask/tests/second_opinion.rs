@@ -1,5 +1,5 @@
-//! Oxide's `drift` judges what goes over the wire: what breaks there has to break here too, for every part of
-//! the project's own document that is taken away, renamed or made to be required.
+//! Compares with Oxide's `drift`, which checks the wire format: what is breaking there must be breaking here,
+//! for every part of the project's own document that is removed, renamed or made required.
 
 mod support;
 
@@ -10,10 +10,10 @@ use drift::{ChangeClass, compare};
 use serde_json::{Value, json};
 use support::{Files, xtask};
 
-/// A small one: which methods are touched is no matter here.
+/// A small layer: this test doesn't depend on the touched methods.
 const LAYER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/layer/src/lib.rs");
 
-/// Every place of the document that a change is made at: parameters, fields, operations.
+/// Lists a change for every parameter, field and operation of the document.
 fn variants(document: &Value) -> Vec<(String, Value)> {
     let mut variants = Vec::new();
     let mut vary = |what: String, change: &dyn Fn(&mut Value)| {
@@ -37,7 +37,7 @@ fn variants(document: &Value) -> Vec<(String, Value)> {
             });
             for index in 0..operation["parameters"].as_array().map_or(0, Vec::len) {
                 if operation["parameters"][index].get("name").is_none() {
-                    continue; // shared, and the path's may not go
+                    continue; // shared, and a path's parameter can't be removed
                 }
                 vary(format!("{id}: parameter {index} removed"), &|other| {
                     drop(other["paths"][path][method]["parameters"].as_array_mut().unwrap().remove(index));
@@ -63,7 +63,7 @@ fn variants(document: &Value) -> Vec<(String, Value)> {
                     json!({"type": "number", "format": "float"});
             });
             if schema["properties"][field].get("$ref").is_some() {
-                continue; // what stands beside a reference doesn't count
+                continue; // keywords next to a reference have no effect
             }
             vary(format!("{name}.{field} nullable or not"), &|other| {
                 let field = &mut other["components"]["schemas"][name]["properties"][field];
@@ -84,7 +84,8 @@ fn variants(document: &Value) -> Vec<(String, Value)> {
     variants
 }
 
-/// How a refusal looks is no type of the client: an error keeps the answer as it came.
+/// Removes error responses, because the client has no types for them: an error keeps the response as
+/// received.
 fn without_refusals(document: &mut Value) {
     for item in document["paths"].as_object_mut().unwrap().values_mut() {
         for operation in item.as_object_mut().unwrap().values_mut() {
@@ -118,7 +119,7 @@ fn wire_breaks_are_reported_as_breaking() {
         });
         let ended = xtask(&["spec", "diff", &old, &files.document("new.json", &other), "--src", LAYER]);
         assert!(ended.code < 2, "{what}: {}", ended.err);
-        assert!(!ended.out.starts_with("0 changes"), "{what}: nothing is told");
+        assert!(!ended.out.starts_with("0 changes"), "{what}: nothing is reported");
         judged += 1;
         broke += usize::from(breaks);
         if breaks && ended.code == 0 {

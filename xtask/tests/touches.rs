@@ -1,4 +1,4 @@
-//! Which handwritten methods an operation of the project leads to.
+//! Tests which handwritten methods an operation of the project leads to.
 
 mod support;
 

@@ -1,11 +1,11 @@
-//! How fast downloads are, beside curl on the same server in the same run, and what processor time and memory
-//! they take.
+//! Measures the speed of downloads against curl on the same server in the same run, and their CPU time and
+//! memory.
 //!
-//! Many small files at 0 and 20 ms of latency, at the same concurrency as `curl --parallel`: to paths, into a
-//! cache, and by reqwest alone, which writes and renames each file and does nothing else. Then one large
-//! file. All are whole processes, timed from start to end; all write to the same disk. Processor time is user
-//! and system time of the process (`getrusage`). Then the peak memory (VmHWM of the client's own process) for
-//! files of two sizes.
+//! Downloads many small files at 0 and 20 ms of latency, at the same concurrency as `curl --parallel`: to
+//! paths, into a cache, and with plain reqwest, which only writes and renames each file. Then downloads one
+//! large file. Each measurement is a whole process, timed from start to end, and all write to the same disk.
+//! CPU time is the user and system time of the process (`getrusage`). Finally measures the peak memory (VmHWM
+//! of the client's own process) for files of two sizes.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin download [files] [KiB] [MiB of the large one] [rounds]
@@ -29,11 +29,11 @@ use tempfile::TempDir;
 
 const CONCURRENCY: usize = 16;
 
-/// Where the client puts files; `reqwest` is the least that a program on tokio does.
+/// The client's targets. `reqwest` is the minimum that a program on tokio does.
 const TARGETS: [&str; 3] = ["paths", "cache", "reqwest"];
 
-/// The server, and where all files are put. Those of many small ones stay until the end: a file system may be
-/// slow to make files where others were just removed.
+/// The server, and the directory of all files. Small files are kept until the end: creating files may be slow
+/// on a file system that has just removed many.
 struct Bench {
     server: Server,
     files: TempDir,
@@ -49,7 +49,7 @@ impl Bench {
     }
 }
 
-/// What a process took.
+/// The cost of a process.
 #[derive(Clone, Copy)]
 struct Cost {
     seconds: f64,
@@ -118,7 +118,7 @@ fn report(what: &str, bench: &Bench, targets: &[&str], files: u64, bytes: u64, r
         of(&curl, |cost| cost.cpu)
     );
     for (target, costs) in targets.iter().zip(&clients) {
-        // Neighbours in time, which the noise of the machine touches alike.
+        // Compares runs that are adjacent in time, which the machine's noise affects alike.
         let ratio = |value: fn(&Cost) -> f64| {
             median(costs.iter().zip(&curl).map(|(ours, curl)| value(ours) / value(curl)).collect())
         };
@@ -132,7 +132,7 @@ fn report(what: &str, bench: &Bench, targets: &[&str], files: u64, bytes: u64, r
     }
 }
 
-/// Runs a command, and tells what it took and printed.
+/// Runs a command, and returns its cost and its output.
 fn run(command: &mut Command) -> (Cost, String) {
     let (before, began) = (children_cpu(), Instant::now());
     let output = command.stderr(Stdio::inherit()).output().unwrap();
@@ -141,14 +141,14 @@ fn run(command: &mut Command) -> (Cost, String) {
     (cost, String::from_utf8(output.stdout).unwrap())
 }
 
-/// Seconds of processor time of all children that ended.
+/// Returns the CPU time of all finished children, in seconds.
 fn children_cpu() -> f64 {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
     let seconds = |time: TimeVal| time.num_microseconds() as f64 / 1e6;
     seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
-/// And the peak memory in KiB.
+/// Runs the client. Also returns its peak memory in KiB.
 fn ours(bench: &Bench, target: &str, files: u64, bytes: u64) -> (Cost, f64) {
     let directory = bench.new_directory();
     let path = directory.to_str().unwrap();
@@ -239,7 +239,8 @@ fn client(target: &str, url: &str, directory: &str, files: u64, bytes: &str) {
             let cache = FileCache::open(directory).unwrap();
             let download = |file| {
                 let cached = client.download(format!("/{bytes}/{file}")).cached(&cache).send();
-                // A task each, as `download_all` does: else each piece of each file wakes this thread.
+                // One task per file, as in `download_all`. Otherwise each chunk of each file wakes this
+                // thread.
                 async { tokio::spawn(cached).await.unwrap().unwrap() }
             };
             let files_there =
@@ -261,7 +262,7 @@ fn serve(latency: Duration) {
     }
 }
 
-/// Gives `/{bytes}/{name}` on a kept connection, from memory that is made once.
+/// Serves `/{bytes}/{name}` on a persistent connection, from memory that is allocated once.
 fn answer(mut stream: TcpStream, latency: Duration) {
     stream.set_nodelay(true).unwrap();
     let block = vec![0x5a_u8; 1 << 20];

@@ -1,16 +1,16 @@
-//! How fast `list_all` is, what it costs an item, and what memory it takes.
+//! Measures the speed of `list_all`, its cost per item, and its memory.
 //!
-//! The embedded backend, a process of its own, serves ground-truth events. Beside `list_all`, in the same
-//! run: (a) a plain sequential loop on bare reqwest that decodes the same pages to the same type; (b) the
-//! same pages fetched by bare reqwest at the same concurrency, without decoding; and decoding alone, of pages
-//! that are in memory. All at 0 and at 20 milliseconds of the server's latency. Then the peak memory (VmHWM
-//! of a process of its own) for lists of several lengths.
+//! The embedded backend serves ground-truth events from its own process. In the same run, `list_all` is
+//! compared with (a) a plain sequential loop on bare reqwest that decodes the same pages to the same type;
+//! (b) the same pages fetched by bare reqwest at the same concurrency, without decoding; and with decoding
+//! alone, of pages in memory. All at 0 and at 20 milliseconds of server latency. Finally measures the peak
+//! memory (VmHWM of a separate process) for lists of several lengths.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin list_all [events] [rounds] [latency]
 //! ```
-//! With `VALGRIND=typed`, `own`, `raw` or `none` (with everything but the list) it only does that, so that
-//! `valgrind --tool=callgrind` counts its instructions.
+//! With `VALGRIND=typed`, `own` or `raw` it only reads such a list, so that `valgrind --tool=callgrind`
+//! counts its instructions. `VALGRIND=none` does the same without the list.
 
 #[path = "../child.rs"]
 mod child;
@@ -31,10 +31,10 @@ use synapse_test_backend::Backend;
 
 const PATH: &str = "/sdk/ground_truth_events/";
 const TOKEN: &str = "bench";
-/// Events on a page.
+/// Events per page.
 const PAGE: u64 = 100;
 
-/// What a program of one's own might want of an event.
+/// A user's own type with a few fields of an event.
 #[derive(Deserialize)]
 #[allow(dead_code)]
 struct Own {
@@ -79,7 +79,7 @@ fn main() {
         };
         return runtime.block_on(list_all(&server.url, what, 1));
     }
-    println!("{events} events, {PAGE} a page, thousands of items a second, medians of {rounds}");
+    println!("{events} events, {PAGE} per page, thousands of items per second, medians of {rounds} rounds");
     let only = arguments.get(2).and_then(|text| text.parse::<u64>().ok());
     for latency in [0, 20].into_iter().filter(|latency| only.is_none_or(|only| only == *latency)) {
         let server = Server::start(&["serve", &events.to_string(), &latency.to_string()]);
@@ -136,7 +136,7 @@ fn compare(
     let slower = if latency == 0 { b.min(decoding) } else { b };
     println!(
         "{latency:>3} ms  {name:<9} x{concurrency}  list_all {client:>6.1}   (a) loop {a:>6.1}   (b) fetched {b:>6.1}   \
-         decoded {decoding:>6.1}   to the slower {:.3}",
+         decoded {decoding:>6.1}   relative to the slower {:.3}",
         client / slower
     );
 }
@@ -230,7 +230,7 @@ fn decode_all(pages: &[Bytes], what: As) {
     }
 }
 
-/// Reads a list with default settings and tells the most memory that it took.
+/// Reads a list with default settings and prints the peak memory.
 fn memory(what: &str, url: &str) {
     let client = BackendClient::builder(url).access_token(TOKEN).build().unwrap();
     runtime().block_on(async {
@@ -255,7 +255,7 @@ fn serve(events: u64, latency: u64) {
         let backend = Backend::builder().ground_truth_events(events).token(TOKEN).record_requests(false);
         let backend = backend.latency(Duration::from_millis(latency)).start().await.unwrap();
         println!("{}", backend.url());
-        // Until whoever started it is gone.
+        // Until the process that started this one ends.
         let _ = std::io::stdin().read(&mut [0]);
     });
 }

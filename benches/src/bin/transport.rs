@@ -1,16 +1,17 @@
-//! What the transport costs on a plain GET, beside bare reqwest that decodes the same body to the same type.
+//! Measures the transport's cost on a plain GET, against bare reqwest that decodes the same body to the same
+//! type.
 //!
-//! Both run in turns in one process, on one connection each, against a server in a process of its own. Told
-//! are, for bodies of several sizes, the medians over many short rounds: the time of a request (from its
-//! start to its answer's end, server and kernel included) and the time that its thread was on a core, the
-//! median of the differences between a round and its neighbour, which noise of the machine touches least, and
-//! the allocations and bytes allocated a request.
+//! Both run in turns in one process, on one connection each, against a server in a separate process. For
+//! bodies of several sizes it prints medians over many short rounds: the time of a request (from its start to
+//! the end of its response, including server and kernel); the time that its thread was on a core; the
+//! difference between a round and the adjacent one, which the machine's noise affects least; and the
+//! allocations and allocated bytes per request.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin transport [requests a round] [rounds]
 //! ```
-//! With `VALGRIND=client` or `VALGRIND=bare` it only runs one of them, so that `valgrind --tool=callgrind`
-//! counts its instructions: the difference of two runs with different numbers of requests.
+//! With `VALGRIND=client` or `VALGRIND=bare` it runs only one of them, so that `valgrind --tool=callgrind`
+//! counts its instructions. Use the difference of two runs with different numbers of requests.
 
 #[path = "../child.rs"]
 mod child;
@@ -28,7 +29,7 @@ use synapse_backend_client::{BackendClient, reqwest};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Bytes of free-form metrics in the model that is asked for.
+/// Bytes of free-form metrics in the requested model.
 const SIZES: [usize; 3] = [0, 10_000, 1_000_000];
 
 fn main() {
@@ -75,10 +76,10 @@ fn main() {
             told(|cost| cost.bytes)[1],
         );
     }
-    println!("times in microseconds a request");
+    println!("times in microseconds per request");
 }
 
-/// What a request cost in a round; times in nanoseconds.
+/// The cost of a request in a round; times in nanoseconds.
 struct Cost {
     time: f64,
     on_core: f64,
@@ -102,7 +103,7 @@ impl Cost {
     }
 }
 
-/// How long this thread was on a core so far, in nanoseconds.
+/// Returns how long this thread has been on a core, in nanoseconds.
 fn on_core() -> f64 {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     told.split_whitespace().next().and_then(|time| time.parse().ok()).unwrap_or_default()

@@ -1,10 +1,10 @@
-//! How fast an upload is, and what memory it takes.
+//! Measures the speed of an upload and its memory.
 //!
-//! A file goes to a sink, a process of its own that answers the protocol and throws the bytes away. Beside
-//! it, in the same run: (a) MD5 alone, over the same bytes; (b) the same bytes, in memory, through bare
-//! reqwest as one body without any hashing. What each took on the cores is told as well, since client and
-//! sink share them. Then the peak memory (VmHWM of the client's own process) for files of several sizes,
-//! beside a client that uploads a single byte.
+//! A file is uploaded to a sink: a separate process that implements the protocol and discards the bytes. In
+//! the same run it is compared with (a) MD5 alone, over the same bytes; (b) the same bytes, in memory, sent
+//! through bare reqwest as one body without hashing. The CPU time of each is printed too, because client and
+//! sink share the cores. Finally measures the peak memory (VmHWM of the client's own process) for files of
+//! several sizes, against a client that uploads a single byte.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin upload [MiB] [rounds]
@@ -48,7 +48,7 @@ fn compare(arguments: &[&str]) {
     let shown = path.to_str().unwrap();
     write_random(&path, size);
     let sink = Server::start(&["sink"]);
-    println!("{} MiB a round, medians of {rounds}", size / MIB);
+    println!("{} MiB per round, medians of {rounds} rounds", size / MIB);
     let mut rates = [const { Vec::new() }; 3];
     for _ in 0..rounds {
         for (rates, task) in rates.iter_mut().zip([
@@ -60,7 +60,7 @@ fn compare(arguments: &[&str]) {
         }
     }
     let mib = size as f64 / MIB as f64;
-    // Neighbours in time, which the noise of the machine touches alike.
+    // Compares runs that are adjacent in time, which the machine's noise affects alike.
     let ratios = (0..rates[0].len()).map(|round| {
         let [digest, bare, client] = rates.each_ref().map(|rates| rates[round].seconds);
         digest.max(bare) / client
@@ -72,12 +72,12 @@ fn compare(arguments: &[&str]) {
         let of = |part: fn(&Told) -> f64| median(told.iter().map(part).collect());
         let (seconds, on_cores) = (of(|told| told.seconds), of(|told| told.on_cores));
         println!(
-            "{name:<28} {:>8.0} MiB/s   {:>5.2} s on cores a GiB",
+            "{name:<28} {:>8.0} MiB/s   {:>5.2} s of CPU per GiB",
             mib / seconds,
             on_cores / mib * 1024.0
         );
     }
-    println!("of the slower of (a) and (b), median of the rounds: {ratio:.3}");
+    println!("speed relative to the slower of (a) and (b), median of the rounds: {ratio:.3}");
 
     write_random(&path, 1);
     let idle = Told::of(&["client", &sink.url, shown]).peak;
@@ -86,14 +86,14 @@ fn compare(arguments: &[&str]) {
         write_random(&path, size * MIB);
         let peak = Told::of(&["client", &sink.url, shown]).peak;
         println!(
-            "peak memory of {size:>4} MiB: {:.1} MiB, {:.1} more",
+            "peak memory for {size:>4} MiB: {:.1} MiB, {:.1} above the one-byte upload",
             peak / 1024.0,
             (peak - idle) / 1024.0
         );
     }
 }
 
-/// What a process told of what it did.
+/// What a process reported about its work.
 struct Told {
     seconds: f64,
     on_cores: f64,
@@ -115,7 +115,7 @@ impl Told {
         Told { seconds: next(), on_cores: next(), peak: next() }
     }
 
-    /// Does `work` and tells of it.
+    /// Runs `work` and reports its cost.
     fn tell(work: impl FnOnce()) {
         let (began, on_cores) = (Instant::now(), on_cores());
         work();
@@ -123,11 +123,11 @@ impl Told {
     }
 }
 
-/// How long this process was on the cores, in seconds.
+/// Returns the CPU time of this process, in seconds.
 fn on_cores() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    // In ticks, a hundred a second.
+    // In ticks of 1/100 second.
     (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
 
@@ -168,7 +168,7 @@ fn digest(path: &str) {
     let size = file.metadata().unwrap().len();
     let mut piece = vec![0; 256 << 10];
     file.read_exact(&mut piece).unwrap();
-    // What other crates make of it, for comparison.
+    // Other MD5 crates, for comparison.
     let rate = |mut update: Box<dyn FnMut(&[u8])>| {
         let began = Instant::now();
         (0..256).for_each(|_| update(&piece));
@@ -189,7 +189,8 @@ fn digest(path: &str) {
     });
 }
 
-/// Writes `size` bytes, the same at each run; nothing of them is zero, so that no hole saves reading them.
+/// Writes `size` bytes, the same in each run. No byte is zero, so that the file has no holes, which would be
+/// read faster.
 fn write_random(path: &Path, size: u64) {
     let mut file = File::create(path).unwrap();
     let mut state = 1_u64;
@@ -218,7 +219,7 @@ fn sink() {
     }
 }
 
-/// Takes the requests of a connection.
+/// Serves the requests of a connection.
 fn take(mut stream: TcpStream) {
     let mut buffer = vec![0; 1 << 20];
     let mut held = 0;

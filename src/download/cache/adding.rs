@@ -1,4 +1,4 @@
-//! Taking a file into the cache: where it is to be put, and its entry once it is there.
+//! Adds a file to the cache: chooses its path, and records it once it is there.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::error::redact::redact_url;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::file_id::FileId;
 
-/// A file that is to be put into the cache.
+/// A file to be added to the cache, and its path.
 #[derive(Debug, Clone)]
 pub(crate) struct NewFile {
     version: Version,
@@ -25,21 +25,21 @@ pub(crate) struct NewFile {
     path: PathBuf,
 }
 
-/// What was put there.
+/// The file that was stored there.
 #[derive(Debug, Default)]
 pub(crate) struct AddedFile {
     pub(crate) bytes: u64,
     pub(crate) id: Option<FileId>,
-    /// `None` if another process put it there, who knows.
+    /// `None` if another process stored it: then its content isn't known.
     pub(crate) file_record: Option<FileRecord>,
 }
 
-/// The file that another download brought isn't there any more: a detail of an error.
+/// The file that another download stored no longer exists. A detail of an error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FileGone;
 
 impl NewFile {
-    /// Whatever stands there.
+    /// Returns the path of the first version, whatever exists there.
     #[cfg(test)]
     pub(super) fn first_version(cache: &FileCache, key: &CacheKey) -> Self {
         let path = key.hash.path(&cache.0.dir, &key.extension);
@@ -55,30 +55,31 @@ impl NewFile {
         self.version.hash()
     }
 
-    /// Where the next version of the file is to be put.
+    /// Returns the path for the next version of the file.
     pub(super) fn next(self, cache: &FileCache) -> Self {
         let version = Version { number: self.version.number.saturating_add(1), ..self.version };
         NewFile { path: version.hash().path(&cache.0.dir, &self.extension), version, ..self }
     }
 
-    /// Whether the cache has no other version of it.
+    /// Returns whether it is the first version.
     pub(crate) fn is_first(&self) -> bool {
         self.version.number == 0
     }
 }
 
 impl FileCache {
-    /// Where a file that isn't in the cache is to be put: whole, by a rename. It is a path that nobody holds.
+    /// Returns the path for a file that isn't in the cache. The file must be put there complete, by a rename.
+    /// No handle holds a lease on the path.
     ///
     /// # Errors
-    /// Returns an error if the cache can't be written, or if the file is larger than the cache may become.
+    /// Returns an error if the cache can't be written, or if the file is larger than the cache's limit.
     pub(crate) fn prepare(&self, key: &CacheKey, bytes: Option<u64>, waiting: &Waiting) -> Result<NewFile> {
         self.lock()?;
         if let (Some(bytes), Some(most)) = (bytes, self.largest_file())
             && bytes > most
         {
             let message = format!(
-                "the file is {bytes} bytes long, and the file cache takes {most} at most (`max_bytes`): raise it, or download with `to`"
+                "the file is {bytes} bytes long, but the limit of the file cache is {most} bytes (`max_bytes`): raise the limit, or download the file with `to`"
             );
             return Err(Error::new(ErrorKind::BodyLimit, message));
         }
@@ -92,17 +93,17 @@ impl FileCache {
         Ok(NewFile { version, extension, variant_of, path })
     }
 
-    /// The largest file that may be added, in bytes; `None` if there is no limit.
+    /// Returns the size of the largest file that may be added, in bytes; `None` if there is no limit.
     pub(crate) fn largest_file(&self) -> Option<u64> {
         Some(self.0.limits.bytes).filter(|bytes| *bytes < u64::MAX)
     }
 
-    /// Where parts of files are kept.
+    /// Returns the directory of the part files.
     pub(crate) fn parts_directory(&self) -> &Path {
         self.0.parts.directory()
     }
 
-    /// Whether a name is that of another version, or of what isn't to be replaced.
+    /// Returns whether a name belongs to another version, or to something that must not be replaced.
     fn is_taken(&self, hash: KeyHash, extension: &str, waiting: &Waiting) -> Result<bool> {
         if self.state().index.get(hash).is_some() {
             return Ok(true);
@@ -110,7 +111,7 @@ impl FileCache {
         match std::fs::symlink_metadata(hash.path(&self.0.dir, extension)) {
             Err(_) => Ok(false),
             Ok(metadata) if !metadata.is_file() => Ok(true),
-            // The index has lost it, or another process is about to record it.
+            // The index has lost the file, or another process is about to record it.
             Ok(_) => {
                 let mut session = self.exclusive(waiting)?;
                 session.look_at_others()?;
@@ -119,18 +120,18 @@ impl FileCache {
         }
     }
 
-    /// Takes the file into the cache that another download put at its path, and hands it out.
+    /// Adds the file that another download stored at its path to the cache. Returns a lease on it.
     ///
     /// # Errors
-    /// Returns an error if the file isn't there, with that size ([`FileGone`]), or if the cache can't be locked,
-    /// read or written.
+    /// Returns an error if there is no file of that size at the path ([`FileGone`]), or if the cache can't be
+    /// locked, read or written.
     pub(crate) fn added(&self, new: &NewFile, content: &AddedFile, waiting: &Waiting) -> Result<Lease> {
         self.shared(waiting)?.record(new, content)?;
         Ok(self.lease_of(new, content, waiting))
     }
 
-    /// Hands out a file that was recorded. What was used longest ago is removed for it if a limit is
-    /// exceeded, and so is the version before, unless somebody holds it.
+    /// Returns a lease on a file that was recorded. If a limit is exceeded, the least recently used files are
+    /// evicted. The previous version is removed if there is no lease on it.
     pub(super) fn lease_of(&self, new: &NewFile, content: &AddedFile, waiting: &Waiting) -> Lease {
         let lease = Lease::new(self.clone(), new.path.clone(), content.bytes);
         if let Some(path) = &new.variant_of
@@ -139,7 +140,7 @@ impl FileCache {
             warn!(
                 dir = %self.0.dir.display(),
                 url = redact_url(path),
-                "the file cache takes many files whose URLs differ in their query only: if they are one file, signed again each time, \
+                "many files in the file cache have URLs that differ only in their query: if they are one file, signed again each time, \
                  set `key_by_path` or `key`"
             );
         }
@@ -150,7 +151,7 @@ impl FileCache {
         lease
     }
 
-    /// Removes versions of files before the newest ones, which nobody holds.
+    /// Removes superseded versions of files without a lease.
     pub(super) fn remove_superseded(&self, waiting: &Waiting) {
         if self.state().index.superseded().is_empty() {
             return;
@@ -160,28 +161,28 @@ impl FileCache {
             session.remove_superseded()
         });
         if let Some(error) = removed.err().filter(|error| error.kind() != ErrorKind::ConnectionLost) {
-            warn!(dir = %self.0.dir.display(), %error, "versions of files that were superseded can't be removed from the file cache");
+            warn!(dir = %self.0.dir.display(), %error, "superseded versions of files can't be removed from the file cache");
         }
     }
 
-    /// Keeps the journal from growing for ever. A failure costs space only.
+    /// Keeps the journal from growing without bound. A failure only costs disk space.
     pub(super) fn compact(&self, waiting: &Waiting) {
         if !self.state().index.is_wasteful() {
             return;
         }
         let compacted = self.exclusive(waiting).and_then(|mut session| {
             let Session { state, lock } = &mut session;
-            // Another process may have been faster.
+            // Another process may have compacted it already.
             if state.index.is_wasteful() { state.index.compact(lock) } else { Ok(()) }
         });
         if let Some(error) = compacted.err().filter(|error| error.kind() != ErrorKind::ConnectionLost) {
-            warn!(dir = %self.0.dir.display(), %error, "the file cache's index can't be made smaller");
+            warn!(dir = %self.0.dir.display(), %error, "the file cache's index can't be compacted");
         }
     }
 }
 
 impl<L> Session<'_, L> {
-    /// Holds and records the file that stands at its path.
+    /// Takes a lease on the file at its path and records it.
     pub(super) fn record(&mut self, new: &NewFile, content: &AddedFile) -> Result<()> {
         let state = &mut *self.state;
         let hash = new.version.hash();
@@ -191,7 +192,7 @@ impl<L> Session<'_, L> {
         let recorded = state.record_held(new, content);
         match (&recorded, &mut state.holder) {
             (Ok(()), _) => state.candidates.added(),
-            // At worst the others take it for held.
+            // If this fails, the other handles only keep the file for longer.
             (Err(_), Some(holder)) => _ = holder.release(hash),
             (Err(_), None) => {}
         }
@@ -210,16 +211,16 @@ impl State {
                 metadata
             }),
         };
-        // A newer version is handed out by now: what another download brought is old.
+        // If there is a newer version by now, the file that another download stored is outdated.
         let is_old = content.id.is_none() && self.index.superseded().contains(&hash);
         let Some(metadata) = target_state.filter(|_| !is_old) else {
-            let what = format!("there is no file of {} bytes", content.bytes);
+            let what = format!("there is no file with {} bytes", content.bytes);
             let error = std::io::Error::new(std::io::ErrorKind::NotFound, what);
             let what = "the downloaded file was removed or changed meanwhile: download it again";
             return Err(Error::file(&new.path, what, error).with_detail(FileGone));
         };
         let is_known = self.index.newest(new.version.base) == Some((hash, entry));
-        // Another process may have put its own there meanwhile.
+        // Another process may have replaced it with its own file.
         let is_own = content.id == FileId::of(&metadata);
         match content.file_record.as_ref().filter(|_| is_own) {
             None if is_known => Ok(()),

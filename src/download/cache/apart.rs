@@ -1,5 +1,5 @@
-//! The cache's work in asynchronous calls: on threads where it may block, and only as long as somebody waits
-//! for it.
+//! The cache's work in async calls: it runs on blocking threads, and stops waiting for locks when the call is
+//! dropped.
 
 use super::lock::Waiting;
 use super::{Alone, CacheKey, FileCache, FileCacheBuilder};
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::runtime::blocking::blocking;
 
 impl FileCache {
-    /// Does work on a thread where it may block. If this is dropped, it waits for no lock any more.
+    /// Runs work on a blocking thread. If this future is dropped, the work stops waiting for locks.
     pub(crate) async fn apart<T: Send + 'static>(
         &self,
         work: impl FnOnce(&FileCache, &Waiting) -> Result<T> + Send + 'static,
@@ -17,19 +17,19 @@ impl FileCache {
         blocking(move || work(&cache, &waiting)).await?
     }
 
-    /// Keeps the other calls of this handle from downloading the same file.
+    /// Waits for the turn to download a file. Other calls of this handle don't download it meanwhile.
     pub(crate) async fn alone(&self, key: &CacheKey) -> Alone {
         self.0.in_progress.alone(key).await
     }
 
-    /// As [`alone`](FileCache::alone), without waiting; `None` if another call has it.
+    /// Works as [`alone`](FileCache::alone), without waiting; `None` if another call has the turn.
     pub(crate) fn alone_at_once(&self, key: &CacheKey) -> Option<Alone> {
         self.0.in_progress.alone_at_once(key)
     }
 }
 
 impl FileCacheBuilder {
-    /// As [`open`](FileCacheBuilder::open). If this is dropped, it waits for no lock any more.
+    /// Works as [`open`](FileCacheBuilder::open). If this future is dropped, it stops waiting for locks.
     pub(crate) async fn open_apart(self) -> Result<FileCache> {
         let waiting = self.waiting();
         let _give_up = waiting.give_up_on_drop();

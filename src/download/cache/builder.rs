@@ -1,4 +1,4 @@
-//! [`FileCacheBuilder`]: a cache's settings, and its opening.
+//! [`FileCacheBuilder`]: the settings of a cache, and how it is opened.
 
 use std::fmt;
 use std::io;
@@ -20,11 +20,11 @@ use super::state::State;
 use super::{Access, CONTROL, FileCache, Inner, directory};
 use crate::error::{Error, Result};
 
-/// How long a lock is waited for, unless it is set.
+/// Default time to wait for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How a [`FileCache`] is opened: see [`FileCache::builder`].
-#[must_use = "no cache is opened before `open`"]
+/// Settings for opening a [`FileCache`]: see [`FileCache::builder`].
+#[must_use = "no cache is opened until `open` is called"]
 pub struct FileCacheBuilder {
     dir: PathBuf,
     limits: CacheLimits,
@@ -46,13 +46,13 @@ impl FileCacheBuilder {
         }
     }
 
-    /// How many bytes the files may have together, with the parts of those that are being downloaded or whose
-    /// download broke off; unlimited unless set.
+    /// Sets the maximum total size of the files in bytes, including the part files of downloads that are in
+    /// progress or interrupted. Unlimited by default.
     ///
-    /// Where there are more, parts that nobody writes are removed, and then the files that were used longest
-    /// ago, until the limit is kept: when the cache is opened, when a file is added or released, and while a
-    /// large file comes. A file that is larger by itself is an error: it is received no further than to the
-    /// limit.
+    /// If the limit is exceeded, part files that are not being written are removed first, then the least
+    /// recently used files. This happens when the cache is opened, when a file is added or released, and
+    /// while a large file is downloaded. A single file that is larger than the limit is an error: its
+    /// download stops at the limit.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -67,8 +67,8 @@ impl FileCacheBuilder {
         self
     }
 
-    /// How many files there may be; unlimited unless set. It is kept as
-    /// [`max_bytes`](FileCacheBuilder::max_bytes) is.
+    /// Sets the maximum number of files. Unlimited by default. The limit is enforced as for
+    /// [`max_bytes`](FileCacheBuilder::max_bytes).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -83,18 +83,19 @@ impl FileCacheBuilder {
         self
     }
 
-    /// What a URL comes to as a file's identity: URLs of the same text are the same file, of one tenant and
-    /// one [namespace](FileCacheBuilder::namespace). The text isn't kept, only its hash.
+    /// Sets the function that maps a URL to a file's identity: URLs with the same text are the same file,
+    /// within one tenant and one [namespace](FileCacheBuilder::namespace). The text isn't stored, only its
+    /// hash.
     ///
-    /// The function is given the absolute URL, with its signature. Unless set, it is the URL without its
-    /// fragment and its signature: see [`FileCache`].
+    /// The function is given the absolute URL with its signature. By default, the identity is the URL without
+    /// its fragment and its signature: see [`FileCache`].
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let temporary = tempfile::tempdir()?;
     /// # let dir = temporary.path();
     /// use synapse_backend_client::FileCache;
-    /// // Here a path alone tells which file it is, on whichever host and with whichever parameters.
+    /// // Here the path alone identifies the file, on any host and with any parameters.
     /// let path = |url: &str| match synapse_backend_client::reqwest::Url::parse(url) {
     ///     Ok(url) => url.path().to_owned(),
     ///     Err(_) => url.to_owned(),
@@ -108,8 +109,8 @@ impl FileCacheBuilder {
         self
     }
 
-    /// Tells files apart by scheme, host, port and path, whatever their URLs' queries are: for servers that
-    /// sign URLs in a way that isn't known here, and name each file by its path.
+    /// Identifies files by scheme, host, port and path, and ignores the query of their URLs. For servers that
+    /// sign URLs with an unknown scheme and give each file its own path.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -125,14 +126,14 @@ impl FileCacheBuilder {
         self
     }
 
-    /// Tells this cache's files apart from those of other namespaces in the same directory; empty unless set.
+    /// Separates this cache's files from those of other namespaces in the same directory. Empty by default.
     /// Handles with the same namespace share files.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let temporary = tempfile::tempdir()?;
     /// # let dir = temporary.path();
-    /// // What one account may see isn't served to another.
+    /// // A file that one account may see isn't served to another one.
     /// let cache = synapse_backend_client::FileCache::builder(dir).namespace("account 7").open()?;
     /// # Ok(())
     /// # }
@@ -142,11 +143,11 @@ impl FileCacheBuilder {
         self
     }
 
-    /// How long the cache waits while other processes have it locked; 30 seconds unless set. They have it for
-    /// moments only: whoever has it for longer hangs. Then the error is one of
+    /// Sets how long to wait while other processes lock the cache. The default is 30 seconds. Locks are held
+    /// only briefly: a process that holds one for longer hangs. Then the error is
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
     ///
-    /// A call that is dropped, or whose own time-out runs out, waits no longer.
+    /// A call that is dropped, or whose own time-out expires, stops waiting.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -162,21 +163,21 @@ impl FileCacheBuilder {
         self
     }
 
-    /// Locks files otherwise than the system does.
+    /// Replaces the system's file locks.
     #[cfg(test)]
     pub(super) fn locks(mut self, locks: FileLocks) -> Self {
         self.locks = locks;
         self
     }
 
-    /// Opens the cache. Its directory is created where it is missing. Parts that nobody went on from for a
-    /// day are removed, and what exceeds the limits.
+    /// Opens the cache. Its directory is created if it is missing. Part files that were not resumed for a day
+    /// are removed, and files are evicted if the limits are exceeded.
     ///
     /// # Errors
-    /// Returns an error if the directory's path isn't Unicode; if it can't be created, or can't be written
-    /// and isn't a cache that can be read; if its file system has no file locks; if another process keeps it
-    /// locked; or if something else stands where the cache's own files and directories should: a symbolic
-    /// link, say.
+    /// Returns an error if the directory's path isn't Unicode; if the directory can't be created; if it can't
+    /// be written and isn't a readable cache; if its file system has no file locks; if another process keeps
+    /// it locked; or if something else has the name of one of the cache's own files or directories: a
+    /// symbolic link, for example.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -197,11 +198,12 @@ impl FileCacheBuilder {
 
     pub(super) fn open_waiting(self, waiting: &Waiting) -> Result<FileCache> {
         let FileCacheBuilder { dir, limits, key, namespace, lock_timeout, locks } = self;
-        // The process may go to another directory later.
+        // Absolute, since the process may change its current directory later.
         let dir = std::path::absolute(&dir)
             .map_err(|error| Error::file(&dir, "it can't be the file cache's directory", error))?;
         if dir.to_str().is_none() {
-            let problem = format!("{}: the directory's path isn't Unicode: name another", dir.display());
+            let problem =
+                format!("{}: the directory's path isn't Unicode: choose another one", dir.display());
             return Err(Error::configuration("file_cache", problem));
         }
         let control = dir.join(CONTROL);
@@ -243,14 +245,14 @@ impl FileCacheBuilder {
 }
 
 impl FileCache {
-    /// Has the others know of this handle.
+    /// Registers this handle, so that other handles see its leases.
     fn register(&self, holders: PathBuf, locks: FileLocks, waiting: &Waiting) -> Result<()> {
         let mut session = self.shared(waiting)?;
         session.state.holder = Some(Holder::new(holders, locks, &session.lock)?);
         Ok(())
     }
 
-    /// A handle that was just opened, of a cache that can't be written.
+    /// Turns a handle that was just opened into one of a read-only cache.
     fn into_read_only(self, error: Error) -> Result<FileCache> {
         let Some(mut inner) = Arc::into_inner(self.0) else { return Err(error) };
         let mut state = State::new(inner.dir.clone(), Index::new(inner.dir.join(CONTROL).join("index")));
@@ -266,7 +268,8 @@ fn make_directories(dir: &Path, own: &[&Path]) -> Result<()> {
     own.iter().try_for_each(|path| directory::make(path))
 }
 
-/// What is there is served, where what failed is that nothing can be written.
+/// Returns read-only access, if the error says that the directory can't be written and it contains a readable
+/// cache.
 ///
 /// # Errors
 /// Returns the error otherwise.
@@ -276,7 +279,7 @@ fn read_only(dir: &Path, state: &mut State, error: Error) -> Result<Access> {
     if !cant_write || !state.index.refresh().unwrap_or(false) {
         return Err(error);
     }
-    warn!(dir = %dir.display(), why = %kind, "the file cache can't be written: what is in it is served and not held, nothing is added");
+    warn!(dir = %dir.display(), why = %kind, "the file cache can't be written: its files are served without leases, and no files are added");
     Ok(Access::ReadOnly(kind.to_string()))
 }
 

@@ -1,4 +1,4 @@
-//! Removing what isn't needed: what was released, all that nobody holds, or parts that nobody goes on from.
+//! Removes what isn't needed: released files, all files without a lease, and abandoned part files.
 
 use std::fs::Metadata;
 use std::io;
@@ -15,30 +15,30 @@ use super::sessions::Session;
 use super::{FileCache, directory};
 use crate::error::{Error, Result};
 
-/// A file that nothing tells of and that is as young may be one that another process is about to record.
+/// An unrecorded file that is younger than this may be one that another process is about to record.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// Parts are looked at once in so long by a handle.
+/// Minimum time between two clean-ups of part files by one handle.
 const TIDIED: Duration = Duration::from_secs(3600);
 
-/// What waits for the lock where a file is released by itself: what is left undone is done by whoever has it.
+/// How long an automatic release waits for the lock. Whoever holds the lock does the rest of the work.
 const BRIEFLY: Duration = Duration::from_secs(1);
 
-/// What became of it.
+/// The result of a clean-up.
 #[derive(Default)]
 struct Cleaned {
     freed: u64,
     failed: Option<Error>,
 }
 
-/// A file that was held.
+/// The result of releasing a lease.
 struct TakenBack {
-    /// Another version of it is handed out now.
+    /// There is a newer version of the file.
     is_superseded: bool,
 }
 
 impl FileCache {
-    /// Takes back one hold of this handle. Returns whether it had one.
+    /// Releases one lease of this handle. Returns whether it had one.
     pub(super) fn release_waiting(&self, path: &Path, waiting: &Waiting) -> bool {
         let released = self.take_back(path);
         if let Some(released) = &released {
@@ -47,7 +47,8 @@ impl FileCache {
         released.is_some()
     }
 
-    /// As [`release`](FileCache::release), for files that are released by themselves: it doesn't wait long.
+    /// Works as [`release`](FileCache::release), for files that are released automatically: it doesn't wait
+    /// long.
     pub(super) fn release_briefly(&self, paths: &[PathBuf]) {
         let released: Vec<_> = paths.iter().filter_map(|path| self.take_back(path)).collect();
         if !released.is_empty() {
@@ -58,7 +59,7 @@ impl FileCache {
         }
     }
 
-    /// `None` if this handle doesn't hold it.
+    /// Returns `None` if this handle holds no lease on it.
     fn take_back(&self, path: &Path) -> Option<TakenBack> {
         let mut state = self.state();
         let hash = state.hash_of(path).filter(|hash| state.holds(*hash))?;
@@ -66,7 +67,7 @@ impl FileCache {
             None | Some(Ok(false)) => return Some(TakenBack { is_superseded: false }),
             Some(Ok(true)) => {}
             Some(Err(error)) => {
-                warn!(path = %path.display(), %error, "other processes keep a file that was released")
+                warn!(path = %path.display(), %error, "the lease on a released file can't be removed: other processes may keep the file")
             }
         }
         state.candidates.released(|| used_at(path), hash);
@@ -80,12 +81,12 @@ impl FileCache {
         self.evict(waiting);
     }
 
-    /// As [`evict`](FileCache::evict), without waiting long.
+    /// Works as [`evict`](FileCache::evict), without waiting long.
     pub(crate) fn evict_briefly(&self) {
         self.evict(&Waiting::at_most(BRIEFLY));
     }
 
-    /// Removes what nobody holds. Returns the bytes that were freed.
+    /// Removes all files without a lease. Returns the number of freed bytes.
     pub(super) fn clear_waiting(&self, waiting: &Waiting) -> Result<u64> {
         let mut cleaned = Cleaned::default();
         self.clear_shards(&mut cleaned, waiting)?;
@@ -101,8 +102,7 @@ impl FileCache {
         cleaned.failed.map_or(Ok(cleaned.freed), Err)
     }
 
-    /// Removes parts that nobody resumes, now and then, and files that nothing records. What can't be removed
-    /// is reported to the log.
+    /// Removes abandoned part files and unrecorded files, at most once an hour. Failures are logged.
     pub(super) fn tidy(&self, waiting: &Waiting) {
         if self.lock().is_err() {
             return;
@@ -116,11 +116,11 @@ impl FileCache {
         }
         for part in self.0.parts.all().iter().filter(|part| is_older(part.modified, KEPT)) {
             if let Err(error) = self.0.parts.remove(part) {
-                warn!(dir = %self.0.dir.display(), %error, "a part that nobody goes on from can't be removed from the file cache");
+                warn!(dir = %self.0.dir.display(), %error, "an abandoned part file can't be removed from the file cache");
             }
         }
         if let Err(error) = self.sweep(waiting) {
-            warn!(dir = %self.0.dir.display(), %error, "files that nothing records can't be removed from the file cache");
+            warn!(dir = %self.0.dir.display(), %error, "unrecorded files can't be removed from the file cache");
         }
     }
 
@@ -135,7 +135,7 @@ impl FileCache {
                 }
                 Ok(()) => {}
             }
-            // Parts of before they had a directory of their own.
+            // Older versions stored the part files in the shards.
             for part in parts_in(&shard, is_part_name) {
                 match self.0.parts.remove(&part) {
                     Ok(freed) => cleaned.freed += freed,
@@ -149,7 +149,7 @@ impl FileCache {
         Ok(())
     }
 
-    /// Takes out of the index what is not on disk.
+    /// Removes the entries of missing files from the index.
     fn forget_missing(&self, waiting: &Waiting) -> Result<()> {
         let mut session = self.exclusive(waiting)?;
         let state = &mut *session.state;
@@ -168,7 +168,7 @@ impl Session<'_, Exclusive> {
             .map_err(|error| Error::file(shard, "the file cache's directory can't be listed", error))?;
         let state = &mut *self.state;
         let mut gone = Vec::new();
-        // A directory that can't be read on is read as far as it can.
+        // If reading the directory fails midway, the names read so far are used.
         for name in files.map_while(|file| file.ok()).map(|file| file.file_name()) {
             let Some((hash, extension)) = name.to_str().and_then(KeyHash::of_name) else { continue };
             let path = shard.join(&name);
@@ -194,11 +194,10 @@ impl Session<'_, Exclusive> {
 }
 
 impl Cleaned {
-    /// The first failure is told.
+    /// Keeps the first failure.
     fn failed(&mut self, path: &Path, error: io::Error) {
-        self.failed.get_or_insert_with(|| {
-            Error::file(path, "what is there can't be removed from the file cache", error)
-        });
+        self.failed
+            .get_or_insert_with(|| Error::file(path, "it can't be removed from the file cache", error));
     }
 }
 

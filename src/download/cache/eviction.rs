@@ -1,5 +1,5 @@
-//! Keeping the limits: parts that nobody writes go first, then the files that were used longest ago, and
-//! never one that is held.
+//! Enforces the limits: removes part files that are not being written first, then the least recently used
+//! files, but never a file with a lease.
 
 use std::collections::VecDeque;
 use std::fs::Metadata;
@@ -14,14 +14,14 @@ use super::key::KeyHash;
 use super::lock::Waiting;
 use crate::error::{ErrorKind, Result};
 
-/// Files that are removed, or looked at, before others have their turn.
+/// How many files are removed, or inspected, before the lock is released for others.
 const BATCH: usize = 256;
 
-/// Files that are added or released before a look at all files that found nothing to remove is repeated: a
-/// part of them.
+/// After a scan of all files found nothing to remove, the next scan starts only once at least one in this
+/// many files was added or released.
 const PATIENCE: usize = 16;
 
-/// How large the cache may become.
+/// The limits of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CacheLimits {
     pub(super) bytes: u64,
@@ -36,14 +36,14 @@ impl CacheLimits {
     }
 }
 
-/// What may be evicted next, as it was when all files were last looked at.
+/// The files that may be evicted next, as of the last scan of all files.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
-    /// The one that was used longest ago first. What is used or added later comes after all of them.
+    /// The least recently used file first. Files that are used or added later come after all of them.
     queue: VecDeque<(SystemTime, KeyHash)>,
-    /// How many files there were when they were looked at in vain.
+    /// The number of files when a scan last found nothing to remove.
     in_vain: usize,
-    /// What was added or released since.
+    /// How many files were added or released since.
     changes: usize,
 }
 
@@ -52,32 +52,33 @@ impl Candidates {
         self.changes = self.changes.saturating_add(1);
     }
 
-    /// A file isn't held by this handle any more, which was used last at that time.
+    /// Records that this handle released a file, with the time when it was last used.
     pub(super) fn released(&mut self, accessed: impl FnOnce() -> SystemTime, hash: KeyHash) {
         self.changes = self.changes.saturating_add(1);
-        // Else it is found when all are looked at.
+        // Otherwise the next scan finds it.
         if self.in_vain > 0 {
             self.queue.push_back((accessed(), hash));
         }
     }
 
-    /// Where all is held, a look at every file for each one that is added would take longer and longer.
+    /// Returns whether a scan is worth its cost. If all files are leased, a scan for each added file would
+    /// take longer and longer.
     fn is_worth_a_look(&self) -> bool {
         self.changes.saturating_mul(PATIENCE) >= self.in_vain
     }
 }
 
-/// What became of a file that was to be removed.
+/// The result of removing a file.
 enum Removal {
     Removed,
-    /// Somebody else removed it.
+    /// It was already removed.
     Missing,
     Kept,
 }
 
 impl FileCache {
-    /// Removes until the limits are kept, or all that is left is in use. What can't be removed is told to the
-    /// log: what is to be added comes all the same.
+    /// Evicts files until the limits are kept, or all remaining files are in use. Failures are logged: a file
+    /// is added even if none can be evicted.
     pub(crate) fn evict(&self, waiting: &Waiting) {
         match self.try_evict(waiting) {
             Err(error) if error.kind() != ErrorKind::ConnectionLost => {
@@ -114,14 +115,14 @@ impl FileCache {
         Ok(())
     }
 
-    /// With so many bytes of parts.
+    /// Returns whether the limits are kept, with this many bytes of part files.
     fn is_within(&self, parts: u128) -> bool {
         let index = &self.state().index;
         self.0.limits.allow(index.bytes() + parts, index.files())
     }
 
-    /// Removes parts that nobody writes as long as there are too many bytes. Returns the bytes of those that
-    /// are left.
+    /// Removes part files that are not being written while there are too many bytes. Returns the bytes of the
+    /// remaining ones.
     fn remove_parts(&self) -> u128 {
         let parts = self.0.parts.all();
         let mut bytes = parts.iter().map(|part| u128::from(part.bytes)).sum::<u128>();
@@ -132,14 +133,15 @@ impl FileCache {
             match self.0.parts.remove(part) {
                 Ok(freed) => bytes -= u128::from(freed),
                 Err(error) => {
-                    warn!(dir = %self.0.dir.display(), %error, "a part can't be removed from the file cache")
+                    warn!(dir = %self.0.dir.display(), %error, "a part file can't be removed from the file cache")
                 }
             }
         }
         bytes
     }
 
-    /// Without the lock, since it takes a while. Each candidate is looked at again before it is removed.
+    /// Scans all files for candidates. It takes no lock, since it takes a while: each candidate is checked
+    /// again before it is removed.
     fn look_at_all(&self) {
         let all: Vec<KeyHash> = self.state().index.iter().map(|(hash, _)| hash).collect();
         let mut found = Vec::new();
@@ -179,8 +181,8 @@ impl FileCache {
             files -= 1;
             gone.push(hash);
         }
-        // After the files: what is recorded and missing is found out, what is there and isn't recorded is
-        // not.
+        // The index is updated after the files are removed: a recorded file that is missing is noticed, but
+        // an existing file that isn't recorded is not.
         state.index.remove(&gone)
     }
 }
@@ -197,7 +199,7 @@ fn remove_unused(path: &Path, accessed: SystemTime) -> io::Result<Removal> {
     }
 }
 
-/// When the file at `path` was last used. What is missing goes first.
+/// Returns when the file at `path` was last used. A missing file counts as the oldest.
 pub(super) fn used_at(path: &Path) -> SystemTime {
     std::fs::symlink_metadata(path).map_or(SystemTime::UNIX_EPOCH, |metadata| used(&metadata))
 }

@@ -1,5 +1,4 @@
-//! What is known of a file's content beside its size: its digests, and what its server tells its states apart
-//! by.
+//! What is known about a file's content besides its size: its digests and its server's validators.
 
 use std::fmt::Write;
 use std::fs::Metadata;
@@ -8,20 +7,20 @@ use std::time::{Duration, UNIX_EPOCH};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 
-/// A longer `ETag` isn't kept, in bytes of what is written of it.
+/// The maximum length of a stored `ETag` in its escaped form, in bytes. A longer one isn't stored.
 const LONGEST_ETAG: usize = 240;
 
-/// The year 10000, in seconds: no date of HTTP is as late.
+/// The year 10000, in seconds since 1970: HTTP dates end before it.
 const END_OF_DATES: u64 = 253_402_300_800;
 
-/// What a word of the index can't hold.
+/// Characters that are escaped in a word of the index.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// A digest in hexadecimal, in lower case: MD5, SHA-1 or SHA-256, as its length tells.
+/// A digest in lower-case hexadecimal: MD5, SHA-1 or SHA-256, determined by its length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Digest(String);
 
-/// What a conditional request names a file's state by.
+/// The validators of a file's version, for conditional requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Validators {
     etag: Option<String>,
@@ -29,37 +28,37 @@ pub(crate) struct Validators {
     modified: Option<u64>,
 }
 
-/// What is known of a file's content.
+/// What is known about a file's content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FileRecord {
-    /// One of an algorithm.
+    /// At most one for each algorithm.
     digests: Vec<Digest>,
-    /// The size that its entry tells, if the file has another: servers tell the size of what they store,
-    /// which may be compressed.
+    /// The size that the caller expected, if the file has another one: servers may report the size of the
+    /// stored form, which may be compressed.
     stored_size: Option<u64>,
     pub(super) validators: Validators,
-    /// When the file was modified of which this is known: another's content isn't.
+    /// The modification time of the file that this belongs to. It doesn't apply to a file with another one.
     pub(super) stamp: Option<u64>,
 }
 
-/// What an entry says of its file.
+/// The size and digest that are expected of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) size: Option<u64>,
     pub(crate) digest: Option<Digest>,
 }
 
-/// Whether a file is what its entry says.
+/// Whether a file matches what is expected of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Agreement {
     Agrees,
     Contradicts,
-    /// Its digest isn't known.
+    /// Its digest isn't known yet.
     Unknown,
 }
 
 impl Digest {
-    /// `None` if the text is no such digest.
+    /// `None` if the text isn't such a digest.
     pub(crate) fn new(hex: &str) -> Option<Self> {
         let is_digest = matches!(hex.len(), 32 | 40 | 64)
             && hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
@@ -76,7 +75,7 @@ impl Digest {
 }
 
 impl Validators {
-    /// What a response says of the state that it is of.
+    /// Returns the validators of a response.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let seconds = |date: &str| {
@@ -89,13 +88,12 @@ impl Validators {
         }
     }
 
-    /// What isn't told again is as it was.
+    /// Fills in missing validators from earlier ones.
     pub(crate) fn or(self, before: Validators) -> Self {
         Validators { etag: self.etag.or(before.etag), modified: self.modified.or(before.modified) }
     }
 
-    /// The header by which a request asks for the file only if its state is another one; `None` if nothing
-    /// tells that.
+    /// Returns the header that requests the file only if it changed; `None` if there is no validator.
     pub(crate) fn precondition(&self) -> Option<(HeaderName, String)> {
         let modified = || {
             let since = Duration::from_secs(self.modified.filter(|seconds| *seconds < END_OF_DATES)?);
@@ -110,7 +108,7 @@ impl FileRecord {
         FileRecord { digests: digest.into_iter().collect(), stored_size, validators, stamp: None }
     }
 
-    /// Of a file that was modified then.
+    /// Sets the modification time of the file.
     pub(super) fn at(self, stamp: Option<u64>) -> Self {
         FileRecord { stamp, ..self }
     }
@@ -120,10 +118,10 @@ impl FileRecord {
         self.digests.push(digest);
     }
 
-    /// As words of the index, each with a space before it. At most 430 bytes.
+    /// Formats it as words of the index, each after a space. At most 430 bytes.
     pub(super) fn words(&self) -> String {
         let mut words = String::new();
-        // A text takes whatever is written to it.
+        // Writing to a `String` can't fail.
         let mut word = |name: &str, value: &dyn std::fmt::Display| _ = write!(words, " {name}={value}");
         for digest in &self.digests {
             word(digest.algorithm(), &digest.0);
@@ -144,7 +142,7 @@ impl FileRecord {
         words
     }
 
-    /// Reads what [`words`](FileRecord::words) writes. What it doesn't know is passed over.
+    /// Parses the output of [`words`](FileRecord::words). Unknown words are ignored.
     pub(super) fn of_words(words: &str) -> Self {
         let mut file_record = FileRecord::default();
         for (name, value) in words.split(' ').filter_map(|word| word.split_once('=')) {
@@ -168,7 +166,7 @@ impl FileRecord {
 }
 
 impl Expected {
-    /// Whether a file of this size is what is expected, of which this is known.
+    /// Compares a file's size and record with what is expected.
     pub(super) fn agreement(&self, size: u64, file_record: &FileRecord) -> Agreement {
         if self.size.is_some_and(|expected| expected != size && file_record.stored_size != Some(expected)) {
             return Agreement::Contradicts;
@@ -186,14 +184,14 @@ impl Expected {
     }
 }
 
-/// When a file was modified, in nanoseconds since 1970.
+/// Returns when a file was modified, in nanoseconds since 1970.
 pub(super) fn stamp(metadata: &Metadata) -> Option<u64> {
     let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since.as_nanos()).ok()
 }
 
-/// One `ETag`, weak or strong (RFC 9110, section 8.8.3), of characters that can be seen: never `*`, nor a
-/// list.
+/// Returns whether a text is one `ETag`, weak or strong (RFC 9110, section 8.8.3), of visible characters: `*`
+/// and lists are not accepted.
 fn is_etag(text: &str) -> bool {
     let opaque =
         text.strip_prefix("W/").unwrap_or(text).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));

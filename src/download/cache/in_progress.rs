@@ -1,4 +1,4 @@
-//! Which files are being downloaded by this handle's calls: who wants the same waits.
+//! The files that calls of this handle are downloading: other calls for the same file wait.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -7,22 +7,24 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::key::{CacheKey, KeyHash};
 
-/// So many are looked through for those that are done.
+/// From this number of entries on, unused ones are removed.
 const SOME: usize = 128;
 
 #[derive(Debug, Default)]
 pub(super) struct InProgress(Mutex<HashMap<KeyHash, Weak<AsyncMutex<()>>>>);
 
-/// Keeps the other calls from downloading the same file as long as this lives.
+/// The turn to download a file. Other calls wait for as long as this exists.
 #[derive(Debug)]
-pub(crate) struct Alone(#[expect(dead_code, reason = "it is held")] OwnedMutexGuard<()>);
+pub(crate) struct Alone(
+    #[expect(dead_code, reason = "the guard is held until this is dropped")] OwnedMutexGuard<()>,
+);
 
 impl InProgress {
     pub(super) async fn alone(&self, key: &CacheKey) -> Alone {
         Alone(self.lock_of(key.hash).lock_owned().await)
     }
 
-    /// `None` if another call has it.
+    /// `None` if another call has the turn.
     pub(super) fn alone_at_once(&self, key: &CacheKey) -> Option<Alone> {
         self.lock_of(key.hash).try_lock_owned().ok().map(Alone)
     }
@@ -32,7 +34,7 @@ impl InProgress {
         if let Some(lock) = all.get(&hash).and_then(Weak::upgrade) {
             return lock;
         }
-        // Those that are done aren't kept.
+        // Removes the entries of calls that are done.
         if all.len() >= SOME {
             all.retain(|_, lock| lock.strong_count() > 0);
         }

@@ -1,19 +1,18 @@
-//! Which files there are and how large: a journal that every process appends to, and what it comes to, in
-//! memory.
+//! The index of the cache: which files exist and their sizes. It is a journal that all processes append to,
+//! and its content in memory.
 //!
-//! Memory holds what the journal says, never more: a change is written, and read back. A file takes some 50
-//! bytes of it; what is known of the file's content stays in the journal. No line is longer than 640 bytes,
-//! and what isn't a whole line is passed over.
+//! Memory contains what the journal says and nothing else: a change is written to the journal and read back.
+//! A file takes about 50 bytes of memory; the details of its content stay in the journal. No line is longer
+//! than 640 bytes, and incomplete lines are ignored.
 //!
-//! An object that was overwritten at its server is a file of its own, the next version of the one before,
-//! which is superseded: nobody is handed it any more, and it goes when nobody holds it.
+//! If an object is overwritten on its server, the new content becomes a file of its own: the next version.
+//! The version before is superseded: it is not returned any more, and is removed when there is no lease on
+//! it.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 
 use super::file_record::{FileRecord, stamp};
 use super::journal_line::{Entry, LONGEST, Line, Version, added, parse, removed};
@@ -23,59 +22,56 @@ use crate::error::{Error, Result};
 use crate::runtime::file_id::FileId;
 use crate::runtime::plain_file::open_own;
 
-/// The first line tells the format's version; then follow 16 digits that change when the journal is replaced.
-const VERSION: &str = "synapse-file-cache 2 ";
+/// The first line contains the format's version and then 16 digits that change when the journal is replaced.
+pub(super) const VERSION: &str = "synapse-file-cache 2 ";
 const HEAD: usize = VERSION.len() + 17;
 
-/// How the name of a temporary journal ends.
-const NEW: &str = ".new";
-
-/// The format before, whose lines are lines of this one. Files keep their entries, and age: they are known by
+/// The previous format. Its lines are valid in this one. Files keep their entries and age out: they have
 /// other keys now.
 const VERSION_BEFORE: &str = "synapse-file-cache 1 ";
 
-/// How much of the journal is read at once, at most, in bytes.
+/// Maximum number of bytes of the journal that are read at once.
 const BUFFER: u64 = 64 << 10;
 
-/// Lines that tell nothing any more, above which the journal may be written anew.
+/// Number of obsolete lines above which the journal may be rewritten.
 const DEAD_LINES: u64 = 1000;
 
-/// Whoever calls a method that writes has the cache's lock: shared, unless the method says otherwise.
+/// The caller of a method that writes holds the cache's lock: shared, unless the method says otherwise.
 #[derive(Debug)]
 pub(super) struct Index {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The journal's first line when it was last read.
     head: Vec<u8>,
-    /// Bytes of the journal that were read: whole lines.
+    /// Number of bytes of the journal that were read, in complete lines.
     read: u64,
-    /// The journal when all of it was read.
+    /// The journal's state when all of it was last read.
     seen: Option<Seen>,
-    /// The journal, opened to be appended to.
+    /// The journal, opened for appending.
     open: Option<(FileId, File)>,
-    /// The journal ends in the middle of a line.
+    /// The journal ends within a line.
     torn: bool,
     lines: u64,
-    entries: HashMap<KeyHash, Stored>,
-    /// The newest version of each file that has several.
+    pub(super) entries: HashMap<KeyHash, Stored>,
+    /// The newest version of each file that has several versions.
     newest: HashMap<KeyHash, KeyHash>,
-    /// Which versions there are beside first ones.
+    /// The versions other than first ones.
     versions: HashMap<KeyHash, Version>,
-    superseded: HashSet<KeyHash>,
-    /// A million files have a handful of extensions.
+    pub(super) superseded: HashSet<KeyHash>,
+    /// Extensions are stored once: a million files have only a few.
     extensions: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u32>,
     bytes: u128,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Stored {
+pub(super) struct Stored {
     size: u64,
-    /// Where its line begins.
-    at: u64,
+    /// The offset of its line.
+    pub(super) at: u64,
     extension: u32,
 }
 
-/// What tells that nothing was appended to the journal.
+/// The state of the journal's file. If it is unchanged, nothing was appended.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     id: FileId,
@@ -86,7 +82,7 @@ struct Seen {
 /// A file to be recorded.
 #[derive(Debug)]
 pub(super) struct Addition<'a> {
-    /// Which version of which file it is.
+    /// The file and its version.
     pub(super) version: Version,
     pub(super) entry: Entry<'a>,
     pub(super) file_record: &'a FileRecord,
@@ -112,12 +108,12 @@ impl Index {
         }
     }
 
-    /// The file of this very version.
+    /// Returns the entry of exactly this version.
     pub(super) fn get(&self, hash: KeyHash) -> Option<Entry<'_>> {
         self.entries.get(&hash).map(|stored| self.entry(stored))
     }
 
-    /// The newest version of a file.
+    /// Returns the newest version of a file.
     pub(super) fn newest(&self, base: KeyHash) -> Option<(KeyHash, Entry<'_>)> {
         let hash = self.newest.get(&base).copied().unwrap_or(base);
         let entry = self.get(hash).filter(|_| !self.superseded.contains(&hash))?;
@@ -136,7 +132,7 @@ impl Index {
         self.entries.len() as u64
     }
 
-    /// Sum of the sizes.
+    /// Returns the sum of the sizes.
     pub(super) fn bytes(&self) -> u128 {
         self.bytes
     }
@@ -148,21 +144,25 @@ impl Index {
         }
     }
 
-    /// What is known of a file's content, if it was modified at `stamp`.
+    /// Returns the record of a file's content, if it is for the modification time `stamp`.
     pub(super) fn file_record(&self, hash: KeyHash, stamp: Option<u64>) -> FileRecord {
         let read = || -> io::Result<FileRecord> {
             let mut file = open_own(&self.path, OpenOptions::new().read(true))?;
             let known = self.is_of_head(&mut file)?;
             Ok(known.then(|| self.file_records_in(&mut file, hash)).transpose()?.unwrap_or_default())
         };
-        // What can't be read isn't known.
+        // If it can't be read, nothing is known.
         read()
             .ok()
             .filter(|file_record| file_record.stamp.is_some() && file_record.stamp == stamp)
             .unwrap_or_default()
     }
 
-    fn file_records_in(&self, file: &mut (impl Read + Seek), hash: KeyHash) -> io::Result<FileRecord> {
+    pub(super) fn file_records_in(
+        &self,
+        file: &mut (impl Read + Seek),
+        hash: KeyHash,
+    ) -> io::Result<FileRecord> {
         let Some(stored) = self.entries.get(&hash) else { return Ok(FileRecord::default()) };
         file.seek(SeekFrom::Start(stored.at))?;
         let mut line = Vec::with_capacity(LONGEST as usize);
@@ -175,12 +175,12 @@ impl Index {
         }
     }
 
-    fn is_of_head(&self, file: &mut File) -> io::Result<bool> {
+    pub(super) fn is_of_head(&self, file: &mut File) -> io::Result<bool> {
         Ok(read_head(file)? == self.head)
     }
 
-    /// Reads what was appended since it was last read, or all where the journal was replaced. Returns `false`
-    /// if there is no journal that can be read: [`renew`](Index::renew) makes one.
+    /// Reads what was appended since the last call, or the whole journal if it was replaced. Returns `false`
+    /// if there is no readable journal: [`renew`](Index::renew) creates one.
     pub(super) fn refresh(&mut self) -> Result<bool> {
         if self.seen.is_some()
             && self.seen == std::fs::symlink_metadata(&self.path).ok().and_then(|now| seen(&now))
@@ -195,8 +195,8 @@ impl Index {
         read.map_err(|error| Error::file(&self.path, "the file cache's index can't be read", error))
     }
 
-    /// As [`refresh`](Index::refresh); where there is no journal that can be read, another takes its place:
-    /// one of the format before is taken over, else it is empty.
+    /// Works as [`refresh`](Index::refresh). If there is no readable journal, a new one replaces it: with the
+    /// entries of a journal in the previous format, otherwise empty.
     pub(super) fn renew(&mut self, _lock: &Exclusive) -> Result<()> {
         if !self.refresh()? {
             self.forget();
@@ -207,11 +207,11 @@ impl Index {
         Ok(())
     }
 
-    /// Records that the file is there. What was the newest version of it before is superseded.
+    /// Records that the file exists. A previous newest version becomes superseded.
     pub(super) fn add(&mut self, new: &Addition<'_>) -> Result<()> {
         let hash = new.version.hash();
         let superseded = self.newest(new.version.base).filter(|(newest, _)| *newest != hash);
-        // First: at worst the file is downloaded again.
+        // The superseded line comes first: if only it is written, the file is downloaded again.
         let before = superseded.map(|(hash, entry)| self.line(hash, entry, true, &FileRecord::default()));
         let line = added(
             hash,
@@ -223,29 +223,35 @@ impl Index {
         self.append(&(before.unwrap_or_default() + &line))
     }
 
-    /// Records what is known of a file.
+    /// Records what is known about a file's content.
     pub(super) fn note(&mut self, hash: KeyHash, file_record: &FileRecord) -> Result<()> {
         let Some(entry) = self.get(hash) else { return Ok(()) };
         self.append(&self.line(hash, entry, self.superseded.contains(&hash), file_record))
     }
 
-    fn line(&self, hash: KeyHash, entry: Entry<'_>, superseded: bool, file_record: &FileRecord) -> String {
+    pub(super) fn line(
+        &self,
+        hash: KeyHash,
+        entry: Entry<'_>,
+        superseded: bool,
+        file_record: &FileRecord,
+    ) -> String {
         added(hash, entry, self.versions.get(&hash).copied(), superseded, file_record)
     }
 
-    /// Records that the files are gone.
+    /// Records that the files were removed.
     pub(super) fn remove(&mut self, hashes: &[KeyHash]) -> Result<()> {
         let lines: String = hashes.iter().map(|hash| removed(*hash)).collect();
         if lines.is_empty() { Ok(()) } else { self.append(&lines) }
     }
 
-    /// Whether most of the journal tells nothing any more.
+    /// Returns whether most lines of the journal are obsolete.
     pub(super) fn is_wasteful(&self) -> bool {
         let dead = self.lines.saturating_sub(self.files());
         dead > DEAD_LINES && dead > self.files()
     }
 
-    /// Writes the journal anew, without what tells nothing any more.
+    /// Rewrites the journal without obsolete lines.
     pub(super) fn compact(&mut self, _lock: &Exclusive) -> Result<()> {
         self.replace()
     }
@@ -258,21 +264,21 @@ impl Index {
         appended.map_err(|error| Error::file(&self.path, "the file cache's index can't be written", error))
     }
 
-    /// The opened journal, if it is the one that was read to its end.
+    /// Takes the opened journal, if it is the one that was read to its end.
     fn open_as_seen(&mut self) -> Option<(FileId, File)> {
         let seen = self.seen.as_ref().filter(|_| !self.torn)?;
         self.open.take().filter(|(id, _)| *id == seen.id)
     }
 
     fn append_to(&mut self, (id, mut file): (FileId, File), lines: &str) -> io::Result<()> {
-        // One write, so that lines of several processes don't mix.
+        // One write, so that lines of several processes are not interleaved.
         file.write_all(lines.as_bytes())?;
         let now = file.metadata()?;
         if now.len() == self.read + lines.len() as u64 {
             self.read_on(&mut lines.as_bytes())?;
             self.seen = seen(&now);
         } else {
-            // Another process appended as well.
+            // Another process appended too.
             self.catch_up(&mut file, VERSION)?;
         }
         self.open = Some((id, file));
@@ -282,9 +288,9 @@ impl Index {
     fn append_anew(&mut self, lines: &str) -> io::Result<()> {
         let mut file = open_own(&self.path, OpenOptions::new().read(true).append(true))?;
         if !self.catch_up(&mut file, VERSION)? {
-            return Err(io::Error::other("it was damaged a moment ago"));
+            return Err(io::Error::other("it was damaged a moment ago: try again"));
         }
-        // What follows a torn line would be lost with it.
+        // Lines that are appended to a torn line would be lost with it.
         let text = if self.torn { format!("\n{lines}") } else { lines.to_owned() };
         file.write_all(text.as_bytes())?;
         self.catch_up(&mut file, VERSION)?;
@@ -304,14 +310,14 @@ impl Index {
             self.head = head;
         }
         file.seek(SeekFrom::Start(self.read))?;
-        // Mostly it is a line.
+        // In most cases only one line was appended.
         let room = length.saturating_sub(self.read).clamp(LONGEST, BUFFER);
         self.read_on(&mut BufReader::with_capacity(room as usize, &mut *file))?;
         self.seen = file.metadata().ok().filter(|now| now.len() == self.read).and_then(|now| seen(&now));
         Ok(true)
     }
 
-    /// Reads whole lines, to the end.
+    /// Reads complete lines up to the end.
     pub(super) fn read_on(&mut self, journal: &mut impl BufRead) -> io::Result<()> {
         let mut line = Vec::new();
         loop {
@@ -321,7 +327,7 @@ impl Index {
                 return Ok(());
             }
             self.torn = line.last() != Some(&b'\n');
-            // The rest of a torn line may be about to be written; what is longer than any line is garbage.
+            // A short torn line may still be completed. Anything longer than a line is garbage.
             if self.torn && length < LONGEST {
                 return Ok(());
             }
@@ -370,14 +376,14 @@ impl Index {
         if let Some(number) = self.numbers.get(extension) {
             return *number;
         }
-        // More than four thousand million would be shown without their extension.
+        // With more than 2^32 extensions, files would be listed without theirs.
         let number = u32::try_from(self.extensions.len()).unwrap_or(u32::MAX);
         self.extensions.push(extension.into());
         self.numbers.insert(extension.into(), number);
         number
     }
 
-    /// Nothing can be written any more.
+    /// Makes all writes fail.
     #[cfg(test)]
     pub(super) fn break_it(&mut self) {
         self.path = PathBuf::from("/proc/self/nothing");
@@ -386,61 +392,6 @@ impl Index {
 
     fn forget(&mut self) {
         *self = Index::new(std::mem::take(&mut self.path));
-    }
-
-    /// Puts a journal that says what memory says in the place of the one before.
-    fn replace(&mut self) -> Result<()> {
-        let written = self.write().and_then(|file| file.persist(&self.path).map_err(|error| error.error));
-        written
-            .map_err(|error| Error::file(&self.path, "the file cache's index can't be replaced", error))?;
-        self.remove_left_behind();
-        self.refresh().map(|_| ())
-    }
-
-    /// Writes a whole journal to a temporary file beside the journal.
-    fn write(&self) -> io::Result<NamedTempFile> {
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(".");
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(&name).suffix(NEW);
-        // The umask decides who may read it.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = BufWriter::new(builder.tempfile_in(self.path.parent().unwrap_or(Path::new(".")))?);
-        file.write_all(format!("{VERSION}{:016x}\n", fastrand::u64(..)).as_bytes())?;
-        let mut before = open_own(&self.path, OpenOptions::new().read(true)).ok();
-        let is_known = before.as_mut().is_some_and(|before| self.is_of_head(before).unwrap_or(false));
-        let mut before = before.filter(|_| is_known);
-        let mut entries: Vec<(u64, KeyHash)> =
-            self.entries.iter().map(|(hash, stored)| (stored.at, *hash)).collect();
-        entries.sort_unstable_by_key(|(at, _)| *at);
-        for (_, hash) in entries {
-            let Some(entry) = self.get(hash) else { continue };
-            let file_record = before
-                .as_mut()
-                .and_then(|before| self.file_records_in(before, hash).ok())
-                .unwrap_or_default();
-            file.write_all(self.line(hash, entry, self.superseded.contains(&hash), &file_record).as_bytes())?;
-        }
-        let file = file.into_inner()?;
-        file.as_file().sync_all()?;
-        Ok(file)
-    }
-
-    /// Removes what others wrote to replace the journal, and were killed before they did.
-    fn remove_left_behind(&self) {
-        let (Some(directory), Some(name)) =
-            (self.path.parent(), self.path.file_name().and_then(|name| name.to_str()))
-        else {
-            return;
-        };
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let other = entry.file_name();
-            let other = other.to_str().and_then(|other| other.strip_prefix(name)?.strip_suffix(NEW));
-            if other.is_some() {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
     }
 }
 

@@ -1,40 +1,40 @@
-//! A line of the index's journal: `+ {hash} {extension or -} {size}` and words that tell more, or `- {hash}`;
-//! then a checksum. One that a power loss has torn or that is damaged otherwise is no line.
+//! A line of the index's journal: `+ {hash} {extension or -} {size}` and optional words, or `- {hash}`; then
+//! a checksum. A line that is torn by a power loss or damaged otherwise is ignored.
 
 use super::file_record::FileRecord;
 use super::key::{KeyHash, is_extension};
 
-/// No line is as long, in bytes.
+/// The maximum length of a line, in bytes: every line is shorter.
 pub(super) const LONGEST: u64 = 640;
 
-/// What the index knows of a file.
+/// What the index knows about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
     pub(super) size: u64,
     pub(super) extension: &'a str,
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     Added(Added<'a>),
     Removed(KeyHash),
 }
 
-/// A later version of a file.
+/// A version of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version {
-    /// What the file is known by.
+    /// The hash of the file's key.
     pub(super) base: KeyHash,
     pub(super) number: u64,
 }
 
-/// A file is there.
+/// A file was added.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Added<'a> {
     pub(super) hash: KeyHash,
     pub(super) entry: Entry<'a>,
-    /// Which version of a file it is, if it isn't the first.
+    /// The version of the file, unless it is the first one.
     pub(super) version: Option<Version>,
     /// There is a newer version.
     pub(super) superseded: bool,
@@ -42,7 +42,7 @@ pub(super) struct Added<'a> {
 }
 
 impl Version {
-    /// What it is known by itself.
+    /// Returns the hash of the version itself.
     pub(super) fn hash(self) -> KeyHash {
         self.base.version(self.number)
     }
@@ -54,7 +54,7 @@ impl Added<'_> {
     }
 }
 
-/// The line of a file that is there.
+/// Formats the line of an added file.
 pub(super) fn added(
     hash: KeyHash,
     entry: Entry<'_>,
@@ -69,17 +69,17 @@ pub(super) fn added(
     sealed(&format!("+ {} {extension} {}{of}{old}{}", hash.hex(), entry.size, file_record.words()))
 }
 
-/// The line of a file that is gone.
+/// Formats the line of a removed file.
 pub(super) fn removed(hash: KeyHash) -> String {
     sealed(&format!("- {}", hash.hex()))
 }
 
-/// A line with its checksum.
+/// Adds the checksum to a line.
 pub(super) fn sealed(text: &str) -> String {
     format!("{text} {:08x}\n", checksum(text.as_bytes()))
 }
 
-/// FNV-1a: no change of a single byte gets past it.
+/// FNV-1a: it detects every change of a single byte.
 fn checksum(text: &[u8]) -> u32 {
     text.iter().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
@@ -90,11 +90,11 @@ fn version(of: &str) -> Option<Version> {
     Some(version).filter(|version| version.number > 0)
 }
 
-/// `None` if it is no whole line, or can't be true.
+/// Parses a line. `None` if it is incomplete or invalid.
 pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (text, checksum_hex) = line.rsplit_once(' ')?;
-    // Digits of the other case are damage too.
+    // Only lower-case digits are written: others are damage.
     if checksum_hex.len() != 8 || checksum_hex.contains(|digit: char| !matches!(digit, '0'..='9' | 'a'..='f'))
     {
         return None;
@@ -110,7 +110,7 @@ pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
             let hash = KeyHash::from_hex(words.next()?)?;
             let extension = words.next().map(|word| if word == "-" { "" } else { word })?;
             let size = words.next()?.parse().ok()?;
-            // It becomes part of a path.
+            // The extension becomes part of a path.
             (extension.is_empty() || is_extension(extension)).then_some(())?;
             let words = words.next().unwrap_or_default();
             let version = match words.split(' ').find_map(|word| word.strip_prefix("of=")) {

@@ -1,5 +1,5 @@
-//! What a URL comes to as the identity of a file, and the name that the file gets: safe on every file system,
-//! since nothing of the URL is in it but letters and digits of its extension.
+//! Maps a URL to the identity of a file, and to the name of the file. The name is safe on every file system:
+//! it contains nothing of the URL except the letters and digits of its extension.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use sha2::{Digest, Sha256};
 use super::signed_url::without_signature;
 use crate::values::file_url::is_data_uri;
 
-/// Stands before what is hashed. Another one is another way to tell files apart.
+/// Prefix of the hashed text of a key. Changing it changes all keys.
 const IDENTITY: &str = "synapse-file-cache 2";
 
-/// Stands before what the name of a file's later version is hashed of.
+/// Prefix of the hashed text of a later version's name.
 const VERSION: &str = "synapse-file-cache version";
 
-/// Letters and digits of an extension, at most.
+/// Maximum number of letters and digits of an extension.
 const EXTENSION: usize = 16;
 
-/// Extensions of the files that `data:` URIs carry, which have no name to take one from.
+/// Extensions for `data:` URIs, which have no file name.
 #[rustfmt::skip]
 const MEDIA_TYPES: [(&str, &str); 16] = [
     ("image/png", "png"), ("image/jpeg", "jpg"), ("image/gif", "gif"), ("image/webp", "webp"), ("image/bmp", "bmp"),
@@ -30,7 +30,7 @@ const MEDIA_TYPES: [(&str, &str); 16] = [
 
 pub(super) type KeyOf = dyn Fn(&str) -> String + Send + Sync;
 
-/// What files are told apart by.
+/// What identifies a file.
 pub(super) enum KeyBy {
     /// The URL without its signature.
     Url,
@@ -39,29 +39,29 @@ pub(super) enum KeyBy {
     Own(Box<KeyOf>),
 }
 
-/// What a file is known by: a part of the SHA-256 of its key's text that no two texts share.
+/// The hash of a key: the first 16 bytes of the SHA-256 of its text, which no two texts share in practice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct KeyHash([u8; 16]);
 
-/// A file's identity, and the extension that its name gets.
+/// A file's identity, and the extension of its name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct CacheKey {
     pub(super) hash: KeyHash,
-    /// Without its dot; empty where there is none.
+    /// Without the dot; empty if there is none.
     pub(super) extension: String,
-    /// The URL without its query, if that is what tells it from others.
+    /// The URL without its query, if the query is part of the identity.
     pub(super) variant_of: Option<Box<str>>,
 }
 
 impl CacheKey {
-    /// The file's identity as a text.
+    /// Returns the file's identity as a text.
     pub(crate) fn hex(&self) -> String {
         self.hash.hex()
     }
 }
 
 impl KeyBy {
-    /// The key of an absolute URL's file, of one tenant in one namespace.
+    /// Returns the key of an absolute URL's file, for one tenant in one namespace.
     pub(super) fn key(&self, url: &str, tenant: &[u8], namespace: &str) -> CacheKey {
         let text = match self {
             KeyBy::Url => without_signature(url),
@@ -80,7 +80,7 @@ impl KeyHash {
     fn of(kind: &str, fields: &[&[u8]]) -> Self {
         let mut digest = Sha256::new_with_prefix(kind);
         for field in fields {
-            // With its length, so that no field is taken for a part of the one before.
+            // With its length, so that the boundary between two fields is unambiguous.
             digest.update((field.len() as u64).to_be_bytes());
             digest.update(field);
         }
@@ -89,7 +89,7 @@ impl KeyHash {
         KeyHash(hash)
     }
 
-    /// What a later version of the file is known by. The first one has the number 0.
+    /// Returns the hash of a version of the file. The first version has the number 0.
     pub(super) fn version(self, number: u64) -> Self {
         match number {
             0 => self,
@@ -97,12 +97,12 @@ impl KeyHash {
         }
     }
 
-    /// 32 digits.
+    /// Returns 32 hexadecimal digits.
     pub(super) fn hex(self) -> String {
         base16ct::lower::encode_string(&self.0)
     }
 
-    /// Reads what [`hex`](KeyHash::hex) writes, and nothing else.
+    /// Parses the output of [`hex`](KeyHash::hex) and nothing else.
     pub(super) fn from_hex(hex: &str) -> Option<Self> {
         let digits = hex.len() == 32 && hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         if !digits {
@@ -111,18 +111,18 @@ impl KeyHash {
         u128::from_str_radix(hex, 16).ok().map(|number| KeyHash(number.to_be_bytes()))
     }
 
-    /// The name of the directory that the file is in.
+    /// Returns the name of the file's directory.
     pub(super) fn shard(self) -> String {
         format!("{:02x}", self.0[0])
     }
 
-    /// Where the file stands in the cache at `dir`.
+    /// Returns the file's path in the cache at `dir`.
     pub(super) fn path(self, dir: &Path, extension: &str) -> PathBuf {
         let dot = if extension.is_empty() { "" } else { "." };
         dir.join(self.shard()).join(format!("{}{dot}{extension}", self.hex()))
     }
 
-    /// Reads a file's name: its hash and its extension. Nothing where it isn't a name of the cache.
+    /// Parses a file's name: its hash and its extension. `None` if it isn't a name of the cache.
     pub(super) fn of_name(name: &str) -> Option<(Self, &str)> {
         let hash = KeyHash::from_hex(name.get(..32)?)?;
         match &name[32..] {
@@ -141,12 +141,12 @@ impl std::fmt::Debug for KeyHash {
     }
 }
 
-/// The URL without its query and its fragment.
+/// Returns the URL without its query and its fragment.
 fn before_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// The extension of a URL's last path segment; empty where it has none that is safe.
+/// Returns the extension of a URL's last path segment; empty if there is none or it isn't safe.
 fn extension(url: &str) -> String {
     if is_data_uri(url) {
         let media_type = url[5..].split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -156,7 +156,7 @@ fn extension(url: &str) -> String {
     let url = before_query(url);
     let authority = url.split_once("://").filter(|(scheme, _)| !scheme.contains('/')).map(|(_, rest)| rest);
     let path = match authority.or_else(|| url.strip_prefix("//")) {
-        // A host's name ends like a file's.
+        // The end of a host name isn't an extension.
         Some(rest) => rest.split_once('/').map_or("", |(_, path)| path),
         None => url,
     };
@@ -174,7 +174,7 @@ fn extension(url: &str) -> String {
     if is_extension(&extension) { extension } else { String::new() }
 }
 
-/// Whether a file's name may end so.
+/// Returns whether a text is a valid extension.
 pub(super) fn is_extension(text: &str) -> bool {
     let plain = |part: &str| {
         (1..=EXTENSION).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())

@@ -1,4 +1,4 @@
-//! [`Lease`]: a file of the cache that is held for as long as this lives.
+//! [`Lease`]: protects a file of the cache from removal for as long as it exists.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -9,11 +9,11 @@ use super::FileCache;
 use super::file_record::stamp;
 use crate::runtime::plain_file::open_own;
 
-/// A file that a handle of the cache holds for as long as this lives.
-#[must_use = "the file is released at once"]
+/// A lease of one handle on a file of the cache.
+#[must_use = "dropping the lease releases the file at once"]
 pub(crate) struct Lease {
     cache: FileCache,
-    /// `None` if somebody else releases it.
+    /// `None` if the lease was passed on to the handle.
     path: Option<PathBuf>,
     bytes: u64,
 }
@@ -27,19 +27,19 @@ impl Lease {
         self.path.as_deref().unwrap_or(Path::new(""))
     }
 
-    /// The file's size.
+    /// Returns the file's size in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The file, to be read, and when it was modified.
+    /// Opens the file for reading. Returns it with its modification time.
     pub(crate) fn open(&self) -> io::Result<(File, Option<u64>)> {
         let file = open_own(self.path(), OpenOptions::new().read(true))?;
         let stamp = stamp(&file.metadata()?);
         Ok((file, stamp))
     }
 
-    /// The path, which the handle goes on to hold for whoever is given it.
+    /// Returns the path. The handle keeps the lease until the file is released.
     pub(crate) fn keep(mut self) -> PathBuf {
         self.path.take().unwrap_or_default()
     }

@@ -1,9 +1,9 @@
-//! What is handed out and must not be removed: each handle says it in a file of its own, which the others
-//! read.
+//! The leases: files that were returned to callers and must not be removed. Each handle records its leases in
+//! its own file, which the other handles read.
 //!
-//! A handle lives as long as its file's lock is held, which the operating system lets go when the process
-//! dies, however it dies. The cache's own lock is shared by those who hand out, and exclusive to those who
-//! remove.
+//! A handle is alive as long as its file is locked. The operating system releases the lock when the process
+//! ends for any reason. The cache's own lock is taken shared to return files, and exclusively to remove
+//! files.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -17,42 +17,42 @@ use super::lock::{Exclusive, FileLocks, Shared, lock_error};
 use crate::error::{Error, Result};
 use crate::runtime::plain_file::{self, open_own};
 
-/// What follows the name of a handle's lock in the name of its holds. Two files, since on Windows nobody else
-/// reads a file that is locked.
+/// Suffix of the file with a handle's leases, after the name of the handle's lock file. These are two files
+/// because on Windows other processes can't read a locked file.
 const HOLDS: &str = ".holds";
 
-/// A line that tells one hold, or the end of one: a sign, 32 digits and the line's end.
+/// Length of a line, which adds or removes one lease: a sign, 32 digits and the line's end.
 const LINE: usize = 34;
-/// The first line: 16 digits that change when the file is written anew.
+/// Length of the first line: 16 digits that change when the file is rewritten.
 const HEAD: usize = 17;
 
-/// Lines that tell nothing any more, above which a file may be written anew.
+/// Number of obsolete lines above which a file may be rewritten.
 const DEAD_LINES: usize = 1000;
 
-/// What this handle holds, and what the others do.
+/// The leases of this handle and of the others.
 #[derive(Debug)]
 pub(super) struct Holder {
     dir: PathBuf,
     name: String,
     locks: FileLocks,
-    /// Locked as long as the handle lives.
+    /// Locked as long as the handle exists.
     alive: File,
     path: PathBuf,
     file: File,
-    /// Bytes of the file that are whole lines.
+    /// Length of the file's complete lines in bytes.
     length: u64,
-    /// The next write has to find its place: the one before failed.
+    /// The last write failed: the next one must seek to its position first.
     misplaced: bool,
-    /// The file tells a hold that was taken back.
+    /// The file contains a lease that was released.
     outdated: bool,
-    /// How often each is handed out.
+    /// How often each file was returned and not released.
     held: HashMap<KeyHash, u64>,
     others: HashMap<String, Other>,
-    /// A process that was forked has this handle's memory but isn't its owner.
+    /// A forked process has a copy of this handle in memory but doesn't own it.
     process: u32,
 }
 
-/// What another handle held when its file was last read.
+/// The leases of another handle when its file was last read.
 #[derive(Debug, Default)]
 pub(super) struct Other {
     head: Vec<u8>,
@@ -61,7 +61,8 @@ pub(super) struct Other {
 }
 
 impl Holder {
-    /// A new handle's. `_lock` keeps others from taking it for a dead one's before it is locked.
+    /// Registers a new handle. `_lock` keeps the others from taking it for a dead one before its file is
+    /// locked.
     pub(super) fn new(dir: PathBuf, locks: FileLocks, _lock: &Shared) -> Result<Self> {
         let process = std::process::id();
         let name = format!("{process}-{:016x}", fastrand::u64(..));
@@ -76,7 +77,7 @@ impl Holder {
         let path = dir.join(format!("{name}{HOLDS}"));
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file =
-            file.map_err(|error| Error::file(&path, "the file cache's holds can't be written", error))?;
+            file.map_err(|error| Error::file(&path, "the file cache's leases can't be written", error))?;
         let (held, others) = (HashMap::new(), HashMap::new());
         let (length, misplaced, outdated) = (0, false, false);
         let mut holder = Holder {
@@ -97,22 +98,24 @@ impl Holder {
         Ok(holder)
     }
 
-    /// How many files this handle holds.
+    /// Returns how many files this handle has leases on.
     pub(super) fn count(&self) -> u64 {
         self.held.len() as u64
     }
 
-    /// Whether this handle holds it.
+    /// Returns whether this handle has a lease on the file.
     pub(super) fn holds(&self, hash: KeyHash) -> bool {
         self.held.contains_key(&hash)
     }
 
-    /// Whether any handle holds it, as of [`look_at_others`](Holder::look_at_others).
+    /// Returns whether any handle has a lease on it, as of the last
+    /// [`look_at_others`](Holder::look_at_others).
     pub(super) fn is_held(&self, hash: KeyHash) -> bool {
         self.holds(hash) || self.others.values().any(|other| other.held.contains(&hash))
     }
 
-    /// Holds it, once more where it is held. For what isn't held yet, whoever calls has the cache's lock.
+    /// Adds a lease, or counts an existing one once more. For a new lease the caller must hold the cache's
+    /// lock.
     pub(super) fn hold(&mut self, hash: KeyHash) -> Result<()> {
         if let Some(times) = self.held.get_mut(&hash) {
             *times += 1;
@@ -136,8 +139,8 @@ impl Holder {
         Ok(())
     }
 
-    /// Takes back one hold. Returns whether there are no more: then the others are told, without the cache's
-    /// lock, since whoever sees it later keeps the file until then.
+    /// Releases a lease once. Returns whether none is left: then it is removed from the file, without the
+    /// cache's lock, since the others only keep the file for longer if they see it later.
     pub(super) fn release(&mut self, hash: KeyHash) -> Result<bool> {
         match self.held.get_mut(&hash) {
             Some(times) if *times > 1 => {
@@ -165,7 +168,7 @@ impl Holder {
         let line = format!("{sign}{}\n", hash.hex());
         let mut write = || {
             if self.misplaced {
-                // Over what remains of a line that could not be written whole.
+                // Overwrites a line that was written only partially.
                 self.file.seek(SeekFrom::Start(self.length))?;
             }
             self.file.write_all(line.as_bytes())
@@ -177,8 +180,8 @@ impl Holder {
         Ok(())
     }
 
-    /// Others read under the exclusive lock only, and whoever calls has the shared one: they never see the
-    /// file half written.
+    /// Rewrites the file. The others read it only under the exclusive lock, and the caller holds the shared
+    /// one: they never see a half-written file.
     fn write_anew(&mut self) -> Result<()> {
         let mut text = format!("{:016x}\n", fastrand::u64(..));
         for hash in self.held.keys() {
@@ -195,11 +198,11 @@ impl Holder {
     }
 
     fn cant_write(&self, error: io::Error) -> Error {
-        Error::file(&self.path, "the file cache's holds can't be written", error)
+        Error::file(&self.path, "the file cache's leases can't be written", error)
     }
 
-    /// Reads what the other handles hold, and cleans up after those whose processes died. Under the exclusive
-    /// lock nobody hands out, nobody is about to register, and what is read stays true.
+    /// Reads the leases of the other handles, and cleans up after those whose processes died. Under the
+    /// exclusive lock no file is returned and no handle is registered, so the result stays valid.
     pub(super) fn look_at_others(&mut self, _lock: &Exclusive) -> Result<()> {
         let cant = |error| Error::file(&self.dir, "the file cache's handles can't be listed", error);
         let mut alive = HashSet::new();
@@ -211,10 +214,10 @@ impl Holder {
             if self.is_alive(name) {
                 let path = self.dir.join(format!("{name}{HOLDS}"));
                 let other = self.others.entry(name.to_owned()).or_default();
-                // Where it can't be told what is held, nothing may be removed.
-                other
-                    .catch_up(&path)
-                    .map_err(|error| Error::file(&path, "what another process holds can't be read", error))?;
+                // If a handle's leases can't be read, no file may be removed.
+                other.catch_up(&path).map_err(|error| {
+                    Error::file(&path, "the leases of another process can't be read", error)
+                })?;
                 alive.insert(name.to_owned());
             }
         }
@@ -222,20 +225,20 @@ impl Holder {
         Ok(())
     }
 
-    /// Whether a process has it locked. What a dead one left is removed. What is no handle's file says
-    /// nothing.
+    /// Returns whether a process has locked the handle's file. Files of a dead handle are removed. Other
+    /// files are ignored.
     fn is_alive(&self, name: &str) -> bool {
         let path = self.dir.join(name);
         let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
         let file = match open_own(&path, File::options().read(true).write(true)) {
             Ok(file) => file,
-            // Where it can't be told, it is.
+            // If it can't be decided, the handle counts as alive.
             Err(error) => return is_file && error.kind() != io::ErrorKind::NotFound,
         };
         if (self.locks.exclusive)(&file).is_err() {
             return true;
         }
-        // The holds first: what is found without them is a dead one's all the same.
+        // The lease file is removed first: a lock file without one still belongs to a dead handle.
         let _ = std::fs::remove_file(self.dir.join(format!("{name}{HOLDS}")));
         let _ = std::fs::remove_file(&path);
         false
@@ -246,7 +249,7 @@ impl Other {
     fn catch_up(&mut self, path: &std::path::Path) -> io::Result<()> {
         match open_own(path, File::options().read(true)) {
             Ok(file) => self.read_on(file),
-            // It is being dropped.
+            // The handle is being dropped.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 *self = Other::default();
                 Ok(())
@@ -255,7 +258,7 @@ impl Other {
         }
     }
 
-    /// Reads whole lines, to the end. Those that tell no hold are passed over.
+    /// Reads complete lines up to the end. Invalid lines are ignored.
     pub(super) fn read_on(&mut self, mut file: impl Read + Seek) -> io::Result<()> {
         let mut head = Vec::with_capacity(HEAD);
         file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;

@@ -1,5 +1,5 @@
-//! The cache's lock between handles and processes, and how long it is waited for: locks are tried again and
-//! again, so that whoever gives up doesn't leave a thread that waits on.
+//! The lock of the cache between handles and processes, with a time limit. A lock is polled, so that a
+//! dropped call doesn't leave a thread that waits for it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -14,16 +14,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::file_id::FileId;
 use crate::runtime::plain_file::open_own;
 
-/// Between two looks whether a lock is free.
+/// Intervals between two attempts to take a lock.
 const FIRST_LOOK: Duration = Duration::from_micros(20);
 const LAST_LOOK: Duration = Duration::from_millis(5);
 
-/// Files that stay open between one lock and the next, at most.
+/// Maximum number of files that stay open between two locks.
 const IDLE: usize = 8;
 
 type TryLock = fn(&File) -> Result<(), TryLockError>;
 
-/// How files are locked: as the system does, or as a test wants it.
+/// The functions that lock files: those of the system, or a test's.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FileLocks {
     pub(super) exclusive: TryLock,
@@ -35,11 +35,11 @@ impl FileLocks {
         FileLocks { exclusive: <File as FileExt>::try_lock, shared: <File as FileExt>::try_lock_shared };
 }
 
-/// For how long a lock is waited for.
+/// A limit for the time to wait for a lock.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     limit: Duration,
-    /// `None` if the clock doesn't hold such a time.
+    /// `None` if the time exceeds the clock's range.
     until: Option<Instant>,
     given_up: Arc<AtomicBool>,
 }
@@ -56,25 +56,25 @@ impl Waiting {
         GiveUp(self.given_up.clone())
     }
 
-    /// As long once more, given up with this one.
+    /// Starts the same limit again. It is given up together with this one.
     pub(crate) fn again(&self) -> Self {
         Waiting { given_up: self.given_up.clone(), ..Waiting::at_most(self.limit) }
     }
 
-    /// Waits for a moment.
+    /// Sleeps for a moment.
     ///
     /// # Errors
-    /// Returns an error if it is long enough, or nobody waits any more.
+    /// Returns an error if the limit is reached, or the wait was given up.
     fn pause(&self, path: &Path, look: &mut Duration) -> Result<()> {
         if self.given_up.load(Ordering::Relaxed) {
             return Err(Error::new(
                 ErrorKind::ConnectionLost,
-                "the call was given up that waited for the file cache's lock",
+                "the call that waited for the file cache's lock was dropped",
             ));
         }
         if self.until.is_some_and(|until| Instant::now() >= until) {
             let message = format!(
-                "{}: another process has locked the file cache for {:?} (`lock_timeout`): it hangs, or its disk does; end it, or wait longer",
+                "{}: another process has locked the file cache for {:?} (`lock_timeout`): it or its disk may hang; end it, or raise `lock_timeout`",
                 path.display(),
                 self.limit
             );
@@ -92,23 +92,23 @@ impl Drop for GiveUp {
     }
 }
 
-/// The cache's lock. A lock belongs to an opened file: whoever takes it has a file of its own.
+/// The lock of the cache. A lock belongs to an opened file: each owner opens its own.
 #[derive(Debug)]
 pub(super) struct CacheLock {
     lock: Arc<LockFile>,
-    /// Everyone passes it one by one on the way to the lock. Else those who share the lock, of whom there is
-    /// always one, could keep out for ever who wants it alone.
+    /// Every owner passes the gate first, one at a time. Otherwise a continuous series of shared locks could
+    /// keep an exclusive one waiting for ever.
     gate: Arc<LockFile>,
     locks: FileLocks,
 }
 
-/// The lock as many have it at a time: to hand out, and to read what others wrote.
+/// The shared lock: for returning files, and for reading what others wrote.
 #[must_use]
 pub(super) struct Shared {
     _locked: Locked,
 }
 
-/// The lock as one has it: to remove.
+/// The exclusive lock: for removing files.
 #[must_use]
 pub(super) struct Exclusive {
     _locked: Locked,
@@ -120,20 +120,20 @@ impl CacheLock {
         CacheLock { gate, lock: Arc::new(LockFile::new(lock)), locks }
     }
 
-    /// Waits for who removes.
+    /// Waits for the exclusive lock to be released.
     pub(super) fn shared(&self, waiting: &Waiting) -> Result<Shared> {
         let _gate = locked(&self.gate, self.locks.exclusive, waiting)?;
         locked(&self.lock, self.locks.shared, waiting).map(|_locked| Shared { _locked })
     }
 
-    /// Waits for everyone else.
+    /// Waits for all other locks to be released.
     pub(super) fn exclusive(&self, waiting: &Waiting) -> Result<Exclusive> {
         let _gate = locked(&self.gate, self.locks.exclusive, waiting)?;
         locked(&self.lock, self.locks.exclusive, waiting).map(|_locked| Exclusive { _locked })
     }
 }
 
-/// A file that is locked, and what of it is open and not locked.
+/// A file for locking, and its idle open handles.
 #[derive(Debug)]
 struct LockFile {
     path: PathBuf,
@@ -144,7 +144,7 @@ struct LockFile {
 struct OpenedFile {
     file: File,
     id: Option<FileId>,
-    /// A process that was forked shares the file's locks with the one that opened it.
+    /// A forked process shares the file's locks with the process that opened it.
     process: u32,
 }
 
@@ -157,7 +157,7 @@ impl LockFile {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The file, opened: one that is idle if it still stands there.
+    /// Opens the file, or reuses an idle one if the path still leads to it.
     fn open(&self) -> io::Result<OpenedFile> {
         let process = std::process::id();
         let idle = self.idle().pop().filter(|idle| idle.process == process && idle.id.is_some());
@@ -205,14 +205,14 @@ fn locked(of: &Arc<LockFile>, try_lock: TryLock, waiting: &Waiting) -> Result<Lo
 impl Drop for Locked {
     fn drop(&mut self) {
         let Some(opened) = self.opened.take() else { return };
-        // Closing the file isn't enough where another process was forked meanwhile.
+        // Unlocks explicitly: if the process was forked meanwhile, closing the file doesn't release the lock.
         if FileExt::unlock(&opened.file).is_ok() {
             self.of.keep(opened);
         }
     }
 }
 
-/// The error of a lock that can't be had.
+/// Returns the error for a lock that can't be taken.
 pub(super) fn lock_error(path: &Path, error: io::Error) -> Error {
     let what = match has_no_locks(&error) {
         true => {
@@ -224,7 +224,7 @@ pub(super) fn lock_error(path: &Path, error: io::Error) -> Error {
     Error::file(path, what, error)
 }
 
-/// Whether the error says that the file system has no locks.
+/// Returns whether the error says that the file system has no locks.
 fn has_no_locks(error: &io::Error) -> bool {
     #[cfg(unix)]
     {

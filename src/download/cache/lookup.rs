@@ -1,4 +1,4 @@
-//! Looking for a file, and handing it out.
+//! Looks up a file and returns a lease on it.
 
 use std::sync::atomic::Ordering;
 
@@ -10,19 +10,19 @@ use super::state::Lookup;
 use super::{Access, CacheKey, FileCache, Lease};
 use crate::error::Result;
 
-/// What there is of a file that was asked for.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// It is there, handed out.
+    /// It is in the cache.
     Here(Lease),
-    /// It is there, handed out; whether it has the expected digest has to be looked at.
+    /// It is in the cache, but its digest must be compared with the expected one.
     Unverified(Lease),
-    /// It isn't there, or another one is.
+    /// It isn't in the cache, or doesn't match what is expected.
     Missing,
 }
 
 impl FileCache {
-    /// Looks for a file, and hands it out where it is there, whole, and what is expected.
+    /// Looks up a file. Returns a lease on it if it exists, is complete and matches what is expected.
     ///
     /// # Errors
     /// Returns an error if the cache can't be locked, read or written.
@@ -38,7 +38,7 @@ impl FileCache {
                 if is_read_only || matches!(looked, Lookup::Here { .. } | Lookup::Unverified { .. }) {
                     return Ok(self.found(looked));
                 }
-                // It may be otherwise where more is known.
+                // With a newer index the result may differ.
             } else if is_known && state.index.newest(key.hash).is_none() {
                 return Ok(Found::Missing);
             }
@@ -47,8 +47,8 @@ impl FileCache {
         if !matches!(looked, Lookup::Damaged(_)) {
             return Ok(self.found(looked));
         }
-        // Another process may have put another file in its place: only the lock makes it sure that it is
-        // recorded.
+        // Another process may have replaced the file: only under the exclusive lock is it certain that the
+        // file is recorded.
         let mut session = self.exclusive(waiting)?;
         let looked = session.state.look(key.hash, expected)?;
         if let Lookup::Damaged(hash) = looked {
@@ -66,18 +66,18 @@ impl FileCache {
         }
     }
 
-    /// What a server knows the state of a file by that was handed out.
+    /// Returns the validators of a leased file.
     pub(crate) fn validators(&self, lease: &Lease) -> Validators {
         let mut state = self.state();
-        // At worst it is asked for the whole file.
+        // If it fails, the server is asked for the whole file.
         let _ = state.index.refresh();
         let stamp = lease.open().ok().and_then(|(_, stamp)| stamp);
         let file_record = state.hash_of(lease.path()).map(|hash| state.index.file_record(hash, stamp));
         file_record.unwrap_or_default().validators
     }
 
-    /// Keeps the digest that a file was found to have which was handed out, so that it isn't looked at again.
-    /// Where that can't be kept, it is looked at again.
+    /// Stores the computed digest of a leased file, so that it isn't computed again. If it can't be stored,
+    /// it is computed again next time.
     pub(crate) fn keep_digest(
         &self,
         lease: &Lease,
@@ -97,17 +97,17 @@ impl FileCache {
             session.state.index.note(hash, &file_record)
         };
         if let Err(error) = keep() {
-            warn!(path = %lease.path().display(), %error, "a file's digest can't be kept");
+            warn!(path = %lease.path().display(), %error, "a file's digest can't be stored");
         }
     }
 
-    /// Whether the cache has a file by what this handle knows: it may have more by now. It isn't waited for
-    /// what the handle does meanwhile.
+    /// Returns whether the cache has a file, as far as this handle knows: it may have more by now. Returns
+    /// `true` if the handle is busy, instead of waiting.
     pub(crate) fn may_have(&self, key: &CacheKey) -> bool {
         self.0.state.try_lock().map_or(true, |state| state.index.newest(key.hash).is_some())
     }
 
-    /// Counts a file that was asked for: that was there, or not.
+    /// Counts a hit or a miss.
     pub(crate) fn count(&self, was_there: bool) {
         let count = if was_there { &self.0.hits } else { &self.0.misses };
         count.fetch_add(1, Ordering::Relaxed);

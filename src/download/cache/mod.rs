@@ -1,9 +1,10 @@
-//! [`FileCache`]: downloaded files on disk, shared by every handle and process that opens the same directory.
+//! [`FileCache`]: downloaded files on disk, shared by all handles and processes that open the same directory.
 
 mod adding;
 mod apart;
 mod builder;
 mod cleaning;
+mod compaction;
 mod directory;
 mod eviction;
 mod file_record;
@@ -56,61 +57,62 @@ use released::Released;
 use state::State;
 use variants::Variants;
 
-/// Where the cache keeps what isn't a downloaded file.
+/// The directory for everything that isn't a downloaded file.
 const CONTROL: &str = ".cache";
 
-/// Downloaded files in a directory, which outlive the process and are shared with others: any number of
-/// handles and processes may open the same directory at a time.
+/// Downloaded files in a directory. They outlive the process and are shared: any number of handles and
+/// processes may open the same directory at the same time.
 ///
-/// Files come into it by [`download_to`](crate::BackendClient::download_to), in the place of an answer's
-/// URLs, and by [`Download::cached`](crate::Download::cached), one by one.
+/// [`download_to`](crate::BackendClient::download_to) adds the files of a response's URLs;
+/// [`Download::cached`](crate::Download::cached) adds single files.
 ///
-/// # Which file it is
+/// # How files are identified
 ///
-/// Files are told apart by their whole URL (scheme, host, port, path and query), by the client's
+/// A file is identified by its whole URL (scheme, host, port, path and query), by the client's
 /// [tenant](crate::BackendClientBuilder::tenant) and by the cache's [namespace](FileCacheBuilder::namespace),
-/// which keeps accounts apart that share a tenant. A call's own headers make no difference, but for a tenant.
+/// which separates accounts that share a tenant. A call's own headers have no influence, except a tenant.
 ///
-/// Left out of the URL is only what signs it, where all parameters of a known scheme are there, each once:
-/// - version 4: a signature and an expiry of one prefix, `X-Amz-Signature` and `X-Amz-Expires` of Amazon S3
-///   say (`X-Goog-` of Google, `x-oss-` of Alibaba, and others alike), and with them the scheme's other
-///   parameters of that prefix;
+/// Only the signature is removed from the URL, and only if all parameters of a known signing scheme are
+/// present, each exactly once:
+/// - version 4: a signature and an expiry with the same prefix, for example `X-Amz-Signature` and
+///   `X-Amz-Expires` of Amazon S3 (`X-Goog-` of Google, `x-oss-` of Alibaba, and similar ones), and the
+///   scheme's other parameters with that prefix;
 /// - version 2: `Signature` and `Expires` with `AWSAccessKeyId`, `GoogleAccessId`, `OSSAccessKeyId` or
 ///   `AccessKeyId`;
 /// - Azure: `sv` and `sig` with `se` or `si`, and with `sr` or `ss` and `srt`; CloudFront: `Key-Pair-Id` and
 ///   `Signature` with `Expires` or `Policy`; Tencent COS: all that begin with `q-`.
 ///
-/// Beside a signature, parameters that choose a response's headers (`response-content-type`, say) are left
-/// out, too, but for the one of its encoding. For other schemes there are
-/// [`key_by_path`](FileCacheBuilder::key_by_path) and [`key`](FileCacheBuilder::key).
+/// In a signed URL, parameters that choose a response's headers (`response-content-type`, for example) are
+/// removed too, except the one for its content encoding. For other schemes, use
+/// [`key_by_path`](FileCacheBuilder::key_by_path) or [`key`](FileCacheBuilder::key).
 ///
-/// A file is a hit if it is there with the size that it was stored with, and has the size and the digest that
-/// its entry tells, where there are any. A digest that isn't known yet is computed once. If the entry
-/// contradicts it, or the server says that it changed ([`revalidate`](crate::CachedDownload::revalidate)), it
-/// is downloaded anew, to another path: what somebody holds is never changed, and goes when nobody holds it
-/// any more.
+/// A file is a hit if it exists with the size that it was stored with, and if it has the size and the digest
+/// that the caller expects, if any. A digest that isn't known yet is computed once. If the file doesn't
+/// match, or the server says that it changed ([`revalidate`](crate::CachedDownload::revalidate)), it is
+/// downloaded again, to another path: a leased file is never changed, and it is removed when no lease on it
+/// is left.
 ///
-/// # What is held
+/// # Leases
 ///
-/// A clone is the same handle. What a handle hands out, it holds: no eviction and no
-/// [`clear`](FileCache::clear), of this or another process, removes the file before the handle's last clone
-/// is dropped, or [`release`](FileCache::release) says that it may go, or the process ends, however it ends.
-/// So a cache in which everything is held exceeds its limits rather than take away a file that is in use.
+/// A clone is the same handle. A handle holds a lease on each file that it returns: no eviction and no
+/// [`clear`](FileCache::clear), by this or another process, removes the file before the handle's last clone
+/// is dropped, the file is [released](FileCache::release), or the process ends for any reason. A cache whose
+/// files are all leased exceeds its limits rather than removing a file that is in use.
 ///
 /// # The directory
 ///
-/// The files must not be changed: change a copy. The directory is to hold nothing else, on a file system that
-/// has file locks. Its directories must be real ones, and its files regular files with one name: symbolic
-/// links, hard links, pipes and the like aren't used, and neither is what belongs to another user, where
-/// everybody may write.
+/// The files must not be changed: change a copy instead. The directory must contain nothing else and be on a
+/// file system with file locks. Its subdirectories must be real directories, and its files must be regular
+/// files with one name: symbolic links, hard links, pipes and the like are not used. In a directory where
+/// everybody may write, files of other users are not used either.
 ///
-/// To hold a file takes some bytes of space: on a full disk a hit is an error, too.
+/// A lease needs some bytes of disk space: on a full disk, a hit is an error too.
 ///
-/// A directory that can't be written (a read-only medium, another user's) still serves what is in it, without
-/// holding it; what isn't in it fails before the download.
+/// A directory that can't be written (for example on a read-only medium, or one of another user) still serves
+/// the files in it, without leases. A file that isn't in it fails before the download.
 ///
-/// Its methods block on the file system: in an async program call them where that may be. None waits for
-/// another process's lock for longer than [`lock_timeout`](FileCacheBuilder::lock_timeout).
+/// The methods block on the file system: in async code, call them where blocking is allowed. None of them
+/// waits for another process's lock for longer than [`lock_timeout`](FileCacheBuilder::lock_timeout).
 ///
 /// ```
 /// use synapse_backend_client::FileCache;
@@ -142,36 +144,36 @@ struct Inner {
     misses: AtomicU64,
 }
 
-/// What may be done in the directory.
+/// How the directory may be used.
 enum Access {
     Full(CacheLock),
-    /// Why it can't be written.
+    /// The reason why it can't be written.
     ReadOnly(String),
 }
 
-/// What is in a [`FileCache`], and what became of what one handle was asked for.
+/// The content of a [`FileCache`], and the hits and misses of one handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CacheStatistics {
-    /// Files in the cache, whoever put them there.
+    /// Files in the cache, by all handles and processes.
     pub files: u64,
-    /// Their sizes together, in bytes.
+    /// Total size of the files in bytes.
     pub bytes: u64,
-    /// Bytes of files that are being downloaded, or whose download broke off.
+    /// Bytes of part files: of files that are being downloaded, or whose download was interrupted.
     pub part_bytes: u64,
-    /// Files that this handle was asked for and that were there.
+    /// Files requested from this handle that were in the cache.
     pub hits: u64,
-    /// Files that this handle was asked for and that were not there.
+    /// Files requested from this handle that were not in the cache.
     pub misses: u64,
-    /// Files that this handle removed to keep the limits.
+    /// Files that this handle evicted to keep the limits.
     pub evicted: u64,
-    /// Files that this handle holds.
+    /// Files on which this handle holds a lease.
     pub held: u64,
 }
 
 impl FileCache {
-    /// Opens the cache in a directory, which is created where it is missing. It has no limits: see
-    /// [`builder`](FileCache::builder) for these.
+    /// Opens the cache in a directory, which is created if it is missing. The cache has no limits: see
+    /// [`builder`](FileCache::builder) for limits.
     ///
     /// # Errors
     /// Returns an error as [`FileCacheBuilder::open`] does.
@@ -188,7 +190,7 @@ impl FileCache {
         FileCache::builder(dir).open()
     }
 
-    /// A cache in a directory, to be set up and opened.
+    /// Returns a builder for a cache in a directory.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -203,15 +205,15 @@ impl FileCache {
         FileCacheBuilder::new(dir.into())
     }
 
-    /// The cache's directory, absolute.
+    /// Returns the cache's directory, as an absolute path.
     pub fn dir(&self) -> &Path {
         &self.0.dir
     }
 
-    /// Says that a file which this handle handed out isn't needed any more: it may be evicted again, and is
-    /// at once where a limit is exceeded. What was handed out several times is to be released as often.
+    /// Releases a lease on a file that this handle returned: the file may be evicted again, and is evicted at
+    /// once if a limit is exceeded. A file that was returned several times must be released as often.
     ///
-    /// Returns whether this handle held it.
+    /// Returns whether this handle held a lease on it.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -225,12 +227,12 @@ impl FileCache {
         self.release_waiting(path.as_ref(), &self.waiting())
     }
 
-    /// Removes every file that no handle, of this or another process, holds, and every part that nobody
-    /// writes. Returns how many bytes were freed.
+    /// Removes every file without a lease of any handle or process, and every part file that is not being
+    /// written. Returns the number of freed bytes.
     ///
     /// # Errors
-    /// Returns an error if the cache can't be locked or written, or if a file can't be removed; the others
-    /// are removed all the same.
+    /// Returns an error if the cache can't be locked or written, or if a file can't be removed. The other
+    /// files are removed anyway.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -245,7 +247,7 @@ impl FileCache {
         self.clear_waiting(&self.waiting())
     }
 
-    /// What is in the cache, and what became of what this handle was asked for.
+    /// Returns what is in the cache, and the hits and misses of this handle.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -260,19 +262,19 @@ impl FileCache {
         self.release_gathered();
         let refreshed = self.state().index.refresh();
         let refreshed = match refreshed {
-            // There is no index: one is made.
+            // There is no index: this creates one.
             Ok(false) if self.lock().is_ok() => self.exclusive(&self.waiting()).map(drop),
             refreshed => refreshed.map(drop),
         };
         if let Err(error) = refreshed {
-            warn!(dir = %self.0.dir.display(), %error, "the file cache's statistics are as they were last known");
+            warn!(dir = %self.0.dir.display(), %error, "the file cache can't be read: its statistics may be outdated");
         }
         let part_bytes = self.0.parts.all().iter().map(|part| part.bytes).sum();
         let (hits, misses) = (self.0.hits.load(Ordering::Relaxed), self.0.misses.load(Ordering::Relaxed));
         CacheStatistics { part_bytes, hits, misses, ..self.state().statistics() }
     }
 
-    /// What a URL's file is known by. The URL is absolute, in the form of [`Url`](reqwest::Url).
+    /// Returns the key of a URL's file. The URL is absolute, in the form of [`Url`](reqwest::Url).
     pub(crate) fn key(&self, url: &str, tenant: &[u8]) -> CacheKey {
         self.0.key.key(url, tenant, &self.0.namespace)
     }

@@ -1,5 +1,5 @@
-//! Gives a part its name in the cache and records it, in one step under the cache's lock: a name that
-//! somebody has isn't taken.
+//! Renames a part to its name in the cache and records it, in one step under the cache's lock. A name that is
+//! in use is not taken.
 
 use std::io;
 use std::path::Path;
@@ -12,12 +12,11 @@ use crate::error::{Error, Result};
 use crate::runtime::file_id::FileId;
 
 impl FileCache {
-    /// Gives `part` its name, or that of the next version if another file has it meanwhile; records the file
-    /// and hands it out.
+    /// Renames `part` to its name, or to that of the next version if another file has taken the name; records
+    /// the file and returns a lease on it.
     ///
     /// # Errors
-    /// Returns an error if the cache can't be locked, read or written. Then the part is as it was, or
-    /// removed.
+    /// Returns an error if the cache can't be locked, read or written. Then the part is unchanged or removed.
     pub(crate) fn name(
         &self,
         new: &NewFile,
@@ -48,7 +47,7 @@ impl FileCache {
                 Err(error) => return Err(cant_name(new, error)),
             }
         }
-        // Nobody else is about to record what stands there.
+        // Under the exclusive lock no other process is about to record what exists there.
         let mut session = self.exclusive(waiting)?;
         session.look_at_others()?;
         let is_left_over = match std::fs::symlink_metadata(new.path()) {
@@ -65,7 +64,8 @@ impl FileCache {
 }
 
 impl<L> Session<'_, L> {
-    /// Records a file that was just named. One that can't be recorded is removed: nobody would ever count it.
+    /// Records a file that was just renamed. If this fails, the file is removed: an unrecorded file would
+    /// never be counted.
     fn record_named(&mut self, new: &NewFile, content: &AddedFile) -> Result<()> {
         self.record(new, content).inspect_err(|_| {
             let target_state = std::fs::symlink_metadata(new.path());
@@ -78,10 +78,11 @@ impl<L> Session<'_, L> {
 }
 
 fn cant_name(new: &NewFile, error: io::Error) -> Error {
-    Error::file(new.path(), "it can't be given its name in the file cache", error)
+    Error::file(new.path(), "its part file can't be renamed to this name in the file cache", error)
 }
 
-/// Renames a file to a name that nothing has. Returns `false` if something has it, or the system can't tell.
+/// Renames a file to an unused name. Returns `false` if the name is in use or the system doesn't support
+/// this.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn rename_to_new(from: &Path, to: &Path) -> io::Result<bool> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};

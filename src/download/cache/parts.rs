@@ -1,5 +1,5 @@
-//! Parts of files: of those that are being downloaded, and of those whose download broke off, which are gone
-//! on from. They have a directory of their own, so that all of them are found at once.
+//! Part files: of files that are being downloaded, and of interrupted downloads, which are resumed. They have
+//! their own directory, so that all of them can be listed at once.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -11,7 +11,7 @@ use fs4::TryLockError;
 use super::lock::FileLocks;
 use crate::runtime::plain_file::open_own;
 
-/// A part that nobody goes on from for so long is removed.
+/// A part file that is not resumed for this long is removed.
 pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
@@ -20,15 +20,15 @@ pub(super) struct PartFiles {
     locks: FileLocks,
 }
 
-/// A part that is there.
+/// A part file.
 #[derive(Debug)]
 pub(super) struct Part {
     path: PathBuf,
-    /// What belongs to it, such as its note.
+    /// Files that belong to it, such as its note.
     beside: Vec<PathBuf>,
-    /// With what belongs to it.
+    /// Total size, including the files that belong to it.
     pub(super) bytes: u64,
-    /// When it last grew.
+    /// When it was last modified.
     pub(super) modified: SystemTime,
 }
 
@@ -41,13 +41,13 @@ impl PartFiles {
         &self.directory
     }
 
-    /// All parts, the one that grew longest ago first.
+    /// Returns all part files, the least recently modified first.
     pub(super) fn all(&self) -> Vec<Part> {
         parts_in(&self.directory, |_| true)
     }
 
-    /// Removes a part and what belongs to it, unless somebody writes it: then it is locked. Returns the bytes
-    /// that were freed.
+    /// Removes a part file and the files that belong to it, unless it is locked, which means that it is being
+    /// written. Returns the number of freed bytes.
     pub(super) fn remove(&self, part: &Part) -> io::Result<u64> {
         let file = match open_own(&part.path, OpenOptions::new().read(true).write(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -58,7 +58,7 @@ impl PartFiles {
             Err(TryLockError::WouldBlock) => return Ok(0),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // First what tells what the bytes are of: without it they are of no use.
+        // The note is removed first: without it the part is unusable.
         for path in part.beside.iter().chain([&part.path]) {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -69,8 +69,8 @@ impl PartFiles {
     }
 }
 
-/// The parts in a directory whose names are such, the one that grew longest ago first. A directory that can't
-/// be read has none.
+/// Returns the part files in a directory whose names match, the least recently modified first. None if the
+/// directory can't be read.
 pub(super) fn parts_in(directory: &Path, is_part: impl Fn(&str) -> bool) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -84,7 +84,7 @@ pub(super) fn parts_in(directory: &Path, is_part: impl Fn(&str) -> bool) -> Vec<
         }
     }
     parts.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    // What belongs to a part is called as it, with something more.
+    // The name of a file that belongs to a part starts with the part's name and a dot.
     parts.dedup_by(|file, part| {
         let names = (file.path.to_str(), part.path.to_str());
         let belongs =
@@ -100,7 +100,7 @@ pub(super) fn parts_in(directory: &Path, is_part: impl Fn(&str) -> bool) -> Vec<
     parts
 }
 
-/// Whether a name is that of a part, or of what belongs to one, as downloads call them:
+/// Returns whether a name is that of a part file of a download, or of a file that belongs to one:
 /// `.0123456789abcdef.part`.
 pub(super) fn is_part_name(name: &str) -> bool {
     let Some((key, rest)) = name.strip_prefix('.').and_then(|name| name.split_at_checked(16)) else {

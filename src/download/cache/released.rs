@@ -1,4 +1,4 @@
-//! Files that are released by themselves: on a thread where that may block, all that come meanwhile together.
+//! Files that are released automatically: in batches, on a blocking thread.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -8,25 +8,25 @@ use tokio::runtime::Handle;
 
 use super::FileCache;
 
-/// For so long files are gathered, so that a thread is woken for many of them.
+/// How long releases are collected, so that one thread handles many of them.
 const GATHERED: Duration = Duration::from_millis(5);
 
-/// After so long another thread is asked for: the runtime of the first one may have none.
+/// After this time another thread is requested: the runtime of the first one may have none available.
 const LATE: Duration = Duration::from_millis(500);
 
-/// Files that are to be released.
+/// Files that are waiting to be released.
 #[derive(Debug, Default)]
 pub(super) struct Released(Mutex<PendingReleases>);
 
 #[derive(Debug, Default)]
 struct PendingReleases {
     paths: Vec<PathBuf>,
-    /// When a thread was last asked for to release them.
+    /// When a thread was last requested to release them.
     asked: Option<Instant>,
 }
 
 impl Released {
-    /// Returns whether a thread is to be asked for: none is, or the one that was doesn't come.
+    /// Adds a file. Returns whether a thread must be requested: none was, or the requested one is late.
     fn push(&self, path: PathBuf) -> bool {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         gathered.paths.push(path);
@@ -43,12 +43,12 @@ impl Released {
 }
 
 impl FileCache {
-    /// As [`release`](FileCache::release), on a thread where it may block, and without waiting long.
+    /// Works as [`release`](FileCache::release), on a blocking thread and without waiting long.
     pub(crate) fn release_later(&self, path: PathBuf) {
         let is_due = self.0.released.push(path);
         match Handle::try_current() {
             Err(_) => self.release_gathered(),
-            // A runtime that is shut down drops it at once.
+            // A runtime that is shutting down drops the closure at once, which releases the files.
             Ok(runtime) if is_due => {
                 let release = Release(self.clone());
                 drop(runtime.spawn_blocking(move || {
@@ -56,12 +56,12 @@ impl FileCache {
                     drop(release);
                 }));
             }
-            // Whoever was asked for releases this one as well.
+            // The thread that was already requested releases this file too.
             Ok(_) => {}
         }
     }
 
-    /// Releases the files that are to be released.
+    /// Releases the files that are waiting.
     pub(super) fn release_gathered(&self) {
         let paths = self.0.released.take();
         if !paths.is_empty() {
@@ -70,7 +70,7 @@ impl FileCache {
     }
 }
 
-/// Releases the files when it is dropped.
+/// Releases the waiting files when it is dropped.
 struct Release(FileCache);
 
 impl Drop for Release {

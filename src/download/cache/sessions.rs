@@ -1,5 +1,5 @@
-//! Work on what a handle knows, under the cache's lock: first the lock is waited for, then the handle's own
-//! mutex, so that nobody who has the mutex waits for another process.
+//! Work on a handle's state under the cache's lock. The lock is taken first and then the handle's mutex, so
+//! that nobody waits for another process while holding the mutex.
 
 use std::sync::{MutexGuard, PoisonError};
 
@@ -8,23 +8,26 @@ use super::state::State;
 use super::{Access, FileCache};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The state under a lock. The lock outlives the mutex's guard.
+/// The state under a lock. The mutex's guard is dropped before the lock.
 pub(super) struct Session<'s, L> {
     pub(super) state: MutexGuard<'s, State>,
     pub(super) lock: L,
 }
 
 impl FileCache {
-    /// No panic leaves it half changed: at worst it is behind what is on disk, which it reads again.
+    /// Locks the state. A panic can't leave it inconsistent: at worst it is older than the disk, and is read
+    /// again.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For as long as it is waited for the cache's lock where nothing else is said.
+    /// Returns the default limit for waiting for the cache's lock.
     pub(crate) fn waiting(&self) -> Waiting {
         Waiting::at_most(self.0.lock_timeout)
     }
 
+    /// Returns the cache's lock.
+    ///
     /// # Errors
     /// Returns an error if the cache can't be written.
     pub(super) fn lock(&self) -> Result<&CacheLock> {
@@ -32,7 +35,7 @@ impl FileCache {
             Access::Full(lock) => Ok(lock),
             Access::ReadOnly(why) => {
                 let message = format!(
-                    "{}: the file cache can't be written ({why}): files that are in it are served, and nothing is added or removed",
+                    "{}: the file cache can't be written ({why}): its files are served, and no files are added or removed",
                     self.0.dir.display()
                 );
                 Err(Error::new(ErrorKind::Io, message))
@@ -40,14 +43,14 @@ impl FileCache {
         }
     }
 
-    /// To hand out and to record, with an index that is up to date.
+    /// Takes the shared lock, for returning and recording files, with an up-to-date index.
     pub(super) fn shared(&self, waiting: &Waiting) -> Result<Session<'_, Shared>> {
         let lock = self.lock()?.shared(waiting)?;
         let mut state = self.state();
         if state.index.refresh()? {
             return Ok(Session { state, lock });
         }
-        // Else it would wait for itself.
+        // Both are released first: otherwise the exclusive lock would wait for this handle's shared one.
         drop(state);
         drop(lock);
         drop(self.exclusive(waiting)?);
@@ -57,7 +60,7 @@ impl FileCache {
         Ok(Session { state, lock })
     }
 
-    /// To remove, with an index that is up to date.
+    /// Takes the exclusive lock, for removing files, with an up-to-date index.
     pub(super) fn exclusive(&self, waiting: &Waiting) -> Result<Session<'_, Exclusive>> {
         let lock = self.lock()?.exclusive(waiting)?;
         let mut state = self.state();
@@ -67,7 +70,7 @@ impl FileCache {
 }
 
 impl Session<'_, Exclusive> {
-    /// Learns what the other handles hold, which stays true as long as this lives.
+    /// Reads the leases of the other handles. They stay valid as long as this exists.
     pub(super) fn look_at_others(&mut self) -> Result<()> {
         match &mut self.state.holder {
             Some(holder) => holder.look_at_others(&self.lock),

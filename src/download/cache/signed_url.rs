@@ -1,7 +1,7 @@
-//! What signs a URL: parameters that change each time it is signed, and choose nothing of what it leads to.
+//! URL signatures: query parameters that change each time a URL is signed, but don't affect the file.
 //!
-//! A scheme is known by its whole set of parameters, written as the scheme writes them. One parameter alone
-//! that is called `token`, `sig` or `expires` may as well choose the file.
+//! A scheme is recognised by its complete set of parameters, spelled as the scheme spells them. A single
+//! parameter named `token`, `sig` or `expires` may just as well select the file.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,20 +10,20 @@ use percent_encoding::percent_decode_str;
 
 use crate::values::file_url::is_data_uri;
 
-/// A scheme that signs URLs.
+/// A signing scheme.
 #[derive(Debug, Clone, Copy)]
 struct Scheme {
-    /// All of these are there.
+    /// All of these parameters must be present.
     all: &'static [&'static str],
-    /// And all of one of these sets, if there are any.
+    /// Unless empty, all of one of these sets must be present too.
     one_of: &'static [&'static [&'static str]],
-    /// These may be there.
+    /// These may be present.
     optional: &'static [&'static str],
-    /// These may be there, and choose headers of the response.
+    /// These may be present, and choose headers of the response.
     headers: &'static [&'static str],
 }
 
-/// `response-content-encoding` isn't among them: what is labelled as compressed is stored decompressed.
+/// `response-content-encoding` is excluded: a file that is labelled as compressed is stored decompressed.
 const RESPONSE_HEADERS: &[&str] = &[
     "response-content-type",
     "response-content-disposition",
@@ -59,8 +59,8 @@ const SCHEMES: &[Scheme] = &[
         all: &["q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time", "q-header-list", "q-url-param-list", "q-signature"],
         one_of: &[], optional: &["x-cos-security-token"], headers: RESPONSE_HEADERS,
     },
-    // Azure's shared access signatures: of a service, by a stored policy, of an account; of a user with the
-    // names in `sk`.
+    // Azure's shared access signatures: for a service, with a stored policy, or for an account; and for a
+    // user, with the parameters that begin with `sk`.
     Scheme {
         all: &["sv", "sig"], one_of: &[&["se", "sr"], &["si", "sr"], &["se", "ss", "srt"]],
         optional: &[
@@ -71,8 +71,8 @@ const SCHEMES: &[Scheme] = &[
     },
 ];
 
-/// Signatures of version 4, each store's with a prefix of its own (`X-Amz-`, `X-Goog-`, `X-Tos-`), which says
-/// what they are: an expiry and a signature are enough.
+/// Signatures of version 4. Each store uses its own prefix (`X-Amz-`, `X-Goog-`, `X-Tos-`), which identifies
+/// them: an expiry and a signature are enough.
 const VERSION_4: Scheme = Scheme {
     all: &["Expires", "Signature"],
     one_of: &[],
@@ -80,7 +80,7 @@ const VERSION_4: Scheme = Scheme {
     headers: RESPONSE_HEADERS,
 };
 
-/// The same as others write them: `x-oss-`.
+/// The same in lower case, with prefixes such as `x-oss-`.
 const VERSION_4_IN_LOWER_CASE: Scheme = Scheme {
     all: &["expires", "signature"],
     one_of: &[],
@@ -88,16 +88,16 @@ const VERSION_4_IN_LOWER_CASE: Scheme = Scheme {
     headers: RESPONSE_HEADERS,
 };
 
-/// Parameters by their names: how often each is there, and whether it has a value.
+/// Parameters by name: how often each occurs, and whether it has a value.
 struct Parameters<'u>(HashMap<Cow<'u, str>, (usize, bool)>);
 
-/// What a URL's file is known by, unless somebody says otherwise.
+/// Returns the default identity of a URL's file.
 pub(crate) fn default_key(url: &str) -> String {
     without_signature(url).into_owned()
 }
 
-/// The URL without its fragment, and without its signature if a known scheme signed it: signed anew, it comes
-/// to the same text.
+/// Returns the URL without its fragment, and without its signature if a known scheme signed it. If the URL is
+/// signed again, the result is the same.
 pub(super) fn without_signature(url: &str) -> Cow<'_, str> {
     if is_data_uri(url) {
         return Cow::Borrowed(url);
@@ -113,7 +113,7 @@ pub(super) fn without_signature(url: &str) -> Cow<'_, str> {
     }
 }
 
-/// A parameter's name, decoded as the server decodes it, and its value.
+/// Splits a parameter into its name, decoded as the server decodes it, and its value.
 fn split(parameter: &str) -> (Cow<'_, str>, &str) {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     (percent_decode_str(name).decode_utf8_lossy(), value)
@@ -129,7 +129,7 @@ impl<'u> Parameters<'u> {
         Parameters(parameters)
     }
 
-    /// It is there once, with a value.
+    /// Returns whether the parameter occurs exactly once, with a value.
     fn has(&self, name: &str) -> bool {
         self.0.get(name) == Some(&(1, true))
     }
@@ -142,12 +142,12 @@ impl<'u> Parameters<'u> {
 /// The scheme that signed a URL.
 struct Signature<'u> {
     scheme: Scheme,
-    /// Begins each of its names, but those of headers.
+    /// The prefix of each of its names, except those for headers.
     prefix: &'u str,
 }
 
 impl<'u> Signature<'u> {
-    /// `None` if no scheme is recognised, or several are: then it isn't known what each parameter means.
+    /// `None` if no scheme is recognised, or several are: then the meaning of each parameter is unknown.
     fn of(parameters: &'u Parameters<'_>) -> Option<Self> {
         let fixed = SCHEMES.iter().map(|scheme| Signature { scheme: *scheme, prefix: "" });
         let named = parameters.0.keys().filter_map(|name| {
@@ -176,20 +176,20 @@ impl<'u> Signature<'u> {
         [self.prefix, name].concat()
     }
 
-    /// The names that follow the prefix.
+    /// Returns the names without the prefix.
     fn own_names(&self) -> impl Iterator<Item = &'static str> {
         let Scheme { all, one_of, optional, .. } = self.scheme;
         all.iter().chain(one_of.iter().copied().flatten()).chain(optional).copied()
     }
 
-    /// Whether a parameter is part of it.
+    /// Returns whether a parameter is part of the signature.
     fn has(&self, name: &str) -> bool {
         let own = name.strip_prefix(self.prefix);
         self.scheme.headers.contains(&name) || own.is_some_and(|own| self.own_names().any(|name| name == own))
     }
 }
 
-/// Whether parameters of one store may begin so: `X-Amz-`.
+/// Returns whether a text is the prefix of a store's parameters: `X-Amz-`.
 fn is_stores_prefix(prefix: &str) -> bool {
     let store = prefix.strip_prefix(['X', 'x']).and_then(|rest| rest.strip_prefix('-')?.strip_suffix('-'));
     store.is_some_and(|store| !store.is_empty() && store.bytes().all(|byte| byte.is_ascii_alphanumeric()))

@@ -1,5 +1,5 @@
-//! What a handle knows: index, holds and candidates for eviction. Whoever works on it doesn't wait for other
-//! processes meanwhile.
+//! The state of a handle: index, leases and candidates for eviction. Code that locks it must not wait for
+//! other processes meanwhile.
 
 use std::fs::{File, FileTimes, Metadata, OpenOptions};
 use std::io;
@@ -17,35 +17,35 @@ use crate::error::{Error, Result};
 use crate::runtime::file_id::FileId;
 use crate::runtime::plain_file::open_own;
 
-/// So long after a file was begun its time of use is set.
+/// A new file whose access time is older than this gets the current time as its access time.
 const RECENT: Duration = Duration::from_secs(10);
 
 pub(super) struct State {
     pub(super) dir: PathBuf,
     pub(super) index: Index,
-    /// `None` if the cache can't be written: then nothing is held.
+    /// `None` if the cache can't be written: then there are no leases.
     pub(super) holder: Option<Holder>,
     pub(super) candidates: Candidates,
-    /// When parts that nobody goes on from were looked for last.
+    /// When abandoned part files were last looked for.
     pub(super) tidied: Option<Instant>,
     pub(super) evicted: u64,
 }
 
-/// What there is of a file that was asked for.
+/// The result of a lookup.
 pub(super) enum Lookup {
-    /// It is there, and held.
+    /// The file exists, and a lease on it was taken.
     Here {
         path: PathBuf,
         bytes: u64,
     },
-    /// It is there, and held; whether it has the expected digest isn't known.
+    /// The file exists, and a lease on it was taken. Whether it has the expected digest isn't known.
     Unverified {
         path: PathBuf,
         bytes: u64,
     },
-    /// It is another than is expected.
+    /// The file doesn't match what is expected.
     Contradicts,
-    /// It isn't as the index says.
+    /// The file differs from its entry in the index.
     Damaged(KeyHash),
     Missing,
 }
@@ -55,9 +55,9 @@ impl State {
         State { dir, index, holder: None, candidates: Candidates::default(), tidied: None, evicted: 0 }
     }
 
-    /// Holds the newest version of a file, if it is as it should be. First it is held, then looked at: from
-    /// then on it stays. Whoever calls has the cache's lock, unless it [is held](State::holds_newest)
-    /// already.
+    /// Takes a lease on the newest version of a file, if it is valid. The lease is taken before the check:
+    /// from then on the file stays. The caller must hold the cache's lock, unless this handle [already has a
+    /// lease](State::holds_newest).
     pub(super) fn look(&mut self, base: KeyHash, expected: &Expected) -> Result<Lookup> {
         let Some((hash, entry)) = self.index.newest(base) else { return Ok(Lookup::Missing) };
         let (path, bytes) = (self.path(hash, entry), entry.size);
@@ -87,7 +87,7 @@ impl State {
         Ok(looked)
     }
 
-    /// Whether this handle holds the newest version that it knows of: that, nobody removes meanwhile.
+    /// Returns whether this handle has a lease on the newest version that it knows: then it can't be removed.
     pub(super) fn holds_newest(&self, base: KeyHash) -> bool {
         self.index.newest(base).is_some_and(|(hash, _)| self.holds(hash))
     }
@@ -99,11 +99,11 @@ impl State {
         expected.agreement(bytes, &self.index.file_record(hash, stamp(metadata)))
     }
 
-    /// Opens a file of the cache that has so many bytes: one that exists may still have been cut by a power
-    /// loss. `None` if it isn't there, is another, or isn't the cache's.
+    /// Opens a file of the cache if it has this many bytes: a file may have been truncated by a power loss.
+    /// `None` if it doesn't exist, is another file, or isn't the cache's.
     ///
     /// # Errors
-    /// Returns an error if it can't be told.
+    /// Returns an error if this can't be determined.
     pub(super) fn open_intact(
         &self,
         hash: KeyHash,
@@ -124,13 +124,14 @@ impl State {
         }
     }
 
-    /// What is known of a file that was just put at `path`, if it stands there. It counts as used now.
+    /// Returns the metadata of a file that was just stored at `path`, if it is still there. The file counts
+    /// as used now.
     pub(super) fn look_at_new(&self, path: &Path, id: FileId, bytes: u64) -> Option<Metadata> {
         let metadata = std::fs::symlink_metadata(path).ok()?;
         if FileId::of(&metadata) != Some(id) || metadata.len() != bytes {
             return None;
         }
-        // One that was resumed is older.
+        // A resumed file may be older.
         if !metadata.accessed().is_ok_and(is_recent) {
             touch(&open_own(path, &mut for_times()).ok()?);
         }
@@ -141,7 +142,7 @@ impl State {
         self.holder.as_ref().is_some_and(|holder| holder.holds(hash))
     }
 
-    /// Whether any handle holds it, as of the last look at the others.
+    /// Returns whether any handle has a lease on it, as of the last look at the others.
     pub(super) fn is_held(&self, hash: KeyHash) -> bool {
         self.holder.as_ref().is_some_and(|holder| holder.is_held(hash))
     }
@@ -162,25 +163,26 @@ impl State {
         hash.path(&self.dir, entry.extension)
     }
 
-    /// The hash of a path that was handed out.
+    /// Returns the hash of a path in the cache.
     pub(super) fn hash_of(&self, path: &Path) -> Option<KeyHash> {
         let (hash, extension) = KeyHash::of_name(path.file_name()?.to_str()?)?;
         (hash.path(&self.dir, extension) == path).then_some(hash)
     }
 }
 
-/// Tells every process that the file is in use, on file systems too that don't note it by themselves. A file
-/// whose times can't be set is only evicted earlier.
+/// Sets the access time, so that every process sees that the file is in use, even if the file system doesn't
+/// record accesses. If it can't be set, the file is only evicted earlier.
 pub(super) fn touch(file: &File) {
     let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
 }
 
-/// Whether it was within so long that the order in which files were used is hardly another one.
+/// Returns whether the access time is recent enough for the order of eviction.
 fn is_recent(accessed: SystemTime) -> bool {
     SystemTime::now().duration_since(accessed).is_ok_and(|since| since < RECENT)
 }
 
-/// Whether an error tells what stands there, and not what this process can't do: open any more files, say.
+/// Returns whether an error is caused by the file itself, and not by a limit of this process, such as the
+/// number of open files.
 fn is_of_the_file(error: &io::Error) -> bool {
     let is_refused = error.raw_os_error().is_none();
     is_refused || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
@@ -189,7 +191,7 @@ fn is_of_the_file(error: &io::Error) -> bool {
 fn for_times() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
-    // FILE_WRITE_ATTRIBUTES: times are set by it, and the content can't be.
+    // FILE_WRITE_ATTRIBUTES: allows setting times, but not writing the content.
     #[cfg(windows)]
     std::os::windows::fs::OpenOptionsExt::access_mode(&mut options, 0x0180);
     options
@@ -208,7 +210,7 @@ mod tests {
         ] {
             assert!(is_of_the_file(&damage), "{damage:?}");
         }
-        // EMFILE, EACCES, EIO: the file may be as it should be.
+        // EMFILE, EACCES, EIO: the file may be intact.
         for raw in [24, 13, 5] {
             assert!(!is_of_the_file(&io::Error::from_raw_os_error(raw)), "{raw}");
         }

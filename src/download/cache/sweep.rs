@@ -1,5 +1,5 @@
-//! Files that nothing records: of a process that was killed between naming and recording one, or of an index
-//! that was lost. Nobody is handed them, and they don't count.
+//! Removes unrecorded files: left by a process that was killed between renaming and recording one, or by an
+//! index that was lost. They are never returned and don't count towards the limits.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::{FileCache, directory};
 use crate::error::Result;
 
 impl FileCache {
-    /// Removes them from a cache that has limits.
+    /// Removes unrecorded files from a cache that has limits.
     ///
     /// # Errors
     /// Returns an error if the cache can't be locked or read.
@@ -23,7 +23,7 @@ impl FileCache {
             if directory::check(&shard).is_err() || self.state().unrecorded(&shard).is_empty() {
                 continue;
             }
-            // Under this lock nobody names a file, or is about to record it.
+            // Under this lock no other process renames a file or is about to record it.
             let mut session = self.exclusive(waiting)?;
             session.look_at_others()?;
             for (hash, path) in session.state.unrecorded(&shard) {

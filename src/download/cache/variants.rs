@@ -1,16 +1,16 @@
-//! Whether a cache takes many files whose URLs differ in their query only, as happens where a scheme that
-//! isn't known signs them: each signature is a file of its own then.
+//! Detects that a cache contains many files whose URLs differ only in their query. This happens if an unknown
+//! scheme signs the URLs: then each signature makes another file.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// Paths that are watched at a time.
+/// Number of paths that are counted at a time.
 const WATCHED: usize = 64;
 
-/// So many more files of one path than of the others are many.
+/// If a path has this many files more than the others, a warning is logged.
 const MANY: u32 = 100;
 
-/// Counts the files of the paths that have most of them, in bounded memory (the algorithm of Misra and
-/// Gries): what is counted is at most how many there are.
+/// Counts the files of the most frequent paths in bounded memory (the algorithm of Misra and Gries). A count
+/// is never higher than the real number of files.
 #[derive(Debug, Default)]
 pub(super) struct Variants {
     hasher: RandomState,
@@ -19,7 +19,7 @@ pub(super) struct Variants {
 }
 
 impl Variants {
-    /// Counts a file that was added. Returns `true` once: if its path has many by now.
+    /// Counts a file that was added. Returns `true` once: when its path has many files.
     pub(super) fn add(&mut self, path: &str) -> bool {
         if self.warned {
             return false;

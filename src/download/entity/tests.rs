@@ -50,7 +50,7 @@ fn response_head_decides_resume_plan() {
     assert!(matches!(plan(206, &twice, Some(4)), Ok(Plan::Restart { .. })));
     let changed = headers(&[("content-range", "bytes 4-9/10"), ("etag", "\"b\"")]);
     assert_eq!(plan(206, &changed, Some(4)), Ok(restart("the file changed")));
-    // A part of what is compressed on the way isn't one of the file; a coding needn't be repeated.
+    // A range of the compressed form isn't a range of the file; a 206 response may omit the coding.
     let coded =
         headers(&[("content-range", "bytes 4-9/10"), ("etag", "\"a\""), ("content-encoding", "gzip")]);
     assert_eq!(plan(206, &coded, Some(4)), Ok(restart("the file changed")));
@@ -85,13 +85,13 @@ fn only_strong_validator_resumes() {
     }
 }
 
-/// What a response of a status may come to, given the size that is known, the one that it names, and its
+/// The plan for a response of each status, given the known size, the size that the response gives, and its
 /// validator.
 #[test]
 fn known_size_is_never_forgotten() {
     #[derive(Debug, PartialEq)]
     enum Is {
-        /// With this size known from then on.
+        /// This size is known afterwards.
         Whole(Option<u64>),
         Rest(Option<u64>),
         Complete,
@@ -133,25 +133,25 @@ fn known_size_is_never_forgotten() {
         }
     };
     for (status, of, known, named, now, expected) in [
-        // The whole, of the same state: the size stays, and another one is a contradiction.
+        // The whole file, of the same version: the size is kept, and another one is a contradiction.
         (200, &strong[..], Some(7), Some(7), &strong[..], Is::Whole(Some(7))),
         (200, &strong, Some(7), None, &strong, Is::Whole(Some(7))),
         (200, &strong, Some(7), Some(9), &strong, Is::Restart),
         (200, &strong, None, Some(9), &strong, Is::Whole(Some(9))),
         (200, &strong, None, None, &strong, Is::Whole(None)),
-        // Of another: what was known is of no use.
+        // Another version: the known size is discarded.
         (200, &strong, Some(7), Some(9), &other, Is::Whole(Some(9))),
         (200, &strong, Some(7), None, &other, Is::Whole(None)),
         (200, &weak, Some(7), None, &weak_other, Is::Whole(None)),
         (200, &date, Some(7), None, &date_other, Is::Whole(None)),
-        // Of one that nobody can tell: what is announced holds, and without that what was.
+        // An unknown version: the announced size is used, otherwise the known one.
         (200, &none, Some(7), None, &none, Is::Whole(Some(7))),
         (200, &none, Some(7), Some(9), &none, Is::Whole(Some(9))),
         (200, &weak, Some(7), None, &weak, Is::Whole(Some(7))),
         (200, &weak, Some(7), Some(9), &weak, Is::Whole(Some(9))),
         (200, &date, Some(7), None, &date, Is::Whole(Some(7))),
         (200, &none, Some(7), None, &strong, Is::Whole(Some(7))),
-        // A part.
+        // A partial response.
         (206, &strong, Some(7), Some(7), &strong, Is::Rest(Some(7))),
         (206, &strong, Some(7), None, &strong, Is::Rest(Some(7))),
         (206, &strong, None, Some(7), &none, Is::Rest(Some(7))),
@@ -160,7 +160,7 @@ fn known_size_is_never_forgotten() {
         (206, &strong, Some(6), None, &strong, Is::Restart),
         (206, &strong, Some(7), Some(7), &other, Is::Restart),
         (206, &none, Some(7), Some(9), &none, Is::Restart),
-        // Beyond the end; seven bytes are there.
+        // A range beyond the end; seven bytes are there.
         (416, &strong, Some(7), Some(7), &strong, Is::Complete),
         (416, &strong, None, Some(7), &none, Is::Complete),
         (416, &strong, Some(9), Some(7), &none, Is::Restart),
@@ -175,7 +175,7 @@ fn known_size_is_never_forgotten() {
     }
 }
 
-/// Of one state only what was claimed twice takes the place of what was known.
+/// For the same version, a new size replaces the known one only if it is claimed twice.
 #[test]
 fn new_size_must_be_claimed_twice() {
     let whole = headers(&[("content-length", "9"), ("etag", "\"a\"")]);
@@ -197,7 +197,7 @@ fn size_and_digest_learned_from_part() {
     assert_eq!((rest.entity.size, rest.entity.digests.len(), rest.either.len()), (Some(10), 1, 1));
     assert!(matches!(plan_of(206, &part(&md5(one)), Some(4), &rest.entity), Ok(Plan::Rest(_))));
     assert_eq!(plan_of(206, &part(&md5(two)), Some(4), &rest.entity), Ok(restart("the file changed")));
-    // A note keeps it.
+    // The note stores it.
     let note = serde_json::to_vec(&rest.entity).unwrap();
     assert_eq!(serde_json::from_slice::<Entity>(&note).unwrap(), rest.entity);
     let old =
@@ -259,7 +259,7 @@ proptest! {
             Ok(Plan::Whole(entity)) => {
                 prop_assert!(named.is_none() || entity.size == named);
                 prop_assert!(named.is_some() || entity.size == Some(known_size));
-                // Without the same strong validator an announced size is that of another state.
+                // Without the same strong validator, the announced size belongs to another version.
                 prop_assert!(etag != "\"a\"" || entity.size == Some(known_size));
             }
             Ok(Plan::Rest(rest)) => prop_assert!(rest.entity.size == Some(known_size) && rest.end <= known_size),

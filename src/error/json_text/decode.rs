@@ -1,4 +1,4 @@
-//! From an answer's bytes to a value: the fast way first, and a second look only where that fails.
+//! Decodes a response's bytes into a value: on a fast path first, and on a slow path only if that fails.
 
 use std::borrow::Cow;
 
@@ -10,21 +10,21 @@ use super::surrogates;
 use crate::error::json_text::json_path::JsonPath;
 use crate::error::redact::bounded::bounded;
 
-/// Why a body can't be decoded, and where in it. Its size is bounded, whatever the body holds.
+/// Why a body can't be decoded, and at which path. Its size is bounded, whatever the body contains.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Problem {
-    /// Such as `results[3].id`; empty where the text isn't JSON at all.
+    /// A path such as `results[3].id`; empty if the text isn't JSON at all.
     pub(crate) path: String,
     pub(crate) message: String,
-    /// The text ends where it shouldn't.
+    /// The text is truncated.
     pub(crate) cut_off: bool,
 }
 
 /// Decodes a body.
 ///
-/// What a lenient server may send is mended at the second look: a byte-order mark goes, and half a surrogate
-/// pair in a text (`\ud83d`), which no Rust string can hold, becomes U+FFFD. A body is read a bounded number
-/// of times.
+/// The slow path repairs what a lenient server may send: it removes a byte-order mark, and replaces a lone
+/// surrogate in a string (`\ud83d`), which no Rust string can hold, by U+FFFD. The body is read a bounded
+/// number of times.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = without_mark(body);
     refuse_nested(body)?;
@@ -34,13 +34,13 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     }
 }
 
-/// The body without the byte-order mark that some servers begin it with.
+/// Returns the body without the byte-order mark that some servers send.
 pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
-/// The text of a JSON string's literal, in linear time; half a surrogate pair in it is U+FFFD. `None` if it
-/// is no such literal.
+/// Returns the text of a JSON string literal, in linear time; each lone surrogate becomes U+FFFD. `None` if
+/// it isn't a string literal.
 pub(crate) fn text_of(literal: &str) -> Option<Cow<'_, str>> {
     if let Ok(text) = serde_json::from_str::<&str>(literal) {
         return Some(Cow::Borrowed(text));
@@ -67,17 +67,17 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
     let mut deserializer = serde_json::Deserializer::from_slice(&repaired);
     let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Err(error) => (known_path(error.path()), bounded(error.inner(), MAX_MESSAGE)),
-        // The value itself was right; what follows it isn't.
+        // The value itself is valid; the text after it isn't.
         Ok(_) => (String::new(), bounded(first, MAX_MESSAGE)),
     };
-    let message = if first.is_eof() { format!("the answer ends in the middle: {error}") } else { error };
+    let message = if first.is_eof() { format!("the response is truncated: {error}") } else { error };
     Err(Problem { path, message, cut_off: first.is_eof() })
 }
 
-/// How much is told of why a body can't be decoded, in bytes: the message may quote a text of any length.
+/// The maximum length of a decoding message, in bytes: a message may quote a text of any length.
 const MAX_MESSAGE: usize = 1 << 10;
 
-/// As much of a path as is known: of an answer that ends within a key, what the key is in.
+/// Returns the known part of a path: if the response ends inside a key, the path of the key's object.
 fn known_path(path: &serde_path_to_error::Path) -> String {
     let mut known = JsonPath::default();
     for segment in path {
@@ -90,19 +90,19 @@ fn known_path(path: &serde_path_to_error::Path) -> String {
     known.into_string()
 }
 
-/// How many kinds of places are mended one by one; each costs another reading of the body.
+/// The number of distinct paths that are repaired one by one; each costs another pass over the body.
 const MENDED_SINGLY: usize = 8;
 
-/// What mending leads to.
+/// The result of a repair.
 enum Repaired<'b, T> {
     Value(T),
     Body(Cow<'b, [u8]>),
 }
 
-/// Decodes `body` with U+FFFD in the place of each half of a surrogate pair that keeps it from being decoded.
-/// Those in free-form values don't, and stay as the server sent them. Where one is mended, all at such places
-/// are: at the same keys, whatever the indexes. A body with more than a few kinds of such places is mended as
-/// a whole.
+/// Decodes `body` with U+FFFD in place of each lone surrogate that prevents decoding. Lone surrogates in
+/// free-form values don't prevent it, and stay as the server sent them. If one is repaired, all at the same
+/// path are repaired too: at the same keys, with any indexes. If a body has more than a few such paths, all
+/// its lone surrogates are replaced.
 fn repair_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json::Error) -> Repaired<'b, T> {
     let mut halves = surrogates::halves(body);
     if halves.is_empty() {
@@ -111,7 +111,7 @@ fn repair_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json
     let mut repaired = body.to_vec();
     let mut failed = offset(body, first);
     for reading in 1.. {
-        // The one that the reader had just passed, if it was one.
+        // The last lone surrogate before the error, if the error is about one.
         let passed = halves
             .partition_point(|half| half.at < failed)
             .checked_sub(1)
@@ -133,13 +133,14 @@ fn repair_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json
     Repaired::Body(Cow::Owned(repaired))
 }
 
-/// U+FFFD, as long as what it takes the place of.
+/// U+FFFD, as an escape of the same length as the one it replaces.
 const ESCAPE: &[u8] = br"\ufffd";
 
-/// How far behind half a pair its error is told: past the escape, and the one that should have completed it.
+/// The maximum distance between a lone surrogate and the position of its error: past the escape, and past the
+/// escape that should have completed the pair.
 const MARGIN: usize = 13;
 
-/// Where in `body` an error was told.
+/// Returns the position of an error in `body`.
 fn offset(body: &[u8], error: &serde_json::Error) -> usize {
     let lines = body.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
     lines.map(<[u8]>::len).sum::<usize>() + error.column()
@@ -265,7 +266,7 @@ mod tests {
         assert!(wrong.message.starts_with("invalid type: string \"x\", expected i64"), "{wrong:?}");
         assert_eq!(error_of("{}").message.split(" at ").next(), Some("missing field `results`"));
         assert_eq!(error_of(r#"{"results": null}"#).path, "results");
-        assert!(error_of(r#"{"results": [{"id": 1,"#).message.starts_with("the answer ends in the middle"));
+        assert!(error_of(r#"{"results": [{"id": 1,"#).message.starts_with("the response is truncated"));
         assert_eq!(
             (error_of(r#"{"resu"#).path, error_of(r#"{"results": [{"id": 1,"#).path),
             (String::new(), "results[0]".to_owned())

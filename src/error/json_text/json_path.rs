@@ -1,17 +1,18 @@
-//! [`JsonPath`]: where in a JSON text something is, such as `results[3].id`. Its length is bounded, whatever the keys are.
+//! [`JsonPath`]: a path in a JSON text, such as `results[3].id`. Its length is bounded, whatever the keys
+//! are.
 
 use std::fmt::Write as _;
 
 use crate::error::redact::boundary;
 
-/// A path that is made step by step.
+/// A path that is built step by step.
 #[derive(Debug, Default)]
 pub(crate) struct JsonPath(String);
 
 /// The longest path, in bytes.
 const MAX_PATH: usize = 1 << 10;
 
-/// The longest key that a path names whole, in bytes; of a longer one it has beginning and end.
+/// The longest key that is not shortened, in bytes. A longer one is reduced to its beginning and end.
 const MAX_KEY: usize = 128;
 
 impl JsonPath {
@@ -23,7 +24,7 @@ impl JsonPath {
         self.0
     }
 
-    /// How long it is, for [`go_back`](JsonPath::go_back).
+    /// Returns the current length, for [`go_back`](JsonPath::go_back).
     pub(crate) fn mark(&self) -> usize {
         self.0.len()
     }
@@ -56,7 +57,7 @@ impl JsonPath {
         }
     }
 
-    /// Ends the path with `…` where there is no room for `more` bytes.
+    /// Ends the path with `…` if there is no room for `more` bytes, and returns whether the path is full.
     fn is_full(&mut self, more: usize) -> bool {
         let full = self.0.ends_with("…") || self.0.len() + more > MAX_PATH;
         if full && !self.0.ends_with('…') {

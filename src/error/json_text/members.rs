@@ -1,7 +1,7 @@
-//! Walks the members of an object and the items of a list in JSON text. What is in them is skipped, without
-//! recursion: neither its depth nor what is odd in it matters.
+//! Iterates over the members of an object and the items of a list in JSON text. Nested values are skipped
+//! without recursion, so that neither their depth nor their content matters.
 //!
-//! The text is JSON: it was read as such when the [`Json`](crate::Json) was made.
+//! The text must be valid JSON: it was checked when the [`Json`](crate::Json) was made.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use memchr::{memchr, memchr2};
 
 use super::decode::text_of;
 
-/// The members of the object that `text` is, each with the literal of its key and the text of its value. None
-/// where it is no object.
+/// Returns the members of the object `text`, each with the literal of its key and the text of its value.
+/// Empty if `text` isn't an object.
 pub(crate) fn members(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut walk = Walk::into(text, b'{');
     std::iter::from_fn(move || {
@@ -19,24 +19,25 @@ pub(crate) fn members(text: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// The texts of the items of the list that `text` is. None where it is no list.
+/// Returns the texts of the items of the list `text`. Empty if `text` isn't a list.
 pub(crate) fn items(text: &str) -> impl Iterator<Item = &str> {
     let mut walk = Walk::into(text, b'[');
     std::iter::from_fn(move || walk.next_part())
 }
 
-/// The value of `key` in the object that `text` is; of several the last one, as serde_json takes it.
+/// Returns the value of `key` in the object `text`. If the key is repeated, the last value counts, as in
+/// serde_json.
 pub(crate) fn member<'t>(text: &'t str, key: &str) -> Option<&'t str> {
     members(text).filter(|(literal, _)| is_named(literal, key)).last().map(|(_, value)| value)
 }
 
-/// The name that a key's literal stands for.
+/// Returns the name of a key's literal.
 pub(crate) fn name(literal: &str) -> Cow<'_, str> {
     plain(literal).map(Cow::Borrowed).or_else(|| text_of(literal)).unwrap_or_default()
 }
 
 fn is_named(literal: &str, key: &str) -> bool {
-    // An escape is longer than what it stands for.
+    // An escape is longer than the character it encodes.
     match literal.len().checked_sub(2) {
         Some(length) if length == key.len() => plain(literal) == Some(key),
         Some(length) if length > key.len() => {
@@ -46,12 +47,12 @@ fn is_named(literal: &str, key: &str) -> bool {
     }
 }
 
-/// What is between the quotes, where nothing is escaped.
+/// Returns the text between the quotes; `None` if it contains an escape.
 fn plain(literal: &str) -> Option<&str> {
     literal.get(1..literal.len().saturating_sub(1)).filter(|name| !name.contains('\\'))
 }
 
-/// A place within a list or an object, between two of its parts.
+/// A position in a list or an object, between two of its parts.
 struct Walk<'t> {
     text: &'t str,
     at: usize,
@@ -63,7 +64,7 @@ impl<'t> Walk<'t> {
         Walk { text, at }
     }
 
-    /// The next key, value or item; `None` at the end.
+    /// Returns the next key, value or item; `None` at the end.
     fn next_part(&mut self) -> Option<&'t str> {
         let bytes = self.text.as_bytes();
         while matches!(bytes.get(self.at)?, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':') {
@@ -80,7 +81,7 @@ impl<'t> Walk<'t> {
     }
 }
 
-/// The literals of all strings in `text`, keys and values, each with its place.
+/// Returns the literals of all strings in `text`, keys and values, each with its position.
 pub(crate) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -90,25 +91,26 @@ pub(crate) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Where the string ends that begins at `start`.
+/// Returns the end of the string that starts at `start`.
 pub(crate) fn string_end(text: &[u8], start: usize) -> usize {
     behind_quote(text, start + 1).unwrap_or(text.len())
 }
 
-/// Where the string ends within which `at` is, its quote included; `None` if it doesn't.
+/// Returns the end of the string that contains `at`, after its closing quote; `None` if the string isn't
+/// closed.
 #[inline]
 pub(crate) fn behind_quote(text: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr2(b'"', b'\\', text.get(at..)?)?;
         match text.get(at) {
             Some(b'"') => return Some(at + 1),
-            // The character behind a backslash ends nothing.
+            // A character after a backslash never ends the string.
             _ => at += 2,
         }
     }
 }
 
-/// Where the list or object ends that begins at `start`.
+/// Returns the end of the list or object that starts at `start`.
 fn brackets_end(text: &[u8], start: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = start;

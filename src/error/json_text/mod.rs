@@ -1,4 +1,4 @@
-//! JSON texts that a server sent: read in linear time and to a bounded depth, whatever they hold.
+//! JSON texts from a server: they are read in linear time and to a bounded depth, whatever they contain.
 
 pub(crate) mod decode;
 pub(crate) mod json_path;

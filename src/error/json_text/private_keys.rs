@@ -1,5 +1,6 @@
-//! Keys of serde_json's own in a body: `{"$serde_json::private::RawValue": "…"}` is read as the JSON in the
-//! text by a [`serde_json::Value`], whose levels don't count with those around it.
+//! serde_json's private keys in a body: a [`serde_json::Value`] reads `{"$serde_json::private::RawValue":
+//! "…"}` as the JSON in the string. The levels of that JSON don't count towards the depth limit of the outer
+//! text.
 
 use memchr::{memchr, memmem};
 
@@ -8,16 +9,16 @@ use super::members::literals;
 
 const PRIVATE: &str = "$serde_json::private::";
 
-/// Refuses a body in which such a text holds such a key again: without an end to that, making a value of it
-/// takes the whole stack. Costs next to nothing for a body without such keys.
+/// Refuses a body in which such a string contains such a key again: unlimited nesting of this kind overflows
+/// the stack when a value is built. The check costs almost nothing for a body without such keys.
 ///
 /// # Errors
-/// Returns a problem if the body holds one.
+/// Returns a problem if the body has such nested keys.
 pub(crate) fn refuse_nested(body: &[u8]) -> Result<(), Problem> {
     if body.len() < 2 * PRIVATE.len() || !may_hold(body) {
         return Ok(());
     }
-    // Its reader may make a value before it reaches what isn't text.
+    // A reader may build a value before it reaches bytes that aren't UTF-8.
     let text = &*String::from_utf8_lossy(body);
     let mut after_key = false;
     for (at, literal) in literals(text) {
@@ -32,7 +33,7 @@ pub(crate) fn refuse_nested(body: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether a key in JSON text is one of serde_json's own.
+/// Returns whether the JSON text has one of serde_json's private keys.
 pub(crate) fn has_private_key(text: &str) -> bool {
     may_hold(text.as_bytes()) && literals(text).any(|(at, literal)| is_private_key(text, at, literal))
 }
@@ -43,7 +44,7 @@ fn is_private_key(text: &str, at: usize, literal: &str) -> bool {
         && text_of(literal).is_some_and(|key| key.starts_with(PRIVATE))
 }
 
-/// Whether such a key may be in a text, as it is or with ASCII characters escaped.
+/// Returns whether a text may contain such a key, plain or with escaped ASCII characters.
 fn may_hold(text: &[u8]) -> bool {
     let has =
         |rare: u8, part: &str| memchr(rare, text).is_some() && memmem::find(text, part.as_bytes()).is_some();

@@ -1,9 +1,9 @@
-//! Reads JSON text token by token. It keeps no stack, so that no depth of nesting costs anything, and reads
-//! each byte once.
+//! Reads JSON text token by token. It keeps no stack, so that deep nesting costs nothing, and reads each byte
+//! once.
 //!
-//! The text is taken to be JSON; of any other text the tokens are meaningless, but it ends.
+//! The text should be JSON. For other text the tokens are meaningless, but scanning still terminates.
 
-/// What a piece of JSON text is.
+/// The kind of a JSON token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Token {
     /// `[`
@@ -21,7 +21,7 @@ pub(crate) enum Token {
     Other,
 }
 
-/// A token, and where in the text it is. Of a list and an object it is the bracket alone.
+/// A token and its position in the text. The token of a list or an object is the bracket alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lexeme {
     pub(crate) token: Token,
@@ -29,7 +29,7 @@ pub(crate) struct Lexeme {
     pub(crate) end: usize,
 }
 
-/// Reads a text from some byte on.
+/// Reads the tokens of a text from a position on.
 #[derive(Debug, Clone)]
 pub(crate) struct Scanner<'t> {
     text: &'t str,
@@ -41,27 +41,27 @@ impl<'t> Scanner<'t> {
         Scanner::from(text, 0)
     }
 
-    /// From the byte `at` on, where a token or white space begins.
+    /// Starts at the byte `at`, which must be the start of a token or white space.
     pub(crate) fn from(text: &'t str, at: usize) -> Self {
         Scanner { text, at }
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub(crate) fn whole(&self) -> &'t str {
         self.text
     }
 
-    /// How many bytes were read.
+    /// Returns the number of bytes read so far.
     pub(crate) fn position(&self) -> usize {
         self.at
     }
 
-    /// The text of a token.
+    /// Returns the text of a token.
     pub(crate) fn text(&self, lexeme: Lexeme) -> &'t str {
         self.text.get(lexeme.start..lexeme.end).unwrap_or_default()
     }
 
-    /// The next token; `None` at the end of the text.
+    /// Returns the next token; `None` at the end of the text.
     pub(crate) fn next(&mut self) -> Option<Lexeme> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let start =
@@ -88,14 +88,15 @@ impl<'t> Scanner<'t> {
         Some(Lexeme { token, start, end: self.at })
     }
 
-    /// The next entry of an object: its key, and the first token of its value. `None` at the object's end.
+    /// Returns the next entry of an object: its key, and the first token of its value. `None` at the object's
+    /// end.
     pub(crate) fn entry(&mut self) -> Option<(Lexeme, Lexeme)> {
         let key = self.next().filter(|lexeme| lexeme.token == Token::Key)?;
         let value = self.next().filter(|lexeme| !matches!(lexeme.token, Token::Key | Token::End))?;
         Some((key, value))
     }
 
-    /// Passes over the rest of the value that `first` begins.
+    /// Skips the rest of the value whose first token is `first`.
     pub(crate) fn skip(&mut self, first: Lexeme) {
         let mut depth = usize::from(matches!(first.token, Token::List | Token::Object));
         while depth > 0 {
@@ -126,7 +127,7 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// How long the string is that `bytes` begins with, its quotes counted.
+/// Returns the length of the string at the start of `bytes`, including its quotes.
 fn string_length(bytes: &[u8]) -> usize {
     let mut at = 1;
     while let Some(found) =
@@ -136,7 +137,7 @@ fn string_length(bytes: &[u8]) -> usize {
         if bytes.get(at - 1) == Some(&b'"') {
             return at;
         }
-        at += 1; // the character that is escaped
+        at += 1; // the escaped character
     }
     bytes.len()
 }

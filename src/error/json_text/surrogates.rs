@@ -1,30 +1,30 @@
-//! Where in a JSON text half a surrogate pair stands alone, which no Rust string can hold.
+//! Finds lone surrogates in JSON text: halves of a surrogate pair, which no Rust string can hold.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Half a surrogate pair.
+/// A lone surrogate.
 #[derive(Debug, PartialEq)]
 pub(super) struct Half {
-    /// Where its escape (`\ud83d`) begins.
+    /// The position of its escape (`\ud83d`).
     pub(super) at: usize,
-    /// The same for all that are at the same keys, whatever the indexes of the lists on the way.
+    /// A hash of its path; equal for all at the same keys, whatever the list indexes.
     pub(super) place: u64,
 }
 
-/// The deepest place that is told from others: what is decoded into types is no deeper.
+/// The maximum depth at which paths are distinguished: values that are decoded into types are not deeper.
 const DEPTH: usize = 128;
 
-/// All of them, in order, in one pass. What isn't JSON has places of any kind.
+/// Returns all lone surrogates, in order, in one pass. In text that isn't JSON their paths are arbitrary.
 pub(super) fn halves(text: &[u8]) -> Vec<Half> {
     let mut halves: Vec<Half> = Vec::new();
-    // The place of each object or list that is open, and of what is in it at the moment.
+    // For each open list or object: its own path, and the path of the value that is being read in it.
     let mut open: Vec<(u64, u64)> = Vec::new();
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(byte) = text.get(at) {
         match byte {
             b'"' => {
                 let end = literal(text, at, open.last().map_or(0, |(_, place)| *place), &mut halves);
-                // A key, if a colon follows.
+                // It is a key if a colon follows.
                 let colon =
                     text.get(end..).and_then(|rest| rest.iter().find(|byte| !byte.is_ascii_whitespace()));
                 if colon == Some(&b':')
@@ -61,7 +61,7 @@ fn hash(place: u64, step: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Notes the halves in the text that begins at the quote at `start`; returns where it ends.
+/// Collects the lone surrogates in the string whose quote is at `start`. Returns the string's end.
 fn literal(text: &[u8], start: usize, place: u64, halves: &mut Vec<Half>) -> usize {
     let mut at = start + 1;
     loop {
@@ -69,7 +69,7 @@ fn literal(text: &[u8], start: usize, place: u64, halves: &mut Vec<Half>) -> usi
             None => return at,
             Some(b'"') => return at + 1,
             Some(b'\\') => match escape(text, at) {
-                // Another escape, of which the second character is no backslash or quote of its own.
+                // Another escape, whose second character is not itself a backslash or quote.
                 None => at += 2,
                 Some(0xd800..0xdc00)
                     if escape(text, at + 6).is_some_and(|low| (0xdc00..0xe000).contains(&low)) =>
@@ -88,7 +88,7 @@ fn literal(text: &[u8], start: usize, place: u64, halves: &mut Vec<Half>) -> usi
     }
 }
 
-/// The code unit of a `\uXXXX` that stands at `at`.
+/// Returns the code unit of the `\uXXXX` at `at`.
 fn escape(text: &[u8], at: usize) -> Option<u16> {
     let digits = text.get(at..at.checked_add(6)?)?.strip_prefix(br"\u")?;
     if !digits.iter().all(u8::is_ascii_hexdigit) {

@@ -1,21 +1,21 @@
-//! Texts of which beginning and end are kept: what is told of something long often stands at its end.
+//! Shortens texts but keeps beginning and end: the reason of a long message is often at its end.
 
 use std::fmt::{self, Write as _};
 
 use crate::error::redact::{boundary, cut, ends_word};
 
-/// How much of a text's end is kept, in bytes.
+/// The length of the end that is kept, in bytes.
 const END: usize = 256;
 
-/// What `value` writes, in `limit` bytes and a little: the middle of what is longer is left out. Costs no
-/// more than `limit`, beside what `value` itself does.
+/// Returns what `value` writes, in slightly more than `limit` bytes at most: the middle of a longer text is
+/// left out. Keeping the text costs no more than `limit`; formatting costs what `value` itself needs.
 pub(crate) fn bounded(value: &(impl fmt::Display + ?Sized), limit: usize) -> String {
     let mut written = Bounded { beginning: String::new(), end: String::new(), limit };
     let _ = write!(written, "{value}");
     written.finish()
 }
 
-/// `text` in `limit` bytes and a little: the middle of one that is longer is left out.
+/// Returns `text` in slightly more than `limit` bytes at most: the middle of a longer text is left out.
 pub(crate) fn shortened(text: String, limit: usize) -> String {
     match text.len() > limit {
         true => bounded(text.as_str(), limit),
@@ -25,7 +25,7 @@ pub(crate) fn shortened(text: String, limit: usize) -> String {
 
 struct Bounded {
     beginning: String,
-    /// The last of what didn't fit into it.
+    /// The last part of the text that didn't fit into `beginning`.
     end: String,
     limit: usize,
 }
@@ -43,7 +43,7 @@ impl fmt::Write for Bounded {
     }
 }
 
-/// Where the last `limit` bytes of `text` begin.
+/// Returns the start of the last `limit` bytes of `text`.
 fn last(text: &str, limit: usize) -> usize {
     (text.len().saturating_sub(limit)..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
 }
@@ -54,7 +54,7 @@ impl Bounded {
         if end.is_empty() {
             return beginning;
         }
-        // Half a word may be half a secret, at either side.
+        // A partial word on either side may be a partial secret.
         beginning.truncate(cut(&beginning, beginning.len().saturating_sub(1)).len());
         let end = &end[last(&end, END)..];
         let from = end.find('"').or_else(|| end.find(ends_word)).unwrap_or(end.len());

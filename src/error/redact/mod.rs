@@ -1,5 +1,5 @@
-//! Text that may carry signed URLs, made fit to be shown: whatever follows the `?` of a URL or a path, and a
-//! URL's user info, is a credential until proven otherwise.
+//! Redacts text that may contain signed URLs. Everything after the `?` of a URL or a path, and a URL's user
+//! info, is treated as a credential.
 
 pub(crate) mod bounded;
 pub(crate) mod secrets;
@@ -9,14 +9,14 @@ use std::ops::Range;
 
 use crate::error::redact::secrets::Secrets;
 
-/// Characters that end a URL within other text: white space, and what stands around one in JSON and in
-/// markup. All others may stand in the name of a file.
+/// Returns whether a character ends a URL in other text: white space, and the characters around a URL in JSON
+/// and in markup. All others may be part of a file's name.
 pub(crate) fn ends_word(character: char) -> bool {
     character.is_whitespace() || matches!(character, '"' | '<' | '>')
 }
 
-/// `text` with the query and user info of every URL or path in it cut out. A quoted URL ends with its quote,
-/// any other with white space or a quote: a query may hold everything else.
+/// Returns `text` without the query and the user info of every URL or path in it. A quoted URL ends with its
+/// quote; any other ends with white space or a quote, since a query may contain all other characters.
 pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     let plain = unescaped(text);
     if !plain.contains(['?', '@']) {
@@ -26,7 +26,7 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     let mut rest = &*plain;
     while !rest.is_empty() {
         let end = rest.find(ends_word).unwrap_or(rest.len());
-        // A quoted URL is one word, whatever is in it.
+        // A quoted URL is one word, whatever it contains.
         let quoted = opened(&shown).filter(|_| rest[..end].contains('/'));
         let end = if quoted.is_some() { length(rest, quoted) } else { end };
         let query = query(rest, end, quoted);
@@ -43,8 +43,9 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// `text` without the escapes that JSON doesn't need, which some servers write all the same: `\/`, and
-/// `\u0026` for `&`. White space, quotes and backslashes stay escaped, since they would end what they are in.
+/// Returns `text` without the escapes that JSON doesn't require but some servers write: `\/`, and `\u0026`
+/// for `&`. White space, quotes and backslashes stay escaped, since unescaped they would end the string
+/// around them.
 pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
     let mut plain = String::new();
     let mut copied = 0;
@@ -61,8 +62,7 @@ pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// The character that an escape stands for, of which `text` is what follows the backslash, and how long it
-/// is.
+/// Returns the character of an escape and the escape's length. `text` starts after the backslash.
 fn escape(text: &str) -> Option<(char, usize)> {
     if text.starts_with('/') {
         return Some(('/', 1));
@@ -76,28 +76,29 @@ fn escape(text: &str) -> Option<(char, usize)> {
     (!needed).then_some((character, if character.len_utf16() == 2 { 11 } else { 5 }))
 }
 
-/// How often the quote is escaped that `shown` ends with, if it does.
+/// Returns the number of backslashes before the quote at the end of `shown`; `None` if `shown` doesn't end
+/// with a quote.
 fn opened(shown: &str) -> Option<usize> {
     let before = shown.strip_suffix('"')?;
     Some(before.len() - before.trim_end_matches('\\').len())
 }
 
-/// Where the query is in the word that ends at `end`; what was cut before is left alone. Empty where there is
-/// none: then all before it can be shown.
+/// Returns the range of the query in the word that ends at `end`. A query that was cut out before is left
+/// alone. The range is empty if there is no query; all text before it can be shown.
 fn query(text: &str, end: usize, quoted: Option<usize>) -> Range<usize> {
     let mut marks = text[..end].match_indices('?').map(|(at, _)| at);
     let Some(at) = marks.find(|at| !text[at + 1..].starts_with('…')) else { return end..end };
     let query_end = if quoted.is_some() { end } else { at + length(&text[at..], None) };
     let query = &text[at + 1..query_end];
-    // A sentence has question marks too; but what directly follows them is punctuation.
+    // A sentence also has question marks, but they are followed by punctuation or white space.
     let named = query.starts_with(|first: char| first.is_ascii_alphanumeric()) || query.contains(['/', '=']);
     let is_query = !query.is_empty() && (named || text[..at].contains('/'));
     if is_query { at..query_end } else { query_end..query_end }
 }
 
-/// How long a quoted URL is that begins `text`, or a query: up to the quote that is escaped as often as the
-/// one before it, or, outside quotes, to white space or any quote. A quote with more of a query behind it is
-/// part of that.
+/// Returns the length of the quoted URL or of the query at the start of `text`. A quoted URL ends at the
+/// quote that has as many backslashes as the opening one. Outside quotes, it ends at white space or any
+/// quote. A quote followed by more of a query is part of the query.
 fn length(text: &str, quoted: Option<usize>) -> usize {
     let mut backslashes = 0;
     for (at, character) in text.char_indices() {
@@ -114,8 +115,8 @@ fn length(text: &str, quoted: Option<usize>) -> usize {
     text.len()
 }
 
-/// Whether a quote with so many backslashes before it ends what a quote with `quoted` of them began: each
-/// level of escaping doubles the backslashes of what is within it.
+/// Returns whether a quote with this number of backslashes closes one that was opened with `quoted`
+/// backslashes: each level of escaping doubles the backslashes inside it.
 fn closes(backslashes: usize, quoted: Option<usize>) -> bool {
     quoted.is_none_or(|level| backslashes < level || backslashes % (2 * (level + 1)) == level)
 }
@@ -124,8 +125,8 @@ fn goes_on(text: &str) -> bool {
     text.starts_with(|next: char| next.is_ascii_alphanumeric() || matches!(next, '&' | '=' | '%' | '_'))
 }
 
-/// Appends `text` without the user info of the URLs in it. An authority that nothing ends may be cut off
-/// before its `@`: with what can't be a port in it, it is hidden whole.
+/// Appends `text` without the user info of the URLs in it. An authority at the end of the text may be cut off
+/// before its `@`: if its port can't be a port, the whole authority is hidden.
 fn hide_user_info(text: &str, shown: &mut String) {
     let mut rest = text;
     while let Some(found) = rest.find("//") {
@@ -148,11 +149,11 @@ fn hide_user_info(text: &str, shown: &mut String) {
     shown.push_str(rest);
 }
 
-/// Whether what stands before the end of a text may be a host: a port is a number, with what a sentence puts
-/// behind it.
+/// Returns whether an authority at the end of a text may be a host: its port, if any, is a number, optionally
+/// followed by punctuation.
 fn is_host(authority: &str) -> bool {
     let port = match authority.rsplit_once(']') {
-        // An address of IPv6 has colons.
+        // An IPv6 address contains colons.
         Some((_, behind)) => behind,
         None => authority,
     };
@@ -161,7 +162,7 @@ fn is_host(authority: &str) -> bool {
     })
 }
 
-/// A text that is one URL, with everything after its first `?` cut out; its beginning, where it is very long.
+/// Returns a text that is one URL, without everything after its first `?`. A very long URL is shortened.
 pub(crate) fn redact_url(url: &str) -> String {
     let kept = cut(url, MAX_URL);
     let (visible, query) = match kept.split_once('?') {
@@ -177,17 +178,17 @@ pub(crate) fn redact_url(url: &str) -> String {
 /// The longest URL that is shown, in bytes.
 const MAX_URL: usize = 1 << 10;
 
-/// How far behind what is shown of a text is looked for the end of a secret that begins in it, in bytes.
+/// How far past the shown part the end of a secret that starts in that part is searched, in bytes.
 const LOOK_AHEAD: usize = 4 << 10;
 
-/// The beginning of `text`, at most `limit` bytes (and `…`) and one line of it, as it may be shown: redacted,
-/// control characters replaced by spaces. Costs no more than `limit` and a constant, however long the text
-/// is.
+/// Returns the beginning of `text` for display: at most `limit` bytes (plus `…`), redacted, in one line, with
+/// control characters replaced by spaces. The cost is bounded by `limit` plus a constant, however long the
+/// text is.
 pub(crate) fn excerpt(text: &str, limit: usize) -> String {
     excerpt_without(text, limit, &Secrets::default(), " ")
 }
 
-/// As [`excerpt`], without the `secrets` either, and with `between` in the place of line breaks.
+/// Like [`excerpt`], also without the `secrets`, and with `between` in place of line breaks.
 pub(crate) fn excerpt_without(text: &str, limit: usize, secrets: &Secrets, between: &str) -> String {
     let looked_at = &text[..boundary(text, limit.saturating_add(LOOK_AHEAD))];
     let hidden = secrets.hide(looked_at);
@@ -207,7 +208,7 @@ pub(crate) fn excerpt_without(text: &str, limit: usize, secrets: &Secrets, betwe
     }
 }
 
-/// Where the last word but the one that was cut off ends; a long one stays.
+/// Returns the end of the last complete word before the one that was cut off. A long partial word is kept.
 fn word_end(text: &str) -> usize {
     const LONG: usize = 128;
     match text.rfind(ends_word) {
@@ -216,9 +217,8 @@ fn word_end(text: &str) -> usize {
     }
 }
 
-/// At most `limit` bytes of `text`'s beginning, for what is kept of a text that is too long. It ends where a
-/// word does, if the last word isn't very long, and never within a URL's user info: half of a secret isn't
-/// recognised any more.
+/// Returns the beginning of `text`, at most `limit` bytes. It ends at a word's end unless the last word is
+/// very long, and never inside a URL's user info: a partial secret isn't recognised any more.
 pub(crate) fn cut(text: &str, limit: usize) -> &str {
     if text.len() <= limit {
         return text;
@@ -241,14 +241,14 @@ pub(crate) fn cut(text: &str, limit: usize) -> &str {
     }
 }
 
-/// A line break, to a terminal or to whoever reads a log.
+/// Returns whether a terminal or a log reader treats the character as a line break.
 fn breaks_line(character: char) -> bool {
     matches!(character, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// What changes how other characters are shown, and isn't seen itself: control characters (escapes of a
-/// terminal begin with one), marks and overrides of the direction, and characters without a width. Joiners
-/// stay: scripts and emoji need them.
+/// Returns whether the character is invisible and changes how others are shown: control characters (terminal
+/// escapes start with one), direction marks and overrides, and characters of zero width. Joiners are allowed:
+/// scripts and emoji need them.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -258,10 +258,10 @@ fn is_invisible(character: char) -> bool {
         )
 }
 
-/// `text` in one line: its lines, trimmed, with `between` between them, and spaces in the place of what isn't
-/// seen.
+/// Returns `text` in one line: its trimmed lines, joined with `between`, with spaces in place of invisible
+/// characters.
 pub(crate) fn one_line<'t>(text: &'t str, between: &str) -> Cow<'t, str> {
-    // Most texts are in ASCII, and nothing is wrong with them.
+    // Fast path: most texts are printable ASCII.
     let plain = |byte: u8| (b' '..=b'~').contains(&byte);
     if text.bytes().all(plain) || !text.contains(is_invisible) {
         return Cow::Borrowed(text.trim());
@@ -276,12 +276,12 @@ pub(crate) fn one_line<'t>(text: &'t str, between: &str) -> Cow<'t, str> {
     Cow::Owned(line)
 }
 
-/// The last character boundary of `text` that isn't behind `limit`.
+/// Returns the last character boundary of `text` that isn't after `limit`.
 pub(crate) fn boundary(text: &str, limit: usize) -> usize {
     (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-/// A URL as it may be shown: scheme, host and path.
+/// Returns a URL for display: scheme, host and path.
 pub(crate) fn shown_url(url: &reqwest::Url) -> String {
     let mut url = url.clone();
     let _ = url.set_username("");
@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(one_line("한\u{202e}글\u{2066}\u{200b}\u{feff}x\u{200d}", "; "), "한 글   x\u{200d}");
     }
 
-    /// What grew with the square of a text would never come to an end here.
+    /// Quadratic cost would make this test run practically forever.
     #[test]
     fn redacting_megabyte_stays_bounded() {
         for piece in [

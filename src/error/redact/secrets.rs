@@ -1,4 +1,5 @@
-//! [`Secrets`]: the credentials of a client, so that they can be told in what a server repeats of them.
+//! [`Secrets`]: the credentials of a client, so that they can be hidden in texts in which the server repeats
+//! them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,11 +10,11 @@ use serde_json::Value;
 
 use crate::error::redact::unescaped;
 
-/// The tokens among the headers that a client sends. Nothing is made of them before something is to be shown.
+/// The tokens in the headers that a client sends. They are only extracted when a text is shown.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Option<Arc<HeaderMap>>);
 
-/// What is shorter is a word that may stand in any text.
+/// Shorter values may be common words, so they aren't hidden.
 const SHORTEST_TOKEN: usize = 6;
 
 impl From<Option<Arc<HeaderMap>>> for Secrets {
@@ -35,12 +36,12 @@ impl Secrets {
         self.0.is_none()
     }
 
-    /// Whether a header is among them.
+    /// Returns whether a header is one of the secrets.
     pub(crate) fn has(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         self.0.as_ref().is_some_and(|headers| headers.get_all(name).iter().any(|own| own == value))
     }
 
-    /// These, and some more headers.
+    /// Returns these secrets and more headers.
     pub(crate) fn and<'h>(
         &self,
         headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>,
@@ -56,7 +57,7 @@ impl Secrets {
         Secrets(Some(Arc::new(all)))
     }
 
-    /// `text` without the tokens. A tenant's code is no secret.
+    /// Returns `text` without the tokens. A tenant's code isn't a secret.
     pub(crate) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match (&self.0, text.len() < SHORTEST_TOKEN) {
             (Some(credentials), false) => hide(text, &tokens(credentials)),
@@ -65,7 +66,7 @@ impl Secrets {
     }
 }
 
-/// Whether a header's value is a credential, or what requests are signed with, as its name tells.
+/// Returns whether a header's value is a credential or a request signature, judging by its name.
 pub(crate) fn is_secret(name: &HeaderName) -> bool {
     const PARTS: [&str; 8] = [
         "cookie",
@@ -81,7 +82,7 @@ pub(crate) fn is_secret(name: &HeaderName) -> bool {
     PARTS.iter().any(|part| name.contains(part)) || name.ends_with("-key")
 }
 
-/// A header's value; of cookies also each one's own.
+/// Returns a header's value; for `Cookie`, also the value of each cookie.
 fn values<'h>(name: &HeaderName, value: &'h HeaderValue) -> impl Iterator<Item = &'h [u8]> {
     let cookies = value.as_bytes().split(|byte| *byte == b';').filter(|_| *name == COOKIE);
     let of =
@@ -89,7 +90,7 @@ fn values<'h>(name: &HeaderName, value: &'h HeaderValue) -> impl Iterator<Item =
     [value.as_bytes()].into_iter().chain(cookies.filter_map(of).collect::<Vec<_>>())
 }
 
-/// Each form of each token, the longest first, since one may be a part of another.
+/// Returns each form of each token, the longest first, since one may be part of another.
 fn tokens(credentials: &HeaderMap) -> Vec<String> {
     let secret = credentials.iter().filter(|(name, _)| *name != "synapse-tenant");
     let mut tokens: Vec<String> = secret
@@ -102,7 +103,7 @@ fn tokens(credentials: &HeaderMap) -> Vec<String> {
     tokens
 }
 
-/// How often one encoding may be on top of another.
+/// The maximum number of encodings on top of each other.
 const ENCODINGS: usize = 4;
 
 fn hide<'t>(text: &'t str, tokens: &[String]) -> Cow<'t, str> {
@@ -110,10 +111,10 @@ fn hide<'t>(text: &'t str, tokens: &[String]) -> Cow<'t, str> {
     let mut plain = Cow::Owned::<str>(hidden.clone().into_owned());
     'encodings: for _ in 0..ENCODINGS {
         let Some(decoded) = decoded(&plain) else { break };
-        // A form has a space as `+`.
+        // In form encoding a space is `+`.
         for decoded in [decoded.replace('+', " "), decoded.clone()] {
             if tokens.iter().any(|token| decoded.contains(token)) {
-                // Others may be encoded more often.
+                // Other tokens may be encoded more often.
                 hidden = Cow::Owned(whole(Cow::Owned(decoded), tokens).into_owned());
                 plain = hidden.clone();
                 continue 'encodings;
@@ -133,10 +134,10 @@ fn whole<'t>(mut text: Cow<'t, str>, tokens: &[String]) -> Cow<'t, str> {
     text
 }
 
-/// What stands in a token's place.
+/// The replacement for a token.
 const HIDDEN: &str = "<secret>";
 
-/// A text without one layer of what JSON, URLs and HTML escape; `None` if it has none.
+/// Returns a text with one layer of JSON, URL and HTML escapes decoded; `None` if it has none.
 fn decoded(text: &str) -> Option<String> {
     let plain = unescaped(text);
     let url = match plain.contains('%') {
@@ -147,14 +148,14 @@ fn decoded(text: &str) -> Option<String> {
     (html != text).then(|| html.into_owned())
 }
 
-/// A text without the character references of HTML that a token may be written with.
+/// Returns a text with the HTML character references decoded that a token may be written with.
 fn from_html(text: &str) -> Cow<'_, str> {
     const NAMED: [(&str, char); 7] =
         [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("sol", '/'), ("plus", '+')];
     let mut plain = String::new();
     let mut copied = 0;
     for (at, _) in text.match_indices('&') {
-        // The longest is `&#x10ffff;`.
+        // The longest reference is `&#x10ffff;`.
         let rest = text.as_bytes().get(at + 1..).unwrap_or_default();
         let Some(length) = rest.iter().take(10).position(|byte| *byte == b';') else { continue };
         let Some(name) = text.get(at + 1..at + 1 + length) else { continue };
@@ -177,16 +178,16 @@ fn from_html(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Halves of tokens: texts are cut before they are shown.
+/// Hides partial tokens: texts are shortened before they are shown.
 mod cut {
     use std::borrow::Cow;
 
     use super::{HIDDEN, SHORTEST_TOKEN};
 
-    /// What stands where a text was cut.
+    /// Marks where a text was shortened.
     const MARK: char = '…';
 
-    /// A text without the beginnings of tokens before a cut, and without their ends behind one.
+    /// Hides the beginnings of tokens before a cut, and the ends of tokens after one.
     pub(super) fn hide<'t>(text: Cow<'t, str>, tokens: &[String]) -> Cow<'t, str> {
         if !text.contains(MARK) {
             return text;
@@ -214,7 +215,7 @@ mod cut {
         Cow::Owned(hidden)
     }
 
-    /// The length of the longest end of a token that `part` begins with.
+    /// Returns the length of the longest end of a token that `part` starts with.
     fn end_of(token: &str, part: &str) -> Option<usize> {
         let lengths = (SHORTEST_TOKEN..=token.len().min(part.len())).rev();
         lengths
@@ -222,7 +223,7 @@ mod cut {
             .find(|length| token.get(token.len() - length..).is_some_and(|end| part.starts_with(end)))
     }
 
-    /// The length of the longest beginning of a token that `part` ends with.
+    /// Returns the length of the longest beginning of a token that `part` ends with.
     fn beginning_of(token: &str, part: &str) -> Option<usize> {
         let lengths = (SHORTEST_TOKEN..=token.len().min(part.len())).rev();
         lengths
@@ -231,9 +232,9 @@ mod cut {
     }
 }
 
-/// The token in a header's value, after its scheme where it has one, as a server may repeat it: as it is or,
-/// where the server takes headers for Latin-1, as that reads; and each as JSON and Rust write it in quotes,
-/// and as a page in HTML does.
+/// Returns the forms of the token in a header's value, with and without its scheme. A server may repeat it
+/// unchanged or, if it reads headers as Latin-1, as that reads; each also with the escapes of JSON strings,
+/// Rust strings and HTML.
 fn forms(mut value: &[u8]) -> Vec<String> {
     while let Some(token) = value.strip_prefix(b"Token ") {
         value = token;
@@ -245,7 +246,7 @@ fn forms(mut value: &[u8]) -> Vec<String> {
         for token in
             [String::from_utf8_lossy(bytes).into_owned(), bytes.iter().copied().map(char::from).collect()]
         {
-            // Most tokens are written the same everywhere.
+            // Most tokens have no characters that need escaping.
             if !token
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))

@@ -22,13 +22,13 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 struct Came {
     plain: Vec<u8>,
     problem: Option<String>,
-    /// The longest piece.
+    /// The length of the longest chunk.
     longest: usize,
-    /// How often others could run.
+    /// How often the decoder yielded.
     pauses: usize,
 }
 
-/// What comes of a body in these pieces, as far as `most` bytes.
+/// Decodes a body that arrives in these chunks, until more than `most` bytes are decoded.
 fn decoded<'p>(codings: &[Coding], chunks: impl IntoIterator<Item = &'p [u8]>, most: usize) -> Came {
     let mut content_decoder = ContentDecoder::by(codings);
     let mut chunks = chunks.into_iter();
@@ -46,7 +46,7 @@ fn decoded<'p>(codings: &[Coding], chunks: impl IntoIterator<Item = &'p [u8]>, m
         };
         match decoded {
             Ok(DecoderOutput::Chunk(chunk)) => {
-                assert!(!chunk.is_empty(), "an empty piece");
+                assert!(!chunk.is_empty(), "an empty chunk");
                 came.longest = came.longest.max(chunk.len());
                 came.plain.extend_from_slice(&chunk);
                 if came.plain.len() >= most {
@@ -69,11 +69,11 @@ fn decoded<'p>(codings: &[Coding], chunks: impl IntoIterator<Item = &'p [u8]>, m
 fn whole(codings: &[Coding], compressed: &[u8]) -> Result<Vec<u8>, String> {
     let came = decoded(codings, [compressed], usize::MAX);
     let dripped = decoded(codings, compressed.chunks(1), usize::MAX);
-    // However it is cut, the same comes.
+    // The result doesn't depend on the chunks.
     assert_eq!(came.problem, dripped.problem);
     match came.problem {
         None if dripped.plain != came.plain => {
-            panic!("dripped, it is {:?}", String::from_utf8_lossy(&dripped.plain))
+            panic!("byte by byte, the result is {:?}", String::from_utf8_lossy(&dripped.plain))
         }
         None => Ok(came.plain),
         Some(problem) => Err(problem),
@@ -87,15 +87,15 @@ fn every_truncated_prefix_is_reported() {
     let both = [&first[..], &second[..]].concat();
     for length in 0..=both.len() {
         let came = whole(&[Coding::Gzip], &both[..length]);
-        // At a member's end nobody can tell that another one was to come; nor by a byte of its mark, which
-        // may be padding.
+        // A cut at a member's end can't be detected, nor one after a byte of the next member's magic bytes,
+        // which may be padding.
         let plain: &[u8] = match length {
             0 => b"",
             _ if length == first.len() || length == first.len() + 1 => b"{\"name\": \"first",
             _ if length == both.len() => b"{\"name\": \"first and second\"}",
             _ => {
                 assert!(
-                    came.as_ref().is_err_and(|problem| problem.contains("cut off")),
+                    came.as_ref().is_err_and(|problem| problem.contains("truncated")),
                     "{length}: {came:?}"
                 );
                 continue;
@@ -151,7 +151,7 @@ fn plain_text_under_label_is_kept() {
 #[cfg(feature = "gzip")]
 #[test]
 fn wasteful_nested_coding_is_refused() {
-    // Each member is 900 KiB of a file's name around one byte, and next to nothing compressed again.
+    // Each member has a 900 KiB file name and one byte of content, and compresses again to almost nothing.
     let mut member = flate2::GzBuilder::new()
         .filename(vec![b'a'; 900 << 10])
         .write(Vec::new(), flate2::Compression::best());
@@ -159,8 +159,8 @@ fn wasteful_nested_coding_is_refused() {
     let inner = member.finish().unwrap().repeat(40);
     let body = gzip(&inner);
     assert!(body.len() < 1_000_000, "{}", body.len());
-    assert!(whole(&[Coding::Gzip; 2], &body).unwrap_err().contains("far more than the whole"));
-    // By itself it is as long as it looks.
+    assert!(whole(&[Coding::Gzip; 2], &body).unwrap_err().contains("far more than the body"));
+    // With a single coding it is accepted.
     assert_eq!(whole(&[Coding::Gzip], &inner).unwrap().len(), 40);
 }
 
@@ -171,9 +171,9 @@ fn stacked_codings_undone_in_order() {
     let once = gzip(&plain);
     let twice = gzip(&once);
     assert_eq!(whole(&[Coding::Gzip; 2], &twice).unwrap(), plain);
-    // Labelled twice, packed once.
+    // Labelled twice, compressed once.
     assert_eq!(whole(&[Coding::Gzip; 2], &once).unwrap(), plain);
-    assert!(whole(&[Coding::Gzip; 2], &twice[..twice.len() - 9]).unwrap_err().contains("cut off"));
+    assert!(whole(&[Coding::Gzip; 2], &twice[..twice.len() - 9]).unwrap_err().contains("truncated"));
     assert!(whole(&[Coding::Gzip; 5], &once).unwrap_err().contains("more than 4 content codings"));
 }
 
@@ -188,7 +188,7 @@ fn deflate_read_with_or_without_zlib() {
     for compressed in [wrapped.finish().unwrap(), bare.finish().unwrap()] {
         assert_eq!(whole(&[Coding::Deflate], &compressed).unwrap(), plain);
         assert!(
-            whole(&[Coding::Deflate], &compressed[..compressed.len() / 2]).unwrap_err().contains("cut off")
+            whole(&[Coding::Deflate], &compressed[..compressed.len() / 2]).unwrap_err().contains("truncated")
         );
         assert_eq!(whole(&[Coding::Deflate], &[&compressed[..], &[0; 9]].concat()).unwrap(), plain);
     }
@@ -218,7 +218,7 @@ fn brotli_is_decompressed() {
         assert_eq!(whole(&[Coding::Brotli], &[&compressed[..], &[0; 99]].concat()).unwrap(), plain);
     }
     let compressed = compressed(BrotliEncoder::new(EncoderParams::default()), &b"{\"a\": 1}".repeat(20_000));
-    assert!(whole(&[Coding::Brotli], &compressed[..compressed.len() - 3]).unwrap_err().contains("cut off"));
+    assert!(whole(&[Coding::Brotli], &compressed[..compressed.len() - 3]).unwrap_err().contains("truncated"));
 }
 
 #[cfg(feature = "zstd")]
@@ -231,13 +231,13 @@ fn all_zstd_frames_are_read() {
     let skipped = b"\x51\x2a\x4d\x18\x03\0\0\0abc";
     let both = [&skipped[..], &frame, skipped, &frame, b"\0\0\0\0"].concat();
     assert_eq!(whole(&[Coding::Zstd], &both).unwrap(), plain.repeat(2));
-    assert!(whole(&[Coding::Zstd], &frame[..frame.len() - 3]).unwrap_err().contains("cut off"));
-    // A frame that asks for a window of 128 MiB, by eight bytes.
+    assert!(whole(&[Coding::Zstd], &frame[..frame.len() - 3]).unwrap_err().contains("truncated"));
+    // A frame of eight bytes that requests a window of 128 MiB.
     let window = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 0x01, 0x00];
     assert!(whole(&[Coding::Zstd], &window).unwrap_err().contains("can't be decompressed"));
 }
 
-/// 100 MB out of 100 kB: each step gives a piece of a bounded size, and lets others run.
+/// 100 MB from 100 kB: each step returns a chunk of bounded size, and yields.
 #[cfg(feature = "gzip")]
 #[test]
 fn bomb_unpacks_in_bounded_steps() {
@@ -258,7 +258,7 @@ fn endless_empty_members_are_refused() {
     let members = MAX_WITHOUT_OUTPUT / nothing.len() + 2;
     let came = decoded(&[Coding::Gzip], std::iter::repeat_n(&nothing[..], 10 * members), usize::MAX);
     assert!(came.problem.is_some_and(|problem| problem.contains("4097 members")));
-    // A name of a file without an end.
+    // An endless file name.
     let head = [0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0];
     let name = [b'n'; 1 << 10];
     let chunks = std::iter::once(&head[..]).chain(std::iter::repeat_n(&name[..], 10_000));
@@ -299,8 +299,7 @@ fn unknown_encoding_labels_are_ignored() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever comes, under whichever labels, and however it is cut: it ends, and gives no more at a time
-    /// than it may.
+    /// For any bytes, labels and chunks, decoding ends, and each chunk is within its limit.
     #[test]
     fn any_bytes_end_under_any_label(
         marked in 0..4_usize,
@@ -337,7 +336,7 @@ fn many_tiny_members_are_refused() {
     let few = members(4_000, b"1");
     let came = decoded(&[Coding::of("gzip").unwrap()], [&few[..]], usize::MAX);
     assert_eq!((came.plain.len(), came.problem), (4_000, None));
-    assert!(came.pauses >= 3_999, "others could run {} times", came.pauses);
+    assert!(came.pauses >= 3_999, "it yielded {} times", came.pauses);
     let large = members(6_000, &[b'1'; 100]);
     assert_eq!(decoded(&[Coding::of("gzip").unwrap()], [&large[..]], usize::MAX).problem, None);
     let many = members(20_000, b"1");

@@ -1,4 +1,4 @@
-//! Answers that come packed: what is asked for, and what is made of what comes.
+//! Compressed responses: which codings are requested, and how responses are decompressed.
 
 #[cfg(feature = "gzip")]
 use std::io::Write;
@@ -38,13 +38,13 @@ async fn all_gzip_members_are_read() {
                 assert_eq!(client.get_model(1).await.unwrap().name, "n", "{label}");
             }
             assert_eq!(server.count(), 2);
-            // What is read to its end leaves the connection to the next.
+            // A body that is read to its end leaves its connection reusable.
             assert!(server.connections() == 1 || !padding.is_empty());
         }
     }
     let server = Server::of([Act::Drip(labelled(200, "gzip", &members()), Duration::from_millis(5))]).await;
     let (builder, _) = builder(&server.url);
-    // Less than the whole takes, in which most bytes unpack to nothing.
+    // Shorter than the whole transfer, in which most bytes decompress to nothing.
     let client = builder.read_timeout(Duration::from_millis(300)).build().unwrap();
     assert_eq!(client.get_model(1).await.unwrap().name, "n");
     assert_eq!(server.count(), 1);
@@ -123,7 +123,7 @@ async fn compressed_error_body_is_read() {
             .await;
     let (client, _) = client(&server.url);
     assert!(client.get_model(1).await.failure().to_string().ends_with("Not here."));
-    // What is damaged doesn't hide the status.
+    // A damaged body doesn't hide the status.
     assert!(client.get_model(1).await.failure().is_not_found());
     assert_eq!(server.count(), 2);
 }
@@ -141,7 +141,7 @@ async fn compressed_length_is_not_body_length() {
         length += chunk.unwrap().len();
     }
     assert_eq!(length, 300_000);
-    // Where the packed form is the longer one.
+    // Here the compressed form is longer than the body.
     let server = Server::of([Act::Keep(labelled(200, "gzip", &gzip(MODEL)))]).await;
     let (builder, _) = builder(&server.url);
     builder.max_body_size(MODEL.len()).build().unwrap().get_model(1).await.unwrap();
@@ -150,7 +150,7 @@ async fn compressed_length_is_not_body_length() {
     assert_eq!(error.kind(), ErrorKind::BodyLimit);
 }
 
-/// The total time-out is over before a body is unpacked that came at once.
+/// The total time-out expires during the decompression of a body that arrived at once.
 #[cfg(feature = "gzip")]
 #[tokio::test]
 async fn timeout_interrupts_decompression() {

@@ -1,4 +1,4 @@
-//! Connections: kept, broken, made anew, and of runtimes that are gone.
+//! Connections: pooled, broken, new, and those of runtimes that have ended.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn closed_idle_connection_fails_no_call() {
     }
 }
 
-/// Every connection is good for one answer: the next request on it is read, and the connection closed or
+/// Each connection accepts one request. The next request on it is read, and then the connection is closed or
 /// reset.
 async fn good_for_one_request(broken: Act) -> Server {
     Server::with(move |which| match which.on_connection {
@@ -58,7 +58,7 @@ async fn get_on_broken_connection_is_retried() {
     ] {
         let server = good_for_one_request(broken).await;
         let (client, clock) = client(&server.url);
-        // Several kept connections, of which each would break.
+        // Several pooled connections, each of which would break.
         join_all((0..4).map(|_| client.get_model(1).send()))
             .await
             .into_iter()
@@ -67,7 +67,7 @@ async fn get_on_broken_connection_is_retried() {
         client.get_model(1).await.unwrap();
         assert_eq!((server.count() - sent, server.connections() - kept, clock.waits()), (2, 1, vec![125]));
         let last = server.seen().pop().unwrap();
-        assert_eq!(last.connection, kept, "the last one came over a connection that was there");
+        assert_eq!(last.connection, kept, "the retry used a pooled connection");
     }
 }
 
@@ -79,7 +79,7 @@ async fn post_on_broken_connection_is_unknown() {
     let error = create(&client).await.failure();
     assert!(error.is_unknown_outcome() && error.attempts() == 1, "{error:?}");
     assert_eq!((server.count(), clock.waits().len()), (2, 0));
-    // And the client goes on, over another.
+    // The client continues on another connection.
     create(&client).await.unwrap();
     assert_eq!(server.connections(), 2);
 }
@@ -112,8 +112,7 @@ async fn failed_tls_handshake_is_retried() {
     }
 }
 
-/// An address where nobody answers an attempt to connect: the queue of a listener that accepts nothing is
-/// full.
+/// An address that answers no attempt to connect: the queue of a listener that accepts nothing is full.
 #[cfg(target_os = "linux")]
 struct Unanswering {
     url: String,
@@ -128,7 +127,7 @@ async fn unanswering() -> Unanswering {
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut queued = Vec::new();
-    // Linux takes one more than it was told, and drops what comes after that.
+    // Linux queues one more connection than the backlog, and drops all others.
     while let Ok(Ok(stream)) =
         tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await
     {
@@ -184,7 +183,7 @@ async fn equal_connect_timeouts_share_pool() {
     assert_eq!((server.count(), server.connections()), (9, 3));
 }
 
-/// Nothing was sent: the outcome is known, whichever of the time-outs runs out first.
+/// Nothing was sent, so the outcome is known, whichever time-out expires first.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn unconnected_timeout_is_not_unknown() {
@@ -203,7 +202,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// On a thread and a runtime of its own, which are gone afterwards.
+/// Runs `work` on its own thread and runtime, which then end.
 fn elsewhere<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> std::thread::JoinHandle<T> {
@@ -237,7 +236,7 @@ fn client_outlives_first_runtime() {
         });
         assert_eq!(used.join().unwrap(), 3);
     }
-    // No request was sent again, and each runtime had a connection of its own.
+    // No request was retried, and each runtime had its own connection.
     assert_eq!((backend.requests().len(), backend.connections()), (36, 12));
 }
 

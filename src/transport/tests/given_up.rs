@@ -1,5 +1,6 @@
-//! Requests whose call is dropped or given up while their body is being sent: the rest of it isn't sent, and
-//! the connection ends. The client is there to the end: were it dropped as well, so would its connections be.
+//! Requests whose call is dropped or times out while their body is being sent: the rest isn't sent, and the
+//! connection closes. The client lives until the end of each test, since dropping it would also close its
+//! connections.
 
 use std::time::Duration;
 
@@ -13,16 +14,16 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::generated::raw_body::RawBody;
 
-/// More than what both ends' sockets and the connection's own buffer take.
+/// More than the sockets of both ends and the connection's own buffer hold.
 const BODY: usize = 32 << 20;
 
-/// A server that reads a head, says something, and stops; told to, it reads on until the connection ends.
+/// A server that reads a head, sends something, and stops. On a signal, it reads until the connection ends.
 struct Stopped {
     url: String,
-    /// The client's port, once the head is there.
+    /// The client's port, once the head has arrived.
     head: oneshot::Receiver<u16>,
     read_on: oneshot::Sender<()>,
-    /// How many bytes of the body came.
+    /// The number of body bytes received.
     came: JoinHandle<usize>,
 }
 
@@ -53,7 +54,7 @@ async fn stopped(says: &'static str) -> Stopped {
     Stopped { url, head, read_on, came }
 }
 
-/// Reads until the connection ends, one way or another.
+/// Reads until the connection ends in any way.
 async fn rest(stream: &mut TcpStream) -> usize {
     let mut chunk = vec![0; 256 << 10];
     let mut came = 0;
@@ -63,7 +64,7 @@ async fn rest(stream: &mut TcpStream) -> usize {
     came
 }
 
-/// The head of an answer, and a part of its body.
+/// The head of a response, and a part of its body.
 const EARLY: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{";
 
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +134,7 @@ async fn timed_out_request_stops_sending() {
     }
 }
 
-/// Whoever refuses a request doesn't want the rest of it.
+/// A server that refuses a request doesn't want the rest of it.
 #[tokio::test]
 async fn refused_request_stops_sending() {
     let refused = "HTTP/1.1 413 X\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
@@ -148,7 +149,7 @@ async fn refused_request_stops_sending() {
     }
 }
 
-/// A body that waits for its source ends as well: nobody would ask it again.
+/// A body that waits for its source ends as well, although nothing polls it again.
 #[tokio::test]
 async fn pending_body_ends_with_its_call() {
     for says in ["", EARLY] {
@@ -164,7 +165,7 @@ async fn pending_body_ends_with_its_call() {
     }
 }
 
-/// Whoever answered before it had the whole body may still want it.
+/// A server that responds before it has the whole body may still want the rest.
 #[tokio::test]
 async fn early_answer_lets_body_finish() {
     let answered = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
@@ -172,13 +173,12 @@ async fn early_answer_lets_body_finish() {
     let (client, _) = client(&server.url);
     Sends::Memory.send(client.clone()).await.unwrap();
     server.read_on.send(()).unwrap();
-    // The client's end closes the connection, once the body is sent.
+    // Dropping the client closes the connection once the body is sent.
     drop(client);
     assert_eq!(soon(server.came).await.unwrap(), BODY);
 }
 
-/// The peer reads nothing more, ever: the system ends the connection after the read time-out, not after
-/// minutes.
+/// The peer never reads again: the system closes the connection after the read time-out, not after minutes.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn stalled_connection_is_closed() {
@@ -196,7 +196,7 @@ async fn stalled_connection_is_closed() {
         let port = soon(server.head).await.unwrap();
         assert!(is_held(port));
         assert!(soon(call).await.unwrap().failure().is_timeout());
-        // reqwest's own time-out for it is 30 seconds.
+        // reqwest's own default is 30 seconds.
         soon(async {
             while is_held(port) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -208,7 +208,7 @@ async fn stalled_connection_is_closed() {
     }
 }
 
-/// Over HTTP/2 the request is cancelled, and the connection stays for the others.
+/// Over HTTP/2 the request is cancelled, and the connection stays open for other requests.
 #[cfg(feature = "http2")]
 #[tokio::test]
 async fn dropped_http2_request_is_cancelled() {
@@ -251,7 +251,7 @@ async fn dropped_http2_request_is_cancelled() {
     });
     let (builder, _) = builder(&format!("http://{address}"));
     let client = builder.http(|| http().http2_prior_knowledge()).build().unwrap();
-    // The rest of it waits for its source.
+    // The rest of the body waits for its source.
     let start = futures_util::stream::iter([Ok(Bytes::from(vec![b'x'; 1_000_000]))]);
     let body =
         futures_util::StreamExt::chain(start, futures_util::stream::pending::<std::io::Result<Bytes>>());

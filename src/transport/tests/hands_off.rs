@@ -1,4 +1,4 @@
-//! Credentials stay at the origin that they are for, whatever way a redirect takes.
+//! Credentials are only sent to the origin that they are for, whatever the redirects.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use super::server::{Act, Seen, Server, html, json, redirect, response};
 use super::*;
 use crate::ErrorKind;
 
-/// What a call may set that is a credential, as a user may spell it.
+/// The headers of a call that are credentials, in various spellings.
 const SECRET: [&str; 10] = [
     "Authorization",
     "COOKIE",
@@ -25,8 +25,8 @@ fn secrets_of(seen: &Seen) -> Vec<&str> {
     SECRET.into_iter().filter(|name| seen.header(&name.to_ascii_lowercase()).is_some()).collect()
 }
 
-/// A server that sends each request there, and another host that sends it back to `/home/`; there it is
-/// answered so.
+/// A server that redirects each request to another host, which redirects it back to `/home/`, where it gets
+/// the given response.
 struct ThereAndBack {
     home: Server,
     other: Server,
@@ -73,14 +73,14 @@ async fn refusal_after_redirect_back_says_why() {
         let error = client.get_model(1).await.failure();
         assert_eq!((error.kind(), status_of(&error)), (ErrorKind::Status, Some(status)));
         assert!(
-            error.to_string().contains("by way of another host, after which no credentials are sent"),
+            error.to_string().contains("through another host, after which no credentials are sent"),
             "{error}"
         );
-        // Nobody refused the token: it isn't renewed.
+        // The server didn't refuse the token, so it isn't renewed.
         assert_eq!(*asked.lock().unwrap(), [false]);
         assert_eq!((home.count(), other.count(), clock.waits().len()), (2, 1, 0));
     }
-    // At home all along, nothing is to be said of other hosts.
+    // Without another host in the chain, the error doesn't mention one.
     let server = Server::of([Act::Keep(redirect(302, "/moved/")), Act::Keep(json(403, "{}"))]).await;
     let error = client_with_secrets(&server.url).get_model(1).await.failure();
     assert!(!error.to_string().contains("another host"), "{error}");
@@ -150,7 +150,7 @@ async fn foreign_file_redirect_is_anonymous() {
         .download(format!("{}/file", other.url))
         .header("Authorization", "Bearer theirs");
     download.to(folder.path().join("file")).await.unwrap();
-    // Who names the host himself means it.
+    // A caller who names the host explicitly allows its header there.
     assert_eq!(other.seen()[0].header("authorization"), Some("Bearer theirs"));
     assert_without_credentials(&home.seen()[0]);
 }
@@ -239,7 +239,7 @@ async fn odd_locations_leak_no_credentials() {
         assert_eq!(seen.header("host"), Some(&*host), "{location}");
         assert_without_credentials(seen);
     }
-    // What looks like this host and is another.
+    // The URL's user info looks like this host, but the host is another one.
     let home = Server::of([Act::Keep(redirect(302, "http://user:pw@127.0.0.1:1/there/"))]).await;
     let error = client_with_secrets(&home.url).get_model(1).max_retries(0).await.failure();
     assert!(error.kind() == ErrorKind::Connect && !error.to_string().contains("pw"), "{error:?}");

@@ -1,10 +1,10 @@
-//! Heads of answers: long, odd, and none at all; and requests that are too long for a server.
+//! Response heads that are long, odd, or missing; and requests that are too long for a server.
 
 use super::server::{Act, Server, json};
 use super::*;
 use crate::ErrorKind;
 
-/// An answer with these lines in its head.
+/// Returns a response with these lines in its head.
 fn with_lines(lines: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: {}\r\n\r\n{MODEL}", MODEL.len()).into_bytes()
 }
@@ -100,13 +100,14 @@ mod http2 {
     use super::*;
     use crate::support::tcp_server::{accept, listener};
 
-    /// A server of HTTP/2 whose answers have fields of so many bytes; and how many requests it got.
+    /// An HTTP/2 server, and the number of requests it received.
     struct Http2Server {
         url: String,
         counted: tokio::sync::watch::Receiver<usize>,
         _tasks: tokio::task::JoinSet<()>,
     }
 
+    /// Starts a server whose responses have fields of this many bytes.
     async fn answering(bytes: usize) -> Http2Server {
         let (listener, address) = listener().await;
         let (count, counted) = tokio::sync::watch::channel(0);
@@ -165,13 +166,13 @@ async fn long_query_error_names_parameter() {
         let reported = format!("a query of {length} bytes, 6890 of them in `ids`");
         assert!(error.to_string().contains(&reported), "{error}");
         marker::assert_error_hidden(&error);
-        // Without a query there is nothing to tell.
+        // Without a query, the error doesn't mention one.
         let error = client.get_model(1).await.failure();
         assert!(!error.to_string().contains("query"), "{error}");
     }
 }
 
-/// Sends a call, and tells the length of its query.
+/// Sends a call, and returns the length of its query.
 async fn call_query<B: crate::generated::operation::Operation>(
     server: &Server,
     call: crate::call::Call<'_, B>,
@@ -181,7 +182,7 @@ async fn call_query<B: crate::generated::operation::Operation>(
     line.split_once('?').unwrap().1.len()
 }
 
-/// As where the process, or the system, can open no more.
+/// Simulates a process or system that has reached its limit of open files.
 #[cfg(unix)]
 #[tokio::test]
 async fn file_limit_is_named_in_error() {
@@ -208,7 +209,7 @@ async fn file_limit_is_named_in_error() {
     }
 }
 
-/// The jar is the user's: what one connection was told, each other one tells.
+/// The jar is the user's, so all connections share its cookies.
 #[tokio::test]
 async fn cookie_jar_shared_by_connections() {
     let first = super::server::response(200, "Set-Cookie: node=one; Path=/\r\n", MODEL);

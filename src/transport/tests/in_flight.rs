@@ -1,4 +1,4 @@
-//! How many requests are in flight, what waits for a place, and what gives it back.
+//! The limit on requests in flight: what counts, what waits for a slot, and what frees one.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::*;
 use crate::runtime::clock::Clock;
 use crate::{ConversionFuture, CredentialsFuture, CredentialsProvider, ErrorKind, UrlConverter};
 
-/// A client that has so many requests in flight at most.
+/// Returns a client with this limit on requests in flight.
 fn capped(url: &str, requests: usize) -> BackendClient {
     builder(url).0.max_concurrent_requests(requests).build().unwrap()
 }
@@ -138,7 +138,7 @@ async fn slot_wait_counts_in_total_timeout() {
             }
             _ => client.request(Method::POST, "/tasks/").timeout(total).await.failure(),
         };
-        // It was never sent: nothing is unknown.
+        // It was never sent, so the outcome is known.
         assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::Timeout, true), "{error:?}");
         assert!(error.to_string().contains("before it was sent"), "{error}");
     }
@@ -164,7 +164,7 @@ async fn dropped_request_frees_its_slot() {
         server.wait_for_hang_ups(dropped + 1).await;
         client.get_model(1).await.unwrap();
     }
-    // One that waits for a place is dropped as well.
+    // A request that waits for a slot is dropped as well.
     let holding = tokio::spawn(client.get_model(2).send());
     server.wait_for_requests(5).await;
     let mut waiting = client.get_model(1).send();
@@ -218,7 +218,7 @@ async fn retry_wait_holds_no_slot() {
     assert_eq!(server.lines(), ["GET /models/1/", "GET /models/2/", "GET /models/1/"]);
 }
 
-/// Never gives anything.
+/// A provider that never returns.
 struct Hanging;
 
 impl CredentialsProvider for Hanging {
@@ -247,7 +247,7 @@ async fn hanging_provider_hits_total_timeout() {
     assert_eq!(server.connections(), 0);
 }
 
-/// Gives a token at first, and hangs when the server refuses it.
+/// A provider that returns a token first, and hangs after the server refuses it.
 struct HangingAfter401;
 
 impl CredentialsProvider for HangingAfter401 {

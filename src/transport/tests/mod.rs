@@ -1,5 +1,6 @@
-//! What the transport does where something goes wrong: how often a request is sent, after which waits, over
-//! which connections, and how it ends. Over real sockets, with a clock that only the waits for a retry move.
+//! The transport's behaviour on failures: how often a request is sent, after which waits, over which
+//! connections, and with which result. The tests use real sockets, and a clock that only moves with the waits
+//! for retries.
 
 mod compressed;
 mod connections;
@@ -32,7 +33,7 @@ use crate::{BackendClient, BackendClientBuilder, ModelFile, RetryPolicy, json as
 
 const MODEL: &str = r#"{"id": 1, "name": "n", "model_type": "detection"}"#;
 
-/// A builder of a client that sends twice again, and its clock.
+/// Returns a builder of a client with two retries, and its clock.
 fn builder(url: &str) -> (BackendClientBuilder, Arc<TestClock>) {
     marker::watch();
     let clock = TestClock::new();
@@ -43,8 +44,8 @@ fn builder(url: &str) -> (BackendClientBuilder, Arc<TestClock>) {
     (builder.http(http), clock)
 }
 
-/// HTTP settings without the system's certificates: they take long to load, time in which the test's one
-/// thread serves nobody.
+/// HTTP settings without the system's certificates: loading them takes long and blocks the test's only
+/// thread.
 fn http() -> reqwest::ClientBuilder {
     let http = reqwest::ClientBuilder::new();
     #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
@@ -57,13 +58,13 @@ fn client(url: &str) -> (BackendClient, Arc<TestClock>) {
     (builder.build().unwrap(), clock)
 }
 
-/// A builder of the embedded backend, with secrets that carry the marker.
+/// Returns a builder of the embedded backend, with secrets that contain the marker.
 fn backend() -> BackendBuilder {
     marker::watch();
     Backend::builder().token(TOKEN).signature_prefix(MARKER)
 }
 
-/// The operations that every fault strikes.
+/// The operations to which every fault is applied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Op {
     Get,
@@ -112,7 +113,7 @@ impl Op {
         }
     }
 
-    /// The body of the answer when all goes well.
+    /// The body of a successful response.
     fn whole(self) -> String {
         match self {
             Op::Get | Op::Patch | Op::Create => MODEL.to_owned(),
@@ -130,7 +131,7 @@ impl Op {
     }
 }
 
-/// Creates a model from a file that is uploaded already.
+/// Creates a model from a file that is already uploaded.
 async fn create(client: &BackendClient) -> Result<()> {
     client
         .create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1))

@@ -1,4 +1,4 @@
-//! Requests that no document names: exactly what is sent, and what isn't.
+//! Requests that aren't in the API's document: exactly what is sent, and what is refused.
 
 use super::server::{Act, Server, json};
 use super::*;
@@ -17,7 +17,7 @@ async fn request_is_sent_as_given() {
         .header("X-Own", "own")
         .await
         .unwrap();
-    // The answer is whole, number by number.
+    // The response keeps each number unchanged.
     assert_eq!(response.text(), r#"{"id": 18446744073709551615, "x": 1.10}"#);
     let seen = server.seen().remove(0);
     assert_eq!(seen.line, "PUT /tasks/1/annotate_task_data/?schema=v+1&tag=1&tag=2");
@@ -93,7 +93,7 @@ async fn escaping_path_refused_before_sending() {
     .await;
 }
 
-/// The parser of URLs takes these out, and what is left is another path: `.` TAB `.` is `..`.
+/// The URL parser removes these characters, which would change the path: `.` TAB `.` is `..`.
 #[tokio::test]
 async fn control_characters_in_path_refused() {
     refused(&["/.\t./.\t./admin/", "/.\n./admin/", "/a/.\r./b/", "/mod\nels/", "/models/\t"]).await;

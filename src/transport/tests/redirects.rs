@@ -1,4 +1,4 @@
-//! Where redirects lead, and what goes with them.
+//! Targets of redirects, and which headers and bodies are sent there.
 
 use super::server::{Act, Seen, Server, json, redirect};
 use super::*;
@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
-/// A server that redirects each path without `/moved` to `location`, and answers what comes to `/moved`.
+/// A server that redirects each path without `/moved` to `location`, and responds to paths with `/moved`.
 async fn redirecting(status: u16, location: impl Into<String>) -> Server {
     let location = location.into();
     Server::with(move |which| match which.line.contains("/moved") {
@@ -89,7 +89,7 @@ async fn cross_origin_401_renews_no_token() {
     let error = client.get_model(1).await.failure();
     assert!(
         error.is_unauthorized()
-            && error.to_string().contains("a redirect to another host, where no credentials go"),
+            && error.to_string().contains("a redirect to another host, which gets no credentials"),
         "{error}"
     );
     assert_eq!((server.count(), other.count(), asked.lock().unwrap().clone()), (1, 1, vec![false]));
@@ -98,7 +98,7 @@ async fn cross_origin_401_renews_no_token() {
 
 #[derive(Default)]
 pub(super) struct Providing {
-    /// Whether the server had refused the last ones, for each time that it was asked.
+    /// For each call, whether the server had refused the last credentials.
     pub(super) asked: Arc<Mutex<Vec<bool>>>,
 }
 
@@ -218,7 +218,7 @@ async fn lost_redirected_write_is_unknown() {
     assert_eq!(server.lines(), ["POST /models/", "POST /moved/"]);
 }
 
-/// Needs no server: nothing is sent to either.
+/// No server is needed: nothing is sent.
 #[tokio::test]
 async fn https_to_http_is_refused() {
     let client = BackendClient::builder("https://h").build().unwrap();
@@ -270,7 +270,7 @@ async fn list_refuses_cross_origin_redirect() {
     }
 }
 
-/// A chunk's body is streamed, but there to be sent again.
+/// A chunk's body is streamed, but can be sent again.
 #[tokio::test]
 async fn chunks_follow_same_origin_redirect() {
     for status in [307, 308] {
@@ -321,7 +321,7 @@ async fn upload_state_refuses_cross_origin() {
     let error =
         client.create_chunked_upload(bytes::Bytes::from_static(b"1234")).chunk_size(2).await.failure();
     assert_eq!((error.kind(), other.count()), (ErrorKind::CrossOrigin, 0), "{error:?}");
-    assert!(error.upload_session().is_some(), "what the server has isn't lost: {error:?}");
+    assert!(error.upload_session().is_some(), "the session is kept: {error:?}");
 }
 
 #[tokio::test]
@@ -363,7 +363,7 @@ async fn redirect_out_of_the_prefix_is_refused() {
     let client = builder.allow_links_outside_prefix(true).build().unwrap();
     let _ = client.list_models().list_all_raw().next().await;
     assert_eq!(server.lines().last().unwrap(), "GET /moved/");
-    // Within the prefix it is followed.
+    // A redirect inside the prefix is followed.
     let server = redirecting(307, "/api/v1/moved/").await;
     let _ = client_with_secrets(&format!("{}/api/v1", server.url)).list_models().list_all_raw().next().await;
     assert_eq!(server.lines().last().unwrap(), "GET /api/v1/moved/");

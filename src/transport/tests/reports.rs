@@ -1,4 +1,4 @@
-//! What attempts are seen from outside by: reports, spans and events, none of which shows a secret.
+//! Reports, spans and events of attempts. None of them shows a secret.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use super::*;
 use crate::ErrorKind;
 use crate::marker::{Fields, Guard};
 
-/// An attempt, as it was reported.
+/// An attempt, as reported.
 #[derive(Debug, PartialEq)]
 struct Report {
     operation: String,
@@ -132,7 +132,7 @@ async fn each_page_of_a_list_is_reported() {
     let page = |next: &str| json(200, format!(r#"{{"count": 2, "next": {next}, "results": [{MODEL}]}}"#));
     let server = Server::of([Act::Keep(page(r#""/models/?page=2""#)), Act::Keep(page("null"))]).await;
     let (client, reports) = reporting(&server.url);
-    // It is the same model on each page.
+    // Each page has the same model.
     client.list_models().list_all().identity([]).try_collect::<Vec<_>>().await.unwrap();
     let reported: Vec<_> =
         taken(&reports).into_iter().map(|report| (report.operation, report.status)).collect();
@@ -141,8 +141,8 @@ async fn each_page_of_a_list_is_reported() {
 
 // ---- spans and events
 
-/// Keeps everything that this crate emits on the thread: each event with the spans around it. The guard looks
-/// at it too.
+/// Collects everything that this crate emits on this thread: each event with the spans around it. The guard
+/// checks it too.
 struct Collector {
     guard: Guard,
     spans: Mutex<Vec<String>>,
@@ -158,7 +158,7 @@ impl Subscriber for Collector {
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let mut text = span.metadata().name().to_owned();
         span.record(&mut Fields(&mut text));
-        // Both under one lock, so that the guard's number of a span is its place.
+        // Both under one lock, so that the guard's id of a span is its index.
         let mut spans = self.spans.lock().unwrap();
         spans.push(text);
         self.guard.new_span(span)
@@ -195,7 +195,7 @@ impl Subscriber for Collector {
     }
 }
 
-/// Begins to keep what this thread emits.
+/// Starts collecting what this thread emits.
 fn collecting() -> (tracing::subscriber::DefaultGuard, Arc<Mutex<Vec<String>>>) {
     let lines = Arc::<Mutex<Vec<String>>>::default();
     let (guard, kept) = (Guard::ending_the_process(), lines.clone());
@@ -279,7 +279,7 @@ async fn traces_show_no_secret() {
         .sensitive_header("X-Gate", MARKER)
         .retry(RetryPolicy::never());
     refused.build().unwrap().get_model(1).param("sig", MARKER).await.failure();
-    // The guard has looked at each of them.
+    // The guard has checked each line.
     let lines = lines.lock().unwrap().clone();
     assert!(lines.len() > 2 * count, "{lines:#?}");
 }

@@ -1,4 +1,4 @@
-//! Bodies in either direction that are too large, too slow, too early or odd.
+//! Request and response bodies that are too large, too slow, too early or odd.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::server::{Act, Server, html, json, response};
 use super::*;
 use crate::ErrorKind;
 
-/// A client with this limit of an answer's size.
+/// Returns a client with this limit on a response's size.
 fn limited(url: &str, bytes: usize) -> (BackendClient, Arc<TestClock>) {
     let (builder, clock) = builder(url);
     (builder.max_body_size(bytes).build().unwrap(), clock)
@@ -53,7 +53,7 @@ async fn response_at_limit_is_read() {
     }
 }
 
-/// The announced length alone is enough: the body never comes.
+/// The announced length alone is enough: the body never arrives.
 #[tokio::test]
 async fn announced_length_over_limit_fails_fast() {
     let server =
@@ -61,7 +61,7 @@ async fn announced_length_over_limit_fails_fast() {
     let (client, _) = limited(&server.url, 1_000);
     let error = client.get_model(1).await.failure();
     assert_eq!((error.kind(), server.count()), (ErrorKind::BodyLimit, 1), "{error:?}");
-    // It isn't read to its end for the sake of the connection either.
+    // Nor is it read to its end to keep the connection.
     server.wait_for_hang_ups(1).await;
 }
 
@@ -86,7 +86,7 @@ async fn decompression_stops_at_body_limit() {
         let error = builder.build().unwrap().get_model(1).await.failure();
         assert_eq!(status_of(&error), Some(status));
         assert_eq!(error.kind() == ErrorKind::BodyLimit, status == 200, "{error:?}");
-        // What is kept of an error has a limit of its own, a megabyte.
+        // The kept part of an error's body has its own limit, one megabyte.
         let limit = if status == 200 { 300_000 } else { 1 << 20 };
         let received = received.lock().unwrap().clone();
         assert!(received.len() == 1 && received[0] < limit + 100_000, "{received:?}");
@@ -105,7 +105,7 @@ async fn truncated_gzip_is_retried_or_unknown() {
     let gzip = |body: &[u8]| Act::Keep(response(200, "Content-Encoding: gzip\r\n", body));
     let server = Server::of([gzip(&compressed)]).await;
     assert_eq!(client(&server.url).0.get_model(1).await.unwrap().name, "n");
-    // Half of it, as a whole: it may be had when asked again.
+    // Half of a compressed body: a retry may return all of it.
     let server = Server::of([gzip(&compressed[..compressed.len() / 2]), gzip(&compressed)]).await;
     let (half, clock) = client(&server.url);
     half.get_model(1).await.unwrap();
@@ -113,7 +113,7 @@ async fn truncated_gzip_is_retried_or_unknown() {
     let server = Server::of([gzip(&compressed[..compressed.len() / 2])]).await;
     let error = create(&client(&server.url).0).await.failure();
     assert!(
-        error.is_unknown_outcome() && error.to_string().contains("compressed by gzip, is cut off"),
+        error.is_unknown_outcome() && error.to_string().contains("compressed with gzip, is truncated"),
         "{error:?}"
     );
     assert_eq!((server.count(), error.attempts()), (1, 1));
@@ -157,7 +157,7 @@ async fn informational_responses_are_skipped() {
 
 // ---- slow lines
 
-/// Several times as long as the read time-out, and never still for as long as that.
+/// The transfer takes several times the read time-out, but no pause is that long.
 #[tokio::test]
 async fn slow_response_is_waited_for() {
     for op in [Op::Get, Op::Create] {
@@ -169,7 +169,7 @@ async fn slow_response_is_waited_for() {
     }
 }
 
-/// Sends a body of a JSON text of `size` bytes to a server that takes it slowly: it comes once, and whole.
+/// Sends a JSON string of `size` bytes to a server that reads slowly: it arrives once, and completely.
 async fn sent_slowly(size: usize, read_timeout: Duration) {
     let server = Server::of([Act::ReadSlowly(json(201, "{}"))]).await;
     let (builder, clock) = builder(&server.url);
@@ -179,14 +179,14 @@ async fn sent_slowly(size: usize, read_timeout: Duration) {
     assert_eq!((server.count(), server.seen()[0].body.len(), clock.waits().len()), (1, size + 2, 0));
 }
 
-/// The server takes twice as long as the read time-out for the body, and a piece of it now and then. The body
-/// is larger than what the system takes off the client at once on a loopback interface.
+/// The server needs twice the read time-out for the body, and reads a part of it now and then. The body is
+/// larger than what the system accepts at once on a loopback interface.
 #[tokio::test]
 async fn slow_upload_is_waited_for() {
     sent_slowly(16_000_000, Duration::from_millis(2_500)).await;
 }
 
-/// The system takes all of it at once; only how long it lies there can tell that it isn't sent yet.
+/// The system accepts the whole body at once; only its time in the buffer shows that it isn't sent yet.
 #[tokio::test]
 async fn buffered_slow_upload_is_waited_for() {
     sent_slowly(1_000_000, Duration::from_millis(20)).await;
@@ -214,7 +214,7 @@ async fn unanswered_upload_hits_read_timeout() {
     assert_eq!((server.count(), server.seen()[0].body.len()), (1, 1_000_002));
 }
 
-// ---- an answer that comes before the body was sent
+// ---- a response that arrives before the body is sent
 
 async fn answered_early(act: Act) {
     let server = Server::of([act]).await;

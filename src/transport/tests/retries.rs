@@ -1,4 +1,4 @@
-//! How often, how long, and who pays for it.
+//! The number of retries, the waits, and the retry budget.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -47,7 +47,7 @@ async fn default_policy_makes_five_retries() {
         .max_backoff(Duration::from_secs(3));
     assert_eq!(client.get_model(1).retry(policy.clone()).await.failure().attempts(), 4);
     assert_eq!(clock.waits(), [1_000, 1_500, 1_500]);
-    // Which of the two is set first makes no difference.
+    // The order of the two setters makes no difference.
     assert_eq!(client.get_model(1).max_retries(1).retry(policy.clone()).await.failure().attempts(), 2);
     assert_eq!(client.get_model(1).retry(policy).max_retries(1).await.failure().attempts(), 2);
 }
@@ -114,7 +114,7 @@ async fn no_attempt_begins_after_max_elapsed() {
         assert_eq!((clock.waits(), server.count()), (waits.to_vec(), waits.len() + 1), "{elapsed}");
         assert_eq!((error.attempts() as usize, status_of(&error)), (waits.len() + 1, Some(503)));
     }
-    // What the server asks for counts as well.
+    // The wait that the server asks for counts as well.
     let server = Server::of([Act::Keep(response(503, "Retry-After: 50\r\n", ""))]).await;
     let (client, clock) = client(&server.url);
     client.get_model(1).max_retries(9).await.failure();
@@ -159,7 +159,7 @@ async fn total_timeout_stops_retries() {
     }
 }
 
-/// Each byte comes in time, and the whole does not.
+/// Each byte arrives in time, but the whole response doesn't.
 #[tokio::test]
 async fn total_timeout_ends_slow_response() {
     let server = Server::of([Act::Drip(vec![b'H'; 100_000], Duration::from_millis(10))]).await;
@@ -195,7 +195,7 @@ async fn idempotent_unknown_outcome_is_retried() {
             server.seen().into_iter().map(|seen| String::from_utf8(seen.body).unwrap()).collect();
         assert_eq!(bodies, [Op::Create.body(); 2]);
     }
-    // Whose outcome is known isn't sent again for it.
+    // A request with a known outcome isn't retried because of it.
     let server = Server::of([Act::Keep(json(400, "{}"))]).await;
     let (client, _) = client(&server.url);
     client.request(Method::POST, "/tasks/").idempotent(true).await.failure();
@@ -227,12 +227,12 @@ async fn shared_budget_stops_retries() {
     assert_eq!(attempts(&client, 60).await, 2);
     assert_eq!(attempts(&client, 60).await, 1);
     assert_eq!(server.count() - before, 1 + 1 + 1 + 2 + 1);
-    // A call with a policy of its own is held to its number.
+    // A call with its own policy is limited by the number in that policy.
     let policy = |budget: u32| RetryPolicy::new().max_retries(9).retry_budget(budget);
     assert_eq!(client.get_model(2).retry(policy(103)).await.failure().attempts(), 4);
     assert_eq!(client.get_model(2).retry(policy(u32::MAX)).await.failure().attempts(), 10);
     assert_eq!(attempts(&client, 60).await, 1);
-    // Another client has a budget of its own.
+    // Another client has its own budget.
     let (other, clock) = super::client(&server.url);
     clock.set_chance(0.0);
     assert_eq!(attempts(&other, 60).await, 61);
@@ -257,13 +257,13 @@ async fn exhausted_budget_is_named_in_error() {
             "{error:?}"
         );
         let text = error.to_string();
-        let budget = "not sent again, since too many requests of this client fail: its budget of 3 retries is used up \
+        let budget = "not retried, since too many requests of this client fail: its budget of 3 retries is used up \
                       (`RetryPolicy::retry_budget`) (after 4 attempts)";
         assert!(
             text.contains(what) && text.ends_with(budget) && text.matches("budget of 3").count() == 1,
             "{text}"
         );
-        // What may not be sent again anyway isn't the budget's.
+        // An error that isn't retried anyway doesn't mention the budget.
         let error = client.get_model(1).max_retries(0).await.failure();
         assert!(!error.to_string().contains("budget"), "{error}");
     }
@@ -273,7 +273,7 @@ async fn exhausted_budget_is_named_in_error() {
     assert_eq!((client.get_model(1).await.failure().attempts(), clock.waits().len()), (1, 0));
 }
 
-/// One request in `failing` is answered 502 the first time.
+/// Every `failing`-th request gets a 502 the first time.
 async fn trickle(failing: usize) {
     let failed = Mutex::new(HashSet::new());
     let server = Server::with(move |which| {
@@ -330,7 +330,7 @@ async fn each_page_is_retried_by_itself() {
     })
     .await;
     let (client, clock) = client(&server.url);
-    // It is the same model on each page.
+    // Each page has the same model.
     let list = client.list_models().list_all().identity([]);
     let models: Vec<crate::types::Model> = list.concurrency(1).try_collect().await.unwrap();
     assert_eq!((models.len(), server.count(), clock.waits()), (3, 6, vec![125; 3]));

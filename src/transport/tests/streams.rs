@@ -1,4 +1,4 @@
-//! Answers that are given as they come.
+//! Streamed responses.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::server::{Act, Server, html, json, response};
 use super::*;
 use crate::{ByteStream, ErrorKind};
 
-/// The stream of an answer; no operation of today's document gives one.
+/// Returns the stream of a response; no operation of the current document returns one.
 async fn stream(client: &BackendClient) -> Result<ByteStream> {
     client.get_model(1).prepare().unwrap().fetch(|response| async { Ok(response.stream()) }).await
 }

@@ -1,4 +1,4 @@
-//! Every fault, and what it makes of every operation.
+//! Every fault, and its effect on every operation.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::server::{Act, Server, html, json, response};
 use super::*;
 use crate::ErrorKind::{self, Connect, ConnectionLost, Decode, Status, Timeout, UnknownOutcome};
 
-/// How an operation ends that meets the fault each time.
+/// The result of an operation that meets the fault each time.
 #[derive(Clone, Copy)]
 struct End {
-    /// Whether it is sent again, as often as the policy has it.
+    /// Whether it is retried, as often as the policy allows.
     again: bool,
     kind: ErrorKind,
 }
@@ -30,10 +30,10 @@ struct Fault {
     read: End,
     delete: End,
     write: End,
-    /// Of the answer that the error keeps; nothing where it has none.
+    /// The status of the response that the error keeps; `None` if it has none.
     status: Option<u16>,
     timed_out: bool,
-    /// In milliseconds, where it is sent again.
+    /// In milliseconds, if it is retried.
     waits: [u128; 2],
 }
 
@@ -45,7 +45,7 @@ impl Fault {
         Fault { name: name.into(), act, read, delete, write, status: None, timed_out: false, waits: BACKOFF }
     }
 
-    /// An answer, kept by the error.
+    /// A response that the error keeps.
     fn status(status: u16, name: &str, bytes: Vec<u8>, read: End, delete: End, write: End) -> Self {
         Fault {
             status: Some(status),
@@ -90,7 +90,7 @@ impl Fault {
         }
     }
 
-    /// Where it is sent again, that is enough if the fault strikes once.
+    /// If the operation is retried, a single retry is enough after a fault that strikes once.
     async fn strike_once(&self, op: Op) {
         let server = Server::of([self.act.clone(), Act::Keep(op.response())]).await;
         let (builder, clock) = builder(&server.url);
@@ -127,13 +127,13 @@ async fn break_within_response_retried_if_safe() {
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n".to_vec();
     let within_chunk = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{\"id\"".to_vec();
     let acts = [
-        ("closed within the body", Act::Close(announced.clone())),
-        ("reset within the body", Act::Reset(announced)),
+        ("closed inside the body", Act::Close(announced.clone())),
+        ("reset inside the body", Act::Reset(announced)),
         ("closed between chunks", Act::Close(chunked.clone())),
         ("reset between chunks", Act::Reset(chunked)),
         ("closed within a chunk", Act::Close(within_chunk)),
     ];
-    // The head was there: its status is kept.
+    // The head has arrived, so its status is kept.
     let of = |(name, act)| Fault { status: Some(200), ..Fault::new(name, act, ends.0, ends.1, ends.2) };
     strike_all(acts.map(of).into()).await;
 }
@@ -159,7 +159,7 @@ async fn truncated_json_is_retried_if_safe() {
 #[tokio::test]
 async fn unusable_response_is_not_retried() {
     let end = once(Decode);
-    // Written by something before the backend, it doesn't tell what that did.
+    // A response from a proxy in front of the backend doesn't show what the backend did.
     strike_all(vec![Fault::status(200, "of HTML", html(200), end, end, once(UnknownOutcome))]).await;
     let bodies: [(&str, Vec<u8>); 3] = [
         ("that is a text", json(200, "Model 1")),
@@ -184,7 +184,7 @@ async fn empty_json_response_is_decode_error() {
     }
 }
 
-/// What Django REST Framework answers to every DELETE.
+/// Django REST Framework responds like this to every DELETE.
 #[tokio::test]
 async fn empty_response_to_request_is_success() {
     for bytes in [b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(), response(200, "", "")] {
@@ -211,7 +211,7 @@ async fn gateway_error_is_retried_if_safe() {
         Fault::status(status, "HTML", html(status), again(Status), again(Status), once(UnknownOutcome))
     };
     strike_all([502, 503, 504, 520, 521, 522, 523, 524].map(of).into()).await;
-    // A gateway's JSON is no word of the application's.
+    // A gateway's JSON isn't a response of the application.
     let json_of = |status| {
         let bytes = json(status, r#"{"detail": "Bad gateway."}"#);
         Fault::status(status, "JSON", bytes, again(Status), again(Status), once(UnknownOutcome))

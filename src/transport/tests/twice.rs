@@ -1,4 +1,4 @@
-//! Whatever goes wrong, the server acts on a creation once at most, and the caller is told what is known.
+//! Whatever fails, the server acts on a creation at most once, and the error says what is known.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl World {
             .create_model(file, |m| m.name("n").model_type("detection").project(Backend::FIRST_PROJECT))
     }
 
-    /// How many creations were asked for, and how many models there are of them.
+    /// Returns how many creations were requested, and how many models they created.
     fn posted(&self) -> (usize, usize) {
         let posts = self.backend.requests().iter().filter(|request| request.method == "POST").count();
         (posts, self.backend.models_created().len())
@@ -41,20 +41,20 @@ impl World {
 async fn no_fault_creates_twice() {
     let on = |fault: Fault| fault.on("POST", "/models/").always();
     for (name, fault, kind, created) in [
-        ("the answer is lost", Fault::lose_answer(), UnknownOutcome, 1),
-        ("the answer is lost by a reset", Fault::lose_answer().reset(), UnknownOutcome, 1),
-        ("the answer is cut", Fault::cut_answer(10), UnknownOutcome, 1),
-        ("the answer is cut by a reset", Fault::cut_answer(10).reset(), UnknownOutcome, 1),
-        ("the answer stalls", Fault::stall_answer(10), UnknownOutcome, 1),
-        ("the answer is late", Fault::hold_after(), UnknownOutcome, 1),
-        ("the answer is empty", Fault::replace_body(""), ErrorKind::Decode, 1),
-        ("the answer ends in the middle", Fault::replace_body(r#"{"id": 1, "#), UnknownOutcome, 1),
+        ("the response is lost", Fault::lose_answer(), UnknownOutcome, 1),
+        ("the response is lost by a reset", Fault::lose_answer().reset(), UnknownOutcome, 1),
+        ("the response is cut", Fault::cut_answer(10), UnknownOutcome, 1),
+        ("the response is cut by a reset", Fault::cut_answer(10).reset(), UnknownOutcome, 1),
+        ("the response stalls", Fault::stall_answer(10), UnknownOutcome, 1),
+        ("the response is late", Fault::hold_after(), UnknownOutcome, 1),
+        ("the response is empty", Fault::replace_body(""), ErrorKind::Decode, 1),
+        ("the response is truncated", Fault::replace_body(r#"{"id": 1, "#), UnknownOutcome, 1),
         ("the connection is closed", Fault::close(), UnknownOutcome, 0),
         ("the connection is reset", Fault::close().reset(), UnknownOutcome, 0),
-        ("the connection is cut amid the body", Fault::cut_request(10).reset(), UnknownOutcome, 0),
+        ("the connection is cut inside the body", Fault::cut_request(10).reset(), UnknownOutcome, 0),
         ("500", Fault::proxy_page(500), Status, 0),
         ("502", Fault::proxy_page(502), UnknownOutcome, 0),
-        ("503 of a gateway", Fault::proxy_page(503), UnknownOutcome, 0),
+        ("503 from a gateway", Fault::proxy_page(503), UnknownOutcome, 0),
         ("504", Fault::proxy_page(504), UnknownOutcome, 0),
         ("524", Fault::proxy_page(524), UnknownOutcome, 0),
     ] {
@@ -68,7 +68,7 @@ async fn no_fault_creates_twice() {
             ((1, created), 1, 0),
             "{name}"
         );
-        // The upload can still be made a model of, where it wasn't.
+        // The model can still be created from the upload, if it wasn't created.
         if created == 0 {
             injected.remove();
             world.creation().await.unwrap();
@@ -98,7 +98,7 @@ async fn idempotent_creation_is_retried() {
     world.backend.inject(Fault::close().on("POST", "/models/"));
     world.creation().idempotent(true).await.unwrap();
     assert_eq!((world.posted(), world.clock.waits()), ((2, 1), vec![125]));
-    assert_eq!(world.backend.connections(), 2, "it went over a fresh connection");
+    assert_eq!(world.backend.connections(), 2, "the retry used a new connection");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a call waits for besides the server: converters, credentials, threads. Each wait has an end.
+//! What a call waits for other than the server: converters, credentials, threads. Each wait is limited.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::{
 
 const WITH_FILE: &str = r#"{"id": 1, "name": "n", "model_type": "x", "file": "/media/1"}"#;
 
-/// Never gives an answer.
+/// A converter or provider that never returns.
 struct Silent;
 
 impl UrlConverter for Silent {
@@ -30,7 +30,7 @@ const SHORT: Duration = Duration::from_millis(300);
 
 fn assert_whole_time_out(error: &Error) {
     assert!(
-        error.is_timeout() && error.to_string().contains("the time-out for the whole request ran out"),
+        error.is_timeout() && error.to_string().contains("the time-out for the whole request expired"),
         "{error:?}"
     );
 }
@@ -38,7 +38,7 @@ fn assert_whole_time_out(error: &Error) {
 #[tokio::test]
 async fn hanging_converter_times_out() {
     let server = Server::of([Act::Keep(json(200, WITH_FILE))]).await;
-    // By the call's time-out.
+    // With the call's time-out.
     let (one, clock) = client(&server.url);
     let error =
         soon(one.get_model(1).url_conversion_with("file", Silent).timeout(SHORT).send()).await.failure();
@@ -47,7 +47,7 @@ async fn hanging_converter_times_out() {
         (error.kind(), status_of(&error), server.count(), clock.waits().len()),
         (ErrorKind::Timeout, Some(200), 1, 0)
     );
-    // By the client's.
+    // With the client's time-out.
     let (builder, _) = builder(&server.url);
     let client = builder.timeout(SHORT).build().unwrap();
     assert_whole_time_out(
@@ -75,7 +75,7 @@ async fn hanging_converter_of_write_is_unknown() {
     let call = client.create_model(ModelFile::uploaded("u"), |m| m.name("n").model_type("x").project(1));
     let error = soon(call.url_conversion_with("file", Silent).timeout(SHORT).send()).await.failure();
     assert_whole_time_out(&error);
-    // The server said that it is done, and nobody can tell the id.
+    // The server reported success, but the model's id is unknown.
     assert_eq!((error.kind(), status_of(&error)), (ErrorKind::UnknownOutcome, Some(201)), "{error:?}");
     assert_eq!((server.count(), clock.waits().len()), (1, 0));
 }
@@ -89,11 +89,11 @@ async fn hanging_provider_times_out() {
         let call = client.get_model(1);
         let call =
             if timeout.is_some() { call.read_timeout(Duration::from_secs(60)).timeout(SHORT) } else { call };
-        // Who waits for the one that asks has an end as well.
+        // A request that waits for another one's provider call is limited as well.
         let (first, second) = soon(async { tokio::join!(call.send(), client.get_model(2).send()) }).await;
         for error in [first.failure(), second.failure()] {
             let total =
-                error.to_string().contains("the time-out for the whole request ran out before it was sent");
+                error.to_string().contains("the time-out for the whole request expired before it was sent");
             let kind = if total { ErrorKind::Timeout } else { ErrorKind::Credentials };
             assert_eq!(
                 (error.kind(), error.is_timeout(), error.attempts(), clock.waits().len()),
@@ -101,7 +101,7 @@ async fn hanging_provider_times_out() {
                 "{error:?}"
             );
             assert!(
-                total || error.to_string().contains("the credentials provider gave no answer within 300ms"),
+                total || error.to_string().contains("the credentials provider didn't respond within 300ms"),
                 "{error}"
             );
         }
@@ -109,7 +109,7 @@ async fn hanging_provider_times_out() {
     assert_eq!(server.count(), 0);
 }
 
-/// Answers the first time only.
+/// A provider that returns only the first time.
 struct SilentAfter(std::sync::atomic::AtomicBool);
 
 impl CredentialsProvider for SilentAfter {
@@ -131,7 +131,7 @@ async fn hanging_renewal_times_out() {
     assert_eq!((error.kind(), server.count()), (ErrorKind::Credentials, 1));
 }
 
-/// Runs `work` in a runtime whose only thread for what blocks is busy all the time.
+/// Runs `work` in a runtime whose only blocking thread is always busy.
 fn without_threads<F: Future>(work: F) -> F::Output {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
@@ -148,7 +148,7 @@ fn long_decode_bounded_by_timeout() {
         let text = format!(r#"{{"x": "{}"}}"#, "y".repeat(1 << 20));
         let server = Server::of([Act::Keep(json(200, text))]).await;
         let (client, _) = client(&server.url);
-        // Made where it needs no thread.
+        // It succeeds if no blocking thread is needed.
         let call = client.request(Method::GET, "/long/").timeout(SHORT * 3);
         match soon(call.send_as::<Json>()).await {
             Ok(json) => assert!(json["x"].is_string()),
@@ -163,7 +163,7 @@ fn busy_threads_time_out_new_client() {
         let server = Server::of([Act::Keep(json(200, MODEL))]).await;
         let (one, _) = client(&server.url);
         one.get_model(1).await.unwrap();
-        // Another connect time-out takes another HTTP client, which is made on a thread.
+        // Another connect time-out needs another HTTP client, which is made on a blocking thread.
         let other = || one.get_model(1).connect_timeout(Duration::from_secs(1)).max_retries(0);
         let error = soon(other().timeout(SHORT).send()).await.failure();
         assert!(error.is_timeout() && error.kind() == ErrorKind::Connect, "{error:?}");
@@ -199,7 +199,7 @@ fn busy_threads_time_out_file_calls() {
     });
 }
 
-/// What is up stays known where a time-out comes from this machine.
+/// The upload's state is kept if a time-out comes from this machine.
 #[test]
 fn busy_threads_keep_upload_session() {
     let folder = tempfile::tempdir().unwrap();
@@ -212,7 +212,7 @@ fn busy_threads_keep_upload_session() {
         let server = Server::of([Act::Keep(json(200, response))]).await;
         let (client, _) = client(&server.url);
         let upload = client.create_chunked_upload(bytes::Bytes::from_static(b"1234")).chunk_size(2);
-        // The session's file is to be written when the only thread has become busy.
+        // The only thread becomes busy before the session file is written.
         let busy = std::sync::Mutex::new(Some(parked));
         let upload = upload.session_file(folder.path().join("session")).on_session(move |_| {
             if let Some(parked) = busy.lock().unwrap().take() {

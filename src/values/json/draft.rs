@@ -1,4 +1,4 @@
-//! What [`json!`](crate::json!) writes into: JSON text in the order in which it was written down.
+//! The JSON writer of [`json!`](crate::json!). It keeps the order of the keys.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -6,14 +6,14 @@ use serde_json::value::RawValue;
 use super::finite::{SEPARATOR, Unwritable, unwritable};
 use super::{Json, JsonError};
 
-/// Text being written, and what went wrong so far. Made by the macro only.
+/// JSON text that is being written, and the problems so far. Only the macro uses it.
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Draft {
     text: String,
-    /// The keys and indices that lead to the value which is written next.
+    /// The keys and indices of the next value.
     place: Vec<String>,
-    /// Items written so far on each level that is open.
+    /// The number of items written so far, for each open level.
     written: Vec<usize>,
     problems: Vec<String>,
 }
@@ -33,7 +33,7 @@ impl Draft {
         self.text.push(bracket);
     }
 
-    /// Before an object's value.
+    /// Must be called before an object's value.
     pub fn key(&mut self, key: impl AsRef<str>) {
         self.comma();
         self.value_of(key.as_ref());
@@ -41,13 +41,13 @@ impl Draft {
         self.place.push(key.as_ref().to_owned());
     }
 
-    /// Before a list's item.
+    /// Must be called before a list's item.
     pub fn item(&mut self) {
         let index = self.comma();
         self.place.push(format!("[{index}]"));
     }
 
-    /// After a value or an item.
+    /// Must be called after a value or an item.
     pub fn done(&mut self) {
         self.place.pop();
     }
@@ -62,7 +62,7 @@ impl Draft {
         index
     }
 
-    /// A value of the user's.
+    /// Writes a user's value.
     pub fn leaf<T: Serialize + ?Sized>(&mut self, value: &T) {
         let mut place = String::new();
         for step in &self.place {
@@ -113,11 +113,11 @@ impl Draft {
     }
 }
 
-/// Makes a [`Json`](crate::Json) as it is written down, keys in that order, with values of yours anywhere in
-/// it.
+/// Makes a [`Json`](crate::Json) from a JSON literal with embedded Rust expressions. The keys keep their
+/// order.
 ///
-/// A NaN or an infinity can't be written as JSON. It isn't turned into null, as `serde_json::json!` does:
-/// sending such a `Json` is an error that names the place (`metrics.accuracy: NaN is not a JSON number`),
+/// JSON has no NaN and no infinity. Unlike `serde_json::json!`, this macro doesn't turn them into null:
+/// sending such a `Json` is an error that names the path (`metrics.accuracy: NaN is not a JSON number`),
 /// before anything is sent.
 ///
 /// ```
@@ -139,7 +139,7 @@ macro_rules! json {
     }};
 }
 
-/// One value of `json!`; then `@items` and `@pairs`, one step at a time.
+/// One value of `json!`. `@items` and `@pairs` process the rest step by step.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __json {

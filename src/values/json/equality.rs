@@ -1,4 +1,4 @@
-//! Compares the values of two texts. Their numbers are compared as they are written: no number type holds
+//! Compares the values of two JSON texts. Integers are compared digit by digit, since no number type holds
 //! every integer.
 
 use std::borrow::Cow;
@@ -9,12 +9,12 @@ use crate::error::json_text::decode::{has_private_key, text_of};
 use crate::error::json_text::members::name;
 use crate::error::json_text::scan::{Lexeme, Scanner, Token};
 
-/// Whether both texts have a value, and the same one. Each text is read once.
+/// Returns whether both texts have a value and the values are equal. Each text is read once.
 pub(super) fn are_equal(one: &str, other: &str) -> bool {
     read(one).is_some_and(|one| read(other).as_ref() == Some(&one))
 }
 
-/// A value, as far as others may equal it.
+/// A value in a form that can be compared.
 #[derive(PartialEq)]
 enum Node<'t> {
     /// `null`, `true` and `false`.
@@ -29,7 +29,7 @@ enum Node<'t> {
     Object(HashMap<Cow<'t, str>, Node<'t>>),
 }
 
-/// The value of a text; nothing where it has none.
+/// Returns the value of a text; `None` if it has none.
 fn read(text: &str) -> Option<Node<'_>> {
     if has_private_key(text) {
         return None;
@@ -39,8 +39,8 @@ fn read(text: &str) -> Option<Node<'_>> {
     node(&mut scanner, first, 0)
 }
 
-/// The value that `first` begins, within so many lists and objects. It recurses no deeper than a value may be
-/// nested.
+/// Returns the value whose first token is `first`, inside `depth` lists and objects. The recursion is limited
+/// to the maximum nesting of a value.
 fn node<'t>(scanner: &mut Scanner<'t>, first: Lexeme, depth: usize) -> Option<Node<'t>> {
     let text = scanner.text(first);
     Some(match first.token {
@@ -57,7 +57,7 @@ fn node<'t>(scanner: &mut Scanner<'t>, first: Lexeme, depth: usize) -> Option<No
         Token::Object => {
             let mut members = HashMap::new();
             while let Some((key, value)) = scanner.entry() {
-                // Of several with the same key the last one counts.
+                // If a key is repeated, the last value counts.
                 members.insert(name(scanner.text(key)), node(scanner, value, depth + 1)?);
             }
             Node::Object(members)
@@ -70,7 +70,7 @@ fn node<'t>(scanner: &mut Scanner<'t>, first: Lexeme, depth: usize) -> Option<No
     })
 }
 
-/// A number; nothing where it is out of the range of floating-point numbers, and no integer.
+/// Returns a number; `None` if it isn't an integer and is out of range for a floating-point number.
 fn number(text: &str) -> Option<Node<'_>> {
     if text.contains(['.', 'e', 'E']) {
         return text.parse().ok().filter(|number: &f64| number.is_finite()).map(Node::Float);

@@ -4,14 +4,14 @@ use std::fmt;
 
 use crate::error::redact::excerpt;
 
-/// The longest message, in bytes: what it tells of a text may be as long as that.
+/// The maximum length of a message, in bytes: a message may quote a text of any length.
 const LONGEST: usize = 2 << 10;
 
-/// Why a [`Json`](crate::Json) has no value: its text can't be parsed into one, or it was made from something
-/// that JSON can't hold.
+/// Why a [`Json`](crate::Json) has no value: its text can't be parsed into one, or it was made from a value
+/// that JSON can't represent.
 ///
-/// `Display` is one line of at most 4 KiB; what it quotes of the text is cut, and the queries of URLs in it
-/// are left out.
+/// `Display` is one line of at most 4 KiB. Quoted text is shortened, and the queries of URLs in it are left
+/// out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
     problem: String,
@@ -21,9 +21,9 @@ pub struct JsonError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum JsonErrorKind {
     Unparsable,
-    /// Nothing was parsed: the value could not be written as JSON in the first place.
+    /// The value could not be written as JSON, so nothing was parsed.
     Unwritable,
-    /// It would have cost too much to find out.
+    /// Decoding was stopped because it would have cost too much.
     GivenUp,
 }
 
@@ -53,7 +53,7 @@ impl JsonError {
         let message = error.to_string();
         let mut unparsable = JsonError::new(&message);
         if message.len() > LONGEST {
-            // The place was at the end, which is cut.
+            // The position was at the end of the message, which is cut off.
             unparsable.problem.push_str(&format!(" at line {} column {}", error.line(), error.column()));
         }
         unparsable

@@ -1,5 +1,5 @@
-//! Finds what JSON can't hold: serde_json writes a NaN or an infinity as null, silently, and recurses into
-//! any depth.
+//! Finds values that JSON can't represent. serde_json silently writes a NaN or an infinity as null, and
+//! recurses to any depth.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -10,25 +10,26 @@ use serde::ser::{self, Serializer};
 use super::nesting::LEVELS;
 use crate::error::redact::excerpt;
 
-/// Part of the name of the types here, by which [`Json`](crate::Json) knows that it is only being checked.
+/// A part of the name of this module's types. [`Json`](crate::Json) uses it to detect that it is only
+/// checked.
 pub(super) const MODULE: &str = "json::finite";
 
-/// How many problems are told, each with its place; of the others only their number.
+/// The maximum number of problems that are reported with their paths; the others are only counted.
 const MAX_PROBLEMS: usize = 64;
 
-/// The longest place or problem, in bytes.
+/// The maximum length of a path or a problem, in bytes.
 const LONGEST: usize = 256;
 
-/// serde_json's own structs, such as a raw value's text, begin so.
+/// The prefix of the names of serde_json's private structs, such as that of a raw value.
 const PRIVATE: &str = "$serde_json::private::";
 
-/// Between the problems of one [`Json`](crate::Json).
+/// Separates the problems of one [`Json`](crate::Json).
 pub(super) const SEPARATOR: &str = "; ";
 
-/// A part of a value that JSON can't hold.
+/// A part of a value that JSON can't represent.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Unwritable {
-    /// Such as `by_class[1].cat`; empty for the value itself.
+    /// A path such as `by_class[1].cat`; empty for the value itself.
     pub(crate) place: String,
     pub(crate) problem: String,
 }
@@ -42,8 +43,8 @@ impl fmt::Display for Unwritable {
     }
 }
 
-/// Every number in `value` that isn't finite, every [`Json`](crate::Json) that was made of one, and what is
-/// nested too deep to be read again.
+/// Returns each number in `value` that isn't finite, each [`Json`](crate::Json) made from such a number, and
+/// each part that is nested too deep to be parsed again.
 pub(crate) fn unwritable<T: Serialize + ?Sized>(value: &T) -> Vec<Unwritable> {
     let found = RefCell::new(Problems::default());
     let check = Check { at: None, depth: 0, found: &found };
@@ -61,7 +62,7 @@ struct Problems {
     more: usize,
 }
 
-/// A place within the value, as a list that ends at its root.
+/// A path in the value, as a linked list that ends at the root.
 #[derive(Clone, Copy)]
 enum JsonPlace<'p> {
     Key(Option<&'p JsonPlace<'p>>, &'p str),
@@ -86,7 +87,7 @@ impl fmt::Display for JsonPlace<'_> {
 #[derive(Clone, Copy)]
 struct Check<'p> {
     at: Option<&'p JsonPlace<'p>>,
-    /// How many lists and objects it is in.
+    /// The number of lists and objects around it.
     depth: usize,
     found: &'p RefCell<Problems>,
 }
@@ -111,7 +112,7 @@ impl<'p> Check<'p> {
             .push(Unwritable { place: excerpt(&place, LONGEST), problem: excerpt(problem, LONGEST) });
     }
 
-    /// Within a list or an object.
+    /// Enters a list or an object.
     fn open(self) -> Result<Many<'p>, Stop> {
         if self.depth == LEVELS {
             return Err(Stop(format!("it is nested more than {LEVELS} levels deep")));
@@ -119,7 +120,7 @@ impl<'p> Check<'p> {
         Ok(Many { check: Check { depth: self.depth + 1, ..self }, index: 0, key: String::new() })
     }
 
-    /// What stopped at this place is told here, and the rest is checked all the same.
+    /// Reports an error at this path; the rest is still checked.
     fn outcome(self, outcome: Result<(), Stop>) {
         if let Err(Stop(problems)) = outcome {
             problems.split(SEPARATOR).for_each(|problem| self.report(problem));
@@ -134,7 +135,7 @@ impl<'p> Check<'p> {
     }
 }
 
-/// Why a value can't be serialised.
+/// Why a value can't be serialized.
 #[derive(Debug)]
 struct Stop(String);
 
@@ -241,7 +242,7 @@ impl<'p> Serializer for Check<'p> {
     }
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Many<'p>, Stop> {
-        // A text is no level, however deep it is.
+        // A raw text doesn't count as a level, whatever its depth.
         if name.starts_with(PRIVATE) { Check { depth: 0, ..self }.open() } else { self.open() }
     }
 
@@ -256,7 +257,7 @@ impl<'p> Serializer for Check<'p> {
     }
 }
 
-/// A list, a map or a struct: what is in it is checked under its key or index.
+/// A list, a map or a struct: its parts are checked with their key or index as the path.
 struct Many<'p> {
     check: Check<'p>,
     index: usize,

@@ -1,4 +1,5 @@
-//! [`JsonIndex`], and what was looked up: a `Json` keeps it, since indexing gives references.
+//! [`JsonIndex`], and the values that were looked up. A `Json` stores them, since indexing returns
+//! references.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use super::value::value_of;
 use crate::error::json_text::members::{items, member, members, name};
 
-/// What a [`Json`](crate::Json) can be indexed with: a key (`&str`, `String`) or the position of an item
+/// The types that can index a [`Json`](crate::Json): a key (`&str`, `String`) or the position of an item
 /// (`usize`).
 pub trait JsonIndex: sealed::Sealed {}
 
@@ -19,7 +20,7 @@ impl JsonIndex for usize {}
 impl<I: JsonIndex + ?Sized> JsonIndex for &I {}
 
 pub(super) mod sealed {
-    /// What is looked up.
+    /// A single lookup.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub enum Step<'k> {
         Key(&'k str),
@@ -60,7 +61,7 @@ pub(super) use sealed::Step;
 pub(super) static NULL: Value = Value::Null;
 
 impl Step<'_> {
-    /// The text of what is there, in `text`.
+    /// Returns the text of the value at this step in `text`.
     pub(super) fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
         match self {
             Step::Key(key) => member(text, key),
@@ -75,17 +76,17 @@ impl Step<'_> {
         }
     }
 
-    /// What `value`, if there is one, has there.
+    /// Returns the value at this step in `value`; null if there is none.
     pub(super) fn in_value<'v>(&self, value: &'v Value) -> &'v Value {
         self.of(value).unwrap_or(&NULL)
     }
 }
 
-/// How many different keys are looked up by walking the text. Who looks up more may want them all, and a
-/// table of them is made, which costs as much as two walks.
+/// The number of different keys that are looked up by walking the text. A caller with more lookups may want
+/// all keys, so a table is built then, which costs as much as two walks.
 const WALKS: usize = 2;
 
-/// The values that were looked up in a text. Each is made once, and stays where it is.
+/// The values that were looked up in a text. Each is parsed once, and its address doesn't change.
 #[derive(Default)]
 pub(super) struct Found {
     first: Link,
@@ -115,7 +116,7 @@ impl OwnedStep {
 }
 
 impl Found {
-    /// What `text` has there; null where there is nothing, or where no value can hold it.
+    /// Returns the value at `step` in `text`; null if there is none, or if no value can represent it.
     pub(super) fn look_up(&self, text: &str, step: Step<'_>) -> &Value {
         let fits = match step {
             Step::Key(_) => text.starts_with('{'),
@@ -147,7 +148,7 @@ impl Node {
     }
 }
 
-/// Where in a text each member or item is.
+/// The positions of all members or items in a text.
 enum Table {
     Members(HashMap<Box<str>, Entry>),
     Items(Vec<Entry>),

@@ -1,4 +1,4 @@
-//! [`Json`]: a free-form value, kept as the server's own text, in which keys are looked up.
+//! [`Json`]: a free-form value, kept as the server's text, in which keys can be looked up.
 
 mod draft;
 mod equality;
@@ -32,30 +32,30 @@ use index::{Found, NULL};
 /// Any JSON value, kept as the text that the server sent: `metrics`, `configuration`, `data`, `files` and
 /// other free-form fields.
 ///
-/// Nothing is parsed before it is looked at, so that a list of a million events costs no tree of values, and
-/// big integers, key order and the spelling of numbers stay as they were.
+/// Nothing is parsed until it is needed, so a list of a million events needs no tree of values. Big integers,
+/// the order of keys and the format of numbers are preserved.
 ///
-/// - [`Index`] looks into it: `model.metrics["accuracy"]`. Only what is looked up is parsed, once. What isn't
-///   there is null; indexing never panics.
-/// - [`get`](Json::get) gives a part of it as a `Json`, of any depth.
-/// - [`decode`](Json::decode) goes straight to a type of yours.
-/// - [`text`](Json::text) is the server's text, and serialising to JSON writes just that.
-/// - [`json!`](crate::json!) makes one, and so does `From<serde_json::Value>`.
+/// - [`Index`] looks up a part: `model.metrics["accuracy"]`. Only this part is parsed, once. A missing part
+///   is null; indexing never panics.
+/// - [`get`](Json::get) returns a part as a `Json`, at any depth.
+/// - [`decode`](Json::decode) decodes directly into your own type.
+/// - [`text`](Json::text) is the server's text; serializing to JSON writes exactly this text.
+/// - [`json!`](crate::json!) makes a `Json`, and so does `From<serde_json::Value>`.
 ///
-/// JSON allows texts that no [`Value`] can hold; each is kept as it is, and does no harm to what stands
-/// beside it:
+/// JSON allows texts that no [`Value`] can represent. Such a text is kept unchanged and doesn't affect the
+/// values around it:
 ///
-/// | In the text | What is read from it |
+/// | In the text | Result of reading it |
 /// |---|---|
-/// | half a surrogate pair (`"\ud83d"`) | U+FFFD in its place |
-/// | a number out of range (`1e999`) | null when indexed, an error of [`try_value`](Json::try_value) and [`decode`](Json::decode) |
-/// | 128 levels of lists and objects, or more | the same; `text`, `get` and looking up keys work at any depth |
-/// | a key twice | the last one |
-/// | a key that begins with `$serde_json::private::`, which means something to serde_json | as a number out of range |
+/// | a lone surrogate (`"\ud83d"`) | U+FFFD in its place |
+/// | a number out of range (`1e999`) | null when indexed, an error from [`try_value`](Json::try_value) and [`decode`](Json::decode) |
+/// | 128 or more levels of lists and objects | the same; `text`, `get` and looking up keys work at any depth |
+/// | a repeated key | the last value |
+/// | a key that begins with `$serde_json::private::`, which serde_json reserves | like a number out of range |
 ///
-/// Two are equal if their texts are equal or, where both have a value, their values are: integers digit by
-/// digit, whatever their length, other numbers as floating-point numbers; `1` and `1.0` differ. `Debug` shows
-/// the first 4 KiB of the text with the queries of URLs cut out, since signed URLs are credentials.
+/// Two `Json`s are equal if their texts are equal or, if both have a value, their values are equal. Integers
+/// of any length are compared digit by digit, other numbers as floating-point numbers; `1` and `1.0` differ.
+/// `Debug` shows the first 4 KiB of the text without the queries of URLs, since signed URLs are credentials.
 ///
 /// ```
 /// use synapse_backend_client::{Json, json};
@@ -72,23 +72,23 @@ pub struct Json {
     seen: OnceLock<Box<Seen>>,
 }
 
-/// What was made of a text, once somebody looked.
+/// What was parsed from a text so far.
 #[derive(Default)]
 struct Seen {
-    /// The value; or why there is none.
+    /// The value, or why there is none.
     whole: OnceLock<Result<Value, JsonError>>,
     found: Found,
 }
 
-/// How much of the text `Debug` shows, in bytes.
+/// The maximum length of the text in `Debug`, in bytes.
 const SHOWN: usize = 4 << 10;
 
 impl Json {
-    /// Writes a value of yours as JSON.
+    /// Serializes a value as JSON.
     ///
     /// # Errors
-    /// Returns an error if the value holds a NaN or an infinity (the error names each place), is nested more
-    /// than 127 levels deep, or can't be written as JSON.
+    /// Returns an error if the value contains a NaN or an infinity (the error names each path), is nested
+    /// more than 127 levels deep, or can't be serialized as JSON.
     ///
     /// ```
     /// # use synapse_backend_client::Json;
@@ -110,7 +110,7 @@ impl Json {
         Json { raw, seen: OnceLock::new() }
     }
 
-    /// A value that JSON can't hold: sending it is an error that tells the problem.
+    /// Makes a placeholder for a value that JSON can't represent: sending it is an error with this problem.
     fn from_problem(error: JsonError) -> Self {
         let json = Json::default();
         let _ = json.seen().whole.set(Err(error));
@@ -125,34 +125,35 @@ impl Json {
         self.seen.get_or_init(Box::default)
     }
 
-    /// The value, if somebody asked for it before.
+    /// Returns the value if it was parsed before.
     fn made(&self) -> Option<&Result<Value, JsonError>> {
         self.seen.get()?.whole.get()
     }
 
-    /// The JSON text, as it came.
+    /// Returns the unchanged JSON text.
     pub fn text(&self) -> &str {
         self.raw.get()
     }
 
-    /// Whether it is null, which also stands for a field that the server left out.
+    /// Returns whether the value is null or the field is missing.
     pub fn is_null(&self) -> bool {
         self.text() == "null" && self.unwritable().is_none()
     }
 
-    /// The value, parsed at the first call; null where the text can't be parsed (see
-    /// [`try_value`](Json::try_value)). It takes up to 100 times the text's length in memory, in the worst
-    /// case: one of many small objects.
+    /// Returns the value, parsed at the first call; null if the text can't be parsed (see
+    /// [`try_value`](Json::try_value)). In the worst case, a text of many small objects, it takes up to 100
+    /// times the text's length in memory.
     pub fn value(&self) -> &Value {
         self.try_value().unwrap_or(&NULL)
     }
 
-    /// The value, parsed at the first call. Half a surrogate pair in a text (`"\ud83d"`) is U+FFFD in it.
+    /// Returns the value, parsed at the first call. Each lone surrogate in a string (`"\ud83d"`) becomes
+    /// U+FFFD.
     ///
     /// # Errors
-    /// Returns an error if the text is JSON by its form but no value can hold it: it has a number out of
-    /// range (`1e999`), or 128 levels of lists and objects or more. The text itself and what else is in it
-    /// stay available.
+    /// Returns an error if the text is valid JSON that no value can represent: it has a number out of range
+    /// (`1e999`), or 128 or more levels of lists and objects. The text itself and its other parts are still
+    /// available.
     ///
     /// ```
     /// # use synapse_backend_client::Json;
@@ -168,8 +169,8 @@ impl Json {
         whole.get_or_init(|| value::value_of(self.text())).as_ref()
     }
 
-    /// The member with this key, or the item at this position, as it is in the text; `None` if there is none.
-    /// Unlike indexing it takes any depth, and costs a copy of what it gives.
+    /// Returns the member with this key, or the item at this position, with its unchanged text; `None` if
+    /// there is none. Unlike indexing, it works at any depth, and copies the returned text.
     ///
     /// ```
     /// # use synapse_backend_client::Json;
@@ -184,18 +185,18 @@ impl Json {
         RawValue::from_string(part.to_owned()).ok().map(Json::from_raw)
     }
 
-    /// The text of the member with this key, or of the item at this position.
+    /// Returns the text of the member with this key, or of the item at this position.
     pub(crate) fn part(&self, index: impl JsonIndex) -> Option<&str> {
         index.step().find(self.text())
     }
 
-    /// Decodes the text into a type of yours. Half a surrogate pair in a text (`"\ud83d"`) becomes U+FFFD, as
-    /// it does in an answer; within a `Json` it stays.
+    /// Decodes the text into your own type. Each lone surrogate in a string (`"\ud83d"`) becomes U+FFFD, as
+    /// it does in a response; inside a `Json` it is kept.
     ///
     /// # Errors
-    /// Returns an error if the text doesn't fit the type, or holds what the type would have to and can't: a
-    /// number out of range, or 128 levels of lists and objects or more. The error tells line and column
-    /// within the text.
+    /// Returns an error if the text doesn't fit the type, or contains a value that the type can't represent:
+    /// a number out of range, or 128 or more levels of lists and objects. The error contains line and column
+    /// in the text.
     ///
     /// ```
     /// # use synapse_backend_client::json;
@@ -214,7 +215,7 @@ impl Json {
 }
 
 impl Default for Json {
-    /// Null.
+    /// Returns null.
     fn default() -> Self {
         Json::from_raw(RawValue::NULL.to_owned())
     }
@@ -244,8 +245,8 @@ impl fmt::Display for Json {
     }
 }
 
-/// Equal texts are equal, and so are texts of equal values, their integers compared digit by digit. Texts
-/// without a value are equal to none but their like.
+/// Compares texts first, then values: integers digit by digit. A `Json` without a value only equals one with
+/// the same text or the same error.
 impl PartialEq for Json {
     fn eq(&self, other: &Self) -> bool {
         match (self.unwritable(), other.unwritable()) {
@@ -261,8 +262,8 @@ impl PartialEq<Value> for Json {
     }
 }
 
-/// Looks a key or a position up; null where there is none, or where no value can hold what is there. Each is
-/// parsed once, and nothing beside it.
+/// Looks up a key or a position; null if there is none, or if no value can represent it. Each part is parsed
+/// once, and only this part.
 impl<I: JsonIndex> Index<I> for Json {
     type Output = Value;
 
@@ -277,9 +278,10 @@ impl<I: JsonIndex> Index<I> for Json {
 }
 
 impl From<Value> for Json {
-    /// One that is nested more than 127 levels deep, and was made by hand then, is refused when it is sent.
+    /// A value nested more than 127 levels deep, which can only be built in code, makes sending the `Json` an
+    /// error.
     fn from(value: Value) -> Self {
-        // Through a `Draft`, since a value with arbitrary precision may fail to be written.
+        // A `Draft` is needed because writing a value with arbitrary precision may fail.
         let mut draft = Draft::new();
         draft.leaf(&value);
         let json = draft.finish();
@@ -305,7 +307,7 @@ impl From<Box<RawValue>> for Json {
 impl FromStr for Json {
     type Err = JsonError;
 
-    /// The JSON `text`, kept as it is.
+    /// Parses JSON text, which is kept unchanged.
     fn from_str(text: &str) -> Result<Self, JsonError> {
         RawValue::from_string(text.to_owned())
             .map(Json::from_raw)

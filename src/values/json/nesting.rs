@@ -1,19 +1,19 @@
-//! Bounds decoding within decoding. The types of a document's choices keep a value's text, look at it and
-//! decode it then, so that each choice within another begins with a deserializer of its own, which knows
-//! nothing of how deep it is in others and how often the same text was tried.
+//! Bounds nested decoding. The types of a document's choices keep a value's text, inspect it, and decode it
+//! then. So each nested choice starts a new deserializer, which knows neither its depth in others nor how
+//! often the same text was tried.
 
 use std::cell::Cell;
 
 use super::JsonError;
 use crate::error::json_text::members::string_end;
 
-/// How many bytes may be decoded within one decoding, in multiples of its text.
+/// The maximum number of bytes decoded inside one decoding, as a multiple of its text.
 const AGAIN: usize = 64;
 
-/// How many decodings may be within each other where the text has more levels than a deserializer takes.
+/// The maximum number of nested decodings for a text with more levels than a deserializer accepts.
 const DEEP: usize = 4;
 
-/// How many levels serde_json's deserializers take.
+/// The maximum number of levels that serde_json's deserializers accept.
 pub(super) const LEVELS: usize = 127;
 
 thread_local! {
@@ -30,7 +30,7 @@ impl Drop for Level {
     }
 }
 
-/// Decodes `text`; `decode` is given whether that is within another decoding.
+/// Decodes `text`; `decode` receives whether this happens inside another decoding.
 pub(super) fn bounded<T>(
     text: &str,
     decode: impl FnOnce(bool) -> Result<T, JsonError>,
@@ -41,16 +41,16 @@ pub(super) fn bounded<T>(
         GIVEN_UP.set(false);
     } else {
         let Some(left) = BYTES.get().checked_sub(text.len()) else {
-            return give_up("choices within choices take too many tries to decode");
+            return give_up("nested choices take too many tries to decode");
         };
         BYTES.set(left);
         if depth >= DEEP && deeper_than(text, LEVELS) {
-            return give_up("choices within choices are nested too deep to decode");
+            return give_up("choices are nested too deep to decode");
         }
     }
     DEPTH.set(depth + 1);
     let _level = Level;
-    // What failed for this is no misfit, however far out it is told.
+    // A failure caused by these limits doesn't mean that the value doesn't fit, at any outer level.
     decode(depth > 0).map_err(|error| if GIVEN_UP.get() { error.given_up() } else { error })
 }
 
@@ -59,7 +59,7 @@ fn give_up<T>(problem: &str) -> Result<T, JsonError> {
     Err(JsonError::new(problem).given_up())
 }
 
-/// Whether a JSON text has more levels of lists and objects than `levels`.
+/// Returns whether a JSON text has more than `levels` levels of lists and objects.
 fn deeper_than(text: &str, levels: usize) -> bool {
     let text = text.as_bytes();
     let (mut depth, mut at) = (0_usize, 0);

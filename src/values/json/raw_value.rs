@@ -1,5 +1,6 @@
-//! The text of a JSON value out of any deserializer: the server's own text where the source is JSON text, a
-//! rewritten one where serde has buffered the value (`untagged`, `flatten`, `tag`) or the source isn't JSON.
+//! Reads the text of a JSON value from any deserializer. If the source is JSON text, it is the server's own
+//! text. If serde buffered the value (`untagged`, `flatten`, `tag`) or the source isn't JSON, the text is
+//! rewritten.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,17 +13,16 @@ use serde_json::value::RawValue;
 
 use super::finite;
 
-/// The name by which serde_json is asked for a value's text.
+/// The name that asks serde_json for a value's text.
 const TOKEN: &str = "$serde_json::private::RawValue";
 
-/// The key under which serde_json hands over a number as text, where another crate asks it to keep numbers as
-/// they are.
+/// The key under which serde_json passes a number as text, if another crate enabled arbitrary precision.
 const NUMBER: &str = "$serde_json::private::Number";
 
 static NUMBERS_ARE_TEXT: LazyLock<bool> =
     LazyLock::new(|| serde_json::from_str::<serde_json::Number>("1e999").is_ok());
 
-/// The value's JSON text. `RawValue` itself can't be had from serde's buffers; this can.
+/// Returns the value's JSON text. `RawValue` itself can't be read from serde's buffers.
 pub(crate) fn raw_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {
     let mut text = Text::default();
     text.deserialize(deserializer)?;
@@ -32,20 +32,21 @@ pub(crate) fn raw_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bo
     }
 }
 
-/// Whether a serialiser writes a raw value's text as it is. Another would write [`TOKEN`], and is given the
-/// value instead; serde offers no other way to tell them apart than their names.
+/// Returns whether a serializer writes a raw value's text unchanged. Another serializer would write
+/// [`TOKEN`], so it receives the value instead. serde offers no way to distinguish them except their type
+/// names.
 pub(super) fn takes_text<S>() -> bool {
     let name = std::any::type_name::<S>();
     let knows_raw = name.contains("serde_json") || name.contains(finite::MODULE);
-    // Those of serde_json's values parse the text, and take no half of a surrogate pair; those of serde write
-    // fields of their own into it (`tag`, `flatten`).
+    // serde_json's value serializers parse the text and reject a lone surrogate. serde's own serializers
+    // write additional fields into the value (`tag`, `flatten`).
     knows_raw
         && !["serde_json::value::", "TaggedSerializer", "FlatMapSerializer"]
             .iter()
             .any(|other| name.contains(other))
 }
 
-/// The text, as serde_json has it; or as it is written part by part, where there are only parts.
+/// The text as serde_json provides it, or as it is written part by part if only parts are available.
 #[derive(Default)]
 struct Text {
     whole: Option<Box<RawValue>>,
@@ -58,9 +59,10 @@ impl Text {
         Ok(())
     }
 
-    /// A raw value from serde_json, or from somebody who forged its key. `R` is what hands it over.
+    /// Accepts a raw value from serde_json, or from someone who forged its key. `R` is the type that provides
+    /// it.
     fn raw<R, E: Error>(&mut self, raw: Box<RawValue>) -> Result<(), E> {
-        // Only serde_json's own is known to be JSON.
+        // Only the text from serde_json itself is known to be JSON.
         let raw = match std::any::type_name::<R>().starts_with("serde_json::raw::") {
             true => raw,
             false => RawValue::from_string(raw.get().to_owned()).map_err(E::custom)?,
@@ -88,7 +90,7 @@ impl<'de> Visitor<'de> for &mut Text {
         f.write_str("any JSON value")
     }
 
-    // A buffer or a format that isn't JSON doesn't know the token and hands the value over as it is.
+    // A buffer or a format other than JSON doesn't know the token and passes the plain value.
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
@@ -175,7 +177,7 @@ impl<'de> Visitor<'de> for &mut Text {
     }
 }
 
-/// An item of a list; if it isn't the first, with the comma before it.
+/// An item of a list; unless it is the first, a comma is written before it.
 struct Item<'t> {
     text: &'t mut Text,
     first: bool,
@@ -192,7 +194,7 @@ impl<'de> DeserializeSeed<'de> for Item<'_> {
     }
 }
 
-/// The map that serde_json makes of a raw value, with its key given back.
+/// The map in which serde_json passes a raw value, with its key restored.
 struct Token<A> {
     map: A,
     key_given: bool,

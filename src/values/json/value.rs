@@ -1,4 +1,4 @@
-//! Makes values of a text, with U+FFFD for each half of a surrogate pair.
+//! Parses values from text, with U+FFFD in place of each lone surrogate.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -7,8 +7,8 @@ use super::JsonError;
 use crate::error::json_text::decode::{self, text_of};
 use crate::error::json_text::members::literals;
 
-/// The value. None can hold a number out of range, and one with more than 127 levels isn't made: it would be
-/// dropped by recursion.
+/// Parses the value. It fails for a number out of range, and for more than 127 levels, since dropping such a
+/// value would recurse.
 pub(super) fn value_of(text: &str) -> Result<Value, JsonError> {
     unforged(text)?;
     let value = serde_json::from_str(text).or_else(|error| match repaired(text) {
@@ -18,25 +18,26 @@ pub(super) fn value_of(text: &str) -> Result<Value, JsonError> {
     value.map_err(|error| JsonError::unparsable(&error))
 }
 
-/// That no key in `text` is one of serde_json's own.
+/// Checks that no key in `text` is one of serde_json's private keys.
 fn unforged(text: &str) -> Result<(), JsonError> {
     match decode::has_private_key(text) {
         true => Err(JsonError::new(
-            "a key begins with `$serde_json::private::`, which serde_json reserves: it has no value",
+            "a key begins with `$serde_json::private::`, which serde_json reserves: the text has no value",
         )),
         false => Ok(()),
     }
 }
 
-/// As [`value_of`], of any type. Halves within the type's `Json`s stay, unless it is decoded within another.
+/// Like [`value_of`], for any type. Lone surrogates inside the type's `Json`s are kept, unless `within` is
+/// set.
 pub(super) fn decode<T: DeserializeOwned>(text: &str, within: bool) -> Result<T, JsonError> {
     unforged(text)?;
     let error = match serde_json::from_str(text) {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    // Of JSON text, half a pair is a syntax error of the reader's, and a misfit or what a choice within says
-    // is none.
+    // In JSON text, a lone surrogate is a syntax error of the reader. A type mismatch or an error of a nested
+    // choice is not a syntax error.
     match error.is_syntax().then(|| repaired(text)).flatten() {
         None => Err(JsonError::unparsable(&error)),
         Some(repaired) if within => {
@@ -46,7 +47,7 @@ pub(super) fn decode<T: DeserializeOwned>(text: &str, within: bool) -> Result<T,
     }
 }
 
-/// Drops a value of any depth.
+/// Drops a value of any depth without recursion.
 pub(super) fn take_apart(value: Value) {
     let mut parts = vec![value];
     while let Some(part) = parts.pop() {
@@ -58,7 +59,7 @@ pub(super) fn take_apart(value: Value) {
     }
 }
 
-/// `text` with U+FFFD in the place of each half of a surrogate pair; nothing where it has none.
+/// Returns `text` with U+FFFD in place of each lone surrogate; `None` if it has none.
 pub(super) fn repaired(text: &str) -> Option<String> {
     let mut repaired = String::new();
     let mut copied = 0;

@@ -1,4 +1,4 @@
-//! What all requests share.
+//! The state that all requests share.
 
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub(crate) struct App(Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    /// `http://address:port` that the server listens at.
+    /// `http://address:port` of the listening socket.
     pub(crate) origin: String,
     pub(crate) world: World,
     pub(crate) signer: Signer,

@@ -1,4 +1,5 @@
-//! What a request asks for: its path, its query, and the host that links in the answer are built on.
+//! The parts of a request that select its response: its path, its query, and the host for links in the
+//! response.
 
 use std::convert::Infallible;
 
@@ -8,7 +9,7 @@ use axum::http::request::Parts;
 
 use crate::app::App;
 
-/// The query parameters in the order in which they came.
+/// The query parameters in the order in which they arrived.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -17,12 +18,12 @@ impl Query {
         Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
-    /// The value of a parameter; the last one counts, as in Django's `QueryDict.get`.
+    /// Returns the value of a parameter. The last one counts, as in Django's `QueryDict.get`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// As `get`, where an empty value is as good as none: filters and `page` see it so.
+    /// Like `get`, but an empty value counts as absent. Filters and `page` use this.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
         self.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
@@ -31,7 +32,7 @@ impl Query {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// This query with one parameter set (in its old place, if it had one) or, for `None`, gone.
+    /// Returns this query with one parameter set (in its old position, if it had one) or removed, for `None`.
     pub(crate) fn with(&self, name: &str, value: Option<&str>) -> String {
         let mut out = form_urlencoded::Serializer::new(String::new());
         let mut placed = false;
@@ -53,16 +54,16 @@ impl Query {
 /// A request without its body.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
-    /// Scheme, host and perhaps the path that a proxy puts before ours; no slash at its end.
+    /// Scheme, host and the path that a proxy puts before ours, if any. No trailing slash.
     pub(crate) origin: String,
     pub(crate) path: String,
     pub(crate) query: Query,
-    /// What `url_host` chose for file links, where the settings know the word.
+    /// The host for file links: the one that `url_host` names, if the settings know that word.
     pub(crate) file_origin: String,
 }
 
 impl Asked {
-    /// The absolute URL of this request with another query.
+    /// Returns the absolute URL of this request with another query.
     pub(crate) fn link(&self, query: &str) -> String {
         let mark = if query.is_empty() { "" } else { "?" };
         format!("{}{}{mark}{query}", self.origin, self.path)
@@ -77,7 +78,7 @@ impl FromRequestParts<App> for Asked {
         let query = Query::parse(uri.query().unwrap_or_default());
         let origin = match &app.settings.public_url {
             Some(public) => public.clone(),
-            // As Django's build_absolute_uri: the Host header is believed.
+            // Like Django's build_absolute_uri: trusts the Host header.
             None => match parts.headers.get(HOST).and_then(|host| host.to_str().ok()) {
                 Some(host) => format!("http://{host}"),
                 None => app.origin.clone(),

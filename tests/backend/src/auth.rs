@@ -1,4 +1,4 @@
-//! Who may ask: tokens and tenants.
+//! Authentication: tokens and tenants.
 
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION};
@@ -14,7 +14,8 @@ const ACCESS_TOKEN: &str = "synapse-access-token";
 const AGENT: &str = "synapse-agent";
 const TENANT: &str = "synapse-tenant";
 
-/// What DRF does before a view: it agrees on a media type, then asks who it is, then what they may.
+/// Does what DRF does before a view: negotiates the media type, then checks the credentials, then the
+/// permissions.
 pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     match acceptable(headers).and_then(|()| admitted(headers, &app.settings)) {
@@ -39,7 +40,7 @@ fn acceptable(headers: &HeaderMap) -> Result<(), Refusal> {
     Err(Refusal::detail(StatusCode::NOT_ACCEPTABLE, "Could not satisfy the request Accept header."))
 }
 
-/// The first header that is there decides, as DRF's authenticators take turns.
+/// The first of these headers that is present decides, as with DRF's list of authenticators.
 fn admitted(headers: &HeaderMap, settings: &Settings) -> Result<(), Refusal> {
     if !settings.require_auth {
         return Ok(());
@@ -65,7 +66,8 @@ fn tenant(headers: &HeaderMap, settings: &Settings) -> Result<(), Refusal> {
     }
 }
 
-/// The value of a `Token <value>` header; another scheme is somebody else's.
+/// Returns the value of a `Token <value>` header. Another scheme belongs to another authenticator and counts
+/// as absent.
 fn token<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Refusal> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let Ok(value) = value.to_str() else {

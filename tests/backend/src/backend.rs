@@ -1,4 +1,4 @@
-//! The handle by which a test holds its backend.
+//! The handle that a test uses to control its backend.
 
 use std::fmt;
 use std::io;
@@ -19,21 +19,21 @@ use crate::server::{self, Server};
 use crate::settings::{BackendBuilder, Settings};
 use crate::{media, models, routes};
 
-/// A running backend. Dropped, it stops at once and takes its files with it.
+/// A running backend. Dropping it stops it at once and deletes its files.
 ///
 /// ```
 /// # async fn example() -> std::io::Result<()> {
 /// use synapse_test_backend::Backend;
 ///
 /// let backend = Backend::builder().models(5).start().await?;
-/// // … a client is pointed at backend.url() with backend.token() …
+/// // … the client under test uses backend.url() and backend.token() …
 /// assert!(backend.requests().is_empty());
 /// backend.shutdown().await;
 /// # Ok(()) }
 /// ```
 #[must_use = "a backend stops when it is dropped"]
 pub struct Backend {
-    // Before the directory: the server stops, then its files go.
+    // Declared before the directory, so that the server stops before its files are deleted.
     server: Server,
     app: App,
     address: SocketAddr,
@@ -42,7 +42,7 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// The id of the first model; the others follow without gaps.
+    /// The id of the first model. The ids of the others follow without gaps.
     pub const FIRST_MODEL: i64 = data::FIRST_MODEL;
     /// The id of the first (and oldest) event.
     pub const FIRST_EVENT: i64 = data::FIRST_EVENT;
@@ -53,7 +53,7 @@ impl Backend {
     /// The id of the first dataset version.
     pub const FIRST_VERSION: i64 = data::FIRST_VERSION;
 
-    /// A builder with settings that suit a test.
+    /// Returns a builder with settings that suit a test.
     ///
     /// ```
     /// # async fn example() -> std::io::Result<()> {
@@ -64,10 +64,10 @@ impl Backend {
         BackendBuilder::default()
     }
 
-    /// A backend with the default settings.
+    /// Starts a backend with the default settings.
     ///
     /// # Errors
-    /// When no address can be listened at.
+    /// Returns an error if the address can't be bound.
     ///
     /// ```
     /// # async fn example() -> std::io::Result<()> {
@@ -88,7 +88,7 @@ impl Backend {
         Ok(Self { server, app, address, url, _dir: dir })
     }
 
-    /// The base URL, path prefix and all, without a slash at its end.
+    /// Returns the base URL with the path prefix, without a trailing slash.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -99,7 +99,7 @@ impl Backend {
         &self.url
     }
 
-    /// The address that it listens at.
+    /// Returns the address that it listens on.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -110,7 +110,7 @@ impl Backend {
         self.address
     }
 
-    /// The token that it accepts.
+    /// Returns the access token that it accepts.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -121,7 +121,7 @@ impl Backend {
         &self.app.settings.token
     }
 
-    /// The token that it accepts from an agent.
+    /// Returns the agent token that it accepts.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -132,7 +132,7 @@ impl Backend {
         &self.app.settings.agent_token
     }
 
-    /// Stops accepting, lets the requests under way come to their end (for five seconds at most), and stops.
+    /// Stops accepting, waits for the requests in progress to finish (at most five seconds), and stops.
     ///
     /// ```
     /// # async fn example(backend: synapse_test_backend::Backend) {
@@ -143,7 +143,7 @@ impl Backend {
         self.server.shut_down().await;
     }
 
-    /// Lets something go wrong. Of several faults that match a request, the one injected first strikes.
+    /// Injects a fault. If several faults match a request, only the one that was injected first applies.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -156,7 +156,7 @@ impl Backend {
         self.app.faults.inject(fault)
     }
 
-    /// Removes all faults, and lets go of the requests that they hold.
+    /// Removes all faults and releases the requests that they hold.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -167,7 +167,7 @@ impl Backend {
         self.app.faults.clear();
     }
 
-    /// The requests that came, in the order in which they came; the last 100,000.
+    /// Returns the recorded requests in order of arrival: the last 100,000.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -179,7 +179,7 @@ impl Backend {
         self.app.log.all()
     }
 
-    /// Forgets the requests that came.
+    /// Clears the recorded requests.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -202,11 +202,11 @@ impl Backend {
         self.app.log.turn(record);
     }
 
-    /// Waits until so many requests have come (and are recorded, and not cleared).
+    /// Waits until this many requests are recorded. Cleared requests don't count.
     ///
     /// ```
     /// # async fn example(backend: synapse_test_backend::Backend) {
-    /// // … two requests are sent by somebody …
+    /// // … the client sends two requests …
     /// backend.wait_for_requests(2).await;
     /// assert_eq!(backend.in_flight(), 2);
     /// # }
@@ -215,7 +215,7 @@ impl Backend {
         self.app.log.wait_for(count).await;
     }
 
-    /// How many requests are being served now, those that a fault holds among them.
+    /// Returns the number of requests being served now, including those that a fault holds.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -226,18 +226,18 @@ impl Backend {
         self.app.flights.now()
     }
 
-    /// The most requests that were served at once.
+    /// Returns the largest number of requests served at once.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
-    /// assert!(backend.peak_in_flight() <= 8, "no more than the concurrency that was asked for");
+    /// assert!(backend.peak_in_flight() <= 8, "at most the requested concurrency");
     /// # }
     /// ```
     pub fn peak_in_flight(&self) -> u64 {
         self.app.flights.peak()
     }
 
-    /// Begins to look for the peak anew.
+    /// Resets the peak to the current number.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -248,18 +248,18 @@ impl Backend {
         self.app.flights.reset_peak();
     }
 
-    /// How many connections have been accepted.
+    /// Returns the number of connections accepted so far.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
-    /// assert_eq!(backend.connections(), 2, "the retry took a fresh connection");
+    /// assert_eq!(backend.connections(), 2, "the retry used a new connection");
     /// # }
     /// ```
     pub fn connections(&self) -> u64 {
         self.app.flights.connections()
     }
 
-    /// The models as the API shows them, in the order of their ids.
+    /// Returns the models as the API shows them, ordered by id.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -273,7 +273,7 @@ impl Backend {
         self.app.models.all().iter().map(|model| models::as_value(model, &links)).collect()
     }
 
-    /// The ids of the models that requests have made.
+    /// Returns the ids of the models that requests created.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -284,7 +284,7 @@ impl Backend {
         self.app.models.created()
     }
 
-    /// An event as `GET /sdk/ground_truth_events/` shows it.
+    /// Returns an event as `GET /sdk/ground_truth_events/` shows it.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -302,7 +302,7 @@ impl Backend {
         serde_json::from_slice(&text).ok()
     }
 
-    /// The content of a file of the backend's, by its URL or path.
+    /// Returns the content of one of the backend's files, by its URL or path.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -313,7 +313,7 @@ impl Backend {
         media::bytes(&self.app, url)
     }
 
-    /// The URL of a made-up file of any size, for tests and benches of downloads.
+    /// Returns the URL of a generated file of any size, for tests and benches of downloads.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -324,7 +324,7 @@ impl Backend {
         format!("{}/media/blobs/{size}/blob.bin", self.app.origin)
     }
 
-    /// The ids of all uploads, in the order in which they began.
+    /// Returns the ids of all uploads in the order in which they started.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -335,7 +335,7 @@ impl Backend {
         self.app.uploads.ids()
     }
 
-    /// Where an upload's bytes lie; the file is there as long as the backend is.
+    /// Returns the path of an upload's bytes. The file exists as long as the backend does.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend, id: &str) -> std::io::Result<()> {
@@ -347,7 +347,7 @@ impl Backend {
         Some(self.app.uploads.named(id)?.path.clone())
     }
 
-    /// The byte ranges that an upload has accepted, in the order in which they came.
+    /// Returns the byte ranges that an upload has accepted, in order of arrival.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend, id: &str) {
@@ -358,7 +358,7 @@ impl Backend {
         self.app.uploads.named(id).map(|upload| upload.ranges()).unwrap_or_default()
     }
 
-    /// How many requests have completed an upload: more than one would be a bug of the backend's.
+    /// Returns the number of requests that completed an upload. More than one would be a bug of the backend.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -369,7 +369,7 @@ impl Backend {
         self.app.uploads.named(id).map_or(0, |upload| upload.completions())
     }
 
-    /// Lets an incomplete upload be expired from now on. Tells whether there is such an upload.
+    /// Marks an incomplete upload as expired. Returns whether there is such an upload.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend, id: &str) {
@@ -380,7 +380,7 @@ impl Backend {
         self.app.uploads.named(id).inspect(|upload| upload.expire()).is_some()
     }
 
-    /// A request of the backend's own, for links.
+    /// A placeholder request for building links outside a request.
     fn asked(&self) -> Asked {
         let origin = self.app.settings.public_url.clone().unwrap_or_else(|| self.app.origin.clone());
         Asked { file_origin: origin.clone(), origin, path: String::new(), query: Query::default() }

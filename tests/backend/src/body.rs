@@ -1,4 +1,4 @@
-//! Reading request bodies: whole for forms, shared and counted for everything.
+//! Reads request bodies: whole for forms, shared and counted for all requests.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,13 +14,13 @@ use serde_json::Value;
 
 use crate::drf::{self, Refusal};
 
-/// The largest body that is read whole.
+/// The largest body that is read whole, in bytes.
 const LARGEST: usize = 64 << 20;
-/// The largest body that is kept with a recorded request.
+/// The largest body that is kept with a recorded request, in bytes.
 const CAPTURED: usize = 64 << 10;
 
-/// A request's body whose rest can be read by another than the one who began: an answer goes out only after
-/// the whole request has come in, as behind a proxy that buffers.
+/// A request's body that several owners can read in turn. A response is sent only after the whole request was
+/// received, as behind a buffering proxy; so the service drains what the handler left unread.
 #[derive(Clone)]
 pub(crate) struct SharedBody(Arc<Mutex<Inner>>);
 
@@ -36,7 +36,7 @@ impl SharedBody {
         Self(Arc::new(Mutex::new(Inner { body, ended: false, length: 0, captured: capture.then(Vec::new) })))
     }
 
-    /// Reads until the end, or until `length` bytes have come in all.
+    /// Reads to the end, or until `length` bytes were received in total.
     pub(crate) async fn drain(&self, length: u64) {
         let mut rest = self.clone();
         while self.lock().length < length {
@@ -47,7 +47,7 @@ impl SharedBody {
         }
     }
 
-    /// How many bytes came, and the bytes themselves where they are few.
+    /// Returns the number of bytes received, and the bytes themselves if they are few.
     pub(crate) fn seen(&self) -> (u64, Bytes) {
         let mut inner = self.lock();
         let captured = inner.captured.take().unwrap_or_default();
@@ -99,7 +99,7 @@ impl hyper::body::Body for SharedBody {
     }
 }
 
-/// The media type of a request, without its parameters, in lower case.
+/// Returns the media type of a request, without its parameters, in lower case, and the full header value.
 pub(crate) fn media_type(headers: &HeaderMap) -> (String, &str) {
     let full = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     (full.split(';').next().unwrap_or_default().trim().to_ascii_lowercase(), full)
@@ -111,19 +111,19 @@ async fn whole(body: Body) -> Result<Bytes, Refusal> {
         .map_err(|_| Refusal::detail(StatusCode::PAYLOAD_TOO_LARGE, "Request body exceeded the limit."))
 }
 
-/// The text of a JSON body.
+/// Reads the text of a JSON body.
 pub(crate) async fn json(request: Request<Body>) -> Result<Bytes, Refusal> {
     let (kind, full) = media_type(request.headers());
     let refusal = (kind != "application/json").then(|| Refusal::unsupported(full));
     let text = whole(request.into_body()).await?;
-    // Without a body the media type doesn't matter.
+    // The media type doesn't matter if the body is empty.
     match refusal {
         Some(refusal) if !text.is_empty() => Err(refusal),
         _ => Ok(text),
     }
 }
 
-/// A small form: JSON, urlencoded or multipart, whichever it came as.
+/// Reads a small form: JSON, urlencoded or multipart.
 pub(crate) async fn form(request: Request<Body>) -> Result<HashMap<String, Value>, Refusal> {
     let (kind, full) = media_type(request.headers());
     let full = full.to_owned();

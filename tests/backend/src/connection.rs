@@ -1,4 +1,4 @@
-//! A connection that can be hung up on, politely or by a reset.
+//! A connection that can be closed, in the normal way or by a reset.
 
 use std::fmt;
 use std::io;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// Ends a connection where it stands: as a service's or a body's error, hyper writes nothing more.
+/// Ends a connection immediately. As the error of a service or a body, it makes hyper write nothing more.
 #[derive(Debug)]
 pub(crate) struct HungUp;
 
@@ -23,7 +23,7 @@ impl fmt::Display for HungUp {
 
 impl std::error::Error for HungUp {}
 
-/// What requests know of the connection that they came over.
+/// What requests know about their connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: u64,
@@ -36,7 +36,7 @@ impl Connection {
         Self { id, reset: AtomicBool::new(false), flushes: watch::Sender::new(0) }
     }
 
-    /// The error that ends the connection.
+    /// Returns the error that ends the connection.
     pub(crate) fn hang_up(&self, reset: bool) -> HungUp {
         if reset {
             self.reset.store(true, SeqCst);
@@ -44,9 +44,9 @@ impl Connection {
         HungUp
     }
 
-    /// Waits until everything that was written so far has gone to the system.
+    /// Waits until everything written so far was passed to the operating system.
     pub(crate) async fn flushed(&self) {
-        // The sender lives as long as `self`: this can't fail.
+        // Can't fail: the sender lives as long as `self`.
         let _ = self.flushes.subscribe().changed().await;
     }
 }
@@ -65,7 +65,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.connection.reset.load(SeqCst) {
-            // If it can't be set, the connection is closed in the ordinary way.
+            // If this fails, the connection is closed in the normal way.
             let _ = self.stream.set_zero_linger();
         }
     }
@@ -107,7 +107,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A reset comes alone: after a polite end it would be none.
+        // A reset must not follow a normal shutdown: the client would see the normal end.
         if self.connection.reset.load(SeqCst) {
             return Poll::Ready(Ok(()));
         }

@@ -1,4 +1,4 @@
-//! Answers in the words of Django REST Framework, and of the proxy in front of it.
+//! Responses in the format of Django REST Framework, and of the proxy in front of it.
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
-/// A request that the application refuses, as the JSON that it answers.
+/// A refused request, as the JSON body of the response.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -18,7 +18,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, body: &impl Serialize) -> Self {
-        // Only maps of strings come here; they always serialise.
+        // Can't fail: the values here are maps with string keys.
         Self { status, body: serde_json::to_vec(body).unwrap_or_default(), header: None }
     }
 
@@ -49,7 +49,7 @@ impl Refusal {
         Self::detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, &detail)
     }
 
-    /// The server itself failed (its disk, say); Django says no more than this.
+    /// The server itself failed (a disk error, for example). Django gives no more details.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         Self::detail(StatusCode::INTERNAL_SERVER_ERROR, &format!("test backend: {error}"))
     }
@@ -103,7 +103,7 @@ pub(crate) fn html(status: StatusCode, page: String) -> Response {
     response
 }
 
-/// What Django answers for a path that no route has.
+/// Returns Django's response for a path without a route.
 pub(crate) fn no_such_page() -> Response {
     html(
         StatusCode::NOT_FOUND,
@@ -113,7 +113,7 @@ pub(crate) fn no_such_page() -> Response {
     )
 }
 
-/// The error page of a proxy, such as a 413 or a 502.
+/// Returns the error page of a proxy, for example for a 413 or a 502.
 pub(crate) fn proxy_page(status: StatusCode) -> String {
     let reason = match status {
         StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
@@ -128,7 +128,7 @@ pub(crate) fn proxy_page(status: StatusCode) -> String {
     )
 }
 
-/// A JSON parser's complaint in Python's words, which DRF passes on.
+/// Returns a JSON parser error in Python's wording, which DRF passes on.
 pub(crate) fn json_parse_error(text: &[u8], error: &serde_json::Error) -> Refusal {
     if let Err(bad) = std::str::from_utf8(text) {
         let at = bad.valid_up_to();
@@ -138,7 +138,7 @@ pub(crate) fn json_parse_error(text: &[u8], error: &serde_json::Error) -> Refusa
         ));
     }
     let said = error.to_string();
-    // serde counts the bytes that it has read, Python the place of the one that it wants.
+    // serde counts the bytes it has read; Python reports the position of the expected byte.
     let column = if error.is_eof() { error.column() + 1 } else { error.column().max(1) };
     let says = |part: &str| said.starts_with(part);
     let message = if says("key must be a string") || says("EOF while parsing an object") {

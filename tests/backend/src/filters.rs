@@ -1,10 +1,10 @@
-//! Filters of lists, read and refused as django-filter does. Filters that nobody declared are ignored.
+//! Filters of lists, parsed and rejected as django-filter does. Undeclared filters are ignored.
 
 use crate::asked::Query;
 use crate::drf::{FieldErrors, Refusal};
 use crate::time::Timestamp;
 
-/// Reads the filters of one list; every bad value is told in one answer.
+/// Parses the filters of one list. All invalid values are reported in one response.
 pub(crate) struct Filters<'q> {
     query: &'q Query,
     errors: FieldErrors,
@@ -15,14 +15,14 @@ impl<'q> Filters<'q> {
         Self { query, errors: FieldErrors::default() }
     }
 
-    /// A number filter. A number that is no id (`1.5`) is a fine number, and matches nothing.
+    /// A number filter. A number that is no id (`1.5`) is valid and matches nothing.
     pub(crate) fn id(&mut self, name: &'static str) -> Option<i64> {
         let text = self.query.given(name)?;
         if let Ok(id) = text.parse() {
             return Some(id);
         }
         match text.parse::<f64>() {
-            // Whole and small enough to be exact; `-1` is nobody's id.
+            // Whole and small enough to be exact. No object has the id `-1`.
             Ok(number) if number.fract() == 0.0 && number.abs() < 9e15 => Some(number as i64),
             Ok(number) if number.is_finite() => Some(-1),
             _ => {
@@ -32,7 +32,7 @@ impl<'q> Filters<'q> {
         }
     }
 
-    /// A filter over existing objects that may be given several times.
+    /// A filter over existing objects that may be repeated.
     pub(crate) fn ids(&mut self, name: &'static str, exists: impl Fn(i64) -> bool) -> Option<Vec<i64>> {
         let mut ids = Vec::new();
         for text in self.query.all(name).map(str::trim).filter(|text| !text.is_empty()) {
@@ -63,7 +63,7 @@ impl<'q> Filters<'q> {
         Some(text)
     }
 
-    /// A word that is no boolean counts as not given, as in django-filter's `BooleanWidget`.
+    /// A value that is no boolean counts as absent, as in django-filter's `BooleanWidget`.
     pub(crate) fn boolean(&self, name: &str) -> Option<bool> {
         match self.query.given(name)?.to_ascii_lowercase().as_str() {
             "true" | "1" => Some(true),
@@ -85,7 +85,7 @@ impl<'q> Filters<'q> {
         self.query.given(name)
     }
 
-    /// The words of `search`, in lower case; an item matches when it holds all of them.
+    /// Returns the words of `search` in lower case. An item matches if it contains all of them.
     pub(crate) fn search(&self) -> Vec<String> {
         self.query
             .given("search")

@@ -1,4 +1,4 @@
-//! How many requests are under way, and how many were at most.
+//! Counts the requests in progress, their peak, and the connections.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -29,7 +29,7 @@ impl Flights {
         self.peak.store(self.now(), SeqCst);
     }
 
-    /// The number of a new connection, from 1.
+    /// Returns the number of a new connection, from 1.
     pub(crate) fn connect(&self) -> u64 {
         self.connections.fetch_add(1, SeqCst) + 1
     }

@@ -1,4 +1,4 @@
-//! Ground-truth events, in three forms, and ground truths: all rendered from the same shapes.
+//! Ground-truth events, in three representations, and ground truths. All are rendered from the same shapes.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -1,9 +1,8 @@
 //! A stateful, embedded Synapse backend for tests, examples and benches of its clients.
 //!
-//! It speaks the wire contract of the machine-learning part of the Synapse backend over real sockets, in the
-//! words of Django REST Framework: models, ground-truth events and dataset versions, chunked uploads and
-//! files. It keeps what it is sent, tells tests what it has seen, and lets things go wrong where it is asked
-//! to.
+//! It implements the wire contract of the machine-learning part of the Synapse backend over real sockets, in
+//! the format of Django REST Framework: models, ground-truth events and dataset versions, chunked uploads and
+//! files. It stores what it receives, shows tests the requests it received, and injects faults on demand.
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {
@@ -12,17 +11,17 @@
 //! let backend = Backend::builder().models(20).ground_truth_events(10_000).start().await?;
 //! backend.inject(Fault::proxy_page(502).on("GET", "/models/"));
 //!
-//! // … the client under test talks to backend.url() with backend.token() …
+//! // … the client under test uses backend.url() and backend.token() …
 //!
 //! assert_eq!(backend.requests().len(), 2, "the failed request and its retry");
 //! # Ok(()) }
 //! ```
 //!
 //! # The world
-//! What there is follows from the seed and is the same at every start. Projects have the ids 123, 124, …,
-//! dataset versions 123, 124, …, datasets 7, 8, …, models 456, 457, … and events 1001, 1002, …; nothing has
-//! the id 999. (See the constants of [`Backend`].) An event is not stored but rendered when it is asked for,
-//! so that a million of them are there in a moment, and a page costs the same wherever it lies.
+//! All data are computed from the seed and are the same at every start. Projects have the ids 123, 124, …,
+//! dataset versions 123, 124, …, datasets 7, 8, …, models 456, 457, … and events 1001, 1002, …. Nothing has
+//! the id 999. (See the constants of [`Backend`].) Events are not stored but rendered on request, so a
+//! million of them take no start-up time, and a page costs the same at any position.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -58,7 +57,7 @@ pub use faults::{Fault, Injected};
 pub use log::RecordedRequest;
 pub use settings::BackendBuilder;
 
-/// The examples of the README compile.
+/// Compiles the README's examples.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

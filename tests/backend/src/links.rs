@@ -1,4 +1,4 @@
-//! Links to files: which host they name, and the signature that they carry.
+//! Links to files: their host and their signature.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,7 +7,7 @@ use crate::asked::Asked;
 use crate::data::mix;
 use crate::settings::Settings;
 
-/// Gives every answer a signature of its own.
+/// Gives each response its own signature.
 pub(crate) struct Signer {
     signed: bool,
     prefix: String,
@@ -27,7 +27,7 @@ impl Signer {
         }
     }
 
-    /// What links to files in the answer to this request are made of.
+    /// Returns the host and the signature of the file links in the response to this request.
     pub(crate) fn links<'a>(&self, asked: &'a Asked) -> FileLinks<'a> {
         let mut signature = String::new();
         if self.signed {
@@ -35,7 +35,7 @@ impl Signer {
             signature.push_str("?X-Amz-Expires=3600&X-Amz-Signature=");
             signature.push_str(&self.prefix);
             for word in 0..4 {
-                // Writing to a String can't fail.
+                // Can't fail: writing to a String never does.
                 let _ = write!(signature, "{:016x}", mix(mix(self.seed, answer), word));
             }
         }

@@ -1,4 +1,4 @@
-//! Which requests came, for tests to look at.
+//! Records the requests for tests to inspect.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,10 +9,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-/// So many requests are kept; older ones go.
+/// The number of requests that are kept; older ones are dropped.
 const KEPT: usize = 100_000;
 
-/// A request that the backend has got.
+/// A request that the backend received.
 ///
 /// ```
 /// # async fn example(backend: synapse_test_backend::Backend) {
@@ -27,24 +27,24 @@ const KEPT: usize = 100_000;
 pub struct RecordedRequest {
     /// The method.
     pub method: Method,
-    /// The path as it came, percent-encoded and with the path prefix.
+    /// The path as received, percent-encoded and with the path prefix.
     pub path: String,
-    /// The query as it came, without `?`.
+    /// The query as received, without `?`.
     pub query: Option<String>,
-    /// The headers as they came.
+    /// The headers as received.
     pub headers: HeaderMap,
-    /// The body, where it is not larger than 64 KiB and bodies are recorded; empty otherwise.
+    /// The body, if it is at most 64 KiB and bodies are recorded; otherwise empty.
     pub body: Bytes,
-    /// How many bytes of body came.
+    /// The number of body bytes received.
     pub body_length: u64,
-    /// The status that was answered; `None` as long as there is no answer, or when there never was one.
+    /// The status of the response. `None` while there is no response yet, or if there never was one.
     pub status: Option<StatusCode>,
-    /// The number of the connection that it came over, from 1.
+    /// The number of its connection, from 1.
     pub connection: u64,
 }
 
 impl RecordedRequest {
-    /// The first value of a query parameter, decoded.
+    /// Returns the first value of a query parameter, decoded.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -58,7 +58,7 @@ impl RecordedRequest {
             .map(|(_, value)| value.into_owned())
     }
 
-    /// A header's value, where it is there and is text.
+    /// Returns a header's value if it is present and is text.
     ///
     /// ```
     /// # fn example(request: &synapse_test_backend::RecordedRequest) {
@@ -70,7 +70,7 @@ impl RecordedRequest {
     }
 }
 
-/// Headers that don't keep the connection's whole read buffer in memory, as the ones from hyper do.
+/// Copies the headers. The ones from hyper keep the connection's whole read buffer in memory.
 fn copied(headers: &HeaderMap) -> HeaderMap {
     let copy =
         |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone());
@@ -86,7 +86,7 @@ pub(crate) struct Log {
 
 #[derive(Default)]
 struct Entries {
-    /// The number of the first entry that is still there.
+    /// The number of the oldest entry that is kept.
     first: u64,
     kept: VecDeque<RecordedRequest>,
 }
@@ -104,7 +104,7 @@ impl Log {
         self.bodies && self.on.load(Relaxed)
     }
 
-    /// Notes a request; the number is for `answered`.
+    /// Records a request. The returned number is passed to `answered`.
     pub(crate) fn arrived(&self, parts: &Parts, connection: u64) -> Option<u64> {
         if !self.on.load(Relaxed) {
             return None;
@@ -154,9 +154,9 @@ impl Log {
         self.arrived.send_replace(0);
     }
 
-    /// Waits until so many requests are kept.
+    /// Waits until this many requests are kept.
     pub(crate) async fn wait_for(&self, count: u64) {
-        // The sender lives as long as the log: this can't fail.
+        // Can't fail: the sender lives as long as the log.
         let _ = self.arrived.subscribe().wait_for(|arrived| *arrived >= count).await;
     }
 

@@ -1,4 +1,4 @@
-//! A Synapse backend to point a client at: `synapse-test-backend --port 8000 --events 10000 --models 20`.
+//! Starts a Synapse test backend: `synapse-test-backend --port 8000 --events 10000 --models 20`.
 
 #![forbid(unsafe_code)]
 
@@ -9,19 +9,19 @@ use std::time::{Duration, SystemTime};
 use synapse_test_backend::{Backend, BackendBuilder};
 
 const HELP: &str = "\
-A Synapse backend for trying and testing clients, with made-up data.
+A Synapse backend with generated data, for trying and testing clients.
 
 Usage: synapse-test-backend [OPTIONS]
 
-  --host HOST            the address to listen at (127.0.0.1)
-  --port PORT            the port to listen at; 0 for any free one (8000)
-  --events COUNT         how many ground-truth events there are (10000)
-  --models COUNT         how many models there are (20)
+  --host HOST            the address to listen on (127.0.0.1)
+  --port PORT            the port to listen on; 0 means any free port (8000)
+  --events COUNT         the number of ground-truth events (10000)
+  --models COUNT         the number of models (20)
   --token TOKEN          the access token to accept (test-access-token)
-  --latency-ms MS        wait so long before each answer (0)
-  --max-page-size COUNT  the most items on a page (1000)
+  --latency-ms MS        the delay of each response, in milliseconds (0)
+  --max-page-size COUNT  the largest page size (1000)
   --path-prefix PATH     serve below this path, such as /api/v1
-  --cursor               lists have cursors in place of page numbers
+  --cursor               use cursors instead of page numbers in lists
   -h, --help             show this
 ";
 
@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
     println!(
         "Synapse test backend is listening.\n\n  URL    {url}\n  token  {token}\n\n\
          export SYNAPSE_BASE_URL={url}\nexport SYNAPSE_API_TOKEN={token}\n\n\
-         curl -H 'Synapse-Access-Token: Token {token}' '{url}/models/?page_size=2'\n\nCtrl-C ends it."
+         curl -H 'Synapse-Access-Token: Token {token}' '{url}/models/?page_size=2'\n\nPress Ctrl-C to stop."
     );
     match tokio::signal::ctrl_c().await {
         Ok(()) => println!("\nStopping."),
@@ -63,13 +63,13 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The settings that the arguments make, or nothing where help is wanted.
+/// Returns the settings from the arguments, or `None` if help is requested.
 fn arguments(mut args: impl Iterator<Item = String>) -> Result<Option<BackendBuilder>, String> {
-    // Nobody can ask this process for its requests.
+    // Recording is off: nobody can query this process for its requests.
     let quiet = Backend::builder().record_requests(false).newest(SystemTime::now());
     let mut builder = quiet.port(8000).ground_truth_events(10_000);
     while let Some(argument) = args.next() {
-        // `--name value` and `--name=value` are the same.
+        // `--name value` and `--name=value` are equivalent.
         let (name, mut inline) = match argument.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
             None => (argument, None),
@@ -97,5 +97,5 @@ fn arguments(mut args: impl Iterator<Item = String>) -> Result<Option<BackendBui
 }
 
 fn number<T: FromStr>(name: &str, text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("{name} needs a whole number that fits, not `{text}`"))
+    text.parse().map_err(|_| format!("{name} needs a whole number in range, not `{text}`"))
 }

@@ -1,4 +1,4 @@
-//! Files: with ranges, validators and `HEAD`, streamed from the disk or made up as they go out.
+//! Files with ranges, validators and `HEAD`, streamed from disk or generated while they are sent.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -23,11 +23,11 @@ use crate::drf;
 use crate::models::ModelContent;
 use crate::time::Timestamp;
 
-/// Characters of a file name that a URL's path can't hold.
+/// Characters of a file name that are percent-encoded in a URL's path.
 pub(crate) const UNSAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const BLOCK: usize = 64 << 10;
-/// All files are of one age: 2025-01-01T00:00:00Z.
+/// The modification time of all files: 2025-01-01T00:00:00Z.
 const MODIFIED: Timestamp = Timestamp::from_micros(1_735_689_600_000_000);
 
 enum Source {
@@ -36,7 +36,7 @@ enum Source {
 }
 
 impl Source {
-    /// The file at a decoded path below `/media/`.
+    /// Finds the file at a decoded path below `/media/`.
     fn find(app: &App, path: &str) -> Option<Self> {
         let (folder, rest) = path.split_once('/')?;
         match folder {
@@ -65,7 +65,7 @@ impl Source {
                 let completed = upload.completed()?;
                 Some(Self::Disk { path: upload.path.clone(), size: completed.size, md5: completed.md5 })
             }
-            // Any size that a test or bench wants: /media/blobs/1048576/a.bin
+            // A file of any size for tests and benches: /media/blobs/1048576/a.bin
             "blobs" => {
                 let (size, name) = rest.split_once('/')?;
                 let key = name.bytes().fold(app.world.seed, |key, byte| mix(key, u64::from(byte)));
@@ -102,7 +102,7 @@ impl Source {
     }
 }
 
-/// A file's bytes, a block at a time.
+/// A file's bytes in blocks.
 struct Blocks {
     source: Source,
     file: Option<File>,
@@ -130,7 +130,7 @@ impl Iterator for Blocks {
     }
 }
 
-/// The content of the file that a URL, or the path of one, names.
+/// Returns the content of the file that a URL or a path names.
 pub(crate) fn bytes(app: &App, url: &str) -> Option<Bytes> {
     let path = url.split(['?', '#']).next()?;
     let (_, path) = path.split_once("/media/")?;
@@ -158,7 +158,7 @@ pub(crate) async fn serve(
     let (size, etag) = (source.size(), source.etag());
     let mut response = Response::new(Body::empty());
     let mut set = |name: HeaderName, value: &str| {
-        // Names and sums are plain ASCII.
+        // Can't fail: the values are plain ASCII.
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().insert(name, value);
         }
@@ -219,7 +219,7 @@ enum Asked {
     Beyond,
 }
 
-/// One range; several at once, or what is no range, get the whole, as the standard allows.
+/// Returns the requested range. Several ranges or an invalid range select the whole file, as RFC 9110 allows.
 fn asked_range(headers: &HeaderMap, etag: &str, size: u64) -> Asked {
     let same = text(headers, IF_RANGE).is_none_or(|known| known == etag || known == MODIFIED.http_date());
     let range = text(headers, RANGE).and_then(|range| range.trim().strip_prefix("bytes=")).filter(|_| same);

@@ -1,4 +1,4 @@
-//! Pages by number, as DRF's `PageNumberPagination` gives them, and by cursor.
+//! Pages by number, like DRF's `PageNumberPagination`, and by cursor.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,7 +9,7 @@ use crate::asked::Asked;
 use crate::drf::{self, Refusal};
 use crate::settings::Settings;
 
-/// The part of a list that a request gets, and the links around it.
+/// The requested part of a list, and its links.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) start: u64,
@@ -30,7 +30,7 @@ impl Page {
     }
 
     fn by_number(total: u64, size: u64, asked: &Asked) -> Result<Self, Refusal> {
-        // Page 1 is there even when nothing is.
+        // Page 1 exists even if the list is empty.
         let pages = total.div_ceil(size).max(1);
         let number = match asked.query.given("page") {
             None => 1,
@@ -76,7 +76,7 @@ impl Page {
         })
     }
 
-    /// The list's answer; `items` appends each item of the page, with commas between them.
+    /// Builds the list's response. `items` appends the items of the page, separated by commas.
     pub(crate) fn answer(&self, capacity: usize, items: impl FnOnce(&mut Vec<u8>)) -> Response {
         let mut out = Vec::with_capacity(capacity + 512);
         out.push(b'{');
@@ -86,7 +86,8 @@ impl Page {
             out.push(b',');
         }
         for (name, link) in [("next", &self.next), ("previous", &self.previous)] {
-            // A link is percent-encoded, apart from the host, which may hold anything.
+            // A link is percent-encoded except for the host, which may contain anything; so it is escaped as
+            // JSON.
             let link = serde_json::to_string(link).unwrap_or_else(|_| "null".to_owned());
             out.extend_from_slice(format!("\"{name}\":{link},").as_bytes());
         }
@@ -97,7 +98,7 @@ impl Page {
     }
 }
 
-/// What DRF makes of `page_size`: capped without a word, and the default where it makes no sense.
+/// Reads `page_size` as DRF does: caps it silently, and uses the default if it is invalid.
 fn page_size(asked: &Asked, settings: &Settings) -> u64 {
     match asked.query.given("page_size").map(str::parse::<u64>) {
         Some(Ok(size)) if size > 0 => size.min(settings.max_page_size),

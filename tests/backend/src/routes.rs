@@ -1,4 +1,4 @@
-//! Which path leads where, and what Django says of the others.
+//! The routes, and Django's responses for other paths and methods.
 
 use axum::Router;
 use axum::extract::OriginalUri;
@@ -33,7 +33,7 @@ pub(crate) fn router(app: &App) -> Router {
     }
     let prefix = &app.settings.path_prefix;
     let api = if prefix.is_empty() { api } else { Router::new().nest(prefix, api) };
-    // Files lie beside the API, not below it, and need no token: their links are signed.
+    // Files are outside the API's prefix and need no token: their links are signed.
     api.route("/media/{*path}", any(media::serve)).fallback(no_such_page).with_state(app.clone())
 }
 

@@ -1,4 +1,4 @@
-//! The thread that serves: an accept loop and its connections, on a runtime of their own.
+//! The server thread: an accept loop and its connections, on their own runtime.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::connection::{Connection, Socket};
 use crate::service;
 
-/// How long requests may take to their end at an orderly shutdown.
+/// How long requests may take to finish during a graceful shutdown.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ enum Stop {
     Now,
 }
 
-/// The serving thread; dropped, it stops at once.
+/// The server thread. Dropping it stops the server at once.
 #[derive(Debug)]
 pub(crate) struct Server {
     stop: watch::Sender<Stop>,
@@ -36,7 +36,7 @@ pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A socket that is bound, so that the address is known before anything is served.
+/// Binds a socket, so that the address is known before the server starts.
 pub(crate) fn bind(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind((host, port))?;
     listener.set_nonblocking(true)?;
@@ -56,14 +56,14 @@ impl Server {
         let serve = move || {
             run(runtime, listener, &app, &router, stopping);
             drop((app, router));
-            // Nobody may be waiting.
+            // An error means that nobody is waiting for the end.
             let _ = end.send(());
         };
         let thread = std::thread::Builder::new().name("synapse-test-backend".to_owned()).spawn(serve)?;
         Ok(Self { stop, ended: Some(ended), thread: Some(thread) })
     }
 
-    /// Stops accepting, lets the requests under way come to their end, and stops.
+    /// Stops accepting, waits for the requests in progress to finish, and stops.
     pub(crate) async fn shut_down(&mut self) {
         self.stop.send_replace(Stop::Orderly);
         if let Some(ended) = self.ended.take() {
@@ -76,7 +76,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.send_replace(Stop::Now);
         if let Some(thread) = self.thread.take() {
-            // It can only have panicked, which has been told already.
+            // An error means that the thread panicked, which was already printed.
             let _ = thread.join();
         }
     }
@@ -90,7 +90,7 @@ fn run(
     stopping: watch::Receiver<Stop>,
 ) {
     runtime.block_on(accept(listener, app, router, stopping));
-    // A sum over gigabytes isn't waited for.
+    // Doesn't wait for blocking tasks, such as the MD5 of gigabytes.
     runtime.shutdown_background();
 }
 
@@ -108,7 +108,7 @@ async fn accept(
                 Ok((stream, _)) => {
                     connections.spawn(connect(stream, app.clone(), router.clone(), stopping.clone()));
                 }
-                // Out of file descriptors, most likely: the next one may be free soon.
+                // Probably out of file descriptors; one may become free soon.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -130,7 +130,7 @@ async fn connect(
     router: Router,
     mut stopping: watch::Receiver<Stop>,
 ) {
-    // Small answers go out at once; where it can't be set they are only later.
+    // Sends small responses at once. If this fails, they are only delayed.
     let _ = stream.set_nodelay(true);
     let connection = Arc::new(Connection::new(app.flights.connect()));
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&connection)));
@@ -139,7 +139,7 @@ async fn connect(
     });
     let mut serving =
         std::pin::pin!(http1::Builder::new().timer(TokioTimer::new()).serve_connection(socket, serve));
-    // Its errors are the client's, or a fault's: there is nobody to tell.
+    // Errors here are caused by the client or by a fault; nobody needs them.
     tokio::select! {
         _ = serving.as_mut() => return,
         _ = stopping.wait_for(|stop| *stop != Stop::NotYet) => {}

@@ -1,5 +1,4 @@
-//! What happens to every request, whatever it asks for: it is noted, delayed, perhaps struck by a fault, and
-//! answered.
+//! Handles every request: records it, delays it, applies a fault if one matches, and responds.
 
 use std::sync::Arc;
 
@@ -20,12 +19,12 @@ use crate::faults::{Outcome, Standing};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Marks an answer that goes out while the request's body still comes in.
+/// Marks a response that is sent while the request's body is still being received.
 #[derive(Clone)]
 pub(crate) struct EarlyAnswer;
 
-/// Serves a request in a task of its own: a server goes on with what it has begun when the client has hung
-/// up.
+/// Serves a request in its own task: like a real server, it finishes a request even if the client
+/// disconnects.
 pub(crate) async fn serve(
     app: App,
     router: Router,
@@ -41,7 +40,7 @@ pub(crate) async fn serve(
         app.log.answered(number, answer.as_ref().ok().map(Response::status), body.seen());
         answer
     });
-    // A handler that panicked ends like one that was killed.
+    // A handler that panicked closes the connection.
     task.await.unwrap_or(Err(HungUp))
 }
 
@@ -84,7 +83,7 @@ async fn answer(
     }
 }
 
-/// What a fault does before the application sees the request.
+/// Applies the part of a fault that comes before the application sees the request.
 async fn strike_before(
     standing: &Standing,
     connection: &Connection,
@@ -105,7 +104,7 @@ async fn strike_before(
     Ok(())
 }
 
-/// What a fault does to an answer.
+/// Applies the part of a fault that changes the response.
 async fn strike_after(
     standing: &Standing,
     connection: &Arc<Connection>,
@@ -126,7 +125,7 @@ async fn strike_after(
         }
         Outcome::Edit(edit) => {
             let (mut parts, body) = response.into_parts();
-            // Nothing here answers more JSON than memory holds.
+            // No limit is needed: no JSON response here is too large for memory.
             let text = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| HungUp)?;
             let Ok(mut value) = serde_json::from_slice(&text) else {
                 return Ok(Response::from_parts(parts, Body::from(text)));
@@ -147,7 +146,7 @@ async fn wait_after(standing: &Standing) {
     }
 }
 
-/// The answer with its length announced and its body broken off.
+/// Returns the response with its full length announced and its body truncated.
 fn cut(response: Response, after: u64, stall: bool, reset: bool, connection: Arc<Connection>) -> Response {
     let (mut parts, body) = response.into_parts();
     if let (None, Some(length)) = (parts.headers.get(CONTENT_LENGTH), body.size_hint().exact()) {
@@ -159,7 +158,7 @@ fn cut(response: Response, after: u64, stall: bool, reset: bool, connection: Arc
             if stall {
                 std::future::pending::<()>().await;
             }
-            // What came before the break is to arrive: hyper drops what it has not written yet.
+            // Bytes before the cut must reach the client: hyper drops what it hasn't written yet.
             connection.flushed().await;
             return Some((Err(connection.hang_up(reset)), (data, 0, connection)));
         }

@@ -1,4 +1,4 @@
-//! How a backend is to behave: the builder.
+//! The settings of a backend, and their builder.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -76,7 +76,7 @@ impl Default for Settings {
     }
 }
 
-/// Makes a [`Backend`]; every setting has a default that suits a test.
+/// Builds a [`Backend`]. Every setting has a default that suits a test.
 ///
 /// ```
 /// # async fn example() -> std::io::Result<()> {
@@ -98,7 +98,7 @@ pub struct BackendBuilder {
 }
 
 impl BackendBuilder {
-    /// How many models there are from the beginning. Their ids start at [`Backend::FIRST_MODEL`]. Default 20.
+    /// Sets the number of models at the start. Their ids start at [`Backend::FIRST_MODEL`]. Default 20.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -109,10 +109,9 @@ impl BackendBuilder {
         self
     }
 
-    /// How many ground-truth events there are. Their ids start at [`Backend::FIRST_EVENT`]. Default 1,000.
+    /// Sets the number of ground-truth events. Their ids start at [`Backend::FIRST_EVENT`]. Default 1,000.
     ///
-    /// Events are rendered when they are asked for, so that a million costs no more memory or start-up time
-    /// than ten.
+    /// Events are rendered on request, so a million of them cost no more memory or start-up time than ten.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -123,8 +122,8 @@ impl BackendBuilder {
         self
     }
 
-    /// How many events, one behind the other, have the same `id`, as in releases where it is the ground
-    /// truth's; their `pgh_id` is always their own. Default 1.
+    /// Sets how many consecutive events share an `id`, as in releases where `id` is the ground truth's. Each
+    /// event's `pgh_id` is unique. Default 1.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -135,7 +134,7 @@ impl BackendBuilder {
         self
     }
 
-    /// How many projects there are, at least one. Their ids start at [`Backend::FIRST_PROJECT`]. Default 3.
+    /// Sets the number of projects, at least one. Their ids start at [`Backend::FIRST_PROJECT`]. Default 3.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -146,7 +145,7 @@ impl BackendBuilder {
         self
     }
 
-    /// How many ground-truth datasets there are, at least one. Their ids start at [`Backend::FIRST_DATASET`].
+    /// Sets the number of ground-truth datasets, at least one. Their ids start at [`Backend::FIRST_DATASET`].
     /// Default 2.
     ///
     /// ```
@@ -158,8 +157,8 @@ impl BackendBuilder {
         self
     }
 
-    /// How many dataset versions there are in all, from 1 to 1,000, spread over the datasets and sharing the
-    /// events. Their ids start at [`Backend::FIRST_VERSION`]. Default 4.
+    /// Sets the total number of dataset versions, from 1 to 1,000. The datasets share the versions, and the
+    /// versions share the events. Their ids start at [`Backend::FIRST_VERSION`]. Default 4.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -170,7 +169,7 @@ impl BackendBuilder {
         self
     }
 
-    /// What the generated data depend on: the same seed gives the same data. Default 0.
+    /// Sets the seed of the generated data: the same seed gives the same data. Default 0.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -181,8 +180,8 @@ impl BackendBuilder {
         self
     }
 
-    /// When the newest event and model were created. The default is a fixed time, so that data are the same
-    /// every day.
+    /// Sets when the newest event and the newest model were created. The default is a fixed time, so that the
+    /// data are the same every day.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -193,7 +192,7 @@ impl BackendBuilder {
         self
     }
 
-    /// The address to listen at. Default `127.0.0.1`.
+    /// Sets the address to listen on. Default `127.0.0.1`.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -204,7 +203,7 @@ impl BackendBuilder {
         self
     }
 
-    /// The port to listen at. Default 0: a free one.
+    /// Sets the port to listen on. Default 0: any free port.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -215,7 +214,7 @@ impl BackendBuilder {
         self
     }
 
-    /// Serves the API below this path, such as `/api/v1`; it is part of [`Backend::url`].
+    /// Serves the API below this path, such as `/api/v1`. The path is part of [`Backend::url`].
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -226,8 +225,8 @@ impl BackendBuilder {
         self
     }
 
-    /// What absolute links (`next`, an upload's `url`, files) begin with, as behind a proxy:
-    /// this URL, followed by the path as the server sees it. By default the `Host` header decides.
+    /// Sets the start of absolute links (`next`, an upload's `url`, files), as behind a proxy: this URL,
+    /// followed by the path as the server sees it. By default the `Host` header is used.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -238,7 +237,7 @@ impl BackendBuilder {
         self
     }
 
-    /// The token that the server accepts in `Synapse-Access-Token` and `Authorization`.
+    /// Sets the token that the server accepts in `Synapse-Access-Token` and `Authorization`.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -249,7 +248,7 @@ impl BackendBuilder {
         self
     }
 
-    /// The token that the server accepts in `SYNAPSE-Agent`, besides the access token.
+    /// Sets the token that the server accepts in `SYNAPSE-Agent`, besides the access token.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -260,8 +259,8 @@ impl BackendBuilder {
         self
     }
 
-    /// The only tenant code that the server accepts in `Synapse-Tenant`; another one is a 403. Any by
-    /// default.
+    /// Sets the only tenant code that the server accepts in `Synapse-Tenant`; others get a 403. By default
+    /// any is accepted.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -272,7 +271,7 @@ impl BackendBuilder {
         self
     }
 
-    /// Whether requests need a token. Default `true`.
+    /// Sets whether requests need a token. Default `true`.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -283,7 +282,7 @@ impl BackendBuilder {
         self
     }
 
-    /// Waits so long before each request is acted on. Default: not at all.
+    /// Delays the processing of each request. Default: no delay.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -294,7 +293,7 @@ impl BackendBuilder {
         self
     }
 
-    /// Items on a page when `page_size` isn't given. Default 100.
+    /// Sets the page size if a request has no `page_size`. Default 100.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -305,7 +304,7 @@ impl BackendBuilder {
         self
     }
 
-    /// The most items on a page, whatever `page_size` says; the server caps without a word. Default 1,000.
+    /// Sets the largest page size. The server caps a larger `page_size` silently. Default 1,000.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -316,7 +315,8 @@ impl BackendBuilder {
         self
     }
 
-    /// Lists answer without `count`, and with a `cursor` in `next` and `previous`. Default `false`.
+    /// Sets whether lists use cursors: responses have no `count`, and `next` and `previous` contain a
+    /// `cursor`. Default `false`.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -327,7 +327,7 @@ impl BackendBuilder {
         self
     }
 
-    /// Whether file URLs carry a signature that changes from answer to answer. Default `true`.
+    /// Sets whether file URLs carry a signature, which is different in each response. Default `true`.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -338,7 +338,7 @@ impl BackendBuilder {
         self
     }
 
-    /// What each signature begins with, so that a test can tell where one is shown. Default: nothing.
+    /// Sets a prefix of all signatures, so that a test can find places where one is shown. Default: empty.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -349,7 +349,7 @@ impl BackendBuilder {
         self
     }
 
-    /// Whether file URLs are relative to the host (`/media/…`) rather than absolute. Default `false`.
+    /// Sets whether file URLs are relative to the host (`/media/…`) instead of absolute. Default `false`.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -360,8 +360,8 @@ impl BackendBuilder {
         self
     }
 
-    /// Lets `?url_host=<word>` put `base` (such as `http://storage.internal:9000`) before file paths.
-    /// A word that nobody set changes nothing. May be called several times.
+    /// Makes `?url_host=<word>` put `base` (such as `http://storage.internal:9000`) before file paths.
+    /// Unknown words have no effect. May be called several times.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -372,8 +372,8 @@ impl BackendBuilder {
         self
     }
 
-    /// The largest body of one upload request; a larger one gets a 413 page from the "proxy". Default: no
-    /// limit.
+    /// Sets the largest body of one upload request; a larger one gets a 413 page from the "proxy". Default:
+    /// no limit.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -384,7 +384,7 @@ impl BackendBuilder {
         self
     }
 
-    /// The largest file that the application takes; a larger one is a 400. Default: no limit.
+    /// Sets the largest file that the application accepts; a larger one gets a 400. Default: no limit.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -395,8 +395,8 @@ impl BackendBuilder {
         self
     }
 
-    /// How long after its first chunk an incomplete upload expires. Default: a day.
-    /// A test that wants one upload to be expired says so with [`Backend::expire_upload`].
+    /// Sets how long after its first chunk an incomplete upload expires. Default: a day.
+    /// [`Backend::expire_upload`] expires a single upload.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -407,7 +407,7 @@ impl BackendBuilder {
         self
     }
 
-    /// Whether [`Backend::requests`] is kept. Default `true`; benches turn it off.
+    /// Sets whether requests are recorded for [`Backend::requests`]. Default `true`; benches turn it off.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -418,7 +418,7 @@ impl BackendBuilder {
         self
     }
 
-    /// Whether small request bodies are kept with the requests. Default `true`.
+    /// Sets whether small request bodies are recorded with the requests. Default `true`.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -429,13 +429,13 @@ impl BackendBuilder {
         self
     }
 
-    /// Starts the backend on a thread of its own and returns when it listens.
+    /// Starts the backend on its own thread and returns when it is listening.
     ///
-    /// It needs no runtime of the caller, outlives the runtime that started it, and a paused Tokio clock of
-    /// the caller does not stop it.
+    /// The backend doesn't use the caller's runtime: it outlives the runtime that started it, and a paused
+    /// Tokio clock doesn't stop it.
     ///
     /// # Errors
-    /// When the address can't be listened at, or a setting is no URL or path.
+    /// Returns an error if the address can't be bound, or if a setting is not a valid URL or path.
     ///
     /// ```
     /// # async fn example() -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! Times as the server writes and reads them: ISO 8601 with microseconds, and HTTP dates.
+//! Times in the server's formats: ISO 8601 with microseconds, and HTTP dates.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,10 +7,10 @@ use serde::{Serialize, Serializer};
 
 const MICROS: i64 = 1_000_000;
 const DAY: i64 = 86_400;
-/// The time zone of the server: a time without an offset is read in it, as Django does.
+/// The server's time zone. Times without an offset are in this zone, as in Django.
 const SEOUL: i64 = 9 * 3600;
 
-/// Microseconds since 1970 in UTC; written with the offset `+09:00`.
+/// Microseconds since 1970 in UTC. Formatted with the offset `+09:00`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Timestamp(i64);
 
@@ -40,7 +40,7 @@ impl Timestamp {
         out.extend_from_slice(b"+09:00");
     }
 
-    /// The same instant as `2025-01-31T00:00:00.123456Z`.
+    /// Returns the same instant as `2025-01-31T00:00:00.123456Z`.
     pub(crate) fn utc(self) -> String {
         let mut out = Vec::with_capacity(27);
         write_civil(self.0, &mut out);
@@ -48,7 +48,7 @@ impl Timestamp {
         String::from_utf8(out).unwrap_or_default()
     }
 
-    /// `Fri, 31 Jan 2025 00:00:00 GMT`, to the second.
+    /// Formats as `Fri, 31 Jan 2025 00:00:00 GMT`, to the second.
     pub(crate) fn http_date(self) -> String {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
         const MONTHS: [&str; 12] =
@@ -66,7 +66,8 @@ impl Timestamp {
         )
     }
 
-    /// Reads what a Django date-time filter takes: a date, with or without a time, a fraction and an offset.
+    /// Parses what a Django date-time filter accepts: a date, optionally with a time, a fraction and an
+    /// offset.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let mut reader = Reader(text.as_bytes());
@@ -136,7 +137,7 @@ impl Reader<'_> {
         })
     }
 
-    /// One to many digits after the point; what is finer than a microsecond is cut off.
+    /// Parses one or more digits after the point. Digits beyond microseconds are dropped.
     fn fraction(&mut self) -> Option<i64> {
         let length = self.0.iter().take_while(|b| b.is_ascii_digit()).count();
         let (digits, rest) = self.0.split_at_checked(length)?;
@@ -145,7 +146,7 @@ impl Reader<'_> {
         (length > 0).then(|| (0..6).fold(0, |n, i| n * 10 + digit(i)))
     }
 
-    /// `Z`, `+09:00`, `+0900`, `+09` or nothing; anything else is no time.
+    /// Parses `Z`, `+09:00`, `+0900`, `+09` or nothing; anything else is invalid.
     fn offset(&mut self) -> Option<Option<i64>> {
         if self.0.is_empty() {
             return Some(None);
@@ -166,7 +167,7 @@ fn write_civil(micros: i64, out: &mut Vec<u8>) {
     let (seconds, fraction) = (micros.div_euclid(MICROS), micros.rem_euclid(MICROS));
     let (days, time) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
     let (year, month, day) = civil_from_days(days);
-    // By hand: a page of events writes a hundred of these, and `write!` costs ten times as much.
+    // Written by hand: a page of events has a hundred times, and `write!` takes ten times as long.
     let mut put = |mut value: i64, width: usize, end: &[u8]| {
         let start = out.len();
         out.resize(start + width, b'0');
@@ -181,7 +182,7 @@ fn write_civil(micros: i64, out: &mut Vec<u8>) {
     put(day, 2, b"T");
     put(time / 3600, 2, b":");
     put(time / 60 % 60, 2, b":");
-    // As Python's isoformat: a whole second has no fraction.
+    // Like Python's isoformat: no fraction if it is zero.
     put(time % 60, 2, if fraction == 0 { b"" } else { b"." });
     if fraction != 0 {
         put(fraction, 6, b"");
@@ -197,7 +198,7 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970 of a Gregorian date (the era arithmetic that calendar libraries share).
+/// Days since 1970 of a Gregorian date (the usual era algorithm of calendar libraries).
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

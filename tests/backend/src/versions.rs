@@ -72,7 +72,7 @@ pub(crate) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     Ok(drf::json(StatusCode::OK, serde_json::to_vec(&version).map_err(|e| Refusal::internal(&e))?))
 }
 
-/// Every fourth version, though not the first, is archived.
+/// Every fourth version is archived, but not the first.
 fn is_archived(version: u64) -> bool {
     version % 4 == 3
 }
@@ -90,7 +90,8 @@ fn describe(world: &World, version: u64) -> Version {
     let dataset = world.dataset_of(version);
     let number = (dataset - crate::data::FIRST_DATASET) as usize;
     let name = DATASET_NAMES[number % DATASET_NAMES.len()];
-    // Versions are made before the events that the world's newest time is about; a fixed start serves.
+    // Versions are older than the events, whose times depend on the world's newest time; so a fixed start is
+    // used.
     let day = 86_400_000_000;
     let created = |days: u64| Timestamp::from_micros(1_704_067_200_123_456 + (days % 700) as i64 * day);
     let train = 0.6 + 0.2 * (mix(world.seed, 77 + version) % 1000) as f64 / 1000.0;

@@ -1,4 +1,4 @@
-//! Tokens, methods, paths and refusals, in the words of Django REST Framework.
+//! Tokens, methods, paths and error responses, in the format of Django REST Framework.
 
 mod common;
 
@@ -160,7 +160,7 @@ async fn model_expands_requested_fields() {
             && plain["file"].as_str().unwrap().contains("X-Amz-Signature=")
     );
     assert!(plain.get("evaluations").is_none() && plain.get("versions").is_none());
-    assert_ne!(site.ok("/models/456/").await["file"], plain["file"], "a link is signed anew for each answer");
+    assert_ne!(site.ok("/models/456/").await["file"], plain["file"], "each response has new signatures");
     assert!(site.ok("/models/456/?include_file=false").await.get("file").is_none());
     let comma = site.ok("/models/456/?expand=metrics,versions").await;
     assert!(comma["metrics"]["history"].is_array() && comma["versions"].is_array());

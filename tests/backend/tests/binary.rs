@@ -1,4 +1,4 @@
-//! The backend started alone.
+//! The backend as a program.
 
 mod common;
 
@@ -12,7 +12,7 @@ fn binary() -> Command {
 #[test]
 fn bad_arguments_exit_with_status_2() {
     for (args, message) in [
-        (vec!["--port", "many"], "--port needs a whole number that fits, not `many`"),
+        (vec!["--port", "many"], "--port needs a whole number in range, not `many`"),
         (vec!["--port"], "--port needs a value"),
         (vec!["--cursor=yes"], "--cursor takes no value"),
         (vec!["--frobnicate"], "unknown argument --frobnicate"),
@@ -33,7 +33,7 @@ async fn prints_url_and_token() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // Held to the end: the program has more to say.
+    // Kept open to the end, because the program prints more.
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
     let exported: Vec<String> = lines.by_ref().filter(|line| line.starts_with("export ")).take(2).collect();
     let url = exported[0].strip_prefix("export SYNAPSE_BASE_URL=").unwrap();

@@ -1,4 +1,4 @@
-//! Faults strike what they are meant for, as often as they are meant to, and in the way they are meant to.
+//! Faults apply to the selected requests, as often as set, and with the documented effect.
 
 mod common;
 
@@ -131,7 +131,7 @@ async fn server_finishes_after_client_left() {
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
     held.release();
-    // A request that comes later on a connection of its own is served after the one that was let go.
+    // A later request on another connection is served after the released one.
     while site.backend.models_created().is_empty() {
         site.ok("/models/").await;
     }
@@ -144,7 +144,7 @@ async fn only_matching_request_is_delayed() {
     site.backend.inject(Fault::delay_before(Duration::from_secs(3600)).on("GET", "/models/"));
     let slow = tokio::spawn(site.request(Method::GET, "/models/").send());
     site.backend.wait_for_requests(1).await;
-    assert_eq!(site.get("/models/456/").await.0, 200, "only the struck request waits");
+    assert_eq!(site.get("/models/456/").await.0, 200, "only the held request waits");
     assert!(!slow.is_finished());
     site.backend.clear_faults();
     slow.abort();

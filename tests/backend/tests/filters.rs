@@ -1,4 +1,4 @@
-//! Filters really filter; bad ones are told of all at once, unknown ones ignored.
+//! Filters select items. All invalid values are reported at once; unknown filters are ignored.
 
 mod common;
 
@@ -48,9 +48,9 @@ async fn event_filters_select_matches() {
     let mut sum = 0;
     for version in [124, 125] {
         let one = list(&format!("ground_truth_dataset_versions={version}")).await;
-        let told = site.ok(&format!("/ground_truth_dataset_versions/{version}/")).await;
-        assert_eq!(one["count"], told["event_count"]);
-        assert_eq!(one["count"], told["statistics"]["total"]);
+        let reported = site.ok(&format!("/ground_truth_dataset_versions/{version}/")).await;
+        assert_eq!(one["count"], reported["event_count"]);
+        assert_eq!(one["count"], reported["statistics"]["total"]);
         sum += one["count"].as_u64().unwrap();
     }
     assert_eq!(two["count"], sum);
@@ -116,7 +116,7 @@ async fn bad_filter_values_are_rejected() {
             "created_after": ["Enter a valid date/time."],
         })
     );
-    // An offset whose plus nobody encoded comes as a blank.
+    // An unencoded plus in an offset is decoded as a space.
     let (status, _) = site.get("/models/?created_after=2025-01-31T09:00:00+09:00").await;
     assert_eq!(status, 400);
     for (value, message) in [

@@ -1,4 +1,4 @@
-//! Files: whole, in ranges, unchanged, by HEAD.
+//! Files: whole, as ranges, not modified, and by HEAD.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Pages: by number and by cursor, capped, past the end, and the links between them.
+//! Pages by number and by cursor: size caps, pages past the end, and links.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Chunked uploads: the way they go, and every way in which they go wrong.
+//! Chunked uploads: success and every failure.
 
 mod common;
 
@@ -144,7 +144,7 @@ async fn broken_chunk_keeps_offset() {
     assert_eq!(cut.hits(), 1);
     assert_eq!(site.ok(&format!("/chunked_upload/{id}/")).await["offset"], 100_000);
 
-    // The client goes away in the middle of a chunk that the application is reading.
+    // The client disconnects while the application reads a chunk.
     let endless = reqwest::Body::wrap_stream(futures_util::stream::iter([
         Ok::<_, std::io::Error>(multipart_head()),
         Ok(content[100_000..250_000].to_vec()),

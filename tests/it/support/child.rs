@@ -1,20 +1,21 @@
-//! This test binary, started again as a process of its own for one test: for what is a whole process's.
+//! Starts this test binary again for one test, in a separate process. Tests need that for what belongs to a
+//! whole process: its memory, its environment, its limits, its death.
 
 use std::any::type_name;
 use std::process::{Command, Output};
 
-/// Set where a test has its process for itself.
+/// Set in a process that runs one test alone.
 const ALONE: &str = "SYNAPSE_TEST_ALONE";
 
-/// Starts this binary again for `test`, which is there, and for no other. What it is to do there it finds in
-/// its environment: without, it does nothing.
+/// Returns a command that starts this binary again for `test` only. The caller sets environment variables for
+/// it; a test for children does nothing without them.
 pub fn command<T: Fn()>(test: T) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(arguments(test));
     command
 }
 
-/// As [`command`], by a shell that does `setup` before: `ulimit -n 200`.
+/// Like [`command`], but in a shell that runs `setup` first, such as `ulimit -n 200`.
 #[cfg(unix)]
 pub fn command_after<T: Fn()>(setup: &str, test: T) -> Command {
     let mut command = Command::new("/bin/sh");
@@ -23,17 +24,17 @@ pub fn command_after<T: Fn()>(setup: &str, test: T) -> Command {
     command
 }
 
-/// Runs a child to its end: it found its test, which passed. Gives what it printed.
+/// Runs a child to its end and returns what it printed. Fails unless it ran its test, and that passed.
 pub fn output(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let told = String::from_utf8_lossy(&stdout).into_owned();
     assert!(status.success(), "{status}: {told}{}", String::from_utf8_lossy(&stderr));
-    assert!(told.contains("test result: ok. 1 passed"), "it ran no test: {told}");
+    assert!(told.contains("test result: ok. 1 passed"), "no test ran: {told}");
     told
 }
 
-/// Runs `test`, which calls this first, in a process of its own. True where that is done, and the caller isn't
-/// in that process.
+/// Runs `test`, which calls this first, in a separate process. Returns `false` in that process, and `true` in
+/// the one that started it, once the test has passed.
 pub fn passed_alone<T: Fn()>(test: T) -> bool {
     if std::env::var_os(ALONE).is_some() {
         return false;
@@ -42,7 +43,7 @@ pub fn passed_alone<T: Fn()>(test: T) -> bool {
     true
 }
 
-/// A test that is renamed or moved would leave a child that runs nothing, and passes.
+/// Fails if there is no such test: a child without one would run nothing and succeed.
 fn arguments<T: Fn()>(_: T) -> [&'static str; 3] {
     let (_, name) = type_name::<T>().split_once("::").unwrap();
     let listed = Command::new(std::env::current_exe().unwrap()).args(["--list", "--exact", name]).output();

@@ -1,4 +1,4 @@
-//! What tests share.
+//! What the tests share.
 
 pub mod backend;
 pub mod child;

@@ -1,4 +1,4 @@
-//! Waiting for what has to come.
+//! Waits with a limit.
 
 use std::time::Duration;
 

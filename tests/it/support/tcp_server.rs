@@ -1,5 +1,5 @@
-//! A TCP server that does to each request what a script says, byte by byte, and records what it saw. What other
-//! servers need of it: connections that are accepted, and heads that are read.
+//! A TCP server whose reaction to each request is scripted byte by byte, and which records the requests. Other
+//! servers accept connections and read heads by its functions.
 
 #![allow(dead_code, reason = "the library's unit tests use the rest")]
 
@@ -16,38 +16,38 @@ use tokio::task::JoinSet;
 use super::marker;
 use super::soon::soon;
 
-/// What is done with one request.
+/// The reaction to one request.
 #[derive(Clone)]
 pub enum Act {
-    /// Answered, and the connection kept.
+    /// Sends the response and keeps the connection open.
     Keep(Vec<u8>),
-    /// Answered, as far as it goes, and the connection closed.
+    /// Sends the response, even a partial one, and closes the connection.
     Close(Vec<u8>),
-    /// As `Close`, by a TCP reset.
+    /// Like `Close`, with a TCP reset.
     Reset(Vec<u8>),
-    /// As far as it goes; then nothing more comes, until the client hangs up.
+    /// Sends the response, even a partial one, and then nothing until the client closes the connection.
     Hold(Vec<u8>),
-    /// The head at once, and the body byte by byte, with a pause before each.
+    /// Sends the head at once, and the body byte by byte, with a pause before each byte.
     Drip(Vec<u8>, Duration),
-    /// The body is read in small pieces, with a pause before each; then it is answered.
+    /// Reads the body in small parts, with a pause before each, and then sends the response.
     ReadSlowly(Vec<u8>),
-    /// So much of the body is read, and no more; nothing is answered, until the client hangs up.
+    /// Reads this many bytes of the body and no more; sends nothing.
     StopReading(usize),
-    /// Answered as soon as the head is there. What comes of the body is thrown away.
+    /// Sends the response as soon as the head has arrived, and discards the body.
     Early(Vec<u8>),
-    /// As `Early`, and closed with the body unread.
+    /// Like `Early`, but closes the connection with the body unread.
     EarlyClose(Vec<u8>),
-    /// Answered so far; what follows is decided then.
+    /// Sends these bytes, and then performs the act that `Next` decides on.
     Then(Vec<u8>, Next),
 }
 
-/// Decides what follows on a request that was read whole.
+/// Decides on an act, once the whole request has arrived.
 #[derive(Clone)]
 pub struct Next(Arc<Decision>);
 
 type Decision = dyn Fn(Seen) -> Pin<Box<dyn Future<Output = Act> + Send>> + Send + Sync;
 
-/// Writes `response` and does what `next` decides.
+/// Sends `response`, and then performs the act that `next` decides on.
 pub fn then<F>(response: impl Into<Vec<u8>>, next: impl Fn(Seen) -> F + Send + Sync + 'static) -> Act
 where
     F: Future<Output = Act> + Send + 'static,
@@ -55,12 +55,12 @@ where
     Act::Then(response.into(), Next(Arc::new(move |seen| Box::pin(next(seen)))))
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     /// Method and target: `GET /models/1/`.
     pub line: String,
-    /// The headers, a line each.
+    /// The headers, one line each.
     pub head: String,
     pub body: Vec<u8>,
     /// The number of its connection, from 0.
@@ -72,24 +72,24 @@ impl Seen {
         header(&self.head, name)
     }
 
-    /// Where the range begins that is asked for.
+    /// Returns the first byte of the requested range.
     pub fn range_start(&self) -> Option<usize> {
         self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
 }
 
-/// A header's value.
+/// Returns a header's value.
 pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     let headers = head.lines().filter_map(|line| line.split_once(':'));
     headers.into_iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-/// Which request it is: its number, its number on its connection, its line, and what else came of it with its
-/// head.
+/// Identifies a request: its number, its number on its connection, and its request line.
 pub struct Which<'w> {
     pub number: usize,
     pub on_connection: usize,
     pub line: &'w str,
+    /// The request as far as it has arrived: its head.
     pub seen: &'w Seen,
 }
 
@@ -98,13 +98,13 @@ type Script = dyn Fn(Which<'_>) -> Act + Send + Sync;
 #[derive(Default)]
 struct Log {
     seen: Mutex<Vec<Seen>>,
-    /// Requests that came whole, connections that were accepted, and those that the client closed.
+    /// The numbers of complete requests, of accepted connections, and of connections that the client closed.
     requests: watch::Sender<usize>,
     connections: watch::Sender<usize>,
     hung_up: watch::Sender<usize>,
 }
 
-/// Stops when it is dropped, and all its connections with it.
+/// Dropping it stops the server and closes its connections.
 pub struct Server {
     pub url: String,
     log: Arc<Log>,
@@ -112,11 +112,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Does `script` to each request.
+    /// Starts a server that handles each request according to `script`.
     pub async fn with(script: impl Fn(Which<'_>) -> Act + Send + Sync + 'static) -> Self {
         marker::watch();
         let socket = TcpSocket::new_v4().unwrap();
-        // What isn't read yet stays with the client, as on a slow line.
+        // Unread data stays with the client, as on a slow line.
         socket.set_recv_buffer_size(16 << 10).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(64).unwrap();
@@ -130,7 +130,7 @@ impl Server {
         Server { url, log: told, _tasks: tasks }
     }
 
-    /// Does the acts in turn, and the last one from then on.
+    /// Starts a server that performs the acts in order, and repeats the last one.
     pub async fn of(acts: impl Into<Vec<Act>>) -> Self {
         let acts = acts.into();
         Server::with(move |which| acts[which.number.min(acts.len() - 1)].clone()).await
@@ -144,7 +144,7 @@ impl Server {
         self.seen().into_iter().map(|seen| seen.line).collect()
     }
 
-    /// How many requests came.
+    /// Returns the number of requests received.
     pub fn count(&self) -> usize {
         *self.log.requests.borrow()
     }
@@ -157,13 +157,13 @@ impl Server {
         soon(self.log.requests.subscribe().wait_for(|now| *now >= count)).await.unwrap();
     }
 
-    /// Waits until the client has closed so many connections on which it was kept waiting.
+    /// Waits until the client has closed this many connections on which the server sent nothing more.
     pub async fn wait_for_hang_ups(&self, count: usize) {
         soon(self.log.hung_up.subscribe().wait_for(|now| *now >= count)).await.unwrap();
     }
 }
 
-/// A listener on a port of its own, and its address.
+/// Returns a listener on a free port, and its address.
 pub async fn listener() -> (TcpListener, SocketAddr) {
     marker::watch();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -171,7 +171,7 @@ pub async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Serves each connection, counted from 0, in a task of its own. They all end with what this gives.
+/// Serves each connection, counted from 0, in its own task. Dropping the returned set ends them all.
 pub fn accept<F>(listener: TcpListener, serve: impl Fn(TcpStream, usize) -> F + Send + 'static) -> JoinSet<()>
 where
     F: Future<Output = ()> + Send + 'static,
@@ -187,7 +187,8 @@ where
     tasks
 }
 
-/// A port that refuses connections, and its URL: bound, so that nobody else takes it, and nobody listens.
+/// Returns a port that refuses connections, and its URL. It is bound, so that nobody else uses it, but not
+/// listened on.
 pub fn refusing() -> (TcpSocket, String) {
     marker::watch();
     let socket = TcpSocket::new_v4().unwrap();
@@ -239,7 +240,7 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, lo
     }
 }
 
-/// Does `act`. True where the connection is kept.
+/// Performs `act`. Returns whether the connection stays open.
 async fn respond(stream: &mut TcpStream, mut act: Act, seen: &Seen, log: &Log) -> bool {
     while let Act::Then(response, Next(next)) = &act {
         if stream.write_all(response).await.is_err() {
@@ -279,13 +280,13 @@ async fn respond(stream: &mut TcpStream, mut act: Act, seen: &Seen, log: &Log) -
             }
             return true;
         }
-        Act::Then(..) => unreachable!("it is done above"),
+        Act::Then(..) => unreachable!("performed above"),
     }
     false
 }
 
-/// Reads until `read` holds a head, and tells where that ends. A client that speaks TLS is told off, as
-/// servers do.
+/// Reads until `read` contains a head, and returns the head's end. A client that starts TLS gets a 400, as
+/// from real servers.
 pub async fn read_head(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usize> {
     const HANDSHAKE: u8 = 0x16;
     loop {
@@ -304,13 +305,13 @@ pub async fn read_head(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usi
     }
 }
 
-/// Reads until the client hangs up.
+/// Reads until the client closes the connection.
 async fn drain(stream: &mut TcpStream) {
     let mut chunk = [0; 16 << 10];
     while stream.read(&mut chunk).await.is_ok_and(|length| length > 0) {}
 }
 
-/// An answer with its `Content-Length`; `headers` are lines, each with its end.
+/// Returns a response with its `Content-Length`; `headers` are lines, each with its line break.
 pub fn response(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut response =

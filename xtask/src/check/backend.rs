@@ -1,9 +1,9 @@
-//! The test backend implements every operation: each is sent to it, and an answer that tells that there is no
-//! such route or method is a finding.
+//! Checks that the test backend implements every operation. Sends each one, and reports responses that mean
+//! that the route or the method doesn't exist.
 //!
-//! What is sent has the ids of the backend's own world and an empty body: a 400 tells as well as a 200 that
-//! somebody is there. A 404 is told by Django in HTML where no route is, and by the framework in JSON where
-//! no object is; the latter counts as an answer only where the path has an id of a kind that this module
+//! Requests use the ids of the backend's own data and an empty body, so a 400 proves as well as a 200 that
+//! the route exists. Without a route, Django responds with a 404 in HTML. Without the object, the framework
+//! responds with a 404 in JSON; that is accepted only if the path has an id of a kind that this module
 //! doesn't know.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use ureq::http::{Request, StatusCode};
 
 use crate::document::{Place, resolve};
 
-/// How many operations are answered, and what is wrong.
+/// Returns the number of implemented operations, and the findings.
 pub fn findings(document: &Value, operations: &[Place<'_>]) -> Result<(usize, Vec<String>), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -46,7 +46,7 @@ pub fn findings(document: &Value, operations: &[Place<'_>]) -> Result<(usize, Ve
     Ok((operations.len() - findings.len(), findings))
 }
 
-/// The path with ids in the places of its parameters, and whether all of them are of objects that are there.
+/// Returns the path with ids in place of its parameters, and whether all of these objects exist.
 fn filled(document: &Value, place: &Place<'_>, upload: &str) -> Result<(String, bool), String> {
     let mut path = String::new();
     let mut known = true;
@@ -71,7 +71,7 @@ fn filled(document: &Value, place: &Place<'_>, upload: &str) -> Result<(String, 
     Ok((path, known))
 }
 
-/// Whether a path's parameter is text.
+/// Returns whether a path parameter is text.
 fn takes_text(document: &Value, place: &Place<'_>, piece: &str) -> Result<bool, String> {
     for holder in [place.item, place.operation] {
         for parameter in holder.get("parameters").and_then(Value::as_array).into_iter().flatten() {
@@ -88,17 +88,17 @@ fn takes_text(document: &Value, place: &Place<'_>, piece: &str) -> Result<bool, 
     Ok(false)
 }
 
-/// What is wrong with an answer.
+/// Returns the problem with a response, or `None`.
 fn problem(answer: &ResponseDecoder, known: bool) -> Option<String> {
     let ResponseDecoder { status, json } = answer;
     match *status {
-        StatusCode::METHOD_NOT_ALLOWED => Some("the path is there, the method isn't (405)".to_owned()),
+        StatusCode::METHOD_NOT_ALLOWED => Some("the path exists, the method doesn't (405)".to_owned()),
         StatusCode::NOT_FOUND if !json => Some("there is no such route (404)".to_owned()),
         StatusCode::NOT_FOUND if known => {
-            Some("another route took it: its objects are there (404)".to_owned())
+            Some("another route handled it: the object exists, but the response is a 404".to_owned())
         }
-        status if status.is_redirection() => Some(format!("the route has another path ({status})")),
-        status if status.is_server_error() => Some(format!("it fails ({status})")),
+        status if status.is_redirection() => Some(format!("the route redirects to another path ({status})")),
+        status if status.is_server_error() => Some(format!("the server failed ({status})")),
         _ => None,
     }
 }
@@ -123,7 +123,7 @@ impl Asking<'_> {
             .header("Synapse-Access-Token", authorization)
     }
 
-    /// Asks with an empty body.
+    /// Sends a request with an empty body.
     fn send(&self, method: &str, path: &str) -> Result<ResponseDecoder, String> {
         let fail = |error: &dyn std::fmt::Display| format!("test backend: {method} {path}: {error}");
         let request =
@@ -134,9 +134,9 @@ impl Asking<'_> {
         Ok(ResponseDecoder { status: answer.status(), json: media.starts_with("application/json") })
     }
 
-    /// The id of an upload that is under way.
+    /// Starts an upload and returns its id.
     fn begin_upload(&self) -> Result<String, String> {
-        let fail = |error: &dyn std::fmt::Display| format!("test backend: beginning an upload: {error}");
+        let fail = |error: &dyn std::fmt::Display| format!("test backend: starting an upload: {error}");
         let part =
             |disposition: &str| format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\nx\r\n");
         let body = format!("{}{}--b--\r\n", part("name=\"filename\""), part("name=\"file\"; filename=\"x\""));
@@ -152,7 +152,7 @@ impl Asking<'_> {
         match told.get("id") {
             Some(Value::String(id)) => Ok(id.clone()),
             Some(id) if !id.is_null() => Ok(id.to_string()),
-            _ => Err(fail(&format!("the answer has no id ({})", answer.status()))),
+            _ => Err(fail(&format!("the response has no id ({})", answer.status()))),
         }
     }
 }

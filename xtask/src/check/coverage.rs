@@ -1,4 +1,4 @@
-//! Every operation is called by the handwritten layer, or stands in a list with the reason why not.
+//! Checks that the handwritten layer calls every operation, or that a list gives the reason why not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ struct Uncovered {
     operations: BTreeMap<String, String>,
 }
 
-/// How many operations are called, and what is wrong.
+/// Returns the number of called operations, and the findings.
 pub fn findings(
     operations: &[Place<'_>],
     src: Option<&Path>,
@@ -44,9 +44,9 @@ pub fn findings(
     for (id, reason) in &listed {
         if !known.contains(id.as_str()) {
             findings
-                .push(format!("uncovered: {id}: {name} lists it, and the document has no such operation"));
+                .push(format!("uncovered: {id}: {name} lists it, but the document has no such operation"));
         } else if called.contains(id.as_str()) {
-            findings.push(format!("uncovered: {id}: {name} lists it, and handwritten code calls it"));
+            findings.push(format!("uncovered: {id}: {name} lists it, but handwritten code calls it"));
         } else if reason.trim().is_empty() {
             findings.push(format!("uncovered: {id}: {name} gives no reason"));
         }

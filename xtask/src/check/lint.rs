@@ -1,4 +1,4 @@
-//! The linter, redocly, which npm installs into the target directory where it isn't there yet.
+//! Runs the linter, redocly. npm installs it into the target directory on first use.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use crate::project;
 
-/// The only version that is used: another one may have other rules.
+/// The version is pinned because other versions may have other rules.
 pub const VERSION: &str = "2.77.0";
 
-/// What redocly tells of a document.
+/// redocly's report about a document.
 #[derive(Deserialize)]
 struct Told {
     problems: Vec<Problem>,
@@ -37,11 +37,11 @@ struct Start {
     col: u64,
 }
 
-/// Everything that the linter finds, warnings too: a rule is kept or switched off, with a reason, in
-/// `redocly.yaml`.
+/// Returns everything that the linter finds, including warnings. `redocly.yaml` switches rules off, each with
+/// a reason.
 pub fn findings(source: &str) -> Result<Vec<String>, String> {
     if source.starts_with("git:") {
-        return Err(format!("{source}: the linter needs a file; --no-lint leaves it out"));
+        return Err(format!("{source}: the linter needs a file; use --no-lint to skip it"));
     }
     let program = installed()?;
     let document = match Path::new(source) {
@@ -75,7 +75,8 @@ fn line(source: &str, problem: &Problem) -> String {
     format!("lint: {source}{at}: {severity} {rule_id}: {} ({pointer})", message.replace('\n', " "))
 }
 
-/// The linter's program. It is put in its place whole, so that one that is there is one that works.
+/// Returns the path of the linter, and installs it if necessary. The installation is renamed to its final
+/// path when it is complete, so an existing one always works.
 fn installed() -> Result<PathBuf, String> {
     let place = project::target().join("xtask-tools").join(format!("redocly-{VERSION}"));
     let program = place.join("node_modules/.bin/redocly");
@@ -85,7 +86,7 @@ fn installed() -> Result<PathBuf, String> {
     let fail = |error: std::io::Error| format!("lint: {}: {error}", place.display());
     let unfinished = place.with_extension(format!("{}.part", std::process::id()));
     std::fs::create_dir_all(&unfinished).map_err(fail)?;
-    eprintln!("lint: npm installs @redocly/cli {VERSION} into {}", place.display());
+    eprintln!("lint: installing @redocly/cli {VERSION} with npm into {}", place.display());
     let npm = Command::new("npm")
         .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--prefix"])
         .arg(&unfinished)
@@ -93,13 +94,13 @@ fn installed() -> Result<PathBuf, String> {
         .output();
     let outcome = match npm {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err("lint: npm isn't there, and the linter comes by it; --no-lint leaves the linter out"
+            Err("lint: npm isn't installed, and it installs the linter; install npm, or use --no-lint to skip the linter"
                 .to_owned())
         }
-        Err(error) => Err(format!("lint: npm can't be run: {error}")),
+        Err(error) => Err(format!("lint: can't run npm: {error}")),
         Ok(output) if !output.status.success() => Err(failed("npm", &output)),
         Ok(_) => match std::fs::rename(&unfinished, &place) {
-            // Somebody else was quicker.
+            // Another process installed it first.
             Err(_) if program.exists() => Ok(program),
             renamed => renamed.map(|()| program).map_err(fail),
         },

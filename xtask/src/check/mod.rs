@@ -1,4 +1,5 @@
-//! `spec check`: the linter, the handwritten layer and the test backend, each asked about every operation.
+//! `spec check`: checks every operation with the linter, against the handwritten layer and against the test
+//! backend.
 
 mod backend;
 mod coverage;
@@ -23,7 +24,7 @@ pub fn run(
         found |= !findings.is_empty();
     };
     if no_lint {
-        tell("lint: left out (--no-lint)".to_owned(), Vec::new());
+        tell("lint: skipped (--no-lint)".to_owned(), Vec::new());
     } else {
         let findings = lint::findings(source)?;
         tell(format!("lint: {} findings by redocly {}", findings.len(), lint::VERSION), findings);
@@ -32,6 +33,6 @@ pub fn run(
     let (called, findings) = coverage::findings(&operations, src, uncovered)?;
     tell(format!("coverage: {called} of {all} operations are called by the handwritten layer"), findings);
     let (answered, findings) = backend::findings(&document, &operations)?;
-    tell(format!("test backend: {answered} of {all} operations are answered"), findings);
+    tell(format!("test backend: {answered} of {all} operations are implemented"), findings);
     Ok(if found { Outcome::Findings } else { Outcome::Well })
 }

@@ -1,21 +1,22 @@
-//! Compares operations: their names, paths, parameters, bodies and answers.
+//! Compares operations: their names, paths, parameters, bodies and responses.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use synapse_codegen::prepare::OWN_TYPES;
 
 use super::model::{Api, In, Operation, Parameter, Type};
 use super::renames::{self, nameless, pairs};
 use super::report::{Change, Report, Verdict, What};
 use super::schemas::Place;
-use crate::prepare::OWN_TYPES;
 
-/// Where a parameter is sent, and its name.
+/// The location and the name of a parameter.
 type Key = (In, String);
 
 pub struct Comparison<'a> {
     old: &'a Api,
     new: &'a Api,
     report: Report,
-    /// The new names of types.
+    /// Compares the documents and returns all differences.
     pub(super) renamed: BTreeMap<String, String>,
 }
 
@@ -63,7 +64,7 @@ impl Comparison<'_> {
     fn operation(&mut self, old_id: &str, id: &str, was: &Operation, is: &Operation) {
         let whole = place("operation", id.to_owned(), [old_id, id]);
         if was.method != is.method || nameless(&was.path) != nameless(&is.path) {
-            // Released versions ask at the old place.
+            // Released versions of the crate request the old path.
             self.tell(&whole, Verdict::Breaking, What::Moved, format!("{} -> {}", at(was), at(is)));
         }
         self.deprecation(&whole, was.deprecated, is.deprecated);
@@ -91,7 +92,7 @@ impl Comparison<'_> {
             matched.push((key, key));
             met.insert(key);
         }
-        // In a path the place says which is which.
+        // Path parameters are matched by position.
         if was.path_names.len() == is.path_names.len() {
             for (gone, came) in was.path_names.iter().zip(&is.path_names).filter(|(gone, came)| gone != came)
             {
@@ -108,7 +109,7 @@ impl Comparison<'_> {
                 }
             }
         }
-        // The same name, sent elsewhere.
+        // The same name in another location.
         for (one, other) in
             was.parameters.keys().flat_map(|one| is.parameters.keys().map(move |other| (one, other)))
         {
@@ -161,15 +162,15 @@ impl Comparison<'_> {
     fn parameter(&mut self, place: &Place, was: &Parameter, is: &Parameter) {
         self.schema(place, &was.shape, &is.shape, (was.required, is.required));
         self.deprecation(place, was.deprecated, is.deprecated);
-        // Only lists and objects are written in more than one way, but moving between places isn't told
-        // twice.
+        // Only lists and objects have more than one style. A move to another location isn't reported a second
+        // time as a new style.
         let writes = |style: &str| style.replace("simple", "form, exploded");
         if was.style != is.style && writes(&was.style) != writes(&is.style) {
             self.tell(
                 place,
                 Verdict::Breaking,
                 What::Changed,
-                format!("written {} -> {}", was.style, is.style),
+                format!("style {} -> {}", was.style, is.style),
             );
         }
     }
@@ -204,12 +205,12 @@ impl Comparison<'_> {
 
     fn answer(&mut self, whole: &Place, was: &Operation, is: &Operation) {
         let id = &whole.text;
-        let at = Place { text: format!("{id}(answer)"), kind: "answer", answered: true, ..whole.clone() };
+        let at = Place { text: format!("{id}(response)"), kind: "response", answered: true, ..whole.clone() };
         let status = |operation: &Operation| {
             operation.answer.as_ref().map_or("none", |answer| &answer.status).to_owned()
         };
         if status(was) != status(is) {
-            // The crate takes any 2xx.
+            // The crate accepts any 2xx status.
             self.tell(&at, Verdict::Fine, What::Changed, format!("status {} -> {}", status(was), status(is)));
         }
         let content =
@@ -229,7 +230,7 @@ impl Comparison<'_> {
                 self.schema(&at, &old, &new, (true, true));
             }
         }
-        // Errors are read from the answer itself, whatever the document tells of them.
+        // Errors are read from the response itself; the document's error responses have no effect.
         let told = |operation: &Operation| operation.other_statuses.clone();
         for gone in told(was).difference(&told(is)).filter(|gone| **gone != status(is)) {
             self.tell(&at, Verdict::Fine, What::Removed, format!("status {gone}"));
@@ -257,7 +258,7 @@ impl Comparison<'_> {
                 answered: !answers.is_empty(),
                 operations: both(&sent_by, Some(&answers)),
             };
-            // The crate has no type that nothing leads to.
+            // The crate contains no unused type.
             let used = at.sent || at.answered;
             let Some(is) = is else {
                 self.tell(&at, Verdict::breaking_if(used), What::Removed, String::new());
@@ -274,7 +275,7 @@ impl Comparison<'_> {
             }
             if own {
                 if was.shape != is.shape {
-                    let detail = "a type of the crate's own: does it still hold?".to_owned();
+                    let detail = "replaced by a type of this crate: check that it still fits".to_owned();
                     self.tell(&at, Verdict::breaking_if(used), What::Changed, detail);
                 }
                 continue;
@@ -294,23 +295,23 @@ impl Comparison<'_> {
         }
     }
 
-    /// A type that nothing leads to isn't generated, and one that isn't sent has no builder.
+    /// Unused types aren't generated, and a type without a request has no builder.
     fn use_of_type(&mut self, at: &Place, was: &Type, is: &Type) {
         let used = |named: &Type| !(named.sent_by.is_empty() && named.answers.is_empty());
         let sent = |named: &Type| !named.sent_by.is_empty();
         let mut tell = |verdict, what, detail: &str| self.tell(at, verdict, what, detail.to_owned());
         match (used(was), used(is)) {
-            (true, false) => tell(Verdict::Breaking, What::Removed, "no operation leads to it any more"),
-            (false, true) => tell(Verdict::Fine, What::Added, "an operation leads to it now"),
+            (true, false) => tell(Verdict::Breaking, What::Removed, "no operation uses it any more"),
+            (false, true) => tell(Verdict::Fine, What::Added, "an operation uses it now"),
             _ if sent(was) && !sent(is) => {
-                tell(Verdict::Breaking, What::Changed, "sent and answered -> answered")
+                tell(Verdict::Breaking, What::Changed, "requests and responses -> responses only")
             }
-            // In what is sent, a field that may be left out is one that may be missing, whatever its type.
+            // In a request, an optional field may be missing, whatever its type.
             _ if !sent(was) && sent(is) => {
                 tell(
                     Verdict::breaking_if(is.shape.has_fields_that_hold_null()),
                     What::Changed,
-                    "answered -> sent too",
+                    "responses only -> requests and responses",
                 );
             }
             _ => {}
@@ -324,7 +325,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// A way less to sign in breaks those who used it.
+    /// Removing a way to authenticate breaks those who used it.
     fn security(&mut self, place: &Place, was: &BTreeSet<String>, is: &BTreeSet<String>) {
         for gone in was.difference(is) {
             self.tell(place, Verdict::Breaking, What::Removed, gone.clone());

@@ -1,12 +1,12 @@
-//! `spec diff`: what differs between two documents, for those who use this crate.
+//! `spec diff`: the differences between two documents that matter to users of this crate.
 //!
-//! A change breaks where code that compiled against the crate doesn't compile against the one that is
-//! generated from the new document, or where a released version of the crate fails at a server of the new
-//! document. Methods are named by operations, types by components, fields and setters by properties and
+//! A change is breaking if code that compiled against the crate doesn't compile against the crate generated
+//! from the new document, or if a released version of the crate fails against a server of the new document.
+//! Methods are named after operations, types after components, fields and setters after properties and
 //! parameters.
 //!
-//! The crate `drift` judges what goes over the wire alone, knows nothing of names in Rust, and panics where
-//! media types differ; so it is the second opinion in the tests, and not what is asked here.
+//! The crate `drift` compares only the wire format, ignores names in Rust, and panics if media types differ.
+//! So it is only a second opinion in the tests.
 
 mod compare;
 mod model;
@@ -28,7 +28,7 @@ pub fn run(old: &str, new: &str, src: Option<&Path>) -> Result<Outcome, String> 
         Api::read(&document).map_err(|reason| format!("{source}: {reason}"))
     };
     let (old, new) = (read(old)?, read(new)?);
-    // The layer calls what the old document names, or the new one where it follows it already.
+    // The layer calls the operations of the old document, or of the new one if it is already updated.
     let names: BTreeSet<&str> =
         old.operations.keys().chain(new.operations.keys()).map(String::as_str).collect();
     let handwritten = Handwritten::read(src, &names)?;

@@ -1,5 +1,5 @@
-//! A document as it is compared: operations with their parameters, bodies and answers, and the components'
-//! types.
+//! The model of a document for comparison: operations with their parameters, bodies and responses, and the
+//! components' types.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,24 +12,24 @@ use crate::document::{Place, operations, resolve};
 pub struct Api {
     pub operations: BTreeMap<String, Operation>,
     pub types: BTreeMap<String, Type>,
-    /// What holds where an operation says nothing of its own.
+    /// The default for operations without their own security.
     pub security: BTreeSet<String>,
 }
 
 pub struct Operation {
-    /// In capitals.
+    /// In upper case.
     pub method: String,
     pub path: String,
-    /// By where they are sent and their names.
+    /// By location and name.
     pub parameters: BTreeMap<(In, String), Parameter>,
-    /// The names in the path, in its order.
+    /// The names in the path, in order.
     pub path_names: Vec<String>,
     pub body: Option<Body>,
-    /// What comes of success.
+    /// The response on success.
     pub answer: Option<ResponseDecoder>,
-    /// Further statuses that are told.
+    /// The other documented statuses.
     pub other_statuses: BTreeSet<String>,
-    /// Its own ways to sign in.
+    /// Its own ways to authenticate.
     pub security: Option<BTreeSet<String>>,
     pub deprecated: bool,
 }
@@ -68,7 +68,7 @@ pub struct Parameter {
     pub shape: Shape,
     pub required: bool,
     pub deprecated: bool,
-    /// How several values are written, `form, exploded`.
+    /// How several values are serialized, for example `form, exploded`.
     pub style: String,
 }
 
@@ -80,13 +80,13 @@ pub struct Body {
 
 pub struct ResponseDecoder {
     pub status: String,
-    /// Media type and schema, where there is a body.
+    /// Media type and schema, if there is a body.
     pub content: Option<(String, Shape)>,
 }
 
 pub struct Type {
     pub shape: Shape,
-    /// Operations that lead to it by what they send, and by what they are answered.
+    /// The operations whose requests use it, and those whose responses use it.
     pub sent_by: BTreeSet<String>,
     pub answers: BTreeSet<String>,
 }
@@ -114,7 +114,7 @@ impl Api {
         Ok(api)
     }
 
-    /// Finds out which operations lead to which types.
+    /// Determines which operations use which types.
     fn trace(&mut self) {
         let mut sent = Vec::new();
         let mut answered = Vec::new();
@@ -139,7 +139,7 @@ impl Api {
         }
     }
 
-    /// The types that a schema leads to.
+    /// Returns the types that a schema refers to, directly or indirectly.
     fn reach(&self, shape: &Shape) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         let mut open = vec![shape];
@@ -162,7 +162,7 @@ impl Api {
 
 fn operation(document: &Value, place: &Place<'_>) -> Result<Operation, String> {
     let mut parameters = BTreeMap::new();
-    // Those of the operation go before those of the path.
+    // Parameters of the operation override those of the path.
     for holder in [place.item, place.operation] {
         for parameter in holder.get("parameters").and_then(Value::as_array).into_iter().flatten() {
             let parameter = resolve(document, parameter)?;
@@ -220,7 +220,7 @@ fn body(document: &Value, operation: &Value) -> Result<Option<Body>, String> {
     Ok(content.map(|(media, shape)| Body { required: flag(body, "required"), media, shape }))
 }
 
-/// JSON where there is some, as it is what the client is generated for; else what comes first.
+/// Prefers JSON, for which the client is generated; otherwise takes the first media type.
 fn content(document: &Value, holder: &Value) -> Result<Option<(String, Shape)>, String> {
     let Some(content) = holder.get("content").and_then(Value::as_object) else { return Ok(None) };
     let json = content.iter().find(|(media, _)| media.as_str() == "application/json");
@@ -229,7 +229,8 @@ fn content(document: &Value, holder: &Value) -> Result<Option<(String, Shape)>, 
     Ok(Some((media.clone(), Shape::read(document, told.get("schema").unwrap_or(&any), false)?)))
 }
 
-/// The answer that the client is generated for: the first success with a body, else the first success.
+/// Returns the response for which the client is generated: the first success with a body, otherwise the first
+/// success.
 fn answer(
     document: &Value,
     operation: &Value,
@@ -244,7 +245,7 @@ fn answer(
         let response = resolve(document, response)?;
         if status.starts_with('2') {
             let content =
-                content(document, response).map_err(|reason| format!("answer {status}: {reason}"))?;
+                content(document, response).map_err(|reason| format!("response {status}: {reason}"))?;
             successes.push(ResponseDecoder { status: status.clone(), content });
         }
     }
@@ -256,7 +257,8 @@ fn answer(
     Ok(kept)
 }
 
-/// The ways to sign in, each in words that name the headers: what a scheme is called is no matter.
+/// Returns the ways to authenticate. Each is described by its headers, because the names of the schemes don't
+/// matter.
 fn security(document: &Value, holder: &Value) -> Option<BTreeSet<String>> {
     let ways = holder.get("security")?.as_array()?.iter().map(|way| {
         let schemes = way.as_object().into_iter().flatten().map(|(name, _)| {

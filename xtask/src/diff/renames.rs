@@ -1,11 +1,12 @@
-//! What went under one name and came under another.
+//! Detects renames: what was removed under one name and added under another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Api;
 use super::shape::Kind;
 
-/// How many characters two names begin and end with in common: names that are alike are the likelier pair.
+/// Returns the length of the common prefix and suffix of two names. Similar names are more likely to be a
+/// rename.
 pub fn likeness(one: &str, other: &str) -> usize {
     let prefix = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
     let rest = one.chars().count().min(other.chars().count()) - prefix;
@@ -13,8 +14,7 @@ pub fn likeness(one: &str, other: &str) -> usize {
     prefix + suffix
 }
 
-/// Pairs what went with what came, as far as `alike` takes them for the same: those of the likest names
-/// first.
+/// Pairs removed with added names for which `alike` is true, the most similar names first.
 pub fn pairs<'a>(
     gone: &[&'a str],
     came: &[&'a str],
@@ -35,7 +35,7 @@ pub fn pairs<'a>(
     found
 }
 
-/// Operations that stand at the same method and path under another name.
+/// Finds operations with the same method and path under another name.
 pub fn operations<'a>(old: &'a Api, new: &'a Api) -> BTreeMap<&'a str, &'a str> {
     let key = |api: &'a Api, id: &str| {
         let operation = &api.operations[id];
@@ -50,7 +50,7 @@ pub fn operations<'a>(old: &'a Api, new: &'a Api) -> BTreeMap<&'a str, &'a str> 
     .collect()
 }
 
-/// A path without the names of its parameters, which are no part of what is sent.
+/// Returns a path without the names of its parameters, which aren't sent.
 pub fn nameless(path: &str) -> String {
     let mut text = String::new();
     let mut within = false;
@@ -66,8 +66,7 @@ pub fn nameless(path: &str) -> String {
     text
 }
 
-/// Types that have another name: first those whose content is the same, then those with the same fields by
-/// name.
+/// Finds renamed types: first those with the same content, then those with the same field names.
 pub fn types(old: &Api, new: &Api) -> BTreeMap<String, String> {
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
     let none = BTreeMap::new();
@@ -78,7 +77,7 @@ pub fn types(old: &Api, new: &Api) -> BTreeMap<String, String> {
         if found.is_empty() {
             break;
         }
-        // One pair may make another one equal.
+        // A rename may make further types equal.
         renamed.extend(found);
     }
     let found = by(old, new, &renamed, |api, name, _| match &api.types[name].shape.kind {
@@ -89,7 +88,7 @@ pub fn types(old: &Api, new: &Api) -> BTreeMap<String, String> {
     renamed
 }
 
-/// Pairs types of which one went and one came, and no other has the same content.
+/// Pairs a removed with an added type if no other type has the same content.
 fn by(
     old: &Api,
     new: &Api,

@@ -1,11 +1,11 @@
-//! The lines that tell the changes.
+//! The report of the changes.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::handwritten::Touches;
 
-/// Changes are told in the order of these.
+/// Reports are sorted in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     Breaking,
@@ -27,21 +27,21 @@ pub enum What {
     Moved,
 }
 
-/// One change.
+/// A change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Change {
     pub verdict: Verdict,
     /// `operation`, `parameter`, `body-field` and so on.
     pub kind: &'static str,
-    /// Where, such as `list_models?project`.
+    /// The location, such as `list_models?project`.
     pub place: String,
     pub what: What,
     pub detail: String,
-    /// The operations that it is of.
+    /// The operations that it affects.
     pub operations: BTreeSet<String>,
 }
 
-/// All of them.
+/// All changes.
 #[derive(Default)]
 pub struct Report {
     changes: BTreeSet<Change>,
@@ -56,7 +56,7 @@ impl Report {
         self.changes.iter().any(|change| change.verdict == Verdict::Breaking)
     }
 
-    /// One line a change, columns apart by two spaces or more, and a line of counts.
+    /// Formats one line per change, with columns separated by at least two spaces, and a line of counts.
     pub fn text(&self, touches: &Touches) -> String {
         let rows: Vec<[String; 6]> = self.changes.iter().map(|change| row(change, touches)).collect();
         let mut widths = [0; 5];
@@ -68,7 +68,7 @@ impl Report {
         let mut text = String::new();
         for row in &rows {
             for (cell, width) in row.iter().zip(widths) {
-                // Where no line has details there is no column of them.
+                // Omits the details' column if no line has details.
                 if width > 0 {
                     text.push_str(&format!("{cell:width$}  "));
                 }

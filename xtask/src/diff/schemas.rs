@@ -1,24 +1,24 @@
-//! Compares schemas: types, fields, and what the server makes of them.
+//! Compares schemas: types, fields and constraints.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use synapse_codegen::prepare::HOLD_NULL;
 
 use super::compare::Comparison;
 use super::renames::pairs;
 use super::report::{Verdict, What};
 use super::shape::{Field, Kind, Shape};
-use crate::prepare::HOLD_NULL;
 
-/// Where a schema stands.
+/// The location of a schema.
 #[derive(Clone)]
 pub struct Place {
     pub text: String,
     pub kind: &'static str,
     pub operations: BTreeSet<String>,
-    /// It is sent.
+    /// It is part of a request.
     pub sent: bool,
-    /// It comes in answers.
+    /// It is part of a response.
     pub answered: bool,
 }
 
@@ -26,20 +26,20 @@ impl Place {
     fn below(&self, suffix: &str) -> Self {
         let kind = match (self.sent, self.answered) {
             (true, false) => "body-field",
-            (false, true) => "answer-field",
+            (false, true) => "response-field",
             _ => "field",
         };
         Place { text: format!("{}{suffix}", self.text), kind, ..self.clone() }
     }
 
-    /// Whether what is there isn't there any more, for whoever uses it.
+    /// Returns whether any operation uses it, so that removing it breaks users.
     fn used(&self) -> bool {
         self.sent || self.answered
     }
 }
 
 impl Comparison<'_> {
-    /// Compares two schemas of the same place; `required` is whether a value has to be there.
+    /// Compares two schemas at the same location. `required` says for each whether a value is required.
     pub fn schema(&mut self, place: &Place, old: &Shape, new: &Shape, required: (bool, bool)) {
         let (was, is) = (old.text(&self.renamed), new.text(&BTreeMap::new()));
         let same_type = was == is;
@@ -54,7 +54,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// What a type is made of.
+    /// Compares the parts of a type.
     fn inside(&mut self, place: &Place, old: &Shape, new: &Shape) {
         match (&old.kind, &new.kind) {
             (Kind::List(old), Kind::List(new)) => self.schema(&place.below("[]"), old, new, (true, true)),
@@ -110,7 +110,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Whether a value may be missing or null: `Option` in answers, a setter that has to be called in
+    /// Compares whether a value may be missing or null: an `Option` in responses, a mandatory setter in
     /// requests.
     fn presence(
         &mut self,
@@ -138,8 +138,8 @@ impl Comparison<'_> {
         self.tell(place, Verdict::breaking_if(type_changes || refused), What::Changed, told.join(", "));
     }
 
-    /// Values of an enumeration. In Rust it is open: one more is no more than a variant, one less is one that
-    /// is gone.
+    /// Compares the values of an enumeration. It is open in Rust: a new value adds a variant, a removed one
+    /// removes a variant.
     fn values(&mut self, place: &Place, old: &Shape, new: &Shape) {
         let has_variants = matches!(new.kind, Kind::Enumeration);
         match (&old.values, &new.values) {
@@ -152,7 +152,7 @@ impl Comparison<'_> {
                     self.tell(place, Verdict::Fine, What::Added, format!("value {value}"));
                 }
             }
-            // The type tells it where it is one of its own.
+            // If the enumeration has its own type, the type's change reports this.
             (None, Some(is)) if !has_variants => {
                 let values = is.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
                 self.tell(
@@ -169,7 +169,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// What the server checks, and whatever else a schema says.
+    /// Compares the constraints that the server checks, and the remaining keywords.
     fn rules(&mut self, place: &Place, old: &Shape, new: &Shape) {
         for (key, was, is) in differences(&old.constraints, &new.constraints) {
             let breaks = place.sent && is_narrower(key, was, is);
@@ -178,12 +178,12 @@ impl Comparison<'_> {
         for (key, was, is) in differences(&old.others, &new.others) {
             let breaks = match key {
                 "deprecated" => false,
-                // What isn't set isn't sent, and the server takes its default.
+                // An unset field isn't sent, and the server uses its default.
                 "default" => place.sent,
-                // Nobody takes what may only be read, or gives what may only be written.
+                // A request has no use for a read-only field, and a response none for a write-only field.
                 "readOnly" => place.sent && is.is_some(),
                 "writeOnly" => place.answered && is.is_some(),
-                // Nobody has thought about it yet.
+                // Unknown keywords count as breaking.
                 _ => place.used(),
             };
             self.tell(place, Verdict::breaking_if(breaks), What::Changed, told(key, was, is));
@@ -213,7 +213,7 @@ fn differences<'a>(
         .collect()
 }
 
-/// Whether the server refuses more than it did.
+/// Returns whether the server rejects more than before.
 fn is_narrower(key: &str, was: Option<&Value>, is: Option<&Value>) -> bool {
     let Some(is) = is.filter(|is| *is != &Value::Bool(false)) else { return false };
     let Some(was) = was else { return true };

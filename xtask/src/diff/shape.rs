@@ -1,19 +1,19 @@
-//! Schemas, as far as they decide Rust's types and what goes over the wire.
+//! The parts of schemas that determine Rust types and the wire format.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
+use synapse_codegen::prepare::{CONSTRAINTS, HOLD_NULL, SCHEMAS};
 
 use crate::document::resolve;
-use crate::prepare::{CONSTRAINTS, HOLD_NULL, SCHEMAS};
 
-/// Constraints that no type comes near: the build leaves them alone.
+/// Constraints of objects, which have no effect on types: the build ignores them.
 const OF_OBJECTS: [&str; 2] = ["minProperties", "maxProperties"];
 
-/// Words for people: neither a type nor a byte depends on them.
+/// Keywords for people, which affect neither types nor bytes.
 const WORDS: [&str; 6] = ["description", "title", "example", "examples", "externalDocs", "xml"];
 
-/// What the rest of a schema is read from.
+/// The keywords that the rest of this module reads.
 const READ: [&str; 13] = [
     "$ref",
     "type",
@@ -35,10 +35,10 @@ const READ: [&str; 13] = [
 pub struct Shape {
     pub kind: Kind,
     pub nullable: bool,
-    /// The values that are enumerated, in order to be compared by themselves.
+    /// The enumerated values, compared separately from the type.
     pub values: Option<BTreeSet<String>>,
     pub constraints: BTreeMap<String, Value>,
-    /// `default`, `readOnly` and whatever else there is.
+    /// `default`, `readOnly` and all other keywords.
     pub others: BTreeMap<String, Value>,
 }
 
@@ -46,15 +46,15 @@ pub struct Shape {
 pub enum Kind {
     /// A component, by its name.
     Named(String),
-    /// Told as it is read: `integer int64`.
+    /// A plain type as it is printed: `integer int64`.
     Scalar(String),
-    /// Text of which the values are enumerated: a type of its own.
+    /// An enumeration of text values, which has its own type.
     Enumeration,
     List(Box<Shape>),
     Object(BTreeMap<String, Field>),
-    /// An object whose keys are data.
+    /// An object with arbitrary keys.
     Map(Box<Shape>),
-    /// One of several, or any of several at once.
+    /// `oneOf` or `anyOf`; the word is `one` or `any`.
     Choice(&'static str, Vec<Shape>),
 }
 
@@ -65,13 +65,13 @@ pub struct Field {
 }
 
 impl Shape {
-    /// Reads a schema. A parameter's enumeration is no type of its own: text serves there.
+    /// Reads a schema. Enumerations in parameters have no own type: they are text.
     pub fn read(document: &Value, schema: &Value, parameter: bool) -> Result<Self, String> {
         let mut reader = Reader { document, parameter, open: Vec::new() };
         reader.shape(schema)
     }
 
-    /// The type, in words; `renamed` gives components their new names.
+    /// Describes the type in words. `renamed` maps components to their new names.
     pub fn text(&self, renamed: &BTreeMap<String, String>) -> String {
         match &self.kind {
             Kind::Named(name) => renamed.get(name).unwrap_or(name).clone(),
@@ -88,7 +88,7 @@ impl Shape {
         }
     }
 
-    /// Whether it has fields that are always there in an answer, null where there is nothing.
+    /// Returns whether it has a field that is always present in Rust and holds a missing value as null.
     pub fn has_fields_that_hold_null(&self) -> bool {
         let Kind::Object(fields) = &self.kind else { return false };
         fields
@@ -96,8 +96,8 @@ impl Shape {
             .any(|field| matches!(&field.shape.kind, Kind::Named(name) if HOLD_NULL.contains(&name.as_str())))
     }
 
-    /// Like the type's text, with all that is in it: what two types that differ by their names have in
-    /// common.
+    /// Describes the type with all its content, without its own name. Two types that differ only by name have
+    /// the same signature.
     pub fn signature(&self, renamed: &BTreeMap<String, String>) -> String {
         match &self.kind {
             Kind::Object(fields) => {
@@ -121,7 +121,7 @@ impl Shape {
 struct Reader<'a> {
     document: &'a Value,
     parameter: bool,
-    /// Components that are being merged, so that one within itself ends.
+    /// The components being merged, to stop at a component that contains itself.
     open: Vec<String>,
 }
 
@@ -146,7 +146,7 @@ impl Reader<'_> {
             } else if key == "default"
                 || !(READ.contains(&key.as_str()) || WORDS.contains(&key.as_str()) || key.starts_with("x-"))
             {
-                // What is off says nothing.
+                // `false` has no effect.
                 if value != &Value::Bool(false) || key == "default" {
                     shape.others.insert(key.clone(), value.clone());
                 }
@@ -167,7 +167,7 @@ impl Reader<'_> {
     fn kind(&mut self, object: &Map<String, Value>) -> Result<(Kind, Option<BTreeSet<String>>), String> {
         if let Some(all) = object.get("allOf").and_then(Value::as_array) {
             return match all.as_slice() {
-                // What a nullable or described reference has to be written as.
+                // A nullable or described reference must be written as an `allOf` with one item.
                 [only] if !object.contains_key("properties") => {
                     let only = self.shape(only)?;
                     Ok((only.kind, only.values))
@@ -179,7 +179,7 @@ impl Reader<'_> {
             if let Some(choices) = object.get(key).and_then(Value::as_array) {
                 let choices =
                     choices.iter().map(|choice| self.shape(choice)).collect::<Result<Vec<_>, _>>()?;
-                // Several plain values can't be there at once, so that there is no difference.
+                // A value can't have several plain types at once, so `anyOf` and `oneOf` mean the same.
                 let several =
                     key == "anyOf" && choices.iter().any(|choice| !matches!(choice.kind, Kind::Scalar(_)));
                 return Ok((Kind::Choice(if several { "any" } else { "one" }, choices), None));
@@ -209,7 +209,7 @@ impl Reader<'_> {
                 Some("date-time") => (Kind::Named("Timestamp".to_owned()), values),
                 Some("binary") => (Kind::Scalar("bytes".to_owned()), values),
                 _ if values.is_some() && !self.parameter => (Kind::Enumeration, values),
-                // Any other format is kept as text.
+                // All other formats are kept as text.
                 _ => (Kind::Scalar("string".to_owned()), values),
             },
             Some(other) => {
@@ -221,7 +221,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The fields of an object, those of what it is made of among them.
+    /// Returns the fields of an object, including those of its `allOf` parts.
     fn merged(&mut self, object: &Map<String, Value>) -> Result<BTreeMap<String, Field>, String> {
         let mut fields = BTreeMap::new();
         let mut required: BTreeSet<&str> = object

@@ -1,4 +1,4 @@
-//! What each function calls.
+//! Finds the calls of each function.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,21 +14,21 @@ use syn::{Signature, Stmt, Visibility};
 
 use super::modules::{SourceFile, attributes, is_built};
 
-/// A function, or a macro of the crate, with the names that it leads to.
+/// A function or macro of the crate, with the names that it calls.
 #[derive(Default)]
 pub struct Function {
-    /// The type whose method it is.
+    /// The type, if it is a method.
     pub owner: Option<String>,
     pub name: String,
     pub file: String,
     pub public: bool,
-    /// It can be called within its own file alone, or by a trait.
+    /// It can be called only in its own file, or through a trait.
     pub private: bool,
-    /// Operations that it calls itself.
+    /// The operations that it calls directly.
     pub operations: BTreeSet<String>,
-    /// What it calls, in the words of the code.
+    /// Its calls, by name as written in the code.
     pub calls: BTreeSet<Called>,
-    /// The types that its return type names.
+    /// The types in its return type.
     pub returns: BTreeSet<String>,
 }
 
@@ -54,7 +54,7 @@ pub struct Functions {
 }
 
 impl Functions {
-    /// Takes in what a file holds. `operations` are the names that count as operations.
+    /// Adds the functions of a file. Names in `operations` count as operations.
     pub fn add(&mut self, file: &SourceFile, operations: &BTreeSet<&str>) {
         self.add_items(&file.name, &file.items, operations);
     }
@@ -148,7 +148,7 @@ impl Functions {
         });
     }
 
-    /// The functions of each name.
+    /// Returns the indices of the functions of each name.
     pub fn by_name(&self) -> BTreeMap<&str, Vec<usize>> {
         let mut names: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, function) in self.all.iter().enumerate() {
@@ -158,7 +158,7 @@ impl Functions {
     }
 }
 
-/// `Engine` of `Engine<'a>`, `module::Engine` or `&Engine`.
+/// Returns `Engine` for `Engine<'a>`, `module::Engine` or `&Engine`.
 fn type_name(of: &Type) -> Option<String> {
     match of {
         Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()),
@@ -167,7 +167,7 @@ fn type_name(of: &Type) -> Option<String> {
     }
 }
 
-/// Every type that is named.
+/// Collects every named type.
 #[derive(Default)]
 struct Types(BTreeSet<String>);
 
@@ -181,7 +181,7 @@ impl<'ast> Visit<'ast> for Types {
 /// Reads a function's body.
 struct Reader<'a> {
     known: &'a BTreeSet<&'a str>,
-    /// Parameters of the closures around.
+    /// Parameters of the enclosing closures.
     parameters: Vec<String>,
     function: Function,
 }
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         Reader { known, parameters: Vec::new(), function: Function::default() }
     }
 
-    /// A macro's tokens: as expressions or statements where they are some, else looked through for
+    /// Reads a macro's tokens as expressions or statements if possible. Otherwise searches them for
     /// `raw.operation(`.
     fn read_tokens(&mut self, tokens: TokenStream) {
         if let Ok(expressions) = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(tokens.clone()) {
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes `name` for an operation's where it is one.
+    /// Records `name` if it is an operation. Returns whether it is.
     fn operation(&mut self, name: &str) -> bool {
         let name = name.trim_start_matches("r#");
         let known = self.known.contains(name);
@@ -283,8 +283,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         self.read_tokens(called.tokens.clone());
     }
 
-    /// Functions and tests within a function are no part of what it does itself, but what else there is may
-    /// be.
+    /// Skips items that aren't built, such as tests within a function.
     fn visit_item(&mut self, item: &'ast Item) {
         if is_built(attributes(item)) {
             syn::visit::visit_item(self, item);

@@ -1,17 +1,17 @@
-//! The handwritten layer, as far as it says which public method leads to which operation.
+//! Reads the handwritten layer to find which public methods use which operation.
 //!
-//! A function *calls* an operation where it calls a method of that name on a closure's parameter (`|raw|
-//! raw.list_models()`). It *touches* what it calls, and what those touch that it leads to:
+//! A function *calls* an operation if it calls a method of that name on a closure's parameter (`|raw|
+//! raw.list_models()`). It *touches* the operations that it calls, and those that the following touch:
 //!
-//! - functions that it calls by path (`upload(..)`, `Engine::new(..)`) and methods of its own type that it
+//! - functions that it calls by path (`upload(..)`, `Engine::new(..)`), and methods of its own type that it
 //!   calls on `self`;
-//! - methods that it calls on anything else, where only one type of the crate has a method of that name that
-//!   can be called from there;
-//! - all methods of a type of the crate that it returns, the client itself excepted: what it makes is there
-//!   to be called or awaited, and is told by its maker alone;
+//! - methods that it calls on anything else, if only one type of the crate has a method of that name that can
+//!   be called from there;
+//! - all methods of a type of the crate that it returns, except the client: the caller will call or await
+//!   them. Such methods are reported under the function that returns the type;
 //! - macros of the crate that it calls.
 //!
-//! So names are followed, not types: it may tell a method too many, and one too few where a name is common.
+//! This follows names, not types. So it may report a method too many, or miss one with a common name.
 
 mod calls;
 pub mod modules;
@@ -25,13 +25,13 @@ use std::path::{Path, PathBuf};
 use crate::project;
 use calls::Functions;
 
-/// The layer's functions, of which each knows what it calls.
+/// The layer's functions and their calls.
 pub struct Handwritten {
     functions: Functions,
 }
 
 impl Handwritten {
-    /// Reads the layer from its root, the project's own unless another is named.
+    /// Reads the layer from its root. The default is the project's own.
     pub fn read(root: Option<&Path>, operations: &BTreeSet<&str>) -> Result<Self, String> {
         let root = root.map_or_else(|| project::root().join("src/lib.rs"), PathBuf::from);
         let mut functions = Functions::default();
@@ -41,12 +41,12 @@ impl Handwritten {
         Ok(Handwritten { functions })
     }
 
-    /// The operations that are called anywhere in it.
+    /// Returns the operations that any function calls.
     pub fn called(&self) -> BTreeSet<&str> {
         self.functions.all.iter().flat_map(|function| &function.operations).map(String::as_str).collect()
     }
 
-    /// Which public methods touch which operation.
+    /// Returns which public methods touch which operation.
     pub fn touches(&self) -> Touches {
         Touches::of(&self.functions)
     }

@@ -1,20 +1,20 @@
-//! The files of a crate, found as the compiler finds them: from the root along `mod` items.
+//! Finds the files of a crate as the compiler does: from the root along `mod` items.
 
 use std::path::{Path, PathBuf};
 
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, ExprLit, Item, Lit, Meta, Token, punctuated::Punctuated};
 
-/// A file with what it holds, tests left out.
+/// A file with its items, without tests.
 pub struct SourceFile {
-    /// Below the root's own parent, such as `src/upload/mod.rs`.
+    /// Relative to the parent of the root's directory, such as `src/upload/mod.rs`.
     pub name: String,
     pub items: Vec<Item>,
-    /// Lines outside its tests, comments and blank ones too.
+    /// Lines outside its tests, including comments and blank lines.
     pub lines: usize,
 }
 
-/// The crate's files, its root first.
+/// Returns the crate's files, its root first.
 pub fn files(root: &Path) -> Result<Vec<SourceFile>, String> {
     let directory = root.parent().unwrap_or(Path::new("."));
     let project = directory.parent().unwrap_or(Path::new("."));
@@ -23,7 +23,7 @@ pub fn files(root: &Path) -> Result<Vec<SourceFile>, String> {
     Ok(found)
 }
 
-/// Reads a file whose submodules lie in `directory`.
+/// Reads a file whose submodules are in `directory`.
 fn read(project: &Path, file: &Path, directory: &Path, found: &mut Vec<SourceFile>) -> Result<(), String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let parsed = syn::parse_file(&text)
@@ -46,7 +46,7 @@ fn lines_of(item: &Item) -> usize {
     span.end().line - span.start().line + 1
 }
 
-/// The files of the modules that `items` declare, each with the directory of its own submodules.
+/// Returns the files of the modules that `items` declare, each with the directory of its submodules.
 fn modules(items: &[Item], own_directory: &Path, directory: &Path) -> Vec<(PathBuf, PathBuf)> {
     let mut found = Vec::new();
     for item in items {
@@ -60,7 +60,7 @@ fn modules(items: &[Item], own_directory: &Path, directory: &Path) -> Vec<(PathB
             continue;
         }
         match module.attrs.iter().find_map(path_of) {
-            // A file that is named by its path has its submodules beside it.
+            // The submodules of a file with a `path` attribute are in the same directory.
             Some(path) => {
                 let file = own_directory.join(path);
                 let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -76,7 +76,7 @@ fn modules(items: &[Item], own_directory: &Path, directory: &Path) -> Vec<(PathB
     found
 }
 
-/// `#[path = "…"]`.
+/// Returns the path of `#[path = "…"]`.
 fn path_of(attribute: &Attribute) -> Option<String> {
     match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
@@ -87,7 +87,7 @@ fn path_of(attribute: &Attribute) -> Option<String> {
     }
 }
 
-/// Whether an item is there when the library is built: not where it is of tests alone. Features count as set.
+/// Returns whether an item is part of a library build. Tests are not. All features count as enabled.
 pub fn is_built(attributes: &[Attribute]) -> bool {
     attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).all(|attribute| {
         let condition = attribute.parse_args::<Meta>();
@@ -95,7 +95,7 @@ pub fn is_built(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether a condition holds in a build; nothing where that depends on the build.
+/// Returns whether a condition holds in a build, or `None` if that depends on the build.
 fn holds(condition: &Meta) -> Option<bool> {
     match condition {
         Meta::Path(path) if path.is_ident("test") || path.is_ident("doctest") => Some(false),
@@ -114,7 +114,7 @@ fn holds(condition: &Meta) -> Option<bool> {
     }
 }
 
-/// The attributes of an item that may hold code.
+/// Returns the attributes of an item that may contain code.
 pub fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Fn(item) => &item.attrs,

@@ -1,13 +1,13 @@
-//! From functions that call one another to the public methods that touch an operation.
+//! Follows calls between functions to find the public methods that touch an operation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::calls::{Called, Function, Functions};
 
-/// What everything is called on. Who makes one leads to nothing in particular.
+/// Almost everything is a method of the client, so a function that returns one touches nothing because of it.
 const CLIENT: &str = "BackendClient";
 
-/// The public methods that touch each operation, as a person names them: `BackendClient::list_models
+/// The public methods that touch each operation, as shown to people: `BackendClient::list_models
 /// (src/models.rs)`.
 #[derive(Default)]
 pub struct Touches(BTreeMap<String, BTreeSet<String>>);
@@ -26,7 +26,7 @@ impl Touches {
         Touches(touches)
     }
 
-    /// The methods that touch any of the operations.
+    /// Returns the methods that touch any of the operations.
     pub fn methods<'a>(&self, operations: impl IntoIterator<Item = &'a String>) -> BTreeSet<&str> {
         operations
             .into_iter()
@@ -44,7 +44,8 @@ fn told(function: &Function) -> String {
     }
 }
 
-/// Public, and not a method of what another public method makes: there its maker is told.
+/// Returns whether a function is public and not a method of a type that another public method returns; in
+/// that case, the other method is reported.
 fn is_told(functions: &Functions, function: &Function) -> bool {
     let Some(owner) = &function.owner else { return function.public };
     let makes = |maker: &Function| {
@@ -56,7 +57,7 @@ fn is_told(functions: &Functions, function: &Function) -> bool {
     function.public && functions.types.get(owner) == Some(&true) && !made
 }
 
-/// Which functions each function leads to.
+/// Returns the functions that each function leads to.
 fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
     let names = functions.by_name();
     let mut methods: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
@@ -69,7 +70,8 @@ fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
         let all = names.get(name).into_iter().flatten().copied();
         all.filter(|index| functions.all[*index].owner.as_deref() == owner).collect()
     };
-    // What is private to another file can't be meant: `create` of a file's options is none of ours.
+    // Skips functions that are private in another file: a call of `create` on file options is not a call of
+    // ours.
     let only = |name: &str, file: &str| -> Vec<usize> {
         let all = names.get(name).into_iter().flatten().copied();
         let all = all.filter(|index| {
@@ -100,7 +102,7 @@ fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
     leads.collect()
 }
 
-/// The operations that each function reaches.
+/// Returns the operations that each function reaches.
 fn reached(functions: &Functions, leads: &[BTreeSet<usize>]) -> Vec<BTreeSet<String>> {
     let mut reached: Vec<BTreeSet<String>> =
         functions.all.iter().map(|function| function.operations.clone()).collect();

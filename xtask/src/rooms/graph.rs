@@ -1,4 +1,4 @@
-//! Which room knows which.
+//! The dependencies between rooms.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use syn::{Item, UseTree};
 use super::paths::paths;
 use crate::handwritten::modules::SourceFile;
 
-/// The rooms, each with those that it knows and the files that say so.
+/// The rooms, and for each dependency the files that contain it.
 pub struct Graph {
     rooms: BTreeSet<String>,
     arrows: BTreeMap<(String, String), BTreeSet<String>>,
@@ -49,22 +49,22 @@ impl Graph {
         self.arrows.len()
     }
 
-    /// Rooms that know each other, directly or by others.
+    /// Returns cycles: rooms that depend on each other, directly or indirectly.
     pub fn circles(&self) -> Vec<String> {
         let mut found = BTreeSet::new();
         for start in &self.rooms {
             let way = self.way(start, start);
             if let Some(way) = way {
-                // Told once, from its first room on.
+                // Each cycle is reported once, starting at its first room.
                 let first = way.iter().enumerate().min_by_key(|(_, room)| *room).map_or(0, |(at, _)| at);
                 let turned: Vec<&String> = way[first..].iter().chain(&way[..first]).collect();
                 found.insert(turned.iter().map(|room| room.as_str()).collect::<Vec<_>>().join(" > "));
             }
         }
-        found.into_iter().map(|circle| format!("a circle: {circle}; {}", self.evidence(&circle))).collect()
+        found.into_iter().map(|circle| format!("a cycle: {circle}; {}", self.evidence(&circle))).collect()
     }
 
-    /// The shortest way from one room to another; without the last one.
+    /// Returns the shortest path from one room to another, without the last room.
     fn way(&self, from: &str, to: &str) -> Option<Vec<String>> {
         let mut before: BTreeMap<&str, &str> = BTreeMap::new();
         let mut front = vec![from];
@@ -101,12 +101,12 @@ impl Graph {
         let arrows = rooms.iter().enumerate().filter_map(|(at, from)| {
             let to = rooms[(at + 1) % rooms.len()];
             let files = self.arrows.get(&((*from).to_owned(), to.to_owned()))?;
-            Some(format!("{to} is known by {}", files.iter().cloned().collect::<Vec<_>>().join(", ")))
+            Some(format!("{to} is used by {}", files.iter().cloned().collect::<Vec<_>>().join(", ")))
         });
         arrows.collect::<Vec<_>>().join("; ")
     }
 
-    /// Rooms that know one above them, or beside them.
+    /// Returns dependencies on a room that is not on a lower floor.
     pub fn out_of_order(&self, order: &[&[&str]], exceptions: &[(&str, &str)]) -> Vec<String> {
         let floor = |room: &str| {
             let top = room.split('/').next().unwrap_or(room);
@@ -115,7 +115,7 @@ impl Graph {
         let mut problems = Vec::new();
         for room in &self.rooms {
             if floor(room).is_none() {
-                problems.push(format!("src/{room} has no place in the order of the rooms"));
+                problems.push(format!("src/{room} is not in the order of the rooms: add it to ORDER"));
             }
         }
         for ((from, to), files) in &self.arrows {
@@ -127,24 +127,24 @@ impl Graph {
                 continue;
             }
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
-            problems.push(format!("{from} knows {to}, which is not below it: {}", files.join(", ")));
+            problems.push(format!("{from} uses {to}, which is not on a lower floor: {}", files.join(", ")));
         }
         problems
     }
 }
 
-/// The folder of a file below `src/`; empty for the root's own files.
+/// Returns the folder of a file below `src/`; empty for files in `src/` itself.
 fn directory(name: &str) -> String {
     let path = name.strip_prefix("src/").unwrap_or(name);
     path.rsplit_once('/').map(|(directory, _)| directory.to_owned()).unwrap_or_default()
 }
 
-/// The innermost folder that a path leads to.
+/// Returns the innermost folder on a path.
 fn room_of(path: &[String], rooms: &BTreeSet<String>) -> Option<String> {
     (1..=path.len()).rev().map(|length| path[..length].join("/")).find(|room| rooms.contains(room))
 }
 
-/// What the crate's root gives out, by name: the path that it stands at.
+/// Returns the re-exports of the crate's root: the original path of each name.
 fn reexports(items: &[Item]) -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::new();
     for item in items {
@@ -192,7 +192,7 @@ mod tests {
         let circles = circle.circles();
         assert_eq!(circles.len(), 1);
         assert!(
-            circles[0].starts_with("a circle: high > middle > low; middle is known by src/high/x.rs"),
+            circles[0].starts_with("a cycle: high > middle > low; middle is used by src/high/x.rs"),
             "{circles:?}"
         );
     }
@@ -216,7 +216,7 @@ mod tests {
         let problems = wrong.out_of_order(&order, &[]);
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(
-            problems[0].contains("src/other") && problems[1].starts_with("low knows high"),
+            problems[0].contains("src/other") && problems[1].starts_with("low uses high"),
             "{problems:?}"
         );
         assert_eq!(wrong.out_of_order(&order, &[("low", "high")]).len(), 1);

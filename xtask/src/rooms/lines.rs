@@ -1,4 +1,4 @@
-//! How many lines the rooms have: lines of code, without tests, comments and blank ones.
+//! Counts the lines of code of each room, without tests, comments and blank lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,10 +8,10 @@ use quote::ToTokens as _;
 
 use crate::handwritten::modules::SourceFile;
 
-/// Lines of a file outside its tests, at most.
+/// The largest number of lines of a file outside its tests.
 const LONGEST: usize = 450;
 
-/// What was counted.
+/// The counts.
 pub struct Lines {
     rooms: BTreeMap<String, usize>,
     files: BTreeMap<String, usize>,
@@ -36,7 +36,7 @@ impl Lines {
     pub fn long_files(&self) -> Vec<String> {
         let long = self.files.iter().filter(|(_, lines)| **lines > LONGEST);
         long.map(|(name, lines)| {
-            format!("{name} has {lines} lines outside its tests, and may have {LONGEST}")
+            format!("{name} has {lines} lines outside its tests; the limit is {LONGEST}")
         })
         .collect()
     }
@@ -47,11 +47,11 @@ impl fmt::Display for Lines {
         for (room, lines) in &self.rooms {
             writeln!(f, "{lines:>6} {room}")?;
         }
-        writeln!(f, "{:>6} in all", self.rooms.values().sum::<usize>())
+        writeln!(f, "{:>6} total", self.rooms.values().sum::<usize>())
     }
 }
 
-/// The lines that have a token. A doc comment is an attribute, and no token.
+/// Collects the lines that have a token. A doc comment is an attribute and doesn't count.
 fn count(tokens: TokenStream, lines: &mut BTreeSet<usize>) {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -83,7 +83,7 @@ mod tests {
         let file =
             SourceFile { name: "src/a/b.rs".into(), items: syn::parse_file(text).unwrap().items, lines: 451 };
         let lines = Lines::of(&[file]);
-        assert_eq!(lines.to_string(), "     4 a\n     4 in all\n");
-        assert_eq!(lines.long_files(), ["src/a/b.rs has 451 lines outside its tests, and may have 450"]);
+        assert_eq!(lines.to_string(), "     4 a\n     4 total\n");
+        assert_eq!(lines.long_files(), ["src/a/b.rs has 451 lines outside its tests; the limit is 450"]);
     }
 }

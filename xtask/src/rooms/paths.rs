@@ -1,11 +1,11 @@
-//! The paths in a file's code that lead to another module: those that begin with `crate` or `super`.
+//! Finds the paths in a file's code that lead to another module: those that begin with `crate` or `super`.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens as _;
 
 use crate::handwritten::modules::SourceFile;
 
-/// Where a file stands: the names of its module, from the crate's root on.
+/// Returns the module path of a file, from the crate's root.
 pub fn module_of(name: &str) -> Vec<String> {
     let path = name.strip_prefix("src/").unwrap_or(name).trim_end_matches(".rs");
     let mut names: Vec<String> = path.split('/').map(str::to_owned).collect();
@@ -15,7 +15,7 @@ pub fn module_of(name: &str) -> Vec<String> {
     names
 }
 
-/// The paths of a file, from the crate's root on.
+/// Returns the paths in a file, resolved from the crate's root.
 pub fn paths(file: &SourceFile) -> Vec<Vec<String>> {
     let module = module_of(&file.name);
     let mut found = Vec::new();
@@ -55,7 +55,7 @@ fn is_colons(a: &TokenTree, b: &TokenTree) -> bool {
     [a, b].into_iter().all(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':'))
 }
 
-/// Follows `::a::b` and `::{a, b::c}` behind the beginning of a path.
+/// Follows `::a::b` and `::{a, b::c}` after the start of a path.
 fn follow(mut rest: &[TokenTree], mut path: Vec<String>, found: &mut Vec<Vec<String>>) {
     while let [a, b, next, ..] = rest {
         if !is_colons(a, b) {

@@ -1,4 +1,4 @@
-//! Names that another word has taken the place of: the field's own, which a reader knows.
+//! Finds names that have been replaced by the field's standard term.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use quote::ToTokens as _;
 
 use crate::handwritten::modules::SourceFile;
 
-/// Names of modules, types, functions and fields, each with the one to use.
+/// Replaced names of modules, types, functions and fields, each with its replacement.
 const WORDS: [(&str, &str); 62] = [
     ("Anew", "Restart"),
     ("Answered", "ResponseParts"),
@@ -73,7 +73,7 @@ const WORDS: [(&str, &str); 62] = [
     ("unpacking", "content_decoder"),
 ];
 
-/// Each name in the code that isn't the field's word, with the files that have it.
+/// Reports each replaced name in the code, with the files that contain it.
 pub fn problems(files: &[SourceFile]) -> Vec<String> {
     let mut found: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for file in files {

@@ -1,4 +1,4 @@
-//! One small change at a time: what is told, and how the program ends.
+//! Helpers for tests of one small change each: the reported lines and the exit code.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ pub const GET: &str = "/paths/~1models~1{id}~1/get";
 pub const UPLOAD: &str = "/paths/~1uploads~1/put";
 pub const SCHEMAS: &str = "/components/schemas";
 
-/// Sets what stands at a pointer; `-` at its end appends to a list.
+/// Sets the value at a pointer. A `-` at the end appends to a list.
 pub fn set(document: &mut Value, pointer: impl AsRef<str>, value: Value) {
     let (parent, key) = pointer.as_ref().rsplit_once('/').unwrap();
     let key = key.replace("~1", "/");
@@ -22,7 +22,7 @@ pub fn set(document: &mut Value, pointer: impl AsRef<str>, value: Value) {
     }
 }
 
-/// Takes away what stands at a pointer.
+/// Removes the value at a pointer and returns it.
 pub fn take(document: &mut Value, pointer: impl AsRef<str>) -> Value {
     let (parent, key) = pointer.as_ref().rsplit_once('/').unwrap();
     match document.pointer_mut(parent).unwrap() {
@@ -31,7 +31,7 @@ pub fn take(document: &mut Value, pointer: impl AsRef<str>) -> Value {
     }
 }
 
-/// Compares two documents; gives the lines, with one space between columns, and the exit code.
+/// Compares two documents. Returns the lines, with one space between columns, and the exit code.
 pub fn diff(old: &Value, new: &Value) -> (Vec<String>, i32) {
     let files = Files::new();
     let (old, new) = (files.document("old.json", old), files.document("new.json", new));
@@ -41,7 +41,7 @@ pub fn diff(old: &Value, new: &Value) -> (Vec<String>, i32) {
     (lines.collect(), ended.code)
 }
 
-/// What follows one change of the small document.
+/// Returns the report of one change of the small document.
 pub fn changed(change: impl FnOnce(&mut Value)) -> (Vec<String>, i32) {
     let (old, mut new) = (document(), document());
     change(&mut new);
@@ -49,7 +49,7 @@ pub fn changed(change: impl FnOnce(&mut Value)) -> (Vec<String>, i32) {
     diff(&old, &new)
 }
 
-/// What follows the change the other way round.
+/// Returns the report of the reverse change.
 pub fn undone(change: impl FnOnce(&mut Value)) -> (Vec<String>, i32) {
     let (new, mut old) = (document(), document());
     change(&mut old);
@@ -59,8 +59,8 @@ pub fn undone(change: impl FnOnce(&mut Value)) -> (Vec<String>, i32) {
 
 #[track_caller]
 pub fn assert_told((lines, code): (Vec<String>, i32), expected: &[&str]) {
-    let (counts, told) = lines.split_last().unwrap();
-    assert_eq!(told, expected);
+    let (counts, message) = lines.split_last().unwrap();
+    assert_eq!(message, expected);
     let breaking = expected.iter().filter(|line| line.starts_with("breaking ")).count();
     let plural = if expected.len() == 1 { "" } else { "s" };
     assert_eq!(*counts, format!("{} change{plural}, {breaking} breaking", expected.len()));
@@ -78,7 +78,7 @@ pub fn with(lines: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[track_caller]
-pub fn assert_lines(told: (Vec<String>, i32), expected: &[(&str, &str)]) {
+pub fn assert_lines(message: (Vec<String>, i32), expected: &[(&str, &str)]) {
     let expected = with(expected);
-    assert_told(told, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_told(message, &expected.iter().map(String::as_str).collect::<Vec<_>>());
 }

@@ -42,7 +42,7 @@ fn body_field_change_is_classified() {
         undone(required),
         &[("ok changed body-field ModelCreate.active required -> optional", CREATED)],
     );
-    // What is optional and null isn't sent.
+    // A field that is optional and null isn't sent.
     let nullable = |new: &mut Value| set(new, format!("{fields}/active/nullable"), json!(true));
     assert_lines(
         changed(nullable),
@@ -98,10 +98,10 @@ fn constraint_change_is_classified() {
         undone(pattern),
         &[("ok changed body-field ModelCreate.name pattern \"^a\" -> none", CREATED)],
     );
-    // Nobody checks answers.
+    // The client doesn't validate responses.
     assert_lines(
         changed(|new| set(new, format!("{SCHEMAS}/Model/properties/title/maxLength"), json!(5))),
-        &[("ok changed answer-field Model.title maxLength none -> 5", ALL)],
+        &[("ok changed response-field Model.title maxLength none -> 5", ALL)],
     );
 }
 
@@ -109,20 +109,20 @@ fn constraint_change_is_classified() {
 fn answer_field_added_and_removed() {
     let fields = format!("{SCHEMAS}/Model/properties");
     let optional = |new: &mut Value| set(new, format!("{fields}/owner"), json!({"type": "string"}));
-    assert_lines(changed(optional), &[("ok added answer-field Model.owner string, optional", ALL)]);
-    assert_lines(undone(optional), &[("breaking removed answer-field Model.owner string, optional", ALL)]);
+    assert_lines(changed(optional), &[("ok added response-field Model.owner string, optional", ALL)]);
+    assert_lines(undone(optional), &[("breaking removed response-field Model.owner string, optional", ALL)]);
     let required = |new: &mut Value| {
         optional(new);
         set(new, format!("{SCHEMAS}/Model/required/-"), json!("owner"));
     };
-    assert_lines(changed(required), &[("ok added answer-field Model.owner string, required", ALL)]);
-    assert_lines(undone(required), &[("breaking removed answer-field Model.owner string, required", ALL)]);
+    assert_lines(changed(required), &[("ok added response-field Model.owner string, required", ALL)]);
+    assert_lines(undone(required), &[("breaking removed response-field Model.owner string, required", ALL)]);
     assert_lines(
         changed(|new| {
             let field = take(new, format!("{fields}/size"));
             set(new, format!("{fields}/byte_size"), field);
         }),
-        &[("breaking renamed answer-field Model.size -> byte_size maybe renamed", ALL)],
+        &[("breaking renamed response-field Model.size -> byte_size maybe renamed", ALL)],
     );
 }
 
@@ -132,35 +132,41 @@ fn answer_field_change_is_classified() {
     let required = |new: &mut Value| set(new, format!("{SCHEMAS}/Model/required/-"), json!("size"));
     assert_lines(
         changed(required),
-        &[("breaking changed answer-field Model.size optional -> required", ALL)],
+        &[("breaking changed response-field Model.size optional -> required", ALL)],
     );
-    assert_lines(undone(required), &[("breaking changed answer-field Model.size required -> optional", ALL)]);
+    assert_lines(
+        undone(required),
+        &[("breaking changed response-field Model.size required -> optional", ALL)],
+    );
     let nullable = |new: &mut Value| set(new, format!("{fields}/id/nullable"), json!(true));
-    assert_lines(changed(nullable), &[("breaking changed answer-field Model.id not null -> nullable", ALL)]);
-    assert_lines(undone(nullable), &[("breaking changed answer-field Model.id nullable -> not null", ALL)]);
-    // `Option` it is either way.
+    assert_lines(
+        changed(nullable),
+        &[("breaking changed response-field Model.id not null -> nullable", ALL)],
+    );
+    assert_lines(undone(nullable), &[("breaking changed response-field Model.id nullable -> not null", ALL)]);
+    // It is an `Option` in both cases.
     let nullable = |new: &mut Value| set(new, format!("{fields}/size/nullable"), json!(true));
-    assert_lines(changed(nullable), &[("ok changed answer-field Model.size not null -> nullable", ALL)]);
-    assert_lines(undone(nullable), &[("ok changed answer-field Model.size nullable -> not null", ALL)]);
-    // `Json` holds a null itself.
+    assert_lines(changed(nullable), &[("ok changed response-field Model.size not null -> nullable", ALL)]);
+    assert_lines(undone(nullable), &[("ok changed response-field Model.size nullable -> not null", ALL)]);
+    // `Json` can hold a null.
     let required = |new: &mut Value| set(new, format!("{SCHEMAS}/Model/required/-"), json!("metrics"));
-    assert_lines(changed(required), &[("ok changed answer-field Model.metrics optional -> required", ALL)]);
+    assert_lines(changed(required), &[("ok changed response-field Model.metrics optional -> required", ALL)]);
     assert_lines(
         changed(|new| set(new, format!("{fields}/size"), json!({"type": "string", "format": "date-time"}))),
-        &[("breaking changed answer-field Model.size integer int64 -> Timestamp", ALL)],
+        &[("breaking changed response-field Model.size integer int64 -> Timestamp", ALL)],
     );
-    // Text of any format is text.
+    // Text has the same type in any format.
     assert_lines(changed(|new| set(new, format!("{fields}/title/format"), json!("uri"))), &[]);
     assert_lines(
         changed(|new| set(new, format!("{fields}/kind"), json!({"type": "string"}))),
         &[
-            ("breaking changed answer-field Model.kind Kind -> string", ALL),
-            ("breaking removed type Kind no operation leads to it any more", ALL),
+            ("breaking changed response-field Model.kind Kind -> string", ALL),
+            ("breaking removed type Kind no operation uses it any more", ALL),
         ],
     );
     assert_lines(
         changed(|new| set(new, format!("{fields}/title/not"), json!({"enum": ["x"]}))),
-        &[("breaking changed answer-field Model.title not none -> {\"enum\":[\"x\"]}", ALL)],
+        &[("breaking changed response-field Model.title not none -> {\"enum\":[\"x\"]}", ALL)],
     );
 }
 
@@ -179,7 +185,7 @@ fn type_added_removed_and_renamed() {
         changed(|new| set(new, format!("{SCHEMAS}/More"), json!({"type": "string"}))),
         &[("ok added type More", "touches nothing")],
     );
-    // Nothing leads to it.
+    // No operation uses it.
     assert_lines(
         changed(|new| drop(take(new, format!("{SCHEMAS}/Problem")))),
         &[("ok removed type Problem", "touches nothing")],
@@ -202,20 +208,20 @@ fn type_added_removed_and_renamed() {
     assert_lines(
         changed(sent),
         &[
-            ("breaking changed type Model answered -> sent too", ALL),
+            ("breaking changed type Model responses only -> requests and responses", ALL),
             ("ok added body-field ModelCreate.parents list of Model, optional", CREATED),
-            ("ok changed type Kind answered -> sent too", ALL),
+            ("ok changed type Kind responses only -> requests and responses", ALL),
         ],
     );
     assert_lines(
         undone(sent),
         &[
             ("breaking removed body-field ModelCreate.parents list of Model, optional", CREATED),
-            ("breaking changed type Kind sent and answered -> answered", ALL),
-            ("breaking changed type Model sent and answered -> answered", ALL),
+            ("breaking changed type Kind requests and responses -> responses only", ALL),
+            ("breaking changed type Model requests and responses -> responses only", ALL),
         ],
     );
-    // One within another, and the outer one with a field that changed.
+    // A type within a type, and the outer one also has a changed field.
     assert_lines(
         changed(|new| {
             renamed(new, "Kind", "ModelKind");
@@ -223,14 +229,14 @@ fn type_added_removed_and_renamed() {
             set(new, format!("{SCHEMAS}/MlModel/properties/id/format"), json!("int32"));
         }),
         &[
-            ("breaking changed answer-field MlModel.id integer int64 -> integer int32", ALL),
+            ("breaking changed response-field MlModel.id integer int64 -> integer int32", ALL),
             ("breaking renamed type Kind -> ModelKind", ALL),
             ("breaking renamed type Model -> MlModel", ALL),
         ],
     );
     assert_lines(
         changed(|new| set(new, format!("{SCHEMAS}/Json"), json!({"type": "string"}))),
-        &[("breaking changed type Json a type of the crate's own: does it still hold?", ALL)],
+        &[("breaking changed type Json replaced by a type of this crate: check that it still fits", ALL)],
     );
 }
 
@@ -245,13 +251,14 @@ fn one_of_choice_added_and_removed() {
     let (mut old, mut new) = (document(), document());
     set(&mut old, &id, choice(false));
     set(&mut new, &id, choice(true));
-    let told = "breaking changed answer-field Model.id one of (integer int64 | string) -> one of (boolean | integer int64 | string)";
-    assert_lines(diff(&old, &new), &[(told, ALL)]);
+    let message = "breaking changed response-field Model.id one of (integer int64 | string) -> one of (boolean | integer int64 | string)";
+    assert_lines(diff(&old, &new), &[(message, ALL)]);
     let kinds = |word: &str| json!({word: [{"$ref": "#/components/schemas/Kind"}, {"type": "integer"}]});
     set(&mut old, &id, kinds("oneOf"));
     set(&mut new, &id, kinds("anyOf"));
-    let told = "breaking changed answer-field Model.id one of (Kind | integer) -> any of (Kind | integer)";
-    assert_lines(diff(&old, &new), &[(told, ALL)]);
+    let message =
+        "breaking changed response-field Model.id one of (Kind | integer) -> any of (Kind | integer)";
+    assert_lines(diff(&old, &new), &[(message, ALL)]);
 }
 
 #[test]
@@ -265,8 +272,9 @@ fn composed_object_fields_are_compared() {
     new.clone_from(&old);
     set(&mut new, format!("{SCHEMAS}/Problem/properties/detail/type"), json!("integer"));
     let (lines, code) = diff(&old, &new);
-    let told = format!("breaking changed answer-field get_model(answer).detail string -> integer {GOT}");
-    assert!(lines.contains(&told), "{lines:#?}");
+    let message =
+        format!("breaking changed response-field get_model(response).detail string -> integer {GOT}");
+    assert!(lines.contains(&message), "{lines:#?}");
     assert_eq!(code, 1);
 }
 

@@ -1,4 +1,4 @@
-//! `spec diff`: one small change at a time, the exact line that tells it, and the exit code.
+//! Tests `spec diff` with one small change at a time: the exact line and the exit code.
 
 mod changes;
 mod fields;

@@ -1,4 +1,4 @@
-//! Operations, parameters, bodies and answers.
+//! Operations, parameters, bodies and responses.
 
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ fn renamed_filter_is_recognized() {
         changed(|new| set(new, format!("{LIST}/parameters/0/name"), json!("project_id"))),
         &[("breaking renamed parameter list_models?project -> project_id maybe renamed", LISTED)],
     );
-    // Another type is another filter.
+    // A parameter of another type is another parameter.
     assert_lines(
         changed(|new| {
             let filter =
@@ -113,7 +113,7 @@ fn moved_parameter_is_breaking() {
     );
     assert_lines(
         changed(|new| set(new, format!("{LIST}/parameters/2/explode"), json!(false))),
-        &[("breaking changed parameter list_models?ids written form, exploded -> form", LISTED)],
+        &[("breaking changed parameter list_models?ids style form, exploded -> form", LISTED)],
     );
 }
 
@@ -170,14 +170,14 @@ fn request_body_added_and_removed() {
         changed(change),
         &[
             ("breaking removed body create_model(body) ModelCreate", CREATED),
-            ("breaking removed type ModelCreate no operation leads to it any more", CREATED),
+            ("breaking removed type ModelCreate no operation uses it any more", CREATED),
         ],
     );
     assert_lines(
         undone(change),
         &[
             ("breaking added body create_model(body) ModelCreate, required", CREATED),
-            ("ok added type ModelCreate an operation leads to it now", CREATED),
+            ("ok added type ModelCreate an operation uses it now", CREATED),
         ],
     );
     let optional = |new: &mut Value| set(new, format!("{CREATE}/requestBody/required"), json!(false));
@@ -193,7 +193,7 @@ fn request_body_added_and_removed() {
         }),
         &[("breaking changed body create_model(body) application/json -> multipart/form-data", CREATED)],
     );
-    // Beside JSON another media type makes no difference.
+    // If there is JSON, other media types make no difference.
     assert_lines(
         changed(|new| set(new, format!("{CREATE}/requestBody/content/application~1xml"), json!({}))),
         &[],
@@ -203,14 +203,14 @@ fn request_body_added_and_removed() {
 #[test]
 fn answer_change_is_classified() {
     let content = |new: &mut Value| drop(take(new, format!("{GET}/responses/200/content")));
-    assert_lines(changed(content), &[("breaking removed answer get_model(answer) Model", GOT)]);
-    assert_lines(undone(content), &[("breaking added answer get_model(answer) Model", GOT)]);
+    assert_lines(changed(content), &[("breaking removed response get_model(response) Model", GOT)]);
+    assert_lines(undone(content), &[("breaking added response get_model(response) Model", GOT)]);
     assert_lines(
         changed(|new| {
             let answer = take(new, format!("{GET}/responses/200"));
             set(new, format!("{GET}/responses/203"), answer);
         }),
-        &[("ok changed answer get_model(answer) status 200 -> 203", GOT)],
+        &[("ok changed response get_model(response) status 200 -> 203", GOT)],
     );
     assert_lines(
         changed(|new| {
@@ -218,8 +218,8 @@ fn answer_change_is_classified() {
             set(new, format!("{LIST}/responses/410"), json!({"description": ""}));
         }),
         &[
-            ("ok added answer list_models(answer) status 410", LISTED),
-            ("ok removed answer list_models(answer) status 404", LISTED),
+            ("ok added response list_models(response) status 410", LISTED),
+            ("ok removed response list_models(response) status 404", LISTED),
         ],
     );
     assert_lines(
@@ -227,18 +227,18 @@ fn answer_change_is_classified() {
             let content = take(new, format!("{GET}/responses/200/content/application~1json"));
             set(new, format!("{GET}/responses/200/content/application~1xml"), content);
         }),
-        &[("breaking changed answer get_model(answer) application/json -> application/xml", GOT)],
+        &[("breaking changed response get_model(response) application/json -> application/xml", GOT)],
     );
-    // Within an answer's own schema.
+    // Within the schema of a response.
     let page = format!("{LIST}/responses/200/content/application~1json/schema");
     assert_lines(
         changed(|new| set(new, format!("{page}/properties/count"), json!({"type": "integer"}))),
-        &[("ok added answer-field list_models(answer).count integer, optional", LISTED)],
+        &[("ok added response-field list_models(response).count integer, optional", LISTED)],
     );
     assert_lines(
         changed(|new| set(new, format!("{page}/properties/results/items"), json!({"type": "string"}))),
         &[(
-            "breaking changed answer-field list_models(answer).results list of Model -> list of string",
+            "breaking changed response-field list_models(response).results list of Model -> list of string",
             LISTED,
         )],
     );
@@ -271,7 +271,7 @@ fn lines_are_aligned_and_sorted() {
     let ended = xtask(&["spec", "diff", &old, &new, "--src", &layer()]);
     let expected = format!(
         "breaking  renamed  parameter     list_models?project -> project_id  maybe renamed     {LISTED}\n\
-         ok        added    answer-field  Model.owner                        string, optional  {ALL}\n\
+         ok        added    response-field  Model.owner                        string, optional  {ALL}\n\
          2 changes, 1 breaking\n"
     );
     assert_eq!(ended.out, expected);
@@ -289,7 +289,7 @@ fn incomparable_input_is_one_line_error() {
         (files.write("two.yaml", "swagger: '2.0'\n"), "version \"2.0\" isn't supported"),
         (
             files.document("nowhere.json", &nowhere),
-            "components.schemas.Model: kind: `#/components/schemas/Nothing` leads nowhere",
+            "components.schemas.Model: kind: `#/components/schemas/Nothing` is not in the document",
         ),
         ("git:no-such-revision".to_owned(), "git:no-such-revision"),
         ("git:--help".to_owned(), "git:--help"),

@@ -1,4 +1,4 @@
-//! The real program, run as anybody would, on files of a test's own.
+//! Runs the real program on a test's own files.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What the program said and how it ended.
+/// The output and the exit code of the program.
 pub struct Ended {
     pub code: i32,
     pub out: String,

@@ -1,15 +1,15 @@
-//! A small document, and a small handwritten layer that goes with it.
+//! A small document, and a small handwritten layer for it.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-/// The small handwritten layer's root.
+/// Returns the path of the small handwritten layer's root.
 pub fn layer() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layer/src/lib.rs").display().to_string()
 }
 
-/// A small document.
+/// Returns a small document.
 pub fn document() -> Value {
     let page = |of: &str| {
         serde_json::json!({"description": "", "content": {"application/json": {"schema": {

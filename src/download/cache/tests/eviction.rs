@@ -1,4 +1,4 @@
-//! What is removed, in which order, and what never is.
+//! Which files are evicted, in which order, and which never are.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn least_recently_used_is_evicted_first() {
     for (path, before) in paths.iter().zip([500, 400, 300, 200]) {
         used_before(path, before);
     }
-    // A hit makes the oldest the youngest, by whichever handle, and leaves alone when the file was changed.
+    // A hit by any handle makes the oldest file the newest one, without changing its modification time.
     let modified = fs::metadata(&paths[0]).unwrap().modified().unwrap();
     let other = FileCache::open(dir.path()).unwrap();
     assert!(hit(&other, &url(0)).is_some() && other.release(&paths[0]));
@@ -38,12 +38,12 @@ fn byte_limit_evicts_as_few_as_needed() {
     fill(&cache, 4, 11);
     assert_eq!(paths.iter().map(|path| path.exists()).collect::<Vec<_>>(), [true, false, false, true]);
     assert_eq!(counts(&cache), (3, 61));
-    // What is larger by itself is told before it is downloaded.
+    // A file that is larger than the limit is refused before it is downloaded.
     let error = cache.prepare(&key(&cache, &url(5)), Some(101), &cache.waiting()).unwrap_err();
     assert!(
-        error
-            .to_string()
-            .contains("101 bytes long, and the file cache takes 100 at most (`max_bytes`): raise it"),
+        error.to_string().contains(
+            "101 bytes long, but the limit of the file cache is 100 bytes (`max_bytes`): raise the limit"
+        ),
         "{error}"
     );
     assert_eq!(counts(&cache), (3, 61));
@@ -61,7 +61,7 @@ fn many_evictions_keep_the_order() {
         paths.push(fill(&cache, number, 1));
         assert!(!paths[number - 300].exists() && paths[number - 299].exists(), "{number}");
     }
-    // More than are removed under one lock.
+    // More files than are removed under one lock.
     let less = FileCache::builder(dir.path()).max_files(10).open().unwrap();
     paths.push(fill(&less, 450, 1));
     assert_eq!((counts(&less), less.statistics().evicted, counts(&cache)), ((10, 10), 291, (10, 10)));
@@ -93,7 +93,7 @@ fn clear_removes_lost_but_no_foreign_files() {
     fs::write(journal(&cache), b"").unwrap();
     let times = FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(3600));
     File::options().write(true).open(&lost).unwrap().set_times(times).unwrap();
-    // Another process may be about to add the young one.
+    // Another process may be about to record the young file.
     assert_eq!(cache.clear().unwrap(), 5);
     assert!(!lost.exists() && young.exists() && foreign.exists());
     cache.release(add(&cache, &url(2), 3).unwrap());

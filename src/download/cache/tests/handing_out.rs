@@ -1,4 +1,4 @@
-//! Files that were added are handed out, and nothing else.
+//! The cache returns files that were added, and no others.
 
 use super::*;
 
@@ -51,7 +51,7 @@ fn replaced_file_is_hit_with_new_size() {
     assert_eq!(hit(&other, &url(1)), Some(path.clone()));
     fs::remove_file(&path).unwrap();
     download(&cache, &url(1), b"another size");
-    // It knows the old size still.
+    // The handle still knows the old size.
     assert_eq!(hit(&other, &url(1)), Some(path));
     assert_eq!(counts(&other), (1, 12));
 }
@@ -81,7 +81,8 @@ fn hit_waits_while_another_removes() {
     fs4::FileExt::lock(&lock).unwrap();
     std::thread::scope(|scope| {
         let hit = scope.spawn(|| hit(&cache, &url(1)));
-        // It can't end before the lock is let go; where it didn't wait for that, it would have by now.
+        // It can't end before the lock is released; if it didn't wait for the lock, it would have ended by
+        // now.
         for _ in 0..100_000 {
             assert!(!hit.is_finished());
             std::thread::yield_now();
@@ -111,8 +112,7 @@ fn held_path_survives_concurrent_use() {
                                 put(&cache, &url, b"content");
                                 match add(&cache, &url, 7) {
                                     Ok(path) => path,
-                                    // Another handle had added it, and removed it before this one said a
-                                    // word.
+                                    // Another handle added and removed it before this one recorded it.
                                     Err(_) => continue,
                                 }
                             }

@@ -1,4 +1,4 @@
-//! What is held stays, by whichever process it is held, as long as that lives.
+//! Files with a lease are kept, whichever process holds it, for as long as the process lives.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn held_files_survive_evict_and_clear() {
     }
     assert_eq!((counts(&cache), cache.statistics().held, other.statistics().held), ((2, 2), 2, 0));
 
-    // Only who holds it releases it, as often as it was handed out.
+    // Only the handle that holds a lease can release it, as often as the file was returned.
     assert!(!other.release(&mine) && cache.release(&twice));
     assert!(!cache.release(dir.path().join("x")) && !cache.release(twice.file_name().unwrap()));
     assert_eq!(other.clear().unwrap(), 0);
@@ -29,7 +29,7 @@ fn held_files_survive_evict_and_clear() {
     assert_eq!(other.clear().unwrap(), 1);
     assert!(mine.exists() && !twice.exists());
 
-    // A clone is the same handle, which lives as long as one of them.
+    // A clone is the same handle, which exists as long as one of its clones.
     let clone = cache.clone();
     drop(cache);
     assert_eq!((other.clear().unwrap(), mine.exists()), (0, true));
@@ -44,13 +44,13 @@ fn leases_of_killed_process_end() {
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 5);
     let holders = dir.path().join(".cache/holders");
-    // What a process leaves behind that was killed.
+    // Files left behind by a killed process.
     let line = format!("0123456789abcdef\n+{}\n", key(&cache, &url(1)).hash.hex());
     fs::write(holders.join("77-0123456789abcdef.holds"), &line).unwrap();
     fs::write(holders.join("77-0123456789abcdef"), "").unwrap();
-    // Killed before it wrote any.
+    // A process that was killed before it wrote a lease.
     fs::write(holders.join("78-0123456789abcdef"), "").unwrap();
-    // A live one, not of this code's writing.
+    // A live process whose files were not written by this code.
     fs::write(holders.join("79-0123456789abcdef.holds"), &line).unwrap();
     let live = File::create(holders.join("79-0123456789abcdef")).unwrap();
     fs4::FileExt::lock(&live).unwrap();
@@ -67,15 +67,15 @@ fn leases_of_killed_process_end() {
     assert_eq!(fs::read_dir(&holders).unwrap().count(), 2);
 }
 
-/// Not a test by itself: the process that the next one starts.
+/// Not a test of its own: the child process that the next test starts.
 #[test]
-#[ignore = "run by another test, in a process of its own"]
+#[ignore = "run by another test in a child process"]
 fn lease_holding_child() {
     let Some(dir) = std::env::var_os("FILE_CACHE_OF_ANOTHER_PROCESS") else { return };
     let cache = FileCache::open(dir).unwrap();
     assert!(hit(&cache, &url(1)).is_some());
     println!("\nholds");
-    // Until its parent is gone, at the latest.
+    // Exits when its parent process exits, at the latest.
     let _ = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
 }
 
@@ -115,7 +115,7 @@ fn lease_records_stay_bounded() {
         if round % 100 == 0 {
             assert!(other.clear().unwrap() > 0 && held.exists(), "{round}");
             fill(&cache, 1, 1);
-            // What is held after the file was written anew is seen too.
+            // A lease that is added after the file was rewritten is seen too.
             let late = download(&cache, &url(2), b"1");
             assert!(hit(&cache, &url(1)).is_some());
             assert_eq!((other.clear().unwrap(), late.exists()), (0, true), "{round}");

@@ -1,4 +1,4 @@
-//! The index: what damage of its journal costs, and that it stays small.
+//! The index: the effect of damage to its journal, and compaction.
 
 use super::*;
 use crate::download::cache::journal_line::sealed;
@@ -14,12 +14,12 @@ fn torn_journal_loses_only_last_line() {
         fs::write(journal(&cache), &whole[..cut]).unwrap();
         let cache = FileCache::open(dir.path()).unwrap();
         assert_eq!(counts(&cache), (2, 3), "{cut}");
-        // What comes after a torn line isn't lost with it.
+        // A line that is appended to a torn line isn't lost.
         put(&cache, &url(9), b"nine");
         add(&cache, &url(9), 4).unwrap();
         let again = FileCache::open(dir.path()).unwrap();
         assert!(hit(&again, &url(9)).is_some() && hit(&again, &url(0)).is_some(), "{cut}");
-        // All but its line's end was there.
+        // The torn line lacks only its line break.
         assert_eq!(hit(&again, &url(2)), (cut == whole.len() - 1).then(|| paths[2].clone()), "{cut}");
     }
 }
@@ -44,7 +44,7 @@ fn damaged_journal_loses_only_bad_lines() {
         fs::write(journal(&cache), &damaged).unwrap();
         assert_eq!(counts(&FileCache::open(dir.path()).unwrap()), (3, 3), "{garbage:?}");
     }
-    // Garbage at the end, of each length: what is added after it counts.
+    // Garbage of each length at the end: a file that is added after it is found.
     for length in 1..400 {
         fs::write(journal(&cache), [&whole[..], &vec![b'?'; length]].concat()).unwrap();
         let other = FileCache::open(dir.path()).unwrap();
@@ -76,7 +76,7 @@ fn unreadable_journal_head_keeps_files() {
         let other = FileCache::open(dir.path()).unwrap();
         assert_eq!(counts(&other), (0, 0), "{head}");
         assert!(path.exists());
-        // The handle that was open finds out.
+        // The handle that was already open notices it.
         assert_eq!(counts(&cache), (0, 0), "{head}");
         fill(&cache, 1, 7);
         assert_eq!(hit(&other, &url(1)), Some(path), "{head}");
@@ -106,8 +106,7 @@ fn compacted_journal_is_seen_by_handles() {
     let other = FileCache::open(dir.path()).unwrap();
     let (lost, kept) = (fill(&cache, 0, 1), fill(&cache, 1, 5));
     assert_eq!(counts(&other), (2, 6));
-    // What the other handle knows isn't true any more, of a journal that gets as long as the one that it
-    // read.
+    // The other handle's index is outdated, although the journal gets as long as the one that it read.
     fs::remove_file(lost).unwrap();
     assert_eq!(hit(&cache, &url(0)), None);
     put(&cache, &url(2), b"12");
@@ -122,7 +121,7 @@ fn compacted_journal_is_seen_by_handles() {
     assert_eq!((counts(&other), hit(&other, &url(1))), ((2, 7), Some(kept)));
     fill(&other, 3, 1);
     assert_eq!((counts(&cache), counts(&FileCache::open(dir.path()).unwrap())), ((3, 8), (3, 8)));
-    // Of a journal that is mostly alive nothing is to be gained.
+    // A journal that is mostly live isn't compacted.
     assert!(lines() < 10);
 }
 
@@ -134,14 +133,14 @@ fn previous_journal_format_keeps_files() {
     let text = fs::read_to_string(journal(&cache)).unwrap();
     let before = text.replacen("synapse-file-cache 2 ", "synapse-file-cache 1 ", 1);
     fs::write(journal(&cache), before + "torn").unwrap();
-    // The handle that was open finds out, too.
+    // The handle that was already open notices it too.
     let other = FileCache::open(dir.path()).unwrap();
     assert_eq!((counts(&other), counts(&cache)), ((3, 6), (3, 6)));
     assert!((1..4).all(|number| hit(&other, &url(number)).is_some()));
     assert!(fs::read_to_string(journal(&cache)).unwrap().starts_with("synapse-file-cache 2 "));
 }
 
-/// Words that later versions add say nothing, and neither does what can't be.
+/// Words of later versions are ignored, and so are invalid values.
 #[test]
 fn unknown_journal_words_are_ignored() {
     let dir = directory();
@@ -153,7 +152,7 @@ fn unknown_journal_words_are_ignored() {
         fs::write(journal(&cache), format!("synapse-file-cache 2 0123456789abcdef\n{line}")).unwrap();
         assert_eq!(hit(&FileCache::open(dir.path()).unwrap(), &url(1)), Some(path.clone()), "{words}");
     }
-    // No line makes a file a version of what it isn't.
+    // A line can't make a file a version of an unrelated one.
     let other = key(&cache, &url(2)).hash;
     let line = |of: &str| {
         format!("synapse-file-cache 2 0123456789abcdef\n{}", sealed(&format!("+ {hash} png 7 of={of}")))

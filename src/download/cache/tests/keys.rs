@@ -1,11 +1,11 @@
-//! Which URLs are one file: those that differ in what a known scheme signs, and no others.
+//! Which URLs are the same file: those that differ only in parameters that a known scheme signs.
 
 use proptest::prelude::*;
 
 use super::super::signed_url::without_signature;
 use super::*;
 
-/// Signatures as stores write them, with all that may be part of them, and two sets of values.
+/// Signatures as stores write them, with all their possible parameters. `§` is replaced by a value.
 const SIGNATURES: [&str; 14] = [
     "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=§&X-Amz-Date=§&X-Amz-Expires=§&X-Amz-SignedHeaders=host&X-Amz-Signature=§",
     "X-Amz-Signature=§&X-Amz-Algorithm=§&X-Amz-Credential=§&X-Amz-Date=§&X-Amz-Security-Token=§&X-Amz-Expires=§&X-Amz-SignedHeaders=host",
@@ -32,8 +32,7 @@ fn known_signature_is_not_in_key() {
     for signature in SIGNATURES {
         let url = format!("https://h/p?{}", signed(signature, "1"));
         assert_eq!(without_signature(&url), "https://h/p", "{signature}");
-        // Of each set one is missing, is there twice, is empty, or is written otherwise: then nobody knows
-        // what it means.
+        // One parameter is missing, repeated, empty, or spelled otherwise: then the scheme isn't recognised.
         let parameters: Vec<&str> = signature.split('&').collect();
         for (at, parameter) in parameters.iter().enumerate() {
             let (name, _) = parameter.split_once('=').unwrap();
@@ -91,7 +90,7 @@ fn other_parameters_stay_in_key() {
         (format!("https://h/p?{google}&generation=7"), "https://h/p?generation=7"),
         (format!("https://h/p?snapshot=4&{azure}&versionid=5&rsct=a"), "https://h/p?snapshot=4&versionid=5"),
         (format!("https://h/p?{amazon}&response-content-type=a&response-expires=b"), "https://h/p"),
-        // What is labelled as compressed is stored decompressed.
+        // A file that is labelled as compressed is stored decompressed.
         (
             format!("https://h/p?{amazon}&response-content-encoding=gzip"),
             "https://h/p?response-content-encoding=gzip",
@@ -110,8 +109,8 @@ fn other_parameters_stay_in_key() {
     ] {
         assert_eq!(without_signature(&url), key, "{url}");
     }
-    // Nothing of them says by itself that it is a signature; and of two it isn't known which one a parameter
-    // is of.
+    // None of these is a signature by itself, and with two signatures it isn't known which one a parameter
+    // belongs to.
     for url in [
         "https://h/p?token=1",
         "https://h/p?access_token=1&expires=2",
@@ -171,12 +170,12 @@ fn key_depends_on_tenant_namespace_server() {
         hash(&by_path, "https://h/p", "t"),
     ];
     assert_eq!(std::collections::HashSet::<_>::from(all).len(), all.len());
-    // A path is the same file as the URL without its query.
+    // `key_by_path` maps a URL to the same file as the URL without its query.
     assert_eq!(hash(&by_path, "https://h/p?token=1&id=2#x", ""), hash(&plain, "https://h/p", ""));
     assert_ne!(hash(&by_path, "data:,a?b", ""), hash(&by_path, "data:,a?c", ""));
 }
 
-/// Parameters that tell files from one another.
+/// Parameters that select a file.
 fn parameter() -> impl Strategy<Value = String> {
     "(id|page|v|name|size|token|expires|policy|signature|versionId|X-Amz-Other)=[a-z0-9%/€=]{0,6}"
 }
@@ -193,7 +192,7 @@ proptest! {
         changed in any::<prop::sample::Index>(),
         fragment in "(#[a-z?&=]{0,5})?",
     ) {
-        // Its own parameters aren't among the others.
+        // Parameters of the signature itself are removed from the others.
         let is_part = |parameter: &String| signature.split('&').any(|own| own.split('=').next() == parameter.split('=').next());
         let kept: Vec<String> = kept.into_iter().filter(|parameter| !is_part(parameter)).collect();
         let url = |kept: &[String], value: &str| {

@@ -1,5 +1,5 @@
-//! The cache over real directories: several handles in one process stand for several processes, since locks
-//! belong to an opened file; some tests have a process of their own.
+//! Tests of the cache on real directories. Several handles in one process represent several processes, since
+//! locks belong to an opened file. Some tests start another process.
 
 mod eviction;
 mod handing_out;
@@ -28,7 +28,7 @@ use super::key::{CacheKey, KeyHash};
 use super::{CacheStatistics, Expected, FileCache, Found, Lease};
 use crate::error::Result;
 
-/// A directory of its own, gone with the test.
+/// A temporary directory that is removed at the end of the test.
 fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
@@ -41,13 +41,13 @@ fn key(cache: &FileCache, url: &str) -> CacheKey {
     cache.key(url, b"")
 }
 
-/// Where the first version of a file is.
+/// Returns the path of the first version of a file.
 fn path(cache: &FileCache, url: &str) -> PathBuf {
     let key = key(cache, url);
     key.hash.path(cache.dir(), &key.extension)
 }
 
-/// Downloads: asks, puts the file where it is to be, adds it.
+/// Simulates a download: asks for the file, stores it at its path, and adds it.
 fn download(cache: &FileCache, url: &str, content: &[u8]) -> PathBuf {
     assert!(hit(cache, url).is_none(), "{url}");
     let new = cache.prepare(&key(cache, url), Some(content.len() as u64), &cache.waiting()).unwrap();
@@ -55,32 +55,32 @@ fn download(cache: &FileCache, url: &str, content: &[u8]) -> PathBuf {
     cache.added(&new, &content_of(content), &cache.waiting()).unwrap().keep()
 }
 
-/// What nothing is known of but its size.
+/// A file of which only the size is known.
 fn content_of(bytes: &[u8]) -> AddedFile {
     AddedFile { bytes: bytes.len() as u64, ..AddedFile::default() }
 }
 
-/// Puts a file there whole.
+/// Stores a complete file at the path by a rename.
 fn write(path: &Path, content: &[u8]) {
     let beside = path.with_extension(format!("{:016x}", fastrand::u64(..)));
     fs::write(&beside, content).unwrap();
     fs::rename(&beside, path).unwrap();
 }
 
-/// Puts a file where its first version is to be, whatever stands there.
+/// Stores a file at the path of its first version, whatever exists there.
 fn put(cache: &FileCache, url: &str, content: &[u8]) {
     let path = path(cache, url);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     write(&path, content);
 }
 
-/// Adds what was put there.
+/// Adds the file that was stored at the path of its first version.
 fn add(cache: &FileCache, url: &str, bytes: u64) -> Result<PathBuf> {
     let new = NewFile::first_version(cache, &key(cache, url));
     cache.added(&new, &AddedFile { bytes, ..AddedFile::default() }, &cache.waiting()).map(Lease::keep)
 }
 
-/// Downloads and lets go.
+/// Adds a file and releases it.
 fn fill(cache: &FileCache, number: usize, size: usize) -> PathBuf {
     let path = download(cache, &url(number), &vec![b'x'; size]);
     assert!(cache.release(&path));
@@ -101,13 +101,13 @@ fn hit(cache: &FileCache, url: &str) -> Option<PathBuf> {
     }
 }
 
-/// Sets when a file was used: so many seconds before now.
+/// Sets the access time of a file to this many seconds ago.
 fn used_before(path: &Path, seconds: u64) {
     let times = FileTimes::new().set_accessed(SystemTime::now() - Duration::from_secs(seconds));
     File::options().write(true).open(path).unwrap().set_times(times).unwrap();
 }
 
-/// Sets when a file was written: so many seconds before now.
+/// Sets the modification time of a file to this many seconds ago.
 fn written_before(path: &Path, seconds: u64) {
     let times = FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(seconds));
     File::options().write(true).open(path).unwrap().set_times(times).unwrap();

@@ -1,4 +1,4 @@
-//! Names of files: safe whatever the URL, and without anything of it.
+//! File names: safe for every URL, and without any of its text.
 
 use super::*;
 

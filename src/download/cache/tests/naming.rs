@@ -1,4 +1,4 @@
-//! Naming a part: what somebody has is never replaced, and nothing is left that nobody records.
+//! Renaming a part to its name: a file in use is never replaced, and no unrecorded file is left.
 
 use std::sync::mpsc;
 
@@ -6,7 +6,7 @@ use super::super::FileGone;
 use super::*;
 use crate::runtime::file_id::FileId;
 
-/// A part that is there whole, and what is known of it.
+/// Creates a complete part, and what is known about it.
 fn part(cache: &FileCache, content: &[u8]) -> (PathBuf, AddedFile) {
     let path = cache.parts_directory().join(format!("{:016x}", fastrand::u64(..)));
     fs::write(&path, content).unwrap();
@@ -37,7 +37,7 @@ fn taken_name_gives_the_next_version() {
     assert_eq!(counts(&one), (2, 8));
 }
 
-/// Who waited for another download finds what it brought, unless there is a newer version by now.
+/// A call that waited for another download finds its file, unless there is a newer version by now.
 #[test]
 fn superseded_file_is_not_added_again() {
     let dir = directory();
@@ -77,7 +77,7 @@ fn unrecorded_file_is_removed() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let new = prepare(&cache);
-    // The journal takes no line any more.
+    // Writes to the journal fail from now on.
     cache.state().index.break_it();
     assert!(name(&cache, &new, b"1").is_err());
     assert!(!new.path().exists() && cache.state().holder.as_ref().unwrap().count() == 0);
@@ -95,7 +95,7 @@ fn unrecorded_files_are_swept() {
     assert!(held.exists() && kept.exists() && !path(&cache, &url(3)).exists());
 }
 
-/// The first runtime has no thread left where it may block.
+/// The first runtime has no blocking thread available.
 #[test]
 fn release_survives_stuck_runtime() {
     let dir = directory();

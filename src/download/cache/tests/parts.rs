@@ -1,4 +1,4 @@
-//! Parts of files count, and those that nobody goes on from are removed.
+//! Part files count towards the limits, and abandoned ones are removed.
 
 use fs4::FileExt;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const DAY: u64 = 24 * 3600;
 
-/// Leaves a part with its note behind, of 30 bytes.
+/// Leaves a part file and its note behind, 30 bytes in total.
 fn leave(dir: &Path, number: u8, seconds_ago: u64) -> PathBuf {
     let path = dir.join(format!(".{:016x}.part", number));
     let note = dir.join(format!(".{:016x}.part.json", number));
@@ -17,7 +17,7 @@ fn leave(dir: &Path, number: u8, seconds_ago: u64) -> PathBuf {
     path
 }
 
-/// As a download that writes it has it.
+/// Locks a part file, as the download that writes it does.
 fn lock(part: &Path) -> File {
     let file = File::options().write(true).open(part).unwrap();
     FileExt::lock(&file).unwrap();
@@ -41,18 +41,18 @@ fn parts_are_evicted_before_files() {
     let (old, live, young) = (leave(&parts, 1, 300), leave(&parts, 2, 200), leave(&parts, 3, 100));
     let locked = lock(&live);
     assert_eq!(cache.statistics().part_bytes, 90);
-    // What a download that writes its part has beside it.
+    // A file that belongs to a part that is being written.
     let beside = live.with_extension("part.decoded");
     fs::write(&beside, "").unwrap();
-    // 140: the oldest goes, then the next that nobody writes.
+    // 140 bytes: the oldest part is removed, then the next one that is not being written.
     drop(builder().open().unwrap());
     assert!(!old.exists() && live.exists() && !young.exists() && file.exists());
     assert_eq!(names(&parts).len(), 3);
-    // 80, and then 110: a part that is written stays, and the file goes.
+    // 80 bytes, and then 110: a part that is being written stays, and the file is removed.
     fill(&cache, 2, 30);
     assert!(live.exists() && !file.exists());
     assert_eq!((counts(&cache), cache.statistics().part_bytes), ((1, 30), 30));
-    // As soon as nobody writes it, it goes before others.
+    // Once it is not being written any more, it is removed before files.
     drop(locked);
     assert!(beside.exists());
     fill(&cache, 3, 45);
@@ -66,7 +66,7 @@ fn abandoned_parts_are_removed() {
     let parts = dir.path().join(".cache/parts");
     let old = [leave(&parts, 1, DAY + 60), leave(&parts, 2, DAY + 60)];
     let young = leave(&parts, 3, DAY - 60);
-    // A note whose part is gone, and what nobody knows.
+    // A note without its part, and an unknown file.
     fs::remove_file(&old[1]).unwrap();
     fs::write(parts.join("unknown"), "unknown").unwrap();
     written_before(&parts.join("unknown"), DAY + 60);
@@ -87,7 +87,7 @@ fn clear_removes_idle_parts_only() {
     let parts = dir.path().join(".cache/parts");
     let (left, live) = (leave(&parts, 1, 0), leave(&parts, 2, 0));
     let locked = lock(&live);
-    // Where they were before they had a directory of their own; and what isn't the cache's.
+    // A part file where older versions stored them, and a file that isn't the cache's.
     let before = leave(&dir.path().join("ab"), 3, 0);
     fs::write(dir.path().join("ab/.profile.part"), "mine").unwrap();
     assert_eq!(cache.clear().unwrap(), 60);
@@ -107,7 +107,7 @@ fn limits_hold_after_open_and_release() {
     let cache = FileCache::builder(dir.path()).max_bytes(40).open().unwrap();
     assert_eq!((counts(&cache), cache.statistics().evicted), ((4, 40), 2));
     assert!(!paths[1].exists() && paths[2].exists());
-    // All is held, so more is added than may be, and goes when it is released.
+    // All files are leased, so the cache exceeds its limit, and evicts files when they are released.
     (2..6).for_each(|number| assert!(hit(&cache, &url(number)).is_some()));
     let added = download(&cache, &url(7), &[7; 10]);
     assert_eq!(counts(&cache), (5, 50));

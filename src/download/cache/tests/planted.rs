@@ -1,5 +1,5 @@
-//! What somebody else may have put in the place of the cache's own files and directories: nothing of it is
-//! followed, waited for, or taken for the cache's.
+//! Files that another user may have planted at the paths of the cache's own files and directories: they are
+//! never followed, waited for, or trusted.
 
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::process::Command;
@@ -21,7 +21,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What may stand in the place of a file, beside a `victim` that isn't to be touched.
+/// Plants something at a path. The `victim` next to it must stay unchanged.
 type Plant = fn(&Path, &Path);
 
 fn plants() -> [(&'static str, Plant); 5] {
@@ -68,7 +68,7 @@ fn planted_directories_are_refused() {
         assert!(error.is_file() && error.to_string().contains("symbolic link"), "{name}: {error}");
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
     }
-    // A shard: neither is anything put there nor taken from there.
+    // A planted shard: no file is stored there or removed from there.
     let dir = directory();
     let cache = FileCache::open(dir.path().join("cache")).unwrap();
     let path = fill(&cache, 1, 5);
@@ -94,7 +94,7 @@ fn planted_files_are_misses() {
         fs::remove_file(&path).unwrap();
         plant(&victim, &path);
         assert_eq!(hit(&FileCache::open(cache.dir()).unwrap(), &url(1)), None);
-        // It comes again, whatever stands there.
+        // The file is downloaded again, whatever exists at its path.
         let again = download(&cache, &url(1), b"again");
         assert_eq!(fs::read(&again).unwrap(), b"again");
         assert_eq!(fs::metadata(&victim).unwrap().accessed().unwrap(), before);
@@ -121,13 +121,13 @@ fn planted_leases_block_nobody() {
     let other = FileCache::open(dir.path()).unwrap();
     assert_eq!((other.clear().unwrap(), path.exists(), held.exists()), (5, false, true));
     assert_eq!(fs::read(&victim).unwrap(), b"victim");
-    // What may be another user's holds, which can't be trusted, keeps all.
+    // Leases that may be of another user can't be trusted: no file is removed.
     let kept = fill(&cache, 1, 5);
     fs::write(holders.join("4-twice"), "").unwrap();
     fs::hard_link(holders.join("4-twice"), holders.join("4-twice.holds")).unwrap();
     let error = other.clear().unwrap_err();
     assert!(
-        error.is_file() && error.to_string().contains("what another process holds can't be read"),
+        error.is_file() && error.to_string().contains("the leases of another process can't be read"),
         "{error}"
     );
     assert!(kept.exists());
@@ -142,7 +142,7 @@ fn new_journal_avoids_planted_links() {
     symlink(&victim, dir.path().join(".cache/index.new")).unwrap();
     symlink(&victim, dir.path().join(".cache/index.0123.new")).unwrap();
     fill(&cache, 1, 5);
-    // A head that can't be read has it written anew.
+    // A journal with an invalid first line is rewritten.
     fs::write(journal(&cache), "damaged").unwrap();
     assert_eq!(counts(&FileCache::open(dir.path()).unwrap()), (0, 0));
     assert_eq!(fs::read(&victim).unwrap(), b"victim");
@@ -173,10 +173,10 @@ fn files_of_other_users_are_not_used() {
         assert!(is_used());
         chown(other, Some(NOBODY), None).unwrap();
         assert!(!is_used(), "{other:?}");
-        // Where not everybody may write, only those do who are trusted.
+        // In a directory that not everybody may write, only trusted users can have planted it.
         set_mode(around, 0o775);
         if other != index {
-            // It was found to be damaged.
+            // It was recognised as damaged.
             fill(&cache, 1, 5);
         }
         assert!(is_used(), "{other:?}");

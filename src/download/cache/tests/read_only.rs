@@ -1,4 +1,4 @@
-//! A cache that can't be written: what is in it is served.
+//! A cache that can't be written still serves its files.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -8,10 +8,10 @@ use super::*;
 
 const DIRECTORY: &str = "FILE_CACHE_THAT_CANT_BE_WRITTEN";
 
-/// Another user, whom permissions bind.
+/// Another user, for whom permissions are enforced.
 const NOBODY: u32 = 65534;
 
-/// Sets who may write a directory and what is in it.
+/// Sets whether a directory and its content are writable.
 fn set_writable(dir: &Path, writable: bool) {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
     for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
@@ -27,7 +27,7 @@ fn set_writable(dir: &Path, writable: bool) {
     fs::set_permissions(dir, fs::Permissions::from_mode(if writable { 0o755 } else { 0o555 })).unwrap();
 }
 
-/// Runs a test of this module in a process that is bound by permissions.
+/// Runs a test of this module in a process for which permissions are enforced.
 fn run(test: &str, dir: &Path) {
     set_writable(dir, false);
     let mut child = Command::new(std::env::current_exe().unwrap());
@@ -47,15 +47,15 @@ fn run(test: &str, dir: &Path) {
     );
 }
 
-/// Not a test by itself.
+/// Not a test of its own: run by another test in a child process.
 #[test]
-#[ignore = "run by another test, in a process of its own"]
+#[ignore = "run by another test in a child process"]
 fn read_only_cache_child() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let cache = FileCache::builder(&dir).max_bytes(1).open().unwrap();
     let path = hit(&cache, &url(1)).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"content");
-    // Nothing can be held.
+    // No leases are possible.
     assert_eq!((cache.statistics().held, cache.statistics().hits, cache.release(&path)), (0, 1, false));
     let digest = super::super::Digest::new(&"a".repeat(32));
     let found =
@@ -72,7 +72,7 @@ fn read_only_cache_child() {
             "{error}"
         );
     }
-    // The file is as it was, and so is the index.
+    // The file and the index are unchanged.
     assert_eq!((hit(&cache, &url(1)), counts(&cache)), (Some(path), (1, 7)));
 }
 
@@ -84,14 +84,14 @@ fn read_only_cache_serves_hits() {
     let path = download(&cache, &url(1), b"content");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     run("read_only_cache_child", &inner);
-    // Another process may go on writing it.
+    // Another process can still write it.
     assert_eq!(hit(&cache, &url(1)), Some(path));
     fill(&cache, 2, 2);
 }
 
-/// Not a test by itself.
+/// Not a test of its own: run by another test in a child process.
 #[test]
-#[ignore = "run by another test, in a process of its own"]
+#[ignore = "run by another test in a child process"]
 fn unwritable_directory_child() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let error = FileCache::open(&dir).unwrap_err();

@@ -1,5 +1,5 @@
-//! Objects that were overwritten at their server: what their entries contradict isn't a hit, and what is held
-//! isn't changed.
+//! Objects that were overwritten on their server: a file that doesn't match what is expected isn't a hit, and
+//! a leased file isn't changed.
 
 use super::super::adding::NewFile;
 use super::super::file_record::{Digest, FileRecord, Validators};
@@ -29,7 +29,7 @@ fn prepare(cache: &FileCache) -> NewFile {
     cache.prepare(&key(cache, &url(1)), None, &cache.waiting()).unwrap()
 }
 
-/// A file that came with this digest.
+/// Returns a file with this record.
 fn content(new: &NewFile, file_record: Option<FileRecord>) -> AddedFile {
     let metadata = fs::metadata(new.path()).unwrap();
     AddedFile { bytes: metadata.len(), id: FileId::of(&metadata), file_record }
@@ -39,7 +39,7 @@ fn file_record(digit: &str) -> Option<FileRecord> {
     Some(FileRecord::new(Validators::default(), None, Some(digest(digit))))
 }
 
-/// Downloads the file as it is at the server now.
+/// Downloads the current version of the file from the server.
 fn renew(cache: &FileCache, bytes: &[u8], digit: &str) -> PathBuf {
     let new = prepare(cache);
     write(new.path(), bytes);
@@ -55,7 +55,7 @@ fn contradicting_entry_is_a_miss() {
     for contradicting in [expected(Some(4), None), expected(Some(3), Some("b")), expected(None, Some("b"))] {
         assert!(matches!(find(&cache, &contradicting), Found::Missing));
     }
-    // Held twice, and not by what was no hit.
+    // Two leases: the lookups that were misses took none.
     assert!(cache.release(&old) && cache.release(&old) && !cache.release(&old));
     // Another handle reads what this one recorded.
     let other = FileCache::open(dir.path()).unwrap();
@@ -72,14 +72,14 @@ fn held_file_is_not_replaced() {
     let new = renew(&other, b"newer", "b");
     assert_ne!(old, new);
     assert_eq!((fs::read(&old).unwrap(), fs::read(&new).unwrap()), (b"old".to_vec(), b"newer".to_vec()));
-    // Whoever asks without a digest is given the new one, also by the handle that holds the one before.
+    // A lookup without a digest returns the new version, also by the handle with a lease on the old one.
     let third = FileCache::open(dir.path()).unwrap();
     assert_eq!(here(&third, &expected(None, None)), Some(new.clone()));
     assert_eq!(here(&cache, &expected(None, None)), Some(new.clone()));
     assert_eq!(here(&cache, &expected(None, Some("b"))), Some(new.clone()));
     assert_eq!(here(&third, &expected(None, Some("a"))), None);
     assert_eq!(counts(&third), (2, 8));
-    // It goes when nobody holds it any more.
+    // The old version is removed when there is no lease on it.
     assert!(cache.release(&old));
     assert!(!old.exists() && new.exists());
     assert_eq!(counts(&third), (1, 5));
@@ -115,7 +115,7 @@ fn superseded_file_is_never_a_hit() {
     let old = renew(&holding, b"old", "a");
     let new = renew(&cache, b"new", "b");
     assert!(cache.release(&new));
-    // The newest version is evicted, and the one before is held still.
+    // The newest version is evicted, and the previous one is still leased.
     assert_eq!(cache.clear().unwrap(), 3);
     assert!(!new.exists() && old.exists());
     let again = FileCache::open(dir.path()).unwrap();
@@ -134,7 +134,7 @@ fn versions_survive_journal_compaction() {
     let cache = FileCache::open(dir.path()).unwrap();
     let old = renew(&cache, b"old", "a");
     let new = renew(&cache, b"newer", "b");
-    // So many dead lines that it is written anew.
+    // Enough obsolete lines for the journal to be rewritten.
     for _ in 0..501 {
         fill(&cache, 7, 1);
         cache.state().index.remove(&[key(&cache, &url(7)).hash]).unwrap();
@@ -162,7 +162,7 @@ fn verified_digest_is_remembered() {
         assert_eq!(here(cache, &wanted), Some(path.clone()));
         assert!(matches!(find(cache, &expected(None, Some("b"))), Found::Missing));
     }
-    // Of another algorithm it isn't known, and nothing of a file that was written again.
+    // A digest of another algorithm isn't known, and neither is any digest of a file that was modified.
     let sha1 = Expected { size: None, digest: Digest::new(&"a".repeat(40)) };
     assert!(matches!(find(&again, &sha1), Found::Unverified(_)));
     written_before(&path, 5);
@@ -174,7 +174,7 @@ fn facts_apply_only_to_own_file() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let other = FileCache::open(dir.path()).unwrap();
-    // Both downloaded it, and the other one's took the place of the first.
+    // Both handles downloaded the file, and the second one's file replaced the first one.
     let (first, second) = (prepare(&cache), prepare(&other));
     assert_eq!(first.path(), second.path());
     write(first.path(), b"one");

@@ -1,4 +1,4 @@
-//! Locks that other processes keep, and file systems that have none.
+//! Locks that other processes hold, and file systems without locks.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use super::super::lock::FileLocks;
 use super::*;
 use crate::error::{Error, ErrorKind};
 
-/// What a process that hangs keeps locked.
+/// Locks a file, as a process that hangs does.
 fn hanging(cache: &FileCache, name: &str) -> File {
     let lock = File::options().write(true).open(cache.dir().join(".cache").join(name)).unwrap();
     FileExt::lock(&lock).unwrap();
@@ -35,7 +35,7 @@ fn lock_wait_times_out() {
         given_up("clear", cache.clear().unwrap_err());
         put(&cache, &url(3), b"3");
         given_up("add", add(&cache, &url(3), 1).unwrap_err());
-        // What needs no lock doesn't wait.
+        // Operations that need no lock don't wait.
         assert_eq!(hit(&cache, &url(1)), Some(held.clone()));
         assert_eq!(hit(&cache, &url(4)), None);
         assert!(cache.release(&held));
@@ -64,7 +64,7 @@ async fn dropped_call_leaves_no_thread() {
         _ = looked => panic!("it is locked"),
         _ = began.recv() => {}
     }
-    // It ends although nobody ever lets the lock go.
+    // The wait ends although the lock is never released.
     assert_eq!(ended.recv().await, None);
     drop(lock);
 }
@@ -88,7 +88,7 @@ fn missing_file_locks_are_reported() {
                 && text.contains("put the cache's directory on another"),
             "{text}"
         );
-        // As soon as there are some, it opens.
+        // Once locks are available, it opens.
         FileCache::open(dir.path()).unwrap();
     }
     let dir = directory();

@@ -1,4 +1,4 @@
-//! What is told to the log.
+//! Logged warnings.
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 use super::*;
 
-/// Keeps the warnings of a thread.
+/// Collects the warnings of a thread.
 #[derive(Clone, Default)]
 struct Warnings(Arc<Mutex<Vec<String>>>);
 
@@ -55,11 +55,11 @@ fn many_files_of_path_warn_once() {
         fill(&cache, &format!("https://h/a{number}.png?X-Amz-Expires=1&X-Amz-Signature={number}"));
         fill(&cache, &format!("https://u:SECRET@h/get?token=SECRET{number}"));
     }
-    let told_1 = reported();
-    assert_eq!(told_1.len(), 1, "{told_1:?}");
-    assert!(told_1[0].contains("https://…@h/get") && told_1[0].contains("key_by_path"), "{told_1:?}");
-    assert!(!told_1[0].contains("SECRET"), "{told_1:?}");
-    // Who says what a key is has thought of it.
+    let messages = reported();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].contains("https://…@h/get") && messages[0].contains("key_by_path"), "{messages:?}");
+    assert!(!messages[0].contains("SECRET"), "{messages:?}");
+    // With a custom key there is no warning.
     let own = FileCache::builder(dir.path()).namespace("own").key(str::to_owned).open().unwrap();
     (0..300).for_each(|number| fill(&own, &format!("https://h/get?token={number}")));
     assert_eq!(reported(), [""; 0]);

@@ -1,4 +1,4 @@
-//! Every double is read as the one that was written, wherever it is read.
+//! Every double is read exactly as it was written, wherever it is read.
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ enum Buffered {
     Number { score: f64 },
 }
 
-/// The doubles that are read from `literal`, by each way to read one.
+/// Returns the double in `literal`, read in each possible way.
 fn read(literal: &str) -> Vec<f64> {
     let text = format!(r#"{{"score": {literal}, "text": "\ud83d"}}"#);
     let json: Json = text.parse().unwrap();
@@ -78,7 +78,7 @@ fn singles_keep_their_last_digit() {
         let json: Json = format!(r#"{{"score": {number:?}}}"#).parse().unwrap();
         assert_eq!(json.decode::<Narrow>().unwrap().score.to_bits(), number.to_bits());
     }
-    // Between two singles, and no double: rounded once, not twice.
+    // A number between two singles that isn't a double: it must be rounded once, not twice.
     let json: Json = r#"{"score": 1.0000000596046448000000001}"#.parse().unwrap();
     assert_eq!(json.decode::<Narrow>().unwrap().score, 1.000_000_1);
 }

@@ -1,4 +1,4 @@
-//! Which texts are equal: those of the same values, compared digit by digit where they are integers.
+//! Equality of texts: their values are compared, integers digit by digit.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -9,7 +9,7 @@ fn parse(text: &str) -> Json {
     text.parse().unwrap()
 }
 
-/// Whether two texts are equal, either way round and within others, where no text is the other's.
+/// Returns whether two texts are equal, in both directions and inside other values, whose texts differ.
 fn equal(one: &str, other: &str) -> bool {
     let (a, b) = (parse(one), parse(other));
     let (there, back) = (a == b, b == a);
@@ -62,7 +62,7 @@ fn floats_equal_by_value_never_integers() {
     ] {
         assert!(!equal(one, other), "{one} {other}");
     }
-    // Closer than two doubles can be.
+    // The difference is smaller than that of two doubles.
     assert!(equal("0.1", "0.1000000000000000055"));
 }
 

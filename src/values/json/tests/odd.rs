@@ -1,5 +1,5 @@
-//! Texts that are JSON, and that no value can hold: what stands beside the odd part is read as ever, and
-//! nothing recurses.
+//! Valid JSON that no value can represent: the values around the odd part are still read, and nothing
+//! recurses.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{Expandable, Json, json, types};
 
-/// Levels of nesting that overflow any stack that recurses on them.
+/// A depth that overflows any stack on recursion.
 const LEVELS: usize = 100_000;
 
 fn parse(text: &str) -> Json {
@@ -24,7 +24,7 @@ fn nested_objects(levels: usize) -> String {
     format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels))
 }
 
-/// A thread whose stack holds a value's 127 levels, and not many more.
+/// Runs a test on a stack that is large enough for a value's 127 levels, but not for many more.
 fn on_small_stack(test: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new().stack_size(512 << 10).spawn(test).unwrap().join().unwrap();
 }
@@ -84,7 +84,7 @@ fn unrepresentable_values_are_errors() {
             );
             assert_eq!(json.decode::<Value>().unwrap_err(), error);
             assert!(json.value().is_null() && !json.is_null());
-            // Still, once it is known that there is no value.
+            // Still works when it is known that there is no value.
             assert_eq!(json["b"], if text == odd { Value::Null } else { 2.into() });
             assert!(serde_norway::to_string(&json).is_err() && serde_json::to_value(&json).is_err());
         }
@@ -136,7 +136,7 @@ fn deep_text_needs_no_recursion() {
 
 #[test]
 fn deep_values_refused_before_sending() {
-    // Made level by level, since nothing parses it.
+    // Built level by level, since it can't be parsed.
     let value = |levels: usize| (0..levels).fold(Value::from(1), |value, _| Value::Array(vec![value]));
     assert_eq!(Json::from(value(127)).text(), nested(127));
     on_small_stack(move || {
@@ -187,7 +187,8 @@ fn json_serializes_in_any_position() {
     assert_eq!(Json::new(&flat).unwrap().text(), text);
 }
 
-/// A text whose values serde_json nests without counting: it takes what is under its own key for JSON.
+/// A text whose values serde_json nests without counting levels: it parses the string under its private key
+/// as JSON.
 fn forged(times: usize) -> String {
     (0..times).fold("1".to_owned(), |text, _| {
         let inner = serde_json::to_string(&text).unwrap();
@@ -220,8 +221,7 @@ fn private_serde_keys_are_not_special() {
             assert!(json["a"].is_null() && json.get("a").unwrap().text() == forged);
             assert!(json.try_value().unwrap_err().to_string().contains("$serde_json::private::"));
             assert!(json.decode::<Value>().is_err() && json.decode::<BTreeMap<String, Json>>().is_err());
-            // Through serde's buffers, which know no key of serde_json's: what comes out is JSON, or nothing
-            // is.
+            // serde's buffers don't know serde_json's private keys: the result is valid JSON or an error.
             for text in [format!(r#"{{"a":{forged}}}"#), format!(r#"{{"a":{{"b":[1,{forged}]}}}}"#)] {
                 match serde_json::from_str(&text) {
                     Ok(Buffered::Json { a }) => assert_eq!(parse(a.text()), a),
@@ -249,7 +249,7 @@ fn last_of_duplicate_keys_counts() {
 
 #[test]
 fn looked_up_values_are_cached() {
-    // So many that walking to each would take very long.
+    // So many keys that walking to each would take very long.
     let keys: Vec<String> = (0..20_000).map(|key| format!("k{key}")).collect();
     let body: Vec<String> = keys.iter().map(|key| format!(r#""{key}": ["{key}"]"#)).collect();
     for odd in ["", r#", "odd": 1e999"#] {
@@ -258,7 +258,7 @@ fn looked_up_values_are_cached() {
         assert_eq!(json.try_value().is_ok(), odd.is_empty());
         for (at, value) in seen.iter().enumerate() {
             assert_eq!(value[0], keys[at % keys.len()]);
-            assert!(std::ptr::eq(*value, seen[at % keys.len()]), "it was made twice");
+            assert!(std::ptr::eq(*value, seen[at % keys.len()]), "it was parsed twice");
         }
     }
     let list = parse(r#"[0, 1, 2, 3, 4, 5, 6, 7, 1e999, 9]"#);
@@ -295,7 +295,7 @@ fn threads_see_the_same_value() {
 fn odd_texts_compare_as_values_or_text() {
     assert_eq!(parse("[1e999]"), parse("[1e999]"));
     assert_ne!(parse("[1e999]"), parse("[1e998]"));
-    assert_ne!(parse("[1e999]"), parse("[ 1e999]"), "there is no value to compare");
+    assert_ne!(parse("[1e999]"), parse("[ 1e999]"), "no value to compare");
     assert_eq!(parse(r#"["\ud83d", 1]"#), parse(r#"["\ufffd",1]"#), "their values are equal");
     assert_eq!(parse(r#"["\ud83d", 1]"#), serde_json::json!(["\u{fffd}", 1]));
     assert_ne!(parse("1e999"), Value::Null);

@@ -1,5 +1,5 @@
-//! Files that exist nowhere: their bytes follow from a seed, at any offset, so that none of them is ever held
-//! whole.
+//! Files that are not stored: their bytes are computed from a seed at any offset, so no file is ever in
+//! memory whole.
 
 use crate::data::noise::mix;
 
@@ -18,7 +18,7 @@ impl FileKind {
     pub(crate) const ALL: [Self; 6] =
         [Self::Image, Self::Text, Self::Video, Self::Audio, Self::PointCloud, Self::Annotation];
 
-    /// The name by which `files` lists it.
+    /// The key of the file in `files`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Image => "image_1",
@@ -87,7 +87,7 @@ pub(crate) struct Content {
     size: u64,
     head: &'static [u8],
     tail: &'static [u8],
-    /// Whether the middle is letters rather than any bytes.
+    /// Whether the middle consists of letters instead of arbitrary bytes.
     letters: bool,
 }
 
@@ -100,12 +100,12 @@ impl Content {
         self.size
     }
 
-    /// A name for exactly these bytes.
+    /// Returns a strong `ETag` of exactly these bytes.
     pub(crate) fn etag(&self) -> String {
         format!("\"{:016x}-{:x}\"", mix(self.key, 1), self.size)
     }
 
-    /// The bytes from `start` on, as many as `length` and the file's end allow.
+    /// Returns the bytes from `start` on, limited by `length` and the end of the file.
     pub(crate) fn read(&self, start: u64, length: usize) -> Vec<u8> {
         let end = start.saturating_add(length as u64).min(self.size);
         let mut out = Vec::with_capacity(end.saturating_sub(start) as usize + 8);
@@ -129,7 +129,7 @@ impl Content {
     }
 }
 
-/// Puts `patch`, which stands at `at` in the file, into the window of it that begins at `start`.
+/// Copies `patch`, which is at offset `at` of the file, into `window`, which begins at offset `start`.
 fn overlay(window: &mut [u8], start: u64, patch: &[u8], at: u64) {
     for (place, byte) in (at..).zip(patch) {
         if let Some(target) = place.checked_sub(start).and_then(|i| window.get_mut(i as usize)) {

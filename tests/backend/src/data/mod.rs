@@ -1,8 +1,8 @@
-//! The world that the backend tells of. Nothing is stored for an event: it follows from its index.
+//! The data that the backend serves. No event is stored: each is computed from its index.
 //!
-//! Events go through a fixed round of [`SLOTS`] slots again and again; a slot says which dataset version an
-//! event belongs to and which [`Shape`] it wears. So every filter is a set of slots, counting is arithmetic,
-//! and any page of any selection costs the same among ten events or ten million.
+//! Events cycle through [`SLOTS`] fixed slots. A slot determines an event's dataset version and its
+//! [`Shape`]. So every filter is a set of slots, counting is arithmetic, and a page of any selection costs
+//! the same for ten events and for ten million.
 
 pub(crate) mod files;
 mod noise;
@@ -41,9 +41,9 @@ pub(crate) struct World {
     projects: u64,
     events_per_id: u64,
     newest: Timestamp,
-    /// For each slot the number of its version and of its shape.
+    /// The version's number and the shape's number of each slot.
     slots: Vec<(u16, u16)>,
-    /// Made when they are first wanted: a test of uploads doesn't wait for them.
+    /// Created on first use, so that a test of uploads doesn't wait for them.
     shapes: OnceLock<Vec<Shape>>,
 }
 
@@ -53,8 +53,8 @@ impl World {
         let versions = settings.versions as usize;
         let slots = (0..SLOTS as usize)
             .map(|slot| {
-                // The first slots see to it that no version is without events; later versions get more than
-                // earlier.
+                // The first slots give each version at least one event. Later versions get more events than
+                // earlier ones.
                 let version =
                     if slot < versions { slot } else { noise.below(versions).max(noise.below(versions)) };
                 (version as u16, noise.below(SHAPES) as u16)
@@ -84,7 +84,7 @@ impl World {
         &self.shapes()[usize::from(self.slots[(index % SLOTS) as usize].1)]
     }
 
-    /// What an event's gaps are filled with.
+    /// Returns the values for an event's template.
     pub(crate) fn values<'a>(&self, index: u64, origin: &'a str, signature: &'a str) -> Values<'a> {
         let version = u64::from(self.slots[(index % SLOTS) as usize].0);
         let id = FIRST_EVENT + (index / self.events_per_id) as i64;
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// Later events are younger; the last one is the newest.
+    /// Events with a higher index are newer; the last one is the newest.
     fn created_at(&self, index: u64) -> Timestamp {
         let back = self.events.saturating_sub(1).saturating_sub(index);
         let jitter = (mix(self.seed, index) % 20_000_000) as i64;
@@ -133,12 +133,12 @@ impl World {
     }
 
     pub(crate) fn event_index(&self, id: i64) -> Option<u64> {
-        // The first of those that share it.
+        // If several events share the id, this is the first of them.
         place(id, FIRST_EVENT, self.events.div_ceil(self.events_per_id))
             .map(|place| place * self.events_per_id)
     }
 
-    /// The events that pass all of `choice`.
+    /// Selects the events that pass all filters of `choice`.
     pub(crate) fn select(&self, choice: &Choice<'_>) -> Selection {
         let whole_round = choice.versions.is_none()
             && choice.project.is_none()
@@ -170,7 +170,7 @@ impl World {
         selection
     }
 
-    /// The index of the first event that was created at `time` or later.
+    /// Returns the index of the first event created at `time` or later.
     fn first_after(&self, time: Timestamp) -> u64 {
         let mut range = 0..self.events;
         while !range.is_empty() {
@@ -181,13 +181,13 @@ impl World {
     }
 }
 
-/// Which of `count` objects with ids from `first` on has this id. The id is anybody's: a difference may not
-/// fit.
+/// Returns the position of this id among `count` objects whose ids start at `first`. The id comes from a
+/// client, so the subtraction may overflow.
 fn place(id: i64, first: i64, count: u64) -> Option<u64> {
     u64::try_from(id.checked_sub(first)?).ok().filter(|place| *place < count)
 }
 
-/// Which events a list is asked for.
+/// The filters of a list of events.
 #[derive(Debug, Default)]
 pub(crate) struct Choice<'a> {
     pub(crate) versions: Option<Vec<i64>>,
@@ -205,10 +205,10 @@ impl Choice<'_> {
     }
 }
 
-/// Events in order, addressed by their place in the selection.
+/// Selected events in order, addressed by their position in the selection.
 #[derive(Debug)]
 pub(crate) struct Selection {
-    /// The slots that are in; all of them for `None`.
+    /// The selected slots; `None` means all.
     slots: Option<Vec<u64>>,
     skipped: u64,
     len: u64,
@@ -219,7 +219,7 @@ impl Selection {
         self.len
     }
 
-    /// The indices of the events at these places.
+    /// Returns the indices of the events at these positions.
     pub(crate) fn indices(&self, places: Range<u64>) -> impl Iterator<Item = u64> + '_ {
         places.filter_map(|place| self.index(place + self.skipped))
     }
@@ -230,7 +230,7 @@ impl Selection {
         Some(place.checked_div(in_round)? * SLOTS + slots[(place % in_round) as usize])
     }
 
-    /// How many of the selected slots come before this index.
+    /// Returns how many selected events have an index below this one.
     fn rank(&self, index: u64) -> u64 {
         let Some(slots) = &self.slots else { return index };
         index / SLOTS * slots.len() as u64 + slots.partition_point(|slot| *slot < index % SLOTS) as u64

@@ -1,4 +1,4 @@
-//! Numbers that look random and follow from a seed: by place (`mix`) or in a row (`Noise`). SplitMix64.
+//! Pseudo-random numbers from a seed: by position (`mix`) or in sequence (`Noise`). SplitMix64.
 
 /// A number that depends on both arguments and on nothing else.
 pub(crate) fn mix(a: u64, b: u64) -> u64 {
@@ -29,7 +29,7 @@ impl Noise {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// From 0 to 1, with all 53 bits: it prints with 16 to 17 digits.
+    /// A number from 0 to 1 with all 53 bits, which prints with 16 to 17 digits.
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -42,7 +42,7 @@ impl Noise {
         self.below(100) < percent
     }
 
-    /// A short id as annotation tools make them.
+    /// A short id like those of annotation tools.
     pub(crate) fn code(&mut self) -> String {
         const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789_-";
         (0..10).map(|_| char::from(LETTERS[self.below(LETTERS.len())])).collect()

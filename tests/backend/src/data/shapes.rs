@@ -1,4 +1,5 @@
-//! Shapes: what an annotated data unit looks like. A few hundred are made; events take turns in wearing them.
+//! Shapes: the form of an annotated data unit. A few hundred are generated, and the events cycle through
+//! them.
 
 use serde_json::{Value, json};
 
@@ -26,7 +27,7 @@ const PLACES: [&str; 6] =
 const WORDS: [&str; 10] =
     ["횡단보도를", "건너는", "보행자가", "신호를", "기다리며", "천천히", "승용차", "옆을", "지나", "멈췄다"];
 
-/// One look of an event, in each form that a list may want.
+/// The form of an event in each representation that a list can return.
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) data_type: &'static str,
@@ -48,7 +49,7 @@ impl Shape {
             _ => FileKind::Audio,
         };
         let data = annotation(kind, noise).to_string();
-        // About every eighth event has its annotation as a file too.
+        // About one event in eight also has its annotation as a file.
         let annotated = noise.chance(12);
         let meta = json!({
             "origin": noise.pick(&PLACES), "weather": noise.pick(&WEATHER),

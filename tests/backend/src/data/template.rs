@@ -1,4 +1,4 @@
-//! JSON that is written once with gaps and then only copied, the gaps filled: what makes a page a few
+//! JSON that is written once with gaps. Rendering copies the text and fills the gaps, so a page costs a few
 //! memcpys.
 
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::data::files::FileKind;
 use crate::time::Timestamp;
 
-/// What fills a gap.
+/// The kind of value that fills a gap.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Gap {
     Id,
@@ -26,7 +26,7 @@ pub(crate) enum Gap {
 pub(crate) struct Values<'a> {
     pub(crate) seed: u64,
     pub(crate) id: i64,
-    /// The event's own key, where `id` is its ground truth's.
+    /// The event's own key, for releases where `id` is its ground truth's.
     pub(crate) key: i64,
     pub(crate) ground_truth_id: i64,
     pub(crate) unit: i64,
@@ -41,7 +41,7 @@ pub(crate) struct Values<'a> {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Template {
     text: String,
-    /// Where in `text` what is to be put, in order.
+    /// The gaps: each with its offset in `text`, in order.
     gaps: Vec<(usize, Gap)>,
 }
 
@@ -66,7 +66,7 @@ impl Template {
     /// The URL of a file of the item's data unit.
     pub(crate) fn url(mut self, kind: FileKind) -> Self {
         self = self.gap(Gap::Origin).text("/media/data_units/").gap(Gap::Unit);
-        // Writing to a String can't fail.
+        // Can't fail: writing to a String never does.
         let _ = write!(self.text, "/{}", kind.file_name());
         self.gap(Gap::Signature)
     }

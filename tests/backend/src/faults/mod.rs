@@ -1,4 +1,4 @@
-//! Faults: what goes wrong on purpose, and for which requests.
+//! Faults: deliberate failures, and the requests that they apply to.
 
 mod standing;
 
@@ -20,20 +20,20 @@ pub(crate) use standing::{Faults, Standing};
 type Predicate = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 type Edit = Arc<dyn Fn(&mut Value) + Send + Sync>;
 
-/// Something that is to go wrong, for the requests that it matches: once, unless it is told otherwise.
+/// A deliberate failure for the requests that it matches. It applies once, unless set otherwise.
 ///
 /// ```
 /// # fn example(backend: &synapse_test_backend::Backend) {
 /// use std::time::Duration;
 /// use synapse_test_backend::Fault;
 ///
-/// // The second and third page of a list fail in the proxy.
+/// // The proxy fails the second and third page of a list.
 /// backend.inject(Fault::proxy_page(502).on("GET", "/models/").after(1).times(2));
-/// // The model is made, and nobody hears of it.
+/// // The model is created, and the response is lost.
 /// backend.inject(Fault::lose_answer().on("POST", "/models/"));
-/// // Throttled, with something else to say than usual.
+/// // Throttled, with another body than usual.
 /// backend.inject(Fault::answer(429).header("Retry-After", "1").json(r#"{"detail":"slow down"}"#));
-/// // Only what carries a header, and later than anybody waits.
+/// // Only requests with a header, delayed beyond every time-out.
 /// backend.inject(
 ///     Fault::delay_before(Duration::from_secs(60)).when(|request| request.headers.contains_key("range")),
 /// );
@@ -57,7 +57,7 @@ pub struct Fault {
 
 #[derive(Clone)]
 pub(crate) enum Outcome {
-    /// As usual, if late.
+    /// Serves the request normally, perhaps late.
     Act,
     Answer {
         status: StatusCode,
@@ -96,11 +96,11 @@ impl Fault {
         }
     }
 
-    /// Answers this status without acting; see [`header`](Self::header), [`body`](Self::body) and
-    /// [`json`](Self::json).
+    /// Responds with this status and doesn't process the request. See [`header`](Self::header),
+    /// [`body`](Self::body) and [`json`](Self::json).
     ///
     /// # Panics
-    /// When `status` is none that HTTP knows (100 to 999).
+    /// Panics if `status` is not an HTTP status (100 to 999).
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -114,10 +114,10 @@ impl Fault {
         Self::new(Outcome::Answer { status, headers: HeaderMap::new(), body: Bytes::new() })
     }
 
-    /// Answers the HTML page of a proxy with this status, without acting.
+    /// Responds with the HTML error page of a proxy with this status, and doesn't process the request.
     ///
     /// # Panics
-    /// As [`answer`](Self::answer).
+    /// Panics like [`answer`](Self::answer).
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -131,7 +131,7 @@ impl Fault {
         fault.body(drf::proxy_page(status)).header("Content-Type", "text/html")
     }
 
-    /// Reads the request and closes the connection without acting and without an answer.
+    /// Reads the request and closes the connection. The request is not processed and gets no response.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -142,7 +142,7 @@ impl Fault {
         Self::new(Outcome::Close { after: u64::MAX })
     }
 
-    /// Closes the connection without acting once so many bytes of the request's body have come.
+    /// Closes the connection after this many bytes of the request's body. The request is not processed.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -153,7 +153,7 @@ impl Fault {
         Self::new(Outcome::Close { after: bytes })
     }
 
-    /// Acts, and closes the connection in place of an answer.
+    /// Processes the request, and closes the connection instead of sending the response.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -164,8 +164,8 @@ impl Fault {
         Self::new(Outcome::LoseAnswer)
     }
 
-    /// Acts, answers with a `Content-Length` for the whole, and closes the connection after so many bytes of
-    /// body.
+    /// Processes the request, sends the full `Content-Length`, and closes the connection after this many
+    /// bytes of the response's body.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -176,7 +176,7 @@ impl Fault {
         Self::new(Outcome::CutAnswer { after: bytes, stall: false })
     }
 
-    /// As [`cut_answer`](Self::cut_answer), but the connection stays open, and nothing more comes.
+    /// Like [`cut_answer`](Self::cut_answer), but the connection stays open and nothing more is sent.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -187,7 +187,7 @@ impl Fault {
         Self::new(Outcome::CutAnswer { after: bytes, stall: true })
     }
 
-    /// Acts, and answers with the usual status and another body.
+    /// Processes the request, and responds with the normal status and another body.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -198,7 +198,7 @@ impl Fault {
         Self::new(Outcome::Replace { headers: HeaderMap::new(), body: body.into() })
     }
 
-    /// Acts, and changes the JSON of the answer. An answer that is no JSON stays as it is.
+    /// Processes the request, and edits the JSON of the response. A response that isn't JSON is not changed.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -210,7 +210,7 @@ impl Fault {
         Self::new(Outcome::Edit(Arc::new(edit)))
     }
 
-    /// Waits before acting, and then does as usual.
+    /// Waits, then processes the request normally.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -222,7 +222,7 @@ impl Fault {
         Self::new(Outcome::Act).waiting_before(delay)
     }
 
-    /// Acts as usual, and waits before the answer.
+    /// Processes the request, then waits before the response.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -234,12 +234,12 @@ impl Fault {
         Self::new(Outcome::Act).waiting_after(delay)
     }
 
-    /// Holds the request before it is acted on, until [`Injected::release`].
+    /// Holds the request before it is processed, until [`Injected::release`].
     ///
     /// ```
     /// # async fn example(backend: synapse_test_backend::Backend) {
     /// let held = backend.inject(synapse_test_backend::Fault::hold_before().on("GET", "/models/"));
-    /// // … a request is sent by somebody …
+    /// // … the client sends a request …
     /// held.wait_for_hits(1).await;
     /// held.release();
     /// # }
@@ -248,7 +248,7 @@ impl Fault {
         Self { hold_before: true, ..Self::new(Outcome::Act) }
     }
 
-    /// Acts, and holds the answer until [`Injected::release`].
+    /// Processes the request, and holds the response until [`Injected::release`].
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -259,7 +259,8 @@ impl Fault {
         Self { hold_after: true, ..Self::new(Outcome::Act) }
     }
 
-    /// Only for requests of this method whose path begins so, with or without the backend's path prefix.
+    /// Limits the fault to requests with this method whose path has this prefix, with or without the
+    /// backend's path prefix before it.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
@@ -269,7 +270,7 @@ impl Fault {
         self.method(method).path(path)
     }
 
-    /// Only for requests of this method.
+    /// Limits the fault to requests with this method.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
@@ -280,7 +281,8 @@ impl Fault {
         self
     }
 
-    /// Only for requests whose path begins so, with or without the backend's path prefix.
+    /// Limits the fault to requests whose path has this prefix, with or without the backend's path prefix
+    /// before it.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
@@ -291,7 +293,7 @@ impl Fault {
         self
     }
 
-    /// Only for requests that this function says yes to.
+    /// Limits the fault to requests for which this function returns `true`.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
@@ -302,7 +304,7 @@ impl Fault {
         self
     }
 
-    /// For so many requests; once by default.
+    /// Sets the number of requests that the fault applies to. Default 1.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
@@ -313,7 +315,7 @@ impl Fault {
         self
     }
 
-    /// For every request that matches.
+    /// Applies the fault to every matching request.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
@@ -323,7 +325,7 @@ impl Fault {
         self.times(u64::MAX)
     }
 
-    /// Lets so many requests that match pass first.
+    /// Lets this many matching requests pass first.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
@@ -334,7 +336,7 @@ impl Fault {
         self
     }
 
-    /// Waits before acting, whatever else the fault does.
+    /// Adds a delay before the request is processed. Combines with any fault.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -346,7 +348,7 @@ impl Fault {
         self
     }
 
-    /// Waits before answering, or before closing in place of an answer.
+    /// Adds a delay before the response, or before the connection is closed instead of a response.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -358,7 +360,7 @@ impl Fault {
         self
     }
 
-    /// Where the fault closes a connection, closes it by a TCP reset.
+    /// Makes the fault close connections with a TCP reset.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
@@ -369,10 +371,10 @@ impl Fault {
         self
     }
 
-    /// Sets a header of an [`answer`](Self::answer) or of one with a [replaced body](Self::replace_body).
+    /// Sets a header of an [`answer`](Self::answer) or of a [replaced body](Self::replace_body).
     ///
     /// # Panics
-    /// When name or value can't stand in an HTTP header.
+    /// Panics if the name or the value is not valid in an HTTP header.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
@@ -400,7 +402,7 @@ impl Fault {
         self
     }
 
-    /// Sets the body of an [`answer`](Self::answer) to this JSON text, and its content type.
+    /// Sets the body of an [`answer`](Self::answer) to this JSON text, and sets its content type.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;

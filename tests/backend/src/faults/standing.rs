@@ -1,4 +1,4 @@
-//! Faults that were injected: which one strikes, how often it has, and how it ends.
+//! Injected faults: which one applies to a request, how often it has applied, and how it ends.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::Fault;
 
-/// A fault that was injected: how often it struck, and how to end it.
+/// A handle of an injected fault: how often it has applied, and how to end it.
 ///
 /// ```
 /// # async fn example(backend: synapse_test_backend::Backend) {
@@ -23,7 +23,7 @@ pub struct Injected(Arc<Standing>);
 
 pub(crate) struct Standing {
     pub(crate) fault: Fault,
-    /// How many requests matched, those that passed first among them.
+    /// How many requests matched, including those that passed first.
     seen: Mutex<u64>,
     hits: watch::Sender<u64>,
     released: watch::Sender<bool>,
@@ -31,7 +31,7 @@ pub(crate) struct Standing {
 }
 
 impl Injected {
-    /// How many requests it has struck.
+    /// Returns the number of requests that the fault has applied to.
     ///
     /// ```
     /// # async fn example(fault: synapse_test_backend::Injected) {
@@ -42,7 +42,7 @@ impl Injected {
         *self.0.hits.borrow()
     }
 
-    /// Waits until it has struck so many requests.
+    /// Waits until the fault has applied to this many requests.
     ///
     /// ```
     /// # async fn example(fault: synapse_test_backend::Injected) {
@@ -50,11 +50,11 @@ impl Injected {
     /// # }
     /// ```
     pub async fn wait_for_hits(&self, hits: u64) {
-        // The sender lives as long as `self`: this can't fail.
+        // Can't fail: the sender lives as long as `self`.
         let _ = self.0.hits.subscribe().wait_for(|now| *now >= hits).await;
     }
 
-    /// Lets go of every request that the fault holds or will hold.
+    /// Releases every request that the fault holds or will hold.
     ///
     /// ```
     /// # async fn example(fault: synapse_test_backend::Injected) {
@@ -65,7 +65,7 @@ impl Injected {
         self.0.released.send_replace(true);
     }
 
-    /// Strikes no more requests, and lets go of those that it holds.
+    /// Ends the fault and releases the requests that it holds.
     ///
     /// ```
     /// # async fn example(fault: synapse_test_backend::Injected) {
@@ -89,7 +89,7 @@ impl Standing {
         let _ = self.released.subscribe().wait_for(|released| *released).await;
     }
 
-    /// Whether this request is one that it strikes.
+    /// Returns whether the fault applies to this request, and counts the request if it matches.
     fn strikes(&self, parts: &Parts, prefix: &str) -> bool {
         if *self.removed.borrow() || !self.fault.matches(parts, prefix) {
             return false;
@@ -104,7 +104,7 @@ impl Standing {
     }
 }
 
-/// The faults that stand, in the order in which they were injected: the first that strikes is the only one.
+/// The injected faults in order of injection. Only the first that applies is used.
 #[derive(Default)]
 pub(crate) struct Faults(Mutex<Vec<Arc<Standing>>>);
 

@@ -1,5 +1,4 @@
-//! `POST /models/`: every field is checked, and everything that is wrong is told at once, as DRF's
-//! serializers do.
+//! `POST /models/`: validates every field and reports all errors at once, as DRF's serializers do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,7 +81,7 @@ pub(crate) async fn create(
     Ok(drf::json(StatusCode::CREATED, shown))
 }
 
-/// The fields of a JSON object, taken one by one.
+/// The fields of a JSON object, read one by one.
 struct Form<'t> {
     fields: BTreeMap<String, &'t RawValue>,
     errors: FieldErrors,
@@ -90,7 +89,7 @@ struct Form<'t> {
 
 impl<'t> Form<'t> {
     fn read(text: &'t [u8]) -> Result<Self, Refusal> {
-        // DRF takes no body for an empty form.
+        // DRF treats an empty body as an empty form.
         if text.is_empty() {
             return Ok(Self { fields: BTreeMap::new(), errors: FieldErrors::default() });
         }
@@ -105,14 +104,14 @@ impl<'t> Form<'t> {
         Ok(Self { fields, errors: FieldErrors::default() })
     }
 
-    /// A field's value; `None` where it is absent.
+    /// Returns a field's value, or `None` if it is absent.
     fn value(&self, name: &str) -> Option<(Value, &'t RawValue)> {
         let raw = *self.fields.get(name)?;
-        // RawValue takes a few texts that a Value doesn't, such as 1e999.
+        // RawValue accepts a few texts that Value doesn't, such as 1e999.
         Some((serde_json::from_str(raw.get()).unwrap_or_default(), raw))
     }
 
-    /// Checks one field: `Err` is the message, and the field is told of only once.
+    /// Validates one field. `Err` is the message. Each field is reported only once.
     fn field<T>(
         &mut self,
         name: &'static str,
@@ -128,7 +127,7 @@ impl<'t> Form<'t> {
         }
     }
 
-    /// Text as DRF's CharField takes it: numbers are texts, too. A field that isn't `filled` may be blank or
+    /// Reads text as DRF's CharField does: numbers count as text. A field that isn't `filled` may be blank or
     /// null.
     fn string(&mut self, name: &'static str, filled: bool, longest: usize) -> Field<Option<String>> {
         self.field(name, |value, _| {
@@ -250,7 +249,7 @@ impl<T> Field<Option<T>> {
         self.good().flatten()
     }
 
-    /// The value of a field that must be there.
+    /// Returns the value of a required field.
     fn required(self, name: &'static str, errors: &mut FieldErrors) -> Option<T> {
         if matches!(self, Self::Absent) {
             errors.add(name, "This field is required.");
@@ -282,7 +281,7 @@ fn python_text(value: &Value) -> String {
     }
 }
 
-/// Django's `get_valid_filename`, percent-encoded: what stands at the end of the file's URL.
+/// Django's `get_valid_filename`, percent-encoded: the last segment of the file's URL.
 fn url_name(filename: &str) -> String {
     let plain: String = filename
         .trim()

@@ -1,4 +1,4 @@
-//! Models: the list, one of them, and making one from an upload.
+//! Models: listing, retrieving, and creating from an upload.
 
 mod create;
 mod seeded;
@@ -34,7 +34,7 @@ pub(crate) struct Model {
     pub(crate) description: Option<String>,
     pub(crate) model_type: String,
     pub(crate) file: Option<ModelFile>,
-    /// Kept in the words in which it came.
+    /// The JSON text as received.
     pub(crate) metrics: Arc<RawValue>,
     pub(crate) configuration: Arc<RawValue>,
     pub(crate) project: i64,
@@ -47,7 +47,7 @@ pub(crate) struct Model {
 
 #[derive(Debug, Clone)]
 pub(crate) struct ModelFile {
-    /// The last part of its path, fit for a URL.
+    /// The last segment of its path, percent-encoded.
     pub(crate) name: String,
     pub(crate) content: ModelContent,
 }
@@ -58,7 +58,7 @@ pub(crate) enum ModelContent {
     Uploaded { path: PathBuf, size: u64, md5: String },
 }
 
-/// What a model looks like on the wire.
+/// The JSON representation of a model.
 #[derive(Serialize)]
 struct Shown<'a> {
     id: i64,
@@ -107,7 +107,7 @@ impl Model {
     }
 }
 
-/// All models, in the order of their ids.
+/// All models, ordered by id.
 pub(crate) struct Models {
     seeded: u64,
     all: Mutex<Vec<Arc<Model>>>,
@@ -124,7 +124,7 @@ impl Models {
         self.lock().get(index).cloned()
     }
 
-    /// The ids of the models that were made by requests.
+    /// Returns the ids of the models that requests created.
     pub(crate) fn created(&self) -> Vec<i64> {
         self.lock().iter().skip(self.seeded as usize).map(|model| model.id).collect()
     }
@@ -133,7 +133,7 @@ impl Models {
         self.lock().clone()
     }
 
-    /// Adds the model that `make` makes for the next id.
+    /// Adds the model that `make` creates for the next id.
     fn add(&self, make: impl FnOnce(i64) -> Result<Model, Refusal>) -> Result<Arc<Model>, Refusal> {
         let mut all = self.lock();
         let model = Arc::new(make(FIRST_MODEL + all.len() as i64)?);
@@ -202,7 +202,7 @@ pub(crate) async fn get(
     Ok(drf::json(StatusCode::OK, serde_json::to_vec(&shown).map_err(|e| Refusal::internal(&e))?))
 }
 
-/// `expand=metrics`: the same metrics, and how they came about.
+/// `expand=metrics`: adds a training history to the metrics.
 fn with_history(metrics: &RawValue, id: i64) -> Box<RawValue> {
     let history: Vec<Value> = (1..=3)
         .map(|epoch| json!({"epoch": epoch * 10, "loss": 1.0 / (epoch as f64 + (mix(id as u64, epoch) % 100) as f64 / 100.0)}))
@@ -212,7 +212,7 @@ fn with_history(metrics: &RawValue, id: i64) -> Box<RawValue> {
         let comma = if open.trim_end().ends_with('{') { "" } else { "," };
         format!("{open}{comma}\"history\":{}}}", Value::from(history))
     });
-    // What isn't an object has no place for a history.
+    // A value that isn't an object can't hold a history.
     expanded.and_then(|text| RawValue::from_string(text).ok()).unwrap_or_else(|| metrics.to_owned())
 }
 
@@ -236,7 +236,7 @@ fn versions(model: &Model) -> Value {
         .collect()
 }
 
-/// A model as a test that looks into the backend sees it.
+/// Returns a model as JSON, for tests that inspect the backend.
 pub(crate) fn as_value(model: &Model, links: &FileLinks<'_>) -> Value {
     serde_json::to_value(model.shown(Some(links))).unwrap_or_default()
 }

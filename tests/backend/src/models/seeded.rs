@@ -1,4 +1,4 @@
-//! The models that are there from the beginning.
+//! The models that exist at the start.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::data::{FIRST_MODEL, FIRST_PROJECT, Noise, World, mix};
 use crate::settings::Settings;
 use crate::time::Timestamp;
 
-/// Microseconds from one model to the next: a little over two days.
+/// Microseconds between the creation of two models: a little over two days.
 const STEP: i64 = 173_212_345_678;
 
 pub(super) fn model(index: u64, settings: &Settings, world: &World) -> Model {
@@ -66,6 +66,6 @@ fn metrics(model_type: &str, noise: &mut Noise) -> Value {
 }
 
 fn raw(value: &Value) -> Arc<RawValue> {
-    // A Value always serialises.
+    // Can't fail: a Value is always serializable.
     Arc::from(to_raw_value(value).unwrap_or_default())
 }

@@ -1,7 +1,8 @@
-//! `PUT`: a chunk comes in.
+//! `PUT`: receives a chunk.
 //!
-//! Its bytes go straight into the upload's file behind the bytes that count, and count only when all of them
-//! came and are as many as announced: whatever a broken request leaves there, the next chunk overwrites.
+//! The bytes are written directly to the upload's file, after the accepted bytes. They are accepted only if
+//! all of them arrived and their number is the announced one. The next chunk overwrites what a broken request
+//! leaves behind.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -25,7 +26,7 @@ use crate::service::EarlyAnswer;
 
 const LONGEST_NAME: usize = 255;
 
-/// Who refuses a chunk: the application, or the proxy in front of it.
+/// Where a chunk is refused: by the application, or by the proxy in front of it.
 pub(crate) enum Refused {
     Application(Refusal),
     Proxy,
@@ -74,8 +75,7 @@ pub(crate) async fn put_next(
 ) -> Result<Response, Refused> {
     let range = ContentRange::of(request.headers());
     let upload = app.uploads.named(&id);
-    // A second request for the same bytes waits here until the first has come to its end, and is then
-    // refused.
+    // A second request for the same bytes waits here until the first has finished, and is then refused.
     let _busy = match &upload {
         Some(upload) => Some(upload.busy.clone().lock_owned().await),
         None => None,
@@ -107,7 +107,7 @@ pub(crate) async fn put_next(
     Ok(upload.shown(&app, &asked)?)
 }
 
-/// A file that goes away again unless it becomes an upload.
+/// A file that is deleted unless it becomes an upload.
 pub(super) struct NewFile {
     id: Uuid,
     pub(super) path: PathBuf,
@@ -130,14 +130,13 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.kept {
-            // Nobody misses what can't be removed: the whole directory goes with the backend.
+            // Ignores a failure: the whole directory is deleted with the backend.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// The first and last byte and the total of a `Content-Range`; wide enough for whatever digits a client
-/// writes.
+/// The first byte, last byte and total of a `Content-Range`. Wide enough for any digits that a client sends.
 #[derive(Clone, Copy)]
 pub(super) struct ContentRange {
     first: i128,
@@ -158,16 +157,16 @@ impl ContentRange {
         Some(Self { first: number(first)?, last: number(last)?, total: number(total)? })
     }
 
-    /// The range of a file that comes in one piece.
+    /// Returns the range of a file that is sent in one request.
     pub(super) fn whole(size: u64) -> Self {
         let size = i128::from(size);
         Self { first: 0, last: size - 1, total: size }
     }
 }
 
-/// What a multipart body brought.
+/// The content of a multipart body.
 pub(super) struct Chunk {
-    /// Where the bytes go; they are only counted when the chunk is to be refused anyway.
+    /// Where the bytes are written. `None` if the chunk will be refused anyway: the bytes are only counted.
     sink: Option<File>,
     size: Option<u64>,
     filename: Option<String>,
@@ -179,7 +178,7 @@ impl Chunk {
         Self { sink, size: None, filename: None, md5: None }
     }
 
-    /// Reads the parts, in whatever order they come.
+    /// Reads the parts in any order.
     pub(super) async fn receive(&mut self, app: &App, request: Request<Body>) -> Result<(), Refused> {
         let limit = app.settings.max_upload_bytes.unwrap_or(u64::MAX);
         let announced =
@@ -190,7 +189,7 @@ impl Chunk {
         let (kind, full) = body::media_type(request.headers());
         match kind.as_str() {
             "multipart/form-data" => {}
-            // Other parsers take the body, and find no file in it.
+            // For another media type, another parser reads the body and finds no file in it.
             "application/json" | "application/x-www-form-urlencoded" => return Ok(()),
             _ => return Err(Refusal::unsupported(full).into()),
         }
@@ -199,7 +198,7 @@ impl Chunk {
         let mut received = 0_u64;
         while let Some(mut part) = parts.next_field().await.map_err(|e| bad_multipart(&e))? {
             match part.name() {
-                // Without a file name it is a text to Django, not a file.
+                // Without a file name, Django treats the part as text, not as a file.
                 Some("file") if part.file_name().is_some() && self.size.is_none() => {
                     let mut size = 0;
                     while let Some(bytes) = part.chunk().await.map_err(|e| bad_multipart(&e))? {
@@ -208,7 +207,7 @@ impl Chunk {
                         if received > limit {
                             return Err(Refused::Proxy);
                         }
-                        // Into the page cache: shorter than the way to another thread and back.
+                        // Writes to the page cache: faster than a round trip to another thread.
                         if let Some(sink) = &mut self.sink {
                             sink.write_all(&bytes).map_err(disk)?;
                         }
@@ -227,7 +226,7 @@ impl Chunk {
         self.size
     }
 
-    /// The package's checks, in its order and its words.
+    /// Runs the package's checks, in its order and with its messages.
     pub(super) fn check(&self, app: &App, range: Option<ContentRange>) -> Result<Range<u64>, Refusal> {
         let size = self.size.ok_or_else(|| Refusal::bad_request("No chunk file was submitted"))?;
         let range = range.ok_or_else(|| Refusal::bad_request("Error in request headers"))?;

@@ -1,4 +1,4 @@
-//! `POST`: an upload is completed when the MD5 of what came is the one that the client tells.
+//! `POST`: completes an upload if the MD5 of the received bytes is the one in the request.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -29,7 +29,7 @@ pub(crate) async fn post(
     let told = match form.remove("md5") {
         Some(serde_json::Value::String(md5)) => Some(md5),
         Some(serde_json::Value::Null) | None => None,
-        // It is a value, and no sum is equal to it.
+        // Not a text: a value that no checksum equals.
         Some(other) => Some(other.to_string()),
     };
     let told = needed(told)?;
@@ -38,7 +38,7 @@ pub(crate) async fn post(
     upload.shown(&app, &asked)
 }
 
-/// `POST` without an upload: a whole file in one request, with its sum.
+/// `POST` without an upload: a whole file in one request, with its checksum.
 pub(crate) async fn post_whole(
     State(app): State<App>,
     asked: Asked,
@@ -49,7 +49,7 @@ pub(crate) async fn post_whole(
     chunk.receive(&app, request).await?;
     let range = chunk.check(&app, chunk.size().map(ContentRange::whole))?;
     let filename = chunk.filename()?;
-    // As in the package, the upload is there even when its sum is missing or wrong.
+    // As in the package, the upload exists even if its checksum is missing or wrong.
     let upload = app.uploads.add(new.keep(), filename, range);
     complete(&upload, &needed(chunk.md5)?).await?;
     Ok(upload.shown(&app, &asked)?)
@@ -77,7 +77,7 @@ async fn complete(upload: &Arc<Upload>, told: &str) -> Result<(), Refusal> {
 
 fn md5_of(path: PathBuf, length: u64) -> io::Result<String> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-    // Behind the bytes that count a broken request may have left others.
+    // Removes what a broken request may have left after the accepted bytes.
     file.set_len(length)?;
     let mut md5 = Md5::new();
     let mut buffer = vec![0; 1 << 18];

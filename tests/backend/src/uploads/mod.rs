@@ -1,4 +1,4 @@
-//! Chunked uploads, as the package `drf-chunked-upload` does them.
+//! Chunked uploads, with the behaviour of the package `drf-chunked-upload`.
 
 mod chunk;
 mod complete;
@@ -29,7 +29,7 @@ const COMPLETE: u8 = 2;
 pub(crate) struct Uploads {
     dir: PathBuf,
     expiry: Duration,
-    /// In the order in which they began.
+    /// In the order in which they started.
     all: Mutex<Vec<Arc<Upload>>>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Upload {
     pub(crate) path: PathBuf,
     created_at: Timestamp,
     expires_at: Timestamp,
-    /// Whoever writes or completes holds it: chunks of one upload come one after another.
+    /// Locked while writing or completing: the chunks of one upload are processed one after another.
     busy: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<Progress>,
 }
@@ -49,13 +49,13 @@ struct Progress {
     offset: u64,
     completed: Option<(Timestamp, String)>,
     expired: bool,
-    /// The model that was made of it.
+    /// The model that was created from it.
     used_by: Option<i64>,
     ranges: Vec<Range<u64>>,
     completions: u64,
 }
 
-/// A completed upload's content.
+/// The content of a completed upload.
 pub(crate) struct Completed {
     pub(crate) size: u64,
     pub(crate) md5: String,
@@ -74,7 +74,7 @@ impl Uploads {
         self.lock().iter().map(|upload| upload.id.to_string()).collect()
     }
 
-    /// Finds an upload by what a URL or a test calls it.
+    /// Finds an upload by the id in a URL or from a test.
     pub(crate) fn named(&self, id: &str) -> Option<Arc<Upload>> {
         self.get(Uuid::parse_str(id).ok()?)
     }
@@ -83,7 +83,7 @@ impl Uploads {
         self.dir.join(format!("{id}.part"))
     }
 
-    /// Adds the upload that a first chunk has begun: its bytes are in its file already.
+    /// Adds the upload that a first chunk has started. Its bytes are already in its file.
     fn add(&self, id: Uuid, filename: String, range: Range<u64>) -> Arc<Upload> {
         let created_at = Timestamp::now();
         let expiry = i64::try_from(self.expiry.as_micros()).unwrap_or(i64::MAX);
@@ -95,7 +95,7 @@ impl Uploads {
             expires_at: Timestamp::from_micros(created_at.micros().saturating_add(expiry)),
             busy: Arc::default(),
             state: Mutex::new(Progress {
-                // The package doesn't look where the first chunk starts.
+                // The package ignores the start of the first chunk's range.
                 offset: range.end - range.start,
                 ranges: vec![range],
                 ..Progress::default()
@@ -137,7 +137,7 @@ impl Upload {
         Some(Completed { size: state.offset, md5: md5.clone() })
     }
 
-    /// Whether a model can be made of it.
+    /// Returns an error if no model can be created from it.
     pub(crate) fn usable(&self) -> Result<(), String> {
         let state = self.state();
         if state.completed.is_none() {
@@ -149,7 +149,7 @@ impl Upload {
         }
     }
 
-    /// Uses it up for a model.
+    /// Uses the upload for a model. It can't be used again.
     pub(crate) fn take(&self, model: i64) -> Result<Completed, String> {
         self.usable()?;
         self.state().used_by = Some(model);

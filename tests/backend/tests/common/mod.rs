@@ -1,4 +1,4 @@
-//! What the tests of the backend share: a plain client that knows the token.
+//! Shared by the backend's tests: a plain client with the token.
 
 #![allow(dead_code)]
 
@@ -27,7 +27,7 @@ impl Site {
     }
 
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
-        read(self.request(Method::GET, path).send().await.expect("an answer")).await
+        read(self.request(Method::GET, path).send().await.expect("a response")).await
     }
 
     pub async fn ok(&self, path: &str) -> Value {
@@ -38,13 +38,13 @@ impl Site {
 
     pub async fn post(&self, path: &str, body: &str) -> (StatusCode, Value) {
         let request = self.request(Method::POST, path).header("Content-Type", "application/json");
-        read(request.body(body.to_owned()).send().await.expect("an answer")).await
+        read(request.body(body.to_owned()).send().await.expect("a response")).await
     }
 
-    /// Sends one chunk to an upload, or to a new one.
+    /// Sends one chunk to an existing or a new upload.
     pub async fn put(&self, id: Option<&str>, range: &str, chunk: &[u8]) -> (StatusCode, Value) {
         let request = self.chunk(id, range, chunk);
-        read(request.send().await.expect("an answer")).await
+        read(request.send().await.expect("a response")).await
     }
 
     pub fn chunk(&self, id: Option<&str>, range: &str, chunk: &[u8]) -> RequestBuilder {
@@ -54,7 +54,7 @@ impl Site {
         self.request(Method::PUT, &path).header("Content-Range", range).multipart(form)
     }
 
-    /// Uploads content in one chunk and completes it.
+    /// Uploads the content in one chunk and completes the upload.
     pub async fn upload(&self, content: &[u8], md5: &str) -> String {
         let size = content.len();
         let (status, upload) = self.put(None, &format!("bytes 0-{}/{size}", size - 1), content).await;

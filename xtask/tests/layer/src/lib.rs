@@ -1,4 +1,4 @@
-//! A handwritten layer for tests: it is read, never compiled.
+//! A handwritten layer for tests. It is parsed, never compiled.
 
 mod uploads;
 

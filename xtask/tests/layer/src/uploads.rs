@@ -1,4 +1,4 @@
-//! What is called from elsewhere.
+//! Functions that another file calls.
 
 pub(crate) async fn upload(client: &BackendClient) {
     Engine::new(client).run().await;

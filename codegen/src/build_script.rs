@@ -1,0 +1,114 @@
+//! What the build script of `synapse-backend-client` does: generates the raw client from an OpenAPI document
+//! into `OUT_DIR`, and says which parts of the handwritten layer the document serves.
+//!
+//! - The document is the one in `openapi/`, or what `SYNAPSE_OPENAPI` names.
+//! - `SYNAPSE_OPENAPI_ONLY` takes only operations of some tags or paths: `models,/sdk/`.
+//! - `OUT_DIR/prepared.tsv` keeps every change that the preparation made: rule, place, what.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::generate::{self, Generated};
+use crate::output::Output;
+use crate::selection::Selection;
+use crate::{document, domains};
+
+/// Where the project's own document is.
+const FOLDER: &str = "openapi";
+const OTHER_DOCUMENT: &str = "SYNAPSE_OPENAPI";
+const ONLY: &str = "SYNAPSE_OPENAPI_ONLY";
+
+type Stdout = Output<std::io::Stdout>;
+
+/// Generates the raw client of the package that is built.
+pub fn run() {
+    let mut output = Output::new(std::io::stdout());
+    for input in [FOLDER, "build.rs"] {
+        output.rerun_if_changed(Path::new(input));
+    }
+    for variable in [OTHER_DOCUMENT, ONLY] {
+        output.rerun_if_env_changed(variable);
+    }
+    output.domains(domains::DOMAINS.iter().map(|domain| domain.name));
+    if let Err(reason) = generate_into(&mut output) {
+        output.error(&reason);
+    }
+}
+
+fn generate_into(output: &mut Stdout) -> Result<(), String> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    let other = env::var_os(OTHER_DOCUMENT).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let only = env::var(ONLY).ok().filter(|only| !only.is_empty());
+    let path = match &other {
+        Some(path) => {
+            output.rerun_if_changed(path);
+            path.clone()
+        }
+        None => document::only_one_in(Path::new(FOLDER))?,
+    };
+    let at = |reason: String| format!("{}: {reason}", path.display());
+    let mut document = document::read(&path).map_err(|reason| match &other {
+        Some(path) if path.is_relative() => {
+            at(format!("{reason} ({OTHER_DOCUMENT} is relative to the crate's folder, or absolute)"))
+        }
+        _ => at(reason),
+    })?;
+    let left_out = match &only {
+        Some(only) => {
+            let selection = Selection::parse(only).and_then(|selection| selection.apply(&mut document));
+            selection.map_err(|reason| format!("{ONLY}={only}: {reason}"))?
+        }
+        None => Vec::new(),
+    };
+    // The generator panics on some documents; what it says is told in the line that the build ends with.
+    std::panic::set_hook(Box::new(|_| {}));
+    let generated = generate::generate(document);
+    let _ = std::panic::take_hook();
+    let mut generated = generated.map_err(at)?;
+    generated.report.left_out.splice(0..0, left_out);
+    let whole = other.is_none() && only.is_none();
+    let prepared = out.join("prepared.tsv");
+    output.aloud(!whole);
+    output.report(&path, &generated, &prepared, ONLY);
+    choose_domains(&generated, whole, output).map_err(at)?;
+    write(&out.join("raw.rs"), &generated.code)?;
+    write(&prepared, &generated.report.to_string())
+}
+
+/// Each part of the handwritten layer is there when the document has what it needs; the project's own has it.
+fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Result<(), String> {
+    let mut absent: BTreeMap<&str, String> = BTreeMap::new();
+    for domain in &domains::DOMAINS {
+        let missing = domains::missing(domain, &generated.operations, &generated.types).or_else(|| {
+            domain
+                .on
+                .iter()
+                .find(|other| absent.contains_key(*other))
+                .map(|other| format!("`{other}`, which isn't there"))
+        });
+        match missing {
+            None => output.domain(domain.name),
+            Some(missing) => {
+                absent.insert(domain.name, missing);
+            }
+        }
+    }
+    if whole && !absent.is_empty() {
+        let lines: Vec<String> = absent
+            .iter()
+            .map(|(name, missing)| {
+                format!("the document no longer has what `{name}` in src/ needs: {missing}")
+            })
+            .collect();
+        return Err(lines.join("; "));
+    }
+    for (name, missing) in absent {
+        output.line(&format!("handwritten part `{name}` is left out: it needs {missing}"));
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}

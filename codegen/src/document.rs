@@ -1,0 +1,192 @@
+//! Reads an OpenAPI document, YAML or JSON, into one JSON value.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::de::{Deserialize, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// The document in a folder that holds one.
+pub(crate) fn only_one_in(folder: &Path) -> Result<PathBuf, String> {
+    let at = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(at)? {
+        let path = entry.map_err(at)?.path();
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if matches!(extension, "yaml" | "yml" | "json") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    match found.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(format!("{}: no document (.yaml, .yml or .json) is there", folder.display())),
+        several => {
+            let names: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+            Err(format!(
+                "{}: several documents are there ({}): leave one",
+                folder.display(),
+                names.join(", ")
+            ))
+        }
+    }
+}
+
+/// Reads the document at `path`.
+///
+/// # Errors
+///
+/// As [`parse`], and if the file can't be read.
+pub fn read(path: &Path) -> Result<Value, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    parse(&text)
+}
+
+/// Reads the document in `text`, as JSON if it begins with `{`, else as YAML.
+///
+/// Keys that are numbers (`200:`) are texts, YAML's merges (`<<:`) are merged, and tags are dropped.
+///
+/// # Errors
+///
+/// One line, with the line in the text where it is known: the text is neither YAML nor JSON, has a key twice,
+/// or is no OpenAPI document of version 3.0 or 3.1.
+pub fn parse(text: &str) -> Result<Value, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    let Node(document) = if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?
+    } else {
+        serde_norway::from_str(text).map_err(|error| format!("not YAML: {error}"))?
+    };
+    // `openapi: 3.0` without quotes is a number.
+    let version = document
+        .get("openapi")
+        .map(|version| version.as_str().map_or_else(|| version.to_string(), str::to_owned));
+    match version {
+        Some(version) if version.starts_with("3.0") || version.starts_with("3.1") => Ok(document),
+        Some(version) => Err(format!("openapi: version {version} isn't supported (3.0 and 3.1 are)")),
+        None => match document.get("swagger") {
+            Some(version) => {
+                Err(format!("swagger: version {version} isn't supported (OpenAPI 3.0 and 3.1 are)"))
+            }
+            None => Err("not an OpenAPI document: `openapi: 3.0.x` is missing at the top".to_owned()),
+        },
+    }
+}
+
+/// A value as documents have it: with keys that are numbers (`200:`) and numbers of any size, with YAML's
+/// merges, and without doubled keys, of which a parser would silently take the last: a path that stands there
+/// twice would lose its first operations.
+struct Node(Value);
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor).map(Node)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    // Bounds and defaults may be wider than any integer here; none is looked at.
+    fn visit_i128<E: Error>(self, value: i128) -> Result<Value, E> {
+        self.visit_f64(value as f64)
+    }
+
+    fn visit_u128<E: Error>(self, value: u128) -> Result<Value, E> {
+        self.visit_f64(value as f64)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Node(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        let mut merged = None;
+        while let Some(Key(key)) = entries.next_key()? {
+            let Node(value) = entries.next_value()?;
+            if object.contains_key(&key) || (key == MERGE && merged.is_some()) {
+                return Err(A::Error::custom(format_args!("`{key}` stands there twice")));
+            }
+            match value {
+                value @ (Value::Object(_) | Value::Array(_)) if key == MERGE => merged = Some(value),
+                value => {
+                    object.insert(key, value);
+                }
+            }
+        }
+        let merged = match merged {
+            Some(Value::Array(several)) => several,
+            one => Vec::from_iter(one),
+        };
+        for (key, value) in merged
+            .into_iter()
+            .filter_map(|one| if let Value::Object(one) = one { Some(one) } else { None })
+            .flatten()
+        {
+            object.entry(key).or_insert(value);
+        }
+        Ok(Value::Object(object))
+    }
+
+    /// A tagged value (`!binary`) is what it would be without its tag.
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Value, A::Error> {
+        let (Key(_), value) = tagged.variant()?;
+        value.newtype_variant::<Node>().map(|Node(value)| value)
+    }
+}
+
+/// The key that merges other mappings into one (YAML 1.1's merge type).
+const MERGE: &str = "<<";
+
+/// A key as JSON has it: a text.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_any(NodeVisitor)? {
+            Value::String(text) => Ok(Key(text)),
+            Value::Null => Ok(Key("null".to_owned())),
+            plain @ (Value::Bool(_) | Value::Number(_)) => Ok(Key(plain.to_string())),
+            Value::Array(_) | Value::Object(_) => Err(D::Error::custom("a list or a mapping is no key")),
+        }
+    }
+}

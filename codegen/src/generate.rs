@@ -1,0 +1,132 @@
+//! From a document to the text of the raw client: prepare, generate, adapt, format.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use progenitor_impl::{GenerationSettings, Generator, InterfaceStyle};
+use serde_json::{Value, json};
+
+use crate::adapt::adapt;
+use crate::prepare::{
+    Notes, OWN_TYPES, Report, drop_unused_schemas, inline_shared_parts, operations, place_of, prepare, reach,
+    references, remove_operation,
+};
+
+/// The raw client's code, and what was changed on the way.
+pub struct Generated {
+    pub code: String,
+    pub report: Report,
+    /// The ids of its operations and the names of its types' components.
+    pub operations: BTreeSet<String>,
+    pub types: BTreeSet<String>,
+}
+
+/// Generates the raw client. An error is one line that says where and why.
+pub fn generate(mut document: Value) -> Result<Generated, String> {
+    // Operations of path items that are shared count wherever they are used.
+    inline_shared_parts(&mut document)?;
+    let given = operations(&document).count();
+    let report = prepare(&mut document)?;
+    let code = code(&document, &report.notes).map_err(|error| culprit(&document, &report.notes, &error))?;
+    let ids: BTreeSet<String> = operations(&document)
+        .filter_map(|(_, _, o)| o.get("operationId")?.as_str().map(str::to_owned))
+        .collect();
+    let out = code.matches("const ID: &'static str =").count();
+    // Nothing is lost on the way without a word.
+    if out != ids.len() || given != out + report.left_out.len() {
+        let left_out = report.left_out.len();
+        return Err(format!(
+            "{given} operations came in, {left_out} were left out and told, and {out} came out"
+        ));
+    }
+    let types = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
+    let types = types.map(|(name, _)| name.clone()).collect();
+    Ok(Generated { code, report, operations: ids, types })
+}
+
+/// The code of a prepared document. The generator's panics are errors here.
+fn code(document: &Value, notes: &Notes) -> Result<String, String> {
+    let spec: openapiv3::OpenAPI =
+        serde_json::from_value(document.clone()).map_err(|error| error.to_string())?;
+    let generating = AssertUnwindSafe(|| {
+        let mut settings = GenerationSettings::new();
+        settings
+            .with_interface(InterfaceStyle::Builder)
+            .with_map_type("::std::collections::BTreeMap")
+            .with_derive("schemars::JsonSchema");
+        for name in OWN_TYPES {
+            settings.with_replacement(name, format!("crate::{name}"), std::iter::empty());
+        }
+        Generator::new(&settings).generate_tokens(&spec).map_err(|error| error.to_string())
+    });
+    let tokens = catch_unwind(generating).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text =
+            text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
+        Err(format!("the generator can't take this: {text}"))
+    })?;
+    Ok(prettyplease::unparse(&adapt(tokens, document, notes)?))
+}
+
+/// The operation or schema at fault: the parser's and the generator's own errors name no place in the
+/// document, so each is tried alone.
+fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let all: Vec<(String, String, Value)> = operations(document)
+        .map(|(path, method, operation)| (path.to_owned(), method.to_owned(), operation.clone()))
+        .collect();
+    for (path, method, operation) in &all {
+        let place = place_of(path, method, operation);
+        let Err(alone) = code(&only(document, |p, m| p == path && m == method), notes) else { continue };
+        for name in reach(document, references(operation)) {
+            if let Err(of_schema) = code(&answering(document, &name), notes) {
+                return format!("components.schemas.{name} (of {place}): {}", one_line(&of_schema));
+            }
+        }
+        return format!("{place}: {}", one_line(&alone));
+    }
+    // Each can be generated alone: some can't together. The first that can't beside those before it is found
+    // by halves.
+    let (mut right, mut wrong) = (0, all.len());
+    while wrong - right > 1 {
+        let middle = right + (wrong - right) / 2;
+        let first: Vec<(&str, &str)> =
+            all[..middle].iter().map(|(path, method, _)| (path.as_str(), method.as_str())).collect();
+        match code(&only(document, |path, method| first.contains(&(path, method))), notes) {
+            Ok(_) => right = middle,
+            Err(_) => wrong = middle,
+        }
+    }
+    match all.get(wrong.wrapping_sub(1)) {
+        Some((path, method, operation)) => {
+            format!(
+                "{}, beside the operations before it: {}",
+                place_of(path, method, operation),
+                one_line(error)
+            )
+        }
+        None => one_line(error),
+    }
+}
+
+/// The document with only some operations, and only what they lead to.
+fn only(document: &Value, wanted: impl Fn(&str, &str) -> bool) -> Value {
+    let mut part = document.clone();
+    for (path, method, _) in operations(document) {
+        if !wanted(path, method) {
+            remove_operation(&mut part, path, method);
+        }
+    }
+    drop_unused_schemas(&mut part, &mut Report::default());
+    part
+}
+
+/// A document of one operation that answers with a schema.
+fn answering(document: &Value, schema: &str) -> Value {
+    let content = json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{schema}")}}});
+    let operation =
+        json!({"operationId": "try_it", "responses": {"200": {"description": "", "content": content}}});
+    let mut trial = document.clone();
+    trial["paths"] = json!({"/": {"get": operation}});
+    only(&trial, |_, _| true)
+}

@@ -1,0 +1,309 @@
+//! Components and properties: one name each, for what the generator would give one name to several.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::naming::{field_name, type_name};
+use super::walk::{
+    each_operation, entry, for_schemas, in_content, operations, reach, reference, references, referred,
+    rename_references, schemas, schemas_mut,
+};
+use super::{OWN_TYPES, Renamed, Report};
+
+/// Names of values that the generated code uses: as a type's they would hide them.
+const RESERVED: [&str; 6] = ["Ok", "Err", "Some", "None", "Self_", "Default"];
+
+/// Renames a component that has the name of an own type and another shape: the crate's type isn't meant.
+///
+/// `Timestamp: {type: object, …}` -> `TimestampSchema: {type: object, …}`
+pub fn rename_own_type_clashes(document: &mut Value, report: &mut Report) {
+    let meant = |name: &str, schema: &Value| {
+        let kind = schema.get("type").and_then(Value::as_str);
+        match name {
+            "Timestamp" | "FileUrl" => kind == Some("string") && schema.get("enum").is_none(),
+            "StringList" => kind == Some("array"),
+            "Expandable" => schema.get("oneOf").is_some() || schema.get("anyOf").is_some(),
+            _ => {
+                kind.is_none()
+                    && ["$ref", "allOf", "oneOf", "anyOf", "enum", "properties"]
+                        .iter()
+                        .all(|key| schema.get(*key).is_none())
+            }
+        }
+    };
+    let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| type_name(name)).collect();
+    let mut names = BTreeMap::new();
+    for (name, schema) in schemas(document) {
+        // `timestamp` comes to the same type as `Timestamp`, and is another component.
+        let own = OWN_TYPES.contains(&type_name(name).as_str());
+        if own && !(OWN_TYPES.contains(&name.as_str()) && meant(name, schema)) {
+            names.insert(name.clone(), free(&format!("{}Schema", type_name(name)), &mut taken));
+        }
+    }
+    rename(document, &names, report, "rename_own_type_clashes", "the crate has a type of that name");
+}
+
+/// Adds the components that the other rules refer to, unless the document has them.
+///
+/// `components: {}` -> `components: {Json: {}, Timestamp: {type: string}, …}`
+pub fn add_own_schemas(document: &mut Value, report: &mut Report) {
+    let Some(schemas) = entry(document, &["components", "schemas"]) else { return };
+    let own = [
+        ("Json", json!({})),
+        ("Timestamp", json!({"type": "string"})),
+        ("FileUrl", json!({"type": "string"})),
+        ("StringList", json!({"type": "array", "items": {"type": "string"}})),
+        ("Expandable", json!({"oneOf": [{"type": "integer"}, {}], "nullable": true})),
+    ];
+    for (name, schema) in own {
+        if !schemas.contains_key(name) {
+            schemas.insert(name.to_owned(), schema);
+            report.add("add_own_schemas", name, "added");
+        }
+    }
+}
+
+/// Drops a component that no operation leads to (an error's, a form's): it only costs compile time.
+///
+/// `components: {Used: …, Unused: …}` -> `components: {Used: …}`
+pub fn drop_unused_schemas(document: &mut Value, report: &mut Report) {
+    let roots: Vec<String> =
+        operations(document).flat_map(|(_, _, operation)| references(operation)).collect();
+    let used = reach(document, roots);
+    let Some(schemas) = schemas_mut(document) else { return };
+    schemas.retain(|name, _| {
+        let kept = used.contains(name) || OWN_TYPES.contains(&name.as_str());
+        if !kept {
+            report.add("drop_unused_schemas", name, "no operation leads to it");
+        }
+        kept
+    });
+}
+
+/// Gives each component a name of its own in Rust: `_X` and `X`, or `fooBar` and `FooBar`, are one type
+/// there.
+///
+/// `components: {X: …, _X: …}` -> `components: {X: …, X2: …}`
+pub fn make_component_names_unique(document: &mut Value, report: &mut Report) {
+    let mut names = BTreeMap::new();
+    let mut taken: BTreeSet<String> = RESERVED.map(str::to_owned).into();
+    // Who is called as its type keeps its name.
+    for (name, _) in schemas(document).filter(|(name, _)| type_name(name) == **name) {
+        taken.insert(name.clone());
+    }
+    for (name, _) in schemas(document) {
+        let wanted = type_name(name);
+        let settled = wanted == *name && !RESERVED.contains(&name.as_str());
+        if !settled {
+            names.insert(name.clone(), free(&wanted, &mut taken));
+        }
+    }
+    rename(document, &names, report, "make_component_names_unique", "as a type");
+}
+
+fn rename(
+    document: &mut Value,
+    names: &BTreeMap<String, String>,
+    report: &mut Report,
+    rule: &'static str,
+    why: &str,
+) {
+    if names.is_empty() {
+        return;
+    }
+    if let Some(schemas) = schemas_mut(document) {
+        for (name, schema) in std::mem::take(schemas) {
+            schemas.insert(names.get(&name).cloned().unwrap_or(name), schema);
+        }
+    }
+    // In mappings of discriminators the names stand as well.
+    fn mappings(value: &mut Value, names: &BTreeMap<String, String>) {
+        if let Some(mapping) = value.pointer_mut("/discriminator/mapping").and_then(Value::as_object_mut) {
+            for target in mapping.values_mut() {
+                let text = target.as_str().unwrap_or_default();
+                let (head, name) = text.rsplit_once('/').map_or(("", text), |(head, name)| (head, name));
+                if let Some(new) = names.get(name) {
+                    *target = json!(if head.is_empty() { new.clone() } else { format!("{head}/{new}") });
+                }
+            }
+        }
+    }
+    for_schemas(document, &mut |_, schema| mappings(schema, names));
+    rename_references(document, &|name| names.get(name).cloned());
+    let unions = std::mem::take(&mut report.notes.unions);
+    for (name, mut union) in unions {
+        for (_, target) in &mut union.choices {
+            if let Some(new) = names.get(target.as_str()) {
+                *target = new.clone();
+            }
+        }
+        report.notes.unions.insert(names.get(&name).cloned().unwrap_or(name), union);
+    }
+    for (name, new) in names {
+        report.add(rule, name, format!("called `{new}`: {why}"));
+    }
+}
+
+/// The name that is wanted, or it with the first number that nothing is called by; which is then taken.
+pub(super) fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut candidate = wanted.to_owned();
+    let mut number = 2;
+    while !taken.insert(candidate.clone()) {
+        candidate = format!("{wanted}{number}");
+        number += 1;
+    }
+    candidate
+}
+
+/// Makes a component of each type that stands within another: the generator names it after the property, and
+/// the name can be that of a component.
+///
+/// `Thing.owner: {properties: P}` -> `Thing.owner: {allOf: [ThingOwner]}`, `ThingOwner: {properties: P}`
+pub fn hoist_inline_types(document: &mut Value, report: &mut Report) {
+    hoist(document, report, "hoist_inline_types", &needs_a_name);
+}
+
+/// A component each of the schemas, written into others or into operations, that `wanted` is true of.
+pub(super) fn hoist(
+    document: &mut Value,
+    report: &mut Report,
+    rule: &'static str,
+    wanted: &dyn Fn(&Value) -> bool,
+) {
+    let mut hoisting = Hoisting {
+        taken: schemas(document).map(|(name, _)| name.clone()).chain(RESERVED.map(str::to_owned)).collect(),
+        found: Map::new(),
+        wanted,
+    };
+    for (name, schema) in schemas_mut(document).into_iter().flatten() {
+        if !OWN_TYPES.contains(&name.as_str()) {
+            hoisting.within(name, schema);
+        }
+    }
+    each_operation(document, |_, operation| {
+        let id = type_name(operation.get("operationId").and_then(Value::as_str).unwrap_or_default());
+        if let Some(body) = operation.get_mut("requestBody") {
+            in_content(&format!("{id}Body"), body, &mut |name, schema| hoisting.take(name, schema));
+        }
+        for (_, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            in_content(&format!("{id}Response"), response, &mut |name, schema| hoisting.take(name, schema));
+        }
+    });
+    for name in hoisting.found.keys() {
+        report.add(rule, name, "a component");
+    }
+    if let Some(schemas) = schemas_mut(document) {
+        schemas.extend(hoisting.found);
+    }
+}
+
+/// Components made of inline types.
+struct Hoisting<'w> {
+    taken: BTreeSet<String>,
+    found: Map<String, Value>,
+    wanted: &'w dyn Fn(&Value) -> bool,
+}
+
+impl Hoisting<'_> {
+    /// Looks for types within the component `name`.
+    fn within(&mut self, name: &str, schema: &mut Value) {
+        for (property, child) in
+            schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            self.take(&format!("{name}{}", type_name(property)), child);
+        }
+        for (key, suffix) in [("items", "Item"), ("additionalProperties", "Value")] {
+            if let Some(child) = schema.get_mut(key).filter(|child| child.is_object()) {
+                self.take(&format!("{name}{suffix}"), child);
+            }
+        }
+        for (index, choice) in
+            schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten().enumerate()
+        {
+            self.take(&format!("{name}Variant{index}"), choice);
+        }
+        for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
+            self.within(name, part);
+        }
+    }
+
+    /// Makes a component of a type, and of those within it.
+    fn take(&mut self, name: &str, schema: &mut Value) {
+        if !(self.wanted)(schema) {
+            self.within(name, schema);
+            return;
+        }
+        let name = free(name, &mut self.taken);
+        let mut body = schema.take();
+        self.within(&name, &mut body);
+        let mut place = json!({"allOf": [reference(&name)]});
+        for key in ["nullable", "readOnly", "writeOnly", "default"] {
+            if let Some(value) = body.as_object_mut().and_then(|body| body.remove(key)) {
+                place[key] = value;
+            }
+        }
+        if let Some(description) = body.get("description") {
+            place["description"] = description.clone();
+        }
+        *schema = place;
+        self.found.insert(name, body);
+    }
+}
+
+/// Whether the generator makes a type of its own of a schema.
+pub(super) fn needs_a_name(schema: &Value) -> bool {
+    let has = |key: &str| schema.get(key).is_some_and(|value| value != &json!({}) && value != &json!([]));
+    let composed = match schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
+        None | Some([]) => false,
+        Some([only]) => referred(only).is_none(),
+        Some(_) => true,
+    };
+    has("properties") || has("enum") || has("oneOf") || composed
+}
+
+/// Gives each property a field of its own: `isGlobal` and `is_global` are one in Rust. The second is renamed,
+/// and noted with its name on the wire.
+///
+/// `properties: {is_global: A, isGlobal: B}` -> `properties: {is_global: A, is_global_field: B}`
+pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
+    for (name, schema) in schemas_mut(document).into_iter().flatten() {
+        let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { continue };
+        // Who is called as its field keeps its name; `extra` holds what the document doesn't name.
+        let mut taken: BTreeSet<String> =
+            properties.keys().filter(|name| field_name(name) == **name).cloned().collect();
+        taken.insert("extra".to_owned());
+        let mut here: BTreeMap<String, String> = BTreeMap::new();
+        for property in properties.keys() {
+            let field = field_name(property);
+            let settled = field == *property && property != "extra";
+            if settled || taken.insert(field.clone()) {
+                continue;
+            }
+            here.insert(
+                property.clone(),
+                free(&format!("{}_field", field.trim_end_matches('_')), &mut taken),
+            );
+        }
+        for (property, new) in &here {
+            if let Some(value) = properties.remove(property) {
+                properties.insert(new.clone(), value);
+            }
+            let what = format!("the field `{new}`; `{property}` on the wire");
+            report.add("make_property_names_unique", format!("{name}.{property}"), what);
+            report
+                .notes
+                .properties
+                .entry(name.clone())
+                .or_default()
+                .push(Renamed { from: new.clone(), wire: property.clone() });
+        }
+        for required in schema.get_mut("required").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(new) = required.as_str().and_then(|required| here.get(required)) {
+                *required = json!(new);
+            }
+        }
+    }
+}

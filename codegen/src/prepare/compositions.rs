@@ -1,0 +1,165 @@
+//! Compositions: what `allOf` and the parts within it say.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::components::hoist;
+use super::composing::{Composing, extends};
+use super::discriminators::component_of;
+use super::naming::type_name;
+use super::walk::{
+    for_operation_schemas, for_operations, for_schemas, place_of, reference, resolved, schemas_mut,
+};
+use super::{OWN_TYPES, Report};
+
+/// Drops choices that only say which properties are required: no type can show that, and the generator makes
+/// free-form values of them.
+///
+/// `{properties: P, oneOf: [{required: [a]}, {required: [b]}]}` -> `{properties: P}`
+pub fn drop_required_only_choices(document: &mut Value, report: &mut Report) {
+    const SAYS_NO_TYPE: [&str; 5] = ["required", "title", "description", "not", "type"];
+    let only_required = |choice: &Value| {
+        choice.as_object().is_some_and(|choice| {
+            choice.keys().all(|key| SAYS_NO_TYPE.contains(&key.as_str()))
+                && choice.keys().any(|key| key == "required" || key == "not")
+                && choice.get("type").is_none_or(|kind| kind == "object")
+        })
+    };
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut().filter(|object| object.contains_key("properties")) else {
+            return;
+        };
+        for key in ["oneOf", "anyOf", "allOf"] {
+            let choices = object.get(key).and_then(Value::as_array);
+            if choices.is_some_and(|choices| !choices.is_empty() && choices.iter().all(only_required)) {
+                object.remove(key);
+                report.add("drop_required_only_choices", place, format!("left out `{key}`"));
+            }
+        }
+    });
+}
+
+/// Moves what a part of a composition says without a shape to the whole: the generator makes a wrapper type
+/// of such a part. If one part is left, the whole becomes that part.
+///
+/// `{allOf: [$ref, {nullable: true, description: d}]}` -> `{allOf: [$ref], nullable: true, description: d}`
+pub fn merge_shapeless_parts(document: &mut Value, report: &mut Report) {
+    const SHAPE: [&str; 10] = [
+        "type",
+        "$ref",
+        "properties",
+        "required",
+        "items",
+        "enum",
+        "allOf",
+        "oneOf",
+        "anyOf",
+        "additionalProperties",
+    ];
+    let has_shape = |part: &Map<String, Value>| SHAPE.iter().any(|key| part.contains_key(*key));
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let Some(Value::Array(parts)) = object.remove("allOf") else { return };
+        let mut kept = Vec::new();
+        for part in parts {
+            match part.as_object().filter(|part| !has_shape(part)) {
+                Some(words) => {
+                    for (key, value) in words {
+                        object.entry(key.clone()).or_insert_with(|| value.clone());
+                    }
+                    report.add("merge_shapeless_parts", place, "a part");
+                }
+                None => kept.push(part),
+            }
+        }
+        match kept.as_slice() {
+            [] => {}
+            [Value::Object(only)] if !only.contains_key("$ref") && !has_shape(object) => {
+                for (key, value) in only {
+                    object.entry(key.clone()).or_insert_with(|| value.clone());
+                }
+                report.add("merge_shapeless_parts", place, "the only part");
+            }
+            _ => {
+                object.insert("allOf".to_owned(), Value::Array(kept));
+            }
+        }
+    });
+}
+
+/// Makes a base with a discriminator a choice between the components that are composed of it, if each value
+/// of the tag means one of these: whoever gets the base gets one of them. A base that can be itself, or
+/// something that the mapping doesn't name, stays what it is; its other fields are kept as unknown ones.
+///
+/// `Pet: {discriminator: {mapping: {cat: Cat, dog: Dog}}}` -> `Pet: {oneOf: [Cat, Dog], discriminator: …}`
+pub fn tagged_base_to_one_of(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    let Some(known) = whole.pointer("/components/schemas").and_then(Value::as_object) else { return };
+    for (name, schema) in schemas_mut(document).into_iter().flatten() {
+        let Some(mapping) = schema.pointer("/discriminator/mapping").and_then(Value::as_object) else {
+            continue;
+        };
+        let meant: BTreeSet<&str> = mapping.values().filter_map(component_of).collect();
+        let is_leaf = |(_, component): &(&String, &Value)| component.get("discriminator").is_none();
+        let composed: Vec<(&String, &Value)> =
+            known.iter().filter(|(_, other)| extends(known, other, name)).collect();
+        let told = composed.iter().map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>() == meant;
+        let is_object = ["oneOf", "anyOf", "$ref", "enum"].iter().all(|key| schema.get(*key).is_none());
+        if is_object && told && !composed.is_empty() && composed.iter().all(is_leaf) {
+            report.add(
+                "tagged_base_to_one_of",
+                name,
+                format!("{} components are composed of it", composed.len()),
+            );
+            schema["oneOf"] = composed.into_iter().map(|(name, _)| reference(name)).collect();
+        }
+    }
+}
+
+/// Makes a component of a composition that has a choice in it and stands within another schema or an
+/// operation: it becomes several types, and a tag knows them by their names.
+///
+/// `pet: {allOf: [Base, {oneOf: [Cat, Dog]}]}` -> `pet: {allOf: [ThingPet]}`, with a component `ThingPet`
+pub fn hoist_compositions_with_choices(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    let is_choice = |schema: &Value| resolved(&whole, schema).get("oneOf").is_some();
+    hoist(document, report, "hoist_compositions_with_choices", &|schema| {
+        let parts = schema.get("allOf").and_then(Value::as_array);
+        parts.is_some_and(|parts| parts.len() > 1 && parts.iter().any(is_choice))
+            || (schema.get("oneOf").is_some() && (parts.is_some() || schema.get("properties").is_some()))
+    });
+}
+
+/// Merges a composition of objects into one object: the rules look at a schema's own properties, and would
+/// miss nullable fields, tags and unknown fields within `allOf`. A composition with a choice in it becomes a
+/// choice of compositions: the generator would give its variants unnamed fields, and no tag.
+///
+/// - `{allOf: [{properties: {a: A}}, {properties: {b: B}}]}` -> `{properties: {a: A, b: B}}`
+/// - `{allOf: [X, {oneOf: [Cat, Dog]}]}` -> `{oneOf: [X with Cat, X with Dog]}`
+pub fn merge_all_of(document: &mut Value, report: &mut Report) {
+    let whole = document
+        .get("components")
+        .and_then(|components| components.get("schemas"))
+        .cloned()
+        .unwrap_or_default();
+    let Some(known) = whole.as_object() else { return };
+    let taken = known.keys().map(|name| type_name(name)).collect();
+    let mut composing = Composing { known, taken, made: Map::new(), report };
+    for (name, schema) in
+        schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str()))
+    {
+        composing.compose(name, schema, true, &mut vec![name.clone()]);
+    }
+    let _ = for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        for_operation_schemas(&place, operation, &mut |place, schema| {
+            composing.compose(place, schema, false, &mut vec![])
+        });
+        Ok(())
+    });
+    let made = composing.made;
+    if let Some(schemas) = schemas_mut(document) {
+        schemas.extend(made);
+    }
+}

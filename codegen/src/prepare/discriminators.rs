@@ -1,0 +1,247 @@
+//! Discriminators: which property tells the choices of a `oneOf` apart, and by which values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::components::{free, hoist};
+use super::enums::ENUMERATED;
+use super::naming::type_name;
+use super::walk::{entry, for_schemas, only_refers, reference, resolved, schemas, schemas_mut};
+use super::{Report, SCHEMAS, Union};
+
+/// Adds what a discriminator's mapping leaves out: a component is meant by the values that its tag can have,
+/// or else by its name. It runs before other rules rename components and drop the enumerations of numbers.
+///
+/// `discriminator: {propertyName: kind}` -> `{propertyName: kind, mapping: {cat: Cat, dog: Dog}}`
+pub fn complete_discriminator_mappings(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    for_schemas(document, &mut |place, schema| {
+        let Some(property) =
+            schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned)
+        else {
+            return;
+        };
+        let choices = ["oneOf", "anyOf"]
+            .into_iter()
+            .find_map(|key| schema.get(key)?.as_array())
+            .cloned()
+            .unwrap_or_default();
+        let mut untold = Vec::new();
+        let mapping =
+            schema.pointer("/discriminator/mapping").and_then(Value::as_object).cloned().unwrap_or_default();
+        let is_told = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
+        for choice in &choices {
+            // A choice within that has the same tag tells itself.
+            let inner =
+                resolved(&whole, choice).pointer("/discriminator/propertyName").and_then(Value::as_str);
+            if inner == Some(&property) {
+                continue;
+            }
+            let Some(name) = only_refers(choice).filter(|name| !is_told(name)) else { continue };
+            let values = tag_values(&whole, choice, &property).unwrap_or_else(|| vec![name.to_owned()]);
+            untold.extend(
+                values
+                    .into_iter()
+                    .filter(|value| !mapping.contains_key(value))
+                    .map(|value| (value, name.to_owned())),
+            );
+        }
+        if untold.is_empty() {
+            return;
+        }
+        let Some(mapping) = entry(schema, &["discriminator", "mapping"]) else { return };
+        for (value, name) in untold {
+            report.add(
+                "complete_discriminator_mappings",
+                place,
+                format!("{property:?} {value:?} means `{name}`"),
+            );
+            mapping.insert(value, json!(format!("{SCHEMAS}{name}")));
+        }
+    });
+}
+
+/// Makes a component of a choice between objects that stands within a schema or an operation: its tag is
+/// known by the component's name.
+///
+/// `shape: {oneOf: [Circle, Square]}` -> `shape: {allOf: [ThingShape]}`, with a component `ThingShape`
+pub fn hoist_unions(document: &mut Value, report: &mut Report) {
+    let whole = document.clone();
+    let is_union = |schema: &Value| {
+        let choices = schema.get("oneOf").and_then(Value::as_array);
+        choices.is_some_and(|choices| {
+            choices.len() > 1 && choices.iter().all(|choice| has_properties(&whole, choice))
+        })
+    };
+    hoist(document, report, "hoist_unions", &is_union);
+}
+
+fn has_properties(document: &Value, schema: &Value) -> bool {
+    resolved(document, schema)
+        .get("properties")
+        .and_then(Value::as_object)
+        .is_some_and(|properties| !properties.is_empty())
+}
+
+/// Notes which property tells the choices of a `oneOf` apart, and removes the discriminator: the generator
+/// ignores it, and takes the first choice whose fields fit. Each choice becomes a component and its tag a
+/// plain text. A property whose values differ in each choice is a tag even without a discriminator.
+///
+/// `{oneOf: [Cat, Dog], discriminator: {propertyName: kind, …}}` -> `{oneOf: [Cat, Dog]}`, noted: `kind`
+pub fn record_discriminators(document: &mut Value, report: &mut Report) {
+    let mut unions: BTreeMap<String, Union> = BTreeMap::new();
+    let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut named: Vec<(String, usize, String)> = Vec::new();
+    let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| name.clone()).collect();
+    for (name, schema) in schemas(document) {
+        let Some(choices) = schema.get("oneOf").and_then(Value::as_array) else { continue };
+        let told = schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned);
+        let Some(property) = told.clone().or_else(|| tag_that_is_meant(document, choices)) else { continue };
+        let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object);
+        let mapped = |component: &str| {
+            let targets =
+                mapping.into_iter().flatten().filter(|(_, target)| component_of(target) == Some(component));
+            targets.map(|(value, _)| value.clone()).collect::<Vec<_>>()
+        };
+        let mut union = Union { tag: property.clone(), choices: Vec::new() };
+        let mut inline = Vec::new();
+        for (index, choice) in choices.iter().enumerate() {
+            let component = only_refers(choice);
+            let mut values = component.map(mapped).unwrap_or_default();
+            // Without a mapping a component's name is its tag; often the tag's own enumeration tells better.
+            if values.is_empty() {
+                values = tag_values(document, choice, &property).unwrap_or_default();
+            }
+            let component = match component {
+                Some(component) => component.to_owned(),
+                None => {
+                    let Some(value) = values.first() else { break };
+                    let own = free(&format!("{name}{}", type_name(value)), &mut taken);
+                    inline.push((name.clone(), index, own.clone()));
+                    own
+                }
+            };
+            if values.is_empty() {
+                values.push(component.clone());
+            }
+            // A value that means two is the first's.
+            values.retain(|value| !union.choices.iter().any(|(known, _)| known == value));
+            union.choices.extend(values.into_iter().map(|value| (value, component.clone())));
+        }
+        let covered: BTreeSet<&String> = union.choices.iter().map(|(_, component)| component).collect();
+        if covered.len() < choices.len() {
+            report.add("record_discriminators", name, "not this one: a choice has no value of the tag");
+            continue;
+        }
+        for component in covered {
+            tags.entry(component.clone()).or_default().insert(property.clone());
+        }
+        let how = if told.is_some() { "" } else { ", of which each has values of its own" };
+        report.add(
+            "record_discriminators",
+            name,
+            format!("by `{property}`{how}: {} choices", union.choices.len()),
+        );
+        unions.insert(name.clone(), union);
+        named.append(&mut inline);
+    }
+    let whole = document.clone();
+    if let Some(schemas) = schemas_mut(document) {
+        for (union, index, own) in named {
+            let choice = schemas.get_mut(&union).and_then(|schema| schema.get_mut("oneOf")?.get_mut(index));
+            if let Some(choice) = choice {
+                let body = std::mem::replace(choice, reference(&own));
+                schemas.insert(own, body);
+            }
+        }
+        for name in unions.keys() {
+            if let Some(schema) = schemas.get_mut(name).and_then(Value::as_object_mut) {
+                schema.remove("discriminator");
+            }
+        }
+        for (component, properties) in tags {
+            for property in properties {
+                let tag = schemas
+                    .get_mut(&component)
+                    .and_then(|schema| schema.get_mut("properties")?.get_mut(&property));
+                let Some(tag) = tag else { continue };
+                // An enumeration of one value would make the generator see a tag, and refuse all others.
+                if resolved(&whole, tag)
+                    .get("enum")
+                    .and_then(Value::as_array)
+                    .is_some_and(|values| values.len() == 1)
+                {
+                    let description = tag.get("description").cloned();
+                    *tag = json!({"type": "string"});
+                    if let Some(description) = description {
+                        tag["description"] = description;
+                    }
+                }
+            }
+        }
+    }
+    for_schemas(document, &mut |_, schema| {
+        if let Some(schema) = schema.as_object_mut() {
+            schema.remove(ENUMERATED);
+        }
+    });
+    report.notes.unions = unions;
+}
+
+/// The component that a discriminator's mapping means: by a reference or by its name.
+pub(super) fn component_of(target: &Value) -> Option<&str> {
+    target.as_str()?.rsplit('/').next()
+}
+
+/// The values that a property of a choice may have, where they are enumerated.
+fn tag_values(document: &Value, choice: &Value, property: &str) -> Option<Vec<String>> {
+    let values = enumerated(document, choice, property, &mut Vec::new())?;
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    };
+    let values: Vec<String> = values.iter().filter_map(text).collect();
+    (!values.is_empty()).then_some(values)
+}
+
+/// The values of a property's enumeration: in a composition the last part that has one tells.
+fn enumerated<'d>(
+    document: &'d Value,
+    schema: &'d Value,
+    property: &str,
+    within: &mut Vec<&'d Value>,
+) -> Option<&'d Vec<Value>> {
+    let schema = resolved(document, schema);
+    if within.iter().any(|other| std::ptr::eq(*other, schema)) {
+        return None;
+    }
+    within.push(schema);
+    let own = schema.get("properties").and_then(|properties| properties.get(property)).and_then(|own| {
+        let own = resolved(document, own);
+        own.get("enum").or_else(|| own.get(ENUMERATED))?.as_array()
+    });
+    let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten().rev();
+    let values = own.or_else(|| parts.filter_map(|part| enumerated(document, part, property, within)).next());
+    within.pop();
+    values
+}
+
+/// A property that each choice must have, of other values than any other choice has.
+fn tag_that_is_meant(document: &Value, choices: &[Value]) -> Option<String> {
+    if choices.len() < 2 {
+        return None;
+    }
+    let first = resolved(document, choices.first()?);
+    let tells = |property: &str| {
+        let mut seen = BTreeSet::new();
+        choices.iter().all(|choice| {
+            let required = resolved(document, choice).get("required").and_then(Value::as_array);
+            required.is_some_and(|required| required.iter().any(|name| name == property))
+                && tag_values(document, choice, property)
+                    .is_some_and(|values| values.into_iter().all(|value| seen.insert(value)))
+        })
+    };
+    first.get("properties")?.as_object()?.keys().find(|property| tells(property)).cloned()
+}

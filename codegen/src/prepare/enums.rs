@@ -1,0 +1,132 @@
+//! Enumerations that the generator can't take, or makes code of that doesn't compile.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::Report;
+use super::naming::is_nameable;
+use super::walk::for_schemas;
+
+/// Makes an enumeration of a choice between constants: as a choice between types, the first takes every text.
+/// An enumeration beside an `allOf` has all values of that, which is dropped.
+///
+/// - `{oneOf: [{enum: [a], title: A}, {enum: [b]}]}` -> `{type: string, enum: [a, b]}`
+/// - `{type: string, enum: [a], allOf: [X]}` -> `{type: string, enum: [a]}`
+pub fn constant_choices_to_enum(document: &mut Value, report: &mut Report) {
+    fn constants(choices: &Value) -> Option<Vec<Value>> {
+        let mut values = Vec::new();
+        for choice in choices.as_array()? {
+            let only_words = |key: &String| ["enum", "type", "title", "description"].contains(&key.as_str());
+            let of_this = choice.get("enum")?.as_array()?;
+            if !choice.as_object()?.keys().all(only_words) || !of_this.iter().all(Value::is_string) {
+                return None;
+            }
+            values.extend(of_this.iter().cloned());
+        }
+        (values.len() > 1).then_some(values)
+    }
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        for key in ["oneOf", "anyOf"] {
+            if let Some(values) = object.get(key).and_then(constants) {
+                report.add("constant_choices_to_enum", place, format!("{} values", values.len()));
+                object.remove(key);
+                object.insert("type".to_owned(), json!("string"));
+                object.entry("enum").or_insert(Value::Array(values));
+            }
+        }
+        if object.contains_key("enum") && object.contains_key("type") && object.remove("allOf").is_some() {
+            report.add("constant_choices_to_enum", place, "its own values, beside `allOf`");
+        }
+    });
+}
+
+/// Where a number keeps the values that it was enumerated by: they may be a tag's.
+pub(super) const ENUMERATED: &str = "x-enumerated";
+
+/// Drops the enumeration of numbers, flags and lists: the code that is derived for one of integers doesn't
+/// compile with a newer schemars, and the others are no types.
+///
+/// `{type: integer, enum: [1, 2]}` -> `{type: integer}`
+pub fn drop_non_string_enums(document: &mut Value, report: &mut Report) {
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let plain = match object.get("type").and_then(Value::as_str) {
+            Some(plain @ ("integer" | "number" | "boolean" | "array")) => plain.to_owned(),
+            _ => return,
+        };
+        if let Some(values) = object.remove("enum") {
+            object.insert(ENUMERATED.to_owned(), values);
+            report.add("drop_non_string_enums", place, format!("a plain {plain}"));
+        }
+    });
+}
+
+/// Drops a value that an enumeration has twice: it becomes two variants of one name.
+///
+/// `{enum: [a, b, a]}` -> `{enum: [a, b]}`
+pub fn deduplicate_enum_values(document: &mut Value, report: &mut Report) {
+    for_schemas(document, &mut |place, schema| {
+        let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) else { return };
+        let before = values.len();
+        let mut seen = Vec::new();
+        values.retain(|value| {
+            let is_new = !seen.contains(value);
+            seen.push(value.clone());
+            is_new
+        });
+        if values.len() < before {
+            report.add(
+                "deduplicate_enum_values",
+                place,
+                format!("left out {} doubled values", before - values.len()),
+            );
+        }
+    });
+}
+
+/// Drops values that have no name in Rust (`+`, an empty text), and the enumeration if two values have one
+/// name (`a` and `A`) or none has any: the generator panics, and says nothing of the place. The adapted
+/// enumeration takes any text, so that a dropped value still arrives.
+///
+/// - `{type: string, enum: [open, "-"]}` -> `{type: string, enum: [open]}`
+/// - `{type: string, enum: [name, "-name"]}` -> `{type: string}`
+pub fn drop_unnameable_enum_values(document: &mut Value, report: &mut Report) {
+    for_schemas(document, &mut |place, schema| {
+        let Some(object) = schema.as_object_mut() else { return };
+        let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) else { return };
+        // Null is no variant.
+        let nameless = |value: &Value| value.as_str().is_some_and(|text| !is_nameable(text));
+        if values.iter().any(|value| value.is_string() && !nameless(value)) {
+            values.retain(|value| {
+                let kept = !nameless(value);
+                if !kept {
+                    report.add(
+                        "drop_unnameable_enum_values",
+                        place,
+                        format!("left out {value}: it comes to no name"),
+                    );
+                }
+                kept
+            });
+        }
+        let mut names = BTreeSet::new();
+        let clash = values.iter().filter_map(Value::as_str).find(|value| {
+            let name: String = value
+                .chars()
+                .filter(|character| character.is_alphanumeric())
+                .flat_map(char::to_lowercase)
+                .collect();
+            !is_nameable(value) || !names.insert(name)
+        });
+        if let Some(value) = clash.map(str::to_owned) {
+            object.remove("enum");
+            report.add(
+                "drop_unnameable_enum_values",
+                place,
+                format!("a plain string: {value:?} comes to no name of its own"),
+            );
+        }
+    });
+}

@@ -1,0 +1,131 @@
+//! Prepares an OpenAPI document for the generator: one function a rule, each with its reason, each telling what
+//! it changes. Rules change what the generator sees, never what goes over the wire.
+
+mod choices;
+mod components;
+mod composing;
+mod compositions;
+mod discriminators;
+mod enums;
+mod lengths;
+#[doc(hidden)]
+pub mod naming;
+mod nullable;
+mod one_line;
+mod operations;
+mod parameters;
+mod plain_types;
+mod references;
+mod repair;
+mod report;
+mod requests;
+mod values;
+mod version;
+mod walk;
+
+use serde_json::Value;
+
+pub(crate) use {
+    components::drop_unused_schemas,
+    one_line::is_invisible,
+    report::ROUTINE,
+    walk::{place_of, reach, references, remove_operation},
+};
+// What the maintainers' commands and the tests use.
+pub use report::{Change, LeftOut, Length, Notes, Renamed, Report, Union};
+#[doc(hidden)]
+pub use {
+    one_line::one_line,
+    operations::make_operation_ids_unique,
+    references::{inline_shared_parts, point_references_to_components},
+    values::{CONSTRAINTS, HOLD_NULL},
+    version::convert_to_3_0,
+    walk::{SCHEMAS, operations},
+};
+
+/// Components that the rules refer to, for values that servers are loose about. A prepared document has each,
+/// and generated code can have types of its own for them, by the generator's `with_replacement`.
+///
+/// - `Json`: a free-form value.
+/// - `Timestamp`: a date-time, as text.
+/// - `StringList`: a list of texts, in a query.
+/// - `FileUrl`: a URL, as text.
+/// - `Expandable`: an id, or the object where the request asks for it.
+pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", "Expandable"];
+
+/// Applies every rule to a document, in order, and tells what was changed.
+///
+/// The document is an OpenAPI 3.0 or 3.1 one as [`document`](crate::document) reads it; it becomes one of 3.0
+/// that progenitor generates code from. Own types that it doesn't have ([`OWN_TYPES`]) become components of it.
+///
+/// # Errors
+///
+/// One line that says where and why: a reference leads nowhere, a media type is no object, or the document has
+/// no operation.
+pub fn prepare(document: &mut Value) -> Result<Report, String> {
+    let mut report = Report::default();
+    let report_to = &mut report;
+    // What the parser and the rules below need.
+    references::inline_shared_parts(document)?;
+    references::point_references_to_components(document, report_to)?;
+    operations::start_paths_with_slash(document, report_to);
+    version::convert_to_3_0(document, report_to);
+    version::keep_requests_and_responses(document, report_to);
+    operations::add_missing_responses(document, report_to)?;
+    operations::make_operation_ids_unique(document, report_to);
+    repair::repair_mistyped_values(document, report_to);
+    compositions::tagged_base_to_one_of(document, report_to);
+    discriminators::complete_discriminator_mappings(document, report_to);
+    components::rename_own_type_clashes(document, report_to);
+    components::add_own_schemas(document, report_to);
+    references::check_references(document)?;
+    // Null, choices and compositions.
+    enums::constant_choices_to_enum(document, report_to);
+    compositions::merge_shapeless_parts(document, report_to);
+    choices::any_of_to_one_of(document, report_to);
+    choices::drop_null_and_blank_choices(document, report_to);
+    choices::flatten_nested_choices(document, report_to);
+    nullable::move_nullable_to_references(document, report_to);
+    compositions::drop_required_only_choices(document, report_to);
+    compositions::hoist_compositions_with_choices(document, report_to);
+    compositions::merge_all_of(document, report_to);
+    // Operations.
+    operations::keep_one_success(document, report_to);
+    operations::keep_one_request_type(document, report_to)?;
+    operations::keep_one_response_type(document, report_to);
+    parameters::make_parameters_sendable(document, report_to);
+    parameters::split_query_objects(document, report_to);
+    parameters::mark_expandable_keys(document, report_to);
+    parameters::drop_parameter_enums(document, report_to);
+    parameters::simplify_parameters(document, report_to);
+    parameters::make_parameter_names_unique(document, report_to);
+    // Values.
+    values::drop_undescribed_required(document, report_to);
+    values::free_form_to_json(document, report_to);
+    values::page_links_to_file_url(document, report_to);
+    values::links_to_file_url(document, report_to);
+    values::keep_times_as_text(document, report_to);
+    values::drop_inapplicable_formats(document, report_to);
+    values::widen_numbers(document, report_to);
+    lengths::save_text_lengths(document);
+    values::drop_constraints(document, report_to);
+    values::drop_defaults(document, report_to);
+    enums::drop_non_string_enums(document, report_to);
+    enums::deduplicate_enum_values(document, report_to);
+    enums::drop_unnameable_enum_values(document, report_to);
+    // Types, and the names of them and of their fields.
+    components::drop_unused_schemas(document, report_to);
+    components::make_component_names_unique(document, report_to);
+    discriminators::hoist_unions(document, report_to);
+    plain_types::inline_plain_types(document, report_to);
+    discriminators::record_discriminators(document, report_to);
+    components::hoist_inline_types(document, report_to);
+    requests::split_request_schemas(document, report_to);
+    requests::allow_clearing_fields(document, report_to);
+    values::keep_unknown_fields(document, report_to);
+    values::default_own_types_to_null(document, report_to);
+    components::make_property_names_unique(document, report_to);
+    lengths::record_text_lengths(document, report_to);
+    components::drop_unused_schemas(document, report_to);
+    Ok(report)
+}

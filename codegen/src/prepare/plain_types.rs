@@ -1,0 +1,88 @@
+//! Components that are but a name for a plain type.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::choices::choices_differ;
+use super::components::needs_a_name;
+use super::walk::{
+    for_children, for_operation_schemas, for_operations, only_refers, reach, references, schemas, schemas_mut,
+};
+use super::{OWN_TYPES, Report};
+
+/// Puts a plain type in the place of references to a component that only names it: the generator makes a
+/// struct of one field of it, which takes neither `5` nor `"x"`.
+///
+/// `UserId: {type: integer}`, `owner: {$ref: UserId}` -> `owner: {type: integer}`
+pub fn inline_plain_types(document: &mut Value, report: &mut Report) {
+    let mut plain: BTreeMap<String, Value> = schemas(document)
+        .filter(|(name, schema)| !OWN_TYPES.contains(&name.as_str()) && is_plain(schema))
+        // A list of itself can't be written out.
+        .filter(|(name, schema)| !reach(document, references(schema)).contains(*name))
+        .map(|(name, schema)| (name.clone(), schema.clone()))
+        .collect();
+    // One may be made of others; what leads to itself was left out, so that this ends.
+    loop {
+        let before = plain.clone();
+        for schema in plain.values_mut() {
+            put_within(schema, &before);
+        }
+        if plain == before {
+            break;
+        }
+    }
+    for (_, schema) in
+        schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str()))
+    {
+        put_within(schema, &plain);
+    }
+    let _ = for_operations(document, |_, _, operation| {
+        for_operation_schemas("", operation, &mut |_, schema| put_within(schema, &plain));
+        Ok(())
+    });
+    for name in plain.into_keys() {
+        report.add("inline_plain_types", name, "the plain type stands where it is used");
+    }
+}
+
+/// Numbers, texts and flags, lists and maps of what has a name or needs none, and another name of a
+/// component.
+fn is_plain(schema: &Value) -> bool {
+    let within = |key: &str| {
+        schema
+            .get(key)
+            .is_none_or(|inner| inner.is_boolean() || only_refers(inner).is_some() || is_plain(inner))
+    };
+    if needs_a_name(schema) {
+        return false;
+    }
+    match schema.get("type").and_then(Value::as_str) {
+        Some("integer" | "number" | "boolean" | "string") => true,
+        Some("array") => within("items"),
+        Some("object") => {
+            schema.get("additionalProperties").is_some_and(Value::is_object) && within("additionalProperties")
+        }
+        _ => only_refers(schema).is_some(),
+    }
+}
+
+/// The whole of `allOf: [$ref]` before its part; and what were two names among choices may be one type now.
+fn put_within(schema: &mut Value, plain: &BTreeMap<String, Value>) {
+    put(schema, plain);
+    for_children("", schema, &mut |_, child| put_within(child, plain));
+    if let Some(object) = schema.as_object_mut() {
+        choices_differ(object);
+    }
+}
+
+/// Puts the plain type in the place of a reference to it. What is said of the place itself stays.
+fn put(schema: &mut Value, plain: &BTreeMap<String, Value>) {
+    let Some(target) = only_refers(schema).and_then(|name| plain.get(name)).cloned() else { return };
+    let (Some(place), Some(target)) = (schema.as_object_mut(), target.as_object()) else { return };
+    place.remove("$ref");
+    place.remove("allOf");
+    for (key, value) in target {
+        place.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+}

@@ -1,0 +1,307 @@
+//! References: shared parts are put in place, and what a schema refers to is a component. The generator knows
+//! no others: it panics, without a name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::Report;
+use super::naming::{parameter_name, type_name};
+use super::walk::{
+    SCHEMAS, entry, for_all_children, for_operation_schemas, for_operations, operations, place_of,
+    reference as reference_to, references, schemas, schemas_mut,
+};
+
+/// So many references may lead to one another: a document may refer in a circle.
+const LONGEST: usize = 16;
+
+/// Copies shared path items, parameters, bodies and responses to where they are used: a rule that changes one
+/// operation must not change another. The parameters of a path become those of its operations.
+///
+/// `parameters: [{$ref: "#/components/parameters/Id"}]` -> `parameters: [{name: id, in: path, …}]`
+pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
+    let whole = document.clone();
+    let resolve = |part: &mut Value, place: &str| -> Result<(), String> {
+        for _ in 0..LONGEST {
+            let Some(reference) = part.get("$ref").and_then(Value::as_str) else { return Ok(()) };
+            *part = pointer(reference)
+                .and_then(|at| whole.pointer(&at))
+                .cloned()
+                .ok_or_else(|| astray(place, reference))?;
+        }
+        Err(format!("{place}: a reference leads to itself"))
+    };
+    let mut shared: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
+        let place = format!("paths.{path}");
+        if path.starts_with("x-") {
+            continue;
+        }
+        let beside = item.as_object().filter(|item| item.contains_key("$ref")).cloned();
+        resolve(item, &place)?;
+        let Some(item) = item.as_object_mut() else { continue };
+        item.extend(beside.into_iter().flatten().filter(|(key, _)| key != "$ref"));
+        if let Some(Value::Array(mut parameters)) = item.remove("parameters") {
+            for parameter in &mut parameters {
+                resolve(parameter, &place)?;
+            }
+            shared.insert(path.clone(), parameters);
+        }
+    }
+    for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        resolve(operation, &place)?;
+        let Some(operation) = operation.as_object_mut() else { return Ok(()) };
+        for (_, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            resolve(response, &place)?;
+        }
+        if let Some(body) = operation.get_mut("requestBody") {
+            resolve(body, &place)?;
+        }
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            resolve(parameter, &place)?;
+        }
+        if let Some(above) = shared.get(path)
+            && let Some(own) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
+        {
+            let is = |one: &Value, other: &Value| {
+                one.get("name") == other.get("name") && one.get("in") == other.get("in")
+            };
+            let inherited: Vec<Value> = above
+                .iter()
+                .filter(|parameter| !own.iter().any(|other| is(other, parameter)))
+                .cloned()
+                .collect();
+            own.extend(inherited);
+        }
+        Ok(())
+    })
+}
+
+/// Makes a component of each other place that a reference points to: the generator knows no other references.
+/// A reference to another server becomes a free-form value.
+///
+/// - `$ref: "#/components/schemas/X/properties/y"` -> `$ref: "#/components/schemas/XY"`
+/// - `$ref: "https://example.com/x.json"` -> `{}`
+pub fn point_references_to_components(document: &mut Value, report: &mut Report) -> Result<(), String> {
+    let whole = document.clone();
+    let taken = schemas(&whole).map(|(name, _)| type_name(name)).collect();
+    let mut following = Following { whole: &whole, taken, made: BTreeMap::new(), open: Vec::new(), report };
+    for (name, schema) in schemas_mut(document).into_iter().flatten() {
+        following.follow(
+            &format!("components.schemas.{name}"),
+            &format!("/components/schemas/{}", escaped(name)),
+            schema,
+        )?;
+    }
+    for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        let mut outcome = Ok(());
+        for_operation_schemas(&place, operation, &mut |place, schema| {
+            if outcome.is_ok() {
+                outcome = following.follow(place, "", schema);
+            }
+        });
+        outcome
+    })?;
+    let mut components = Map::new();
+    while let Some(at) = following.open.pop() {
+        let name = following.made[&at].clone();
+        let mut schema = whole.pointer(&at).cloned().unwrap_or_default();
+        following.follow(&format!("components.schemas.{name}"), &root_of(&at), &mut schema)?;
+        components.insert(name, schema);
+    }
+    // What stands where it was is the component, too.
+    for (at, name) in &following.made {
+        if let Some(place) = document.pointer_mut(at) {
+            *place = reference_to(name);
+        }
+    }
+    if !components.is_empty()
+        && let Some(schemas) = entry(document, &["components", "schemas"])
+    {
+        schemas.extend(components);
+    }
+    Ok(())
+}
+
+/// Refuses a reference that leads nowhere, and says where it stands. It changes nothing.
+///
+/// `{$ref: "#/components/schemas/Missing"}` -> an error
+pub fn check_references(document: &mut Value) -> Result<(), String> {
+    let names: BTreeSet<&String> = schemas(document).map(|(name, _)| name).collect();
+    let nowhere = |value: &Value| references(value).into_iter().find(|name| !names.contains(name));
+    for (path, method, operation) in operations(document) {
+        if let Some(name) = nowhere(operation) {
+            return Err(astray(&place_of(path, method, operation), &format!("{SCHEMAS}{name}")));
+        }
+    }
+    for (name, schema) in schemas(document) {
+        if let Some(missing) = nowhere(schema) {
+            return Err(astray(&format!("components.schemas.{name}"), &format!("{SCHEMAS}{missing}")));
+        }
+    }
+    Ok(())
+}
+
+struct Following<'d> {
+    whole: &'d Value,
+    /// Types' names.
+    taken: BTreeSet<String>,
+    /// The names of components, by the place that each was made of.
+    made: BTreeMap<String, String>,
+    /// Places whose component isn't made yet.
+    open: Vec<String>,
+    report: &'d mut Report,
+}
+
+impl Following<'_> {
+    /// `root` is where the schema is that holds this one: what was written as a document of its own refers to
+    /// itself.
+    fn follow(&mut self, place: &str, root: &str, schema: &mut Value) -> Result<(), String> {
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str).map(str::to_owned) {
+            if reference.starts_with("http://") || reference.starts_with("https://") {
+                self.tell(place, format!("a free-form value: `{reference}` is in another document"));
+                *schema = json!({});
+            } else {
+                let right = self.component(place, root, &reference)?;
+                if right != reference {
+                    self.tell(place, format!("`{reference}` is `{right}`"));
+                    schema["$ref"] = json!(right);
+                }
+            }
+        }
+        // In 3.1 more may stand beside a reference.
+        let mut outcome = Ok(());
+        for_all_children(place, schema, &mut |place, child| {
+            if outcome.is_ok() {
+                outcome = self.follow(place, root, child);
+            }
+        });
+        outcome
+    }
+
+    fn tell(&mut self, place: &str, what: String) {
+        self.report.add(
+            "point_references_to_components",
+            place.trim_start_matches("components.schemas."),
+            what,
+        );
+    }
+
+    /// The reference to the component that is meant, which is there unless it was told as one.
+    fn component(&mut self, place: &str, root: &str, reference: &str) -> Result<String, String> {
+        let mut at = pointer(reference).ok_or_else(|| astray(place, reference))?;
+        for _ in 0..LONGEST {
+            if at.is_empty() {
+                at = root.to_owned();
+            }
+            if let Some(name) = at.strip_prefix("/components/schemas/").filter(|name| !name.contains('/')) {
+                return Ok(format!("{SCHEMAS}{}", unescaped(name)));
+            }
+            let places = [at.clone(), format!("{root}{at}")].into_iter().filter(|at| !at.is_empty());
+            let found = places.filter_map(|at| self.whole.pointer(&at).map(|target| (at, target))).next();
+            let Some((found, target)) = found else { return Err(astray(place, reference)) };
+            match target.get("$ref").and_then(Value::as_str) {
+                Some(next) => at = pointer(next).ok_or_else(|| astray(place, next))?,
+                None => return Ok(format!("{SCHEMAS}{}", self.name(found))),
+            }
+        }
+        Err(format!("{place}: `{reference}` leads to itself"))
+    }
+
+    fn name(&mut self, at: String) -> String {
+        if let Some(name) = self.made.get(&at) {
+            return name.clone();
+        }
+        let wanted = component_name(&at, self.whole);
+        let mut name = wanted.clone();
+        let mut number = 2;
+        while !self.taken.insert(name.clone()) {
+            name = format!("{wanted}{number}");
+            number += 1;
+        }
+        self.made.insert(at.clone(), name.clone());
+        self.open.push(at);
+        name
+    }
+}
+
+/// What the schema at a place is called: by the components, operation and fields that lead there.
+fn component_name(at: &str, whole: &Value) -> String {
+    let mut steps = at.split('/').skip(1).map(unescaped).collect::<Vec<_>>();
+    let mut name = String::new();
+    if let [first, path, method, ..] = steps.as_slice()
+        && first == "paths"
+    {
+        let id =
+            whole.pointer(&format!("/paths/{}/{method}/operationId", escaped(path))).and_then(Value::as_str);
+        name = id.map_or_else(|| format!("{method}_{}", parameter_name(path)), str::to_owned);
+        steps.drain(..3);
+    } else if steps.first().is_some_and(|first| first == "components") {
+        steps.drain(..2);
+    }
+    for step in steps {
+        let said = match step.as_str() {
+            "responses" => "response",
+            "requestBody" => "body",
+            "items" => "item",
+            "additionalProperties" => "value",
+            "properties" | "content" | "schema" | "allOf" | "oneOf" | "anyOf" | "$defs" | "definitions" => {
+                continue;
+            }
+            other if other.contains('/') || other.parse::<u16>().is_ok() => continue,
+            other => other,
+        };
+        name = format!("{name}_{said}");
+    }
+    type_name(name.trim_start_matches('_'))
+}
+
+/// The pointer of a reference within the document (RFC 6901, 6), where it is one.
+fn pointer(reference: &str) -> Option<String> {
+    let fragment = reference.strip_prefix('#')?;
+    let mut bytes = Vec::new();
+    let mut rest = fragment.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| first == b'%').and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn escaped(step: &str) -> String {
+    step.replace('~', "~0").replace('/', "~1")
+}
+
+fn unescaped(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
+}
+
+/// The schema that a place is in: a component, or nothing.
+fn root_of(at: &str) -> String {
+    match at.strip_prefix("/components/schemas/") {
+        Some(rest) => format!("/components/schemas/{}", rest.split('/').next().unwrap_or_default()),
+        None => String::new(),
+    }
+}
+
+fn astray(place: &str, reference: &str) -> String {
+    match reference.starts_with('#') {
+        true => format!("{place}: `{reference}` leads nowhere"),
+        false => format!(
+            "{place}: `{reference}` is in another file: bundle the files into one document first (`npx @redocly/cli bundle`)"
+        ),
+    }
+}

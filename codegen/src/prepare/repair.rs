@@ -1,0 +1,240 @@
+//! What isn't OpenAPI but is found in documents all the same: values of another kind than their key has.
+
+use serde_json::{Map, Value, json};
+
+use super::Report;
+use super::walk::{each_operation, for_schemas, parameters};
+
+/// Repairs values of the wrong kind, and drops those that it can't repair: the parser refuses nulls, texts in
+/// the place of lists and the like, and names no place.
+///
+/// - `{description: null, required: name, nullable: "true"}` -> `{required: [name], nullable: true}`
+/// - `{properties: {a: …}}` -> `{type: object, properties: {a: …}}`
+pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
+    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
+        let Some(item) = item.as_object_mut() else { continue };
+        // A null in the place of an operation is none.
+        item.retain(|key, value| {
+            let kept = !value.is_null();
+            if !kept {
+                tell(report, &format!("paths.{path}"), format!("left out `{key}`: null"));
+            }
+            kept
+        });
+        for key in ["summary", "description"] {
+            text(&format!("paths.{path}"), item, key, report);
+        }
+    }
+    each_operation(document, |place, operation| {
+        for key in ["summary", "description"] {
+            text(place, operation, key, report);
+        }
+        flag(place, operation, "deprecated", report);
+        list_of_words(place, operation, "tags", report);
+        keep_if(place, operation, "parameters", Value::is_array, report);
+        keep_if(place, operation, "requestBody", Value::is_object, report);
+        if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
+            text(place, body, "description", report);
+            flag(place, body, "required", report);
+        }
+        for (_, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            if !response.is_object() {
+                tell(report, place, "an answer that is no object: one without a body");
+                *response = json!({});
+            }
+            let Some(response) = response.as_object_mut() else { continue };
+            text(place, response, "description", report);
+            if !response.contains_key("$ref") {
+                response.entry("description").or_insert_with(|| json!(""));
+            }
+            keep_if(place, response, "content", Value::is_object, report);
+        }
+        for parameter in parameters(operation) {
+            text(place, parameter, "description", report);
+            for key in ["required", "deprecated", "explode", "allowEmptyValue", "allowReserved"] {
+                flag(place, parameter, key, report);
+            }
+            keep_if(place, parameter, "style", Value::is_string, report);
+        }
+    });
+    for_schemas(document, &mut |place, schema| {
+        if !schema.is_object() {
+            *schema = json!({});
+            tell(report, place, "a schema that is none: a free-form value");
+        }
+        let Some(schema) = schema.as_object_mut() else { return };
+        schema_of_its_kind(place, schema, report);
+    });
+}
+
+fn tell(report: &mut Report, place: &str, what: impl Into<String>) {
+    report.add("repair_mistyped_values", place, what);
+}
+
+fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
+    text(place, schema, "description", report);
+    for key in ["nullable", "readOnly", "writeOnly", "deprecated"] {
+        flag(place, schema, key, report);
+    }
+    for key in ["type", "format", "$ref", "pattern", "title"] {
+        keep_if(place, schema, key, Value::is_string, report);
+    }
+    for key in ["enum", "allOf", "oneOf", "anyOf"] {
+        keep_if(place, schema, key, |value| value.as_array().is_some_and(|list| !list.is_empty()), report);
+    }
+    keep_if(place, schema, "properties", Value::is_object, report);
+    keep_if(place, schema, "additionalProperties", |value| value.is_object() || value.is_boolean(), report);
+    keep_if(place, schema, "items", Value::is_object, report);
+    // `required: true` on a property is of an older JSON Schema.
+    match schema.get("required") {
+        None | Some(Value::Array(_)) => {}
+        Some(Value::String(_)) => list_of_words(place, schema, "required", report),
+        Some(_) => keep_if(place, schema, "required", Value::is_array, report),
+    }
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        let before = required.len();
+        let mut seen = Vec::new();
+        required.retain(|name| {
+            let kept = name.is_string() && !seen.contains(name);
+            seen.push(name.clone());
+            kept
+        });
+        if required.len() < before {
+            tell(report, place, "`required`: doubled, or no names");
+        }
+    }
+    if !["type", "$ref", "allOf", "oneOf", "anyOf"].iter().any(|key| schema.contains_key(*key)) {
+        type_that_is_meant(place, schema, report);
+    }
+    let kind = schema.get("type").and_then(Value::as_str).map(str::to_owned);
+    if kind.as_deref() == Some("string") {
+        texts_without_quotes(place, schema, report);
+    }
+    match kind.as_deref() {
+        Some("object" | "string" | "integer" | "number" | "boolean") | None => {}
+        Some("array") => {
+            if !schema.contains_key("items") {
+                schema.insert("items".to_owned(), json!({}));
+                tell(report, place, "a list without `items`: of free-form values");
+            }
+        }
+        Some("file") => {
+            schema.insert("type".to_owned(), json!("string"));
+            schema.insert("format".to_owned(), json!("binary"));
+            tell(report, place, "`type: file`: the bytes of a file");
+        }
+        Some("null") => {
+            schema.remove("type");
+            schema.insert("enum".to_owned(), json!([null]));
+            tell(report, place, "`type: null`");
+        }
+        Some(other) => {
+            tell(report, place, format!("`type: {other}` is none: a free-form value"));
+            schema.remove("type");
+        }
+    }
+    // A discriminator without a property says nothing.
+    let names_a_property = |value: &Value| value.get("propertyName").is_some_and(Value::is_string);
+    keep_if(place, schema, "discriminator", names_a_property, report);
+}
+
+/// `enum: [1.0, true]` of texts: what YAML reads as another kind was written without quotes.
+fn texts_without_quotes(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
+    for value in schema.get_mut("enum").and_then(Value::as_array_mut).into_iter().flatten() {
+        if value.is_number() || value.is_boolean() {
+            let text = value.to_string();
+            tell(report, place, format!("`{text}` among texts is meant as one"));
+            *value = json!(text);
+        }
+    }
+}
+
+/// A schema without a type that says all the same what it describes.
+fn type_that_is_meant(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
+    let values = schema.get("enum").and_then(Value::as_array).cloned().unwrap_or_default();
+    let all = |is: fn(&Value) -> bool| {
+        values.iter().any(is) && values.iter().all(|value| value.is_null() || is(value))
+    };
+    let kind = if schema.contains_key("properties")
+        || schema.get("additionalProperties").is_some_and(Value::is_object)
+    {
+        "object"
+    } else if schema.contains_key("items") {
+        "array"
+    } else if all(Value::is_string) {
+        "string"
+    } else if all(Value::is_i64) {
+        "integer"
+    } else if all(Value::is_number) {
+        "number"
+    } else if all(Value::is_boolean) {
+        "boolean"
+    } else {
+        // Values of several kinds are free-form; a null alone is looked at as such.
+        if values.iter().any(|value| !value.is_null()) {
+            schema.remove("enum");
+            tell(report, place, "an enumeration of several kinds: a free-form value");
+        }
+        return;
+    };
+    schema.insert("type".to_owned(), json!(kind));
+    tell(report, place, format!("`type: {kind}` is meant"));
+}
+
+/// A text; a list of texts is one of several paragraphs.
+fn text(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Report) {
+    match holder.get(key) {
+        None | Some(Value::String(_)) => {}
+        Some(Value::Array(parts)) => {
+            let parts: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
+            let joined = parts.join("\n\n");
+            holder.insert(key.to_owned(), json!(joined));
+            tell(report, place, format!("`{key}` was a list"));
+        }
+        Some(_) => keep_if(place, holder, key, Value::is_string, report),
+    }
+}
+
+/// True or false, also as a text.
+fn flag(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Report) {
+    let meant = match holder.get(key) {
+        None | Some(Value::Bool(_)) => return,
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Some(true),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Some(false),
+        Some(_) => None,
+    };
+    match meant {
+        Some(meant) => holder.insert(key.to_owned(), json!(meant)),
+        None => holder.remove(key),
+    };
+    tell(report, place, format!("`{key}` was neither true nor false"));
+}
+
+/// A list of texts; a text alone is a list of one.
+fn list_of_words(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Report) {
+    match holder.get_mut(key) {
+        None => {}
+        Some(Value::String(only)) => {
+            let only = json!([only]);
+            holder.insert(key.to_owned(), only);
+            tell(report, place, format!("`{key}` was no list"));
+        }
+        Some(Value::Array(words)) => words.retain(Value::is_string),
+        Some(_) => keep_if(place, holder, key, Value::is_array, report),
+    }
+}
+
+fn keep_if(
+    place: &str,
+    holder: &mut Map<String, Value>,
+    key: &str,
+    right: impl Fn(&Value) -> bool,
+    report: &mut Report,
+) {
+    if holder.get(key).is_some_and(|value| !right(value)) {
+        holder.remove(key);
+        tell(report, place, format!("left out `{key}`: it was of another kind"));
+    }
+}

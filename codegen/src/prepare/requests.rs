@@ -1,0 +1,168 @@
+//! Request bodies: what can be sent isn't what comes in an answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::components::free;
+use super::walk::{
+    descend, each_operation, reachable_from_answers, reachable_from_requests, references, rename_references,
+    resolved, says, schemas, schemas_mut,
+};
+use super::{Report, Union};
+
+/// Splits a component that is sent and received, if the two differ. What the server sets (`readOnly`) is
+/// required in a response and absent from a request, what the client sets (`writeOnly`) never comes back, and
+/// only in a request a field that isn't set differs from one set to null or to an empty list.
+///
+/// `Thing: {id (readOnly), name, secret (writeOnly)}` -> `Thing: {id, name}`, `ThingRequest: {name, secret}`
+pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
+    let sent = reachable_from_requests(document);
+    let received = reachable_from_answers(document);
+    let both: BTreeSet<String> = sent.intersection(&received).cloned().collect();
+    let differs = |schema: &Value| {
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        schema.get("properties").and_then(Value::as_object).into_iter().flatten().any(|(name, property)| {
+            let is = |key: &str| says(property, key);
+            let can_be_cleared = is("nullable") || is_collection(resolved(document, property));
+            is("readOnly") || is("writeOnly") || (can_be_cleared && !required.contains(&name.as_str()))
+        })
+    };
+    let mut split: BTreeSet<String> = schemas(document)
+        .filter(|(name, schema)| both.contains(*name) && differs(schema))
+        .map(|(name, _)| name.clone())
+        .collect();
+    // What leads to a component that is split is so itself.
+    loop {
+        let before = split.len();
+        let more: Vec<String> = schemas(document)
+            .filter(|(name, schema)| {
+                both.contains(*name) && references(schema).iter().any(|other| split.contains(other))
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        split.extend(more);
+        if split.len() == before {
+            break;
+        }
+    }
+    let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| name.clone()).collect();
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    for name in &split {
+        let candidate = free(&format!("{name}Request"), &mut taken);
+        report.add("split_request_schemas", name, format!("in a body it is `{candidate}`"));
+        names.insert(name.clone(), candidate);
+    }
+    let renamed = |name: &str| names.get(name).cloned();
+    if let Some(schemas) = schemas_mut(document) {
+        for (name, body) in &names {
+            let mut schema = schemas.get(name).cloned().unwrap_or_default();
+            rename_references(&mut schema, &renamed);
+            schemas.insert(body.clone(), schema);
+        }
+        // What is only sent leads to what is sent.
+        for (_, schema) in
+            schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name))
+        {
+            rename_references(schema, &renamed);
+        }
+    }
+    each_operation(document, |_, operation| {
+        if let Some(body) = operation.get_mut("requestBody") {
+            rename_references(body, &renamed);
+        }
+    });
+    for (name, body) in &names {
+        if let Some(union) = report.notes.unions.get(name).cloned() {
+            let choices = union
+                .choices
+                .into_iter()
+                .map(|(value, target)| (value, renamed(&target).unwrap_or(target)))
+                .collect();
+            report.notes.unions.insert(body.clone(), Union { tag: union.tag, choices });
+        }
+    }
+    one_direction_each(document, report);
+}
+
+/// A list or a map.
+fn is_collection(schema: &Value) -> bool {
+    let has_properties =
+        schema.get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty());
+    let is_map = schema.get("additionalProperties").is_some_and(Value::is_object) && !has_properties;
+    schema.get("type").and_then(Value::as_str) == Some("array") || is_map
+}
+
+/// Takes `readOnly` fields out of bodies and `writeOnly` ones out of answers.
+fn one_direction_each(document: &mut Value, report: &mut Report) {
+    let sent = reachable_from_requests(document);
+    let received = reachable_from_answers(document);
+    let Some(schemas) = schemas_mut(document) else { return };
+    for (name, schema) in schemas {
+        let (key, why) = match (sent.contains(name), received.contains(name)) {
+            (true, false) => ("readOnly", "the server sets it"),
+            (false, true) => ("writeOnly", "it never comes back"),
+            _ => continue,
+        };
+        let mut gone = Vec::new();
+        descend(name, schema, &mut |place, schema| {
+            let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+                return;
+            };
+            let mut here = Vec::new();
+            properties.retain(|property, value| {
+                let kept = !says(value, key);
+                if !kept {
+                    here.push(property.clone());
+                }
+                kept
+            });
+            if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+                required.retain(|property| !here.iter().any(|gone| property == gone));
+            }
+            gone.extend(here.into_iter().map(|property| format!("{place}.{property}")));
+        });
+        for place in gone {
+            report.add("split_request_schemas", place, format!("left out: `{key}`, {why}"));
+        }
+    }
+}
+
+/// Makes an optional list or map of a request nullable, and notes which fields can be set to null: an empty
+/// list clears what is there, and the generator sends an empty one only if it is nullable.
+///
+/// `ThingRequest: {tags: {type: array, …}}` -> `ThingRequest: {tags: {type: array, nullable: true, …}}`
+pub fn allow_clearing_fields(document: &mut Value, report: &mut Report) {
+    let sent = reachable_from_requests(document);
+    let received = reachable_from_answers(document);
+    let whole = document.clone();
+    let Some(schemas) = schemas_mut(document) else { return };
+    for (name, schema) in
+        schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name))
+    {
+        let required: Vec<String> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect();
+        for (property, value) in
+            schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            let collection = is_collection(resolved(&whole, value));
+            if says(value, "nullable") {
+                report.notes.clearable.entry(name.clone()).or_default().insert(property.clone());
+            } else if collection && !required.contains(property) && value.get("$ref").is_none() {
+                value["nullable"] = json!(true);
+                report.add("allow_clearing_fields", format!("{name}.{property}"), "an empty one is sent");
+            }
+        }
+    }
+}

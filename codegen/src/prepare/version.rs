@@ -1,0 +1,239 @@
+//! The forms of OpenAPI 3.1 in those of 3.0, which the generator reads.
+
+use serde_json::{Map, Value, json};
+
+use super::Report;
+use super::walk::{
+    each_operation, for_all_children, for_operation_schemas, for_operations, place_of, schemas_mut,
+};
+
+/// What 3.1 (JSON Schema 2020-12) has and 3.0 hasn't, and that says nothing which a type could show.
+const WITHOUT_A_TYPE: [&str; 17] = [
+    "$schema",
+    "$id",
+    "$anchor",
+    "$comment",
+    "$defs",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "minContains",
+    "maxContains",
+    "propertyNames",
+    "dependentSchemas",
+    "dependentRequired",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contentSchema",
+];
+
+/// Writes schemas of OpenAPI 3.1 as 3.0 has them, since the generator reads 3.0. Documents mix the two, so
+/// the version that a document states doesn't matter.
+///
+/// - `{type: [string, "null"]}` -> `{type: string, nullable: true}`
+/// - `{const: a}` -> `{enum: [a]}`
+pub fn convert_to_3_0(document: &mut Value, report: &mut Report) {
+    let mut visit = |place: &str, schema: &mut Value| rewrite(place, schema, report);
+    if let Some(schemas) = schemas_mut(document) {
+        for (name, schema) in schemas {
+            visit(name, schema);
+        }
+    }
+    let _ = for_operations(document, |path, method, operation| {
+        let place = place_of(path, method, operation);
+        for_operation_schemas(&place, operation, &mut visit);
+        Ok(())
+    });
+    if let Some(webhooks) =
+        document.get("webhooks").and_then(Value::as_object).filter(|webhooks| !webhooks.is_empty())
+    {
+        let names: Vec<&str> = webhooks.keys().map(String::as_str).collect();
+        report.add(
+            "convert_to_3_0",
+            "webhooks",
+            format!("left out {}: the server calls them", names.join(", ")),
+        );
+    }
+    document["openapi"] = json!("3.0.3");
+}
+
+fn rewrite(place: &str, schema: &mut Value, report: &mut Report) {
+    if let Value::Bool(anything) = schema {
+        report.add("convert_to_3_0", place, format!("the schema `{anything}` is a free-form value"));
+        *schema = json!({});
+    }
+    if let Some(object) = schema.as_object_mut() {
+        rewrite_object(place, object, report);
+    }
+    // Parents first: what a union of types becomes is looked at as any other.
+    for_all_children(place, schema, &mut |place, child| rewrite(place, child, report));
+}
+
+fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
+    let mut tell = |what: String| report.add("convert_to_3_0", place, what);
+    for key in WITHOUT_A_TYPE {
+        if schema.remove(key).is_some() {
+            tell(format!("left out `{key}`"));
+        }
+    }
+    if schema.get("examples").is_some_and(Value::is_array) {
+        schema.remove("examples");
+    }
+    if let Some(only) = schema.remove("const") {
+        tell("`const` is an enumeration of one value".to_owned());
+        schema.insert("enum".to_owned(), json!([only]));
+    }
+    if let Some(places) = schema.remove("prefixItems") {
+        let kind =
+            |place: &Value| Some((place.get("type")?.as_str()?.to_owned(), place.get("format").cloned()));
+        let mut kinds: Vec<_> = places.as_array().into_iter().flatten().map(kind).collect();
+        kinds.dedup();
+        let items = match kinds.as_slice() {
+            [Some((kind, format))] if !matches!(kind.as_str(), "object" | "array") => {
+                tell(format!("`prefixItems`: a list of {kind}s"));
+                let mut items = json!({"type": kind});
+                if let Some(format) = format {
+                    items["format"] = format.clone();
+                }
+                items
+            }
+            _ => {
+                tell("`prefixItems`: a list of free-form values".to_owned());
+                json!({})
+            }
+        };
+        schema.insert("items".to_owned(), items);
+    }
+    if let Some(patterns) = schema.remove("patternProperties") {
+        tell("`patternProperties` are `additionalProperties`".to_owned());
+        let only = patterns
+            .as_object()
+            .filter(|patterns| patterns.len() == 1)
+            .and_then(|patterns| patterns.values().next());
+        schema.entry("additionalProperties").or_insert_with(|| only.cloned().unwrap_or_else(|| json!({})));
+    }
+    let media = schema.remove("contentMediaType");
+    let encoding = schema.remove("contentEncoding");
+    if let Some(media) = media
+        && encoding.is_none()
+        && !media.as_str().is_some_and(|media| media.starts_with("text/") || media.ends_with("json"))
+    {
+        tell("`contentMediaType`: the bytes of a file".to_owned());
+        schema.entry("type").or_insert_with(|| json!("string"));
+        schema.insert("format".to_owned(), json!("binary"));
+    }
+    types_in_a_list(schema, &mut tell);
+    siblings_of_a_reference(schema, &mut tell);
+}
+
+/// `type: [string, "null"]`; several types are a choice of them.
+fn types_in_a_list(schema: &mut Map<String, Value>, tell: &mut dyn FnMut(String)) {
+    let Some(types) = schema.get("type").and_then(Value::as_array) else { return };
+    let mut kinds: Vec<Value> = types.iter().filter(|kind| kind.as_str() != Some("null")).cloned().collect();
+    kinds.dedup();
+    let nullable = kinds.len() < types.len();
+    tell(format!("a list of types: {}", Value::Array(types.clone())));
+    schema.remove("type");
+    if nullable {
+        schema.insert("nullable".to_owned(), json!(true));
+    }
+    match kinds.as_slice() {
+        [] => {
+            schema.insert("enum".to_owned(), json!([null]));
+        }
+        [only] => {
+            schema.insert("type".to_owned(), only.clone());
+        }
+        several => {
+            let mut choices = Vec::new();
+            for kind in several {
+                let mut choice = Map::from_iter([("type".to_owned(), kind.clone())]);
+                // What says something of one type goes with it.
+                let own: &[&str] = match kind.as_str() {
+                    Some("array") => &["items"],
+                    Some("object") => &["properties", "required", "additionalProperties"],
+                    Some("string") => &["format"],
+                    _ => &[],
+                };
+                for key in own {
+                    choice.extend(schema.get(*key).map(|value| ((*key).to_owned(), value.clone())));
+                }
+                choices.push(Value::Object(choice));
+            }
+            for key in ["items", "properties", "required", "additionalProperties", "format", "enum"] {
+                schema.remove(key);
+            }
+            schema.insert("oneOf".to_owned(), Value::Array(choices));
+        }
+    }
+}
+
+/// In 3.0 what stands beside a `$ref` counts for nothing; whoever wrote it meant it.
+fn siblings_of_a_reference(schema: &mut Map<String, Value>, tell: &mut dyn FnMut(String)) {
+    if schema.len() < 2 || !schema.get("$ref").is_some_and(Value::is_string) {
+        return;
+    }
+    let Some(reference) = schema.remove("$ref") else { return };
+    let siblings: Vec<&str> = schema.keys().map(String::as_str).collect();
+    tell(format!("beside `$ref` stand {}", siblings.join(", ")));
+    let mut parts = match schema.remove("allOf") {
+        Some(Value::Array(parts)) => parts,
+        _ => Vec::new(),
+    };
+    parts.insert(0, json!({"$ref": reference}));
+    // A type beside the reference is that of the component, told again.
+    for key in ["type", "format", "enum"] {
+        schema.remove(key);
+    }
+    schema.insert("allOf".to_owned(), Value::Array(parts));
+}
+
+/// Drops what no request or response shows: servers, callbacks, security, examples.
+///
+/// `get: {operationId: x, callbacks: …, security: …, responses: …}` -> `get: {operationId: x, responses: …}`
+pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
+    each_operation(document, |place, operation| {
+        for key in ["callbacks", "servers"] {
+            if operation.remove(key).is_some_and(|value| value != json!({}) && value != json!([])) {
+                report.add("keep_requests_and_responses", place, format!("left out `{key}`"));
+            }
+        }
+        const KEPT: [&str; 8] = [
+            "operationId",
+            "summary",
+            "description",
+            "tags",
+            "parameters",
+            "requestBody",
+            "responses",
+            "deprecated",
+        ];
+        operation.retain(|key, _| KEPT.contains(&key.as_str()));
+        for (_, response) in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            if let Some(response) = response.as_object_mut() {
+                response.retain(|key, _| ["description", "content"].contains(&key.as_str()));
+            }
+        }
+        if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
+            body.retain(|key, _| ["description", "content", "required"].contains(&key.as_str()));
+        }
+    });
+    let Some(document) = document.as_object_mut() else { return };
+    document.retain(|key, _| ["openapi", "info", "paths", "components"].contains(&key.as_str()));
+    if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
+        components.retain(|key, _| key == "schemas");
+    }
+    let text = |info: Option<&Value>, key: &str| info?.get(key)?.as_str().map(str::to_owned);
+    let info = document.get("info");
+    let mut kept = json!({
+        "title": text(info, "title").unwrap_or_else(|| "an API".to_owned()),
+        "version": text(info, "version").unwrap_or_default(),
+    });
+    if let Some(description) = text(info, "description") {
+        kept["description"] = json!(description);
+    }
+    document.insert("info".to_owned(), kept);
+}

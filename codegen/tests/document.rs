@@ -1,0 +1,52 @@
+//! Reading a document: what YAML and JSON have that isn't OpenAPI's.
+
+use serde_json::json;
+use synapse_codegen::document::parse;
+
+const HEAD: &str = "openapi: 3.0.3\ninfo: {title: t, version: '1'}\n";
+
+#[test]
+fn yaml_merges_numbers_and_keys_are_read() {
+    let text = format!(
+        "{HEAD}x-base: &base {{type: object, required: [a]}}\nx-more: &more {{type: string, nullable: true}}\n\
+         one: {{<<: *base, required: [b]}}\nboth:\n  <<: [*base, *more]\n  deprecated: true\n\
+         wide: {{maximum: 340282366920938463463374607431768211455, minimum: -99999999999999999999}}\n\
+         keys: {{200: ok, true: yes, null: no, 1.5: half}}\ntagged: !odd [1]\nplain: {{<<: text}}\n"
+    );
+    let document = parse(&text).unwrap();
+    assert_eq!(document["one"], json!({"type": "object", "required": ["b"]}));
+    assert_eq!(
+        document["both"],
+        json!({"type": "object", "required": ["a"], "nullable": true, "deprecated": true})
+    );
+    assert_eq!(
+        document["wide"],
+        json!({"maximum": 340282366920938463463374607431768211455.0, "minimum": -1e20})
+    );
+    assert_eq!(document["keys"], json!({"200": "ok", "true": "yes", "null": "no", "1.5": "half"}));
+    assert_eq!((&document["tagged"], &document["plain"]), (&json!([1]), &json!({"<<": "text"})));
+    let json = parse(r#"{"openapi": "3.0.3", "big": 340282366920938463463374607431768211456}"#).unwrap();
+    assert_eq!(json["big"], 340282366920938463463374607431768211456.0);
+}
+
+#[test]
+fn duplicate_key_error_names_line() {
+    let error = parse(&format!("{HEAD}paths:\n  /a/: {{}}\n  /b/: {{}}\n  /a/: {{}}\n")).unwrap_err();
+    assert!(error.starts_with("not YAML: paths: `/a/` stands there twice at line 4"), "{error}");
+    let error = parse("{\"openapi\": \"3.0.3\",\n\"paths\": {\"/a/\": {},\n\"/a/\": {}}}").unwrap_err();
+    assert!(error.starts_with("not JSON: `/a/` stands there twice at line 3"), "{error}");
+    let error = parse(&format!("{HEAD}? [a]\n: b\n")).unwrap_err();
+    assert!(error.contains("a list or a mapping is no key"), "{error}");
+}
+
+#[test]
+fn document_doubles_keep_last_digit() {
+    let number = 0.001_774_862_202_534_643_9_f64;
+    for text in [
+        format!("{HEAD}one: {{default: {number:?}}}\n"),
+        format!(r#"{{"openapi": "3.0.3", "one": {{"default": {number:?}}}}}"#),
+    ] {
+        let read = parse(&text).unwrap()["one"]["default"].as_f64().unwrap();
+        assert_eq!(read.to_bits(), number.to_bits(), "{text}");
+    }
+}

@@ -1,0 +1,83 @@
+//! The table of the handwritten layer's parts holds what they call.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use support::crate_copy::root;
+use synapse_codegen::domains::{DOMAINS, missing};
+
+/// The code of a file or of a folder's files, without comments.
+fn code(path: &Path) -> String {
+    if path.is_dir() {
+        let mut paths: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        return paths.iter().map(|path| code(path)).collect();
+    }
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The words that follow `before` and are followed by `after`.
+fn words<'t>(text: &'t str, before: &str, after: &str) -> BTreeSet<&'t str> {
+    text.split(before)
+        .skip(1)
+        .filter_map(|rest| {
+            let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_')?;
+            rest[end..].starts_with(after).then_some(&rest[..end])
+        })
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+#[test]
+fn domain_lists_match_their_code() {
+    for domain in &DOMAINS {
+        let text: String = domain.files.iter().map(|file| code(&root().join(file))).collect();
+        let operations: BTreeSet<&str> = domain.operations.iter().copied().collect();
+        assert_eq!(words(&text, "raw.", "()"), operations, "{}", domain.name);
+        let mut types: BTreeSet<&str> = words(&text, "types::", "");
+        types.remove("builder");
+        types.extend(words(&text, "types::builder::", ""));
+        if let Some((_, list)) = text.split_once("use crate::generated::raw::types::{") {
+            types.extend(list.split('}').next().unwrap().split(',').map(str::trim));
+        }
+        assert_eq!(types, domain.types.iter().copied().collect(), "{}", domain.name);
+    }
+}
+
+#[test]
+fn core_layer_needs_no_operation() {
+    let parts: Vec<_> =
+        DOMAINS.iter().flat_map(|domain| domain.files).map(|file| root().join(file)).collect();
+    let mut directories = vec![root().join("src")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            // Unit tests live beside what they test, and are built with the project's own document only.
+            if parts.contains(&path) || path.ends_with("transport") {
+                continue;
+            }
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let text = code(&path);
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            assert!(words(text, "|raw| raw.", "()").is_empty(), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn missing_operations_are_named() {
+    let domain = &DOMAINS[0];
+    let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+    assert_eq!(missing(domain, &all(domain.operations), &all(domain.types)), None);
+    assert_eq!(
+        missing(domain, &all(&domain.operations[1..]), &all(&[])).unwrap(),
+        "the operation `start_chunked_upload` and the schemas `ChunkedUpload`, `UploadId`"
+    );
+}

@@ -1,0 +1,337 @@
+//! The generated code: what each document's case comes out as.
+
+use serde_json::{Value, json};
+use synapse_codegen::document::read;
+use synapse_codegen::generate::generate;
+
+/// The code without its white space, so that no line break matters.
+fn code(document: Value) -> String {
+    let code = generate(document).map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
+    code.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn own_document() -> Value {
+    read(concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/synapse-v1.yaml").as_ref()).unwrap()
+}
+
+fn document(operations: Value, schemas: Value) -> Value {
+    json!({
+        "openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": operations, "components": {"schemas": schemas},
+    })
+}
+
+fn answer(schema: Value) -> Value {
+    json!({"200": {"description": "", "content": {"application/json": {"schema": schema}}}})
+}
+
+#[test]
+fn every_operation_is_generated_once() {
+    let document = own_document();
+    let code = code(document.clone());
+    let mut count = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            assert_eq!(code.matches(&format!("const ID: &'static str = \"{id}\"")).count(), 1, "{id}");
+            assert!(code.contains(&format!("`{} {path}`", method.to_uppercase())), "{id}");
+            count += 1;
+        }
+    }
+    assert_eq!(
+        code.matches("for crate::Operation for").count() + code.matches("crate::Operation for").count(),
+        count
+    );
+    for gone in ["async fn send", "api-version", "ResponseValue", "ClientHooks", "unwrap()"] {
+        assert!(!code.contains(gone), "{gone} is still there");
+    }
+}
+
+#[test]
+fn code_carries_descriptions() {
+    let code = code(own_document());
+    assert!(code.contains("///Only models of the project with this id. pub fn project<V>"));
+    assert!(code.contains(
+        "///Which bytes of the file the chunk holds: `bytes <first>-<last>/<total>`. pub fn content_range<V>"
+    ));
+    assert!(code.contains("///How the model is configured, such as its input size. pub fn configuration<T>"));
+}
+
+#[test]
+fn only_request_types_have_builders() {
+    let code = code(own_document());
+    assert!(code.contains("#[derive(PartialEq)] #[non_exhaustive] pub struct Model {"));
+    assert!(code.contains("pub fn builder() -> builder::ModelCreate"));
+    assert!(!code.contains("pub fn builder() -> builder::Model {"));
+    assert!(code.contains("impl crate::Page for ModelPage"));
+}
+
+#[test]
+fn enumeration_accepts_unknown_text() {
+    let operation = json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
+    let kind = json!({"type": "string", "enum": ["a-b", "unrecognized"]});
+    let code = code(document(json!({"/kind/": operation}), json!({"Kind": kind})));
+    assert!(code.contains("AB, ///`unrecognized` Unrecognized,"), "{code}");
+    assert!(code.contains("UnrecognizedValue(::std::string::String)"));
+    assert!(code.contains("\"a-b\" => Self::AB"));
+}
+
+#[test]
+fn large_enumeration_avoids_macro() {
+    let operation = json!({"get": {"operationId": "get_kind", "responses": answer(json!({"$ref": "#/components/schemas/Kind"}))}});
+    let values: Vec<String> = (0..300).map(|number| format!("v{number}")).collect();
+    let code =
+        code(document(json!({"/kind/": operation}), json!({"Kind": {"type": "string", "enum": values}})));
+    assert!(
+        code.contains("crate::generated::operation::open_enum_schema( &[ \"v0\", \"v1\",")
+            && !code.contains("json_schema!"),
+        "{code}"
+    );
+}
+
+#[test]
+fn empty_and_byte_answers_have_kinds() {
+    let operations = json!({
+        "/gone/{id}/": {"delete": {
+            "operationId": "delete_thing", "responses": {"204": {"description": ""}},
+            "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}],
+        }},
+        "/file/": {"get": {"operationId": "get_file", "responses": {"200": {"description": "", "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}}},
+        "/table/": {"get": {"operationId": "get_table", "responses": {"200": {"description": "", "content": {
+            "text/csv": {"schema": {"type": "string"}}}}}}},
+        "/vendor/": {"get": {"operationId": "get_vendor", "responses": {"200": {"description": "", "content": {
+            "application/vnd.api+json": {"schema": {"type": "string"}}}}}}},
+    });
+    let code = code(document(operations, json!({})));
+    assert!(code.contains("type Output = (); type Decoder = crate::generated::operation::EmptyDecoder;"));
+    assert!(code.contains(
+        "type Output = crate::ByteStream; type Decoder = crate::generated::operation::BytesDecoder;"
+    ));
+    assert!(
+        code.replace(' ', "").contains("crate::generated::operation::path_segment(\"id\",&id.to_string())?")
+    );
+    // Bytes are taken as any type, JSON only as itself.
+    assert!(
+        code.contains("from_static(\"text/csv, */*;q=0.1\")")
+            && code.contains("from_static(\"application/vnd.api+json\")")
+    );
+}
+
+#[test]
+fn maybe_empty_answer_is_option() {
+    let mut responses = answer(json!({"type": "integer"}));
+    responses["204"] = json!({"description": ""});
+    let code =
+        code(document(json!({"/n/": {"get": {"operationId": "get_n", "responses": responses}}}), json!({})));
+    assert!(code.contains("type Output = ::std::option::Option<i64>;"), "{code}");
+    assert!(
+        code.contains("type Decoder = crate::generated::operation::OptionalJsonDecoder<i64, 200u16>;"),
+        "{code}"
+    );
+}
+
+/// An operation that takes and gives `schema`.
+fn both(schemas: Value) -> String {
+    let content = json!({"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}});
+    let operation = json!({
+        "operationId": "set_thing", "requestBody": {"required": true, "content": content},
+        "responses": {"200": {"description": "", "content": content}},
+    });
+    code(document(json!({"/things/": {"put": operation}}), schemas))
+}
+
+#[test]
+fn list_setter_converts_each_item() {
+    let code = both(json!({
+        "Thing": {"type": "object", "properties": {
+            "kinds": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+            "parts": {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "integer"}}}},
+            "ids": {"type": "array", "items": {"type": "integer"}},
+        }},
+    }))
+    .replace(' ', "")
+    .replace(",>", ">");
+    assert!(
+        code.contains("pubfnkinds<I,T>(mutself,value:I)->SelfwhereI:::std::iter::IntoIterator<Item=T>,"),
+        "{code}"
+    );
+    assert!(
+        code.contains(
+            "crate::generated::operation::convert_list::<super::ThingPartsItem,T,I>(\"parts\",\"`ThingPartsItem`\",value)"
+        ),
+        "{code}"
+    );
+    assert!(code.contains("pubfnids<T>(mutself,value:T)"), "{code}");
+}
+
+#[test]
+fn nested_body_parts_have_builders() {
+    let part =
+        |name: &str| json!({"type": "object", "properties": {name: {"type": "string", "nullable": true}}});
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let list = json!({"Thing": {"type": "array", "items": reference("Part")}, "Part": part("a")});
+    let choice = json!({"Thing": {"oneOf": [reference("Part"), reference("Other")]}, "Part": part("a"), "Other": part("b")});
+    for schemas in [list, choice] {
+        let code = both(schemas);
+        assert!(code.contains("pub fn builder() -> builder::Part"), "{code}");
+        assert!(code.contains("pub fn a_null(mut self)"), "{code}");
+    }
+}
+
+#[test]
+fn recursive_fields_are_optional_unboxed() {
+    let field = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let code = both(json!({
+        "Thing": {"type": "object", "properties": {"itself": field("Thing"), "link": field("Link")}},
+        "Link": {"type": "object", "properties": {"of": field("Thing")}},
+    }));
+    assert!(!code.contains("::std::boxed::Box<::std::option::Option<"), "{code}");
+    assert_eq!(
+        code.matches("#[serde(skip_serializing_if = \"::std::option::Option::is_none\")]").count(),
+        3,
+        "{code}"
+    );
+    assert!(!code.contains("TryInto<::std::boxed::Box<"), "{code}");
+}
+
+#[test]
+fn tag_decides_despite_rust_type_names() {
+    let solid = |kind: &str| json!({"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string", "enum": [kind]}, "next": {"$ref": "#/components/schemas/Thing"}}});
+    let code = both(json!({
+        "Thing": {
+            "oneOf": [{"$ref": "#/components/schemas/Box"}, {"$ref": "#/components/schemas/Vec"}],
+            "discriminator": {"propertyName": "kind", "mapping": {"box": "#/components/schemas/Box", "vec": "#/components/schemas/Vec"}},
+        },
+        "Box": solid("box"),
+        "Vec": solid("vec"),
+    }))
+    .replace(' ', "");
+    assert!(code.contains("Unrecognized(crate::Json)"), "{code}");
+}
+
+#[test]
+fn untagged_choice_is_best_fit() {
+    let code = both(json!({
+        "Thing": {"oneOf": [{"$ref": "#/components/schemas/Short"}, {"$ref": "#/components/schemas/Long"}, {"type": "string"}]},
+        "Short": {"type": "object", "properties": {"a": {"type": "string"}}},
+        "Long": {"type": "object", "properties": {"a": {"type": "string"}, "bC": {"type": "string"}}},
+    }))
+    .replace(' ', "")
+    .replace(",)", ")");
+    let code = code.replace("crate::generated::choices::", "").replace(",]", "]");
+    assert!(
+        code.contains(r#"by_fit(&value,&[Shape::Object(&["a"]),Shape::Object(&["a","bC"]),Shape::Other])"#),
+        "{code}"
+    );
+    assert!(code.contains("Unrecognized(crate::Json)"), "{code}");
+}
+
+#[test]
+fn invalid_openapi_error_names_place() {
+    let broken = json!({"/a/": {"get": {"operationId": "a", "responses": answer(json!({"type": "string", "externalDocs": 5}))}}});
+    let error = generate(document(broken, json!({}))).err().unwrap();
+    assert!(error.starts_with("GET /a/ (a): ") && error.lines().count() == 1, "{error}");
+    let operation = json!({"get": {"operationId": "a", "responses": answer(json!({"$ref": "#/components/schemas/Bad"}))}});
+    let error = generate(document(
+        json!({"/a/": operation}),
+        json!({"Bad": {"type": "object", "externalDocs": 5, "properties": {"x": {"type": "string"}}}}),
+    ));
+    let error = error.err().unwrap();
+    assert!(
+        error.starts_with("components.schemas.Bad (of GET /a/ (a)): ") && error.lines().count() == 1,
+        "{error}"
+    );
+}
+
+#[test]
+fn impossible_enumerations_are_plain() {
+    let code = code(document(
+        json!({"/things/": {"get": {"operationId": "list_things", "responses": answer(json!({"$ref": "#/components/schemas/Thing"}))}}}),
+        json!({"Thing": {"type": "object", "properties": {
+            "level": {"type": "integer", "enum": [1, 2]},
+            "sign": {"type": "string", "enum": ["+", "-", "*"]},
+            "case": {"type": "string", "enum": ["utf8", "UTF-8"]},
+            "kind": {"type": "string", "enum": ["a", "b", "a"]},
+        }}}),
+    ));
+    assert!(code.contains("pub level: ::std::option::Option<i64>"), "{code}");
+    assert!(code.contains("pub sign: ::std::option::Option<::std::string::String>"), "{code}");
+}
+
+#[test]
+fn descriptions_are_not_doctests() {
+    let description = "Lists.\r\n\r\n```\nlet x = 1\n```\n\n    indented()\n    again()\n\nA list:\n* a\n    * b\n\n~~~python\nx\n";
+    let code = generate(document(
+        json!({"/things/": {"get": {"operationId": "list_things", "description": description, "responses": answer(json!({}))}}}),
+        json!({}),
+    ));
+    let code = code.map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
+    let told = r#"doc = "Lists.\n\n```text\nlet x = 1\n```\n\n   indented()\n   again()\n\nA list:\n* a\n    * b\n\n~~~text\nx"#;
+    assert!(code.contains("#[cfg_attr(") && code.contains("not(doctest)") && code.contains(told), "{code}");
+    // A fence is closed by one that is as long, and what is on one line is none.
+    let description = "a\n````\nb\n```\nc\n````\n```d``` e\nf";
+    let code = generate(document(
+        json!({"/things/": {"get": {"operationId": "list_things", "description": description, "responses": answer(json!({}))}}}),
+        json!({}),
+    ));
+    let code = code.map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
+    assert!(code.contains(r#""a\n````text\nb\n```\nc\n````\n```d``` e\nf"#), "{code}");
+}
+
+#[test]
+fn reserved_names_and_headers_still_work() {
+    let parameter =
+        |name: &str, holder: &str| json!({"name": name, "in": holder, "schema": {"type": "string"}});
+    let parameters = json!([
+        parameter("api-version", "header"),
+        parameter("header_map", "query"),
+        parameter("from", "query")
+    ]);
+    let operation = json!({"operationId": "from", "parameters": parameters, "responses": answer(json!({"$ref": "#/components/schemas/Thing"}))});
+    let put = json!({
+        "operationId": "put_thing", "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}},
+        "responses": {"204": {"description": ""}},
+    });
+    let object = json!({"type": "object", "properties": {"x": {"type": "string"}}});
+    let field = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let code = code(document(
+        json!({"/things/": {"get": operation, "put": put}}),
+        json!({
+            "Thing": {"type": "object", "properties": {
+                "a": field("A"), "d": field("D"), "default": field("Default"), "fields": field("Fields"),
+                "@type": {"type": "string"}, "type": {"type": "string"},
+            }},
+            "A": object, "D": object, "Default": object, "Fields": object,
+        }),
+    ));
+    assert!(code.contains(r#"header_map.append("api-version", value.to_string().try_into()?)"#), "{code}");
+    assert!(code.contains(r#"QueryParam::new("header_map", &header_map_query)"#), "{code}");
+    assert!(code.contains(".map(::std::convert::From::from)"), "{code}");
+    assert!(code.contains(r#"rename = "@type""#) && code.contains(r#"rename = "type")"#), "{code}");
+    // Names that a document can't have, or has no more.
+    for named in ["pub struct Default2 ", "struct __Fields;", "fn deserialize<__D: ", "visit_map<__A: "] {
+        assert!(code.contains(named), "{named}\n{code}");
+    }
+}
+
+#[test]
+fn shared_path_item_counts_per_use() {
+    let operation = json!({"operationId": "things", "responses": {"204": {"description": ""}}});
+    let shared = json!({"$ref": "#/components/pathItems/Things"});
+    let mut given = document(json!({"/a/": shared, "/b/": shared, "x-note": {"get": {}}}), json!({}));
+    given["components"]["pathItems"] = json!({"Things": {"get": operation}});
+    let generated = generate(given).map_err(|error| panic!("{error}")).ok().unwrap();
+    assert_eq!(generated.operations.iter().collect::<Vec<_>>(), ["things", "things_2"]);
+}
+
+#[test]
+fn wire_names_are_kept_in_errors() {
+    let kind = json!({"type": "string", "enum": ["a", "b"]});
+    let code = code(document(
+        json!({"/things/": {"get": {"operationId": "list_things", "responses": answer(json!({"$ref": "#/components/schemas/Thing"}))}}}),
+        json!({"Thing": {"type": "object", "required": ["default-kind", "flatten-it"], "properties": {"default-kind": kind, "flatten-it": kind}}}),
+    ));
+    for name in ["default-kind", "flatten-it"] {
+        assert!(code.contains(&format!(r#"missing_field("{name}")"#)), "{name}\n{code}");
+    }
+}

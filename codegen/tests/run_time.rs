@@ -1,0 +1,71 @@
+//! A client of a document that is all traps, against a server: what would compile and be wrong.
+
+mod support;
+
+use std::path::Path;
+
+use support::crate_copy::CrateCopy;
+
+#[test]
+fn requests_match_document_on_the_wire() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let copy = CrateCopy::from_document(&folder.join("documents/zoo.yaml"));
+    copy.example("zoo", &std::fs::read_to_string(folder.join("probes/zoo.rs")).unwrap());
+    let (out, err) = copy.succeed(&["run", "--example", "zoo"]);
+    assert_eq!(
+        out.lines().collect::<Vec<_>>(),
+        [
+            "an answer that is more than its document",
+            "another 2xx",
+            "a 201 without its body: pets_create: POST /api/pets/: 201 Created, but the response can't be used: the body is empty",
+            "list_all",
+            "created__gte=2024-01-01T00%3A00%3A00Z created_gte=2025-01-01T00%3A00%3A00Z expand=keeper filter%5Bage%5D=3 filter%5Bname%5D=x+y id__in=1%2C2%2C3 status=sold tags=a tags=b",
+            "x-trace: t",
+            "client=a info=f new=g request=b response=c result=d self=j type=i url=e value=h",
+            "POST /api/pets/5/photo.png?id=q",
+            "every method",
+            "patch: nothing ",
+            "patch: application/json {}",
+            r#"patch: application/json {"age":null,"isGlobal":true,"status":null,"tags":[]}"#,
+            r#"patch: application/json {"age":3,"status":"new","tags":["t"]}"#,
+            r#"create: application/json {"name":"x","secret":"s"}"#,
+            "feed: nothing ",
+            r#"feed: application/json {"food":"hay"}"#,
+            r#"patch: application/json {"age":null,"name":"n"}"#,
+            r#"patch: application/json {"home":{"guest":{"mate":null,"name":"m"},"owner":null},"mate":null}"#,
+            r#"patch: application/json {"mate":{"home":{"size":2}}}"#,
+            "GET /api/pets/5/photo.jpg",
+            "GET /api/export text/csv, */*;q=0.1",
+            "multipart/form-data",
+            "a form in the place of JSON",
+            "image/png x",
+            "application/vnd.api+json",
+            r#"application/vnd.api+json {"kind":"cat","lives":9}"#,
+            r#"{"friend":{"kind":"cat","lives":9},"kind":"dog"}"#,
+            "GET /api/oddities/?structure=%7B%22a%22%3A1%7D",
+            "the choice that fits, or none",
+            r#"{"cage":1,"groups":[{"size":2},{"size":3}],"kinds":["day","other"],"name":"n","note":null,"place":[1.5,2.0]}"#,
+            "all problems, with their places",
+            "api-version: 2, accept: application/json, */*;q=0.1",
+            "a choice of lists, within choices",
+            r#"{"hours":{},"keepers":[],"place":{"name":"n","note":null}}"#,
+            "done",
+        ],
+        "{err}"
+    );
+
+    // What was changed is told, a line a rule, and which parts of the layer the document doesn't serve.
+    for told in [
+        "zoo.yaml: 18 operations, ",
+        "start_paths_with_slash (1), such as api/export: /api/export is sent",
+        "keep_one_success (4), such as POST /api/pets/ (pets_create): an answer other than 201 may have no body: an option",
+        "handwritten part `models` is left out: it needs the operations `list_models`, `get_model`, `create_model` and the schemas",
+    ] {
+        assert!(err.contains(told), "{told}\n{err}");
+    }
+
+    // Descriptions are documentation and no tests.
+    copy.succeed(&["rustdoc", "--lib", "--", "-D", "warnings"]);
+    let (out, _) = copy.succeed(&["test", "--doc", "--", "--list"]);
+    assert!(out.contains("src/client/mod.rs") && !out.contains("raw.rs"), "{out}");
+}

@@ -163,7 +163,7 @@ fn unmapped_tag_uses_name_or_value() {
 }
 
 #[test]
-fn a_choice_within_a_choice_is_one_of_all() {
+fn nested_choices_are_flattened() {
     let kind = |value: &str| json!({"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string", "enum": [value]}}});
     let inner = json!({"oneOf": [reference("A"), reference("B")], "nullable": true, "discriminator": {"propertyName": "kind"}});
     let either = json!({"oneOf": [reference("Inner"), reference("C"), {"oneOf": [{"type": "string"}, {"type": "integer"}]}]});
@@ -189,7 +189,7 @@ fn a_choice_within_a_choice_is_one_of_all() {
 }
 
 #[test]
-fn a_choice_of_what_is_required_is_none() {
+fn required_only_choices_are_dropped() {
     let mut schema = properties(json!({"a": {"type": "string"}, "b": {"type": "string"}}));
     schema["anyOf"] = json!([{"required": ["a"]}, {"title": "By b", "required": ["b"]}]);
     let (document, report) = with(schema, json!({}));

@@ -267,8 +267,8 @@ async fn a_coding_that_is_not_undone_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     for (label, part) in [
-        ("compress", "by `compress`"),
-        ("gzip, dcz", "by `dcz`"),
+        ("compress", "with `compress`"),
+        ("gzip, dcz", "with `dcz`"),
         ("gzip,gzip,gzip,gzip,gzip", "more than 4"),
     ] {
         let server =

@@ -299,7 +299,7 @@ async fn an_answer_that_is_a_list_itself_is_told_from_a_page() {
             assert!(error.is_decode() && error.json_path().is_none(), "{text}: {error}");
             let told = error.to_string();
             assert!(
-                told.contains("it is a list and no page") && told.contains("`send_as::<Vec<…>>()`"),
+                told.contains("it is a JSON list, not a page") && told.contains("`send_as::<Vec<…>>()`"),
                 "{text}: {error}"
             );
         }

@@ -98,7 +98,7 @@ async fn source_of_more_bytes_than_told() {
             let upload = client.create_chunked_upload(Claims::of(size, CONTENT)).chunk_size(chunk_size);
             let error = soon(upload).await.failure();
             assert!(
-                error.is_file() && error.to_string().contains(&format!("more than the {size} bytes")),
+                error.is_file() && error.to_string().contains(&format!("more bytes than its size of {size}")),
                 "{error}"
             );
         }

@@ -55,15 +55,24 @@ mod error;
 pub mod fuzzing;
 mod generated;
 mod list;
-#[cfg(test)]
-#[path = "../tests/support/marker.rs"]
-mod marker;
 mod runtime;
+#[cfg(test)]
+#[allow(dead_code, reason = "the integration tests use the rest")]
+#[path = "../tests/it/support"]
+mod support {
+    pub(crate) mod child;
+    pub(crate) mod marker;
+    pub(crate) mod soon;
+    pub(crate) mod tcp_server;
+}
 mod transport;
 #[cfg(api = "uploads")]
 mod upload;
 mod url_conversion;
 mod values;
+
+#[cfg(test)]
+use support::marker;
 
 pub use bytes;
 pub use http;

@@ -35,10 +35,12 @@ pub(super) async fn acquire(
     mut opened: Option<Writer>,
     deadline: Option<Instant>,
 ) -> Result<Acquired> {
+    // The part was tried before, and another download held it.
+    let mut waited = opened.is_none() && location.is_claimed_before();
     loop {
         let part = match opened.take() {
             Some(writer) => Some(Part::of(writer, options.checksum.clone()).await?),
-            None => part(clock, options, location, deadline).await?,
+            None => part(clock, options, location, deadline, std::mem::take(&mut waited)).await?,
         };
         if let Some(part) = part {
             return Ok(Acquired::Part(Box::new(part)));
@@ -54,13 +56,14 @@ pub(super) async fn acquire(
 }
 
 /// Waits until no other download holds the part. `None` if another download has finished the file meanwhile.
+/// `waited` is whether another download held it before.
 async fn part(
     clock: &dyn Clock,
     options: &DownloadOptions,
     location: &PartLocation,
     deadline: Option<Instant>,
+    mut waited: bool,
 ) -> Result<Option<Part>> {
-    let mut waited = false;
     let (mut moved, mut seen) = (clock.now(), 0);
     let mut look = FIRST_LOOK;
     loop {
@@ -90,5 +93,27 @@ async fn part(
         }
         clock.sleep(look).await;
         look = (look * 2).min(LAST_LOOK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::runtime::clock::TestClock;
+
+    #[tokio::test]
+    async fn file_of_another_download_is_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let location = || PartLocation::new(directory.path().join("file.bin"), "https://h/x").unwrap();
+        let mut other = Writer::open(&location()).unwrap().unwrap();
+        let location = location();
+        assert!(Writer::open(&location).unwrap().is_none());
+        other.write(&[Bytes::from_static(b"abc")]).unwrap();
+        other.name(false).unwrap();
+        let options = DownloadOptions::default();
+        let acquired = acquire(&*TestClock::new(), &options, &location, None, None).await.unwrap();
+        assert!(matches!(acquired, Acquired::File(3)));
     }
 }

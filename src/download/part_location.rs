@@ -295,6 +295,11 @@ impl PartLocation {
         std::fs::symlink_metadata(&self.part).map_or(0, |metadata| metadata.len())
     }
 
+    /// Returns whether the part was opened, or tried to be, before.
+    pub(super) fn is_claimed_before(&self) -> bool {
+        self.before.get().is_some()
+    }
+
     /// Returns whether the target was replaced since the part was first opened. Blocks.
     pub(super) fn has_changed(&self) -> bool {
         self.before.get().is_some_and(|before| target::target_state(&self.target) != *before)

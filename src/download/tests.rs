@@ -4,34 +4,33 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-
 use super::Download;
 use super::part_location::PartLocation;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind};
+use crate::support::tcp_server::{Act, Server, then};
 use crate::transport::retry_policy::RetryPolicy;
 
 const MOST: u64 = 100_000;
 
 /// Responds to each request with these headers and then the body: once, or repeatedly until the client stops
 /// reading.
-async fn serving(head: &str, body: Vec<u8>, endless: bool) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/media/1", listener.local_addr().unwrap());
+async fn serving(head: &str, body: Vec<u8>, is_endless: bool) -> (Server, String) {
     let head = format!("HTTP/1.1 {}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n"));
-    tokio::spawn(async move {
-        while let Ok((mut connection, _)) = listener.accept().await {
-            let mut asked = [0; 4096];
-            let _ = connection.read(&mut asked).await;
-            let mut going = connection.write_all(head.as_bytes()).await.is_ok();
-            while going {
-                going = connection.write_all(&body).await.is_ok() && endless;
-            }
-        }
+    let act = then(head, move |_| {
+        let body = body.clone();
+        async move { if is_endless { endless(body) } else { Act::Close(body) } }
     });
-    url
+    let server = Server::of([act]).await;
+    let url = format!("{}/media/1", server.url);
+    (server, url)
+}
+
+fn endless(body: Vec<u8>) -> Act {
+    then(body.clone(), move |_| {
+        let body = body.clone();
+        async move { endless(body) }
+    })
 }
 
 fn download(url: &str, max_size: u64) -> Download {
@@ -61,10 +60,10 @@ async fn file_over_limit_stops_download() {
         (format!("200 OK\n{etag}"), vec![7; 10_000], true),
         (format!("200 OK\n{etag}"), vec![7; 100_001], false),
     ] {
-        let url = serving(&head, body, endless).await;
+        let (_server, url) = serving(&head, body, endless).await;
         assert_refused(&download(&url, MOST).to(&target).await.unwrap_err(), directory.path());
     }
-    let url = serving("200 OK\nContent-Length: 100000", vec![7; 100_000], false).await;
+    let (_server, url) = serving("200 OK\nContent-Length: 100000", vec![7; 100_000], false).await;
     assert_eq!(download(&url, MOST).to(&target).await.unwrap().bytes, MOST);
     let error = download("data:,abc", 2).to(directory.path().join("x")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BodyLimit);
@@ -81,9 +80,9 @@ async fn limit_applies_to_decompressed_size() {
         compressed.finish().unwrap()
     };
     let head = "200 OK\nETag: \"a\"\nContent-Encoding: gzip";
-    let url = serving(head, gzip(10 << 20), false).await;
+    let (_server, url) = serving(head, gzip(10 << 20), false).await;
     assert_refused(&download(&url, MOST).to(&target).await.unwrap_err(), directory.path());
-    let url = serving(head, gzip(100_000), false).await;
+    let (_server, url) = serving(head, gzip(100_000), false).await;
     assert_eq!(download(&url, MOST).to(&target).await.unwrap().bytes, MOST);
 }
 

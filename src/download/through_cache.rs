@@ -346,8 +346,18 @@ fn begin(
         new = cache.prepare(key, expected.size, &waiting)?;
     }
     let validators = found.as_ref().map(|lease| cache.validators(lease));
-    let cache_watch = CacheWatch::new(cache, request.clone(), new, waiting);
+    let is_first = new.is_first();
+    let cache_watch = CacheWatch::new(cache, request.clone(), new, waiting.again());
     let (location, opened) = cache_watch.open()?;
+    // Another process may have finished it before its part was opened. Then the part is a new one.
+    if found.is_none()
+        && is_first
+        && opened.as_ref().is_some_and(Writer::is_new)
+        && !cache.prepare(key, expected.size, &waiting)?.is_first()
+        && let Found::Here(lease) = cache.find(key, expected, &waiting)?
+    {
+        return Ok(LastLookup::Here(lease));
+    }
     Ok(LastLookup::ToDownload(Box::new(ToDownload { cache_watch, location, opened, validators }), found))
 }
 

@@ -122,7 +122,7 @@ struct Unanswering {
 
 #[cfg(target_os = "linux")]
 async fn unanswering() -> Unanswering {
-    let socket = TcpSocket::new_v4().unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();

@@ -220,12 +220,13 @@ async fn dropped_http2_request_is_cancelled() {
     use hyper::service::service_fn;
     use hyper_util::rt::{TokioExecutor, TokioIo};
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    use crate::support::tcp_server::{accept, listener};
+
+    let (listener, address) = listener().await;
     let ((seen, began), (ended, came)) = (oneshot::channel::<()>(), oneshot::channel());
     let tell = Arc::new(Mutex::new(Some((seen, ended))));
-    tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
+    let _tasks = accept(listener, move |stream, _| {
+        let tell = tell.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let tell = tell.lock().unwrap().take();
             async move {
@@ -246,9 +247,9 @@ async fn dropped_http2_request_is_cancelled() {
             }
         });
         let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-        drop(server.serve_connection(TokioIo::new(stream), service).await);
+        async move { drop(server.serve_connection(TokioIo::new(stream), service).await) }
     });
-    let (builder, _) = builder(&url);
+    let (builder, _) = builder(&format!("http://{address}"));
     let client = builder.http(|| http().http2_prior_knowledge()).build().unwrap();
     // The rest of the body waits for its source.
     let start = futures_util::stream::iter([Ok(Bytes::from(vec![b'x'; 1_000_000]))]);

@@ -96,35 +96,36 @@ mod http2 {
 
     use hyper::service::service_fn;
     use hyper_util::rt::{TokioExecutor, TokioIo};
-    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::support::tcp_server::{accept, listener};
 
-    /// An HTTP/2 server whose responses have a field of this many bytes, and the number of requests it
-    /// received.
-    async fn answering(bytes: usize) -> (String, tokio::sync::watch::Receiver<usize>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+    /// An HTTP/2 server, and the number of requests it received.
+    struct Http2Server {
+        url: String,
+        counted: tokio::sync::watch::Receiver<usize>,
+        _tasks: tokio::task::JoinSet<()>,
+    }
+
+    /// Starts a server whose responses have fields of this many bytes.
+    async fn answering(bytes: usize) -> Http2Server {
+        let (listener, address) = listener().await;
         let (count, counted) = tokio::sync::watch::channel(0);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let count = count.clone();
-                tokio::spawn(async move {
-                    let service = service_fn(|_| {
-                        count.send_modify(|count| *count += 1);
-                        let mut response = hyper::Response::builder();
-                        for number in 0..bytes / 1_000 {
-                            response = response.header(format!("x-field-{number}"), "v".repeat(1_000));
-                        }
-                        let body = http_body_util::Full::new(bytes::Bytes::from(MODEL));
-                        std::future::ready(Ok::<_, Infallible>(response.body(body).unwrap()))
-                    });
-                    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                    drop(server.serve_connection(TokioIo::new(stream), service).await);
-                });
-            }
+        let tasks = accept(listener, move |stream, _| {
+            let count = count.clone();
+            let service = service_fn(move |_| {
+                count.send_modify(|count| *count += 1);
+                let mut response = hyper::Response::builder();
+                for number in 0..bytes / 1_000 {
+                    response = response.header(format!("x-field-{number}"), "v".repeat(1_000));
+                }
+                let body = http_body_util::Full::new(bytes::Bytes::from(MODEL));
+                std::future::ready(Ok::<_, Infallible>(response.body(body).unwrap()))
+            });
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            async move { drop(server.serve_connection(TokioIo::new(stream), service).await) }
         });
-        (url, counted)
+        Http2Server { url: format!("http://{address}"), counted, _tasks: tasks }
     }
 
     fn over_http2(url: &str) -> BackendClient {
@@ -134,20 +135,20 @@ mod http2 {
 
     #[tokio::test]
     async fn long_http2_head_is_accepted() {
-        let (url, count) = answering(200_000).await;
-        let client = over_http2(&url);
+        let server = answering(200_000).await;
+        let client = over_http2(&server.url);
         for _ in 0..2 {
             assert_eq!(client.get_model(1).await.unwrap().name, "n");
         }
-        assert_eq!(*count.borrow(), 2);
+        assert_eq!(*server.counted.borrow(), 2);
     }
 
     #[tokio::test]
     async fn oversized_http2_head_is_not_retried() {
-        let (url, count) = answering(400_000).await;
-        let error = soon(over_http2(&url).get_model(1).send()).await.failure();
+        let server = answering(400_000).await;
+        let error = soon(over_http2(&server.url).get_model(1).send()).await.failure();
         assert!(error.is_decode() && error.to_string().contains("invalid response head"), "{error:?}");
-        assert_eq!((error.attempts(), *count.borrow()), (1, 1));
+        assert_eq!((error.attempts(), *server.counted.borrow()), (1, 1));
     }
 }
 

@@ -13,31 +13,25 @@ mod redirects;
 mod reports;
 mod responses;
 mod retries;
-mod server;
 mod streams;
 mod table;
 mod twice;
 mod waits;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
 use synapse_test_backend::{Backend, BackendBuilder};
-use tokio::net::TcpSocket;
 
 use crate::error::{Error, Result};
 use crate::marker::{self, Failure, MARKER, TOKEN, secret};
 use crate::runtime::clock::TestClock;
+use crate::support::soon::soon;
+use crate::support::tcp_server::{self as server, refusing};
 use crate::{BackendClient, BackendClientBuilder, ModelFile, RetryPolicy, json as json_value};
 
 const MODEL: &str = r#"{"id": 1, "name": "n", "model_type": "detection"}"#;
-
-/// Fails a test that would hang.
-async fn soon<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it hangs")
-}
 
 /// Returns a builder of a client with two retries, and its clock.
 fn builder(url: &str) -> (BackendClientBuilder, Arc<TestClock>) {
@@ -147,13 +141,4 @@ async fn create(client: &BackendClient) -> Result<()> {
 
 fn status_of(error: &Error) -> Option<u16> {
     error.status().map(|status| status.as_u16())
-}
-
-/// A port that refuses connections: it is bound, so that nobody else uses it, but not listened on.
-fn refusing() -> (TcpSocket, String) {
-    marker::watch();
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let url = format!("http://{}", socket.local_addr().unwrap());
-    (socket, url)
 }

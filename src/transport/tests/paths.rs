@@ -25,7 +25,7 @@ async fn request_is_sent_as_given() {
     assert_eq!(body, serde_json::json!({"b": [1.5, null], "a": "한"}));
     let headers = ["content-type", "accept", "x-own", "synapse-access-token"]
         .map(|name| seen.header(name).unwrap_or_default());
-    assert_eq!(headers, ["application/json", "application/json", "own", &format!("token {TOKEN}")]);
+    assert_eq!(headers, ["application/json", "application/json", "own", &format!("Token {TOKEN}")]);
     assert_eq!((seen.header("referer"), seen.header("transfer-encoding")), (None, None));
 }
 

@@ -37,8 +37,8 @@ fn credentials(seen: &Seen) -> Vec<&str> {
 }
 
 pub(super) fn assert_with_credentials(seen: &Seen) {
-    let [legacy, agent, tenant] = ["legacy", "agent", "tenant"].map(|name| format!("token {}", secret(name)));
-    let expected = [format!("token {TOKEN}"), legacy, agent, tenant, secret("gate")];
+    let [legacy, agent, tenant] = ["legacy", "agent", "tenant"].map(|name| format!("Token {}", secret(name)));
+    let expected = [format!("Token {TOKEN}"), legacy, agent, tenant, secret("gate")];
     assert_eq!(credentials(seen), expected);
     assert_eq!(seen.header("referer"), None);
 }

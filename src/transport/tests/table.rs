@@ -78,7 +78,7 @@ impl Fault {
                 (op.line(), op.body()),
                 "{what}"
             );
-            assert_eq!(seen.header("synapse-access-token"), Some(&*format!("token {TOKEN}")), "{what}");
+            assert_eq!(seen.header("synapse-access-token"), Some(&*format!("Token {TOKEN}")), "{what}");
         }
         assert_eq!(clock.waits(), if end.again { self.waits.to_vec() } else { Vec::new() }, "{what}");
         assert_eq!((error.kind(), error.is_timeout()), (end.kind, self.timed_out), "{what}");

@@ -1,0 +1,550 @@
+//! TLS, HTTP/2 and proxies, over real sockets: what is trusted, what is sent, and what is told where no
+//! connection comes about.
+
+#![cfg(feature = "rustls")]
+
+use std::error::Error as StdError;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::marker::{Failure, MARKER, TOKEN, secret};
+use crate::support::predicates::predicates;
+use crate::support::proxy::{Does, Proxy};
+use crate::support::server;
+use crate::support::soon::soon;
+use crate::support::tcp_server::{header, refusing};
+#[cfg(feature = "http2")]
+use crate::support::tls_server::Treatment;
+use crate::support::tls_server::{self, Authority, Ending, HTTP_1, HTTP_2, Manner, NoTls, TlsServer, json};
+use hyper::Version;
+use synapse_backend_client::reqwest::{Method, StatusCode};
+use synapse_backend_client::{
+    BackendClient, BackendClientBuilder, Error, ErrorKind, Json, RetryPolicy, json as json_value,
+};
+use wiremock::Mock;
+use wiremock::matchers::any;
+
+/// What its server signs for: the address that the tests' servers listen at.
+const HERE: &str = "127.0.0.1";
+/// A host that only a proxy knows.
+const ELSEWHERE: &str = "backend.invalid";
+
+/// What a proxy is sent of [`user_info`].
+const BASIC: &str = "Basic dXNlcjptNHJrM3ItcGFzc3dvcmQ=";
+
+fn user_info() -> String {
+    format!("user:{}", secret("password"))
+}
+
+/// A client that sends a request once.
+fn builder(url: impl Into<String>) -> BackendClientBuilder {
+    BackendClient::builder(url).access_token(TOKEN).retry(RetryPolicy::never())
+}
+
+/// Two retries, after waits that nobody notices.
+fn two_retries() -> RetryPolicy {
+    RetryPolicy::new().max_retries(2).initial_backoff(Duration::from_millis(1))
+}
+
+async fn get(client: &BackendClient) -> Result<Json, Error> {
+    soon(client.request(Method::GET, "/things/1/").send()).await
+}
+
+async fn post(client: &BackendClient) -> Result<Json, Error> {
+    soon(client.request(Method::POST, "/things/").params(|p| p.json(&json_value!({"name": "n"}))).send())
+        .await
+}
+
+async fn send(client: &BackendClient, method: &Method) -> Result<Json, Error> {
+    if method == Method::POST { post(client).await } else { get(client).await }
+}
+
+/// That no connection came about, for this cause.
+fn assert_no_connection(error: &Error, cause: &str) {
+    assert_eq!((error.kind(), predicates(error)), (ErrorKind::Connect, vec!["connect"]), "{error:?}");
+    assert_eq!((error.status(), error.response().is_none()), (None, true));
+    assert!(error.to_string().contains(cause), "{error}");
+    assert!(error.source().is_some());
+    // What a proxy is sent is as good as its password.
+    assert!(!format!("{error:?}").contains(BASIC.trim_start_matches("Basic ")), "{error:?}");
+}
+
+/// That neither a GET nor a POST finds a connection, and that each is tried as often as the policy lets it:
+/// each of the attempts is told.
+async fn assert_never_connects(builder: BackendClientBuilder, cause: &str) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = told.clone();
+    let builder = builder.retry(two_retries());
+    let client = builder.on_attempt(move |attempt| tell.lock().unwrap().push(attempt.error)).build().unwrap();
+    for method in [Method::GET, Method::POST] {
+        let error = send(&client, &method).await.failure();
+        assert_no_connection(&error, cause);
+        assert_eq!((error.method(), error.attempts()), (Some(&method), 3));
+        assert_eq!(told.lock().unwrap().drain(..).collect::<Vec<_>>(), [Some(ErrorKind::Connect); 3]);
+    }
+}
+
+// ---- certificates
+
+/// A GET and a POST that come to a server, over one connection.
+async fn assert_works(client: &BackendClient, server: &TlsServer, version: Version) {
+    assert_eq!(get(client).await.unwrap()["line"], "GET /things/1/");
+    assert_eq!(post(client).await.unwrap(), json_value!({"name": "n"}));
+    let seen = server.seen();
+    assert_eq!(
+        seen.iter().map(|seen| seen.line.as_str()).collect::<Vec<_>>(),
+        ["GET /things/1/", "POST /things/"]
+    );
+    for seen in &seen {
+        assert_eq!((seen.version, seen.connection), (version, 0));
+        assert_eq!(seen.header("synapse-access-token"), Some(&*format!("Token {TOKEN}")));
+    }
+    assert_eq!((&seen[0].body[..], &seen[1].body[..]), (&b""[..], &br#"{"name":"n"}"#[..]));
+    assert_eq!((server.connections(), server.handshakes()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_server_whose_authority_was_given_in_pem_or_der_is_trusted() {
+    let authority = Authority::new();
+    let both = [Authority::new().pem(), authority.pem()].concat();
+    for certificate in [authority.pem().into_bytes(), authority.der(), both.into_bytes()] {
+        for protocols in [HTTP_1, &[]] {
+            let server = TlsServer::echoing(authority.issue(HERE), Manner::of(protocols)).await;
+            let client = builder(server.url()).root_certificate(certificate.clone()).build().unwrap();
+            assert_works(&client, &server, Version::HTTP_11).await;
+        }
+    }
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn http_2_is_spoken_where_the_server_offers_it() {
+    let authority = Authority::new();
+    for certificate in [authority.pem().into_bytes(), authority.der()] {
+        let server = TlsServer::echoing(authority.issue(HERE), Manner::of(HTTP_2)).await;
+        let client = builder(server.url()).root_certificate(certificate).build().unwrap();
+        assert_works(&client, &server, Version::HTTP_2).await;
+    }
+}
+
+/// That a client refuses the certificate of a server, which so gets no request.
+async fn assert_refused(server: &TlsServer, builder: BackendClientBuilder, cause: &str) {
+    assert_never_connects(builder, cause).await;
+    let refused = server.refused().await;
+    assert_eq!((server.connections(), server.handshakes(), refused.len()), (6, 0, 6));
+    // It was the client that ended each of them, and said why.
+    assert!(refused.iter().all(|why| why.contains("alert")), "{refused:?}");
+    assert_eq!(server.lines(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_server_of_an_unknown_authority_gets_no_request() {
+    let authority = Authority::new();
+    for protocols in [HTTP_1, HTTP_2] {
+        let server = TlsServer::echoing(authority.issue(HERE), Manner::of(protocols)).await;
+        assert_refused(&server, builder(server.url()), "UnknownIssuer").await;
+        let server = TlsServer::echoing(authority.issue(HERE), Manner::of(protocols)).await;
+        // Another one's certificate, of the same name, is none of this one's.
+        assert_refused(
+            &server,
+            builder(server.url()).root_certificate(Authority::new().pem()),
+            "BadSignature",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_with_the_certificate_of_another_host_gets_no_request() {
+    let authority = Authority::new();
+    for name in [ELSEWHERE, "127.0.0.2"] {
+        let server = TlsServer::echoing(authority.issue(name), Manner::of(HTTP_2)).await;
+        assert_refused(
+            &server,
+            builder(server.url()).root_certificate(authority.pem()),
+            "not valid for name",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_whose_certificate_is_expired_or_not_yet_valid_gets_no_request() {
+    let authority = Authority::new();
+    for (from, to, cause) in [(2000, 2020, "expired"), (3000, 4000, "not valid yet")] {
+        let server = TlsServer::echoing(authority.issue_for_years(HERE, from, to), Manner::of(HTTP_2)).await;
+        assert_refused(&server, builder(server.url()).root_certificate(authority.pem()), cause).await;
+    }
+}
+
+// ---- one side speaks TLS and the other doesn't
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_no_connection_to_an_https_url() {
+    for answer in [
+        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "SSH-2.0-OpenSSH_9.6\r\n",
+    ] {
+        let server = NoTls::start(answer, Ending::Close).await;
+        assert_never_connects(builder(server.url()), "corrupt message").await;
+        assert_eq!(server.connections(), 6);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_tls_gives_no_answer_to_an_http_url() {
+    let server = TlsServer::echoing(Authority::new().issue(HERE), Manner::of(HTTP_1)).await;
+    let client = builder(format!("http://{}", server.address)).build().unwrap();
+    let error = get(&client).await.failure();
+    assert_eq!((error.kind(), predicates(&error)), (ErrorKind::Decode, vec!["decode"]), "{error:?}");
+    assert!(error.to_string().contains("invalid response head: invalid HTTP version"), "{error}");
+    let error = post(&client).await.failure();
+    assert_eq!(
+        (error.kind(), predicates(&error)),
+        (ErrorKind::UnknownOutcome, vec!["unknown_outcome"]),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("invalid HTTP version"), "{error}");
+    assert_eq!((server.refused().await.len(), server.handshakes(), server.connections()), (2, 0, 2));
+    assert_eq!(server.lines(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_off_within_the_handshake_is_none() {
+    // Before the server's first message, and within it.
+    for begun in [&b""[..], b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76"] {
+        for (ending, cause) in [(Ending::Close, "eof"), (Ending::Reset, "reset")] {
+            let server = NoTls::start(begun, ending).await;
+            assert_never_connects(builder(server.url()), cause).await;
+            assert_eq!(server.connections(), 6);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_found_no_connection_is_sent_once_on_the_next() {
+    let authority = Authority::new();
+    for protocols in [HTTP_1, HTTP_2] {
+        let manner = Manner { broken: 2, ..Manner::of(protocols) };
+        let server = TlsServer::echoing(authority.issue(HERE), manner).await;
+        let client =
+            builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
+        assert_eq!(post(&client).await.unwrap(), json_value!({"name": "n"}));
+        assert_eq!((server.lines(), server.connections()), (vec!["POST /things/".to_owned()], 3));
+        // One retry fewer doesn't get as far.
+        let server = TlsServer::echoing(authority.issue(HERE), manner).await;
+        let builder = builder(server.url()).root_certificate(authority.pem());
+        let error = post(&builder.retry(two_retries().max_retries(1)).build().unwrap()).await.failure();
+        assert_no_connection(&error, "eof");
+        assert_eq!((server.lines(), server.connections(), error.attempts()), (vec![], 2, 2));
+    }
+}
+
+// ---- HTTP/2
+
+/// A server that answers by `protocols`, and a client of it whose first GET was answered.
+async fn connected(manner: Manner, policy: RetryPolicy) -> (TlsServer, BackendClient) {
+    let authority = Authority::new();
+    let server = TlsServer::echoing(authority.issue(HERE), manner).await;
+    let client = builder(server.url()).root_certificate(authority.pem()).retry(policy).build().unwrap();
+    get(&client).await.unwrap();
+    (server, client)
+}
+
+/// That so many calls at a time, a POST and a GET each, get each its own answer.
+#[cfg(feature = "http2")]
+async fn assert_each_its_answer(client: &BackendClient, calls: usize) {
+    let calls: Vec<_> = (0..calls)
+        .map(|number| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let body = json_value!({"number": number});
+                let posted = client.request(Method::POST, "/things/").params(|p| p.json(&body)).send();
+                let path = format!("/things/{number}/");
+                let got = client.request(Method::GET, &path).send();
+                assert_eq!(soon(posted).await.unwrap()["number"], number);
+                assert_eq!(soon(got).await.unwrap()["line"], format!("GET {path}"));
+            })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn calls_at_a_time_share_a_connection_and_each_gets_its_answer() {
+    const CALLS: usize = 50;
+    let (authority, barrier) = (Authority::new(), Arc::new(tokio::sync::Barrier::new(CALLS)));
+    // Until all of them are there at the same time, none is answered.
+    let answer = move |seen: tls_server::Seen| {
+        let barrier = barrier.clone();
+        async move {
+            if seen.line != "GET /first/" {
+                barrier.wait().await;
+            }
+            tls_server::echo(seen).await
+        }
+    };
+    let server = TlsServer::answering(authority.issue(HERE), Manner::of(HTTP_2), answer).await;
+    let client = builder(server.url()).root_certificate(authority.pem()).build().unwrap();
+    soon(client.request(Method::GET, "/first/").send()).await.unwrap();
+    assert_each_its_answer(&client, CALLS).await;
+    let seen = server.seen();
+    assert_eq!((seen.len(), server.connections()), (2 * CALLS + 1, 1));
+    assert!(seen.iter().all(|seen| seen.version == Version::HTTP_2 && seen.connection == 0));
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn calls_beyond_what_a_server_lets_be_open_wait_for_their_turn() {
+    let (server, client) = connected(Manner { streams: 3, ..Manner::of(HTTP_2) }, RetryPolicy::never()).await;
+    assert_each_its_answer(&client, 30).await;
+    assert_eq!((server.seen().len(), server.connections()), (61, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_ends_between_requests_fails_none() {
+    for protocols in [HTTP_1, HTTP_2] {
+        let (server, client) = connected(Manner::of(protocols), RetryPolicy::never()).await;
+        server.say_goodbye().await;
+        assert_eq!(post(&client).await.unwrap(), json_value!({"name": "n"}));
+        server.say_goodbye().await;
+        assert_eq!(get(&client).await.unwrap()["line"], "GET /things/1/");
+        let seen: Vec<_> = server.seen().into_iter().map(|seen| (seen.line, seen.connection)).collect();
+        let expected = [("GET /things/1/", 0), ("POST /things/", 1), ("GET /things/1/", 2)];
+        assert_eq!(seen, expected.map(|(line, connection)| (line.to_owned(), connection)), "{protocols:?}");
+        assert_eq!(server.connections(), 3);
+    }
+}
+
+/// A server that treats what comes second on its first connection so, and a client whose first GET was
+/// answered there.
+#[cfg(feature = "http2")]
+async fn treating_second(treatment: Treatment) -> (TlsServer, BackendClient) {
+    let authority = Authority::new();
+    let server = TlsServer::treating_second(authority.issue(HERE), treatment).await;
+    let client =
+        builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
+    assert_eq!(get(&client).await.unwrap(), json_value!({}));
+    (server, client)
+}
+
+/// The connections on which a server acted on a request.
+#[cfg(feature = "http2")]
+fn acted_on(server: &TlsServer) -> Vec<usize> {
+    server.seen().into_iter().map(|seen| seen.connection).collect()
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn a_get_whose_stream_or_connection_ends_is_sent_again_on_a_fresh_one() {
+    for (treatment, acted) in [
+        (Treatment::RefuseAndGoAway, vec![0, 1]),
+        (Treatment::RefuseStream, vec![0, 1]),
+        (Treatment::ActAndGoAway, vec![0, 0, 1]),
+        (Treatment::ActAndReset, vec![0, 0, 1]),
+    ] {
+        let (server, client) = treating_second(treatment).await;
+        assert_eq!(get(&client).await.unwrap(), json_value!({}), "{treatment:?}");
+        assert_eq!((acted_on(&server), server.connections()), (acted, 2), "{treatment:?}");
+    }
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn a_post_that_the_server_may_have_acted_on_is_sent_once() {
+    for treatment in [Treatment::ActAndGoAway, Treatment::ActAndReset] {
+        let (server, client) = treating_second(treatment).await;
+        let error = post(&client).await.failure();
+        assert_eq!(
+            (error.kind(), predicates(&error)),
+            (ErrorKind::UnknownOutcome, vec!["unknown_outcome"]),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("the connection broke before the response"), "{error}");
+        assert_eq!(
+            (error.attempts(), acted_on(&server), server.connections()),
+            (1, vec![0, 0], 1),
+            "{treatment:?}"
+        );
+        // The next one isn't hindered by it.
+        assert_eq!(post(&client).await.unwrap(), json_value!({}), "{treatment:?}");
+    }
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn a_post_of_which_the_server_says_that_it_did_not_act_on_it_is_sent_again() {
+    let mut unknown = Vec::new();
+    for treatment in [Treatment::RefuseAndGoAway, Treatment::RefuseStream] {
+        let (server, client) = treating_second(treatment).await;
+        let outcome = post(&client).await;
+        // Whatever came of it, it was acted on once at most.
+        assert_eq!(acted_on(&server).len(), 1 + usize::from(outcome.is_ok()), "{treatment:?}");
+        unknown.extend(outcome.err().map(|error| format!("{treatment:?}: {error}")));
+    }
+    // RFC 9113, 8.7: such a request wasn't processed, whatever its method.
+    assert_eq!(unknown, [""; 0]);
+}
+
+// ---- redirects
+
+#[tokio::test]
+async fn no_redirect_leads_from_https_to_http() {
+    let plain = server::start().await;
+    let (authority, target) = (Authority::new(), format!("{}/things/1/?sig={MARKER}", plain.uri()));
+    for protocols in [HTTP_1, HTTP_2] {
+        for status in [301, 302, 303, 307, 308] {
+            let target = target.clone();
+            let answer = move |_| {
+                let mut answer = json(status, "");
+                answer.headers_mut().insert("location", target.parse().unwrap());
+                async move { answer }
+            };
+            let server = TlsServer::answering(authority.issue(HERE), Manner::of(protocols), answer).await;
+            let client =
+                builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
+            for error in [get(&client).await.failure(), post(&client).await.failure()] {
+                assert_eq!(
+                    (error.kind(), error.attempts(), predicates(&error)),
+                    (ErrorKind::CrossOrigin, 1, vec![]),
+                    "{error:?}"
+                );
+                assert!(error.to_string().contains("from https to http://127.0.0.1"), "{error}");
+            }
+            assert_eq!(server.lines(), ["GET /things/1/", "POST /things/"]);
+        }
+    }
+    server::assert_nothing_sent(&plain).await;
+}
+
+// ---- proxies
+
+/// What a proxy says that knows no such user.
+const NOT_AUTHORIZED: &str = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+fn first_line(head: &str) -> &str {
+    head.lines().next().unwrap()
+}
+
+#[tokio::test]
+async fn plain_http_goes_through_a_proxy_by_the_whole_url() {
+    for authorization in [None, Some(BASIC)] {
+        let server = server::start().await;
+        Mock::given(any()).respond_with(server::json(200, r#"{"id": 1}"#)).mount(&server).await;
+        let proxy = Proxy::start(Does::Forward(*server.address())).await;
+        let url = if authorization.is_none() { proxy.url() } else { proxy.url_for(&user_info()) };
+        let client = builder(format!("http://{ELSEWHERE}/api")).proxy(url).build().unwrap();
+        get(&client).await.unwrap();
+        post(&client).await.unwrap();
+        let heads = proxy.heads();
+        let lines: Vec<_> = heads.iter().map(|head| first_line(head)).collect();
+        let expected = [
+            "GET http://backend.invalid/api/things/1/ HTTP/1.1",
+            "POST http://backend.invalid/api/things/ HTTP/1.1",
+        ];
+        assert_eq!(lines, expected);
+        for head in &heads {
+            assert_eq!(
+                (header(head, "host"), header(head, "proxy-authorization")),
+                (Some(ELSEWHERE), authorization)
+            );
+        }
+        let requests = server::requests(&server).await;
+        let came: Vec<_> =
+            requests.iter().map(|request| (request.method.as_str(), request.url.path())).collect();
+        assert_eq!(came, [("GET", "/api/things/1/"), ("POST", "/api/things/")]);
+        assert_eq!((&requests[0].body[..], &requests[1].body[..]), (&b""[..], &br#"{"name":"n"}"#[..]));
+        for request in &requests {
+            let sent = ["synapse-access-token", "host"].map(|name| server::header(request, name));
+            assert_eq!(sent, [Some(&*format!("Token {TOKEN}")), Some(ELSEWHERE)]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn https_goes_through_a_tunnel_that_knows_no_token() {
+    let authority = Authority::new();
+    let best = if cfg!(feature = "http2") { Version::HTTP_2 } else { Version::HTTP_11 };
+    for (protocols, version) in [(HTTP_1, Version::HTTP_11), (HTTP_2, best)] {
+        for authorization in [None, Some(BASIC)] {
+            let server = TlsServer::echoing(authority.issue(ELSEWHERE), Manner::of(protocols)).await;
+            let proxy = Proxy::start(Does::Tunnel(server.address)).await;
+            let url = if authorization.is_none() { proxy.url() } else { proxy.url_for(&user_info()) };
+            let client = builder(format!("https://{ELSEWHERE}")).root_certificate(authority.pem()).proxy(url);
+            assert_works(&client.build().unwrap(), &server, version).await;
+            assert!(server.seen().iter().all(|seen| seen.header("proxy-authorization").is_none()));
+            let heads = proxy.heads();
+            assert_eq!((heads.len(), first_line(&heads[0])), (1, "CONNECT backend.invalid:443 HTTP/1.1"));
+            assert_eq!(
+                (header(&heads[0], "host"), header(&heads[0], "proxy-authorization")),
+                (Some("backend.invalid:443"), authorization)
+            );
+            // Whatever the header, and whatever else the proxy may read.
+            let told = heads[0].to_ascii_lowercase();
+            assert!(!told.contains(MARKER) && !told.contains("token") && !told.contains("things"), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_leads_to_no_server_with_the_certificate_of_another_host() {
+    let authority = Authority::new();
+    let server = TlsServer::echoing(authority.issue(HERE), Manner::of(HTTP_2)).await;
+    let proxy = Proxy::start(Does::Tunnel(server.address)).await;
+    let client = builder(format!("https://{ELSEWHERE}")).root_certificate(authority.pem()).proxy(proxy.url());
+    assert_refused(&server, client, "not valid for name").await;
+    assert_eq!(proxy.heads().len(), 6);
+}
+
+#[tokio::test]
+async fn a_proxy_that_opens_no_tunnel_is_no_connection() {
+    for (answer, cause) in [
+        (NOT_AUTHORIZED, "proxy authorization required"),
+        ("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "tunnel"),
+        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "tunnel"),
+        ("", "tunnel"),
+    ] {
+        let proxy = Proxy::start(Does::Answer(answer)).await;
+        let client = builder(format!("https://{ELSEWHERE}")).proxy(proxy.url_for(&user_info()));
+        assert_never_connects(client, cause).await;
+        let heads = proxy.heads();
+        assert_eq!(heads.len(), 6);
+        for head in heads {
+            assert_eq!(first_line(&head), "CONNECT backend.invalid:443 HTTP/1.1");
+            assert_eq!(header(&head, "proxy-authorization"), Some(BASIC));
+            assert!(!head.contains(TOKEN), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_a_plain_request_is_the_answer() {
+    let proxy = Proxy::start(Does::Answer(NOT_AUTHORIZED)).await;
+    let url = proxy.url_for(&user_info());
+    let client = builder(format!("http://{ELSEWHERE}")).retry(two_retries()).proxy(url).build().unwrap();
+    for error in [get(&client).await.failure(), post(&client).await.failure()] {
+        assert_eq!(
+            (error.kind(), error.status()),
+            (ErrorKind::Status, Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED))
+        );
+        assert_eq!((predicates(&error), error.attempts()), (vec!["status"], 1));
+        assert!(error.to_string().contains(&format!("the proxy {}: ", proxy.url())), "{error}");
+    }
+    assert_eq!(proxy.heads().len(), 2);
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_connections_is_no_connection() {
+    let (_port, url) = refusing();
+    let proxy = url.replace("http://", &format!("http://{}@", user_info()));
+    for scheme in ["http", "https"] {
+        let named = format!("no connection through the proxy {url}: ");
+        for cause in ["refused", &named] {
+            assert_never_connects(builder(format!("{scheme}://{ELSEWHERE}")).proxy(proxy.as_str()), cause)
+                .await;
+        }
+    }
+}

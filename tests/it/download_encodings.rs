@@ -1,0 +1,375 @@
+//! Files that come compressed although they weren't asked for so: by the first request, in the form that is
+//! expected.
+
+#![cfg(feature = "gzip")]
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use crate::support::file_server::{FileServer, answer, labelled, names, noise, ranged};
+use crate::support::marker::{Failure, TOKEN};
+use synapse_backend_client::{BackendClient, Download, ErrorKind, RetryPolicy};
+
+const ETAG: &str = "\"one\"";
+const SIZE: usize = 200_000;
+
+fn client(url: impl Into<String>) -> BackendClient {
+    let policy = RetryPolicy::new().max_retries(3).initial_backoff(Duration::from_micros(1));
+    BackendClient::builder(url).access_token(TOKEN).retry(policy).build().unwrap()
+}
+
+fn download(server: &FileServer) -> Download {
+    client(server.url()).download("/media/file.bin")
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(plain).unwrap();
+    packed.finish().unwrap()
+}
+
+fn md5(bytes: &[u8]) -> String {
+    use md5::Digest as _;
+    md5::Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn head(length: usize) -> String {
+    format!("200 OK\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Length: {length}")
+}
+
+/// A server that gives this whole, with these headers besides, whatever is asked for.
+async fn serving(head: String, body: Vec<u8>) -> FileServer {
+    FileServer::start(move |_, _| answer(&head, &body)).await
+}
+
+#[tokio::test]
+async fn the_form_that_is_expected_is_stored() {
+    let file = noise(SIZE, 1);
+    let packed = gzip(&file);
+    let (plain_size, packed_size) = (file.len() as u64, packed.len() as u64);
+    for (size, checksum, expected) in [
+        (None, None, &file),
+        (Some(plain_size), None, &file),
+        (Some(packed_size), None, &packed),
+        (None, Some(md5(&file)), &file),
+        (None, Some(md5(&packed)), &packed),
+        (Some(plain_size), Some(md5(&file)), &file),
+        (Some(packed_size), Some(md5(&packed)), &packed),
+        // Each is of one of the forms: the digest is compared, and the size is the decompressed file's.
+        (Some(plain_size), Some(md5(&packed)), &file),
+        (Some(packed_size), Some(md5(&file)), &file),
+    ] {
+        for head in [head(packed.len()), format!("200 OK\nETag: {ETAG}\nContent-Encoding: x-gzip")] {
+            let directory = tempfile::tempdir().unwrap();
+            let target = directory.path().join("file.bin");
+            let server = serving(head, packed.clone()).await;
+            let mut download = download(&server);
+            if let Some(size) = size {
+                download = download.size(size);
+            }
+            if let Some(checksum) = &checksum {
+                download = download.checksum(checksum);
+            }
+            let downloaded = download.to(&target).await.unwrap();
+            assert!(std::fs::read(&target).unwrap() == *expected, "{size:?} {checksum:?}");
+            assert_eq!((downloaded.bytes, server.seen().len()), (expected.len() as u64, 1));
+            assert_eq!(names(directory.path()), ["file.bin"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_neither_form_is_an_error() {
+    let file = noise(SIZE, 2);
+    let packed = gzip(&file);
+    for (size, checksum, part) in [
+        (Some(199_999), None, "199999 are expected"),
+        (Some(200_001), None, "200001 are expected"),
+        (None, Some(md5(b"another")), "its MD5 is"),
+        (Some(200_000), Some(md5(b"another")), "its MD5 is"),
+        (Some(5), Some(md5(&file)), "5 are expected"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("file.bin");
+        std::fs::write(&target, "before").unwrap();
+        let server = serving(head(packed.len()), packed.clone()).await;
+        let mut download = download(&server);
+        if let Some(size) = size {
+            download = download.size(size);
+        }
+        if let Some(checksum) = &checksum {
+            download = download.checksum(checksum);
+        }
+        let error = download.to(&target).await.failure();
+        assert!(error.kind() == ErrorKind::Download && error.to_string().contains(part), "{error}");
+        assert_eq!(std::fs::read(&target).unwrap(), b"before");
+        assert_eq!(names(directory.path()), ["file.bin"]);
+    }
+}
+
+/// What another download brought meanwhile has to be what this one expects.
+#[tokio::test]
+async fn two_at_once_get_what_each_expects() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(SIZE, 10);
+    let packed = gzip(&file);
+    let server = serving(head(packed.len()), packed.clone()).await;
+    let all = (0..6).map(|number| match number % 3 {
+        // The file has the one's size and not its digest.
+        0 => download(&server).size(SIZE as u64).checksum(md5(&packed)),
+        1 => download(&server).size(packed.len() as u64),
+        _ => download(&server),
+    });
+    for downloaded in all.map(|download| tokio::spawn(download.to(&target))).collect::<Vec<_>>() {
+        downloaded.await.unwrap().unwrap();
+    }
+    let stored = std::fs::read(&target).unwrap();
+    assert!(stored == file || stored == packed);
+    assert_eq!(names(directory.path()), ["file.bin"]);
+}
+
+/// Nothing of what a bomb would come to is written beyond the size that is expected.
+#[tokio::test]
+async fn a_bomb_stops_at_the_size_expected() {
+    let directory = tempfile::tempdir().unwrap();
+    let packed = gzip(&vec![0; 50 << 20]);
+    let server = serving(head(packed.len()), packed).await;
+    let error = download(&server).size(1_000).to(directory.path().join("x")).await.failure();
+    assert!(
+        error.kind() == ErrorKind::Download && error.to_string().contains("decompressed more than 1000"),
+        "{error}"
+    );
+    assert_eq!(names(directory.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_comes_compressed_is_resumed() {
+    let file = noise(SIZE, 3);
+    let packed = gzip(&file);
+    for repeated in ["\nContent-Encoding: gzip", ""] {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("file.bin");
+        let body = packed.clone();
+        let server = FileServer::start(move |number, asked| match number {
+            0 => answer(&head(body.len()), &body[..70_000]),
+            1 => answer("403 Forbidden\nContent-Length: 0", b""),
+            _ => labelled(asked, &body, &format!("ETag: {ETAG}{repeated}"), usize::MAX),
+        })
+        .await;
+        assert!(download(&server).to(&target).await.failure().is_forbidden());
+        // Which form is stored is the next download's own.
+        let downloaded = download(&server).to(&target).await.unwrap();
+        assert_eq!((downloaded.bytes, downloaded.resumed_from), (SIZE as u64, 70_000));
+        assert!(std::fs::read(&target).unwrap() == file);
+        assert_eq!(server.ranges(), [None, Some(70_000), Some(70_000)]);
+        assert_eq!(names(directory.path()), ["file.bin"]);
+    }
+}
+
+/// A part of what a proxy compressed on the way is no part of the file.
+#[tokio::test]
+async fn a_part_in_another_form_is_not_mixed_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(SIZE, 4);
+    let content = file.clone();
+    let server = FileServer::start(move |number, asked| match number {
+        0 => ranged(asked, &content, ETAG, 70_000),
+        1 => {
+            let body = gzip(&content[70_000..]);
+            let head =
+                format!("206 Partial Content\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Range: bytes 70000-199999/200000");
+            answer(&format!("{head}\nContent-Length: {}", body.len()), &body)
+        }
+        _ => ranged(asked, &content, ETAG, usize::MAX),
+    })
+    .await;
+    assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64);
+    assert!(std::fs::read(&target).unwrap() == file);
+    assert_eq!(server.ranges(), [None, Some(70_000), None]);
+}
+
+#[tokio::test]
+async fn several_members_are_all_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(SIZE, 5);
+    let packed: Vec<u8> = file.chunks(30_000).flat_map(gzip).collect();
+    let server = serving(head(packed.len()), packed).await;
+    assert_eq!(download(&server).size(SIZE as u64).to(&target).await.unwrap().bytes, SIZE as u64);
+    assert!(std::fs::read(&target).unwrap() == file);
+    // Twice.
+    let packed = gzip(&gzip(&file));
+    let twice =
+        format!("200 OK\nContent-Encoding: gzip\nContent-Encoding: gzip\nContent-Length: {}", packed.len());
+    let server = serving(twice, packed).await;
+    assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64);
+    assert!(std::fs::read(&target).unwrap() == file);
+}
+
+#[tokio::test]
+async fn labels_that_are_no_coding_hinder_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(SIZE, 6);
+    for label in [
+        "aws-chunked",
+        "",
+        "utf-8",
+        "UTF-8, binary",
+        "identity",
+        "none",
+        "null",
+        ",",
+        "*",
+        "gzip;q=1",
+        "aws-chunked\nContent-Encoding: utf-8",
+        "identity, identity",
+    ] {
+        let body = file.clone();
+        let server = FileServer::start(move |number, asked| {
+            labelled(
+                asked,
+                &body,
+                &format!(
+                    "ETag: {ETAG}\nContent-Length: {}\nContent-Encoding: {label}",
+                    SIZE - asked.range_start().unwrap_or(0)
+                ),
+                if number == 0 { 70_000 } else { usize::MAX },
+            )
+        })
+        .await;
+        let downloaded = download(&server).size(SIZE as u64).checksum(md5(&file)).to(&target).await.unwrap();
+        assert_eq!(downloaded.bytes, SIZE as u64, "{label}");
+        assert!(std::fs::read(&target).unwrap() == file, "{label}");
+        assert_eq!(server.ranges(), [None, Some(70_000)], "{label}");
+    }
+    let packed = gzip(&file);
+    for label in ["aws-chunked, gzip", "gzip,", "GZIP", "gzip\nContent-Encoding: utf-8"] {
+        let server = serving(
+            format!("200 OK\nContent-Encoding: {label}\nContent-Length: {}", packed.len()),
+            packed.clone(),
+        )
+        .await;
+        assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64, "{label}");
+        assert!(std::fs::read(&target).unwrap() == file, "{label}");
+        assert_eq!(server.seen().len(), 1, "{label}");
+    }
+    // What isn't compressed although its label says so is as it is.
+    let server = serving(head(SIZE), file.clone()).await;
+    download(&server).to(&target).await.unwrap();
+    assert!(std::fs::read(&target).unwrap() == file);
+}
+
+#[tokio::test]
+async fn a_coding_that_is_not_undone_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    for (label, part) in [
+        ("compress", "with `compress`"),
+        ("gzip, dcz", "with `dcz`"),
+        ("gzip,gzip,gzip,gzip,gzip", "more than 4"),
+    ] {
+        let server =
+            serving(format!("200 OK\nContent-Encoding: {label}\nContent-Length: 3"), b"abc".to_vec()).await;
+        for download in [download(&server), download(&server).size(4)] {
+            let error = download.to(&target).await.failure();
+            assert!(error.is_decode() && error.to_string().contains(part), "{error}");
+        }
+        assert_eq!((server.seen().len(), names(directory.path())), (2, vec![]));
+        // As it comes it is what is expected.
+        assert_eq!(download(&server).size(3).to(&target).await.unwrap().bytes, 3);
+        assert_eq!(download(&server).checksum(md5(b"abc")).to(&target).await.unwrap().bytes, 3);
+        let error = download(&server).checksum(md5(b"another")).to(&target).await.failure();
+        assert!(error.is_decode() && error.to_string().contains(part), "{error}");
+        assert_eq!(std::fs::read(&target).unwrap(), b"abc");
+        std::fs::remove_file(&target).unwrap();
+    }
+}
+
+/// Servers also label files that are compressed in themselves: those stay what their name says.
+#[tokio::test]
+async fn a_file_that_is_gzip_itself_stays_so() {
+    let file = noise(SIZE, 7);
+    let (packed, twice) = (gzip(&file), gzip(&gzip(&file)));
+    for (path, name, media, body, expected) in [
+        ("/media/file.json.gz", "file", "application/json", &packed, &packed),
+        ("/media/FILE.TGZ?x=1", "file", "text/plain", &packed, &packed),
+        ("/media/1", "file.gz", "text/plain", &packed, &packed),
+        ("/media/1", "file", "application/x-gzip; x=y", &packed, &packed),
+        // Compressed once more on the way.
+        ("/media/file.json.gz", "file", "application/json", &twice, &packed),
+        ("/media/file.json", "file", "application/json", &packed, &file),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join(name);
+        let server = serving(format!("{}\nContent-Type: {media}", head(body.len())), body.clone()).await;
+        client(server.url()).download(path).to(&target).await.unwrap();
+        assert!(std::fs::read(&target).unwrap() == *expected, "{path} {name} {media}");
+    }
+    // What the entry says comes first.
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.gz");
+    let server = serving(head(packed.len()), packed.clone()).await;
+    client(server.url()).download("/media/file.gz").size(SIZE as u64).to(&target).await.unwrap();
+    assert!(std::fs::read(&target).unwrap() == file);
+}
+
+/// A compressed body without a length tells by itself that it was cut.
+#[tokio::test]
+async fn a_cut_compressed_body_comes_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(SIZE, 8);
+    let packed = gzip(&file);
+    let body = packed.clone();
+    let server = FileServer::start(move |number, _| {
+        answer("200 OK\nContent-Encoding: gzip", if number == 0 { &body[..70_000] } else { &body })
+    })
+    .await;
+    assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64);
+    assert!(std::fs::read(&target).unwrap() == file);
+    let server = serving("200 OK\nContent-Encoding: gzip".to_owned(), packed[..70_000].to_vec()).await;
+    let error = download(&server).to(&target).await.failure();
+    assert_eq!(
+        (error.kind(), error.attempts(), server.seen().len()),
+        (ErrorKind::ConnectionLost, 4, 4),
+        "{error}"
+    );
+    assert_eq!(names(directory.path()), ["file.bin"]);
+}
+
+/// Digests are of the bytes as they come, never of what those decompress to.
+#[tokio::test]
+async fn digests_are_of_the_compressed_form() {
+    use base64::Engine as _;
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(SIZE, 9);
+    let packed = gzip(&file);
+    let labels = |bytes: &[u8]| {
+        use md5::Digest as _;
+        let sum = base64::engine::general_purpose::STANDARD.encode(md5::Md5::digest(bytes));
+        [
+            format!("Content-MD5: {sum}"),
+            format!("Content-Digest: md5=:{sum}:"),
+            format!("Repr-Digest: md5=:{sum}:"),
+            format!("Digest: MD5={sum}"),
+            format!("x-goog-hash: md5={sum}"),
+            format!("x-goog-hash: md5={sum}\nx-goog-stored-content-encoding: gzip"),
+        ]
+    };
+    for label in labels(&packed) {
+        let server = serving(format!("{}\n{label}", head(packed.len())), packed.clone()).await;
+        download(&server).to(&target).await.unwrap();
+        assert!(std::fs::read(&target).unwrap() == file, "{label}");
+        assert_eq!(server.seen().len(), 1);
+    }
+    std::fs::remove_file(&target).unwrap();
+    for label in labels(&file) {
+        let server = serving(format!("{}\n{label}", head(packed.len())), packed.clone()).await;
+        assert_eq!(download(&server).to(&target).await.failure().kind(), ErrorKind::Download, "{label}");
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+}

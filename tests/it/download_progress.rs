@@ -1,0 +1,193 @@
+//! Downloads that are slow, given up, or given little at a time: what moves comes to its end, and what
+//! doesn't ends.
+
+use std::time::Duration;
+
+use crate::support::file_server::{FileServer, answer, names, noise, ranged};
+use crate::support::marker::{Failure, TOKEN};
+use crate::support::tcp_server::{Act, Seen, Server, then};
+use synapse_backend_client::{BackendClient, Download, ErrorKind, RetryPolicy};
+
+const ETAG: &str = "\"one\"";
+
+fn client(url: impl Into<String>) -> BackendClient {
+    let policy = RetryPolicy::new().max_retries(3).initial_backoff(Duration::from_micros(1));
+    BackendClient::builder(url).access_token(TOKEN).retry(policy).build().unwrap()
+}
+
+fn download(server: &FileServer) -> Download {
+    client(server.url()).download("/media/file.bin")
+}
+
+/// A part of the file of at most `most` bytes, from what was asked for.
+fn part(asked: &Seen, file: &[u8], most: usize) -> Vec<u8> {
+    let from = asked.range_start().unwrap_or(0);
+    let to = file.len().min(from + most);
+    let size = file.len();
+    let head = format!(
+        "206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/{size}\nContent-Length: {}",
+        to - 1,
+        to - from
+    );
+    answer(&head, &file[from..to])
+}
+
+#[tokio::test]
+async fn ranges_of_one_byte_are_given_up() {
+    let file = noise(1_000_000, 1);
+    for whole_messages in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let content = file.clone();
+        let server = FileServer::start(move |_, asked| match (asked.range_start(), whole_messages) {
+            (Some(_), true) => part(asked, &content, 1),
+            _ => ranged(asked, &content, ETAG, 1),
+        })
+        .await;
+        let target = directory.path().join("file.bin");
+        let error = download(&server).to(&target).await.failure();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::ConnectionLost, 4), "{error}");
+        assert_eq!(server.ranges(), [None, Some(1), Some(2), Some(3)]);
+        assert!(error.to_string().contains("4 bytes are kept"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_really_moves_on_is_not_given_up() {
+    // Of a small file a sixteenth is enough.
+    for (size, step, requests) in [(2_000_000, 64 << 10, 31), (100_000, 6_250, 16)] {
+        for whole_messages in [true, false] {
+            let directory = tempfile::tempdir().unwrap();
+            let target = directory.path().join("file.bin");
+            let file = noise(size, 2);
+            let content = file.clone();
+            let server = FileServer::start(move |_, asked| match (asked.range_start(), whole_messages) {
+                (Some(_), true) => part(asked, &content, step),
+                _ => ranged(asked, &content, ETAG, step),
+            })
+            .await;
+            assert_eq!(download(&server).to(&target).await.unwrap().bytes, size as u64);
+            assert!(std::fs::read(&target).unwrap() == file);
+            assert_eq!(server.seen().len(), requests);
+        }
+    }
+}
+
+/// Every drop keeps all that came, so that each download is farther than the last one.
+#[tokio::test]
+async fn downloads_that_are_dropped_come_to_an_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(200_000, 3);
+    let content = file.clone();
+    let server = FileServer::holding(move |_, asked| ranged(asked, &content, ETAG, 30_000)).await;
+    let mut kept = Vec::new();
+    let downloaded = loop {
+        let (sender, mut came) = tokio::sync::mpsc::unbounded_channel();
+        let download = download(&server).on_progress(move |progress| {
+            if progress.bytes_received == progress.resumed_from + 30_000 {
+                let _ = sender.send(progress.resumed_from);
+            }
+        });
+        tokio::select! {
+            biased;
+            Some(from) = came.recv() => kept.push(from),
+            downloaded = download.to(&target) => break downloaded.unwrap(),
+        }
+        assert!(kept.len() < 10, "{kept:?}");
+    };
+    assert_eq!(kept, [0, 30_000, 60_000, 90_000, 120_000, 150_000]);
+    assert_eq!((downloaded.bytes, downloaded.resumed_from), (200_000, 180_000));
+    assert!(std::fs::read(&target).unwrap() == file);
+    assert_eq!(names(directory.path()), ["file.bin"]);
+}
+
+/// Also where the runtime ends with the download, and no thread takes what is left.
+#[test]
+fn a_drop_with_its_runtime_keeps_what_came() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(200_000, 4);
+    let content = file.clone();
+    let servers = tokio::runtime::Runtime::new().unwrap();
+    let server =
+        servers.block_on(FileServer::holding(move |_, asked| ranged(asked, &content, ETAG, 150_000)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (sender, came) = std::sync::mpsc::channel();
+    let (done, ended) = tokio::sync::oneshot::channel::<()>();
+    let done = std::sync::Mutex::new(Some(done));
+    let download_1 = download(&server).on_progress(move |progress| {
+        if progress.bytes_received == 150_000 {
+            sender.send(()).unwrap();
+            drop(done.lock().unwrap().take());
+        }
+    });
+    let task = target.clone();
+    runtime.spawn(async move { download_1.to(task).await });
+    let _ = runtime.block_on(ended);
+    came.recv().unwrap();
+    drop(runtime);
+    let downloaded = servers.block_on(download(&server).to(&target)).unwrap();
+    assert_eq!((downloaded.bytes, downloaded.resumed_from), (200_000, 150_000));
+    assert!(std::fs::read(&target).unwrap() == file);
+}
+
+/// A server whose file comes slowly: half of it, and the rest after `pause`.
+async fn slow(file: &[u8], pause: Duration) -> Server {
+    let (first, rest) = file.split_at(file.len() / 2);
+    let first = answer(&format!("200 OK\nETag: W/\"weak\"\nContent-Length: {}", file.len()), first);
+    let rest = rest.to_vec();
+    let next = then(first, move |_| {
+        let rest = rest.clone();
+        async move {
+            tokio::time::sleep(pause).await;
+            Act::Close(rest)
+        }
+    });
+    Server::of([next]).await
+}
+
+/// The client's time-out is a request's; a file takes as long as it takes, as long as it moves.
+#[tokio::test]
+async fn clients_timeout_does_not_end_a_body() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(100_000, 5);
+    let timeout = Duration::from_secs(2);
+    let server = slow(&file, timeout + Duration::from_millis(200)).await;
+    let client =
+        BackendClient::builder(&server.url).retry(RetryPolicy::never()).timeout(timeout).build().unwrap();
+    client.download("/x").to(&target).await.unwrap();
+    assert!(std::fs::read(&target).unwrap() == file);
+}
+
+/// A download's own time-out is its whole.
+#[tokio::test]
+async fn a_downloads_own_timeout_ends_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file.bin");
+    let file = noise(100_000, 6);
+    let content = file.clone();
+    let server = FileServer::holding(move |number, asked| {
+        ranged(asked, &content, ETAG, if number == 0 { 30_000 } else { usize::MAX })
+    })
+    .await;
+    let error = download(&server).timeout(Duration::from_millis(500)).to(&target).await.failure();
+    assert!(error.is_timeout(), "{error}");
+    let downloaded = download(&server).to(&target).await.unwrap();
+    assert_eq!(downloaded.bytes, 100_000);
+    assert!(std::fs::read(&target).unwrap() == file);
+}
+
+/// The head has the client's time-out.
+#[tokio::test]
+async fn a_head_that_never_comes_ends_by_the_client() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = FileServer::holding(|_, _| Vec::new()).await;
+    let client = BackendClient::builder(server.url())
+        .retry(RetryPolicy::never())
+        .timeout(Duration::from_millis(50))
+        .build()
+        .unwrap();
+    let error = client.download("/x").to(directory.path().join("x")).await.failure();
+    assert!(error.is_timeout() && error.to_string().contains("whole request"), "{error}");
+}

@@ -1,0 +1,606 @@
+//! Files through a cache: each comes once, is what it should be, and is nobody else's.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::file_server::{FileServer, answer, noise, ranged};
+use crate::support::marker::{Failure, MARKER, TOKEN};
+use crate::support::soon::soon;
+use crate::support::tcp_server::Seen;
+use crate::support::tcp_server::{Act, Server, then};
+use synapse_backend_client::{BackendClient, CachedFile, ErrorKind, FileCache, RetryPolicy, UrlConverter};
+
+const ETAG: &str = "\"one\"";
+
+fn client(server: &FileServer) -> BackendClient {
+    BackendClient::builder(server.url()).access_token(TOKEN).retry(RetryPolicy::never()).build().unwrap()
+}
+
+fn client_of_tenant(server: &FileServer, tenant: &str) -> BackendClient {
+    BackendClient::builder(server.url())
+        .access_token(TOKEN)
+        .tenant(tenant)
+        .retry(RetryPolicy::never())
+        .build()
+        .unwrap()
+}
+
+/// A server whose every file is what was asked for.
+async fn echoing() -> FileServer {
+    FileServer::start(|_, asked| ranged(asked, asked.line.as_bytes(), ETAG, usize::MAX)).await
+}
+
+fn md5(bytes: &[u8]) -> String {
+    use md5::Digest as _;
+    md5::Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn content(file: &CachedFile) -> Vec<u8> {
+    std::fs::read(file).unwrap()
+}
+
+/// What was dropped is released on another thread.
+async fn all_released(cache: &FileCache) {
+    while cache.statistics().held > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A URL as Amazon S3 signs it.
+fn amazon(path: &str, signature: &str) -> String {
+    format!(
+        "{path}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={MARKER}&X-Amz-Date={signature}&X-Amz-Expires=60\
+         &X-Amz-SignedHeaders=host&X-Amz-Signature={signature}"
+    )
+}
+
+/// Bytes of files and parts in a cache, without what it keeps of itself.
+fn bytes_on_disk(cache: &FileCache) -> u64 {
+    let mut bytes = 0;
+    let mut directories = vec![cache.dir().to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).unwrap().map(Result::unwrap) {
+            let name = entry.file_name();
+            let is_own = ["index", "lock", "lock.gate", "holders"].iter().any(|own| name == *own);
+            match entry.metadata().unwrap() {
+                metadata if metadata.is_dir() && !is_own => directories.push(entry.path()),
+                metadata if metadata.is_file() && !is_own => bytes += metadata.len(),
+                _ => {}
+            }
+        }
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn a_file_comes_once_and_stays_while_held() {
+    let server = echoing().await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = client(&server);
+    let told = Arc::new(Mutex::new(0));
+    let so_far = told.clone();
+    let download = client
+        .download("/media/a.png")
+        .on_progress(move |progress| *so_far.lock().unwrap() = progress.bytes_received);
+    let file = download.cached(&cache).await.unwrap();
+    assert_eq!((file.bytes(), file.is_hit(), *told.lock().unwrap()), (16, false, 16));
+    assert_eq!(content(&file), b"GET /media/a.png");
+    let again = client
+        .download("/media/a.png")
+        .size(16)
+        .checksum(md5(b"GET /media/a.png"))
+        .cached(&cache)
+        .await
+        .unwrap();
+    assert_eq!((again.is_hit(), again.path()), (true, file.path()));
+    assert_eq!(server.seen().len(), 1);
+    // As long as one of them lives.
+    let (clone, path) = (again.clone(), again.path().to_owned());
+    drop((file, again));
+    assert_eq!((cache.clear().unwrap(), path.exists()), (0, true));
+    drop(clone);
+    all_released(&cache).await;
+    assert_eq!((cache.clear().unwrap(), path.exists()), (16, false));
+    let statistics = cache.statistics();
+    assert_eq!((statistics.hits, statistics.misses, statistics.files, statistics.part_bytes), (1, 1, 0, 0));
+    // A file that is in its URL.
+    let inline = client.download("data:image/png;base64,AAEC/w==").cached(&cache).await.unwrap();
+    assert_eq!(content(&inline), [0, 1, 2, 255]);
+    assert!(client.download(" data:image/png;base64,AAEC/w== ").cached(&cache).await.unwrap().is_hit());
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn calls_at_once_download_once() {
+    let server = echoing().await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = client(&server);
+    let calls = (0..8).map(|_| tokio::spawn(client.download("/media/a.png").cached(&cache).send()));
+    let mut hits = 0;
+    for call in calls.collect::<Vec<_>>() {
+        hits += usize::from(call.await.unwrap().unwrap().is_hit());
+    }
+    assert_eq!((hits, server.seen().len()), (7, 1));
+}
+
+#[tokio::test]
+async fn only_a_known_signature_is_no_part_of_it() {
+    let server = echoing().await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = client(&server);
+    let get = async |url: String| client.download(url).cached(&cache).await.unwrap();
+    let file = get(amazon("/a", "1")).await;
+    let again = get(amazon("/a", "2")).await;
+    assert_eq!((again.path(), again.is_hit()), (file.path(), true));
+    for name in ["token", "sig", "policy", "auth", "exp", "versionId"] {
+        let [one, two] = [get(format!("/a?{name}=1")).await, get(format!("/a?{name}=2")).await];
+        assert_eq!(
+            (content(&one), content(&two)),
+            (format!("GET /a?{name}=1").into(), format!("GET /a?{name}=2").into())
+        );
+    }
+    // Where a path says which file it is, it may be said.
+    let cache = FileCache::builder(directory.path()).key_by_path().open().unwrap();
+    let get = async |url: &str| client.download(url).cached(&cache).await.unwrap();
+    assert!(!get("/b?token=1").await.is_hit());
+    assert_eq!(content(&get("/b?token=2").await), b"GET /b?token=1");
+}
+
+#[tokio::test]
+async fn tenants_and_servers_share_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let mut servers = Vec::new();
+    for number in 0..2 {
+        let answer = move |_: usize, asked: &Seen| {
+            let content = format!("{number} {}", asked.header("synapse-tenant").unwrap_or("none"));
+            ranged(asked, content.as_bytes(), ETAG, usize::MAX)
+        };
+        servers.push(FileServer::start(answer).await);
+    }
+    let mut held = Vec::new();
+    for round in 0..2 {
+        for (number, server) in servers.iter().enumerate() {
+            for tenant in ["a", "b"] {
+                let client = client_of_tenant(server, tenant);
+                let file = client.download("/media/1.png").cached(&cache).await.unwrap();
+                assert_eq!(
+                    (content(&file), file.is_hit()),
+                    (format!("{number} Token {tenant}").into(), round == 1)
+                );
+                held.push(file);
+            }
+            // The tenant of a call without one of the client's.
+            let download = client(server).download("/media/1.png").header("Synapse-Tenant", "Token c");
+            let file = download.cached(&cache).await.unwrap();
+            assert_eq!((content(&file), file.is_hit()), (format!("{number} Token c").into(), round == 1));
+        }
+    }
+    let named = FileCache::builder(directory.path()).namespace("other").open().unwrap();
+    assert!(
+        !client_of_tenant(&servers[0], "a").download("/media/1.png").cached(&named).await.unwrap().is_hit()
+    );
+}
+
+/// An `ETag` tells the states of one file apart, not files of several servers or tenants.
+#[tokio::test]
+async fn a_part_is_finished_by_its_own_server_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path().join("cache")).unwrap();
+    let mut servers = Vec::new();
+    for number in 0..2 {
+        let (file, other) = (noise(100_000, number), noise(100_000, 7 + number));
+        let breaking = AtomicUsize::new(0);
+        servers.push(
+            FileServer::start(move |_, asked| {
+                let file = if asked.header("synapse-tenant") == Some("Token b") { &other } else { &file };
+                let is_first = breaking.fetch_add(1, Ordering::Relaxed) < 2;
+                ranged(asked, file, ETAG, if number == 0 && is_first { 60_000 } else { usize::MAX })
+            })
+            .await,
+        );
+    }
+    let target = directory.path().join("x");
+    let tenant = |server: &FileServer, tenant: &str| client_of_tenant(server, tenant).download("/media/x");
+    assert_eq!(tenant(&servers[0], "a").to(&target).await.failure().kind(), ErrorKind::ConnectionLost);
+    assert_eq!(tenant(&servers[0], "a").cached(&cache).await.failure().kind(), ErrorKind::ConnectionLost);
+    for (server, name, seed) in [(&servers[1], "a", 1), (&servers[0], "b", 7)] {
+        let downloaded = tenant(server, name).to(&target).await.unwrap();
+        assert_eq!(downloaded.resumed_from, 0);
+        assert!(std::fs::read(&target).unwrap() == noise(100_000, seed));
+        assert!(content(&tenant(server, name).cached(&cache).await.unwrap()) == noise(100_000, seed));
+    }
+    // Its own goes on.
+    assert_eq!(tenant(&servers[0], "a").to(&target).await.unwrap().resumed_from, 60_000);
+    assert!(content(&tenant(&servers[0], "a").cached(&cache).await.unwrap()) == noise(100_000, 0));
+    let resumed = servers[0].seen().iter().filter(|asked| asked.range_start() == Some(60_000)).count();
+    assert_eq!(resumed, 2);
+    assert_eq!(cache.statistics().part_bytes, 0);
+}
+
+/// What runs so far as it can without the test.
+async fn settled() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn revalidation_asks_after_one_that_was_dropped() {
+    let silent = Arc::new(tokio::sync::Notify::new());
+    let state = Arc::new(AtomicUsize::new(0));
+    let (at_server, asked) = (state.clone(), silent.clone());
+    let server = FileServer::start(move |number, request| {
+        let state = at_server.load(Ordering::Relaxed);
+        let content = format!("state {state}");
+        match number {
+            // Its head says more than comes.
+            1 => {
+                asked.notify_one();
+                answer("200 OK\nETag: \"x\"\nContent-Length: 100000", b"")
+            }
+            _ => ranged(request, content.as_bytes(), &format!("\"{state}\""), usize::MAX),
+        }
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = BackendClient::builder(server.url()).build().unwrap();
+    drop(client.download("/x").cached(&cache).await.unwrap());
+    state.store(1, Ordering::Relaxed);
+    let revalidating = || tokio::spawn(client.download("/x").cached(&cache).revalidate(true).send());
+    let first = revalidating();
+    silent.notified().await;
+    let second = revalidating();
+    settled().await;
+    first.abort();
+    let file = second.await.unwrap().unwrap();
+    assert_eq!((file.is_hit(), content(&file)), (false, b"state 1".to_vec()));
+}
+
+#[tokio::test]
+async fn hit_does_not_wait_for_downloads() {
+    let (release, held) = tokio::sync::watch::channel(false);
+    let server = Server::with(move |_| {
+        let held = held.clone();
+        then("", move |seen| {
+            let mut held = held.clone();
+            async move {
+                if seen.line.starts_with("GET /slow") {
+                    let _ = held.wait_for(|released| *released).await;
+                }
+                Act::Close(answer("200 OK\nContent-Length: 1", b"1"))
+            }
+        })
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let open = || FileCache::open(directory.path()).unwrap();
+    let (cache, other) = (open(), open());
+    let client = BackendClient::builder(&server.url).build().unwrap();
+    let to = client.download_to(&cache).concurrency(1);
+    let slow = tokio::spawn({
+        let to = to.clone();
+        async move { to.convert("/slow").await.map_err(|error| error.to_string()) }
+    });
+    server.wait_for_requests(1).await;
+    assert_eq!(server.lines(), ["GET /slow"]);
+    drop(client.download("/there").cached(&other).await.unwrap());
+    let there = to.convert("/there");
+    soon(there).await.unwrap();
+    release.send(true).unwrap();
+    slow.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn urls_of_one_file_have_one_part() {
+    let file = noise(100_000, 3);
+    let server = FileServer::start({
+        let file = file.clone();
+        move |number, asked| ranged(asked, &file, ETAG, if number == 0 { 60_000 } else { usize::MAX })
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let open = || FileCache::builder(directory.path()).key_by_path().open().unwrap();
+    let client = client(&server);
+    assert_eq!(
+        client.download("/x?token=1").cached(&open()).await.failure().kind(),
+        ErrorKind::ConnectionLost
+    );
+    let resumed = client.download("/x?token=2").cached(&open()).await.unwrap();
+    assert!(content(&resumed) == file);
+    assert_eq!(server.seen()[1].range_start(), Some(60_000));
+}
+
+#[tokio::test]
+async fn an_overwritten_object_comes_anew() {
+    let state = Arc::new(AtomicUsize::new(0));
+    let at_server = state.clone();
+    let server = FileServer::start(move |_, asked| {
+        let state = at_server.load(Ordering::Relaxed);
+        ranged(asked, format!("state {state}").as_bytes(), &format!("\"{state}\""), usize::MAX)
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = client(&server);
+    let get = async |content: &str| {
+        client.download("/x.txt").checksum(md5(content.as_bytes())).cached(&cache).await
+    };
+    let old = get("state 0").await.unwrap();
+    state.store(1, Ordering::Relaxed);
+    assert!(get("state 0").await.unwrap().is_hit());
+    // Its entry says that it is another one now.
+    let new = get("state 1").await.unwrap();
+    assert_eq!((content(&old), content(&new)), (b"state 0".to_vec(), b"state 1".to_vec()));
+    assert_ne!(old.path(), new.path());
+    assert_eq!(cache.statistics().files, 2);
+    let path = old.path().to_owned();
+    drop(old);
+    while path.exists() {
+        tokio::task::yield_now().await;
+    }
+    // An entry that nothing agrees with is an error, and what is there stays.
+    let error = get("state 2").await.failure();
+    assert_eq!(error.kind(), ErrorKind::Download);
+    assert!(get("state 1").await.unwrap().is_hit());
+    let error = client.download("/x.txt").size(5).cached(&cache).await.failure();
+    assert!(error.to_string().contains('5'), "{error}");
+    // The digest is computed once where it wasn't known: another process needs no rehash, and no request.
+    let requests = server.seen().len();
+    let sha1 = "4d0b2e5f5f2a4e7a0e6c5cfa3ff0e8f4a7f2a9d1";
+    assert_eq!(
+        client.download("/x.txt").checksum(sha1).cached(&cache).await.failure().kind(),
+        ErrorKind::Download
+    );
+    assert_eq!(server.seen().len(), requests + 1);
+}
+
+#[tokio::test]
+async fn revalidation_asks_for_what_changed_only() {
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let state = Arc::new(Mutex::new((0, format!("ETag: \"0\"\nLast-Modified: {DATE}"))));
+    let at_server = state.clone();
+    let server = FileServer::start(move |_, asked| {
+        let (state, validators) = at_server.lock().unwrap().clone();
+        let etag = validators.lines().find_map(|line| line.strip_prefix("ETag: "));
+        let modified = validators.lines().find_map(|line| line.strip_prefix("Last-Modified: "));
+        let same = match asked.header("if-none-match") {
+            Some(known) => Some(known) == etag,
+            None => asked.header("if-modified-since").is_some_and(|known| Some(known) == modified),
+        };
+        match same {
+            true => answer(&format!("304 Not Modified\n{validators}"), b""),
+            false => answer(
+                &format!("200 OK\n{validators}\nX-Last: 1\nContent-Length: 1"),
+                format!("{state}").as_bytes(),
+            ),
+        }
+    })
+    .await;
+    let set = |number: u8, validators: &str| *state.lock().unwrap() = (number, validators.to_owned());
+    let asked = || {
+        let last = server.seen().pop().unwrap();
+        (
+            server.seen().len(),
+            ["if-none-match", "if-modified-since"].map(|name| last.header(name).map(str::to_owned)),
+        )
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = client(&server);
+    let get = async || {
+        let file = client.download("/labels").cached(&cache).revalidate(true).await.unwrap();
+        (String::from_utf8(content(&file)).unwrap(), file.is_hit())
+    };
+    assert_eq!(get().await, ("0".to_owned(), false));
+    assert_eq!(get().await, ("0".to_owned(), true));
+    assert_eq!(asked(), (2, [Some("\"0\"".to_owned()), None]));
+    // A weak one tells as much.
+    set(1, "ETag: W/\"1\"");
+    assert_eq!((get().await, get().await), (("1".to_owned(), false), ("1".to_owned(), true)));
+    assert_eq!(asked(), (4, [Some("W/\"1\"".to_owned()), None]));
+    set(2, &format!("Last-Modified: {DATE}"));
+    assert_eq!((get().await, get().await), (("2".to_owned(), false), ("2".to_owned(), true)));
+    assert_eq!(asked(), (6, [None, Some(DATE.to_owned())]));
+    // Whoever told neither is asked for the whole.
+    set(3, "X-None: 1");
+    assert_eq!((get().await, get().await), (("3".to_owned(), false), ("3".to_owned(), false)));
+    assert_eq!(asked(), (8, [None, None]));
+    // Who doesn't ask isn't told, and a digest tells as much as the server.
+    set(4, "ETag: \"4\"");
+    assert_eq!(content(&client.download("/labels").cached(&cache).await.unwrap()), b"3");
+    let known = client.download("/labels").checksum(md5(b"3")).cached(&cache).revalidate(true).await.unwrap();
+    assert!(known.is_hit());
+    assert_eq!(asked().0, 8);
+    // What is held stays as it is.
+    assert_eq!(get().await, ("4".to_owned(), false));
+    assert_eq!(content(&known), b"3");
+    drop(server);
+    assert!(client.download("/labels").cached(&cache).revalidate(true).await.failure().is_connect());
+}
+
+#[tokio::test]
+async fn a_file_larger_than_the_cache_stops_there() {
+    const LIMIT: u64 = 100_000;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::builder(directory.path()).max_bytes(LIMIT).open().unwrap();
+    for head in ["200 OK\nContent-Length: 1000000", "200 OK", "200 OK\nETag: \"one\""] {
+        let server = FileServer::start(move |_, _| answer(head, &noise(1_000_000, 1))).await;
+        let error = client(&server).download("/large").cached(&cache).await.failure();
+        assert_eq!(error.kind(), ErrorKind::BodyLimit, "{error}");
+        assert!(
+            error.to_string().contains("100000 bytes") && error.to_string().contains("max_bytes"),
+            "{error}"
+        );
+        assert_eq!(bytes_on_disk(&cache), 0);
+    }
+    let server = echoing().await;
+    let error = client(&server).download("/large").size(LIMIT + 1).cached(&cache).await.failure();
+    assert!(error.to_string().contains("max_bytes"), "{error}");
+    assert_eq!(server.seen().len(), 0);
+    let large = format!("data:,{}", "x".repeat(LIMIT as usize + 1));
+    assert!(client(&server).download(large).cached(&cache).await.failure().to_string().contains("max_bytes"));
+}
+
+#[tokio::test]
+async fn parts_of_broken_downloads_count() {
+    const LIMIT: u64 = 100_000;
+    let server = FileServer::start(|_, asked| ranged(asked, &noise(90_000, 1), ETAG, 40_000)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::builder(directory.path()).max_bytes(LIMIT).open().unwrap();
+    // Each signature is a file of its own where the scheme isn't known.
+    for signature in 0..5 {
+        let error = client(&server).download(format!("/x?token={signature}")).cached(&cache).await.failure();
+        assert!(error.to_string().contains("40000 bytes are kept"), "{error}");
+        assert!(bytes_on_disk(&cache) <= LIMIT);
+        assert!(cache.statistics().part_bytes >= 40_000);
+    }
+    assert!(bytes_on_disk(&cache) > 0);
+    cache.clear().unwrap();
+    assert_eq!(bytes_on_disk(&cache), 0);
+}
+
+/// A server that gives a part of a file, and the rest when it is told to.
+async fn stopping(size: usize, stop_at: usize, go_on: Arc<tokio::sync::Notify>) -> Server {
+    let file = answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: {size}"), &noise(size, 1));
+    let (first, rest) = file.split_at(stop_at);
+    let (rest, first) = (rest.to_vec(), first.to_vec());
+    let next = then(first, move |_| {
+        let (go_on, rest) = (go_on.clone(), rest.clone());
+        async move {
+            go_on.notified().await;
+            Act::Close(rest)
+        }
+    });
+    Server::of([next]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn room_is_made_while_a_large_file_comes() {
+    let server = FileServer::start(|_, asked| ranged(asked, &noise(6 << 20, 2), ETAG, usize::MAX)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::builder(directory.path()).max_bytes(8 << 20).open().unwrap();
+    let client = client(&server);
+    let old = client.download("/old").cached(&cache).await.unwrap();
+    let path = old.path().to_owned();
+    drop(old);
+    all_released(&cache).await;
+    let go_on = Arc::new(tokio::sync::Notify::new());
+    let large = stopping(7 << 20, 6 << 20, go_on.clone()).await;
+    let call = tokio::spawn(client.download(format!("{}/large", large.url)).cached(&cache).send());
+    while path.exists() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!call.is_finished());
+    go_on.notify_one();
+    let file = call.await.unwrap().unwrap();
+    assert!(content(&file) == noise(7 << 20, 1));
+    assert_eq!((cache.statistics().files, cache.statistics().bytes), (1, 7 << 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_call_holds_nothing() {
+    let server = echoing().await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = client(&server);
+    // At whichever point it is dropped.
+    for polls in 0..30 {
+        let mut call = Box::pin(client.download(format!("/{polls}")).cached(&cache).send());
+        for _ in 0..polls {
+            let polled = futures_util::future::poll_immediate(&mut call).await;
+            if polled.is_some() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+    }
+    all_released(&cache).await;
+    // Then what came by itself is there, and the rest comes.
+    for polls in 0..30 {
+        let file = client.download(format!("/{polls}")).cached(&cache).await.unwrap();
+        assert_eq!(content(&file), format!("GET /{polls}").as_bytes());
+    }
+    all_released(&cache).await;
+    assert_eq!(cache.statistics().files, 30);
+    cache.clear().unwrap();
+    assert_eq!(bytes_on_disk(&cache), 0);
+}
+
+/// Another process that hangs, with the cache's lock.
+fn locked(cache: &FileCache) -> std::fs::File {
+    let lock = std::fs::File::options().write(true).open(cache.dir().join(".cache/lock")).unwrap();
+    fs4::FileExt::lock(&lock).unwrap();
+    lock
+}
+
+#[tokio::test]
+async fn a_locked_cache_is_waited_for_in_time() {
+    let server = echoing().await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = client(&server);
+    drop(client.download("/a").cached(&cache).await.unwrap());
+    all_released(&cache).await;
+    let lock = locked(&cache);
+    let get = || client.download("/a").timeout(Duration::from_millis(50)).cached(&cache);
+    let error = get().await.failure();
+    assert!(error.is_timeout() && error.to_string().contains("file cache"), "{error}");
+    // Dropped, it waits no longer.
+    assert!(tokio::time::timeout(Duration::from_millis(50), get().send()).await.is_err());
+    drop(lock);
+    assert!(client.download("/a").cached(&cache).await.unwrap().is_hit());
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_conversion_looks_at_what_an_entry_says() {
+    let state = Arc::new(AtomicUsize::new(0));
+    let at_server = state.clone();
+    let server = FileServer::start(move |_, asked| {
+        let content = format!("state {}", at_server.load(Ordering::Relaxed));
+        match asked.line.as_str() {
+            "GET /media/x.txt" => ranged(asked, content.as_bytes(), &format!("\"{content}\""), usize::MAX),
+            _ => {
+                let file = format!(
+                    r#"{{"url": "/media/x.txt", "size": 7, "checksum": "{}"}}"#,
+                    md5(content.as_bytes())
+                );
+                let model = format!(r#"{{"id": 7, "name": "m", "file": {file}}}"#);
+                answer(
+                    &format!("200 OK\nContent-Type: application/json\nContent-Length: {}", model.len()),
+                    model.as_bytes(),
+                )
+            }
+        }
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let client = client(&server);
+    let get = async || -> PathBuf {
+        let call = client.request(synapse_backend_client::reqwest::Method::GET, "/models/7/");
+        let model = call.url_conversion_with("file", client.download_to(&cache)).await.unwrap();
+        Path::new(model["file"]["path"].as_str().unwrap()).to_owned()
+    };
+    let [first, again] = [get().await, get().await];
+    assert_eq!(first, again);
+    state.store(1, Ordering::Relaxed);
+    let second = get().await;
+    assert_eq!(
+        (std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap()),
+        (b"state 0".to_vec(), b"state 1".to_vec())
+    );
+    let files = server.seen().iter().filter(|asked| asked.line.contains("media")).count();
+    assert_eq!((files, cache.statistics().files, cache.statistics().held), (2, 2, 2));
+    assert!(cache.release(&first) && cache.release(&first));
+    assert!(!first.exists() && second.exists());
+}

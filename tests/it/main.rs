@@ -1,0 +1,48 @@
+//! The integration tests: a module for each behaviour, one binary for all. Tests run in parallel in one process.
+//! A test that needs a process for itself starts one with `support::child`.
+
+use std::alloc::System;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+mod api;
+mod bounded_errors;
+mod connections;
+mod conversion_leases;
+mod documents;
+mod download_dataset;
+mod download_digests;
+mod download_encodings;
+mod download_processes;
+mod download_progress;
+mod download_targets;
+mod downloads;
+mod errors;
+mod export;
+mod file_cache;
+mod ground_truth;
+mod memory;
+mod models;
+mod no_runtime;
+mod pagination;
+mod pagination_answers;
+mod pagination_ends;
+mod pagination_identity;
+mod pagination_model;
+mod pagination_progress;
+mod raw_bodies;
+mod secrets;
+mod settings;
+mod support;
+mod types;
+mod upload_extremes;
+mod upload_faults;
+mod upload_kill;
+mod upload_offsets;
+mod upload_sessions;
+mod uploads;
+mod url_conversion;
+
+/// Counts allocations for `bounded_errors`.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -1,0 +1,75 @@
+//! Memory doesn't grow with the file: the peak of a process of its own, as the kernel counts it.
+#![cfg(target_os = "linux")]
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::support::backend::backend;
+use crate::support::{child, marker};
+use synapse_backend_client::BackendClient;
+use synapse_test_backend::Backend;
+
+const SMALL: usize = 1_000_000;
+const LARGE: usize = 120_000_000;
+
+/// The highest resident set of this process so far, in bytes.
+fn peak_resident_set() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kilobytes * 1024
+}
+
+fn write_file(path: &Path, size: usize) {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    let mut state = 1_u64;
+    for _ in 0..size / 8 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        file.write_all(&state.to_le_bytes()).unwrap();
+    }
+    file.flush().unwrap();
+}
+
+/// What the child does, which is this test binary started again: uploads a file and prints its own peak.
+#[test]
+fn uploading_child() {
+    let Ok(path) = std::env::var("UPLOADING_CHILD_FILE") else { return };
+    marker::watch();
+    let url = std::env::var("UPLOADING_CHILD_URL").unwrap();
+    let token = std::env::var("UPLOADING_CHILD_TOKEN").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = BackendClient::builder(url).access_token(token).build().unwrap();
+        let upload = client.create_chunked_upload(path).await.unwrap();
+        println!("\nuploaded {} {}", upload.id, peak_resident_set());
+    });
+}
+
+/// Uploads the file in a child and gives the upload's id and the child's peak.
+fn upload(backend: &Backend, path: &Path) -> (String, u64) {
+    let told = child::output(
+        child::command(uploading_child)
+            .env("UPLOADING_CHILD_FILE", path)
+            .env("UPLOADING_CHILD_URL", backend.url())
+            .env("UPLOADING_CHILD_TOKEN", backend.token()),
+    );
+    let line = told.lines().find_map(|line| line.strip_prefix("uploaded "));
+    let line = line.unwrap_or_else(|| panic!("{told}"));
+    let (id, peak) = line.split_once(' ').unwrap();
+    (id.to_owned(), peak.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_of_120_megabytes_takes_no_more_memory_than_one_of_1_megabyte() {
+    let backend = backend().record_bodies(false).start().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (small, large) = (directory.path().join("small"), directory.path().join("large"));
+    write_file(&small, SMALL);
+    write_file(&large, LARGE);
+    let (_, small_peak) = upload(&backend, &small);
+    let (id, large_peak) = upload(&backend, &large);
+    println!("peak resident set: {small_peak} bytes for {SMALL}, {large_peak} bytes for {LARGE}");
+    assert!(large_peak < small_peak + (16 << 20), "{large_peak} beside {small_peak}");
+    let same = std::fs::read(backend.uploaded_file(&id).unwrap()).unwrap() == std::fs::read(&large).unwrap();
+    assert!(same, "the file that the backend assembled is another");
+}

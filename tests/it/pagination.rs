@@ -1,0 +1,903 @@
+//! Lists that follow every page, on the embedded backend.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::support::ids::{Id, ids_of};
+use crate::support::marker::{self, Failure};
+use crate::support::server;
+use futures_core::Stream;
+use synapse_backend_client::types::GroundTruthEvent;
+use synapse_backend_client::{
+    BackendClient, Checkpoint, ErrorKind, Json, ListAll, ListAnomaly, ListPolicy, RawItem, RetryPolicy,
+};
+use synapse_test_backend::{Backend, BackendBuilder, Fault};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+fn backend() -> BackendBuilder {
+    marker::watch();
+    Backend::builder().token(marker::TOKEN).signature_prefix(marker::MARKER)
+}
+
+async fn start(backend: BackendBuilder) -> (Backend, BackendClient) {
+    let backend = backend.start().await.unwrap();
+    let client = BackendClient::builder(backend.url()).access_token(backend.token()).build().unwrap();
+    (backend, client)
+}
+
+/// The order in which the server gives the ids, asked page by page.
+async fn ids_page_by_page(client: &BackendClient, page_size: i64) -> Vec<i64> {
+    let mut ids = Vec::new();
+    for number in 1.. {
+        let page =
+            client.list_ground_truth_events().params(|p| p.page(number).page_size(page_size)).await.unwrap();
+        ids.extend(page.results.iter().map(|event| event.id));
+        if page.next.is_none() {
+            return ids;
+        }
+    }
+    unreachable!()
+}
+
+#[tokio::test]
+async fn three_thousand_pages_give_every_event_once_and_in_order() {
+    let (backend, client) =
+        start(backend().ground_truth_events(30_000).max_page_size(10).record_bodies(false)).await;
+    let expected = ids_page_by_page(&client, 10).await;
+    assert_eq!(expected.len(), 30_000);
+    backend.clear_requests();
+    // The server caps the page size below what is asked for.
+    let mut events =
+        client.list_ground_truth_events().params(|p| p.page_size(1_000)).list_all_as::<Id>().concurrency(8);
+    let mut ids = Vec::new();
+    while let Some(event) = events.next().await {
+        ids.push(event.unwrap().id);
+    }
+    assert_eq!(events.total(), Some(30_000));
+    assert_eq!(ids, expected);
+    assert_eq!(backend.requests().len(), 3_000);
+}
+
+#[tokio::test]
+async fn any_concurrency_gives_the_same_list_and_no_request_more() {
+    let (backend, client) = start(backend().ground_truth_events(1_003)).await;
+    let expected = ids_page_by_page(&client, 100).await;
+    for concurrency in [0, 1, 2, 3, 64] {
+        backend.clear_requests();
+        backend.reset_peak_in_flight();
+        let events: Vec<Id> = client
+            .list_ground_truth_events()
+            .list_all_as()
+            .concurrency(concurrency)
+            .try_collect()
+            .await
+            .unwrap();
+        assert_eq!(events.iter().map(|event| event.id).collect::<Vec<_>>(), expected);
+        assert_eq!(backend.requests().len(), 11);
+        assert!(backend.peak_in_flight() <= concurrency.max(1) as u64);
+    }
+}
+
+#[tokio::test]
+async fn a_list_begins_at_the_page_that_is_asked_for() {
+    let (_backend, client) = start(backend().ground_truth_events(95)).await;
+    let expected = ids_page_by_page(&client, 10).await;
+    let rest = client.list_ground_truth_events().params(|p| p.page(4).page_size(10)).list_all_as::<Id>();
+    let rest: Vec<Id> = rest.try_collect().await.unwrap();
+    assert_eq!(rest.iter().map(|event| event.id).collect::<Vec<_>>(), expected[30..]);
+}
+
+#[tokio::test]
+async fn a_limit_fetches_no_page_more_than_its_items_need() {
+    let (backend, client) = start(backend().ground_truth_events(1_000)).await;
+    for (limit, requests) in [(0, 0), (1, 1), (10, 1), (11, 2), (25, 3), (5_000, 100)] {
+        backend.clear_requests();
+        let events = client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>();
+        let events: Vec<Id> = events.concurrency(8).limit(limit).try_collect().await.unwrap();
+        assert_eq!(
+            (events.len() as u64, backend.requests().len()),
+            (limit.min(1_000), requests),
+            "limit {limit}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_list_is_followed_link_by_link() {
+    let (backend, client) = start(backend().ground_truth_events(250).cursor_pagination(true)).await;
+    let mut events = client.list_ground_truth_events().list_all();
+    let mut ids = Vec::new();
+    while let Some(event) = events.next().await {
+        ids.push(event.unwrap().id);
+    }
+    assert_eq!((ids.len(), events.total(), backend.requests().len()), (250, None, 3));
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 250);
+}
+
+#[tokio::test]
+async fn links_that_name_another_host_and_no_prefix_are_followed_at_the_base_url() {
+    let (backend, client) = start(
+        backend().ground_truth_events(250).path_prefix("/api/v1").public_url("http://internal.example:8000"),
+    )
+    .await;
+    let events: Vec<Json> = client.list_ground_truth_events().list_all_as().try_collect().await.unwrap();
+    assert_eq!(events.len(), 250);
+    assert!(backend.requests().iter().all(|request| request.header("synapse-access-token").is_some()));
+}
+
+#[tokio::test]
+async fn dropping_a_list_leaves_the_client_usable() {
+    let (backend, client) = start(backend().ground_truth_events(10_000)).await;
+    for _ in 0..20 {
+        let mut events = client.list_ground_truth_events().list_all_as::<Id>().concurrency(8);
+        assert!(events.next().await.unwrap().is_ok());
+        drop(events);
+    }
+    assert!(client.list_ground_truth_events().await.is_ok());
+    // A reader that takes nothing more stops the fetching: 1 page and the 9 that were ahead of it, each time.
+    assert!(backend.requests().len() <= 20 * 10 + 1);
+}
+
+#[tokio::test]
+async fn a_page_that_fails_ends_the_stream_with_its_error() {
+    let (backend, client) = start(backend().ground_truth_events(1_000)).await;
+    backend.clear_requests();
+    let mut events = client.list_ground_truth_events().params(|p| p.page(11)).list_all_as::<Id>();
+    let error = events.next().await.unwrap().failure();
+    assert!(error.is_not_found(), "{error}");
+    assert!(events.next().await.is_none());
+}
+
+// ---- shapes
+
+#[tokio::test]
+async fn items_come_as_types_as_ones_own_and_as_the_servers_text() {
+    let (backend, client) = start(backend().ground_truth_events(250).signed_urls(false)).await;
+    let list = || client.list_ground_truth_events();
+    let typed: Vec<GroundTruthEvent> = list().list_all().try_collect().await.unwrap();
+    let own: Vec<Id> = list().list_all_as().try_collect().await.unwrap();
+    let raw: Vec<RawItem> = list().list_all_raw().try_collect().await.unwrap();
+    assert_eq!((typed.len(), own.len(), raw.len()), (250, 250, 250));
+    for ((typed, own), raw) in typed.iter().zip(&own).zip(&raw) {
+        assert_eq!(typed.id, own.id);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(raw.as_str()).unwrap(),
+            backend.event(own.id).unwrap()
+        );
+        assert_eq!(raw.decode::<Id>().unwrap().id, own.id);
+        assert_eq!(
+            (raw.as_bytes(), raw.clone().into_bytes().as_ref()),
+            (raw.as_str().as_bytes(), raw.as_bytes())
+        );
+    }
+    let wrong = raw[0].decode::<Vec<u8>>().failure();
+    assert!(wrong.is_decode(), "{wrong}");
+    let wrong = raw[0].decode::<HashMap<String, u8>>().failure();
+    let path = wrong.json_path().unwrap();
+    assert!(!path.is_empty() && wrong.to_string().contains(&format!("`{path}`")), "{wrong}");
+}
+
+#[tokio::test]
+async fn urls_are_converted_in_every_shape() {
+    let (_backend, client) = start(backend().ground_truth_events(30)).await;
+    let list = || client.list_ground_truth_events().url_conversion("files", |_| "there".to_owned());
+    let typed: Vec<GroundTruthEvent> = list().list_all().deduplicate(true).try_collect().await.unwrap();
+    let raw: Vec<RawItem> = list().list_all_raw().try_collect().await.unwrap();
+    for (typed, raw) in typed.iter().zip(&raw) {
+        let files = typed.files.value().as_object().unwrap();
+        assert!(
+            !files.is_empty() && files.values().all(|file| file == "there" || file["url"] == "there"),
+            "{files:?}"
+        );
+        assert_eq!(raw.decode::<GroundTruthEvent>().unwrap().files, typed.files);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_given_page_by_page() {
+    let (backend, client) = start(backend().ground_truth_events(250)).await;
+    let mut pages = client.list_ground_truth_events().list_all_as::<Id>().pages();
+    assert_eq!(pages.list().total(), None);
+    let mut ids = Vec::new();
+    for (number, length) in [(1, 100), (2, 100), (3, 50)] {
+        let page = pages.next().await.unwrap().unwrap();
+        assert_eq!((page.number, page.items.len(), pages.list().total()), (number, length, Some(250)));
+        ids.extend(page.items.into_iter().map(|event| event.id));
+    }
+    assert!(pages.next().await.is_none());
+    assert_eq!(pages.list().report().pages, 3);
+    assert_eq!(ids, ids_page_by_page(&client, 100).await);
+    // Taken up behind a page, it goes on with the next.
+    let mut pages = client.list_ground_truth_events().list_all_as::<Id>().limit(150).pages();
+    pages.next().await.unwrap().unwrap();
+    let checkpoint = pages.list().checkpoint();
+    assert_eq!(pages.next().await.unwrap().unwrap().items.len(), 50);
+    assert!(pages.next().await.is_none());
+    backend.clear_requests();
+    let mut rest = client.list_ground_truth_events().list_all_as::<Id>().resume(checkpoint).pages();
+    assert_eq!(rest.next().await.unwrap().unwrap().number, 2);
+    assert_eq!(backend.requests()[0].query_value("page").as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn a_stream_tells_how_much_there_is_as_far_as_it_is_certain() {
+    let (_backend, client) = start(backend().ground_truth_events(250)).await;
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>().limit(120);
+    assert_eq!(events.size_hint(), (0, Some(120)));
+    events.next().await.unwrap().unwrap();
+    assert_eq!(events.size_hint(), (99, Some(119)));
+    while events.next().await.is_some() {}
+    assert_eq!(events.size_hint(), (0, Some(0)));
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>();
+    events.next().await.unwrap().unwrap();
+    assert_eq!(events.size_hint(), (99, None));
+    // Of items that may be dropped none is certain.
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>().deduplicate(true);
+    events.next().await.unwrap().unwrap();
+    assert_eq!(events.size_hint(), (0, None));
+    // Neither is the end where an error is still to come.
+    let refused = client.list_models().list_all_as::<Id>().resume(events.checkpoint());
+    assert_ne!(refused.size_hint().1, Some(0));
+}
+
+#[tokio::test]
+async fn dropping_a_half_read_list_stops_its_requests() {
+    let (backend, client) = start(backend().ground_truth_events(1_000)).await;
+    let held = backend.inject(Fault::hold_before().method("GET").after(1).always());
+    let mut events =
+        client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(6);
+    events.next().await.unwrap().unwrap();
+    held.wait_for_hits(6).await;
+    drop(events);
+    held.release();
+    held.remove();
+    // What isn't stopped has its time.
+    for _ in 0..5 {
+        assert!(client.list_ground_truth_events().await.is_ok());
+    }
+    assert_eq!(backend.requests().len(), 1 + 6 + 5);
+}
+
+#[tokio::test]
+async fn one_page_more_than_are_under_way_is_fetched_ahead_of_a_reader_who_stops() {
+    let (backend, client) = start(backend().ground_truth_events(100)).await;
+    let mut events =
+        client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(2);
+    events.next().await.unwrap().unwrap();
+    backend.wait_for_requests(1 + 3).await;
+    // Whatever else is under way has its time.
+    for _ in 0..5 {
+        client.list_ground_truth_events().await.unwrap();
+    }
+    assert_eq!(backend.requests().len(), 1 + 3 + 5);
+}
+
+#[tokio::test]
+async fn no_more_than_sixty_four_pages_are_under_way() {
+    let (backend, client) = start(backend().ground_truth_events(1_500)).await;
+    let held = backend.inject(Fault::hold_before().method("GET").after(1).always());
+    let list = client
+        .list_ground_truth_events()
+        .params(|p| p.page_size(10))
+        .list_all_as::<Id>()
+        .concurrency(usize::MAX);
+    let reading = tokio::spawn(list.try_collect::<Vec<Id>>());
+    held.wait_for_hits(64).await;
+    held.release();
+    held.remove();
+    assert_eq!(reading.await.unwrap().unwrap().len(), 1_500);
+    assert_eq!(backend.peak_in_flight(), 64);
+}
+
+#[tokio::test]
+async fn what_the_pages_before_told_is_known_wherever_a_list_is_taken_up() {
+    // The last page lacks an item of the count.
+    let server = server_of_pages(|number| page_of(&[&[1, 2], &[3, 4], &[5, 6]], number, 7)).await;
+    let client = server::client_of(&server);
+    let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).concurrency(1);
+    for read in 0..6 {
+        let mut first = list();
+        for id in 1..=read {
+            assert_eq!(id_of(&mut first).await, id);
+        }
+        // Taken up twice, and the first time nothing is read.
+        let again = list().resume(sent_over(&first.checkpoint()));
+        let mut rest = list().resume(sent_over(&again.checkpoint()));
+        assert_eq!(
+            (again.total(), rest.checkpoint().total()),
+            ((read > 0).then_some(7), (read > 0).then_some(7))
+        );
+        assert_eq!(ids_of(&mut rest).await.0, (read + 1..=6).collect::<Vec<_>>());
+        assert_eq!(rest.report().anomalies, [ListAnomaly::Fewer { promised: 7, items: 6 }], "after {read}");
+    }
+    // So are the length of the pages, and the count.
+    let server =
+        server_of_pages(|number| page_of(&[&[1, 2], &[3], &[4]], number, if number == 1 { 4 } else { 5 }))
+            .await;
+    let client = server::client_of(&server);
+    let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).concurrency(1);
+    let mut first = list();
+    id_of(&mut first).await;
+    id_of(&mut first).await;
+    let mut rest = list().resume(sent_over(&list().resume(first.checkpoint()).checkpoint()));
+    assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
+    let changed = ListAnomaly::CountChanged { page: 2, before: 4, now: 5 };
+    let length = ListAnomaly::PageLength { page: 2, expected: 2, items: 1 };
+    assert_eq!(rest.report().anomalies, [changed, length, ListAnomaly::Fewer { promised: 5, items: 4 }]);
+}
+
+#[tokio::test]
+async fn a_limit_counts_what_is_given_and_neither_what_was_passed_nor_doubles_nor_failures() {
+    let (_server, client) = list_of(&[&[1, 2, 3], &[4, 5, 6]]).await;
+    let list = || client.list_models().list_all_as::<Id>();
+    let mut first = list();
+    assert_eq!((id_of(&mut first).await, id_of(&mut first).await), (1, 2));
+    for distinct in [false, true] {
+        let mut rest = list().deduplicate(distinct).resume(first.checkpoint()).limit(2);
+        assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
+    }
+    // On one page, and on the page before.
+    let (_server, client) = list_of(&[&[1, 1, 1], &[1, 2, 2], &[3, 4, 5]]).await;
+    let mut models = client.list_models().list_all_as::<Id>().deduplicate(true).limit(3);
+    assert_eq!(ids_of(&mut models).await.0, [1, 2, 3]);
+    assert_eq!(models.report().duplicates, 4);
+    let (_server, client) = list_of(&[&[-1, -1, 1], &[2, -1, -1], &[-1, 3, 4]]).await;
+    let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true).limit(3);
+    assert_eq!(ids_of(&mut models).await.0, [1, 2, 3]);
+    assert_eq!(
+        models.report().item_failures.iter().map(|failure| (failure.page, failure.index)).collect::<Vec<_>>(),
+        [(1, 0), (1, 1), (2, 1), (2, 2), (3, 0)]
+    );
+}
+
+#[tokio::test]
+async fn duplicates_are_known_across_a_checkpoint() {
+    let (_server, client) = list_of(&[&[1, 2, 3], &[2, 3, 4]]).await;
+    let list = || client.list_models().list_all_as::<Id>();
+    let mut first = list().deduplicate(true);
+    for id in 1..=3 {
+        assert_eq!(id_of(&mut first).await, id);
+    }
+    assert_eq!(ids_of(&mut list().deduplicate(true).resume(sent_over(&first.checkpoint()))).await.0, [4]);
+    // Also what another list passed on the page.
+    let mut first = list();
+    assert_eq!((id_of(&mut first).await, id_of(&mut first).await), (1, 2));
+    assert_eq!(ids_of(&mut list().deduplicate(true).resume(sent_over(&first.checkpoint()))).await.0, [3, 4]);
+}
+
+#[tokio::test]
+async fn a_page_that_became_shorter_than_what_was_given_of_it_is_passed() {
+    let (_server, client) = list_of(&[&[1, 2], &[3, 4]]).await;
+    let mut first = client.list_models().list_all_as::<Id>();
+    id_of(&mut first).await;
+    let mut checkpoint = serde_json::to_value(first.checkpoint()).unwrap();
+    checkpoint["at"]["page"]["item"] = 9.into();
+    for distinct in [false, true] {
+        let list = client.list_models().list_all_as::<Id>().deduplicate(distinct);
+        let mut rest = list.resume(serde_json::from_value(checkpoint.clone()).unwrap());
+        assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_growing_list_whose_duplicates_are_dropped_is_strict_all_the_same() {
+    for (now, ends) in [(5, false), (3, true)] {
+        let server = server_of_pages(move |number| {
+            page_of(&[&[1, 2], &[2, 3], &[4]], number, if number == 1 { 4 } else { now })
+        })
+        .await;
+        let mut models = server::client_of(&server)
+            .list_models()
+            .list_all_as::<Id>()
+            .policy(ListPolicy::Strict)
+            .deduplicate(true);
+        let (ids, error) = ids_of(&mut models).await;
+        let changed = ListAnomaly::CountChanged { page: 2, before: 4, now };
+        assert_eq!((error.is_some(), ids), (ends, if ends { vec![1, 2] } else { vec![1, 2, 3, 4] }));
+        match error {
+            Some(error) => assert_eq!(error.list_anomaly(), Some(&changed)),
+            None => {
+                assert_eq!((&models.report().anomalies[..], models.report().duplicates), (&[changed][..], 1))
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_lists_own_not_found_is_its_end() {
+    let (numbered, cursor) = (r#""/models/?page=2""#, r#""/models/?cursor=x&page=2""#);
+    let invalid = || server::json(404, r#"{"detail": "Invalid page."}"#);
+    let answers: [(&str, &str, ResponseTemplate); 4] = [
+        (r#""count": 4, "#, numbered, server::html(404, "<h1>Not Found</h1>")),
+        (r#""count": 4, "#, numbered, server::json(403, r#"{"detail": "No."}"#)),
+        ("", numbered, invalid()),
+        (r#""count": 4, "#, cursor, invalid()),
+    ];
+    for (count, next, second) in answers {
+        let first = format!(r#"{{{count}"next": {next}, "results": [{{"id": 1}}, {{"id": 2}}]}}"#);
+        let status = server_of_answers(
+            move |number| if number == 1 { server::json(200, &*first) } else { second.clone() },
+        );
+        let server = status.await;
+        let mut models =
+            server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+        let (ids, error) = ids_of(&mut models).await;
+        let error = error.unwrap();
+        assert_eq!((ids, error.list_anomaly(), error.is_status()), (vec![1, 2], None, true), "{error}");
+        assert!(!models.checkpoint().is_end());
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_became_shorter_is_told_once_and_is_at_its_end() {
+    let server = server_of_answers(|number| match number {
+        1 | 2 => server::json(200, format!("{{{}}}", page_of(&[&[1, 2], &[3, 4], &[]], number, 10))),
+        _ => server::json(404, r#"{"detail": "Invalid page."}"#),
+    })
+    .await;
+    let mut models = server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+    let (ids, error) = ids_of(&mut models).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(ids, [1, 2, 3, 4]);
+    assert_eq!(
+        models.report().anomalies,
+        [ListAnomaly::PageGone { page: 3 }, ListAnomaly::Fewer { promised: 10, items: 4 }]
+    );
+    assert!(models.checkpoint().is_end());
+}
+
+#[tokio::test]
+async fn a_checkpoint_lies_behind_a_page_that_was_passed_over() {
+    // The last one.
+    let server = server_of_answers(|number| match number {
+        1 => server::json(200, format!("{{{}}}", page_of(&[&[1, 2], &[]], 1, 4))),
+        _ => server::json(500, "{}"),
+    })
+    .await;
+    let mut models = server::client_of(&server).list_models().list_all_as::<Id>().skip_failed_pages(true);
+    assert_eq!(ids_of(&mut models).await.0, [1, 2]);
+    assert_eq!(models.report().page_failures.len(), 1);
+    assert!(models.checkpoint().is_end());
+    // One before a page that ends the list.
+    let server = server_of_answers(|number| match number {
+        2 => server::json(500, "{}"),
+        _ => {
+            let count = if number == 1 { 8 } else { 9 };
+            server::json(
+                200,
+                format!("{{{}}}", page_of(&[&[1, 2], &[], &[5, 6], &[7, 8], &[9]], number, count)),
+            )
+        }
+    })
+    .await;
+    let client = server::client_of(&server);
+    let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Strict).skip_failed_pages(true);
+    let mut models = list();
+    let (ids, error) = ids_of(&mut models).await;
+    assert_eq!(
+        error.unwrap().list_anomaly(),
+        Some(&ListAnomaly::CountChanged { page: 3, before: 8, now: 9 })
+    );
+    let (rest, error) = ids_of(&mut list().resume(models.checkpoint())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!((ids, rest), (vec![1, 2], vec![5, 6, 7, 8, 9]));
+}
+
+#[tokio::test]
+async fn a_page_is_given_up_to_an_item_that_can_not_be_decoded_and_then_its_error() {
+    let (_server, client) = list_of(&[&[1, 2], &[3, -1, 4]]).await;
+    let mut pages = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).pages();
+    assert_eq!(pages.next().await.unwrap().unwrap().items.len(), 2);
+    let second = pages.next().await.unwrap().unwrap();
+    assert_eq!((second.number, second.items.iter().map(|item| item.id).collect::<Vec<_>>()), (2, vec![3]));
+    let error = pages.next().await.unwrap().failure();
+    assert_eq!(error.item_failure().map(|failure| (failure.page, failure.index)), Some((2, 1)));
+    assert!(pages.next().await.is_none());
+    // Taken up there, it is what comes first.
+    let mut rest =
+        client.list_models().list_all_as::<Id>().skip_failed_items(true).resume(pages.list().checkpoint());
+    assert_eq!(ids_of(&mut rest).await.0, [4]);
+}
+
+#[tokio::test]
+async fn the_first_hundred_failures_are_kept_and_the_others_counted() {
+    let (_server, client) = list_of(&[&[-1; 130]]).await;
+    let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true);
+    assert!(models.next().await.is_none());
+    assert_eq!((models.report().item_failures.len(), models.report().omitted), (100, 30));
+    assert!(!models.report().is_complete());
+}
+
+#[tokio::test]
+async fn an_item_that_is_a_list_is_told_by_its_place() {
+    let server =
+        server_of_pages(|_| r#""count": 5, "next": null, "results": [[1, 2], [3, "x"], [5, 6]]"#.to_owned())
+            .await;
+    let mut pairs = server::client_of(&server).list_models().list_all_as::<[u8; 2]>();
+    assert_eq!(pairs.next().await.unwrap().unwrap(), [1, 2]);
+    let error = pairs.next().await.unwrap().failure();
+    assert_eq!(error.json_path(), Some("results[1][1]"));
+    let item = error.item_failure().unwrap();
+    assert_eq!((item.page, item.index, item.id.as_deref(), item.json_path.as_str()), (1, 1, None, "[1]"));
+    // Neither the items behind it nor what else is wrong follows it.
+    assert!(pairs.next().await.is_none());
+}
+
+// ---- partitions
+
+#[tokio::test]
+async fn no_parts_are_no_partition() {
+    let (server, client) = list_of(&[&[1]]).await;
+    let error = client.list_models().partitions(0).await.failure();
+    assert!(error.is_invalid_input(), "{error}");
+    server::assert_nothing_sent(&server).await;
+}
+
+#[tokio::test]
+async fn the_last_partition_ends_where_the_list_does_and_the_others_at_their_pages() {
+    let grown = Arc::new(AtomicBool::new(false));
+    let grows = grown.clone();
+    let server = server_of_pages(move |number| match grows.load(Ordering::Relaxed) {
+        false => page_of(&[&[1, 2], &[3, 4], &[5, 6]], number, 6),
+        true => page_of(&[&[1, 2], &[3, 4], &[5, 6], &[7, 8], &[9]], number, 9),
+    })
+    .await;
+    let client = server::client_of(&server);
+    let partitions = client.list_models().partitions(2).await.unwrap();
+    assert_eq!(partitions.iter().map(Checkpoint::total).collect::<Vec<_>>(), [Some(6), Some(6)]);
+    grown.store(true, Ordering::Relaxed);
+    for (partition, expected) in partitions.into_iter().zip([vec![1, 2, 3, 4], vec![5, 6, 7, 8, 9]]) {
+        let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>().resume(partition)).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(ids, expected);
+    }
+}
+
+#[tokio::test]
+async fn partitions_know_how_long_a_page_should_be_and_where_they_begin() {
+    let server =
+        server_of_pages(|number| page_of(&[&[1, 2], &[3], &[4, 5], &[6, 7], &[8]], number, 10)).await;
+    let client = server::client_of(&server);
+    let partitions = client.list_models().partitions(5).await.unwrap();
+    assert_eq!(partitions.len(), 5);
+    for (partition, event) in partitions.into_iter().zip([
+        None,
+        Some(ListAnomaly::PageLength { page: 2, expected: 2, items: 1 }),
+        None,
+        None,
+        Some(ListAnomaly::Fewer { promised: 10, items: 9 }),
+    ]) {
+        let mut part = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).resume(partition);
+        assert!(ids_of(&mut part).await.1.is_none());
+        assert_eq!(part.report().anomalies.first(), event.as_ref());
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_can_not_be_parted_comes_in_one_part() {
+    // Pages without items, one that is the count's last already, and links that don't count.
+    for (count, next, results) in [
+        (9, "/models/?page=4", ""),
+        (1, "/models/?page=4", r#"{"id": 1}"#),
+        (9, "/models/?page=7", r#"{"id": 1}"#),
+    ] {
+        let server = server_of_pages(move |_| {
+            format!(r#""count": {count}, "next": "{next}", "results": [{results}]"#)
+        })
+        .await;
+        let client = server::client_of(&server);
+        assert_eq!(
+            client.list_models().params(|p| p.page(3)).partitions(3).await.unwrap().len(),
+            1,
+            "{next}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_is_left_is_taken_up_to_its_own_end() {
+    let (_server, client) = list_of(&[&[1, 2], &[3, 4], &[5, 6], &[7, 8]]).await;
+    let partition = client.list_models().partitions(2).await.unwrap().remove(0);
+    for read in 0..4 {
+        let list = || client.list_models().list_all_as::<Id>();
+        let mut first = list().resume(partition.clone());
+        for id in 1..=read {
+            assert_eq!(id_of(&mut first).await, id);
+        }
+        let mut rest = list().resume(sent_over(&first.checkpoint()));
+        assert_eq!(ids_of(&mut rest).await.0, (read + 1..=4).collect::<Vec<_>>());
+    }
+}
+
+// ---- what goes wrong
+
+#[tokio::test]
+async fn pages_that_were_fetched_ahead_are_dropped_where_the_list_goes_on_by_links() {
+    let server = server::start().await;
+    let answer = |request: &Request| {
+        let query = request.url.query().unwrap_or_default();
+        server::json(
+            200,
+            match query {
+                "" => r#"{"count": 6, "next": "/models/?page=2", "results": [{"id": 1}, {"id": 2}]}"#,
+                "page=2" => r#"{"count": 6, "next": "/models/?cursor=x", "results": [{"id": 3}, {"id": 4}]}"#,
+                "cursor=x" => r#"{"next": null, "results": [{"id": 5}, {"id": 6}]}"#,
+                _ => r#"{"count": 6, "next": null, "results": [{"id": 7}, {"id": 8}]}"#,
+            },
+        )
+    };
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let mut models = server::client_of(&server).list_models().list_all_as::<Id>();
+    let (ids, error) = ids_of(&mut models).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_link_in_a_circle_is_not_followed_while_the_items_before_it_are_read() {
+    let server =
+        server_of_pages(|_| r#""next": "/models/", "results": [{"id": 1}, {"id": 2}]"#.to_owned()).await;
+    let client = server::client_of(&server);
+    let mut models = client.list_models().list_all_as::<Id>();
+    id_of(&mut models).await;
+    // Whatever is under way has its time.
+    for _ in 0..5 {
+        assert!(client.list_models().list_all_as::<Id>().next().await.unwrap().is_ok());
+    }
+    assert_eq!(server::requests(&server).await.len(), 1 + 5);
+    id_of(&mut models).await;
+    assert_eq!(models.next().await.unwrap().failure().list_anomaly(), Some(&ListAnomaly::Loop { page: 1 }));
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_less_is_given_less_for_a_while() {
+    let (backend, client) = start(backend().ground_truth_events(4_000)).await;
+    let busy = Fault::answer(429).header("Retry-After", "0").json(r#"{"detail": "throttled"}"#);
+    backend.inject(busy.method("GET").after(20).times(24));
+    let events: Vec<Id> = client
+        .list_ground_truth_events()
+        .params(|p| p.page_size(10))
+        .retry(
+            RetryPolicy::new()
+                .max_retries(20)
+                .initial_backoff(Duration::from_millis(1))
+                .max_backoff(Duration::from_millis(1)),
+        )
+        .list_all_as()
+        .concurrency(8)
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(events.len(), 4_000);
+    assert_eq!(backend.requests().len(), 400 + 24);
+    assert!(backend.peak_in_flight() <= 8);
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_which_page_it_is_asked_for_ends_the_list() {
+    let server = server_of_pages(|_| {
+        r#""count": 1000, "next": "/models/?page=2", "results": [{"id": 1}, {"id": 2}]"#.to_owned()
+    })
+    .await;
+    let client = server::client_of(&server);
+    let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+    assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
+    let error = models.next().await.unwrap().failure();
+    assert_eq!(error.list_anomaly(), Some(&ListAnomaly::OutOfOrder { page: 2, next: 2 }));
+    assert!(models.next().await.is_none());
+
+    // One that counts the pages all the same is seen where they should end.
+    let counting = |page: u64| {
+        format!(r#""count": 4, "next": "/models/?page={}", "results": [{{"id": 1}}, {{"id": 2}}]"#, page + 1)
+    };
+    let server = server_of_pages(counting).await;
+    let client = server::client_of(&server);
+    let mut models = client.list_models().list_all_as::<Id>();
+    for id in [1, 2, 1, 2] {
+        assert_eq!(id_of(&mut models).await, id);
+    }
+    let error = models.next().await.unwrap().failure();
+    assert_eq!(error.list_anomaly(), Some(&ListAnomaly::BeyondCount { page: 3, count: 4 }));
+    let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+    let error = loop {
+        if let Err(error) = models.next().await.unwrap() {
+            break error;
+        }
+    };
+    assert!(matches!(error.list_anomaly(), Some(ListAnomaly::Endless { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn a_next_that_leads_back_or_skips_ends_the_list_before_its_page() {
+    for (next, event) in [
+        ("/models/?page=1", ListAnomaly::OutOfOrder { page: 2, next: 1 }),
+        ("/models/?page=2", ListAnomaly::OutOfOrder { page: 2, next: 2 }),
+        ("/models/?page=7", ListAnomaly::OutOfOrder { page: 2, next: 7 }),
+    ] {
+        let server = server_of_pages(move |page| {
+            let next = if page == 1 { "/models/?page=2" } else { next };
+            format!(r#""count": 100, "next": "{next}", "results": [{{"id": {page}0}}, {{"id": {page}1}}]"#)
+        })
+        .await;
+        for policy in [ListPolicy::Strict, ListPolicy::Lenient] {
+            let client = server::client_of(&server);
+            let mut models = client.list_models().list_all_as::<Id>().policy(policy).concurrency(1);
+            for id in [10, 11] {
+                assert_eq!(id_of(&mut models).await, id);
+            }
+            let error = models.next().await.unwrap().failure();
+            assert_eq!((error.kind(), error.list_anomaly()), (ErrorKind::Pagination, Some(&event)));
+            assert!(models.next().await.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn cursors_that_go_in_a_circle_end_the_list() {
+    let server = server::start().await;
+    let page = |request: &Request| {
+        let pairs: HashMap<_, _> = request.url.query_pairs().into_owned().collect();
+        let cursor: u64 = pairs.get("cursor").map_or(0, |cursor| cursor.parse().unwrap());
+        let next = if cursor == 3 { 1 } else { cursor + 1 };
+        server::json(200, format!(r#"{{"next": "/models/?cursor={next}", "results": [{{"id": {cursor}}}]}}"#))
+    };
+    Mock::given(any()).respond_with(page).mount(&server).await;
+    let mut models = server::client_of(&server).list_models().list_all_as::<Id>();
+    for id in 0..4 {
+        assert_eq!(id_of(&mut models).await, id);
+    }
+    let error = models.next().await.unwrap().failure();
+    assert_eq!(error.list_anomaly(), Some(&ListAnomaly::Loop { page: 4 }));
+    assert_eq!(server::requests(&server).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_list_with_fewer_items_than_it_promises_is_told_behind_them() {
+    let server =
+        server_of_pages(|_| r#""count": 3, "next": null, "results": [{"id": 1}, {"id": 2}]"#.to_owned())
+            .await;
+    let client = server::client_of(&server);
+    let mut models = client.list_models().list_all_as::<Id>();
+    assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
+    let error = models.next().await.unwrap().failure();
+    assert_eq!(error.list_anomaly(), Some(&ListAnomaly::Fewer { promised: 3, items: 2 }));
+    assert!(error.to_string().contains("the list ended after 2 of 3 expected items"), "{error}");
+    let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+    assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
+    assert!(models.next().await.is_none());
+    assert_eq!(models.report().anomalies, [ListAnomaly::Fewer { promised: 3, items: 2 }]);
+    assert!(!models.report().is_complete());
+}
+
+#[tokio::test]
+async fn a_page_that_fails_says_which_and_is_gone_on_with() {
+    let (backend, client) = start(backend().ground_truth_events(50)).await;
+    let list = || {
+        client
+            .list_ground_truth_events()
+            .params(|p| p.page_size(10))
+            .max_retries(0)
+            .list_all_as::<Id>()
+            .concurrency(3)
+    };
+    let third = |parts: &synapse_test_backend::http::request::Parts| {
+        parts.uri.query().is_some_and(|query| query.ends_with("page=3"))
+    };
+    backend.inject(Fault::proxy_page(502).when(third));
+    let mut events = list();
+    let mut ids = Vec::new();
+    let error = loop {
+        match events.next().await.unwrap() {
+            Ok(event) => ids.push(event.id),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().starts_with("page 3: "), "{error}");
+    assert_eq!((error.status().unwrap().as_u16(), ids.len()), (502, 20));
+    let mut rest = list().resume(events.checkpoint());
+    while let Some(event) = rest.next().await {
+        ids.push(event.unwrap().id);
+    }
+    assert_eq!(ids, ids_page_by_page(&client, 10).await);
+}
+
+#[tokio::test]
+async fn a_checkpoint_keeps_the_cursor_and_shows_no_secret_of_it() {
+    let (backend, client) = start(backend().ground_truth_events(250).cursor_pagination(true)).await;
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>();
+    let mut ids = Vec::new();
+    for _ in 0..150 {
+        ids.push(events.next().await.unwrap().unwrap().id);
+    }
+    let checkpoint = events.checkpoint();
+    let text = serde_json::to_string(&checkpoint).unwrap();
+    assert!(text.contains("cursor="), "{text}");
+    assert!(!format!("{checkpoint:?}").contains("cursor="), "{checkpoint:?}");
+    let mut rest =
+        client.list_ground_truth_events().list_all_as::<Id>().resume(serde_json::from_str(&text).unwrap());
+    while let Some(event) = rest.next().await {
+        ids.push(event.unwrap().id);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 250);
+    assert!(rest.checkpoint().is_end());
+    // Of a list that was read to its end nothing is read again.
+    let mut again = client.list_ground_truth_events().list_all_as::<Id>().resume(rest.checkpoint());
+    assert!(again.next().await.is_none());
+    // A link that leads elsewhere isn't followed.
+    let elsewhere = text.replace(&client.base_url().to_string(), "http://elsewhere.example");
+    let mut list = client
+        .list_ground_truth_events()
+        .list_all_as::<Id>()
+        .resume(serde_json::from_str(&elsewhere).unwrap());
+    let error = list.next().await.unwrap().failure();
+    assert!(error.is_invalid_input(), "{error}");
+    for link in ["http://elsewhere.example/sdk/ground_truth_events/?cursor=x", "/models/?cursor=x", "no URL"]
+    {
+        let mut value = serde_json::to_value(&checkpoint).unwrap();
+        let link = if link.starts_with('/') { format!("{}{link}", backend.url()) } else { link.to_owned() };
+        value["at"]["link"]["url"] = link.into();
+        let mut list = client
+            .list_ground_truth_events()
+            .list_all_as::<Id>()
+            .resume(serde_json::from_value(value).unwrap());
+        let error = list.next().await.unwrap().failure();
+        assert!(error.is_invalid_input() && error.to_string().contains("its link"), "{error}");
+    }
+}
+
+/// A server whose pages are made by their number, without the braces.
+async fn server_of_pages(page: impl Fn(u64) -> String + Send + Sync + 'static) -> MockServer {
+    server_of_answers(move |number| server::json(200, format!("{{{}}}", page(number)))).await
+}
+
+/// A server whose answers are made by the number of the page.
+async fn server_of_answers(answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static) -> MockServer {
+    let server = server::start().await;
+    let answer = move |request: &Request| {
+        answer(
+            request
+                .url
+                .query_pairs()
+                .find(|(name, _)| name == "page")
+                .map_or(1, |(_, value)| value.parse().unwrap()),
+        )
+    };
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    server
+}
+
+/// Page `number` of these, without the braces; an item that isn't 0 or more can't be decoded.
+fn page_of(pages: &[&[i64]], number: u64, count: u64) -> String {
+    let next = if number < pages.len() as u64 {
+        format!("\"/models/?page={}\"", number + 1)
+    } else {
+        "null".to_owned()
+    };
+    let item = |id: &i64| if *id < 0 { r#"{"id": null}"#.to_owned() } else { format!(r#"{{"id": {id}}}"#) };
+    let items: Vec<_> = pages[number as usize - 1].iter().map(item).collect();
+    format!(r#""count": {count}, "next": {next}, "results": [{}]"#, items.join(", "))
+}
+
+/// A list of these pages, whose count is right.
+async fn list_of(pages: &'static [&'static [i64]]) -> (MockServer, BackendClient) {
+    let count = pages.iter().map(|page| page.len() as u64).sum();
+    let server = server_of_pages(move |number| page_of(pages, number, count)).await;
+    let client = server::client_of(&server);
+    (server, client)
+}
+
+/// As another process would get it.
+fn sent_over(checkpoint: &Checkpoint) -> Checkpoint {
+    serde_json::from_str(&serde_json::to_string(checkpoint).unwrap()).unwrap()
+}
+
+async fn id_of(list: &mut ListAll<Id>) -> i64 {
+    list.next().await.unwrap().unwrap().id
+}

@@ -1,0 +1,235 @@
+//! What a page's text and its `next` may be: keys that stand twice, links that lack a filter or are too long,
+//! items that hold secrets.
+
+use std::sync::Arc;
+
+use crate::support::ids::{Id, ids_of};
+use crate::support::marker::{Failure, TOKEN, assert_hidden, secret};
+use crate::support::server;
+use serde::Deserialize;
+use synapse_backend_client::{BackendClient, Error, ErrorKind};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request};
+
+/// A server whose pages are made by the request's query.
+async fn serving(page: impl Fn(&str) -> String + Send + Sync + 'static) -> (MockServer, BackendClient) {
+    let server = server::start().await;
+    let answer = move |request: &Request| server::json(200, page(request.url.query().unwrap_or_default()));
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let client = server::client_of(&server);
+    (server, client)
+}
+
+/// The errors of a list, read in each way.
+async fn errors_of(client: &BackendClient) -> Vec<Error> {
+    vec![
+        client.list_models().await.failure(),
+        client.list_ground_truth_events().await.failure(),
+        client.list_models().list_all().next().await.unwrap().failure(),
+        client.list_models().list_all_raw().next().await.unwrap().failure(),
+        client.list_models().list_all_as::<Id>().pages().next().await.unwrap().failure(),
+        client.list_models().partitions(2).await.failure(),
+    ]
+}
+
+#[tokio::test]
+async fn a_page_with_a_key_twice_is_an_error_that_names_the_key() {
+    for (key, body) in [
+        ("results", r#"{"count": 1, "results": [{"id": 1, "name": "n", "model_type": "x"}], "results": []}"#),
+        ("results", r#"{"count": 2, "results": null, "r\u0065sults": []}"#),
+        ("count", r#"{"count": 2, "results": [], "count": 0}"#),
+        ("count", r#"{"count": null, "count": 2, "results": []}"#),
+        ("next", r#"{"next": "/models/?page=2", "results": [], "next": null}"#),
+        ("next", r#"{"next": null, "next": null, "results": []}"#),
+    ] {
+        let (_server, client) = serving(move |_| body.to_owned()).await;
+        for error in errors_of(&client).await {
+            assert_eq!(error.kind(), ErrorKind::Decode, "{body}: {error}");
+            assert!(error.to_string().contains(&format!("duplicate field `{key}`")), "{body}: {error}");
+            assert_eq!(error.response().unwrap().body(), body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_next_lacks_is_added_again() {
+    // What is kept is sent byte for byte.
+    let links = [
+        ("/models/?cursor=a%2fb%2F+c", "cursor=a%2fb%2F+c&model_type=detection&tag=x%2Cy&tag=z&page_size=2"),
+        ("/models/?", "model_type=detection&tag=x%2Cy&tag=z"),
+        ("/models/?page=2&page_size=7", "page=2&page_size=7&model_type=detection&tag=x%2Cy&tag=z"),
+        ("/models/?offset=2&tag=q", "offset=2&tag=q&model_type=detection"),
+        ("/models/?m%6fdel_type=Det%65ction&&tag=&cursor=2", "m%6fdel_type=Det%65ction&&tag=&cursor=2"),
+    ];
+    for (link, sent) in links {
+        // How many items are on a page is `next`'s to say.
+        let sent = sent.replace("&page_size=2", "");
+        let (server, client) = serving(move |query| match query.contains("limit=9") {
+            true => format!(r#"{{"next": "{link}", "results": [{{"id": 1}}]}}"#),
+            false => r#"{"next": null, "results": [{"id": 2}]}"#.to_owned(),
+        })
+        .await;
+        let call = || {
+            let call = client.list_models().params(|p| p.model_type("detection").page(1).page_size(2));
+            call.param_list("tag", ["x,y", "z"]).param("limit", 9).param("offset", 0)
+        };
+        let (ids, error) = ids_of(&mut call().list_all_as::<Id>()).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(ids, [1, 2]);
+        assert_eq!(server::lines(&server).await[1], format!("GET /models/?{sent}"));
+        // So it is by a checkpoint, also one of a release that kept the link as it came.
+        let mut first = call().list_all_as::<Id>();
+        first.next().await.unwrap().unwrap();
+        let mut written = serde_json::to_value(first.checkpoint()).unwrap();
+        for url in [written["at"]["link"]["url"].clone(), format!("{}{link}", server.uri()).into()] {
+            written["at"]["link"]["url"] = url;
+            let checkpoint = serde_json::from_value(written.clone()).unwrap();
+            let (ids, error) = ids_of(&mut call().list_all_as::<Id>().resume(checkpoint)).await;
+            assert!(error.is_none() && ids == [2], "{error:?}");
+            assert_eq!(server::lines(&server).await.pop().unwrap(), format!("GET /models/?{sent}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_circle_of_links_that_lack_a_parameter_is_seen() {
+    let (server, client) =
+        serving(|_| r#"{"next": "/models/?cursor=a", "results": [{"id": 1}]}"#.to_owned()).await;
+    let (_, error) = ids_of(&mut client.list_models().params(|p| p.project(1)).list_all_as::<Id>()).await;
+    assert_eq!(error.unwrap().kind(), ErrorKind::Pagination);
+    assert_eq!(server::lines(&server).await, ["GET /models/?project=1", "GET /models/?cursor=a&project=1"]);
+}
+
+#[tokio::test]
+async fn a_next_that_is_too_long_is_the_servers_error() {
+    for (length, kind) in [(60_000, None), (1 << 20, Some(ErrorKind::Decode))] {
+        let link = format!("/models/?cursor={}{}", secret("link"), "x".repeat(length));
+        let (server, client) = serving(move |query| match query {
+            "" => format!(r#"{{"next": "{link}", "results": [{{"id": 1}}]}}"#),
+            _ => r#"{"next": null, "results": [{"id": 2}]}"#.to_owned(),
+        })
+        .await;
+        let mut models = client.list_models().list_all_as::<Id>();
+        assert_eq!(models.next().await.unwrap().unwrap().id, 1);
+        let Some(kind) = kind else {
+            assert_eq!(models.next().await.unwrap().unwrap().id, 2);
+            continue;
+        };
+        let error = models.next().await.unwrap().failure();
+        assert_eq!(error.kind(), kind, "{error}");
+        let told = (error.operation(), error.url(), error.attempts());
+        assert_eq!(told, (Some("list_models"), Some(&*format!("{}/models/", server.uri())), 1));
+        let text = error.to_string();
+        assert!(text.len() < 500 && text.contains("page 1's `next`") && text.contains("bytes"), "{text}");
+        assert!(!models.checkpoint().is_end() && server::requests(&server).await.len() == 1);
+    }
+    // A number that is in it leads on as ever.
+    let (_server, client) = serving(|query| match query {
+        "" => format!(
+            r#"{{"count": 2, "next": "/models/?page=2&x={}", "results": [{{"id": 1}}]}}"#,
+            "x".repeat(1 << 20)
+        ),
+        _ => r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#.to_owned(),
+    })
+    .await;
+    let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>()).await;
+    assert!(error.is_none() && ids == [1, 2], "{error:?}");
+}
+
+#[tokio::test]
+async fn an_item_that_can_not_be_decoded_shows_no_secret() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Numbers {
+        id: std::collections::BTreeMap<String, i64>,
+    }
+    let long = "x".repeat(1 << 20);
+    let texts = [
+        format!(r#""{TOKEN}""#),
+        format!(r#""https://files/x.png?X-Amz-Signature={}""#, secret("signature")),
+        format!(r#"{{"{TOKEN}": "{TOKEN}"}}"#),
+        format!(r#"{{"https://files/x.png?sig={}": "a"}}"#, secret("signature")),
+        format!(r#"{{"k": "{TOKEN} {long} {TOKEN}"}}"#),
+        format!(r#"{{"{long}": "{long}"}}"#),
+    ];
+    let items: Vec<String> = texts.iter().map(|text| format!(r#"{{"id": {text}}}"#)).collect();
+    let page = format!(r#"{{"next": null, "results": [{}]}}"#, items.join(", "));
+    let (_server, client) = serving(move |_| page.clone()).await;
+    let items: Vec<_> = client.list_models().list_all_raw().try_collect().await.unwrap();
+    assert_eq!(items.len(), texts.len());
+    for item in &items {
+        let error = item.clone().decode::<Numbers>().failure();
+        assert_eq!(error.kind(), ErrorKind::Decode);
+        let path = error.json_path().unwrap();
+        assert_hidden("a path", path);
+        assert!(
+            path.starts_with("id") && path.len() < 1_100 && error.to_string().len() <= 4 << 10,
+            "{error}"
+        );
+        assert!(error.to_string().contains("the item can't be used at `id"), "{error}");
+    }
+    assert_eq!(items[0], items[0].clone());
+    assert_ne!(items[0], items[1]);
+}
+
+/// Tells when the last item is decoded.
+#[derive(Debug)]
+struct Last;
+
+static DECODED: tokio::sync::Notify = tokio::sync::Notify::const_new();
+
+impl<'de> Deserialize<'de> for Last {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if Id::deserialize(deserializer)?.id == MANY - 1 {
+            DECODED.notify_one();
+        }
+        Ok(Last)
+    }
+}
+
+/// Items whose text is short enough to be decoded at once.
+const MANY: i64 = 15_000;
+
+/// The only thread that may block is taken: what is done apart waits for it, and the thread that drives
+/// requests goes on.
+#[test]
+fn ids_of_many_items_are_compared_apart() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let items: Vec<_> = (0..MANY).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+        let page = Arc::new(format!(r#"{{"count":{MANY},"next":null,"results":[{}]}}"#, items.join(",")));
+        assert!(page.len() < 256 << 10);
+        let (_server, client) = serving(move |_| page.to_string()).await;
+        let mut models = client.list_models().list_all_as::<Last>().deduplicate(true);
+        // Its connections are made.
+        client.list_models().send_as::<serde::de::IgnoredAny>().await.unwrap();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let taken = tokio::task::spawn_blocking(move || gate.recv());
+        let there = async {
+            DECODED.notified().await;
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            item = models.next() => panic!("it was compared on the thread of the requests: {item:?}"),
+            () = there => {}
+        }
+        // Where it is can be told meanwhile.
+        let checkpoint = models.checkpoint();
+        assert_eq!((checkpoint.total(), checkpoint.is_end()), (None, false));
+        open.send(()).unwrap();
+        taken.await.unwrap().unwrap();
+        let mut given = 0;
+        while let Some(item) = models.next().await {
+            item.unwrap();
+            given += 1;
+        }
+        assert_eq!(
+            (given, models.report().identity.as_deref(), models.report().is_complete()),
+            (MANY, Some("id"), true)
+        );
+    });
+}

@@ -1,0 +1,408 @@
+//! Where lists end and where they are taken up: behind a limit, a page that was passed over, a link that
+//! isn't followed.
+
+use std::time::Duration;
+
+use crate::support::ids::{Id, ids_of};
+use crate::support::marker::{Failure, secret};
+use crate::support::server;
+use synapse_backend_client::{BackendClient, ErrorKind, ListAnomaly, ListPolicy, RetryPolicy};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+/// A server whose pages are made by the parameter `name`.
+async fn serving_by(
+    name: &'static str,
+    answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
+) -> (MockServer, BackendClient) {
+    let server = server::start().await;
+    let answer = move |request: &Request| {
+        answer(
+            request
+                .url
+                .query_pairs()
+                .find(|(other, _)| other == name)
+                .map_or(1, |(_, value)| value.parse().unwrap()),
+        )
+    };
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let client = server::client_of(&server);
+    (server, client)
+}
+
+#[tokio::test]
+async fn duplicates_are_dropped_whichever_is_set_first_the_checkpoint_or_that() {
+    let (_server, client) = serving_by("page", |page| {
+        let (next, ids) = if page == 1 { ("\"/models/?page=2\"", [1, 2]) } else { ("null", [2, 3]) };
+        server::json(
+            200,
+            format!(
+                r#"{{"count": 4, "next": {next}, "results": [{{"id": {}}}, {{"id": {}}}]}}"#,
+                ids[0], ids[1]
+            ),
+        )
+    })
+    .await;
+    let list = || client.list_models().list_all_as::<Id>();
+    let mut first = list().deduplicate(true);
+    assert_eq!((first.next().await.unwrap().unwrap().id, first.next().await.unwrap().unwrap().id), (1, 2));
+    let checkpoint = first.checkpoint();
+    assert_eq!(ids_of(&mut list().deduplicate(true).resume(checkpoint.clone())).await.0, [3]);
+    assert_eq!(ids_of(&mut list().resume(checkpoint).deduplicate(true)).await.0, [3]);
+}
+
+#[tokio::test]
+async fn a_list_whose_next_is_not_followed_is_not_at_its_end() {
+    let (_server, client) = serving_by("page", |_| {
+        server::json(200, r#"{"count": 4, "next": "http://elsewhere.example/other/?page=2", "results": [{"id": 1}, {"id": 2}]}"#)
+    })
+    .await;
+    let mut models = client.list_models().list_all_as::<Id>();
+    let (ids, error) = ids_of(&mut models).await;
+    assert_eq!((ids, error.unwrap().kind()), (vec![1, 2], ErrorKind::CrossOrigin));
+    // What isn't read isn't lost without a word.
+    assert!(!models.checkpoint().is_end());
+    let mut rest = client.list_models().list_all_as::<Id>().resume(models.checkpoint());
+    assert_eq!(rest.next().await.unwrap().failure().kind(), ErrorKind::CrossOrigin);
+}
+
+#[tokio::test]
+async fn an_empty_next_is_the_end() {
+    let (_server, client) = serving_by("page", |page| {
+        let next = if page == 1 { "/models/?page=2" } else { "" };
+        server::json(200, format!(r#"{{"next": "{next}", "results": [{{"id": {page}}}]}}"#))
+    })
+    .await;
+    for distinct in [false, true] {
+        let mut models = client.list_models().list_all_as::<Id>().deduplicate(distinct);
+        let (ids, error) = ids_of(&mut models).await;
+        assert!(error.is_none() && models.report().is_complete(), "{error:?}");
+        assert_eq!(ids, [1, 2]);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_is_not_used_up_by_a_page_that_is_passed_over() {
+    let (_server, client) = serving_by("page", |page| match page {
+        2 => server::json(400, r#"{"detail": "no"}"#),
+        page => {
+            let next = if page == 4 { "null".to_owned() } else { format!("\"/models/?page={}\"", page + 1) };
+            server::json(
+                200,
+                format!(
+                    r#"{{"count": 8, "next": {next}, "results": [{{"id": {page}0}}, {{"id": {page}1}}]}}"#
+                ),
+            )
+        }
+    })
+    .await;
+    let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).limit(4);
+    let (ids, error) = ids_of(&mut models).await;
+    assert!(error.is_none(), "{error:?}");
+    // At the least: what wasn't read isn't said to be.
+    assert!(!models.checkpoint().is_end(), "{ids:?}");
+    assert_eq!(ids, [10, 11, 30, 31]);
+}
+
+#[tokio::test]
+async fn behind_its_limit_a_list_tells_of_nothing() {
+    for page in [
+        r#"{"count": 4, "next": "http://elsewhere.example/other/?page=2", "results": [{"id": 1}, {"id": 2}]}"#,
+        r#"{"count": 4, "next": null, "results": [{"id": 1}, {"id": 2}]}"#,
+    ] {
+        let (_server, client) = serving_by("page", move |_| server::json(200, page)).await;
+        let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>().limit(1)).await;
+        assert_eq!(ids, [1]);
+        assert!(error.is_none(), "{error:?}");
+        let mut models = client.list_models().list_all_as::<Id>().limit(2);
+        let (ids, error) = ids_of(&mut models).await;
+        assert_eq!(ids, [1, 2]);
+        assert!(error.is_none(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_by_offset_is_taken_up_where_it_was_left() {
+    let (_server, client) = serving_by("offset", |offset| {
+        let offset = if offset == 1 { 0 } else { offset };
+        let next =
+            if offset == 4 { "null".to_owned() } else { format!("\"/models/?offset={}\"", offset + 2) };
+        let results = format!(r#"[{{"id": {offset}}}, {{"id": {}}}]"#, offset + 1);
+        server::json(200, format!(r#"{{"count": 6, "next": {next}, "results": {results}}}"#))
+    })
+    .await;
+    let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+    let mut first = list();
+    for id in 0..3 {
+        assert_eq!(first.next().await.unwrap().unwrap().id, id);
+    }
+    let (ids, _) = ids_of(&mut list().resume(first.checkpoint())).await;
+    assert_eq!(ids, [3, 4, 5]);
+}
+
+/// Page of a list of `count` models by limit and offset, two at a time.
+fn page_at(offset: u64, count: u64) -> ResponseTemplate {
+    let end = count.min(offset + 2);
+    let items: Vec<_> = (offset..end).map(|id| format!(r#"{{"id": {id}}}"#)).collect();
+    let next = if end < count { format!("\"/models/?limit=2&offset={end}\"") } else { "null".to_owned() };
+    server::json(200, format!(r#"{{"count": {count}, "next": {next}, "results": [{}]}}"#, items.join(", ")))
+}
+
+#[tokio::test]
+async fn a_list_that_begins_at_an_offset_has_what_is_behind_it() {
+    let (_server, client) = serving_by("offset", |offset| page_at(offset, 7)).await;
+    for offset in [2, 3, 6, 7, 9] {
+        let list = || {
+            client
+                .list_models()
+                .param("limit", 2)
+                .param("offset", offset)
+                .list_all_as::<Id>()
+                .policy(ListPolicy::Strict)
+        };
+        let expected: Vec<i64> = (offset..7).collect();
+        let mut models = list();
+        let fresh = models.checkpoint();
+        let (ids, error) = ids_of(&mut models).await;
+        assert!(error.is_none(), "{offset}: {error:?}");
+        assert_eq!(ids, expected, "{offset}");
+        // So it has wherever it is taken up, and as a part.
+        let mut partitions =
+            client.list_models().param("limit", 2).param("offset", offset).partitions(2).await.unwrap();
+        assert_eq!(partitions.len(), 1);
+        for checkpoint in [fresh, partitions.remove(0)] {
+            let (ids, error) = ids_of(&mut list().resume(checkpoint)).await;
+            assert!(error.is_none(), "{offset}: {error:?}");
+            assert_eq!(ids, expected, "{offset}");
+        }
+        for read in 0..expected.len() {
+            let mut first = list();
+            for id in &expected[..read] {
+                assert_eq!(first.next().await.unwrap().unwrap().id, *id);
+            }
+            let (ids, error) = ids_of(&mut list().resume(first.checkpoint())).await;
+            assert!(error.is_none(), "{offset}, {read}: {error:?}");
+            assert_eq!(ids, expected[read..], "{offset}, {read}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_behind_an_offset_is_told() {
+    let (_server, client) = serving_by("offset", |offset| match offset {
+        5 => server::json(200, r#"{"count": 9, "next": null, "results": [{"id": 5}]}"#),
+        offset => page_at(offset, 9),
+    })
+    .await;
+    let mut models = client.list_models().param("offset", 3).list_all_as::<Id>();
+    let (ids, error) = ids_of(&mut models).await;
+    assert_eq!(
+        (ids, error.unwrap().list_anomaly()),
+        (vec![3, 4, 5], Some(&ListAnomaly::Fewer { promised: 9, items: 6 }))
+    );
+}
+
+#[tokio::test]
+async fn an_offset_that_the_server_does_not_know_is_a_parameter_like_any_other() {
+    // Pages by number, and a list of one page that the offset would lie behind.
+    let numbered = |page| {
+        let next = if page == 1 { "\"/models/?offset=3&page=2\"" } else { "null" };
+        server::json(
+            200,
+            format!(r#"{{"count": 4, "next": {next}, "results": [{{"id": {page}0}}, {{"id": {page}1}}]}}"#),
+        )
+    };
+    for offset in [1, 3, 50] {
+        let (_server, client) = serving_by("page", numbered).await;
+        let mut models =
+            client.list_models().param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let (ids, error) = ids_of(&mut models).await;
+        assert!(error.is_none(), "{offset}: {error:?}");
+        assert_eq!(ids, [10, 11, 20, 21]);
+        let mut last = client.list_models().params(|p| p.page(2)).param("offset", offset).list_all_as::<Id>();
+        assert!(ids_of(&mut last).await.1.is_none());
+        let one = |_| server::json(200, r#"{"count": 2, "next": null, "results": [{"id": 1}, {"id": 2}]}"#);
+        let (_server, client) = serving_by("page", one).await;
+        let mut models =
+            client.list_models().param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let (ids, error) = ids_of(&mut models).await;
+        assert!(error.is_none(), "{offset}: {error:?}");
+        assert_eq!(ids, [1, 2]);
+    }
+}
+
+// ---- time-outs
+
+/// A list of 10 pages, each of which takes its time.
+async fn slow_list() -> (MockServer, BackendClient) {
+    serving_by("page", |page| {
+        let next = if page == 10 { "null".to_owned() } else { format!("\"/models/?page={}\"", page + 1) };
+        let page =
+            server::json(200, format!(r#"{{"count": 10, "next": {next}, "results": [{{"id": {page}}}]}}"#));
+        page.set_delay(Duration::from_millis(100))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_time_out_is_that_of_the_whole_list_which_is_taken_up_where_it_ran_out() {
+    let (_server, client) = slow_list().await;
+    for skip in [false, true] {
+        let timeout = Duration::from_millis(500);
+        let list = client.list_models().timeout(timeout).list_all_as::<Id>().concurrency(1);
+        let mut models = list.skip_failed_pages(skip).policy(ListPolicy::Lenient);
+        let (mut ids, error) = ids_of(&mut models).await;
+        let error = error.expect("ten pages take longer than the time-out");
+        assert!(error.is_timeout() && error.to_string().contains("500ms"), "{error}");
+        // It is no failure of that page.
+        assert!(models.report().page_failures.is_empty(), "{:?}", models.report());
+        let (rest, error) =
+            ids_of(&mut client.list_models().list_all_as::<Id>().resume(models.checkpoint())).await;
+        assert!(error.is_none(), "{error:?}");
+        ids.extend(rest);
+        assert_eq!(ids, (1..=10).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn the_clients_time_out_is_that_of_each_page() {
+    let (server, _) = serving_by("page", |page| match page {
+        1 => server::json(200, r#"{"count": 2, "next": "/models/?page=2", "results": [{"id": 1}]}"#),
+        _ => server::json(200, r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#)
+            .set_delay(Duration::from_secs(10)),
+    })
+    .await;
+    let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::never());
+    let client = builder.timeout(Duration::from_secs(2)).build().unwrap();
+    let list = client.list_models().timeout(Duration::from_secs(3_600)).list_all_as::<Id>();
+    let mut models = list.skip_failed_pages(true).policy(ListPolicy::Lenient);
+    let (ids, error) = ids_of(&mut models).await;
+    assert!(error.is_none(), "{error:?}");
+    let failures = &models.report().page_failures;
+    assert!(ids == [1] && failures.len() == 1 && failures[0].error.is_timeout(), "{ids:?} {failures:?}");
+}
+
+// ---- what is no list, or another one
+
+#[tokio::test]
+async fn an_answer_that_is_a_list_itself_is_told_from_a_page() {
+    for text in [r#"[{"id": 1}, {"id": 2}]"#, "[]", " \n[[{\"id\": 1}], null, 1]", "\u{feff}[1"] {
+        let (_server, client) = serving_by("page", move |_| server::json(200, text)).await;
+        let list = || client.list_models();
+        let errors = [
+            list().list_all_as::<Id>().next().await.unwrap().failure(),
+            list().list_all_as::<Id>().deduplicate(true).next().await.unwrap().failure(),
+            list().list_all_raw().next().await.unwrap().failure(),
+            list().partitions(2).await.failure(),
+        ];
+        for error in errors {
+            assert!(error.is_decode() && error.json_path().is_none(), "{text}: {error}");
+            let told = error.to_string();
+            assert!(
+                told.contains("it is a JSON list, not a page") && told.contains("`send_as::<Vec<…>>()`"),
+                "{text}: {error}"
+            );
+        }
+    }
+    let (_server, client) = serving_by("page", |_| server::json(200, r#"[{"id": 1}, {"id": 2}]"#)).await;
+    assert_eq!(client.list_models().send_as::<Vec<Id>>().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn forged_checkpoint_is_refused() {
+    let (server, client) = serving_by("cursor", |_| {
+        server::json(200, r#"{"next": "/models/?cursor=2", "results": [{"id": 1}, {"id": 2}]}"#)
+    })
+    .await;
+    let list = || client.list_models().list_all_as::<Id>();
+    let mut first = list();
+    first.next().await.unwrap().unwrap();
+    first.next().await.unwrap().unwrap();
+    let good = serde_json::to_value(first.checkpoint()).unwrap();
+    let uri = server.uri();
+    let link = |url: String| serde_json::json!({"link": {"url": url, "number": 2, "item": 0}});
+    let page = |number: u64, item: u64| serde_json::json!({"page": {"number": number, "item": item}});
+    let own = || link(format!("{uri}/models/?cursor=2"));
+    let mut forged: Vec<(&str, serde_json::Value)> = [
+        format!("{uri}/other/?cursor=2"),
+        format!("{uri}/models/../users/"),
+        format!("{uri}/models/%2e%2e/users/"),
+        format!("{uri}//models/"),
+        "http://elsewhere.example/models/?cursor=2".to_owned(),
+        format!("{}/models/", uri.replace("http://", "https://")),
+        format!("{}/models/", uri.replace("http://", "http://user:password@")),
+        format!("{}/models/", uri.replace("127.0.0.1", "127.0.0.1.evil.example")),
+        format!("http://{}@elsewhere.example/models/", uri.replace("http://", "")),
+        "file:///etc/passwd".to_owned(),
+        "/models/?cursor=2".to_owned(),
+        String::new(),
+        format!("http://{}", "x".repeat(1 << 20)),
+        format!("{uri}/{}", "x".repeat(1 << 20)),
+    ]
+    .map(|url| ("at", link(url)))
+    .into();
+    forged.extend(
+        [(u64::MAX, 0), (1 << 63, 0), (0, 0), (2, u64::MAX)].map(|(number, item)| ("at", page(number, item))),
+    );
+    forged.push(("recent", vec![7_u64; 1_000_000].into()));
+    forged.push(("query", format!("list_models {uri}/models/?{}", "a=b&".repeat(5 << 19)).into()));
+    forged.push(("query", "x".repeat(10 << 20).into()));
+    forged.push(("version", 2.into()));
+    forged.push(("repeated", u64::MAX.into()));
+    forged.push(("total", u64::MAX.into()));
+    forged.push(("until", 1.into()));
+    server.reset().await;
+    Mock::given(any()).respond_with(server::json(500, "{}")).mount(&server).await;
+    for (field, value) in forged {
+        let mut checkpoint = good.clone();
+        checkpoint["at"] = own();
+        checkpoint[field] = value;
+        if field == "repeated" {
+            checkpoint["offset"] = 7.into();
+        }
+        let checkpoint = serde_json::from_value(checkpoint).unwrap();
+        assert!(format!("{checkpoint:?}").len() < 2_000);
+        let error = list().resume(checkpoint).next().await.unwrap().failure();
+        let told = error.to_string();
+        assert!(
+            error.is_invalid_input() && told.contains("read the list from its beginning"),
+            "{field}: {told}"
+        );
+        assert!(told.len() < 1_500, "{field}: {} bytes", told.len());
+    }
+    server::assert_nothing_sent(&server).await;
+    // What is nested deep is no checkpoint.
+    let deep = format!(r#"{{"version": 1, "query": "q", "at": {}"#, r#"{"link":"#.repeat(100_000));
+    assert!(serde_json::from_str::<synapse_backend_client::Checkpoint>(&deep).is_err());
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_another_query_tells_by_name_what_differs() {
+    let (server, client) = serving_by("page", |_| server::json(200, "{}")).await;
+    let list = || client.list_models().params(|p| p.project(1)).param("token", secret("one"));
+    let checkpoint = list().list_all().checkpoint();
+    for (other, told) in [
+        (list().param("order", "x").params(|p| p.project(2)), "without `order`, with another `project`"),
+        (list().param("token", secret("two")), "with another `token`"),
+        (list().param_list("token", [""; 0]).param("project", 1), "with a `token`"),
+    ] {
+        let error = other.list_all_as::<Id>().resume(checkpoint.clone()).next().await.unwrap().failure();
+        assert!(
+            error.is_invalid_input()
+                && error.to_string().ends_with(&format!(
+                    "it belongs to another query: {told}: read the list from its beginning instead"
+                )),
+            "{error}"
+        );
+    }
+    let mut events = client.list_ground_truth_events().list_all().resume(checkpoint.clone());
+    let error = events.next().await.unwrap().failure();
+    assert!(
+        error.to_string().ends_with("of `list_models`, but this is `list_ground_truth_events`: read the list from its beginning instead"),
+        "{error}"
+    );
+    let elsewhere = BackendClient::builder("http://elsewhere.example/api").build().unwrap();
+    let error = elsewhere.list_models().list_all().resume(checkpoint).next().await.unwrap().failure();
+    assert!(error.to_string().contains("but this is at http://elsewhere.example/api/models/"), "{error}");
+    server::assert_nothing_sent(&server).await;
+}

@@ -1,0 +1,93 @@
+//! A server of one file whose every answer is the test's, byte by byte, each on a connection of its own.
+
+use std::path::Path;
+
+use super::tcp_server::{Act, Seen, Server};
+
+/// Stops when it is dropped.
+pub struct FileServer(Server);
+
+impl FileServer {
+    /// Writes what `answer` gives for each request, counted from 0, and closes the connection.
+    pub async fn start(answer: impl Fn(usize, &Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        FileServer(Server::with(move |which| Act::Close(answer(which.number, which.seen))).await)
+    }
+
+    /// As [`start`](FileServer::start), but connections stay open, and nothing more comes.
+    pub async fn holding(answer: impl Fn(usize, &Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        FileServer(Server::with(move |which| Act::Hold(answer(which.number, which.seen))).await)
+    }
+
+    pub fn url(&self) -> String {
+        self.0.url.clone()
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.0.seen()
+    }
+
+    /// Where the range begins that each request asked for.
+    pub fn ranges(&self) -> Vec<Option<usize>> {
+        self.seen().iter().map(Seen::range_start).collect()
+    }
+}
+
+/// An answer with this head (`200 OK`, then headers) and as much of a body as there is.
+pub fn answer(head: &str, body: &[u8]) -> Vec<u8> {
+    let mut answer =
+        format!("HTTP/1.1 {}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n")).into_bytes();
+    answer.extend_from_slice(body);
+    answer
+}
+
+/// The whole of `file`, or the range that was asked for, as a server with ranges gives it; `up_to` bytes of
+/// it at most.
+pub fn ranged(asked: &Seen, file: &[u8], etag: &str, up_to: usize) -> Vec<u8> {
+    let size = file.len();
+    let same = asked.header("if-range").is_none_or(|known| known == etag);
+    match asked.range_start().filter(|_| same) {
+        Some(from) if from >= size => answer(
+            &format!("416 Range Not Satisfiable\nContent-Range: bytes */{size}\nContent-Length: 0"),
+            b"",
+        ),
+        Some(from) => {
+            let head = format!(
+                "206 Partial Content\nETag: {etag}\nContent-Range: bytes {from}-{}/{size}\nContent-Length: {}",
+                size - 1,
+                size - from
+            );
+            answer(&head, &file[from..size.min(from.saturating_add(up_to))])
+        }
+        None => answer(&format!("200 OK\nETag: {etag}\nContent-Length: {size}"), &file[..size.min(up_to)]),
+    }
+}
+
+/// The rest of `file` from what was asked for, or the whole, with more headers; `up_to` bytes of it at most.
+/// The whole comes without its length.
+pub fn labelled(asked: &Seen, file: &[u8], labels: &str, up_to: usize) -> Vec<u8> {
+    let (from, size) = (asked.range_start().unwrap_or(0), file.len());
+    let head = match asked.range_start() {
+        Some(_) => format!("206 Partial Content\nContent-Range: bytes {from}-{}/{size}\n{labels}", size - 1),
+        None => format!("200 OK\n{labels}"),
+    };
+    answer(head.trim_end(), &file[from..size.min(from.saturating_add(up_to))])
+}
+
+/// Bytes that differ from place to place.
+pub fn noise(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    (0..size)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u8
+        })
+        .collect()
+}
+
+/// Names in a directory, in order.
+pub fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,287 @@
+//! The marker that every token, password and signature of the tests carries, and what fails where it is
+//! shown: a guard over all that is traced and logged in the process, and a check of each error.
+
+use std::error::Error as StdError;
+use std::fmt::{self, Debug, Write as _};
+use std::io::Write as _;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use super::child;
+
+macro_rules! marker {
+    () => {
+        "m4rk3r"
+    };
+}
+
+/// In lower case, so that it stays what it is where heads are compared in lower case.
+pub const MARKER: &str = marker!();
+
+/// The access token of the tests.
+pub const TOKEN: &str = concat!(marker!(), "-token");
+
+/// A secret that can be told from others.
+pub fn secret(name: &str) -> String {
+    format!("{MARKER}-{name}")
+}
+
+pub fn shows_secret(text: &str) -> bool {
+    text.contains(MARKER)
+}
+
+#[track_caller]
+pub fn assert_hidden(what: &str, text: &str) {
+    assert!(!shows_secret(text), "{what} shows a secret: {text}");
+}
+
+#[track_caller]
+pub fn assert_debug_hidden(what: &str, value: &(impl Debug + ?Sized)) {
+    assert_hidden(what, &format!("{value:?}"));
+    assert_hidden(what, &format!("{value:#?}"));
+}
+
+/// That neither the error nor what is behind it shows a secret.
+#[track_caller]
+pub fn assert_error_hidden(error: &(dyn StdError + 'static)) {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        assert_hidden("an error's Display", &error.to_string());
+        assert_debug_hidden("an error's Debug", error);
+        next = error.source();
+    }
+}
+
+/// Takes the error out of a result, as `unwrap_err` does, and sees to it that it shows no secret.
+pub trait Failure {
+    type Error;
+
+    fn failure(self) -> Self::Error;
+
+    /// As `expect_err`.
+    fn failure_of(self, what: &str) -> Self::Error;
+}
+
+impl<T: Debug, E: StdError + 'static> Failure for Result<T, E> {
+    type Error = E;
+
+    #[track_caller]
+    fn failure(self) -> E {
+        self.failure_of("it succeeded")
+    }
+
+    #[track_caller]
+    fn failure_of(self, what: &str) -> E {
+        let error = self.expect_err(what);
+        assert_error_hidden(&error);
+        error
+    }
+}
+
+// ---- what is traced and logged
+
+/// From here on the process ends, and its tests fail, where a span, an event or a log record shows a secret.
+/// A panic wouldn't do: in a task that nobody waits for it fails nothing.
+pub fn watch() {
+    static WATCHING: Once = Once::new();
+    static GUARD: Guard = Guard::new(end_process);
+    WATCHING.call_once(|| {
+        tracing::subscriber::set_global_default(Guard::new(end_process))
+            .expect("there is another subscriber");
+        // reqwest and wiremock log, and don't trace.
+        log::set_logger(&GUARD).expect("there is another logger");
+        log::set_max_level(log::LevelFilter::Trace);
+    });
+}
+
+fn end_process(told: &str) {
+    // The test harness would keep to itself what is printed by `eprintln!`.
+    let thread = std::thread::current();
+    let _ = writeln!(
+        std::io::stderr(),
+        "\na secret is shown, on thread {:?}: {told}",
+        thread.name().unwrap_or_default()
+    );
+    std::process::exit(101);
+}
+
+/// Looks at everything of every level and target.
+pub struct Guard {
+    spans: AtomicU64,
+    on_secret: fn(&str),
+}
+
+impl Guard {
+    const fn new(on_secret: fn(&str)) -> Self {
+        Guard { spans: AtomicU64::new(0), on_secret }
+    }
+
+    /// One that ends the process, to put before another subscriber.
+    #[allow(dead_code, reason = "only a unit test of the library does so")]
+    pub const fn ending_the_process() -> Self {
+        Guard::new(end_process)
+    }
+
+    fn look_at(&self, metadata: &Metadata<'_>, record: impl FnOnce(&mut Fields<'_>)) {
+        let mut told = format!("{} {} {}", metadata.level(), metadata.target(), metadata.name());
+        record(&mut Fields(&mut told));
+        self.look_at_text(&told);
+    }
+
+    fn look_at_text(&self, told: &str) {
+        if shows_secret(told) {
+            (self.on_secret)(told);
+        }
+    }
+}
+
+/// Writes each field as ` name=value`.
+pub struct Fields<'t>(pub &'t mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let _ = write!(self.0, " {}={value:?}", field.name());
+    }
+}
+
+impl Subscriber for Guard {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.look_at(span.metadata(), |fields| span.record(fields));
+        Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        let mut told = String::from("a span's");
+        values.record(&mut Fields(&mut told));
+        self.look_at_text(&told);
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        self.look_at(event.metadata(), |fields| event.record(fields));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+impl log::Log for Guard {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        // The tests' own server prints each request that no mock matches, with all its headers: it is to get
+        // them.
+        if record.target().starts_with("wiremock") {
+            return;
+        }
+        self.look_at_text(&fmt::format(format_args!(
+            "{} {} {}",
+            record.level(),
+            record.target(),
+            record.args()
+        )));
+    }
+
+    fn flush(&self) {}
+}
+
+// ---- that the guard works
+
+#[test]
+fn the_guard_sees_what_shows_the_marker_and_nothing_else() {
+    static SEEN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+    let guard = || Guard::new(|told| SEEN.lock().unwrap().push(told.to_owned()));
+    let seen = |work: &dyn Fn()| {
+        tracing::subscriber::with_default(guard(), work);
+        std::mem::take(&mut *SEEN.lock().unwrap()).len()
+    };
+    let shown = secret("shown");
+    assert_eq!(seen(&|| tracing::trace!(token = %shown, "sent")), 1);
+    assert_eq!(seen(&|| tracing::debug!(headers = ?[("x-token", &shown)])), 1);
+    assert_eq!(seen(&|| tracing::info!("GET /x?sig={shown}")), 1);
+    assert_eq!(seen(&|| tracing::warn!(target: "hyper::client", url = shown.as_str())), 1);
+    assert_eq!(seen(&|| drop(tracing::trace_span!("sending", token = %shown))), 1);
+    let late =
+        || _ = tracing::trace_span!("sending", token = tracing::field::Empty).record("token", shown.as_str());
+    assert_eq!(seen(&late), 1);
+    assert_eq!(seen(&|| tracing::error!(token = "…", "sent")), 0);
+    let logged = |target: &str, text: &str| {
+        let record = |text: fmt::Arguments<'_>| {
+            log::Log::log(
+                &guard(),
+                &log::Record::builder().level(log::Level::Trace).target(target).args(text).build(),
+            );
+        };
+        record(format_args!("{text}"));
+        std::mem::take(&mut *SEEN.lock().unwrap()).len()
+    };
+    assert_eq!(
+        (logged("reqwest::connect", &shown), logged("reqwest::connect", "…"), logged("wiremock", &shown)),
+        (1, 0, 0)
+    );
+}
+
+#[test]
+fn an_error_is_seen_to_show_the_marker_wherever_it_does() {
+    #[derive(Debug)]
+    #[allow(dead_code, reason = "shown by its Debug")]
+    struct Shown(&'static str, String, Option<Box<Shown>>);
+    impl fmt::Display for Shown {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+    impl StdError for Shown {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            self.2.as_deref().map(|source| source as _)
+        }
+    }
+    let shows = |error: Shown| std::panic::catch_unwind(move || drop(Err::<(), _>(error).failure())).is_err();
+    let kept = || Shown("", secret("kept"), None);
+    assert!(shows(Shown(MARKER, String::new(), None)));
+    assert!(shows(kept()));
+    assert!(shows(Shown(
+        "",
+        String::new(),
+        Some(Box::new(Shown("", String::new(), Some(Box::new(kept())))))
+    )));
+    assert!(!shows(Shown("", String::new(), Some(Box::new(Shown("", String::new(), None))))));
+}
+
+/// Not a test of its own: what the one below starts.
+#[test]
+fn a_leaking_child() {
+    if std::env::var_os("A_LEAKING_CHILD").is_none() {
+        return;
+    }
+    watch();
+    match std::env::var("A_LEAKING_CHILD").as_deref() {
+        // In a thread whose end nobody waits for.
+        Ok("traces") => drop(std::thread::spawn(|| tracing::trace!(token = TOKEN))),
+        Ok("logs") => drop(std::thread::spawn(|| log::trace!(target: "reqwest", "{TOKEN}"))),
+        _ => return,
+    }
+    std::thread::sleep(std::time::Duration::from_secs(60));
+}
+
+#[test]
+fn a_leak_ends_the_process() {
+    for (how, code) in [("traces", 101), ("logs", 101), ("nothing", 0)] {
+        let child = child::command(a_leaking_child).env("A_LEAKING_CHILD", how).output().unwrap();
+        let told = String::from_utf8_lossy(&child.stderr);
+        assert_eq!((child.status.code(), shows_secret(&told)), (Some(code), code == 101), "{how}: {told}");
+        assert!(code == 101 || String::from_utf8_lossy(&child.stdout).contains("1 passed"));
+    }
+}

@@ -1,0 +1,92 @@
+//! A proxy, and what it was told.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::tcp_server::{accept, header, listener, read_head};
+
+#[derive(Debug, Clone, Copy)]
+pub enum Does {
+    /// Sends each request on, whichever host it names, to this address.
+    Forward(SocketAddr),
+    /// Opens a tunnel, whichever host is named, to this address.
+    Tunnel(SocketAddr),
+    /// Answers so, and closes.
+    Answer(&'static str),
+}
+
+/// Stops when it is dropped.
+pub struct Proxy {
+    pub address: SocketAddr,
+    heads: Arc<Mutex<Vec<String>>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Proxy {
+    pub async fn start(does: Does) -> Self {
+        let (listener, address) = listener().await;
+        let heads = Arc::<Mutex<Vec<String>>>::default();
+        let told = heads.clone();
+        let tasks = accept(listener, move |stream, _| {
+            let heads = heads.clone();
+            async move { _ = serve(stream, does, &heads).await }
+        });
+        Proxy { address, heads: told, _tasks: tasks }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// With a user and a password.
+    pub fn url_for(&self, user_info: &str) -> String {
+        format!("http://{user_info}@{}", self.address)
+    }
+
+    /// The heads of the requests that came, as they came.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+async fn serve(mut stream: TcpStream, does: Does, heads: &Mutex<Vec<String>>) -> Option<()> {
+    let mut read = Vec::new();
+    let end = read_head(&mut stream, &mut read).await? + 4;
+    let mut body = read.split_off(end);
+    let head = String::from_utf8(read).unwrap();
+    heads.lock().unwrap().push(head.clone());
+    match does {
+        Does::Answer(answer) => stream.write_all(answer.as_bytes()).await.ok(),
+        Does::Tunnel(to) => {
+            let mut server = TcpStream::connect(to).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.ok()?;
+            server.write_all(&body).await.ok()?;
+            copy_bidirectional(&mut stream, &mut server).await.ok().map(drop)
+        }
+        Does::Forward(to) => {
+            let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
+            while body.len() < length {
+                stream.read_buf(&mut body).await.ok().filter(|length| *length > 0)?;
+            }
+            let mut server = TcpStream::connect(to).await.unwrap();
+            server.write_all(&[forwarded(&head).as_bytes(), &body].concat()).await.ok()?;
+            let mut answer = Vec::new();
+            server.read_to_end(&mut answer).await.ok()?;
+            stream.write_all(&answer).await.ok()
+        }
+    }
+}
+
+/// A head as the host that it names gets it: without what is meant for the proxy, and for one request.
+fn forwarded(head: &str) -> String {
+    let mut lines = head.trim_end().lines();
+    let mut first = lines.next().unwrap().splitn(2, "http://");
+    let (method, rest) = (first.next().unwrap(), first.next().unwrap_or_default());
+    let path = rest.find('/').map_or("/", |at| &rest[at..]);
+    let kept = lines.filter(|line| !line.to_ascii_lowercase().starts_with("proxy-"));
+    format!("{method}{path}\r\n{}\r\nConnection: close\r\n\r\n", kept.collect::<Vec<_>>().join("\r\n"))
+}

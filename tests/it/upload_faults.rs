@@ -1,0 +1,1163 @@
+//! Uploads where something goes wrong, on the embedded backend: what is stored is identical or the error says
+//! what to do, no byte range is accepted twice, and no completion is acted on twice.
+
+use std::io::{Cursor, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::support::backend::backend;
+use crate::support::marker::{self, Failure, TOKEN, secret};
+use crate::support::soon::soon;
+use crate::support::tcp_server::accept;
+use md5::{Digest, Md5};
+use synapse_backend_client::types::ChunkedUpload;
+use synapse_backend_client::{
+    BackendClient, BackendClientBuilder, CreateChunkedUpload, Credentials, CredentialsFuture,
+    CredentialsProvider, Error, ErrorKind, RetryPolicy, StreamSource, UploadPhase, reqwest,
+};
+use synapse_test_backend::{Backend, BackendBuilder, Fault};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+const CHUNK: u64 = 1 << 16;
+/// Ten chunks and an odd rest.
+const SIZE: usize = 10 * (1 << 16) + 12_345;
+const UPLOADS: &str = "/chunked_upload/";
+
+struct Setup {
+    backend: Arc<Backend>,
+    client: BackendClient,
+    content: Vec<u8>,
+    directory: TempDir,
+}
+
+/// Bytes of which no two chunks are alike.
+fn content(size: usize) -> Vec<u8> {
+    let words =
+        (0..size as u64 / 8 + 1).flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+    words.take(size).collect()
+}
+
+/// By another implementation than the client's.
+fn md5_of(content: &[u8]) -> String {
+    Md5::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn quick_retry() -> RetryPolicy {
+    RetryPolicy::new()
+        .max_retries(3)
+        .initial_backoff(Duration::from_millis(1))
+        .max_backoff(Duration::from_millis(2))
+}
+
+impl Setup {
+    async fn new() -> Self {
+        Setup::of(backend()).await
+    }
+
+    async fn of(backend: BackendBuilder) -> Self {
+        Setup::with(backend, SIZE).await
+    }
+
+    async fn with(backend: BackendBuilder, size: usize) -> Self {
+        Setup::built(backend, size, |client| client).await
+    }
+
+    async fn built(
+        backend: BackendBuilder,
+        size: usize,
+        set: impl FnOnce(BackendClientBuilder) -> BackendClientBuilder,
+    ) -> Self {
+        let backend = Arc::new(backend.record_bodies(false).start().await.unwrap());
+        let client = BackendClient::builder(backend.url()).access_token(backend.token()).retry(quick_retry());
+        // The system's certificates, which take long to read, are of no use here.
+        let client = client.http(|| reqwest::ClientBuilder::new().tls_certs_only([]));
+        let client = set(client).build().unwrap();
+        let (content, directory) = (content(size), tempfile::tempdir().unwrap());
+        std::fs::write(directory.path().join("model.pt"), &content).unwrap();
+        Setup { backend, client, content, directory }
+    }
+
+    fn upload(&self) -> CreateChunkedUpload {
+        self.client.create_chunked_upload(self.file()).chunk_size(CHUNK).session_file(self.session_file())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("model.pt")
+    }
+
+    fn session_file(&self) -> PathBuf {
+        self.directory.path().join("model.pt.session")
+    }
+
+    /// What every upload that succeeds comes to, whatever happened on the way.
+    fn assert_stored(&self, upload: &ChunkedUpload) {
+        let id = upload.id.to_string();
+        let stored = std::fs::read(self.backend.uploaded_file(&id).unwrap()).unwrap();
+        assert!(stored == self.content, "the stored file is another");
+        let mut end = 0;
+        for range in self.backend.accepted_ranges(&id) {
+            assert_eq!(range.start, end, "{:?}", self.backend.accepted_ranges(&id));
+            end = range.end;
+        }
+        assert_eq!(end, self.content.len() as u64);
+        for other in self.backend.upload_ids() {
+            assert_eq!(self.backend.completions(&other), u64::from(other == id), "completions of {other}");
+        }
+        assert!(!self.session_file().exists(), "a session stays behind");
+    }
+
+    async fn succeeds(&self, fault: Fault) -> ChunkedUpload {
+        self.backend.inject(fault);
+        let upload = soon(self.upload()).await.unwrap();
+        self.assert_stored(&upload);
+        upload
+    }
+
+    async fn fails(&self, fault: Fault) -> Error {
+        self.backend.inject(fault);
+        soon(self.upload()).await.failure()
+    }
+
+    /// What an error leaves is gone on with, and nothing that the server has is sent again.
+    async fn goes_on_after(&self, error: &Error) {
+        let session = error.upload_session().expect("there is something to go on with").clone();
+        assert!(self.session_file().exists());
+        self.backend.clear_faults();
+        self.backend.clear_requests();
+        let upload = soon(self.upload()).await.unwrap();
+        assert_eq!(upload.id, session.id);
+        self.assert_stored(&upload);
+        let resent: u64 = self.sent().iter().map(|(start, end)| end - start).sum();
+        assert_eq!(resent, self.content.len() as u64 - session.offset);
+    }
+
+    /// What an error leaves is gone on with; the server may be further than the error could tell.
+    async fn succeeds_after(&self) {
+        self.backend.clear_faults();
+        let upload = soon(self.upload()).await.unwrap();
+        self.assert_stored(&upload);
+        assert_eq!(self.backend.upload_ids().len(), 1);
+    }
+
+    /// The byte ranges that were sent, whether they were taken or not.
+    fn sent(&self) -> Vec<(u64, u64)> {
+        let range = |text: &str| {
+            let (range, _) = text.strip_prefix("bytes ")?.split_once('/')?;
+            let (first, last) = range.split_once('-')?;
+            Some((first.parse().ok()?, last.parse::<u64>().ok()? + 1))
+        };
+        self.backend.requests().iter().filter_map(|request| range(request.header("content-range")?)).collect()
+    }
+
+    fn count(&self, method: &str) -> usize {
+        self.backend.requests().iter().filter(|request| request.method == method).count()
+    }
+
+    fn count_of(&self, method: &str, status: u16) -> usize {
+        let requests = self.backend.requests();
+        requests
+            .iter()
+            .filter(|request| {
+                request.method == method && request.status.is_some_and(|other| other.as_u16() == status)
+            })
+            .count()
+    }
+}
+
+/// The chunk with this number, counted from 0.
+fn chunk(fault: Fault, number: u64) -> Fault {
+    fault.method("PUT").path(UPLOADS).after(number)
+}
+
+fn completion(fault: Fault) -> Fault {
+    fault.on("POST", UPLOADS)
+}
+
+// ---- the connection breaks
+
+#[tokio::test]
+async fn a_connection_that_breaks_amid_a_chunk_costs_that_chunk_and_no_other() {
+    for number in [0, 1, 5, 10] {
+        for cut in [0, 1, 300, 40_000] {
+            for reset in [false, true] {
+                let setup = Setup::new().await;
+                let fault = Fault::cut_request(cut);
+                setup.succeeds(chunk(if reset { fault.reset() } else { fault }, number)).await;
+                assert_eq!(setup.sent().len(), 12, "chunk {number} cut at {cut}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_amid_a_chunk_of_megabytes_is_no_other_matter() {
+    for reset in [false, true] {
+        let setup = Setup::with(backend(), 20 << 20).await;
+        let fault = Fault::cut_request(3 << 20);
+        setup.backend.inject(chunk(if reset { fault.reset() } else { fault }, 1));
+        let upload = soon(setup.upload().chunk_size(8 << 20)).await.unwrap();
+        setup.assert_stored(&upload);
+        assert_eq!(setup.sent().len(), 4);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_before_a_chunk_is_read_costs_that_chunk_and_no_other() {
+    for number in [0, 3, 10] {
+        for fault in [Fault::close(), Fault::close().reset()] {
+            let setup = Setup::new().await;
+            setup.succeeds(chunk(fault, number)).await;
+            assert_eq!(setup.sent().len(), 12);
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_a_connection_that_broke_the_chunk_goes_over_one_of_its_own() {
+    let setup = Setup::new().await;
+    setup.succeeds(chunk(Fault::close(), 4)).await;
+    let requests = setup.backend.requests();
+    let again = requests
+        .iter()
+        .rposition(|request| request.header("content-range") == requests[4].header("content-range"));
+    let (before, rest) = requests.split_at(again.unwrap());
+    assert!(
+        before.len() > 4 && before.iter().all(|request| request.connection != rest[0].connection),
+        "{requests:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_chunk_whose_answer_is_lost_is_not_sent_again() {
+    for number in [1, 5, 10] {
+        for fault in [
+            Fault::lose_answer(),
+            Fault::lose_answer().reset(),
+            Fault::cut_answer(20),
+            Fault::cut_answer(0).reset(),
+        ] {
+            let setup = Setup::new().await;
+            setup.succeeds(chunk(fault, number)).await;
+            assert_eq!(setup.sent().len(), 11);
+            assert_eq!(setup.count("GET"), 1, "the server was asked for its offset");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_whose_json_ends_in_the_middle_is_a_lost_one() {
+    let half = || Fault::replace_body(r#"{"id": "2f0b", "off"#);
+    let setup = Setup::new().await;
+    setup.succeeds(chunk(half(), 4)).await;
+    assert_eq!((setup.sent().len(), setup.count("GET")), (11, 1));
+    let setup = Setup::new().await;
+    setup.succeeds(chunk(half(), 0)).await;
+    assert_eq!((setup.sent().len(), setup.backend.upload_ids().len()), (12, 2));
+    // Of a completion no answer that can't be read is a failure: it was acted on.
+    for answer in [half(), Fault::replace_body("<html>Welcome!</html>")] {
+        let setup = Setup::new().await;
+        setup.succeeds(completion(answer)).await;
+        assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_first_chunk_whose_answer_is_lost_begins_another_upload() {
+    for fault in [Fault::lose_answer(), Fault::lose_answer().reset(), Fault::cut_answer(20)] {
+        let setup = Setup::new().await;
+        setup.succeeds(chunk(fault, 0)).await;
+        assert_eq!((setup.backend.upload_ids().len(), setup.sent().len()), (2, 12));
+    }
+}
+
+#[tokio::test]
+async fn a_completion_whose_answer_is_lost_is_asked_for_and_not_posted_again() {
+    for fault in
+        [Fault::lose_answer(), Fault::lose_answer().reset(), Fault::cut_answer(10), Fault::cut_answer(0)]
+    {
+        let setup = Setup::new().await;
+        let upload = setup.succeeds(completion(fault)).await;
+        assert!(upload.completed_at.is_some());
+        assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_completion_that_may_not_have_arrived_is_not_posted_again_by_itself() {
+    for fault in
+        [Fault::close(), Fault::close().reset(), Fault::cut_request(5), Fault::cut_request(5).reset()]
+    {
+        let setup = Setup::new().await;
+        setup.backend.inject(completion(fault));
+        let error = soon(setup.upload().completion_timeout(Duration::from_millis(100))).await.failure();
+        assert!(error.is_unknown_outcome(), "{error}");
+        assert_eq!(setup.count("POST"), 1);
+        assert_eq!(error.upload_id(), Some(&*setup.backend.upload_ids()[0]));
+        assert!(error.to_string().contains("resume it"), "{error}");
+        // Resumed, nothing is sent but what completes it.
+        setup.goes_on_after(&error).await;
+        assert_eq!((setup.sent().len(), setup.count("POST")), (0, 1));
+    }
+}
+
+/// A client that waits for a server however long it is away, and what tells of its third connection that is
+/// refused.
+fn patient(setup: &Setup, address: SocketAddr) -> (BackendClient, Arc<Notify>) {
+    let (refused, third) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+    let told = third.clone();
+    let client = BackendClient::builder(format!("http://{address}"))
+        .access_token(setup.backend.token())
+        .retry(quick_retry().max_retries(1_000_000).max_elapsed(Duration::from_secs(60)))
+        .on_attempt(move |attempt| {
+            if attempt.error == Some(ErrorKind::Connect) && refused.fetch_add(1, Ordering::SeqCst) == 2 {
+                told.notify_one();
+            }
+        });
+    (client.build().unwrap(), third)
+}
+
+/// Takes connections on to the backend; shut down, it breaks them off.
+fn forward(setup: &Setup, listener: TcpListener) -> JoinSet<()> {
+    let upstream = setup.backend.address();
+    accept(listener, move |mut near, _| async move {
+        let mut far = TcpStream::connect(upstream).await.unwrap();
+        drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
+    })
+}
+
+/// Bound and not listening, it refuses connections. Others may be bound to the same address, of which one
+/// listens.
+fn refusing(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
+#[tokio::test]
+async fn a_server_that_listens_late_is_waited_for() {
+    let setup = Setup::new().await;
+    let socket = refusing("127.0.0.1:0".parse().unwrap());
+    let (client, third) = patient(&setup, socket.local_addr().unwrap());
+    let upload = tokio::spawn(client.create_chunked_upload(setup.content.clone()).chunk_size(CHUNK).send());
+    soon(third.notified()).await;
+    let _forwarding = forward(&setup, socket.listen(16).unwrap());
+    let upload = soon(upload).await.unwrap().unwrap();
+    setup.assert_stored(&upload);
+    assert_eq!(setup.sent().len(), 11);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_that_goes_away_amid_an_upload_is_waited_for() {
+    for held in [
+        Fault::hold_before().method("PUT").after(4),
+        Fault::hold_after().method("PUT").after(4),
+        Fault::hold_after().method("POST"),
+    ] {
+        let setup = Setup::new().await;
+        let first = refusing("127.0.0.1:0".parse().unwrap());
+        let address = first.local_addr().unwrap();
+        let second = refusing(address);
+        let mut forwarding = forward(&setup, first.listen(16).unwrap());
+        let held = setup.backend.inject(held);
+        let (client, third) = patient(&setup, address);
+        let upload =
+            tokio::spawn(client.create_chunked_upload(setup.content.clone()).chunk_size(CHUNK).send());
+        soon(held.wait_for_hits(1)).await;
+        forwarding.shutdown().await;
+        held.release();
+        soon(third.notified()).await;
+        let _forwarding = forward(&setup, second.listen(16).unwrap());
+        let upload = soon(upload).await.unwrap().unwrap();
+        setup.assert_stored(&upload);
+        assert_eq!(setup.count("POST"), 1);
+    }
+}
+
+// ---- offsets
+
+#[tokio::test]
+async fn an_offset_short_of_what_was_sent_is_followed() {
+    let setup = Setup::new().await;
+    // The answer says less than the server has: it refuses what is sent again, and says where it is.
+    setup
+        .succeeds(chunk(
+            Fault::edit_json(|upload| upload["offset"] = (upload["offset"].as_u64().unwrap() - 1_000).into()),
+            4,
+        ))
+        .await;
+    assert_eq!((setup.count_of("PUT", 400), setup.count("GET")), (1, 1));
+}
+
+#[tokio::test]
+async fn an_answer_without_an_offset_is_taken_for_the_whole_chunk() {
+    let setup = Setup::new().await;
+    setup
+        .succeeds(
+            chunk(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("offset"))), 0)
+                .times(11),
+        )
+        .await;
+    assert_eq!(setup.sent().len(), 11);
+}
+
+#[tokio::test]
+async fn an_offset_that_can_not_be_is_an_error_that_says_so() {
+    for (number, offset) in
+        [(3, 0_i64), (3, -1), (3, i64::MAX), (3, 3 * CHUNK as i64 - 1), (3, 4 * CHUNK as i64 + 1), (0, -7)]
+    {
+        let setup = Setup::new().await;
+        let error = setup
+            .fails(chunk(Fault::edit_json(move |upload| upload["offset"] = offset.into()), number))
+            .await;
+        assert_eq!(error.kind(), ErrorKind::Upload);
+        assert!(
+            error.to_string().contains(&format!("expects byte {offset} next: start a new upload")),
+            "{error}"
+        );
+        assert!(
+            error.upload_session().is_none() && !setup.session_file().exists(),
+            "there is nothing to go on with"
+        );
+        assert_eq!(setup.count("POST"), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_asked_and_says_what_can_not_be_is_an_error_too() {
+    for offset in [-1_i64, i64::MAX, 7 * CHUNK as i64] {
+        let setup = Setup::new().await;
+        setup
+            .backend
+            .inject(Fault::edit_json(move |upload| upload["offset"] = offset.into()).on("GET", UPLOADS));
+        let error = setup.fails(chunk(Fault::lose_answer(), 2)).await;
+        assert!(error.to_string().contains(&format!("expects byte {offset} next")), "{error}");
+        assert!(
+            error.upload_session().is_none() && !setup.session_file().exists(),
+            "there is nothing to go on with"
+        );
+        assert_eq!(setup.count("POST"), 0);
+    }
+    // Asked, it has to say something.
+    let setup = Setup::new().await;
+    setup.backend.inject(
+        Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("offset"))).on("GET", UPLOADS),
+    );
+    let error = setup.fails(chunk(Fault::lose_answer(), 2)).await;
+    assert!(error.to_string().contains("the server doesn't say which byte it expects next"), "{error}");
+    assert_eq!((error.kind(), setup.count("POST")), (ErrorKind::Upload, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_come_on_is_given_up_after_a_few_attempts() {
+    let setup = Setup::new().await;
+    let backend = setup.backend.clone();
+    let upload = setup.upload().on_session(move |session| {
+        let stuck = format!(r#"{{"id": "{}", "offset": 65536, "completed_at": null}}"#, session.id);
+        backend.inject(Fault::answer(200).json(stuck).method("PUT").always());
+    });
+    let error = soon(upload).await.failure();
+    assert!(
+        error.to_string().contains(
+            "the upload makes no progress, after 4 attempts: the server took no bytes of the chunk"
+        ),
+        "{error}"
+    );
+    assert_eq!(setup.sent().len(), 5);
+    setup.goes_on_after(&error).await;
+}
+
+#[tokio::test]
+async fn a_server_that_goes_back_and_forth_is_given_up_too() {
+    let setup = Setup::new().await;
+    let mismatch =
+        r#"{"detail": "Offsets do not match", "expected_offset": 65536, "provided_offset": 196608}"#;
+    let from = |first: &'static str| {
+        move |parts: &synapse_test_backend::http::request::Parts| {
+            parts.headers.get("content-range").is_some_and(|range| range.to_str().unwrap().starts_with(first))
+        }
+    };
+    setup
+        .backend
+        .inject(Fault::answer(400).json(mismatch).method("PUT").when(from("bytes 196608-")).always());
+    setup
+        .backend
+        .inject(Fault::edit_json(|upload| upload["offset"] = 65536.into()).on("GET", UPLOADS).always());
+    let backend = setup.backend.clone();
+    let upload = setup.upload().on_session(move |session| {
+        if session.offset == CHUNK {
+            for (first, offset) in [("bytes 65536-", 131_072), ("bytes 131072-", 196_608)] {
+                let answer =
+                    format!(r#"{{"id": "{}", "offset": {offset}, "completed_at": null}}"#, session.id);
+                backend.inject(Fault::answer(200).json(answer).method("PUT").when(from(first)).always());
+            }
+        }
+    });
+    let error = soon(upload).await.failure();
+    assert!(error.to_string().contains("the upload makes no progress, after 4 attempts"), "{error}");
+    assert!(setup.sent().len() < 20, "{:?}", setup.sent());
+}
+
+// ---- answers that aren't the server's own
+
+/// What something between client and server may answer with 200, as JSON.
+const MIDDLEBOX: [&str; 12] = [
+    r#"{"ok": true}"#,
+    "[]",
+    "{}",
+    "null",
+    "7",
+    r#""x""#,
+    r#"{"login": "https://portal.example/", "session": 5}"#,
+    r#"{"id": null, "offset": null}"#,
+    r#"{"id": {"a": 1}}"#,
+    r#"{"id": "another", "offset": 99, "completed_at": null}"#,
+    r#"{"id": 5, "offset": 327680, "completed_at": "2026-01-01T00:00:00Z", "file": "/f"}"#,
+    r#"[{"id": 5}]"#,
+];
+
+#[tokio::test]
+async fn chunk_answered_by_a_middlebox() {
+    for body in MIDDLEBOX {
+        for arrives in [true, false] {
+            let setup = Setup::new().await;
+            let answer = if arrives { Fault::replace_body(body) } else { Fault::answer(200).json(body) };
+            setup.succeeds(chunk(answer, 4)).await;
+            assert_eq!(
+                (setup.count("GET"), setup.sent().len()),
+                (1, if arrives { 11 } else { 12 }),
+                "{body}"
+            );
+        }
+    }
+    // Nothing was begun that could be asked for.
+    let setup = Setup::new().await;
+    setup.succeeds(chunk(Fault::answer(200).json(r#"{"ok": true}"#), 0)).await;
+    assert_eq!((setup.count("GET"), setup.sent().len()), (0, 12));
+    // One that never goes away is an error in the end, and no success.
+    let setup = Setup::new().await;
+    let error = setup.fails(Fault::answer(200).json(r#"{"ok": true}"#).path(UPLOADS).always()).await;
+    assert!(error.is_decode(), "{error:?}");
+}
+
+#[tokio::test]
+async fn completion_answered_by_a_middlebox() {
+    for body in MIDDLEBOX {
+        let setup = Setup::new().await;
+        setup.succeeds(completion(Fault::replace_body(body))).await;
+        assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1), "{body}");
+        // Of one that never reached the server nothing is a success.
+        let setup = Setup::new().await;
+        setup.backend.inject(completion(Fault::answer(200).json(body)));
+        let error = soon(setup.upload().completion_timeout(Duration::from_millis(50))).await.failure();
+        assert!(error.upload_session().is_some() && setup.count("GET") >= 1, "{body}: {error:?}");
+        setup.goes_on_after(&error).await;
+    }
+}
+
+#[tokio::test]
+async fn completion_that_is_not_complete() {
+    let setup = Setup::new().await;
+    let fault = completion(Fault::edit_json(|upload| upload["completed_at"] = serde_json::Value::Null));
+    setup.succeeds(fault).await;
+    assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
+    // Where a release says nothing of it, its success is one.
+    let setup = Setup::new().await;
+    setup
+        .succeeds(completion(Fault::edit_json(|upload| {
+            drop(upload.as_object_mut().unwrap().remove("completed_at"))
+        })))
+        .await;
+    assert_eq!((setup.count("POST"), setup.count("GET")), (1, 0));
+    // A question that is answered of another upload is no answer.
+    let setup = Setup::new().await;
+    let other = Fault::edit_json(|upload| {
+        upload["id"] = "another".into();
+        upload["completed_at"] = "2026-01-01T00:00:00Z".into();
+    });
+    setup.backend.inject(other.on("GET", UPLOADS).always());
+    setup.backend.inject(completion(Fault::close()));
+    let error = soon(setup.upload().completion_timeout(Duration::from_millis(50))).await.failure();
+    assert!(error.is_unknown_outcome(), "{error:?}");
+    setup.goes_on_after(&error).await;
+    let setup = Setup::new().await;
+    setup.backend.inject(Fault::edit_json(|upload| upload["id"] = "another".into()).on("GET", UPLOADS));
+    let error = setup.fails(chunk(Fault::lose_answer(), 4)).await;
+    assert!(error.to_string().contains("the response is for another upload (another)"), "{error}");
+    setup.succeeds_after().await;
+}
+
+#[tokio::test]
+async fn offsets_that_are_no_numbers() {
+    for offset in
+        [serde_json::json!("65536"), serde_json::json!(1.5), serde_json::json!({}), serde_json::json!(1e30)]
+    {
+        let setup = Setup::new().await;
+        let odd = offset.clone();
+        setup.succeeds(chunk(Fault::edit_json(move |upload| upload["offset"] = odd.clone()), 4)).await;
+        assert_eq!((setup.count("GET"), setup.sent().len()), (1, 11), "{offset}");
+        let setup = Setup::new().await;
+        let odd = offset.clone();
+        setup
+            .backend
+            .inject(Fault::edit_json(move |upload| upload["offset"] = odd.clone()).on("GET", UPLOADS));
+        let error = setup.fails(chunk(Fault::lose_answer(), 4)).await;
+        assert!(error.is_decode(), "{offset}: {error:?}");
+        setup.succeeds_after().await;
+    }
+    let setup = Setup::new().await;
+    setup.succeeds(chunk(Fault::edit_json(|upload| upload["offset"] = serde_json::Value::Null), 4)).await;
+    assert_eq!(setup.sent().len(), 11);
+}
+
+// ---- completion
+
+#[tokio::test]
+async fn a_completion_that_may_not_be_asked_for_is_told_at_once() {
+    for status in [401, 403] {
+        let setup = Setup::new().await;
+        setup.backend.inject(Fault::answer(status).json(r#"{"detail": "no"}"#).on("GET", UPLOADS).always());
+        // Its time-out is five minutes.
+        let error = setup.fails(completion(Fault::lose_answer())).await;
+        assert!(error.is_unknown_outcome(), "{error}");
+        assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
+        assert!(error.upload_session().is_some() && error.upload_id().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_gives_up_on_the_completion_does_not_make_it_happen_twice() {
+    for status in [500, 502, 503, 504, 520] {
+        let setup = Setup::new().await;
+        // The server behind it goes on and finishes: so it says the third time that it is asked.
+        let asked = AtomicUsize::new(0);
+        let finishing = Fault::edit_json(move |upload| {
+            if asked.fetch_add(1, Ordering::SeqCst) == 2 {
+                upload["completed_at"] = "2026-01-01T00:00:00Z".into();
+            }
+        });
+        setup.backend.inject(finishing.on("GET", UPLOADS).always());
+        setup.backend.inject(completion(Fault::proxy_page(status)));
+        let upload = soon(setup.upload()).await.unwrap();
+        assert!(upload.completed_at.is_some() && !setup.session_file().exists());
+        assert_eq!((setup.count("POST"), setup.count("GET")), (1, 3));
+
+        let setup = Setup::new().await;
+        setup.backend.inject(completion(Fault::proxy_page(status)));
+        let error = soon(setup.upload().completion_timeout(Duration::from_millis(300))).await.failure();
+        assert_eq!((setup.count("POST"), error.status().unwrap().as_u16()), (1, status), "{error}");
+        assert!(error.is_unknown_outcome() || status == 500, "{error:?}");
+        assert_eq!(error.upload_id(), Some(&*setup.backend.upload_ids()[0]));
+        setup.goes_on_after(&error).await;
+    }
+}
+
+#[tokio::test]
+async fn a_completion_that_the_application_puts_off_is_posted_again() {
+    let setup = Setup::new().await;
+    setup.succeeds(completion(Fault::answer(503).json(r#"{"detail": "busy"}"#)).times(2)).await;
+    assert_eq!((setup.count("POST"), setup.count("GET")), (3, 0));
+    let setup = Setup::new().await;
+    setup.succeeds(completion(Fault::answer(429).json(r#"{"detail": "throttled"}"#))).await;
+    assert_eq!((setup.count("POST"), setup.count("GET")), (2, 0));
+}
+
+#[tokio::test]
+async fn a_completion_that_takes_longer_than_its_time_out_is_asked_for() {
+    let setup = Setup::new().await;
+    let held = setup.backend.inject(completion(Fault::hold_after()));
+    let upload = soon(setup.upload().completion_timeout(Duration::from_millis(500))).await.unwrap();
+    setup.assert_stored(&upload);
+    assert_eq!((setup.count("POST"), held.hits()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_completion_that_the_server_comes_to_after_it_was_given_up_is_found_by_resuming() {
+    let setup = Setup::new().await;
+    let held = setup.backend.inject(completion(Fault::hold_before()));
+    let error = soon(setup.upload().completion_timeout(Duration::from_millis(200))).await.failure();
+    assert!(error.is_unknown_outcome(), "{error}");
+    let id = setup.backend.upload_ids().remove(0);
+    assert_eq!((error.upload_id(), setup.count("POST"), setup.backend.completions(&id)), (Some(&*id), 1, 0));
+    held.release();
+    let completed = async {
+        while setup.backend.completions(&id) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(completed).await;
+    setup.backend.clear_requests();
+    let session = error.upload_session().unwrap().clone();
+    let upload =
+        soon(setup.client.resume_chunked_upload(session, setup.file()).session_file(setup.session_file()))
+            .await
+            .unwrap();
+    setup.assert_stored(&upload);
+    assert_eq!((setup.count("PUT"), setup.count("POST"), setup.count("GET")), (0, 0, 1));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_complete_already_is_a_success() {
+    let setup = Setup::new().await;
+    let said = Fault::answer(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
+    setup.backend.inject(completion(said));
+    setup.backend.inject(
+        Fault::edit_json(|upload| upload["completed_at"] = "2026-01-01T00:00:00Z".into()).on("GET", UPLOADS),
+    );
+    let upload = soon(setup.upload()).await.unwrap();
+    assert!(upload.completed_at.is_some());
+    assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
+}
+
+/// Turns a byte over in what the server has, when all of it is there.
+fn spoiling(setup: &Setup) -> CreateChunkedUpload {
+    let backend = setup.backend.clone();
+    setup.upload().on_progress(move |progress| {
+        if progress.phase == UploadPhase::Completing {
+            let path = backend.uploaded_file(&backend.upload_ids()[0]).unwrap();
+            let first = std::fs::read(&path).unwrap()[0];
+            std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all(&[!first]).unwrap();
+        }
+    })
+}
+
+#[tokio::test]
+async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
+    let setup = Setup::new().await;
+    let error = soon(spoiling(&setup)).await.failure();
+    assert!(
+        error.is_bad_request() && error.response().unwrap().detail() == Some("checksum does not match"),
+        "{error}"
+    );
+    let told = error.to_string();
+    assert!(
+        told.contains(&format!("the file's MD5 is {}, but the server's copy has", md5_of(&setup.content))),
+        "{told}"
+    );
+    assert!(told.contains("the server's copy has a different one: upload it again"), "{told}");
+    assert!(
+        error.upload_session().is_none() && !setup.session_file().exists(),
+        "there is nothing to go on with"
+    );
+    assert_eq!(setup.backend.completions(&setup.backend.upload_ids()[0]), 0);
+
+    // Where the server tells its own sum, that is told too.
+    let setup = Setup::new().await;
+    let theirs = "00112233445566778899aabbccddeeff";
+    setup
+        .backend
+        .inject(Fault::edit_json(move |upload| upload["checksum"] = theirs.into()).on("GET", UPLOADS));
+    let told = soon(spoiling(&setup)).await.failure().to_string();
+    assert!(told.contains(&format!(" has {theirs}: upload it again")), "{told}");
+}
+
+/// What a completed upload may say that isn't the file's, and the error.
+fn other_files() -> [(&'static str, serde_json::Value, String); 2] {
+    let theirs = "00112233445566778899aabbccddeeff";
+    let sum = format!("the server's copy has {theirs}: upload it again");
+    let size =
+        format!("the server's file has {} bytes, but this one has {SIZE}: start a new upload", SIZE - 1);
+    [("checksum", theirs.into(), sum), ("size", (SIZE - 1).into(), size)]
+}
+
+#[tokio::test]
+async fn a_completion_that_tells_another_sum_or_size_is_no_success() {
+    for (field, value, said) in other_files() {
+        let setup = Setup::new().await;
+        let error =
+            setup.fails(completion(Fault::edit_json(move |upload| upload[field] = value.clone()))).await;
+        assert!(error.to_string().contains(&said), "{error}");
+        assert!(
+            error.upload_session().is_none() && !setup.session_file().exists(),
+            "there is nothing to go on with"
+        );
+    }
+    // A sum of another kind is none that can be compared, and one in capitals is the same.
+    for sum in ["sha256:00".to_owned(), md5_of(&content(SIZE)).to_uppercase()] {
+        let setup = Setup::new().await;
+        let told = Fault::edit_json(move |upload| {
+            upload["checksum"] = sum.clone().into();
+            upload["size"] = SIZE.into();
+        });
+        setup.succeeds(completion(told)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_completion_that_is_asked_for_and_tells_another_sum_or_size_is_no_success_either() {
+    for (field, value, said) in other_files() {
+        let setup = Setup::new().await;
+        setup.backend.inject(
+            Fault::edit_json(move |upload| upload[field] = value.clone()).on("GET", UPLOADS).always(),
+        );
+        let error = setup.fails(completion(Fault::lose_answer())).await;
+        assert!(error.to_string().contains(&said), "{error}");
+        assert!(
+            error.upload_session().is_none() && !setup.session_file().exists(),
+            "there is nothing to go on with"
+        );
+        assert_eq!(setup.count("POST"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_resumed_upload_that_is_complete_with_another_size_is_no_success() {
+    let setup = Setup::new().await;
+    setup.fails(chunk(Fault::answer(403), 4)).await;
+    let other = Fault::edit_json(|upload| {
+        upload["completed_at"] = "2026-01-01T00:00:00Z".into();
+        upload["size"] = (SIZE - 1).into();
+    });
+    let error = setup.fails(other.on("GET", UPLOADS)).await;
+    assert!(
+        error.to_string().contains(&format!("has {} bytes, but this one has {SIZE}", SIZE - 1)),
+        "{error}"
+    );
+}
+
+// ---- statuses
+
+#[tokio::test]
+async fn a_storm_of_503_is_sat_out() {
+    for answer in [
+        || Fault::answer(503).json(r#"{"detail": "busy"}"#).header("Retry-After", "0"),
+        || Fault::answer(503).json(r#"{"detail": "busy"}"#),
+        || Fault::proxy_page(503),
+        || Fault::proxy_page(502),
+        || Fault::answer(500),
+        || Fault::answer(429).header("Retry-After", "0").json(r#"{"detail": "throttled"}"#),
+        || Fault::answer(408),
+    ] {
+        let setup = Setup::new().await;
+        for number in [0, 4, 10] {
+            setup.backend.inject(chunk(answer(), number).times(3));
+        }
+        let upload = soon(setup.upload()).await.unwrap();
+        setup.assert_stored(&upload);
+        assert_eq!(setup.sent().len(), 11 + 9);
+    }
+}
+
+#[tokio::test]
+async fn a_storm_that_does_not_end_leaves_what_can_be_gone_on_with() {
+    for answer in
+        [Fault::answer(503).json(r#"{"detail": "busy"}"#), Fault::proxy_page(503), Fault::answer(500)]
+    {
+        let setup = Setup::new().await;
+        let error = setup.fails(chunk(answer, 4).always()).await;
+        assert_eq!(error.attempts(), 4, "{error}");
+        assert_eq!(error.upload_session().unwrap().offset, 4 * CHUNK);
+        setup.goes_on_after(&error).await;
+    }
+}
+
+#[tokio::test]
+async fn a_storm_in_which_the_server_can_not_be_asked_either_leaves_what_can_be_gone_on_with() {
+    let setup = Setup::new().await;
+    setup.backend.inject(Fault::proxy_page(503).on("GET", UPLOADS).always());
+    let error = setup.fails(chunk(Fault::proxy_page(502), 4).always()).await;
+    assert!(error.to_string().starts_with("asking for the upload's offset, after: "), "{error}");
+    setup.goes_on_after(&error).await;
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_too_large_is_an_error_that_tells_to_set_another_size() {
+    // In front of the application, whose answer comes before the chunk is sent.
+    let setup = Setup::with(backend().max_upload_bytes(1 << 20), 9 << 20).await;
+    let error = soon(setup.upload().chunk_size(3 << 20)).await.failure();
+    assert!(error.is_too_large() && error.upload_session().is_none(), "{error:?}");
+    let hint = "sending a chunk of 3145728 bytes, more than the server accepts: set a smaller chunk_size: ";
+    assert!(error.to_string().starts_with(hint), "{error}");
+    // As it says.
+    let upload = soon(setup.upload().chunk_size(1 << 19)).await.unwrap();
+    setup.assert_stored(&upload);
+
+    let setup = Setup::new().await;
+    let error = setup.fails(chunk(Fault::proxy_page(413), 4)).await;
+    assert!(error.is_too_large(), "{error}");
+    setup.goes_on_after(&error).await;
+}
+
+#[tokio::test]
+async fn a_file_that_the_application_does_not_take_is_its_own_error() {
+    let setup = Setup::of(backend().max_file_bytes(1_000)).await;
+    let error = soon(setup.upload()).await.failure();
+    assert!(
+        error.is_bad_request() && error.to_string().contains("Size of file exceeds the limit"),
+        "{error}"
+    );
+    assert_eq!(setup.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn what_may_not_be_done_ends_the_upload_which_can_be_gone_on_with() {
+    for status in [401, 403] {
+        let setup = Setup::new().await;
+        let error = setup.fails(chunk(Fault::answer(status).json(r#"{"detail": "no"}"#), 4)).await;
+        assert_eq!(error.status().unwrap().as_u16(), status);
+        assert_eq!(setup.sent().len(), 5);
+        setup.goes_on_after(&error).await;
+    }
+}
+
+/// Gives another tenant each time that it is asked.
+#[derive(Clone, Default)]
+struct Rotating(Arc<AtomicUsize>);
+
+impl CredentialsProvider for Rotating {
+    fn credentials(&self, rejected: bool) -> CredentialsFuture<'_> {
+        let number = self.0.fetch_add(1, Ordering::SeqCst);
+        assert_eq!(rejected, number > 0);
+        Box::pin(
+            async move { Ok(Credentials::new().access_token(TOKEN).tenant(secret(&number.to_string()))) },
+        )
+    }
+}
+
+async fn rotating() -> (Setup, Rotating) {
+    let provider = Rotating::default();
+    let given = provider.clone();
+    (Setup::built(backend(), SIZE, |client| client.credentials_provider(given)).await, provider)
+}
+
+fn expired() -> Fault {
+    Fault::answer(401).json(r#"{"detail": "Token has expired."}"#)
+}
+
+#[tokio::test]
+async fn credentials_that_expire_amid_an_upload_are_renewed_and_the_chunk_goes_out_again() {
+    for number in [0, 1, 5, 10] {
+        let (setup, provider) = rotating().await;
+        setup.succeeds(chunk(expired(), number)).await;
+        let (sent, number) = (setup.sent(), usize::try_from(number).unwrap());
+        assert_eq!((sent.len(), sent[number]), (12, sent[number + 1]));
+        assert_eq!((setup.count("GET"), provider.0.load(Ordering::SeqCst)), (0, 2));
+        // From there on the new ones, and no old one any more.
+        for (index, request) in setup.backend.requests().iter().enumerate() {
+            let tenant = secret(if index <= number { "0" } else { "1" });
+            assert!(request.header("synapse-tenant") == Some(&format!("Token {tenant}")), "request {index}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_expire_before_the_completion_or_a_question_are_renewed() {
+    let (setup, provider) = rotating().await;
+    setup.succeeds(completion(expired())).await;
+    assert_eq!((setup.sent().len(), setup.count("POST"), provider.0.load(Ordering::SeqCst)), (11, 2, 2));
+
+    let (setup, provider) = rotating().await;
+    setup.backend.inject(expired().on("GET", UPLOADS));
+    setup.succeeds(chunk(Fault::lose_answer(), 4)).await;
+    assert_eq!((setup.sent().len(), setup.count("GET"), provider.0.load(Ordering::SeqCst)), (11, 2, 2));
+
+    // Twice in one upload, and the same chunk's.
+    let (setup, provider) = rotating().await;
+    setup.succeeds(chunk(expired(), 4).times(2)).await;
+    assert_eq!((setup.sent().len(), provider.0.load(Ordering::SeqCst)), (13, 3));
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_however_often_they_are_renewed_are_the_error() {
+    let (setup, provider) = rotating().await;
+    let error = setup.fails(chunk(expired(), 4).always()).await;
+    assert!(setup.sent().len() <= 4 + 5 && provider.0.load(Ordering::SeqCst) <= 6, "{:?}", setup.sent());
+    assert!(error.to_string().contains("Token has expired."), "{error}");
+    assert!(error.is_unauthorized(), "{error:?}");
+    setup.goes_on_after(&error).await;
+}
+
+// ---- the server loses the upload
+
+#[tokio::test]
+async fn an_upload_that_expires_is_sent_anew_once() {
+    for fault in [
+        Fault::answer(404).json(r#"{"detail": "Not found."}"#),
+        Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#),
+    ] {
+        let setup = Setup::new().await;
+        setup.succeeds(chunk(fault, 4)).await;
+        assert_eq!((setup.backend.upload_ids().len(), setup.sent().len()), (2, 5 + 11));
+    }
+    // By the server's own clock.
+    let setup = Setup::new().await;
+    let backend = setup.backend.clone();
+    let upload = setup.upload().on_session(move |session| {
+        if session.offset == 3 * CHUNK && backend.upload_ids().len() == 1 {
+            assert!(backend.expire_upload(&session.id.to_string()));
+        }
+    });
+    let upload = soon(upload).await.unwrap();
+    setup.assert_stored(&upload);
+    assert_eq!(setup.backend.upload_ids().len(), 2);
+}
+
+#[tokio::test]
+async fn an_upload_that_expires_again_and_again_is_an_error() {
+    let setup = Setup::new().await;
+    let backend = setup.backend.clone();
+    let upload =
+        setup.upload().on_session(move |session| assert!(backend.expire_upload(&session.id.to_string())));
+    let error = soon(upload).await.failure();
+    assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
+    assert!(
+        error.upload_session().is_none() && !setup.session_file().exists(),
+        "there is nothing to go on with"
+    );
+    assert_eq!(setup.backend.upload_ids().len(), 2);
+}
+
+#[tokio::test]
+async fn upload_lost_twice_speaks_of_sticky_sessions() {
+    // Each chunk but the first comes to an instance that doesn't know the upload.
+    let setup = Setup::new().await;
+    let next = |parts: &synapse_test_backend::http::request::Parts| {
+        parts
+            .headers
+            .get("content-range")
+            .is_some_and(|range| !range.to_str().unwrap().starts_with("bytes 0-"))
+    };
+    let unknown = Fault::answer(404).json(r#"{"detail": "Not found."}"#).method("PUT").when(next).always();
+    let error = setup.fails(unknown).await;
+    assert!(error.is_not_found(), "{error:?}");
+    assert!(
+        error.to_string().contains("the server lost the upload twice: if it runs several instances"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("sticky sessions"), "{error}");
+    assert_eq!(setup.backend.upload_ids().len(), 2);
+}
+
+#[tokio::test]
+async fn an_upload_that_expires_before_its_completion_is_sent_anew() {
+    let setup = Setup::new().await;
+    setup.succeeds(completion(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#))).await;
+    assert_eq!((setup.backend.upload_ids().len(), setup.sent().len()), (2, 22));
+    // Or while it is asked for whether it is complete.
+    let setup = Setup::new().await;
+    setup.backend.inject(Fault::answer(404).json(r#"{"detail": "Not found."}"#).on("GET", UPLOADS));
+    setup.succeeds(completion(Fault::close())).await;
+    assert_eq!(setup.backend.upload_ids().len(), 2);
+    // And no more than once.
+    let setup = Setup::new().await;
+    let gone = completion(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#));
+    let error = setup.fails(gone.always()).await;
+    assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
+    assert!(
+        error.upload_session().is_none() && !setup.session_file().exists(),
+        "there is nothing to go on with"
+    );
+    assert_eq!((setup.backend.upload_ids().len(), setup.count("POST")), (2, 2));
+}
+
+#[tokio::test]
+async fn an_upload_that_expires_can_not_be_sent_anew_from_a_source_that_comes_once() {
+    let setup = Setup::new().await;
+    setup.backend.inject(chunk(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#), 4));
+    let source = StreamSource::reader(Cursor::new(setup.content.clone()), SIZE as u64);
+    let error = soon(setup.client.create_chunked_upload(source).chunk_size(CHUNK)).await.failure();
+    assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
+    assert!(error.to_string().contains("upload it again from a source that can be read again"), "{error}");
+    assert_eq!((setup.sent().len(), setup.count("POST")), (5, 0));
+}
+
+#[tokio::test]
+async fn an_upload_that_expired_before_it_was_resumed_is_sent_anew() {
+    for forgotten in [false, true] {
+        let setup = Setup::new().await;
+        let error = setup.fails(chunk(Fault::answer(403), 4)).await;
+        let session = error.upload_session().unwrap().clone();
+        if forgotten {
+            setup.backend.inject(Fault::answer(404).json(r#"{"detail": "Not found."}"#).on("GET", UPLOADS));
+        } else {
+            assert!(setup.backend.expire_upload(&session.id.to_string()));
+        }
+        setup.backend.clear_requests();
+        let upload = soon(setup.upload()).await.unwrap();
+        assert_ne!(upload.id, session.id);
+        setup.assert_stored(&upload);
+        assert_eq!((setup.count("GET"), setup.sent().len()), (1, 11));
+    }
+}
+
+// ---- where the chunks go
+
+#[tokio::test]
+async fn a_url_at_another_host_gets_nothing() {
+    let elsewhere = backend().start().await.unwrap();
+    let setup = Setup::new().await;
+    let url = format!("{}/somewhere/else/", elsewhere.url());
+    let error =
+        setup.fails(chunk(Fault::edit_json(move |upload| upload["url"] = url.clone().into()), 0)).await;
+    assert_eq!(error.kind(), ErrorKind::CrossOrigin);
+    assert!(error.to_string().contains("nothing was sent there"), "{error}");
+    assert!(
+        error.upload_session().is_none() && !setup.session_file().exists(),
+        "there is nothing to go on with"
+    );
+    assert_eq!((elsewhere.connections(), setup.sent().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_gets_nothing() {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = backend().start().await.unwrap();
+        for method in ["PUT", "POST"] {
+            let setup = Setup::new().await;
+            let url = format!("{}/chunked_upload/", elsewhere.url());
+            let after = if method == "PUT" { 4 } else { 0 };
+            let error =
+                setup.fails(Fault::answer(status).header("Location", &url).method(method).after(after)).await;
+            assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{error}");
+            assert_eq!((elsewhere.connections(), setup.count(method) as u64), (0, after + 1));
+            setup.goes_on_after(&error).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_is_the_same_but_for_its_host_is_put_onto_the_base_url() {
+    let elsewhere = backend().start().await.unwrap();
+    let setup = Setup::of(backend().path_prefix("/api/v1").public_url(elsewhere.url())).await;
+    let upload = soon(setup.upload()).await.unwrap();
+    setup.assert_stored(&upload);
+    assert_eq!(elsewhere.connections(), 0);
+    assert!(
+        setup.backend.requests().iter().all(|request| request.path.starts_with("/api/v1/chunked_upload/"))
+    );
+}
+
+#[tokio::test]
+async fn an_answer_without_a_url_has_the_documents_own() {
+    let setup = Setup::new().await;
+    setup
+        .succeeds(chunk(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("url"))), 0))
+        .await;
+}
+
+#[tokio::test]
+async fn a_url_that_lacks_the_prefix_that_a_proxy_strips_is_put_onto_the_base_url() {
+    let setup = Setup::of(backend().path_prefix("/api/v1")).await;
+    let query = format!("sig={}", secret("signature"));
+    let signed = query.clone();
+    let stripped = Fault::edit_json(move |upload| {
+        let id = upload["id"].as_str().unwrap().to_owned();
+        upload["url"] = format!("https://internal.example/chunked_upload/{id}/?{signed}").into();
+    });
+    setup.backend.inject(chunk(stripped, 0));
+    let error = setup.fails(chunk(Fault::answer(403), 4)).await;
+    // The query goes along, in the session too, and is nowhere shown.
+    marker::assert_debug_hidden("a session", error.upload_session().unwrap());
+    setup.goes_on_after(&error).await;
+    let requests = setup.backend.requests();
+    assert!(requests.iter().all(|request| request.path.starts_with("/api/v1/chunked_upload/")));
+    let sent: Vec<_> = requests.iter().filter(|request| request.method != "GET").collect();
+    assert!(!sent.is_empty() && sent.iter().all(|request| request.query.as_ref() == Some(&query)));
+}

@@ -1,0 +1,576 @@
+//! Whatever a server takes of each chunk, and however it says so: the file that it puts together is the one
+//! that was uploaded, of any length and from any source, and nothing is sent from another byte than the one
+//! that it expects.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::support::marker::{Failure, TOKEN};
+use crate::support::soon::soon;
+use crate::support::tcp_server::{accept, listener};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use md5::{Digest, Md5};
+use proptest::prelude::*;
+use synapse_backend_client::bytes::Bytes;
+use synapse_backend_client::types::ChunkedUpload;
+use synapse_backend_client::{
+    BackendClient, Result, ResumableSource, RetryPolicy, RewindableSource, StreamSource, UploadSource,
+    reqwest,
+};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::JoinSet;
+
+// ---- what the server does
+
+/// What becomes of a chunk. Shares are of 255.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// Takes this share of the chunk, which may be nothing, and tells how far it is.
+    Take(u8),
+    /// As that, without reading the rest.
+    TakeAndHangUp(u8),
+    /// Takes this share, and says that the chunk is not what it expects.
+    Refuse(u8),
+    /// Takes this share, and closes the connection without an answer, having read all of the chunk or not.
+    Drop { taken: u8, reads_all: bool },
+    /// Reads this share, takes nothing, and closes the connection.
+    Lose(u8),
+    /// Takes nothing, and says that it is busy.
+    Busy(u16),
+}
+
+/// What becomes of a question where the upload stands.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    Truth,
+    Nothing,
+    Busy,
+}
+
+#[derive(Debug, Clone)]
+struct Script {
+    chunks: Vec<Act>,
+    asked: Vec<Told>,
+    /// Completes the upload, and closes the connection without an answer.
+    loses_completion: bool,
+}
+
+/// So often in a row nothing comes on.
+const MISSES: u32 = 5;
+
+#[derive(Debug)]
+struct State {
+    expected: Vec<u8>,
+    chunk_size: u64,
+    chunks: VecDeque<Act>,
+    asked: VecDeque<Told>,
+    loses_completion: bool,
+    uploads: Vec<Upload>,
+    /// The furthest byte that was told, and how often since nothing came on.
+    furthest: usize,
+    misses: u32,
+    puts: usize,
+    gets: usize,
+    posts: usize,
+    problems: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Upload {
+    content: Vec<u8>,
+    complete: bool,
+}
+
+impl State {
+    fn problem(&mut self, what: impl Into<String>) {
+        self.problems.push(what.into());
+    }
+
+    fn next_act(&mut self) -> Act {
+        let act = self.chunks.pop_front().unwrap_or(Act::Take(u8::MAX));
+        self.misses += 1;
+        if self.misses > MISSES { Act::Take(u8::MAX) } else { act }
+    }
+
+    fn next_told(&mut self) -> Told {
+        let told = self.asked.pop_front().unwrap_or(Told::Truth);
+        self.misses += 1;
+        if self.misses > MISSES { Told::Truth } else { told }
+    }
+
+    /// The upload as the server tells it; from here on the client knows how far it is.
+    fn shown(&mut self, number: usize) -> String {
+        let Upload { content, complete } = &self.uploads[number];
+        let length = content.len();
+        let completed = if *complete { r#""2026-01-01T00:00:00Z""# } else { "null" };
+        let shown = format!(
+            r#"{{"id": {number}, "url": "/chunked_upload/{number}/", "offset": {length}, "completed_at": {completed}}}"#
+        );
+        if length > self.furthest {
+            (self.furthest, self.misses) = (length, 0);
+        }
+        shown
+    }
+
+    /// That a chunk is the one which is expected. Gives its length.
+    fn look_at(&mut self, number: Option<usize>, range: &str) -> usize {
+        let size = self.expected.len() as u64;
+        let start = number.map_or(0, |number| self.uploads[number].content.len() as u64);
+        let end = size.min(start + self.chunk_size);
+        if range != format!("bytes {start}-{}/{size}", end.saturating_sub(1)) {
+            self.problem(format!("of {size} bytes {start} are there, and what comes is {range}"));
+        }
+        usize::try_from(end - start).unwrap()
+    }
+
+    /// Takes what is there of a chunk, at most `share` of `length`. Gives the upload's number.
+    fn take(&mut self, number: Option<usize>, file: &[u8], length: usize, share: u8) -> usize {
+        let number = number.unwrap_or_else(|| {
+            self.uploads.push(Upload::default());
+            self.uploads.len() - 1
+        });
+        let file = &file[..file.len().min(part(length, share))];
+        self.uploads[number].content.extend_from_slice(file);
+        number
+    }
+}
+
+fn part(length: usize, share: u8) -> usize {
+    length * usize::from(share) / usize::from(u8::MAX)
+}
+
+type Answer = Response<Full<Bytes>>;
+
+fn answer(status: u16, text: impl Into<Bytes>) -> Answer {
+    let response = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
+    response.body(Full::new(text.into())).unwrap()
+}
+
+fn closed() -> io::Error {
+    io::Error::other("closed on purpose")
+}
+
+struct Server {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Server {
+    async fn start(expected: &[u8], chunk_size: u64, script: Script) -> Self {
+        let (listener, address) = listener().await;
+        let state = Arc::new(Mutex::new(State {
+            expected: expected.to_vec(),
+            chunk_size,
+            chunks: script.chunks.into(),
+            asked: script.asked.into(),
+            loses_completion: script.loses_completion,
+            uploads: Vec::new(),
+            furthest: 0,
+            misses: 0,
+            puts: 0,
+            gets: 0,
+            posts: 0,
+            problems: Vec::new(),
+        }));
+        let shared = state.clone();
+        let tasks = accept(listener, move |stream, _| {
+            let state = shared.clone();
+            let service = hyper::service::service_fn(move |request| serve(state.clone(), request));
+            let serving =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            // Where it is closed on purpose it ends in an error.
+            async move { drop(serving.await) }
+        });
+        Server { address, state, _tasks: tasks }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn client(&self) -> BackendClient {
+        let retry = RetryPolicy::new().max_retries(2 * MISSES);
+        let retry = retry.initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(2));
+        let client =
+            BackendClient::builder(format!("http://{}", self.address)).access_token(TOKEN).retry(retry);
+        // Reading the system's certificates takes longer than most uploads here.
+        client.http(|| reqwest::ClientBuilder::new().tls_certs_only([])).build().unwrap()
+    }
+}
+
+async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Result<Answer> {
+    let path = request.uri().path().to_owned();
+    let number = path.strip_prefix("/chunked_upload/").map(|rest| rest.trim_end_matches('/'));
+    let number = match number.map(|number| (number.is_empty(), number.parse::<usize>().ok())) {
+        Some((true, _)) => None,
+        Some((false, Some(number))) if number < state.lock().unwrap().uploads.len() => Some(number),
+        _ => {
+            state.lock().unwrap().problem(format!("{path} is no upload's"));
+            return Ok(answer(404, "{}"));
+        }
+    };
+    match (request.method().clone(), number) {
+        (Method::PUT, number) => put(&state, number, request).await,
+        (Method::GET, Some(number)) => {
+            let mut state = state.lock().unwrap();
+            state.gets += 1;
+            match state.next_told() {
+                Told::Truth => Ok(answer(200, state.shown(number))),
+                Told::Nothing => Err(closed()),
+                Told::Busy => Ok(answer(503, r#"{"detail": "busy"}"#)),
+            }
+        }
+        (Method::POST, Some(number)) => {
+            let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+            let mut state = state.lock().unwrap();
+            state.posts += 1;
+            let sum = md5_of(&state.uploads[number].content);
+            if body != format!(r#"{{"md5":"{sum}"}}"#) {
+                state.problem(format!("its MD5 is {sum}, and {body:?} is told"));
+                return Ok(answer(400, r#"{"detail": "checksum does not match"}"#));
+            }
+            state.uploads[number].complete = true;
+            match state.loses_completion {
+                true => Err(closed()),
+                false => Ok(answer(200, state.shown(number))),
+            }
+        }
+        (method, _) => {
+            state.lock().unwrap().problem(format!("{method} {path}"));
+            Ok(answer(405, "{}"))
+        }
+    }
+}
+
+async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incoming>) -> io::Result<Answer> {
+    let header = |name| {
+        request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    let (range, form, announced) = (header(CONTENT_RANGE), header(CONTENT_TYPE), header(CONTENT_LENGTH));
+    let (length, act) = {
+        let mut state = state.lock().unwrap();
+        state.puts += 1;
+        (state.look_at(number, &range), state.next_act())
+    };
+    let share = match act {
+        Act::Take(_) | Act::Refuse(_) | Act::Busy(_) | Act::Drop { reads_all: true, .. } => None,
+        Act::TakeAndHangUp(share) | Act::Drop { taken: share, .. } | Act::Lose(share) => Some(share),
+    };
+    let mut chunk = Chunk { form, read: Vec::new(), length };
+    chunk.read(request.into_body(), share.map(|share| part(length, share))).await?;
+    let mut state = state.lock().unwrap();
+    let start = number.map_or(0, |number| state.uploads[number].content.len());
+    if chunk.file() != &state.expected[start..start + chunk.file().len()] {
+        state.problem(format!("other bytes than the file's come from byte {start} on"));
+    }
+    if share.is_none()
+        && (chunk.file().len() != length || announced != chunk.read.len().to_string() || !chunk.ends_well())
+    {
+        state.problem(format!("{} bytes of {announced} are no chunk of {length}", chunk.read.len()));
+    }
+    match act {
+        Act::Take(share) | Act::TakeAndHangUp(share) => {
+            let number = state.take(number, chunk.file(), length, share);
+            Ok(answer(200, state.shown(number)))
+        }
+        Act::Refuse(share) if number.is_some() => {
+            let number = state.take(number, chunk.file(), length, share);
+            let expected = state.uploads[number].content.len();
+            let said = r#"{"detail": "Offsets do not match", "expected_offset": "#;
+            Ok(answer(400, format!("{said}{expected}, \"provided_offset\": {start}}}")))
+        }
+        // Of what isn't begun no offset can be another.
+        Act::Refuse(share) | Act::Drop { taken: share, .. } => {
+            state.take(number, chunk.file(), length, share);
+            Err(closed())
+        }
+        Act::Lose(_) => Err(closed()),
+        Act::Busy(status) => Ok(answer(status, r#"{"detail": "busy"}"#)),
+    }
+}
+
+/// A form, as far as it was read.
+struct Chunk {
+    form: String,
+    read: Vec<u8>,
+    /// Of the file in it.
+    length: usize,
+}
+
+impl Chunk {
+    /// Reads all of the form, or until so many bytes of the file have come.
+    async fn read(&mut self, mut body: Incoming, enough: Option<usize>) -> io::Result<()> {
+        while enough.is_none_or(|enough| self.file().len() < enough || enough == 0 && self.read.is_empty()) {
+            let Some(frame) = body.frame().await else { return Ok(()) };
+            self.read.extend_from_slice(&frame.map_err(io::Error::other)?.into_data().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// What is there of the file.
+    fn file(&self) -> &[u8] {
+        let ends = |from: usize| {
+            self.read[from..].windows(4).position(|four| four == b"\r\n\r\n").map(|at| from + at + 4)
+        };
+        // Each of the two parts has a head.
+        let Some(start) = ends(0).and_then(ends) else { return &[] };
+        &self.read[start..self.read.len().min(start + self.length)]
+    }
+
+    fn ends_well(&self) -> bool {
+        let boundary = self.form.strip_prefix("multipart/form-data; boundary=").unwrap_or_default();
+        self.read.ends_with(format!("\r\n--{boundary}--\r\n").as_bytes())
+    }
+}
+
+/// By another implementation than the client's.
+fn md5_of(bytes: &[u8]) -> String {
+    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+// ---- what is uploaded
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Path,
+    Bytes,
+    RewindableSource,
+    Reader,
+    Stream,
+}
+
+const KINDS: [Kind; 5] = [Kind::Path, Kind::Bytes, Kind::RewindableSource, Kind::Reader, Kind::Stream];
+
+/// Bytes that come in pieces of any length.
+#[derive(Clone)]
+struct Pieces {
+    content: Bytes,
+    longest: usize,
+    random: fastrand::Rng,
+}
+
+impl Pieces {
+    fn of(content: &Bytes, pieces: usize) -> Self {
+        Pieces {
+            content: content.clone(),
+            longest: 2 * content.len() / pieces + 1,
+            random: fastrand::Rng::with_seed(7),
+        }
+    }
+
+    fn next(&mut self, room: usize) -> Bytes {
+        let length = self.random.usize(1..=self.longest).min(room).min(self.content.len());
+        self.content.split_to(length)
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let piece = self.next(room.len());
+        room[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+impl AsyncRead for Pieces {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.random.u8(..) < 50 {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = self.next(room.remaining());
+        room.put_slice(&piece);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Result<Bytes, Infallible>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.content.is_empty() {
+            return None;
+        }
+        // Some are empty.
+        let room = if self.random.u8(..) < 30 { 0 } else { usize::MAX };
+        Some(Ok(Pieces::next(self, room)))
+    }
+}
+
+impl RewindableSource for Pieces {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.content.len() as u64)
+    }
+
+    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        let content = self.content.slice(usize::try_from(offset).unwrap()..);
+        Ok(Box::new(Pieces { content, ..self.clone() }))
+    }
+}
+
+/// Gives also what the path's file is there with.
+fn source(kind: Kind, content: &Bytes, pieces: usize) -> (UploadSource, Option<tempfile::NamedTempFile>) {
+    let size = content.len() as u64;
+    let came = Pieces::of(content, pieces);
+    let source = match kind {
+        Kind::Path => {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), content).unwrap();
+            return (file.path().into(), Some(file));
+        }
+        Kind::Bytes => content.clone().into(),
+        Kind::RewindableSource => ResumableSource::reopen(came).into(),
+        Kind::Reader => StreamSource::reader(came, size).into(),
+        Kind::Stream => StreamSource::stream(futures_util::stream::iter(came), size).into(),
+    };
+    (source, None)
+}
+
+// ---- the tests
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+});
+
+fn content(length: usize) -> Bytes {
+    let mut content = vec![0; length];
+    fastrand::Rng::with_seed(length as u64).fill(&mut content);
+    content.into()
+}
+
+/// A client of its own for each server: retries are paid from a bucket, and these servers fail more than any
+/// other.
+async fn upload(server: &Server, source: UploadSource, chunk_size: u64) -> Result<ChunkedUpload> {
+    let upload = server.client().create_chunked_upload(source).chunk_size(chunk_size);
+    soon(upload.send()).await
+}
+
+/// A length and the chunk size that it is cut by: at, before and after each edge, of chunks and of the pieces
+/// of files.
+fn lengths() -> impl Strategy<Value = (usize, u64)> {
+    let chunk_size = prop_oneof![
+        4 => 1_usize..10,
+        2 => 60_usize..70,
+        2 => 900_usize..5_000,
+        1 => 65_535_usize..=65_537,
+        1 => 262_143_usize..=262_145,
+        1 => Just(300_000_usize),
+    ];
+    let length = (0_usize..=6, -1_isize..=1);
+    (chunk_size, length).prop_map(|(chunk_size, (chunks, more))| {
+        let length = (chunks * chunk_size).saturating_add_signed(more).max(1);
+        (length, chunk_size as u64)
+    })
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    // Nothing and all of it are as likely as anything between.
+    let share = || prop_oneof![1 => Just(0_u8), 3 => any::<u8>(), 1 => Just(u8::MAX)];
+    prop_oneof![
+        4 => share().prop_map(Act::Take),
+        1 => share().prop_map(Act::TakeAndHangUp),
+        2 => share().prop_map(Act::Refuse),
+        2 => (share(), any::<bool>()).prop_map(|(taken, reads_all)| Act::Drop { taken, reads_all }),
+        1 => share().prop_map(Act::Lose),
+        1 => prop::sample::select(&[408_u16, 429, 500, 502, 503][..]).prop_map(Act::Busy),
+    ]
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    let told = prop_oneof![3 => Just(Told::Truth), 1 => Just(Told::Nothing), 1 => Just(Told::Busy)];
+    (prop::collection::vec(act(), 0..16), prop::collection::vec(told, 0..8), any::<bool>())
+        .prop_map(|(chunks, asked, loses_completion)| Script { chunks, asked, loses_completion })
+}
+
+fn assert_done(
+    server: &Server,
+    outcome: Result<ChunkedUpload>,
+    content: &Bytes,
+    acts: usize,
+    chunk_size: u64,
+) {
+    let state = server.state();
+    assert!(state.problems.is_empty(), "{:?}", state.problems);
+    let done = outcome.unwrap();
+    assert!(done.completed_at.is_some());
+    let complete: Vec<_> = state.uploads.iter().enumerate().filter(|(_, upload)| upload.complete).collect();
+    assert_eq!(complete.len(), 1);
+    let (number, upload) = complete[0];
+    assert_eq!(done.id.to_string(), number.to_string());
+    assert!(upload.content == *content, "the file is another");
+    assert_eq!(state.posts, 1);
+    // An act takes a chunk at most, and after the last one each request has a chunk taken.
+    let chunks = content.len().div_ceil(usize::try_from(chunk_size).unwrap());
+    assert!(state.puts <= acts + chunks, "{} requests for {chunks} chunks and {acts} acts", state.puts);
+    assert!(state.gets <= 2 * acts + 10, "{} questions for {acts} acts", state.gets);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_file_of_any_length_arrives_whole_whatever_is_taken_of_each_chunk(
+        kind in prop::sample::select(&KINDS[..]),
+        (length, chunk_size) in lengths(),
+        pieces in 1_usize..60,
+        script in script(),
+    ) {
+        let content = content(length);
+        RUNTIME.block_on(async {
+            let acts = script.chunks.len();
+            let server = Server::start(&content, chunk_size, script).await;
+            let (source, _file) = source(kind, &content, pieces);
+            let outcome = upload(&server, source, chunk_size).await;
+            assert_done(&server, outcome, &content, acts, chunk_size);
+        });
+    }
+}
+
+#[tokio::test]
+async fn every_length_about_the_edges_of_chunks_arrives_whole_from_every_source() {
+    for kind in KINDS {
+        for chunk_size in [1, 2, 5, 64] {
+            for length in
+                [1, 2, chunk_size - 1, chunk_size, chunk_size + 1, 2 * chunk_size, 7 * chunk_size - 1]
+            {
+                let content = content(length.max(1));
+                let chunk_size = chunk_size as u64;
+                let nothing_wrong = Script { chunks: Vec::new(), asked: Vec::new(), loses_completion: false };
+                let server = Server::start(&content, chunk_size, nothing_wrong).await;
+                let (source, _file) = source(kind, &content, 3);
+                let outcome = upload(&server, source, chunk_size).await;
+                assert_done(&server, outcome, &content, 0, chunk_size);
+                assert_eq!(server.state().gets, 0);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_source_of_no_bytes_is_refused_and_nothing_is_sent() {
+    for kind in KINDS {
+        let script = Script { chunks: Vec::new(), asked: Vec::new(), loses_completion: false };
+        let server = Server::start(b"", 5, script).await;
+        let (source, _file) = source(kind, &Bytes::new(), 1);
+        let error = upload(&server, source, 5).await.failure();
+        assert!(error.is_invalid_input(), "{error:?}");
+        assert!(error.to_string().ends_with("is empty, and the server accepts no empty file"), "{error}");
+        let state = server.state();
+        assert_eq!((state.puts, state.gets, state.posts, state.problems.len()), (0, 0, 0, 0));
+    }
+}

@@ -101,7 +101,7 @@ fn client(backend: &Backend) -> BackendClient {
 }
 
 #[tokio::test]
-async fn clients_are_shared_and_futures_and_streams_are_spawned() {
+async fn clients_shared_and_futures_spawned() {
     let backend = backend().models(3).ground_truth_events(250).start().await.unwrap();
     let client = client(&backend);
     is_a_shared_handle(&client);
@@ -126,7 +126,7 @@ async fn clients_are_shared_and_futures_and_streams_are_spawned() {
 }
 
 #[tokio::test]
-async fn the_main_job_from_end_to_end() {
+async fn create_model_end_to_end() {
     let backend = backend().models(20).ground_truth_events(1_000).start().await.unwrap();
     let client = client(&backend);
     let file: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -133,8 +133,8 @@ fn assert_bounded(what: &str, cost: usize, body: &str) {
 }
 
 #[tokio::test]
-async fn hostile_error_is_bounded() {
-    if child::passed_alone(hostile_error_is_bounded) {
+async fn hostile_error_body_memory_bounded() {
+    if child::passed_alone(hostile_error_body_memory_bounded) {
         return;
     }
     for (what, body) in BODIES {
@@ -147,8 +147,8 @@ async fn hostile_error_is_bounded() {
 }
 
 #[tokio::test]
-async fn long_key_above_many_is_bounded() {
-    if child::passed_alone(long_key_above_many_is_bounded) {
+async fn long_parent_key_error_is_bounded() {
+    if child::passed_alone(long_parent_key_error_is_bounded) {
         return;
     }
     let body = keys(5_000, 8_000);
@@ -158,8 +158,8 @@ async fn long_key_above_many_is_bounded() {
 }
 
 #[tokio::test]
-async fn json_of_an_error_is_bounded() {
-    if child::passed_alone(json_of_an_error_is_bounded) {
+async fn error_json_memory_is_bounded() {
+    if child::passed_alone(error_json_memory_is_bounded) {
         return;
     }
     for (what, body) in BODIES {
@@ -174,8 +174,8 @@ async fn json_of_an_error_is_bounded() {
 }
 
 #[tokio::test]
-async fn wrong_answer_is_bounded() {
-    if child::passed_alone(wrong_answer_is_bounded) {
+async fn undecodable_answer_is_bounded() {
+    if child::passed_alone(undecodable_answer_is_bounded) {
         return;
     }
     let answers: [(&str, Body); 3] = [
@@ -193,8 +193,8 @@ async fn wrong_answer_is_bounded() {
 
 /// Nobody vouches for a file's host.
 #[tokio::test]
-async fn file_hosts_error_is_bounded() {
-    if child::passed_alone(file_hosts_error_is_bounded) {
+async fn foreign_file_host_error_is_bounded() {
+    if child::passed_alone(foreign_file_host_error_is_bounded) {
         return;
     }
     let client = client("http://backend.invalid");
@@ -220,8 +220,8 @@ const TYPED: usize = 80;
 const RAW: usize = 60;
 
 #[tokio::test]
-async fn page_takes_what_is_documented() {
-    if child::passed_alone(page_takes_what_is_documented) {
+async fn page_memory_as_documented() {
+    if child::passed_alone(page_memory_as_documented) {
         return;
     }
     let allocated = || ALLOCATOR.stats().bytes_allocated;
@@ -255,8 +255,8 @@ async fn page_takes_what_is_documented() {
 const CONVERTED: usize = 60;
 
 #[tokio::test]
-async fn conversion_takes_what_is_documented() {
-    if child::passed_alone(conversion_takes_what_is_documented) {
+async fn conversion_memory_as_documented() {
+    if child::passed_alone(conversion_memory_as_documented) {
         return;
     }
     let allocated = || ALLOCATOR.stats().bytes_allocated;

@@ -104,7 +104,7 @@ async fn assert_works(client: &BackendClient, server: &TlsServer, version: Versi
 }
 
 #[tokio::test]
-async fn a_server_whose_authority_was_given_in_pem_or_der_is_trusted() {
+async fn custom_root_certificate_is_trusted() {
     let authority = Authority::new();
     let both = [Authority::new().pem(), authority.pem()].concat();
     for certificate in [authority.pem().into_bytes(), authority.der(), both.into_bytes()] {
@@ -118,7 +118,7 @@ async fn a_server_whose_authority_was_given_in_pem_or_der_is_trusted() {
 
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn http_2_is_spoken_where_the_server_offers_it() {
+async fn http2_negotiated_when_offered() {
     let authority = Authority::new();
     for certificate in [authority.pem().into_bytes(), authority.der()] {
         let server = TlsServer::echoing(authority.issue(HERE), Manner::of(HTTP_2)).await;
@@ -138,7 +138,7 @@ async fn assert_refused(server: &TlsServer, builder: BackendClientBuilder, cause
 }
 
 #[tokio::test]
-async fn a_server_of_an_unknown_authority_gets_no_request() {
+async fn unknown_authority_gets_no_request() {
     let authority = Authority::new();
     for protocols in [HTTP_1, HTTP_2] {
         let server = TlsServer::echoing(authority.issue(HERE), Manner::of(protocols)).await;
@@ -155,7 +155,7 @@ async fn a_server_of_an_unknown_authority_gets_no_request() {
 }
 
 #[tokio::test]
-async fn a_server_with_the_certificate_of_another_host_gets_no_request() {
+async fn wrong_host_certificate_gets_no_request() {
     let authority = Authority::new();
     for name in [ELSEWHERE, "127.0.0.2"] {
         let server = TlsServer::echoing(authority.issue(name), Manner::of(HTTP_2)).await;
@@ -169,7 +169,7 @@ async fn a_server_with_the_certificate_of_another_host_gets_no_request() {
 }
 
 #[tokio::test]
-async fn a_server_whose_certificate_is_expired_or_not_yet_valid_gets_no_request() {
+async fn expired_or_future_certificate_refused() {
     let authority = Authority::new();
     for (from, to, cause) in [(2000, 2020, "expired"), (3000, 4000, "not valid yet")] {
         let server = TlsServer::echoing(authority.issue_for_years(HERE, from, to), Manner::of(HTTP_2)).await;
@@ -180,7 +180,7 @@ async fn a_server_whose_certificate_is_expired_or_not_yet_valid_gets_no_request(
 // ---- one side speaks TLS and the other doesn't
 
 #[tokio::test]
-async fn a_server_that_speaks_no_tls_is_no_connection_to_an_https_url() {
+async fn https_to_plain_server_never_connects() {
     for answer in [
         "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         "SSH-2.0-OpenSSH_9.6\r\n",
@@ -192,7 +192,7 @@ async fn a_server_that_speaks_no_tls_is_no_connection_to_an_https_url() {
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_tls_gives_no_answer_to_an_http_url() {
+async fn http_to_tls_server_is_decode_error() {
     let server = TlsServer::echoing(Authority::new().issue(HERE), Manner::of(HTTP_1)).await;
     let client = builder(format!("http://{}", server.address)).build().unwrap();
     let error = get(&client).await.failure();
@@ -210,7 +210,7 @@ async fn a_server_that_speaks_tls_gives_no_answer_to_an_http_url() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_off_within_the_handshake_is_none() {
+async fn broken_handshake_is_connect_error() {
     // Before the server's first message, and within it.
     for begun in [&b""[..], b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76"] {
         for (ending, cause) in [(Ending::Close, "eof"), (Ending::Reset, "reset")] {
@@ -222,7 +222,7 @@ async fn a_connection_that_breaks_off_within_the_handshake_is_none() {
 }
 
 #[tokio::test]
-async fn a_request_that_found_no_connection_is_sent_once_on_the_next() {
+async fn failed_connect_retried_and_sent_once() {
     let authority = Authority::new();
     for protocols in [HTTP_1, HTTP_2] {
         let manner = Manner { broken: 2, ..Manner::of(protocols) };
@@ -274,7 +274,7 @@ async fn assert_each_its_answer(client: &BackendClient, calls: usize) {
 
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn calls_at_a_time_share_a_connection_and_each_gets_its_answer() {
+async fn concurrent_calls_share_http2_connection() {
     const CALLS: usize = 50;
     let (authority, barrier) = (Authority::new(), Arc::new(tokio::sync::Barrier::new(CALLS)));
     // Until all of them are there at the same time, none is answered.
@@ -298,14 +298,14 @@ async fn calls_at_a_time_share_a_connection_and_each_gets_its_answer() {
 
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn calls_beyond_what_a_server_lets_be_open_wait_for_their_turn() {
+async fn calls_wait_beyond_http2_stream_limit() {
     let (server, client) = connected(Manner { streams: 3, ..Manner::of(HTTP_2) }, RetryPolicy::never()).await;
     assert_each_its_answer(&client, 30).await;
     assert_eq!((server.seen().len(), server.connections()), (61, 1));
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_ends_between_requests_fails_none() {
+async fn idle_connection_closed_fails_no_call() {
     for protocols in [HTTP_1, HTTP_2] {
         let (server, client) = connected(Manner::of(protocols), RetryPolicy::never()).await;
         server.say_goodbye().await;
@@ -339,7 +339,7 @@ fn acted_on(server: &TlsServer) -> Vec<usize> {
 
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn a_get_whose_stream_or_connection_ends_is_sent_again_on_a_fresh_one() {
+async fn get_retried_on_fresh_http2_connection() {
     for (treatment, acted) in [
         (Treatment::RefuseAndGoAway, vec![0, 1]),
         (Treatment::RefuseStream, vec![0, 1]),
@@ -354,7 +354,7 @@ async fn a_get_whose_stream_or_connection_ends_is_sent_again_on_a_fresh_one() {
 
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn a_post_that_the_server_may_have_acted_on_is_sent_once() {
+async fn post_possibly_acted_on_is_sent_once() {
     for treatment in [Treatment::ActAndGoAway, Treatment::ActAndReset] {
         let (server, client) = treating_second(treatment).await;
         let error = post(&client).await.failure();
@@ -376,7 +376,7 @@ async fn a_post_that_the_server_may_have_acted_on_is_sent_once() {
 
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn a_post_of_which_the_server_says_that_it_did_not_act_on_it_is_sent_again() {
+async fn refused_http2_post_is_resent() {
     let mut unknown = Vec::new();
     for treatment in [Treatment::RefuseAndGoAway, Treatment::RefuseStream] {
         let (server, client) = treating_second(treatment).await;
@@ -392,7 +392,7 @@ async fn a_post_of_which_the_server_says_that_it_did_not_act_on_it_is_sent_again
 // ---- redirects
 
 #[tokio::test]
-async fn no_redirect_leads_from_https_to_http() {
+async fn https_to_http_redirect_is_refused() {
     let plain = server::start().await;
     let (authority, target) = (Authority::new(), format!("{}/things/1/?sig={MARKER}", plain.uri()));
     for protocols in [HTTP_1, HTTP_2] {
@@ -430,7 +430,7 @@ fn first_line(head: &str) -> &str {
 }
 
 #[tokio::test]
-async fn plain_http_goes_through_a_proxy_by_the_whole_url() {
+async fn plain_http_proxied_by_absolute_url() {
     for authorization in [None, Some(BASIC)] {
         let server = server::start().await;
         Mock::given(any()).respond_with(server::json(200, r#"{"id": 1}"#)).mount(&server).await;
@@ -465,7 +465,7 @@ async fn plain_http_goes_through_a_proxy_by_the_whole_url() {
 }
 
 #[tokio::test]
-async fn https_goes_through_a_tunnel_that_knows_no_token() {
+async fn https_tunnel_hides_token_from_proxy() {
     let authority = Authority::new();
     let best = if cfg!(feature = "http2") { Version::HTTP_2 } else { Version::HTTP_11 };
     for (protocols, version) in [(HTTP_1, Version::HTTP_11), (HTTP_2, best)] {
@@ -490,7 +490,7 @@ async fn https_goes_through_a_tunnel_that_knows_no_token() {
 }
 
 #[tokio::test]
-async fn a_tunnel_leads_to_no_server_with_the_certificate_of_another_host() {
+async fn tunnel_to_wrong_certificate_is_refused() {
     let authority = Authority::new();
     let server = TlsServer::echoing(authority.issue(HERE), Manner::of(HTTP_2)).await;
     let proxy = Proxy::start(Does::Tunnel(server.address)).await;
@@ -500,7 +500,7 @@ async fn a_tunnel_leads_to_no_server_with_the_certificate_of_another_host() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_opens_no_tunnel_is_no_connection() {
+async fn proxy_without_tunnel_is_connect_error() {
     for (answer, cause) in [
         (NOT_AUTHORIZED, "proxy authorization required"),
         ("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "tunnel"),
@@ -521,7 +521,7 @@ async fn a_proxy_that_opens_no_tunnel_is_no_connection() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_a_plain_request_is_the_answer() {
+async fn proxy_refusal_of_http_is_the_answer() {
     let proxy = Proxy::start(Does::Answer(NOT_AUTHORIZED)).await;
     let url = proxy.url_for(&user_info());
     let client = builder(format!("http://{ELSEWHERE}")).retry(two_retries()).proxy(url).build().unwrap();
@@ -537,7 +537,7 @@ async fn a_proxy_that_refuses_a_plain_request_is_the_answer() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_connections_is_no_connection() {
+async fn unreachable_proxy_is_connect_error() {
     let (_port, url) = refusing();
     let proxy = url.replace("http://", &format!("http://{}@", user_info()));
     for scheme in ["http", "https"] {

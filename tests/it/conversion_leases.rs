@@ -123,7 +123,7 @@ async fn read(list: &mut ListAll<Entry>, items: usize) -> Vec<Entry> {
 }
 
 #[tokio::test]
-async fn items_behind_a_limit() {
+async fn leases_dropped_beyond_limit() {
     let site = site(vec![items(0..10), items(10..20)]).await;
     for limit in [3, 10, 13] {
         // At the item that is the last one, with the stream still there.
@@ -148,7 +148,7 @@ async fn items_behind_a_limit() {
 }
 
 #[tokio::test]
-async fn raw_items_behind_a_limit() {
+async fn raw_leases_dropped_beyond_limit() {
     let site = site(vec![items(0..10)]).await;
     let list = site.client.list_models().url_conversion_with("file", site.download_to()).list_all_raw();
     let raw: Vec<_> = list.limit(4).try_collect().await.unwrap();
@@ -158,7 +158,7 @@ async fn raw_items_behind_a_limit() {
 }
 
 #[tokio::test]
-async fn pages_ahead_of_a_dropped_list() {
+async fn prefetched_leases_end_on_drop() {
     let site = site((0..3).map(|page| items(page * 4..page * 4 + 4)).collect()).await;
     let mut list = site.list();
     let entries = read(&mut list, 1).await;
@@ -168,7 +168,7 @@ async fn pages_ahead_of_a_dropped_list() {
 }
 
 #[tokio::test]
-async fn page_under_way_of_a_dropped_list() {
+async fn in_flight_page_leases_end_on_drop() {
     let hang = r#"{"id": 9, "file": "/media/hang"}"#.to_owned();
     let site = site(vec![items(0..2), [items(2..4), vec![hang]].concat()]).await;
     let mut list = site.list();
@@ -179,7 +179,7 @@ async fn page_under_way_of_a_dropped_list() {
 }
 
 #[test]
-fn list_dropped_after_its_runtime() {
+fn list_dropped_after_runtime_ends_leases() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (site, mut list) = runtime.block_on(async {
         let site = site(vec![items(0..4), items(4..8)]).await;
@@ -196,7 +196,7 @@ fn list_dropped_after_its_runtime() {
 }
 
 #[tokio::test]
-async fn items_that_came_before() {
+async fn deduplicated_items_hold_no_lease() {
     let again = items([1, 2]);
     let site = site(vec![items([0, 1, 2]), [again.clone(), items([3])].concat(), items([4])]).await;
     let entries: Vec<Entry> =
@@ -210,7 +210,7 @@ async fn items_that_came_before() {
 }
 
 #[tokio::test]
-async fn items_that_fail() {
+async fn failed_items_hold_no_lease() {
     let broken = r#"{"id": "x", "file": "/media/broken"}"#.to_owned();
     let pages = vec![[items(0..2), vec![broken], items(2..4)].concat(), items(4..6)];
     let site = site(pages).await;
@@ -234,7 +234,7 @@ async fn items_that_fail() {
 }
 
 #[tokio::test]
-async fn pages_that_are_given() {
+async fn yielded_pages_keep_leases() {
     let site = site(vec![items(0..3), items(3..6), items(6..9)]).await;
     let mut pages = site.list().limit(8).pages();
     let mut entries = pages.next().await.unwrap().unwrap().items;
@@ -253,7 +253,7 @@ async fn pages_that_are_given() {
 }
 
 #[tokio::test]
-async fn pages_that_fail() {
+async fn failed_pages_hold_no_lease() {
     // Their text is no page.
     let broken =
         site_of(|_| format!(r#"{{"count": 3, "next": true, "results": [{}]}}"#, items(0..3).join(","))).await;
@@ -287,7 +287,7 @@ async fn pages_that_fail() {
 }
 
 #[tokio::test]
-async fn items_before_a_checkpoint() {
+async fn items_skipped_on_resume_not_leased() {
     let site = site(vec![items(0..4)]).await;
     let mut list = site.list();
     let entries = read(&mut list, 3).await;
@@ -300,7 +300,7 @@ async fn items_before_a_checkpoint() {
 }
 
 #[tokio::test]
-async fn collecting_that_is_dropped() {
+async fn dropped_collect_releases_leases() {
     let hang = r#"{"id": 9, "file": "/media/hang"}"#.to_owned();
     let site = site(vec![items(0..3), vec![hang]]).await;
     let collecting = tokio::spawn(site.list().try_collect::<Vec<_>>());
@@ -311,7 +311,7 @@ async fn collecting_that_is_dropped() {
 }
 
 #[tokio::test]
-async fn items_counted_for_partitions() {
+async fn partitioning_converts_no_files() {
     let site = site(vec![items(0..2), items(2..4)]).await;
     let parts = site
         .client
@@ -337,7 +337,7 @@ async fn model(files: &str) -> Site {
 }
 
 #[tokio::test]
-async fn one_response() {
+async fn single_response_holds_leases() {
     let site = model(r#""file": "/media/1", "files": [{"url": "/media/2"}, "/media/1"]"#).await;
     let call = || {
         let to = site.download_to();
@@ -371,7 +371,7 @@ async fn one_response() {
 }
 
 #[tokio::test]
-async fn call_dropped_midway() {
+async fn dropped_call_releases_leases() {
     let site = model(r#""file": null, "files": ["/media/1", "/media/hang", "/media/2"]"#).await;
     let call = site.client.get_model(7).url_conversion_with("files", site.download_to());
     let call = tokio::spawn(call.send());
@@ -382,7 +382,7 @@ async fn call_dropped_midway() {
 }
 
 #[tokio::test]
-async fn created_model() {
+async fn created_model_file_stays_leased() {
     let site = model(r#""file": "/media/1""#).await;
     let create =
         || site.client.create_model(ModelFile::uploaded("u"), |m| m.name("n").model_type("x").project(1));
@@ -410,7 +410,7 @@ impl UrlConverter for Silent {
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[tokio::test]
-async fn call_that_times_out() {
+async fn timed_out_call_releases_leases() {
     let site = model(r#""file": "/media/1", "files": ["/media/1", "/media/2", "/media/hang"]"#).await;
     let call = || site.client.get_model(7).url_conversion_with("files", site.download_to()).timeout(TIMEOUT);
     // A download that hangs, and a function that never ends behind one that is done.
@@ -429,7 +429,7 @@ async fn call_that_times_out() {
 }
 
 #[tokio::test]
-async fn pages_that_time_out() {
+async fn timed_out_page_releases_leases() {
     let hang = r#"{"id": 9, "file": "/media/hang"}"#.to_owned();
     let site = site(vec![items(0..2), vec![item(2), hang], items(3..5)]).await;
     let page_time = BackendClient::builder(site.server.uri())

@@ -16,7 +16,7 @@ const VERSION: i64 = Backend::FIRST_VERSION;
 
 /// What a child does, which is this test binary started again.
 #[test]
-fn downloading_child() {
+fn dataset_download_child() {
     let Ok(directory) = std::env::var("DATASET_DIRECTORY") else { return };
     marker::watch();
     let client = BackendClient::builder(std::env::var("DATASET_URL").unwrap())
@@ -28,13 +28,13 @@ fn downloading_child() {
 }
 
 fn downloading(backend: &Backend, directory: &Path) -> Command {
-    let mut command = child::command(downloading_child);
+    let mut command = child::command(dataset_download_child);
     command.env("DATASET_DIRECTORY", directory).env("DATASET_URL", backend.url());
     command
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dataset_comes_whole_whatever_is_killed_and_only_once() {
+async fn dataset_complete_after_repeated_kills() {
     let backend = backend().ground_truth_events(300).versions(1).start().await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     let mut random = fastrand::Rng::with_seed(20_261_125);

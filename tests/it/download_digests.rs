@@ -83,7 +83,7 @@ fn assert_mismatch(error: &Error, words: &[String; 3], attempts: u32) {
 }
 
 #[tokio::test]
-async fn cut_body_without_a_length_is_noticed() {
+async fn truncated_body_fails_digest() {
     let file = noise(SIZE, 1);
     for (label, words) in labels(&file) {
         let directory = tempfile::tempdir().unwrap();
@@ -112,7 +112,7 @@ async fn cut_body_without_a_length_is_noticed() {
 
 /// What is expected of the file tells it as well.
 #[tokio::test]
-async fn cut_body_that_is_not_as_expected_comes_again() {
+async fn expected_size_reveals_truncated_body() {
     let file = noise(SIZE, 12);
     let hex: String = md5::Md5::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
     let expecting =
@@ -138,7 +138,7 @@ async fn cut_body_that_is_not_as_expected_comes_again() {
 }
 
 #[tokio::test]
-async fn a_digest_that_says_nothing_is_skipped() {
+async fn unusable_digest_headers_are_ignored() {
     let file = noise(1_000, 2);
     let wrong = |name: &str| digest(name, b"another");
     for label in [
@@ -167,7 +167,7 @@ async fn a_digest_that_says_nothing_is_skipped() {
 
 /// The size that the API gives is that of what is stored, which is another form of what comes.
 #[tokio::test]
-async fn transcoded_file_has_the_stored_size() {
+async fn transcoded_file_matches_stored_size() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let label = "x-goog-stored-content-encoding: gzip\nx-goog-stored-content-length: 700";
@@ -178,7 +178,7 @@ async fn transcoded_file_has_the_stored_size() {
 }
 
 #[tokio::test]
-async fn a_resumed_file_is_compared_as_a_whole() {
+async fn resumed_file_verified_by_full_digest() {
     let file = noise(SIZE, 3);
     let good = digest("sha-256", &file);
     let label = format!("ETag: {ETAG}\nRepr-Digest: sha-256=:{good}:");
@@ -211,7 +211,7 @@ async fn a_resumed_file_is_compared_as_a_whole() {
 }
 
 #[tokio::test]
-async fn the_next_download_knows_the_digest() {
+async fn next_download_verifies_saved_digest() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 4);
@@ -237,7 +237,7 @@ async fn the_next_download_knows_the_digest() {
 
 /// What a part brought is dropped where it isn't what the head says; what was there before stays.
 #[tokio::test]
-async fn only_a_spoilt_part_is_asked_for_again() {
+async fn corrupt_range_alone_is_refetched() {
     let file = noise(SIZE, 5);
     let rest = &file[CUT..];
     let mut bad = file.clone();
@@ -279,7 +279,7 @@ async fn only_a_spoilt_part_is_asked_for_again() {
 /// Of a part `Content-MD5` is that of its bytes, and some servers mean the whole's. So it is with S3's
 /// checksums.
 #[tokio::test]
-async fn a_parts_md5_may_be_the_wholes() {
+async fn part_md5_may_cover_whole_file() {
     let file = noise(SIZE, 6);
     let mut bad = file.clone();
     bad[5] ^= 1;
@@ -316,7 +316,7 @@ async fn a_parts_md5_may_be_the_wholes() {
 
 /// One that broke off can't be compared with a digest of its own bytes, which isn't the whole's either.
 #[tokio::test]
-async fn a_broken_part_is_no_mismatch() {
+async fn interrupted_part_is_no_mismatch() {
     let file = noise(SIZE, 7);
     for has_length in [true, false] {
         let directory = tempfile::tempdir().unwrap();
@@ -345,7 +345,7 @@ async fn a_broken_part_is_no_mismatch() {
 }
 
 #[tokio::test]
-async fn checksums_are_never_asked_for() {
+async fn checksums_are_never_requested() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(SIZE, 8);
     let content = file.clone();
@@ -367,7 +367,7 @@ async fn checksums_are_never_asked_for() {
 
 /// A size is learned from any head, and never forgotten in another.
 #[tokio::test]
-async fn a_size_that_was_named_once_holds() {
+async fn size_from_earlier_response_holds() {
     let file = noise(SIZE, 9);
     let etag = format!("ETag: {ETAG}");
     let weak = "ETag: W/\"one\"".to_owned();
@@ -433,7 +433,7 @@ async fn a_size_that_was_named_once_holds() {
 
 /// Of a part whose server doesn't know how long the whole is, its end isn't the file's.
 #[tokio::test]
-async fn a_part_of_an_unknown_whole_is_not_its_end() {
+async fn range_of_unknown_total_continues() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 10);
@@ -462,7 +462,7 @@ async fn a_part_of_an_unknown_whole_is_not_its_end() {
 
 /// A body ends where its head says, whatever else comes.
 #[tokio::test]
-async fn a_part_longer_than_its_head_says_stops() {
+async fn oversized_range_stops_at_its_length() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 11);

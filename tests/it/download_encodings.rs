@@ -43,7 +43,7 @@ async fn serving(head: String, body: Vec<u8>) -> FileServer {
 }
 
 #[tokio::test]
-async fn the_form_that_is_expected_is_stored() {
+async fn expected_size_selects_stored_form() {
     let file = noise(SIZE, 1);
     let packed = gzip(&file);
     let (plain_size, packed_size) = (file.len() as u64, packed.len() as u64);
@@ -79,7 +79,7 @@ async fn the_form_that_is_expected_is_stored() {
 }
 
 #[tokio::test]
-async fn what_is_neither_form_is_an_error() {
+async fn mismatch_in_both_forms_is_error() {
     let file = noise(SIZE, 2);
     let packed = gzip(&file);
     for (size, checksum, part) in [
@@ -109,7 +109,7 @@ async fn what_is_neither_form_is_an_error() {
 
 /// What another download brought meanwhile has to be what this one expects.
 #[tokio::test]
-async fn two_at_once_get_what_each_expects() {
+async fn concurrent_downloads_keep_own_form() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 10);
@@ -131,7 +131,7 @@ async fn two_at_once_get_what_each_expects() {
 
 /// Nothing of what a bomb would come to is written beyond the size that is expected.
 #[tokio::test]
-async fn a_bomb_stops_at_the_size_expected() {
+async fn gzip_bomb_stops_at_expected_size() {
     let directory = tempfile::tempdir().unwrap();
     let packed = gzip(&vec![0; 50 << 20]);
     let server = serving(head(packed.len()), packed).await;
@@ -144,7 +144,7 @@ async fn a_bomb_stops_at_the_size_expected() {
 }
 
 #[tokio::test]
-async fn what_comes_compressed_is_resumed() {
+async fn compressed_download_is_resumed() {
     let file = noise(SIZE, 3);
     let packed = gzip(&file);
     for repeated in ["\nContent-Encoding: gzip", ""] {
@@ -169,7 +169,7 @@ async fn what_comes_compressed_is_resumed() {
 
 /// A part of what a proxy compressed on the way is no part of the file.
 #[tokio::test]
-async fn a_part_in_another_form_is_not_mixed_in() {
+async fn compressed_range_is_not_mixed_in() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 4);
@@ -191,7 +191,7 @@ async fn a_part_in_another_form_is_not_mixed_in() {
 }
 
 #[tokio::test]
-async fn several_members_are_all_read() {
+async fn multi_member_gzip_is_decoded() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 5);
@@ -209,7 +209,7 @@ async fn several_members_are_all_read() {
 }
 
 #[tokio::test]
-async fn labels_that_are_no_coding_hinder_nothing() {
+async fn non_coding_labels_are_ignored() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 6);
@@ -263,7 +263,7 @@ async fn labels_that_are_no_coding_hinder_nothing() {
 }
 
 #[tokio::test]
-async fn a_coding_that_is_not_undone_is_an_error() {
+async fn unsupported_encoding_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     for (label, part) in [
@@ -290,7 +290,7 @@ async fn a_coding_that_is_not_undone_is_an_error() {
 
 /// Servers also label files that are compressed in themselves: those stay what their name says.
 #[tokio::test]
-async fn a_file_that_is_gzip_itself_stays_so() {
+async fn gzip_file_stays_compressed() {
     let file = noise(SIZE, 7);
     let (packed, twice) = (gzip(&file), gzip(&gzip(&file)));
     for (path, name, media, body, expected) in [
@@ -318,7 +318,7 @@ async fn a_file_that_is_gzip_itself_stays_so() {
 
 /// A compressed body without a length tells by itself that it was cut.
 #[tokio::test]
-async fn a_cut_compressed_body_comes_again() {
+async fn truncated_gzip_body_is_retried() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 8);
@@ -342,7 +342,7 @@ async fn a_cut_compressed_body_comes_again() {
 
 /// Digests are of the bytes as they come, never of what those decompress to.
 #[tokio::test]
-async fn digests_are_of_the_compressed_form() {
+async fn digests_cover_compressed_bytes() {
     use base64::Engine as _;
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");

@@ -15,7 +15,7 @@ use synapse_test_backend::{Backend, Fault};
 // ---- the child, which is this test binary started again
 
 #[test]
-fn downloading_child() {
+fn file_download_child() {
     let Ok(url) = std::env::var("DOWNLOAD_URL") else { return };
     marker::watch();
     let variable = |name: &str| std::env::var(name).unwrap();
@@ -67,7 +67,7 @@ impl Job<'_> {
     }
 
     fn child(&self, tell_at: u64) -> Child {
-        self.start(tell_at, &mut child::command(downloading_child))
+        self.start(tell_at, &mut child::command(file_download_child))
     }
 }
 
@@ -97,7 +97,7 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_killed_is_gone_on_from_and_no_half_file_has_a_name() {
+async fn download_resumes_after_kill() {
     const SIZE: u64 = 4_000_000;
     let backend = backend().start().await.unwrap();
     let url = backend.blob_url(SIZE);
@@ -130,7 +130,7 @@ async fn what_is_killed_is_gone_on_from_and_no_half_file_has_a_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_told_and_what_was_there_stays() {
+async fn disk_full_keeps_previous_file() {
     const SIZE: u64 = 4_000_000;
     let backend = backend().start().await.unwrap();
     let url = backend.blob_url(SIZE);
@@ -140,7 +140,7 @@ async fn a_full_disk_is_told_and_what_was_there_stays() {
     let job = Job { backend: &backend, url: &url, to: &target };
     // No file may become longer than 2,000 KiB; without the signal, so that the write fails as on a full
     // disk.
-    let mut limited = child::command_after("trap '' XFSZ; ulimit -f 4000", downloading_child);
+    let mut limited = child::command_after("trap '' XFSZ; ulimit -f 4000", file_download_child);
     let failed = last(job.start(SIZE * 2, &mut limited));
     assert!(
         failed.starts_with("failed") && failed.contains("file.bin: it can't be written: file too large"),
@@ -155,7 +155,7 @@ async fn a_full_disk_is_told_and_what_was_there_stays() {
 }
 
 #[tokio::test]
-async fn a_directory_that_can_not_be_written_is_told_before_anything_is_sent() {
+async fn unwritable_directory_sends_nothing() {
     let backend = backend().start().await.unwrap();
     let client = BackendClient::builder(backend.url()).access_token(marker::TOKEN).build().unwrap();
     // Where not even root makes files.
@@ -165,7 +165,7 @@ async fn a_directory_that_can_not_be_written_is_told_before_anything_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn processes_that_want_the_same_files_at_once_share_them() {
+async fn processes_share_downloaded_files() {
     const FILES: usize = 12;
     let backend = backend().start().await.unwrap();
     let urls: Vec<_> = (0..FILES)
@@ -194,7 +194,7 @@ async fn processes_that_want_the_same_files_at_once_share_them() {
 }
 
 #[tokio::test]
-async fn no_more_files_are_downloaded_at_a_time_than_is_set() {
+async fn download_all_respects_concurrency() {
     let backend = backend().start().await.unwrap();
     let client = BackendClient::builder(backend.url()).access_token(marker::TOKEN).build().unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -33,7 +33,7 @@ fn part(asked: &Seen, file: &[u8], most: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn ranges_of_one_byte_are_given_up() {
+async fn one_byte_ranges_abort_download() {
     let file = noise(1_000_000, 1);
     for whole_messages in [true, false] {
         let directory = tempfile::tempdir().unwrap();
@@ -52,7 +52,7 @@ async fn ranges_of_one_byte_are_given_up() {
 }
 
 #[tokio::test]
-async fn what_really_moves_on_is_not_given_up() {
+async fn slow_but_steady_ranges_complete() {
     // Of a small file a sixteenth is enough.
     for (size, step, requests) in [(2_000_000, 64 << 10, 31), (100_000, 6_250, 16)] {
         for whole_messages in [true, false] {
@@ -74,7 +74,7 @@ async fn what_really_moves_on_is_not_given_up() {
 
 /// Every drop keeps all that came, so that each download is farther than the last one.
 #[tokio::test]
-async fn downloads_that_are_dropped_come_to_an_end() {
+async fn repeatedly_dropped_download_completes() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(200_000, 3);
@@ -103,7 +103,7 @@ async fn downloads_that_are_dropped_come_to_an_end() {
 
 /// Also where the runtime ends with the download, and no thread takes what is left.
 #[test]
-fn a_drop_with_its_runtime_keeps_what_came() {
+fn runtime_shutdown_keeps_received_bytes() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(200_000, 4);
@@ -148,7 +148,7 @@ async fn slow(file: &[u8], pause: Duration) -> Server {
 
 /// The client's time-out is a request's; a file takes as long as it takes, as long as it moves.
 #[tokio::test]
-async fn clients_timeout_does_not_end_a_body() {
+async fn client_timeout_does_not_end_body() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(100_000, 5);
@@ -162,7 +162,7 @@ async fn clients_timeout_does_not_end_a_body() {
 
 /// A download's own time-out is its whole.
 #[tokio::test]
-async fn a_downloads_own_timeout_ends_it() {
+async fn download_timeout_ends_whole_transfer() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(100_000, 6);
@@ -180,7 +180,7 @@ async fn a_downloads_own_timeout_ends_it() {
 
 /// The head has the client's time-out.
 #[tokio::test]
-async fn a_head_that_never_comes_ends_by_the_client() {
+async fn missing_head_hits_client_timeout() {
     let directory = tempfile::tempdir().unwrap();
     let server = FileServer::holding(|_, _| Vec::new()).await;
     let client = BackendClient::builder(server.url())

@@ -131,7 +131,7 @@ fn assert_refused(error: &Error, path: &Path, is_input: bool, told: &str) {
 }
 
 #[tokio::test]
-async fn target_that_can_be_no_file() {
+async fn invalid_target_sends_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let server = files().await;
     let paths = impossible(directory.path());
@@ -157,7 +157,7 @@ async fn target_that_can_be_no_file() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn longest_name_that_can_be() {
+async fn longest_file_name_is_downloaded() {
     let directory = tempfile::tempdir().unwrap();
     let server = files().await;
     let target = directory.path().join("n".repeat(255));
@@ -169,7 +169,7 @@ async fn longest_name_that_can_be() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn links_are_replaced_as_names() {
+async fn target_links_are_replaced() {
     let server = files().await;
     let data = "data:,abc";
     for (url, expected) in [("/media/a", content("/media/a")), (data, b"abc".to_vec())] {
@@ -215,7 +215,7 @@ async fn links_are_replaced_as_names() {
 /// A container's file that is mounted from outside.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn mounted_file_is_told_beforehand() {
+async fn mounted_target_is_refused() {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let server = files().await;
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(Path::new);
@@ -275,7 +275,7 @@ async fn planted_files_are_not_followed() {
 /// As root may find them in a directory that everybody writes.
 #[cfg(unix)]
 #[tokio::test]
-async fn part_of_another_user_is_not_used() {
+async fn part_of_other_user_is_not_used() {
     use std::os::unix::fs::{PermissionsExt as _, chown};
     const NOBODY: Option<u32> = Some(65_534);
     let server = files().await;
@@ -300,7 +300,7 @@ async fn part_of_another_user_is_not_used() {
 }
 
 #[tokio::test]
-async fn part_and_note_of_another_file() {
+async fn swapped_part_files_are_ignored() {
     let server = files().await;
     let directory = tempfile::tempdir().unwrap();
     let (one, two) = (directory.path().join("one"), directory.path().join("two"));
@@ -318,7 +318,7 @@ async fn part_and_note_of_another_file() {
 }
 
 #[tokio::test]
-async fn notes_that_hold_anything() {
+async fn corrupt_notes_restart_download() {
     let server = files().await;
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
@@ -389,7 +389,7 @@ async fn notes_that_hold_anything() {
 /// Somebody clears up, and another download begins a part of the same name.
 #[cfg(unix)]
 #[tokio::test]
-async fn part_replaced_while_downloading() {
+async fn part_replaced_midway_is_an_error() {
     let server = files().await;
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");

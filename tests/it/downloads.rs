@@ -41,7 +41,7 @@ fn md5(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_file_comes_under_its_name_and_nothing_else_stays() {
+async fn download_leaves_only_target_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(300_000, 1);
     let content = file.clone();
@@ -73,7 +73,7 @@ async fn a_file_comes_under_its_name_and_nothing_else_stays() {
 }
 
 #[tokio::test]
-async fn what_breaks_off_is_gone_on_from_at_any_byte() {
+async fn download_resumes_at_any_byte() {
     let directory = tempfile::tempdir().unwrap();
     for run in 0..100_u64 {
         let size = 1 + (run as usize * 7_919) % 3_000_000;
@@ -101,7 +101,7 @@ async fn what_breaks_off_is_gone_on_from_at_any_byte() {
 }
 
 #[tokio::test]
-async fn a_server_without_ranges_gives_the_whole_again() {
+async fn missing_range_support_restarts_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(100_000, 2);
     let content = file.clone();
@@ -118,7 +118,7 @@ async fn a_server_without_ranges_gives_the_whole_again() {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_between_two_parts_is_never_mixed() {
+async fn changed_file_parts_never_mixed() {
     for keeps_if_range in [true, false] {
         let directory = tempfile::tempdir().unwrap();
         let (old, new) = (noise(100_000, 3), noise(100_000, 4));
@@ -141,7 +141,7 @@ async fn a_file_that_changes_between_two_parts_is_never_mixed() {
 }
 
 #[tokio::test]
-async fn a_length_that_is_a_lie_is_found_out() {
+async fn wrong_content_length_is_detected() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     std::fs::write(&target, "before").unwrap();
@@ -176,7 +176,7 @@ async fn a_length_that_is_a_lie_is_found_out() {
 }
 
 #[tokio::test]
-async fn a_range_that_can_not_be_given_ends_or_begins_anew() {
+async fn unsatisfiable_range_ends_or_restarts() {
     let directory = tempfile::tempdir().unwrap();
     // All of it was there before the connection broke: 416 says so.
     let file = noise(2_000_000, 6);
@@ -214,7 +214,7 @@ async fn a_range_that_can_not_be_given_ends_or_begins_anew() {
 }
 
 #[tokio::test]
-async fn parts_may_be_small_but_not_empty() {
+async fn short_range_resumes_empty_range_fails() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(1_000, 13);
     let content = file.clone();
@@ -249,7 +249,7 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_next_download_goes_on_from_what_is_kept() {
+async fn next_download_resumes_kept_part() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(100_000, 8);
     let server = refusing_once(file.clone()).await;
@@ -268,7 +268,7 @@ async fn the_next_download_goes_on_from_what_is_kept() {
 
 /// A validator tells the states of one file apart, not files that a parameter names.
 #[tokio::test]
-async fn what_is_kept_of_one_file_is_no_part_of_another_to_the_same_path() {
+async fn kept_part_not_reused_for_other_url() {
     let directory = tempfile::tempdir().unwrap();
     let files = [noise(100_000, 21), noise(100_000, 22)];
     let both = files.clone();
@@ -287,7 +287,7 @@ async fn what_is_kept_of_one_file_is_no_part_of_another_to_the_same_path() {
 }
 
 #[tokio::test]
-async fn without_a_validator_only_a_digest_lets_it_go_on() {
+async fn weak_etag_resumes_only_with_digest() {
     let file = noise(100_000, 9);
     for (etag, checksum, asked) in [
         ("W/\"weak\"", None, vec![None, None]),
@@ -319,7 +319,7 @@ async fn without_a_validator_only_a_digest_lets_it_go_on() {
 }
 
 #[tokio::test]
-async fn a_part_that_went_bad_is_downloaded_anew_where_the_digest_tells() {
+async fn corrupt_part_restarts_on_digest() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(100_000, 14);
     let server = refusing_once(file.clone()).await;
@@ -336,7 +336,7 @@ async fn a_part_that_went_bad_is_downloaded_anew_where_the_digest_tells() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_tried_as_often_as_the_policy_says() {
+async fn unreachable_server_follows_policy() {
     let tried = Arc::new(Mutex::new(0));
     let count = tried.clone();
     let (_port, url) = refusing();
@@ -350,7 +350,7 @@ async fn a_server_that_is_not_there_is_tried_as_often_as_the_policy_says() {
 }
 
 #[tokio::test]
-async fn what_is_dropped_stops_and_can_be_gone_on_from() {
+async fn dropped_download_stops_and_resumes() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(3 << 20, 10);
     let content = file.clone();
@@ -375,7 +375,7 @@ async fn what_is_dropped_stops_and_can_be_gone_on_from() {
 }
 
 #[tokio::test]
-async fn two_downloads_of_one_file_are_one() {
+async fn concurrent_downloads_fetch_once() {
     let directory = tempfile::tempdir().unwrap();
     let file = noise(2 << 20, 11);
     let content = file.clone();
@@ -391,7 +391,7 @@ async fn two_downloads_of_one_file_are_one() {
 }
 
 #[tokio::test]
-async fn credentials_stay_at_the_backend() {
+async fn download_credentials_stay_at_backend() {
     let (backend, storage) = (start().await, start().await);
     let moved = ResponseTemplate::new(302)
         .insert_header("location", format!("{}/bucket/x?X-Amz-Signature={MARKER}", storage.uri()));
@@ -415,7 +415,7 @@ async fn credentials_stay_at_the_backend() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_right_is_told_before_anything_is_sent() {
+async fn invalid_download_input_sends_nothing() {
     let backend = start().await;
     let client = client_of(&backend);
     let directory = tempfile::tempdir().unwrap();
@@ -441,7 +441,7 @@ async fn what_can_not_be_right_is_told_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_data_uri_is_written_out() {
+async fn data_uri_is_written_to_file() {
     let backend = start().await;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.png");
@@ -454,7 +454,7 @@ async fn a_data_uri_is_written_out() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_users_umask_decides_who_may_read_it() {
+async fn downloaded_file_follows_umask() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();
     let server = FileServer::start(|_, asked| ranged(asked, b"abc", ETAG, usize::MAX)).await;
@@ -467,7 +467,7 @@ async fn the_users_umask_decides_who_may_read_it() {
 
 #[cfg(feature = "gzip")]
 #[tokio::test]
-async fn a_server_that_packs_all_the_same_is_unpacked() {
+async fn unrequested_gzip_is_decoded() {
     use std::io::Write as _;
     let directory = tempfile::tempdir().unwrap();
     let file = noise(100_000, 12);
@@ -500,7 +500,7 @@ async fn a_server_that_packs_all_the_same_is_unpacked() {
 }
 
 #[tokio::test]
-async fn many_files_come_side_by_side_and_one_that_fails_is_alone() {
+async fn download_all_isolates_failed_file() {
     let directory = tempfile::tempdir().unwrap();
     let server = FileServer::start(|_, asked| match asked.line.as_str() {
         "GET /3" => answer("404 Not Found\nContent-Length: 0", b""),

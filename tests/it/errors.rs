@@ -64,7 +64,7 @@ async fn create_error(answer: ResponseTemplate) -> Error {
 // ---- answers that are errors
 
 #[tokio::test]
-async fn a_model_that_is_not_there_is_not_found() {
+async fn missing_model_is_not_found() {
     let error = get_error(json(404, r#"{"detail": "Not found."}"#)).await;
     assert_eq!(predicates(&error), ["status", "not_found"]);
     assert_eq!((error.kind(), error.status()), (ErrorKind::Status, Some(StatusCode::NOT_FOUND)));
@@ -77,7 +77,7 @@ async fn a_model_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn wrong_model_data_is_told_by_field() {
+async fn validation_errors_listed_by_field() {
     let error = create_error(json(
         400,
         r#"{"name": ["Required.", "Too short."], "configuration": {"size": ["Bad."]}}"#,
@@ -103,14 +103,14 @@ async fn wrong_model_data_is_told_by_field() {
 }
 
 #[tokio::test]
-async fn a_list_of_errors_is_read_too() {
+async fn list_of_errors_is_parsed() {
     let error = create_error(json(400, r#"["Only one model a day."]"#)).await;
     assert_eq!(error.response().unwrap().field_errors()[""], ["Only one model a day."]);
     assert!(error.to_string().ends_with("400 Bad Request: Only one model a day."), "{error}");
 }
 
 #[tokio::test]
-async fn messages_by_field_are_told_whatever_the_detail_is() {
+async fn field_errors_kept_beside_detail() {
     for (body, fields, line) in [
         (
             r#"{"detail": ["Blank."], "name": ["Required."]}"#,
@@ -137,7 +137,7 @@ async fn messages_by_field_are_told_whatever_the_detail_is() {
 }
 
 #[tokio::test]
-async fn a_message_that_begins_with_the_status_is_told_and_a_status_line_is_not() {
+async fn status_line_omitted_message_kept() {
     for (answer, line) in [
         (json(400, r#"{"detail": "400 items are the most."}"#), ": 400 Bad Request: 400 items are the most."),
         (json(400, r#"{"ids": ["400 at most."]}"#), ": 400 Bad Request: ids: 400 at most."),
@@ -158,7 +158,7 @@ async fn a_message_that_begins_with_the_status_is_told_and_a_status_line_is_not(
 }
 
 #[tokio::test]
-async fn a_model_file_that_is_too_large_is_told_whoever_refuses_it() {
+async fn oversized_model_file_is_too_large() {
     let page = "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n</html>";
     let error = create_error(html(413, page)).await;
     assert_eq!(predicates(&error), ["status", "too_large"]);
@@ -169,7 +169,7 @@ async fn a_model_file_that_is_too_large_is_told_whoever_refuses_it() {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_unauthorized() {
+async fn refused_token_is_unauthorized() {
     let (outcome, server) = get(json(401, r#"{"detail": "Invalid token."}"#)).await;
     let error = outcome.failure();
     assert_eq!(predicates(&error), ["status", "unauthorized"]);
@@ -179,7 +179,7 @@ async fn a_refused_token_is_unauthorized() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_done_is_forbidden() {
+async fn missing_permission_is_forbidden() {
     let error =
         get_error(json(403, r#"{"detail": "You do not have permission to perform this action."}"#)).await;
     assert_eq!(predicates(&error), ["status", "forbidden"]);
@@ -187,7 +187,7 @@ async fn what_may_not_be_done_is_forbidden() {
 }
 
 #[tokio::test]
-async fn input_that_can_not_be_processed_is_a_bad_request() {
+async fn unprocessable_input_is_bad_request() {
     let error =
         create_error(json(422, r#"{"project": ["Invalid pk \"1\" - object does not exist."]}"#)).await;
     assert_eq!(predicates(&error), ["status", "bad_request"]);
@@ -196,7 +196,7 @@ async fn input_that_can_not_be_processed_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn too_many_requests_are_told_with_the_time_to_wait() {
+async fn throttled_error_has_retry_after() {
     let answer = || json(429, r#"{"detail": "Request was throttled."}"#).insert_header("retry-after", "0");
     let error = get_error(answer()).await;
     assert_eq!(predicates(&error), ["status", "too_many_requests"]);
@@ -204,7 +204,7 @@ async fn too_many_requests_are_told_with_the_time_to_wait() {
 }
 
 #[tokio::test]
-async fn a_proxys_page_is_an_error_of_one_line() {
+async fn proxy_page_becomes_one_line_error() {
     let page = "<html>\n<head><title>502 Bad Gateway</title></head>\n<body>nginx</body>\n</html>";
     let error = get_error(html(502, page)).await;
     assert_eq!(predicates(&error), ["status"]);
@@ -224,7 +224,7 @@ async fn a_proxys_page_is_an_error_of_one_line() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_gives_up_leaves_a_creation_unknown() {
+async fn gateway_failure_leaves_create_unknown() {
     for status in [502, 504, 520, 524] {
         let error = create_error(html(status, "<html></html>")).await;
         assert!(error.is_unknown_outcome(), "{status}: {error:?}");
@@ -241,7 +241,7 @@ async fn a_gateway_that_gives_up_leaves_a_creation_unknown() {
 }
 
 #[tokio::test]
-async fn an_application_that_says_no_leaves_nothing_unknown() {
+async fn application_error_is_known_outcome() {
     for status in [400, 404, 409, 500] {
         let error = create_error(json(status, r#"{"detail": "No."}"#)).await;
         assert!(error.is_status() && !error.is_unknown_outcome(), "{error:?}");
@@ -250,7 +250,7 @@ async fn an_application_that_says_no_leaves_nothing_unknown() {
 }
 
 #[tokio::test]
-async fn an_error_without_a_body_keeps_its_status() {
+async fn empty_error_body_keeps_status() {
     let error = get_error(ResponseTemplate::new(404)).await;
     assert!(error.is_not_found());
     assert!(error.to_string().ends_with("/models/999/: 404 Not Found"), "{error}");
@@ -259,7 +259,7 @@ async fn an_error_without_a_body_keeps_its_status() {
 }
 
 #[tokio::test]
-async fn an_error_whose_body_is_odd_keeps_its_status() {
+async fn malformed_error_body_keeps_status() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     for body in [
         "\u{feff}{\"detail\": \"x\"}",
@@ -290,7 +290,7 @@ async fn an_error_whose_body_is_odd_keeps_its_status() {
 }
 
 #[tokio::test]
-async fn of_a_very_long_error_the_beginning_is_kept() {
+async fn long_error_body_is_truncated() {
     let error = get_error(html(404, &"long".repeat(1 << 20))).await;
     assert!(error.is_not_found(), "{error:?}");
     let body = error.response().unwrap().body();
@@ -299,7 +299,7 @@ async fn of_a_very_long_error_the_beginning_is_kept() {
 }
 
 #[tokio::test]
-async fn an_error_whose_body_breaks_off_keeps_its_status_and_what_came() {
+async fn interrupted_error_body_keeps_status() {
     let answer = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nonly this";
     let server = Server::of([Act::Close(answer.into())]).await;
     let error = BackendClient::builder(&server.url).build().unwrap().get_model(1).await.failure();
@@ -308,7 +308,7 @@ async fn an_error_whose_body_breaks_off_keeps_its_status_and_what_came() {
 }
 
 #[tokio::test]
-async fn a_creation_that_is_redirected_is_not_sent_as_something_else() {
+async fn redirected_create_never_becomes_get() {
     for status in [301, 302, 303] {
         let error = create_error(ResponseTemplate::new(status).insert_header("location", "/models/")).await;
         assert_eq!(error.kind(), ErrorKind::CrossOrigin);
@@ -327,7 +327,7 @@ fn assert_unusable(error: &Error, status: StatusCode, path: Option<&str>, part: 
 }
 
 #[tokio::test]
-async fn an_empty_answer_where_json_should_be_says_so() {
+async fn empty_answer_is_decode_error() {
     let error = get_error(ResponseTemplate::new(204)).await;
     assert_unusable(
         &error,
@@ -340,7 +340,7 @@ async fn an_empty_answer_where_json_should_be_says_so() {
 }
 
 #[tokio::test]
-async fn a_creation_that_is_answered_by_nothing_says_so_and_keeps_the_upload() {
+async fn empty_create_answer_is_decode_error() {
     let error = create_error(ResponseTemplate::new(201)).await;
     assert_unusable(
         &error,
@@ -351,7 +351,7 @@ async fn a_creation_that_is_answered_by_nothing_says_so_and_keeps_the_upload() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_json_says_what_it_is() {
+async fn non_json_answer_is_decode_error() {
     let page = "<!DOCTYPE html><title>Sign in</title>";
     let error = get_error(html(200, page)).await;
     assert_unusable(&error, StatusCode::OK, None, "text/html");
@@ -365,7 +365,7 @@ async fn an_answer_that_is_no_json_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn an_answer_that_ends_in_the_middle_says_so() {
+async fn truncated_json_is_decode_error() {
     let error = get_error(json(200, r#"{"id": 999, "name": "Det"#)).await;
     assert_eq!((predicates(&error), error.status()), (vec!["decode"], Some(StatusCode::OK)));
     assert!(error.to_string().contains("the response is truncated"), "{error}");
@@ -377,13 +377,13 @@ async fn an_answer_that_ends_in_the_middle_says_so() {
 }
 
 #[tokio::test]
-async fn an_answer_with_more_behind_it_can_not_be_used() {
+async fn trailing_characters_are_decode_error() {
     let error = get_error(json(200, r#"{"id": 999, "name": "n", "model_type": "detection"} {}"#)).await;
     assert_unusable(&error, StatusCode::OK, None, "trailing characters");
 }
 
 #[tokio::test]
-async fn a_page_without_results_is_told() {
+async fn page_without_results_is_decode_error() {
     let error = list(r#"{"count": 0, "next": null, "previous": null}"#).await.failure();
     assert_unusable(&error, StatusCode::OK, None, "missing field `results`");
     assert!(list(r#"{"count": 0, "results": null}"#).await.unwrap().results.is_empty());
@@ -392,7 +392,7 @@ async fn a_page_without_results_is_told() {
 }
 
 #[tokio::test]
-async fn a_wrong_type_deep_in_the_results_is_told_with_its_place() {
+async fn wrong_type_reports_json_path() {
     let page = |item: &str| {
         format!(r#"{{"results": [{{"id": 1, "name": "n", "model_type": "detection"}}, {item}]}}"#)
     };
@@ -411,7 +411,7 @@ async fn a_wrong_type_deep_in_the_results_is_told_with_its_place() {
 }
 
 #[tokio::test]
-async fn list_all_tells_the_place_in_a_page_too() {
+async fn list_all_reports_page_and_index() {
     let body = r#"{"count": 2, "next": null, "results": [{"id": 1}, {"id": "x"}]}"#;
     let (server, client) = serving("GET", "/sdk/ground_truth_events/", json(200, body)).await;
     let mut events = client.list_ground_truth_events().list_all();
@@ -429,7 +429,7 @@ async fn list_all_tells_the_place_in_a_page_too() {
 // ---- answers that are odd but right
 
 #[tokio::test]
-async fn fields_that_no_document_names_are_kept() {
+async fn undocumented_fields_are_kept() {
     let model = get_ok(
         r#"{"id": 1, "name": "n", "model_type": "detection", "stage": "live", "owner": {"id": 3, "tags": [1, null]}, "gone": null}"#,
     )
@@ -445,7 +445,7 @@ async fn fields_that_no_document_names_are_kept() {
 }
 
 #[tokio::test]
-async fn fields_that_no_document_names_are_kept_as_they_came() {
+async fn undocumented_fields_kept_verbatim() {
     let model =
         get_ok(r#"{"id": 1, "name": "n", "model_type": "detection", "stats": {"z": 1.50, "a": 123456789012345678901234567890}}"#)
             .await;
@@ -453,7 +453,7 @@ async fn fields_that_no_document_names_are_kept_as_they_came() {
 }
 
 #[tokio::test]
-async fn a_field_that_no_document_names_never_fails_an_answer() {
+async fn malformed_extra_field_keeps_page() {
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
     for odd in ["1e999", r#""\ud83d""#, &deep] {
         let page = list(format!(
@@ -465,7 +465,7 @@ async fn a_field_that_no_document_names_never_fails_an_answer() {
 }
 
 #[tokio::test]
-async fn a_model_type_that_is_new_is_no_error() {
+async fn new_model_type_is_unrecognized() {
     let body = r#"{"results": [{"id": 1, "name": "n", "model_type": "tracking"}, {"id": 2, "name": "n", "model_type": "detection"}]}"#;
     let page = list(body).await.unwrap();
     assert_eq!(page.results[0].model_type, ModelType::Unrecognized("tracking".to_owned()));
@@ -476,7 +476,7 @@ async fn a_model_type_that_is_new_is_no_error() {
 }
 
 #[tokio::test]
-async fn null_is_taken_wherever_a_field_may_be_null_and_so_is_a_field_that_is_not_there() {
+async fn null_and_missing_fields_accepted() {
     let nulls = r#""description": null, "file": null, "metrics": null, "configuration": null, "project": null, "is_active": null,
         "created_at": null, "evaluations": null, "versions": null, "#;
     for nulls in [nulls, ""] {
@@ -496,7 +496,7 @@ async fn null_is_taken_wherever_a_field_may_be_null_and_so_is_a_field_that_is_no
 }
 
 #[tokio::test]
-async fn null_is_taken_in_events_and_versions_too() {
+async fn null_accepted_in_events_and_versions() {
     let nulls = r#", "data": null, "data_unit": null, "ground_truth_dataset_version": null, "created_at": null, "metadata": null,
         "files": null"#;
     for nulls in [nulls, ""] {
@@ -533,7 +533,7 @@ async fn null_is_taken_in_events_and_versions_too() {
 }
 
 #[tokio::test]
-async fn an_object_or_a_text_is_taken_where_an_id_was() {
+async fn object_or_text_accepted_as_id() {
     let project = r#"{"id": 123, "name": "street"}"#;
     let model =
         get_ok(&format!(r#"{{"id": 1, "name": "n", "model_type": "detection", "project": {project}}}"#))
@@ -545,7 +545,7 @@ async fn an_object_or_a_text_is_taken_where_an_id_was() {
 }
 
 #[tokio::test]
-async fn a_date_without_an_offset_or_an_empty_one_fails_no_page() {
+async fn incomplete_date_does_not_fail_page() {
     let page = list(
         r#"{"results": [{"id": 1, "name": "n", "model_type": "detection", "created_at": "2025-01-31T00:00:00.5"},
             {"id": 2, "name": "n", "model_type": "detection", "created_at": ""}]}"#,
@@ -562,7 +562,7 @@ async fn a_date_without_an_offset_or_an_empty_one_fails_no_page() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_is_taken_off() {
+async fn byte_order_mark_is_stripped() {
     let body = "\u{feff}{\"id\": 1, \"name\": \"n\", \"model_type\": \"detection\", \"file\": \"/a\"}";
     assert_eq!(get_ok(body).await.id, 1);
     let (_server, client) = serving("GET", "/models/1/", json(200, body)).await;
@@ -571,7 +571,7 @@ async fn a_byte_order_mark_is_taken_off() {
 }
 
 #[tokio::test]
-async fn half_a_surrogate_pair_fails_no_page() {
+async fn lone_surrogate_does_not_fail_page() {
     let page = list(
         r#"{"results": [{"id": 1, "name": "a\ud83d b\ud83d\ude00", "description": "\\ud83d", "model_type": "detection"},
             {"id": 2, "name": "n", "model_type": "detection"}]}"#,
@@ -592,7 +592,7 @@ async fn half_a_surrogate_pair_fails_no_page() {
 }
 
 #[tokio::test]
-async fn odd_free_form_json_is_kept_and_read() {
+async fn malformed_free_form_json_is_kept() {
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     for (odd, has_value) in [(r#""\ud83d""#, true), ("1e999", false), (&deep, false)] {
         let odd = &format!(r#"{{"odd": {odd}, "label": "bus", "id": 7}}"#);
@@ -625,7 +625,7 @@ async fn odd_free_form_json_is_kept_and_read() {
 }
 
 #[tokio::test]
-async fn half_a_surrogate_pair_in_a_text_leaves_free_form_json_as_it_came() {
+async fn lone_surrogate_kept_in_free_form_json() {
     let model =
         get_ok(r#"{"id": 1, "name": "\ud83d", "model_type": "detection", "metrics": {"text": "\ud83d"}}"#)
             .await;
@@ -648,7 +648,7 @@ fn client(url: &str) -> BackendClient {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_told_and_nothing_is_unknown() {
+async fn refused_connection_is_known_outcome() {
     let (_port, url) = refusing();
     let error = client(&url).get_model(1).await.failure();
     assert_eq!(
@@ -662,13 +662,13 @@ async fn a_refused_connection_is_told_and_nothing_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_there_is_no_connection() {
+async fn unknown_host_is_connect_error() {
     let error = client("http://no-such-host.invalid").get_model(1).await.failure();
     assert_eq!(predicates(&error), ["connect"], "{error:?}");
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_interrupted_or_unknown() {
+async fn broken_answer_interrupted_or_unknown() {
     for answer in [
         "",
         "HTTP/1.1 200 O",
@@ -686,7 +686,7 @@ async fn an_answer_that_breaks_off_is_interrupted_or_unknown() {
 }
 
 #[tokio::test]
-async fn list_all_never_takes_a_page_that_breaks_off_for_the_last() {
+async fn interrupted_page_is_never_the_last() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n{\"count\": 1, \"next\": null, \"results\": [{\"id\": 1}]}";
     let server = Server::of([Act::Close(answer.into())]).await;
     let client = client(&server.url);
@@ -697,7 +697,7 @@ async fn list_all_never_takes_a_page_that_breaks_off_for_the_last() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_http_is_an_error() {
+async fn non_http_answer_is_an_error() {
     let server = Server::of([Act::Close("SSH-2.0-OpenSSH_9.6\r\n".into())]).await;
     let error = client(&server.url).get_model(1).await.failure();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Decode, None), "{error:?}");
@@ -709,7 +709,7 @@ async fn an_answer_that_is_no_http_is_an_error() {
 const SHORT: Duration = Duration::from_millis(150);
 
 #[tokio::test]
-async fn a_server_that_says_nothing_runs_into_the_read_time_out() {
+async fn silent_server_hits_read_timeout() {
     // Before the answer's head, and within its body.
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": 1"] {
         let server = Server::of([Act::Hold(answer.into())]).await;
@@ -733,7 +733,7 @@ async fn a_server_that_says_nothing_runs_into_the_read_time_out() {
 }
 
 #[tokio::test]
-async fn a_call_runs_into_its_own_time_outs() {
+async fn call_hits_its_own_timeouts() {
     let server = Server::of([Act::Hold("".into())]).await;
     let client = client(&server.url);
     let error = client.get_model(1).read_timeout(SHORT).await.failure();
@@ -747,7 +747,7 @@ async fn a_call_runs_into_its_own_time_outs() {
 }
 
 #[tokio::test]
-async fn an_error_leaves_the_client_usable() {
+async fn client_usable_after_error() {
     let (server, client) =
         serving("GET", "/models/1/", json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
     assert!(client.get_model(2).await.failure().is_not_found());
@@ -776,7 +776,7 @@ impl<'de> serde::Deserialize<'de> for Slow {
 
 /// The test has a single thread, which decoding would hold.
 #[tokio::test]
-async fn time_outs_work_while_decoding() {
+async fn timeout_fires_while_decoding() {
     let body = format!(r#"{{"text": "{}"}}"#, "x".repeat(300_000));
     let (_server, client) = serving("GET", "/models/1/", json(200, body)).await;
     let error = client.get_model(1).timeout(Duration::from_secs(2)).send_as::<Slow>().await.failure();

@@ -18,7 +18,7 @@ const VERSION: i64 = Backend::FIRST_VERSION;
 
 /// What a child does, which is this test binary started again.
 #[test]
-fn exporting_child() {
+fn export_process_child() {
     let Ok(file) = std::env::var("EXPORT_FILE") else { return };
     marker::watch();
     let variable = |name: &str| std::env::var(name).unwrap();
@@ -31,13 +31,13 @@ fn exporting_child() {
 }
 
 fn exporting(backend: &Backend, file: &Path) -> Command {
-    let mut command = child::command(exporting_child);
+    let mut command = child::command(export_process_child);
     command.env("EXPORT_FILE", file).env("EXPORT_URL", backend.url()).env("EXPORT_TOKEN", backend.token());
     command
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_is_killed_anywhere_comes_to_the_same_file() {
+async fn export_after_kills_is_identical() {
     // Unsigned, since a signature is another each time.
     let backend = backend()
         .ground_truth_events(EVENTS)

@@ -75,7 +75,7 @@ fn bytes_on_disk(cache: &FileCache) -> u64 {
 }
 
 #[tokio::test]
-async fn a_file_comes_once_and_stays_while_held() {
+async fn cached_file_stays_while_held() {
     let server = echoing().await;
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
@@ -114,7 +114,7 @@ async fn a_file_comes_once_and_stays_while_held() {
 }
 
 #[tokio::test]
-async fn calls_at_once_download_once() {
+async fn concurrent_calls_download_once() {
     let server = echoing().await;
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
@@ -128,7 +128,7 @@ async fn calls_at_once_download_once() {
 }
 
 #[tokio::test]
-async fn only_a_known_signature_is_no_part_of_it() {
+async fn cache_key_ignores_known_signatures() {
     let server = echoing().await;
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
@@ -152,7 +152,7 @@ async fn only_a_known_signature_is_no_part_of_it() {
 }
 
 #[tokio::test]
-async fn tenants_and_servers_share_a_directory() {
+async fn shared_cache_separates_tenants() {
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
     let mut servers = Vec::new();
@@ -189,7 +189,7 @@ async fn tenants_and_servers_share_a_directory() {
 
 /// An `ETag` tells the states of one file apart, not files of several servers or tenants.
 #[tokio::test]
-async fn a_part_is_finished_by_its_own_server_only() {
+async fn part_resumed_only_by_own_server() {
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path().join("cache")).unwrap();
     let mut servers = Vec::new();
@@ -232,7 +232,7 @@ async fn settled() {
 }
 
 #[tokio::test]
-async fn revalidation_asks_after_one_that_was_dropped() {
+async fn revalidation_repeats_after_drop() {
     let silent = Arc::new(tokio::sync::Notify::new());
     let state = Arc::new(AtomicUsize::new(0));
     let (at_server, asked) = (state.clone(), silent.clone());
@@ -265,7 +265,7 @@ async fn revalidation_asks_after_one_that_was_dropped() {
 }
 
 #[tokio::test]
-async fn hit_does_not_wait_for_downloads() {
+async fn cache_hit_does_not_wait_for_downloads() {
     let (release, held) = tokio::sync::watch::channel(false);
     let server = Server::with(move |_| {
         let held = held.clone();
@@ -299,7 +299,7 @@ async fn hit_does_not_wait_for_downloads() {
 }
 
 #[tokio::test]
-async fn urls_of_one_file_have_one_part() {
+async fn urls_of_one_key_share_one_part() {
     let file = noise(100_000, 3);
     let server = FileServer::start({
         let file = file.clone();
@@ -319,7 +319,7 @@ async fn urls_of_one_file_have_one_part() {
 }
 
 #[tokio::test]
-async fn an_overwritten_object_comes_anew() {
+async fn overwritten_object_is_refetched() {
     let state = Arc::new(AtomicUsize::new(0));
     let at_server = state.clone();
     let server = FileServer::start(move |_, asked| {
@@ -363,7 +363,7 @@ async fn an_overwritten_object_comes_anew() {
 }
 
 #[tokio::test]
-async fn revalidation_asks_for_what_changed_only() {
+async fn revalidation_fetches_only_changes() {
     const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     let state = Arc::new(Mutex::new((0, format!("ETag: \"0\"\nLast-Modified: {DATE}"))));
     let at_server = state.clone();
@@ -427,7 +427,7 @@ async fn revalidation_asks_for_what_changed_only() {
 }
 
 #[tokio::test]
-async fn a_file_larger_than_the_cache_stops_there() {
+async fn oversized_file_stops_at_cache_limit() {
     const LIMIT: u64 = 100_000;
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::builder(directory.path()).max_bytes(LIMIT).open().unwrap();
@@ -450,7 +450,7 @@ async fn a_file_larger_than_the_cache_stops_there() {
 }
 
 #[tokio::test]
-async fn parts_of_broken_downloads_count() {
+async fn partial_downloads_count_in_limit() {
     const LIMIT: u64 = 100_000;
     let server = FileServer::start(|_, asked| ranged(asked, &noise(90_000, 1), ETAG, 40_000)).await;
     let directory = tempfile::tempdir().unwrap();
@@ -483,7 +483,7 @@ async fn stopping(size: usize, stop_at: usize, go_on: Arc<tokio::sync::Notify>) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn room_is_made_while_a_large_file_comes() {
+async fn large_download_evicts_while_running() {
     let server = FileServer::start(|_, asked| ranged(asked, &noise(6 << 20, 2), ETAG, usize::MAX)).await;
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::builder(directory.path()).max_bytes(8 << 20).open().unwrap();
@@ -506,7 +506,7 @@ async fn room_is_made_while_a_large_file_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_call_holds_nothing() {
+async fn dropped_call_holds_no_lease() {
     let server = echoing().await;
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
@@ -543,7 +543,7 @@ fn locked(cache: &FileCache) -> std::fs::File {
 }
 
 #[tokio::test]
-async fn a_locked_cache_is_waited_for_in_time() {
+async fn locked_cache_wait_hits_timeout() {
     let server = echoing().await;
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
@@ -562,7 +562,7 @@ async fn a_locked_cache_is_waited_for_in_time() {
 }
 
 #[tokio::test]
-async fn a_conversion_looks_at_what_an_entry_says() {
+async fn conversion_checks_entry_checksum() {
     let state = Arc::new(AtomicUsize::new(0));
     let at_server = state.clone();
     let server = FileServer::start(move |_, asked| {

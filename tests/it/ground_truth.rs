@@ -67,7 +67,7 @@ async fn list(
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_gives_a_page_with_its_count_and_every_field() {
+async fn list_events_decodes_every_field() {
     let page = list(|p| p, "").await;
     assert_eq!(page.count, Some(201));
     assert_eq!(page.next.as_deref(), Some("http://127.0.0.1/e/?page=3"));
@@ -77,24 +77,24 @@ async fn list_ground_truth_events_gives_a_page_with_its_count_and_every_field() 
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_of_one_version() {
+async fn list_events_filters_by_version() {
     list(|p| p.ground_truth_dataset_versions([123]), "?ground_truth_dataset_versions=123").await;
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_repeats_the_filter_for_several_versions() {
+async fn list_events_repeats_version_filter() {
     let query = "?ground_truth_dataset_versions=3&ground_truth_dataset_versions=1&ground_truth_dataset_versions=9223372036854775807";
     list(|p| p.ground_truth_dataset_versions([3, 1, i64::MAX]), query).await;
     list(|p| p.ground_truth_dataset_versions(vec![3, 1, i64::MAX]), query).await;
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_filters_by_project() {
+async fn list_events_filters_by_project() {
     list(|p| p.project(123), "?project=123").await;
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_filters_by_created_after_in_every_form() {
+async fn list_events_created_after_every_form() {
     let query = "?created_after=2025-01-31T09%3A00%3A00%2B09%3A00";
     list(|p| p.created_after("2025-01-31T09:00:00+09:00"), query).await;
     list(|p| p.created_after("2025-01-31T09:00:00+09:00".to_owned()), query).await;
@@ -106,17 +106,17 @@ async fn list_ground_truth_events_filters_by_created_after_in_every_form() {
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_filters_by_data_type() {
+async fn list_events_filters_by_data_type() {
     list(|p| p.data_type("image"), "?data_type=image").await;
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_searches_for_any_text() {
+async fn list_events_searches_for_any_text() {
     list(|p| p.search("보행자 & co"), "?search=%EB%B3%B4%ED%96%89%EC%9E%90+%26+co").await;
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_takes_all_filters_together() {
+async fn list_events_combines_all_filters() {
     list(
         |p| {
             let p = p.ground_truth_dataset_versions([1, 2]).project(5).created_after("2025-01-31").data_type("image");
@@ -129,7 +129,7 @@ async fn list_ground_truth_events_takes_all_filters_together() {
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_takes_a_filter_that_no_document_names() {
+async fn list_events_takes_custom_filter() {
     let (server, client) = serving("GET", EVENTS, page_of_events()).await;
     let call = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([1, 2]));
     call.param("review_state", "accepted").param_list("ground_truth_dataset_versions", [3, 4]).await.unwrap();
@@ -138,7 +138,7 @@ async fn list_ground_truth_events_takes_a_filter_that_no_document_names() {
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_sends_nothing_where_an_id_is_no_64_bit_number() {
+async fn list_events_invalid_id_sends_nothing() {
     let (server, client) = serving("GET", EVENTS, page_of_events()).await;
     let error =
         client.list_ground_truth_events().params(|p| p.project(u64::MAX).page_size(-1_i64)).await.failure();
@@ -153,7 +153,7 @@ fn cdn(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_converts_the_files_of_every_event() {
+async fn list_events_converts_event_files() {
     let (server, client) = serving("GET", EVENTS, page_of_events()).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let told = seen.clone();
@@ -184,7 +184,7 @@ async fn list_ground_truth_events_converts_the_files_of_every_event() {
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_converts_the_files_of_the_data_unit() {
+async fn list_events_converts_data_unit_files() {
     let (server, client) = serving("GET", EVENTS, page_of_events()).await;
     let page = client.list_ground_truth_events().url_conversion("data_unit.files", cdn).await.unwrap();
     assert_only_get(&server, EVENTS).await;
@@ -196,7 +196,7 @@ async fn list_ground_truth_events_converts_the_files_of_the_data_unit() {
 }
 
 #[tokio::test]
-async fn several_fields_are_converted_each_by_its_own_function() {
+async fn several_fields_converted_separately() {
     let (_server, client) = serving("GET", EVENTS, page_of_events()).await;
     let call = client.list_ground_truth_events().url_conversion("files", |_| "first".to_owned());
     let page = call.url_conversion("data_unit.files", |_| "second".to_owned()).await.unwrap();
@@ -208,7 +208,7 @@ async fn several_fields_are_converted_each_by_its_own_function() {
 }
 
 #[tokio::test]
-async fn files_of_every_shape_are_converted_and_null_and_absent_ones_left_alone() {
+async fn files_of_every_shape_are_converted() {
     let events = r#"{"next": null, "results": [
         {"id": 1, "files": null}, {"id": 2}, {"id": 3, "data_unit": 31}, {"id": 4, "files": {}},
         {"id": 5, "files": "/one"}, {"id": 6, "files": ["/one", {"url": "/two", "name": "n"}]},
@@ -269,7 +269,7 @@ async fn pages(prefix: &str, lengths: &[i64]) -> MockServer {
 }
 
 #[tokio::test]
-async fn list_all_gives_the_events_of_every_page_in_order() {
+async fn list_all_yields_pages_in_order() {
     let server = pages("", &[2, 2, 2, 2, 1]).await;
     let client = server::client_of(&server);
     let call = client.list_ground_truth_events().params(|p| p.page_size(2)).param("x", 1);
@@ -306,7 +306,7 @@ async fn list_all_collects_every_event() {
 }
 
 #[tokio::test]
-async fn list_all_of_one_page_asks_once() {
+async fn single_page_list_all_sends_one_request() {
     let server = pages("", &[2]).await;
     let client = server::client_of(&server);
     let call = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([1, 2]));
@@ -317,7 +317,7 @@ async fn list_all_of_one_page_asks_once() {
 }
 
 #[tokio::test]
-async fn list_all_repeats_list_filters_on_every_page() {
+async fn list_all_repeats_filters_per_page() {
     let server = pages("", &[2, 1]).await;
     let client = server::client_of(&server);
     let call = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([1, 2]));
@@ -328,7 +328,7 @@ async fn list_all_repeats_list_filters_on_every_page() {
 }
 
 #[tokio::test]
-async fn list_all_converts_the_urls_of_every_page() {
+async fn list_all_converts_urls_of_every_page() {
     let server = pages("", &[2, 2]).await;
     let client = server::client_of(&server);
     let list = client.list_ground_truth_events().url_conversion("files", cdn).list_all();
@@ -338,7 +338,7 @@ async fn list_all_converts_the_urls_of_every_page() {
 }
 
 #[tokio::test]
-async fn list_all_goes_on_at_the_base_url_with_its_prefix() {
+async fn list_all_keeps_base_url_prefix() {
     let server = pages("/api/v1", &[2, 1]).await;
     let base = format!("{}/api/v1", server.uri());
     let client = synapse_backend_client::BackendClient::builder(base).build().unwrap();
@@ -348,7 +348,7 @@ async fn list_all_goes_on_at_the_base_url_with_its_prefix() {
 }
 
 #[tokio::test]
-async fn list_all_follows_the_cursors_of_a_list_without_numbers() {
+async fn list_all_follows_cursors() {
     let server = server::start().await;
     let page = |next: &str, id: i64| json(200, format!(r#"{{"next": {next}, "results": [{{"id": {id}}}]}}"#));
     let next = format!("\"{}{EVENTS}?cursor=cD0%3D&page_size=1\"", server.uri());
@@ -372,7 +372,7 @@ async fn list_all_follows_the_cursors_of_a_list_without_numbers() {
 }
 
 #[tokio::test]
-async fn list_all_tells_a_filter_that_can_not_be_and_sends_nothing() {
+async fn list_all_invalid_filter_sends_nothing() {
     let server = pages("", &[1]).await;
     let client = server::client_of(&server);
     let mut events = client.list_ground_truth_events().params(|p| p.project(u64::MAX)).list_all();
@@ -383,7 +383,7 @@ async fn list_all_tells_a_filter_that_can_not_be_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn list_all_ends_with_the_error_of_a_page_that_fails() {
+async fn list_all_ends_with_page_error() {
     let server = server::start().await;
     let gone = json(404, r#"{"detail": "Invalid page."}"#);
     Mock::given(query_param("page", "2")).respond_with(gone).with_priority(1).mount(&server).await;
@@ -434,12 +434,12 @@ async fn version(answer: &str) -> GroundTruthVersion {
 }
 
 #[tokio::test]
-async fn get_ground_truth_version_gives_every_field() {
+async fn get_version_decodes_every_field() {
     assert_version(&version(VERSION).await);
 }
 
 #[tokio::test]
-async fn get_ground_truth_version_gives_the_dataset_as_an_object_or_an_id() {
+async fn get_version_dataset_as_object_or_id() {
     let bare = version(&VERSION.replace(r#"{"id": 7, "name": "street scenes"}"#, "7")).await;
     assert_eq!(bare.ground_truth_dataset, 7);
     assert_eq!(
@@ -455,7 +455,7 @@ async fn get_ground_truth_version_gives_the_dataset_as_an_object_or_an_id() {
 }
 
 #[tokio::test]
-async fn get_ground_truth_version_gives_a_version_number_or_name() {
+async fn get_version_by_number_or_name() {
     let number = version(&VERSION.replace("\"v1.0\"", "3")).await;
     assert_eq!(number.version, Some(VersionName::from(3)));
     let number = version(&VERSION.replace("\"v1.0\"", "1.5")).await;
@@ -463,14 +463,14 @@ async fn get_ground_truth_version_gives_a_version_number_or_name() {
 }
 
 #[tokio::test]
-async fn get_ground_truth_version_asks_for_files_at_another_host() {
+async fn get_version_sends_url_host() {
     let (server, client) = serving("GET", "/ground_truth_dataset_versions/123/", json(200, VERSION)).await;
     client.get_ground_truth_version(123).params(|p| p.url_host("internal")).await.unwrap();
     assert_only_get(&server, "/ground_truth_dataset_versions/123/?url_host=internal").await;
 }
 
 #[tokio::test]
-async fn get_ground_truth_version_that_is_not_there_is_not_found() {
+async fn missing_version_is_not_found() {
     let (server, client) =
         serving("GET", "/ground_truth_dataset_versions/9/", json(404, r#"{"detail": "Not found."}"#)).await;
     let error = client.get_ground_truth_version(9).await.failure();
@@ -482,7 +482,7 @@ async fn get_ground_truth_version_that_is_not_there_is_not_found() {
 // ---- the lists of newer servers
 
 #[tokio::test]
-async fn list_ground_truth_events_data_gives_ids_and_data_under_every_filter() {
+async fn list_events_data_under_every_filter() {
     async fn list(
         set: impl for<'a> FnOnce(ListGroundTruthEventsData<'a>) -> ListGroundTruthEventsData<'a>,
         query: &str,
@@ -511,7 +511,7 @@ async fn list_ground_truth_events_data_gives_ids_and_data_under_every_filter() {
 }
 
 #[tokio::test]
-async fn list_ground_truth_events_files_gives_file_objects_under_every_filter() {
+async fn list_events_files_under_every_filter() {
     async fn list(
         set: impl for<'a> FnOnce(ListGroundTruthEventsFiles<'a>) -> ListGroundTruthEventsFiles<'a>,
         query: &str,
@@ -543,7 +543,7 @@ async fn list_ground_truth_events_files_gives_file_objects_under_every_filter() 
 }
 
 #[tokio::test]
-async fn list_ground_truths_gives_every_field_under_every_filter() {
+async fn list_ground_truths_under_every_filter() {
     async fn list(set: impl for<'a> FnOnce(ListGroundTruths<'a>) -> ListGroundTruths<'a>, query: &str) {
         let answer = r#"{"count": 1, "next": null, "results": [{"id": 5, "ground_truth_dataset": 7, "data_unit": {"id": 31},
             "data": [1], "files": {"image_1": "/a.png", "data_meta_1": {"url": "/m.json"}}, "created_at": "2025-01-31"}]}"#;
@@ -571,7 +571,7 @@ async fn list_ground_truths_gives_every_field_under_every_filter() {
 }
 
 #[tokio::test]
-async fn list_ground_truth_versions_gives_versions_under_every_filter() {
+async fn list_versions_under_every_filter() {
     async fn list(
         set: impl for<'a> FnOnce(ListGroundTruthVersions<'a>) -> ListGroundTruthVersions<'a>,
         query: &str,
@@ -596,7 +596,7 @@ async fn list_ground_truth_versions_gives_versions_under_every_filter() {
 }
 
 #[tokio::test]
-async fn the_lists_of_newer_servers_follow_every_page_too() {
+async fn newer_lists_follow_every_page() {
     let server = server::start().await;
     for at in
         ["/sdk/ground_truth_events/data/", "/sdk/ground_truth_events/files/", "/ground_truths/", VERSIONS]

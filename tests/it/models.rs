@@ -70,7 +70,7 @@ async fn list(set: impl for<'a> FnOnce(ListModels<'a>) -> ListModels<'a>, expect
 }
 
 #[tokio::test]
-async fn list_models_without_filters_gives_a_page_with_its_count_and_neighbours() {
+async fn list_models_decodes_page_and_links() {
     let page = list(|p| p, "/models/").await;
     assert_eq!(page.count, Some(201));
     assert_eq!(page.next.as_deref(), Some("http://127.0.0.1/models/?page=3"));
@@ -80,7 +80,7 @@ async fn list_models_without_filters_gives_a_page_with_its_count_and_neighbours(
 }
 
 #[tokio::test]
-async fn list_models_of_an_only_page_has_no_neighbours() {
+async fn list_models_single_page_has_no_links() {
     let (server, client) = serving(
         "GET",
         "/models/",
@@ -98,7 +98,7 @@ async fn list_models_filters_by_project() {
 }
 
 #[tokio::test]
-async fn list_models_filters_by_a_project_of_64_bits() {
+async fn list_models_filters_by_64_bit_project() {
     list(|p| p.project(i64::MAX), "/models/?project=9223372036854775807").await;
 }
 
@@ -116,7 +116,7 @@ async fn list_models_filters_by_is_active() {
 }
 
 #[tokio::test]
-async fn list_models_filters_by_created_after_in_every_form() {
+async fn list_models_created_after_every_form() {
     let expected = "/models/?created_after=2025-01-31T09%3A00%3A00%2B09%3A00";
     list(|p| p.created_after("2025-01-31T09:00:00+09:00"), expected).await;
     list(|p| p.created_after("2025-01-31T09:00:00+09:00".to_owned()), expected).await;
@@ -132,18 +132,18 @@ async fn list_models_searches_for_any_text() {
 }
 
 #[tokio::test]
-async fn list_models_asks_for_a_page_of_a_size() {
+async fn list_models_sends_page_and_size() {
     list(|p| p.page(2), "/models/?page=2").await;
     list(|p| p.page_size(50), "/models/?page_size=50").await;
 }
 
 #[tokio::test]
-async fn list_models_asks_for_files_at_another_host() {
+async fn list_models_sends_url_host() {
     list(|p| p.url_host("internal"), "/models/?url_host=internal").await;
 }
 
 #[tokio::test]
-async fn list_models_takes_all_filters_together() {
+async fn list_models_combines_all_filters() {
     list(
         |p| {
             let p = p.project(123).model_type("detection").is_active(true).created_after("2025-01-31");
@@ -156,7 +156,7 @@ async fn list_models_takes_all_filters_together() {
 }
 
 #[tokio::test]
-async fn list_models_takes_a_filter_that_no_document_names() {
+async fn list_models_takes_custom_filter() {
     let (server, client) = serving("GET", "/models/", page_of_models()).await;
     client
         .list_models()
@@ -169,7 +169,7 @@ async fn list_models_takes_a_filter_that_no_document_names() {
 }
 
 #[tokio::test]
-async fn list_models_converts_the_file_of_every_model() {
+async fn list_models_converts_every_file() {
     let (server, client) = serving("GET", "/models/", page_of_models()).await;
     let page = client
         .list_models()
@@ -185,7 +185,7 @@ async fn list_models_converts_the_file_of_every_model() {
 }
 
 #[tokio::test]
-async fn list_models_sends_nothing_where_a_filter_is_no_64_bit_number() {
+async fn list_models_bad_filter_sends_nothing() {
     let (server, client) = serving("GET", "/models/", page_of_models()).await;
     let error = client.list_models().params(|p| p.project(u64::MAX).page(u64::MAX)).await.failure();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -207,12 +207,12 @@ async fn get(answer: &str, set: impl for<'a> FnOnce(GetModel<'a>) -> GetModel<'a
 }
 
 #[tokio::test]
-async fn get_model_gives_every_field() {
+async fn get_model_decodes_every_field() {
     assert_model(&get(MODEL, |p| p, "/models/456/").await);
 }
 
 #[tokio::test]
-async fn get_model_takes_an_id_of_64_bits() {
+async fn get_model_takes_64_bit_id() {
     let (server, client) = serving(
         "GET",
         "/models/9223372036854775807/",
@@ -230,7 +230,7 @@ async fn get_model_expands_metrics() {
 }
 
 #[tokio::test]
-async fn get_model_expands_several_and_gives_what_they_bring() {
+async fn get_model_expands_several_fields() {
     let answer =
         MODEL.replacen('{', r#"{"evaluations": [{"id": 1, "score": 0.5}], "versions": [{"id": 2}], "#, 1);
     let expected = "/models/456/?expand=metrics&expand=evaluations&expand=versions";
@@ -246,13 +246,13 @@ async fn get_model_expands_several_and_gives_what_they_bring() {
 }
 
 #[tokio::test]
-async fn get_model_includes_the_file_or_does_not() {
+async fn get_model_sends_include_file() {
     get(MODEL, |p| p.include_file(true), "/models/456/?include_file=true").await;
     get(MODEL, |p| p.include_file(false), "/models/456/?include_file=false").await;
 }
 
 #[tokio::test]
-async fn get_model_takes_all_parameters_together() {
+async fn get_model_combines_all_parameters() {
     let expected = "/models/456/?expand=metrics&include_file=true&url_host=internal";
     get(MODEL, |p| p.expand("metrics").include_file(true).url_host("internal"), expected).await;
 }
@@ -273,7 +273,7 @@ async fn convert(file: &str) -> (Model, Vec<String>) {
 }
 
 #[tokio::test]
-async fn get_model_converts_the_url_of_the_file() {
+async fn get_model_converts_file_url() {
     let (model, seen) = convert(r#""/media/models/456.pkl""#).await;
     assert_eq!(model.file.as_deref(), Some("https://cdn.example.com/media/models/456.pkl"));
     assert_eq!(seen, ["/media/models/456.pkl"]);
@@ -286,7 +286,7 @@ async fn get_model_converts_the_url_of_the_file() {
 }
 
 #[tokio::test]
-async fn a_conversion_gets_the_servers_string_and_no_other() {
+async fn conversion_gets_verbatim_server_url() {
     // Signed URLs, whose signature the least change breaks, and JSON's ways of writing a slash or an
     // ampersand.
     for (written, url) in [
@@ -303,13 +303,13 @@ async fn a_conversion_gets_the_servers_string_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_conversion_leaves_a_model_without_a_file_alone() {
+async fn conversion_skips_model_without_file() {
     let (model, seen) = convert("null").await;
     assert_eq!((model.file, seen.len()), (None, 0));
 }
 
 #[tokio::test]
-async fn a_conversion_of_a_field_that_is_no_path_sends_nothing() {
+async fn invalid_conversion_path_sends_nothing() {
     let (server, client) = serving("GET", "/models/456/", json(200, MODEL)).await;
     for field in ["", "a..b", ".file"] {
         let error = client.get_model(456).url_conversion(field, str::to_owned).await.failure();
@@ -319,7 +319,7 @@ async fn a_conversion_of_a_field_that_is_no_path_sends_nothing() {
 }
 
 #[tokio::test]
-async fn get_model_decodes_into_a_type_of_the_users() {
+async fn get_model_decodes_into_custom_type() {
     #[derive(serde::Deserialize)]
     struct Metrics {
         accuracy: f64,
@@ -382,7 +382,7 @@ fn body(request: &Request) -> Value {
 }
 
 #[tokio::test]
-async fn create_model_uploads_the_file_and_sends_every_field() {
+async fn create_model_uploads_and_sends_fields() {
     let setup = Setup::new("7", created()).await;
     let file = setup.file("model.pkl", CONTENT);
     let model = setup.client.create_model(file, |m| {
@@ -422,7 +422,7 @@ async fn create_model_uploads_the_file_and_sends_every_field() {
 }
 
 #[tokio::test]
-async fn create_model_leaves_out_what_is_not_set() {
+async fn create_model_omits_unset_fields() {
     let setup = Setup::new("7", created()).await;
     setup.create(Bytes::from_static(CONTENT)).await.unwrap();
     let expected = serde_json::json!({"name": "Test Model", "model_type": "classification", "project": 123, "chunked_upload": 7});
@@ -430,7 +430,7 @@ async fn create_model_leaves_out_what_is_not_set() {
 }
 
 #[tokio::test]
-async fn create_model_sends_what_is_false_or_empty_all_the_same() {
+async fn create_model_sends_false_and_empty() {
     let setup = Setup::new("7", created()).await;
     let empty = synapse_backend_client::json!({});
     let model = setup.client.create_model(Bytes::from_static(CONTENT), |m| {
@@ -451,7 +451,7 @@ async fn create_model_sends_what_is_false_or_empty_all_the_same() {
 }
 
 #[tokio::test]
-async fn create_model_names_an_upload_by_its_uuid() {
+async fn create_model_references_upload_uuid() {
     let uuid = "0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11";
     let setup = Setup::new(&format!("\"{uuid}\""), created()).await;
     setup.create(Bytes::from_static(CONTENT)).await.unwrap();
@@ -461,7 +461,7 @@ async fn create_model_names_an_upload_by_its_uuid() {
 }
 
 #[tokio::test]
-async fn create_model_takes_what_newer_servers_and_users_add() {
+async fn create_model_sends_extra_fields() {
     let setup = Setup::new("7", created()).await;
     let extra = BTreeMap::from([("license".to_owned(), synapse_backend_client::json!({"spdx": "MIT"}))]);
     let model = setup.client.create_model(Bytes::from_static(CONTENT), |m| {
@@ -481,7 +481,7 @@ async fn create_model_takes_what_newer_servers_and_users_add() {
 }
 
 #[tokio::test]
-async fn create_model_sends_a_large_file_chunk_by_chunk() {
+async fn create_model_uploads_in_chunks() {
     let setup = Setup::new("7", created()).await;
     let file = setup.file("모델 \"v2\".pkl", CONTENT);
     let model =
@@ -506,7 +506,7 @@ async fn create_model_sends_a_large_file_chunk_by_chunk() {
 }
 
 #[tokio::test]
-async fn create_model_goes_on_at_the_offset_that_the_server_tells() {
+async fn create_model_follows_server_offset() {
     let setup = Setup::new("7", created()).await;
     // The server kept three of the four bytes, and tells neither a URL nor an offset afterwards.
     let kept = json(200, r#"{"id": 7, "url": null, "offset": 3}"#);
@@ -537,7 +537,7 @@ async fn create_model_goes_on_at_the_offset_that_the_server_tells() {
 }
 
 #[tokio::test]
-async fn create_model_takes_a_file_in_every_form() {
+async fn create_model_accepts_every_file_form() {
     let setup = Setup::new("7", created()).await;
     let path = setup.file("model.pkl", CONTENT);
     let text = path.to_str().unwrap();
@@ -560,7 +560,7 @@ async fn create_model_takes_a_file_in_every_form() {
 }
 
 #[tokio::test]
-async fn create_model_tells_how_far_the_upload_is_and_the_name_that_is_set() {
+async fn create_model_reports_upload_progress() {
     let setup = Setup::new("7", created()).await;
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = told.clone();
@@ -587,7 +587,7 @@ async fn create_model_tells_how_far_the_upload_is_and_the_name_that_is_set() {
 }
 
 #[tokio::test]
-async fn create_model_converts_the_file_of_the_answer() {
+async fn create_model_converts_answer_file() {
     let setup = Setup::new("7", created()).await;
     let model = setup
         .client
@@ -613,7 +613,7 @@ async fn assert_refused(setup: &Setup, outcome: Result<Model, Error>, reasons: &
 }
 
 #[tokio::test]
-async fn create_model_tells_every_missing_field_at_once() {
+async fn create_model_lists_all_missing_fields() {
     let setup = Setup::new("7", created()).await;
     let outcome = setup.client.create_model(Bytes::from_static(CONTENT), |m| m).await;
     assert_refused(
@@ -625,7 +625,7 @@ async fn create_model_tells_every_missing_field_at_once() {
 }
 
 #[tokio::test]
-async fn create_model_tells_each_missing_field() {
+async fn create_model_names_each_missing_field() {
     let setup = Setup::new("7", created()).await;
     let file = || Bytes::from_static(CONTENT);
     let error = setup.client.create_model(file(), |m| m.model_type("detection").project(1)).await;
@@ -637,7 +637,7 @@ async fn create_model_tells_each_missing_field() {
 }
 
 #[tokio::test]
-async fn create_model_tells_a_missing_field_and_a_missing_file_at_once() {
+async fn missing_field_and_file_reported_together() {
     let setup = Setup::new("7", created()).await;
     let missing = setup.directory.path().join("missing.pkl");
     let outcome = setup.client.create_model(&missing, |m| m.name("n").model_type("detection")).await;
@@ -645,7 +645,7 @@ async fn create_model_tells_a_missing_field_and_a_missing_file_at_once() {
 }
 
 #[tokio::test]
-async fn create_model_refuses_texts_that_the_document_does_not_let_be() {
+async fn create_model_refuses_invalid_texts() {
     let setup = Setup::new("7", created()).await;
     let long = "이".repeat(256);
     for (name, version, reasons) in [
@@ -668,14 +668,14 @@ async fn create_model_refuses_texts_that_the_document_does_not_let_be() {
 }
 
 #[tokio::test]
-async fn create_model_of_an_uploaded_file_tells_missing_fields_too() {
+async fn reused_upload_lists_missing_fields() {
     let setup = Setup::new("7", created()).await;
     let outcome = setup.client.create_model(ModelFile::uploaded(7), |m| m.name("n")).await;
     assert_refused(&setup, outcome, &["`model_type` is missing", "`project` is missing"]).await;
 }
 
 #[tokio::test]
-async fn create_model_refuses_numbers_that_json_can_not_hold() {
+async fn create_model_refuses_nan_and_infinity() {
     let setup = Setup::new("7", created()).await;
     let outcome = setup.client.create_model(Bytes::from_static(CONTENT), |m| {
         let metrics = synapse_backend_client::json!({"accuracy": f64::NAN, "by_class": [{"cat": f64::INFINITY}], "recall": 1.0});
@@ -688,7 +688,7 @@ async fn create_model_refuses_numbers_that_json_can_not_hold() {
 }
 
 #[tokio::test]
-async fn create_model_tells_a_number_that_is_none_and_a_missing_field_at_once() {
+async fn nan_and_missing_field_reported_together() {
     let setup = Setup::new("7", created()).await;
     let outcome = setup.client.create_model(Bytes::from_static(CONTENT), |m| {
         m.metrics(synapse_backend_client::json!({"accuracy": f64::NAN})).model_type("detection").project(1)
@@ -697,7 +697,7 @@ async fn create_model_tells_a_number_that_is_none_and_a_missing_field_at_once() 
 }
 
 #[tokio::test]
-async fn create_model_tells_settings_that_can_not_be() {
+async fn create_model_lists_invalid_settings() {
     let setup = Setup::new("7", created()).await;
     let outcome =
         setup.client.create_model(Bytes::from_static(CONTENT), |m| m.name("n").project(1)).chunk_size(0);
@@ -718,7 +718,7 @@ async fn create_model_tells_settings_that_can_not_be() {
 }
 
 #[tokio::test]
-async fn create_model_refuses_a_path_that_is_empty_or_a_directory() {
+async fn create_model_refuses_non_file_path() {
     let setup = Setup::new("7", created()).await;
     for path in ["", setup.directory.path().to_str().unwrap()] {
         let outcome = setup.create(path).await;
@@ -727,7 +727,7 @@ async fn create_model_refuses_a_path_that_is_empty_or_a_directory() {
 }
 
 #[tokio::test]
-async fn create_model_refuses_an_empty_file() {
+async fn create_model_refuses_empty_file() {
     let setup = Setup::new("7", created()).await;
     let path = setup.file("empty.pkl", b"");
     let outcome = setup.create(&path).await;
@@ -749,7 +749,7 @@ async fn assert_unreadable(setup: &Setup, path: &Path) {
 }
 
 #[tokio::test]
-async fn create_model_sends_nothing_where_the_file_is_missing() {
+async fn create_model_missing_file_sends_nothing() {
     let setup = Setup::new("7", created()).await;
     assert_unreadable(&setup, &setup.directory.path().join("missing.pkl")).await;
     // A file stands where a directory should.
@@ -759,7 +759,7 @@ async fn create_model_sends_nothing_where_the_file_is_missing() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn create_model_sends_nothing_where_the_file_can_not_be_read() {
+async fn unreadable_model_file_sends_nothing() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new("7", created()).await;
     // A link to itself: nobody can open it, not even root.
@@ -781,7 +781,7 @@ async fn create_model_sends_nothing_where_the_file_can_not_be_read() {
 // ---- create_model: what the server refuses
 
 #[tokio::test]
-async fn create_model_tells_the_fields_that_the_server_refuses() {
+async fn create_model_reports_refused_fields() {
     let answer = r#"{"name": ["This field must be unique."], "metrics": {"accuracy": ["A valid number is required."]}}"#;
     let setup = Setup::new("7", json(400, answer)).await;
     let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
@@ -803,7 +803,7 @@ async fn create_model_tells_the_fields_that_the_server_refuses() {
 }
 
 #[tokio::test]
-async fn create_model_tells_that_the_file_is_too_large() {
+async fn create_model_reports_file_too_large() {
     let server = server::start().await;
     let page = "<html><head><title>413 Request Entity Too Large</title></head></html>";
     Mock::given(method("PUT")).respond_with(html(413, page)).mount(&server).await;
@@ -823,7 +823,7 @@ async fn create_model_tells_that_the_file_is_too_large() {
 }
 
 #[tokio::test]
-async fn create_model_stops_where_a_later_chunk_is_too_large() {
+async fn create_model_stops_at_oversized_chunk() {
     let setup = Setup::new("7", created()).await;
     let refused = html(413, "<html></html>");
     Mock::given(method("PUT"))
@@ -841,7 +841,7 @@ async fn create_model_stops_where_a_later_chunk_is_too_large() {
 }
 
 #[tokio::test]
-async fn create_model_makes_no_model_of_a_file_whose_sum_is_wrong() {
+async fn checksum_mismatch_creates_no_model() {
     let setup = Setup::new("7", created()).await;
     let wrong = json(400, r#"{"detail": "checksum does not match"}"#);
     Mock::given(method("POST"))
@@ -864,7 +864,7 @@ async fn create_model_makes_no_model_of_a_file_whose_sum_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_model_that_could_not_be_created_is_created_without_the_file_again() {
+async fn failed_create_reuses_uploaded_file() {
     let uuid = "0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11";
     let setup = Setup::new(&format!("\"{uuid}\""), html(500, "<h1>Server Error (500)</h1>")).await;
     let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
@@ -886,7 +886,7 @@ async fn a_model_that_could_not_be_created_is_created_without_the_file_again() {
 }
 
 #[tokio::test]
-async fn an_uploaded_file_is_named_by_a_number_or_a_uuid() {
+async fn uploaded_file_by_number_or_uuid() {
     for (file, expected) in [
         (ModelFile::uploaded(7), serde_json::json!(7)),
         (ModelFile::uploaded("a-uuid"), serde_json::json!("a-uuid")),
@@ -900,7 +900,7 @@ async fn an_uploaded_file_is_named_by_a_number_or_a_uuid() {
 }
 
 #[tokio::test]
-async fn the_id_of_a_numbered_upload_is_a_number_when_it_is_used_again() {
+async fn numeric_upload_id_stays_a_number() {
     let setup = Setup::new("7", json(503, "{}")).await;
     let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
     let (server, client) = serving("POST", "/models/", created()).await;
@@ -910,7 +910,7 @@ async fn the_id_of_a_numbered_upload_is_a_number_when_it_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_creation_whose_answer_is_lost_is_unknown_and_keeps_the_upload() {
+async fn lost_create_answer_keeps_upload_id() {
     let server = Server::of([Act::Close(Vec::new())]).await;
     let client = BackendClient::builder(&server.url).build().unwrap();
     let model = client

@@ -114,7 +114,7 @@ fn every_entry_point_needs_a_runtime() {
 }
 
 #[test]
-fn client_made_outside_works_inside() {
+fn client_built_outside_runtime_works() {
     let (runtime, server) = serving(MODEL);
     let client = client(&server);
     assert_needs_runtime("outside", block_on(client.get_model(1)));
@@ -130,7 +130,7 @@ fn client_made_outside_works_inside() {
 }
 
 #[test]
-fn future_moved_out_of_its_runtime() {
+fn future_polled_outside_runtime_fails() {
     let (runtime, server) = silent();
     let client = client(&server);
     let mut call = Box::pin(client.get_model(1).send());
@@ -148,7 +148,7 @@ fn future_moved_out_of_its_runtime() {
 }
 
 #[test]
-fn list_begun_inside_ends_outside() {
+fn list_started_in_runtime_ends_outside() {
     let (runtime, server) = serving(PAGE);
     let client = client(&server);
     let mut models = client.list_models().list_all();
@@ -158,7 +158,7 @@ fn list_begun_inside_ends_outside() {
 }
 
 #[test]
-fn dropped_outside_does_not_panic() {
+fn drop_outside_runtime_does_not_panic() {
     let (runtime, server) = silent();
     let client = client(&server);
     let mut call = Box::pin(client.list_models().send());

@@ -43,7 +43,7 @@ async fn ids_page_by_page(client: &BackendClient, page_size: i64) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn three_thousand_pages_give_every_event_once_and_in_order() {
+async fn three_thousand_pages_in_order() {
     let (backend, client) =
         start(backend().ground_truth_events(30_000).max_page_size(10).record_bodies(false)).await;
     let expected = ids_page_by_page(&client, 10).await;
@@ -62,7 +62,7 @@ async fn three_thousand_pages_give_every_event_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn any_concurrency_gives_the_same_list_and_no_request_more() {
+async fn any_concurrency_yields_same_list() {
     let (backend, client) = start(backend().ground_truth_events(1_003)).await;
     let expected = ids_page_by_page(&client, 100).await;
     for concurrency in [0, 1, 2, 3, 64] {
@@ -82,7 +82,7 @@ async fn any_concurrency_gives_the_same_list_and_no_request_more() {
 }
 
 #[tokio::test]
-async fn a_list_begins_at_the_page_that_is_asked_for() {
+async fn list_starts_at_requested_page() {
     let (_backend, client) = start(backend().ground_truth_events(95)).await;
     let expected = ids_page_by_page(&client, 10).await;
     let rest = client.list_ground_truth_events().params(|p| p.page(4).page_size(10)).list_all_as::<Id>();
@@ -91,7 +91,7 @@ async fn a_list_begins_at_the_page_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_limit_fetches_no_page_more_than_its_items_need() {
+async fn limit_fetches_no_extra_page() {
     let (backend, client) = start(backend().ground_truth_events(1_000)).await;
     for (limit, requests) in [(0, 0), (1, 1), (10, 1), (11, 2), (25, 3), (5_000, 100)] {
         backend.clear_requests();
@@ -106,7 +106,7 @@ async fn a_limit_fetches_no_page_more_than_its_items_need() {
 }
 
 #[tokio::test]
-async fn a_cursor_list_is_followed_link_by_link() {
+async fn cursor_list_followed_link_by_link() {
     let (backend, client) = start(backend().ground_truth_events(250).cursor_pagination(true)).await;
     let mut events = client.list_ground_truth_events().list_all();
     let mut ids = Vec::new();
@@ -120,7 +120,7 @@ async fn a_cursor_list_is_followed_link_by_link() {
 }
 
 #[tokio::test]
-async fn links_that_name_another_host_and_no_prefix_are_followed_at_the_base_url() {
+async fn foreign_links_followed_at_base_url() {
     let (backend, client) = start(
         backend().ground_truth_events(250).path_prefix("/api/v1").public_url("http://internal.example:8000"),
     )
@@ -131,7 +131,7 @@ async fn links_that_name_another_host_and_no_prefix_are_followed_at_the_base_url
 }
 
 #[tokio::test]
-async fn dropping_a_list_leaves_the_client_usable() {
+async fn client_usable_after_dropped_list() {
     let (backend, client) = start(backend().ground_truth_events(10_000)).await;
     for _ in 0..20 {
         let mut events = client.list_ground_truth_events().list_all_as::<Id>().concurrency(8);
@@ -144,7 +144,7 @@ async fn dropping_a_list_leaves_the_client_usable() {
 }
 
 #[tokio::test]
-async fn a_page_that_fails_ends_the_stream_with_its_error() {
+async fn failed_page_ends_stream_with_error() {
     let (backend, client) = start(backend().ground_truth_events(1_000)).await;
     backend.clear_requests();
     let mut events = client.list_ground_truth_events().params(|p| p.page(11)).list_all_as::<Id>();
@@ -156,7 +156,7 @@ async fn a_page_that_fails_ends_the_stream_with_its_error() {
 // ---- shapes
 
 #[tokio::test]
-async fn items_come_as_types_as_ones_own_and_as_the_servers_text() {
+async fn items_decode_as_typed_custom_and_raw() {
     let (backend, client) = start(backend().ground_truth_events(250).signed_urls(false)).await;
     let list = || client.list_ground_truth_events();
     let typed: Vec<GroundTruthEvent> = list().list_all().try_collect().await.unwrap();
@@ -183,7 +183,7 @@ async fn items_come_as_types_as_ones_own_and_as_the_servers_text() {
 }
 
 #[tokio::test]
-async fn urls_are_converted_in_every_shape() {
+async fn urls_converted_in_typed_and_raw_lists() {
     let (_backend, client) = start(backend().ground_truth_events(30)).await;
     let list = || client.list_ground_truth_events().url_conversion("files", |_| "there".to_owned());
     let typed: Vec<GroundTruthEvent> = list().list_all().deduplicate(true).try_collect().await.unwrap();
@@ -199,7 +199,7 @@ async fn urls_are_converted_in_every_shape() {
 }
 
 #[tokio::test]
-async fn a_list_is_given_page_by_page() {
+async fn list_yields_page_by_page() {
     let (backend, client) = start(backend().ground_truth_events(250)).await;
     let mut pages = client.list_ground_truth_events().list_all_as::<Id>().pages();
     assert_eq!(pages.list().total(), None);
@@ -225,7 +225,7 @@ async fn a_list_is_given_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_stream_tells_how_much_there_is_as_far_as_it_is_certain() {
+async fn size_hint_reports_certain_bounds() {
     let (_backend, client) = start(backend().ground_truth_events(250)).await;
     let mut events = client.list_ground_truth_events().list_all_as::<Id>().limit(120);
     assert_eq!(events.size_hint(), (0, Some(120)));
@@ -246,7 +246,7 @@ async fn a_stream_tells_how_much_there_is_as_far_as_it_is_certain() {
 }
 
 #[tokio::test]
-async fn dropping_a_half_read_list_stops_its_requests() {
+async fn dropped_list_stops_its_requests() {
     let (backend, client) = start(backend().ground_truth_events(1_000)).await;
     let held = backend.inject(Fault::hold_before().method("GET").after(1).always());
     let mut events =
@@ -264,7 +264,7 @@ async fn dropping_a_half_read_list_stops_its_requests() {
 }
 
 #[tokio::test]
-async fn one_page_more_than_are_under_way_is_fetched_ahead_of_a_reader_who_stops() {
+async fn prefetch_is_bounded_by_concurrency() {
     let (backend, client) = start(backend().ground_truth_events(100)).await;
     let mut events =
         client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(2);
@@ -278,7 +278,7 @@ async fn one_page_more_than_are_under_way_is_fetched_ahead_of_a_reader_who_stops
 }
 
 #[tokio::test]
-async fn no_more_than_sixty_four_pages_are_under_way() {
+async fn concurrency_is_capped_at_64_pages() {
     let (backend, client) = start(backend().ground_truth_events(1_500)).await;
     let held = backend.inject(Fault::hold_before().method("GET").after(1).always());
     let list = client
@@ -295,7 +295,7 @@ async fn no_more_than_sixty_four_pages_are_under_way() {
 }
 
 #[tokio::test]
-async fn what_the_pages_before_told_is_known_wherever_a_list_is_taken_up() {
+async fn resumed_list_keeps_promised_total() {
     // The last page lacks an item of the count.
     let server = server_of_pages(|number| page_of(&[&[1, 2], &[3, 4], &[5, 6]], number, 7)).await;
     let client = server::client_of(&server);
@@ -332,7 +332,7 @@ async fn what_the_pages_before_told_is_known_wherever_a_list_is_taken_up() {
 }
 
 #[tokio::test]
-async fn a_limit_counts_what_is_given_and_neither_what_was_passed_nor_doubles_nor_failures() {
+async fn limit_counts_only_yielded_items() {
     let (_server, client) = list_of(&[&[1, 2, 3], &[4, 5, 6]]).await;
     let list = || client.list_models().list_all_as::<Id>();
     let mut first = list();
@@ -356,7 +356,7 @@ async fn a_limit_counts_what_is_given_and_neither_what_was_passed_nor_doubles_no
 }
 
 #[tokio::test]
-async fn duplicates_are_known_across_a_checkpoint() {
+async fn duplicates_known_across_checkpoint() {
     let (_server, client) = list_of(&[&[1, 2, 3], &[2, 3, 4]]).await;
     let list = || client.list_models().list_all_as::<Id>();
     let mut first = list().deduplicate(true);
@@ -371,7 +371,7 @@ async fn duplicates_are_known_across_a_checkpoint() {
 }
 
 #[tokio::test]
-async fn a_page_that_became_shorter_than_what_was_given_of_it_is_passed() {
+async fn shrunken_page_is_skipped_on_resume() {
     let (_server, client) = list_of(&[&[1, 2], &[3, 4]]).await;
     let mut first = client.list_models().list_all_as::<Id>();
     id_of(&mut first).await;
@@ -385,7 +385,7 @@ async fn a_page_that_became_shorter_than_what_was_given_of_it_is_passed() {
 }
 
 #[tokio::test]
-async fn a_growing_list_whose_duplicates_are_dropped_is_strict_all_the_same() {
+async fn growing_deduplicated_list_stays_strict() {
     for (now, ends) in [(5, false), (3, true)] {
         let server = server_of_pages(move |number| {
             page_of(&[&[1, 2], &[2, 3], &[4]], number, if number == 1 { 4 } else { now })
@@ -409,7 +409,7 @@ async fn a_growing_list_whose_duplicates_are_dropped_is_strict_all_the_same() {
 }
 
 #[tokio::test]
-async fn only_the_lists_own_not_found_is_its_end() {
+async fn only_own_not_found_ends_list() {
     let (numbered, cursor) = (r#""/models/?page=2""#, r#""/models/?cursor=x&page=2""#);
     let invalid = || server::json(404, r#"{"detail": "Invalid page."}"#);
     let answers: [(&str, &str, ResponseTemplate); 4] = [
@@ -434,7 +434,7 @@ async fn only_the_lists_own_not_found_is_its_end() {
 }
 
 #[tokio::test]
-async fn a_list_that_became_shorter_is_told_once_and_is_at_its_end() {
+async fn shortened_list_reported_once_at_end() {
     let server = server_of_answers(|number| match number {
         1 | 2 => server::json(200, format!("{{{}}}", page_of(&[&[1, 2], &[3, 4], &[]], number, 10))),
         _ => server::json(404, r#"{"detail": "Invalid page."}"#),
@@ -452,7 +452,7 @@ async fn a_list_that_became_shorter_is_told_once_and_is_at_its_end() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_lies_behind_a_page_that_was_passed_over() {
+async fn checkpoint_lies_after_skipped_page() {
     // The last one.
     let server = server_of_answers(|number| match number {
         1 => server::json(200, format!("{{{}}}", page_of(&[&[1, 2], &[]], 1, 4))),
@@ -489,7 +489,7 @@ async fn a_checkpoint_lies_behind_a_page_that_was_passed_over() {
 }
 
 #[tokio::test]
-async fn a_page_is_given_up_to_an_item_that_can_not_be_decoded_and_then_its_error() {
+async fn page_yields_items_before_decode_error() {
     let (_server, client) = list_of(&[&[1, 2], &[3, -1, 4]]).await;
     let mut pages = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).pages();
     assert_eq!(pages.next().await.unwrap().unwrap().items.len(), 2);
@@ -505,7 +505,7 @@ async fn a_page_is_given_up_to_an_item_that_can_not_be_decoded_and_then_its_erro
 }
 
 #[tokio::test]
-async fn the_first_hundred_failures_are_kept_and_the_others_counted() {
+async fn first_hundred_failures_are_kept() {
     let (_server, client) = list_of(&[&[-1; 130]]).await;
     let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true);
     assert!(models.next().await.is_none());
@@ -514,7 +514,7 @@ async fn the_first_hundred_failures_are_kept_and_the_others_counted() {
 }
 
 #[tokio::test]
-async fn an_item_that_is_a_list_is_told_by_its_place() {
+async fn array_item_error_reports_its_index() {
     let server =
         server_of_pages(|_| r#""count": 5, "next": null, "results": [[1, 2], [3, "x"], [5, 6]]"#.to_owned())
             .await;
@@ -531,7 +531,7 @@ async fn an_item_that_is_a_list_is_told_by_its_place() {
 // ---- partitions
 
 #[tokio::test]
-async fn no_parts_are_no_partition() {
+async fn zero_partitions_are_refused() {
     let (server, client) = list_of(&[&[1]]).await;
     let error = client.list_models().partitions(0).await.failure();
     assert!(error.is_invalid_input(), "{error}");
@@ -539,7 +539,7 @@ async fn no_parts_are_no_partition() {
 }
 
 #[tokio::test]
-async fn the_last_partition_ends_where_the_list_does_and_the_others_at_their_pages() {
+async fn last_partition_reads_grown_list() {
     let grown = Arc::new(AtomicBool::new(false));
     let grows = grown.clone();
     let server = server_of_pages(move |number| match grows.load(Ordering::Relaxed) {
@@ -559,7 +559,7 @@ async fn the_last_partition_ends_where_the_list_does_and_the_others_at_their_pag
 }
 
 #[tokio::test]
-async fn partitions_know_how_long_a_page_should_be_and_where_they_begin() {
+async fn partitions_know_page_length_and_start() {
     let server =
         server_of_pages(|number| page_of(&[&[1, 2], &[3], &[4, 5], &[6, 7], &[8]], number, 10)).await;
     let client = server::client_of(&server);
@@ -579,7 +579,7 @@ async fn partitions_know_how_long_a_page_should_be_and_where_they_begin() {
 }
 
 #[tokio::test]
-async fn a_list_that_can_not_be_parted_comes_in_one_part() {
+async fn unpartitionable_list_is_one_partition() {
     // Pages without items, one that is the count's last already, and links that don't count.
     for (count, next, results) in [
         (9, "/models/?page=4", ""),
@@ -600,7 +600,7 @@ async fn a_list_that_can_not_be_parted_comes_in_one_part() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_left_is_taken_up_to_its_own_end() {
+async fn resumed_partition_stops_at_own_end() {
     let (_server, client) = list_of(&[&[1, 2], &[3, 4], &[5, 6], &[7, 8]]).await;
     let partition = client.list_models().partitions(2).await.unwrap().remove(0);
     for read in 0..4 {
@@ -617,7 +617,7 @@ async fn a_part_that_is_left_is_taken_up_to_its_own_end() {
 // ---- what goes wrong
 
 #[tokio::test]
-async fn pages_that_were_fetched_ahead_are_dropped_where_the_list_goes_on_by_links() {
+async fn prefetched_pages_dropped_for_links() {
     let server = server::start().await;
     let answer = |request: &Request| {
         let query = request.url.query().unwrap_or_default();
@@ -639,7 +639,7 @@ async fn pages_that_were_fetched_ahead_are_dropped_where_the_list_goes_on_by_lin
 }
 
 #[tokio::test]
-async fn a_link_in_a_circle_is_not_followed_while_the_items_before_it_are_read() {
+async fn circular_link_is_not_prefetched() {
     let server =
         server_of_pages(|_| r#""next": "/models/", "results": [{"id": 1}, {"id": 2}]"#.to_owned()).await;
     let client = server::client_of(&server);
@@ -655,7 +655,7 @@ async fn a_link_in_a_circle_is_not_followed_while_the_items_before_it_are_read()
 }
 
 #[tokio::test]
-async fn a_server_that_asks_for_less_is_given_less_for_a_while() {
+async fn throttled_list_completes_with_retries() {
     let (backend, client) = start(backend().ground_truth_events(4_000)).await;
     let busy = Fault::answer(429).header("Retry-After", "0").json(r#"{"detail": "throttled"}"#);
     backend.inject(busy.method("GET").after(20).times(24));
@@ -679,7 +679,7 @@ async fn a_server_that_asks_for_less_is_given_less_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_server_that_ignores_which_page_it_is_asked_for_ends_the_list() {
+async fn ignored_page_number_ends_list() {
     let server = server_of_pages(|_| {
         r#""count": 1000, "next": "/models/?page=2", "results": [{"id": 1}, {"id": 2}]"#.to_owned()
     })
@@ -713,7 +713,7 @@ async fn a_server_that_ignores_which_page_it_is_asked_for_ends_the_list() {
 }
 
 #[tokio::test]
-async fn a_next_that_leads_back_or_skips_ends_the_list_before_its_page() {
+async fn backward_or_skipping_next_ends_list() {
     for (next, event) in [
         ("/models/?page=1", ListAnomaly::OutOfOrder { page: 2, next: 1 }),
         ("/models/?page=2", ListAnomaly::OutOfOrder { page: 2, next: 2 }),
@@ -738,7 +738,7 @@ async fn a_next_that_leads_back_or_skips_ends_the_list_before_its_page() {
 }
 
 #[tokio::test]
-async fn cursors_that_go_in_a_circle_end_the_list() {
+async fn circular_cursors_end_list() {
     let server = server::start().await;
     let page = |request: &Request| {
         let pairs: HashMap<_, _> = request.url.query_pairs().into_owned().collect();
@@ -757,7 +757,7 @@ async fn cursors_that_go_in_a_circle_end_the_list() {
 }
 
 #[tokio::test]
-async fn a_list_with_fewer_items_than_it_promises_is_told_behind_them() {
+async fn missing_items_reported_at_list_end() {
     let server =
         server_of_pages(|_| r#""count": 3, "next": null, "results": [{"id": 1}, {"id": 2}]"#.to_owned())
             .await;
@@ -775,7 +775,7 @@ async fn a_list_with_fewer_items_than_it_promises_is_told_behind_them() {
 }
 
 #[tokio::test]
-async fn a_page_that_fails_says_which_and_is_gone_on_with() {
+async fn error_page_keeps_checkpoint() {
     let (backend, client) = start(backend().ground_truth_events(50)).await;
     let list = || {
         client
@@ -807,7 +807,7 @@ async fn a_page_that_fails_says_which_and_is_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_keeps_the_cursor_and_shows_no_secret_of_it() {
+async fn checkpoint_keeps_cursor_hides_secret() {
     let (backend, client) = start(backend().ground_truth_events(250).cursor_pagination(true)).await;
     let mut events = client.list_ground_truth_events().list_all_as::<Id>();
     let mut ids = Vec::new();

@@ -33,7 +33,7 @@ async fn errors_of(client: &BackendClient) -> Vec<Error> {
 }
 
 #[tokio::test]
-async fn a_page_with_a_key_twice_is_an_error_that_names_the_key() {
+async fn duplicate_page_key_is_an_error() {
     for (key, body) in [
         ("results", r#"{"count": 1, "results": [{"id": 1, "name": "n", "model_type": "x"}], "results": []}"#),
         ("results", r#"{"count": 2, "results": null, "r\u0065sults": []}"#),
@@ -52,7 +52,7 @@ async fn a_page_with_a_key_twice_is_an_error_that_names_the_key() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_next_lacks_is_added_again() {
+async fn parameters_missing_in_next_are_added() {
     // What is kept is sent byte for byte.
     let links = [
         ("/models/?cursor=a%2fb%2F+c", "cursor=a%2fb%2F+c&model_type=detection&tag=x%2Cy&tag=z&page_size=2"),
@@ -92,7 +92,7 @@ async fn a_parameter_that_next_lacks_is_added_again() {
 }
 
 #[tokio::test]
-async fn a_circle_of_links_that_lack_a_parameter_is_seen() {
+async fn circular_next_without_filter_detected() {
     let (server, client) =
         serving(|_| r#"{"next": "/models/?cursor=a", "results": [{"id": 1}]}"#.to_owned()).await;
     let (_, error) = ids_of(&mut client.list_models().params(|p| p.project(1)).list_all_as::<Id>()).await;
@@ -101,7 +101,7 @@ async fn a_circle_of_links_that_lack_a_parameter_is_seen() {
 }
 
 #[tokio::test]
-async fn a_next_that_is_too_long_is_the_servers_error() {
+async fn overlong_next_is_decode_error() {
     for (length, kind) in [(60_000, None), (1 << 20, Some(ErrorKind::Decode))] {
         let link = format!("/models/?cursor={}{}", secret("link"), "x".repeat(length));
         let (server, client) = serving(move |query| match query {
@@ -137,7 +137,7 @@ async fn a_next_that_is_too_long_is_the_servers_error() {
 }
 
 #[tokio::test]
-async fn an_item_that_can_not_be_decoded_shows_no_secret() {
+async fn undecodable_item_shows_no_secret() {
     #[derive(Debug, Deserialize)]
     #[allow(dead_code)]
     struct Numbers {
@@ -193,7 +193,7 @@ const MANY: i64 = 15_000;
 /// The only thread that may block is taken: what is done apart waits for it, and the thread that drives
 /// requests goes on.
 #[test]
-fn ids_of_many_items_are_compared_apart() {
+fn many_ids_compared_on_blocking_thread() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {

@@ -31,7 +31,7 @@ async fn serving_by(
 }
 
 #[tokio::test]
-async fn duplicates_are_dropped_whichever_is_set_first_the_checkpoint_or_that() {
+async fn deduplicate_before_or_after_resume() {
     let (_server, client) = serving_by("page", |page| {
         let (next, ids) = if page == 1 { ("\"/models/?page=2\"", [1, 2]) } else { ("null", [2, 3]) };
         server::json(
@@ -52,7 +52,7 @@ async fn duplicates_are_dropped_whichever_is_set_first_the_checkpoint_or_that() 
 }
 
 #[tokio::test]
-async fn a_list_whose_next_is_not_followed_is_not_at_its_end() {
+async fn unfollowed_next_is_not_list_end() {
     let (_server, client) = serving_by("page", |_| {
         server::json(200, r#"{"count": 4, "next": "http://elsewhere.example/other/?page=2", "results": [{"id": 1}, {"id": 2}]}"#)
     })
@@ -67,7 +67,7 @@ async fn a_list_whose_next_is_not_followed_is_not_at_its_end() {
 }
 
 #[tokio::test]
-async fn an_empty_next_is_the_end() {
+async fn empty_next_ends_list() {
     let (_server, client) = serving_by("page", |page| {
         let next = if page == 1 { "/models/?page=2" } else { "" };
         server::json(200, format!(r#"{{"next": "{next}", "results": [{{"id": {page}}}]}}"#))
@@ -82,7 +82,7 @@ async fn an_empty_next_is_the_end() {
 }
 
 #[tokio::test]
-async fn a_limit_is_not_used_up_by_a_page_that_is_passed_over() {
+async fn skipped_page_does_not_use_up_limit() {
     let (_server, client) = serving_by("page", |page| match page {
         2 => server::json(400, r#"{"detail": "no"}"#),
         page => {
@@ -105,7 +105,7 @@ async fn a_limit_is_not_used_up_by_a_page_that_is_passed_over() {
 }
 
 #[tokio::test]
-async fn behind_its_limit_a_list_tells_of_nothing() {
+async fn no_anomaly_reported_beyond_limit() {
     for page in [
         r#"{"count": 4, "next": "http://elsewhere.example/other/?page=2", "results": [{"id": 1}, {"id": 2}]}"#,
         r#"{"count": 4, "next": null, "results": [{"id": 1}, {"id": 2}]}"#,
@@ -122,7 +122,7 @@ async fn behind_its_limit_a_list_tells_of_nothing() {
 }
 
 #[tokio::test]
-async fn a_list_by_offset_is_taken_up_where_it_was_left() {
+async fn offset_list_resumes_mid_page() {
     let (_server, client) = serving_by("offset", |offset| {
         let offset = if offset == 1 { 0 } else { offset };
         let next =
@@ -149,7 +149,7 @@ fn page_at(offset: u64, count: u64) -> ResponseTemplate {
 }
 
 #[tokio::test]
-async fn a_list_that_begins_at_an_offset_has_what_is_behind_it() {
+async fn list_starting_at_offset_yields_rest() {
     let (_server, client) = serving_by("offset", |offset| page_at(offset, 7)).await;
     for offset in [2, 3, 6, 7, 9] {
         let list = || {
@@ -188,7 +188,7 @@ async fn a_list_that_begins_at_an_offset_has_what_is_behind_it() {
 }
 
 #[tokio::test]
-async fn what_is_missing_behind_an_offset_is_told() {
+async fn missing_items_after_offset_reported() {
     let (_server, client) = serving_by("offset", |offset| match offset {
         5 => server::json(200, r#"{"count": 9, "next": null, "results": [{"id": 5}]}"#),
         offset => page_at(offset, 9),
@@ -203,7 +203,7 @@ async fn what_is_missing_behind_an_offset_is_told() {
 }
 
 #[tokio::test]
-async fn an_offset_that_the_server_does_not_know_is_a_parameter_like_any_other() {
+async fn unsupported_offset_is_plain_parameter() {
     // Pages by number, and a list of one page that the offset would lie behind.
     let numbered = |page| {
         let next = if page == 1 { "\"/models/?offset=3&page=2\"" } else { "null" };
@@ -245,7 +245,7 @@ async fn slow_list() -> (MockServer, BackendClient) {
 }
 
 #[tokio::test]
-async fn a_time_out_is_that_of_the_whole_list_which_is_taken_up_where_it_ran_out() {
+async fn timed_out_list_resumes_at_checkpoint() {
     let (_server, client) = slow_list().await;
     for skip in [false, true] {
         let timeout = Duration::from_millis(500);
@@ -265,7 +265,7 @@ async fn a_time_out_is_that_of_the_whole_list_which_is_taken_up_where_it_ran_out
 }
 
 #[tokio::test]
-async fn the_clients_time_out_is_that_of_each_page() {
+async fn client_timeout_applies_per_page() {
     let (server, _) = serving_by("page", |page| match page {
         1 => server::json(200, r#"{"count": 2, "next": "/models/?page=2", "results": [{"id": 1}]}"#),
         _ => server::json(200, r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#)
@@ -285,7 +285,7 @@ async fn the_clients_time_out_is_that_of_each_page() {
 // ---- what is no list, or another one
 
 #[tokio::test]
-async fn an_answer_that_is_a_list_itself_is_told_from_a_page() {
+async fn bare_list_answer_is_no_page() {
     for text in [r#"[{"id": 1}, {"id": 2}]"#, "[]", " \n[[{\"id\": 1}], null, 1]", "\u{feff}[1"] {
         let (_server, client) = serving_by("page", move |_| server::json(200, text)).await;
         let list = || client.list_models();
@@ -377,7 +377,7 @@ async fn forged_checkpoint_is_refused() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_of_another_query_tells_by_name_what_differs() {
+async fn checkpoint_mismatch_names_parameters() {
     let (server, client) = serving_by("page", |_| server::json(200, "{}")).await;
     let list = || client.list_models().params(|p| p.project(1)).param("token", secret("one"));
     let checkpoint = list().list_all().checkpoint();

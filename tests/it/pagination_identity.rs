@@ -72,7 +72,7 @@ async fn shifted_page_follows_policy() {
 }
 
 #[tokio::test]
-async fn shifted_page_is_incomplete_without_its_duplicates() {
+async fn deduplicated_shifted_page_incomplete() {
     let (_server, client) = list_of(shifted(), |_| 500).await;
     for policy in [ListPolicy::Strict, ListPolicy::Complete, ListPolicy::Lenient] {
         let mut list = client.list_models().list_all_as::<Id>().policy(policy).deduplicate(true);
@@ -87,7 +87,7 @@ async fn shifted_page_is_incomplete_without_its_duplicates() {
 }
 
 #[tokio::test]
-async fn shifted_page_is_seen_in_every_shape() {
+async fn shifted_page_detected_in_every_shape() {
     let (_server, client) = list_of(shifted(), |_| 500).await;
     let list = || client.list_ground_truth_events();
     let typed = list().list_all().try_collect::<Vec<GroundTruthEvent>>().await.failure();
@@ -104,7 +104,7 @@ async fn shifted_page_is_seen_in_every_shape() {
 }
 
 #[tokio::test]
-async fn resumed_list_is_judged_as_a_whole() {
+async fn anomalies_span_resumed_lists() {
     let pages: Vec<Vec<i64>> = vec![vec![1, 2, 3], vec![4, 5, 6], vec![5, 6, 7], vec![8, 9, 9]];
     let (_server, client) = list_of(pages, |_| 12).await;
     for distinct in [false, true] {
@@ -139,7 +139,7 @@ fn sent_over(list: &ListAll<Id>) -> Checkpoint {
 }
 
 #[tokio::test]
-async fn checkpoint_of_an_earlier_release_is_resumed() {
+async fn old_release_checkpoint_is_resumed() {
     let (server, client) = list_of(vec![vec![1, 2, 3], vec![3, 4, 5], vec![6, 7, 8]], |_| 9).await;
     // What it kept where duplicates were dropped, and where not.
     let query = format!("list_models {}/models/", server.uri());
@@ -163,7 +163,7 @@ async fn checkpoint_of_an_earlier_release_is_resumed() {
 }
 
 #[tokio::test]
-async fn page_that_shifted_before_it_is_resumed() {
+async fn page_shifted_before_resume_is_reported() {
     // Two items of the first page went, and two came in at the end: the two that follow are passed with the
     // others.
     let before = list_of(vec![vec![1, 2, 3, 4, 5, 6], vec![7, 8, 9]], |_| 9).await;
@@ -181,7 +181,7 @@ async fn page_that_shifted_before_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn growing_list_has_all_that_it_had() {
+async fn growing_list_keeps_earlier_items() {
     // Two came in at the head while the list was read.
     let (_server, client) =
         list_of(vec![vec![1, 2, 3], vec![2, 3, 4], vec![5, 6]], |page| if page == 1 { 6 } else { 8 }).await;
@@ -206,7 +206,7 @@ async fn growing_list_has_all_that_it_had() {
 }
 
 #[tokio::test]
-async fn each_partition_is_judged_by_its_own_items() {
+async fn partition_anomalies_by_own_items() {
     let (_server, client) =
         list_of(vec![vec![1, 2], vec![3, 4], vec![5, 6], vec![6, 7], vec![8, 9]], |_| 10).await;
     let partitions = client.list_models().partitions(2).await.unwrap();
@@ -236,7 +236,7 @@ struct Event {
 }
 
 #[tokio::test]
-async fn events_are_told_apart_by_their_own_key() {
+async fn events_identified_by_own_key() {
     marker::watch();
     let backend = Backend::builder().ground_truth_events(1_000).events_per_id(3).start().await.unwrap();
     let client = BackendClient::builder(backend.url()).access_token(backend.token()).build().unwrap();
@@ -268,7 +268,7 @@ async fn events_are_told_apart_by_their_own_key() {
 }
 
 #[tokio::test]
-async fn ids_of_events_are_their_own_in_earlier_releases() {
+async fn older_releases_identify_events_by_id() {
     let pages = || vec![vec![1, 2, 3], vec![3, 4, 5]];
     let (_server, client) = list_of(pages(), |_| 6).await;
     for (parameter, identity) in [("search", Some("id")), ("fields", None), ("omit", None)] {
@@ -289,7 +289,7 @@ async fn ids_of_events_are_their_own_in_earlier_releases() {
 }
 
 #[tokio::test]
-async fn identity_is_the_callers_choice() {
+async fn identity_fields_set_by_caller() {
     let (_server, client) = list_of(vec![vec![1, 2, 3], vec![3, 4, 5]], |_| 6).await;
     let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Strict);
     for (fields, identity) in
@@ -308,7 +308,7 @@ async fn identity_is_the_callers_choice() {
 }
 
 #[tokio::test]
-async fn identity_is_decided_by_the_first_page_with_items() {
+async fn identity_from_first_nonempty_page() {
     let server = server::start().await;
     let answer = |request: &Request| {
         let page = request.url.query().unwrap_or_default();

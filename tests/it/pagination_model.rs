@@ -114,7 +114,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_list_that_stays_as_it_is_comes_whole_in_order_and_with_no_request_too_many(
+    fn stable_list_complete_and_in_order(
         script in any_script(), page_size in prop::option::of(1_i64..15), concurrency in 1_usize..9, limit in prop::option::of(0_u64..70),
         distinct in any::<bool>(),
     ) {
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn a_list_that_changes_is_told_and_lenient_gives_what_the_pages_held(
+    fn changing_list_reported_by_policy(
         count in 0_u64..60, most in 1_usize..12, changes in any_changes(), concurrency in 1_usize..9,
     ) {
         run(async {
@@ -193,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn a_list_is_taken_up_where_it_was_left_however_often(
+    fn list_resumed_any_number_of_times(
         script in any_script(), concurrency in 1_usize..5, stops in prop::collection::vec(0_usize..20, 0..6), distinct in any::<bool>(),
         broken in prop::collection::vec(1_u64..60, 0..3),
     ) {
@@ -246,7 +246,7 @@ proptest! {
     }
 
     #[test]
-    fn shifted_pages_are_judged_by_identity(
+    fn shifted_pages_detected_by_identity(
         count in 1_u64..60, most in 1_usize..12, concurrency in 1_usize..5, distinct in any::<bool>(),
         shifts in prop::collection::vec((0_usize..8, 1_usize..8, any::<bool>()), 0..3),
         stops in prop::collection::vec(0_usize..30, 0..3), policy in prop_oneof![Just(ListPolicy::Complete), Just(ListPolicy::Lenient)],
@@ -296,7 +296,7 @@ proptest! {
     }
 
     #[test]
-    fn partitions_give_every_item_once(
+    fn partitions_yield_every_item_once(
         count in 0_u64..80, most in 1_usize..12, parts in 1_usize..9, cursors in any::<bool>(), concurrency in 1_usize..5,
     ) {
         run(async {
@@ -323,7 +323,7 @@ proptest! {
     }
 
     #[test]
-    fn what_fails_for_good_is_passed_over_and_told(
+    fn permanent_failures_skipped_and_listed(
         count in 1_u64..60, most in 1_usize..12, concurrency in 1_usize..5,
         pages in prop::collection::hash_set(2_u64..8, 0..3), broken in prop::collection::hash_set(1_u64..60, 0..4),
     ) {
@@ -356,7 +356,7 @@ proptest! {
 }
 
 #[test]
-fn a_checkpoint_of_another_query_is_refused_and_nothing_sent() {
+fn checkpoint_of_other_query_is_refused() {
     run(async {
         let server = ListServer::start(script(30, 10)).await;
         let client = client(&server.url, 0);
@@ -375,7 +375,7 @@ fn a_checkpoint_of_another_query_is_refused_and_nothing_sent() {
 }
 
 #[test]
-fn a_strict_list_is_taken_up_after_it_changed() {
+fn strict_list_resumes_after_change() {
     run(async {
         let changes = vec![(1, Change::Insert(60, vec![501]))];
         let server = ListServer::start(Script { changes, ..script(30, 10) }).await;
@@ -395,7 +395,7 @@ fn a_strict_list_is_taken_up_after_it_changed() {
 }
 
 #[test]
-fn a_list_that_grows_is_read_on_and_told_and_one_that_shrinks_is_an_error_unless_another_policy_is_set() {
+fn count_change_follows_policy() {
     run(async {
         let grown = vec![(1, Change::Insert(60, vec![501]))];
         let server = ListServer::start(Script { changes: grown, ..script(30, 10) }).await;

@@ -63,7 +63,7 @@ async fn assert_endless(
 const TWO: &str = r#"{"id": 1}, {"id": 2}"#;
 
 #[tokio::test]
-async fn same_items_behind_new_cursors() {
+async fn repeated_items_new_cursors_end_list() {
     for distinct in [true, false] {
         for policy in [ListPolicy::Complete, ListPolicy::Lenient] {
             let (server, client) = serving(|number| cursor_page(number, TWO)).await;
@@ -87,7 +87,7 @@ async fn same_items_behind_new_cursors() {
 }
 
 #[tokio::test]
-async fn pages_in_a_circle_behind_new_cursors() {
+async fn circular_pages_new_cursors_end_list() {
     // Three pages in turn, of items that nothing tells apart; their signatures change.
     let answer = |number: u64| {
         cursor_page(number, &format!(r#"{{"data": {}, "url": "/a?sig={number}"}}"#, number % 3))
@@ -107,14 +107,14 @@ async fn pages_in_a_circle_behind_new_cursors() {
 }
 
 #[tokio::test]
-async fn pages_without_items_end() {
+async fn endless_empty_pages_end_list() {
     let (server, client) = serving(|number| cursor_page(number, "")).await;
     let mut models = client.list_models().list_all_as::<Id>();
     assert!(assert_endless(&server, &mut models, STALLED..=STALLED).await.is_empty());
 }
 
 #[tokio::test]
-async fn every_item_fails() {
+async fn endless_failing_items_end_list() {
     for count in [30, 1_000_000_000_000_000] {
         let answer = move |number: u64| {
             numbered_page(number, count, &format!(r#"{{"id": "{number}a"}}, {{"id": "{number}b"}}, 0"#))
@@ -130,7 +130,7 @@ async fn every_item_fails() {
 }
 
 #[tokio::test]
-async fn every_page_fails() {
+async fn endless_failing_pages_end_list() {
     let answer = |number: u64| match number {
         1 => numbered_page(1, 1_000_000_000_000_000, TWO),
         _ => server::json(500, r#"{"detail": "broken"}"#),
@@ -151,7 +151,7 @@ async fn every_page_fails() {
 }
 
 #[tokio::test]
-async fn page_number_is_ignored() {
+async fn ignored_page_number_hits_stall_limit() {
     for count in [4, 1_000_000_000_000_000] {
         for identity in [&["id"][..], &[]] {
             for distinct in [true, false] {
@@ -170,7 +170,7 @@ async fn page_number_is_ignored() {
 }
 
 #[tokio::test]
-async fn same_pages_prove_nothing() {
+async fn identical_pages_without_ids_allowed() {
     // Of items without an identity, ninety pages may be the same.
     let answer = |number: u64| match number {
         92 => server::json(200, r#"{"next": null, "results": [{"data": 2}]}"#),
@@ -183,7 +183,7 @@ async fn same_pages_prove_nothing() {
 }
 
 #[tokio::test]
-async fn failing_pages_among_others_are_no_end() {
+async fn scattered_failing_pages_continue() {
     // Each second page of 500 fails.
     let answer = |number: u64| match number {
         500 => server::json(200, r#"{"count": 500, "next": null, "results": [{"id": 500}]}"#),
@@ -200,7 +200,7 @@ async fn failing_pages_among_others_are_no_end() {
 // ---- numbers near their ends
 
 #[tokio::test]
-async fn numbers_near_their_ends() {
+async fn extreme_page_numbers_do_not_panic() {
     let most = u64::MAX;
     for count in [0, 3, most] {
         let (_server, client) = serving(move |_| {
@@ -247,7 +247,7 @@ impl<'de> Deserialize<'de> for Tried {
 }
 
 #[tokio::test]
-async fn page_of_failing_items_costs_what_it_holds() {
+async fn failing_page_decoding_is_bounded() {
     const ITEMS: usize = 200_000;
     let zeros = format!(r#"{{"count": {ITEMS}, "next": null, "results": [1{}]}}"#, ",0".repeat(ITEMS - 1));
     let (_server, client) = serving(move |_| server::json(200, &*zeros)).await;
@@ -351,7 +351,7 @@ async fn failed_pages_are_skipped_after_resume() {
 // ---- odd pages
 
 #[tokio::test]
-async fn odd_ends_are_ends() {
+async fn null_results_or_false_next_end_list() {
     for page in [
         r#"{"count": 0, "next": null, "results": null}"#,
         r#"{"count": null, "next": false, "results": []}"#,

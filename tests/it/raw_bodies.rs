@@ -33,7 +33,7 @@ fn pieces(pieces: &[&'static [u8]]) -> Body {
 }
 
 #[tokio::test]
-async fn a_form_arrives_whole() {
+async fn multipart_form_arrives_whole() {
     let file: Vec<u8> = (0..300_000_u32).map(|index| index as u8).collect();
     let form = Form::new().text("title", "street").part("file", Part::bytes(file.clone()).file_name("a.bin"));
     let request = arrived(form).await;
@@ -43,7 +43,7 @@ async fn a_form_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_form_with_a_stream_arrives_whole() {
+async fn streamed_form_part_arrives_whole() {
     let request = arrived(
         Form::new().part("file", Part::stream(pieces(&[b"one ", b"", b"two"]))).text("title", "street"),
     )
@@ -54,7 +54,7 @@ async fn a_form_with_a_stream_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_stream_of_unknown_length_arrives_whole() {
+async fn unsized_stream_arrives_whole() {
     let request = arrived(RawBody::from(pieces(&[b"1,a\n", b"2,b\n"])).media_type("text/csv")).await;
     assert_eq!(
         (request.body.as_slice(), header(&request, "content-type")),
@@ -64,7 +64,7 @@ async fn a_stream_of_unknown_length_arrives_whole() {
 }
 
 #[tokio::test]
-async fn bytes_and_texts_arrive_with_their_length() {
+async fn bytes_and_texts_send_content_length() {
     let request = arrived("text").await;
     assert_eq!(
         (request.body.as_slice(), header(&request, "content-length")),

@@ -84,7 +84,7 @@ async fn create(client: &BackendClient, file: impl Into<ModelFile>) -> Result<Mo
 // ---- what is sent, and where to
 
 #[tokio::test]
-async fn credentials_go_out_as_the_four_headers() {
+async fn credentials_sent_as_four_headers() {
     let (server, client) = serving(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
     client.get_model(1).await.unwrap();
     create(&client, ModelFile::uploaded(7)).await.unwrap();
@@ -94,7 +94,7 @@ async fn credentials_go_out_as_the_four_headers() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_not_set_are_not_sent() {
+async fn unset_credentials_are_not_sent() {
     let server = server::start().await;
     Mock::given(method("GET"))
         .respond_with(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#))
@@ -119,7 +119,7 @@ async fn credentials_that_are_not_set_are_not_sent() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_port_carries_no_credentials() {
+async fn cross_port_redirect_drops_credentials() {
     let (other, _) = serving(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
     for status in [301, 302, 303, 307, 308] {
         other.reset().await;
@@ -138,7 +138,7 @@ async fn a_redirect_to_another_port_carries_no_credentials() {
 }
 
 #[tokio::test]
-async fn a_redirect_on_the_own_origin_carries_the_credentials() {
+async fn same_origin_redirect_keeps_credentials() {
     let (server, client) = serving(json(200, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
     let moved = ResponseTemplate::new(302).insert_header("location", "/moved/1/");
     Mock::given(path("/models/1/")).respond_with(moved).with_priority(1).mount(&server).await;
@@ -149,7 +149,7 @@ async fn a_redirect_on_the_own_origin_carries_the_credentials() {
 }
 
 #[tokio::test]
-async fn a_creation_is_not_redirected_to_another_port() {
+async fn create_not_redirected_to_another_port() {
     let (other, _) = serving(json(201, r#"{"id": 1, "name": "n", "model_type": "x"}"#)).await;
     let (server, client) =
         serving(ResponseTemplate::new(307).insert_header("location", format!("{}/models/", other.uri())))
@@ -161,7 +161,7 @@ async fn a_creation_is_not_redirected_to_another_port() {
 }
 
 #[tokio::test]
-async fn a_next_link_to_another_host_gets_nothing() {
+async fn next_link_to_other_host_sends_nothing() {
     let (other, _) = serving(json(200, r#"{"results": []}"#)).await;
     let next = format!("{}/stolen/?page=2&sig={MARKER}", other.uri());
     let (server, client) =
@@ -180,7 +180,7 @@ async fn a_next_link_to_another_host_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_next_link_that_names_the_list_at_another_host_is_followed_at_the_base_url() {
+async fn foreign_next_link_followed_at_base_url() {
     let (other, _) = serving(json(200, r#"{"results": []}"#)).await;
     let next = format!("{}/sdk/ground_truth_events/?page=2", other.uri());
     let (server, client) =
@@ -197,7 +197,7 @@ async fn a_next_link_that_names_the_list_at_another_host_is_followed_at_the_base
 }
 
 #[tokio::test]
-async fn an_upload_whose_url_is_at_another_host_sends_nothing_there() {
+async fn upload_url_at_other_host_sends_nothing() {
     let (other, _) = serving(json(200, r#"{"id": 7}"#)).await;
     let url = format!("{}/elsewhere/7/?sig={MARKER}", other.uri());
     let (server, client) = serving(json(200, format!(r#"{{"id": 7, "url": "{url}", "offset": 2}}"#))).await;
@@ -212,7 +212,7 @@ async fn an_upload_whose_url_is_at_another_host_sends_nothing_there() {
 // ---- errors of every kind
 
 #[tokio::test]
-async fn an_error_of_a_setting_shows_no_secret() {
+async fn setting_error_shows_no_secret() {
     let bad =
         |set: fn(BackendClientBuilder) -> BackendClientBuilder| set(builder("https://h")).build().failure();
     for error in [
@@ -235,7 +235,7 @@ async fn an_error_of_a_setting_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn an_error_of_input_or_file_shows_no_secret() {
+async fn input_or_file_error_shows_no_secret() {
     let (server, client) = serving(json(200, "{}")).await;
     let error = client
         .get_model(1)
@@ -266,7 +266,7 @@ impl CredentialsProvider for Provider {
 }
 
 #[tokio::test]
-async fn an_error_of_the_credentials_provider_shows_no_secret() {
+async fn provider_error_shows_no_secret() {
     let (server, _) = serving(json(200, "{}")).await;
     let failing = Provider(Err(format!("GET https://user:{MARKER}@vault/token?key={MARKER}: 500")));
     let client = BackendClient::builder(server.uri()).credentials_provider(failing).build().unwrap();
@@ -280,7 +280,7 @@ async fn an_error_of_the_credentials_provider_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_connection_shows_no_secret() {
+async fn connection_error_shows_no_secret() {
     let get = |client: &BackendClient| client.get_model(1).param("sig", secret("param")).send();
     let (_port, url) = refusing();
     assert_error_hidden(&get(&builder(&url).build().unwrap()).await.failure(), ErrorKind::Connect);
@@ -311,7 +311,7 @@ fn leaky() -> String {
 }
 
 #[tokio::test]
-async fn an_error_of_the_server_shows_no_secret() {
+async fn server_error_shows_no_secret() {
     let text = format!("<title>Not at {}</title>\n{}", signed("/t"), signed("/u"));
     let fields = format!(r#"{{"file": ["Can't fetch {}"]}}"#, signed("/f"));
     for body in [leaky(), text, fields] {
@@ -331,7 +331,7 @@ async fn an_error_of_the_server_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_server_repeats_is_not_shown() {
+async fn echoed_token_is_redacted() {
     let (_server, client) =
         serving(json(401, format!(r#"{{"detail": "Invalid token {MARKER}-access."}}"#))).await;
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
@@ -343,7 +343,7 @@ async fn a_token_that_the_server_repeats_is_not_shown() {
 }
 
 #[tokio::test]
-async fn a_token_is_hidden_however_the_server_writes_it() {
+async fn token_redacted_in_every_escaping() {
     let ascii = |text: &str| text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect::<String>();
     let latin = |text: &str| text.bytes().map(char::from).collect::<String>();
     for token in [
@@ -378,7 +378,7 @@ async fn a_token_is_hidden_however_the_server_writes_it() {
 }
 
 #[tokio::test]
-async fn a_secret_header_is_hidden_without_its_scheme_too() {
+async fn secret_header_redacted_without_scheme() {
     let (server, _) = serving(json(401, format!(r#"{{"detail": "Unknown key {MARKER}-key."}}"#))).await;
     let client =
         builder(&server.uri()).sensitive_header("x-gateway", format!("Bearer {MARKER}-key")).build().unwrap();
@@ -386,7 +386,7 @@ async fn a_secret_header_is_hidden_without_its_scheme_too() {
 }
 
 #[tokio::test]
-async fn an_answer_that_can_not_be_used_shows_no_secret() {
+async fn undecodable_answer_shows_no_secret() {
     for body in [
         leaky(),
         format!(r#"{{"id": 1, "name": ["{}"]}}"#, signed("/a")),
@@ -401,7 +401,7 @@ async fn an_answer_that_can_not_be_used_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_large_shows_no_secret() {
+async fn oversized_answer_shows_no_secret() {
     let (server, _) = serving(json(200, leaky())).await;
     let client = builder(&server.uri()).max_body_size(10).build().unwrap();
     assert_error_hidden(
@@ -411,7 +411,7 @@ async fn an_answer_that_is_too_large_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn a_redirect_that_is_refused_shows_no_secret() {
+async fn refused_redirect_shows_no_secret() {
     for location in [
         format!("https://u:{MARKER}@h/x?sig={MARKER}"),
         format!("ftp://h/{}?sig={MARKER}", "x"),
@@ -425,7 +425,7 @@ async fn a_redirect_that_is_refused_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn a_token_in_a_redirects_path_is_hidden() {
+async fn token_in_redirect_path_is_redacted() {
     let token = format!("{MARKER}/+=");
     let (other, _) = serving(json(403, r#"{"detail": "No."}"#)).await;
     for host in ["", &other.uri()] {
@@ -449,7 +449,7 @@ async fn a_token_in_a_redirects_path_is_hidden() {
 }
 
 #[tokio::test]
-async fn a_token_among_ids_and_keys_is_hidden() {
+async fn token_in_ids_and_keys_is_redacted() {
     for body in [
         format!(r#"{{"results": [{{"id": "{MARKER}-access", "name": 7}}], "count": 1}}"#),
         format!(r#"{{"results": [{{"id": 1, "{MARKER}-access": 7}}]}}"#),
@@ -478,7 +478,7 @@ impl CredentialsProvider for Renewing {
 }
 
 #[tokio::test]
-async fn a_renewed_token_is_hidden_too() {
+async fn renewed_token_is_redacted() {
     let (server, _) = serving(json(404, format!(r#"{{"detail": "no {MARKER}-second"}}"#))).await;
     let refused = json(401, format!(r#"{{"detail": "no {MARKER}-first"}}"#));
     Mock::given(wiremock::matchers::any())
@@ -498,7 +498,7 @@ async fn a_renewed_token_is_hidden_too() {
 }
 
 #[tokio::test]
-async fn what_a_server_says_is_one_clean_line() {
+async fn server_text_becomes_one_clean_line() {
     let said = "\u{1b}[2J\u{9b}31m\u{202e}a\u{2028}b\u{85}c\nd\u{7f}\u{200b}\0";
     let written = serde_json::to_string(said).unwrap();
     for answer in [
@@ -520,7 +520,7 @@ async fn what_a_server_says_is_one_clean_line() {
 }
 
 #[tokio::test]
-async fn a_list_that_leads_back_shows_no_secret() {
+async fn circular_list_error_shows_no_secret() {
     let server = server::start().await;
     let client = builder(&server.uri()).build().unwrap();
     let next = format!("{}/models/?cursor={MARKER}", server.uri());
@@ -534,7 +534,7 @@ async fn a_list_that_leads_back_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn an_upload_that_does_not_hold_together_shows_no_secret() {
+async fn bad_upload_offset_shows_no_secret() {
     let answer = format!(r#"{{"id": 7, "url": "/chunked_upload/7/?sig={MARKER}", "offset": 99}}"#);
     let (_server, client) = serving(json(200, answer)).await;
     assert_error_hidden(&create(&client, Bytes::from_static(b"x")).await.failure(), ErrorKind::Upload);
@@ -549,7 +549,7 @@ impl UrlConverter for Failing {
 }
 
 #[tokio::test]
-async fn a_conversion_that_fails_shows_no_secret() {
+async fn failed_conversion_shows_no_secret() {
     let body = format!(r#"{{"id": 1, "name": "n", "model_type": "x", "file": "{}"}}"#, signed("/a"));
     let (_server, client) = serving(json(200, body)).await;
     let error = client.get_model(1).url_conversion_with("file", Failing).await.failure();
@@ -560,7 +560,7 @@ async fn a_conversion_that_fails_shows_no_secret() {
 // ---- Debug of everything
 
 #[tokio::test]
-async fn what_clients_and_calls_show_is_no_secret() {
+async fn client_and_call_debug_is_redacted() {
     let server = server::start().await;
     let proxy = format!("http://user:{MARKER}@proxy");
     let builder = builder(&server.uri()).proxy(proxy).credentials_provider(Provider(Ok(Credentials::new())));
@@ -588,7 +588,7 @@ async fn what_clients_and_calls_show_is_no_secret() {
 }
 
 #[tokio::test]
-async fn what_a_creation_shows_is_no_secret() {
+async fn create_call_debug_is_redacted() {
     let client = builder("https://h").build().unwrap();
     let metadata = json_value!({"report": signed("/report")});
     let creation = client.create_model(Bytes::from_static(MARKER.as_bytes()), |m| {
@@ -602,7 +602,7 @@ async fn what_a_creation_shows_is_no_secret() {
 }
 
 #[test]
-fn what_a_file_url_shows_is_no_secret() {
+fn file_url_debug_is_redacted() {
     for url in [
         signed("/a.pt"),
         format!("/media/a.pt?sig={MARKER}"),
@@ -620,7 +620,7 @@ fn what_a_file_url_shows_is_no_secret() {
 }
 
 #[test]
-fn what_free_form_json_shows_is_no_secret() {
+fn free_form_json_debug_is_redacted() {
     let escaped = signed("/b").replace('/', "\\/").replace('&', "\\u0026");
     let values: [Json; 4] = [
         json_value!({"url": signed("/a"), "list": [signed("/b")], "n": 1}),
@@ -634,7 +634,7 @@ fn what_free_form_json_shows_is_no_secret() {
 }
 
 #[test]
-fn what_models_events_and_pages_show_is_no_secret() {
+fn model_and_page_debug_is_redacted() {
     let url = signed("/a");
     let model = format!(
         r#"{{"id": 1, "name": "n", "model_type": "x", "file": "{url}", "metrics": {{"report": "{url}"}}, "project": {{"icon": "{url}"}},
@@ -652,7 +652,7 @@ fn what_models_events_and_pages_show_is_no_secret() {
 }
 
 #[tokio::test]
-async fn a_query_with_brackets_and_quotes_is_hidden_whole() {
+async fn query_with_brackets_fully_redacted() {
     let url = oddly_signed();
     assert_debug_hidden("a file URL", &FileUrl::from(url.as_str()));
     assert_debug_hidden("JSON", &json_value!({"files": [{"url": url}]}));
@@ -663,7 +663,7 @@ async fn a_query_with_brackets_and_quotes_is_hidden_whole() {
 }
 
 #[tokio::test]
-async fn a_query_is_hidden_whatever_the_name_of_the_file_holds() {
+async fn query_redacted_for_any_file_name() {
     let names = [
         "photo(1).jpg",
         "a,b.jpg",
@@ -701,7 +701,7 @@ async fn a_query_is_hidden_whatever_the_name_of_the_file_holds() {
 }
 
 #[test]
-fn what_the_links_of_a_page_show_is_no_secret() {
+fn page_links_debug_is_redacted() {
     // They repeat the query that was asked for.
     let link = format!("https://h/models/?page=2&token={MARKER}");
     let page: ModelPage =
@@ -712,7 +712,7 @@ fn what_the_links_of_a_page_show_is_no_secret() {
 }
 
 #[tokio::test]
-async fn headers_of_a_call_are_hidden_in_its_errors() {
+async fn call_headers_redacted_in_errors() {
     let echo =
         server::json(400, r#"{"detail": "no session COOKIESECRET, bad PERCALLSECRET, PERCALLSECRET"}"#);
     let (_server, client) = server::serving("GET", "/models/1/", echo).await;
@@ -730,7 +730,7 @@ async fn headers_of_a_call_are_hidden_in_its_errors() {
 }
 
 #[tokio::test]
-async fn halves_of_a_token_are_hidden_where_a_text_is_cut() {
+async fn truncated_text_redacts_cut_tokens() {
     let long = "y".repeat(100);
     let body = format!(r#"{{"{}{TOKEN} {long}": ["bad"], "{TOKEN}{long}{long}": ["bad"]}}"#, "x".repeat(25));
     let (_server, client) = server::serving("GET", "/models/1/", server::json(400, body)).await;
@@ -743,7 +743,7 @@ async fn halves_of_a_token_are_hidden_where_a_text_is_cut() {
 }
 
 #[tokio::test]
-async fn failed_conversions_hide_the_token() {
+async fn failed_conversion_redacts_token() {
     let body = format!(r#"{{"id": "{TOKEN}", "file": "https://h/{TOKEN}/x"}}"#);
     let (_server, client) = server::serving("GET", "/models/1/", server::json(200, body)).await;
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));

@@ -39,7 +39,7 @@ fn configuration_error(builder: BackendClientBuilder) -> Error {
 // ---- the base URL
 
 #[tokio::test]
-async fn a_base_url_is_taken_with_and_without_prefix_and_slash() {
+async fn base_url_with_or_without_prefix() {
     let server = answering(json(200, MODEL)).await;
     let uri = server.uri();
     for (base, kept, asked) in [
@@ -58,7 +58,7 @@ async fn a_base_url_is_taken_with_and_without_prefix_and_slash() {
 }
 
 #[tokio::test]
-async fn every_request_of_an_upload_goes_below_the_prefix() {
+async fn upload_requests_keep_base_url_prefix() {
     let server = server::start().await;
     // The server doesn't know of the prefix that a proxy strips.
     let upload = json(200, r#"{"id": 7, "url": "http://internal:8000/chunked_upload/7/", "offset": 2}"#);
@@ -82,7 +82,7 @@ async fn every_request_of_an_upload_goes_below_the_prefix() {
 }
 
 #[test]
-fn a_base_url_that_can_not_be_is_told() {
+fn invalid_base_url_is_refused() {
     let no_urls = ["", "api.synapse.sh", "ftp://h", "file:///etc", "https://"].map(str::to_owned);
     let secrets = [
         format!("https://user:{MARKER}@h"),
@@ -100,7 +100,7 @@ fn a_base_url_that_can_not_be_is_told() {
 // ---- settings that can't be
 
 #[test]
-fn every_setting_that_can_not_be_is_told_by_its_name() {
+fn invalid_setting_is_named_in_error() {
     type Set = fn(BackendClientBuilder) -> BackendClientBuilder;
     let cases: [(&str, Set); 24] = [
         ("access_token", |b| b.access_token("")),
@@ -139,7 +139,7 @@ fn every_setting_that_can_not_be_is_told_by_its_name() {
 /// Not a test of its own: what the others start with an environment of theirs. It builds a client from it,
 /// tells what came of it and, where it is asked to, gets a model.
 #[tokio::test]
-async fn client_of_the_environment() {
+async fn client_from_environment_child() {
     if std::env::var_os("CLIENT_OF_THE_ENVIRONMENT").is_none() {
         return;
     }
@@ -168,8 +168,8 @@ async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
     let run = move || {
         let mut command = match few_files {
             #[cfg(unix)]
-            true => child::command_after("ulimit -n 200", client_of_the_environment),
-            _ => child::command(client_of_the_environment),
+            true => child::command_after("ulimit -n 200", client_from_environment_child),
+            _ => child::command(client_from_environment_child),
         };
         child::output(command.env_clear().env("CLIENT_OF_THE_ENVIRONMENT", "1").envs(variables))
     };
@@ -192,7 +192,7 @@ async fn sent_in_environment(variables: &[(&str, &str)]) -> [Option<String>; 4] 
 }
 
 #[tokio::test]
-async fn the_environment_gives_every_setting() {
+async fn environment_gives_every_setting() {
     let (access, agent, tenant) = (secret("access"), secret("agent"), secret("tenant"));
     let set = [
         ("SYNAPSE_API_TOKEN", &*access),
@@ -205,7 +205,7 @@ async fn the_environment_gives_every_setting() {
 }
 
 #[tokio::test]
-async fn plain_http_works_on_a_machine_without_a_single_certificate() {
+async fn plain_http_works_without_certificates() {
     let none = tempfile::tempdir().unwrap();
     let file = none.path().join("none.pem");
     std::fs::write(&file, "").unwrap();
@@ -224,7 +224,7 @@ async fn plain_http_works_on_a_machine_without_a_single_certificate() {
 }
 
 #[tokio::test]
-async fn an_empty_variable_counts_as_none() {
+async fn empty_variable_counts_as_unset() {
     let sent = sent_in_environment(&[
         ("SYNAPSE_API_TOKEN", ""),
         ("SYNAPSE_AGENT_TOKEN", " \n"),
@@ -235,7 +235,7 @@ async fn an_empty_variable_counts_as_none() {
 }
 
 #[tokio::test]
-async fn white_space_around_a_variable_is_taken_off() {
+async fn variable_whitespace_is_trimmed() {
     let (token, tenant) = (format!(" {TOKEN}\n"), format!("\t{TOKEN} "));
     let sent = sent_in_environment(&[("SYNAPSE_API_TOKEN", &token), ("SYNAPSE_TENANT", &tenant)]).await;
     let token = Some(format!("Token {TOKEN}"));
@@ -243,7 +243,7 @@ async fn white_space_around_a_variable_is_taken_off() {
 }
 
 #[tokio::test]
-async fn without_a_variable_the_hosted_platform_is_meant() {
+async fn default_base_url_is_hosted_platform() {
     for told in [in_environment(&[]).await, in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(" "))]).await] {
         assert!(told.contains("base_url=<https://api.synapse.sh>"), "{told}");
     }
@@ -252,7 +252,7 @@ async fn without_a_variable_the_hosted_platform_is_meant() {
 }
 
 #[tokio::test]
-async fn a_variable_that_can_not_be_is_told_without_its_value() {
+async fn invalid_variable_hides_its_value() {
     let told = in_environment(&[("SYNAPSE_API_TOKEN", OsStr::new(&format!("{MARKER}\n{MARKER}")))]).await;
     assert!(told.contains("error=<access_token: ") && !told.contains(MARKER), "{told}");
     let told = in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(&format!("https://user:{MARKER}@h")))]).await;
@@ -261,7 +261,7 @@ async fn a_variable_that_can_not_be_is_told_without_its_value() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_variable_that_is_not_unicode_is_told_by_its_name() {
+async fn non_unicode_variable_is_named() {
     use std::os::unix::ffi::OsStrExt;
     for name in ["SYNAPSE_BASE_URL", "SYNAPSE_API_TOKEN", "SYNAPSE_AGENT_TOKEN", "SYNAPSE_TENANT"] {
         let told = in_environment(&[(name, OsStr::from_bytes(&[MARKER.as_bytes(), b"\xff"].concat()))]).await;
@@ -272,7 +272,7 @@ async fn a_variable_that_is_not_unicode_is_told_by_its_name() {
 // ---- url_host and user_agent
 
 #[tokio::test]
-async fn url_host_goes_with_every_get_that_does_not_set_it() {
+async fn url_host_added_to_every_get() {
     let server = server::start().await;
     let page = format!(r#"{{"count": 2, "next": "{}/models/?page=2", "results": [{MODEL}]}}"#, server.uri());
     Mock::given(path("/models/"))
@@ -307,7 +307,7 @@ async fn url_host_goes_with_every_get_that_does_not_set_it() {
 }
 
 #[tokio::test]
-async fn url_host_goes_with_no_request_that_changes_something() {
+async fn url_host_not_added_to_writes() {
     let server = answering(json(201, r#"{"id": 7, "name": "n", "model_type": "x", "offset": 1}"#)).await;
     let client = BackendClient::builder(server.uri()).url_host("internal").build().unwrap();
     client
@@ -318,7 +318,7 @@ async fn url_host_goes_with_no_request_that_changes_something() {
 }
 
 #[tokio::test]
-async fn the_user_agent_is_this_crate_unless_it_is_set() {
+async fn user_agent_defaults_to_crate() {
     let server = answering(json(200, MODEL)).await;
     BackendClient::builder(server.uri()).build().unwrap().get_model(1).await.unwrap();
     BackendClient::builder(server.uri())
@@ -339,7 +339,7 @@ async fn the_user_agent_is_this_crate_unless_it_is_set() {
 // ---- what is set for a call
 
 #[tokio::test]
-async fn a_parameter_of_a_call_replaces_or_is_added() {
+async fn call_parameter_replaces_or_adds() {
     let (server, client) = serving("GET", "/models/", json(200, EMPTY_PAGE)).await;
     let call = client.list_models().params(|p| p.project(1).search("a"));
     call.param("project", 2).param("tag", "한 &").param("tag", "last").param("flag", true).await.unwrap();
@@ -347,7 +347,7 @@ async fn a_parameter_of_a_call_replaces_or_is_added() {
 }
 
 #[tokio::test]
-async fn a_list_of_a_call_is_repeated_and_an_empty_one_takes_the_parameter_out() {
+async fn list_parameter_repeats_or_removes() {
     let (server, client) = serving("GET", "/models/", json(200, EMPTY_PAGE)).await;
     client.list_models().param_list("tag", ["a", "b"]).param_list("n", vec![1, 2]).await.unwrap();
     client.list_models().params(|p| p.project(1).search("a")).param_list("project", [0; 0]).await.unwrap();
@@ -357,7 +357,7 @@ async fn a_list_of_a_call_is_repeated_and_an_empty_one_takes_the_parameter_out()
 }
 
 #[tokio::test]
-async fn a_parameter_of_a_call_goes_with_every_page() {
+async fn call_parameter_sent_with_every_page() {
     let server = server::start().await;
     let page = format!(r#"{{"count": 2, "next": "{}/models/?page=2", "results": [{MODEL}]}}"#, server.uri());
     Mock::given(wiremock::matchers::query_param("page", "2"))
@@ -375,7 +375,7 @@ async fn a_parameter_of_a_call_goes_with_every_page() {
 }
 
 #[tokio::test]
-async fn a_header_of_a_call_goes_out_once() {
+async fn call_header_is_sent_once() {
     let (server, client) = serving("GET", "/models/1/", json(200, MODEL)).await;
     client
         .get_model(1)
@@ -392,7 +392,7 @@ async fn a_header_of_a_call_goes_out_once() {
 }
 
 #[tokio::test]
-async fn what_a_call_can_not_have_is_told_at_once_and_nothing_is_sent() {
+async fn invalid_call_settings_send_nothing() {
     let (server, client) = serving("GET", "/models/1/", json(200, MODEL)).await;
     let call = client
         .get_model(1)
@@ -412,7 +412,7 @@ async fn what_a_call_can_not_have_is_told_at_once_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn a_body_larger_than_the_limit_is_told() {
+async fn body_beyond_limit_is_an_error() {
     let server = answering(json(200, MODEL)).await;
     let limit = |bytes| BackendClient::builder(server.uri()).max_body_size(bytes).build().unwrap();
     assert_eq!(limit(MODEL.len()).get_model(1).await.unwrap().id, 1);
@@ -422,7 +422,7 @@ async fn a_body_larger_than_the_limit_is_told() {
 }
 
 #[tokio::test]
-async fn a_request_is_given_without_credentials_and_nothing_is_sent() {
+async fn built_request_has_no_credentials() {
     let server = answering(json(200, MODEL)).await;
     let base = format!("{}/api", server.uri());
     let builder = BackendClient::builder(&base)
@@ -501,7 +501,7 @@ async fn tokens(server: &MockServer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_provider_is_asked_once_and_what_it_gave_is_kept() {
+async fn provider_credentials_are_cached() {
     let (server, client, provider) = rotating(1).await;
     assert_eq!(*provider.asked.lock().unwrap(), [false; 0]);
     for _ in 0..3 {
@@ -516,7 +516,7 @@ async fn a_provider_is_asked_once_and_what_it_gave_is_kept() {
 }
 
 #[tokio::test]
-async fn a_provider_is_asked_once_more_after_a_401() {
+async fn provider_asked_again_after_401() {
     let (server, client, provider) = rotating(2).await;
     client.get_model(1).await.unwrap();
     client.get_model(1).await.unwrap();
@@ -525,7 +525,7 @@ async fn a_provider_is_asked_once_more_after_a_401() {
 }
 
 #[tokio::test]
-async fn a_creation_that_was_refused_with_401_goes_out_again_with_the_new_token() {
+async fn create_resent_with_renewed_token() {
     let (server, client, provider) = rotating(2).await;
     let model =
         client.create_model(ModelFile::uploaded(7), |m| m.name("n").model_type("detection").project(1)).await;
@@ -537,7 +537,7 @@ async fn a_creation_that_was_refused_with_401_goes_out_again_with_the_new_token(
 }
 
 #[tokio::test]
-async fn a_chunk_that_was_refused_with_401_goes_out_again_with_the_new_token() {
+async fn chunk_resent_with_renewed_token() {
     let (server, client, provider) = rotating(2).await;
     client.create_chunked_upload(Bytes::from_static(b"x")).await.unwrap();
     assert_eq!(*provider.asked.lock().unwrap(), [false, true]);
@@ -545,7 +545,7 @@ async fn a_chunk_that_was_refused_with_401_goes_out_again_with_the_new_token() {
 }
 
 #[tokio::test]
-async fn a_second_401_is_the_error() {
+async fn second_401_is_returned() {
     let (server, client, provider) = rotating(0).await;
     let error = client.get_model(1).await.failure();
     assert!(error.is_unauthorized(), "{error:?}");
@@ -555,7 +555,7 @@ async fn a_second_401_is_the_error() {
 }
 
 #[tokio::test]
-async fn many_requests_that_wait_for_a_provider_ask_once() {
+async fn concurrent_requests_ask_provider_once() {
     let (server, client, provider) = rotating(1).await;
     let calls: Vec<_> = (0..10).map(|_| tokio::spawn(client.get_model(1).send())).collect();
     for call in calls {
@@ -574,7 +574,7 @@ impl CredentialsProvider for Broken {
 }
 
 #[tokio::test]
-async fn a_provider_that_fails_is_told_and_nothing_is_sent() {
+async fn failing_provider_sends_nothing() {
     let server = answering(json(200, MODEL)).await;
     let client = BackendClient::builder(server.uri()).credentials_provider(Broken).build().unwrap();
     let error = client.get_model(1).await.failure();
@@ -586,7 +586,7 @@ async fn a_provider_that_fails_is_told_and_nothing_is_sent() {
 // ---- HTTP settings
 
 #[tokio::test]
-async fn the_users_http_settings_are_used() {
+async fn custom_http_settings_are_used() {
     let server = answering(json(200, MODEL)).await;
     let made = Arc::new(AtomicUsize::new(0));
     let counted = made.clone();
@@ -609,7 +609,7 @@ async fn the_users_http_settings_are_used() {
 }
 
 #[tokio::test]
-async fn redirects_and_referers_stay_this_crates_whatever_the_user_sets() {
+async fn custom_http_keeps_redirect_policy() {
     let other = answering(json(200, MODEL)).await;
     let server = answering(
         ResponseTemplate::new(302).insert_header("location", format!("{}/m/?sig={MARKER}", other.uri())),
@@ -624,7 +624,7 @@ async fn redirects_and_referers_stay_this_crates_whatever_the_user_sets() {
 }
 
 #[tokio::test]
-async fn every_request_goes_through_the_proxy() {
+async fn every_request_is_proxied() {
     let proxy = answering(json(200, MODEL)).await;
     // Nobody answers for this host but the proxy.
     let builder = BackendClient::builder("http://backend.invalid/api").access_token(TOKEN);
@@ -648,7 +648,7 @@ async fn every_request_goes_through_the_proxy() {
 
 #[cfg(feature = "system-proxy")]
 #[tokio::test]
-async fn the_proxy_of_the_system_is_used_where_none_is_set() {
+async fn system_proxy_used_when_none_set() {
     let proxy = answering(json(200, MODEL)).await;
     let uri = proxy.uri();
     let variables =
@@ -664,7 +664,7 @@ async fn the_proxy_of_the_system_is_used_where_none_is_set() {
 const NO_PROXY_THERE: &str = "http://user:MARK@127.0.0.1:9";
 
 #[tokio::test]
-async fn brackets_in_no_proxy_are_taken() {
+async fn no_proxy_accepts_bracketed_ipv6() {
     let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else { return };
     let server = MockServer::builder().listener(listener).start().await;
     Mock::given(any()).respond_with(json(200, MODEL)).mount(&server).await;
@@ -689,7 +689,7 @@ async fn brackets_in_no_proxy_are_taken() {
 }
 
 #[tokio::test]
-async fn the_proxy_is_named_where_it_fails() {
+async fn failing_proxy_is_named_in_error() {
     let proxy = NO_PROXY_THERE.replace("MARK", MARKER);
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
         for no_proxy in ["", "[::1]"] {
@@ -737,7 +737,7 @@ async fn the_proxy_is_named_where_it_fails() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn too_many_open_files_are_told_as_such() {
+async fn too_many_open_files_names_ulimit() {
     let server = answering(json(200, MODEL)).await;
     let uri = server.uri();
     let set = [

@@ -10,7 +10,7 @@ fn model(more: &str) -> Result<Model, serde_json::Error> {
 }
 
 #[test]
-fn a_field_that_the_document_does_not_name_keeps_its_text() {
+fn undocumented_field_round_trips_text() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     for text in [
         "1e999",
@@ -28,7 +28,7 @@ fn a_field_that_the_document_does_not_name_keeps_its_text() {
 }
 
 #[test]
-fn what_is_left_out_and_what_is_null_is_the_same_and_fails_nothing() {
+fn missing_field_equals_null() {
     let least = model("").unwrap();
     assert!(
         least.metrics.is_null()
@@ -52,7 +52,7 @@ fn what_is_left_out_and_what_is_null_is_the_same_and_fails_nothing() {
 }
 
 #[test]
-fn a_required_field_that_is_missing_is_named() {
+fn missing_required_field_is_named() {
     let error = serde_json::from_str::<Model>(r#"{"id": 1, "model_type": "x"}"#).failure();
     assert!(error.to_string().starts_with("missing field `name`"), "{error}");
     let error = serde_json::from_str::<Model>("[]").failure();
@@ -60,7 +60,7 @@ fn a_required_field_that_is_missing_is_named() {
 }
 
 #[test]
-fn an_enumeration_knows_its_values_and_takes_others() {
+fn enum_keeps_unrecognized_values() {
     for (text, value) in
         [("detection", ModelType::Detection), ("pose", ModelType::Unrecognized("pose".to_owned()))]
     {
@@ -72,7 +72,7 @@ fn an_enumeration_knows_its_values_and_takes_others() {
 }
 
 #[test]
-fn ids_and_names_are_numbers_or_texts() {
+fn ids_and_names_accept_number_or_text() {
     let read = |text: &str| serde_json::from_str::<UploadId>(text).unwrap().to_string();
     assert_eq!((read("7"), read(r#""a-b""#)), ("7".to_owned(), "a-b".to_owned()));
     let version = |text: &str| {
@@ -87,7 +87,7 @@ fn ids_and_names_are_numbers_or_texts() {
 }
 
 #[test]
-fn types_are_read_out_of_values_and_buffers_too() {
+fn types_decode_from_values_and_buffers() {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
     enum Either {
@@ -103,7 +103,7 @@ fn types_are_read_out_of_values_and_buffers_too() {
 }
 
 #[test]
-fn a_page_is_a_page_whatever_is_on_it() {
+fn page_trait_yields_results() {
     fn first<P: Page>(page: P) -> Option<P::Item> {
         page.into_results().into_iter().next()
     }
@@ -120,7 +120,7 @@ fn a_page_is_a_page_whatever_is_on_it() {
 }
 
 #[test]
-fn types_describe_themselves_as_json_schema() {
+fn types_implement_json_schema() {
     let schema = serde_json::to_value(schemars::schema_for!(Model)).unwrap();
     assert_eq!(schema["properties"]["id"]["type"], "integer");
     assert!(schema["required"].as_array().unwrap().iter().any(|name| name == "name"));

@@ -56,7 +56,7 @@ impl RewindableSource for Claims {
 }
 
 #[tokio::test]
-async fn sizes_that_can_not_be_counted() {
+async fn uncountable_sizes_are_refused() {
     let (backend, client) = start().await;
     for size in [u64::MAX, u64::MAX - 1, u64::MAX - 400, i64::MAX as u64 + 1] {
         for chunk_size in [1, 4, i64::MAX as u64, u64::MAX - 200, u64::MAX] {
@@ -74,7 +74,7 @@ async fn sizes_that_can_not_be_counted() {
 }
 
 #[tokio::test]
-async fn source_of_fewer_bytes_than_told() {
+async fn source_shorter_than_size_fails() {
     let (backend, client) = start().await;
     for size in [11, 1_000_000, i64::MAX as u64] {
         for chunk_size in [4, i64::MAX as u64, u64::MAX] {
@@ -91,7 +91,7 @@ async fn source_of_fewer_bytes_than_told() {
 }
 
 #[tokio::test]
-async fn source_of_more_bytes_than_told() {
+async fn source_longer_than_size_fails() {
     let (backend, client) = start().await;
     for size in [1, 4, 9] {
         for chunk_size in [1, 4, u64::MAX] {
@@ -129,14 +129,14 @@ impl RewindableSource for Boastful {
 }
 
 #[tokio::test]
-async fn reader_that_boasts_is_an_error() {
+async fn reader_overreporting_bytes_fails() {
     let (_backend, client) = start().await;
     let error = soon(client.create_chunked_upload(ResumableSource::reopen(Boastful))).await.failure();
     assert!(error.is_file(), "{error}");
 }
 
 #[tokio::test]
-async fn times_that_no_clock_holds() {
+async fn extreme_times_do_not_panic() {
     let (_backend, client) = start().await;
     let upload =
         client.create_chunked_upload(CONTENT.to_vec()).timeout(Duration::MAX).read_timeout(Duration::MAX);
@@ -193,7 +193,7 @@ proptest! {
     /// Whatever a server answers to a chunk, a question or a completion: the file arrives whole, or there is
     /// an error.
     #[test]
-    fn answers_of_any_number(
+    fn arbitrary_offsets_never_corrupt_file(
         chunks in prop::collection::vec(prop::option::of(offset()), 0..4),
         asked in prop::collection::vec(prop::option::of(offset()), 0..3),
         size in prop::option::of(offset()),
@@ -223,7 +223,7 @@ proptest! {
 
     /// Whatever numbers a session holds.
     #[test]
-    fn sessions_of_any_number(
+    fn arbitrary_session_numbers_are_safe(
         (offset, size, chunk_size) in (number(), prop_oneof![2 => Just(10), 1 => number()], number()),
         modified in prop::option::of(number()),
         digest in prop::option::of((number(), prop::sample::select(vec!["781e5e245d69b566979b86e28d23f2c7", "00", ""]))),
@@ -329,7 +329,7 @@ fn assert_timed_out(error: &Error) {
 }
 
 #[tokio::test]
-async fn source_that_blocks_is_timed_out() {
+async fn blocking_source_times_out() {
     let (backend, client) = start().await;
     for at in [1, 2, 10, 20] {
         let (source, _held) = Blocking::at(at);
@@ -346,7 +346,7 @@ async fn source_that_blocks_is_timed_out() {
 }
 
 #[tokio::test]
-async fn resumed_source_that_blocks_is_timed_out() {
+async fn resumed_blocking_source_times_out() {
     let (backend, client) = start().await;
     backend.inject(Fault::answer(403).method("PUT").after(1));
     let session = soon(client.create_chunked_upload(CONTENT.to_vec()).chunk_size(4)).await.failure();
@@ -366,7 +366,7 @@ async fn resumed_source_that_blocks_is_timed_out() {
 }
 
 #[tokio::test]
-async fn stream_without_end_is_timed_out() {
+async fn unfinished_stream_times_out() {
     let (backend, client) = start().await;
     let (mut writer, reader) = tokio::io::duplex(64);
     tokio::io::AsyncWriteExt::write_all(&mut writer, CONTENT).await.unwrap();
@@ -378,7 +378,7 @@ async fn stream_without_end_is_timed_out() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn pipe_is_refused_before_it_is_opened() {
+async fn pipe_is_refused_before_open() {
     let (backend, client) = start().await;
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");
@@ -394,7 +394,7 @@ async fn pipe_is_refused_before_it_is_opened() {
 }
 
 #[tokio::test]
-async fn early_completion_is_not_believed() {
+async fn early_completed_at_is_ignored() {
     use wiremock::matchers::method;
     use wiremock::{Mock, MockServer, ResponseTemplate};
 

@@ -182,7 +182,7 @@ fn completion(fault: Fault) -> Fault {
 // ---- the connection breaks
 
 #[tokio::test]
-async fn a_connection_that_breaks_amid_a_chunk_costs_that_chunk_and_no_other() {
+async fn connection_cut_in_chunk_resends_chunk() {
     for number in [0, 1, 5, 10] {
         for cut in [0, 1, 300, 40_000] {
             for reset in [false, true] {
@@ -196,7 +196,7 @@ async fn a_connection_that_breaks_amid_a_chunk_costs_that_chunk_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_amid_a_chunk_of_megabytes_is_no_other_matter() {
+async fn cut_in_large_chunk_resends_one_chunk() {
     for reset in [false, true] {
         let setup = Setup::with(backend(), 20 << 20).await;
         let fault = Fault::cut_request(3 << 20);
@@ -208,7 +208,7 @@ async fn a_connection_that_breaks_amid_a_chunk_of_megabytes_is_no_other_matter()
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_a_chunk_is_read_costs_that_chunk_and_no_other() {
+async fn closed_before_chunk_resends_one_chunk() {
     for number in [0, 3, 10] {
         for fault in [Fault::close(), Fault::close().reset()] {
             let setup = Setup::new().await;
@@ -219,7 +219,7 @@ async fn a_connection_that_breaks_before_a_chunk_is_read_costs_that_chunk_and_no
 }
 
 #[tokio::test]
-async fn after_a_connection_that_broke_the_chunk_goes_over_one_of_its_own() {
+async fn chunk_resent_on_fresh_connection() {
     let setup = Setup::new().await;
     setup.succeeds(chunk(Fault::close(), 4)).await;
     let requests = setup.backend.requests();
@@ -234,7 +234,7 @@ async fn after_a_connection_that_broke_the_chunk_goes_over_one_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_chunk_whose_answer_is_lost_is_not_sent_again() {
+async fn lost_chunk_answer_is_not_resent() {
     for number in [1, 5, 10] {
         for fault in [
             Fault::lose_answer(),
@@ -251,7 +251,7 @@ async fn a_chunk_whose_answer_is_lost_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn an_answer_whose_json_ends_in_the_middle_is_a_lost_one() {
+async fn truncated_answer_counts_as_lost() {
     let half = || Fault::replace_body(r#"{"id": "2f0b", "off"#);
     let setup = Setup::new().await;
     setup.succeeds(chunk(half(), 4)).await;
@@ -268,7 +268,7 @@ async fn an_answer_whose_json_ends_in_the_middle_is_a_lost_one() {
 }
 
 #[tokio::test]
-async fn a_first_chunk_whose_answer_is_lost_begins_another_upload() {
+async fn lost_first_answer_starts_new_upload() {
     for fault in [Fault::lose_answer(), Fault::lose_answer().reset(), Fault::cut_answer(20)] {
         let setup = Setup::new().await;
         setup.succeeds(chunk(fault, 0)).await;
@@ -277,7 +277,7 @@ async fn a_first_chunk_whose_answer_is_lost_begins_another_upload() {
 }
 
 #[tokio::test]
-async fn a_completion_whose_answer_is_lost_is_asked_for_and_not_posted_again() {
+async fn lost_completion_answer_is_queried() {
     for fault in
         [Fault::lose_answer(), Fault::lose_answer().reset(), Fault::cut_answer(10), Fault::cut_answer(0)]
     {
@@ -289,7 +289,7 @@ async fn a_completion_whose_answer_is_lost_is_asked_for_and_not_posted_again() {
 }
 
 #[tokio::test]
-async fn a_completion_that_may_not_have_arrived_is_not_posted_again_by_itself() {
+async fn uncertain_completion_is_not_reposted() {
     for fault in
         [Fault::close(), Fault::close().reset(), Fault::cut_request(5), Fault::cut_request(5).reset()]
     {
@@ -341,7 +341,7 @@ fn refusing(address: SocketAddr) -> TcpSocket {
 }
 
 #[tokio::test]
-async fn a_server_that_listens_late_is_waited_for() {
+async fn late_listening_server_is_retried() {
     let setup = Setup::new().await;
     let socket = refusing("127.0.0.1:0".parse().unwrap());
     let (client, third) = patient(&setup, socket.local_addr().unwrap());
@@ -355,7 +355,7 @@ async fn a_server_that_listens_late_is_waited_for() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_server_that_goes_away_amid_an_upload_is_waited_for() {
+async fn server_restart_during_upload_recovers() {
     for held in [
         Fault::hold_before().method("PUT").after(4),
         Fault::hold_after().method("PUT").after(4),
@@ -384,7 +384,7 @@ async fn a_server_that_goes_away_amid_an_upload_is_waited_for() {
 // ---- offsets
 
 #[tokio::test]
-async fn an_offset_short_of_what_was_sent_is_followed() {
+async fn short_offset_in_answer_is_followed() {
     let setup = Setup::new().await;
     // The answer says less than the server has: it refuses what is sent again, and says where it is.
     setup
@@ -397,7 +397,7 @@ async fn an_offset_short_of_what_was_sent_is_followed() {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_offset_is_taken_for_the_whole_chunk() {
+async fn missing_offset_means_whole_chunk() {
     let setup = Setup::new().await;
     setup
         .succeeds(
@@ -409,7 +409,7 @@ async fn an_answer_without_an_offset_is_taken_for_the_whole_chunk() {
 }
 
 #[tokio::test]
-async fn an_offset_that_can_not_be_is_an_error_that_says_so() {
+async fn impossible_offset_is_an_error() {
     for (number, offset) in
         [(3, 0_i64), (3, -1), (3, i64::MAX), (3, 3 * CHUNK as i64 - 1), (3, 4 * CHUNK as i64 + 1), (0, -7)]
     {
@@ -431,7 +431,7 @@ async fn an_offset_that_can_not_be_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_asked_and_says_what_can_not_be_is_an_error_too() {
+async fn impossible_queried_offset_is_an_error() {
     for offset in [-1_i64, i64::MAX, 7 * CHUNK as i64] {
         let setup = Setup::new().await;
         setup
@@ -456,7 +456,7 @@ async fn a_server_that_is_asked_and_says_what_can_not_be_is_an_error_too() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_come_on_is_given_up_after_a_few_attempts() {
+async fn stalled_offset_aborts_upload() {
     let setup = Setup::new().await;
     let backend = setup.backend.clone();
     let upload = setup.upload().on_session(move |session| {
@@ -475,7 +475,7 @@ async fn a_server_that_does_not_come_on_is_given_up_after_a_few_attempts() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_back_and_forth_is_given_up_too() {
+async fn oscillating_offset_aborts_upload() {
     let setup = Setup::new().await;
     let mismatch =
         r#"{"detail": "Offsets do not match", "expected_offset": 65536, "provided_offset": 196608}"#;
@@ -524,7 +524,7 @@ const MIDDLEBOX: [&str; 12] = [
 ];
 
 #[tokio::test]
-async fn chunk_answered_by_a_middlebox() {
+async fn middlebox_chunk_answer_is_rechecked() {
     for body in MIDDLEBOX {
         for arrives in [true, false] {
             let setup = Setup::new().await;
@@ -548,7 +548,7 @@ async fn chunk_answered_by_a_middlebox() {
 }
 
 #[tokio::test]
-async fn completion_answered_by_a_middlebox() {
+async fn middlebox_completion_is_rechecked() {
     for body in MIDDLEBOX {
         let setup = Setup::new().await;
         setup.succeeds(completion(Fault::replace_body(body))).await;
@@ -563,7 +563,7 @@ async fn completion_answered_by_a_middlebox() {
 }
 
 #[tokio::test]
-async fn completion_that_is_not_complete() {
+async fn incomplete_completion_is_queried() {
     let setup = Setup::new().await;
     let fault = completion(Fault::edit_json(|upload| upload["completed_at"] = serde_json::Value::Null));
     setup.succeeds(fault).await;
@@ -595,7 +595,7 @@ async fn completion_that_is_not_complete() {
 }
 
 #[tokio::test]
-async fn offsets_that_are_no_numbers() {
+async fn non_numeric_offset_is_queried() {
     for offset in
         [serde_json::json!("65536"), serde_json::json!(1.5), serde_json::json!({}), serde_json::json!(1e30)]
     {
@@ -620,7 +620,7 @@ async fn offsets_that_are_no_numbers() {
 // ---- completion
 
 #[tokio::test]
-async fn a_completion_that_may_not_be_asked_for_is_told_at_once() {
+async fn forbidden_completion_query_fails_fast() {
     for status in [401, 403] {
         let setup = Setup::new().await;
         setup.backend.inject(Fault::answer(status).json(r#"{"detail": "no"}"#).on("GET", UPLOADS).always());
@@ -633,7 +633,7 @@ async fn a_completion_that_may_not_be_asked_for_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_gives_up_on_the_completion_does_not_make_it_happen_twice() {
+async fn gateway_timeout_completes_only_once() {
     for status in [500, 502, 503, 504, 520] {
         let setup = Setup::new().await;
         // The server behind it goes on and finishes: so it says the third time that it is asked.
@@ -660,7 +660,7 @@ async fn a_gateway_that_gives_up_on_the_completion_does_not_make_it_happen_twice
 }
 
 #[tokio::test]
-async fn a_completion_that_the_application_puts_off_is_posted_again() {
+async fn throttled_completion_is_reposted() {
     let setup = Setup::new().await;
     setup.succeeds(completion(Fault::answer(503).json(r#"{"detail": "busy"}"#)).times(2)).await;
     assert_eq!((setup.count("POST"), setup.count("GET")), (3, 0));
@@ -670,7 +670,7 @@ async fn a_completion_that_the_application_puts_off_is_posted_again() {
 }
 
 #[tokio::test]
-async fn a_completion_that_takes_longer_than_its_time_out_is_asked_for() {
+async fn timed_out_completion_is_queried() {
     let setup = Setup::new().await;
     let held = setup.backend.inject(completion(Fault::hold_after()));
     let upload = soon(setup.upload().completion_timeout(Duration::from_millis(500))).await.unwrap();
@@ -679,7 +679,7 @@ async fn a_completion_that_takes_longer_than_its_time_out_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_completion_that_the_server_comes_to_after_it_was_given_up_is_found_by_resuming() {
+async fn late_completion_found_on_resume() {
     let setup = Setup::new().await;
     let held = setup.backend.inject(completion(Fault::hold_before()));
     let error = soon(setup.upload().completion_timeout(Duration::from_millis(200))).await.failure();
@@ -704,7 +704,7 @@ async fn a_completion_that_the_server_comes_to_after_it_was_given_up_is_found_by
 }
 
 #[tokio::test]
-async fn an_upload_that_is_complete_already_is_a_success() {
+async fn already_complete_upload_succeeds() {
     let setup = Setup::new().await;
     let said = Fault::answer(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
     setup.backend.inject(completion(said));
@@ -729,7 +729,7 @@ fn spoiling(setup: &Setup) -> CreateChunkedUpload {
 }
 
 #[tokio::test]
-async fn bytes_that_the_server_has_wrong_are_an_error_that_tells_the_sums() {
+async fn checksum_mismatch_reports_both_md5() {
     let setup = Setup::new().await;
     let error = soon(spoiling(&setup)).await.failure();
     assert!(
@@ -768,7 +768,7 @@ fn other_files() -> [(&'static str, serde_json::Value, String); 2] {
 }
 
 #[tokio::test]
-async fn a_completion_that_tells_another_sum_or_size_is_no_success() {
+async fn completion_of_other_file_fails() {
     for (field, value, said) in other_files() {
         let setup = Setup::new().await;
         let error =
@@ -791,7 +791,7 @@ async fn a_completion_that_tells_another_sum_or_size_is_no_success() {
 }
 
 #[tokio::test]
-async fn a_completion_that_is_asked_for_and_tells_another_sum_or_size_is_no_success_either() {
+async fn queried_completion_of_other_file_fails() {
     for (field, value, said) in other_files() {
         let setup = Setup::new().await;
         setup.backend.inject(
@@ -808,7 +808,7 @@ async fn a_completion_that_is_asked_for_and_tells_another_sum_or_size_is_no_succ
 }
 
 #[tokio::test]
-async fn a_resumed_upload_that_is_complete_with_another_size_is_no_success() {
+async fn resumed_upload_of_other_size_fails() {
     let setup = Setup::new().await;
     setup.fails(chunk(Fault::answer(403), 4)).await;
     let other = Fault::edit_json(|upload| {
@@ -825,7 +825,7 @@ async fn a_resumed_upload_that_is_complete_with_another_size_is_no_success() {
 // ---- statuses
 
 #[tokio::test]
-async fn a_storm_of_503_is_sat_out() {
+async fn repeated_503_is_retried() {
     for answer in [
         || Fault::answer(503).json(r#"{"detail": "busy"}"#).header("Retry-After", "0"),
         || Fault::answer(503).json(r#"{"detail": "busy"}"#),
@@ -846,7 +846,7 @@ async fn a_storm_of_503_is_sat_out() {
 }
 
 #[tokio::test]
-async fn a_storm_that_does_not_end_leaves_what_can_be_gone_on_with() {
+async fn endless_503_leaves_resumable_session() {
     for answer in
         [Fault::answer(503).json(r#"{"detail": "busy"}"#), Fault::proxy_page(503), Fault::answer(500)]
     {
@@ -859,7 +859,7 @@ async fn a_storm_that_does_not_end_leaves_what_can_be_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_storm_in_which_the_server_can_not_be_asked_either_leaves_what_can_be_gone_on_with() {
+async fn failing_offset_query_leaves_session() {
     let setup = Setup::new().await;
     setup.backend.inject(Fault::proxy_page(503).on("GET", UPLOADS).always());
     let error = setup.fails(chunk(Fault::proxy_page(502), 4).always()).await;
@@ -868,7 +868,7 @@ async fn a_storm_in_which_the_server_can_not_be_asked_either_leaves_what_can_be_
 }
 
 #[tokio::test]
-async fn a_chunk_that_is_too_large_is_an_error_that_tells_to_set_another_size() {
+async fn oversized_chunk_suggests_smaller_size() {
     // In front of the application, whose answer comes before the chunk is sent.
     let setup = Setup::with(backend().max_upload_bytes(1 << 20), 9 << 20).await;
     let error = soon(setup.upload().chunk_size(3 << 20)).await.failure();
@@ -886,7 +886,7 @@ async fn a_chunk_that_is_too_large_is_an_error_that_tells_to_set_another_size() 
 }
 
 #[tokio::test]
-async fn a_file_that_the_application_does_not_take_is_its_own_error() {
+async fn file_refused_by_application_is_error() {
     let setup = Setup::of(backend().max_file_bytes(1_000)).await;
     let error = soon(setup.upload()).await.failure();
     assert!(
@@ -897,7 +897,7 @@ async fn a_file_that_the_application_does_not_take_is_its_own_error() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_done_ends_the_upload_which_can_be_gone_on_with() {
+async fn forbidden_chunk_leaves_session() {
     for status in [401, 403] {
         let setup = Setup::new().await;
         let error = setup.fails(chunk(Fault::answer(status).json(r#"{"detail": "no"}"#), 4)).await;
@@ -932,7 +932,7 @@ fn expired() -> Fault {
 }
 
 #[tokio::test]
-async fn credentials_that_expire_amid_an_upload_are_renewed_and_the_chunk_goes_out_again() {
+async fn expired_token_renewed_amid_chunks() {
     for number in [0, 1, 5, 10] {
         let (setup, provider) = rotating().await;
         setup.succeeds(chunk(expired(), number)).await;
@@ -948,7 +948,7 @@ async fn credentials_that_expire_amid_an_upload_are_renewed_and_the_chunk_goes_o
 }
 
 #[tokio::test]
-async fn credentials_that_expire_before_the_completion_or_a_question_are_renewed() {
+async fn expired_token_renewed_at_completion() {
     let (setup, provider) = rotating().await;
     setup.succeeds(completion(expired())).await;
     assert_eq!((setup.sent().len(), setup.count("POST"), provider.0.load(Ordering::SeqCst)), (11, 2, 2));
@@ -965,7 +965,7 @@ async fn credentials_that_expire_before_the_completion_or_a_question_are_renewed
 }
 
 #[tokio::test]
-async fn credentials_that_are_refused_however_often_they_are_renewed_are_the_error() {
+async fn refused_renewed_token_fails_upload() {
     let (setup, provider) = rotating().await;
     let error = setup.fails(chunk(expired(), 4).always()).await;
     assert!(setup.sent().len() <= 4 + 5 && provider.0.load(Ordering::SeqCst) <= 6, "{:?}", setup.sent());
@@ -977,7 +977,7 @@ async fn credentials_that_are_refused_however_often_they_are_renewed_are_the_err
 // ---- the server loses the upload
 
 #[tokio::test]
-async fn an_upload_that_expires_is_sent_anew_once() {
+async fn expired_upload_restarts_once() {
     for fault in [
         Fault::answer(404).json(r#"{"detail": "Not found."}"#),
         Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#),
@@ -1000,7 +1000,7 @@ async fn an_upload_that_expires_is_sent_anew_once() {
 }
 
 #[tokio::test]
-async fn an_upload_that_expires_again_and_again_is_an_error() {
+async fn repeatedly_expired_upload_fails() {
     let setup = Setup::new().await;
     let backend = setup.backend.clone();
     let upload =
@@ -1015,7 +1015,7 @@ async fn an_upload_that_expires_again_and_again_is_an_error() {
 }
 
 #[tokio::test]
-async fn upload_lost_twice_speaks_of_sticky_sessions() {
+async fn upload_lost_twice_hints_sticky_sessions() {
     // Each chunk but the first comes to an instance that doesn't know the upload.
     let setup = Setup::new().await;
     let next = |parts: &synapse_test_backend::http::request::Parts| {
@@ -1036,7 +1036,7 @@ async fn upload_lost_twice_speaks_of_sticky_sessions() {
 }
 
 #[tokio::test]
-async fn an_upload_that_expires_before_its_completion_is_sent_anew() {
+async fn upload_expired_at_completion_restarts() {
     let setup = Setup::new().await;
     setup.succeeds(completion(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#))).await;
     assert_eq!((setup.backend.upload_ids().len(), setup.sent().len()), (2, 22));
@@ -1058,7 +1058,7 @@ async fn an_upload_that_expires_before_its_completion_is_sent_anew() {
 }
 
 #[tokio::test]
-async fn an_upload_that_expires_can_not_be_sent_anew_from_a_source_that_comes_once() {
+async fn expired_upload_of_stream_fails() {
     let setup = Setup::new().await;
     setup.backend.inject(chunk(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#), 4));
     let source = StreamSource::reader(Cursor::new(setup.content.clone()), SIZE as u64);
@@ -1069,7 +1069,7 @@ async fn an_upload_that_expires_can_not_be_sent_anew_from_a_source_that_comes_on
 }
 
 #[tokio::test]
-async fn an_upload_that_expired_before_it_was_resumed_is_sent_anew() {
+async fn resume_of_expired_upload_restarts() {
     for forgotten in [false, true] {
         let setup = Setup::new().await;
         let error = setup.fails(chunk(Fault::answer(403), 4)).await;
@@ -1090,7 +1090,7 @@ async fn an_upload_that_expired_before_it_was_resumed_is_sent_anew() {
 // ---- where the chunks go
 
 #[tokio::test]
-async fn a_url_at_another_host_gets_nothing() {
+async fn foreign_upload_url_gets_nothing() {
     let elsewhere = backend().start().await.unwrap();
     let setup = Setup::new().await;
     let url = format!("{}/somewhere/else/", elsewhere.url());
@@ -1106,7 +1106,7 @@ async fn a_url_at_another_host_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_host_gets_nothing() {
+async fn cross_origin_redirect_gets_no_chunk() {
     for status in [301, 302, 303, 307, 308] {
         let elsewhere = backend().start().await.unwrap();
         for method in ["PUT", "POST"] {
@@ -1123,7 +1123,7 @@ async fn a_redirect_to_another_host_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_url_that_is_the_same_but_for_its_host_is_put_onto_the_base_url() {
+async fn internal_host_url_mapped_to_base_url() {
     let elsewhere = backend().start().await.unwrap();
     let setup = Setup::of(backend().path_prefix("/api/v1").public_url(elsewhere.url())).await;
     let upload = soon(setup.upload()).await.unwrap();
@@ -1135,7 +1135,7 @@ async fn a_url_that_is_the_same_but_for_its_host_is_put_onto_the_base_url() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_url_has_the_documents_own() {
+async fn missing_upload_url_built_from_id() {
     let setup = Setup::new().await;
     setup
         .succeeds(chunk(Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("url"))), 0))
@@ -1143,7 +1143,7 @@ async fn an_answer_without_a_url_has_the_documents_own() {
 }
 
 #[tokio::test]
-async fn a_url_that_lacks_the_prefix_that_a_proxy_strips_is_put_onto_the_base_url() {
+async fn stripped_prefix_restored_in_url() {
     let setup = Setup::of(backend().path_prefix("/api/v1")).await;
     let query = format!("sig={}", secret("signature"));
     let signed = query.clone();

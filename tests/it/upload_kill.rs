@@ -95,7 +95,7 @@ fn reached(stop: Stop) {
 }
 
 #[test]
-fn uploading_child() {
+fn killed_upload_child() {
     let Ok(path) = std::env::var("UPLOADING_CHILD_FILE") else { return };
     marker::watch();
     let variable = |name: &str| std::env::var(name).unwrap();
@@ -186,7 +186,7 @@ struct Process {
 
 impl Process {
     fn start(setup: &Setup, stop: Stop) -> Self {
-        let mut child = child::command(uploading_child)
+        let mut child = child::command(killed_upload_child)
             .env("UPLOADING_CHILD_FILE", &setup.file)
             .env("UPLOADING_CHILD_URL", setup.backend.url())
             .env("UPLOADING_CHILD_TOKEN", setup.backend.token())
@@ -346,7 +346,7 @@ impl Setup {
 }
 
 #[tokio::test]
-async fn an_upload_whose_process_is_killed_is_gone_on_with_and_a_kill_costs_at_most_one_chunk() {
+async fn upload_kill_costs_at_most_one_chunk() {
     let points = if std::env::var("SYNAPSE_SOAK").is_ok_and(|soak| soak == "1") { 50 } else { 5 };
     let mut random = fastrand::Rng::with_seed(20_260_101);
     let mut most_resent = 0;

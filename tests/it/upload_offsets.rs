@@ -524,7 +524,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_file_of_any_length_arrives_whole_whatever_is_taken_of_each_chunk(
+    fn partially_accepted_chunks_arrive_whole(
         kind in prop::sample::select(&KINDS[..]),
         (length, chunk_size) in lengths(),
         pieces in 1_usize..60,
@@ -542,7 +542,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn every_length_about_the_edges_of_chunks_arrives_whole_from_every_source() {
+async fn chunk_boundary_lengths_arrive_whole() {
     for kind in KINDS {
         for chunk_size in [1, 2, 5, 64] {
             for length in
@@ -562,7 +562,7 @@ async fn every_length_about_the_edges_of_chunks_arrives_whole_from_every_source(
 }
 
 #[tokio::test]
-async fn a_source_of_no_bytes_is_refused_and_nothing_is_sent() {
+async fn empty_source_sends_nothing() {
     for kind in KINDS {
         let script = Script { chunks: Vec::new(), asked: Vec::new(), loses_completion: false };
         let server = Server::start(b"", 5, script).await;

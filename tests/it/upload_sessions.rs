@@ -117,7 +117,7 @@ fn without_digest(mut session: Value) -> Value {
 // ---- another file
 
 #[tokio::test]
-async fn complete_upload_of_other_bytes() {
+async fn session_not_reused_for_other_bytes() {
     let setup = Setup::new().await;
     for other in [
         content(2),
@@ -136,7 +136,7 @@ async fn complete_upload_of_other_bytes() {
 }
 
 #[tokio::test]
-async fn complete_upload_of_the_same_bytes() {
+async fn session_reused_for_same_bytes() {
     let setup = Setup::new().await;
     setup.refuse_model();
     setup.create(content(1)).await.failure();
@@ -147,7 +147,7 @@ async fn complete_upload_of_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn other_path_of_equal_size_and_time() {
+async fn equal_size_and_time_not_mistaken() {
     let setup = Setup::new().await;
     let (a, b) = (setup.write("a.pt", &content(1)), setup.write("b.pt", &content(2)));
     setup.refuse_model();
@@ -202,7 +202,7 @@ async fn resume_with_other_bytes_is_refused() {
 }
 
 #[tokio::test]
-async fn digest_is_of_what_was_sent_and_whole() {
+async fn session_digest_covers_sent_bytes() {
     let setup = Setup::new().await;
     let sessions = Arc::new(Mutex::new(Vec::new()));
     let keep = sessions.clone();
@@ -253,7 +253,7 @@ impl tracing::Subscriber for Warnings {
 }
 
 #[tokio::test]
-async fn session_that_is_not_used_is_told() {
+async fn unused_session_logs_warning() {
     let setup = Setup::new().await;
     let path = setup.write("a.pt", &content(1));
     let warnings = Warnings::default();
@@ -284,7 +284,7 @@ async fn session_that_is_not_used_is_told() {
 // ---- the same file
 
 #[tokio::test]
-async fn touched_file_goes_on() {
+async fn touched_file_continues_session() {
     let setup = Setup::new().await;
     let path = setup.write("a.pt", &content(1));
     setup.break_off(5);
@@ -319,7 +319,7 @@ async fn touched_file_resumes() {
 // ---- sessions of before there were digests
 
 #[tokio::test]
-async fn old_session_is_resumed_by_size_and_time() {
+async fn old_session_resumed_by_size_and_time() {
     let setup = Setup::new().await;
     let path = setup.write("a.pt", &content(1));
     setup.break_off(5);
@@ -342,7 +342,7 @@ async fn old_session_is_resumed_by_size_and_time() {
 }
 
 #[tokio::test]
-async fn old_session_of_a_complete_upload() {
+async fn old_complete_session_checks_bytes() {
     let setup = Setup::new().await;
     let path = setup.write("a.pt", &content(1));
     let other = setup.write("b.pt", &content(2));
@@ -370,7 +370,7 @@ async fn old_session_of_a_complete_upload() {
 }
 
 #[tokio::test]
-async fn complete_upload_of_which_a_part_is_proven() {
+async fn partial_digest_proves_no_other_file() {
     let setup = Setup::new().await;
     let path = setup.write("a.pt", &content(1));
     setup.break_off(1);
@@ -389,7 +389,7 @@ async fn complete_upload_of_which_a_part_is_proven() {
 // ---- sessions that aren't what they should be
 
 #[tokio::test]
-async fn session_file_that_holds_anything() {
+async fn malformed_session_file_is_refused() {
     let setup = Setup::new().await;
     setup.break_off(2);
     setup.create(content(1)).await.failure();
@@ -441,7 +441,7 @@ async fn session_file_that_holds_anything() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn session_file_that_is_no_file() {
+async fn pipe_or_directory_session_is_refused() {
     let setup = Setup::new().await;
     let path = setup.at("session");
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -459,7 +459,7 @@ async fn session_file_that_is_no_file() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn session_file_that_is_not_ones_own() {
+async fn linked_session_file_is_refused() {
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
     let setup = Setup::new().await;
     setup.break_off(2);
@@ -507,7 +507,7 @@ async fn session_file_that_is_not_ones_own() {
 }
 
 #[tokio::test]
-async fn session_file_of_a_long_name() {
+async fn long_session_file_name_is_used() {
     let setup = Setup::new().await;
     let path = setup.at(&"n".repeat(255));
     setup.break_off(2);
@@ -518,7 +518,7 @@ async fn session_file_of_a_long_name() {
 }
 
 #[tokio::test]
-async fn session_shows_nothing_and_is_short() {
+async fn session_debug_redacted_and_short() {
     let setup = Setup::new().await;
     setup.break_off(2);
     let error = setup.create(content(1)).await.failure();
@@ -552,7 +552,7 @@ fn strays(backend: &Backend, prefix: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn forged_session_sends_to_no_other_path() {
+async fn forged_session_url_is_not_used() {
     for prefix in ["", "/api/v1"] {
         let setup = Setup::of(backend().path_prefix(prefix)).await;
         setup.break_off(2);
@@ -584,7 +584,7 @@ async fn forged_session_sends_to_no_other_path() {
 }
 
 #[tokio::test]
-async fn forged_id_makes_no_other_path() {
+async fn forged_session_id_is_refused() {
     let setup = Setup::of(backend().path_prefix("/api/v1")).await;
     setup.break_off(2);
     let error = setup.create(content(1)).await.failure();
@@ -633,7 +633,7 @@ async fn forged_id_makes_no_other_path() {
 }
 
 #[tokio::test]
-async fn url_of_the_server_is_asked_for() {
+async fn unproven_session_url_is_queried() {
     // A server whose uploads are elsewhere than their ids say: a session can't prove it, and the server tells
     // when it is asked.
     let setup = Setup::new().await;
@@ -661,7 +661,7 @@ async fn url_of_the_server_is_asked_for() {
 // ---- links
 
 #[tokio::test]
-async fn url_outside_the_prefix_gets_nothing() {
+async fn url_outside_prefix_gets_nothing() {
     for link in [
         "/admin/",
         "/api/v10/chunked_upload/7/",

@@ -156,7 +156,7 @@ async fn every_kind_of_source_is_uploaded() {
 }
 
 #[tokio::test]
-async fn a_chunk_has_50_mebibytes_unless_it_is_kept_in_memory_where_it_has_8() {
+async fn default_chunk_size_by_source_kind() {
     let setup = Setup::of(backend().record_bodies(false)).await;
     let size = (50 << 20) + 1;
     let path = setup.directory.path().join("large");
@@ -170,7 +170,7 @@ async fn a_chunk_has_50_mebibytes_unless_it_is_kept_in_memory_where_it_has_8() {
 }
 
 #[tokio::test]
-async fn a_stream_of_another_length_than_was_said_is_an_error_before_it_is_complete() {
+async fn stream_of_wrong_length_fails() {
     let setup = Setup::new().await;
     for (said, told) in [
         (SIZE as u64 + 1, "the source ended after 4500 of 4501 bytes"),
@@ -187,7 +187,7 @@ async fn a_stream_of_another_length_than_was_said_is_an_error_before_it_is_compl
 }
 
 #[tokio::test]
-async fn a_stream_that_fails_is_told_by_its_own_error() {
+async fn failing_stream_reports_own_error() {
     let setup = Setup::new().await;
     let pieces = [Ok(Bytes::from_static(b"0123")), Err(io::Error::other("the pipe burst"))];
     let source = StreamSource::stream(stream::iter(pieces), 10);
@@ -197,7 +197,7 @@ async fn a_stream_that_fails_is_told_by_its_own_error() {
 }
 
 #[tokio::test]
-async fn a_source_that_can_not_be_read_on_is_told_and_leaves_what_can_be_gone_on_with() {
+async fn unreadable_source_leaves_session() {
     let setup = Setup::new().await;
     let source = |short, refuses| ResumableSource::reopen(Again { path: setup.path(), short, refuses });
     let error = setup.client.create_chunked_upload(source(false, true)).await.failure();
@@ -232,7 +232,7 @@ async fn changing(setup: &Setup, change: Box<Change>) -> Error {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_while_it_is_sent_is_an_error_and_never_complete() {
+async fn changed_file_is_never_completed() {
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     let touch = move |path: &Path| {
         std::fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap()
@@ -266,7 +266,7 @@ async fn a_file_that_changes_while_it_is_sent_is_an_error_and_never_complete() {
 // ---- progress
 
 #[tokio::test]
-async fn progress_is_told_in_order_and_completely() {
+async fn upload_progress_reported_in_order() {
     let setup = Setup::new().await;
     let told = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
     let keep = told.clone();
@@ -284,7 +284,7 @@ async fn progress_is_told_in_order_and_completely() {
 }
 
 #[tokio::test]
-async fn a_resumed_upload_tells_that_it_hashes_first() {
+async fn resumed_upload_reports_hashing() {
     let setup = Setup::new().await;
     let session = setup.broken_off().await;
     let told = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
@@ -314,7 +314,7 @@ async fn a_resumed_upload_tells_that_it_hashes_first() {
 // ---- sessions
 
 #[tokio::test]
-async fn a_session_is_offered_after_each_chunk_and_can_be_written() {
+async fn session_offered_after_each_chunk() {
     let setup = Setup::new().await;
     let offered = Arc::new(Mutex::new(Vec::<UploadSession>::new()));
     let keep = offered.clone();
@@ -336,7 +336,7 @@ async fn a_session_is_offered_after_each_chunk_and_can_be_written() {
 }
 
 #[tokio::test]
-async fn a_session_is_gone_on_with_from_where_the_server_is() {
+async fn session_resumes_at_server_offset() {
     let setup = Setup::new().await;
     let session = setup.broken_off().await;
     assert_eq!(session.offset, 2 * CHUNK);
@@ -352,7 +352,7 @@ async fn a_session_is_gone_on_with_from_where_the_server_is() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_ahead_of_the_server_goes_back_to_where_it_is() {
+async fn session_ahead_of_server_steps_back() {
     let setup = Setup::new().await;
     let mut json = serde_json::to_value(setup.broken_off().await).unwrap();
     json["offset"] = 3_000.into();
@@ -366,7 +366,7 @@ async fn a_session_that_is_ahead_of_the_server_goes_back_to_where_it_is() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_complete_is_resumed_without_sending_anything() {
+async fn resume_of_complete_sends_nothing() {
     let setup = Setup::new().await;
     let session = setup.broken_off().await;
     let upload = setup.client.resume_chunked_upload(session.clone(), setup.path()).await.unwrap();
@@ -376,7 +376,7 @@ async fn an_upload_that_is_complete_is_resumed_without_sending_anything() {
 }
 
 #[tokio::test]
-async fn a_session_that_can_not_be_used_is_refused_and_nothing_is_sent() {
+async fn unusable_session_sends_nothing() {
     let setup = Setup::new().await;
     let session = serde_json::to_value(setup.broken_off().await).unwrap();
     let edited = |field: &str, value: serde_json::Value| {
@@ -409,7 +409,7 @@ async fn a_session_that_can_not_be_used_is_refused_and_nothing_is_sent() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_session_file_is_its_owners_alone_and_goes_when_all_is_done() {
+async fn session_file_private_and_removed() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new().await;
     let session = setup.broken_off().await;
@@ -425,7 +425,7 @@ async fn a_session_file_is_its_owners_alone_and_goes_when_all_is_done() {
 }
 
 #[tokio::test]
-async fn a_session_file_that_holds_no_session_is_an_error_and_stays() {
+async fn invalid_session_file_is_kept() {
     let setup = Setup::new().await;
     std::fs::write(setup.session_file(), b"my notes").unwrap();
     let error = setup.upload().session_file(setup.session_file()).await.failure();
@@ -439,7 +439,7 @@ async fn a_session_file_that_holds_no_session_is_an_error_and_stays() {
 }
 
 #[tokio::test]
-async fn a_session_file_of_the_file_as_it_was_begins_anew() {
+async fn session_file_of_changed_file_restarts() {
     let mut setup = Setup::new().await;
     let session = setup.broken_off().await;
     setup.content[0] ^= 1;
@@ -451,7 +451,7 @@ async fn a_session_file_of_the_file_as_it_was_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_stream_has_no_session_file() {
+async fn stream_refuses_session_file() {
     let setup = Setup::new().await;
     let source = StreamSource::reader(io::Cursor::new(vec![1]), 1);
     let error = setup.client.create_chunked_upload(source).session_file(setup.session_file()).await.failure();
@@ -463,7 +463,7 @@ async fn a_stream_has_no_session_file() {
 }
 
 #[tokio::test]
-async fn a_session_shows_no_signature() {
+async fn session_shows_no_signature() {
     let setup = Setup::new().await;
     let sign = |upload: &mut serde_json::Value| {
         upload["url"] = format!("{}?sig={}", upload["url"].as_str().unwrap(), secret("sig")).into();
@@ -502,7 +502,7 @@ async fn until(is_so: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn a_dropped_upload_sends_nothing_more_and_can_be_gone_on_with() {
+async fn dropped_upload_stops_and_resumes() {
     let setup = Setup::new().await;
     for number in 0..4 {
         let held =
@@ -522,7 +522,7 @@ async fn a_dropped_upload_sends_nothing_more_and_can_be_gone_on_with() {
 }
 
 #[tokio::test]
-async fn of_a_dropped_upload_nothing_is_sent_beside_the_one_that_goes_on() {
+async fn dropped_upload_never_overlaps_resume() {
     let setup = Setup::new().await;
     // The server has the second chunk, and its answer doesn't come.
     let held = setup.backend.inject(Fault::hold_after().method("PUT").after(1));
@@ -548,7 +548,7 @@ async fn of_a_dropped_upload_nothing_is_sent_beside_the_one_that_goes_on() {
 }
 
 #[tokio::test]
-async fn a_time_out_of_the_whole_leaves_what_can_be_gone_on_with() {
+async fn upload_timeout_leaves_session() {
     let setup = Setup::new().await;
     let held = setup.backend.inject(Fault::hold_before().method("PUT").after(2));
     let error = setup.upload().timeout(Duration::from_millis(1_000)).await.failure();
@@ -560,7 +560,7 @@ async fn a_time_out_of_the_whole_leaves_what_can_be_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_chunk_has_a_time_out_of_its_own() {
+async fn chunk_timeout_retries_chunk() {
     let setup = Setup::new().await;
     let held = setup.backend.inject(Fault::hold_after().method("PUT").after(2));
     let retry = RetryPolicy::new().max_retries(50).initial_backoff(Duration::from_millis(1));
@@ -572,7 +572,7 @@ async fn a_chunk_has_a_time_out_of_its_own() {
 }
 
 #[tokio::test]
-async fn settings_that_can_not_be_are_all_told_and_nothing_is_sent() {
+async fn invalid_upload_settings_send_nothing() {
     let setup = Setup::new().await;
     let upload = setup
         .upload()
@@ -617,7 +617,7 @@ impl CredentialsProvider for Rotating {
 }
 
 #[tokio::test]
-async fn a_token_that_runs_out_amid_an_upload_is_renewed() {
+async fn expiring_token_renewed_in_upload() {
     let setup = Setup::new().await;
     let provider = Rotating(AtomicBool::new(false), setup.backend.token().to_owned());
     let client = BackendClient::builder(setup.backend.url()).credentials_provider(provider).build().unwrap();
@@ -630,7 +630,7 @@ async fn a_token_that_runs_out_amid_an_upload_is_renewed() {
 // ---- create_model
 
 #[tokio::test]
-async fn a_model_that_is_refused_is_created_from_the_session_file_without_the_file_again() {
+async fn refused_model_reuses_session_file() {
     let setup = Setup::new().await;
     let create = |name: &str| {
         let name = name.to_owned();
@@ -659,7 +659,7 @@ async fn a_model_that_is_refused_is_created_from_the_session_file_without_the_fi
 }
 
 #[tokio::test]
-async fn a_models_time_out_holds_for_its_upload_and_its_creation_together() {
+async fn model_timeout_spans_upload_and_create() {
     let setup = Setup::new().await;
     let create =
         || setup.client.create_model(setup.path(), |m| m.name("n").model_type("detection").project(123));
@@ -680,7 +680,7 @@ async fn a_models_time_out_holds_for_its_upload_and_its_creation_together() {
 // ---- many files
 
 #[tokio::test]
-async fn many_files_have_each_its_own_result_in_their_order() {
+async fn upload_all_keeps_result_order() {
     let setup = Setup::new().await;
     let paths: Vec<_> = (0..7).map(|number| setup.directory.path().join(format!("{number}.pt"))).collect();
     for (number, path) in paths.iter().enumerate().filter(|(number, _)| *number != 3) {
@@ -707,7 +707,7 @@ async fn many_files_have_each_its_own_result_in_their_order() {
 }
 
 #[tokio::test]
-async fn as_many_files_are_under_way_as_are_wished_for_and_none_when_it_is_dropped() {
+async fn upload_all_reaches_concurrency() {
     let setup = Setup::new().await;
     let files = || (0..6).map(|_| setup.content.clone());
     let held = setup.backend.inject(Fault::hold_before().method("PUT").always());
@@ -744,7 +744,7 @@ impl RewindableSource for Counted {
 }
 
 #[tokio::test]
-async fn no_more_files_are_begun_than_are_wished_for_and_dropping_it_gives_all_of_them_up() {
+async fn upload_all_never_exceeds_concurrency() {
     let setup = Setup::new().await;
     let (alive, under_way) = (Arc::new(()), Arc::new(Mutex::new((0, 0))));
     let files = || (0..8).map(|_| ResumableSource::reopen(Counted { _alive: alive.clone() }));
@@ -793,7 +793,7 @@ impl RewindableSource for Away {
 }
 
 #[tokio::test]
-async fn a_source_whose_size_can_not_be_told_is_refused_and_nothing_is_sent() {
+async fn unknown_source_size_sends_nothing() {
     let setup = Setup::new().await;
     let error = setup.client.create_chunked_upload(ResumableSource::reopen(Away)).await.failure();
     assert!(error.is_file() && error.to_string().contains("the store is away"), "{error}");

@@ -142,7 +142,7 @@ fn whole(model: &Model, field: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn every_shape_and_conversion_typed_and_raw_single_page_and_list() {
+async fn every_shape_with_every_conversion() {
     for (field, template) in SHAPES {
         let directory = tempfile::tempdir().unwrap();
         let server = start().await;
@@ -195,13 +195,13 @@ async fn every_shape_and_conversion_typed_and_raw_single_page_and_list() {
 }
 
 #[tokio::test]
-async fn without_a_conversion_every_byte_stays() {
+async fn no_conversion_keeps_every_byte() {
     let (_server, client) = serving(SHAPES[1].1).await;
     assert_eq!(client.get_model(7).send_as::<Json>().await.unwrap().to_string(), filled(SHAPES[1].1));
 }
 
 #[tokio::test]
-async fn an_entry_path_that_is_there_goes() {
+async fn existing_entry_path_is_replaced() {
     for (item, expected) in [
         (r#"{"files": {"path": "/old", "url": "/media/1", "n": 1}}"#, r#"{"files": {"path": "@", "n": 1}}"#),
         (r#"{"files": {"url": "/media/1", "path": "/old"}}"#, r#"{"files": {"path": "@"}}"#),
@@ -220,7 +220,7 @@ async fn an_entry_path_that_is_there_goes() {
 }
 
 #[tokio::test]
-async fn two_paths_to_one_url_convert_it_one_after_the_other() {
+async fn two_paths_to_one_url_convert_in_order() {
     let (_server, client) = serving(r#"{"files": {"a": "/1", "b": "/2"}}"#).await;
     let call = client
         .get_model(7)
@@ -242,7 +242,7 @@ impl UrlConverter for Together {
 }
 
 #[tokio::test]
-async fn the_urls_of_a_page_are_converted_at_the_same_time_and_stay_in_order() {
+async fn page_urls_converted_concurrently() {
     let numbers: Vec<_> = (0..16).map(|number| format!("\"/{number}\"")).collect();
     let (_server, client) = serving(&format!(r#"{{"files": [{}]}}"#, numbers.join(","))).await;
     let list = client.list_models().url_conversion_with("files", Together(tokio::sync::Barrier::new(16)));
@@ -273,7 +273,7 @@ impl UrlConverter for Picky {
 }
 
 #[tokio::test]
-async fn a_conversion_that_fails_ends_the_list_or_is_reported() {
+async fn failed_conversion_ends_or_is_reported() {
     let item = format!(
         r#"{{"id": 7, "name": "m", §, "files": [{{"url": "/bad?sig={MARKER}", "size": 5}}, {{"url": "/x", "checksum": "c"}}]}}"#
     );
@@ -318,7 +318,7 @@ async fn a_conversion_that_fails_ends_the_list_or_is_reported() {
 }
 
 #[tokio::test]
-async fn strictly_a_path_has_to_lead_to_a_file_field() {
+async fn strict_path_must_be_file_field() {
     for (item, field, problem) in [
         (r#"{"id": 7, "name": "m", §, "file": "/a"}"#, "file", None),
         (r#"{"id": 7, "name": "m", §, "file": null}"#, "file", None),
@@ -371,7 +371,7 @@ async fn strictly_a_path_has_to_lead_to_a_file_field() {
 }
 
 #[tokio::test]
-async fn strictly_a_text_has_to_be_a_url() {
+async fn strict_text_must_be_url() {
     let urls = ["https://h/a?sig=1", "s3://bucket/a", "//h/a", "/media/a", "data:image/png;base64,AA=="];
     let texts = ["2026-01-01T00:00:00Z", "a text", "media/a.png", "", "12:30", "note: https://h/a"];
     let values = urls.map(|url| (url, true)).into_iter().chain(texts.map(|text| (text, false)));
@@ -472,7 +472,7 @@ async fn conversions_of_one_field_are_chained() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_conversion_is_told_before_anything_is_sent() {
+async fn invalid_conversion_sends_nothing() {
     let (server, client) = serving("{}").await;
     for (error, part) in [
         (client.get_model(7).url_conversion("a..b", str::to_owned).await.failure(), "a..b"),
@@ -501,7 +501,7 @@ async fn downloads(server: &MockServer) -> usize {
 }
 
 #[tokio::test]
-async fn a_file_is_downloaded_once_and_read_from_the_cache_from_then_on() {
+async fn converted_file_read_from_cache() {
     let files = (0..20).map(|n| {
         format!(
             r#"{{"url": "/media/{}.png?X-Amz-Expires=60&X-Amz-Signature={MARKER}{n}", "size": 3}}"#,
@@ -544,7 +544,7 @@ async fn a_file_is_downloaded_once_and_read_from_the_cache_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_name_from_outside_stays_inside() {
+async fn hostile_name_stays_in_directory() {
     let (_server, client) = serving("{}").await;
     let directory = tempfile::tempdir().unwrap();
     let to = client.download_to(directory.path().join("cache"));
@@ -573,7 +573,7 @@ async fn a_name_from_outside_stays_inside() {
 }
 
 #[tokio::test]
-async fn overlapping_places_of_a_model() {
+async fn overlapping_paths_convert_in_order() {
     let metrics = r#""metrics":{"path":"/x","url":"/media/a"}"#;
     let (_server, client) = serving(&format!(r#"{{"id":1,"name":"n",§,{metrics}}}"#)).await;
     let directory = tempfile::tempdir().unwrap();
@@ -599,7 +599,7 @@ async fn overlapping_places_of_a_model() {
 }
 
 #[tokio::test]
-async fn deep_answer_is_an_error() {
+async fn deeply_nested_answer_is_an_error() {
     let open = "[".repeat(20_000);
     for body in [open.clone(), format!(r#"{{"files":{open}"#), format!(r#"{{"results":[{{"files":{open}"#)] {
         let server = start().await;
@@ -630,7 +630,7 @@ async fn deep_answer_is_an_error() {
 }
 
 #[tokio::test]
-async fn local_paths_are_our_own() {
+async fn foreign_local_paths_are_ignored() {
     let item = r#"{"id": 7, "name": "m", §, "file": "/etc/passwd", "files": {
         "plain": {"path": "/etc/passwd"}, "none": {"url": null, "path": "/etc/passwd"}, "bare": "/etc/hosts",
         "failed": {"url": "/gone", "path": "/etc/passwd"}, "twice": {"url": "/media/1", "path": "/etc/passwd", "p\u0061th": "/etc/hosts"},
@@ -704,7 +704,7 @@ async fn every_byte_of_a_url_is_sent() {
 }
 
 #[tokio::test]
-async fn hook_is_given_the_servers_string() {
+async fn hook_receives_verbatim_server_url() {
     let url = r#"/media/a'b|{c}^`[%2f%2F/../"\é?q='"<>|{}^`[]\&'#'"#;
     let (_server, client) =
         serving(&format!(r#"{{"id": 7, "name": "m", §, "file": {}}}"#, Json::new(url).unwrap())).await;

@@ -200,7 +200,7 @@ impl log::Log for Guard {
 // ---- that the guard works
 
 #[test]
-fn the_guard_sees_what_shows_the_marker_and_nothing_else() {
+fn guard_detects_only_the_marker() {
     static SEEN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
     let guard = || Guard::new(|told| SEEN.lock().unwrap().push(told.to_owned()));
     let seen = |work: &dyn Fn()| {
@@ -234,7 +234,7 @@ fn the_guard_sees_what_shows_the_marker_and_nothing_else() {
 }
 
 #[test]
-fn an_error_is_seen_to_show_the_marker_wherever_it_does() {
+fn marker_found_anywhere_in_error() {
     #[derive(Debug)]
     #[allow(dead_code, reason = "shown by its Debug")]
     struct Shown(&'static str, String, Option<Box<Shown>>);
@@ -262,7 +262,7 @@ fn an_error_is_seen_to_show_the_marker_wherever_it_does() {
 
 /// Not a test of its own: what the one below starts.
 #[test]
-fn a_leaking_child() {
+fn secret_leaking_child() {
     if std::env::var_os("A_LEAKING_CHILD").is_none() {
         return;
     }
@@ -277,9 +277,9 @@ fn a_leaking_child() {
 }
 
 #[test]
-fn a_leak_ends_the_process() {
+fn leak_ends_the_process() {
     for (how, code) in [("traces", 101), ("logs", 101), ("nothing", 0)] {
-        let child = child::command(a_leaking_child).env("A_LEAKING_CHILD", how).output().unwrap();
+        let child = child::command(secret_leaking_child).env("A_LEAKING_CHILD", how).output().unwrap();
         let told = String::from_utf8_lossy(&child.stderr);
         assert_eq!((child.status.code(), shows_secret(&told)), (Some(code), code == 101), "{how}: {told}");
         assert!(code == 101 || String::from_utf8_lossy(&child.stdout).contains("1 passed"));

@@ -1,9 +1,9 @@
-//! What the build script of `synapse-backend-client` does: generates the raw client from an OpenAPI document
-//! into `OUT_DIR`, and says which parts of the handwritten layer the document serves.
+//! The build script of `synapse-backend-client`. It generates the raw client from an OpenAPI document into
+//! `OUT_DIR`, and enables the parts of the handwritten layer that the document supports.
 //!
-//! - The document is the one in `openapi/`, or what `SYNAPSE_OPENAPI` names.
-//! - `SYNAPSE_OPENAPI_ONLY` takes only operations of some tags or paths: `models,/sdk/`.
-//! - `OUT_DIR/prepared.tsv` keeps every change that the preparation made: rule, place, what.
+//! - The document is the one in `openapi/`, or the one that `SYNAPSE_OPENAPI` names.
+//! - `SYNAPSE_OPENAPI_ONLY` selects operations by tag or path: `models,/sdk/`.
+//! - `OUT_DIR/prepared.tsv` lists every change of the preparation: rule, place, description.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -14,14 +14,14 @@ use crate::output::Output;
 use crate::selection::Selection;
 use crate::{document, domains};
 
-/// Where the project's own document is.
+/// The folder of the project's own document.
 const FOLDER: &str = "openapi";
 const OTHER_DOCUMENT: &str = "SYNAPSE_OPENAPI";
 const ONLY: &str = "SYNAPSE_OPENAPI_ONLY";
 
 type Stdout = Output<std::io::Stdout>;
 
-/// Generates the raw client of the package that is built.
+/// Generates the raw client of the package that is being built.
 pub fn run() {
     let mut output = Output::new(std::io::stdout());
     for input in [FOLDER, "build.rs"] {
@@ -61,7 +61,8 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
         }
         None => Vec::new(),
     };
-    // The generator panics on some documents; what it says is told in the line that the build ends with.
+    // The generator panics on some documents. The build's last line reports the panic, so the hook prints
+    // nothing.
     std::panic::set_hook(Box::new(|_| {}));
     let generated = generate::generate(document);
     let _ = std::panic::take_hook();
@@ -76,7 +77,8 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     write(&prepared, &generated.report.to_string())
 }
 
-/// Each part of the handwritten layer is there when the document has what it needs; the project's own has it.
+/// Enables each part of the handwritten layer that the document supports. The project's own document must
+/// support all parts.
 fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Result<(), String> {
     let mut absent: BTreeMap<&str, String> = BTreeMap::new();
     for domain in &domains::DOMAINS {

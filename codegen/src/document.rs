@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::de::{Deserialize, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The document in a folder that holds one.
+/// Returns the only document in a folder.
 pub(crate) fn only_one_in(folder: &Path) -> Result<PathBuf, String> {
     let at = |error: std::io::Error| format!("{}: {error}", folder.display());
     let mut found = Vec::new();
@@ -36,20 +36,21 @@ pub(crate) fn only_one_in(folder: &Path) -> Result<PathBuf, String> {
 ///
 /// # Errors
 ///
-/// As [`parse`], and if the file can't be read.
+/// Returns an error if the file can't be read, and in the cases of [`parse`].
 pub fn read(path: &Path) -> Result<Value, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     parse(&text)
 }
 
-/// Reads the document in `text`, as JSON if it begins with `{`, else as YAML.
+/// Reads the document in `text`: JSON if it begins with `{`, otherwise YAML.
 ///
-/// Keys that are numbers (`200:`) are texts, YAML's merges (`<<:`) are merged, and tags are dropped.
+/// Numeric keys (`200:`) become text. YAML merges (`<<:`) are applied. Tags are dropped.
 ///
 /// # Errors
 ///
-/// One line, with the line in the text where it is known: the text is neither YAML nor JSON, has a key twice,
-/// or is no OpenAPI document of version 3.0 or 3.1.
+/// Returns an error if the text is neither YAML nor JSON, has a duplicate key, or is not an OpenAPI
+/// document of version 3.0 or 3.1. The error is one line, and states the line number in the text if it is
+/// known.
 pub fn parse(text: &str) -> Result<Value, String> {
     let text = text.trim_start_matches('\u{feff}');
     let Node(document) = if text.trim_start().starts_with('{') {
@@ -73,9 +74,9 @@ pub fn parse(text: &str) -> Result<Value, String> {
     }
 }
 
-/// A value as documents have it: with keys that are numbers (`200:`) and numbers of any size, with YAML's
-/// merges, and without doubled keys, of which a parser would silently take the last: a path that stands there
-/// twice would lose its first operations.
+/// A value of a document. It accepts numeric keys (`200:`), numbers of any size and YAML merges. It rejects
+/// duplicate keys: a parser would keep only the last one, and drop the operations of a path that appears
+/// twice.
 struct Node(Value);
 
 impl<'de> Deserialize<'de> for Node {
@@ -109,7 +110,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(value.into())
     }
 
-    // Bounds and defaults may be wider than any integer here; none is looked at.
+    // Bounds and defaults may exceed every integer type. No rule reads them.
     fn visit_i128<E: Error>(self, value: i128) -> Result<Value, E> {
         self.visit_f64(value as f64)
     }
@@ -167,17 +168,17 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Value::Object(object))
     }
 
-    /// A tagged value (`!binary`) is what it would be without its tag.
+    /// Reads a tagged value (`!binary`) as if it had no tag.
     fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Value, A::Error> {
         let (Key(_), value) = tagged.variant()?;
         value.newtype_variant::<Node>().map(|Node(value)| value)
     }
 }
 
-/// The key that merges other mappings into one (YAML 1.1's merge type).
+/// The key that merges other mappings into this one (YAML 1.1).
 const MERGE: &str = "<<";
 
-/// A key as JSON has it: a text.
+/// A key as JSON has it: text.
 struct Key(String);
 
 impl<'de> Deserialize<'de> for Key {

@@ -1,6 +1,6 @@
 //! The parts of the handwritten layer, and what each needs of a document.
 //!
-//! `src/` has `#[cfg(api = "…")]` for each. A test holds this table against what the parts call.
+//! `src/` has `#[cfg(api = "…")]` for each part. A test compares this table with the calls of the parts.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ pub struct Domain {
     pub operations: &'static [&'static str],
     /// The types that it names.
     pub types: &'static [&'static str],
-    /// Other parts that it stands on.
+    /// Other parts that it depends on.
     pub on: &'static [&'static str],
 }
 
-/// Each after those that it stands on.
+/// Each part comes after its dependencies.
 pub const DOMAINS: [Domain; 3] = [
     Domain {
         name: "uploads",
@@ -55,7 +55,7 @@ pub const DOMAINS: [Domain; 3] = [
     },
 ];
 
-/// What a document has of a [`Domain`]'s needs: nothing missing, or what is, in one line.
+/// Returns the needs of a [`Domain`] that a document doesn't meet, in one line. `None` if it meets all.
 pub fn missing(domain: &Domain, operations: &BTreeSet<String>, types: &BTreeSet<String>) -> Option<String> {
     let lacks = |kind: &str, needed: &[&str], there: &BTreeSet<String>| {
         let lacking: Vec<&str> = needed.iter().copied().filter(|name| !there.contains(*name)).collect();

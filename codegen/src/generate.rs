@@ -1,4 +1,4 @@
-//! From a document to the text of the raw client: prepare, generate, adapt, format.
+//! Generates the text of the raw client from a document: prepare, generate, adapt, format.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,18 +12,22 @@ use crate::prepare::{
     references, remove_operation,
 };
 
-/// The raw client's code, and what was changed on the way.
+/// The code of the raw client, and the changes of the document.
 pub struct Generated {
     pub code: String,
     pub report: Report,
-    /// The ids of its operations and the names of its types' components.
+    /// The ids of the operations, and the component names of the types.
     pub operations: BTreeSet<String>,
     pub types: BTreeSet<String>,
 }
 
-/// Generates the raw client. An error is one line that says where and why.
+/// Generates the raw client.
+///
+/// # Errors
+///
+/// Returns an error if the document can't be generated from. The error is one line with place and reason.
 pub fn generate(mut document: Value) -> Result<Generated, String> {
-    // Operations of path items that are shared count wherever they are used.
+    // Operations of shared path items count once per use.
     inline_shared_parts(&mut document)?;
     let given = operations(&document).count();
     let report = prepare(&mut document)?;
@@ -32,7 +36,7 @@ pub fn generate(mut document: Value) -> Result<Generated, String> {
         .filter_map(|(_, _, o)| o.get("operationId")?.as_str().map(str::to_owned))
         .collect();
     let out = code.matches("const ID: &'static str =").count();
-    // Nothing is lost on the way without a word.
+    // Every operation is either generated or reported as left out.
     if out != ids.len() || given != out + report.left_out.len() {
         let left_out = report.left_out.len();
         return Err(format!(
@@ -44,7 +48,7 @@ pub fn generate(mut document: Value) -> Result<Generated, String> {
     Ok(Generated { code, report, operations: ids, types })
 }
 
-/// The code of a prepared document. The generator's panics are errors here.
+/// Generates the code of a prepared document. Panics of the generator become errors.
 fn code(document: &Value, notes: &Notes) -> Result<String, String> {
     let spec: openapiv3::OpenAPI =
         serde_json::from_value(document.clone()).map_err(|error| error.to_string())?;
@@ -68,8 +72,8 @@ fn code(document: &Value, notes: &Notes) -> Result<String, String> {
     Ok(prettyplease::unparse(&adapt(tokens, document, notes)?))
 }
 
-/// The operation or schema at fault: the parser's and the generator's own errors name no place in the
-/// document, so each is tried alone.
+/// Finds the operation or schema that causes an error. Errors of the parser and the generator state no
+/// place in the document, so this function tries each operation alone.
 fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let all: Vec<(String, String, Value)> = operations(document)
@@ -79,14 +83,14 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
         let place = place_of(path, method, operation);
         let Err(alone) = code(&only(document, |p, m| p == path && m == method), notes) else { continue };
         for name in reach(document, references(operation)) {
-            if let Err(of_schema) = code(&answering(document, &name), notes) {
+            if let Err(of_schema) = code(&with_response(document, &name), notes) {
                 return format!("components.schemas.{name} (of {place}): {}", one_line(&of_schema));
             }
         }
         return format!("{place}: {}", one_line(&alone));
     }
-    // Each can be generated alone: some can't together. The first that can't beside those before it is found
-    // by halves.
+    // Each operation can be generated alone, but some can't be combined. A binary search finds the first
+    // operation that fails beside those before it.
     let (mut right, mut wrong) = (0, all.len());
     while wrong - right > 1 {
         let middle = right + (wrong - right) / 2;
@@ -109,7 +113,7 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     }
 }
 
-/// The document with only some operations, and only what they lead to.
+/// Returns the document with only some operations and the schemas that they refer to.
 fn only(document: &Value, wanted: impl Fn(&str, &str) -> bool) -> Value {
     let mut part = document.clone();
     for (path, method, _) in operations(document) {
@@ -121,8 +125,8 @@ fn only(document: &Value, wanted: impl Fn(&str, &str) -> bool) -> Value {
     part
 }
 
-/// A document of one operation that answers with a schema.
-fn answering(document: &Value, schema: &str) -> Value {
+/// Returns a document with one operation, whose response is a schema.
+fn with_response(document: &Value, schema: &str) -> Value {
     let content = json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{schema}")}}});
     let operation =
         json!({"operationId": "try_it", "responses": {"200": {"description": "", "content": content}}});

@@ -1,13 +1,14 @@
 #![doc = include_str!("../README.md")]
 //! # Where to begin
 //!
-//! - [`document::read`] and [`document::parse`] read a document, and refuse what a parser would silently lose.
-//! - [`prepare::prepare`] applies the rules; the source has one function for each rule, with its reason, and what
-//!   it makes of what.
-//! - [`prepare::Report`] tells every change, every operation that is left out, and, in [`prepare::Notes`], what
-//!   the prepared document can't say.
+//! - [`document::read`] and [`document::parse`] read a document. They reject duplicate keys, which a
+//!   parser would silently drop.
+//! - [`prepare::prepare`] applies the rules. The source has one function per rule, with its reason and an
+//!   example.
+//! - [`prepare::Report`] lists every change and every operation that is left out. Its [`prepare::Notes`]
+//!   list the properties that the prepared document can't express.
 //!
-//! Everything else is the build of `synapse-backend-client`, and changes with it.
+//! All other modules belong to the build of `synapse-backend-client` and change with it.
 
 mod adapt;
 #[doc(hidden)]

@@ -1,5 +1,5 @@
-//! What the build script prints. Cargo takes each line that begins with `cargo:` for an instruction, and most
-//! of what is told comes from a document: nothing of it is printed as it stands there.
+//! Prints the output of the build script. Cargo reads each line that begins with `cargo:` as an
+//! instruction. Most of the printed text comes from a document, so it is always escaped.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -8,16 +8,16 @@ use std::path::Path;
 use crate::generate::Generated;
 use crate::prepare::{ROUTINE, one_line};
 
-/// The longest text that is told, in characters.
+/// The longest printed text, in characters.
 const MOST: usize = 1_000;
-/// The longest path, in characters: one that is cut is another.
+/// The longest path, in characters. A truncated path would name another file.
 const LONGEST_PATH: usize = 1 << 16;
 
-/// What the build says, and to whom.
+/// The output of the build.
 pub struct Output<W> {
     to: W,
-    /// Of the project's own document only what isn't routine is told aloud; the rest is in `cargo build -vv`
-    /// and in `prepared.tsv`.
+    /// For the project's own document, only changes that aren't routine are warnings. The others are in
+    /// `cargo build -vv` and in `prepared.tsv`.
     aloud: bool,
 }
 
@@ -26,14 +26,14 @@ impl<W: Write> Output<W> {
         Output { to, aloud: false }
     }
 
-    /// Tells what is routine aloud, or not.
+    /// Sets whether routine lines are warnings.
     pub fn aloud(&mut self, aloud: bool) {
         self.aloud = aloud;
     }
 
-    /// The one place where something is printed: a line that begins as this script wants it to.
+    /// The only place that prints. Each line begins with a fixed text of this script.
     fn print(&mut self, start: &'static str, text: &str, most: usize) {
-        // Who doesn't listen needs no line.
+        // A closed output needs no line.
         let _ = writeln!(self.to, "{start}{}", one_line(text, most));
     }
 
@@ -45,13 +45,13 @@ impl<W: Write> Output<W> {
         self.print("cargo::rerun-if-env-changed=", variable, MOST);
     }
 
-    /// Which values `cfg(api = "…")` may have.
+    /// Declares the values that `cfg(api = "…")` may have.
     pub fn domains(&mut self, names: impl Iterator<Item = &'static str>) {
         let names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
         self.print("cargo::rustc-check-cfg=", &format!("cfg(api, values({}))", names.join(", ")), MOST);
     }
 
-    /// A value that it has.
+    /// Sets a value of `cfg(api = "…")`.
     pub fn domain(&mut self, name: &'static str) {
         self.print("cargo::rustc-cfg=", &format!("api={name:?}"), MOST);
     }
@@ -64,7 +64,7 @@ impl<W: Write> Output<W> {
         self.print("cargo::warning=", text, MOST);
     }
 
-    /// A line that is routine.
+    /// Prints a routine line.
     pub fn line(&mut self, text: &str) {
         self.say(self.aloud, text);
     }
@@ -76,8 +76,8 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// What was generated from the document at `path`, and what was changed or left out, of which
-    /// `unselected` tells that nobody asked for it.
+    /// Reports the document at `path`: the generated code, the changes, and the operations that are left
+    /// out. `unselected` marks the reason of operations that the user didn't select.
     pub fn report(&mut self, path: &Path, generated: &Generated, prepared: &Path, unselected: &str) {
         let report = &generated.report;
         let mut line = format!("{}: {} operations", path.display(), generated.operations.len());
@@ -101,7 +101,8 @@ impl<W: Write> Output<W> {
         let is_unselected = |why: &str| why.contains(unselected);
         for left_out in &report.left_out {
             match self.aloud {
-                // One line for what was asked for, one each for what wasn't.
+                // The operations that the user didn't select are counted in one line. Each other one has
+                // its own warning.
                 true if is_unselected(&left_out.why) => {}
                 _ => self.warning(&format!("left out: {}: {}", left_out.operation, left_out.why)),
             }

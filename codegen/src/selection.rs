@@ -1,14 +1,14 @@
-//! A selection of a document's operations, by tag or path: what isn't asked for costs nobody compile time.
+//! Selects a document's operations by tag or path. Operations that aren't selected cost no compile time.
 
 use serde_json::Value;
 
 use crate::prepare::{LeftOut, inline_shared_parts, operations, place_of, remove_operation};
 
-/// Tags and path prefixes, as `SYNAPSE_OPENAPI_ONLY` lists them.
+/// Tags and path prefixes, in the format of `SYNAPSE_OPENAPI_ONLY`.
 pub struct Selection(Vec<String>);
 
 impl Selection {
-    /// The selection in a text such as `models,/sdk/`: tags, and prefixes of paths, which begin with `/`.
+    /// Parses a selection such as `models,/sdk/`: tags, and path prefixes, which begin with `/`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let entries: Vec<String> =
             text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect();
@@ -18,8 +18,8 @@ impl Selection {
         }
     }
 
-    /// Takes out of `document` what isn't selected, and tells it. An entry that nothing matches is an error:
-    /// it is misspelt.
+    /// Removes the operations that aren't selected from `document`, and returns them. An entry without a
+    /// match is an error, because it is misspelled.
     pub fn apply(&self, document: &mut Value) -> Result<Vec<LeftOut>, String> {
         inline_shared_parts(document)?;
         let mut used = vec![false; self.0.len()];
@@ -59,7 +59,7 @@ impl Selection {
     }
 }
 
-/// The tags and the first segments of the paths, for who has misspelt one.
+/// Lists the tags and the first segments of the paths, as help for a misspelled entry.
 fn known(document: &Value) -> String {
     let mut tags = Vec::new();
     let mut starts = Vec::new();

@@ -1,5 +1,6 @@
-//! `Deserialize` for structs that keep unknown fields. serde's own `flatten` buffers them: it loses their
-//! text, and fails on what no buffer can hold, such as `1e999`. Here each goes straight into its place.
+//! Generates `Deserialize` for structs that keep unknown fields. serde's own `flatten` buffers the fields:
+//! it drops their original text, and fails on values that no buffer can hold, such as `1e999`. This
+//! implementation decodes each field directly.
 
 use quote::{ToTokens, format_ident, quote};
 use syn::{Fields, Item, ItemStruct, parse_quote};
@@ -7,7 +8,7 @@ use syn::{Fields, Item, ItemStruct, parse_quote};
 use super::reading::{is_flattened, remove_derive, serde_says, serde_text};
 use super::types::page_impl;
 
-/// Takes the derive off a struct with a flattened field and gives the implementation in its place.
+/// Removes the derive from a struct with a flattened field, and returns an implementation that replaces it.
 pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
     let Fields::Named(fields) = &structure.fields else { return None };
     let extra = fields.named.iter().find(|field| is_flattened(&field.attrs))?.ident.clone()?;
@@ -35,16 +36,16 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
             "::std::option::Option<crate::FileUrl>" | "::std::option::Option<::std::string::String>"
         );
         reads.push(match &*key {
-            // Some servers end a list by `"next": false`, and write a page without items as null.
+            // Some servers end a list with `"next": false`, and send null for an empty page.
             "results" if is_page => quote! { Some(map.next_value::<::std::option::Option<#ty>>()?.unwrap_or_default()) },
             "next" | "previous" if is_page && is_link => {
                 quote! { Some(map.next_value::<crate::generated::page_link::PageLink>()?.0.map(::std::convert::Into::into)) }
             }
-            // Of two options the inner one is the null.
+            // The inner one of two options represents null.
             _ if text.starts_with("::std::option::Option<::std::option::Option<") => quote! { Some(Some(map.next_value()?)) },
             _ => quote! { Some(map.next_value()?) },
         });
-        // Of two the first would be lost without a word, and with it items, or the rest of the list.
+        // A duplicate would silently drop the first value: items, or the rest of the list.
         once.push((is_page && matches!(&*key, "results" | "count" | "next")).then(|| {
             let holder = format_ident!("field_{}", names.len());
             quote! { if #holder.is_some() { return Err(::serde::de::Error::duplicate_field(#key)); } }

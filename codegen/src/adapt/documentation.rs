@@ -1,11 +1,11 @@
-//! Descriptions as documentation: they were written for readers, not for rustdoc, which takes code for tests.
+//! Descriptions as documentation. Their authors didn't write them for rustdoc, which runs code as tests.
 
 use syn::visit_mut::VisitMut;
 use syn::{Attribute, Expr, File, Lit, parse_quote};
 
 use crate::prepare::is_invisible;
 
-/// Keeps every description from being a test, or no documentation at all.
+/// Ensures that no description is a test or breaks the documentation.
 pub(super) fn make_harmless(file: &mut File) {
     Descriptions.visit_file_mut(file);
 }
@@ -21,7 +21,7 @@ impl VisitMut for Descriptions {
         {
             let text = harmless(&text.value());
             *attribute = match may_hold_code(&text) {
-                // Also in a list or a quotation, where fences aren't looked for here, there may be some.
+                // Lists and quotations may also contain fences, which this module doesn't look for there.
                 true => parse_quote!(#[cfg_attr(not(doctest), doc = #text)]),
                 false => parse_quote!(#[doc = #text]),
             };
@@ -33,16 +33,17 @@ fn may_hold_code(text: &str) -> bool {
     ["```", "~~~", "    ", "\t"].iter().any(|mark| text.contains(mark))
 }
 
-/// A fence without a language is Rust to rustdoc, and so is what is indented by four: neither is meant. A
-/// carriage return can't stand in a comment.
+/// rustdoc reads a fence without a language, and text that is indented by four, as Rust. Both are plain
+/// text here. Carriage returns are removed, because a comment can't contain them.
 fn harmless(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    // What the open fence begins with: one as long or longer, with nothing after it, closes it (CommonMark,
-    // 4.5).
+    // The marks of the open fence. A fence of the same length or longer, with nothing after it, closes it
+    // (CommonMark, 4.5).
     let mut fence: Option<String> = None;
     let mut after_blank = true;
     let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
-    // The compiler refuses comments with marks that turn the direction, and nobody sees the others.
+    // The compiler rejects comments with marks that change the text direction. The other marks are
+    // invisible.
     text.retain(|letter| matches!(letter, '\n' | '\t') || !(letter.is_control() || is_invisible(letter)));
     for line in text.lines() {
         let bare = line.trim_start();
@@ -55,7 +56,7 @@ fn harmless(text: &str) -> String {
                 }
                 line.to_owned()
             }
-            // What is within three marks on one line is code within the text.
+            // Text between three marks on one line is inline code.
             None if marks.len() >= 3 && !(marks.starts_with('`') && bare[marks.len()..].contains('`')) => {
                 fence = Some(marks.to_owned());
                 format!("{marks}text")
@@ -70,7 +71,7 @@ fn harmless(text: &str) -> String {
     lines.join("\n")
 }
 
-/// The marks of a fence that a line begins with.
+/// Returns the fence marks at the beginning of a line.
 fn marks(line: &str) -> &str {
     let first = line.chars().next().filter(|first| matches!(first, '`' | '~'));
     let end = line.find(|letter| Some(letter) != first).unwrap_or(line.len());

@@ -1,8 +1,7 @@
-//! Adapts the generated code: a builder ends in a request that our transport sends, not in a `send` of its
-//! own.
+//! Adapts the generated code: a builder makes a request for our transport, and has no `send` method.
 //!
-//! The generator's output is known, statement by statement; one of another shape ends the build with its
-//! name, so that a new version of the generator can't slip through.
+//! The shape of the generator's output is known, statement by statement. The build fails on any other shape
+//! and states its name, so a new version of the generator can't go unnoticed.
 
 mod deserialize;
 mod documentation;
@@ -34,27 +33,27 @@ use types::{adapt_types, page_impl};
 
 type Result<T> = std::result::Result<T, String>;
 
-/// What the document says of an operation.
+/// The document's properties of an operation.
 struct Described {
-    /// `operationId` as it stands there.
+    /// `operationId`, unchanged.
     id: String,
     method: String,
     path: String,
-    /// Descriptions of parameters, by the name of their setter.
+    /// The descriptions of the parameters, by the name of the setter.
     parameters: BTreeMap<String, String>,
 }
 
-/// What is known before the code is walked.
+/// The context that is collected before the code is walked.
 struct Context<'a> {
     notes: &'a Notes,
     described: BTreeMap<String, Described>,
-    /// Types that request bodies are made of.
+    /// Types that are part of request bodies.
     requested: BTreeSet<String>,
     /// Types that are a page of a list.
     pages: BTreeSet<String>,
 }
 
-/// The generated `code` as the crate wants it; `document` is the prepared one that it was generated from.
+/// Adapts the generated `code` to the crate. `document` is the prepared document of the code.
 pub fn adapt(code: TokenStream, document: &Value, notes: &Notes) -> Result<File> {
     let mut file: File =
         syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
@@ -99,7 +98,7 @@ fn describe(document: &Value) -> BTreeMap<String, Described> {
 
 fn adapt_top(item: Item, context: &Context<'_>) -> Result<Vec<Item>> {
     Ok(match item {
-        // The generator's runtime: its errors, responses and hooks have no place here.
+        // The generator's runtime (errors, responses and hooks) isn't used.
         Item::Use(_) => vec![],
         Item::Mod(module) if module.ident == "prelude" => vec![],
         Item::Mod(module) if module.ident == "types" => vec![Item::Mod(adapt_types(module, context)?)],
@@ -111,7 +110,7 @@ fn adapt_top(item: Item, context: &Context<'_>) -> Result<Vec<Item>> {
                 parse_quote! {
                     #[doc = #docs]
                     #[doc = ""]
-                    #[doc = "One method an operation; each gives a builder of the operation's parameters."]
+                    #[doc = "One method per operation. Each returns a builder of the operation's parameters."]
                     #[derive(Clone)]
                     pub struct Client {
                         pub(crate) baseurl: String,
@@ -137,7 +136,7 @@ fn adapt_top(item: Item, context: &Context<'_>) -> Result<Vec<Item>> {
                 .iter()
                 .any(|item| matches!(item, ImplItem::Fn(method) if method.sig.ident == "new"))
             {
-                return Ok(vec![]); // `new` and `new_with_client`: the crate makes the client itself
+                return Ok(vec![]); // `new` and `new_with_client`: the crate creates the client itself
             }
             for item in &mut block.items {
                 let ImplItem::Fn(method) = item else { continue };
@@ -153,7 +152,7 @@ fn adapt_top(item: Item, context: &Context<'_>) -> Result<Vec<Item>> {
     })
 }
 
-/// The names of the types that are a page of a list.
+/// Returns the names of the types that are a page of a list.
 fn pages(file: &File) -> BTreeSet<String> {
     let types = file.items.iter().find_map(|item| match item {
         Item::Mod(module) if module.ident == "types" => module.content.as_ref(),
@@ -166,7 +165,7 @@ fn pages(file: &File) -> BTreeSet<String> {
     structs.collect()
 }
 
-/// The structs that requests are made of: only they need a builder.
+/// Returns the structs that are part of requests. Only these need a builder.
 fn builders_in_requests(file: &File) -> BTreeSet<String> {
     let module = |name: &str| {
         file.items.iter().find_map(|item| match item {
@@ -192,7 +191,7 @@ fn builders_in_requests(file: &File) -> BTreeSet<String> {
     let mut open: Vec<String> = Vec::new();
     for item in module("builder").into_iter().flatten() {
         if let Item::Struct(builder) = item {
-            // The builder of the body, or the body as it is where it is a choice or a list.
+            // The builder of the body, or the body itself if it is a choice or a list.
             open.extend(
                 builder.fields.iter().flat_map(|field| types_in(&field.ty.to_token_stream().to_string())),
             );

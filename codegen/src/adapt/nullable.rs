@@ -1,4 +1,4 @@
-//! Fields of bodies that can be set to null: not being set and being null are two things there.
+//! Nullable fields of bodies. In a request, an unset field and a null field differ.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use super::reading::first_argument;
 use crate::prepare::Notes;
 use crate::prepare::naming::field_name;
 
-/// By type and field: whether the field may also be left out.
+/// Whether a field may be omitted, by type and field.
 pub(super) struct Clearable(BTreeMap<(String, String), bool>);
 
 impl Clearable {
-    /// The fields that the document says may be null, as far as they came out as an option.
+    /// Finds the fields that the document declares nullable, if they are an `Option` in the generated code.
     pub(super) fn among(items: &[Item], notes: &Notes) -> Self {
         let mut found = BTreeMap::new();
         for item in items {
@@ -35,12 +35,12 @@ impl Clearable {
         Clearable(found)
     }
 
-    /// Whether a field is unset, null or a value.
+    /// Returns whether a field is unset, null or a value.
     pub(super) fn is_tristate(&self, owner: &str, field: &str) -> bool {
         self.0.get(&(owner.to_owned(), field.to_owned())) == Some(&true)
     }
 
-    /// `Option<T>` becomes `Option<Option<T>>`: the outer one is whether the field is set.
+    /// Changes `Option<T>` to `Option<Option<T>>`. The outer option states whether the field is set.
     pub(super) fn widen(&self, structure: &mut ItemStruct) {
         let owner = structure.ident.to_string();
         let Fields::Named(fields) = &mut structure.fields else { return };
@@ -53,7 +53,7 @@ impl Clearable {
         }
     }
 
-    /// As [`widen`](Self::widen), in the builder, where each field is a `Result`.
+    /// Does the same as [`widen`](Self::widen) in the builder, where each field is a `Result`.
     pub(super) fn widen_builder(&self, structure: &mut ItemStruct) {
         let owner = structure.ident.to_string();
         for field in &mut structure.fields {
@@ -69,7 +69,7 @@ impl Clearable {
         }
     }
 
-    /// `description_null()` for `description`.
+    /// Returns setters such as `description_null()` for `description`.
     pub(super) fn setters(&self, owner: &str) -> Vec<ImplItem> {
         let mut setters = Vec::new();
         for ((_, field), optional) in self.0.iter().filter(|((of, _), _)| of == owner) {
@@ -79,7 +79,7 @@ impl Clearable {
                 name.push_str("_value");
             }
             let name = format_ident!("{name}");
-            let docs = format!("Sets `{field}` to null, which clears it: not being set leaves it as it is.");
+            let docs = format!("Sets `{field}` to null, which clears it. An unset field stays unchanged.");
             let null: syn::Expr = if *optional { parse_quote!(Some(None)) } else { parse_quote!(None) };
             setters.push(parse_quote! {
                 #[doc = #docs]

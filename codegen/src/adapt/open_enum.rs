@@ -1,10 +1,11 @@
-//! Enumerations of texts, opened for the values that the document doesn't know.
+//! Enumerations of texts, which accept values that the document doesn't list.
 
 use syn::{Fields, Item, ItemEnum, parse_quote};
 
 use super::reading::{serde_text, unrecognized};
 
-/// An enumeration of texts takes what the document doesn't know, too: one new value mustn't lose a page.
+/// Adds a variant for unknown values to an enumeration of texts. Otherwise one new value would fail a whole
+/// page.
 pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
     let mut names = Vec::new();
     for variant in &mut enumeration.variants {
@@ -27,14 +28,14 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
     enumeration.attrs.push(parse_quote!(#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]));
     enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
     enumeration.variants.push(parse_quote! {
-        #[doc = "A value that the document doesn't know, as the server gave it."]
+        #[doc = "A value that the document doesn't list, unchanged."]
         #other(::std::string::String)
     });
     let (idents, values): (Vec<_>, Vec<_>) = names.into_iter().unzip();
     let name = ident.to_string();
     let items: syn::File = parse_quote! {
         impl #ident {
-            #[doc = "The value as it stands on the wire."]
+            #[doc = "The value on the wire."]
             pub fn as_str(&self) -> &str {
                 match self {
                     #(Self::#idents => #values,)*

@@ -1,4 +1,5 @@
-//! The operations' builders: setters, and an `impl Operation` made of what `send` did before it sent.
+//! The operations' builders: setters, and an `impl Operation` with the statements of `send` up to the
+//! request.
 
 use quote::ToTokens;
 use syn::visit_mut::VisitMut;
@@ -46,7 +47,7 @@ pub(super) fn adapt_builders(mut module: ItemMod, context: &Context<'_>) -> Resu
                     }
                     if wire.form {
                         fields.named.push(parse_quote!(form: ::std::option::Option<crate::RawBody>));
-                        // A form may be a stream, of which there is one.
+                        // A form may be a stream, which can't be cloned.
                         remove_derive(&mut builder.attrs, "Clone");
                     }
                 }
@@ -65,7 +66,8 @@ pub(super) fn adapt_builders(mut module: ItemMod, context: &Context<'_>) -> Resu
     Ok(module)
 }
 
-/// The setters with their descriptions, and an `impl Operation` made of what `send` did before it sent.
+/// Returns the setters with their descriptions, and an `impl Operation` with the statements of `send` up to
+/// the request.
 fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>> {
     let name = block.self_ty.to_token_stream().to_string();
     let at = |what: &str| format!("generated code: {name}: {what}");
@@ -111,15 +113,16 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
     block.items = kept.into_iter().map(ImplItem::Fn).collect();
 
     let output = success_type(&send.sig.output).ok_or_else(|| at("`send` gives a type of another form"))?;
-    let (output, answer): (Type, Type) = match output.to_token_stream().to_string().as_str() {
+    let (output, decoder): (Type, Type) = match output.to_token_stream().to_string().as_str() {
         "()" => (output, parse_quote!(crate::generated::operation::EmptyDecoder)),
         "ByteStream" => {
             (parse_quote!(crate::ByteStream), parse_quote!(crate::generated::operation::BytesDecoder))
         }
         _ => match context.notes.empty_answers.get(&about.id) {
             Some(status) => {
-                let answer = parse_quote!(crate::generated::operation::OptionalJsonDecoder<#output, #status>);
-                (parse_quote!(::std::option::Option<#output>), answer)
+                let decoder =
+                    parse_quote!(crate::generated::operation::OptionalJsonDecoder<#output, #status>);
+                (parse_quote!(::std::option::Option<#output>), decoder)
             }
             None => (output.clone(), parse_quote!(crate::generated::operation::JsonDecoder<#output>)),
         },
@@ -133,7 +136,7 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
     let implementation: Item = parse_quote! {
         impl #generics crate::Operation for #self_type {
             type Output = #output;
-            type Decoder = #answer;
+            type Decoder = #decoder;
             const ID: &'static str = #id;
             const PATH: &'static str = #path;
             const LIST: bool = #list;
@@ -146,7 +149,8 @@ fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>
     Ok(vec![Item::Impl(block), sealed, implementation])
 }
 
-/// `reqwest::Body` has no media type; the crate's own raw body has one, or takes a form.
+/// Replaces `reqwest::Body`, which has no media type, by the crate's own raw body, which has one and also
+/// accepts forms.
 struct RawBodies;
 
 impl VisitMut for RawBodies {
@@ -158,10 +162,10 @@ impl VisitMut for RawBodies {
     }
 }
 
-/// A form in the place of the JSON body: files can't be sent in JSON.
+/// Returns the setter of a form, which replaces the JSON body. JSON can't contain files.
 fn form_setter() -> ImplItemFn {
     parse_quote! {
-        #[doc = "Sets a form, in the place of the JSON body: with files, as a `reqwest::multipart::Form`."]
+        #[doc = "Sets a form, which replaces the JSON body. A form with files is a `reqwest::multipart::Form`."]
         pub fn form(mut self, value: impl ::std::convert::Into<crate::RawBody>) -> Self {
             self.form = Some(value.into());
             self
@@ -169,7 +173,7 @@ fn form_setter() -> ImplItemFn {
     }
 }
 
-/// A new builder has neither a body nor a form, where either may be missing.
+/// Initializes the fields for an optional body and for a form.
 struct BeginsWith<'a>(&'a Wire<'a>);
 
 impl VisitMut for BeginsWith<'_> {

@@ -1,4 +1,4 @@
-//! Small readings of code.
+//! Helpers that read code.
 
 use quote::{ToTokens, format_ident};
 use syn::{Expr, Fields, GenericArgument, Ident, ItemEnum, ItemImpl, Lit, PathArguments, Type, Variant};
@@ -39,7 +39,8 @@ pub(super) fn is_flattened(attributes: &[syn::Attribute]) -> bool {
     serde_says(attributes, "flatten")
 }
 
-/// Whether `#[serde(…)]` has a key, with a value or without; a name on the wire may have the same letters.
+/// Returns whether `#[serde(…)]` has a key, with or without a value. A search in the text would also match
+/// wire names.
 pub(super) fn serde_says(attributes: &[syn::Attribute], key: &str) -> bool {
     attributes.iter().filter(|attribute| attribute.path().is_ident("serde")).any(|attribute| {
         let mut found = false;
@@ -54,7 +55,7 @@ pub(super) fn serde_says(attributes: &[syn::Attribute], key: &str) -> bool {
     })
 }
 
-/// `…` of `#[serde(key = "…")]`.
+/// Returns `…` of `#[serde(key = "…")]`.
 pub(super) fn serde_text(attributes: &[syn::Attribute], key: &str) -> Option<String> {
     attributes.iter().filter(|attribute| attribute.path().is_ident("serde")).find_map(|attribute| {
         let mut found = None;
@@ -71,12 +72,12 @@ pub(super) fn serde_text(attributes: &[syn::Attribute], key: &str) -> Option<Str
     })
 }
 
-/// `T` of `Box<T>`. A component may be named `Box`, too: it has no arguments.
+/// Returns `T` of `Box<T>`. A component named `Box` has no arguments, so it doesn't match.
 pub(super) fn boxed(ty: &Type) -> Option<Type> {
     argument_of(ty, "Box")
 }
 
-/// `T` of `Option<T>`.
+/// Returns `T` of `Option<T>`.
 pub(super) fn option_inner(ty: &Type) -> Option<Type> {
     argument_of(ty, "Option")
 }
@@ -87,12 +88,12 @@ fn argument_of(ty: &Type, name: &str) -> Option<Type> {
     first_argument(&last.arguments)
 }
 
-/// `T` of `Vec<T>`.
+/// Returns `T` of `Vec<T>`.
 pub(super) fn list_item(ty: &Type) -> Option<Type> {
     argument_of(ty, "Vec")
 }
 
-/// The type that a variant holds, without its box.
+/// Returns the type that a variant holds, without its box.
 pub(super) fn held_type(variant: &Variant) -> Option<Type> {
     let Fields::Unnamed(fields) = &variant.fields else { return None };
     let mut held = fields.unnamed.first()?.ty.clone();
@@ -102,14 +103,14 @@ pub(super) fn held_type(variant: &Variant) -> Option<Type> {
     Some(held)
 }
 
-/// The name of a type that has no arguments.
+/// Returns the name of a type that has no arguments.
 pub(super) fn name_of(ty: &Type) -> Option<Ident> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
     last.arguments.is_none().then(|| last.ident.clone())
 }
 
-/// A name for the variant that holds what the document doesn't know.
+/// Returns a name for the variant that holds unknown values.
 pub(super) fn unrecognized(enumeration: &ItemEnum) -> Ident {
     let mut name = format_ident!("Unrecognized");
     while enumeration.variants.iter().any(|variant| variant.ident == name) {
@@ -118,7 +119,7 @@ pub(super) fn unrecognized(enumeration: &ItemEnum) -> Ident {
     name
 }
 
-/// Takes one of the derived traits off.
+/// Removes one of the derived traits.
 pub(super) fn remove_derive(attributes: &mut [syn::Attribute], name: &str) {
     for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
         let mut kept: Vec<syn::Path> = Vec::new();

@@ -1,6 +1,5 @@
-//! Types that hold themselves: the generator puts a box in the way, sometimes around the option that says
-//! whether there is a value. It belongs around the value, and whoever sets the value needs to know nothing of
-//! it.
+//! Recursive types. The generator adds a box, sometimes around the `Option`. This module moves the box into
+//! the option, around the value. Setters then take the value without a box.
 
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
@@ -8,8 +7,7 @@ use syn::{Field, Item, ItemImpl, Type, parse_quote};
 
 use super::reading::{boxed, first_argument, option_inner, trait_name};
 
-/// `Box<Option<T>>` becomes `Option<Box<T>>` wherever it stands, and a choice is made of what its variant
-/// holds.
+/// Changes each `Box<Option<T>>` to `Option<Box<T>>`, and converts the value of a variant into its choice.
 pub(super) fn boxes_are_around_values(items: &mut [Item]) {
     for item in items {
         BoxedOptions.visit_item_mut(item);
@@ -23,10 +21,10 @@ struct BoxedOptions;
 
 impl VisitMut for BoxedOptions {
     fn visit_field_mut(&mut self, field: &mut Field) {
-        let is_mended = boxed(&field.ty).is_some_and(|inner| option_inner(&inner).is_some());
+        let is_repaired = boxed(&field.ty).is_some_and(|inner| option_inner(&inner).is_some());
         visit_mut::visit_field_mut(self, field);
-        if is_mended {
-            // Of a box the generator doesn't see that it may be left out of what is sent.
+        if is_repaired {
+            // The generator doesn't detect that a boxed option can be omitted from a request.
             for attribute in &mut field.attrs {
                 if attribute.to_token_stream().to_string().replace(' ', "") == "#[serde(default)]" {
                     *attribute =
@@ -44,7 +42,7 @@ impl VisitMut for BoxedOptions {
     }
 }
 
-/// `From<Box<T>>` becomes `From<T>`.
+/// Changes `From<Box<T>>` to `From<T>`.
 fn from_the_value(block: &mut ItemImpl) {
     if trait_name(block) != "From" {
         return;

@@ -1,4 +1,4 @@
-//! What the generated `send` of an operation does before it sends.
+//! The statements of an operation's generated `send` method before it sends the request.
 
 use quote::{ToTokens, format_ident};
 use syn::{Expr, ImplItemFn, Pat, ReturnType, Stmt, Type, parse_quote};
@@ -6,9 +6,9 @@ use syn::{Expr, ImplItemFn, Pat, ReturnType, Stmt, Type, parse_quote};
 use super::reading::{first_argument, start_of};
 use super::wire::Wire;
 
-/// The statements of `send` up to where the request is finished.
+/// Returns the statements of `send` up to the finished request.
 ///
-/// Every parameter is checked before the first is refused, so that a user is told all that is wrong at once.
+/// They check every parameter before they return an error, so that the error lists all problems.
 pub(super) fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Result<Vec<Stmt>, String> {
     let mut names = Vec::new();
     let mut finish: Vec<Stmt> = Vec::new();
@@ -31,7 +31,7 @@ pub(super) fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Resul
     for statement in statements {
         let Stmt::Local(local) = statement else {
             match api_version(statement) {
-                true => continue, // a header that the backend didn't ask for
+                true => continue, // a header that the document doesn't have
                 false => {
                     let mut statement = statement.clone();
                     wire.visit(&mut statement);
@@ -90,8 +90,8 @@ pub(super) fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Resul
         _ => return Err("the request isn't finished where it was expected".to_owned()),
     };
     if let Some(media_type) = wire.answer_type {
-        // Bytes are taken as they come. Many a server gives a file by hand, of a type that it doesn't
-        // negotiate: where only that one is asked for it answers with a 406.
+        // Bytes are accepted in any type. Many servers return a file without content negotiation, and
+        // respond with a 406 if the request accepts only the file's own type.
         let bytes = success_type(&send.sig.output)
             .is_some_and(|output| output.to_token_stream().to_string() == "ByteStream");
         let media_type = if bytes { format!("{media_type}, */*;q=0.1") } else { media_type.to_owned() };
@@ -103,7 +103,7 @@ pub(super) fn cut_send(send: &ImplItemFn, wire: &Wire<'_>) -> std::result::Resul
     Ok(out)
 }
 
-/// `x.map_err(Error::InvalidRequest)?` without its end.
+/// Removes the end of `x.map_err(Error::InvalidRequest)?`.
 fn strip_invalid(expr: &Expr) -> Option<Expr> {
     let Expr::Try(attempt) = expr else { return None };
     let Expr::MethodCall(call) = &*attempt.expr else { return None };
@@ -112,13 +112,13 @@ fn strip_invalid(expr: &Expr) -> Option<Expr> {
     invalid.then(|| (*call.receiver).clone())
 }
 
-/// What the generator sends of its own accord; a parameter of that name is something else.
+/// Returns whether a statement sets the generator's own header. A parameter may have the same name.
 fn api_version(statement: &Stmt) -> bool {
     let text = statement.to_token_stream().to_string().replace(' ', "");
     text.contains("HeaderName::from_static(\"api-version\")") && text.contains("api_version()")
 }
 
-/// Without the header that the generator always sets, a map of headers may stay as it was made.
+/// Without the generator's own header, a header map may stay unchanged.
 fn allow_unused_mut(mut statement: Stmt) -> Stmt {
     if let Stmt::Local(local) = &mut statement
         && matches!(&local.pat, Pat::Ident(ident) if ident.mutability.is_some())
@@ -129,19 +129,19 @@ fn allow_unused_mut(mut statement: Stmt) -> Stmt {
     statement
 }
 
-/// `encode_path(&id.to_string())` becomes a check that names the parameter: an id is one segment of the path,
-/// and URL parsing would fold `.` and `..` before anyone sees them.
+/// Replaces `encode_path(&id.to_string())` by a check that names the parameter. An id is one segment of the
+/// path, and URL parsing would resolve `.` and `..`.
 fn path_segments(mut statement: Stmt) -> std::result::Result<Stmt, String> {
     const ENCODE: &str = "encode_path (&";
     let Stmt::Local(local) = &mut statement else { return Ok(statement) };
     let Some(init) = &mut local.init else { return Ok(statement) };
     let Expr::Macro(format) = &mut *init.expr else { return Ok(statement) };
     let text = format.mac.tokens.to_string().replace("encode_path (& ", ENCODE);
-    let mut pieces = text.split(ENCODE);
-    let mut rewritten = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let name = piece.split(['.', ' ']).next().unwrap_or_default();
-        let (value, rest) = piece.split_once("())").ok_or("a path is made in another form")?;
+    let mut segments = text.split(ENCODE);
+    let mut rewritten = segments.next().unwrap_or_default().to_owned();
+    for segment in segments {
+        let name = segment.split(['.', ' ']).next().unwrap_or_default();
+        let (value, rest) = segment.split_once("())").ok_or("a path is made in another form")?;
         let field = name.trim_start_matches("r#");
         rewritten
             .push_str(&format!("crate::generated::operation::path_segment({field:?}, &{value}())?{rest}"));
@@ -151,7 +151,8 @@ fn path_segments(mut statement: Stmt) -> std::result::Result<Stmt, String> {
     Ok(statement)
 }
 
-/// `let info = OperationInfo { operation_id: "…" }`: from there on `send` sends.
+/// Returns whether an expression is `OperationInfo { operation_id: "…" }`. The statements after it send the
+/// request.
 fn is_info(expr: &Expr) -> bool {
     matches!(expr, Expr::Struct(structure) if structure.path.segments.last().is_some_and(|last| last.ident == "OperationInfo"))
 }

@@ -1,4 +1,4 @@
-//! Setters, of operations and of bodies alike: their documentation, and messages that a person can act on.
+//! Setters of operations and bodies: their documentation, and clear error messages.
 
 use quote::{ToTokens, format_ident, quote};
 use syn::visit_mut::VisitMut;
@@ -7,7 +7,7 @@ use syn::{Expr, FnArg, ImplItemFn, Lit, Type, parse_quote};
 use super::Result;
 use super::reading::{boxed, first_argument, option_inner};
 
-/// `"id was not initialized"` and `"no value supplied for name"` in the words of a person.
+/// Rewrites `"id was not initialized"` and `"no value supplied for name"` as a clear message.
 pub(super) struct MissingMessage;
 
 impl VisitMut for MissingMessage {
@@ -25,16 +25,17 @@ impl VisitMut for MissingMessage {
     }
 }
 
-/// What a setter sets.
+/// The target of a setter.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Setter {
     Parameter,
     Field,
-    /// A body's field for which null is something else than being left out.
+    /// A field of a body that distinguishes null from unset.
     ClearableField,
 }
 
-/// A setter with its description, whose message names field, value and what was expected.
+/// Adapts a setter: adds its description, and a message that states the field, the value and the expected
+/// type.
 pub(super) fn adapt_setter(
     method: &mut ImplItemFn,
     description: Option<&String>,
@@ -106,7 +107,7 @@ pub(super) fn adapt_setter(
         self.#name = crate::generated::operation::#convert::<#target, #parameter>(#field, #expected, value)#boxing #finish;
         self
     }};
-    // A raw body has no text of its own to show.
+    // A raw body has no text for a message.
     if target.to_token_stream().to_string().replace(' ', "") == "crate::RawBody" {
         method.sig.generics.where_clause = Some(parse_quote!(where #parameter: std::convert::Into<#target>));
         method.block = parse_quote! {{
@@ -117,7 +118,7 @@ pub(super) fn adapt_setter(
     Ok(())
 }
 
-/// `V` and `T` of `where V: TryInto<T>`.
+/// Returns `V` and `T` of `where V: TryInto<T>`.
 fn conversion_target(method: &ImplItemFn) -> Option<(syn::Ident, Type)> {
     let Some(FnArg::Typed(value)) = method.sig.inputs.iter().nth(1) else { return None };
     let Type::Path(parameter) = &*value.ty else { return None };
@@ -133,7 +134,7 @@ fn conversion_target(method: &ImplItemFn) -> Option<(syn::Ident, Type)> {
     })
 }
 
-/// What a setter expects, for its message.
+/// Returns the expected type of a setter, for its message.
 fn expected(target: &Type) -> String {
     let text = target.to_token_stream().to_string().replace(' ', "");
     match text.rsplit("::").next().unwrap_or_default() {
@@ -148,8 +149,8 @@ fn expected(target: &Type) -> String {
     }
 }
 
-/// What a list of one of the document's types holds: each item is converted by itself, so that a list takes
-/// words for an enumeration's values, and builders.
+/// Returns the item type of a list of the document's types. Each item is converted separately, so that a
+/// list also accepts builders, and texts for enumeration values.
 fn typed_item(target: &Type) -> Option<Type> {
     let Type::Path(path) = target else { return None };
     let list = path.path.segments.last().filter(|segment| segment.ident == "Vec")?;

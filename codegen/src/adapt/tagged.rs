@@ -1,4 +1,4 @@
-//! Choices that a tag tells apart: the tag is read, and what it names is decoded.
+//! Choices with a tag: the tag's value selects the type to decode.
 
 use syn::{Item, ItemEnum, Variant, parse_quote};
 
@@ -9,8 +9,8 @@ fn holds(variant: &Variant, component: &str) -> bool {
     held_type(variant).and_then(|held| name_of(&held)).is_some_and(|held| held == component)
 }
 
-/// Gives a choice its own `Deserialize`, and room for what no tag of the document names; nothing where the
-/// generator made something else of it.
+/// Gives a choice its own `Deserialize`, and a variant for unknown tags. Returns `None` if the generator
+/// gave it another shape.
 pub(super) fn tagged(enumeration: &mut ItemEnum, union: &Union) -> Option<Item> {
     let mut values = Vec::new();
     let mut variants = Vec::new();
@@ -21,7 +21,7 @@ pub(super) fn tagged(enumeration: &mut ItemEnum, union: &Union) -> Option<Item> 
     }
     let other = unrecognized(enumeration);
     enumeration.variants.push(parse_quote! {
-        #[doc = "What no tag of the document names, as the server gave it."]
+        #[doc = "A value whose tag the document doesn't list, unchanged."]
         #other(crate::Json)
     });
     remove_derive(&mut enumeration.attrs, "Deserialize");

@@ -86,7 +86,7 @@ fn adapt_type_builder(
     Ok(())
 }
 
-/// Nothing has to be given for the fields that the document doesn't name.
+/// Makes the map of unknown fields optional.
 struct ExtraIsEmpty;
 
 impl VisitMut for ExtraIsEmpty {
@@ -98,7 +98,7 @@ impl VisitMut for ExtraIsEmpty {
     }
 }
 
-/// The lengths that the document lets the texts of a body have.
+/// Returns the length limits of the texts of a body.
 fn lengths(builder: &ItemStruct, lengths: Option<&BTreeMap<String, Length>>) -> Item {
     let compared = lengths.into_iter().flatten().map(|(property, Length { least, most, blank })| -> Expr {
         let name = field_name(property);
@@ -120,7 +120,7 @@ fn lengths(builder: &ItemStruct, lengths: Option<&BTreeMap<String, Length>>) -> 
     }
 }
 
-/// `Ok(Self { a: value.a?, … })` tells the first problem; this asks all fields before.
+/// `Ok(Self { a: value.a?, … })` returns only the first problem. This adds a check of all fields before it.
 fn all_problems_at_once(block: &mut Block) -> Result<()> {
     let fields: Vec<syn::Member> = block
         .stmts

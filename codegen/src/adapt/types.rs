@@ -1,4 +1,4 @@
-//! The types of parameters and answers.
+//! The types of parameters and responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,9 +63,9 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
             Item::Impl(block) => {
                 let owner = block.self_ty.to_token_stream().to_string();
                 if open.contains(&owner) {
-                    continue; // `open_enum` wrote them anew
+                    continue; // `open_enum` replaced them
                 }
-                // A type that only comes in answers needs no builder.
+                // A type that only responses use needs no builder.
                 let builds = block.trait_.is_none()
                     && matches!(block.items.as_slice(), [ImplItem::Fn(only)] if only.sig.ident == "builder");
                 if builds {
@@ -76,7 +76,7 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                         if let ImplItem::Fn(method) = item {
                             method
                                 .attrs
-                                .push(parse_quote!(#[doc = "A builder of the fields, none of them set."]));
+                                .push(parse_quote!(#[doc = "Returns a builder without any field set."]));
                         }
                     }
                 }
@@ -96,7 +96,7 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
     Ok(module)
 }
 
-/// A field that is called otherwise than on the wire gets its name there back.
+/// Adds the wire name to a field that has another name in Rust.
 fn on_the_wire(structure: &mut ItemStruct, notes: &Notes) {
     let Some(renamed) = notes.properties.get(&structure.ident.to_string()) else { return };
     for field in &mut structure.fields {
@@ -108,7 +108,7 @@ fn on_the_wire(structure: &mut ItemStruct, notes: &Notes) {
     }
 }
 
-/// Equality, room to grow, and a page's trait where the type is one.
+/// Adds equality and `non_exhaustive`, and returns the `Page` implementation if the type is a page.
 fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
     add_derives(&mut structure.attrs);
     let Fields::Named(fields) = &mut structure.fields else { return None };
@@ -116,7 +116,7 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
     for field in &mut fields.named {
         let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
         for attribute in &mut field.attrs {
-            // The crate's own types say themselves what they are without a value.
+            // The crate's own types define their own default.
             if attribute.path().is_ident("serde")
                 && attribute.to_token_stream().to_string().contains("\"defaults::")
             {
@@ -125,9 +125,9 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
         }
         if !field.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
             let text = if is_flattened(&field.attrs) {
-                "Fields that the document doesn't name, as they came.".to_owned()
+                "Fields that the document doesn't name, unchanged.".to_owned()
             } else {
-                format!("`{name}`, of which the document says nothing more.")
+                format!("`{name}`. The document has no description.")
             };
             field.attrs.push(parse_quote!(#[doc = #text]));
         }
@@ -135,7 +135,7 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
     page_impl(structure)
 }
 
-/// `impl Page` for a type that has `results`, a list: every list of such a server has it.
+/// Returns `impl Page` for a type with a list named `results`, which every page of such a server has.
 pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
     let field = |name: &str| {
         structure.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name))
@@ -174,7 +174,8 @@ pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
     })
 }
 
-/// `"…".into()` for an enumeration that may be a text: the generator gives it for numbers only.
+/// Returns `From<&str>` for an enumeration that may be a text. The generator implements it only for
+/// numbers.
 fn from_text(enumeration: &mut ItemEnum) -> Vec<Item> {
     for variant in &mut enumeration.variants {
         if !variant.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
@@ -218,7 +219,7 @@ fn add_derives(attributes: &mut Vec<syn::Attribute>) {
     }
 }
 
-/// The documentation of each struct's fields, for the setters of its builder.
+/// Returns the documentation of each struct's fields, for the setters of its builder.
 fn field_docs(items: &[Item]) -> BTreeMap<(String, String), String> {
     let mut docs = BTreeMap::new();
     for item in items {

@@ -1,4 +1,4 @@
-//! Choices that no tag tells apart: the one whose fields fit best is taken.
+//! Choices without a tag: the choice whose fields fit best is selected.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use syn::{Fields, Item, ItemEnum, ItemStruct, Variant, parse_quote};
 
 use super::reading::{held_type, is_flattened, list_item, name_of, remove_derive, serde_text, unrecognized};
 
-/// The names on the wire of each struct's fields.
+/// The wire names of each struct's fields.
 pub(super) struct Keys(BTreeMap<String, Vec<String>>);
 
 impl Keys {
@@ -28,7 +28,7 @@ impl Keys {
         self.0.insert(structure.ident.to_string(), keys.collect());
     }
 
-    /// What a variant holds, as `by_fit` wants it; nothing where it is neither a struct nor a list of them.
+    /// Returns the shape of a variant for `by_fit`. `None` if it is neither a struct nor a list of structs.
     fn of(&self, variant: &Variant) -> Option<TokenStream> {
         let held = held_type(variant)?;
         let (kind, held) = match list_item(&held) {
@@ -40,8 +40,8 @@ impl Keys {
     }
 }
 
-/// Structs take fields that they don't name, so that the first of several would take whatever comes. Gives a
-/// choice of them its own `Deserialize`, and room for what fits none.
+/// Gives a choice of structs its own `Deserialize`, and a variant for values that fit none. Structs accept
+/// unknown fields, so the first of several structs would accept any object.
 pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
     if !enumeration.attrs.iter().any(|attribute| attribute.to_token_stream().to_string().contains("untagged"))
     {
@@ -64,7 +64,7 @@ pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
     }
     let other = unrecognized(enumeration);
     enumeration.variants.push(parse_quote! {
-        #[doc = "What is none of the choices, as the server gave it."]
+        #[doc = "A value that fits none of the choices, unchanged."]
         #other(crate::Json)
     });
     remove_derive(&mut enumeration.attrs, "Deserialize");

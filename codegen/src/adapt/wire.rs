@@ -1,4 +1,4 @@
-//! How a request goes over the wire: the document's media types, names and lists.
+//! The wire format of a request: media types, names and lists.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use syn::{Expr, Stmt, parse_quote};
 
 use crate::prepare::{Notes, Renamed};
 
-/// What of an operation goes over the wire otherwise than the generator has it.
+/// The differences between the wire format of an operation and the generator's.
 pub(super) struct Wire<'a> {
     pub(super) request_type: Option<&'a str>,
     pub(super) answer_type: Option<&'a str>,
     pub(super) optional_body: bool,
-    /// A form may take the body's place.
+    /// A form can replace the body.
     pub(super) form: bool,
     pub(super) joined: Option<&'a BTreeMap<String, &'static str>>,
     pub(super) renamed: &'a [Renamed],
@@ -21,7 +21,7 @@ pub(super) struct Wire<'a> {
 
 impl<'a> Wire<'a> {
     pub(super) fn new(notes: &'a Notes, id: &str) -> Self {
-        // A header that can't be one would be a panic when it is made.
+        // An invalid header value would panic when it is created.
         let usable = |media_type: &&String| media_type.bytes().all(|byte| (b' '..0x7f).contains(&byte));
         Wire {
             request_type: notes.request_types.get(id).filter(usable).map(String::as_str),
@@ -41,14 +41,14 @@ impl<'a> Wire<'a> {
         FinishRequest { wire: self }.visit_stmt_mut(statement);
     }
 
-    /// The parameter's name on the wire.
+    /// Returns the wire name of a parameter.
     fn on_the_wire<'n>(&'n self, name: &'n str) -> &'n str {
         self.renamed.iter().find(|renamed| renamed.from == name).map_or(name, |renamed| &renamed.wire)
     }
 }
 
-/// `.json(&body)` writes a NaN as null, silently: the body is written by us, which refuses it. Parameters go
-/// out by their names on the wire, and lists as the document says.
+/// Finishes a request. `.json(&body)` silently writes NaN as null, so the crate's own function writes the
+/// body and rejects NaN. Parameters get their wire names, and lists the document's format.
 struct FinishRequest<'a> {
     wire: &'a Wire<'a>,
 }
@@ -85,7 +85,7 @@ impl VisitMut for FinishRequest<'_> {
                     },
                 };
             }
-            // `.header(CONTENT_TYPE, "application/octet-stream").body(body)`: the body knows its type.
+            // `.header(CONTENT_TYPE, "application/octet-stream").body(body)`: a raw body has its own type.
             Expr::MethodCall(call) if call.method == "body" => {
                 let Expr::MethodCall(header) = &*call.receiver else { return };
                 if header.method != "header"
@@ -98,7 +98,7 @@ impl VisitMut for FinishRequest<'_> {
                 let media_type = self.wire.request_type.unwrap_or("application/octet-stream");
                 *expr = parse_quote!(crate::generated::operation::raw_body(#receiver, #body, #media_type));
             }
-            // Methods that reqwest has no shorthand of.
+            // reqwest has no shorthand for these methods.
             Expr::MethodCall(call) if call.method == "options" || call.method == "trace" => {
                 let (receiver, url) = (&call.receiver, call.args.first());
                 let method = format_ident!("{}", call.method.to_string().to_uppercase());

@@ -7,7 +7,7 @@ use super::discriminators::component_of;
 use super::enums::ENUMERATED;
 use super::walk::{for_schemas, only_refers, referred, resolved, says};
 
-/// Makes `anyOf` a `oneOf`: the generator's type of an `anyOf` fails for every value.
+/// Changes `anyOf` to `oneOf`, because the generator's type of an `anyOf` fails for every value.
 ///
 /// `{anyOf: [A, B]}` -> `{oneOf: [A, B]}`
 pub fn any_of_to_one_of(document: &mut Value, report: &mut Report) {
@@ -20,15 +20,16 @@ pub fn any_of_to_one_of(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Drops null and the empty text from choices and enumerations. Null says that the whole can be null; the
-/// empty text needs no choice of its own, since the adapted enumeration takes any text.
+/// Removes null and the empty text from choices and enumerations. A null choice makes the whole schema
+/// nullable. The empty text needs no choice, because the adapted enumeration accepts any text.
 ///
 /// - `{oneOf: [StatusEnum, BlankEnum, NullEnum]}` -> `{allOf: [StatusEnum], nullable: true}`
 /// - `{enum: [a, "", null]}` -> `{enum: [a], nullable: true}`
 pub fn drop_null_and_blank_choices(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let only_null = |schema: &Value| {
-        // One within the choice was looked at already: of its enumeration nothing is left.
+        // Inner schemas are visited first, so the null is already removed from the enumeration of an inner
+        // null choice.
         let emptied = says(schema, "nullable") && without_words(schema) == json!({"nullable": true});
         emptied || resolved(&whole, schema).get("enum").is_some_and(|values| values == &json!([null]))
     };
@@ -52,7 +53,7 @@ pub fn drop_null_and_blank_choices(document: &mut Value, report: &mut Report) {
             let before = choices.len();
             let mut nullable = choices.iter().any(only_null);
             choices.retain(|choice| !only_null(choice));
-            // Of a component the null goes where it is used.
+            // If the choice is a component, the places that use it become nullable instead.
             for choice in choices.iter_mut().filter_map(Value::as_object_mut) {
                 nullable |= choice.remove("nullable") == Some(json!(true));
             }
@@ -91,8 +92,8 @@ pub fn drop_null_and_blank_choices(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Puts the choices of a choice in its place: a type of the inner choice would take every value as an unknown
-/// one, and leave none for the choices after it. A choice with a tag of its own stays.
+/// Replaces an inner choice by its own choices. The type of the inner choice would accept every value as an
+/// unknown one, so the choices after it would never match. A choice with its own tag stays.
 ///
 /// `{oneOf: [{oneOf: [A, B]}, C]}` -> `{oneOf: [A, B, C]}`
 pub fn flatten_nested_choices(document: &mut Value, report: &mut Report) {
@@ -119,12 +120,12 @@ pub fn flatten_nested_choices(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// The choices within choices.
+/// The flattened choices.
 struct Flat<'d> {
     document: &'d Value,
     choices: Vec<Value>,
     nullable: bool,
-    /// Their discriminators.
+    /// The discriminators of the choices.
     tags: Vec<Value>,
 }
 
@@ -140,7 +141,7 @@ impl Flat<'_> {
             }
             return;
         };
-        // What leads to itself is taken already.
+        // A choice that contains itself is already included.
         let name = only_refers(choice).unwrap_or_default().to_owned();
         if !name.is_empty() && within.contains(&name) {
             return;
@@ -152,16 +153,16 @@ impl Flat<'_> {
         within.pop();
     }
 
-    /// The one discriminator of all: of one property, which each choice has.
+    /// Returns the common discriminator, if all choices have the same tag property.
     fn discriminator(&self) -> Option<Value> {
         let property = self.tags.first()?.get("propertyName")?;
         let mappings = self.tags.iter().filter_map(|tag| tag.get("mapping")?.as_object());
         let mapping: Map<String, Value> =
             mappings.flatten().map(|(value, to)| (value.clone(), to.clone())).collect();
         let has_it = |choice: &Value| {
-            let is_told = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
+            let is_mapped = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
             let properties = resolved(self.document, choice).get("properties");
-            only_refers(choice).is_some_and(is_told)
+            only_refers(choice).is_some_and(is_mapped)
                 || properties.is_some_and(|all| all.get(property.as_str().unwrap_or_default()).is_some())
         };
         let is_one = self.tags.iter().all(|tag| tag.get("propertyName") == Some(property))
@@ -170,7 +171,8 @@ impl Flat<'_> {
     }
 }
 
-/// Two choices of one shape would be two variants of one type, and a choice of one is none.
+/// Removes choices of the same shape, which would become variants of the same type. A choice with one
+/// element becomes that element.
 pub fn choices_differ(object: &mut Map<String, Value>) {
     let Some(choices) = object.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
     let mut seen: Vec<Value> = Vec::new();
@@ -192,7 +194,8 @@ pub fn choices_differ(object: &mut Map<String, Value>) {
     }
 }
 
-/// A choice of one is that one: a reference with what stands beside it, or the schema itself.
+/// Replaces a choice with one element by that element: a reference with its sibling keys, or the schema
+/// itself.
 fn join(object: &mut Map<String, Value>, only: &Value) {
     if referred(only).is_some() {
         object.insert("allOf".to_owned(), json!([only]));
@@ -203,7 +206,8 @@ fn join(object: &mut Map<String, Value>, only: &Value) {
     }
 }
 
-/// What of a choice its type shows: two that differ in words only would be two variants of one type.
+/// Removes the keywords that have no effect on the type. Choices that differ only in these would become
+/// variants of the same type.
 fn without_words(choice: &Value) -> Value {
     let mut shape = choice.clone();
     if let Some(object) = shape.as_object_mut() {

@@ -1,4 +1,4 @@
-//! Components and properties: one name each, for what the generator would give one name to several.
+//! Makes the names of components and properties unique in Rust.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use super::walk::{
 };
 use super::{OWN_TYPES, Renamed, Report};
 
-/// Names of values that the generated code uses: as a type's they would hide them.
+/// Names that the generated code uses as values. A type with such a name would shadow them.
 const RESERVED: [&str; 6] = ["Ok", "Err", "Some", "None", "Self_", "Default"];
 
-/// Renames a component that has the name of an own type and another shape: the crate's type isn't meant.
+/// Renames a component that has the name of an own type but another shape.
 ///
 /// `Timestamp: {type: object, …}` -> `TimestampSchema: {type: object, …}`
 pub fn rename_own_type_clashes(document: &mut Value, report: &mut Report) {
@@ -35,7 +35,7 @@ pub fn rename_own_type_clashes(document: &mut Value, report: &mut Report) {
     let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| type_name(name)).collect();
     let mut names = BTreeMap::new();
     for (name, schema) in schemas(document) {
-        // `timestamp` comes to the same type as `Timestamp`, and is another component.
+        // `timestamp` gives the same Rust type as `Timestamp`, but is another component.
         let own = OWN_TYPES.contains(&type_name(name).as_str());
         if own && !(OWN_TYPES.contains(&name.as_str()) && meant(name, schema)) {
             names.insert(name.clone(), free(&format!("{}Schema", type_name(name)), &mut taken));
@@ -44,7 +44,7 @@ pub fn rename_own_type_clashes(document: &mut Value, report: &mut Report) {
     rename(document, &names, report, "rename_own_type_clashes", "the crate has a type of that name");
 }
 
-/// Adds the components that the other rules refer to, unless the document has them.
+/// Adds the components that the other rules refer to, if they are missing.
 ///
 /// `components: {}` -> `components: {Json: {}, Timestamp: {type: string}, …}`
 pub fn add_own_schemas(document: &mut Value, report: &mut Report) {
@@ -64,7 +64,8 @@ pub fn add_own_schemas(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// Drops a component that no operation leads to (an error's, a form's): it only costs compile time.
+/// Removes components that no operation uses, such as those of errors and forms. They only cost compile
+/// time.
 ///
 /// `components: {Used: …, Unused: …}` -> `components: {Used: …}`
 pub fn drop_unused_schemas(document: &mut Value, report: &mut Report) {
@@ -81,14 +82,14 @@ pub fn drop_unused_schemas(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Gives each component a name of its own in Rust: `_X` and `X`, or `fooBar` and `FooBar`, are one type
-/// there.
+/// Gives each component a unique name in Rust. `_X` and `X`, or `fooBar` and `FooBar`, give the same Rust
+/// type.
 ///
 /// `components: {X: …, _X: …}` -> `components: {X: …, X2: …}`
 pub fn make_component_names_unique(document: &mut Value, report: &mut Report) {
     let mut names = BTreeMap::new();
     let mut taken: BTreeSet<String> = RESERVED.map(str::to_owned).into();
-    // Who is called as its type keeps its name.
+    // A component keeps its name if its type has the same name.
     for (name, _) in schemas(document).filter(|(name, _)| type_name(name) == **name) {
         taken.insert(name.clone());
     }
@@ -117,7 +118,7 @@ fn rename(
             schemas.insert(names.get(&name).cloned().unwrap_or(name), schema);
         }
     }
-    // In mappings of discriminators the names stand as well.
+    // Discriminator mappings contain names of components, too.
     fn mappings(value: &mut Value, names: &BTreeMap<String, String>) {
         if let Some(mapping) = value.pointer_mut("/discriminator/mapping").and_then(Value::as_object_mut) {
             for target in mapping.values_mut() {
@@ -145,7 +146,7 @@ fn rename(
     }
 }
 
-/// The name that is wanted, or it with the first number that nothing is called by; which is then taken.
+/// Returns the wanted name, with the first free number if the name is taken, and marks the result as taken.
 pub(super) fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
     let mut candidate = wanted.to_owned();
     let mut number = 2;
@@ -156,15 +157,15 @@ pub(super) fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
     candidate
 }
 
-/// Makes a component of each type that stands within another: the generator names it after the property, and
-/// the name can be that of a component.
+/// Turns inline types into components. The generator names an inline type after its property, and the name
+/// may clash with a component.
 ///
 /// `Thing.owner: {properties: P}` -> `Thing.owner: {allOf: [ThingOwner]}`, `ThingOwner: {properties: P}`
 pub fn hoist_inline_types(document: &mut Value, report: &mut Report) {
     hoist(document, report, "hoist_inline_types", &needs_a_name);
 }
 
-/// A component each of the schemas, written into others or into operations, that `wanted` is true of.
+/// Turns each inline schema for which `wanted` is true into a component.
 pub(super) fn hoist(
     document: &mut Value,
     report: &mut Report,
@@ -200,7 +201,7 @@ pub(super) fn hoist(
     }
 }
 
-/// Components made of inline types.
+/// Turns inline types into components.
 struct Hoisting<'w> {
     taken: BTreeSet<String>,
     found: Map<String, Value>,
@@ -208,7 +209,7 @@ struct Hoisting<'w> {
 }
 
 impl Hoisting<'_> {
-    /// Looks for types within the component `name`.
+    /// Searches the component `name` for inline types.
     fn within(&mut self, name: &str, schema: &mut Value) {
         for (property, child) in
             schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
@@ -230,7 +231,7 @@ impl Hoisting<'_> {
         }
     }
 
-    /// Makes a component of a type, and of those within it.
+    /// Turns a type and its inner types into components.
     fn take(&mut self, name: &str, schema: &mut Value) {
         if !(self.wanted)(schema) {
             self.within(name, schema);
@@ -253,7 +254,7 @@ impl Hoisting<'_> {
     }
 }
 
-/// Whether the generator makes a type of its own of a schema.
+/// Returns whether the generator makes a separate type for a schema.
 pub(super) fn needs_a_name(schema: &Value) -> bool {
     let has = |key: &str| schema.get(key).is_some_and(|value| value != &json!({}) && value != &json!([]));
     let composed = match schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
@@ -264,14 +265,14 @@ pub(super) fn needs_a_name(schema: &Value) -> bool {
     has("properties") || has("enum") || has("oneOf") || composed
 }
 
-/// Gives each property a field of its own: `isGlobal` and `is_global` are one in Rust. The second is renamed,
-/// and noted with its name on the wire.
+/// Gives each property a unique field name. `isGlobal` and `is_global` give the same Rust name. The second
+/// one is renamed, and its wire name is noted.
 ///
 /// `properties: {is_global: A, isGlobal: B}` -> `properties: {is_global: A, is_global_field: B}`
 pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { continue };
-        // Who is called as its field keeps its name; `extra` holds what the document doesn't name.
+        // A property keeps its name if its field has the same name. `extra` holds the unknown fields.
         let mut taken: BTreeSet<String> =
             properties.keys().filter(|name| field_name(name) == **name).cloned().collect();
         taken.insert("extra".to_owned());

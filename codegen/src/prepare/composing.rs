@@ -1,4 +1,4 @@
-//! Composes the parts of an `allOf`: into one object, or into a choice between objects.
+//! Merges the parts of an `allOf` into one object, or into a choice between objects.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use super::naming::type_name;
 use super::walk::{for_children, only_refers, reference, referred};
 use super::{OWN_TYPES, Report};
 
-/// How many parts a composition has, its own properties and choices being one each; nothing where it is but a
-/// reference, an object or a choice.
+/// Returns the number of parts of a composition. Its own properties and its own choices count as one part
+/// each. `None` if the schema is only a reference, an object or a choice.
 fn parts(schema: &Value) -> Option<usize> {
     let all = schema.get("allOf").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let own = ["properties", "oneOf"].into_iter().filter(|key| schema.get(*key).is_some()).count();
@@ -21,24 +21,26 @@ fn parts(schema: &Value) -> Option<usize> {
     }
 }
 
-/// So many choices at most are made of choices beside choices: more are nobody's to tell apart.
+/// The largest number of choices that a combination of choices may have. A larger one is useless to
+/// callers.
 const MOST_CHOICES: usize = 64;
 
-/// Composes schemas, and keeps the components that their choices become.
+/// Merges compositions, and collects the components of their choices.
 pub(super) struct Composing<'d> {
-    /// The document's components, as they were.
+    /// The components of the original document.
     pub(super) known: &'d Map<String, Value>,
-    /// The types' names.
+    /// The names of the types.
     pub(super) taken: BTreeSet<String>,
-    /// Components that choices became.
+    /// The components made from choices.
     pub(super) made: Map<String, Value>,
     pub(super) report: &'d mut Report,
 }
 
 impl Composing<'_> {
-    /// Composes a schema, then what is within it. `within` are the components that its fields came from: what
-    /// leads to itself has no end. As a component it is without what it would take of itself; written into
-    /// another, where each would hold the next, it is the component that it leads to.
+    /// Merges a schema and then its inner schemas. `within` lists the components that contributed fields,
+    /// so that recursion ends. A recursive component omits its own fields. A recursive schema within
+    /// another one becomes a reference to the component, because otherwise each copy would contain the
+    /// next.
     pub(super) fn compose(
         &mut self,
         place: &str,
@@ -69,8 +71,8 @@ impl Composing<'_> {
         within.truncate(outside);
     }
 
-    /// Whether a component is nothing but its base, which lists it: as another name of that it would be a
-    /// choice of itself.
+    /// Returns whether a component is only an alias of its base, and the base lists it as a choice. As an
+    /// alias of the base, it would be a choice of itself.
     fn is_all_of_its_base(&self, schema: &Value) -> bool {
         let base = only_refers(schema).and_then(|name| Some((name, self.known.get(name)?)));
         base.is_some_and(|(name, base)| as_base(self.known, name, base) != *base)
@@ -97,7 +99,7 @@ impl Composing<'_> {
         let mut names = Vec::new();
         let mut listed = Vec::new();
         for (name, choice) in choices {
-            // A choice that is made of this has all that it has.
+            // A choice that extends this component already has all its fields.
             if let Some(name) = name
                 .as_deref()
                 .filter(|name| self.known.get(*name).is_some_and(|it| extends(self.known, it, place)))
@@ -132,23 +134,23 @@ impl Composing<'_> {
     }
 }
 
-/// What several parts come to.
+/// The result of merging parts.
 #[derive(Default, Clone)]
 struct Composed {
     properties: Map<String, Value>,
     required: Vec<Value>,
-    /// What other fields are, where that is told.
+    /// The schema of additional fields, if any part states it.
     more: Option<Value>,
-    /// Each with the component that it was.
+    /// The choices, each with the name of its component.
     choices: Option<Vec<(Option<String>, Composed)>>,
     discriminator: Option<Value>,
-    /// The components that parts came from.
+    /// The components that the parts came from.
     from: Vec<String>,
-    /// A component among them that has itself this composition in it.
+    /// A component of the parts that contains this composition.
     leads_to: Option<String>,
 }
 
-/// Whether a component is composed of another, by whatever way.
+/// Returns whether a component extends another, directly or indirectly.
 pub(super) fn extends(known: &Map<String, Value>, component: &Value, base: &str) -> bool {
     let bases = |schema: &Value| -> Vec<String> {
         let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
@@ -167,8 +169,8 @@ pub(super) fn extends(known: &Map<String, Value>, component: &Value, base: &str)
     false
 }
 
-/// A base as what is composed of it takes it: without the choice between all that are. (A base of a choice
-/// with a tag lists them; each of them would be a choice between all.)
+/// Returns a base without its list of extending components. A base with a tag lists them as choices. Each
+/// of them would otherwise become a choice between all.
 fn as_base(known: &Map<String, Value>, name: &str, target: &Value) -> Value {
     let mut base = target.clone();
     let listed = target.get("oneOf").and_then(Value::as_array).into_iter().flatten().filter_map(referred);
@@ -181,7 +183,7 @@ fn as_base(known: &Map<String, Value>, name: &str, target: &Value) -> Value {
 }
 
 impl Composed {
-    /// Takes a part, and all that it is composed of itself. False where it is something else than an object.
+    /// Adds a part, including its own parts. Returns false if the part isn't an object.
     fn take(&mut self, known: &Map<String, Value>, part: &Value, within: &mut Vec<String>) -> bool {
         if let Some(name) = referred(part) {
             if within.iter().any(|other| other == name) {
@@ -224,7 +226,7 @@ impl Composed {
                         .extend(inner.into_iter().map(|(inner, more)| joint(&name, &one, &inner, &more))),
                 }
             }
-            // Of two choices each goes with each; their tags tell no more which is which.
+            // Two choices are combined pairwise. The result has no tag.
             (self.choices, self.discriminator) = match self.choices.take() {
                 None => (Some(choices), part.get("discriminator").cloned()),
                 Some(others) => {
@@ -247,12 +249,13 @@ impl Composed {
         true
     }
 
-    /// Of a property that is there already the later part tells more, unless it tells nothing of the value.
+    /// Adds the fields of a part. A later definition of a property replaces the earlier one, unless it
+    /// states no type.
     fn add(&mut self, part: Composed) {
         const SHAPE: [&str; 5] = ["type", "$ref", "allOf", "oneOf", "enum"];
         for (name, property) in part.properties {
-            let tells = SHAPE.iter().any(|key| property.get(*key).is_some());
-            if tells || !self.properties.contains_key(&name) {
+            let has_shape = SHAPE.iter().any(|key| property.get(*key).is_some());
+            if has_shape || !self.properties.contains_key(&name) {
                 self.properties.insert(name, property);
             }
         }
@@ -267,8 +270,8 @@ impl Composed {
     fn written(self) -> Map<String, Value> {
         let mut object = Map::from_iter([("type".to_owned(), json!("object"))]);
         if !self.properties.is_empty() {
-            // Fields that another part names needn't be what this one says of all others, which are kept as
-            // they come.
+            // Named fields of other parts may not match the schema of additional fields. Such an object
+            // keeps unknown fields unchanged.
             object.insert("properties".to_owned(), Value::Object(self.properties));
         } else if let Some(more) = self.more {
             object.insert("additionalProperties".to_owned(), more);
@@ -280,7 +283,7 @@ impl Composed {
     }
 }
 
-/// A choice within a choice, or beside one, with a name of both.
+/// Combines two choices, and their names.
 fn joint(
     name: &Option<String>,
     one: &Composed,

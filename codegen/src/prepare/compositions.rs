@@ -1,4 +1,4 @@
-//! Compositions: what `allOf` and the parts within it say.
+//! Compositions: `allOf` and its parts.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use super::walk::{
 };
 use super::{OWN_TYPES, Report};
 
-/// Drops choices that only say which properties are required: no type can show that, and the generator makes
-/// free-form values of them.
+/// Removes choices that only state which properties are required. No Rust type expresses this, and the
+/// generator makes free-form values of them.
 ///
 /// `{properties: P, oneOf: [{required: [a]}, {required: [b]}]}` -> `{properties: P}`
 pub fn drop_required_only_choices(document: &mut Value, report: &mut Report) {
@@ -40,8 +40,8 @@ pub fn drop_required_only_choices(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Moves what a part of a composition says without a shape to the whole: the generator makes a wrapper type
-/// of such a part. If one part is left, the whole becomes that part.
+/// Moves the keywords of a part without a shape to the whole schema, because the generator makes a wrapper
+/// type of such a part. If one part is left, it replaces the whole.
 ///
 /// `{allOf: [$ref, {nullable: true, description: d}]}` -> `{allOf: [$ref], nullable: true, description: d}`
 pub fn merge_shapeless_parts(document: &mut Value, report: &mut Report) {
@@ -88,9 +88,9 @@ pub fn merge_shapeless_parts(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Makes a base with a discriminator a choice between the components that are composed of it, if each value
-/// of the tag means one of these: whoever gets the base gets one of them. A base that can be itself, or
-/// something that the mapping doesn't name, stays what it is; its other fields are kept as unknown ones.
+/// Turns a base with a discriminator into a choice between the components that extend it, if the mapping
+/// names exactly these. If a value can be the base itself or an unmapped component, the base stays an
+/// object and keeps the other fields as unknown ones.
 ///
 /// `Pet: {discriminator: {mapping: {cat: Cat, dog: Dog}}}` -> `Pet: {oneOf: [Cat, Dog], discriminator: …}`
 pub fn tagged_base_to_one_of(document: &mut Value, report: &mut Report) {
@@ -104,9 +104,9 @@ pub fn tagged_base_to_one_of(document: &mut Value, report: &mut Report) {
         let is_leaf = |(_, component): &(&String, &Value)| component.get("discriminator").is_none();
         let composed: Vec<(&String, &Value)> =
             known.iter().filter(|(_, other)| extends(known, other, name)).collect();
-        let told = composed.iter().map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>() == meant;
+        let is_complete = composed.iter().map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>() == meant;
         let is_object = ["oneOf", "anyOf", "$ref", "enum"].iter().all(|key| schema.get(*key).is_none());
-        if is_object && told && !composed.is_empty() && composed.iter().all(is_leaf) {
+        if is_object && is_complete && !composed.is_empty() && composed.iter().all(is_leaf) {
             report.add(
                 "tagged_base_to_one_of",
                 name,
@@ -117,8 +117,8 @@ pub fn tagged_base_to_one_of(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// Makes a component of a composition that has a choice in it and stands within another schema or an
-/// operation: it becomes several types, and a tag knows them by their names.
+/// Turns an inline composition with a choice into a component. It becomes several types, and its tag is
+/// noted by the component's name.
 ///
 /// `pet: {allOf: [Base, {oneOf: [Cat, Dog]}]}` -> `pet: {allOf: [ThingPet]}`, with a component `ThingPet`
 pub fn hoist_compositions_with_choices(document: &mut Value, report: &mut Report) {
@@ -131,9 +131,9 @@ pub fn hoist_compositions_with_choices(document: &mut Value, report: &mut Report
     });
 }
 
-/// Merges a composition of objects into one object: the rules look at a schema's own properties, and would
-/// miss nullable fields, tags and unknown fields within `allOf`. A composition with a choice in it becomes a
-/// choice of compositions: the generator would give its variants unnamed fields, and no tag.
+/// Merges a composition of objects into one object. Other rules read only a schema's own properties, and
+/// would miss nullable fields, tags and unknown fields within `allOf`. A composition with a choice becomes
+/// a choice of compositions, because the generator gives its variants unnamed fields and no tag.
 ///
 /// - `{allOf: [{properties: {a: A}}, {properties: {b: B}}]}` -> `{properties: {a: A, b: B}}`
 /// - `{allOf: [X, {oneOf: [Cat, Dog]}]}` -> `{oneOf: [X with Cat, X with Dog]}`

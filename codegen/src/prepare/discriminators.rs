@@ -1,4 +1,4 @@
-//! Discriminators: which property tells the choices of a `oneOf` apart, and by which values.
+//! Discriminators: the property whose values distinguish the choices of a `oneOf`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use super::naming::type_name;
 use super::walk::{entry, for_schemas, only_refers, reference, resolved, schemas, schemas_mut};
 use super::{Report, SCHEMAS, Union};
 
-/// Adds what a discriminator's mapping leaves out: a component is meant by the values that its tag can have,
-/// or else by its name. It runs before other rules rename components and drop the enumerations of numbers.
+/// Adds the missing entries of a discriminator's mapping: the enumerated tag values of a component, or its
+/// name. This rule runs before other rules rename components and remove the enumerations of numbers.
 ///
 /// `discriminator: {propertyName: kind}` -> `{propertyName: kind, mapping: {cat: Cat, dog: Dog}}`
 pub fn complete_discriminator_mappings(document: &mut Value, report: &mut Report) {
@@ -27,31 +27,31 @@ pub fn complete_discriminator_mappings(document: &mut Value, report: &mut Report
             .find_map(|key| schema.get(key)?.as_array())
             .cloned()
             .unwrap_or_default();
-        let mut untold = Vec::new();
+        let mut unmapped = Vec::new();
         let mapping =
             schema.pointer("/discriminator/mapping").and_then(Value::as_object).cloned().unwrap_or_default();
-        let is_told = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
+        let is_mapped = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
         for choice in &choices {
-            // A choice within that has the same tag tells itself.
+            // An inner choice with the same tag has its own mapping.
             let inner =
                 resolved(&whole, choice).pointer("/discriminator/propertyName").and_then(Value::as_str);
             if inner == Some(&property) {
                 continue;
             }
-            let Some(name) = only_refers(choice).filter(|name| !is_told(name)) else { continue };
+            let Some(name) = only_refers(choice).filter(|name| !is_mapped(name)) else { continue };
             let values = tag_values(&whole, choice, &property).unwrap_or_else(|| vec![name.to_owned()]);
-            untold.extend(
+            unmapped.extend(
                 values
                     .into_iter()
                     .filter(|value| !mapping.contains_key(value))
                     .map(|value| (value, name.to_owned())),
             );
         }
-        if untold.is_empty() {
+        if unmapped.is_empty() {
             return;
         }
         let Some(mapping) = entry(schema, &["discriminator", "mapping"]) else { return };
-        for (value, name) in untold {
+        for (value, name) in unmapped {
             report.add(
                 "complete_discriminator_mappings",
                 place,
@@ -62,8 +62,8 @@ pub fn complete_discriminator_mappings(document: &mut Value, report: &mut Report
     });
 }
 
-/// Makes a component of a choice between objects that stands within a schema or an operation: its tag is
-/// known by the component's name.
+/// Turns an inline choice between objects into a component, because its tag is noted by the component's
+/// name.
 ///
 /// `shape: {oneOf: [Circle, Square]}` -> `shape: {allOf: [ThingShape]}`, with a component `ThingShape`
 pub fn hoist_unions(document: &mut Value, report: &mut Report) {
@@ -84,9 +84,9 @@ fn has_properties(document: &Value, schema: &Value) -> bool {
         .is_some_and(|properties| !properties.is_empty())
 }
 
-/// Notes which property tells the choices of a `oneOf` apart, and removes the discriminator: the generator
-/// ignores it, and takes the first choice whose fields fit. Each choice becomes a component and its tag a
-/// plain text. A property whose values differ in each choice is a tag even without a discriminator.
+/// Notes the tag property of a `oneOf`, and removes the discriminator. The generator ignores it, and
+/// selects the first choice whose fields fit. Each choice becomes a component, and its tag becomes plain
+/// text. A required property with different values in each choice is a tag even without a discriminator.
 ///
 /// `{oneOf: [Cat, Dog], discriminator: {propertyName: kind, …}}` -> `{oneOf: [Cat, Dog]}`, noted: `kind`
 pub fn record_discriminators(document: &mut Value, report: &mut Report) {
@@ -96,8 +96,10 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
     let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| name.clone()).collect();
     for (name, schema) in schemas(document) {
         let Some(choices) = schema.get("oneOf").and_then(Value::as_array) else { continue };
-        let told = schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned);
-        let Some(property) = told.clone().or_else(|| tag_that_is_meant(document, choices)) else { continue };
+        let stated = schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned);
+        let Some(property) = stated.clone().or_else(|| tag_that_is_meant(document, choices)) else {
+            continue;
+        };
         let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object);
         let mapped = |component: &str| {
             let targets =
@@ -109,7 +111,8 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
         for (index, choice) in choices.iter().enumerate() {
             let component = only_refers(choice);
             let mut values = component.map(mapped).unwrap_or_default();
-            // Without a mapping a component's name is its tag; often the tag's own enumeration tells better.
+            // Without a mapping, the tag value is the component's name. An enumeration of the tag is more
+            // reliable.
             if values.is_empty() {
                 values = tag_values(document, choice, &property).unwrap_or_default();
             }
@@ -125,7 +128,7 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
             if values.is_empty() {
                 values.push(component.clone());
             }
-            // A value that means two is the first's.
+            // A value that occurs twice belongs to the first choice.
             values.retain(|value| !union.choices.iter().any(|(known, _)| known == value));
             union.choices.extend(values.into_iter().map(|value| (value, component.clone())));
         }
@@ -137,7 +140,7 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
         for component in covered {
             tags.entry(component.clone()).or_default().insert(property.clone());
         }
-        let how = if told.is_some() { "" } else { ", of which each has values of its own" };
+        let how = if stated.is_some() { "" } else { ", of which each has values of its own" };
         report.add(
             "record_discriminators",
             name,
@@ -166,7 +169,8 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
                     .get_mut(&component)
                     .and_then(|schema| schema.get_mut("properties")?.get_mut(&property));
                 let Some(tag) = tag else { continue };
-                // An enumeration of one value would make the generator see a tag, and refuse all others.
+                // The generator treats an enumeration with one value as a tag, and rejects all other
+                // values.
                 if resolved(&whole, tag)
                     .get("enum")
                     .and_then(Value::as_array)
@@ -189,12 +193,12 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
     report.notes.unions = unions;
 }
 
-/// The component that a discriminator's mapping means: by a reference or by its name.
+/// Returns the component of a mapping's target, which is a reference or a name.
 pub(super) fn component_of(target: &Value) -> Option<&str> {
     target.as_str()?.rsplit('/').next()
 }
 
-/// The values that a property of a choice may have, where they are enumerated.
+/// Returns the enumerated values of a choice's property, if any.
 fn tag_values(document: &Value, choice: &Value, property: &str) -> Option<Vec<String>> {
     let values = enumerated(document, choice, property, &mut Vec::new())?;
     let text = |value: &Value| match value {
@@ -206,7 +210,7 @@ fn tag_values(document: &Value, choice: &Value, property: &str) -> Option<Vec<St
     (!values.is_empty()).then_some(values)
 }
 
-/// The values of a property's enumeration: in a composition the last part that has one tells.
+/// Returns the values of a property's enumeration. In a composition, the last part with one counts.
 fn enumerated<'d>(
     document: &'d Value,
     schema: &'d Value,
@@ -228,13 +232,13 @@ fn enumerated<'d>(
     values
 }
 
-/// A property that each choice must have, of other values than any other choice has.
+/// Returns a property that is required in each choice, and has different values in each.
 fn tag_that_is_meant(document: &Value, choices: &[Value]) -> Option<String> {
     if choices.len() < 2 {
         return None;
     }
     let first = resolved(document, choices.first()?);
-    let tells = |property: &str| {
+    let is_tag = |property: &str| {
         let mut seen = BTreeSet::new();
         choices.iter().all(|choice| {
             let required = resolved(document, choice).get("required").and_then(Value::as_array);
@@ -243,5 +247,5 @@ fn tag_that_is_meant(document: &Value, choices: &[Value]) -> Option<String> {
                     .is_some_and(|values| values.into_iter().all(|value| seen.insert(value)))
         })
     };
-    first.get("properties")?.as_object()?.keys().find(|property| tells(property)).cloned()
+    first.get("properties")?.as_object()?.keys().find(|property| is_tag(property)).cloned()
 }

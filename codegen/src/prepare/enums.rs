@@ -1,4 +1,4 @@
-//! Enumerations that the generator can't take, or makes code of that doesn't compile.
+//! Enumerations that the generator rejects, or whose code doesn't compile.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use super::Report;
 use super::naming::is_nameable;
 use super::walk::for_schemas;
 
-/// Makes an enumeration of a choice between constants: as a choice between types, the first takes every text.
-/// An enumeration beside an `allOf` has all values of that, which is dropped.
+/// Turns a choice between constants into an enumeration. As a choice between types, the first one would
+/// accept every text. An enumeration beside an `allOf` already lists all values, so the `allOf` is removed.
 ///
 /// - `{oneOf: [{enum: [a], title: A}, {enum: [b]}]}` -> `{type: string, enum: [a, b]}`
 /// - `{type: string, enum: [a], allOf: [X]}` -> `{type: string, enum: [a]}`
@@ -42,11 +42,11 @@ pub fn constant_choices_to_enum(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Where a number keeps the values that it was enumerated by: they may be a tag's.
+/// The keyword that keeps the enumerated values of a number. They may be tag values.
 pub(super) const ENUMERATED: &str = "x-enumerated";
 
-/// Drops the enumeration of numbers, flags and lists: the code that is derived for one of integers doesn't
-/// compile with a newer schemars, and the others are no types.
+/// Removes the enumeration of numbers, booleans and lists. The derived code of an integer enumeration
+/// doesn't compile with a newer schemars, and the others have no type in Rust.
 ///
 /// `{type: integer, enum: [1, 2]}` -> `{type: integer}`
 pub fn drop_non_string_enums(document: &mut Value, report: &mut Report) {
@@ -63,7 +63,7 @@ pub fn drop_non_string_enums(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Drops a value that an enumeration has twice: it becomes two variants of one name.
+/// Removes duplicate values of an enumeration. They would become two variants of the same name.
 ///
 /// `{enum: [a, b, a]}` -> `{enum: [a, b]}`
 pub fn deduplicate_enum_values(document: &mut Value, report: &mut Report) {
@@ -86,9 +86,10 @@ pub fn deduplicate_enum_values(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Drops values that have no name in Rust (`+`, an empty text), and the enumeration if two values have one
-/// name (`a` and `A`) or none has any: the generator panics, and says nothing of the place. The adapted
-/// enumeration takes any text, so that a dropped value still arrives.
+/// Removes values without a valid Rust name (`+`, an empty text). Removes the enumeration if two values
+/// have the same name (`a` and `A`), or no value has a valid one. The generator panics on these and doesn't
+/// state the place. The adapted enumeration accepts any text, so responses can still contain a removed
+/// value.
 ///
 /// - `{type: string, enum: [open, "-"]}` -> `{type: string, enum: [open]}`
 /// - `{type: string, enum: [name, "-name"]}` -> `{type: string}`
@@ -96,7 +97,7 @@ pub fn drop_unnameable_enum_values(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) else { return };
-        // Null is no variant.
+        // Null isn't a variant.
         let nameless = |value: &Value| value.as_str().is_some_and(|text| !is_nameable(text));
         if values.iter().any(|value| value.is_string() && !nameless(value)) {
             values.retain(|value| {

@@ -1,18 +1,18 @@
-//! Lengths of texts in bodies, which are the server's to judge, but to be looked at where a file would be
-//! uploaded for nothing.
+//! Length limits of texts in bodies. The server enforces them. The client checks them before an upload, so
+//! that an invalid body doesn't waste a file transfer.
 
 use serde_json::{Map, Value, json};
 
 use super::walk::{for_schemas, reachable_from_requests, schemas_mut};
 use super::{Length, Report};
 
-/// Where an object keeps its texts' lengths on the way through the rules, which rename and copy it.
+/// The keyword that keeps the length limits of an object's texts while other rules rename and copy it.
 const KEPT: &str = "x-text-lengths";
 
-/// Patterns that say no more than that a text mustn't be blank.
+/// Patterns that only require a text with a visible character.
 const NOT_BLANK: [&str; 4] = [r"[^\s]", r"\S", r".*\S.*", r"^.*\S.*$"];
 
-/// Saves the lengths of an object's texts beside its properties, before the constraints are dropped.
+/// Saves the length limits of an object's texts beside its properties, before the constraints are removed.
 ///
 /// `{properties: {name: {maxLength: 3}}}` -> `{properties: …, x-text-lengths: {name: {most: 3, …}}}`
 pub fn save_text_lengths(document: &mut Value) {
@@ -30,8 +30,8 @@ pub fn save_text_lengths(document: &mut Value) {
     });
 }
 
-/// Notes the lengths of texts in requests, which the caller can compare before sending, and removes the saved
-/// ones. Responses aren't checked: one long name would lose a whole page.
+/// Notes the length limits of texts in requests, and removes the saved ones. A caller can check a text
+/// before sending it. Responses aren't checked: one long name would fail a whole page.
 ///
 /// `ThingRequest: {properties: P, x-text-lengths: L}` -> `ThingRequest: {properties: P}`, noted: `L`
 pub fn record_text_lengths(document: &mut Value, report: &mut Report) {

@@ -1,5 +1,5 @@
-//! Prepares an OpenAPI document for the generator: one function a rule, each with its reason, each telling what
-//! it changes. Rules change what the generator sees, never what goes over the wire.
+//! Prepares an OpenAPI document for the generator. Each rule is one function that states its reason and
+//! reports its changes. Rules change the generator's input, but never the bytes on the wire.
 
 mod choices;
 mod components;
@@ -31,7 +31,7 @@ pub(crate) use {
     report::ROUTINE,
     walk::{place_of, reach, references, remove_operation},
 };
-// What the maintainers' commands and the tests use.
+// Used by the maintainers' commands and the tests.
 pub use report::{Change, LeftOut, Length, Notes, Renamed, Report, Union};
 #[doc(hidden)]
 pub use {
@@ -43,29 +43,29 @@ pub use {
     walk::{SCHEMAS, operations},
 };
 
-/// Components that the rules refer to, for values that servers are loose about. A prepared document has each,
-/// and generated code can have types of its own for them, by the generator's `with_replacement`.
+/// Components for values whose format servers often change. The rules refer to them. A prepared document
+/// has each of them, and the generator's `with_replacement` can replace them by other types.
 ///
 /// - `Json`: a free-form value.
 /// - `Timestamp`: a date-time, as text.
 /// - `StringList`: a list of texts, in a query.
 /// - `FileUrl`: a URL, as text.
-/// - `Expandable`: an id, or the object where the request asks for it.
+/// - `Expandable`: an id, or the object if the request asks for it.
 pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", "Expandable"];
 
-/// Applies every rule to a document, in order, and tells what was changed.
+/// Applies every rule to a document, in order, and returns a report of the changes.
 ///
-/// The document is an OpenAPI 3.0 or 3.1 one as [`document`](crate::document) reads it; it becomes one of 3.0
-/// that progenitor generates code from. Own types that it doesn't have ([`OWN_TYPES`]) become components of it.
+/// The input is an OpenAPI 3.0 or 3.1 document from [`document`](crate::document). The result is a 3.0
+/// document that progenitor generates code from. Missing own types ([`OWN_TYPES`]) are added as components.
 ///
 /// # Errors
 ///
-/// One line that says where and why: a reference leads nowhere, a media type is no object, or the document has
-/// no operation.
+/// Returns an error if a reference points to nothing, a media type isn't an object, or the document has no
+/// operation. The error is one line with place and reason.
 pub fn prepare(document: &mut Value) -> Result<Report, String> {
     let mut report = Report::default();
     let report_to = &mut report;
-    // What the parser and the rules below need.
+    // Requirements of the parser and of the rules below.
     references::inline_shared_parts(document)?;
     references::point_references_to_components(document, report_to)?;
     operations::start_paths_with_slash(document, report_to);
@@ -113,7 +113,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     enums::drop_non_string_enums(document, report_to);
     enums::deduplicate_enum_values(document, report_to);
     enums::drop_unnameable_enum_values(document, report_to);
-    // Types, and the names of them and of their fields.
+    // Types, and the names of types and fields.
     components::drop_unused_schemas(document, report_to);
     components::make_component_names_unique(document, report_to);
     discriminators::hoist_unions(document, report_to);

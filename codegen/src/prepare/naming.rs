@@ -1,19 +1,19 @@
-//! The names that the generator makes of a document's: rules that make room must see a clash before it does.
+//! The Rust names that the generator makes of a document's names. The rules use them to detect clashes.
 
 use heck::{ToPascalCase, ToSnakeCase};
 use unicode_ident::{is_xid_continue, is_xid_start};
 
-/// The name of a type, or of an operation's builder.
+/// Returns the name of a type, or of an operation's builder.
 pub fn type_name(name: &str) -> String {
     finish(plain(name).to_pascal_case(), "X")
 }
 
-/// The name of a struct's field.
+/// Returns the name of a struct's field.
 pub fn field_name(name: &str) -> String {
     finish(plain(name).to_snake_case(), "x")
 }
 
-/// The name of an operation or a parameter.
+/// Returns the name of an operation or a parameter.
 pub fn parameter_name(name: &str) -> String {
     let snake = plain(name).to_snake_case();
     match snake.chars().next() {
@@ -22,7 +22,7 @@ pub fn parameter_name(name: &str) -> String {
     }
 }
 
-/// Whether a value comes to a name of its own, as an enumeration's variant must.
+/// Returns whether a value has a valid name as a variant of an enumeration.
 pub fn is_nameable(value: &str) -> bool {
     value.chars().any(char::is_alphanumeric)
         && value.chars().all(|letter| is_xid_continue(letter) || !letter.is_alphanumeric())
@@ -49,7 +49,7 @@ fn finish(cased: String, prefix: &str) -> String {
 }
 
 fn is_keyword(name: &str) -> bool {
-    // `Self` is the only one of them in another case than snake.
+    // `Self` is the only keyword in upper camel case.
     const KEYWORDS: [&str; 53] = [
         "_", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
         "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in",

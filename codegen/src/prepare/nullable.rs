@@ -1,4 +1,4 @@
-//! Components that can be null.
+//! Nullable components.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use super::walk::{
 };
 use super::{OWN_TYPES, Report};
 
-/// Moves `nullable` from a component to the places that refer to it: the generator would make two types of
-/// one name of a nullable component.
+/// Moves `nullable` from a component to the places that refer to it. The generator would make two types of
+/// the same name of a nullable component.
 ///
 /// `Owner: {nullable: true}`, `owner: $ref` -> `Owner: {}`, `owner: {allOf: [Owner], nullable: true}`
 pub fn move_nullable_to_references(document: &mut Value, report: &mut Report) {
     let mut nullable = BTreeSet::new();
-    // One that is but another, which is nullable, is so too.
+    // An alias of a nullable component is nullable, too.
     for _ in 0..8 {
         for (name, schema) in schemas(document).filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
             if says(schema, "nullable") || only_refers(schema).is_some_and(|other| nullable.contains(other)) {
@@ -36,8 +36,8 @@ pub fn move_nullable_to_references(document: &mut Value, report: &mut Report) {
     }
     for_schemas(document, &mut |_, schema| {
         let Some(object) = schema.as_object_mut() else { return };
-        // The places: properties, items, answers. Parts of a composition are visited by themselves, and none
-        // of them is.
+        // Marks properties, items and responses. Parts of a composition are visited separately, and aren't
+        // marked.
         for (_, child) in object.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
             null_where_used(child, &nullable);
         }

@@ -1,8 +1,7 @@
-//! Text of a document as one line that is fit to be printed.
+//! Formats text of a document as one printable line.
 
-/// The beginning of `text`, at most `limit` characters of it, as one line: white space of any kind is a
-/// space, and what is no character to be seen (control characters, terminals' escapes, marks that turn the
-/// direction) is written as its escape.
+/// Returns at most `limit` characters of `text` as one line. White space becomes a space. Invisible
+/// characters (control characters, terminal escapes, direction marks) are escaped.
 pub fn one_line(text: &str, limit: usize) -> String {
     let mut line = String::new();
     for (count, character) in text.chars().enumerate() {
@@ -19,8 +18,8 @@ pub fn one_line(text: &str, limit: usize) -> String {
     line
 }
 
-/// Whether a character shows nothing and changes how others are shown (Unicode's bidirectional and other
-/// format controls).
+/// Returns whether a character is invisible and changes the display of others (Unicode's bidirectional and
+/// other format controls).
 pub fn is_invisible(character: char) -> bool {
     matches!(
         character,

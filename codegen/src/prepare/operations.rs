@@ -1,4 +1,4 @@
-//! Operations: names that can be called, one body in, one answer out.
+//! Operations: callable names, one request body and one response.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use super::walk::{
 };
 use super::{LeftOut, Report};
 
-/// Adds the leading `/` to a path: the generator drops a path without one, and says nothing. Two paths that
-/// are the same then become one.
+/// Adds the leading `/` to a path, because the generator silently drops a path without one. Equal paths are
+/// merged.
 ///
 /// `paths: {api/export: …}` -> `paths: {/api/export: …}`
 pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
     for (path, item) in std::mem::take(paths) {
-        // Extensions stand beside the paths.
+        // Extensions are next to the paths.
         if path.starts_with("x-") {
             continue;
         }
@@ -43,13 +43,13 @@ pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// Gives each operation an id of its own: its method in Rust has that name. An operation without an id is
-/// named after its method and path; of two with the same id the second gets a number.
+/// Gives each operation a unique id, which becomes the name of its Rust method. An operation without an id
+/// is named after its method and path. A duplicate id gets a number.
 ///
 /// - `get: {responses: …}` of `/things/` -> `get: {operationId: get_things, responses: …}`
 /// - `operationId: list` twice -> `list` and `list_2`
 pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
-    // As the name of a builder these would hide Rust's own.
+    // A builder with such a name would shadow a name of Rust.
     let mut methods: BTreeSet<String> = ["new", "option", "result", "string"].map(str::to_owned).into();
     let mut builders: BTreeSet<String> = BTreeSet::new();
     let _ = for_operations(document, |path, method, operation| {
@@ -79,7 +79,7 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Adds `responses` where it is missing, and leaves out what is no operation: the generator takes neither. A
+/// Adds missing `responses`, and leaves out operations that aren't objects. The generator rejects both. A
 /// document without an operation is an error.
 ///
 /// `get: {operationId: x}` -> `get: {operationId: x, responses: {}}`
@@ -106,9 +106,9 @@ pub fn add_missing_responses(document: &mut Value, report: &mut Report) -> Resul
     }
 }
 
-/// Keeps one success response, the first that has a body: the generator takes one, and panics where errors
-/// stand beside it. Different bodies become a choice, and a response without a body makes the body optional;
-/// a list and bytes stay what they are, since they can be empty.
+/// Keeps one successful response, the first with a body. The generator supports only one, and panics if
+/// error responses are beside it. Different bodies become a choice. A response without a body makes the
+/// body optional, except for lists and bytes, which can be empty.
 ///
 /// - `responses: {200: A, 204: no body, 404: E}` -> `responses: {200: A}`, noted as optional
 /// - `responses: {200: A, 202: B}` -> `responses: {200: {oneOf: [A, B]}}`
@@ -167,7 +167,7 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
             report.add("keep_one_success", place, format!("left out the {status} answer beside another 2xx"));
         }
         match kept {
-            // `2XX` is a range, which the generator takes for all.
+            // The generator accepts any status of a range such as `2XX`.
             Some(_) => {}
             None => {
                 responses.insert("200".to_owned(), json!({"description": ""}));
@@ -181,28 +181,28 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// The schema of a response's JSON.
+/// Returns the schema of a response's JSON body.
 fn json_schema(response: &Value) -> Option<&Value> {
     let types = response.get("content")?.as_object()?;
     types.get(&json_of(types)?)?.get("schema")
 }
 
-/// JSON by its name or its suffix: `application/json`, `application/vnd.api+json`, with parameters or
-/// without.
+/// Returns whether a media type is JSON, by name or suffix: `application/json`, `application/vnd.api+json`,
+/// with or without parameters.
 fn is_json(media_type: &str) -> bool {
     let essence = essence(media_type);
     essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
 }
 
-/// The name among JSON's that the others give way to.
+/// Returns the preferred one of the JSON media types.
 fn json_of(types: &Map<String, Value>) -> Option<String> {
     let plain = |name: &&String| essence(name) == "application/json";
     types.keys().find(plain).or_else(|| types.keys().find(|name| is_json(name))).cloned()
 }
 
-/// Keeps one media type of a request, JSON where it is offered: the generator takes one. A form or a file
-/// becomes a raw body, which the caller fills. So does a JSON body that holds a file: in JSON the file would
-/// be text.
+/// Keeps one media type of a request, JSON if it is offered, because the generator supports only one. A
+/// form or a file becomes a raw body, which the caller fills. So does a JSON body with a file, because the
+/// file would be text in JSON.
 ///
 /// - `content: {application/json: A, multipart/form-data: A}` -> `content: {application/json: A}`
 /// - `content: {multipart/form-data: A}` -> `content: {application/octet-stream: bytes}`
@@ -256,7 +256,7 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
                 let raw =
                     json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}});
                 body.insert("content".to_owned(), raw);
-                // Which of the offered types a raw body is, only who fills it knows.
+                // If several types are offered, only the caller knows the type of a raw body.
                 if types.len() == 1
                     && let Some(only) = types
                         .keys()
@@ -277,8 +277,8 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
     })
 }
 
-/// Keeps one media type of a response, JSON where it is offered and bytes otherwise. A schema of bytes is
-/// bytes even where the media type is JSON.
+/// Keeps one media type of a response: JSON if it is offered, otherwise bytes. A schema of bytes stays
+/// bytes even if the media type is JSON.
 ///
 /// - `content: {application/vnd.api+json: A, text/html: B}` -> `content: {application/json: A}`
 /// - `content: {text/csv: A}` -> `content: {application/octet-stream: bytes}`
@@ -334,7 +334,8 @@ pub fn keep_one_response_type(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// `*/*` or `application/*` of an object, a list or a choice: what is described so comes as JSON.
+/// Returns `*/*` or `application/*` if its schema is an object, a list or a choice. Such a response is
+/// JSON.
 fn any_of_a_shape(document: &Value, types: &Map<String, Value>) -> Option<String> {
     let has_shape = |media: &Value| {
         let Some(schema) = media.get("schema").map(|schema| resolved(document, schema)) else { return false };
@@ -347,7 +348,7 @@ fn any_of_a_shape(document: &Value, types: &Map<String, Value>) -> Option<String
     any.map(|(name, _)| name.clone())
 }
 
-/// A media type without its parameters.
+/// Returns a media type without its parameters.
 fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
@@ -361,13 +362,13 @@ fn is_text_of(schema: &Value, format: &str) -> bool {
         && schema.get("format").and_then(Value::as_str) == Some(format)
 }
 
-/// Whether a body's schema has a file among its fields, or is one.
+/// Returns whether a body's schema is a file, or has a file among its fields.
 fn holds_a_file(document: &Value, schema: &Value) -> bool {
     has_a_field(document, schema, 0, &is_binary)
 }
 
-/// Whether one of a body's fields may be a file: an answer has its URL, and a document that tells bodies and
-/// answers together tells of the URL.
+/// Returns whether a field of a body may be a file. A response has the file's URL instead, and a schema for
+/// both requests and responses declares a URL.
 fn may_be_a_file(document: &Value, schema: &Value) -> bool {
     has_a_field(document, schema, 0, &|field| is_binary(field) || is_text_of(field, "uri"))
 }
@@ -380,7 +381,7 @@ fn has_a_field(document: &Value, schema: &Value, depth: usize, is: &dyn Fn(&Valu
     if let Some(target) = target {
         return has_a_field(document, target, depth + 1, is);
     }
-    // What only the server sets is in no body.
+    // A request body has no read-only fields.
     if is(schema) && !says(schema, "readOnly") {
         return true;
     }

@@ -1,4 +1,4 @@
-//! Parameters: what the generator can't take of them, and names that clash.
+//! Parameters that the generator rejects, and clashing names of parameters.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use super::naming::parameter_name;
 use super::walk::{entry, for_operations, only_refers, place_of, reference, resolved};
 use super::{Renamed, Report};
 
-/// Leaves out parameters that can't be sent, and completes the others: each is in the path, the query or a
-/// header, has a schema, and stands there once.
+/// Leaves out parameters that can't be sent, and completes the others. Each parameter is in the path, the
+/// query or a header, has a schema, and occurs once.
 ///
 /// - `{name: q, in: query}` -> `{name: q, in: query, schema: {type: string}}`
 /// - `{name: session, in: cookie, …}` -> left out
@@ -19,7 +19,7 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
         let in_path: Vec<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
         let mut seen = BTreeSet::new();
-        let mut tell = |what: String| report.add("make_parameters_sendable", &place, what);
+        let mut note = |what: String| report.add("make_parameters_sendable", &place, what);
         if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
             parameters.retain_mut(|parameter| {
                 let Some(parameter) = parameter.as_object_mut() else { return false };
@@ -40,27 +40,27 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
                     "path" | "query" => {
                         (!seen.insert((name.clone(), holder.clone()))).then_some("it stands there twice")
                     }
-                    // The name of a header is the same in capitals (RFC 9110, 5.1).
+                    // Names of headers are case-insensitive (RFC 9110, 5.1).
                     "header" => (!seen.insert((name.to_ascii_lowercase(), holder.clone())))
                         .then_some("it stands there twice"),
                     _ => Some("it is neither in the path nor in the query nor a header"),
                 };
                 if let Some(why) = dropped {
-                    tell(format!("left out the parameter `{name}`: {why}"));
+                    note(format!("left out the parameter `{name}`: {why}"));
                     return false;
                 }
-                // `content` says how a parameter is written as JSON or XML; whoever sets it writes it.
+                // `content` describes how a parameter is serialized. The caller serializes it.
                 let written = parameter.remove("content").is_some();
                 if !parameter.get("schema").is_some_and(Value::is_object) {
                     parameter.insert("schema".to_owned(), json!({"type": "string"}));
-                    tell(format!(
+                    note(format!(
                         "`{name}` is text: {}",
                         if written { "it has a `content`" } else { "it has no schema" }
                     ));
                 }
                 if holder == "path" && parameter.get("required") != Some(&json!(true)) {
                     parameter.insert("required".to_owned(), json!(true));
-                    tell(format!("`{name}` is required: it is part of the path"));
+                    note(format!("`{name}` is required: it is part of the path"));
                 }
                 for key in ["example", "examples", "allowReserved", "allowEmptyValue"] {
                     parameter.remove(key);
@@ -70,7 +70,7 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
         }
         for name in in_path {
             if !seen.contains(&(name.to_owned(), "path".to_owned())) {
-                tell(format!("`{name}` of the path is text: no parameter tells of it"));
+                note(format!("`{name}` of the path is text: no parameter tells of it"));
                 let parameter =
                     json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
                 if let Some(list) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
@@ -83,14 +83,15 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Whether a text can be a header's name (RFC 9110, 5.6.2): another would be a panic when it is sent.
+/// Returns whether a text is a valid header name (RFC 9110, 5.6.2). An invalid one would panic when it is
+/// sent.
 fn is_token(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// Splits an object in a query into a parameter for each property: `form` by the property's name,
-/// `deepObject` by `name[property]`.
+/// Splits an object in a query into one parameter per property. `form` uses the property's name, and
+/// `deepObject` uses `name[property]`.
 ///
 /// `{name: filter, style: deepObject, schema: {properties: {age: A}}}` -> `{name: "filter[age]", schema: A}`
 pub fn split_query_objects(document: &mut Value, report: &mut Report) {
@@ -132,8 +133,8 @@ pub fn split_query_objects(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Makes each parameter a number, a text or, in a query, a list of these: nothing else can be part of a URL
-/// or a header. A list that is sent as one text is noted with its separator.
+/// Makes each parameter a number, a text or, in a query, a list of these. A URL or a header can't contain
+/// other types. For a list that is sent as one text, the separator is noted.
 ///
 /// `{name: meta, schema: {type: object}}` -> `{name: meta, schema: {type: string}}`
 pub fn simplify_parameters(document: &mut Value, report: &mut Report) {
@@ -147,7 +148,7 @@ pub fn simplify_parameters(document: &mut Value, report: &mut Report) {
             )
         };
         match target.get("type").and_then(Value::as_str) {
-            // A choice of an id as a text or a number is written as either.
+            // A choice between text and number is written as either.
             None if target
                 .get("oneOf")
                 .and_then(Value::as_array)
@@ -174,7 +175,7 @@ pub fn simplify_parameters(document: &mut Value, report: &mut Report) {
             let explode =
                 parameter.remove("explode").and_then(|explode| explode.as_bool()).unwrap_or(style == "form");
             let Some(schema) = parameter.get("schema").cloned() else { continue };
-            // Own types are made for this.
+            // Own types serialize themselves.
             if only_refers(&schema).is_some_and(|own| super::OWN_TYPES.contains(&own)) {
                 continue;
             }
@@ -219,7 +220,7 @@ pub fn simplify_parameters(document: &mut Value, report: &mut Report) {
                 }
                 parameter.insert("schema".to_owned(), plain);
             } else if let Some(object) = parameter.get_mut("schema").and_then(Value::as_object_mut) {
-                // A parameter that isn't set isn't sent: null is no value of one.
+                // An unset parameter isn't sent, so a parameter can't be null.
                 object.remove("nullable");
             }
         }
@@ -238,8 +239,8 @@ fn plain_of(schema: &Value) -> Value {
     Value::Object(plain)
 }
 
-/// Gives each parameter of an operation a setter of its own: two can have one name in Rust (`id` in path and
-/// query), and one can have the name of a method that each builder has. The other name on the wire is noted.
+/// Gives each parameter of an operation a unique setter. Two parameters can have the same Rust name (`id`
+/// in path and query), and a parameter can have the name of a builder's method. The wire name is noted.
 ///
 /// `[{name: id, in: path}, {name: id, in: query}]` -> `[{name: id, in: path}, {name: id_query, in: query}]`
 pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
@@ -247,7 +248,7 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        // `new`, `send` and `stream` are the generator's, and so is the variable that holds the headers.
+        // The generator reserves `new`, `send`, `stream` and the variable that holds the headers.
         let mut taken: BTreeSet<String> = ["new", "send", "stream", "header_map"].map(str::to_owned).into();
         if operation.get("requestBody").is_some() {
             taken.extend(["body", "body_map", "body_is_set", "form"].map(str::to_owned));
@@ -255,7 +256,7 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
         let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else {
             return Ok(());
         };
-        // The path's come first: they are in every call.
+        // Path parameters come first, because every call has them.
         parameters.sort_by_key(|parameter| parameter["in"] != "path");
         for parameter in parameters {
             let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -285,7 +286,7 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
         }
         Ok(())
     });
-    // A part of a path is told by its place: the template may call it by any name.
+    // A path parameter is identified by its position, so the template may use any name.
     for (path, method, name, renamed) in paths {
         let Some(all) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
         let Some(operation) = all.get_mut(&path).and_then(|item| item.as_object_mut()?.remove(&method))
@@ -297,8 +298,8 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// Drops an enumeration that stands in a parameter: it becomes a type for each operation, where text serves
-/// as well.
+/// Removes the inline enumeration of a parameter. It would become a type per operation, and text is
+/// sufficient.
 ///
 /// `{name: status, schema: {type: string, enum: [a, b]}}` -> `{name: status, schema: {type: string}}`
 pub fn drop_parameter_enums(document: &mut Value, report: &mut Report) {
@@ -319,8 +320,8 @@ pub fn drop_parameter_enums(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Makes the keys that the values of `expand` name an `Expandable`: the server sends the id, or the object
-/// where it is asked for.
+/// Changes the keys that the values of `expand` name to `Expandable`. The server sends the id, or the
+/// object if the request asks for it.
 ///
 /// `?expand=owner`, `owner: {type: integer}` -> `owner: {allOf: [Expandable]}`
 pub fn mark_expandable_keys(document: &mut Value, report: &mut Report) {
@@ -333,8 +334,8 @@ pub fn mark_expandable_keys(document: &mut Value, report: &mut Report) {
             schema.get("enum").or_else(|| resolved(&whole, schema.get("items")?).get("enum"))?.as_array()
         });
         let Some(named) = named else { continue };
-        let answers = operation.get("responses").and_then(Value::as_object).into_iter().flatten();
-        let components: Vec<String> = answers
+        let responses = operation.get("responses").and_then(Value::as_object).into_iter().flatten();
+        let components: Vec<String> = responses
             .filter(|(status, _)| status.starts_with('2'))
             .flat_map(|(_, response)| super::walk::references(response))
             .collect();

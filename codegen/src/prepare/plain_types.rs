@@ -1,4 +1,4 @@
-//! Components that are but a name for a plain type.
+//! Components that only name a plain type.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use super::walk::{
 };
 use super::{OWN_TYPES, Report};
 
-/// Puts a plain type in the place of references to a component that only names it: the generator makes a
-/// struct of one field of it, which takes neither `5` nor `"x"`.
+/// Replaces references to a component that only names a plain type by that type. The generator makes a
+/// struct with one field of it, which accepts neither `5` nor `"x"`.
 ///
 /// `UserId: {type: integer}`, `owner: {$ref: UserId}` -> `owner: {type: integer}`
 pub fn inline_plain_types(document: &mut Value, report: &mut Report) {
     let mut plain: BTreeMap<String, Value> = schemas(document)
         .filter(|(name, schema)| !OWN_TYPES.contains(&name.as_str()) && is_plain(schema))
-        // A list of itself can't be written out.
+        // A recursive list can't be inlined.
         .filter(|(name, schema)| !reach(document, references(schema)).contains(*name))
         .map(|(name, schema)| (name.clone(), schema.clone()))
         .collect();
-    // One may be made of others; what leads to itself was left out, so that this ends.
+    // A plain type may contain others. Recursive types were excluded, so this loop ends.
     loop {
         let before = plain.clone();
         for schema in plain.values_mut() {
@@ -46,8 +46,8 @@ pub fn inline_plain_types(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// Numbers, texts and flags, lists and maps of what has a name or needs none, and another name of a
-/// component.
+/// Returns whether a schema is a number, text, boolean, a list or map of named or plain types, or an alias
+/// of a component.
 fn is_plain(schema: &Value) -> bool {
     let within = |key: &str| {
         schema
@@ -67,7 +67,8 @@ fn is_plain(schema: &Value) -> bool {
     }
 }
 
-/// The whole of `allOf: [$ref]` before its part; and what were two names among choices may be one type now.
+/// Replaces `allOf: [$ref]` as a whole before its part. Afterwards, two names among the choices may be the
+/// same type.
 fn put_within(schema: &mut Value, plain: &BTreeMap<String, Value>) {
     put(schema, plain);
     for_children("", schema, &mut |_, child| put_within(child, plain));
@@ -76,7 +77,7 @@ fn put_within(schema: &mut Value, plain: &BTreeMap<String, Value>) {
     }
 }
 
-/// Puts the plain type in the place of a reference to it. What is said of the place itself stays.
+/// Replaces a reference by its plain type. Keywords beside the reference stay.
 fn put(schema: &mut Value, plain: &BTreeMap<String, Value>) {
     let Some(target) = only_refers(schema).and_then(|name| plain.get(name)).cloned() else { return };
     let (Some(place), Some(target)) = (schema.as_object_mut(), target.as_object()) else { return };

@@ -1,5 +1,5 @@
-//! References: shared parts are put in place, and what a schema refers to is a component. The generator knows
-//! no others: it panics, without a name.
+//! References: shared parts are inlined, and schemas refer only to components. The generator panics on
+//! other references and doesn't name them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,12 @@ use super::walk::{
     reference as reference_to, references, schemas, schemas_mut,
 };
 
-/// So many references may lead to one another: a document may refer in a circle.
+/// The longest chain of references. A longer one is a cycle.
 const LONGEST: usize = 16;
 
-/// Copies shared path items, parameters, bodies and responses to where they are used: a rule that changes one
-/// operation must not change another. The parameters of a path become those of its operations.
+/// Copies shared path items, parameters, bodies and responses to the operations that use them, so that a
+/// rule can change one operation without changing another. The parameters of a path become those of its
+/// operations.
 ///
 /// `parameters: [{$ref: "#/components/parameters/Id"}]` -> `parameters: [{name: id, in: path, …}]`
 pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
@@ -27,7 +28,7 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
             *part = pointer(reference)
                 .and_then(|at| whole.pointer(&at))
                 .cloned()
-                .ok_or_else(|| astray(place, reference))?;
+                .ok_or_else(|| not_found(place, reference))?;
         }
         Err(format!("{place}: a reference leads to itself"))
     };
@@ -80,8 +81,8 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
     })
 }
 
-/// Makes a component of each other place that a reference points to: the generator knows no other references.
-/// A reference to another server becomes a free-form value.
+/// Turns each other target of a reference into a component, because the generator supports only references
+/// to components. A reference to another server becomes a free-form value.
 ///
 /// - `$ref: "#/components/schemas/X/properties/y"` -> `$ref: "#/components/schemas/XY"`
 /// - `$ref: "https://example.com/x.json"` -> `{}`
@@ -113,7 +114,7 @@ pub fn point_references_to_components(document: &mut Value, report: &mut Report)
         following.follow(&format!("components.schemas.{name}"), &root_of(&at), &mut schema)?;
         components.insert(name, schema);
     }
-    // What stands where it was is the component, too.
+    // The original place also refers to the component.
     for (at, name) in &following.made {
         if let Some(place) = document.pointer_mut(at) {
             *place = reference_to(name);
@@ -127,20 +128,20 @@ pub fn point_references_to_components(document: &mut Value, report: &mut Report)
     Ok(())
 }
 
-/// Refuses a reference that leads nowhere, and says where it stands. It changes nothing.
+/// Returns an error if a reference points to nothing. It changes nothing.
 ///
 /// `{$ref: "#/components/schemas/Missing"}` -> an error
 pub fn check_references(document: &mut Value) -> Result<(), String> {
     let names: BTreeSet<&String> = schemas(document).map(|(name, _)| name).collect();
-    let nowhere = |value: &Value| references(value).into_iter().find(|name| !names.contains(name));
+    let missing_in = |value: &Value| references(value).into_iter().find(|name| !names.contains(name));
     for (path, method, operation) in operations(document) {
-        if let Some(name) = nowhere(operation) {
-            return Err(astray(&place_of(path, method, operation), &format!("{SCHEMAS}{name}")));
+        if let Some(name) = missing_in(operation) {
+            return Err(not_found(&place_of(path, method, operation), &format!("{SCHEMAS}{name}")));
         }
     }
     for (name, schema) in schemas(document) {
-        if let Some(missing) = nowhere(schema) {
-            return Err(astray(&format!("components.schemas.{name}"), &format!("{SCHEMAS}{missing}")));
+        if let Some(missing) = missing_in(schema) {
+            return Err(not_found(&format!("components.schemas.{name}"), &format!("{SCHEMAS}{missing}")));
         }
     }
     Ok(())
@@ -148,9 +149,9 @@ pub fn check_references(document: &mut Value) -> Result<(), String> {
 
 struct Following<'d> {
     whole: &'d Value,
-    /// Types' names.
+    /// The names of types.
     taken: BTreeSet<String>,
-    /// The names of components, by the place that each was made of.
+    /// The names of the components, by the place of their original schema.
     made: BTreeMap<String, String>,
     /// Places whose component isn't made yet.
     open: Vec<String>,
@@ -158,22 +159,22 @@ struct Following<'d> {
 }
 
 impl Following<'_> {
-    /// `root` is where the schema is that holds this one: what was written as a document of its own refers to
-    /// itself.
+    /// Resolves the references of a schema. `root` is the schema that contains it: a schema that was
+    /// written as a separate document refers to itself.
     fn follow(&mut self, place: &str, root: &str, schema: &mut Value) -> Result<(), String> {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str).map(str::to_owned) {
             if reference.starts_with("http://") || reference.starts_with("https://") {
-                self.tell(place, format!("a free-form value: `{reference}` is in another document"));
+                self.note(place, format!("a free-form value: `{reference}` is in another document"));
                 *schema = json!({});
             } else {
                 let right = self.component(place, root, &reference)?;
                 if right != reference {
-                    self.tell(place, format!("`{reference}` is `{right}`"));
+                    self.note(place, format!("`{reference}` is `{right}`"));
                     schema["$ref"] = json!(right);
                 }
             }
         }
-        // In 3.1 more may stand beside a reference.
+        // In 3.1, a reference may have sibling keywords.
         let mut outcome = Ok(());
         for_all_children(place, schema, &mut |place, child| {
             if outcome.is_ok() {
@@ -183,7 +184,7 @@ impl Following<'_> {
         outcome
     }
 
-    fn tell(&mut self, place: &str, what: String) {
+    fn note(&mut self, place: &str, what: String) {
         self.report.add(
             "point_references_to_components",
             place.trim_start_matches("components.schemas."),
@@ -191,9 +192,9 @@ impl Following<'_> {
         );
     }
 
-    /// The reference to the component that is meant, which is there unless it was told as one.
+    /// Returns the reference to the component. A target that isn't a component becomes one.
     fn component(&mut self, place: &str, root: &str, reference: &str) -> Result<String, String> {
-        let mut at = pointer(reference).ok_or_else(|| astray(place, reference))?;
+        let mut at = pointer(reference).ok_or_else(|| not_found(place, reference))?;
         for _ in 0..LONGEST {
             if at.is_empty() {
                 at = root.to_owned();
@@ -203,9 +204,9 @@ impl Following<'_> {
             }
             let places = [at.clone(), format!("{root}{at}")].into_iter().filter(|at| !at.is_empty());
             let found = places.filter_map(|at| self.whole.pointer(&at).map(|target| (at, target))).next();
-            let Some((found, target)) = found else { return Err(astray(place, reference)) };
+            let Some((found, target)) = found else { return Err(not_found(place, reference)) };
             match target.get("$ref").and_then(Value::as_str) {
-                Some(next) => at = pointer(next).ok_or_else(|| astray(place, next))?,
+                Some(next) => at = pointer(next).ok_or_else(|| not_found(place, next))?,
                 None => return Ok(format!("{SCHEMAS}{}", self.name(found))),
             }
         }
@@ -229,7 +230,7 @@ impl Following<'_> {
     }
 }
 
-/// What the schema at a place is called: by the components, operation and fields that lead there.
+/// Returns a name for the schema at a place, from the components, operation and fields of its path.
 fn component_name(at: &str, whole: &Value) -> String {
     let mut steps = at.split('/').skip(1).map(unescaped).collect::<Vec<_>>();
     let mut name = String::new();
@@ -260,7 +261,7 @@ fn component_name(at: &str, whole: &Value) -> String {
     type_name(name.trim_start_matches('_'))
 }
 
-/// The pointer of a reference within the document (RFC 6901, 6), where it is one.
+/// Returns the pointer of a reference within the document (RFC 6901, 6). `None` if the reference isn't one.
 fn pointer(reference: &str) -> Option<String> {
     let fragment = reference.strip_prefix('#')?;
     let mut bytes = Vec::new();
@@ -289,7 +290,7 @@ fn unescaped(step: &str) -> String {
     step.replace("~1", "/").replace("~0", "~")
 }
 
-/// The schema that a place is in: a component, or nothing.
+/// Returns the component that contains a place. Empty if no component does.
 fn root_of(at: &str) -> String {
     match at.strip_prefix("/components/schemas/") {
         Some(rest) => format!("/components/schemas/{}", rest.split('/').next().unwrap_or_default()),
@@ -297,7 +298,7 @@ fn root_of(at: &str) -> String {
     }
 }
 
-fn astray(place: &str, reference: &str) -> String {
+fn not_found(place: &str, reference: &str) -> String {
     match reference.starts_with('#') {
         true => format!("{place}: `{reference}` leads nowhere"),
         false => format!(

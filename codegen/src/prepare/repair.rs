@@ -1,23 +1,23 @@
-//! What isn't OpenAPI but is found in documents all the same: values of another kind than their key has.
+//! Repairs invalid OpenAPI that occurs in real documents: values of the wrong type.
 
 use serde_json::{Map, Value, json};
 
 use super::Report;
 use super::walk::{each_operation, for_schemas, parameters};
 
-/// Repairs values of the wrong kind, and drops those that it can't repair: the parser refuses nulls, texts in
-/// the place of lists and the like, and names no place.
+/// Repairs values of the wrong type, and removes those that it can't repair. The parser rejects nulls,
+/// texts instead of lists and similar values, and states no place.
 ///
 /// - `{description: null, required: name, nullable: "true"}` -> `{required: [name], nullable: true}`
 /// - `{properties: {a: …}}` -> `{type: object, properties: {a: …}}`
 pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
     for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
         let Some(item) = item.as_object_mut() else { continue };
-        // A null in the place of an operation is none.
+        // A null operation counts as missing.
         item.retain(|key, value| {
             let kept = !value.is_null();
             if !kept {
-                tell(report, &format!("paths.{path}"), format!("left out `{key}`: null"));
+                note(report, &format!("paths.{path}"), format!("left out `{key}`: null"));
             }
             kept
         });
@@ -41,7 +41,7 @@ pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
             operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
         {
             if !response.is_object() {
-                tell(report, place, "an answer that is no object: one without a body");
+                note(report, place, "an answer that is no object: one without a body");
                 *response = json!({});
             }
             let Some(response) = response.as_object_mut() else { continue };
@@ -62,14 +62,14 @@ pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         if !schema.is_object() {
             *schema = json!({});
-            tell(report, place, "a schema that is none: a free-form value");
+            note(report, place, "a schema that is none: a free-form value");
         }
         let Some(schema) = schema.as_object_mut() else { return };
         schema_of_its_kind(place, schema, report);
     });
 }
 
-fn tell(report: &mut Report, place: &str, what: impl Into<String>) {
+fn note(report: &mut Report, place: &str, what: impl Into<String>) {
     report.add("repair_mistyped_values", place, what);
 }
 
@@ -87,7 +87,7 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
     keep_if(place, schema, "properties", Value::is_object, report);
     keep_if(place, schema, "additionalProperties", |value| value.is_object() || value.is_boolean(), report);
     keep_if(place, schema, "items", Value::is_object, report);
-    // `required: true` on a property is of an older JSON Schema.
+    // An older JSON Schema has `required: true` on properties.
     match schema.get("required") {
         None | Some(Value::Array(_)) => {}
         Some(Value::String(_)) => list_of_words(place, schema, "required", report),
@@ -102,7 +102,7 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
             kept
         });
         if required.len() < before {
-            tell(report, place, "`required`: doubled, or no names");
+            note(report, place, "`required`: doubled, or no names");
         }
     }
     if !["type", "$ref", "allOf", "oneOf", "anyOf"].iter().any(|key| schema.contains_key(*key)) {
@@ -117,41 +117,41 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
         Some("array") => {
             if !schema.contains_key("items") {
                 schema.insert("items".to_owned(), json!({}));
-                tell(report, place, "a list without `items`: of free-form values");
+                note(report, place, "a list without `items`: of free-form values");
             }
         }
         Some("file") => {
             schema.insert("type".to_owned(), json!("string"));
             schema.insert("format".to_owned(), json!("binary"));
-            tell(report, place, "`type: file`: the bytes of a file");
+            note(report, place, "`type: file`: the bytes of a file");
         }
         Some("null") => {
             schema.remove("type");
             schema.insert("enum".to_owned(), json!([null]));
-            tell(report, place, "`type: null`");
+            note(report, place, "`type: null`");
         }
         Some(other) => {
-            tell(report, place, format!("`type: {other}` is none: a free-form value"));
+            note(report, place, format!("`type: {other}` is none: a free-form value"));
             schema.remove("type");
         }
     }
-    // A discriminator without a property says nothing.
+    // A discriminator without a property has no meaning.
     let names_a_property = |value: &Value| value.get("propertyName").is_some_and(Value::is_string);
     keep_if(place, schema, "discriminator", names_a_property, report);
 }
 
-/// `enum: [1.0, true]` of texts: what YAML reads as another kind was written without quotes.
+/// Repairs `enum: [1.0, true]` of texts. YAML reads texts without quotes as another type.
 fn texts_without_quotes(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
     for value in schema.get_mut("enum").and_then(Value::as_array_mut).into_iter().flatten() {
         if value.is_number() || value.is_boolean() {
             let text = value.to_string();
-            tell(report, place, format!("`{text}` among texts is meant as one"));
+            note(report, place, format!("`{text}` among texts is meant as one"));
             *value = json!(text);
         }
     }
 }
 
-/// A schema without a type that says all the same what it describes.
+/// Infers the type of a schema that states none.
 fn type_that_is_meant(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
     let values = schema.get("enum").and_then(Value::as_array).cloned().unwrap_or_default();
     let all = |is: fn(&Value) -> bool| {
@@ -172,18 +172,18 @@ fn type_that_is_meant(place: &str, schema: &mut Map<String, Value>, report: &mut
     } else if all(Value::is_boolean) {
         "boolean"
     } else {
-        // Values of several kinds are free-form; a null alone is looked at as such.
+        // Values of several types are free-form. A later rule handles an enumeration with only null.
         if values.iter().any(|value| !value.is_null()) {
             schema.remove("enum");
-            tell(report, place, "an enumeration of several kinds: a free-form value");
+            note(report, place, "an enumeration of several kinds: a free-form value");
         }
         return;
     };
     schema.insert("type".to_owned(), json!(kind));
-    tell(report, place, format!("`type: {kind}` is meant"));
+    note(report, place, format!("`type: {kind}` is meant"));
 }
 
-/// A text; a list of texts is one of several paragraphs.
+/// Repairs a text. A list of texts becomes one text with several paragraphs.
 fn text(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Report) {
     match holder.get(key) {
         None | Some(Value::String(_)) => {}
@@ -191,13 +191,13 @@ fn text(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Re
             let parts: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
             let joined = parts.join("\n\n");
             holder.insert(key.to_owned(), json!(joined));
-            tell(report, place, format!("`{key}` was a list"));
+            note(report, place, format!("`{key}` was a list"));
         }
         Some(_) => keep_if(place, holder, key, Value::is_string, report),
     }
 }
 
-/// True or false, also as a text.
+/// Repairs a boolean, which may be a text.
 fn flag(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Report) {
     let meant = match holder.get(key) {
         None | Some(Value::Bool(_)) => return,
@@ -209,17 +209,17 @@ fn flag(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Re
         Some(meant) => holder.insert(key.to_owned(), json!(meant)),
         None => holder.remove(key),
     };
-    tell(report, place, format!("`{key}` was neither true nor false"));
+    note(report, place, format!("`{key}` was neither true nor false"));
 }
 
-/// A list of texts; a text alone is a list of one.
+/// Repairs a list of texts. A single text becomes a list with one item.
 fn list_of_words(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Report) {
     match holder.get_mut(key) {
         None => {}
         Some(Value::String(only)) => {
             let only = json!([only]);
             holder.insert(key.to_owned(), only);
-            tell(report, place, format!("`{key}` was no list"));
+            note(report, place, format!("`{key}` was no list"));
         }
         Some(Value::Array(words)) => words.retain(Value::is_string),
         Some(_) => keep_if(place, holder, key, Value::is_array, report),
@@ -235,6 +235,6 @@ fn keep_if(
 ) {
     if holder.get(key).is_some_and(|value| !right(value)) {
         holder.remove(key);
-        tell(report, place, format!("left out `{key}`: it was of another kind"));
+        note(report, place, format!("left out `{key}`: it was of another kind"));
     }
 }

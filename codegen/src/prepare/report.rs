@@ -1,12 +1,12 @@
-//! What the preparation changed, and what the generated code must be told.
+//! The changes of the preparation, and the notes for the code generator.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::one_line;
 
-/// Rules that take nothing away which a user of the client would look for: of the project's own document a
-/// build tells the others aloud.
+/// Rules that don't affect what a caller looks for. For the project's own document, a build prints only the
+/// changes of the other rules as warnings.
 pub(crate) const ROUTINE: [&str; 19] = [
     "add_own_schemas",
     "allow_clearing_fields",
@@ -29,7 +29,7 @@ pub(crate) const ROUTINE: [&str; 19] = [
     "split_request_schemas",
 ];
 
-/// The longest place and the longest change that are written down, in characters.
+/// The longest reported place and change, in characters.
 const LONGEST_FIELD: usize = 1_000;
 
 /// One change of the document.
@@ -52,17 +52,17 @@ pub struct LeftOut {
     pub why: String,
 }
 
-/// Every change that was made, in order, and what the generated code must be told.
+/// Every change, in order, and the notes for the code generator.
 ///
-/// Its text has a line a change: rule, place and what was done, between tabs. Operations that are left out come
-/// first, with `left_out` in the place of the rule.
+/// The text has one line per change, with rule, place and description separated by tabs. Operations that
+/// are left out come first, with `left_out` as the rule.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The changes, in the order of the rules.
     pub changes: Vec<Change>,
     /// The operations that the prepared document doesn't have.
     pub left_out: Vec<LeftOut>,
-    /// What the document says and the prepared one can't.
+    /// Properties of the document that the prepared one can't express.
     pub notes: Notes,
 }
 
@@ -72,7 +72,7 @@ impl Report {
     }
 }
 
-/// What comes from the document has neither tabs nor line ends here.
+/// Escapes the document's text, so that it contains neither tabs nor line breaks.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = |text: &str| one_line(text, LONGEST_FIELD);
@@ -86,47 +86,47 @@ impl fmt::Display for Report {
     }
 }
 
-/// What the document says and the prepared one can't: whoever generates code from it applies these.
+/// Properties of the document that the prepared one can't express. A code generator must apply them.
 ///
 /// Operations are named by their id, types by the name of the component.
 #[derive(Debug, Default, Clone)]
 pub struct Notes {
-    /// Media types of requests, by operation, where the prepared document has another.
+    /// Media types of requests, by operation, if the prepared document has another.
     pub request_types: BTreeMap<String, String>,
-    /// What `Accept` asks for, by operation, where the prepared document has another media type.
+    /// `Accept` headers, by operation, if the prepared document has another media type.
     pub answer_types: BTreeMap<String, String>,
-    /// Operations of a JSON body that take a form in its place, and can have files to take.
+    /// Operations whose JSON body can be replaced by a form, because it may contain files.
     pub forms: BTreeSet<String>,
     /// Operations that can be called without their body.
     pub optional_bodies: BTreeSet<String>,
-    /// Operations that can answer without a body, and the status that has one.
+    /// Operations that can return a response without a body, and the status that has one.
     pub empty_answers: BTreeMap<String, u16>,
-    /// Lists that are sent as one text, by operation and parameter, with what joins them.
+    /// Lists that are sent as one text, by operation and parameter, with their separator.
     pub joined: BTreeMap<String, BTreeMap<String, &'static str>>,
     /// Parameters, by operation, that have another name on the wire.
     pub parameters: BTreeMap<String, Vec<Renamed>>,
     /// Fields, by type, that have another name on the wire.
     pub properties: BTreeMap<String, Vec<Renamed>>,
-    /// Fields of requests that can be set to null, by type.
+    /// Nullable fields of requests, by type.
     pub clearable: BTreeMap<String, BTreeSet<String>>,
-    /// Choices that a property tells apart, by type.
+    /// Choices with a tag property, by type.
     pub unions: BTreeMap<String, Union>,
-    /// How long texts of requests can be, by type and field.
+    /// Length limits of texts in requests, by type and field.
     pub lengths: BTreeMap<String, BTreeMap<String, Length>>,
 }
 
-/// How long a text can be, in characters.
+/// The length limits of a text, in characters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Length {
     /// The least number of characters.
     pub least: Option<u64>,
     /// The greatest number of characters.
     pub most: Option<u64>,
-    /// Whether it can be nothing but white space.
+    /// Whether the text may consist of white space only.
     pub blank: bool,
 }
 
-/// A name of the prepared document, and the document's own.
+/// A name in the prepared document, and its name on the wire.
 #[derive(Debug, Clone)]
 pub struct Renamed {
     /// The name in the prepared document.
@@ -135,11 +135,11 @@ pub struct Renamed {
     pub wire: String,
 }
 
-/// A choice between components that a property tells apart.
+/// A choice between components with a tag property.
 #[derive(Debug, Clone)]
 pub struct Union {
     /// The property.
     pub tag: String,
-    /// Each value of the property, with the component that it means.
+    /// Each value of the property, with its component.
     pub choices: Vec<(String, String)>,
 }

@@ -1,4 +1,4 @@
-//! Request bodies: what can be sent isn't what comes in an answer.
+//! Request bodies, which differ from the same component in a response.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,10 @@ use super::walk::{
 };
 use super::{Report, Union};
 
-/// Splits a component that is sent and received, if the two differ. What the server sets (`readOnly`) is
-/// required in a response and absent from a request, what the client sets (`writeOnly`) never comes back, and
-/// only in a request a field that isn't set differs from one set to null or to an empty list.
+/// Splits a component that is both sent and received, if the two differ. A field that the server sets
+/// (`readOnly`) is required in a response and absent from a request. A field that the client sets
+/// (`writeOnly`) is absent from a response. Only a request distinguishes an unset field from null or an
+/// empty list.
 ///
 /// `Thing: {id (readOnly), name, secret (writeOnly)}` -> `Thing: {id, name}`, `ThingRequest: {name, secret}`
 pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
@@ -38,7 +39,7 @@ pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
         .filter(|(name, schema)| both.contains(*name) && differs(schema))
         .map(|(name, _)| name.clone())
         .collect();
-    // What leads to a component that is split is so itself.
+    // A component that refers to a split one is split, too.
     loop {
         let before = split.len();
         let more: Vec<String> = schemas(document)
@@ -66,7 +67,7 @@ pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
             rename_references(&mut schema, &renamed);
             schemas.insert(body.clone(), schema);
         }
-        // What is only sent leads to what is sent.
+        // A component that is only sent refers to the request variants.
         for (_, schema) in
             schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name))
         {
@@ -91,7 +92,7 @@ pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
     one_direction_each(document, report);
 }
 
-/// A list or a map.
+/// Returns whether a schema is a list or a map.
 fn is_collection(schema: &Value) -> bool {
     let has_properties =
         schema.get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty());
@@ -99,7 +100,7 @@ fn is_collection(schema: &Value) -> bool {
     schema.get("type").and_then(Value::as_str) == Some("array") || is_map
 }
 
-/// Takes `readOnly` fields out of bodies and `writeOnly` ones out of answers.
+/// Removes `readOnly` fields from bodies and `writeOnly` fields from responses.
 fn one_direction_each(document: &mut Value, report: &mut Report) {
     let sent = reachable_from_requests(document);
     let received = reachable_from_answers(document);
@@ -134,8 +135,8 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
     }
 }
 
-/// Makes an optional list or map of a request nullable, and notes which fields can be set to null: an empty
-/// list clears what is there, and the generator sends an empty one only if it is nullable.
+/// Makes an optional list or map of a request nullable, and notes the nullable fields. An empty list clears
+/// the stored one, and the generator sends an empty list only if it is nullable.
 ///
 /// `ThingRequest: {tags: {type: array, …}}` -> `ThingRequest: {tags: {type: array, nullable: true, …}}`
 pub fn allow_clearing_fields(document: &mut Value, report: &mut Report) {

@@ -1,16 +1,16 @@
-//! What values may be: free-form ones, times, links, unknown fields, constraints, defaults, enumerations'
-//! texts.
+//! Values: free-form ones, times, links, unknown fields, constraints and defaults.
 
 use serde_json::{Map, Value, json};
 
 use super::Report;
 use super::walk::{for_schemas, only_refers, reachable_from_requests, reference, schemas_mut};
 
-/// Own types that hold a null themselves, so that an answer's field of such a type needs no `Option`.
+/// Own types that can hold null, so that a field of a response needs no `Option`.
 pub const HOLD_NULL: [&str; 2] = ["Json", "Expandable"];
 
-/// Makes a schema without a shape a `Json`: its text is kept, and decoded when looked at. An object that can
-/// have no fields is one too: the generator's type refuses the first field that a server adds.
+/// Changes a schema without a shape to `Json`, which keeps its text and decodes it on access. An object
+/// without fields becomes `Json`, too, because the generator's type rejects the first field that a server
+/// adds.
 ///
 /// `{type: object}` -> `{allOf: [Json]}`
 pub fn free_form_to_json(document: &mut Value, report: &mut Report) {
@@ -26,7 +26,7 @@ pub fn free_form_to_json(document: &mut Value, report: &mut Report) {
             !["type", "$ref", "allOf", "oneOf", "anyOf", "enum"].iter().any(|key| object.contains_key(*key));
         let combined = ["allOf", "oneOf", "anyOf", "$ref"].iter().any(|key| object.contains_key(*key));
         if shapeless || (shapeless_object && !combined) {
-            // `Json` holds a null itself.
+            // `Json` can hold null.
             object.retain(|key, _| ["description", "readOnly", "writeOnly"].contains(&key.as_str()));
             object.insert("allOf".to_owned(), json!([reference("Json")]));
             report.add("free_form_to_json", place, "a free-form value: `Json`");
@@ -34,7 +34,7 @@ pub fn free_form_to_json(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Makes the links of a page `FileUrl`s, which aren't shown whole: they repeat the query of the request.
+/// Changes the links of a page to `FileUrl`, which hides the query: they repeat the query of the request.
 ///
 /// `{results: …, next: {type: string}}` -> `{results: …, next: {allOf: [FileUrl]}}`
 pub fn page_links_to_file_url(document: &mut Value, report: &mut Report) {
@@ -56,7 +56,7 @@ pub fn page_links_to_file_url(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Makes a URL a `FileUrl`, which isn't shown whole: a URL can be signed.
+/// Changes a URL to `FileUrl`, which hides the query: a URL may be signed.
 ///
 /// `{type: string, format: uri}` -> `{allOf: [FileUrl]}`
 pub fn links_to_file_url(document: &mut Value, report: &mut Report) {
@@ -66,7 +66,7 @@ pub fn links_to_file_url(document: &mut Value, report: &mut Report) {
             object.get("type").and_then(Value::as_str) == Some("string") && object.get("enum").is_none();
         let link =
             matches!(object.get("format").and_then(Value::as_str), Some("uri" | "url" | "uri-reference"));
-        // A parameter is given as any text.
+        // A parameter accepts any text.
         if text && link && !place.contains(' ') && place != "FileUrl" {
             for key in ["type", "format", "example"] {
                 object.remove(key);
@@ -77,8 +77,7 @@ pub fn links_to_file_url(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Lets an object have fields that the document doesn't name, since servers grow: they are kept in `extra`,
-/// as they came.
+/// Lets an object have unknown fields, because servers add fields. They are kept unchanged in `extra`.
 ///
 /// `{properties: P}` -> `{properties: P, additionalProperties: Json}`
 pub fn keep_unknown_fields(document: &mut Value, report: &mut Report) {
@@ -99,8 +98,8 @@ pub fn keep_unknown_fields(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Makes a date-time a `Timestamp`, which keeps its text until it is asked for, and other formats plain text:
-/// a time without an offset, or an empty one, must not fail a response.
+/// Changes a date-time to `Timestamp`, which keeps its text and parses it on access. Other formats become
+/// plain text. An invalid time, such as one without an offset or an empty one, must not fail a response.
 ///
 /// - `{type: string, format: date-time}` -> `{allOf: [Timestamp]}`
 /// - `{type: string, format: uuid}` -> `{type: string}`
@@ -127,8 +126,8 @@ pub fn keep_times_as_text(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Drops a required field that no property describes: a response without it would fail. What comes is kept
-/// among the unknown fields.
+/// Removes required fields that no property describes, because a response without them would fail. Their
+/// values are kept as unknown fields.
 ///
 /// `{required: [a, b], properties: {a: A}}` -> `{required: [a], properties: {a: A}}`
 pub fn drop_undescribed_required(document: &mut Value, report: &mut Report) {
@@ -136,7 +135,7 @@ pub fn drop_undescribed_required(document: &mut Value, report: &mut Report) {
         let Some(object) = schema.as_object_mut() else { return };
         let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
         let known: Vec<String> = properties.keys().cloned().collect();
-        // In a composition another part may have it.
+        // In a composition, another part may describe it.
         if object.contains_key("allOf") {
             return;
         }
@@ -155,8 +154,8 @@ pub fn drop_undescribed_required(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Drops formats that narrow a number: an id has one type wherever it comes from, and an `f32` loses the last
-/// digits of a coordinate.
+/// Removes formats that narrow a number. All ids have the same type, and an `f32` drops the last digits of
+/// a coordinate.
 ///
 /// `{type: integer, format: int32}` -> `{type: integer}`
 pub fn widen_numbers(document: &mut Value, report: &mut Report) {
@@ -176,8 +175,7 @@ pub fn widen_numbers(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Drops the format of a list, an object or a flag: it says nothing of the type, and the generator panics on
-/// it.
+/// Removes the format of a list, an object or a boolean. It has no meaning, and the generator panics on it.
 ///
 /// `{type: boolean, format: x}` -> `{type: boolean}`
 pub fn drop_inapplicable_formats(document: &mut Value, report: &mut Report) {
@@ -192,7 +190,7 @@ pub fn drop_inapplicable_formats(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// What the server checks of a value.
+/// Constraints that the server checks.
 pub const CONSTRAINTS: [&str; 13] = [
     "minLength",
     "maxLength",
@@ -209,8 +207,9 @@ pub const CONSTRAINTS: [&str; 13] = [
     "maxProperties",
 ];
 
-/// Drops lengths, patterns and bounds: a response would be checked too, and one long name would lose a whole
-/// page. Drops titles, which would name types. (Lengths of texts in requests are saved before.)
+/// Removes lengths, patterns and bounds. Responses would be checked too, and one long name would fail a
+/// whole page. Removes titles, which would name types. (Length limits of texts in requests are saved
+/// before.)
 ///
 /// `{type: string, title: Name, maxLength: 3, pattern: x}` -> `{type: string}`
 pub fn drop_constraints(document: &mut Value, report: &mut Report) {
@@ -224,8 +223,8 @@ pub fn drop_constraints(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Drops defaults: a request would send them though nobody set them, and the generator panics on one of
-/// another type.
+/// Removes defaults. A request would send them although the caller didn't set them, and the generator
+/// panics on a default of another type.
 ///
 /// `{type: boolean, default: false}` -> `{type: boolean}`
 pub fn drop_defaults(document: &mut Value, report: &mut Report) {
@@ -236,9 +235,9 @@ pub fn drop_defaults(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Gives fields of `Json` and `Expandable` in responses a default: both hold a null themselves, so that the
-/// field needs no `Option` (`model.metrics["accuracy"]`). In a request the field stays optional: what isn't
-/// set isn't sent.
+/// Gives fields of type `Json` and `Expandable` in responses a default. Both can hold null, so the field
+/// needs no `Option` (`model.metrics["accuracy"]`). In a request the field stays optional, because unset
+/// fields aren't sent.
 ///
 /// `metrics: {allOf: [Json], nullable: true}` -> `metrics: {allOf: [Json], default: {}}`
 pub fn default_own_types_to_null(document: &mut Value, report: &mut Report) {

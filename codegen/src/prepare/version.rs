@@ -1,4 +1,4 @@
-//! The forms of OpenAPI 3.1 in those of 3.0, which the generator reads.
+//! Converts OpenAPI 3.1 to 3.0, which the generator reads.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use super::walk::{
     each_operation, for_all_children, for_operation_schemas, for_operations, place_of, schemas_mut,
 };
 
-/// What 3.1 (JSON Schema 2020-12) has and 3.0 hasn't, and that says nothing which a type could show.
+/// Keywords of 3.1 (JSON Schema 2020-12) that 3.0 doesn't have, and that have no effect on types.
 const WITHOUT_A_TYPE: [&str; 17] = [
     "$schema",
     "$id",
@@ -28,8 +28,8 @@ const WITHOUT_A_TYPE: [&str; 17] = [
     "contentSchema",
 ];
 
-/// Writes schemas of OpenAPI 3.1 as 3.0 has them, since the generator reads 3.0. Documents mix the two, so
-/// the version that a document states doesn't matter.
+/// Converts schemas of OpenAPI 3.1 to 3.0, which the generator reads. Documents mix both versions, so the
+/// stated version doesn't matter.
 ///
 /// - `{type: [string, "null"]}` -> `{type: string, nullable: true}`
 /// - `{const: a}` -> `{enum: [a]}`
@@ -66,22 +66,22 @@ fn rewrite(place: &str, schema: &mut Value, report: &mut Report) {
     if let Some(object) = schema.as_object_mut() {
         rewrite_object(place, object, report);
     }
-    // Parents first: what a union of types becomes is looked at as any other.
+    // Parents come first, so that the choices made of a list of types are visited, too.
     for_all_children(place, schema, &mut |place, child| rewrite(place, child, report));
 }
 
 fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
-    let mut tell = |what: String| report.add("convert_to_3_0", place, what);
+    let mut note = |what: String| report.add("convert_to_3_0", place, what);
     for key in WITHOUT_A_TYPE {
         if schema.remove(key).is_some() {
-            tell(format!("left out `{key}`"));
+            note(format!("left out `{key}`"));
         }
     }
     if schema.get("examples").is_some_and(Value::is_array) {
         schema.remove("examples");
     }
     if let Some(only) = schema.remove("const") {
-        tell("`const` is an enumeration of one value".to_owned());
+        note("`const` is an enumeration of one value".to_owned());
         schema.insert("enum".to_owned(), json!([only]));
     }
     if let Some(places) = schema.remove("prefixItems") {
@@ -91,7 +91,7 @@ fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Rep
         kinds.dedup();
         let items = match kinds.as_slice() {
             [Some((kind, format))] if !matches!(kind.as_str(), "object" | "array") => {
-                tell(format!("`prefixItems`: a list of {kind}s"));
+                note(format!("`prefixItems`: a list of {kind}s"));
                 let mut items = json!({"type": kind});
                 if let Some(format) = format {
                     items["format"] = format.clone();
@@ -99,14 +99,14 @@ fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Rep
                 items
             }
             _ => {
-                tell("`prefixItems`: a list of free-form values".to_owned());
+                note("`prefixItems`: a list of free-form values".to_owned());
                 json!({})
             }
         };
         schema.insert("items".to_owned(), items);
     }
     if let Some(patterns) = schema.remove("patternProperties") {
-        tell("`patternProperties` are `additionalProperties`".to_owned());
+        note("`patternProperties` are `additionalProperties`".to_owned());
         let only = patterns
             .as_object()
             .filter(|patterns| patterns.len() == 1)
@@ -119,21 +119,21 @@ fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Rep
         && encoding.is_none()
         && !media.as_str().is_some_and(|media| media.starts_with("text/") || media.ends_with("json"))
     {
-        tell("`contentMediaType`: the bytes of a file".to_owned());
+        note("`contentMediaType`: the bytes of a file".to_owned());
         schema.entry("type").or_insert_with(|| json!("string"));
         schema.insert("format".to_owned(), json!("binary"));
     }
-    types_in_a_list(schema, &mut tell);
-    siblings_of_a_reference(schema, &mut tell);
+    types_in_a_list(schema, &mut note);
+    siblings_of_a_reference(schema, &mut note);
 }
 
-/// `type: [string, "null"]`; several types are a choice of them.
-fn types_in_a_list(schema: &mut Map<String, Value>, tell: &mut dyn FnMut(String)) {
+/// Converts `type: [string, "null"]`. Several types become a choice.
+fn types_in_a_list(schema: &mut Map<String, Value>, note: &mut dyn FnMut(String)) {
     let Some(types) = schema.get("type").and_then(Value::as_array) else { return };
     let mut kinds: Vec<Value> = types.iter().filter(|kind| kind.as_str() != Some("null")).cloned().collect();
     kinds.dedup();
     let nullable = kinds.len() < types.len();
-    tell(format!("a list of types: {}", Value::Array(types.clone())));
+    note(format!("a list of types: {}", Value::Array(types.clone())));
     schema.remove("type");
     if nullable {
         schema.insert("nullable".to_owned(), json!(true));
@@ -149,7 +149,7 @@ fn types_in_a_list(schema: &mut Map<String, Value>, tell: &mut dyn FnMut(String)
             let mut choices = Vec::new();
             for kind in several {
                 let mut choice = Map::from_iter([("type".to_owned(), kind.clone())]);
-                // What says something of one type goes with it.
+                // A keyword for one type belongs to the choice of that type.
                 let own: &[&str] = match kind.as_str() {
                     Some("array") => &["items"],
                     Some("object") => &["properties", "required", "additionalProperties"],
@@ -169,27 +169,27 @@ fn types_in_a_list(schema: &mut Map<String, Value>, tell: &mut dyn FnMut(String)
     }
 }
 
-/// In 3.0 what stands beside a `$ref` counts for nothing; whoever wrote it meant it.
-fn siblings_of_a_reference(schema: &mut Map<String, Value>, tell: &mut dyn FnMut(String)) {
+/// Moves the siblings of a `$ref` into an `allOf`. 3.0 ignores them, but the author intended them.
+fn siblings_of_a_reference(schema: &mut Map<String, Value>, note: &mut dyn FnMut(String)) {
     if schema.len() < 2 || !schema.get("$ref").is_some_and(Value::is_string) {
         return;
     }
     let Some(reference) = schema.remove("$ref") else { return };
     let siblings: Vec<&str> = schema.keys().map(String::as_str).collect();
-    tell(format!("beside `$ref` stand {}", siblings.join(", ")));
+    note(format!("beside `$ref` stand {}", siblings.join(", ")));
     let mut parts = match schema.remove("allOf") {
         Some(Value::Array(parts)) => parts,
         _ => Vec::new(),
     };
     parts.insert(0, json!({"$ref": reference}));
-    // A type beside the reference is that of the component, told again.
+    // A type beside the reference repeats that of the component.
     for key in ["type", "format", "enum"] {
         schema.remove(key);
     }
     schema.insert("allOf".to_owned(), Value::Array(parts));
 }
 
-/// Drops what no request or response shows: servers, callbacks, security, examples.
+/// Removes everything except requests and responses: servers, callbacks, security, examples.
 ///
 /// `get: {operationId: x, callbacks: …, security: …, responses: …}` -> `get: {operationId: x, responses: …}`
 pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {

@@ -1,4 +1,4 @@
-//! Walking a document: its operations, its schemas, and what refers to what.
+//! Walks a document: its operations, its schemas and their references.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +6,15 @@ use serde_json::{Map, Value, json};
 
 use super::OWN_TYPES;
 
-/// Where the document's components live.
+/// The prefix of references to components.
 pub const SCHEMAS: &str = "#/components/schemas/";
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// Every operation, as path, method and object.
+/// Returns every operation, as path, method and object.
 pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
     let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
-    // Extensions stand beside the paths.
+    // Extensions are next to the paths.
     paths.filter(|(path, _)| !path.starts_with("x-")).flat_map(|(path, item)| {
         item.as_object()
             .into_iter()
@@ -24,7 +24,7 @@ pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)
     })
 }
 
-/// As [`operations`], to be changed.
+/// Visits every operation to change it. Stops at the first error.
 pub fn for_operations(
     document: &mut Value,
     mut visit: impl FnMut(&str, &str, &mut Value) -> Result<(), String>,
@@ -39,7 +39,7 @@ pub fn for_operations(
     Ok(())
 }
 
-/// Visits every operation; nothing can go wrong on the way.
+/// Visits every operation with a visitor that can't fail.
 pub fn each_operation(document: &mut Value, mut visit: impl FnMut(&str, &mut Map<String, Value>)) {
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
@@ -50,7 +50,7 @@ pub fn each_operation(document: &mut Value, mut visit: impl FnMut(&str, &mut Map
     });
 }
 
-/// Takes an operation out, and its path where that was its last.
+/// Removes an operation, and its path if that has no other.
 pub fn remove_operation(document: &mut Value, path: &str, method: &str) {
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
     let Some(item) = paths.get_mut(path).and_then(Value::as_object_mut) else { return };
@@ -60,13 +60,13 @@ pub fn remove_operation(document: &mut Value, path: &str, method: &str) {
     }
 }
 
-/// `GET /models/ (list_models)`.
+/// Returns a place such as `GET /models/ (list_models)`.
 pub fn place_of(path: &str, method: &str, operation: &Value) -> String {
     let id = operation.get("operationId").and_then(Value::as_str).unwrap_or("no operationId");
     format!("{} {path} ({id})", method.to_uppercase())
 }
 
-/// The parameters of an operation.
+/// Returns the parameters of an operation.
 pub fn parameters(operation: &mut Map<String, Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
     operation
         .get_mut("parameters")
@@ -84,8 +84,7 @@ pub fn schemas_mut(document: &mut Value) -> Option<&mut Map<String, Value>> {
     entry(document, &["components", "schemas"])
 }
 
-/// Visits every schema of the document, children before their parents, with a place that a person finds
-/// again.
+/// Visits every schema of the document, children before parents, with a readable place.
 pub fn for_schemas(document: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
     if let Some(schemas) = schemas_mut(document) {
         for (name, schema) in schemas.iter_mut().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
@@ -99,7 +98,7 @@ pub fn for_schemas(document: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)
     });
 }
 
-/// Visits the schemas that an operation itself holds, not those within them.
+/// Visits the schemas that an operation contains directly, without their inner schemas.
 pub fn for_operation_schemas(place: &str, operation: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
     for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(schema) = parameter.get_mut("schema") {
@@ -114,7 +113,7 @@ pub fn for_operation_schemas(place: &str, operation: &mut Value, visit: &mut dyn
     }
 }
 
-/// Visits the schema of each media type of a body or an answer.
+/// Visits the schema of each media type of a body or a response.
 pub fn in_content(place: &str, holder: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
     for (_, media) in holder.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
         if let Some(schema) = media.get_mut("schema") {
@@ -123,7 +122,7 @@ pub fn in_content(place: &str, holder: &mut Value, visit: &mut dyn FnMut(&str, &
     }
 }
 
-/// Visits the schemas directly within a schema.
+/// Visits the direct children of a schema.
 pub fn for_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
     for (name, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         visit(&format!("{place}.{name}"), child);
@@ -133,7 +132,7 @@ pub fn for_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str,
             visit(&format!("{place}[]"), child);
         }
     }
-    // An empty `additionalProperties` says that there may be more, not that there is a free-form value.
+    // An empty `additionalProperties` allows more fields, but isn't a free-form value.
     if let Some(child) = schema
         .get_mut("additionalProperties")
         .filter(|child| child.as_object().is_some_and(|c| !c.is_empty()))
@@ -147,7 +146,7 @@ pub fn for_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str,
     }
 }
 
-/// As [`for_children`], the ones that are `true` or `false` among them.
+/// Visits the direct children of a schema, including those that are `true` or `false`.
 pub fn for_all_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
     for (name, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         visit(&format!("{place}.{name}"), child);
@@ -173,13 +172,13 @@ pub fn for_all_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&
     }
 }
 
-/// Visits a schema and all within it, children first.
+/// Visits a schema and all its inner schemas, children first.
 pub fn descend(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
     for_children(place, schema, &mut |place, child| descend(place, child, visit));
     visit(place, schema);
 }
 
-/// The object at a path of keys, made where it is missing; nothing where something else stands there.
+/// Returns the object at a path of keys, and creates it if it is missing. `None` if another type is there.
 pub fn entry<'a>(document: &'a mut Value, keys: &[&str]) -> Option<&'a mut Map<String, Value>> {
     let mut current = document;
     for key in keys {
@@ -188,12 +187,12 @@ pub fn entry<'a>(document: &'a mut Value, keys: &[&str]) -> Option<&'a mut Map<S
     current.as_object_mut()
 }
 
-/// The component's name in a reference to a schema.
+/// Returns the name of the component that a reference points to.
 pub fn referred(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix(SCHEMAS)
 }
 
-/// The component's name where a schema is nothing but a reference, plain or as the only part of an `allOf`.
+/// Returns the component's name if a schema is only a reference, plain or as the only part of an `allOf`.
 pub fn only_refers(schema: &Value) -> Option<&str> {
     referred(schema).or_else(|| match schema.get("allOf")?.as_array()?.as_slice() {
         [only] => referred(only),
@@ -201,20 +200,20 @@ pub fn only_refers(schema: &Value) -> Option<&str> {
     })
 }
 
-/// Whether a schema says that something is so: `nullable`, `readOnly`, `writeOnly`.
+/// Returns whether a boolean keyword of a schema is true: `nullable`, `readOnly`, `writeOnly`.
 pub fn says(schema: &Value, key: &str) -> bool {
     schema.get(key).and_then(Value::as_bool) == Some(true)
 }
 
-/// A reference to a component.
+/// Returns a reference to a component.
 pub fn reference(name: &str) -> Value {
     json!({"$ref": format!("{SCHEMAS}{name}")})
 }
 
-/// The schema itself, or the component that it refers to.
+/// Returns the schema itself, or the component that it refers to.
 pub fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     let mut current = schema;
-    // A document may refer in a circle.
+    // References may form a cycle.
     for _ in 0..16 {
         match only_refers(current).and_then(|name| document.pointer("/components/schemas")?.get(name)) {
             Some(next) => current = next,
@@ -224,9 +223,9 @@ pub fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     current
 }
 
-/// The names of the schemas that a value refers to.
+/// Returns the names of the schemas that a value refers to.
 pub fn references(value: &Value) -> Vec<String> {
-    /// `named` is whether the keys are names of properties: one may be called `example`, too.
+    /// `named` states that the keys are property names. A property may be named `example`.
     fn find(value: &Value, named: bool, found: &mut Vec<String>) {
         match value {
             Value::Object(object) => {
@@ -249,7 +248,7 @@ pub fn references(value: &Value) -> Vec<String> {
     found
 }
 
-/// Renames references by `rename`, where it gives another name.
+/// Renames references for which `rename` returns a name.
 pub fn rename_references(value: &mut Value, rename: &dyn Fn(&str) -> Option<String>) {
     match value {
         Value::Object(object) => {
@@ -269,7 +268,7 @@ pub fn rename_references(value: &mut Value, rename: &dyn Fn(&str) -> Option<Stri
     }
 }
 
-/// The names of all schemas that `roots` lead to, themselves included.
+/// Returns the names of all schemas that are reachable from `roots`, including these.
 pub fn reach(document: &Value, roots: impl IntoIterator<Item = String>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open: Vec<String> = roots.into_iter().collect();
@@ -284,7 +283,7 @@ pub fn reach(document: &Value, roots: impl IntoIterator<Item = String>) -> BTree
     found
 }
 
-/// The names of the schemas that request bodies lead to.
+/// Returns the names of the schemas that are reachable from request bodies.
 pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
     reach(
         document,
@@ -294,7 +293,7 @@ pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
     )
 }
 
-/// The names of the schemas that answers lead to.
+/// Returns the names of the schemas that are reachable from responses.
 pub fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
     reach(
         document,

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Counts instructions, which unlike times are the same in each run: of decoding and look-ups (`benches/instructions.rs`,
-# with gungraun), and of the client's whole process in `list_all`, `upload` and `transport` (with callgrind; the server is
-# another process). Each program runs twice, the second time with twice the work. The difference is printed, so that
-# start-up and shutdown don't count.
+# Counts instructions, which are the same in each run, unlike times. gungraun counts those of decoding and
+# look-ups
+# (`benches/instructions.rs`). callgrind counts those of the client's whole process in `list_all`, `upload`
+# and `transport`;
+# the server is another process. Each program runs twice, the second time with twice the work. The script
+# prints the
+# difference, so that start-up and shutdown don't count.
 #
 #   benches/instructions.sh [CHECKOUT] > after.txt          # measures CHECKOUT; default: this checkout
 #   benches/instructions.sh compare before.txt after.txt

@@ -43,7 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Downloads every event of `version` and its files.
 pub async fn download(client: &BackendClient, version: i64, directory: &Path) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
-    // The files that it hands out are kept as long as it lives, even if others use the directory.
+    // The cache keeps the files that it returns until it is dropped, even if other processes use the
+    // directory.
     let cache = FileCache::open(directory.join("files"))?;
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
         "  downloading {wide_bar} {pos}/{len} files {msg} {per_sec}",

@@ -1,5 +1,5 @@
-//! Measures decoding and look-ups in instructions, which are exactly reproducible on any machine.
-//! `instructions.sh` runs this bench and also counts the instructions of whole programs.
+//! Counts the instructions of decoding and look-ups, which are exactly reproducible on any machine.
+//! `instructions.sh` runs this bench, and also counts the instructions of whole programs.
 //!
 //! ```text
 //! cargo install gungraun-runner --version <that of gungraun in Cargo.lock>
@@ -24,7 +24,7 @@ struct Own {
     created_at: String,
 }
 
-/// Mostly numbers: measures parsing doubles exactly, to the last digit.
+/// Mostly numbers. Measures how fast doubles are parsed exactly, to the last digit.
 #[derive(Deserialize)]
 #[allow(dead_code)]
 struct Doubles {

@@ -1,6 +1,6 @@
-//! A client of a real backend: Django REST Framework, described by drf-spectacular as it does by default. The
-//! document is the one that it emits, the crate is built from it, and a program of the client is run against
-//! the backend.
+//! Tests a client of a real backend: Django REST Framework with the default document of drf-spectacular.
+//! The test generates the document, builds the crate from it, and runs a client program against the
+//! backend.
 
 mod support;
 
@@ -12,7 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use support::crate_copy::{cargo, root};
 
-/// What the program tells, a line a step.
+/// The output of the program, one line per step.
 const STEPS: [&str; 25] = [
     "filters",
     "a comma-joined filter",
@@ -41,12 +41,12 @@ const STEPS: [&str; 25] = [
     "204",
 ];
 
-/// What is kept between runs.
+/// Returns a directory that is kept between runs.
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// The output of a command that has to succeed, or what it said.
+/// Runs a command that must succeed. Returns its output, or its error output if it fails.
 fn succeed(command: &mut Command) -> Result<Output, String> {
     let output = command.output().map_err(|error| format!("{:?}: {error}", command.get_program()))?;
     match output.status.success() {
@@ -60,14 +60,14 @@ fn succeed(command: &mut Command) -> Result<Output, String> {
     }
 }
 
-/// The project, and a Python that has what it needs.
+/// The project, and a Python with its requirements.
 struct Project {
     folder: PathBuf,
     python: PathBuf,
 }
 
 impl Project {
-    /// Installs what the project needs, once for each version of its list.
+    /// Installs the requirements, once per version of their list.
     fn new() -> Result<Self, String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/django");
         let environment = kept("django-venv");
@@ -90,7 +90,8 @@ impl Project {
         command
     }
 
-    /// The document, in a file that is only touched when it changes: the crate is built anew then.
+    /// Writes the document to a file. The file changes only if the document does, because a changed file
+    /// makes cargo rebuild the crate.
     fn schema(&self) -> PathBuf {
         let output = succeed(self.backend().arg("schema")).unwrap();
         let path = kept("django-schema.json");
@@ -101,7 +102,7 @@ impl Project {
     }
 }
 
-/// The backend, which ends when its standard input does.
+/// The backend. It ends when its standard input closes.
 struct Server {
     child: Child,
     /// URL and token.
@@ -131,7 +132,7 @@ impl Drop for Server {
     }
 }
 
-/// A crate of the program, which stands on this one as any other would.
+/// Returns a crate with the program. It depends on this crate as any other would.
 fn probe() -> PathBuf {
     let folder = kept("django-probe");
     fs::create_dir_all(&folder).unwrap();
@@ -165,7 +166,7 @@ fn django_client_matches_its_document() {
     let project = match Project::new() {
         Ok(project) => project,
         Err(reason) if env::var_os("CI").is_none() => {
-            // Not by the macro, whose text a test that passes keeps to itself.
+            // `eprintln!` output is captured if the test passes.
             let _ = writeln!(std::io::stderr(), "skipped, since Django can't be installed here: {reason}");
             return;
         }
@@ -181,7 +182,7 @@ fn django_client_matches_its_document() {
         .args(&server.address)
         .arg(data.path())
         .current_dir(probe())
-        // The folder of the copies in `regenerating.rs`: dependencies are compiled once.
+        // The target directory of the copies in `regenerating.rs`, so that dependencies are compiled once.
         .env("CARGO_TARGET_DIR", kept("regenerating"))
         .env("SYNAPSE_OPENAPI", schema)
         .env_remove("RUSTFLAGS");

@@ -1,4 +1,4 @@
-//! Reading a document: what YAML and JSON have that isn't OpenAPI's.
+//! Reading a document: features of YAML and JSON that OpenAPI doesn't have.
 
 use serde_json::json;
 use synapse_codegen::document::parse;

@@ -1,4 +1,4 @@
-//! Whole documents of other backends: they generate, compile, and give the client that they can.
+//! Documents of other backends: each generates and compiles, and gives a usable client.
 
 mod support;
 
@@ -46,7 +46,7 @@ fn large_foreign_document_compiles() {
     );
     assert!(err.contains("large.json: 150 operations, "), "{err}");
 
-    // A selection is a tenth of it.
+    // The selection is a tenth of the document.
     let copy = CrateCopy::from_document(&path).only("task,/api/models/");
     copy.example("probe", PROBE);
     let (_, err) = copy.succeed(&["run", "--example", "probe"]);

@@ -1,4 +1,4 @@
-//! The table of the handwritten layer's parts holds what they call.
+//! The table of the handwritten layer's parts matches their calls.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::path::Path;
 use support::crate_copy::root;
 use synapse_codegen::domains::{DOMAINS, missing};
 
-/// The code of a file or of a folder's files, without comments.
+/// Returns the code of a file, or of the files in a folder, without comments.
 fn code(path: &Path) -> String {
     if path.is_dir() {
         let mut paths: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -20,7 +20,7 @@ fn code(path: &Path) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]).collect()
 }
 
-/// The words that follow `before` and are followed by `after`.
+/// Returns the words between `before` and `after`.
 fn words<'t>(text: &'t str, before: &str, after: &str) -> BTreeSet<&'t str> {
     text.split(before)
         .skip(1)
@@ -56,7 +56,7 @@ fn core_layer_needs_no_operation() {
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
-            // Unit tests live beside what they test, and are built with the project's own document only.
+            // Unit tests are next to the tested code, and are built only with the project's own document.
             if parts.contains(&path) || path.ends_with("transport") {
                 continue;
             }

@@ -1,10 +1,10 @@
-//! The generated code: what each document's case comes out as.
+//! The generated code of each case.
 
 use serde_json::{Value, json};
 use synapse_codegen::document::read;
 use synapse_codegen::generate::generate;
 
-/// The code without its white space, so that no line break matters.
+/// Returns the code without white space, so that line breaks don't matter.
 fn code(document: Value) -> String {
     let code = generate(document).map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
     code.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -110,7 +110,7 @@ fn empty_and_byte_answers_have_kinds() {
     assert!(
         code.replace(' ', "").contains("crate::generated::operation::path_segment(\"id\",&id.to_string())?")
     );
-    // Bytes are taken as any type, JSON only as itself.
+    // Bytes are accepted in any type, JSON only as JSON.
     assert!(
         code.contains("from_static(\"text/csv, */*;q=0.1\")")
             && code.contains("from_static(\"application/vnd.api+json\")")
@@ -130,7 +130,7 @@ fn maybe_empty_answer_is_option() {
     );
 }
 
-/// An operation that takes and gives `schema`.
+/// Generates an operation that sends and receives `schema`.
 fn both(schemas: Value) -> String {
     let content = json!({"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}});
     let operation = json!({
@@ -268,7 +268,7 @@ fn descriptions_are_not_doctests() {
     let code = code.map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
     let told = r#"doc = "Lists.\n\n```text\nlet x = 1\n```\n\n   indented()\n   again()\n\nA list:\n* a\n    * b\n\n~~~text\nx"#;
     assert!(code.contains("#[cfg_attr(") && code.contains("not(doctest)") && code.contains(told), "{code}");
-    // A fence is closed by one that is as long, and what is on one line is none.
+    // A fence of the same length closes a fence. Marks on one line are inline code.
     let description = "a\n````\nb\n```\nc\n````\n```d``` e\nf";
     let code = generate(document(
         json!({"/things/": {"get": {"operationId": "list_things", "description": description, "responses": answer(json!({}))}}}),
@@ -308,7 +308,7 @@ fn reserved_names_and_headers_still_work() {
     assert!(code.contains(r#"QueryParam::new("header_map", &header_map_query)"#), "{code}");
     assert!(code.contains(".map(::std::convert::From::from)"), "{code}");
     assert!(code.contains(r#"rename = "@type""#) && code.contains(r#"rename = "type")"#), "{code}");
-    // Names that a document can't have, or has no more.
+    // Names that a document can't use, or that are no longer generated.
     for named in ["pub struct Default2 ", "struct __Fields;", "fn deserialize<__D: ", "visit_map<__A: "] {
         assert!(code.contains(named), "{named}\n{code}");
     }

@@ -1,4 +1,4 @@
-//! What the build prints of a document: lines of its own, whatever the document holds.
+//! The output of the build is safe, whatever the document contains.
 
 mod support;
 
@@ -12,7 +12,7 @@ use synapse_codegen::generate::generate;
 use synapse_codegen::output::Output;
 use synapse_codegen::prepare::{Change, LeftOut, Report, one_line};
 
-/// Each may end a line, for cargo or for a terminal, or change how one is shown.
+/// Characters that may end a line for cargo or for a terminal, or change how a line is shown.
 const BREAKS: [&str; 12] = [
     "\n",
     "\r",
@@ -36,7 +36,7 @@ fn printed(print: impl FnOnce(&mut Output<&mut Vec<u8>>)) -> String {
     String::from_utf8(to).unwrap()
 }
 
-/// That no line is an instruction of the document's, and none shows anything but characters.
+/// Asserts that no line is an instruction to cargo, and that each contains only visible characters.
 fn assert_harmless(text: &str) {
     for line in text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
         assert!(
@@ -111,8 +111,7 @@ fn each_change_is_one_line() {
     }
 }
 
-/// Every text of a document, with what would end a comment, a text or a name in the code, is a comment, a
-/// text or a name.
+/// Every text of a document stays a comment, a string or a name, even if it contains the end of one.
 #[test]
 fn hostile_text_stays_text_in_code() {
     let evil = |index: usize| {
@@ -156,7 +155,7 @@ fn hostile_text_stays_text_in_code() {
     }
 }
 
-/// Whatever prints besides would print what a document holds as it stands there.
+/// Any other module would print the document's text without escaping it.
 #[test]
 fn only_output_module_prints() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

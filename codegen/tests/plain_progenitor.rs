@@ -1,4 +1,4 @@
-//! A prepared document is one for progenitor itself, without what this crate makes of its code.
+//! progenitor accepts a prepared document without this crate's adaptation of the code.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -9,7 +9,7 @@ use syn::{ImplItem, Item};
 use synapse_codegen::document::read;
 use synapse_codegen::prepare::prepare;
 
-/// What progenitor makes of a document, which may be a panic.
+/// Returns progenitor's code for a document. progenitor may panic.
 fn generated(document: Value) -> Result<syn::File, String> {
     let document = serde_json::from_value(document).map_err(|error| error.to_string())?;
     let generating = AssertUnwindSafe(|| {

@@ -1,4 +1,4 @@
-//! Each rule of the preparation, on a document that has nothing but its case.
+//! Each rule of the preparation, on a minimal document.
 
 mod support;
 
@@ -42,7 +42,7 @@ fn optional_body_notes_its_status() {
         let (_, report) = of(json!({"200": whole, "204": {"description": ""}}));
         assert_eq!(report.notes.empty_answers.len(), usize::from(whole == body), "{whole}");
     }
-    // Two bodies that differ are a choice.
+    // Two different bodies become a choice.
     let object = |name: &str| {
         let schema = json!({"type": "object", "required": [name], "properties": {name: {"type": "string"}}});
         json!({"description": "", "content": {"application/json": {"schema": schema}}})

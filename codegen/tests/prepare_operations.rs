@@ -31,7 +31,7 @@ fn path_without_slash_is_kept() {
         told(&report, "start_paths_with_slash"),
         ["others/: /others/ is sent", "things/: /things/ is sent"]
     );
-    // Of two that are the same, one can't be there, and that is told.
+    // Of two equal paths, one is left out and reported.
     let left: Vec<&str> = report.left_out.iter().map(|left| left.operation.as_str()).collect();
     assert_eq!(left, ["GET things/ (list_things)"]);
 }
@@ -91,18 +91,18 @@ fn file_in_form_body_makes_it_raw() {
     let file = json!({"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}});
     let (raw, _) = body(&["application/json", "multipart/form-data"], file.clone());
     assert!(get(&raw)["requestBody"]["content"]["application/octet-stream"].is_object());
-    // What only the server sets is in no body.
+    // A request body has no read-only fields.
     let mut read_only = file;
     read_only["properties"]["file"]["readOnly"] = json!(true);
     let (json, _) = body(&["application/json", "multipart/form-data"], read_only);
     assert!(get(&json)["requestBody"]["content"]["application/json"].is_object());
-    // Where the file's URL stands in its place, JSON is sent, or a form.
+    // If a field may be the file's URL, the body is JSON or a form.
     let link = json!({"type": "object", "properties": {"file": {"type": "string", "format": "uri"}}});
     let (json, report) = body(&["application/json", "multipart/form-data"], link.clone());
     assert!(get(&json)["requestBody"]["content"]["application/json"].is_object());
     assert!(report.notes.forms.contains("list_things"));
     assert!(body(&["application/json"], link).1.notes.forms.is_empty());
-    // One type alone is the body's.
+    // A single type is the body's type.
     let (_, report) = body(&["text/csv"], json!({"type": "string"}));
     assert_eq!(report.notes.request_types["list_things"], "text/csv");
     let (_, report) = body(&["multipart/form-data"], json!({}));

@@ -1,4 +1,4 @@
-//! What is referred to: in place, or a component; or an error that says where and what to do.
+//! References: they are inlined, become components, or give an error with place and advice.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Rules for schemas: forms of 3.1, what isn't OpenAPI, choices, bodies, names.
+//! Rules for schemas: forms of 3.1, invalid OpenAPI, choices, bodies, names.
 
 mod support;
 
@@ -170,7 +170,7 @@ fn sent_and_received_types_are_split() {
     assert!(component(&document, "SameRequest").is_null());
     let body = &document["paths"]["/things/"]["post"]["requestBody"]["content"]["application/json"]["schema"];
     assert_eq!(body, &reference("ThingRequest"));
-    // Null and an empty list are something else than nothing.
+    // Null and an empty list differ from an unset field.
     assert_eq!(report.notes.clearable["ThingRequest"].iter().collect::<Vec<_>>(), ["note"]);
     assert_eq!(component(&document, "ThingRequest")["properties"]["tags"]["nullable"], true);
     assert!(component(&document, "Thing")["properties"]["tags"].get("nullable").is_none());
@@ -222,7 +222,7 @@ fn plain_component_is_inlined() {
     let fields = &thing(&document)["properties"];
     assert_eq!(fields["priority"], json!({"type": "integer", "nullable": true, "description": "d"}));
     assert_eq!(fields["names"]["items"], json!({"type": "string"}));
-    // Two of one type would be two variants of it.
+    // Two choices of the same type would be two variants of it.
     let kinds = json!([{"type": "integer", "description": "d"}, {"type": "string"}]);
     assert_eq!(component(&document, "ThingEither")["oneOf"], kinds);
     assert_eq!(fields["link"], json!({"nullable": true, "allOf": [reference("FileUrl")]}));

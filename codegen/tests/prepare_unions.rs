@@ -10,7 +10,7 @@ fn properties(properties: Value) -> Value {
     json!({"type": "object", "properties": properties})
 }
 
-/// `GET /things/` gives a `Thing`; the other components stand beside it.
+/// Prepares a document in which `GET /things/` returns a `Thing`, with other components.
 fn with(thing: Value, others: Value) -> (Value, Report) {
     let mut given = document(json!({}), thing);
     for (name, schema) in others.as_object().unwrap() {
@@ -38,7 +38,7 @@ fn composed_objects_are_merged() {
         (&thing(&document)["required"], &thing(&document)["description"]),
         (&json!(["kind", "b"]), &json!("d"))
     );
-    // The later part tells more of what both have; and unknown fields are kept, as of any object.
+    // The later definition of a property counts. Unknown fields are kept, as in any object.
     assert_eq!(component(&document, "ThingKind")["enum"], json!(["x"]));
     assert_eq!(thing(&document)["additionalProperties"], reference("Json"));
     assert_eq!(told(&report, "merge_all_of"), ["Base: 2 parts", "Thing: 3 parts"]);
@@ -65,13 +65,14 @@ fn composed_choice_distributes_parts() {
 
 #[test]
 fn recursive_composition_ends() {
-    // A choice between what is composed of it is no part of that, and a component isn't part of itself.
+    // A choice between components that extend a base isn't part of the base. A component isn't part of
+    // itself.
     let node = json!({"allOf": [reference("Thing"), reference("Node"), properties(json!({"a": {"type": "string"}}))]});
     let leaf = properties(json!({"b": {"type": "string"}}));
     let (document, report) = with(json!({"oneOf": [reference("Node"), leaf]}), json!({"Node": node}));
     assert_eq!(names(component(&document, "Node")), ["a"]);
     assert_eq!(told(&report, "merge_all_of"), ["Node: 3 parts"]);
-    // Written into itself it would hold the next without end.
+    // An inlined copy of itself would contain the next one, without end.
     let next = json!({"allOf": [reference("Thing"), properties(json!({"x": {"type": "string"}}))], "nullable": true});
     let (document, report) = with(properties(json!({"next": next})), json!({}));
     assert_eq!(
@@ -92,21 +93,21 @@ fn base_and_derived_types_are_linked() {
     let mut told_apart = base.clone();
     told_apart["oneOf"] = json!([reference("Cat"), reference("Dog")]);
     let choices = [("felis".to_owned(), "Cat".to_owned()), ("canis".to_owned(), "Dog".to_owned())];
-    // Whether the base lists them or only has the tag.
+    // The base may list the choices, or have only the tag.
     for base in [told_apart.clone(), base] {
         let (document, report) = with(base, others.clone());
         assert_eq!(names(component(&document, "Cat")), ["kind", "lives"]);
         assert_eq!(thing(&document)["oneOf"], json!([reference("Cat"), reference("Dog")]));
         assert_eq!(report.notes.unions["Thing"].choices, choices);
     }
-    // Also where one of them has nothing of its own.
+    // The same applies if a choice has no own fields.
     let (document, _) = with(
         told_apart,
         json!({"Cat": others["Cat"], "Dog": {"type": "object", "allOf": [reference("Thing")]}}),
     );
     assert_eq!(names(component(&document, "Dog")), ["kind"]);
     assert_eq!(thing(&document)["oneOf"], json!([reference("Cat"), reference("Dog")]));
-    // One that may be what it is itself stays that.
+    // A base that can be the value itself stays an object.
     let mut base = properties(json!({"kind": {"type": "string"}}));
     for mapping in [json!({"thing": "Thing", "cat": "Cat", "dog": "Dog"}), json!({"cat": "Cat"}), json!(null)]
     {
@@ -146,7 +147,7 @@ fn unmapped_tag_uses_name_or_value() {
         json!({"cute_cat": kind(json!({"type": "string"})), "Dog": kind(json!({"type": "string", "enum": ["canis"]}))}),
     );
     assert_eq!(choices(&report, "Thing"), [pair("cute_cat", "CuteCat"), pair("canis", "Dog")]);
-    // Numbers are tags as well, told or not.
+    // Numbers are tags as well, with or without a discriminator.
     let numbers = json!({"One": kind(json!({"type": "integer", "enum": [1]})), "Two": kind(json!({"type": "integer", "enum": [2]}))});
     for tag in [
         json!({"propertyName": "kind"}),
@@ -180,7 +181,7 @@ fn nested_choices_are_flattened() {
         told(&report, "flatten_nested_choices"),
         ["Thing.either: 5 choices", "Thing.tagged: 3 choices"]
     );
-    // What another tag tells from the rest stays as it is; what leads to itself has an end.
+    // A choice with another tag stays unchanged. A recursive choice ends.
     let outer = json!({"oneOf": [reference("Inner"), reference("C")], "discriminator": {"propertyName": "type", "mapping": {"i": "Inner"}}});
     let all = json!({"A": kind("a"), "B": kind("b"), "C": kind("c"), "Inner": {"oneOf": [reference("A"), reference("Inner"), reference("B")]}});
     let (document, _) = with(outer, all);
@@ -209,7 +210,7 @@ fn distinct_constants_become_tag() {
     let choices = [("one".to_owned(), "One".to_owned()), ("two".to_owned(), "ThingListItemTwo".to_owned())];
     assert_eq!((union.tag.as_str(), union.choices.as_slice()), ("kind", choices.as_slice()));
     assert_eq!(component(&document, "One")["properties"]["kind"], json!({"type": "string"}));
-    // One value in two choices tells nothing, nor does one that may be missing.
+    // A value of two choices, or an optional property, isn't a tag.
     let (_, report) = with(
         json!({"oneOf": [reference("One"), reference("Two")]}),
         json!({"One": choice("x"), "Two": choice("x")}),
@@ -245,7 +246,7 @@ fn alias_of_plain_type_is_resolved() {
         (&json!([reference("Json")]), &json!([reference("Timestamp")]))
     );
     assert_eq!(told(&report, "inline_plain_types").len(), 5);
-    // A list of itself can't be written out.
+    // A recursive list can't be inlined.
     let (document, _) = with(json!({"type": "array", "items": reference("Thing")}), json!({}));
     assert_eq!(thing(&document)["items"], reference("Thing"));
 }

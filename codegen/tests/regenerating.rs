@@ -1,5 +1,5 @@
-//! The crate follows its document: it is built from a changed copy of it, and not a line of it is written by
-//! hand.
+//! The crate follows its document. It is built from a changed copy of the document, without any change of
+//! its code.
 
 mod support;
 
@@ -65,14 +65,14 @@ fn added_fields_compile_removed_are_named() {
         ]
     );
 
-    // A renamed operation ends the build with its name, and with who needs it.
+    // A renamed operation fails the build. The error names the operation and the code that needs it.
     copy.edit(|document| document.replacen("operationId: get_model\n", "operationId: read_model\n", 1));
     let output = copy.cargo(&["build", "-q", "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
     let line = "openapi/synapse-v1.yaml: the document no longer has what `models` in src/ needs: the operation `get_model`";
     assert!(!output.status.success() && err.contains(line), "{err}");
 
-    // A broken document ends the build with one line: file, operation, reason.
+    // An invalid document fails the build with one line: file, operation, reason.
     copy.edit(|document| document.replacen("schemas/Model' }", "schemas/Modell' }", 1));
     let output = copy.cargo(&["build", "-q", "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,5 @@
-//! A client of a document that is all traps, against a server: what would compile and be wrong.
+//! Tests a client of a document with many pitfalls against a server. Errors here would compile and then
+//! fail at run time.
 
 mod support;
 
@@ -54,7 +55,8 @@ fn requests_match_document_on_the_wire() {
         "{err}"
     );
 
-    // What was changed is told, a line a rule, and which parts of the layer the document doesn't serve.
+    // The build reports the changes, one line per rule, and the parts of the layer that the document
+    // doesn't support.
     for told in [
         "zoo.yaml: 18 operations, ",
         "start_paths_with_slash (1), such as api/export: /api/export is sent",
@@ -64,7 +66,7 @@ fn requests_match_document_on_the_wire() {
         assert!(err.contains(told), "{told}\n{err}");
     }
 
-    // Descriptions are documentation and no tests.
+    // Descriptions are documentation, not tests.
     copy.succeed(&["rustdoc", "--lib", "--", "-D", "warnings"]);
     let (out, _) = copy.succeed(&["test", "--doc", "--", "--list"]);
     assert!(out.contains("src/client/mod.rs") && !out.contains("raw.rs"), "{out}");

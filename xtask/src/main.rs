@@ -1,5 +1,5 @@
-//! The maintainers' commands: the effects of a change of the API's document, the coverage of the document,
-//! and the crate's public API.
+//! The maintainers' commands: the effects of a changed API document, the coverage of the document, and the
+//! crate's public API.
 
 mod check;
 mod diff;

@@ -1,11 +1,11 @@
-//! Measures the speed of downloads against curl on the same server in the same run, and their CPU time and
+//! Compares the speed of downloads with curl, on the same server in the same run, and measures CPU time and
 //! memory.
 //!
-//! Downloads many small files at 0 and 20 ms of latency, at the same concurrency as `curl --parallel`: to
-//! paths, into a cache, and with plain reqwest, which only writes and renames each file. Then downloads one
-//! large file. Each measurement is a whole process, timed from start to end, and all write to the same disk.
-//! CPU time is the user and system time of the process (`getrusage`). Finally measures the peak memory (VmHWM
-//! of the client's own process) for files of two sizes.
+//! First downloads many small files at 0 and 20 ms of latency, at the concurrency of `curl --parallel`. The
+//! client writes to paths and into a cache. Plain reqwest, which only writes and renames each file, is the
+//! minimum. Then downloads one large file. Each measurement is a whole process, timed from start to end,
+//! and all write to the same disk. CPU time is the user and system time of the process (`getrusage`).
+//! Finally measures the peak memory (VmHWM of the client's own process) for files of two sizes.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin download [files] [KiB] [MiB of the large one] [rounds]
@@ -32,8 +32,8 @@ const CONCURRENCY: usize = 16;
 /// The client's targets. `reqwest` is the minimum that a program on tokio does.
 const TARGETS: [&str; 3] = ["paths", "cache", "reqwest"];
 
-/// The server, and the directory of all files. Small files are kept until the end: creating files may be slow
-/// on a file system that has just removed many.
+/// The server, and the directory of all files. Small files are kept until the end, because creating files
+/// may be slow on a file system that has just removed many.
 struct Bench {
     server: Server,
     files: TempDir,

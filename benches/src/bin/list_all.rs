@@ -1,10 +1,13 @@
 //! Measures the speed of `list_all`, its cost per item, and its memory.
 //!
-//! The embedded backend serves ground-truth events from its own process. In the same run, `list_all` is
-//! compared with (a) a plain sequential loop on bare reqwest that decodes the same pages to the same type;
-//! (b) the same pages fetched by bare reqwest at the same concurrency, without decoding; and with decoding
-//! alone, of pages in memory. All at 0 and at 20 milliseconds of server latency. Finally measures the peak
-//! memory (VmHWM of a separate process) for lists of several lengths.
+//! The embedded backend serves ground-truth events from a separate process. The same run compares
+//! `list_all` with three alternatives, at 0 and at 20 milliseconds of server latency:
+//!
+//! - (a) a plain sequential loop on bare reqwest that decodes the same pages to the same type
+//! - (b) bare reqwest that fetches the same pages at the same concurrency, without decoding
+//! - decoding alone, of pages in memory
+//!
+//! Finally measures the peak memory (VmHWM of a separate process) for lists of several lengths.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin list_all [events] [rounds] [latency]

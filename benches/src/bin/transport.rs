@@ -1,11 +1,13 @@
-//! Measures the transport's cost on a plain GET, against bare reqwest that decodes the same body to the same
+//! Compares the transport's cost of a plain GET with bare reqwest that decodes the same body to the same
 //! type.
 //!
-//! Both run in turns in one process, on one connection each, against a server in a separate process. For
-//! bodies of several sizes it prints medians over many short rounds: the time of a request (from its start to
-//! the end of its response, including server and kernel); the time that its thread was on a core; the
-//! difference between a round and the adjacent one, which the machine's noise affects least; and the
-//! allocations and allocated bytes per request.
+//! Both run alternately in one process, on one connection each, against a server in a separate process. For
+//! bodies of several sizes, it prints medians over many short rounds:
+//!
+//! - the time of a request, from its start to the end of its response, including server and kernel
+//! - the time that its thread was on a core
+//! - the difference between adjacent rounds, which the machine's noise affects least
+//! - the allocations and allocated bytes per request
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin transport [requests a round] [rounds]

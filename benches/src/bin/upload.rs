@@ -1,10 +1,14 @@
 //! Measures the speed of an upload and its memory.
 //!
-//! A file is uploaded to a sink: a separate process that implements the protocol and discards the bytes. In
-//! the same run it is compared with (a) MD5 alone, over the same bytes; (b) the same bytes, in memory, sent
-//! through bare reqwest as one body without hashing. The CPU time of each is printed too, because client and
-//! sink share the cores. Finally measures the peak memory (VmHWM of the client's own process) for files of
-//! several sizes, against a client that uploads a single byte.
+//! Uploads a file to a sink: a separate process that implements the protocol and discards the bytes. The
+//! same run compares this with two alternatives:
+//!
+//! - (a) MD5 alone, over the same bytes
+//! - (b) bare reqwest that sends the same bytes from memory as one body, without hashing
+//!
+//! It also prints the CPU time of each, because client and sink share the cores. Finally measures the peak
+//! memory (VmHWM of the client's own process) for files of several sizes, compared with a client that
+//! uploads a single byte.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml --bin upload [MiB] [rounds]
@@ -93,7 +97,7 @@ fn compare(arguments: &[&str]) {
     }
 }
 
-/// What a process reported about its work.
+/// The cost that a process reports.
 struct Told {
     seconds: f64,
     on_cores: f64,
@@ -189,8 +193,8 @@ fn digest(path: &str) {
     });
 }
 
-/// Writes `size` bytes, the same in each run. No byte is zero, so that the file has no holes, which would be
-/// read faster.
+/// Writes `size` bytes, which are the same in each run. No byte is zero: a file with holes would be read
+/// faster.
 fn write_random(path: &Path, size: u64) {
     let mut file = File::create(path).unwrap();
     let mut state = 1_u64;

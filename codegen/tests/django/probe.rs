@@ -1,7 +1,7 @@
-//! A program of the client that is generated from the document of `backend.py`, run against that backend:
-//! `URL TOKEN FOLDER`.
+//! A program with the client that is generated from the document of `backend.py`. It runs against that
+//! backend: `URL TOKEN FOLDER`.
 //!
-//! It asserts by itself, and prints a line for each step that holds.
+//! It asserts each step, and prints a line if the step succeeds.
 
 use std::error::Error;
 
@@ -95,7 +95,7 @@ async fn unknown_values(client: &BackendClient) -> Outcome {
     assert_eq!((&written, serde_json::to_value(odd)?["state"].as_str()), (odd, Some("quarantined")));
     println!("an unknown value of an enumeration");
 
-    // Ids 12, 13 and 14: null, the empty text, a value.
+    // Ids 12, 13 and 14 have null, the empty text and a value.
     let verdicts: Vec<Option<&str>> = page.results.iter().map(|asset| asset.verdict.as_ref().map(VerdictEnum::as_str)).collect();
     assert_eq!(verdicts, [None, Some(""), Some("good")]);
     println!("a choice that is null, blank or a value");
@@ -215,8 +215,8 @@ async fn files(client: &BackendClient, asset: &Asset, folder: &str) -> Outcome {
     assert!(std::fs::read(&to)? == bytes, "{url}");
     println!("a file up by multipart and down again");
 
-    // Offered as JSON as well, and `format: uri` as every URL: the typed body can't hold the file, a form
-    // does.
+    // The body is offered as JSON too, and the file is declared as `format: uri` like every URL. The typed
+    // body can't contain the file, but a form can.
     let form = Form::new().text("name", "doc").part("content", Part::bytes(b"%PDF".as_slice()).file_name("a.pdf"));
     let document = client.call(|raw| raw.documents_create().form(form)).await?;
     let mut documents = client.call(|raw| raw.documents_list().limit(1)).list_all();

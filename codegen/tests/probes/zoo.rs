@@ -1,4 +1,4 @@
-//! Calls a client of the zoo's document over a socket, and says what went over it.
+//! Calls a client of the zoo's document over a socket, and prints the steps that succeeded.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use synapse_backend_client::reqwest::multipart::{Form, Part};
 use synapse_backend_client::{BackendClient, ByteStream, RawBody, json, types};
 
-/// Answers in the order that they were put in, and remembers what was asked.
+/// Sends the queued responses in order, and records the requests.
 #[derive(Clone)]
 struct Server {
     url: String,
@@ -41,7 +41,7 @@ impl Server {
         let server = Server { url, state: state.clone() };
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                // A connection may be made and not used.
+                // A client may open a connection and not use it.
                 let state = state.clone();
                 std::thread::spawn(move || serve(stream.unwrap(), &state));
             }
@@ -115,7 +115,8 @@ fn main() {
 }
 
 async fn answers(server: &Server, client: &BackendClient) {
-    // Longer, older and odder than the document says; with a status and a field that it doesn't know.
+    // The response has longer, older and unusual values, and a status and a field that the document doesn't
+    // list.
     server.json(&format!(
         r#"{{"count": 1, "next": null, "previous": null, "results": [{}]}}"#,
         PET.replace("\"tags\": null", "\"tags\": []")
@@ -133,7 +134,7 @@ async fn answers(server: &Server, client: &BackendClient) {
     assert_eq!((pet.rank, format!("{pet:?}").contains("sig=s")), (Some(3), false));
     println!("an answer that is more than its document");
 
-    // Another 2xx than the documented one.
+    // Another 2xx status than the documented one.
     server.answer(203, "application/json", PET.replace("\"tags\": null", "\"tags\": [\"a\"]").as_str());
     let pet = client.call(|raw| raw.pets_partial_update().id(1)).await.unwrap();
     assert_eq!((pet.id, pet.tags.as_slice()), (1, ["a".to_owned()].as_slice()));
@@ -221,7 +222,7 @@ async fn bodies(server: &Server, client: &BackendClient) {
         .await
         .unwrap();
     sent("patch", server.asked());
-    // What the server sets isn't asked for; what it never gives can be sent.
+    // Fields that the server sets aren't setters. Fields that it never returns can be sent.
     server.json(&pet);
     client.call(|raw| raw.pets_create().body_map(|pet| pet.name("x").secret("s"))).await.unwrap();
     sent("create", server.asked());
@@ -237,7 +238,7 @@ async fn bodies(server: &Server, client: &BackendClient) {
     server.json(&pet);
     client.call(|raw| raw.pets_partial_update().id(1).body(read)).await.unwrap();
     sent("patch", server.asked());
-    // What holds itself is sent as far as it is set.
+    // A recursive value is sent up to its last set level.
     server.json(&pet);
     let nested = types::PatchedPet::builder().name("m").mate_null();
     let home = types::Home::builder().guest(nested).owner_null();
@@ -275,7 +276,7 @@ async fn bytes(server: &Server, client: &BackendClient) {
     let kind = asked.header("content-type").unwrap().split("; boundary=").next().unwrap();
     assert!(asked.body.contains("name=\"title\"\r\n\r\n제목\r\n") && asked.body.contains("filename=\"a.jpg\""), "{}", asked.body);
     println!("{kind}");
-    // Where JSON is offered too, a form takes its place.
+    // If JSON is offered too, a form can replace it.
     server.json(&PET.replace("\"tags\": null", "\"tags\": []"));
     let form = Form::new().text("name", "x").part("photo", Part::bytes(b"\xff".as_slice()).file_name("b.jpg"));
     client.call(|raw| raw.pets_create().form(form)).await.unwrap();
@@ -323,7 +324,7 @@ async fn choices(server: &Server, client: &BackendClient) {
 async fn visits(server: &Server, client: &BackendClient) {
     server.answer(204, "application/json", "");
     assert!(client.call(|raw| raw.visits_last()).await.unwrap().is_none());
-    // A visitor, too, would take all fields of a visit.
+    // A visitor would also accept all fields of a visit.
     let pet: types::Pet = serde_json::from_str(PET.replace("null", "[]").as_str()).unwrap();
     server.json(r#"{"id": 3, "name": "n", "cage": 3000000000, "place": [127.12345678901234, 37.5], "kinds": ["-"], "new": 1}"#);
     let last = client.call(|raw| raw.visits_last()).await.unwrap();

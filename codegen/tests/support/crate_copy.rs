@@ -1,5 +1,5 @@
-//! A copy of the library without its tests, in a workspace of its own, to be built as somebody would who
-//! changes it.
+//! A copy of the library without its tests, in a separate workspace. Tests change and build the copy as a
+//! user would.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,8 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
-/// Cargo, which finds what the project depends on already here: a build of one package alone doesn't load it
-/// all.
+/// Returns cargo in offline mode. The project's dependencies are already downloaded, but the build of one
+/// package doesn't download all of them.
 pub fn cargo() -> Command {
     static FETCHED: Once = Once::new();
     FETCHED.call_once(|| {
@@ -40,7 +40,7 @@ impl CrateCopy {
         fs::create_dir(directory.path().join("codegen")).unwrap();
         copy(&root().join("codegen/src"), &directory.path().join("codegen/src"));
         copy(&root().join("codegen/README.md"), &directory.path().join("codegen/README.md"));
-        // The other members aren't copied, and what tests need isn't needed.
+        // The copy contains neither the other members nor the dependencies of tests.
         let members = "members = [\"codegen\", \"tests/backend\"]";
         let manifest = manifest_of("").replace(members, "members = [\"codegen\"]");
         let runtime = "[dev-dependencies]\ntokio = { version = \"1.52\", features = [\"rt\"] }\n\n";
@@ -53,25 +53,25 @@ impl CrateCopy {
         CrateCopy { directory, document: None, only: None }
     }
 
-    /// Builds from another document than the project's own.
+    /// Builds from another document.
     pub fn from_document(path: &Path) -> Self {
         let mut copy = CrateCopy::new();
         copy.document = Some(path.to_owned());
         copy
     }
 
-    /// Takes only some of the document's operations.
+    /// Selects some of the document's operations.
     pub fn only(mut self, selection: &str) -> Self {
         self.only = Some(selection.to_owned());
         self
     }
 
-    /// Where the copy is.
+    /// Returns the path of the copy.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Changes the project's own document.
+    /// Changes the project's own document in the copy.
     pub fn edit(&self, change: impl FnOnce(String) -> String) {
         let path = self.directory.path().join("openapi/synapse-v1.yaml");
         let before = fs::read_to_string(&path).unwrap();
@@ -87,7 +87,7 @@ impl CrateCopy {
     }
 
     pub fn cargo(&self, arguments: &[&str]) -> Output {
-        // One folder for all copies: the dependencies are compiled once.
+        // All copies share one target directory, so that dependencies are compiled once.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("regenerating");
         let mut command = cargo();
         command
@@ -109,7 +109,7 @@ impl CrateCopy {
         command.output().unwrap()
     }
 
-    /// What cargo said, where it came to a good end.
+    /// Runs cargo, which must succeed, and returns its output.
     pub fn succeed(&self, arguments: &[&str]) -> (String, String) {
         let output = self.cargo(arguments);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -119,7 +119,7 @@ impl CrateCopy {
     }
 }
 
-/// The manifest of the package in a folder of the project, without what its tests need.
+/// Returns the manifest of a package of the project, without its test dependencies.
 fn manifest_of(folder: &str) -> String {
     let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
     let (head, rest) = manifest.split_once("[dev-dependencies]").unwrap();

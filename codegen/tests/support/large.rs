@@ -1,5 +1,5 @@
-//! A large document, in drf-spectacular's manner: resources with lists, filters, nested objects, choices and
-//! actions; every other one in the words of OpenAPI 3.1.
+//! A large document in the style of drf-spectacular: resources with lists, filters, nested objects, choices
+//! and actions. Every other resource uses OpenAPI 3.1.
 
 use serde_json::{Map, Value, json};
 
@@ -31,19 +31,19 @@ const RESOURCES: [&str; 25] = [
     "workshop",
 ];
 
-/// Two letters for each of some hundred countries.
+/// Returns two letters for each of about a hundred countries.
 fn countries() -> Vec<String> {
     (b'A'..b'S')
         .flat_map(|one| (b'A'..b'P').map(move |two| [one, two].map(char::from).iter().collect()))
         .collect()
 }
 
-/// 150 operations on 25 resources.
+/// Returns a document with 150 operations on 25 resources.
 pub fn document() -> Value {
     let mut paths = Map::new();
     let mut schemas = Map::new();
     for (index, name) in RESOURCES.iter().enumerate() {
-        // Five lead to each other, in a circle.
+        // Five resources refer to each other in a cycle.
         let next = RESOURCES[index / 5 * 5 + (index + 1) % 5];
         resource(name, next, index % 2 == 1, &mut paths, &mut schemas);
     }
@@ -167,7 +167,7 @@ fn resource(
     let schema = json!({"type": "object", "properties": properties, "required": ["id", "name", "created", "password"]});
     schemas.insert(kind.clone(), schema);
     schemas.insert(format!("Patched{kind}"), json!({"type": "object", "properties": patched}));
-    // What an inline type of the resource would be called.
+    // The name that an inline type of the resource would have.
     schemas.insert(format!("{kind}Owner"), json!({"type": "string"}));
     schemas.insert(
         format!("{kind}StatusEnum"),

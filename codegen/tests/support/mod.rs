@@ -1,4 +1,4 @@
-//! Documents that have nothing but their case, and what was done to them.
+//! Minimal documents, and the reports of their preparation.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod crate_copy;
@@ -7,7 +7,7 @@ pub mod large;
 use serde_json::{Value, json};
 use synapse_codegen::prepare::{Report, prepare};
 
-/// A document of one operation, `GET /things/`, that gives a `Thing`.
+/// Returns a document with one operation, `GET /things/`, that returns a `Thing`.
 pub fn document(operation: Value, thing: Value) -> Value {
     let mut get = json!({
         "operationId": "list_things",
@@ -21,7 +21,7 @@ pub fn document(operation: Value, thing: Value) -> Value {
     })
 }
 
-/// As [`document`], with a `POST` that takes a `Thing`, too.
+/// Returns the same as [`document`], with a `POST` that sends a `Thing`.
 pub fn both_ways(thing: Value) -> Value {
     let mut document = document(json!({}), thing);
     let content = json!({"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}});

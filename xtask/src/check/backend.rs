@@ -1,10 +1,10 @@
-//! Checks that the test backend implements every operation. Sends each one, and reports responses that mean
-//! that the route or the method doesn't exist.
+//! Checks that the test backend implements every operation. Sends each one, and reports the responses of a
+//! missing route or method.
 //!
 //! Requests use the ids of the backend's own data and an empty body, so a 400 proves as well as a 200 that
-//! the route exists. Without a route, Django responds with a 404 in HTML. Without the object, the framework
-//! responds with a 404 in JSON; that is accepted only if the path has an id of a kind that this module
-//! doesn't know.
+//! the route exists. If the route is missing, Django responds with a 404 in HTML. If the object is missing,
+//! the framework responds with a 404 in JSON. This is accepted only if the path has an id of a kind that
+//! this module doesn't know.
 
 use std::time::Duration;
 

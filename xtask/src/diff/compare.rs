@@ -16,11 +16,11 @@ pub struct Comparison<'a> {
     old: &'a Api,
     new: &'a Api,
     report: Report,
-    /// Compares the documents and returns all differences.
+    /// The new names of renamed types, by their old names.
     pub(super) renamed: BTreeMap<String, String>,
 }
 
-/// All that differs.
+/// Compares the documents and returns all differences.
 pub fn compare(old: &Api, new: &Api) -> Report {
     let mut comparison =
         Comparison { old, new, report: Report::default(), renamed: renames::types(old, new) };

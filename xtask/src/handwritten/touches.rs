@@ -44,8 +44,8 @@ fn told(function: &Function) -> String {
     }
 }
 
-/// Returns whether a function is public and not a method of a type that another public method returns; in
-/// that case, the other method is reported.
+/// Returns whether a function is public, and isn't a method of a type that another public method returns.
+/// In that case, the other method is reported.
 fn is_told(functions: &Functions, function: &Function) -> bool {
     let Some(owner) = &function.owner else { return function.public };
     let makes = |maker: &Function| {

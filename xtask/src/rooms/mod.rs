@@ -1,8 +1,8 @@
-//! Checks the folders of the handwritten layer, called rooms: their dependencies, the order of these, and the
-//! sizes of files.
+//! Checks the folders of the handwritten layer, called rooms: their dependencies, the order of the
+//! dependencies, and the sizes of files.
 //!
-//! A room depends on another if a path in its code (`crate::…`, `super::…`; without tests) leads there. Paths
-//! of a `mod.rs` to its own subfolders don't count: it declares them.
+//! A room depends on another if a path in its code (`crate::…`, `super::…`, without tests) leads there.
+//! Paths of a `mod.rs` to its own subfolders don't count, because it declares them.
 
 mod graph;
 mod lines;
@@ -39,10 +39,11 @@ const ENTRIES: usize = 14;
 /// Dependencies that are allowed although they violate the order.
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
-/// The crate that generates the raw client: its folders are no rooms, and its files as short.
+/// The crate that generates the raw client. Its folders aren't rooms, but its files have the same limit.
 const CODEGEN: &str = "codegen/src/lib.rs";
 
-/// Checks the rooms, and prints how many lines each has; of the project's own layer, those of its generation too.
+/// Checks the rooms, and prints the number of lines of each. For the project's own layer, also checks and
+/// prints those of the code generator.
 pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
     let own = root.is_none();
     let default = project::root().join("src/lib.rs");

@@ -1,4 +1,4 @@
-//! The names of tests: each says its scenario in a few words.
+//! Checks the names of tests: each states its scenario in a few words.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -14,7 +14,7 @@ const FOLDERS: [&str; 5] = ["src", "tests", "codegen", "xtask", "benches"];
 /// Lists the tests of the project whose names are too short or too long.
 ///
 /// # Errors
-/// Returns an error if a file can't be read or is no Rust code.
+/// Returns an error if a file can't be read or isn't Rust code.
 pub fn problems(root: &Path) -> Result<Vec<String>, String> {
     let mut problems = Vec::new();
     for folder in FOLDERS {

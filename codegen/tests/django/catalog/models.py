@@ -21,7 +21,7 @@ class Priority(models.IntegerChoices):
 
 class Project(models.Model):
     name = models.CharField(max_length=100)
-    # Another enumeration by a name that `Asset` has as well.
+    # Another enumeration with the name of one of `Asset`.
     state = models.CharField(max_length=8, choices=[("open", "Open"), ("closed", "Closed")], default="open")
 
 

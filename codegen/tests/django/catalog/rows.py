@@ -20,7 +20,7 @@ def fill(token):
         Asset.objects.create(
             project=projects[number % 2],
             title=f"asset {number}",
-            # One that the schema doesn't know: the enumeration had it once, or will.
+            # The schema doesn't know this value: the enumeration had it once, or will have it.
             state="quarantined" if number == 13 else ["draft", "in-review", "done"][number % 3],
             verdict=[None, "", "good"][number % 3],
             created=began + timedelta(days=number),
@@ -29,7 +29,7 @@ def fill(token):
     for number in range(1, 13):
         match number % 4:
             case 0:
-                # Another kind that the schema doesn't know.
+                # The schema doesn't know this kind, either.
                 Shape.objects.create(kind="torus", radius=number)
             case 1:
                 Shape.objects.create(kind="box", width=number, height=2)

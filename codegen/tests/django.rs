@@ -166,7 +166,7 @@ fn django_client_matches_its_document() {
     let project = match Project::new() {
         Ok(project) => project,
         Err(reason) if env::var_os("CI").is_none() => {
-            // `eprintln!` output is captured if the test passes.
+            // The test harness hides the output of `eprintln!` if the test passes.
             let _ = writeln!(std::io::stderr(), "skipped, since Django can't be installed here: {reason}");
             return;
         }

@@ -308,7 +308,7 @@ fn reserved_names_and_headers_still_work() {
     assert!(code.contains(r#"QueryParam::new("header_map", &header_map_query)"#), "{code}");
     assert!(code.contains(".map(::std::convert::From::from)"), "{code}");
     assert!(code.contains(r#"rename = "@type""#) && code.contains(r#"rename = "type")"#), "{code}");
-    // Names that a document can't use, or that are no longer generated.
+    // Clashing names are renamed, and a document can't have the internal ones.
     for named in ["pub struct Default2 ", "struct __Fields;", "fn deserialize<__D: ", "visit_map<__A: "] {
         assert!(code.contains(named), "{named}\n{code}");
     }

@@ -1,7 +1,7 @@
-"""A Django project that is described by drf-spectacular: what the generated client meets in the field.
+"""A Django project with a document by drf-spectacular, as a real backend for the generated client.
 
     backend.py schema         prints the OpenAPI document, as `manage.py spectacular` emits it by default
-    backend.py serve FOLDER   serves on a free port, tells its URL in a line, and ends when its stdin closes
+    backend.py serve FOLDER   serves on a free port, prints its URL in one line, and ends when its stdin closes
 """
 
 import sys

@@ -222,7 +222,7 @@ async fn bodies(server: &Server, client: &BackendClient) {
         .await
         .unwrap();
     sent("patch", server.asked());
-    // Fields that the server sets aren't setters. Fields that it never returns can be sent.
+    // Fields that the server sets aren't required. Fields that it never returns can be sent.
     server.json(&pet);
     client.call(|raw| raw.pets_create().body_map(|pet| pet.name("x").secret("s"))).await.unwrap();
     sent("create", server.asked());

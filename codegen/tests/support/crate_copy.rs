@@ -16,8 +16,8 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
-/// Returns cargo in offline mode. The project's dependencies are already downloaded, but the build of one
-/// package doesn't download all of them.
+/// Fetches all dependencies of the project once, and returns cargo. The build of one package would fetch only
+/// some of them.
 pub fn cargo() -> Command {
     static FETCHED: Once = Once::new();
     FETCHED.call_once(|| {

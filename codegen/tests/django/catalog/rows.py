@@ -1,4 +1,4 @@
-"""What is in the database when it is served."""
+"""The content of the database."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo

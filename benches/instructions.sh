@@ -1,10 +1,7 @@
 #!/usr/bin/env bash
-# Counts instructions, which are the same in each run, unlike times. gungraun counts those of decoding and
-# look-ups
-# (`benches/instructions.rs`). callgrind counts those of the client's whole process in `list_all`, `upload`
-# and `transport`;
-# the server is another process. Each program runs twice, the second time with twice the work. The script
-# prints the
+# Counts instructions, which are the same in each run, unlike times. gungraun counts those of decoding and look-ups
+# (`benches/instructions.rs`). callgrind counts those of the client's whole process in `list_all`, `upload` and `transport`.
+# The server is another process. Each program runs twice, the second time with twice the work. The script prints the
 # difference, so that start-up and shutdown don't count.
 #
 #   benches/instructions.sh [CHECKOUT] > after.txt          # measures CHECKOUT; default: this checkout
@@ -41,8 +38,8 @@ count() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" 2>&1 >/dev/null | awk '/Collected/ { print $4 }'
 }
 
-# tell NAME UNITS ONCE TWICE: prints the instructions per unit.
-tell() {
+# report NAME UNITS ONCE TWICE: prints the instructions per unit.
+report() {
     awk -v name="$1" -v units="$2" -v once="$3" -v twice="$4" 'BEGIN { printf "%s\t%.0f\n", name, (twice - once) / units }'
 }
 
@@ -50,13 +47,13 @@ cargo bench --quiet --manifest-path "$work/benches/Cargo.toml" --bench instructi
     awk '/^[a-z_]+::[a-z_]+::/ { split($1, part, "::"); name = part[length(part)] } /Instructions:/ { sub(/\|.*/, "", $2); print name "\t" $2 }'
 
 for kind in typed own raw; do
-    tell "list_all $kind, an item" 5000 "$(VALGRIND=$kind count "$programs/list_all" 5000)" "$(VALGRIND=$kind count "$programs/list_all" 10000)"
+    report "list_all $kind, an item" 5000 "$(VALGRIND=$kind count "$programs/list_all" 5000)" "$(VALGRIND=$kind count "$programs/list_all" 10000)"
 done
 
-tell "transport, a request" 1000 "$(VALGRIND=client count "$programs/transport" 1000)" "$(VALGRIND=client count "$programs/transport" 2000)"
+report "transport, a request" 1000 "$(VALGRIND=client count "$programs/transport" 1000)" "$(VALGRIND=client count "$programs/transport" 2000)"
 
-mkfifo "$work/told"
-"$programs/upload" sink > "$work/told" < /dev/null &
-read -r url < "$work/told"
+mkfifo "$work/sink-url"
+"$programs/upload" sink > "$work/sink-url" < /dev/null &
+read -r url < "$work/sink-url"
 for size in 64 128; do head -c "${size}M" /dev/zero | tr '\0' 'x' > "$work/$size"; done
-tell "upload, a MiB" 64 "$(count "$programs/upload" client "$url" "$work/64")" "$(count "$programs/upload" client "$url" "$work/128")"
+report "upload, a MiB" 64 "$(count "$programs/upload" client "$url" "$work/64")" "$(count "$programs/upload" client "$url" "$work/128")"

@@ -73,7 +73,7 @@ async fn create_model(client: &BackendClient, file: &Path, project: i64) -> Resu
     let bar = ProgressBar::new(MODEL_SIZE).with_style(ProgressStyle::with_template(
         "  uploading {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg}",
     )?);
-    let told = bar.clone();
+    let shown = bar.clone();
     let model = client
         .create_model(file, |m| {
             m.name("Object Detection Model v2")
@@ -84,9 +84,9 @@ async fn create_model(client: &BackendClient, file: &Path, project: i64) -> Resu
                 .configuration(json!({"input_size": [640, 640], "num_classes": 10, "framework": "pytorch"}))
         })
         .on_progress(move |progress| {
-            told.set_position(progress.bytes_sent);
+            shown.set_position(progress.bytes_sent);
             if progress.phase == UploadPhase::Completing {
-                told.set_message("the server assembles the file");
+                shown.set_message("the server assembles the file");
             }
         })
         .await?;
@@ -158,18 +158,18 @@ async fn events(client: &BackendClient) -> Result<(), Box<dyn Error>> {
 
     let began = Instant::now();
     let version = client.get_ground_truth_version(version).await?;
-    let told = format!(
+    let detail = format!(
         "{} of {}: {} events",
         version.version.map(|version| version.to_string()).unwrap_or_default(),
         version.ground_truth_dataset["name"],
         version.event_count.unwrap_or_default()
     );
-    report("version", began, &told);
+    report("version", began, &detail);
     Ok(())
 }
 
-fn report(what: &str, began: Instant, told: &str) {
-    println!("{what:<18} {told} ({:.0?})", began.elapsed());
+fn report(what: &str, began: Instant, detail: &str) {
+    println!("{what:<18} {detail} ({:.0?})", began.elapsed());
 }
 
 /// Writes incompressible bytes, similar to weights.

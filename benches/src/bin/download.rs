@@ -258,20 +258,20 @@ fn serve(latency: Duration) {
     println!("http://{}", listener.local_addr().unwrap());
     for stream in listener.incoming() {
         let stream = stream.unwrap();
-        std::thread::spawn(move || answer(stream, latency));
+        std::thread::spawn(move || respond(stream, latency));
     }
 }
 
 /// Serves `/{bytes}/{name}` on a persistent connection, from memory that is allocated once.
-fn answer(mut stream: TcpStream, latency: Duration) {
+fn respond(mut stream: TcpStream, latency: Duration) {
     stream.set_nodelay(true).unwrap();
     let block = vec![0x5a_u8; 1 << 20];
     let mut request = Vec::new();
     loop {
-        let mut piece = [0; 4096];
+        let mut buffer = [0; 4096];
         while !request.ends_with(b"\r\n\r\n") {
-            match stream.read(&mut piece) {
-                Ok(read) if read > 0 => request.extend_from_slice(&piece[..read]),
+            match stream.read(&mut buffer) {
+                Ok(read) if read > 0 => request.extend_from_slice(&buffer[..read]),
                 _ => return,
             }
         }

@@ -62,20 +62,20 @@ fn main() {
                 costs.push(Cost::of(&runtime, task, count));
             }
         }
-        let told = |part: fn(&Cost) -> f64| {
+        let medians = |part: fn(&Cost) -> f64| {
             let [bare, client] = costs.each_ref().map(|costs| costs.iter().map(part).collect::<Vec<_>>());
             let more = bare.iter().zip(&client).map(|(bare, client)| client - bare).collect();
             [median(bare), median(client), median(more)]
         };
         let shown = |times: [f64; 3]| times.map(|time| format!("{:>10.1}", time / 1e3)).join(" ");
-        let [bare, client, _] = told(|cost| cost.allocations);
+        let [bare, client, _] = medians(|cost| cost.allocations);
         println!(
             "{size:>8}  {}  {}  {bare:>5} {client:>5} {:>5.2} {:>9.0} {:>9.0}",
-            shown(told(|cost| cost.time)),
-            shown(told(|cost| cost.on_core)),
+            shown(medians(|cost| cost.time)),
+            shown(medians(|cost| cost.on_core)),
             client / bare,
-            told(|cost| cost.bytes)[0],
-            told(|cost| cost.bytes)[1],
+            medians(|cost| cost.bytes)[0],
+            medians(|cost| cost.bytes)[1],
         );
     }
     println!("times in microseconds per request");
@@ -107,8 +107,8 @@ impl Cost {
 
 /// Returns how long this thread has been on a core, in nanoseconds.
 fn on_core() -> f64 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    told.split_whitespace().next().and_then(|time| time.parse().ok()).unwrap_or_default()
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    statistics.split_whitespace().next().and_then(|time| time.parse().ok()).unwrap_or_default()
 }
 
 enum Task {
@@ -150,14 +150,14 @@ fn serve() {
         r#"{{"id": 1, "name": "Object Detection Model v2", "description": null, "model_type": "detection", "file": "https://files.example/1.pt?sig=1", "metrics": {{"pad": "{}"}}, "project": 123, "is_active": true, "created_at": "2026-01-01T00:00:00Z"}}"#,
         "x".repeat(size)
     );
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{model}",
         model.len()
     );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("http://{}", listener.local_addr().unwrap());
     for stream in listener.incoming() {
-        let (mut stream, answer) = (stream.unwrap(), answer.clone());
+        let (mut stream, response) = (stream.unwrap(), response.clone());
         std::thread::spawn(move || {
             let mut request = vec![0; 64 << 10];
             let mut held = 0;
@@ -168,7 +168,7 @@ fn serve() {
                 held += read;
                 if request[..held].ends_with(b"\r\n\r\n") {
                     held = 0;
-                    if stream.write_all(answer.as_bytes()).is_err() {
+                    if stream.write_all(response.as_bytes()).is_err() {
                         return;
                     }
                 }

@@ -60,7 +60,7 @@ fn compare(arguments: &[&str]) {
             &["bare", &sink.url, shown],
             &["client", &sink.url, shown],
         ]) {
-            rates.push(Told::of(task));
+            rates.push(Cost::of(task));
         }
     }
     let mib = size as f64 / MIB as f64;
@@ -70,11 +70,11 @@ fn compare(arguments: &[&str]) {
         digest.max(bare) / client
     });
     let ratio = median(ratios.collect());
-    for (name, told) in
+    for (name, costs) in
         ["(a) MD5 alone", "(b) bare reqwest, no MD5", "create_chunked_upload"].into_iter().zip(&rates)
     {
-        let of = |part: fn(&Told) -> f64| median(told.iter().map(part).collect());
-        let (seconds, on_cores) = (of(|told| told.seconds), of(|told| told.on_cores));
+        let of = |part: fn(&Cost) -> f64| median(costs.iter().map(part).collect());
+        let (seconds, on_cores) = (of(|cost| cost.seconds), of(|cost| cost.on_cores));
         println!(
             "{name:<28} {:>8.0} MiB/s   {:>5.2} s of CPU per GiB",
             mib / seconds,
@@ -84,11 +84,11 @@ fn compare(arguments: &[&str]) {
     println!("speed relative to the slower of (a) and (b), median of the rounds: {ratio:.3}");
 
     write_random(&path, 1);
-    let idle = Told::of(&["client", &sink.url, shown]).peak;
+    let idle = Cost::of(&["client", &sink.url, shown]).peak;
     println!("peak memory of a client that uploads one byte: {:.1} MiB", idle / 1024.0);
     for size in [256, 1024, 4096] {
         write_random(&path, size * MIB);
-        let peak = Told::of(&["client", &sink.url, shown]).peak;
+        let peak = Cost::of(&["client", &sink.url, shown]).peak;
         println!(
             "peak memory for {size:>4} MiB: {:.1} MiB, {:.1} above the one-byte upload",
             peak / 1024.0,
@@ -98,14 +98,14 @@ fn compare(arguments: &[&str]) {
 }
 
 /// The cost that a process reports.
-struct Told {
+struct Cost {
     seconds: f64,
     on_cores: f64,
     /// In KiB.
     peak: f64,
 }
 
-impl Told {
+impl Cost {
     fn of(arguments: &[&str]) -> Self {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(arguments)
@@ -116,11 +116,11 @@ impl Told {
         let text = String::from_utf8(output.stdout).unwrap();
         let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap());
         let mut next = || numbers.next().unwrap();
-        Told { seconds: next(), on_cores: next(), peak: next() }
+        Cost { seconds: next(), on_cores: next(), peak: next() }
     }
 
     /// Runs `work` and reports its cost.
-    fn tell(work: impl FnOnce()) {
+    fn measure(work: impl FnOnce()) {
         let (began, on_cores) = (Instant::now(), on_cores());
         work();
         println!("{} {} {}", began.elapsed().as_secs_f64(), self::on_cores() - on_cores, peak());
@@ -142,15 +142,15 @@ fn runtime() -> tokio::runtime::Runtime {
 fn client(url: &str, path: &str) {
     let client = BackendClient::builder(url).build().unwrap();
     let runtime = runtime();
-    Told::tell(|| {
+    Cost::measure(|| {
         runtime.block_on(async { client.create_chunked_upload(path).await.unwrap() });
     });
 }
 
 fn bare(url: &str, path: &str) {
     let bytes = Bytes::from(std::fs::read(path).unwrap());
-    let pieces = (0..bytes.len()).step_by(256 << 10);
-    let pieces: Vec<_> = pieces
+    let chunks = (0..bytes.len()).step_by(256 << 10);
+    let chunks: Vec<_> = chunks
         .map(|at| Ok::<_, std::io::Error>(bytes.slice(at..bytes.len().min(at + (256 << 10)))))
         .collect();
     let client = reqwest::Client::new();
@@ -158,9 +158,9 @@ fn bare(url: &str, path: &str) {
         .put(format!("{url}/chunked_upload/"))
         .header("content-length", bytes.len())
         .header("content-range", format!("bytes 0-{}/{}", bytes.len() - 1, bytes.len()))
-        .body(reqwest::Body::wrap_stream(futures_util::stream::iter(pieces)));
+        .body(reqwest::Body::wrap_stream(futures_util::stream::iter(chunks)));
     let runtime = runtime();
-    Told::tell(|| {
+    Cost::measure(|| {
         runtime.block_on(async {
             request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap()
         });
@@ -170,26 +170,26 @@ fn bare(url: &str, path: &str) {
 fn digest(path: &str) {
     let mut file = File::open(path).unwrap();
     let size = file.metadata().unwrap().len();
-    let mut piece = vec![0; 256 << 10];
-    file.read_exact(&mut piece).unwrap();
+    let mut chunk = vec![0; 256 << 10];
+    file.read_exact(&mut chunk).unwrap();
     // Other MD5 crates, for comparison.
     let rate = |mut update: Box<dyn FnMut(&[u8])>| {
         let began = Instant::now();
-        (0..256).for_each(|_| update(&piece));
+        (0..256).for_each(|_| update(&chunk));
         64.0 / began.elapsed().as_secs_f64()
     };
     let (mut fast, mut rust_crypto) = (fast_md5::Md5::new(), md5::Md5::new());
     let rates = [
-        rate(Box::new(move |piece| fast.update(piece))),
-        rate(Box::new(move |piece| rust_crypto.update(piece))),
+        rate(Box::new(move |chunk| fast.update(chunk))),
+        rate(Box::new(move |chunk| rust_crypto.update(chunk))),
     ];
     eprintln!("MD5 of 64 MiB: fast-md5 {:.0} MiB/s, md-5 {:.0} MiB/s", rates[0], rates[1]);
-    let mut sum = fast_md5::Md5::new();
-    Told::tell(|| {
-        for _ in 0..size / piece.len() as u64 {
-            sum.update(&piece);
+    let mut hasher = fast_md5::Md5::new();
+    Cost::measure(|| {
+        for _ in 0..size / chunk.len() as u64 {
+            hasher.update(&chunk);
         }
-        std::hint::black_box(sum.finalize());
+        std::hint::black_box(hasher.finalize());
     });
 }
 
@@ -198,17 +198,17 @@ fn digest(path: &str) {
 fn write_random(path: &Path, size: u64) {
     let mut file = File::create(path).unwrap();
     let mut state = 1_u64;
-    let mut piece = vec![0_u8; 1 << 20];
+    let mut chunk = vec![0_u8; 1 << 20];
     let mut left = size;
     while left > 0 {
-        for word in piece.chunks_exact_mut(8) {
+        for word in chunk.chunks_exact_mut(8) {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
             word.copy_from_slice(&state.to_le_bytes());
         }
-        let length = piece.len().min(usize::try_from(left).unwrap());
-        file.write_all(&piece[..length]).unwrap();
+        let length = chunk.len().min(usize::try_from(left).unwrap());
+        file.write_all(&chunk[..length]).unwrap();
         left -= length as u64;
     }
     file.seek(SeekFrom::Start(0)).unwrap();
@@ -257,11 +257,11 @@ fn take(mut stream: TcpStream) {
         held = 0;
         let completed = if head.starts_with("post") { r#""2026-01-01T00:00:00Z""# } else { "null" };
         let body = format!(r#"{{"id": 1, "offset": {}, "completed_at": {completed}}}"#, next.unwrap_or(0));
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        if stream.write_all(answer.as_bytes()).is_err() {
+        if stream.write_all(response.as_bytes()).is_err() {
             return;
         }
     }

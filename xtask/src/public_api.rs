@@ -48,8 +48,8 @@ fn listing() -> Result<String, String> {
         Ok::<Vec<String>, String>(api.items().map(ToString::to_string).collect())
     };
     let written: BTreeSet<String> = items(false)?.into_iter().collect();
-    let told = items(true)?.into_iter().filter(|item| item.starts_with("impl") || written.contains(item));
-    Ok(told.map(|item| item + "\n").collect())
+    let listed = items(true)?.into_iter().filter(|item| item.starts_with("impl") || written.contains(item));
+    Ok(listed.map(|item| item + "\n").collect())
 }
 
 /// Returns the lines that differ: removed ones with `-`, added ones with `+`.

@@ -21,7 +21,7 @@ pub fn findings(document: &Value, operations: &[Place<'_>]) -> Result<(usize, Ve
         .map_err(|error| format!("test backend: {error}"))?;
     let backend = Backend::builder().models(3).ground_truth_events(10).start();
     let backend = runtime.block_on(backend).map_err(|error| format!("test backend: {error}"))?;
-    let asking = Asking {
+    let requester = Requester {
         agent: ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
@@ -32,13 +32,13 @@ pub fn findings(document: &Value, operations: &[Place<'_>]) -> Result<(usize, Ve
         url: backend.url(),
         token: backend.token(),
     };
-    let upload = asking.begin_upload()?;
+    let upload = requester.begin_upload()?;
     let mut findings = Vec::new();
     for place in operations {
         let method = place.method.to_uppercase();
         let (path, known) = filled(document, place, &upload)?;
-        let answer = asking.send(&method, &path)?;
-        if let Some(problem) = problem(&answer, known) {
+        let response = requester.send(&method, &path)?;
+        if let Some(problem) = problem(&response, known) {
             findings.push(format!("test backend: {} ({method} {}): {problem}", place.id, place.path));
         }
     }
@@ -50,12 +50,12 @@ pub fn findings(document: &Value, operations: &[Place<'_>]) -> Result<(usize, Ve
 fn filled(document: &Value, place: &Place<'_>, upload: &str) -> Result<(String, bool), String> {
     let mut path = String::new();
     let mut known = true;
-    for (index, piece) in place.path.split('/').enumerate() {
+    for (index, segment) in place.path.split('/').enumerate() {
         if index > 0 {
             path.push('/');
         }
-        if !(piece.starts_with('{') && piece.ends_with('}')) {
-            path.push_str(piece);
+        if !(segment.starts_with('{') && segment.ends_with('}')) {
+            path.push_str(segment);
             continue;
         }
         match path.trim_end_matches('/').rsplit('/').next().unwrap_or_default() {
@@ -64,7 +64,7 @@ fn filled(document: &Value, place: &Place<'_>, upload: &str) -> Result<(String, 
             "chunked_upload" => path.push_str(upload),
             _ => {
                 known = false;
-                path.push_str(if takes_text(document, place, piece)? { "x" } else { "1" });
+                path.push_str(if takes_text(document, place, segment)? { "x" } else { "1" });
             }
         }
     }
@@ -72,14 +72,14 @@ fn filled(document: &Value, place: &Place<'_>, upload: &str) -> Result<(String, 
 }
 
 /// Returns whether a path parameter is text.
-fn takes_text(document: &Value, place: &Place<'_>, piece: &str) -> Result<bool, String> {
+fn takes_text(document: &Value, place: &Place<'_>, segment: &str) -> Result<bool, String> {
     for holder in [place.item, place.operation] {
         for parameter in holder.get("parameters").and_then(Value::as_array).into_iter().flatten() {
             let parameter = resolve(document, parameter)?;
             if parameter
                 .get("name")
                 .and_then(Value::as_str)
-                .is_some_and(|name| piece == format!("{{{name}}}"))
+                .is_some_and(|name| segment == format!("{{{name}}}"))
             {
                 return Ok(parameter.pointer("/schema/type").and_then(Value::as_str) == Some("string"));
             }
@@ -89,8 +89,8 @@ fn takes_text(document: &Value, place: &Place<'_>, piece: &str) -> Result<bool, 
 }
 
 /// Returns the problem with a response, or `None`.
-fn problem(answer: &ResponseDecoder, known: bool) -> Option<String> {
-    let ResponseDecoder { status, json } = answer;
+fn problem(response: &Response, known: bool) -> Option<String> {
+    let Response { status, json } = response;
     match *status {
         StatusCode::METHOD_NOT_ALLOWED => Some("the path exists, the method doesn't (405)".to_owned()),
         StatusCode::NOT_FOUND if !json => Some("there is no such route (404)".to_owned()),
@@ -103,18 +103,18 @@ fn problem(answer: &ResponseDecoder, known: bool) -> Option<String> {
     }
 }
 
-struct Asking<'a> {
+struct Requester<'a> {
     agent: ureq::Agent,
     url: &'a str,
     token: &'a str,
 }
 
-struct ResponseDecoder {
+struct Response {
     status: StatusCode,
     json: bool,
 }
 
-impl Asking<'_> {
+impl Requester<'_> {
     fn request(&self, method: &str, path: &str) -> ureq::http::request::Builder {
         let authorization = format!("Token {}", self.token);
         Request::builder()
@@ -124,14 +124,15 @@ impl Asking<'_> {
     }
 
     /// Sends a request with an empty body.
-    fn send(&self, method: &str, path: &str) -> Result<ResponseDecoder, String> {
+    fn send(&self, method: &str, path: &str) -> Result<Response, String> {
         let fail = |error: &dyn std::fmt::Display| format!("test backend: {method} {path}: {error}");
         let request =
             self.request(method, path).header("Content-Type", "application/json").body(Vec::<u8>::new());
-        let answer = self.agent.run(request.map_err(|error| fail(&error))?).map_err(|error| fail(&error))?;
+        let response =
+            self.agent.run(request.map_err(|error| fail(&error))?).map_err(|error| fail(&error))?;
         let media =
-            answer.headers().get("Content-Type").and_then(|media| media.to_str().ok()).unwrap_or_default();
-        Ok(ResponseDecoder { status: answer.status(), json: media.starts_with("application/json") })
+            response.headers().get("Content-Type").and_then(|media| media.to_str().ok()).unwrap_or_default();
+        Ok(Response { status: response.status(), json: media.starts_with("application/json") })
     }
 
     /// Starts an upload and returns its id.
@@ -146,13 +147,13 @@ impl Asking<'_> {
             .header("Content-Range", "bytes 0-0/2")
             .body(body)
             .map_err(|error| fail(&error))?;
-        let mut answer = self.agent.run(request).map_err(|error| fail(&error))?;
-        let text = answer.body_mut().read_to_string().map_err(|error| fail(&error))?;
-        let told: Value = serde_json::from_str(&text).map_err(|error| fail(&error))?;
-        match told.get("id") {
+        let mut response = self.agent.run(request).map_err(|error| fail(&error))?;
+        let text = response.body_mut().read_to_string().map_err(|error| fail(&error))?;
+        let upload: Value = serde_json::from_str(&text).map_err(|error| fail(&error))?;
+        match upload.get("id") {
             Some(Value::String(id)) => Ok(id.clone()),
             Some(id) if !id.is_null() => Ok(id.to_string()),
-            _ => Err(fail(&format!("the response has no id ({})", answer.status()))),
+            _ => Err(fail(&format!("the response has no id ({})", response.status()))),
         }
     }
 }

@@ -12,7 +12,7 @@ pub const VERSION: &str = "2.77.0";
 
 /// redocly's report about a document.
 #[derive(Deserialize)]
-struct Told {
+struct LintReport {
     problems: Vec<Problem>,
 }
 
@@ -59,11 +59,11 @@ pub fn findings(source: &str) -> Result<Vec<String>, String> {
         .env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true")
         .output()
         .map_err(|error| format!("lint: {}: {error}", program.display()))?;
-    let told: Told = match output.status.code() {
+    let report: LintReport = match output.status.code() {
         Some(0 | 1) => serde_json::from_slice(&output.stdout).map_err(|_| failed("redocly", &output))?,
         _ => return Err(failed("redocly", &output)),
     };
-    Ok(told.problems.iter().map(|problem| line(source, problem)).collect())
+    Ok(report.problems.iter().map(|problem| line(source, problem)).collect())
 }
 
 fn line(source: &str, problem: &Problem) -> String {

@@ -18,21 +18,21 @@ pub fn run(
     let document = document::read(source)?;
     let operations = document::operations(&document);
     let mut found = false;
-    let mut tell = |summary: String, findings: Vec<String>| {
+    let mut report = |summary: String, findings: Vec<String>| {
         println!("{summary}");
         findings.iter().for_each(|finding| println!("{finding}"));
         found |= !findings.is_empty();
     };
     if no_lint {
-        tell("lint: skipped (--no-lint)".to_owned(), Vec::new());
+        report("lint: skipped (--no-lint)".to_owned(), Vec::new());
     } else {
         let findings = lint::findings(source)?;
-        tell(format!("lint: {} findings by redocly {}", findings.len(), lint::VERSION), findings);
+        report(format!("lint: {} findings by redocly {}", findings.len(), lint::VERSION), findings);
     }
     let all = operations.len();
     let (called, findings) = coverage::findings(&operations, src, uncovered)?;
-    tell(format!("coverage: {called} of {all} operations are called by the handwritten layer"), findings);
+    report(format!("coverage: {called} of {all} operations are called by the handwritten layer"), findings);
     let (answered, findings) = backend::findings(&document, &operations)?;
-    tell(format!("test backend: {answered} of {all} operations are implemented"), findings);
+    report(format!("test backend: {answered} of {all} operations are implemented"), findings);
     Ok(if found { Outcome::Findings } else { Outcome::Well })
 }

@@ -138,9 +138,9 @@ impl Comparison<'_> {
             };
             let renamed = pairs(&gone, &came, same);
             for (gone, came) in &renamed {
-                let mut told = at(sent, gone);
-                told.text = format!("{} -> {came}", told.text);
-                self.tell(&told, Verdict::Breaking, What::Renamed, "maybe renamed".to_owned());
+                let mut at_both = at(sent, gone);
+                at_both.text = format!("{} -> {came}", at_both.text);
+                self.tell(&at_both, Verdict::Breaking, What::Renamed, "maybe renamed".to_owned());
                 self.parameter(&at(sent, came), &get(&was.parameters, gone), &get(&is.parameters, came));
             }
             for gone in gone.iter().filter(|gone| !renamed.iter().any(|(one, _)| one == *gone)) {
@@ -231,11 +231,11 @@ impl Comparison<'_> {
             }
         }
         // Errors are read from the response itself; the document's error responses have no effect.
-        let told = |operation: &Operation| operation.other_statuses.clone();
-        for gone in told(was).difference(&told(is)).filter(|gone| **gone != status(is)) {
+        let statuses = |operation: &Operation| operation.other_statuses.clone();
+        for gone in statuses(was).difference(&statuses(is)).filter(|gone| **gone != status(is)) {
             self.tell(&at, Verdict::Fine, What::Removed, format!("status {gone}"));
         }
-        for came in told(is).difference(&told(was)).filter(|came| **came != status(was)) {
+        for came in statuses(is).difference(&statuses(was)).filter(|came| **came != status(was)) {
             self.tell(&at, Verdict::Fine, What::Added, format!("status {came}"));
         }
     }
@@ -299,16 +299,16 @@ impl Comparison<'_> {
     fn use_of_type(&mut self, at: &Place, was: &Type, is: &Type) {
         let used = |named: &Type| !(named.sent_by.is_empty() && named.answers.is_empty());
         let sent = |named: &Type| !named.sent_by.is_empty();
-        let mut tell = |verdict, what, detail: &str| self.tell(at, verdict, what, detail.to_owned());
+        let mut change = |verdict, what, detail: &str| self.tell(at, verdict, what, detail.to_owned());
         match (used(was), used(is)) {
-            (true, false) => tell(Verdict::Breaking, What::Removed, "no operation uses it any more"),
-            (false, true) => tell(Verdict::Fine, What::Added, "an operation uses it now"),
+            (true, false) => change(Verdict::Breaking, What::Removed, "no operation uses it any more"),
+            (false, true) => change(Verdict::Fine, What::Added, "an operation uses it now"),
             _ if sent(was) && !sent(is) => {
-                tell(Verdict::Breaking, What::Changed, "requests and responses -> responses only")
+                change(Verdict::Breaking, What::Changed, "requests and responses -> responses only")
             }
             // In a request, an optional field may be missing, whatever its type.
             _ if !sent(was) && sent(is) => {
-                tell(
+                change(
                     Verdict::breaking_if(is.shape.has_fields_that_hold_null()),
                     What::Changed,
                     "responses only -> requests and responses",

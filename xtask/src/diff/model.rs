@@ -26,7 +26,7 @@ pub struct Operation {
     pub path_names: Vec<String>,
     pub body: Option<Body>,
     /// The response on success.
-    pub answer: Option<ResponseDecoder>,
+    pub answer: Option<Response>,
     /// The other documented statuses.
     pub other_statuses: BTreeSet<String>,
     /// Its own ways to authenticate.
@@ -78,7 +78,7 @@ pub struct Body {
     pub shape: Shape,
 }
 
-pub struct ResponseDecoder {
+pub struct Response {
     pub status: String,
     /// Media type and schema, if there is a body.
     pub content: Option<(String, Shape)>,
@@ -170,14 +170,14 @@ fn operation(document: &Value, place: &Place<'_>) -> Result<Operation, String> {
             parameters.insert(key, parameter);
         }
     }
-    let pieces = place.path.split('{').skip(1).filter_map(|piece| piece.split_once('}'));
+    let segments = place.path.split('{').skip(1).filter_map(|segment| segment.split_once('}'));
     let mut other_statuses = BTreeSet::new();
     let answer = answer(document, place.operation, &mut other_statuses)?;
     Ok(Operation {
         method: place.method.to_uppercase(),
         path: place.path.to_owned(),
         parameters,
-        path_names: pieces.map(|(name, _)| name.to_owned()).collect(),
+        path_names: segments.map(|(name, _)| name.to_owned()).collect(),
         body: body(document, place.operation)?,
         answer,
         other_statuses,
@@ -224,9 +224,9 @@ fn body(document: &Value, operation: &Value) -> Result<Option<Body>, String> {
 fn content(document: &Value, holder: &Value) -> Result<Option<(String, Shape)>, String> {
     let Some(content) = holder.get("content").and_then(Value::as_object) else { return Ok(None) };
     let json = content.iter().find(|(media, _)| media.as_str() == "application/json");
-    let Some((media, told)) = json.or_else(|| content.iter().next()) else { return Ok(None) };
+    let Some((media, described)) = json.or_else(|| content.iter().next()) else { return Ok(None) };
     let any = Value::Bool(true);
-    Ok(Some((media.clone(), Shape::read(document, told.get("schema").unwrap_or(&any), false)?)))
+    Ok(Some((media.clone(), Shape::read(document, described.get("schema").unwrap_or(&any), false)?)))
 }
 
 /// Returns the response for which the client is generated: the first success with a body, otherwise the first
@@ -235,7 +235,7 @@ fn answer(
     document: &Value,
     operation: &Value,
     others: &mut BTreeSet<String>,
-) -> Result<Option<ResponseDecoder>, String> {
+) -> Result<Option<Response>, String> {
     let mut successes = Vec::new();
     for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
         if status.starts_with("x-") {
@@ -246,7 +246,7 @@ fn answer(
         if status.starts_with('2') {
             let content =
                 content(document, response).map_err(|reason| format!("response {status}: {reason}"))?;
-            successes.push(ResponseDecoder { status: status.clone(), content });
+            successes.push(Response { status: status.clone(), content });
         }
     }
     let kept = successes.iter().position(|answer| answer.content.is_some()).unwrap_or(0);
@@ -264,8 +264,8 @@ fn security(document: &Value, holder: &Value) -> Option<BTreeSet<String>> {
         let schemes = way.as_object().into_iter().flatten().map(|(name, _)| {
             let scheme =
                 document.pointer("/components/securitySchemes").and_then(|schemes| schemes.get(name));
-            let told = |key: &str| scheme.and_then(|scheme| scheme.get(key)).and_then(Value::as_str);
-            let parts = ["type", "in", "name", "scheme"].into_iter().filter_map(told).collect::<Vec<_>>();
+            let text = |key: &str| scheme.and_then(|scheme| scheme.get(key)).and_then(Value::as_str);
+            let parts = ["type", "in", "name", "scheme"].into_iter().filter_map(text).collect::<Vec<_>>();
             if parts.is_empty() { name.clone() } else { parts.join(" ") }
         });
         let mut schemes: Vec<String> = schemes.collect();

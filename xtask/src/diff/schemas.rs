@@ -95,13 +95,13 @@ impl Comparison<'_> {
             );
         }
         for gone in gone.iter().filter(|gone| !renamed.iter().any(|(one, _)| one == *gone)) {
-            let told = described(&old[*gone].shape.text(&self.renamed), old[*gone].required);
-            self.tell(&at(gone), Verdict::breaking_if(place.used()), What::Removed, told);
+            let detail = described(&old[*gone].shape.text(&self.renamed), old[*gone].required);
+            self.tell(&at(gone), Verdict::breaking_if(place.used()), What::Removed, detail);
         }
         for came in came.iter().filter(|came| !renamed.iter().any(|(_, other)| other == *came)) {
             let field = &new[*came];
-            let told = described(&field.shape.text(&BTreeMap::new()), field.required);
-            self.tell(&at(came), Verdict::breaking_if(place.sent && field.required), What::Added, told);
+            let detail = described(&field.shape.text(&BTreeMap::new()), field.required);
+            self.tell(&at(came), Verdict::breaking_if(place.sent && field.required), What::Added, detail);
         }
         for (name, was) in old {
             if let Some(is) = new.get(name) {
@@ -128,14 +128,14 @@ impl Comparison<'_> {
         let refused = place.sent
             && ((required.1 && !required.0)
                 || (nullable.0 && !nullable.1 && (required.0 || place.kind == "type")));
-        let mut told = Vec::new();
+        let mut changes = Vec::new();
         if required.0 != required.1 {
-            told.push(if required.1 { "optional -> required" } else { "required -> optional" });
+            changes.push(if required.1 { "optional -> required" } else { "required -> optional" });
         }
         if nullable.0 != nullable.1 {
-            told.push(if nullable.1 { "not null -> nullable" } else { "nullable -> not null" });
+            changes.push(if nullable.1 { "not null -> nullable" } else { "nullable -> not null" });
         }
-        self.tell(place, Verdict::breaking_if(type_changes || refused), What::Changed, told.join(", "));
+        self.tell(place, Verdict::breaking_if(type_changes || refused), What::Changed, changes.join(", "));
     }
 
     /// Compares the values of an enumeration. It is open in Rust: a new value adds a variant, a removed one
@@ -173,7 +173,7 @@ impl Comparison<'_> {
     fn rules(&mut self, place: &Place, old: &Shape, new: &Shape) {
         for (key, was, is) in differences(&old.constraints, &new.constraints) {
             let breaks = place.sent && is_narrower(key, was, is);
-            self.tell(place, Verdict::breaking_if(breaks), What::Changed, told(key, was, is));
+            self.tell(place, Verdict::breaking_if(breaks), What::Changed, changed(key, was, is));
         }
         for (key, was, is) in differences(&old.others, &new.others) {
             let breaks = match key {
@@ -186,7 +186,7 @@ impl Comparison<'_> {
                 // Unknown keywords count as breaking.
                 _ => place.used(),
             };
-            self.tell(place, Verdict::breaking_if(breaks), What::Changed, told(key, was, is));
+            self.tell(place, Verdict::breaking_if(breaks), What::Changed, changed(key, was, is));
         }
     }
 }
@@ -195,7 +195,7 @@ fn described(text: &str, required: bool) -> String {
     format!("{text}, {}", if required { "required" } else { "optional" })
 }
 
-fn told(key: &str, was: Option<&Value>, is: Option<&Value>) -> String {
+fn changed(key: &str, was: Option<&Value>, is: Option<&Value>) -> String {
     let word = |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), Value::to_string);
     format!("{key} {} -> {}", word(was), word(is))
 }

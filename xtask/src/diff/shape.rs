@@ -188,8 +188,8 @@ impl Reader<'_> {
         let kind = object.get("type").and_then(Value::as_str);
         let format = object.get("format").and_then(Value::as_str);
         let values: Option<BTreeSet<String>> = object.get("enum").and_then(Value::as_array).map(|values| {
-            let told = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            values.iter().filter(|value| !value.is_null()).map(told).collect()
+            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            values.iter().filter(|value| !value.is_null()).map(text).collect()
         });
         Ok(match kind {
             Some("array") => {

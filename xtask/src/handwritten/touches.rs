@@ -17,9 +17,9 @@ impl Touches {
         let touched = reached(functions, &leads(functions));
         let mut touches: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (function, operations) in functions.all.iter().zip(&touched) {
-            if is_told(functions, function) {
+            if is_reported(functions, function) {
                 for operation in operations {
-                    touches.entry(operation.clone()).or_default().insert(told(function));
+                    touches.entry(operation.clone()).or_default().insert(label(function));
                 }
             }
         }
@@ -37,7 +37,7 @@ impl Touches {
     }
 }
 
-fn told(function: &Function) -> String {
+fn label(function: &Function) -> String {
     match &function.owner {
         Some(owner) => format!("{owner}::{} ({})", function.name, function.file),
         None => format!("{} ({})", function.name, function.file),
@@ -46,7 +46,7 @@ fn told(function: &Function) -> String {
 
 /// Returns whether a function is public, and isn't a method of a type that another public method returns.
 /// In that case, the other method is reported.
-fn is_told(functions: &Functions, function: &Function) -> bool {
+fn is_reported(functions: &Functions, function: &Function) -> bool {
     let Some(owner) = &function.owner else { return function.public };
     let makes = |maker: &Function| {
         maker.public

@@ -95,8 +95,8 @@ pub fn make_component_names_unique(document: &mut Value, report: &mut Report) {
     }
     for (name, _) in schemas(document) {
         let wanted = type_name(name);
-        let settled = wanted == *name && !RESERVED.contains(&name.as_str());
-        if !settled {
+        let keeps_name = wanted == *name && !RESERVED.contains(&name.as_str());
+        if !keeps_name {
             names.insert(name.clone(), free(&wanted, &mut taken));
         }
     }
@@ -279,8 +279,8 @@ pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
         let mut here: BTreeMap<String, String> = BTreeMap::new();
         for property in properties.keys() {
             let field = field_name(property);
-            let settled = field == *property && property != "extra";
-            if settled || taken.insert(field.clone()) {
+            let keeps_name = field == *property && property != "extra";
+            if keeps_name || taken.insert(field.clone()) {
                 continue;
             }
             here.insert(

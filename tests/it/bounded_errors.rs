@@ -85,13 +85,13 @@ fn look_at_all_of(error: &Error) {
     }
     if let Some(response) = error.response() {
         let fields = response.field_errors();
-        let told: usize = fields
+        let bytes: usize = fields
             .iter()
             .map(|(field, messages)| field.len() + messages.iter().map(String::len).sum::<usize>())
             .sum();
         assert!(
-            told <= 260 << 10 && fields.values().map(Vec::len).sum::<usize>() <= 1_000,
-            "{told} bytes of messages"
+            bytes <= 260 << 10 && fields.values().map(Vec::len).sum::<usize>() <= 1_000,
+            "{bytes} bytes of messages"
         );
         let _ = (response.detail(), error.request_id(), error.json_path());
     }
@@ -100,8 +100,8 @@ fn look_at_all_of(error: &Error) {
 /// A server that answers everything so, and a client of it.
 async fn serving(status: u16, body: &str) -> (MockServer, BackendClient) {
     let server = MockServer::start().await;
-    let answer = ResponseTemplate::new(status).set_body_raw(body, "application/json");
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let response = ResponseTemplate::new(status).set_body_raw(body, "application/json");
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let client = client(&server.uri());
     (server, client)
 }
@@ -178,12 +178,12 @@ async fn undecodable_answer_is_bounded() {
     if child::passed_alone(undecodable_answer_is_bounded) {
         return;
     }
-    let answers: [(&str, Body); 3] = [
+    let responses: [(&str, Body); 3] = [
         ("a text for a number", |length| format!("{{\"id\":\"{}\"}}", "x".repeat(length))),
         ("an object for a text", |length| format!("{{\"id\":1,\"name\":{{\"{}\":1}}}}", "x".repeat(length))),
         ("halves in all kinds of places", |length| object(length, |n| format!("\"f{n}\":\"\\ud83d\""))),
     ];
-    for (what, body) in answers.into_iter().chain(BODIES) {
+    for (what, body) in responses.into_iter().chain(BODIES) {
         for length in [32 << 10, 300 << 10] {
             let body = body(length);
             assert_bounded(what, cost(&body, 200, Method::GET).await, &body);

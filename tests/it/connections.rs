@@ -72,15 +72,16 @@ fn assert_no_connection(error: &Error, cause: &str) {
 /// That neither a GET nor a POST finds a connection, and that each is tried as often as the policy lets it:
 /// each of the attempts is told.
 async fn assert_never_connects(builder: BackendClientBuilder, cause: &str) {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tell = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let recorder = reported.clone();
     let builder = builder.retry(two_retries());
-    let client = builder.on_attempt(move |attempt| tell.lock().unwrap().push(attempt.error)).build().unwrap();
+    let client =
+        builder.on_attempt(move |attempt| recorder.lock().unwrap().push(attempt.error)).build().unwrap();
     for method in [Method::GET, Method::POST] {
         let error = send(&client, &method).await.failure();
         assert_no_connection(&error, cause);
         assert_eq!((error.method(), error.attempts()), (Some(&method), 3));
-        assert_eq!(told.lock().unwrap().drain(..).collect::<Vec<_>>(), [Some(ErrorKind::Connect); 3]);
+        assert_eq!(reported.lock().unwrap().drain(..).collect::<Vec<_>>(), [Some(ErrorKind::Connect); 3]);
     }
 }
 
@@ -181,11 +182,11 @@ async fn expired_or_future_certificate_refused() {
 
 #[tokio::test]
 async fn https_to_plain_server_never_connects() {
-    for answer in [
+    for response in [
         "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         "SSH-2.0-OpenSSH_9.6\r\n",
     ] {
-        let server = NoTls::start(answer, Ending::Close).await;
+        let server = NoTls::start(response, Ending::Close).await;
         assert_never_connects(builder(server.url()), "corrupt message").await;
         assert_eq!(server.connections(), 6);
     }
@@ -253,7 +254,7 @@ async fn connected(manner: Manner, policy: RetryPolicy) -> (TlsServer, BackendCl
 
 /// That so many calls at a time, a POST and a GET each, get each its own answer.
 #[cfg(feature = "http2")]
-async fn assert_each_its_answer(client: &BackendClient, calls: usize) {
+async fn assert_each_its_response(client: &BackendClient, calls: usize) {
     let calls: Vec<_> = (0..calls)
         .map(|number| {
             let client = client.clone();
@@ -278,7 +279,7 @@ async fn concurrent_calls_share_http2_connection() {
     const CALLS: usize = 50;
     let (authority, barrier) = (Authority::new(), Arc::new(tokio::sync::Barrier::new(CALLS)));
     // Until all of them are there at the same time, none is answered.
-    let answer = move |seen: tls_server::Seen| {
+    let response = move |seen: tls_server::Seen| {
         let barrier = barrier.clone();
         async move {
             if seen.line != "GET /first/" {
@@ -287,10 +288,10 @@ async fn concurrent_calls_share_http2_connection() {
             tls_server::echo(seen).await
         }
     };
-    let server = TlsServer::answering(authority.issue(HERE), Manner::of(HTTP_2), answer).await;
+    let server = TlsServer::responding(authority.issue(HERE), Manner::of(HTTP_2), response).await;
     let client = builder(server.url()).root_certificate(authority.pem()).build().unwrap();
     soon(client.request(Method::GET, "/first/").send()).await.unwrap();
-    assert_each_its_answer(&client, CALLS).await;
+    assert_each_its_response(&client, CALLS).await;
     let seen = server.seen();
     assert_eq!((seen.len(), server.connections()), (2 * CALLS + 1, 1));
     assert!(seen.iter().all(|seen| seen.version == Version::HTTP_2 && seen.connection == 0));
@@ -300,7 +301,7 @@ async fn concurrent_calls_share_http2_connection() {
 #[tokio::test]
 async fn calls_wait_beyond_http2_stream_limit() {
     let (server, client) = connected(Manner { streams: 3, ..Manner::of(HTTP_2) }, RetryPolicy::never()).await;
-    assert_each_its_answer(&client, 30).await;
+    assert_each_its_response(&client, 30).await;
     assert_eq!((server.seen().len(), server.connections()), (61, 1));
 }
 
@@ -398,12 +399,12 @@ async fn https_to_http_redirect_is_refused() {
     for protocols in [HTTP_1, HTTP_2] {
         for status in [301, 302, 303, 307, 308] {
             let target = target.clone();
-            let answer = move |_| {
-                let mut answer = json(status, "");
-                answer.headers_mut().insert("location", target.parse().unwrap());
-                async move { answer }
+            let response = move |_| {
+                let mut response = json(status, "");
+                response.headers_mut().insert("location", target.parse().unwrap());
+                async move { response }
             };
-            let server = TlsServer::answering(authority.issue(HERE), Manner::of(protocols), answer).await;
+            let server = TlsServer::responding(authority.issue(HERE), Manner::of(protocols), response).await;
             let client =
                 builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
             for error in [get(&client).await.failure(), post(&client).await.failure()] {
@@ -453,9 +454,9 @@ async fn plain_http_proxied_by_absolute_url() {
             );
         }
         let requests = server::requests(&server).await;
-        let came: Vec<_> =
+        let received: Vec<_> =
             requests.iter().map(|request| (request.method.as_str(), request.url.path())).collect();
-        assert_eq!(came, [("GET", "/api/things/1/"), ("POST", "/api/things/")]);
+        assert_eq!(received, [("GET", "/api/things/1/"), ("POST", "/api/things/")]);
         assert_eq!((&requests[0].body[..], &requests[1].body[..]), (&b""[..], &br#"{"name":"n"}"#[..]));
         for request in &requests {
             let sent = ["synapse-access-token", "host"].map(|name| server::header(request, name));
@@ -483,8 +484,8 @@ async fn https_tunnel_hides_token_from_proxy() {
                 (Some("backend.invalid:443"), authorization)
             );
             // Whatever the header, and whatever else the proxy may read.
-            let told = heads[0].to_ascii_lowercase();
-            assert!(!told.contains(MARKER) && !told.contains("token") && !told.contains("things"), "{told}");
+            let head = heads[0].to_ascii_lowercase();
+            assert!(!head.contains(MARKER) && !head.contains("token") && !head.contains("things"), "{head}");
         }
     }
 }
@@ -501,13 +502,13 @@ async fn tunnel_to_wrong_certificate_is_refused() {
 
 #[tokio::test]
 async fn proxy_without_tunnel_is_connect_error() {
-    for (answer, cause) in [
+    for (response, cause) in [
         (NOT_AUTHORIZED, "proxy authorization required"),
         ("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "tunnel"),
         ("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "tunnel"),
         ("", "tunnel"),
     ] {
-        let proxy = Proxy::start(Does::Answer(answer)).await;
+        let proxy = Proxy::start(Does::Respond(response)).await;
         let client = builder(format!("https://{ELSEWHERE}")).proxy(proxy.url_for(&user_info()));
         assert_never_connects(client, cause).await;
         let heads = proxy.heads();
@@ -522,7 +523,7 @@ async fn proxy_without_tunnel_is_connect_error() {
 
 #[tokio::test]
 async fn proxy_refusal_of_http_is_the_answer() {
-    let proxy = Proxy::start(Does::Answer(NOT_AUTHORIZED)).await;
+    let proxy = Proxy::start(Does::Respond(NOT_AUTHORIZED)).await;
     let url = proxy.url_for(&user_info());
     let client = builder(format!("http://{ELSEWHERE}")).retry(two_retries()).proxy(url).build().unwrap();
     for error in [get(&client).await.failure(), post(&client).await.failure()] {

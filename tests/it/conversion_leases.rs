@@ -50,7 +50,7 @@ async fn site(pages: Vec<Vec<String>>) -> Site {
     site_of(move |number| page(number, &pages)).await
 }
 
-async fn site_of(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Site {
+async fn site_of(text: impl Fn(usize) -> String + Send + Sync + 'static) -> Site {
     let server = server::start().await;
     let file = ResponseTemplate::new(200).set_body_bytes(b"abc");
     let hang = file.clone().set_delay(Duration::from_secs(86_400));
@@ -64,7 +64,7 @@ async fn site_of(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Si
             .find(|(name, _)| name == "page")
             .map_or(1, |(_, value)| value.parse().unwrap())
     };
-    let pages = move |request: &Request| json(200, answer(number(request)));
+    let pages = move |request: &Request| json(200, text(number(request)));
     Mock::given(path("/models/")).and(method("GET")).respond_with(pages).mount(&server).await;
     let client = server::client_of(&server);
     let dir = tempfile::tempdir().unwrap();
@@ -418,11 +418,11 @@ async fn timed_out_call_releases_leases() {
         tokio::join!(call().send(), call().url_conversion_with("file", Silent(true)).send());
     for error in [download.failure(), function.failure()] {
         assert!(error.is_timeout() && error.attempts() == 1, "{error}");
-        let told = error.to_string();
+        let message = error.to_string();
         assert!(
-            told.starts_with("converting the URLs of the response: ")
-                && told.contains("time-out for the whole"),
-            "{told}"
+            message.starts_with("converting the URLs of the response: ")
+                && message.contains("time-out for the whole"),
+            "{message}"
         );
     }
     site.assert_held([]).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, labelled, names, noise, ranged};
+use crate::support::file_server::{FileServer, labelled, names, noise, ranged, response};
 use crate::support::marker::{Failure, MARKER, TOKEN};
 use crate::support::tcp_server::Seen;
 use base64::Engine as _;
@@ -40,8 +40,8 @@ fn digest(name: &str, bytes: &[u8]) -> String {
 /// Headers that name digests of the bytes, each with the words that its error has.
 fn labels(bytes: &[u8]) -> Vec<(String, [String; 3])> {
     let of = |name: &str| digest(name, bytes);
-    let label = |header: &str, value: String, algorithm: &str, sum: String| {
-        (format!("{header}: {value}"), [header.to_owned(), algorithm.to_owned(), sum])
+    let label = |header: &str, value: String, algorithm: &str, digest: String| {
+        (format!("{header}: {value}"), [header.to_owned(), algorithm.to_owned(), digest])
     };
     vec![
         label("Content-MD5", of("md5"), "MD5", of("md5")),
@@ -66,11 +66,11 @@ fn labels(bytes: &[u8]) -> Vec<(String, [String; 3])> {
     ]
 }
 
-type Answer = Box<dyn Fn(&Seen) -> Vec<u8> + Send + Sync>;
+type Respond = Box<dyn Fn(&Seen) -> Vec<u8> + Send + Sync>;
 
 /// A server that gives each request its answer; the last one to all that follow.
-async fn giving(answers: Vec<Answer>) -> FileServer {
-    FileServer::start(move |number, asked| answers[number.min(answers.len() - 1)](asked)).await
+async fn giving(responses: Vec<Respond>) -> FileServer {
+    FileServer::start(move |number, asked| responses[number.min(responses.len() - 1)](asked)).await
 }
 
 fn assert_mismatch(error: &Error, words: &[String; 3], attempts: u32) {
@@ -129,9 +129,10 @@ async fn expected_size_reveals_truncated_body() {
         assert!(std::fs::read(&target).unwrap() == file);
         assert_eq!(server.ranges(), [None, None]);
         // A body whose end is told is what it is.
-        let server =
-            FileServer::start(|_, _| answer("200 OK\nTransfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n"))
-                .await;
+        let server = FileServer::start(|_, _| {
+            response("200 OK\nTransfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n")
+        })
+        .await;
         let error = expecting(&server).into_iter().nth(index).unwrap().to(&target).await.failure();
         assert_eq!((error.kind(), server.seen().len()), (ErrorKind::Download, 1), "{error}");
     }
@@ -219,7 +220,7 @@ async fn next_download_verifies_saved_digest() {
     let (first, second) = (file.clone(), file.clone());
     let server = giving(vec![
         Box::new(move |asked| labelled(asked, &first, &first_label, CUT)),
-        Box::new(|_| answer("403 Forbidden\nContent-Length: 0", b"")),
+        Box::new(|_| response("403 Forbidden\nContent-Length: 0", b"")),
         Box::new(move |asked| ranged(asked, &second, ETAG, usize::MAX)),
     ])
     .await;
@@ -283,7 +284,7 @@ async fn part_md5_may_cover_whole_file() {
     let file = noise(SIZE, 6);
     let mut bad = file.clone();
     bad[5] ^= 1;
-    let sums = |bytes: &[u8]| {
+    let digests = |bytes: &[u8]| {
         [
             format!("Content-MD5: {}", digest("md5", bytes)),
             format!("x-amz-checksum-sha1: {}", digest("sha", bytes)),
@@ -291,11 +292,11 @@ async fn part_md5_may_cover_whole_file() {
     };
     for index in 0..2 {
         for (label, first, expected) in [
-            (&sums(&file[CUT..])[index], &file, vec![None, Some(CUT)]),
-            (&sums(&file)[index], &file, vec![None, Some(CUT)]),
+            (&digests(&file[CUT..])[index], &file, vec![None, Some(CUT)]),
+            (&digests(&file)[index], &file, vec![None, Some(CUT)]),
             // Of neither: nobody can tell which bytes are wrong.
-            (&sums(&file)[index], &bad, vec![None, Some(CUT), None]),
-            (&sums(b"another")[index], &file, vec![None, Some(CUT), None]),
+            (&digests(&file)[index], &bad, vec![None, Some(CUT), None]),
+            (&digests(b"another")[index], &file, vec![None, Some(CUT), None]),
         ] {
             let directory = tempfile::tempdir().unwrap();
             let target = directory.path().join("file.bin");
@@ -403,15 +404,15 @@ async fn size_from_earlier_response_holds() {
     let [second, third, last] = heads;
     let server = giving(vec![
         Box::new(move |_| {
-            answer(
+            response(
                 &format!("200 OK\n{etag}\nTransfer-Encoding: chunked"),
                 &[b"EA60\r\n", &one[..CUT], b"\r\n"].concat(),
             )
         }),
-        Box::new(move |_| answer(&second, &two[CUT..70_000])),
-        Box::new(move |_| answer(&third, &three[70_000..80_000])),
+        Box::new(move |_| response(&second, &two[CUT..70_000])),
+        Box::new(move |_| response(&third, &three[70_000..80_000])),
         Box::new(|_| {
-            answer("416 Range Not Satisfiable\nContent-Range: bytes */80000\nContent-Length: 0", b"")
+            response("416 Range Not Satisfiable\nContent-Range: bytes */80000\nContent-Length: 0", b"")
         }),
         Box::new(move |asked| labelled(asked, &four, &last, usize::MAX)),
     ])
@@ -422,9 +423,9 @@ async fn size_from_earlier_response_holds() {
     // The same state has one size: another one has to be told twice.
     let (one, two) = (file.clone(), file.clone());
     let server = giving(vec![
-        Box::new(move |_| answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: {SIZE}"), &one[..CUT])),
-        Box::new(|_| answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: 10"), &[7; 10])),
-        Box::new(move |_| answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: {SIZE}"), &two)),
+        Box::new(move |_| response(&format!("200 OK\nETag: {ETAG}\nContent-Length: {SIZE}"), &one[..CUT])),
+        Box::new(|_| response(&format!("200 OK\nETag: {ETAG}\nContent-Length: 10"), &[7; 10])),
+        Box::new(move |_| response(&format!("200 OK\nETag: {ETAG}\nContent-Length: {SIZE}"), &two)),
     ])
     .await;
     assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64);
@@ -439,18 +440,18 @@ async fn range_of_unknown_total_continues() {
     let file = noise(SIZE, 10);
     let content = file.clone();
     let server = FileServer::start(move |_, asked| match asked.range_start() {
-        None => answer(
+        None => response(
             &format!("200 OK\nETag: {ETAG}\nTransfer-Encoding: chunked"),
             &[b"EA60\r\n", &content[..CUT], b"\r\n"].concat(),
         ),
-        Some(SIZE) => answer(
+        Some(SIZE) => response(
             &format!("416 Range Not Satisfiable\nContent-Range: bytes */{SIZE}\nContent-Length: 0"),
             b"",
         ),
         Some(from) => {
             let to = SIZE.min(from + 20_000);
             let head = format!("206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/*", to - 1);
-            answer(&head, &content[from..to])
+            response(&head, &content[from..to])
         }
     })
     .await;
@@ -471,7 +472,7 @@ async fn oversized_range_stops_at_its_length() {
         let from = asked.range_start().unwrap();
         let head =
             format!("206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/{SIZE}", from + 9);
-        answer(&head, &content[from..])
+        response(&head, &content[from..])
     };
     let last = file.clone();
     let server = giving(vec![

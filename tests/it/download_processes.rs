@@ -35,10 +35,10 @@ fn file_download_child() {
             }
             return;
         }
-        let tell_at: u64 = variable("DOWNLOAD_TELL_AT").parse().unwrap();
+        let report_at: u64 = variable("DOWNLOAD_REPORT_AT").parse().unwrap();
         let download = client.download(url).on_progress(move |progress| {
-            if progress.bytes_received >= tell_at {
-                println!("told");
+            if progress.bytes_received >= report_at {
+                println!("reported");
             }
         });
         match download.to(&target).await {
@@ -55,26 +55,26 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn start(&self, tell_at: u64, child: &mut Command) -> Child {
+    fn start(&self, report_at: u64, child: &mut Command) -> Child {
         child
             .env("DOWNLOAD_URL", self.url)
             .env("DOWNLOAD_BACKEND", self.backend.url())
             .env("DOWNLOAD_TO", self.to)
-            .env("DOWNLOAD_TELL_AT", tell_at.to_string())
+            .env("DOWNLOAD_REPORT_AT", report_at.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap()
     }
 
-    fn child(&self, tell_at: u64) -> Child {
-        self.start(tell_at, &mut child::command(file_download_child))
+    fn child(&self, report_at: u64) -> Child {
+        self.start(report_at, &mut child::command(file_download_child))
     }
 }
 
 /// The lines that a child prints, without those of the test harness.
 fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    lines.filter(|line| ["told", "whole", "failed", "/"].iter().any(|word| line.starts_with(word)))
+    lines.filter(|line| ["reported", "whole", "failed", "/"].iter().any(|word| line.starts_with(word)))
 }
 
 /// The line that a child ends with.
@@ -113,8 +113,8 @@ async fn download_resumes_after_kill() {
             let seen = random.u64(1..SIZE / 2);
             let stalled = backend.inject(Fault::stall_answer(seen).method("GET"));
             let mut child = job.child(seen);
-            let mut told = lines(&mut child);
-            assert_eq!(told.next().as_deref(), Some("told"));
+            let mut reported = lines(&mut child);
+            assert_eq!(reported.next().as_deref(), Some("reported"));
             child.kill().unwrap();
             child.wait().unwrap();
             stalled.remove();

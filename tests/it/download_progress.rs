@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, names, noise, ranged};
+use crate::support::file_server::{FileServer, names, noise, ranged, response};
 use crate::support::marker::{Failure, TOKEN};
 use crate::support::tcp_server::{Act, Seen, Server, then};
 use synapse_backend_client::{BackendClient, Download, ErrorKind, RetryPolicy};
@@ -29,7 +29,7 @@ fn part(asked: &Seen, file: &[u8], most: usize) -> Vec<u8> {
         to - 1,
         to - from
     );
-    answer(&head, &file[from..to])
+    response(&head, &file[from..to])
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn repeatedly_dropped_download_completes() {
     let server = FileServer::holding(move |_, asked| ranged(asked, &content, ETAG, 30_000)).await;
     let mut kept = Vec::new();
     let downloaded = loop {
-        let (sender, mut came) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
         let download = download(&server).on_progress(move |progress| {
             if progress.bytes_received == progress.resumed_from + 30_000 {
                 let _ = sender.send(progress.resumed_from);
@@ -90,7 +90,7 @@ async fn repeatedly_dropped_download_completes() {
         });
         tokio::select! {
             biased;
-            Some(from) = came.recv() => kept.push(from),
+            Some(from) = received.recv() => kept.push(from),
             downloaded = download.to(&target) => break downloaded.unwrap(),
         }
         assert!(kept.len() < 10, "{kept:?}");
@@ -112,7 +112,7 @@ fn runtime_shutdown_keeps_received_bytes() {
     let server =
         servers.block_on(FileServer::holding(move |_, asked| ranged(asked, &content, ETAG, 150_000)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (sender, came) = std::sync::mpsc::channel();
+    let (sender, received) = std::sync::mpsc::channel();
     let (done, ended) = tokio::sync::oneshot::channel::<()>();
     let done = std::sync::Mutex::new(Some(done));
     let download_1 = download(&server).on_progress(move |progress| {
@@ -124,7 +124,7 @@ fn runtime_shutdown_keeps_received_bytes() {
     let task = target.clone();
     runtime.spawn(async move { download_1.to(task).await });
     let _ = runtime.block_on(ended);
-    came.recv().unwrap();
+    received.recv().unwrap();
     drop(runtime);
     let downloaded = servers.block_on(download(&server).to(&target)).unwrap();
     assert_eq!((downloaded.bytes, downloaded.resumed_from), (200_000, 150_000));
@@ -134,7 +134,7 @@ fn runtime_shutdown_keeps_received_bytes() {
 /// A server whose file comes slowly: half of it, and the rest after `pause`.
 async fn slow(file: &[u8], pause: Duration) -> Server {
     let (first, rest) = file.split_at(file.len() / 2);
-    let first = answer(&format!("200 OK\nETag: W/\"weak\"\nContent-Length: {}", file.len()), first);
+    let first = response(&format!("200 OK\nETag: W/\"weak\"\nContent-Length: {}", file.len()), first);
     let rest = rest.to_vec();
     let next = then(first, move |_| {
         let rest = rest.clone();

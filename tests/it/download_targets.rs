@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, names, noise, ranged};
+use crate::support::file_server::{FileServer, names, noise, ranged, response};
 use crate::support::marker::{Failure, TOKEN};
 use crate::support::soon::soon;
 use crate::support::tcp_server::Seen;
@@ -36,7 +36,7 @@ async fn files() -> FileServer {
         match path_of(asked).strip_suffix("?X-Amz-Expires=9&X-Amz-Signature=break") {
             None => ranged(asked, &content(path_of(asked)), ETAG, usize::MAX),
             Some(path) if asked.range_start().is_none() => ranged(asked, &content(path), ETAG, KEPT),
-            Some(_) => answer("403 Forbidden\nContent-Length: 0", b""),
+            Some(_) => response("403 Forbidden\nContent-Length: 0", b""),
         }
     })
     .await
@@ -122,10 +122,10 @@ fn impossible(directory: &Path) -> Vec<(PathBuf, bool, &'static str)> {
     paths
 }
 
-fn assert_refused(error: &Error, path: &Path, is_input: bool, told: &str) {
+fn assert_refused(error: &Error, path: &Path, is_input: bool, reason: &str) {
     let text = error.to_string();
     assert_eq!((error.is_invalid_input(), error.is_file()), (is_input, !is_input), "{text}");
-    assert!(text.contains("download: `to`") && text.contains(told), "{text}");
+    assert!(text.contains("download: `to`") && text.contains(reason), "{text}");
     let shown = path.display().to_string();
     assert!(shown.len() > 300 || shown.contains('\0') || text.contains(&shown), "{text}");
 }
@@ -136,18 +136,18 @@ async fn invalid_target_sends_nothing() {
     let server = files().await;
     let paths = impossible(directory.path());
     let before = names(directory.path());
-    for (path, is_input, told) in &paths {
+    for (path, is_input, reason) in &paths {
         for url in ["/media/a", "data:,abc"] {
             let error = soon(client(&server).download(url).to(path)).await.failure();
-            assert_refused(&error, path, *is_input, told);
+            assert_refused(&error, path, *is_input, reason);
         }
     }
     let fine = directory.path().join("fine");
     let all = paths.iter().map(|(path, ..)| ("/media/a", path)).chain([("/media/b", &fine)]);
     let mut results = client(&server).download_all(all).await.unwrap();
     assert_eq!(std::fs::read(results.pop().unwrap().unwrap().path).unwrap(), content("/media/b"));
-    for ((path, is_input, told), result) in paths.iter().zip(results) {
-        assert_refused(&result.failure(), path, *is_input, told);
+    for ((path, is_input, reason), result) in paths.iter().zip(results) {
+        assert_refused(&result.failure(), path, *is_input, reason);
     }
     assert_eq!(server.seen().len(), 1, "only what can be is asked for");
     std::fs::remove_file(fine).unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, names, noise, ranged};
+use crate::support::file_server::{FileServer, names, noise, ranged, response};
 use crate::support::marker::{Failure, MARKER, TOKEN};
 use crate::support::server::{self, client_of, start};
 use crate::support::tcp_server::refusing;
@@ -29,7 +29,7 @@ fn download(server: &FileServer) -> Download {
 async fn refusing_once(file: Vec<u8>) -> FileServer {
     FileServer::start(move |number, asked| match number {
         0 => ranged(asked, &file, ETAG, 60_000),
-        1 => answer("403 Forbidden\nContent-Length: 0", b""),
+        1 => response("403 Forbidden\nContent-Length: 0", b""),
         _ => ranged(asked, &file, ETAG, usize::MAX),
     })
     .await
@@ -47,9 +47,9 @@ async fn download_leaves_only_target_file() {
     let content = file.clone();
     let server = FileServer::start(move |_, asked| ranged(asked, &content, ETAG, usize::MAX)).await;
     let target = directory.path().join("file.bin");
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let so_far = told.clone();
-    let download = download(&server).on_progress(move |progress| so_far.lock().unwrap().push(progress));
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let recorder = reported.clone();
+    let download = download(&server).on_progress(move |progress| recorder.lock().unwrap().push(progress));
     assert!(!format!("{download:?}").contains(MARKER));
     let downloaded = download.to(&target).await.unwrap();
     assert_eq!(
@@ -64,10 +64,10 @@ async fn download_leaves_only_target_file() {
     assert_eq!(asked[0].header("accept-encoding"), Some("identity"));
     assert_eq!(asked[0].header("synapse-access-token"), Some(&*format!("Token {TOKEN}")));
     assert_eq!(asked[0].header("range"), None);
-    let told = told.lock().unwrap();
-    assert!(told.windows(2).all(|pair| pair[0].bytes_received <= pair[1].bytes_received));
+    let reported = reported.lock().unwrap();
+    assert!(reported.windows(2).all(|pair| pair[0].bytes_received <= pair[1].bytes_received));
     assert_eq!(
-        told.last().map(|last| (last.bytes_received, last.bytes_total)),
+        reported.last().map(|last| (last.bytes_received, last.bytes_total)),
         Some((300_000, Some(300_000)))
     );
 }
@@ -107,7 +107,7 @@ async fn missing_range_support_restarts_file() {
     let content = file.clone();
     let server = FileServer::start(move |number, _| {
         let up_to = if number < 2 { 50_000 } else { content.len() };
-        answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: {}", content.len()), &content[..up_to])
+        response(&format!("200 OK\nETag: {ETAG}\nContent-Length: {}", content.len()), &content[..up_to])
     })
     .await;
     let target = directory.path().join("file.bin");
@@ -129,7 +129,7 @@ async fn changed_file_parts_never_mixed() {
             (_, Some(from)) if !keeps_if_range => {
                 let head =
                     format!("206 Partial Content\nETag: \"new\"\nContent-Range: bytes {from}-99999/100000");
-                answer(&format!("{head}\nContent-Length: {}", 100_000 - from), &new[from..])
+                response(&format!("{head}\nContent-Length: {}", 100_000 - from), &new[from..])
             }
             _ => ranged(asked, &new, "\"new\"", usize::MAX),
         })
@@ -146,7 +146,7 @@ async fn wrong_content_length_is_detected() {
     let target = directory.path().join("file.bin");
     std::fs::write(&target, "before").unwrap();
     // More than there is, without ranges: it never comes.
-    let server = FileServer::start(|_, _| answer("200 OK\nContent-Length: 1000", &[7; 500])).await;
+    let server = FileServer::start(|_, _| response("200 OK\nContent-Length: 1000", &[7; 500])).await;
     let error = download(&server).to(&target).await.failure();
     assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
     assert_eq!(error.attempts(), 4);
@@ -154,7 +154,7 @@ async fn wrong_content_length_is_detected() {
     let file = noise(500, 5);
     let content = file.clone();
     let server = FileServer::start(move |number, asked| match number {
-        0 => answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: 1000"), &content),
+        0 => response(&format!("200 OK\nETag: {ETAG}\nContent-Length: 1000"), &content),
         _ => ranged(asked, &content, ETAG, usize::MAX),
     })
     .await;
@@ -162,14 +162,14 @@ async fn wrong_content_length_is_detected() {
     assert_eq!(download(&server).to(&other).await.unwrap().bytes, 500);
     assert_eq!(std::fs::read(&other).unwrap(), file);
     // Less than there is: only what the API says of the file tells.
-    let server = FileServer::start(|_, _| answer("200 OK\nContent-Length: 500", &[7; 1000])).await;
+    let server = FileServer::start(|_, _| response("200 OK\nContent-Length: 500", &[7; 1000])).await;
     let error = download(&server).size(1000).to(&target).await.failure();
     assert_eq!(error.kind(), ErrorKind::Download);
     assert!(error.to_string().contains("announces 500 bytes, but 1000 are expected"), "{error}");
     // More than is expected, of a length that nobody announced.
-    let server = FileServer::start(|_, _| answer("200 OK", &[7; 1000])).await;
+    let server = FileServer::start(|_, _| response("200 OK", &[7; 1000])).await;
     assert_eq!(download(&server).size(999).to(&target).await.failure().kind(), ErrorKind::Download);
-    let server = FileServer::start(|_, _| answer("200 OK", &[7; 1000])).await;
+    let server = FileServer::start(|_, _| response("200 OK", &[7; 1000])).await;
     assert_eq!(download(&server).size(1001).to(&target).await.failure().kind(), ErrorKind::Download);
     assert_eq!(std::fs::read(&target).unwrap(), b"before");
     assert_eq!(names(directory.path()), ["file.bin", "other.bin"]);
@@ -182,7 +182,7 @@ async fn unsatisfiable_range_ends_or_restarts() {
     let file = noise(2_000_000, 6);
     let content = file.clone();
     let server = FileServer::start(move |number, asked| match number {
-        0 => answer(&format!("200 OK\nETag: {ETAG}\nTransfer-Encoding: chunked"), &chunk(&content)),
+        0 => response(&format!("200 OK\nETag: {ETAG}\nTransfer-Encoding: chunked"), &chunk(&content)),
         _ => ranged(asked, &content, ETAG, usize::MAX),
     })
     .await;
@@ -195,7 +195,7 @@ async fn unsatisfiable_range_ends_or_restarts() {
     let content = (file.clone(), short.clone());
     let server = FileServer::start(move |number, asked| match number {
         0 => ranged(asked, &content.0, ETAG, 1_000),
-        1 => answer("416 Range Not Satisfiable\nContent-Range: bytes */10\nContent-Length: 0", b""),
+        1 => response("416 Range Not Satisfiable\nContent-Range: bytes */10\nContent-Length: 0", b""),
         _ => ranged(asked, &content.1, "\"two\"", usize::MAX),
     })
     .await;
@@ -205,7 +205,7 @@ async fn unsatisfiable_range_ends_or_restarts() {
     // And one that says so for ever.
     let server = FileServer::start(move |_, asked| match asked.range_start() {
         None => ranged(asked, &file, ETAG, 1_000),
-        Some(_) => answer("416 Range Not Satisfiable\nContent-Length: 0", b""),
+        Some(_) => response("416 Range Not Satisfiable\nContent-Length: 0", b""),
     })
     .await;
     let error = download(&server).to(&target).await.failure();
@@ -225,7 +225,7 @@ async fn short_range_resumes_empty_range_fails() {
         None => ranged(asked, &content, ETAG, 10),
         Some(from) => {
             let to = content.len().min(from + 300);
-            answer(&format!("{}\nContent-Length: {}", part(from, to), to - from), &content[from..to])
+            response(&format!("{}\nContent-Length: {}", part(from, to), to - from), &content[from..to])
         }
     })
     .await;
@@ -235,7 +235,7 @@ async fn short_range_resumes_empty_range_fails() {
     assert_eq!(server.ranges(), [None, Some(10), Some(310), Some(610), Some(910)]);
     let server = FileServer::start(move |_, asked| match asked.range_start() {
         None => ranged(asked, &file, ETAG, 10),
-        Some(from) => answer(&format!("{}\nTransfer-Encoding: chunked", part(from, 1_000)), b"0\r\n\r\n"),
+        Some(from) => response(&format!("{}\nTransfer-Encoding: chunked", part(from, 1_000)), b"0\r\n\r\n"),
     })
     .await;
     let error = download(&server).to(&target).await.failure();
@@ -274,7 +274,7 @@ async fn kept_part_not_reused_for_other_url() {
     let both = files.clone();
     let server = FileServer::start(move |number, asked| match (number, asked.line.contains("id=2")) {
         (0, _) => ranged(asked, &both[0], ETAG, 60_000),
-        (1, _) => answer("403 Forbidden\nContent-Length: 0", b""),
+        (1, _) => response("403 Forbidden\nContent-Length: 0", b""),
         (_, second) => ranged(asked, &both[usize::from(second)], ETAG, usize::MAX),
     })
     .await;
@@ -471,13 +471,13 @@ async fn unrequested_gzip_is_decoded() {
     use std::io::Write as _;
     let directory = tempfile::tempdir().unwrap();
     let file = noise(100_000, 12);
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(&file).unwrap();
-    let packed = packed.finish().unwrap();
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    compressed.write_all(&file).unwrap();
+    let compressed = compressed.finish().unwrap();
     let server = FileServer::start(move |number, _| {
-        let body = if number == 1 { &packed[..50] } else { &packed[..] };
-        answer(
-            &format!("200 OK\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Length: {}", packed.len()),
+        let body = if number == 1 { &compressed[..50] } else { &compressed[..] };
+        response(
+            &format!("200 OK\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Length: {}", compressed.len()),
             body,
         )
     })
@@ -486,7 +486,7 @@ async fn unrequested_gzip_is_decoded() {
     assert_eq!(download(&server).size(100_000).to(&target).await.unwrap().bytes, 100_000);
     assert_eq!(std::fs::read(&target).unwrap(), file);
     let server =
-        FileServer::start(|_, _| answer("200 OK\nContent-Encoding: compress\nContent-Length: 3", b"abc"))
+        FileServer::start(|_, _| response("200 OK\nContent-Encoding: compress\nContent-Length: 3", b"abc"))
             .await;
     let error = download(&server).to(&target).await.failure();
     assert!(error.is_decode() && error.to_string().contains("compress"), "{error}");
@@ -494,7 +494,7 @@ async fn unrequested_gzip_is_decoded() {
     // What names no coding says nothing: what storages tell of how a file came to them, say.
     for label in ["aws-chunked", "utf-8", ""] {
         let head = format!("200 OK\nContent-Encoding: {label}\nContent-Length: 3");
-        let server = FileServer::start(move |_, _| answer(&head, b"abc")).await;
+        let server = FileServer::start(move |_, _| response(&head, b"abc")).await;
         assert_eq!(download(&server).to(&target).await.unwrap().bytes, 3, "{label}");
     }
 }
@@ -503,15 +503,15 @@ async fn unrequested_gzip_is_decoded() {
 async fn download_all_isolates_failed_file() {
     let directory = tempfile::tempdir().unwrap();
     let server = FileServer::start(|_, asked| match asked.line.as_str() {
-        "GET /3" => answer("404 Not Found\nContent-Length: 0", b""),
+        "GET /3" => response("404 Not Found\nContent-Length: 0", b""),
         _ => ranged(asked, asked.line.as_bytes(), ETAG, usize::MAX),
     })
     .await;
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let so_far = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let recorder = reported.clone();
     let files = (0..6).map(|number| (format!("/{number}"), directory.path().join(number.to_string())));
     let all = client(server.url()).download_all(files).concurrency(2);
-    let results = all.on_progress(move |progress| so_far.lock().unwrap().push(progress)).await.unwrap();
+    let results = all.on_progress(move |progress| recorder.lock().unwrap().push(progress)).await.unwrap();
     for (number, result) in results.iter().enumerate() {
         match number {
             3 => assert!(result.as_ref().is_err_and(synapse_backend_client::Error::is_not_found)),
@@ -522,7 +522,7 @@ async fn download_all_isolates_failed_file() {
         }
     }
     assert_eq!(names(directory.path()), ["0", "1", "2", "4", "5"]);
-    let last = *told.lock().unwrap().last().unwrap();
+    let last = *reported.lock().unwrap().last().unwrap();
     assert_eq!((last.files, last.files_complete, last.files_failed, last.bytes_received), (6, 5, 1, 30));
     assert!(
         client(server.url()).download_all([("/0", "x")]).concurrency(0).await.failure().is_invalid_input()

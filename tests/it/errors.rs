@@ -14,13 +14,13 @@ use synapse_backend_client::{BackendClient, Error, ErrorKind, Json, ModelFile, R
 use wiremock::{MockServer, ResponseTemplate};
 
 /// Gets a model that is answered so.
-async fn get(answer: ResponseTemplate) -> (Result<Model, Error>, MockServer) {
-    let (server, client) = serving("GET", "/models/999/", answer).await;
+async fn get(response: ResponseTemplate) -> (Result<Model, Error>, MockServer) {
+    let (server, client) = serving("GET", "/models/999/", response).await;
     (client.get_model(999).await, server)
 }
 
-async fn get_error(answer: ResponseTemplate) -> Error {
-    let (outcome, server) = get(answer).await;
+async fn get_error(response: ResponseTemplate) -> Error {
+    let (outcome, server) = get(response).await;
     assert_every_request(&server, "GET /models/999/").await;
     let error = outcome.failure();
     assert_eq!((error.operation(), error.method()), (Some("get_model"), Some(&Method::GET)));
@@ -48,8 +48,8 @@ async fn create(client: &BackendClient) -> Result<Model, Error> {
         .await
 }
 
-async fn create_error(answer: ResponseTemplate) -> Error {
-    let (server, client) = serving("POST", "/models/", answer).await;
+async fn create_error(response: ResponseTemplate) -> Error {
+    let (server, client) = serving("POST", "/models/", response).await;
     let error = create(&client).await.failure();
     // Never sent twice.
     let sent = only(&server).await;
@@ -128,17 +128,17 @@ async fn field_errors_kept_beside_detail() {
         (r#"{"detail": "Not found.", "code": "not_found"}"#, "", "Not found."),
     ] {
         let error = get_error(json(400, body)).await;
-        let told = error.response().unwrap().field_errors();
-        let told: Vec<_> =
-            told.iter().map(|(field, messages)| format!("{field}={}", messages.join(","))).collect();
-        assert_eq!(told.join(" "), fields, "{body}");
+        let reported = error.response().unwrap().field_errors();
+        let reported: Vec<_> =
+            reported.iter().map(|(field, messages)| format!("{field}={}", messages.join(","))).collect();
+        assert_eq!(reported.join(" "), fields, "{body}");
         assert!(error.to_string().ends_with(&format!(": 400 Bad Request: {line}")), "{error}");
     }
 }
 
 #[tokio::test]
 async fn status_line_omitted_message_kept() {
-    for (answer, line) in [
+    for (response, line) in [
         (json(400, r#"{"detail": "400 items are the most."}"#), ": 400 Bad Request: 400 items are the most."),
         (json(400, r#"{"ids": ["400 at most."]}"#), ": 400 Bad Request: ids: 400 at most."),
         (json(400, r#"["400 at most."]"#), ": 400 Bad Request: 400 at most."),
@@ -152,7 +152,7 @@ async fn status_line_omitted_message_kept() {
         ),
         (html(413, "<title>413 Request Entity Too Large</title>"), "/models/999/: 413 Payload Too Large"),
     ] {
-        let error = get_error(answer).await;
+        let error = get_error(response).await;
         assert!(error.to_string().ends_with(line), "{error}");
     }
 }
@@ -197,8 +197,8 @@ async fn unprocessable_input_is_bad_request() {
 
 #[tokio::test]
 async fn throttled_error_has_retry_after() {
-    let answer = || json(429, r#"{"detail": "Request was throttled."}"#).insert_header("retry-after", "0");
-    let error = get_error(answer()).await;
+    let response = || json(429, r#"{"detail": "Request was throttled."}"#).insert_header("retry-after", "0");
+    let error = get_error(response()).await;
     assert_eq!(predicates(&error), ["status", "too_many_requests"]);
     assert_eq!(error.response().unwrap().headers()["retry-after"], "0");
 }
@@ -300,8 +300,9 @@ async fn long_error_body_is_truncated() {
 
 #[tokio::test]
 async fn interrupted_error_body_keeps_status() {
-    let answer = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nonly this";
-    let server = Server::of([Act::Close(answer.into())]).await;
+    let response =
+        "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nonly this";
+    let server = Server::of([Act::Close(response.into())]).await;
     let error = BackendClient::builder(&server.url).build().unwrap().get_model(1).await.failure();
     assert!(error.is_not_found(), "{error:?}");
     assert_eq!(error.response().unwrap().text(), "only this");
@@ -669,26 +670,26 @@ async fn unknown_host_is_connect_error() {
 
 #[tokio::test]
 async fn broken_answer_interrupted_or_unknown() {
-    for answer in [
+    for response in [
         "",
         "HTTP/1.1 200 O",
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\": 1",
         "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"id\": 1\r\n",
     ] {
-        let server = Server::of([Act::Close(answer.into())]).await;
+        let server = Server::of([Act::Close(response.into())]).await;
         let error = client(&server.url).get_model(1).await.failure();
-        assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{answer:?}: {error:?}");
+        assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{response:?}: {error:?}");
         assert_eq!(predicates(&error), [""; 0]);
         let error = create(&client(&server.url)).await.failure();
-        assert_eq!(error.kind(), ErrorKind::UnknownOutcome, "{answer:?}: {error:?}");
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome, "{response:?}: {error:?}");
         assert_eq!((predicates(&error), error.upload_id()), (vec!["unknown_outcome"], Some("a-uuid")));
     }
 }
 
 #[tokio::test]
 async fn interrupted_page_is_never_the_last() {
-    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n{\"count\": 1, \"next\": null, \"results\": [{\"id\": 1}]}";
-    let server = Server::of([Act::Close(answer.into())]).await;
+    let response = "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n{\"count\": 1, \"next\": null, \"results\": [{\"id\": 1}]}";
+    let server = Server::of([Act::Close(response.into())]).await;
     let client = client(&server.url);
     let mut events = client.list_ground_truth_events().list_all();
     let error = events.next().await.unwrap().failure();
@@ -711,8 +712,8 @@ const SHORT: Duration = Duration::from_millis(150);
 #[tokio::test]
 async fn silent_server_hits_read_timeout() {
     // Before the answer's head, and within its body.
-    for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": 1"] {
-        let server = Server::of([Act::Hold(answer.into())]).await;
+    for response in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": 1"] {
+        let server = Server::of([Act::Hold(response.into())]).await;
         let client = BackendClient::builder(&server.url)
             .retry(RetryPolicy::never())
             .read_timeout(SHORT)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, noise, ranged};
+use crate::support::file_server::{FileServer, noise, ranged, response};
 use crate::support::marker::{Failure, MARKER, TOKEN};
 use crate::support::soon::soon;
 use crate::support::tcp_server::Seen;
@@ -80,13 +80,13 @@ async fn cached_file_stays_while_held() {
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
     let client = client(&server);
-    let told = Arc::new(Mutex::new(0));
-    let so_far = told.clone();
+    let reported = Arc::new(Mutex::new(0));
+    let recorder = reported.clone();
     let download = client
         .download("/media/a.png")
-        .on_progress(move |progress| *so_far.lock().unwrap() = progress.bytes_received);
+        .on_progress(move |progress| *recorder.lock().unwrap() = progress.bytes_received);
     let file = download.cached(&cache).await.unwrap();
-    assert_eq!((file.bytes(), file.is_hit(), *told.lock().unwrap()), (16, false, 16));
+    assert_eq!((file.bytes(), file.is_hit(), *reported.lock().unwrap()), (16, false, 16));
     assert_eq!(content(&file), b"GET /media/a.png");
     let again = client
         .download("/media/a.png")
@@ -157,11 +157,11 @@ async fn shared_cache_separates_tenants() {
     let cache = FileCache::open(directory.path()).unwrap();
     let mut servers = Vec::new();
     for number in 0..2 {
-        let answer = move |_: usize, asked: &Seen| {
+        let response = move |_: usize, asked: &Seen| {
             let content = format!("{number} {}", asked.header("synapse-tenant").unwrap_or("none"));
             ranged(asked, content.as_bytes(), ETAG, usize::MAX)
         };
-        servers.push(FileServer::start(answer).await);
+        servers.push(FileServer::start(response).await);
     }
     let mut held = Vec::new();
     for round in 0..2 {
@@ -243,7 +243,7 @@ async fn revalidation_repeats_after_drop() {
             // Its head says more than comes.
             1 => {
                 asked.notify_one();
-                answer("200 OK\nETag: \"x\"\nContent-Length: 100000", b"")
+                response("200 OK\nETag: \"x\"\nContent-Length: 100000", b"")
             }
             _ => ranged(request, content.as_bytes(), &format!("\"{state}\""), usize::MAX),
         }
@@ -275,7 +275,7 @@ async fn cache_hit_does_not_wait_for_downloads() {
                 if seen.line.starts_with("GET /slow") {
                     let _ = held.wait_for(|released| *released).await;
                 }
-                Act::Close(answer("200 OK\nContent-Length: 1", b"1"))
+                Act::Close(response("200 OK\nContent-Length: 1", b"1"))
             }
         })
     })
@@ -376,8 +376,8 @@ async fn revalidation_fetches_only_changes() {
             None => asked.header("if-modified-since").is_some_and(|known| Some(known) == modified),
         };
         match same {
-            true => answer(&format!("304 Not Modified\n{validators}"), b""),
-            false => answer(
+            true => response(&format!("304 Not Modified\n{validators}"), b""),
+            false => response(
                 &format!("200 OK\n{validators}\nX-Last: 1\nContent-Length: 1"),
                 format!("{state}").as_bytes(),
             ),
@@ -432,7 +432,7 @@ async fn oversized_file_stops_at_cache_limit() {
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::builder(directory.path()).max_bytes(LIMIT).open().unwrap();
     for head in ["200 OK\nContent-Length: 1000000", "200 OK", "200 OK\nETag: \"one\""] {
-        let server = FileServer::start(move |_, _| answer(head, &noise(1_000_000, 1))).await;
+        let server = FileServer::start(move |_, _| response(head, &noise(1_000_000, 1))).await;
         let error = client(&server).download("/large").cached(&cache).await.failure();
         assert_eq!(error.kind(), ErrorKind::BodyLimit, "{error}");
         assert!(
@@ -468,14 +468,14 @@ async fn partial_downloads_count_in_limit() {
 }
 
 /// A server that gives a part of a file, and the rest when it is told to.
-async fn stopping(size: usize, stop_at: usize, go_on: Arc<tokio::sync::Notify>) -> Server {
-    let file = answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: {size}"), &noise(size, 1));
+async fn stopping(size: usize, stop_at: usize, resume: Arc<tokio::sync::Notify>) -> Server {
+    let file = response(&format!("200 OK\nETag: {ETAG}\nContent-Length: {size}"), &noise(size, 1));
     let (first, rest) = file.split_at(stop_at);
     let (rest, first) = (rest.to_vec(), first.to_vec());
     let next = then(first, move |_| {
-        let (go_on, rest) = (go_on.clone(), rest.clone());
+        let (resume, rest) = (resume.clone(), rest.clone());
         async move {
-            go_on.notified().await;
+            resume.notified().await;
             Act::Close(rest)
         }
     });
@@ -492,14 +492,14 @@ async fn large_download_evicts_while_running() {
     let path = old.path().to_owned();
     drop(old);
     all_released(&cache).await;
-    let go_on = Arc::new(tokio::sync::Notify::new());
-    let large = stopping(7 << 20, 6 << 20, go_on.clone()).await;
+    let resume = Arc::new(tokio::sync::Notify::new());
+    let large = stopping(7 << 20, 6 << 20, resume.clone()).await;
     let call = tokio::spawn(client.download(format!("{}/large", large.url)).cached(&cache).send());
     while path.exists() {
         tokio::task::yield_now().await;
     }
     assert!(!call.is_finished());
-    go_on.notify_one();
+    resume.notify_one();
     let file = call.await.unwrap().unwrap();
     assert!(content(&file) == noise(7 << 20, 1));
     assert_eq!((cache.statistics().files, cache.statistics().bytes), (1, 7 << 20));
@@ -575,7 +575,7 @@ async fn conversion_checks_entry_checksum() {
                     md5(content.as_bytes())
                 );
                 let model = format!(r#"{{"id": 7, "name": "m", "file": {file}}}"#);
-                answer(
+                response(
                     &format!("200 OK\nContent-Type: application/json\nContent-Length: {}", model.len()),
                     model.as_bytes(),
                 )

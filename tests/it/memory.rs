@@ -47,14 +47,14 @@ fn memory_upload_child() {
 
 /// Uploads the file in a child and gives the upload's id and the child's peak.
 fn upload(backend: &Backend, path: &Path) -> (String, u64) {
-    let told = child::output(
+    let output = child::output(
         child::command(memory_upload_child)
             .env("UPLOADING_CHILD_FILE", path)
             .env("UPLOADING_CHILD_URL", backend.url())
             .env("UPLOADING_CHILD_TOKEN", backend.token()),
     );
-    let line = told.lines().find_map(|line| line.strip_prefix("uploaded "));
-    let line = line.unwrap_or_else(|| panic!("{told}"));
+    let line = output.lines().find_map(|line| line.strip_prefix("uploaded "));
+    let line = line.unwrap_or_else(|| panic!("{output}"));
     let (id, peak) = line.split_once(' ').unwrap();
     (id.to_owned(), peak.parse().unwrap())
 }

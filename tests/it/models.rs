@@ -189,18 +189,20 @@ async fn list_models_bad_filter_sends_nothing() {
     let (server, client) = serving("GET", "/models/", page_of_models()).await;
     let error = client.list_models().params(|p| p.project(u64::MAX).page(u64::MAX)).await.failure();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.contains("`project`") && told.contains("`page`") && told.contains("18446744073709551615"),
-        "{told}"
+        message.contains("`project`")
+            && message.contains("`page`")
+            && message.contains("18446744073709551615"),
+        "{message}"
     );
     assert_nothing_sent(&server).await;
 }
 
 // ---- get_model
 
-async fn get(answer: &str, set: impl for<'a> FnOnce(GetModel<'a>) -> GetModel<'a>, expected: &str) -> Model {
-    let (server, client) = serving("GET", "/models/456/", json(200, answer)).await;
+async fn get(body: &str, set: impl for<'a> FnOnce(GetModel<'a>) -> GetModel<'a>, expected: &str) -> Model {
+    let (server, client) = serving("GET", "/models/456/", json(200, body)).await;
     let model = client.get_model(456).params(set).await.unwrap();
     assert_only_get(&server, expected).await;
     model
@@ -231,14 +233,14 @@ async fn get_model_expands_metrics() {
 
 #[tokio::test]
 async fn get_model_expands_several_fields() {
-    let answer =
+    let body =
         MODEL.replacen('{', r#"{"evaluations": [{"id": 1, "score": 0.5}], "versions": [{"id": 2}], "#, 1);
     let expected = "/models/456/?expand=metrics&expand=evaluations&expand=versions";
-    let model = get(&answer, |p| p.expand(["metrics", "evaluations", "versions"]), expected).await;
+    let model = get(&body, |p| p.expand(["metrics", "evaluations", "versions"]), expected).await;
     assert_eq!(model.evaluations[0]["score"], 0.5);
     assert_eq!(model.versions[0]["id"], 2);
     get(
-        &answer,
+        &body,
         |p| p.expand(vec!["metrics".to_owned(), "evaluations".to_owned(), "versions".to_owned()]),
         expected,
     )
@@ -258,12 +260,12 @@ async fn get_model_combines_all_parameters() {
 }
 
 async fn convert(file: &str) -> (Model, Vec<String>) {
-    let answer = MODEL.replace(r#""/media/models/456.pkl""#, file);
-    let (server, client) = serving("GET", "/models/456/", json(200, answer)).await;
+    let body = MODEL.replace(r#""/media/models/456.pkl""#, file);
+    let (server, client) = serving("GET", "/models/456/", json(200, body)).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let told = seen.clone();
+    let recorder = seen.clone();
     let model = client.get_model(456).url_conversion("file", move |url| {
-        told.lock().unwrap().push(url.to_owned());
+        recorder.lock().unwrap().push(url.to_owned());
         format!("https://cdn.example.com{url}")
     });
     let model = model.await.unwrap();
@@ -562,28 +564,28 @@ async fn create_model_accepts_every_file_form() {
 #[tokio::test]
 async fn create_model_reports_upload_progress() {
     let setup = Setup::new("7", created()).await;
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let telling = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let recorder = reported.clone();
     let model = setup
         .client
         .create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
     let model = model
         .chunk_size(4)
         .file_name("best.pkl")
-        .on_progress(move |progress| telling.lock().unwrap().push(progress));
+        .on_progress(move |progress| recorder.lock().unwrap().push(progress));
     model.await.unwrap();
     let chunk = &requests(&setup.server).await[0];
     assert_chunk(chunk, "/chunked_upload/", "bytes 0-3/10", "best.pkl", b"0123");
-    let told: Vec<UploadProgress> = told.lock().unwrap().clone();
-    assert!(told.iter().all(|progress| progress.bytes_total == 10));
-    assert!(told.is_sorted_by_key(|progress| progress.bytes_sent));
+    let reported: Vec<UploadProgress> = reported.lock().unwrap().clone();
+    assert!(reported.iter().all(|progress| progress.bytes_total == 10));
+    assert!(reported.is_sorted_by_key(|progress| progress.bytes_sent));
     let ends: Vec<_> =
-        told[told.len() - 3..].iter().map(|progress| (progress.phase, progress.bytes_sent)).collect();
+        reported[reported.len() - 3..].iter().map(|progress| (progress.phase, progress.bytes_sent)).collect();
     assert_eq!(
         ends,
         [(UploadPhase::Sending, 10), (UploadPhase::Completing, 10), (UploadPhase::Complete, 10)]
     );
-    assert_eq!(told.iter().filter(|progress| progress.phase != UploadPhase::Sending).count(), 2);
+    assert_eq!(reported.iter().filter(|progress| progress.phase != UploadPhase::Sending).count(), 2);
 }
 
 #[tokio::test]
@@ -604,11 +606,11 @@ async fn assert_refused(setup: &Setup, outcome: Result<Model, Error>, reasons: &
     let error = outcome.failure();
     assert!(error.is_invalid_input(), "{error:?}");
     assert_eq!((error.status(), error.upload_id()), (None, None));
-    let told = error.to_string();
+    let message = error.to_string();
     for reason in reasons {
-        assert!(told.contains(reason), "{reason}: {told}");
+        assert!(message.contains(reason), "{reason}: {message}");
     }
-    assert!(!told.contains("chunked_upload"), "{told}");
+    assert!(!message.contains("chunked_upload"), "{message}");
     assert_nothing_sent(&setup.server).await;
 }
 
@@ -782,8 +784,8 @@ async fn unreadable_model_file_sends_nothing() {
 
 #[tokio::test]
 async fn create_model_reports_refused_fields() {
-    let answer = r#"{"name": ["This field must be unique."], "metrics": {"accuracy": ["A valid number is required."]}}"#;
-    let setup = Setup::new("7", json(400, answer)).await;
+    let body = r#"{"name": ["This field must be unique."], "metrics": {"accuracy": ["A valid number is required."]}}"#;
+    let setup = Setup::new("7", json(400, body)).await;
     let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
     assert!(error.is_bad_request());
     assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
@@ -853,10 +855,11 @@ async fn checksum_mismatch_creates_no_model() {
     let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
     assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
     assert_eq!(error.response().unwrap().detail(), Some("checksum does not match"));
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.contains(&format!("the file's MD5 is {CONTENT_MD5}, but the server's copy has a different one")),
-        "{told}"
+        message
+            .contains(&format!("the file's MD5 is {CONTENT_MD5}, but the server's copy has a different one")),
+        "{message}"
     );
     assert!(error.upload_session().is_none(), "there is nothing to go on with");
     let asked = ["PUT /chunked_upload/", "POST /chunked_upload/7/", "GET /chunked_upload/7/"];

@@ -54,11 +54,11 @@ fn silent() -> (Runtime, MockServer) {
     starting(ResponseTemplate::new(200).set_delay(Duration::from_secs(3_600)))
 }
 
-fn starting(answer: ResponseTemplate) -> (Runtime, MockServer) {
+fn starting(response: ResponseTemplate) -> (Runtime, MockServer) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = runtime.block_on(async {
         let server = MockServer::start().await;
-        Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&server).await;
+        Mock::given(wiremock::matchers::any()).respond_with(response).mount(&server).await;
         server
     });
     (runtime, server)

@@ -27,10 +27,10 @@ pub fn command_after<T: Fn()>(setup: &str, test: T) -> Command {
 /// Runs a child to its end and returns what it printed. Fails unless it ran its test, and that passed.
 pub fn output(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
-    let told = String::from_utf8_lossy(&stdout).into_owned();
-    assert!(status.success(), "{status}: {told}{}", String::from_utf8_lossy(&stderr));
-    assert!(told.contains("test result: ok. 1 passed"), "no test ran: {told}");
-    told
+    let printed = String::from_utf8_lossy(&stdout).into_owned();
+    assert!(status.success(), "{status}: {printed}{}", String::from_utf8_lossy(&stderr));
+    assert!(printed.contains("test result: ok. 1 passed"), "no test ran: {printed}");
+    printed
 }
 
 /// Runs `test`, which calls this first, in a separate process. Returns `false` in that process, and `true` in

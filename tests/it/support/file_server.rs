@@ -9,13 +9,13 @@ pub struct FileServer(Server);
 
 impl FileServer {
     /// Writes what `answer` gives for each request, counted from 0, and closes the connection.
-    pub async fn start(answer: impl Fn(usize, &Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        FileServer(Server::with(move |which| Act::Close(answer(which.number, which.seen))).await)
+    pub async fn start(response: impl Fn(usize, &Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        FileServer(Server::with(move |which| Act::Close(response(which.number, which.seen))).await)
     }
 
     /// As [`start`](FileServer::start), but connections stay open, and nothing more comes.
-    pub async fn holding(answer: impl Fn(usize, &Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        FileServer(Server::with(move |which| Act::Hold(answer(which.number, which.seen))).await)
+    pub async fn holding(response: impl Fn(usize, &Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        FileServer(Server::with(move |which| Act::Hold(response(which.number, which.seen))).await)
     }
 
     pub fn url(&self) -> String {
@@ -33,11 +33,11 @@ impl FileServer {
 }
 
 /// An answer with this head (`200 OK`, then headers) and as much of a body as there is.
-pub fn answer(head: &str, body: &[u8]) -> Vec<u8> {
-    let mut answer =
+pub fn response(head: &str, body: &[u8]) -> Vec<u8> {
+    let mut response =
         format!("HTTP/1.1 {}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n")).into_bytes();
-    answer.extend_from_slice(body);
-    answer
+    response.extend_from_slice(body);
+    response
 }
 
 /// The whole of `file`, or the range that was asked for, as a server with ranges gives it; `up_to` bytes of
@@ -46,7 +46,7 @@ pub fn ranged(asked: &Seen, file: &[u8], etag: &str, up_to: usize) -> Vec<u8> {
     let size = file.len();
     let same = asked.header("if-range").is_none_or(|known| known == etag);
     match asked.range_start().filter(|_| same) {
-        Some(from) if from >= size => answer(
+        Some(from) if from >= size => response(
             &format!("416 Range Not Satisfiable\nContent-Range: bytes */{size}\nContent-Length: 0"),
             b"",
         ),
@@ -56,9 +56,9 @@ pub fn ranged(asked: &Seen, file: &[u8], etag: &str, up_to: usize) -> Vec<u8> {
                 size - 1,
                 size - from
             );
-            answer(&head, &file[from..size.min(from.saturating_add(up_to))])
+            response(&head, &file[from..size.min(from.saturating_add(up_to))])
         }
-        None => answer(&format!("200 OK\nETag: {etag}\nContent-Length: {size}"), &file[..size.min(up_to)]),
+        None => response(&format!("200 OK\nETag: {etag}\nContent-Length: {size}"), &file[..size.min(up_to)]),
     }
 }
 
@@ -70,7 +70,7 @@ pub fn labelled(asked: &Seen, file: &[u8], labels: &str, up_to: usize) -> Vec<u8
         Some(_) => format!("206 Partial Content\nContent-Range: bytes {from}-{}/{size}\n{labels}", size - 1),
         None => format!("200 OK\n{labels}"),
     };
-    answer(head.trim_end(), &file[from..size.min(from.saturating_add(up_to))])
+    response(head.trim_end(), &file[from..size.min(from.saturating_add(up_to))])
 }
 
 /// Bytes that differ from place to place.

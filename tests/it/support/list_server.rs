@@ -75,7 +75,7 @@ impl ListServer {
         let shared = state.clone();
         let server = Server::with(move |_| {
             let state = shared.clone();
-            then("", move |seen| answer(seen, state.clone()))
+            then("", move |seen| respond(seen, state.clone()))
         });
         let server = server.await;
         ListServer { url: server.url.clone(), state, _server: server }
@@ -103,7 +103,7 @@ impl ListServer {
     }
 }
 
-async fn answer(seen: Seen, state: Arc<Mutex<State>>) -> Act {
+async fn respond(seen: Seen, state: Arc<Mutex<State>>) -> Act {
     {
         let mut state = state.lock().unwrap();
         state.in_flight += 1;
@@ -116,7 +116,7 @@ async fn answer(seen: Seen, state: Arc<Mutex<State>>) -> Act {
     let mut state = state.lock().unwrap();
     state.in_flight -= 1;
     let query = seen.line.split_once('?').map_or("", |(_, query)| query);
-    match state.answer(query, &format!("http://{}", seen.header("host").unwrap())) {
+    match state.respond(query, &format!("http://{}", seen.header("host").unwrap())) {
         Some((status, body)) => Act::Keep(json(status, body)),
         None => Act::Close(Vec::new()),
     }
@@ -124,7 +124,7 @@ async fn answer(seen: Seen, state: Arc<Mutex<State>>) -> Act {
 
 impl State {
     /// Nothing where the connection is closed instead.
-    fn answer(&mut self, query: &str, base: &str) -> Option<(u16, String)> {
+    fn respond(&mut self, query: &str, base: &str) -> Option<(u16, String)> {
         let params: HashMap<_, _> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let number = |name: &str| params.get(name).map(|value| value.parse::<u64>().unwrap());
         let page = number("page").or_else(|| number("cursor").map(|cursor| cursor / 1_000)).unwrap_or(1);
@@ -138,8 +138,8 @@ impl State {
                 Failing::Cut => None,
             };
         }
-        let answered = self.served.len();
-        for (_, change) in self.script.changes.iter().filter(|(at, _)| *at == answered) {
+        let responses = self.served.len();
+        for (_, change) in self.script.changes.iter().filter(|(at, _)| *at == responses) {
             match change {
                 Change::Insert(place, ids) => {
                     let place = (*place).min(self.script.ids.len());
@@ -151,7 +151,7 @@ impl State {
                 }
             }
         }
-        self.script.changes.retain(|(at, _)| *at != answered);
+        self.script.changes.retain(|(at, _)| *at != responses);
         let size = number("page_size").map_or(self.script.most, |size| (size as usize).min(self.script.most));
         let ids = &self.script.ids;
         let count = ids.len() as u64;
@@ -186,12 +186,14 @@ impl State {
                 format!("\"{base}/models/?cursor={cursor}{asked_size}\"")
             }
         };
-        let count_told = match self.script.paging {
+        let count_field = match self.script.paging {
             Paging::Numbers => format!(r#""count": {count}, "#),
             Paging::Cursors => String::new(),
         };
-        let body =
-            format!(r#"{{{count_told}"next": {next}, "previous": null, "results": [{}]}}"#, items.join(", "));
+        let body = format!(
+            r#"{{{count_field}"next": {next}, "previous": null, "results": [{}]}}"#,
+            items.join(", ")
+        );
         self.served.push(Served { page, ids: given, count, last });
         Some((200, body))
     }

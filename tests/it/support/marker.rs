@@ -98,12 +98,12 @@ pub fn watch() {
     });
 }
 
-fn end_process(told: &str) {
+fn end_process(text: &str) {
     // The test harness would keep to itself what is printed by `eprintln!`.
     let thread = std::thread::current();
     let _ = writeln!(
         std::io::stderr(),
-        "\na secret is shown, on thread {:?}: {told}",
+        "\na secret is shown, on thread {:?}: {text}",
         thread.name().unwrap_or_default()
     );
     std::process::exit(101);
@@ -127,14 +127,14 @@ impl Guard {
     }
 
     fn look_at(&self, metadata: &Metadata<'_>, record: impl FnOnce(&mut Fields<'_>)) {
-        let mut told = format!("{} {} {}", metadata.level(), metadata.target(), metadata.name());
-        record(&mut Fields(&mut told));
-        self.look_at_text(&told);
+        let mut text = format!("{} {} {}", metadata.level(), metadata.target(), metadata.name());
+        record(&mut Fields(&mut text));
+        self.look_at_text(&text);
     }
 
-    fn look_at_text(&self, told: &str) {
-        if shows_secret(told) {
-            (self.on_secret)(told);
+    fn look_at_text(&self, text: &str) {
+        if shows_secret(text) {
+            (self.on_secret)(text);
         }
     }
 }
@@ -159,9 +159,9 @@ impl Subscriber for Guard {
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
-        let mut told = String::from("a span's");
-        values.record(&mut Fields(&mut told));
-        self.look_at_text(&told);
+        let mut text = String::from("a span's");
+        values.record(&mut Fields(&mut text));
+        self.look_at_text(&text);
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
@@ -202,7 +202,7 @@ impl log::Log for Guard {
 #[test]
 fn guard_detects_only_the_marker() {
     static SEEN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
-    let guard = || Guard::new(|told| SEEN.lock().unwrap().push(told.to_owned()));
+    let guard = || Guard::new(|text| SEEN.lock().unwrap().push(text.to_owned()));
     let seen = |work: &dyn Fn()| {
         tracing::subscriber::with_default(guard(), work);
         std::mem::take(&mut *SEEN.lock().unwrap()).len()
@@ -280,8 +280,12 @@ fn secret_leaking_child() {
 fn leak_ends_the_process() {
     for (how, code) in [("traces", 101), ("logs", 101), ("nothing", 0)] {
         let child = child::command(secret_leaking_child).env("A_LEAKING_CHILD", how).output().unwrap();
-        let told = String::from_utf8_lossy(&child.stderr);
-        assert_eq!((child.status.code(), shows_secret(&told)), (Some(code), code == 101), "{how}: {told}");
+        let printed = String::from_utf8_lossy(&child.stderr);
+        assert_eq!(
+            (child.status.code(), shows_secret(&printed)),
+            (Some(code), code == 101),
+            "{how}: {printed}"
+        );
         assert!(code == 101 || String::from_utf8_lossy(&child.stdout).contains("1 passed"));
     }
 }

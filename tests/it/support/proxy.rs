@@ -16,7 +16,7 @@ pub enum Does {
     /// Opens a tunnel, whichever host is named, to this address.
     Tunnel(SocketAddr),
     /// Answers so, and closes.
-    Answer(&'static str),
+    Respond(&'static str),
 }
 
 /// Stops when it is dropped.
@@ -30,12 +30,12 @@ impl Proxy {
     pub async fn start(does: Does) -> Self {
         let (listener, address) = listener().await;
         let heads = Arc::<Mutex<Vec<String>>>::default();
-        let told = heads.clone();
+        let recorded = heads.clone();
         let tasks = accept(listener, move |stream, _| {
             let heads = heads.clone();
             async move { _ = serve(stream, does, &heads).await }
         });
-        Proxy { address, heads: told, _tasks: tasks }
+        Proxy { address, heads: recorded, _tasks: tasks }
     }
 
     pub fn url(&self) -> String {
@@ -60,7 +60,7 @@ async fn serve(mut stream: TcpStream, does: Does, heads: &Mutex<Vec<String>>) ->
     let head = String::from_utf8(read).unwrap();
     heads.lock().unwrap().push(head.clone());
     match does {
-        Does::Answer(answer) => stream.write_all(answer.as_bytes()).await.ok(),
+        Does::Respond(response) => stream.write_all(response.as_bytes()).await.ok(),
         Does::Tunnel(to) => {
             let mut server = TcpStream::connect(to).await.unwrap();
             stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.ok()?;
@@ -74,9 +74,9 @@ async fn serve(mut stream: TcpStream, does: Does, heads: &Mutex<Vec<String>>) ->
             }
             let mut server = TcpStream::connect(to).await.unwrap();
             server.write_all(&[forwarded(&head).as_bytes(), &body].concat()).await.ok()?;
-            let mut answer = Vec::new();
-            server.read_to_end(&mut answer).await.ok()?;
-            stream.write_all(&answer).await.ok()
+            let mut response = Vec::new();
+            server.read_to_end(&mut response).await.ok()?;
+            stream.write_all(&response).await.ok()
         }
     }
 }

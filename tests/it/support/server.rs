@@ -26,9 +26,9 @@ pub fn client_of(server: &MockServer) -> BackendClient {
 }
 
 /// A server that gives one answer to one path, and a client of it.
-pub async fn serving(verb: &str, at: &str, answer: ResponseTemplate) -> (MockServer, BackendClient) {
+pub async fn serving(verb: &str, at: &str, response: ResponseTemplate) -> (MockServer, BackendClient) {
     let server = start().await;
-    Mock::given(method(verb)).and(path(at)).respond_with(answer).mount(&server).await;
+    Mock::given(method(verb)).and(path(at)).respond_with(response).mount(&server).await;
     let client = client_of(&server);
     (server, client)
 }

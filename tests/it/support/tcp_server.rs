@@ -122,12 +122,12 @@ impl Server {
         let listener = socket.listen(64).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let log = Arc::<Log>::default();
-        let (told, script) = (log.clone(), Arc::new(script));
+        let (recorded, script) = (log.clone(), Arc::new(script));
         let tasks = accept(listener, move |stream, number| {
             log.connections.send_replace(number + 1);
             serve(stream, number, script.clone(), log.clone())
         });
-        Server { url, log: told, _tasks: tasks }
+        Server { url, log: recorded, _tasks: tasks }
     }
 
     /// Starts a server that performs the acts in order, and repeats the last one.

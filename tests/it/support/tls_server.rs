@@ -96,16 +96,16 @@ impl Seen {
     }
 }
 
-pub type Answer = Response<Full<Bytes>>;
-type Answering = dyn Fn(Seen) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync;
+pub type FullResponse = Response<Full<Bytes>>;
+type Responding = dyn Fn(Seen) -> Pin<Box<dyn Future<Output = FullResponse> + Send>> + Send + Sync;
 
-pub fn json(status: u16, body: impl Into<Bytes>) -> Answer {
-    let answer = Response::builder().status(status).header("content-type", "application/json");
-    answer.body(Full::new(body.into())).unwrap()
+pub fn json(status: u16, body: impl Into<Bytes>) -> FullResponse {
+    let response = Response::builder().status(status).header("content-type", "application/json");
+    response.body(Full::new(body.into())).unwrap()
 }
 
 /// What it was asked, as JSON: of a request with a body, the body.
-pub async fn echo(seen: Seen) -> Answer {
+pub async fn echo(seen: Seen) -> FullResponse {
     match seen.body.is_empty() {
         true => json(200, format!(r#"{{"line": "{}"}}"#, seen.line)),
         false => json(200, seen.body),
@@ -151,20 +151,20 @@ pub struct TlsServer {
 impl TlsServer {
     /// Answers every request by what it was asked.
     pub async fn echoing(identity: Identity, manner: Manner) -> Self {
-        TlsServer::answering(identity, manner, echo).await
+        TlsServer::responding(identity, manner, echo).await
     }
 
-    pub async fn answering<F>(
+    pub async fn responding<F>(
         identity: Identity,
         manner: Manner,
-        answer: impl Fn(Seen) -> F + Send + Sync + 'static,
+        response: impl Fn(Seen) -> F + Send + Sync + 'static,
     ) -> Self
     where
-        F: Future<Output = Answer> + Send + 'static,
+        F: Future<Output = FullResponse> + Send + 'static,
     {
-        let answer: Arc<Answering> = Arc::new(move |seen| Box::pin(answer(seen)));
+        let response: Arc<Responding> = Arc::new(move |seen| Box::pin(response(seen)));
         TlsServer::start(identity, manner, move |stream, number, log| {
-            serve(stream, number, manner, answer.clone(), log)
+            serve(stream, number, manner, response.clone(), log)
         })
         .await
     }
@@ -190,7 +190,7 @@ impl TlsServer {
         let (listener, address) = listener().await;
         let acceptor = TlsAcceptor::from(Arc::new(configuration(identity, manner.protocols)));
         let log = Arc::<Log>::default();
-        let told = log.clone();
+        let recorded = log.clone();
         let tasks = accept(listener, move |mut stream, number| {
             log.accepted.send_replace(number + 1);
             let (log, acceptor, serve) = (log.clone(), acceptor.clone(), serve.clone());
@@ -213,7 +213,7 @@ impl TlsServer {
                 log.ended.send_modify(|count| *count += 1);
             }
         });
-        TlsServer { address, log: told, _tasks: tasks }
+        TlsServer { address, log: recorded, _tasks: tasks }
     }
 
     pub fn url(&self) -> String {
@@ -272,13 +272,13 @@ async fn serve(
     stream: TlsStream<TcpStream>,
     connection: usize,
     manner: Manner,
-    answer: Arc<Answering>,
+    response: Arc<Responding>,
     log: Arc<Log>,
 ) {
     let mut goodbye = log.goodbyes.subscribe();
     let by_http_2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request: Request<Incoming>| {
-        let (answer, log) = (answer.clone(), log.clone());
+        let (response, log) = (response.clone(), log.clone());
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let target = head.uri.path_and_query().map_or("*", |target| target.as_str());
@@ -287,7 +287,7 @@ async fn serve(
             let line = format!("{} {target}", head.method);
             let seen = Seen { line, version: head.version, headers: head.headers, body, connection };
             log.seen.lock().unwrap().push(seen.clone());
-            Ok::<_, hyper::Error>(answer(seen).await)
+            Ok::<_, hyper::Error>(response(seen).await)
         })
     });
     if by_http_2 {
@@ -316,8 +316,8 @@ async fn serve(
 
 /// Reads until the client hangs up as well.
 async fn drain(stream: &mut (impl AsyncRead + Unpin)) {
-    let mut piece = [0; 1024];
-    while stream.read(&mut piece).await.is_ok_and(|length| length > 0) {}
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
 }
 
 // ---- HTTP/2, frame by frame: what a server that was made well doesn't do when it is told to
@@ -443,16 +443,16 @@ pub struct NoTls {
 }
 
 impl NoTls {
-    pub async fn start(answer: impl Into<Vec<u8>>, ending: Ending) -> Self {
-        let answer = answer.into();
+    pub async fn start(response: impl Into<Vec<u8>>, ending: Ending) -> Self {
+        let response = response.into();
         let (listener, address) = listener().await;
         let (count, accepted) = watch::channel(0);
         let tasks = accept(listener, move |mut stream, number| {
             count.send_replace(number + 1);
-            let answer = answer.clone();
+            let response = response.clone();
             async move {
                 read_hello(&mut stream).await;
-                let _ = stream.write_all(&answer).await;
+                let _ = stream.write_all(&response).await;
                 if let Ending::Reset = ending {
                     stream.set_zero_linger().unwrap();
                 }

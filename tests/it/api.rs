@@ -1,4 +1,4 @@
-//! The API as its user writes it: every line compiles, and the main ones run on the embedded backend.
+//! The API as a user writes it. Every line compiles, and the main ones run on the embedded backend.
 
 use std::time::{Duration, SystemTime};
 

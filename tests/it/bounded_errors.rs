@@ -1,5 +1,5 @@
-//! What a hostile answer costs: allocated bytes are counted. They are those of the whole process, so
-//! each test runs in a separate one.
+//! The memory cost of a hostile response. The tests count the allocated bytes of the whole process, so each
+//! test runs in a separate process.
 
 use std::error::Error as _;
 
@@ -11,10 +11,10 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::ALLOCATOR;
 use crate::support::child;
 
-/// A body that costs what it costs in proportion to `length`.
+/// Builds a body of about `length` bytes.
 type Body = fn(usize) -> String;
 
-/// Bodies of errors that were, or could be, of more cost than they are long.
+/// Error bodies whose parsing cost, or could cost, more than their length.
 const BODIES: [(&str, Body); 22] = [
     ("a long key above many", |length| keys(length / 3, length / 3 * 2)),
     ("many long keys, one in another", |length| {
@@ -72,7 +72,7 @@ fn joined(length: usize, item: impl Fn(usize) -> String) -> String {
     text
 }
 
-/// All that can be asked of an error.
+/// Reads everything that an error provides, and checks its bounds.
 fn look_at_all_of(error: &Error) {
     let display = error.to_string();
     assert!(display.len() <= 4 << 10 && !display.contains(char::is_control), "{display}");
@@ -97,7 +97,7 @@ fn look_at_all_of(error: &Error) {
     }
 }
 
-/// A server that answers everything so, and a client of it.
+/// Returns a server that sends this response to every request, and its client.
 async fn serving(status: u16, body: &str) -> (MockServer, BackendClient) {
     let server = MockServer::start().await;
     let response = ResponseTemplate::new(status).set_body_raw(body, "application/json");
@@ -114,7 +114,7 @@ fn client(url: &str) -> BackendClient {
         .unwrap()
 }
 
-/// What the exchange and a look at everything of its error allocates, the server's share included.
+/// Returns the bytes that the exchange and all reads of its error allocate. The server's share is included.
 async fn cost(body: &str, status: u16, method: Method) -> usize {
     let (_server, client) = serving(status, body).await;
     let before = ALLOCATOR.stats().bytes_allocated;
@@ -191,7 +191,7 @@ async fn undecodable_answer_is_bounded() {
     }
 }
 
-/// Nobody vouches for a file's host.
+/// The host of a file is not trusted.
 #[tokio::test]
 async fn foreign_file_host_error_is_bounded() {
     if child::passed_alone(foreign_file_host_error_is_bounded) {
@@ -214,8 +214,8 @@ async fn foreign_file_host_error_is_bounded() {
     }
 }
 
-/// What the items of a page take at most, in bytes for each byte of its text: the documentation of
-/// `max_body_size` gives them.
+/// The most memory that the items of a page take, in bytes for each byte of its text. The documentation of
+/// `max_body_size` states these values.
 const TYPED: usize = 80;
 const RAW: usize = 60;
 
@@ -229,7 +229,7 @@ async fn page_memory_as_documented() {
     for (item, raw) in typed.into_iter().chain(["0", "{}", r#""""#].map(|item| (item, true))) {
         let body = format!("{{\"results\":{}}}", list(300 << 10, |_| item.to_owned()));
         let (_server, client) = serving(200, &body).await;
-        // The same exchange with an answer that stays text.
+        // The same exchange, but the response stays text.
         let before = allocated();
         client.request(Method::GET, "/x/").await.unwrap();
         let exchange = allocated() - before;
@@ -250,8 +250,8 @@ async fn page_memory_as_documented() {
     }
 }
 
-/// What converting the URLs on a page takes at most besides, in bytes for each byte of its text, as
-/// documented.
+/// The most additional memory that the conversion of a page's URLs takes, in bytes for each byte of its text,
+/// as documented.
 const CONVERTED: usize = 60;
 
 #[tokio::test]

@@ -1,5 +1,4 @@
-//! Files that come compressed although they weren't asked for so: by the first request, in the form that is
-//! expected.
+//! Files that the server compresses unasked. The first request stores them in the expected form.
 
 #![cfg(feature = "gzip")]
 
@@ -37,7 +36,7 @@ fn head(length: usize) -> String {
     format!("200 OK\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Length: {length}")
 }
 
-/// A server that gives this whole, with these headers besides, whatever is asked for.
+/// Returns a server that sends this response to every request.
 async fn serving(head: String, body: Vec<u8>) -> FileServer {
     FileServer::start(move |_, _| response(&head, &body)).await
 }
@@ -55,7 +54,8 @@ async fn expected_size_selects_stored_form() {
         (None, Some(md5(&compressed)), &compressed),
         (Some(plain_size), Some(md5(&file)), &file),
         (Some(compressed_size), Some(md5(&compressed)), &compressed),
-        // Each is of one of the forms: the digest is compared, and the size is the decompressed file's.
+        // Size and digest describe different forms. The digest decides, and the size is the decompressed
+        // file's.
         (Some(plain_size), Some(md5(&compressed)), &file),
         (Some(compressed_size), Some(md5(&file)), &file),
     ] {
@@ -107,7 +107,7 @@ async fn mismatch_in_both_forms_is_error() {
     }
 }
 
-/// What another download brought meanwhile has to be what this one expects.
+/// A download doesn't accept the file of a concurrent one if it expects another form.
 #[tokio::test]
 async fn concurrent_downloads_keep_own_form() {
     let directory = tempfile::tempdir().unwrap();
@@ -116,7 +116,7 @@ async fn concurrent_downloads_keep_own_form() {
     let compressed = gzip(&file);
     let server = serving(head(compressed.len()), compressed.clone()).await;
     let all = (0..6).map(|number| match number % 3 {
-        // The file has the one's size and not its digest.
+        // The size is the plain file's, and the digest is the compressed file's.
         0 => download(&server).size(SIZE as u64).checksum(md5(&compressed)),
         1 => download(&server).size(compressed.len() as u64),
         _ => download(&server),
@@ -129,7 +129,7 @@ async fn concurrent_downloads_keep_own_form() {
     assert_eq!(names(directory.path()), ["file.bin"]);
 }
 
-/// Nothing of what a bomb would come to is written beyond the size that is expected.
+/// A decompression bomb is not written beyond the expected size.
 #[tokio::test]
 async fn gzip_bomb_stops_at_expected_size() {
     let directory = tempfile::tempdir().unwrap();
@@ -158,7 +158,7 @@ async fn compressed_download_is_resumed() {
         })
         .await;
         assert!(download(&server).to(&target).await.failure().is_forbidden());
-        // Which form is stored is the next download's own.
+        // The next download decides which form it stores.
         let downloaded = download(&server).to(&target).await.unwrap();
         assert_eq!((downloaded.bytes, downloaded.resumed_from), (SIZE as u64, 70_000));
         assert!(std::fs::read(&target).unwrap() == file);
@@ -167,7 +167,7 @@ async fn compressed_download_is_resumed() {
     }
 }
 
-/// A part of what a proxy compressed on the way is no part of the file.
+/// A proxy compressed this part in transit, so its bytes are not bytes of the file.
 #[tokio::test]
 async fn compressed_range_is_not_mixed_in() {
     let directory = tempfile::tempdir().unwrap();
@@ -199,7 +199,7 @@ async fn multi_member_gzip_is_decoded() {
     let server = serving(head(compressed.len()), compressed).await;
     assert_eq!(download(&server).size(SIZE as u64).to(&target).await.unwrap().bytes, SIZE as u64);
     assert!(std::fs::read(&target).unwrap() == file);
-    // Twice.
+    // Compressed twice.
     let compressed = gzip(&gzip(&file));
     let twice = format!(
         "200 OK\nContent-Encoding: gzip\nContent-Encoding: gzip\nContent-Length: {}",
@@ -258,7 +258,7 @@ async fn non_coding_labels_are_ignored() {
         assert!(std::fs::read(&target).unwrap() == file, "{label}");
         assert_eq!(server.seen().len(), 1, "{label}");
     }
-    // What isn't compressed although its label says so is as it is.
+    // A body that is labelled as compressed, but isn't, is stored unchanged.
     let server = serving(head(SIZE), file.clone()).await;
     download(&server).to(&target).await.unwrap();
     assert!(std::fs::read(&target).unwrap() == file);
@@ -280,7 +280,7 @@ async fn unsupported_encoding_is_an_error() {
             assert!(error.is_decode() && error.to_string().contains(part), "{error}");
         }
         assert_eq!((server.seen().len(), names(directory.path())), (2, vec![]));
-        // As it comes it is what is expected.
+        // The received form is the expected one.
         assert_eq!(download(&server).size(3).to(&target).await.unwrap().bytes, 3);
         assert_eq!(download(&server).checksum(md5(b"abc")).to(&target).await.unwrap().bytes, 3);
         let error = download(&server).checksum(md5(b"another")).to(&target).await.failure();
@@ -290,7 +290,8 @@ async fn unsupported_encoding_is_an_error() {
     }
 }
 
-/// Servers also label files that are compressed in themselves: those stay what their name says.
+/// Some servers also label files that are compressed themselves. Such a file stays compressed, as its name
+/// says.
 #[tokio::test]
 async fn gzip_file_stays_compressed() {
     let file = noise(SIZE, 7);
@@ -300,7 +301,7 @@ async fn gzip_file_stays_compressed() {
         ("/media/FILE.TGZ?x=1", "file", "text/plain", &compressed, &compressed),
         ("/media/1", "file.gz", "text/plain", &compressed, &compressed),
         ("/media/1", "file", "application/x-gzip; x=y", &compressed, &compressed),
-        // Compressed once more on the way.
+        // Compressed again in transit.
         ("/media/file.json.gz", "file", "application/json", &twice, &compressed),
         ("/media/file.json", "file", "application/json", &compressed, &file),
     ] {
@@ -310,7 +311,7 @@ async fn gzip_file_stays_compressed() {
         client(server.url()).download(path).to(&target).await.unwrap();
         assert!(std::fs::read(&target).unwrap() == *expected, "{path} {name} {media}");
     }
-    // What the entry says comes first.
+    // The expected size takes precedence over the name.
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.gz");
     let server = serving(head(compressed.len()), compressed.clone()).await;
@@ -318,7 +319,7 @@ async fn gzip_file_stays_compressed() {
     assert!(std::fs::read(&target).unwrap() == file);
 }
 
-/// A compressed body without a length tells by itself that it was cut.
+/// A compressed body without a length still reveals that it is truncated.
 #[tokio::test]
 async fn truncated_gzip_body_is_retried() {
     let directory = tempfile::tempdir().unwrap();
@@ -342,7 +343,7 @@ async fn truncated_gzip_body_is_retried() {
     assert_eq!(names(directory.path()), ["file.bin"]);
 }
 
-/// Digests are of the bytes as they come, never of what those decompress to.
+/// Digests cover the received bytes, not the decompressed ones.
 #[tokio::test]
 async fn digests_cover_compressed_bytes() {
     use base64::Engine as _;

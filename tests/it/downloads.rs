@@ -1,5 +1,4 @@
-//! Downloads: a file comes whole or not at all, whatever becomes of the connection, the server, and the file
-//! itself.
+//! Downloads. A file arrives whole or not at all, whatever happens to the connection, the server or the file.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -15,7 +14,7 @@ use wiremock::{Mock, ResponseTemplate};
 
 const ETAG: &str = "\"one\"";
 
-/// Retries whose waits nobody notices.
+/// Builds a client whose retries wait only briefly.
 fn client(url: impl Into<String>) -> BackendClient {
     let policy = RetryPolicy::new().max_retries(3).initial_backoff(Duration::from_micros(1));
     BackendClient::builder(url).access_token(TOKEN).retry(policy).build().unwrap()
@@ -25,7 +24,8 @@ fn download(server: &FileServer) -> Download {
     client(server.url()).download(format!("/media/file.bin?X-Amz-Expires=60&X-Amz-Signature={MARKER}"))
 }
 
-/// Breaks off after 60,000 bytes, refuses the rest, and then gives whatever is asked for.
+/// Returns a server that closes the connection after 60,000 bytes, refuses the second request, and serves all
+/// later ones.
 async fn refusing_once(file: Vec<u8>) -> FileServer {
     FileServer::start(move |number, asked| match number {
         0 => ranged(asked, &file, ETAG, 60_000),
@@ -125,7 +125,7 @@ async fn changed_file_parts_never_mixed() {
         let expected = new.clone();
         let server = FileServer::start(move |number, asked| match (number, asked.range_start()) {
             (0, _) => ranged(asked, &old, "\"old\"", 40_000),
-            // One that looks at no `If-Range` gives a part of the other file.
+            // This server ignores `If-Range` and sends a part of the new file.
             (_, Some(from)) if !keeps_if_range => {
                 let head =
                     format!("206 Partial Content\nETag: \"new\"\nContent-Range: bytes {from}-99999/100000");
@@ -145,12 +145,12 @@ async fn wrong_content_length_is_detected() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     std::fs::write(&target, "before").unwrap();
-    // More than there is, without ranges: it never comes.
+    // The announced length is too large, and there are no ranges: the rest never arrives.
     let server = FileServer::start(|_, _| response("200 OK\nContent-Length: 1000", &[7; 500])).await;
     let error = download(&server).to(&target).await.failure();
     assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
     assert_eq!(error.attempts(), 4);
-    // With ranges the server itself says what there is.
+    // With ranges, the server states the correct size.
     let file = noise(500, 5);
     let content = file.clone();
     let server = FileServer::start(move |number, asked| match number {
@@ -161,12 +161,12 @@ async fn wrong_content_length_is_detected() {
     let other = directory.path().join("other.bin");
     assert_eq!(download(&server).to(&other).await.unwrap().bytes, 500);
     assert_eq!(std::fs::read(&other).unwrap(), file);
-    // Less than there is: only what the API says of the file tells.
+    // The announced length is too small. Only the size from the API reveals that.
     let server = FileServer::start(|_, _| response("200 OK\nContent-Length: 500", &[7; 1000])).await;
     let error = download(&server).size(1000).to(&target).await.failure();
     assert_eq!(error.kind(), ErrorKind::Download);
     assert!(error.to_string().contains("announces 500 bytes, but 1000 are expected"), "{error}");
-    // More than is expected, of a length that nobody announced.
+    // The body is longer or shorter than expected, and no length is announced.
     let server = FileServer::start(|_, _| response("200 OK", &[7; 1000])).await;
     assert_eq!(download(&server).size(999).to(&target).await.failure().kind(), ErrorKind::Download);
     let server = FileServer::start(|_, _| response("200 OK", &[7; 1000])).await;
@@ -178,7 +178,7 @@ async fn wrong_content_length_is_detected() {
 #[tokio::test]
 async fn unsatisfiable_range_ends_or_restarts() {
     let directory = tempfile::tempdir().unwrap();
-    // All of it was there before the connection broke: 416 says so.
+    // All bytes arrived before the connection broke, and the 416 confirms that.
     let file = noise(2_000_000, 6);
     let content = file.clone();
     let server = FileServer::start(move |number, asked| match number {
@@ -190,7 +190,7 @@ async fn unsatisfiable_range_ends_or_restarts() {
     assert_eq!(download(&server).to(&target).await.unwrap().bytes, 2_000_000);
     assert_eq!(std::fs::read(&target).unwrap(), file);
     assert_eq!(server.ranges(), [None, Some(2_000_000)]);
-    // The file has become shorter.
+    // The file is shorter now.
     let short = noise(10, 7);
     let content = (file.clone(), short.clone());
     let server = FileServer::start(move |number, asked| match number {
@@ -202,7 +202,7 @@ async fn unsatisfiable_range_ends_or_restarts() {
     download(&server).to(&target).await.unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), short);
     assert_eq!(server.ranges(), [None, Some(1_000), None]);
-    // And one that says so for ever.
+    // A server that responds with 416 every time.
     let server = FileServer::start(move |_, asked| match asked.range_start() {
         None => ranged(asked, &file, ETAG, 1_000),
         Some(_) => response("416 Range Not Satisfiable\nContent-Length: 0", b""),
@@ -243,7 +243,7 @@ async fn short_range_resumes_empty_range_fails() {
     assert_eq!(server.seen().len(), 4);
 }
 
-/// One chunk, and not the last one.
+/// Returns one chunk that is not the last one.
 fn chunk(bytes: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
@@ -258,7 +258,7 @@ async fn next_download_resumes_kept_part() {
     assert!(error.is_forbidden() && error.to_string().contains("60000 bytes are kept"), "{error}");
     assert!(!target.exists());
     assert_eq!(names(directory.path()).len(), 2);
-    // Signed anew.
+    // The URL has a new signature.
     let again = client(server.url()).download("/media/file.bin?X-Amz-Expires=61&X-Amz-Signature=other");
     let downloaded = again.to(&target).await.unwrap();
     assert_eq!((downloaded.bytes, downloaded.resumed_from), (100_000, 60_000));
@@ -266,7 +266,8 @@ async fn next_download_resumes_kept_part() {
     assert_eq!(names(directory.path()), ["file.bin"]);
 }
 
-/// A validator tells the states of one file apart, not files that a parameter names.
+/// A validator distinguishes the versions of one file. It doesn't distinguish files that a query parameter
+/// selects.
 #[tokio::test]
 async fn kept_part_not_reused_for_other_url() {
     let directory = tempfile::tempdir().unwrap();
@@ -491,7 +492,7 @@ async fn unrequested_gzip_is_decoded() {
     let error = download(&server).to(&target).await.failure();
     assert!(error.is_decode() && error.to_string().contains("compress"), "{error}");
     assert_eq!(std::fs::read(&target).unwrap(), file);
-    // What names no coding says nothing: what storages tell of how a file came to them, say.
+    // Labels that name no coding are ignored. Some storages keep them from the upload.
     for label in ["aws-chunked", "utf-8", ""] {
         let head = format!("200 OK\nContent-Encoding: {label}\nContent-Length: 3");
         let server = FileServer::start(move |_, _| response(&head, b"abc")).await;

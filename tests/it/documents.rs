@@ -42,7 +42,7 @@ fn architecture_names_files_that_exist() {
     for path in paths_of(text) {
         named += 1;
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-        assert!(file.is_file(), "docs/architecture.md names {path}, which isn't there");
+        assert!(file.is_file(), "docs/architecture.md names {path}, which doesn't exist");
     }
     assert!(named > 30, "it names {named} files");
 }

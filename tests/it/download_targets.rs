@@ -149,7 +149,7 @@ async fn invalid_target_sends_nothing() {
     for ((path, is_input, reason), result) in paths.iter().zip(results) {
         assert_refused(&result.failure(), path, *is_input, reason);
     }
-    assert_eq!(server.seen().len(), 1, "only what can be is asked for");
+    assert_eq!(server.seen().len(), 1, "only the valid target is requested");
     std::fs::remove_file(fine).unwrap();
     assert_eq!(names(directory.path()), before);
     assert_eq!(std::fs::read(directory.path().join("plain")).unwrap(), b"plain");
@@ -295,7 +295,7 @@ async fn part_of_other_user_is_not_used() {
         let downloaded = client(&server).download("/media/a").to(&target).await.unwrap();
         assert_eq!(downloaded.resumed_from, 0);
         assert_eq!(std::fs::read(&target).unwrap(), content("/media/a"));
-        assert_eq!(std::fs::read(parts.part()).unwrap(), evil, "it stays as it is");
+        assert_eq!(std::fs::read(parts.part()).unwrap(), evil, "it is unchanged");
     }
 }
 

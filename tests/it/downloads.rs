@@ -366,7 +366,7 @@ async fn dropped_download_stops_and_resumes() {
     tokio::select! {
         biased;
         _ = receiver.recv() => {}
-        _ = download_1.to(&target) => panic!("it was to be dropped"),
+        _ = download_1.to(&target) => panic!("it completed before it was dropped"),
     }
     assert!(!target.exists());
     let downloaded = download(&server).to(&target).await.unwrap();

@@ -1,4 +1,4 @@
-//! Ground truth as the specification has it: what goes over the wire, and what comes back.
+//! Ground truth as specified: the requests that are sent, and the decoded responses.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -100,7 +100,7 @@ async fn list_events_created_after_every_form() {
     list(|p| p.created_after("2025-01-31T09:00:00+09:00".to_owned()), query).await;
     let month_ago = SystemTime::UNIX_EPOCH + Duration::from_millis(1_738_281_600_500);
     list(|p| p.created_after(month_ago), "?created_after=2025-01-31T00%3A00%3A00.5Z").await;
-    // As the document's `isoformat()` writes it, without an offset.
+    // `isoformat()` in the specification writes no offset.
     list(|p| p.created_after("2025-01-01T12:30:00.123456"), "?created_after=2025-01-01T12%3A30%3A00.123456")
         .await;
 }
@@ -241,7 +241,7 @@ async fn files_of_every_shape_are_converted() {
 
 // ---- list_ground_truth_events: list_all
 
-/// A list of pages with these numbers of events, under `prefix`; ids count from 1.
+/// Returns a server of pages with these numbers of events, under `prefix`. Ids start at 1.
 async fn pages(prefix: &str, lengths: &[i64]) -> MockServer {
     let server = server::start().await;
     let url = |page: usize| match lengths.get(page.wrapping_sub(1)) {
@@ -262,7 +262,7 @@ async fn pages(prefix: &str, lengths: &[i64]) -> MockServer {
         );
         let mock = Mock::given(method("GET")).and(path(format!("{prefix}{EVENTS}")));
         let mock = if page > 1 { mock.and(query_param("page", page.to_string())) } else { mock };
-        // A later page matches before the first one, which matches any.
+        // The mocks of later pages have priority over the first one, which matches any page.
         mock.respond_with(json(200, body)).with_priority(if page > 1 { 1 } else { 2 }).mount(&server).await;
     }
     server
@@ -281,7 +281,7 @@ async fn list_all_yields_pages_in_order() {
     assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     assert_eq!(events.total(), Some(9));
     let seen = requests(&server).await;
-    // Pages are fetched ahead, so that they may arrive in any order; each is asked for once, with the
+    // Pages are prefetched, so the requests may arrive in any order. Each page is requested once, with the
     // filters.
     let mut asked = lines(&server).await;
     assert_eq!(asked[0], format!("GET {EVENTS}?page_size=2&x=1"));

@@ -1,4 +1,4 @@
-//! Models as the specification has them: what goes over the wire, and what comes back.
+//! Models as specified: the requests that are sent, and the decoded responses.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -279,7 +279,7 @@ async fn get_model_converts_file_url() {
     let (model, seen) = convert(r#""/media/models/456.pkl""#).await;
     assert_eq!(model.file.as_deref(), Some("https://cdn.example.com/media/models/456.pkl"));
     assert_eq!(seen, ["/media/models/456.pkl"]);
-    // Everything else is as it would be without.
+    // All other fields are unchanged.
     assert_eq!(model.metrics.text(), r#"{"recall": 0.940, "accuracy": 0.92}"#);
     assert_eq!(
         (model.name.as_str(), model.description.as_deref()),
@@ -289,8 +289,7 @@ async fn get_model_converts_file_url() {
 
 #[tokio::test]
 async fn conversion_gets_verbatim_server_url() {
-    // Signed URLs, whose signature the least change breaks, and JSON's ways of writing a slash or an
-    // ampersand.
+    // Signed URLs, whose signature breaks with any change, and JSON escapes of slashes and ampersands.
     for (written, url) in [
         (r#""https://files/456.pkl?X-Sig={}a%2Fb%2B&x=1""#, "https://files/456.pkl?X-Sig={}a%2Fb%2B&x=1"),
         (r#""https:\/\/files\/456.pkl?a=1\u0026b=\"{}\"""#, "https://files/456.pkl?a=1&b=\"{}\""),
@@ -342,7 +341,8 @@ struct Setup {
 }
 
 impl Setup {
-    /// A server that takes uploads under the id given as JSON, and answers what is given to the creating.
+    /// Starts a server that accepts uploads with this id (as JSON) and responds to `POST /models/` with
+    /// `created`.
     async fn new(id: &str, created: ResponseTemplate) -> Self {
         let server = server::start().await;
         take_uploads(&server, id).await;
@@ -357,7 +357,7 @@ impl Setup {
         path
     }
 
-    /// Creates a model of the least that the specification requires.
+    /// Creates a model with only the required fields.
     async fn create(&self, file: impl Into<ModelFile>) -> Result<Model, Error> {
         self.client
             .create_model(file, |m| m.name("Test Model").model_type("classification").project(123))
@@ -418,7 +418,7 @@ async fn create_model_uploads_and_sends_fields() {
             "chunked_upload": 7,
         })
     );
-    // Free-form fields go out as they were written down.
+    // Free-form fields keep the order in which they were written.
     let text = String::from_utf8(requests[2].body.clone()).unwrap();
     assert!(text.contains(r#""metrics":{"recall":0.94,"accuracy":0.92}"#), "{text}");
 }
@@ -510,7 +510,7 @@ async fn create_model_uploads_in_chunks() {
 #[tokio::test]
 async fn create_model_follows_server_offset() {
     let setup = Setup::new("7", created()).await;
-    // The server kept three of the four bytes, and tells neither a URL nor an offset afterwards.
+    // The server kept three of the four bytes. Its later responses contain neither a URL nor an offset.
     let kept = json(200, r#"{"id": 7, "url": null, "offset": 3}"#);
     Mock::given(method("PUT"))
         .and(path("/chunked_upload/"))
@@ -533,7 +533,7 @@ async fn create_model_follows_server_offset() {
     assert_chunk(&requests[0], "/chunked_upload/", "bytes 0-3/10", "file", b"0123");
     assert_chunk(&requests[1], "/chunked_upload/7/", "bytes 3-6/10", "file", b"3456");
     assert_chunk(&requests[2], "/chunked_upload/7/", "bytes 7-9/10", "file", b"789");
-    // Every byte is in the sum once, though one was sent twice.
+    // The checksum covers every byte once, although one byte was sent twice.
     assert_completion(&requests[3], "/chunked_upload/7/", CONTENT_MD5);
     assert_eq!(line(&requests[4]), "POST /models/");
 }
@@ -599,9 +599,9 @@ async fn create_model_converts_answer_file() {
     assert_eq!(setup.creation().await.url.query(), None);
 }
 
-// ---- create_model: what is refused before anything is sent
+// ---- create_model: errors before anything is sent
 
-/// That creating was refused for each of these reasons, and nothing was sent.
+/// Asserts that the call is refused for these reasons, and that nothing is sent.
 async fn assert_refused(setup: &Setup, outcome: Result<Model, Error>, reasons: &[&str]) {
     let error = outcome.failure();
     assert!(error.is_invalid_input(), "{error:?}");
@@ -661,7 +661,7 @@ async fn create_model_refuses_invalid_texts() {
             .create_model(file, |m| m.name(name).version(version).model_type("detection").project(1));
         assert_refused(&setup, model.await, reasons).await;
     }
-    // Characters, not bytes.
+    // The limit counts characters, not bytes.
     setup
         .client
         .create_model(ModelFile::uploaded(7), |m| m.name(&long[3..]).model_type("detection").project(1))
@@ -738,7 +738,7 @@ async fn create_model_refuses_empty_file() {
     assert_refused(&setup, outcome, &["empty"]).await;
 }
 
-/// That the file could not be read, and nothing was sent.
+/// Asserts that the file is reported as unreadable, and that nothing is sent.
 async fn assert_unreadable(setup: &Setup, path: &Path) {
     let error = setup.create(path).await.failure();
     assert!(error.is_file(), "{error:?}");
@@ -754,7 +754,7 @@ async fn assert_unreadable(setup: &Setup, path: &Path) {
 async fn create_model_missing_file_sends_nothing() {
     let setup = Setup::new("7", created()).await;
     assert_unreadable(&setup, &setup.directory.path().join("missing.pkl")).await;
-    // A file stands where a directory should.
+    // The parent of the path is a file.
     let file = setup.file("model.pkl", CONTENT);
     assert_unreadable(&setup, &file.join("model.pkl")).await;
 }
@@ -764,13 +764,13 @@ async fn create_model_missing_file_sends_nothing() {
 async fn unreadable_model_file_sends_nothing() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new("7", created()).await;
-    // A link to itself: nobody can open it, not even root.
+    // Nobody can open a link to itself, not even root.
     let link = setup.directory.path().join("loop.pkl");
     std::os::unix::fs::symlink(&link, &link).unwrap();
     assert_unreadable(&setup, &link).await;
     let locked = setup.file("locked.pkl", CONTENT);
     std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o000)).unwrap();
-    // Root reads it all the same.
+    // Root can read the file anyway.
     if std::fs::File::open(&locked).is_err() {
         assert_unreadable(&setup, &locked).await;
     }
@@ -780,7 +780,7 @@ async fn unreadable_model_file_sends_nothing() {
     assert_refused(&setup, outcome, &["socket", "regular file"]).await;
 }
 
-// ---- create_model: what the server refuses
+// ---- create_model: errors from the server
 
 #[tokio::test]
 async fn create_model_reports_refused_fields() {
@@ -861,7 +861,7 @@ async fn checksum_mismatch_creates_no_model() {
             .contains(&format!("the file's MD5 is {CONTENT_MD5}, but the server's copy has a different one")),
         "{message}"
     );
-    assert!(error.upload_session().is_none(), "there is nothing to go on with");
+    assert!(error.upload_session().is_none(), "the upload can't be resumed");
     let asked = ["PUT /chunked_upload/", "POST /chunked_upload/7/", "GET /chunked_upload/7/"];
     assert_eq!(lines(&setup.server).await, asked);
 }

@@ -1,4 +1,4 @@
-//! The settings of a client and of a call, as they show on the wire.
+//! The settings of a client and of a call, as they appear in requests.
 
 use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -97,7 +97,7 @@ fn invalid_base_url_is_refused() {
     }
 }
 
-// ---- settings that can't be
+// ---- invalid settings
 
 #[test]
 fn invalid_setting_is_named_in_error() {
@@ -134,10 +134,10 @@ fn invalid_setting_is_named_in_error() {
     }
 }
 
-// ---- the environment: it is the process's, so that each of these runs in a process of its own
+// ---- the environment, which belongs to the process: each of these tests runs in a separate process
 
-/// Not a test of its own: what the others start with an environment of theirs. It builds a client from it,
-/// tells what came of it and, where it is asked to, gets a model.
+/// The child process of the tests below, which set its environment. It builds a client from the environment,
+/// prints the result and, if requested, gets a model.
 #[tokio::test]
 async fn client_from_environment_child() {
     if std::env::var_os("CLIENT_OF_THE_ENVIRONMENT").is_none() {
@@ -160,7 +160,7 @@ async fn client_from_environment_child() {
     }
 }
 
-/// What a client of this environment, and of nothing else, tells.
+/// Returns the output of a child process with exactly this environment.
 async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
     let variables: Vec<(OsString, OsString)> =
         variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -176,7 +176,7 @@ async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-/// The four credentials that a client of this environment sends.
+/// Returns the four credentials that a client with this environment sends.
 async fn sent_in_environment(variables: &[(&str, &str)]) -> [Option<String>; 4] {
     let server = responding(json(200, MODEL)).await;
     let uri = server.uri();
@@ -217,7 +217,7 @@ async fn plain_http_works_without_certificates() {
     ])
     .await;
     assert_eq!(sent[0].as_deref(), Some(&*format!("Token {TOKEN}")));
-    // Without any certificate an https client can't be made: the fallback is what made the other.
+    // An https client can't be built without certificates, so the http client above is the fallback.
     let https = [("SYNAPSE_BASE_URL", "https://h"), ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory)];
     let output = in_environment(&https.map(|(name, value)| (name, OsStr::new(value)))).await;
     assert!(output.contains("error=<http: the HTTP client can't be built"), "{output}");
@@ -339,7 +339,7 @@ async fn user_agent_defaults_to_crate() {
     );
 }
 
-// ---- what is set for a call
+// ---- settings of a call
 
 #[tokio::test]
 async fn call_parameter_replaces_or_adds() {
@@ -456,7 +456,7 @@ async fn built_request_has_no_credentials() {
 
 // ---- a provider of credentials
 
-/// Gives the secrets `1`, `2` and so on, and keeps what it was asked.
+/// Returns the secrets `1`, `2` and so on, and records the arguments of each call.
 #[derive(Clone, Default)]
 struct Rotating {
     given: Arc<AtomicUsize>,
@@ -468,19 +468,19 @@ impl CredentialsProvider for Rotating {
         self.asked.lock().unwrap().push(rejected);
         let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
         Box::pin(async move {
-            // Others may come while it is asked.
+            // Other calls may arrive in the meantime.
             tokio::task::yield_now().await;
             Ok(Credentials::new().access_token(secret(&number.to_string())).tenant(secret("acme")))
         })
     }
 }
 
-/// The header of the token of this number.
+/// Returns the header value of the token with this number.
 fn given(number: usize) -> String {
     format!("Token {}", secret(&number.to_string()))
 }
 
-/// A server that takes one token, and a client whose tokens rotate.
+/// Returns a server that accepts one token, and a client whose tokens rotate.
 async fn rotating(accepted: usize) -> (MockServer, BackendClient, Rotating) {
     let server = server::start().await;
     let token = given(accepted);
@@ -629,7 +629,7 @@ async fn custom_http_keeps_redirect_policy() {
 #[tokio::test]
 async fn every_request_is_proxied() {
     let proxy = responding(json(200, MODEL)).await;
-    // Nobody answers for this host but the proxy.
+    // Only the proxy can serve this host.
     let builder = BackendClient::builder("http://backend.invalid/api").access_token(TOKEN);
     let with_password = proxy.uri().replace("http://", &format!("http://user:{MARKER}@"));
     let client = builder.proxy(format!(" {with_password} ")).build().unwrap();
@@ -661,9 +661,9 @@ async fn system_proxy_used_when_none_set() {
     assert_eq!(only(&proxy).await.url.as_str(), "http://backend.invalid/models/1/");
 }
 
-// ---- proxies of the environment, and the limits of the process
+// ---- proxies from the environment, and limits of the process
 
-/// A proxy that nobody is at, which would be asked in vain.
+/// A proxy URL on which nothing listens.
 const NO_PROXY_THERE: &str = "http://user:MARK@127.0.0.1:9";
 
 #[tokio::test]
@@ -710,7 +710,7 @@ async fn failing_proxy_is_named_in_error() {
             assert!(!output.contains(MARKER), "{output}");
         }
     }
-    // One that is there gets the password; nobody else does.
+    // The working proxy gets the password.
     let server = responding(json(200, MODEL)).await;
     let proxy = format!("http://us%40er:{MARKER}@{}", server.address());
     for no_proxy in ["", "[::1]"] {
@@ -729,7 +729,7 @@ async fn failing_proxy_is_named_in_error() {
         .map(|sent| header(sent, "proxy-authorization").map(str::to_owned))
         .collect();
     assert!(sent.len() == 2 && sent[0] == sent[1] && sent[0].is_some(), "{sent:?}");
-    // For a program that a web server runs, `HTTP_PROXY` is a header that anybody may send.
+    // In a CGI program, `HTTP_PROXY` is a request header that any client can set.
     let output = in_environment(&[
         ("SYNAPSE_BASE_URL", OsStr::new("http://127.0.0.1:9")),
         ("GET_A_MODEL", OsStr::new("1")),

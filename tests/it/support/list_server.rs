@@ -1,4 +1,4 @@
-//! A list that changes and fails as a test says, served by pages; and what was served.
+//! A paginated list that changes and fails as scripted. It records the pages that it served.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,20 +9,20 @@ use super::tcp_server::{Act, Seen, Server, json, then};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Failing {
     Status(u16),
-    /// The connection is closed without an answer.
+    /// Closes the connection without a response.
     Cut,
 }
 
-/// What happens to the list.
+/// A change of the list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// New ids come in at this place.
+    /// Inserts these ids at this position.
     Insert(usize, Vec<u64>),
-    /// As many go from this place on.
+    /// Removes this many ids from this position on.
     Remove(usize, usize),
 }
 
-/// How the pages are told of one another.
+/// How links identify pages.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Paging {
     Numbers,
@@ -33,13 +33,13 @@ pub enum Paging {
 pub struct Script {
     pub ids: Vec<u64>,
     pub paging: Paging,
-    /// Items on a page where nothing is asked for, and the most that are given.
+    /// The default page size, and the largest one.
     pub most: usize,
-    /// What happens when so many requests were answered.
+    /// The changes, each with the number of pages served before it.
     pub changes: Vec<(usize, Change)>,
     /// How the first requests for a page fail.
     pub failures: HashMap<u64, Vec<Failing>>,
-    /// Items that no client of these tests can decode.
+    /// Ids of items that the tests' clients can't decode.
     pub broken: Vec<u64>,
 }
 
@@ -55,13 +55,13 @@ pub struct Served {
 struct State {
     script: Script,
     served: Vec<Served>,
-    /// Requests for each page, those that failed included.
+    /// The number of requests for each page, including failed ones.
     asked: HashMap<u64, usize>,
     in_flight: usize,
     peak: usize,
 }
 
-/// Stops when it is dropped.
+/// Dropping it stops the server.
 pub struct ListServer {
     pub url: String,
     state: Arc<Mutex<State>>,
@@ -109,7 +109,7 @@ async fn respond(seen: Seen, state: Arc<Mutex<State>>) -> Act {
         state.in_flight += 1;
         state.peak = state.peak.max(state.in_flight);
     }
-    // Others that are under way get their turn.
+    // Lets other requests in progress run.
     for _ in 0..5 {
         tokio::task::yield_now().await;
     }
@@ -123,7 +123,7 @@ async fn respond(seen: Seen, state: Arc<Mutex<State>>) -> Act {
 }
 
 impl State {
-    /// Nothing where the connection is closed instead.
+    /// Returns the status and body, or `None` if the connection is closed instead.
     fn respond(&mut self, query: &str, base: &str) -> Option<(u16, String)> {
         let params: HashMap<_, _> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let number = |name: &str| params.get(name).map(|value| value.parse::<u64>().unwrap());
@@ -155,7 +155,7 @@ impl State {
         let size = number("page_size").map_or(self.script.most, |size| (size as usize).min(self.script.most));
         let ids = &self.script.ids;
         let count = ids.len() as u64;
-        // A cursor names the id that was last.
+        // A cursor contains the last id of the previous page.
         let start = match self.script.paging {
             Paging::Numbers => (page as usize - 1) * size,
             Paging::Cursors => {

@@ -1,4 +1,4 @@
-//! A proxy, and what it was told.
+//! A proxy that records the requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -11,15 +11,15 @@ use super::tcp_server::{accept, header, listener, read_head};
 
 #[derive(Debug, Clone, Copy)]
 pub enum Does {
-    /// Sends each request on, whichever host it names, to this address.
+    /// Forwards each request to this address, whichever host it names.
     Forward(SocketAddr),
-    /// Opens a tunnel, whichever host is named, to this address.
+    /// Opens a tunnel to this address, whichever host is named.
     Tunnel(SocketAddr),
-    /// Answers so, and closes.
+    /// Sends this response and closes the connection.
     Respond(&'static str),
 }
 
-/// Stops when it is dropped.
+/// Dropping it stops the proxy.
 pub struct Proxy {
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
@@ -42,12 +42,12 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// With a user and a password.
+    /// Returns the proxy's URL with a user and a password.
     pub fn url_for(&self, user_info: &str) -> String {
         format!("http://{user_info}@{}", self.address)
     }
 
-    /// The heads of the requests that came, as they came.
+    /// Returns the heads of the requests as received.
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -81,7 +81,8 @@ async fn serve(mut stream: TcpStream, does: Does, heads: &Mutex<Vec<String>>) ->
     }
 }
 
-/// A head as the host that it names gets it: without what is meant for the proxy, and for one request.
+/// Returns a head without the absolute URL and the headers for the proxy, on a connection that closes after
+/// one request.
 fn forwarded(head: &str) -> String {
     let mut lines = head.trim_end().lines();
     let mut first = lines.next().unwrap().splitn(2, "http://");

@@ -226,7 +226,7 @@ async fn part_resumed_only_by_own_server() {
 }
 
 /// Lets all other tasks run until they wait for the test.
-async fn settled() {
+async fn let_others_run() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
         tokio::task::spawn_blocking(|| ()).await.unwrap();
@@ -260,7 +260,7 @@ async fn revalidation_repeats_after_drop() {
     let first = revalidating();
     silent.notified().await;
     let second = revalidating();
-    settled().await;
+    let_others_run().await;
     first.abort();
     let file = second.await.unwrap().unwrap();
     assert_eq!((file.is_hit(), content(&file)), (false, b"state 1".to_vec()));

@@ -29,7 +29,7 @@ pub(crate) async fn post(
     let md5 = match form.remove("md5") {
         Some(serde_json::Value::String(md5)) => Some(md5),
         Some(serde_json::Value::Null) | None => None,
-        // Not a text: a value that no checksum equals.
+        // A value that isn't text, which no checksum equals.
         Some(other) => Some(other.to_string()),
     };
     let md5 = needed(md5)?;

@@ -86,7 +86,7 @@ async fn completion_poll_ends_at_timeout() {
 #[tokio::test]
 async fn chunk_retry_honours_retry_after() {
     let (backend, client, clock) = backend().await;
-    let busy = || Fault::answer(503).json(r#"{"detail": "busy"}"#).method("PUT");
+    let busy = || Fault::response(503).json(r#"{"detail": "busy"}"#).method("PUT");
     backend.inject(busy().header("Retry-After", "7"));
     backend.inject(busy());
     client.create_chunked_upload(CONTENT.to_vec()).await.unwrap();
@@ -98,7 +98,7 @@ async fn chunk_retry_honours_retry_after() {
 async fn progress_resets_failure_count() {
     let (backend, client, clock) = backend().await;
     for chunk in 0..3 {
-        backend.inject(Fault::answer(500).method("PUT").after(chunk).times(2));
+        backend.inject(Fault::response(500).method("PUT").after(chunk).times(2));
     }
     let upload = client.create_chunked_upload(CONTENT.to_vec()).chunk_size(CHUNK).await.unwrap();
     assert_eq!(clock.waits(), [125, 250].repeat(3));
@@ -108,7 +108,7 @@ async fn progress_resets_failure_count() {
 #[tokio::test]
 async fn repeated_chunk_failure_is_resumable() {
     let (backend, client, clock) = backend().await;
-    backend.inject(Fault::answer(500).method("PUT").after(1).always());
+    backend.inject(Fault::response(500).method("PUT").after(1).always());
     let error = client.create_chunked_upload(CONTENT.to_vec()).chunk_size(CHUNK).await.failure();
     assert_eq!((error.status().map(|status| status.as_u16()), error.attempts()), (Some(500), 3));
     assert_eq!(clock.waits(), [125, 250]);
@@ -126,7 +126,7 @@ async fn late_failed_chunk_is_retried() {
     let (backend, client, clock) = backend().await;
     // A slow connection: the chunk takes longer than the policy allows a request with all its retries.
     let policy = RetryPolicy::new().max_retries(2).max_elapsed(Duration::from_secs(180));
-    backend.inject(Fault::answer(500).method("PUT"));
+    backend.inject(Fault::response(500).method("PUT"));
     let slow = clock.clone();
     let upload = client.create_chunked_upload(CONTENT.to_vec()).retry(policy).on_progress(move |progress| {
         if progress.bytes_sent == progress.bytes_total {

@@ -1,4 +1,4 @@
-//! The API as its user writes it: every line compiles, and the main ones run on the embedded backend.
+//! The API as a user writes it. Every line compiles, and the main ones run on the embedded backend.
 
 use std::time::{Duration, SystemTime};
 
@@ -134,7 +134,7 @@ async fn create_model_end_to_end() {
     let path = directory.path().join("모델 v2.pt");
     std::fs::write(&path, &file).unwrap();
 
-    let (told, progress) = std::sync::mpsc::channel();
+    let (sender, progress) = std::sync::mpsc::channel();
     let created = client
         .create_model(&path, |m| {
             m.name("모델 v2")
@@ -143,7 +143,7 @@ async fn create_model_end_to_end() {
                 .metrics(json!({"accuracy": 0.92}))
         })
         .chunk_size(1 << 20)
-        .on_progress(move |p| told.send(p).unwrap())
+        .on_progress(move |p| sender.send(p).unwrap())
         .await
         .unwrap();
     assert_eq!(created.metrics.text(), r#"{"accuracy":0.92}"#);

@@ -1,5 +1,5 @@
-//! What a hostile answer costs: allocated bytes are counted. They are those of the whole process, so
-//! each test runs in a separate one.
+//! The memory cost of a hostile response. The tests count the allocated bytes of the whole process, so each
+//! test runs in a separate process.
 
 use std::error::Error as _;
 
@@ -11,10 +11,10 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::ALLOCATOR;
 use crate::support::child;
 
-/// A body that costs what it costs in proportion to `length`.
+/// Builds a body of about `length` bytes.
 type Body = fn(usize) -> String;
 
-/// Bodies of errors that were, or could be, of more cost than they are long.
+/// Error bodies whose parsing cost, or could cost, more than their length.
 const BODIES: [(&str, Body); 22] = [
     ("a long key above many", |length| keys(length / 3, length / 3 * 2)),
     ("many long keys, one in another", |length| {
@@ -72,7 +72,7 @@ fn joined(length: usize, item: impl Fn(usize) -> String) -> String {
     text
 }
 
-/// All that can be asked of an error.
+/// Reads everything that an error provides, and checks its bounds.
 fn look_at_all_of(error: &Error) {
     let display = error.to_string();
     assert!(display.len() <= 4 << 10 && !display.contains(char::is_control), "{display}");
@@ -85,23 +85,23 @@ fn look_at_all_of(error: &Error) {
     }
     if let Some(response) = error.response() {
         let fields = response.field_errors();
-        let told: usize = fields
+        let bytes: usize = fields
             .iter()
             .map(|(field, messages)| field.len() + messages.iter().map(String::len).sum::<usize>())
             .sum();
         assert!(
-            told <= 260 << 10 && fields.values().map(Vec::len).sum::<usize>() <= 1_000,
-            "{told} bytes of messages"
+            bytes <= 260 << 10 && fields.values().map(Vec::len).sum::<usize>() <= 1_000,
+            "{bytes} bytes of messages"
         );
         let _ = (response.detail(), error.request_id(), error.json_path());
     }
 }
 
-/// A server that answers everything so, and a client of it.
+/// Returns a server that sends this response to every request, and its client.
 async fn serving(status: u16, body: &str) -> (MockServer, BackendClient) {
     let server = MockServer::start().await;
-    let answer = ResponseTemplate::new(status).set_body_raw(body, "application/json");
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let response = ResponseTemplate::new(status).set_body_raw(body, "application/json");
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let client = client(&server.uri());
     (server, client)
 }
@@ -114,7 +114,7 @@ fn client(url: &str) -> BackendClient {
         .unwrap()
 }
 
-/// What the exchange and a look at everything of its error allocates, the server's share included.
+/// Returns the bytes that the exchange and all reads of its error allocate. The server's share is included.
 async fn cost(body: &str, status: u16, method: Method) -> usize {
     let (_server, client) = serving(status, body).await;
     let before = ALLOCATOR.stats().bytes_allocated;
@@ -178,12 +178,12 @@ async fn undecodable_answer_is_bounded() {
     if child::passed_alone(undecodable_answer_is_bounded) {
         return;
     }
-    let answers: [(&str, Body); 3] = [
+    let responses: [(&str, Body); 3] = [
         ("a text for a number", |length| format!("{{\"id\":\"{}\"}}", "x".repeat(length))),
         ("an object for a text", |length| format!("{{\"id\":1,\"name\":{{\"{}\":1}}}}", "x".repeat(length))),
         ("halves in all kinds of places", |length| object(length, |n| format!("\"f{n}\":\"\\ud83d\""))),
     ];
-    for (what, body) in answers.into_iter().chain(BODIES) {
+    for (what, body) in responses.into_iter().chain(BODIES) {
         for length in [32 << 10, 300 << 10] {
             let body = body(length);
             assert_bounded(what, cost(&body, 200, Method::GET).await, &body);
@@ -191,7 +191,7 @@ async fn undecodable_answer_is_bounded() {
     }
 }
 
-/// Nobody vouches for a file's host.
+/// The host of a file is not trusted.
 #[tokio::test]
 async fn foreign_file_host_error_is_bounded() {
     if child::passed_alone(foreign_file_host_error_is_bounded) {
@@ -214,8 +214,8 @@ async fn foreign_file_host_error_is_bounded() {
     }
 }
 
-/// What the items of a page take at most, in bytes for each byte of its text: the documentation of
-/// `max_body_size` gives them.
+/// The most memory that the items of a page take, in bytes for each byte of its text. The documentation of
+/// `max_body_size` states these values.
 const TYPED: usize = 80;
 const RAW: usize = 60;
 
@@ -229,7 +229,7 @@ async fn page_memory_as_documented() {
     for (item, raw) in typed.into_iter().chain(["0", "{}", r#""""#].map(|item| (item, true))) {
         let body = format!("{{\"results\":{}}}", list(300 << 10, |_| item.to_owned()));
         let (_server, client) = serving(200, &body).await;
-        // The same exchange with an answer that stays text.
+        // The same exchange, but the response stays text.
         let before = allocated();
         client.request(Method::GET, "/x/").await.unwrap();
         let exchange = allocated() - before;
@@ -250,8 +250,8 @@ async fn page_memory_as_documented() {
     }
 }
 
-/// What converting the URLs on a page takes at most besides, in bytes for each byte of its text, as
-/// documented.
+/// The most additional memory that the conversion of a page's URLs takes, in bytes for each byte of its text,
+/// as documented.
 const CONVERTED: usize = 60;
 
 #[tokio::test]

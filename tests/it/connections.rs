@@ -1,5 +1,5 @@
-//! TLS, HTTP/2 and proxies, over real sockets: what is trusted, what is sent, and what is told where no
-//! connection comes about.
+//! TLS, HTTP/2 and proxies over real sockets: which servers are trusted, what is sent, and how a failed
+//! connection is reported.
 
 #![cfg(feature = "rustls")]
 
@@ -24,24 +24,24 @@ use synapse_backend_client::{
 use wiremock::Mock;
 use wiremock::matchers::any;
 
-/// What its server signs for: the address that the tests' servers listen at.
+/// The address that the tests' servers listen on, and the name in their certificates.
 const HERE: &str = "127.0.0.1";
-/// A host that only a proxy knows.
+/// A host that only the proxy can reach.
 const ELSEWHERE: &str = "backend.invalid";
 
-/// What a proxy is sent of [`user_info`].
+/// The `Proxy-Authorization` value of [`user_info`].
 const BASIC: &str = "Basic dXNlcjptNHJrM3ItcGFzc3dvcmQ=";
 
 fn user_info() -> String {
     format!("user:{}", secret("password"))
 }
 
-/// A client that sends a request once.
+/// Builds a client that never retries.
 fn builder(url: impl Into<String>) -> BackendClientBuilder {
     BackendClient::builder(url).access_token(TOKEN).retry(RetryPolicy::never())
 }
 
-/// Two retries, after waits that nobody notices.
+/// Two retries with short waits.
 fn two_retries() -> RetryPolicy {
     RetryPolicy::new().max_retries(2).initial_backoff(Duration::from_millis(1))
 }
@@ -59,34 +59,35 @@ async fn send(client: &BackendClient, method: &Method) -> Result<Json, Error> {
     if method == Method::POST { post(client).await } else { get(client).await }
 }
 
-/// That no connection came about, for this cause.
+/// Asserts that no connection was established, for this cause.
 fn assert_no_connection(error: &Error, cause: &str) {
     assert_eq!((error.kind(), predicates(error)), (ErrorKind::Connect, vec!["connect"]), "{error:?}");
     assert_eq!((error.status(), error.response().is_none()), (None, true));
     assert!(error.to_string().contains(cause), "{error}");
     assert!(error.source().is_some());
-    // What a proxy is sent is as good as its password.
+    // The header value is equivalent to the password.
     assert!(!format!("{error:?}").contains(BASIC.trim_start_matches("Basic ")), "{error:?}");
 }
 
-/// That neither a GET nor a POST finds a connection, and that each is tried as often as the policy lets it:
-/// each of the attempts is told.
+/// Asserts that neither a GET nor a POST gets a connection. Each is tried as often as the policy allows, and
+/// each attempt is reported.
 async fn assert_never_connects(builder: BackendClientBuilder, cause: &str) {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tell = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let recorder = reported.clone();
     let builder = builder.retry(two_retries());
-    let client = builder.on_attempt(move |attempt| tell.lock().unwrap().push(attempt.error)).build().unwrap();
+    let client =
+        builder.on_attempt(move |attempt| recorder.lock().unwrap().push(attempt.error)).build().unwrap();
     for method in [Method::GET, Method::POST] {
         let error = send(&client, &method).await.failure();
         assert_no_connection(&error, cause);
         assert_eq!((error.method(), error.attempts()), (Some(&method), 3));
-        assert_eq!(told.lock().unwrap().drain(..).collect::<Vec<_>>(), [Some(ErrorKind::Connect); 3]);
+        assert_eq!(reported.lock().unwrap().drain(..).collect::<Vec<_>>(), [Some(ErrorKind::Connect); 3]);
     }
 }
 
 // ---- certificates
 
-/// A GET and a POST that come to a server, over one connection.
+/// Asserts that a GET and a POST reach the server over one connection.
 async fn assert_works(client: &BackendClient, server: &TlsServer, version: Version) {
     assert_eq!(get(client).await.unwrap()["line"], "GET /things/1/");
     assert_eq!(post(client).await.unwrap(), json_value!({"name": "n"}));
@@ -127,12 +128,12 @@ async fn http2_negotiated_when_offered() {
     }
 }
 
-/// That a client refuses the certificate of a server, which so gets no request.
+/// Asserts that the client refuses the server's certificate, and that the server gets no request.
 async fn assert_refused(server: &TlsServer, builder: BackendClientBuilder, cause: &str) {
     assert_never_connects(builder, cause).await;
     let refused = server.refused().await;
     assert_eq!((server.connections(), server.handshakes(), refused.len()), (6, 0, 6));
-    // It was the client that ended each of them, and said why.
+    // The client ended each handshake with an alert.
     assert!(refused.iter().all(|why| why.contains("alert")), "{refused:?}");
     assert_eq!(server.lines(), [""; 0]);
 }
@@ -144,7 +145,7 @@ async fn unknown_authority_gets_no_request() {
         let server = TlsServer::echoing(authority.issue(HERE), Manner::of(protocols)).await;
         assert_refused(&server, builder(server.url()), "UnknownIssuer").await;
         let server = TlsServer::echoing(authority.issue(HERE), Manner::of(protocols)).await;
-        // Another one's certificate, of the same name, is none of this one's.
+        // The client trusts another authority of the same name.
         assert_refused(
             &server,
             builder(server.url()).root_certificate(Authority::new().pem()),
@@ -177,15 +178,15 @@ async fn expired_or_future_certificate_refused() {
     }
 }
 
-// ---- one side speaks TLS and the other doesn't
+// ---- only one side speaks TLS
 
 #[tokio::test]
 async fn https_to_plain_server_never_connects() {
-    for answer in [
+    for response in [
         "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         "SSH-2.0-OpenSSH_9.6\r\n",
     ] {
-        let server = NoTls::start(answer, Ending::Close).await;
+        let server = NoTls::start(response, Ending::Close).await;
         assert_never_connects(builder(server.url()), "corrupt message").await;
         assert_eq!(server.connections(), 6);
     }
@@ -211,7 +212,7 @@ async fn http_to_tls_server_is_decode_error() {
 
 #[tokio::test]
 async fn broken_handshake_is_connect_error() {
-    // Before the server's first message, and within it.
+    // The handshake breaks before the server's first message, or within it.
     for begun in [&b""[..], b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76"] {
         for (ending, cause) in [(Ending::Close, "eof"), (Ending::Reset, "reset")] {
             let server = NoTls::start(begun, ending).await;
@@ -231,7 +232,7 @@ async fn failed_connect_retried_and_sent_once() {
             builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
         assert_eq!(post(&client).await.unwrap(), json_value!({"name": "n"}));
         assert_eq!((server.lines(), server.connections()), (vec!["POST /things/".to_owned()], 3));
-        // One retry fewer doesn't get as far.
+        // One retry fewer is not enough.
         let server = TlsServer::echoing(authority.issue(HERE), manner).await;
         let builder = builder(server.url()).root_certificate(authority.pem());
         let error = post(&builder.retry(two_retries().max_retries(1)).build().unwrap()).await.failure();
@@ -242,7 +243,7 @@ async fn failed_connect_retried_and_sent_once() {
 
 // ---- HTTP/2
 
-/// A server that answers by `protocols`, and a client of it whose first GET was answered.
+/// Returns a server with this manner, and a client whose first GET has succeeded.
 async fn connected(manner: Manner, policy: RetryPolicy) -> (TlsServer, BackendClient) {
     let authority = Authority::new();
     let server = TlsServer::echoing(authority.issue(HERE), manner).await;
@@ -251,9 +252,9 @@ async fn connected(manner: Manner, policy: RetryPolicy) -> (TlsServer, BackendCl
     (server, client)
 }
 
-/// That so many calls at a time, a POST and a GET each, get each its own answer.
+/// Asserts that each of these concurrent calls, a POST and a GET each, gets its own response.
 #[cfg(feature = "http2")]
-async fn assert_each_its_answer(client: &BackendClient, calls: usize) {
+async fn assert_each_its_response(client: &BackendClient, calls: usize) {
     let calls: Vec<_> = (0..calls)
         .map(|number| {
             let client = client.clone();
@@ -277,8 +278,8 @@ async fn assert_each_its_answer(client: &BackendClient, calls: usize) {
 async fn concurrent_calls_share_http2_connection() {
     const CALLS: usize = 50;
     let (authority, barrier) = (Authority::new(), Arc::new(tokio::sync::Barrier::new(CALLS)));
-    // Until all of them are there at the same time, none is answered.
-    let answer = move |seen: tls_server::Seen| {
+    // The server responds only when all calls have arrived.
+    let response = move |seen: tls_server::Seen| {
         let barrier = barrier.clone();
         async move {
             if seen.line != "GET /first/" {
@@ -287,10 +288,10 @@ async fn concurrent_calls_share_http2_connection() {
             tls_server::echo(seen).await
         }
     };
-    let server = TlsServer::answering(authority.issue(HERE), Manner::of(HTTP_2), answer).await;
+    let server = TlsServer::responding(authority.issue(HERE), Manner::of(HTTP_2), response).await;
     let client = builder(server.url()).root_certificate(authority.pem()).build().unwrap();
     soon(client.request(Method::GET, "/first/").send()).await.unwrap();
-    assert_each_its_answer(&client, CALLS).await;
+    assert_each_its_response(&client, CALLS).await;
     let seen = server.seen();
     assert_eq!((seen.len(), server.connections()), (2 * CALLS + 1, 1));
     assert!(seen.iter().all(|seen| seen.version == Version::HTTP_2 && seen.connection == 0));
@@ -300,7 +301,7 @@ async fn concurrent_calls_share_http2_connection() {
 #[tokio::test]
 async fn calls_wait_beyond_http2_stream_limit() {
     let (server, client) = connected(Manner { streams: 3, ..Manner::of(HTTP_2) }, RetryPolicy::never()).await;
-    assert_each_its_answer(&client, 30).await;
+    assert_each_its_response(&client, 30).await;
     assert_eq!((server.seen().len(), server.connections()), (61, 1));
 }
 
@@ -319,8 +320,8 @@ async fn idle_connection_closed_fails_no_call() {
     }
 }
 
-/// A server that treats what comes second on its first connection so, and a client whose first GET was
-/// answered there.
+/// Returns a server that applies the treatment to the second request of its first connection, and a client
+/// whose first GET succeeded there.
 #[cfg(feature = "http2")]
 async fn treating_second(treatment: Treatment) -> (TlsServer, BackendClient) {
     let authority = Authority::new();
@@ -331,7 +332,7 @@ async fn treating_second(treatment: Treatment) -> (TlsServer, BackendClient) {
     (server, client)
 }
 
-/// The connections on which a server acted on a request.
+/// Returns the connection of each request that the server processed.
 #[cfg(feature = "http2")]
 fn acted_on(server: &TlsServer) -> Vec<usize> {
     server.seen().into_iter().map(|seen| seen.connection).collect()
@@ -369,7 +370,7 @@ async fn post_possibly_acted_on_is_sent_once() {
             (1, vec![0, 0], 1),
             "{treatment:?}"
         );
-        // The next one isn't hindered by it.
+        // The next request is not affected.
         assert_eq!(post(&client).await.unwrap(), json_value!({}), "{treatment:?}");
     }
 }
@@ -381,11 +382,11 @@ async fn refused_http2_post_is_resent() {
     for treatment in [Treatment::RefuseAndGoAway, Treatment::RefuseStream] {
         let (server, client) = treating_second(treatment).await;
         let outcome = post(&client).await;
-        // Whatever came of it, it was acted on once at most.
+        // The server processed the request at most once.
         assert_eq!(acted_on(&server).len(), 1 + usize::from(outcome.is_ok()), "{treatment:?}");
         unknown.extend(outcome.err().map(|error| format!("{treatment:?}: {error}")));
     }
-    // RFC 9113, 8.7: such a request wasn't processed, whatever its method.
+    // RFC 9113, 8.7: the server did not process such a request, whatever its method.
     assert_eq!(unknown, [""; 0]);
 }
 
@@ -398,12 +399,12 @@ async fn https_to_http_redirect_is_refused() {
     for protocols in [HTTP_1, HTTP_2] {
         for status in [301, 302, 303, 307, 308] {
             let target = target.clone();
-            let answer = move |_| {
-                let mut answer = json(status, "");
-                answer.headers_mut().insert("location", target.parse().unwrap());
-                async move { answer }
+            let response = move |_| {
+                let mut response = json(status, "");
+                response.headers_mut().insert("location", target.parse().unwrap());
+                async move { response }
             };
-            let server = TlsServer::answering(authority.issue(HERE), Manner::of(protocols), answer).await;
+            let server = TlsServer::responding(authority.issue(HERE), Manner::of(protocols), response).await;
             let client =
                 builder(server.url()).root_certificate(authority.pem()).retry(two_retries()).build().unwrap();
             for error in [get(&client).await.failure(), post(&client).await.failure()] {
@@ -422,7 +423,7 @@ async fn https_to_http_redirect_is_refused() {
 
 // ---- proxies
 
-/// What a proxy says that knows no such user.
+/// The response of a proxy that rejects the user.
 const NOT_AUTHORIZED: &str = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 fn first_line(head: &str) -> &str {
@@ -453,9 +454,9 @@ async fn plain_http_proxied_by_absolute_url() {
             );
         }
         let requests = server::requests(&server).await;
-        let came: Vec<_> =
+        let received: Vec<_> =
             requests.iter().map(|request| (request.method.as_str(), request.url.path())).collect();
-        assert_eq!(came, [("GET", "/api/things/1/"), ("POST", "/api/things/")]);
+        assert_eq!(received, [("GET", "/api/things/1/"), ("POST", "/api/things/")]);
         assert_eq!((&requests[0].body[..], &requests[1].body[..]), (&b""[..], &br#"{"name":"n"}"#[..]));
         for request in &requests {
             let sent = ["synapse-access-token", "host"].map(|name| server::header(request, name));
@@ -482,9 +483,9 @@ async fn https_tunnel_hides_token_from_proxy() {
                 (header(&heads[0], "host"), header(&heads[0], "proxy-authorization")),
                 (Some("backend.invalid:443"), authorization)
             );
-            // Whatever the header, and whatever else the proxy may read.
-            let told = heads[0].to_ascii_lowercase();
-            assert!(!told.contains(MARKER) && !told.contains("token") && !told.contains("things"), "{told}");
+            // The proxy must not see the token or the path in any header.
+            let head = heads[0].to_ascii_lowercase();
+            assert!(!head.contains(MARKER) && !head.contains("token") && !head.contains("things"), "{head}");
         }
     }
 }
@@ -501,13 +502,13 @@ async fn tunnel_to_wrong_certificate_is_refused() {
 
 #[tokio::test]
 async fn proxy_without_tunnel_is_connect_error() {
-    for (answer, cause) in [
+    for (response, cause) in [
         (NOT_AUTHORIZED, "proxy authorization required"),
         ("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "tunnel"),
         ("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "tunnel"),
         ("", "tunnel"),
     ] {
-        let proxy = Proxy::start(Does::Answer(answer)).await;
+        let proxy = Proxy::start(Does::Respond(response)).await;
         let client = builder(format!("https://{ELSEWHERE}")).proxy(proxy.url_for(&user_info()));
         assert_never_connects(client, cause).await;
         let heads = proxy.heads();
@@ -522,7 +523,7 @@ async fn proxy_without_tunnel_is_connect_error() {
 
 #[tokio::test]
 async fn proxy_refusal_of_http_is_the_answer() {
-    let proxy = Proxy::start(Does::Answer(NOT_AUTHORIZED)).await;
+    let proxy = Proxy::start(Does::Respond(NOT_AUTHORIZED)).await;
     let url = proxy.url_for(&user_info());
     let client = builder(format!("http://{ELSEWHERE}")).retry(two_retries()).proxy(url).build().unwrap();
     for error in [get(&client).await.failure(), post(&client).await.failure()] {

@@ -1,4 +1,4 @@
-//! What conversions hold for a response is held for whoever is given it, and for nobody else: each way a
+//! A conversion holds leases for the receiver of its response only. The tests cover each way in which a
 //! response ends.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use synapse_backend_client::{
 use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// An item, or what is needed of it.
+/// The fields of an item that the tests need.
 #[derive(Debug, Deserialize)]
 struct Entry {
     id: u64,
@@ -28,7 +28,7 @@ fn items(ids: impl IntoIterator<Item = u64>) -> Vec<String> {
     ids.into_iter().map(item).collect()
 }
 
-/// A server of a list and its files, and a cache for them.
+/// A server of a list and its files, with a cache for the files.
 struct Site {
     server: MockServer,
     client: BackendClient,
@@ -36,7 +36,7 @@ struct Site {
     _dir: tempfile::TempDir,
 }
 
-/// A page's text.
+/// Returns a page as JSON.
 fn page(number: usize, pages: &[Vec<String>]) -> String {
     let count: usize = pages.iter().map(Vec::len).sum();
     let next =
@@ -44,13 +44,13 @@ fn page(number: usize, pages: &[Vec<String>]) -> String {
     format!(r#"{{"count": {count}, "next": {next}, "results": [{}]}}"#, pages[number - 1].join(", "))
 }
 
-/// Serves these pages, and files: `/media/hang` never comes, `/media/gone` isn't there, any other holds
-/// `abc`.
+/// Serves these pages and files. `/media/hang` never completes, `/media/gone` is not found, and any other
+/// file contains `abc`.
 async fn site(pages: Vec<Vec<String>>) -> Site {
     site_of(move |number| page(number, &pages)).await
 }
 
-async fn site_of(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Site {
+async fn site_of(text: impl Fn(usize) -> String + Send + Sync + 'static) -> Site {
     let server = server::start().await;
     let file = ResponseTemplate::new(200).set_body_bytes(b"abc");
     let hang = file.clone().set_delay(Duration::from_secs(86_400));
@@ -64,7 +64,7 @@ async fn site_of(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Si
             .find(|(name, _)| name == "page")
             .map_or(1, |(_, value)| value.parse().unwrap())
     };
-    let pages = move |request: &Request| json(200, answer(number(request)));
+    let pages = move |request: &Request| json(200, text(number(request)));
     Mock::given(path("/models/")).and(method("GET")).respond_with(pages).mount(&server).await;
     let client = server::client_of(&server);
     let dir = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ impl Site {
         self.client.list_models().url_conversion_with("file", self.download_to()).list_all_as()
     }
 
-    /// Waits until so many files are held.
+    /// Waits until this many files are held.
     async fn until_held(&self, files: u64) {
         let until = async {
             while self.cache.statistics().held != files {
@@ -92,12 +92,12 @@ impl Site {
         held.unwrap_or_else(|_| panic!("{} files are held, and not {files}", self.cache.statistics().held));
     }
 
-    /// Waits until these are held and no others, and sees that each is held as often as it was given.
+    /// Waits until exactly these files are held, and asserts that each is held as often as it was given.
     async fn assert_held<'p>(&self, given: impl IntoIterator<Item = &'p str>) {
         let given: Vec<_> = given.into_iter().collect();
         let different = given.iter().collect::<std::collections::HashSet<_>>().len() as u64;
         self.until_held(different).await;
-        // What is still on its way to be released would go below.
+        // A release that is still pending would reduce the number.
         for _ in 0..20 {
             tokio::task::spawn_blocking(|| ()).await.unwrap();
             assert_eq!(self.cache.statistics().held, different);
@@ -126,20 +126,20 @@ async fn read(list: &mut ListAll<Entry>, items: usize) -> Vec<Entry> {
 async fn leases_dropped_beyond_limit() {
     let site = site(vec![items(0..10), items(10..20)]).await;
     for limit in [3, 10, 13] {
-        // At the item that is the last one, with the stream still there.
+        // At the last item, before the stream ends.
         let mut list = site.list().limit(limit);
         let entries = read(&mut list, limit as usize).await;
         site.assert_held_by(&entries).await;
         assert!(list.next().await.is_none());
         site.assert_held([]).await;
-        // A limit that is raised then gives no file that nobody holds.
+        // A raised limit doesn't return files that are no longer held.
         let mut list = list.limit(20);
         assert!(list.next().await.is_none());
         let entries: Vec<Entry> = site.list().limit(limit).try_collect().await.unwrap();
         assert_eq!(entries.len(), limit as usize);
         site.assert_held_by(&entries).await;
     }
-    // One that is lowered under way.
+    // A limit that is lowered while the list runs.
     let mut list = site.list();
     let entries = read(&mut list, 5).await;
     let mut list = list.limit(2);
@@ -190,7 +190,7 @@ fn list_dropped_after_runtime_ends_leases() {
     runtime.block_on(site.until_held(8));
     drop(runtime);
     drop(list);
-    // Without a runtime it is done at once.
+    // Without a runtime, the release is immediate.
     assert_eq!(site.cache.statistics().held, 2);
     assert!(entries.iter().all(|entry| site.cache.release(&entry.file)));
 }
@@ -203,7 +203,7 @@ async fn deduplicated_items_hold_no_lease() {
         site.list().policy(ListPolicy::Lenient).deduplicate(true).try_collect().await.unwrap();
     assert_eq!(entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     site.assert_held_by(&entries).await;
-    // Given twice, a file is held twice.
+    // A file that is given twice is held twice.
     let entries: Vec<Entry> = site.list().policy(ListPolicy::Lenient).try_collect().await.unwrap();
     assert_eq!(entries.len(), 7);
     site.assert_held_by(&entries).await;
@@ -222,10 +222,10 @@ async fn failed_items_hold_no_lease() {
     let error = list.next().await.unwrap().failure();
     assert!(error.item_failure().is_some());
     site.assert_held_by(&entries).await;
-    // What was collected up to it is dropped.
+    // The items collected before the error are dropped.
     assert!(site.list().try_collect::<Vec<_>>().await.is_err());
     site.assert_held([]).await;
-    // Page by page, those before it are given.
+    // With pages, the pages before the error are returned.
     let mut pages = site.list().pages();
     let entries = pages.next().await.unwrap().unwrap().items;
     assert!(pages.next().await.unwrap().is_err() && pages.next().await.is_none());
@@ -254,12 +254,12 @@ async fn yielded_pages_keep_leases() {
 
 #[tokio::test]
 async fn failed_pages_hold_no_lease() {
-    // Their text is no page.
+    // The response is not a valid page.
     let broken =
         site_of(|_| format!(r#"{{"count": 3, "next": true, "results": [{}]}}"#, items(0..3).join(","))).await;
     assert!(broken.list().next().await.unwrap().failure().is_decode());
     broken.assert_held([]).await;
-    // The list changed, which a strict one refuses.
+    // The list changes, which the strict policy refuses.
     let changed = site_of(|number| {
         let next = if number == 1 { "\"/models/?page=2\"" } else { "null" };
         let ids = number as u64 * 2..number as u64 * 2 + 2;
@@ -272,14 +272,14 @@ async fn failed_pages_hold_no_lease() {
     changed.assert_held_by(&entries).await;
     assert!(changed.list().policy(ListPolicy::Strict).try_collect::<Vec<_>>().await.is_err());
     changed.assert_held([]).await;
-    // One of its conversions failed.
+    // One conversion of the page fails.
     let gone = r#"{"id": 9, "file": "/media/gone"}"#.to_owned();
     let failing = site(vec![items(0..2), [items(2..4), vec![gone]].concat()]).await;
     let mut list = failing.list();
     let entries = read(&mut list, 2).await;
     assert!(list.next().await.unwrap().failure().is_url_conversion());
     failing.assert_held_by(&entries).await;
-    // Skipped, it takes no other along.
+    // If the failure is skipped, the other items are not affected.
     let call = failing.client.list_models().url_conversion_with("file", failing.download_to());
     let entries: Vec<Entry> = call.skip_failed_conversions(true).list_all_as().try_collect().await.unwrap();
     assert_eq!(entries.last().unwrap().file, "/media/gone");
@@ -325,7 +325,7 @@ async fn partitioning_converts_no_files() {
     assert!(!requests(&site.server).await.iter().any(|request| line(request).contains("/media/")));
 }
 
-/// A site with a model 7 that has these files.
+/// Returns a site with a model 7 that has these files.
 async fn model(files: &str) -> Site {
     let site = site(vec![items(0..2)]).await;
     let text = format!(
@@ -360,7 +360,7 @@ async fn single_response_holds_leases() {
     let files: Vec<_> =
         (0..2).map(|index| page["results"][index]["file"].as_str().unwrap().to_owned()).collect();
     site.assert_held(files.iter().map(|file| &**file)).await;
-    // Of a later conversion of the same file it is the first one's file.
+    // A later conversion of the same field starts from the first one's file.
     let named = call().url_conversion("file", |path| format!("file://{path}")).await.unwrap();
     let file = named.file.unwrap();
     let files = named.extra["files"].files();
@@ -394,7 +394,7 @@ async fn created_model_file_stays_leased() {
     site.assert_held([]).await;
 }
 
-/// Never ends, or fails.
+/// A converter that never completes (`true`) or fails (`false`).
 struct Silent(bool);
 
 impl UrlConverter for Silent {
@@ -406,23 +406,23 @@ impl UrlConverter for Silent {
     }
 }
 
-/// Longer than a page takes, on any machine.
+/// Longer than any machine needs for a page.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 async fn timed_out_call_releases_leases() {
     let site = model(r#""file": "/media/1", "files": ["/media/1", "/media/2", "/media/hang"]"#).await;
     let call = || site.client.get_model(7).url_conversion_with("files", site.download_to()).timeout(TIMEOUT);
-    // A download that hangs, and a function that never ends behind one that is done.
+    // A download that hangs, and a function that never returns after a completed download.
     let (download, function) =
         tokio::join!(call().send(), call().url_conversion_with("file", Silent(true)).send());
     for error in [download.failure(), function.failure()] {
         assert!(error.is_timeout() && error.attempts() == 1, "{error}");
-        let told = error.to_string();
+        let message = error.to_string();
         assert!(
-            told.starts_with("converting the URLs of the response: ")
-                && told.contains("time-out for the whole"),
-            "{told}"
+            message.starts_with("converting the URLs of the response: ")
+                && message.contains("time-out for the whole"),
+            "{message}"
         );
     }
     site.assert_held([]).await;

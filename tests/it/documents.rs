@@ -1,11 +1,11 @@
-//! What the documents say of the project is true.
+//! The project's documents name only tests and files that exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::support::marker;
 
-/// The names `file::test` of the table in `docs/specification.md`.
+/// Returns the names `file::test` in the table of `docs/specification.md`.
 fn named_tests() -> BTreeSet<(String, String)> {
     let table = include_str!("../../docs/specification.md");
     let quoted = table.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('`'));
@@ -29,7 +29,7 @@ fn specification_names_tests_that_exist() {
     }
 }
 
-/// A path in backticks, or the target of a link.
+/// Returns the Rust file paths in backticks.
 fn paths_of(text: &str) -> impl Iterator<Item = &str> {
     let quoted = text.split('`').skip(1).step_by(2);
     quoted.filter(|word| word.ends_with(".rs") && word.contains('/'))
@@ -42,7 +42,7 @@ fn architecture_names_files_that_exist() {
     for path in paths_of(text) {
         named += 1;
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-        assert!(file.is_file(), "docs/architecture.md names {path}, which isn't there");
+        assert!(file.is_file(), "docs/architecture.md names {path}, which doesn't exist");
     }
     assert!(named > 30, "it names {named} files");
 }

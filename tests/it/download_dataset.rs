@@ -1,4 +1,4 @@
-//! The example that downloads a dataset, killed and started again.
+//! The example that downloads a dataset, killed and restarted.
 #![cfg(unix)]
 
 #[path = "../../examples/download_dataset.rs"]
@@ -14,7 +14,7 @@ use synapse_test_backend::{Backend, Fault};
 
 const VERSION: i64 = Backend::FIRST_VERSION;
 
-/// What a child does, which is this test binary started again.
+/// The child process, which runs this test binary again.
 #[test]
 fn dataset_download_child() {
     let Ok(directory) = std::env::var("DATASET_DIRECTORY") else { return };
@@ -66,7 +66,7 @@ async fn dataset_complete_after_repeated_kills() {
         assert_eq!(files.0.len(), files.1.len());
         for (here, there) in files.0.iter().zip(&files.1) {
             let url = there.url.as_ref().unwrap();
-            // Another process's path is a text, which only its reader can trust.
+            // A path that another process wrote is only text, so the client doesn't trust it.
             assert_eq!(here.path(), None);
             let saved = &event["files"][here.name.as_deref().unwrap()];
             let path = saved["path"].as_str().or(saved.as_str()).unwrap();
@@ -77,7 +77,7 @@ async fn dataset_complete_after_repeated_kills() {
     let media = |backend: &Backend| {
         backend.requests().iter().filter(|request| request.path.starts_with("/media/")).count()
     };
-    // Those under way when a process was killed came again, and no others.
+    // Only the downloads that were in progress when a process was killed are repeated.
     assert!(media(&backend) <= downloads + 5 * 16, "{} of {downloads}", media(&backend));
     child::output(&mut downloading(&backend, directory.path()));
     assert_eq!(media(&backend), asked.iter().filter(|request| request.path.starts_with("/media/")).count());

@@ -1,8 +1,8 @@
-//! Digests that responses name: nothing gets its name unless it has each of them.
+//! Digests in response headers. A file gets its final name only if it matches each of them.
 
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, labelled, names, noise, ranged};
+use crate::support::file_server::{FileServer, labelled, names, noise, ranged, response};
 use crate::support::marker::{Failure, MARKER, TOKEN};
 use crate::support::tcp_server::Seen;
 use base64::Engine as _;
@@ -23,7 +23,7 @@ fn download(server: &FileServer) -> Download {
     client(server.url()).download(format!("/media/file.bin?X-Amz-Signature={MARKER}"))
 }
 
-/// A digest of the bytes in base64, by the name that its header has for it.
+/// Returns the digest of the bytes in base64. `name` is its name in the headers.
 fn digest(name: &str, bytes: &[u8]) -> String {
     STANDARD.encode(match name {
         "md5" => md5::Md5::digest(bytes).to_vec(),
@@ -37,11 +37,11 @@ fn digest(name: &str, bytes: &[u8]) -> String {
     })
 }
 
-/// Headers that name digests of the bytes, each with the words that its error has.
+/// Returns headers with digests of the bytes, and for each the words that its error contains.
 fn labels(bytes: &[u8]) -> Vec<(String, [String; 3])> {
     let of = |name: &str| digest(name, bytes);
-    let label = |header: &str, value: String, algorithm: &str, sum: String| {
-        (format!("{header}: {value}"), [header.to_owned(), algorithm.to_owned(), sum])
+    let label = |header: &str, value: String, algorithm: &str, digest: String| {
+        (format!("{header}: {value}"), [header.to_owned(), algorithm.to_owned(), digest])
     };
     vec![
         label("Content-MD5", of("md5"), "MD5", of("md5")),
@@ -66,11 +66,11 @@ fn labels(bytes: &[u8]) -> Vec<(String, [String; 3])> {
     ]
 }
 
-type Answer = Box<dyn Fn(&Seen) -> Vec<u8> + Send + Sync>;
+type Respond = Box<dyn Fn(&Seen) -> Vec<u8> + Send + Sync>;
 
-/// A server that gives each request its answer; the last one to all that follow.
-async fn giving(answers: Vec<Answer>) -> FileServer {
-    FileServer::start(move |number, asked| answers[number.min(answers.len() - 1)](asked)).await
+/// Returns a server that sends these responses in order, and repeats the last one.
+async fn giving(responses: Vec<Respond>) -> FileServer {
+    FileServer::start(move |number, asked| responses[number.min(responses.len() - 1)](asked)).await
 }
 
 fn assert_mismatch(error: &Error, words: &[String; 3], attempts: u32) {
@@ -96,7 +96,7 @@ async fn truncated_body_fails_digest() {
         assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64, "{label}");
         assert!(std::fs::read(&target).unwrap() == file, "{label}");
         assert_eq!(server.ranges(), [None, None], "{label}");
-        // One that always is: nothing takes the place of what was there.
+        // If the body is always truncated, the previous file stays.
         std::fs::write(&target, "before").unwrap();
         let content = file.clone();
         let server = FileServer::start(move |_, asked| {
@@ -110,7 +110,7 @@ async fn truncated_body_fails_digest() {
     }
 }
 
-/// What is expected of the file tells it as well.
+/// The expected size or checksum also reveals a truncated body.
 #[tokio::test]
 async fn expected_size_reveals_truncated_body() {
     let file = noise(SIZE, 12);
@@ -128,10 +128,11 @@ async fn expected_size_reveals_truncated_body() {
         expecting(&server).into_iter().nth(index).unwrap().to(&target).await.unwrap();
         assert!(std::fs::read(&target).unwrap() == file);
         assert_eq!(server.ranges(), [None, None]);
-        // A body whose end is told is what it is.
-        let server =
-            FileServer::start(|_, _| answer("200 OK\nTransfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n"))
-                .await;
+        // A chunked body marks its end, so it counts as complete.
+        let server = FileServer::start(|_, _| {
+            response("200 OK\nTransfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n")
+        })
+        .await;
         let error = expecting(&server).into_iter().nth(index).unwrap().to(&target).await.failure();
         assert_eq!((error.kind(), server.seen().len()), (ErrorKind::Download, 1), "{error}");
     }
@@ -149,9 +150,9 @@ async fn unusable_digest_headers_are_ignored() {
         "Content-Digest: ,,=:;\"md5=:AAAAAAAAAAAAAAAAAAAAAA==:\"".to_owned(),
         "Content-MD5: 900150983cd24fb0d6963f7d28e17f72".to_owned(),
         "Content-MD5: (none)\nx-amz-checksum-sha1:\nx-goog-hash: md5".to_owned(),
-        // What looks like an MD5 and is only the state's name.
+        // An `ETag` may look like an MD5, but it only names a version.
         "ETag: \"900150983cd24fb0d6963f7d28e17f72\"".to_owned(),
-        // What Google's storage keeps compressed and decompresses on the way.
+        // Google's storage stores this file compressed and decompresses it in transit.
         format!("x-goog-hash: md5={}\nx-goog-stored-content-encoding: gzip", wrong("md5")),
         format!("Repr-Digest: md5=:{}:\nWarning: 214 proxy \"transformed\"", wrong("md5")),
     ] {
@@ -165,7 +166,7 @@ async fn unusable_digest_headers_are_ignored() {
     }
 }
 
-/// The size that the API gives is that of what is stored, which is another form of what comes.
+/// The API gives the size of the stored file, which is compressed here.
 #[tokio::test]
 async fn transcoded_file_matches_stored_size() {
     let directory = tempfile::tempdir().unwrap();
@@ -184,7 +185,8 @@ async fn resumed_file_verified_by_full_digest() {
     let label = format!("ETag: {ETAG}\nRepr-Digest: sha-256=:{good}:");
     let mut bad = file.clone();
     bad[5] ^= 1;
-    // What was named at first or with a part only; and what is wrong in the first part or in the second one.
+    // The digest comes with the first response or only with the second one. The first part is correct or
+    // corrupt.
     for (first_label, second_label, first, second) in [
         (label.clone(), format!("ETag: {ETAG}"), file.clone(), file.clone()),
         (format!("ETag: {ETAG}"), label.clone(), file.clone(), file.clone()),
@@ -219,7 +221,7 @@ async fn next_download_verifies_saved_digest() {
     let (first, second) = (file.clone(), file.clone());
     let server = giving(vec![
         Box::new(move |asked| labelled(asked, &first, &first_label, CUT)),
-        Box::new(|_| answer("403 Forbidden\nContent-Length: 0", b"")),
+        Box::new(|_| response("403 Forbidden\nContent-Length: 0", b"")),
         Box::new(move |asked| ranged(asked, &second, ETAG, usize::MAX)),
     ])
     .await;
@@ -235,7 +237,7 @@ async fn next_download_verifies_saved_digest() {
     assert_eq!(names(directory.path()), ["file.bin"]);
 }
 
-/// What a part brought is dropped where it isn't what the head says; what was there before stays.
+/// A part that doesn't match its digest is dropped. The bytes before it stay.
 #[tokio::test]
 async fn corrupt_range_alone_is_refetched() {
     let file = noise(SIZE, 5);
@@ -257,7 +259,7 @@ async fn corrupt_range_alone_is_refetched() {
         assert!(std::fs::read(&target).unwrap() == file);
         assert_eq!(server.ranges(), [None, Some(CUT), Some(CUT)]);
     }
-    // For ever.
+    // Every response has a wrong digest.
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let words = ["Content-Digest".to_owned(), "MD5".to_owned(), digest("md5", b"another")];
@@ -276,14 +278,14 @@ async fn corrupt_range_alone_is_refetched() {
     assert_eq!(server.ranges(), [None, Some(CUT), Some(CUT), Some(CUT)]);
 }
 
-/// Of a part `Content-MD5` is that of its bytes, and some servers mean the whole's. So it is with S3's
-/// checksums.
+/// `Content-MD5` of a part covers the part, but some servers send the whole file's MD5. The same applies to
+/// S3's checksums.
 #[tokio::test]
 async fn part_md5_may_cover_whole_file() {
     let file = noise(SIZE, 6);
     let mut bad = file.clone();
     bad[5] ^= 1;
-    let sums = |bytes: &[u8]| {
+    let digests = |bytes: &[u8]| {
         [
             format!("Content-MD5: {}", digest("md5", bytes)),
             format!("x-amz-checksum-sha1: {}", digest("sha", bytes)),
@@ -291,11 +293,11 @@ async fn part_md5_may_cover_whole_file() {
     };
     for index in 0..2 {
         for (label, first, expected) in [
-            (&sums(&file[CUT..])[index], &file, vec![None, Some(CUT)]),
-            (&sums(&file)[index], &file, vec![None, Some(CUT)]),
-            // Of neither: nobody can tell which bytes are wrong.
-            (&sums(&file)[index], &bad, vec![None, Some(CUT), None]),
-            (&sums(b"another")[index], &file, vec![None, Some(CUT), None]),
+            (&digests(&file[CUT..])[index], &file, vec![None, Some(CUT)]),
+            (&digests(&file)[index], &file, vec![None, Some(CUT)]),
+            // If neither matches, the corrupt bytes are unknown, so the download restarts.
+            (&digests(&file)[index], &bad, vec![None, Some(CUT), None]),
+            (&digests(b"another")[index], &file, vec![None, Some(CUT), None]),
         ] {
             let directory = tempfile::tempdir().unwrap();
             let target = directory.path().join("file.bin");
@@ -314,7 +316,7 @@ async fn part_md5_may_cover_whole_file() {
     }
 }
 
-/// One that broke off can't be compared with a digest of its own bytes, which isn't the whole's either.
+/// An interrupted part can't be compared with its digest. Its digest is not the whole file's either.
 #[tokio::test]
 async fn interrupted_part_is_no_mismatch() {
     let file = noise(SIZE, 7);
@@ -365,13 +367,13 @@ async fn checksums_are_never_requested() {
     }
 }
 
-/// A size is learned from any head, and never forgotten in another.
+/// A size from any response applies to all later ones.
 #[tokio::test]
 async fn size_from_earlier_response_holds() {
     let file = noise(SIZE, 9);
     let etag = format!("ETag: {ETAG}");
     let weak = "ETag: W/\"one\"".to_owned();
-    // Without validators the whole comes again, without a length, and is cut.
+    // Without validators, the server sends the whole file again, without a length and truncated.
     for label in [weak.clone(), String::new()] {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("file.bin");
@@ -388,7 +390,7 @@ async fn size_from_earlier_response_holds() {
         assert!(std::fs::read(&target).unwrap() == file);
         assert_eq!(server.ranges(), [None; 3]);
     }
-    // A part names it, and the next one doesn't, nor does the 416 that says that there is no more.
+    // One part states the size. The next part and the final 416 don't.
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let part = |from: usize, to: usize, size: &str, etag: &str| {
@@ -403,15 +405,15 @@ async fn size_from_earlier_response_holds() {
     let [second, third, last] = heads;
     let server = giving(vec![
         Box::new(move |_| {
-            answer(
+            response(
                 &format!("200 OK\n{etag}\nTransfer-Encoding: chunked"),
                 &[b"EA60\r\n", &one[..CUT], b"\r\n"].concat(),
             )
         }),
-        Box::new(move |_| answer(&second, &two[CUT..70_000])),
-        Box::new(move |_| answer(&third, &three[70_000..80_000])),
+        Box::new(move |_| response(&second, &two[CUT..70_000])),
+        Box::new(move |_| response(&third, &three[70_000..80_000])),
         Box::new(|_| {
-            answer("416 Range Not Satisfiable\nContent-Range: bytes */80000\nContent-Length: 0", b"")
+            response("416 Range Not Satisfiable\nContent-Range: bytes */80000\nContent-Length: 0", b"")
         }),
         Box::new(move |asked| labelled(asked, &four, &last, usize::MAX)),
     ])
@@ -419,19 +421,19 @@ async fn size_from_earlier_response_holds() {
     assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64);
     assert!(std::fs::read(&target).unwrap() == file);
     assert_eq!(server.ranges(), [None, Some(CUT), Some(70_000), Some(80_000), None]);
-    // The same state has one size: another one has to be told twice.
+    // A version has one size, so another size is accepted only if it is stated twice.
     let (one, two) = (file.clone(), file.clone());
     let server = giving(vec![
-        Box::new(move |_| answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: {SIZE}"), &one[..CUT])),
-        Box::new(|_| answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: 10"), &[7; 10])),
-        Box::new(move |_| answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: {SIZE}"), &two)),
+        Box::new(move |_| response(&format!("200 OK\nETag: {ETAG}\nContent-Length: {SIZE}"), &one[..CUT])),
+        Box::new(|_| response(&format!("200 OK\nETag: {ETAG}\nContent-Length: 10"), &[7; 10])),
+        Box::new(move |_| response(&format!("200 OK\nETag: {ETAG}\nContent-Length: {SIZE}"), &two)),
     ])
     .await;
     assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64);
     assert!(std::fs::read(&target).unwrap() == file);
 }
 
-/// Of a part whose server doesn't know how long the whole is, its end isn't the file's.
+/// If the server doesn't state the total size, the end of a part is not the end of the file.
 #[tokio::test]
 async fn range_of_unknown_total_continues() {
     let directory = tempfile::tempdir().unwrap();
@@ -439,18 +441,18 @@ async fn range_of_unknown_total_continues() {
     let file = noise(SIZE, 10);
     let content = file.clone();
     let server = FileServer::start(move |_, asked| match asked.range_start() {
-        None => answer(
+        None => response(
             &format!("200 OK\nETag: {ETAG}\nTransfer-Encoding: chunked"),
             &[b"EA60\r\n", &content[..CUT], b"\r\n"].concat(),
         ),
-        Some(SIZE) => answer(
+        Some(SIZE) => response(
             &format!("416 Range Not Satisfiable\nContent-Range: bytes */{SIZE}\nContent-Length: 0"),
             b"",
         ),
         Some(from) => {
             let to = SIZE.min(from + 20_000);
             let head = format!("206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/*", to - 1);
-            answer(&head, &content[from..to])
+            response(&head, &content[from..to])
         }
     })
     .await;
@@ -460,7 +462,7 @@ async fn range_of_unknown_total_continues() {
     assert_eq!(server.ranges(), [None, Some(CUT), Some(80_000), Some(SIZE)]);
 }
 
-/// A body ends where its head says, whatever else comes.
+/// A body ends where its header says, even if more bytes follow.
 #[tokio::test]
 async fn oversized_range_stops_at_its_length() {
     let directory = tempfile::tempdir().unwrap();
@@ -471,7 +473,7 @@ async fn oversized_range_stops_at_its_length() {
         let from = asked.range_start().unwrap();
         let head =
             format!("206 Partial Content\nETag: {ETAG}\nContent-Range: bytes {from}-{}/{SIZE}", from + 9);
-        answer(&head, &content[from..])
+        response(&head, &content[from..])
     };
     let last = file.clone();
     let server = giving(vec![

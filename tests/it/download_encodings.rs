@@ -1,12 +1,11 @@
-//! Files that come compressed although they weren't asked for so: by the first request, in the form that is
-//! expected.
+//! Files that the server compresses unasked. The first request stores them in the expected form.
 
 #![cfg(feature = "gzip")]
 
 use std::io::Write as _;
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, labelled, names, noise, ranged};
+use crate::support::file_server::{FileServer, labelled, names, noise, ranged, response};
 use crate::support::marker::{Failure, TOKEN};
 use synapse_backend_client::{BackendClient, Download, ErrorKind, RetryPolicy};
 
@@ -23,9 +22,9 @@ fn download(server: &FileServer) -> Download {
 }
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(plain).unwrap();
-    packed.finish().unwrap()
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    compressed.write_all(plain).unwrap();
+    compressed.finish().unwrap()
 }
 
 fn md5(bytes: &[u8]) -> String {
@@ -37,32 +36,33 @@ fn head(length: usize) -> String {
     format!("200 OK\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Length: {length}")
 }
 
-/// A server that gives this whole, with these headers besides, whatever is asked for.
+/// Returns a server that sends this response to every request.
 async fn serving(head: String, body: Vec<u8>) -> FileServer {
-    FileServer::start(move |_, _| answer(&head, &body)).await
+    FileServer::start(move |_, _| response(&head, &body)).await
 }
 
 #[tokio::test]
 async fn expected_size_selects_stored_form() {
     let file = noise(SIZE, 1);
-    let packed = gzip(&file);
-    let (plain_size, packed_size) = (file.len() as u64, packed.len() as u64);
+    let compressed = gzip(&file);
+    let (plain_size, compressed_size) = (file.len() as u64, compressed.len() as u64);
     for (size, checksum, expected) in [
         (None, None, &file),
         (Some(plain_size), None, &file),
-        (Some(packed_size), None, &packed),
+        (Some(compressed_size), None, &compressed),
         (None, Some(md5(&file)), &file),
-        (None, Some(md5(&packed)), &packed),
+        (None, Some(md5(&compressed)), &compressed),
         (Some(plain_size), Some(md5(&file)), &file),
-        (Some(packed_size), Some(md5(&packed)), &packed),
-        // Each is of one of the forms: the digest is compared, and the size is the decompressed file's.
-        (Some(plain_size), Some(md5(&packed)), &file),
-        (Some(packed_size), Some(md5(&file)), &file),
+        (Some(compressed_size), Some(md5(&compressed)), &compressed),
+        // Size and digest describe different forms. The digest decides, and the size is the decompressed
+        // file's.
+        (Some(plain_size), Some(md5(&compressed)), &file),
+        (Some(compressed_size), Some(md5(&file)), &file),
     ] {
-        for head in [head(packed.len()), format!("200 OK\nETag: {ETAG}\nContent-Encoding: x-gzip")] {
+        for head in [head(compressed.len()), format!("200 OK\nETag: {ETAG}\nContent-Encoding: x-gzip")] {
             let directory = tempfile::tempdir().unwrap();
             let target = directory.path().join("file.bin");
-            let server = serving(head, packed.clone()).await;
+            let server = serving(head, compressed.clone()).await;
             let mut download = download(&server);
             if let Some(size) = size {
                 download = download.size(size);
@@ -81,7 +81,7 @@ async fn expected_size_selects_stored_form() {
 #[tokio::test]
 async fn mismatch_in_both_forms_is_error() {
     let file = noise(SIZE, 2);
-    let packed = gzip(&file);
+    let compressed = gzip(&file);
     for (size, checksum, part) in [
         (Some(199_999), None, "199999 are expected"),
         (Some(200_001), None, "200001 are expected"),
@@ -92,7 +92,7 @@ async fn mismatch_in_both_forms_is_error() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("file.bin");
         std::fs::write(&target, "before").unwrap();
-        let server = serving(head(packed.len()), packed.clone()).await;
+        let server = serving(head(compressed.len()), compressed.clone()).await;
         let mut download = download(&server);
         if let Some(size) = size {
             download = download.size(size);
@@ -107,34 +107,34 @@ async fn mismatch_in_both_forms_is_error() {
     }
 }
 
-/// What another download brought meanwhile has to be what this one expects.
+/// A download doesn't accept the file of a concurrent one if it expects another form.
 #[tokio::test]
 async fn concurrent_downloads_keep_own_form() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 10);
-    let packed = gzip(&file);
-    let server = serving(head(packed.len()), packed.clone()).await;
+    let compressed = gzip(&file);
+    let server = serving(head(compressed.len()), compressed.clone()).await;
     let all = (0..6).map(|number| match number % 3 {
-        // The file has the one's size and not its digest.
-        0 => download(&server).size(SIZE as u64).checksum(md5(&packed)),
-        1 => download(&server).size(packed.len() as u64),
+        // The size is the plain file's, and the digest is the compressed file's.
+        0 => download(&server).size(SIZE as u64).checksum(md5(&compressed)),
+        1 => download(&server).size(compressed.len() as u64),
         _ => download(&server),
     });
     for downloaded in all.map(|download| tokio::spawn(download.to(&target))).collect::<Vec<_>>() {
         downloaded.await.unwrap().unwrap();
     }
     let stored = std::fs::read(&target).unwrap();
-    assert!(stored == file || stored == packed);
+    assert!(stored == file || stored == compressed);
     assert_eq!(names(directory.path()), ["file.bin"]);
 }
 
-/// Nothing of what a bomb would come to is written beyond the size that is expected.
+/// A decompression bomb is not written beyond the expected size.
 #[tokio::test]
 async fn gzip_bomb_stops_at_expected_size() {
     let directory = tempfile::tempdir().unwrap();
-    let packed = gzip(&vec![0; 50 << 20]);
-    let server = serving(head(packed.len()), packed).await;
+    let compressed = gzip(&vec![0; 50 << 20]);
+    let server = serving(head(compressed.len()), compressed).await;
     let error = download(&server).size(1_000).to(directory.path().join("x")).await.failure();
     assert!(
         error.kind() == ErrorKind::Download && error.to_string().contains("decompressed more than 1000"),
@@ -146,19 +146,19 @@ async fn gzip_bomb_stops_at_expected_size() {
 #[tokio::test]
 async fn compressed_download_is_resumed() {
     let file = noise(SIZE, 3);
-    let packed = gzip(&file);
+    let compressed = gzip(&file);
     for repeated in ["\nContent-Encoding: gzip", ""] {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("file.bin");
-        let body = packed.clone();
+        let body = compressed.clone();
         let server = FileServer::start(move |number, asked| match number {
-            0 => answer(&head(body.len()), &body[..70_000]),
-            1 => answer("403 Forbidden\nContent-Length: 0", b""),
+            0 => response(&head(body.len()), &body[..70_000]),
+            1 => response("403 Forbidden\nContent-Length: 0", b""),
             _ => labelled(asked, &body, &format!("ETag: {ETAG}{repeated}"), usize::MAX),
         })
         .await;
         assert!(download(&server).to(&target).await.failure().is_forbidden());
-        // Which form is stored is the next download's own.
+        // The next download decides which form it stores.
         let downloaded = download(&server).to(&target).await.unwrap();
         assert_eq!((downloaded.bytes, downloaded.resumed_from), (SIZE as u64, 70_000));
         assert!(std::fs::read(&target).unwrap() == file);
@@ -167,7 +167,7 @@ async fn compressed_download_is_resumed() {
     }
 }
 
-/// A part of what a proxy compressed on the way is no part of the file.
+/// A proxy compressed this part in transit, so its bytes are not bytes of the file.
 #[tokio::test]
 async fn compressed_range_is_not_mixed_in() {
     let directory = tempfile::tempdir().unwrap();
@@ -180,7 +180,7 @@ async fn compressed_range_is_not_mixed_in() {
             let body = gzip(&content[70_000..]);
             let head =
                 format!("206 Partial Content\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Range: bytes 70000-199999/200000");
-            answer(&format!("{head}\nContent-Length: {}", body.len()), &body)
+            response(&format!("{head}\nContent-Length: {}", body.len()), &body)
         }
         _ => ranged(asked, &content, ETAG, usize::MAX),
     })
@@ -195,15 +195,17 @@ async fn multi_member_gzip_is_decoded() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 5);
-    let packed: Vec<u8> = file.chunks(30_000).flat_map(gzip).collect();
-    let server = serving(head(packed.len()), packed).await;
+    let compressed: Vec<u8> = file.chunks(30_000).flat_map(gzip).collect();
+    let server = serving(head(compressed.len()), compressed).await;
     assert_eq!(download(&server).size(SIZE as u64).to(&target).await.unwrap().bytes, SIZE as u64);
     assert!(std::fs::read(&target).unwrap() == file);
-    // Twice.
-    let packed = gzip(&gzip(&file));
-    let twice =
-        format!("200 OK\nContent-Encoding: gzip\nContent-Encoding: gzip\nContent-Length: {}", packed.len());
-    let server = serving(twice, packed).await;
+    // Compressed twice.
+    let compressed = gzip(&gzip(&file));
+    let twice = format!(
+        "200 OK\nContent-Encoding: gzip\nContent-Encoding: gzip\nContent-Length: {}",
+        compressed.len()
+    );
+    let server = serving(twice, compressed).await;
     assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64);
     assert!(std::fs::read(&target).unwrap() == file);
 }
@@ -245,18 +247,18 @@ async fn non_coding_labels_are_ignored() {
         assert!(std::fs::read(&target).unwrap() == file, "{label}");
         assert_eq!(server.ranges(), [None, Some(70_000)], "{label}");
     }
-    let packed = gzip(&file);
+    let compressed = gzip(&file);
     for label in ["aws-chunked, gzip", "gzip,", "GZIP", "gzip\nContent-Encoding: utf-8"] {
         let server = serving(
-            format!("200 OK\nContent-Encoding: {label}\nContent-Length: {}", packed.len()),
-            packed.clone(),
+            format!("200 OK\nContent-Encoding: {label}\nContent-Length: {}", compressed.len()),
+            compressed.clone(),
         )
         .await;
         assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64, "{label}");
         assert!(std::fs::read(&target).unwrap() == file, "{label}");
         assert_eq!(server.seen().len(), 1, "{label}");
     }
-    // What isn't compressed although its label says so is as it is.
+    // A body that is labelled as compressed, but isn't, is stored unchanged.
     let server = serving(head(SIZE), file.clone()).await;
     download(&server).to(&target).await.unwrap();
     assert!(std::fs::read(&target).unwrap() == file);
@@ -278,7 +280,7 @@ async fn unsupported_encoding_is_an_error() {
             assert!(error.is_decode() && error.to_string().contains(part), "{error}");
         }
         assert_eq!((server.seen().len(), names(directory.path())), (2, vec![]));
-        // As it comes it is what is expected.
+        // The received form is the expected one.
         assert_eq!(download(&server).size(3).to(&target).await.unwrap().bytes, 3);
         assert_eq!(download(&server).checksum(md5(b"abc")).to(&target).await.unwrap().bytes, 3);
         let error = download(&server).checksum(md5(b"another")).to(&target).await.failure();
@@ -288,19 +290,20 @@ async fn unsupported_encoding_is_an_error() {
     }
 }
 
-/// Servers also label files that are compressed in themselves: those stay what their name says.
+/// Some servers also label files that are compressed themselves. Such a file stays compressed, as its name
+/// says.
 #[tokio::test]
 async fn gzip_file_stays_compressed() {
     let file = noise(SIZE, 7);
-    let (packed, twice) = (gzip(&file), gzip(&gzip(&file)));
+    let (compressed, twice) = (gzip(&file), gzip(&gzip(&file)));
     for (path, name, media, body, expected) in [
-        ("/media/file.json.gz", "file", "application/json", &packed, &packed),
-        ("/media/FILE.TGZ?x=1", "file", "text/plain", &packed, &packed),
-        ("/media/1", "file.gz", "text/plain", &packed, &packed),
-        ("/media/1", "file", "application/x-gzip; x=y", &packed, &packed),
-        // Compressed once more on the way.
-        ("/media/file.json.gz", "file", "application/json", &twice, &packed),
-        ("/media/file.json", "file", "application/json", &packed, &file),
+        ("/media/file.json.gz", "file", "application/json", &compressed, &compressed),
+        ("/media/FILE.TGZ?x=1", "file", "text/plain", &compressed, &compressed),
+        ("/media/1", "file.gz", "text/plain", &compressed, &compressed),
+        ("/media/1", "file", "application/x-gzip; x=y", &compressed, &compressed),
+        // Compressed again in transit.
+        ("/media/file.json.gz", "file", "application/json", &twice, &compressed),
+        ("/media/file.json", "file", "application/json", &compressed, &file),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join(name);
@@ -308,29 +311,29 @@ async fn gzip_file_stays_compressed() {
         client(server.url()).download(path).to(&target).await.unwrap();
         assert!(std::fs::read(&target).unwrap() == *expected, "{path} {name} {media}");
     }
-    // What the entry says comes first.
+    // The expected size takes precedence over the name.
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.gz");
-    let server = serving(head(packed.len()), packed.clone()).await;
+    let server = serving(head(compressed.len()), compressed.clone()).await;
     client(server.url()).download("/media/file.gz").size(SIZE as u64).to(&target).await.unwrap();
     assert!(std::fs::read(&target).unwrap() == file);
 }
 
-/// A compressed body without a length tells by itself that it was cut.
+/// A compressed body without a length still reveals that it is truncated.
 #[tokio::test]
 async fn truncated_gzip_body_is_retried() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 8);
-    let packed = gzip(&file);
-    let body = packed.clone();
+    let compressed = gzip(&file);
+    let body = compressed.clone();
     let server = FileServer::start(move |number, _| {
-        answer("200 OK\nContent-Encoding: gzip", if number == 0 { &body[..70_000] } else { &body })
+        response("200 OK\nContent-Encoding: gzip", if number == 0 { &body[..70_000] } else { &body })
     })
     .await;
     assert_eq!(download(&server).to(&target).await.unwrap().bytes, SIZE as u64);
     assert!(std::fs::read(&target).unwrap() == file);
-    let server = serving("200 OK\nContent-Encoding: gzip".to_owned(), packed[..70_000].to_vec()).await;
+    let server = serving("200 OK\nContent-Encoding: gzip".to_owned(), compressed[..70_000].to_vec()).await;
     let error = download(&server).to(&target).await.failure();
     assert_eq!(
         (error.kind(), error.attempts(), server.seen().len()),
@@ -340,35 +343,35 @@ async fn truncated_gzip_body_is_retried() {
     assert_eq!(names(directory.path()), ["file.bin"]);
 }
 
-/// Digests are of the bytes as they come, never of what those decompress to.
+/// Digests cover the received bytes, not the decompressed ones.
 #[tokio::test]
 async fn digests_cover_compressed_bytes() {
     use base64::Engine as _;
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let file = noise(SIZE, 9);
-    let packed = gzip(&file);
+    let compressed = gzip(&file);
     let labels = |bytes: &[u8]| {
         use md5::Digest as _;
-        let sum = base64::engine::general_purpose::STANDARD.encode(md5::Md5::digest(bytes));
+        let digest = base64::engine::general_purpose::STANDARD.encode(md5::Md5::digest(bytes));
         [
-            format!("Content-MD5: {sum}"),
-            format!("Content-Digest: md5=:{sum}:"),
-            format!("Repr-Digest: md5=:{sum}:"),
-            format!("Digest: MD5={sum}"),
-            format!("x-goog-hash: md5={sum}"),
-            format!("x-goog-hash: md5={sum}\nx-goog-stored-content-encoding: gzip"),
+            format!("Content-MD5: {digest}"),
+            format!("Content-Digest: md5=:{digest}:"),
+            format!("Repr-Digest: md5=:{digest}:"),
+            format!("Digest: MD5={digest}"),
+            format!("x-goog-hash: md5={digest}"),
+            format!("x-goog-hash: md5={digest}\nx-goog-stored-content-encoding: gzip"),
         ]
     };
-    for label in labels(&packed) {
-        let server = serving(format!("{}\n{label}", head(packed.len())), packed.clone()).await;
+    for label in labels(&compressed) {
+        let server = serving(format!("{}\n{label}", head(compressed.len())), compressed.clone()).await;
         download(&server).to(&target).await.unwrap();
         assert!(std::fs::read(&target).unwrap() == file, "{label}");
         assert_eq!(server.seen().len(), 1);
     }
     std::fs::remove_file(&target).unwrap();
     for label in labels(&file) {
-        let server = serving(format!("{}\n{label}", head(packed.len())), packed.clone()).await;
+        let server = serving(format!("{}\n{label}", head(compressed.len())), compressed.clone()).await;
         assert_eq!(download(&server).to(&target).await.failure().kind(), ErrorKind::Download, "{label}");
         assert_eq!(names(directory.path()), [""; 0]);
     }

@@ -1,5 +1,5 @@
-//! Downloads whose process is killed, runs out of disk, or isn't alone: never is half a file under a final
-//! name.
+//! Downloads whose process is killed, has no disk space, or runs next to others. A partial file never gets
+//! the final name.
 #![cfg(target_os = "linux")]
 
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use crate::support::{child, marker};
 use synapse_backend_client::{BackendClient, RetryPolicy, UrlConverter};
 use synapse_test_backend::{Backend, Fault};
 
-// ---- the child, which is this test binary started again
+// ---- the child process, which runs this test binary again
 
 #[test]
 fn file_download_child() {
@@ -35,10 +35,10 @@ fn file_download_child() {
             }
             return;
         }
-        let tell_at: u64 = variable("DOWNLOAD_TELL_AT").parse().unwrap();
+        let report_at: u64 = variable("DOWNLOAD_REPORT_AT").parse().unwrap();
         let download = client.download(url).on_progress(move |progress| {
-            if progress.bytes_received >= tell_at {
-                println!("told");
+            if progress.bytes_received >= report_at {
+                println!("reported");
             }
         });
         match download.to(&target).await {
@@ -55,29 +55,29 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn start(&self, tell_at: u64, child: &mut Command) -> Child {
+    fn start(&self, report_at: u64, child: &mut Command) -> Child {
         child
             .env("DOWNLOAD_URL", self.url)
             .env("DOWNLOAD_BACKEND", self.backend.url())
             .env("DOWNLOAD_TO", self.to)
-            .env("DOWNLOAD_TELL_AT", tell_at.to_string())
+            .env("DOWNLOAD_REPORT_AT", report_at.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap()
     }
 
-    fn child(&self, tell_at: u64) -> Child {
-        self.start(tell_at, &mut child::command(file_download_child))
+    fn child(&self, report_at: u64) -> Child {
+        self.start(report_at, &mut child::command(file_download_child))
     }
 }
 
-/// The lines that a child prints, without those of the test harness.
+/// Returns the lines that a child prints, without those of the test harness.
 fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    lines.filter(|line| ["told", "whole", "failed", "/"].iter().any(|word| line.starts_with(word)))
+    lines.filter(|line| ["reported", "whole", "failed", "/"].iter().any(|word| line.starts_with(word)))
 }
 
-/// The line that a child ends with.
+/// Returns a child's last line.
 fn last(mut child: Child) -> String {
     let last = lines(&mut child).last().unwrap();
     assert!(child.wait().unwrap().success());
@@ -109,12 +109,13 @@ async fn download_resumes_after_kill() {
     let mut resumed = 0;
     for round in 0..10 {
         for _ in 0..2 {
-            // The answer stops here, and the process is killed when it has seen so much.
+            // The response stalls at this byte, and the process is killed when it has received the bytes
+            // before it.
             let seen = random.u64(1..SIZE / 2);
             let stalled = backend.inject(Fault::stall_answer(seen).method("GET"));
             let mut child = job.child(seen);
-            let mut told = lines(&mut child);
-            assert_eq!(told.next().as_deref(), Some("told"));
+            let mut reported = lines(&mut child);
+            assert_eq!(reported.next().as_deref(), Some("reported"));
             child.kill().unwrap();
             child.wait().unwrap();
             stalled.remove();
@@ -138,8 +139,7 @@ async fn disk_full_keeps_previous_file() {
     let target = directory.path().join("file.bin");
     std::fs::write(&target, "before").unwrap();
     let job = Job { backend: &backend, url: &url, to: &target };
-    // No file may become longer than 2,000 KiB; without the signal, so that the write fails as on a full
-    // disk.
+    // The limit is 2,000 KiB a file. The signal is ignored, so the write fails as on a full disk.
     let mut limited = child::command_after("trap '' XFSZ; ulimit -f 4000", file_download_child);
     let failed = last(job.start(SIZE * 2, &mut limited));
     assert!(
@@ -147,7 +147,7 @@ async fn disk_full_keeps_previous_file() {
         "{failed}"
     );
     assert_eq!(std::fs::read(&target).unwrap(), b"before");
-    // When there is room again, it goes on.
+    // With space again, the download resumes.
     let whole = last(job.child(SIZE * 2));
     assert!(whole.strip_prefix("whole ").unwrap().parse::<u64>().unwrap() >= 1 << 20, "{whole}");
     assert!(std::fs::read(&target).unwrap() == backend.file_bytes(&url).unwrap());
@@ -158,7 +158,7 @@ async fn disk_full_keeps_previous_file() {
 async fn unwritable_directory_sends_nothing() {
     let backend = backend().start().await.unwrap();
     let client = BackendClient::builder(backend.url()).access_token(marker::TOKEN).build().unwrap();
-    // Where not even root makes files.
+    // Not even root can create files here.
     let error = client.download(backend.blob_url(10)).to("/proc/self/file.bin").await.failure();
     assert!(error.is_file() && error.to_string().contains("/proc/self/file.bin"), "{error}");
     assert_eq!(backend.requests().len(), 0);
@@ -184,7 +184,7 @@ async fn processes_share_downloaded_files() {
     }
     let left: Vec<_> = names(directory.path()).into_iter().filter(|name| name.contains("part")).collect();
     assert_eq!(left, [""; 0]);
-    // A fourth one finds all of them there.
+    // A fourth process finds all files.
     let before = backend.requests().len();
     let mut fourth = job.child(0);
     assert_eq!(lines(&mut fourth).collect::<Vec<_>>(), paths[0]);
@@ -198,7 +198,7 @@ async fn download_all_respects_concurrency() {
     let backend = backend().start().await.unwrap();
     let client = BackendClient::builder(backend.url()).access_token(marker::TOKEN).build().unwrap();
     let directory = tempfile::tempdir().unwrap();
-    // Until two of them are there, none is answered.
+    // The server responds only when two requests have arrived.
     let held = backend.inject(Fault::hold_before().method("GET").times(2));
     let files =
         (0..9).map(|file| (format!("/media/blobs/1000/{file}"), directory.path().join(file.to_string())));

@@ -1,9 +1,9 @@
-//! Downloads that are slow, given up, or given little at a time: what moves comes to its end, and what
-//! doesn't ends.
+//! Downloads that are slow, dropped or served in small parts. A download that makes progress completes, and
+//! one that doesn't ends.
 
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, names, noise, ranged};
+use crate::support::file_server::{FileServer, names, noise, ranged, response};
 use crate::support::marker::{Failure, TOKEN};
 use crate::support::tcp_server::{Act, Seen, Server, then};
 use synapse_backend_client::{BackendClient, Download, ErrorKind, RetryPolicy};
@@ -19,7 +19,7 @@ fn download(server: &FileServer) -> Download {
     client(server.url()).download("/media/file.bin")
 }
 
-/// A part of the file of at most `most` bytes, from what was asked for.
+/// Returns a part of at most `most` bytes, from the requested offset.
 fn part(asked: &Seen, file: &[u8], most: usize) -> Vec<u8> {
     let from = asked.range_start().unwrap_or(0);
     let to = file.len().min(from + most);
@@ -29,7 +29,7 @@ fn part(asked: &Seen, file: &[u8], most: usize) -> Vec<u8> {
         to - 1,
         to - from
     );
-    answer(&head, &file[from..to])
+    response(&head, &file[from..to])
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn one_byte_ranges_abort_download() {
 
 #[tokio::test]
 async fn slow_but_steady_ranges_complete() {
-    // Of a small file a sixteenth is enough.
+    // For a small file, a sixteenth of it counts as progress.
     for (size, step, requests) in [(2_000_000, 64 << 10, 31), (100_000, 6_250, 16)] {
         for whole_messages in [true, false] {
             let directory = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ async fn slow_but_steady_ranges_complete() {
     }
 }
 
-/// Every drop keeps all that came, so that each download is farther than the last one.
+/// A dropped download keeps all received bytes, so each download starts at a higher offset than the last one.
 #[tokio::test]
 async fn repeatedly_dropped_download_completes() {
     let directory = tempfile::tempdir().unwrap();
@@ -82,7 +82,7 @@ async fn repeatedly_dropped_download_completes() {
     let server = FileServer::holding(move |_, asked| ranged(asked, &content, ETAG, 30_000)).await;
     let mut kept = Vec::new();
     let downloaded = loop {
-        let (sender, mut came) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
         let download = download(&server).on_progress(move |progress| {
             if progress.bytes_received == progress.resumed_from + 30_000 {
                 let _ = sender.send(progress.resumed_from);
@@ -90,7 +90,7 @@ async fn repeatedly_dropped_download_completes() {
         });
         tokio::select! {
             biased;
-            Some(from) = came.recv() => kept.push(from),
+            Some(from) = received.recv() => kept.push(from),
             downloaded = download.to(&target) => break downloaded.unwrap(),
         }
         assert!(kept.len() < 10, "{kept:?}");
@@ -101,7 +101,7 @@ async fn repeatedly_dropped_download_completes() {
     assert_eq!(names(directory.path()), ["file.bin"]);
 }
 
-/// Also where the runtime ends with the download, and no thread takes what is left.
+/// The bytes are also kept if the runtime ends with the download and no thread can write them.
 #[test]
 fn runtime_shutdown_keeps_received_bytes() {
     let directory = tempfile::tempdir().unwrap();
@@ -112,7 +112,7 @@ fn runtime_shutdown_keeps_received_bytes() {
     let server =
         servers.block_on(FileServer::holding(move |_, asked| ranged(asked, &content, ETAG, 150_000)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (sender, came) = std::sync::mpsc::channel();
+    let (sender, received) = std::sync::mpsc::channel();
     let (done, ended) = tokio::sync::oneshot::channel::<()>();
     let done = std::sync::Mutex::new(Some(done));
     let download_1 = download(&server).on_progress(move |progress| {
@@ -124,17 +124,17 @@ fn runtime_shutdown_keeps_received_bytes() {
     let task = target.clone();
     runtime.spawn(async move { download_1.to(task).await });
     let _ = runtime.block_on(ended);
-    came.recv().unwrap();
+    received.recv().unwrap();
     drop(runtime);
     let downloaded = servers.block_on(download(&server).to(&target)).unwrap();
     assert_eq!((downloaded.bytes, downloaded.resumed_from), (200_000, 150_000));
     assert!(std::fs::read(&target).unwrap() == file);
 }
 
-/// A server whose file comes slowly: half of it, and the rest after `pause`.
+/// Returns a server that sends half of the file, and the rest after `pause`.
 async fn slow(file: &[u8], pause: Duration) -> Server {
     let (first, rest) = file.split_at(file.len() / 2);
-    let first = answer(&format!("200 OK\nETag: W/\"weak\"\nContent-Length: {}", file.len()), first);
+    let first = response(&format!("200 OK\nETag: W/\"weak\"\nContent-Length: {}", file.len()), first);
     let rest = rest.to_vec();
     let next = then(first, move |_| {
         let rest = rest.clone();
@@ -146,7 +146,7 @@ async fn slow(file: &[u8], pause: Duration) -> Server {
     Server::of([next]).await
 }
 
-/// The client's time-out is a request's; a file takes as long as it takes, as long as it moves.
+/// The client's timeout limits a request's head, not a body that makes progress.
 #[tokio::test]
 async fn client_timeout_does_not_end_body() {
     let directory = tempfile::tempdir().unwrap();
@@ -160,7 +160,7 @@ async fn client_timeout_does_not_end_body() {
     assert!(std::fs::read(&target).unwrap() == file);
 }
 
-/// A download's own time-out is its whole.
+/// A download's own timeout limits the whole download.
 #[tokio::test]
 async fn download_timeout_ends_whole_transfer() {
     let directory = tempfile::tempdir().unwrap();
@@ -178,7 +178,7 @@ async fn download_timeout_ends_whole_transfer() {
     assert!(std::fs::read(&target).unwrap() == file);
 }
 
-/// The head has the client's time-out.
+/// The client's timeout limits the wait for the head.
 #[tokio::test]
 async fn missing_head_hits_client_timeout() {
     let directory = tempfile::tempdir().unwrap();

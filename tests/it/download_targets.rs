@@ -1,10 +1,10 @@
-//! Where a download puts its file: names that no file can have are told before anything is sent, and what
-//! others put beside the target is neither followed nor trusted.
+//! The target of a download. Invalid names are reported before anything is sent. Files that others put beside
+//! the target are neither followed nor trusted.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, names, noise, ranged};
+use crate::support::file_server::{FileServer, names, noise, ranged, response};
 use crate::support::marker::{Failure, TOKEN};
 use crate::support::soon::soon;
 use crate::support::tcp_server::Seen;
@@ -13,7 +13,7 @@ use synapse_backend_client::{BackendClient, Error, RetryPolicy};
 const ETAG: &str = "\"one\"";
 const SIZE: usize = 100_000;
 
-/// What a broken-off download leaves of it.
+/// The number of bytes that an interrupted download keeps.
 const KEPT: usize = 60_000;
 
 fn client(server: &FileServer) -> BackendClient {
@@ -21,7 +21,7 @@ fn client(server: &FileServer) -> BackendClient {
     BackendClient::builder(server.url()).access_token(TOKEN).retry(policy).build().unwrap()
 }
 
-/// Another file for each path.
+/// Returns a different content for each path.
 fn content(path: &str) -> Vec<u8> {
     noise(SIZE, path.bytes().map(u64::from).sum())
 }
@@ -30,19 +30,19 @@ fn path_of(asked: &Seen) -> &str {
     asked.line.split(' ').nth(1).unwrap()
 }
 
-/// Gives any file, all of the same ETag; the paths that end in `?break` give their beginning, and no more.
+/// Serves any file with the same `ETag`. For a URL with the signature `break`, it sends only the first bytes.
 async fn files() -> FileServer {
     FileServer::start(|_, asked| {
         match path_of(asked).strip_suffix("?X-Amz-Expires=9&X-Amz-Signature=break") {
             None => ranged(asked, &content(path_of(asked)), ETAG, usize::MAX),
             Some(path) if asked.range_start().is_none() => ranged(asked, &content(path), ETAG, KEPT),
-            Some(_) => answer("403 Forbidden\nContent-Length: 0", b""),
+            Some(_) => response("403 Forbidden\nContent-Length: 0", b""),
         }
     })
     .await
 }
 
-/// Names of a part and its note.
+/// The names of a part file and its note.
 struct Parts {
     directory: PathBuf,
     part: String,
@@ -59,7 +59,7 @@ impl Parts {
     }
 }
 
-/// A download that broke off.
+/// Runs a download that is interrupted, and returns what it kept.
 async fn broken_off(server: &FileServer, path: &str, target: &Path) -> Parts {
     let directory = target.parent().unwrap().to_owned();
     let error = client(server)
@@ -77,7 +77,7 @@ async fn broken_off(server: &FileServer, path: &str, target: &Path) -> Parts {
 
 // ---- names
 
-/// Paths of what no file can have the name of, with what an error says of each.
+/// Returns invalid target paths, and for each the words of its error.
 fn impossible(directory: &Path) -> Vec<(PathBuf, bool, &'static str)> {
     let at = |name: &str| directory.join(name);
     std::fs::write(at("plain"), "plain").unwrap();
@@ -122,10 +122,10 @@ fn impossible(directory: &Path) -> Vec<(PathBuf, bool, &'static str)> {
     paths
 }
 
-fn assert_refused(error: &Error, path: &Path, is_input: bool, told: &str) {
+fn assert_refused(error: &Error, path: &Path, is_input: bool, reason: &str) {
     let text = error.to_string();
     assert_eq!((error.is_invalid_input(), error.is_file()), (is_input, !is_input), "{text}");
-    assert!(text.contains("download: `to`") && text.contains(told), "{text}");
+    assert!(text.contains("download: `to`") && text.contains(reason), "{text}");
     let shown = path.display().to_string();
     assert!(shown.len() > 300 || shown.contains('\0') || text.contains(&shown), "{text}");
 }
@@ -136,20 +136,20 @@ async fn invalid_target_sends_nothing() {
     let server = files().await;
     let paths = impossible(directory.path());
     let before = names(directory.path());
-    for (path, is_input, told) in &paths {
+    for (path, is_input, reason) in &paths {
         for url in ["/media/a", "data:,abc"] {
             let error = soon(client(&server).download(url).to(path)).await.failure();
-            assert_refused(&error, path, *is_input, told);
+            assert_refused(&error, path, *is_input, reason);
         }
     }
     let fine = directory.path().join("fine");
     let all = paths.iter().map(|(path, ..)| ("/media/a", path)).chain([("/media/b", &fine)]);
     let mut results = client(&server).download_all(all).await.unwrap();
     assert_eq!(std::fs::read(results.pop().unwrap().unwrap().path).unwrap(), content("/media/b"));
-    for ((path, is_input, told), result) in paths.iter().zip(results) {
-        assert_refused(&result.failure(), path, *is_input, told);
+    for ((path, is_input, reason), result) in paths.iter().zip(results) {
+        assert_refused(&result.failure(), path, *is_input, reason);
     }
-    assert_eq!(server.seen().len(), 1, "only what can be is asked for");
+    assert_eq!(server.seen().len(), 1, "only the valid target is requested");
     std::fs::remove_file(fine).unwrap();
     assert_eq!(names(directory.path()), before);
     assert_eq!(std::fs::read(directory.path().join("plain")).unwrap(), b"plain");
@@ -212,7 +212,7 @@ async fn target_links_are_replaced() {
     }
 }
 
-/// A container's file that is mounted from outside.
+/// In a container, such files are mounted from outside.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn mounted_target_is_refused() {
@@ -231,7 +231,7 @@ async fn mounted_target_is_refused() {
 #[cfg(unix)]
 type Plant = fn(&Path, &Path);
 
-/// What others may put where a part or its note is to be, near a file that it would harm.
+/// Objects that others may put in place of a part file or its note. A victim file lies nearby.
 #[cfg(unix)]
 const PLANTS: [(&str, Plant); 6] = [
     ("link", |at, victim| std::os::unix::fs::symlink(victim, at).unwrap()),
@@ -255,7 +255,7 @@ async fn planted_files_are_not_followed() {
             std::fs::write(&victim, "precious").unwrap();
             plant(&directory.path().join(name), &victim);
             let planted = names(directory.path());
-            // What breaks off isn't kept under a name that others know.
+            // An interrupted download keeps nothing under a name that others know.
             let broken =
                 client(&server).download("/media/a?X-Amz-Expires=9&X-Amz-Signature=break").to(&target);
             let error = soon(broken).await.failure();
@@ -272,7 +272,7 @@ async fn planted_files_are_not_followed() {
     }
 }
 
-/// As root may find them in a directory that everybody writes.
+/// Root may find such files in a world-writable directory.
 #[cfg(unix)]
 #[tokio::test]
 async fn part_of_other_user_is_not_used() {
@@ -295,7 +295,7 @@ async fn part_of_other_user_is_not_used() {
         let downloaded = client(&server).download("/media/a").to(&target).await.unwrap();
         assert_eq!(downloaded.resumed_from, 0);
         assert_eq!(std::fs::read(&target).unwrap(), content("/media/a"));
-        assert_eq!(std::fs::read(parts.part()).unwrap(), evil, "it stays as it is");
+        assert_eq!(std::fs::read(parts.part()).unwrap(), evil, "it is unchanged");
     }
 }
 
@@ -356,7 +356,7 @@ async fn corrupt_notes_restart_download() {
         edited("etag", "\"\u{ac00}\"".into()),
         edited("etag", 7.into()),
         edited("etag", "x".repeat(100_000).into()),
-        // Of an earlier format, which didn't say what it was of.
+        // An earlier format, which didn't identify the file.
         format!(r#"{{"format": 1, "etag": {ETAG:?}, "last_modified": null, "size": {SIZE}}}"#),
     ];
     let mut evil = part.clone();
@@ -370,7 +370,7 @@ async fn corrupt_notes_restart_download() {
         assert!(std::fs::read(&target).unwrap() == content("/media/a"), "{start}");
         assert_eq!(names(directory.path()), ["file.bin"], "{start}");
     }
-    // What is longer than the file, or is empty.
+    // A part that is empty or longer than the file.
     for length in [0, SIZE as u64 + 1, 1 << 32] {
         std::fs::write(parts.note(), &note).unwrap();
         std::fs::File::create(parts.part()).unwrap().set_len(length).unwrap();
@@ -378,7 +378,7 @@ async fn corrupt_notes_restart_download() {
         assert_eq!((downloaded.bytes, downloaded.resumed_from), (SIZE as u64, 0));
         assert_eq!(names(directory.path()), ["file.bin"]);
     }
-    // The note as it was, and its part, are gone on from.
+    // The original note and part are resumed.
     std::fs::write(parts.part(), &part).unwrap();
     std::fs::write(parts.note(), &note).unwrap();
     let downloaded = client(&server).download("/media/a").to(&target).await.unwrap();
@@ -386,7 +386,7 @@ async fn corrupt_notes_restart_download() {
     assert_eq!(std::fs::read(&target).unwrap(), content("/media/a"));
 }
 
-/// Somebody clears up, and another download begins a part of the same name.
+/// Another process removes the part, and another download creates one with the same name.
 #[cfg(unix)]
 #[tokio::test]
 async fn part_replaced_midway_is_an_error() {

@@ -1,11 +1,10 @@
-//! Downloads: a file comes whole or not at all, whatever becomes of the connection, the server, and the file
-//! itself.
+//! Downloads. A file arrives whole or not at all, whatever happens to the connection, the server or the file.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, names, noise, ranged};
+use crate::support::file_server::{FileServer, names, noise, ranged, response};
 use crate::support::marker::{Failure, MARKER, TOKEN};
 use crate::support::server::{self, client_of, start};
 use crate::support::tcp_server::refusing;
@@ -15,7 +14,7 @@ use wiremock::{Mock, ResponseTemplate};
 
 const ETAG: &str = "\"one\"";
 
-/// Retries whose waits nobody notices.
+/// Builds a client whose retries wait only briefly.
 fn client(url: impl Into<String>) -> BackendClient {
     let policy = RetryPolicy::new().max_retries(3).initial_backoff(Duration::from_micros(1));
     BackendClient::builder(url).access_token(TOKEN).retry(policy).build().unwrap()
@@ -25,11 +24,12 @@ fn download(server: &FileServer) -> Download {
     client(server.url()).download(format!("/media/file.bin?X-Amz-Expires=60&X-Amz-Signature={MARKER}"))
 }
 
-/// Breaks off after 60,000 bytes, refuses the rest, and then gives whatever is asked for.
+/// Returns a server that closes the connection after 60,000 bytes, refuses the second request, and serves all
+/// later ones.
 async fn refusing_once(file: Vec<u8>) -> FileServer {
     FileServer::start(move |number, asked| match number {
         0 => ranged(asked, &file, ETAG, 60_000),
-        1 => answer("403 Forbidden\nContent-Length: 0", b""),
+        1 => response("403 Forbidden\nContent-Length: 0", b""),
         _ => ranged(asked, &file, ETAG, usize::MAX),
     })
     .await
@@ -47,9 +47,9 @@ async fn download_leaves_only_target_file() {
     let content = file.clone();
     let server = FileServer::start(move |_, asked| ranged(asked, &content, ETAG, usize::MAX)).await;
     let target = directory.path().join("file.bin");
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let so_far = told.clone();
-    let download = download(&server).on_progress(move |progress| so_far.lock().unwrap().push(progress));
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let recorder = reported.clone();
+    let download = download(&server).on_progress(move |progress| recorder.lock().unwrap().push(progress));
     assert!(!format!("{download:?}").contains(MARKER));
     let downloaded = download.to(&target).await.unwrap();
     assert_eq!(
@@ -64,10 +64,10 @@ async fn download_leaves_only_target_file() {
     assert_eq!(asked[0].header("accept-encoding"), Some("identity"));
     assert_eq!(asked[0].header("synapse-access-token"), Some(&*format!("Token {TOKEN}")));
     assert_eq!(asked[0].header("range"), None);
-    let told = told.lock().unwrap();
-    assert!(told.windows(2).all(|pair| pair[0].bytes_received <= pair[1].bytes_received));
+    let reported = reported.lock().unwrap();
+    assert!(reported.windows(2).all(|pair| pair[0].bytes_received <= pair[1].bytes_received));
     assert_eq!(
-        told.last().map(|last| (last.bytes_received, last.bytes_total)),
+        reported.last().map(|last| (last.bytes_received, last.bytes_total)),
         Some((300_000, Some(300_000)))
     );
 }
@@ -107,7 +107,7 @@ async fn missing_range_support_restarts_file() {
     let content = file.clone();
     let server = FileServer::start(move |number, _| {
         let up_to = if number < 2 { 50_000 } else { content.len() };
-        answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: {}", content.len()), &content[..up_to])
+        response(&format!("200 OK\nETag: {ETAG}\nContent-Length: {}", content.len()), &content[..up_to])
     })
     .await;
     let target = directory.path().join("file.bin");
@@ -125,11 +125,11 @@ async fn changed_file_parts_never_mixed() {
         let expected = new.clone();
         let server = FileServer::start(move |number, asked| match (number, asked.range_start()) {
             (0, _) => ranged(asked, &old, "\"old\"", 40_000),
-            // One that looks at no `If-Range` gives a part of the other file.
+            // This server ignores `If-Range` and sends a part of the new file.
             (_, Some(from)) if !keeps_if_range => {
                 let head =
                     format!("206 Partial Content\nETag: \"new\"\nContent-Range: bytes {from}-99999/100000");
-                answer(&format!("{head}\nContent-Length: {}", 100_000 - from), &new[from..])
+                response(&format!("{head}\nContent-Length: {}", 100_000 - from), &new[from..])
             }
             _ => ranged(asked, &new, "\"new\"", usize::MAX),
         })
@@ -145,31 +145,31 @@ async fn wrong_content_length_is_detected() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     std::fs::write(&target, "before").unwrap();
-    // More than there is, without ranges: it never comes.
-    let server = FileServer::start(|_, _| answer("200 OK\nContent-Length: 1000", &[7; 500])).await;
+    // The announced length is too large, and there are no ranges: the rest never arrives.
+    let server = FileServer::start(|_, _| response("200 OK\nContent-Length: 1000", &[7; 500])).await;
     let error = download(&server).to(&target).await.failure();
     assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
     assert_eq!(error.attempts(), 4);
-    // With ranges the server itself says what there is.
+    // With ranges, the server states the correct size.
     let file = noise(500, 5);
     let content = file.clone();
     let server = FileServer::start(move |number, asked| match number {
-        0 => answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: 1000"), &content),
+        0 => response(&format!("200 OK\nETag: {ETAG}\nContent-Length: 1000"), &content),
         _ => ranged(asked, &content, ETAG, usize::MAX),
     })
     .await;
     let other = directory.path().join("other.bin");
     assert_eq!(download(&server).to(&other).await.unwrap().bytes, 500);
     assert_eq!(std::fs::read(&other).unwrap(), file);
-    // Less than there is: only what the API says of the file tells.
-    let server = FileServer::start(|_, _| answer("200 OK\nContent-Length: 500", &[7; 1000])).await;
+    // The announced length is too small. Only the size from the API reveals that.
+    let server = FileServer::start(|_, _| response("200 OK\nContent-Length: 500", &[7; 1000])).await;
     let error = download(&server).size(1000).to(&target).await.failure();
     assert_eq!(error.kind(), ErrorKind::Download);
     assert!(error.to_string().contains("announces 500 bytes, but 1000 are expected"), "{error}");
-    // More than is expected, of a length that nobody announced.
-    let server = FileServer::start(|_, _| answer("200 OK", &[7; 1000])).await;
+    // The body is longer or shorter than expected, and no length is announced.
+    let server = FileServer::start(|_, _| response("200 OK", &[7; 1000])).await;
     assert_eq!(download(&server).size(999).to(&target).await.failure().kind(), ErrorKind::Download);
-    let server = FileServer::start(|_, _| answer("200 OK", &[7; 1000])).await;
+    let server = FileServer::start(|_, _| response("200 OK", &[7; 1000])).await;
     assert_eq!(download(&server).size(1001).to(&target).await.failure().kind(), ErrorKind::Download);
     assert_eq!(std::fs::read(&target).unwrap(), b"before");
     assert_eq!(names(directory.path()), ["file.bin", "other.bin"]);
@@ -178,11 +178,11 @@ async fn wrong_content_length_is_detected() {
 #[tokio::test]
 async fn unsatisfiable_range_ends_or_restarts() {
     let directory = tempfile::tempdir().unwrap();
-    // All of it was there before the connection broke: 416 says so.
+    // All bytes arrived before the connection broke, and the 416 confirms that.
     let file = noise(2_000_000, 6);
     let content = file.clone();
     let server = FileServer::start(move |number, asked| match number {
-        0 => answer(&format!("200 OK\nETag: {ETAG}\nTransfer-Encoding: chunked"), &chunk(&content)),
+        0 => response(&format!("200 OK\nETag: {ETAG}\nTransfer-Encoding: chunked"), &chunk(&content)),
         _ => ranged(asked, &content, ETAG, usize::MAX),
     })
     .await;
@@ -190,22 +190,22 @@ async fn unsatisfiable_range_ends_or_restarts() {
     assert_eq!(download(&server).to(&target).await.unwrap().bytes, 2_000_000);
     assert_eq!(std::fs::read(&target).unwrap(), file);
     assert_eq!(server.ranges(), [None, Some(2_000_000)]);
-    // The file has become shorter.
+    // The file is shorter now.
     let short = noise(10, 7);
     let content = (file.clone(), short.clone());
     let server = FileServer::start(move |number, asked| match number {
         0 => ranged(asked, &content.0, ETAG, 1_000),
-        1 => answer("416 Range Not Satisfiable\nContent-Range: bytes */10\nContent-Length: 0", b""),
+        1 => response("416 Range Not Satisfiable\nContent-Range: bytes */10\nContent-Length: 0", b""),
         _ => ranged(asked, &content.1, "\"two\"", usize::MAX),
     })
     .await;
     download(&server).to(&target).await.unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), short);
     assert_eq!(server.ranges(), [None, Some(1_000), None]);
-    // And one that says so for ever.
+    // A server that responds with 416 every time.
     let server = FileServer::start(move |_, asked| match asked.range_start() {
         None => ranged(asked, &file, ETAG, 1_000),
-        Some(_) => answer("416 Range Not Satisfiable\nContent-Length: 0", b""),
+        Some(_) => response("416 Range Not Satisfiable\nContent-Length: 0", b""),
     })
     .await;
     let error = download(&server).to(&target).await.failure();
@@ -225,7 +225,7 @@ async fn short_range_resumes_empty_range_fails() {
         None => ranged(asked, &content, ETAG, 10),
         Some(from) => {
             let to = content.len().min(from + 300);
-            answer(&format!("{}\nContent-Length: {}", part(from, to), to - from), &content[from..to])
+            response(&format!("{}\nContent-Length: {}", part(from, to), to - from), &content[from..to])
         }
     })
     .await;
@@ -235,7 +235,7 @@ async fn short_range_resumes_empty_range_fails() {
     assert_eq!(server.ranges(), [None, Some(10), Some(310), Some(610), Some(910)]);
     let server = FileServer::start(move |_, asked| match asked.range_start() {
         None => ranged(asked, &file, ETAG, 10),
-        Some(from) => answer(&format!("{}\nTransfer-Encoding: chunked", part(from, 1_000)), b"0\r\n\r\n"),
+        Some(from) => response(&format!("{}\nTransfer-Encoding: chunked", part(from, 1_000)), b"0\r\n\r\n"),
     })
     .await;
     let error = download(&server).to(&target).await.failure();
@@ -243,7 +243,7 @@ async fn short_range_resumes_empty_range_fails() {
     assert_eq!(server.seen().len(), 4);
 }
 
-/// One chunk, and not the last one.
+/// Returns one chunk that is not the last one.
 fn chunk(bytes: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
@@ -258,7 +258,7 @@ async fn next_download_resumes_kept_part() {
     assert!(error.is_forbidden() && error.to_string().contains("60000 bytes are kept"), "{error}");
     assert!(!target.exists());
     assert_eq!(names(directory.path()).len(), 2);
-    // Signed anew.
+    // The URL has a new signature.
     let again = client(server.url()).download("/media/file.bin?X-Amz-Expires=61&X-Amz-Signature=other");
     let downloaded = again.to(&target).await.unwrap();
     assert_eq!((downloaded.bytes, downloaded.resumed_from), (100_000, 60_000));
@@ -266,7 +266,8 @@ async fn next_download_resumes_kept_part() {
     assert_eq!(names(directory.path()), ["file.bin"]);
 }
 
-/// A validator tells the states of one file apart, not files that a parameter names.
+/// A validator distinguishes the versions of one file. It doesn't distinguish files that a query parameter
+/// selects.
 #[tokio::test]
 async fn kept_part_not_reused_for_other_url() {
     let directory = tempfile::tempdir().unwrap();
@@ -274,7 +275,7 @@ async fn kept_part_not_reused_for_other_url() {
     let both = files.clone();
     let server = FileServer::start(move |number, asked| match (number, asked.line.contains("id=2")) {
         (0, _) => ranged(asked, &both[0], ETAG, 60_000),
-        (1, _) => answer("403 Forbidden\nContent-Length: 0", b""),
+        (1, _) => response("403 Forbidden\nContent-Length: 0", b""),
         (_, second) => ranged(asked, &both[usize::from(second)], ETAG, usize::MAX),
     })
     .await;
@@ -365,7 +366,7 @@ async fn dropped_download_stops_and_resumes() {
     tokio::select! {
         biased;
         _ = receiver.recv() => {}
-        _ = download_1.to(&target) => panic!("it was to be dropped"),
+        _ = download_1.to(&target) => panic!("it completed before it was dropped"),
     }
     assert!(!target.exists());
     let downloaded = download(&server).to(&target).await.unwrap();
@@ -471,13 +472,13 @@ async fn unrequested_gzip_is_decoded() {
     use std::io::Write as _;
     let directory = tempfile::tempdir().unwrap();
     let file = noise(100_000, 12);
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(&file).unwrap();
-    let packed = packed.finish().unwrap();
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    compressed.write_all(&file).unwrap();
+    let compressed = compressed.finish().unwrap();
     let server = FileServer::start(move |number, _| {
-        let body = if number == 1 { &packed[..50] } else { &packed[..] };
-        answer(
-            &format!("200 OK\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Length: {}", packed.len()),
+        let body = if number == 1 { &compressed[..50] } else { &compressed[..] };
+        response(
+            &format!("200 OK\nETag: {ETAG}\nContent-Encoding: gzip\nContent-Length: {}", compressed.len()),
             body,
         )
     })
@@ -486,15 +487,15 @@ async fn unrequested_gzip_is_decoded() {
     assert_eq!(download(&server).size(100_000).to(&target).await.unwrap().bytes, 100_000);
     assert_eq!(std::fs::read(&target).unwrap(), file);
     let server =
-        FileServer::start(|_, _| answer("200 OK\nContent-Encoding: compress\nContent-Length: 3", b"abc"))
+        FileServer::start(|_, _| response("200 OK\nContent-Encoding: compress\nContent-Length: 3", b"abc"))
             .await;
     let error = download(&server).to(&target).await.failure();
     assert!(error.is_decode() && error.to_string().contains("compress"), "{error}");
     assert_eq!(std::fs::read(&target).unwrap(), file);
-    // What names no coding says nothing: what storages tell of how a file came to them, say.
+    // Labels that name no coding are ignored. Some storages keep them from the upload.
     for label in ["aws-chunked", "utf-8", ""] {
         let head = format!("200 OK\nContent-Encoding: {label}\nContent-Length: 3");
-        let server = FileServer::start(move |_, _| answer(&head, b"abc")).await;
+        let server = FileServer::start(move |_, _| response(&head, b"abc")).await;
         assert_eq!(download(&server).to(&target).await.unwrap().bytes, 3, "{label}");
     }
 }
@@ -503,15 +504,15 @@ async fn unrequested_gzip_is_decoded() {
 async fn download_all_isolates_failed_file() {
     let directory = tempfile::tempdir().unwrap();
     let server = FileServer::start(|_, asked| match asked.line.as_str() {
-        "GET /3" => answer("404 Not Found\nContent-Length: 0", b""),
+        "GET /3" => response("404 Not Found\nContent-Length: 0", b""),
         _ => ranged(asked, asked.line.as_bytes(), ETAG, usize::MAX),
     })
     .await;
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let so_far = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let recorder = reported.clone();
     let files = (0..6).map(|number| (format!("/{number}"), directory.path().join(number.to_string())));
     let all = client(server.url()).download_all(files).concurrency(2);
-    let results = all.on_progress(move |progress| so_far.lock().unwrap().push(progress)).await.unwrap();
+    let results = all.on_progress(move |progress| recorder.lock().unwrap().push(progress)).await.unwrap();
     for (number, result) in results.iter().enumerate() {
         match number {
             3 => assert!(result.as_ref().is_err_and(synapse_backend_client::Error::is_not_found)),
@@ -522,7 +523,7 @@ async fn download_all_isolates_failed_file() {
         }
     }
     assert_eq!(names(directory.path()), ["0", "1", "2", "4", "5"]);
-    let last = *told.lock().unwrap().last().unwrap();
+    let last = *reported.lock().unwrap().last().unwrap();
     assert_eq!((last.files, last.files_complete, last.files_failed, last.bytes_received), (6, 5, 1, 30));
     assert!(
         client(server.url()).download_all([("/0", "x")]).concurrency(0).await.failure().is_invalid_input()

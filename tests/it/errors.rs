@@ -1,4 +1,5 @@
-//! What goes wrong, and what is odd but right: each is told with all that is known of it, and nothing panics.
+//! Failures, and responses that are unusual but valid. Each error is reported with everything known about it,
+//! and nothing panics.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,14 +14,14 @@ use synapse_backend_client::types::{GroundTruthEvent, Model, ModelPage, ModelTyp
 use synapse_backend_client::{BackendClient, Error, ErrorKind, Json, ModelFile, RetryPolicy};
 use wiremock::{MockServer, ResponseTemplate};
 
-/// Gets a model that is answered so.
-async fn get(answer: ResponseTemplate) -> (Result<Model, Error>, MockServer) {
-    let (server, client) = serving("GET", "/models/999/", answer).await;
+/// Gets a model from a server that sends this response.
+async fn get(response: ResponseTemplate) -> (Result<Model, Error>, MockServer) {
+    let (server, client) = serving("GET", "/models/999/", response).await;
     (client.get_model(999).await, server)
 }
 
-async fn get_error(answer: ResponseTemplate) -> Error {
-    let (outcome, server) = get(answer).await;
+async fn get_error(response: ResponseTemplate) -> Error {
+    let (outcome, server) = get(response).await;
     assert_every_request(&server, "GET /models/999/").await;
     let error = outcome.failure();
     assert_eq!((error.operation(), error.method()), (Some("get_model"), Some(&Method::GET)));
@@ -41,17 +42,17 @@ async fn list(body: impl Into<String>) -> Result<ModelPage, Error> {
     outcome
 }
 
-/// Creates a model from a file that is uploaded already.
+/// Creates a model from an uploaded file.
 async fn create(client: &BackendClient) -> Result<Model, Error> {
     client
         .create_model(ModelFile::uploaded("a-uuid"), |m| m.name("n").model_type("detection").project(1))
         .await
 }
 
-async fn create_error(answer: ResponseTemplate) -> Error {
-    let (server, client) = serving("POST", "/models/", answer).await;
+async fn create_error(response: ResponseTemplate) -> Error {
+    let (server, client) = serving("POST", "/models/", response).await;
     let error = create(&client).await.failure();
-    // Never sent twice.
+    // The request is never sent twice.
     let sent = only(&server).await;
     assert_eq!(line(&sent), "POST /models/");
     let expected =
@@ -61,7 +62,7 @@ async fn create_error(answer: ResponseTemplate) -> Error {
     error
 }
 
-// ---- answers that are errors
+// ---- error responses
 
 #[tokio::test]
 async fn missing_model_is_not_found() {
@@ -128,17 +129,17 @@ async fn field_errors_kept_beside_detail() {
         (r#"{"detail": "Not found.", "code": "not_found"}"#, "", "Not found."),
     ] {
         let error = get_error(json(400, body)).await;
-        let told = error.response().unwrap().field_errors();
-        let told: Vec<_> =
-            told.iter().map(|(field, messages)| format!("{field}={}", messages.join(","))).collect();
-        assert_eq!(told.join(" "), fields, "{body}");
+        let reported = error.response().unwrap().field_errors();
+        let reported: Vec<_> =
+            reported.iter().map(|(field, messages)| format!("{field}={}", messages.join(","))).collect();
+        assert_eq!(reported.join(" "), fields, "{body}");
         assert!(error.to_string().ends_with(&format!(": 400 Bad Request: {line}")), "{error}");
     }
 }
 
 #[tokio::test]
 async fn status_line_omitted_message_kept() {
-    for (answer, line) in [
+    for (response, line) in [
         (json(400, r#"{"detail": "400 items are the most."}"#), ": 400 Bad Request: 400 items are the most."),
         (json(400, r#"{"ids": ["400 at most."]}"#), ": 400 Bad Request: ids: 400 at most."),
         (json(400, r#"["400 at most."]"#), ": 400 Bad Request: 400 at most."),
@@ -152,7 +153,7 @@ async fn status_line_omitted_message_kept() {
         ),
         (html(413, "<title>413 Request Entity Too Large</title>"), "/models/999/: 413 Payload Too Large"),
     ] {
-        let error = get_error(answer).await;
+        let error = get_error(response).await;
         assert!(error.to_string().ends_with(line), "{error}");
     }
 }
@@ -174,7 +175,7 @@ async fn refused_token_is_unauthorized() {
     let error = outcome.failure();
     assert_eq!(predicates(&error), ["status", "unauthorized"]);
     assert_eq!(error.response().unwrap().detail(), Some("Invalid token."));
-    // There is no other token to be had.
+    // No other token is available, so the request is not retried.
     assert_only_get(&server, "/models/999/").await;
 }
 
@@ -197,8 +198,8 @@ async fn unprocessable_input_is_bad_request() {
 
 #[tokio::test]
 async fn throttled_error_has_retry_after() {
-    let answer = || json(429, r#"{"detail": "Request was throttled."}"#).insert_header("retry-after", "0");
-    let error = get_error(answer()).await;
+    let response = || json(429, r#"{"detail": "Request was throttled."}"#).insert_header("retry-after", "0");
+    let error = get_error(response()).await;
     assert_eq!(predicates(&error), ["status", "too_many_requests"]);
     assert_eq!(error.response().unwrap().headers()["retry-after"], "0");
 }
@@ -300,8 +301,9 @@ async fn long_error_body_is_truncated() {
 
 #[tokio::test]
 async fn interrupted_error_body_keeps_status() {
-    let answer = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nonly this";
-    let server = Server::of([Act::Close(answer.into())]).await;
+    let response =
+        "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nonly this";
+    let server = Server::of([Act::Close(response.into())]).await;
     let error = BackendClient::builder(&server.url).build().unwrap().get_model(1).await.failure();
     assert!(error.is_not_found(), "{error:?}");
     assert_eq!(error.response().unwrap().text(), "only this");
@@ -316,9 +318,9 @@ async fn redirected_create_never_becomes_get() {
     }
 }
 
-// ---- answers that can't be used
+// ---- unusable responses
 
-/// That an answer can't be used, where in it, and that it is kept.
+/// Asserts that a response is reported as unusable, with this status, JSON path and message.
 fn assert_unusable(error: &Error, status: StatusCode, path: Option<&str>, part: &str) {
     assert_eq!(predicates(error), ["decode"], "{error:?}");
     assert_eq!((error.status(), error.json_path()), (Some(status), path), "{error:?}");
@@ -369,7 +371,7 @@ async fn truncated_json_is_decode_error() {
     let error = get_error(json(200, r#"{"id": 999, "name": "Det"#)).await;
     assert_eq!((predicates(&error), error.status()), (vec!["decode"], Some(StatusCode::OK)));
     assert!(error.to_string().contains("the response is truncated"), "{error}");
-    // Within a key there is no more to tell than what it is in.
+    // If the text ends within a key, the path ends at its object.
     let error = get_error(json(200, r#"{"id": 999, "na"#)).await;
     assert_unusable(&error, StatusCode::OK, None, "can't be used: the response is truncated");
     let error = list(r#"{"results": [{"id": 1, "na"#).await.failure();
@@ -426,7 +428,7 @@ async fn list_all_reports_page_and_index() {
     assert_only_get(&server, "/sdk/ground_truth_events/").await;
 }
 
-// ---- answers that are odd but right
+// ---- unusual but valid responses
 
 #[tokio::test]
 async fn undocumented_fields_are_kept() {
@@ -641,7 +643,7 @@ async fn numbers_keep_every_digit() {
     assert_eq!((model.id, model.metrics.text()), (i64::MAX, r#"{"n": 123456789012345678901, "f": 1.10}"#));
 }
 
-// ---- connections that fail
+// ---- failed connections
 
 fn client(url: &str) -> BackendClient {
     BackendClient::builder(url).retry(RetryPolicy::never()).build().unwrap()
@@ -669,26 +671,26 @@ async fn unknown_host_is_connect_error() {
 
 #[tokio::test]
 async fn broken_answer_interrupted_or_unknown() {
-    for answer in [
+    for response in [
         "",
         "HTTP/1.1 200 O",
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\": 1",
         "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"id\": 1\r\n",
     ] {
-        let server = Server::of([Act::Close(answer.into())]).await;
+        let server = Server::of([Act::Close(response.into())]).await;
         let error = client(&server.url).get_model(1).await.failure();
-        assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{answer:?}: {error:?}");
+        assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{response:?}: {error:?}");
         assert_eq!(predicates(&error), [""; 0]);
         let error = create(&client(&server.url)).await.failure();
-        assert_eq!(error.kind(), ErrorKind::UnknownOutcome, "{answer:?}: {error:?}");
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome, "{response:?}: {error:?}");
         assert_eq!((predicates(&error), error.upload_id()), (vec!["unknown_outcome"], Some("a-uuid")));
     }
 }
 
 #[tokio::test]
 async fn interrupted_page_is_never_the_last() {
-    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n{\"count\": 1, \"next\": null, \"results\": [{\"id\": 1}]}";
-    let server = Server::of([Act::Close(answer.into())]).await;
+    let response = "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n{\"count\": 1, \"next\": null, \"results\": [{\"id\": 1}]}";
+    let server = Server::of([Act::Close(response.into())]).await;
     let client = client(&server.url);
     let mut events = client.list_ground_truth_events().list_all();
     let error = events.next().await.unwrap().failure();
@@ -705,14 +707,14 @@ async fn non_http_answer_is_an_error() {
     assert!(error.is_unknown_outcome(), "{error:?}");
 }
 
-/// Long enough for a request on this machine, short enough to wait for.
+/// Long enough for a request on this machine, and short enough to wait for.
 const SHORT: Duration = Duration::from_millis(150);
 
 #[tokio::test]
 async fn silent_server_hits_read_timeout() {
-    // Before the answer's head, and within its body.
-    for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": 1"] {
-        let server = Server::of([Act::Hold(answer.into())]).await;
+    // The server stalls before the response's head, or within its body.
+    for response in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": 1"] {
+        let server = Server::of([Act::Hold(response.into())]).await;
         let client = BackendClient::builder(&server.url)
             .retry(RetryPolicy::never())
             .read_timeout(SHORT)
@@ -755,9 +757,9 @@ async fn client_usable_after_error() {
     assert_eq!(requests(&server).await.len(), 2);
 }
 
-// ---- large answers
+// ---- large responses
 
-/// Waits within its decoding until the gate is open.
+/// A type whose decoding waits until the gate is open.
 #[derive(Debug)]
 struct Slow;
 
@@ -768,13 +770,13 @@ impl<'de> serde::Deserialize<'de> for Slow {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         serde::de::IgnoredAny::deserialize(deserializer)?;
         let (open, opened) = &GATE;
-        // A time at which the test has failed.
+        // After this time the test has failed anyway.
         drop(opened.wait_timeout_while(open.lock().unwrap(), Duration::from_secs(20), |open| !*open));
         Ok(Slow)
     }
 }
 
-/// The test has a single thread, which decoding would hold.
+/// The test has a single thread, which slow decoding would block.
 #[tokio::test]
 async fn timeout_fires_while_decoding() {
     let body = format!(r#"{{"text": "{}"}}"#, "x".repeat(300_000));

@@ -1,4 +1,4 @@
-//! The export of the example, killed and started again.
+//! The example's export, killed and restarted.
 #![cfg(unix)]
 
 #[path = "../../examples/export_ground_truth.rs"]
@@ -16,7 +16,7 @@ const EVENTS: u64 = 4_000;
 const PAGE_SIZE: i64 = 50;
 const VERSION: i64 = Backend::FIRST_VERSION;
 
-/// What a child does, which is this test binary started again.
+/// The child process, which runs this test binary again.
 #[test]
 fn export_process_child() {
     let Ok(file) = std::env::var("EXPORT_FILE") else { return };
@@ -38,7 +38,7 @@ fn exporting(backend: &Backend, file: &Path) -> Command {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn export_after_kills_is_identical() {
-    // Unsigned, since a signature is another each time.
+    // URLs are unsigned because each response has another signature.
     let backend = backend()
         .ground_truth_events(EVENTS)
         .versions(1)
@@ -57,7 +57,7 @@ async fn export_after_kills_is_identical() {
     let pages = EVENTS / PAGE_SIZE as u64;
     let killed = directory.path().join("killed.jsonl");
     for round in 0..10 {
-        // Twice, each time at another page, amid whatever is done with those before it.
+        // Kills the export twice, each time at a random page and while earlier pages are processed.
         for _ in 0..2 {
             let held = backend.inject(Fault::hold_before().method("GET").after(random.u64(1..pages / 2 - 8)));
             let mut exporting = exporting(&backend, &killed).stdout(Stdio::null()).spawn().unwrap();
@@ -68,7 +68,7 @@ async fn export_after_kills_is_identical() {
             held.remove();
         }
         child::output(&mut exporting(&backend, &killed));
-        assert!(std::fs::read(&killed).unwrap() == expected, "round {round}: another file");
+        assert!(std::fs::read(&killed).unwrap() == expected, "round {round}: the file differs");
         std::fs::remove_file(&killed).unwrap();
     }
     let left: Vec<_> =

@@ -1,11 +1,12 @@
-//! Files through a cache: each comes once, is what it should be, and is nobody else's.
+//! The file cache. Each file is downloaded once, has the expected content, and is never mixed up with a file
+//! of another server or tenant.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::file_server::{FileServer, answer, noise, ranged};
+use crate::support::file_server::{FileServer, noise, ranged, response};
 use crate::support::marker::{Failure, MARKER, TOKEN};
 use crate::support::soon::soon;
 use crate::support::tcp_server::Seen;
@@ -27,7 +28,7 @@ fn client_of_tenant(server: &FileServer, tenant: &str) -> BackendClient {
         .unwrap()
 }
 
-/// A server whose every file is what was asked for.
+/// Returns a server that sends the request line as the content of each file.
 async fn echoing() -> FileServer {
     FileServer::start(|_, asked| ranged(asked, asked.line.as_bytes(), ETAG, usize::MAX)).await
 }
@@ -41,14 +42,14 @@ fn content(file: &CachedFile) -> Vec<u8> {
     std::fs::read(file).unwrap()
 }
 
-/// What was dropped is released on another thread.
+/// Waits for the background thread to release dropped files.
 async fn all_released(cache: &FileCache) {
     while cache.statistics().held > 0 {
         tokio::task::yield_now().await;
     }
 }
 
-/// A URL as Amazon S3 signs it.
+/// Returns a URL with an Amazon S3 signature.
 fn amazon(path: &str, signature: &str) -> String {
     format!(
         "{path}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={MARKER}&X-Amz-Date={signature}&X-Amz-Expires=60\
@@ -56,7 +57,7 @@ fn amazon(path: &str, signature: &str) -> String {
     )
 }
 
-/// Bytes of files and parts in a cache, without what it keeps of itself.
+/// Returns the total size of the files and parts in a cache, without the cache's own files.
 fn bytes_on_disk(cache: &FileCache) -> u64 {
     let mut bytes = 0;
     let mut directories = vec![cache.dir().to_owned()];
@@ -80,13 +81,13 @@ async fn cached_file_stays_while_held() {
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
     let client = client(&server);
-    let told = Arc::new(Mutex::new(0));
-    let so_far = told.clone();
+    let reported = Arc::new(Mutex::new(0));
+    let recorder = reported.clone();
     let download = client
         .download("/media/a.png")
-        .on_progress(move |progress| *so_far.lock().unwrap() = progress.bytes_received);
+        .on_progress(move |progress| *recorder.lock().unwrap() = progress.bytes_received);
     let file = download.cached(&cache).await.unwrap();
-    assert_eq!((file.bytes(), file.is_hit(), *told.lock().unwrap()), (16, false, 16));
+    assert_eq!((file.bytes(), file.is_hit(), *reported.lock().unwrap()), (16, false, 16));
     assert_eq!(content(&file), b"GET /media/a.png");
     let again = client
         .download("/media/a.png")
@@ -97,7 +98,7 @@ async fn cached_file_stays_while_held() {
         .unwrap();
     assert_eq!((again.is_hit(), again.path()), (true, file.path()));
     assert_eq!(server.seen().len(), 1);
-    // As long as one of them lives.
+    // The file stays while one of the handles lives.
     let (clone, path) = (again.clone(), again.path().to_owned());
     drop((file, again));
     assert_eq!((cache.clear().unwrap(), path.exists()), (0, true));
@@ -106,7 +107,7 @@ async fn cached_file_stays_while_held() {
     assert_eq!((cache.clear().unwrap(), path.exists()), (16, false));
     let statistics = cache.statistics();
     assert_eq!((statistics.hits, statistics.misses, statistics.files, statistics.part_bytes), (1, 1, 0, 0));
-    // A file that is in its URL.
+    // A data URI contains its file.
     let inline = client.download("data:image/png;base64,AAEC/w==").cached(&cache).await.unwrap();
     assert_eq!(content(&inline), [0, 1, 2, 255]);
     assert!(client.download(" data:image/png;base64,AAEC/w== ").cached(&cache).await.unwrap().is_hit());
@@ -144,7 +145,7 @@ async fn cache_key_ignores_known_signatures() {
             (format!("GET /a?{name}=1").into(), format!("GET /a?{name}=2").into())
         );
     }
-    // Where a path says which file it is, it may be said.
+    // If a path identifies a file, the cache can be keyed by the path.
     let cache = FileCache::builder(directory.path()).key_by_path().open().unwrap();
     let get = async |url: &str| client.download(url).cached(&cache).await.unwrap();
     assert!(!get("/b?token=1").await.is_hit());
@@ -157,11 +158,11 @@ async fn shared_cache_separates_tenants() {
     let cache = FileCache::open(directory.path()).unwrap();
     let mut servers = Vec::new();
     for number in 0..2 {
-        let answer = move |_: usize, asked: &Seen| {
+        let response = move |_: usize, asked: &Seen| {
             let content = format!("{number} {}", asked.header("synapse-tenant").unwrap_or("none"));
             ranged(asked, content.as_bytes(), ETAG, usize::MAX)
         };
-        servers.push(FileServer::start(answer).await);
+        servers.push(FileServer::start(response).await);
     }
     let mut held = Vec::new();
     for round in 0..2 {
@@ -175,7 +176,7 @@ async fn shared_cache_separates_tenants() {
                 );
                 held.push(file);
             }
-            // The tenant of a call without one of the client's.
+            // The call's header sets the tenant. The client has none.
             let download = client(server).download("/media/1.png").header("Synapse-Tenant", "Token c");
             let file = download.cached(&cache).await.unwrap();
             assert_eq!((content(&file), file.is_hit()), (format!("{number} Token c").into(), round == 1));
@@ -187,7 +188,8 @@ async fn shared_cache_separates_tenants() {
     );
 }
 
-/// An `ETag` tells the states of one file apart, not files of several servers or tenants.
+/// An `ETag` distinguishes the versions of one file. It doesn't distinguish files of different servers or
+/// tenants.
 #[tokio::test]
 async fn part_resumed_only_by_own_server() {
     let directory = tempfile::tempdir().unwrap();
@@ -215,7 +217,7 @@ async fn part_resumed_only_by_own_server() {
         assert!(std::fs::read(&target).unwrap() == noise(100_000, seed));
         assert!(content(&tenant(server, name).cached(&cache).await.unwrap()) == noise(100_000, seed));
     }
-    // Its own goes on.
+    // The same server and tenant resume their own part.
     assert_eq!(tenant(&servers[0], "a").to(&target).await.unwrap().resumed_from, 60_000);
     assert!(content(&tenant(&servers[0], "a").cached(&cache).await.unwrap()) == noise(100_000, 0));
     let resumed = servers[0].seen().iter().filter(|asked| asked.range_start() == Some(60_000)).count();
@@ -223,8 +225,8 @@ async fn part_resumed_only_by_own_server() {
     assert_eq!(cache.statistics().part_bytes, 0);
 }
 
-/// What runs so far as it can without the test.
-async fn settled() {
+/// Lets all other tasks run until they wait for the test.
+async fn let_others_run() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
         tokio::task::spawn_blocking(|| ()).await.unwrap();
@@ -240,10 +242,10 @@ async fn revalidation_repeats_after_drop() {
         let state = at_server.load(Ordering::Relaxed);
         let content = format!("state {state}");
         match number {
-            // Its head says more than comes.
+            // The announced length is more than the body.
             1 => {
                 asked.notify_one();
-                answer("200 OK\nETag: \"x\"\nContent-Length: 100000", b"")
+                response("200 OK\nETag: \"x\"\nContent-Length: 100000", b"")
             }
             _ => ranged(request, content.as_bytes(), &format!("\"{state}\""), usize::MAX),
         }
@@ -258,7 +260,7 @@ async fn revalidation_repeats_after_drop() {
     let first = revalidating();
     silent.notified().await;
     let second = revalidating();
-    settled().await;
+    let_others_run().await;
     first.abort();
     let file = second.await.unwrap().unwrap();
     assert_eq!((file.is_hit(), content(&file)), (false, b"state 1".to_vec()));
@@ -275,7 +277,7 @@ async fn cache_hit_does_not_wait_for_downloads() {
                 if seen.line.starts_with("GET /slow") {
                     let _ = held.wait_for(|released| *released).await;
                 }
-                Act::Close(answer("200 OK\nContent-Length: 1", b"1"))
+                Act::Close(response("200 OK\nContent-Length: 1", b"1"))
             }
         })
     })
@@ -336,7 +338,7 @@ async fn overwritten_object_is_refetched() {
     let old = get("state 0").await.unwrap();
     state.store(1, Ordering::Relaxed);
     assert!(get("state 0").await.unwrap().is_hit());
-    // Its entry says that it is another one now.
+    // The entry now has the digest of the new version.
     let new = get("state 1").await.unwrap();
     assert_eq!((content(&old), content(&new)), (b"state 0".to_vec(), b"state 1".to_vec()));
     assert_ne!(old.path(), new.path());
@@ -346,13 +348,12 @@ async fn overwritten_object_is_refetched() {
     while path.exists() {
         tokio::task::yield_now().await;
     }
-    // An entry that nothing agrees with is an error, and what is there stays.
+    // If no version matches the entry, the call fails and the cached file stays.
     let error = get("state 2").await.failure();
     assert_eq!(error.kind(), ErrorKind::Download);
     assert!(get("state 1").await.unwrap().is_hit());
     let error = client.download("/x.txt").size(5).cached(&cache).await.failure();
     assert!(error.to_string().contains('5'), "{error}");
-    // The digest is computed once where it wasn't known: another process needs no rehash, and no request.
     let requests = server.seen().len();
     let sha1 = "4d0b2e5f5f2a4e7a0e6c5cfa3ff0e8f4a7f2a9d1";
     assert_eq!(
@@ -376,8 +377,8 @@ async fn revalidation_fetches_only_changes() {
             None => asked.header("if-modified-since").is_some_and(|known| Some(known) == modified),
         };
         match same {
-            true => answer(&format!("304 Not Modified\n{validators}"), b""),
-            false => answer(
+            true => response(&format!("304 Not Modified\n{validators}"), b""),
+            false => response(
                 &format!("200 OK\n{validators}\nX-Last: 1\nContent-Length: 1"),
                 format!("{state}").as_bytes(),
             ),
@@ -402,24 +403,24 @@ async fn revalidation_fetches_only_changes() {
     assert_eq!(get().await, ("0".to_owned(), false));
     assert_eq!(get().await, ("0".to_owned(), true));
     assert_eq!(asked(), (2, [Some("\"0\"".to_owned()), None]));
-    // A weak one tells as much.
+    // A weak `ETag` is sufficient.
     set(1, "ETag: W/\"1\"");
     assert_eq!((get().await, get().await), (("1".to_owned(), false), ("1".to_owned(), true)));
     assert_eq!(asked(), (4, [Some("W/\"1\"".to_owned()), None]));
     set(2, &format!("Last-Modified: {DATE}"));
     assert_eq!((get().await, get().await), (("2".to_owned(), false), ("2".to_owned(), true)));
     assert_eq!(asked(), (6, [None, Some(DATE.to_owned())]));
-    // Whoever told neither is asked for the whole.
+    // Without validators, the whole file is requested again.
     set(3, "X-None: 1");
     assert_eq!((get().await, get().await), (("3".to_owned(), false), ("3".to_owned(), false)));
     assert_eq!(asked(), (8, [None, None]));
-    // Who doesn't ask isn't told, and a digest tells as much as the server.
+    // A call without `revalidate` sends no request. A matching digest makes the request unnecessary.
     set(4, "ETag: \"4\"");
     assert_eq!(content(&client.download("/labels").cached(&cache).await.unwrap()), b"3");
     let known = client.download("/labels").checksum(md5(b"3")).cached(&cache).revalidate(true).await.unwrap();
     assert!(known.is_hit());
     assert_eq!(asked().0, 8);
-    // What is held stays as it is.
+    // A file that is held is not changed.
     assert_eq!(get().await, ("4".to_owned(), false));
     assert_eq!(content(&known), b"3");
     drop(server);
@@ -432,7 +433,7 @@ async fn oversized_file_stops_at_cache_limit() {
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::builder(directory.path()).max_bytes(LIMIT).open().unwrap();
     for head in ["200 OK\nContent-Length: 1000000", "200 OK", "200 OK\nETag: \"one\""] {
-        let server = FileServer::start(move |_, _| answer(head, &noise(1_000_000, 1))).await;
+        let server = FileServer::start(move |_, _| response(head, &noise(1_000_000, 1))).await;
         let error = client(&server).download("/large").cached(&cache).await.failure();
         assert_eq!(error.kind(), ErrorKind::BodyLimit, "{error}");
         assert!(
@@ -455,7 +456,7 @@ async fn partial_downloads_count_in_limit() {
     let server = FileServer::start(|_, asked| ranged(asked, &noise(90_000, 1), ETAG, 40_000)).await;
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::builder(directory.path()).max_bytes(LIMIT).open().unwrap();
-    // Each signature is a file of its own where the scheme isn't known.
+    // In an unknown scheme, each signature counts as a different file.
     for signature in 0..5 {
         let error = client(&server).download(format!("/x?token={signature}")).cached(&cache).await.failure();
         assert!(error.to_string().contains("40000 bytes are kept"), "{error}");
@@ -467,15 +468,15 @@ async fn partial_downloads_count_in_limit() {
     assert_eq!(bytes_on_disk(&cache), 0);
 }
 
-/// A server that gives a part of a file, and the rest when it is told to.
-async fn stopping(size: usize, stop_at: usize, go_on: Arc<tokio::sync::Notify>) -> Server {
-    let file = answer(&format!("200 OK\nETag: {ETAG}\nContent-Length: {size}"), &noise(size, 1));
+/// Returns a server that sends the first bytes of a file, and the rest when it is notified.
+async fn stopping(size: usize, stop_at: usize, resume: Arc<tokio::sync::Notify>) -> Server {
+    let file = response(&format!("200 OK\nETag: {ETAG}\nContent-Length: {size}"), &noise(size, 1));
     let (first, rest) = file.split_at(stop_at);
     let (rest, first) = (rest.to_vec(), first.to_vec());
     let next = then(first, move |_| {
-        let (go_on, rest) = (go_on.clone(), rest.clone());
+        let (resume, rest) = (resume.clone(), rest.clone());
         async move {
-            go_on.notified().await;
+            resume.notified().await;
             Act::Close(rest)
         }
     });
@@ -492,14 +493,14 @@ async fn large_download_evicts_while_running() {
     let path = old.path().to_owned();
     drop(old);
     all_released(&cache).await;
-    let go_on = Arc::new(tokio::sync::Notify::new());
-    let large = stopping(7 << 20, 6 << 20, go_on.clone()).await;
+    let resume = Arc::new(tokio::sync::Notify::new());
+    let large = stopping(7 << 20, 6 << 20, resume.clone()).await;
     let call = tokio::spawn(client.download(format!("{}/large", large.url)).cached(&cache).send());
     while path.exists() {
         tokio::task::yield_now().await;
     }
     assert!(!call.is_finished());
-    go_on.notify_one();
+    resume.notify_one();
     let file = call.await.unwrap().unwrap();
     assert!(content(&file) == noise(7 << 20, 1));
     assert_eq!((cache.statistics().files, cache.statistics().bytes), (1, 7 << 20));
@@ -511,7 +512,7 @@ async fn dropped_call_holds_no_lease() {
     let directory = tempfile::tempdir().unwrap();
     let cache = FileCache::open(directory.path()).unwrap();
     let client = client(&server);
-    // At whichever point it is dropped.
+    // The call is dropped after any number of polls.
     for polls in 0..30 {
         let mut call = Box::pin(client.download(format!("/{polls}")).cached(&cache).send());
         for _ in 0..polls {
@@ -524,7 +525,7 @@ async fn dropped_call_holds_no_lease() {
         drop(call);
     }
     all_released(&cache).await;
-    // Then what came by itself is there, and the rest comes.
+    // Completed files are cached, and the others are downloaded now.
     for polls in 0..30 {
         let file = client.download(format!("/{polls}")).cached(&cache).await.unwrap();
         assert_eq!(content(&file), format!("GET /{polls}").as_bytes());
@@ -535,7 +536,7 @@ async fn dropped_call_holds_no_lease() {
     assert_eq!(bytes_on_disk(&cache), 0);
 }
 
-/// Another process that hangs, with the cache's lock.
+/// Holds the cache's lock, as another process that hangs would.
 fn locked(cache: &FileCache) -> std::fs::File {
     let lock = std::fs::File::options().write(true).open(cache.dir().join(".cache/lock")).unwrap();
     fs4::FileExt::lock(&lock).unwrap();
@@ -554,7 +555,7 @@ async fn locked_cache_wait_hits_timeout() {
     let get = || client.download("/a").timeout(Duration::from_millis(50)).cached(&cache);
     let error = get().await.failure();
     assert!(error.is_timeout() && error.to_string().contains("file cache"), "{error}");
-    // Dropped, it waits no longer.
+    // A dropped call stops waiting.
     assert!(tokio::time::timeout(Duration::from_millis(50), get().send()).await.is_err());
     drop(lock);
     assert!(client.download("/a").cached(&cache).await.unwrap().is_hit());
@@ -575,7 +576,7 @@ async fn conversion_checks_entry_checksum() {
                     md5(content.as_bytes())
                 );
                 let model = format!(r#"{{"id": 7, "name": "m", "file": {file}}}"#);
-                answer(
+                response(
                     &format!("200 OK\nContent-Type: application/json\nContent-Length: {}", model.len()),
                     model.as_bytes(),
                 )

@@ -1,4 +1,4 @@
-//! Ground truth as the specification has it: what goes over the wire, and what comes back.
+//! Ground truth as specified: the requests that are sent, and the decoded responses.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -100,7 +100,7 @@ async fn list_events_created_after_every_form() {
     list(|p| p.created_after("2025-01-31T09:00:00+09:00".to_owned()), query).await;
     let month_ago = SystemTime::UNIX_EPOCH + Duration::from_millis(1_738_281_600_500);
     list(|p| p.created_after(month_ago), "?created_after=2025-01-31T00%3A00%3A00.5Z").await;
-    // As the document's `isoformat()` writes it, without an offset.
+    // `isoformat()` in the specification writes no offset.
     list(|p| p.created_after("2025-01-01T12:30:00.123456"), "?created_after=2025-01-01T12%3A30%3A00.123456")
         .await;
 }
@@ -156,10 +156,10 @@ fn cdn(url: &str) -> String {
 async fn list_events_converts_event_files() {
     let (server, client) = serving("GET", EVENTS, page_of_events()).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let told = seen.clone();
+    let recorder = seen.clone();
     let call = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123]));
     let page = call.url_conversion("files", move |url| {
-        told.lock().unwrap().push(url.to_owned());
+        recorder.lock().unwrap().push(url.to_owned());
         cdn(url)
     });
     let page = page.await.unwrap();
@@ -241,7 +241,7 @@ async fn files_of_every_shape_are_converted() {
 
 // ---- list_ground_truth_events: list_all
 
-/// A list of pages with these numbers of events, under `prefix`; ids count from 1.
+/// Returns a server of pages with these numbers of events, under `prefix`. Ids start at 1.
 async fn pages(prefix: &str, lengths: &[i64]) -> MockServer {
     let server = server::start().await;
     let url = |page: usize| match lengths.get(page.wrapping_sub(1)) {
@@ -262,7 +262,7 @@ async fn pages(prefix: &str, lengths: &[i64]) -> MockServer {
         );
         let mock = Mock::given(method("GET")).and(path(format!("{prefix}{EVENTS}")));
         let mock = if page > 1 { mock.and(query_param("page", page.to_string())) } else { mock };
-        // A later page matches before the first one, which matches any.
+        // The mocks of later pages have priority over the first one, which matches any page.
         mock.respond_with(json(200, body)).with_priority(if page > 1 { 1 } else { 2 }).mount(&server).await;
     }
     server
@@ -281,7 +281,7 @@ async fn list_all_yields_pages_in_order() {
     assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     assert_eq!(events.total(), Some(9));
     let seen = requests(&server).await;
-    // Pages are fetched ahead, so that they may arrive in any order; each is asked for once, with the
+    // Pages are prefetched, so the requests may arrive in any order. Each page is requested once, with the
     // filters.
     let mut asked = lines(&server).await;
     assert_eq!(asked[0], format!("GET {EVENTS}?page_size=2&x=1"));
@@ -426,8 +426,8 @@ fn assert_version(version: &GroundTruthVersion) {
     assert!(version.extra.is_empty());
 }
 
-async fn version(answer: &str) -> GroundTruthVersion {
-    let (server, client) = serving("GET", "/ground_truth_dataset_versions/123/", json(200, answer)).await;
+async fn version(body: &str) -> GroundTruthVersion {
+    let (server, client) = serving("GET", "/ground_truth_dataset_versions/123/", json(200, body)).await;
     let version = client.get_ground_truth_version(123).await.unwrap();
     assert_only_get(&server, "/ground_truth_dataset_versions/123/").await;
     version
@@ -487,9 +487,9 @@ async fn list_events_data_under_every_filter() {
         set: impl for<'a> FnOnce(ListGroundTruthEventsData<'a>) -> ListGroundTruthEventsData<'a>,
         query: &str,
     ) {
-        let answer = r#"{"count": 1, "next": null, "previous": null, "results": [{"id": 1001, "data": {"label": 1.50}}]}"#;
+        let body = r#"{"count": 1, "next": null, "previous": null, "results": [{"id": 1001, "data": {"label": 1.50}}]}"#;
         let at = "/sdk/ground_truth_events/data/";
-        let (server, client) = serving("GET", at, json(200, answer)).await;
+        let (server, client) = serving("GET", at, json(200, body)).await;
         let page = client.list_ground_truth_events_data().params(set).await.unwrap();
         assert_only_get(&server, &format!("{at}{query}")).await;
         assert_eq!(
@@ -516,9 +516,9 @@ async fn list_events_files_under_every_filter() {
         set: impl for<'a> FnOnce(ListGroundTruthEventsFiles<'a>) -> ListGroundTruthEventsFiles<'a>,
         query: &str,
     ) {
-        let answer = r#"{"count": 1, "results": [{"id": 1001, "files": [{"name": "image_1", "url": "/a.png", "size": 10}]}]}"#;
+        let body = r#"{"count": 1, "results": [{"id": 1001, "files": [{"name": "image_1", "url": "/a.png", "size": 10}]}]}"#;
         let at = "/sdk/ground_truth_events/files/";
-        let (server, client) = serving("GET", at, json(200, answer)).await;
+        let (server, client) = serving("GET", at, json(200, body)).await;
         let page =
             client.list_ground_truth_events_files().params(set).url_conversion("files", cdn).await.unwrap();
         assert_only_get(&server, &format!("{at}{query}")).await;
@@ -545,9 +545,9 @@ async fn list_events_files_under_every_filter() {
 #[tokio::test]
 async fn list_ground_truths_under_every_filter() {
     async fn list(set: impl for<'a> FnOnce(ListGroundTruths<'a>) -> ListGroundTruths<'a>, query: &str) {
-        let answer = r#"{"count": 1, "next": null, "results": [{"id": 5, "ground_truth_dataset": 7, "data_unit": {"id": 31},
+        let body = r#"{"count": 1, "next": null, "results": [{"id": 5, "ground_truth_dataset": 7, "data_unit": {"id": 31},
             "data": [1], "files": {"image_1": "/a.png", "data_meta_1": {"url": "/m.json"}}, "created_at": "2025-01-31"}]}"#;
-        let (server, client) = serving("GET", "/ground_truths/", json(200, answer)).await;
+        let (server, client) = serving("GET", "/ground_truths/", json(200, body)).await;
         let page = client.list_ground_truths().params(set).url_conversion("files", cdn).await.unwrap();
         assert_only_get(&server, &format!("/ground_truths/{query}")).await;
         let truth = &page.results[0];
@@ -576,8 +576,8 @@ async fn list_versions_under_every_filter() {
         set: impl for<'a> FnOnce(ListGroundTruthVersions<'a>) -> ListGroundTruthVersions<'a>,
         query: &str,
     ) {
-        let answer = format!(r#"{{"count": 1, "next": null, "previous": null, "results": [{VERSION}]}}"#);
-        let (server, client) = serving("GET", VERSIONS, json(200, answer)).await;
+        let body = format!(r#"{{"count": 1, "next": null, "previous": null, "results": [{VERSION}]}}"#);
+        let (server, client) = serving("GET", VERSIONS, json(200, body)).await;
         let page = client.list_ground_truth_versions().params(set).await.unwrap();
         assert_only_get(&server, &format!("{VERSIONS}{query}")).await;
         assert_eq!((page.count, page.results.len()), (Some(1), 1));

@@ -1,5 +1,5 @@
-//! The integration tests: a module for each behaviour, one binary for all. Tests run in parallel in one process.
-//! A test that needs a process for itself starts one with `support::child`.
+//! The integration tests: one module for each behaviour, and one binary for all. Tests run in parallel in one
+//! process. A test that needs a separate process starts it with `support::child`.
 
 use std::alloc::System;
 

@@ -1,4 +1,4 @@
-//! Memory doesn't grow with the file: the peak of a process of its own, as the kernel counts it.
+//! Memory use doesn't grow with the file. A separate process measures its peak as the kernel reports it.
 #![cfg(target_os = "linux")]
 
 use std::io::Write;
@@ -12,7 +12,7 @@ use synapse_test_backend::Backend;
 const SMALL: usize = 1_000_000;
 const LARGE: usize = 120_000_000;
 
-/// The highest resident set of this process so far, in bytes.
+/// Returns this process's peak resident set so far, in bytes.
 fn peak_resident_set() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -30,7 +30,7 @@ fn write_file(path: &Path, size: usize) {
     file.flush().unwrap();
 }
 
-/// What the child does, which is this test binary started again: uploads a file and prints its own peak.
+/// The child process, which runs this test binary again. It uploads a file and prints its peak memory.
 #[test]
 fn memory_upload_child() {
     let Ok(path) = std::env::var("UPLOADING_CHILD_FILE") else { return };
@@ -45,16 +45,16 @@ fn memory_upload_child() {
     });
 }
 
-/// Uploads the file in a child and gives the upload's id and the child's peak.
+/// Uploads the file in a child process. Returns the upload's id and the child's peak memory.
 fn upload(backend: &Backend, path: &Path) -> (String, u64) {
-    let told = child::output(
+    let output = child::output(
         child::command(memory_upload_child)
             .env("UPLOADING_CHILD_FILE", path)
             .env("UPLOADING_CHILD_URL", backend.url())
             .env("UPLOADING_CHILD_TOKEN", backend.token()),
     );
-    let line = told.lines().find_map(|line| line.strip_prefix("uploaded "));
-    let line = line.unwrap_or_else(|| panic!("{told}"));
+    let line = output.lines().find_map(|line| line.strip_prefix("uploaded "));
+    let line = line.unwrap_or_else(|| panic!("{output}"));
     let (id, peak) = line.split_once(' ').unwrap();
     (id.to_owned(), peak.parse().unwrap())
 }
@@ -71,5 +71,5 @@ async fn upload_memory_independent_of_size() {
     println!("peak resident set: {small_peak} bytes for {SMALL}, {large_peak} bytes for {LARGE}");
     assert!(large_peak < small_peak + (16 << 20), "{large_peak} beside {small_peak}");
     let same = std::fs::read(backend.uploaded_file(&id).unwrap()).unwrap() == std::fs::read(&large).unwrap();
-    assert!(same, "the file that the backend assembled is another");
+    assert!(same, "the assembled file differs");
 }

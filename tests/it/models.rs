@@ -1,4 +1,4 @@
-//! Models as the specification has them: what goes over the wire, and what comes back.
+//! Models as specified: the requests that are sent, and the decoded responses.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -189,18 +189,20 @@ async fn list_models_bad_filter_sends_nothing() {
     let (server, client) = serving("GET", "/models/", page_of_models()).await;
     let error = client.list_models().params(|p| p.project(u64::MAX).page(u64::MAX)).await.failure();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.contains("`project`") && told.contains("`page`") && told.contains("18446744073709551615"),
-        "{told}"
+        message.contains("`project`")
+            && message.contains("`page`")
+            && message.contains("18446744073709551615"),
+        "{message}"
     );
     assert_nothing_sent(&server).await;
 }
 
 // ---- get_model
 
-async fn get(answer: &str, set: impl for<'a> FnOnce(GetModel<'a>) -> GetModel<'a>, expected: &str) -> Model {
-    let (server, client) = serving("GET", "/models/456/", json(200, answer)).await;
+async fn get(body: &str, set: impl for<'a> FnOnce(GetModel<'a>) -> GetModel<'a>, expected: &str) -> Model {
+    let (server, client) = serving("GET", "/models/456/", json(200, body)).await;
     let model = client.get_model(456).params(set).await.unwrap();
     assert_only_get(&server, expected).await;
     model
@@ -231,14 +233,14 @@ async fn get_model_expands_metrics() {
 
 #[tokio::test]
 async fn get_model_expands_several_fields() {
-    let answer =
+    let body =
         MODEL.replacen('{', r#"{"evaluations": [{"id": 1, "score": 0.5}], "versions": [{"id": 2}], "#, 1);
     let expected = "/models/456/?expand=metrics&expand=evaluations&expand=versions";
-    let model = get(&answer, |p| p.expand(["metrics", "evaluations", "versions"]), expected).await;
+    let model = get(&body, |p| p.expand(["metrics", "evaluations", "versions"]), expected).await;
     assert_eq!(model.evaluations[0]["score"], 0.5);
     assert_eq!(model.versions[0]["id"], 2);
     get(
-        &answer,
+        &body,
         |p| p.expand(vec!["metrics".to_owned(), "evaluations".to_owned(), "versions".to_owned()]),
         expected,
     )
@@ -258,12 +260,12 @@ async fn get_model_combines_all_parameters() {
 }
 
 async fn convert(file: &str) -> (Model, Vec<String>) {
-    let answer = MODEL.replace(r#""/media/models/456.pkl""#, file);
-    let (server, client) = serving("GET", "/models/456/", json(200, answer)).await;
+    let body = MODEL.replace(r#""/media/models/456.pkl""#, file);
+    let (server, client) = serving("GET", "/models/456/", json(200, body)).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let told = seen.clone();
+    let recorder = seen.clone();
     let model = client.get_model(456).url_conversion("file", move |url| {
-        told.lock().unwrap().push(url.to_owned());
+        recorder.lock().unwrap().push(url.to_owned());
         format!("https://cdn.example.com{url}")
     });
     let model = model.await.unwrap();
@@ -277,7 +279,7 @@ async fn get_model_converts_file_url() {
     let (model, seen) = convert(r#""/media/models/456.pkl""#).await;
     assert_eq!(model.file.as_deref(), Some("https://cdn.example.com/media/models/456.pkl"));
     assert_eq!(seen, ["/media/models/456.pkl"]);
-    // Everything else is as it would be without.
+    // All other fields are unchanged.
     assert_eq!(model.metrics.text(), r#"{"recall": 0.940, "accuracy": 0.92}"#);
     assert_eq!(
         (model.name.as_str(), model.description.as_deref()),
@@ -287,8 +289,7 @@ async fn get_model_converts_file_url() {
 
 #[tokio::test]
 async fn conversion_gets_verbatim_server_url() {
-    // Signed URLs, whose signature the least change breaks, and JSON's ways of writing a slash or an
-    // ampersand.
+    // Signed URLs, whose signature breaks with any change, and JSON escapes of slashes and ampersands.
     for (written, url) in [
         (r#""https://files/456.pkl?X-Sig={}a%2Fb%2B&x=1""#, "https://files/456.pkl?X-Sig={}a%2Fb%2B&x=1"),
         (r#""https:\/\/files\/456.pkl?a=1\u0026b=\"{}\"""#, "https://files/456.pkl?a=1&b=\"{}\""),
@@ -340,7 +341,8 @@ struct Setup {
 }
 
 impl Setup {
-    /// A server that takes uploads under the id given as JSON, and answers what is given to the creating.
+    /// Starts a server that accepts uploads with this id (as JSON) and responds to `POST /models/` with
+    /// `created`.
     async fn new(id: &str, created: ResponseTemplate) -> Self {
         let server = server::start().await;
         take_uploads(&server, id).await;
@@ -355,7 +357,7 @@ impl Setup {
         path
     }
 
-    /// Creates a model of the least that the specification requires.
+    /// Creates a model with only the required fields.
     async fn create(&self, file: impl Into<ModelFile>) -> Result<Model, Error> {
         self.client
             .create_model(file, |m| m.name("Test Model").model_type("classification").project(123))
@@ -416,7 +418,7 @@ async fn create_model_uploads_and_sends_fields() {
             "chunked_upload": 7,
         })
     );
-    // Free-form fields go out as they were written down.
+    // Free-form fields keep the order in which they were written.
     let text = String::from_utf8(requests[2].body.clone()).unwrap();
     assert!(text.contains(r#""metrics":{"recall":0.94,"accuracy":0.92}"#), "{text}");
 }
@@ -508,7 +510,7 @@ async fn create_model_uploads_in_chunks() {
 #[tokio::test]
 async fn create_model_follows_server_offset() {
     let setup = Setup::new("7", created()).await;
-    // The server kept three of the four bytes, and tells neither a URL nor an offset afterwards.
+    // The server kept three of the four bytes. Its later responses contain neither a URL nor an offset.
     let kept = json(200, r#"{"id": 7, "url": null, "offset": 3}"#);
     Mock::given(method("PUT"))
         .and(path("/chunked_upload/"))
@@ -531,7 +533,7 @@ async fn create_model_follows_server_offset() {
     assert_chunk(&requests[0], "/chunked_upload/", "bytes 0-3/10", "file", b"0123");
     assert_chunk(&requests[1], "/chunked_upload/7/", "bytes 3-6/10", "file", b"3456");
     assert_chunk(&requests[2], "/chunked_upload/7/", "bytes 7-9/10", "file", b"789");
-    // Every byte is in the sum once, though one was sent twice.
+    // The checksum covers every byte once, although one byte was sent twice.
     assert_completion(&requests[3], "/chunked_upload/7/", CONTENT_MD5);
     assert_eq!(line(&requests[4]), "POST /models/");
 }
@@ -562,28 +564,28 @@ async fn create_model_accepts_every_file_form() {
 #[tokio::test]
 async fn create_model_reports_upload_progress() {
     let setup = Setup::new("7", created()).await;
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let telling = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let recorder = reported.clone();
     let model = setup
         .client
         .create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
     let model = model
         .chunk_size(4)
         .file_name("best.pkl")
-        .on_progress(move |progress| telling.lock().unwrap().push(progress));
+        .on_progress(move |progress| recorder.lock().unwrap().push(progress));
     model.await.unwrap();
     let chunk = &requests(&setup.server).await[0];
     assert_chunk(chunk, "/chunked_upload/", "bytes 0-3/10", "best.pkl", b"0123");
-    let told: Vec<UploadProgress> = told.lock().unwrap().clone();
-    assert!(told.iter().all(|progress| progress.bytes_total == 10));
-    assert!(told.is_sorted_by_key(|progress| progress.bytes_sent));
+    let reported: Vec<UploadProgress> = reported.lock().unwrap().clone();
+    assert!(reported.iter().all(|progress| progress.bytes_total == 10));
+    assert!(reported.is_sorted_by_key(|progress| progress.bytes_sent));
     let ends: Vec<_> =
-        told[told.len() - 3..].iter().map(|progress| (progress.phase, progress.bytes_sent)).collect();
+        reported[reported.len() - 3..].iter().map(|progress| (progress.phase, progress.bytes_sent)).collect();
     assert_eq!(
         ends,
         [(UploadPhase::Sending, 10), (UploadPhase::Completing, 10), (UploadPhase::Complete, 10)]
     );
-    assert_eq!(told.iter().filter(|progress| progress.phase != UploadPhase::Sending).count(), 2);
+    assert_eq!(reported.iter().filter(|progress| progress.phase != UploadPhase::Sending).count(), 2);
 }
 
 #[tokio::test]
@@ -597,18 +599,18 @@ async fn create_model_converts_answer_file() {
     assert_eq!(setup.creation().await.url.query(), None);
 }
 
-// ---- create_model: what is refused before anything is sent
+// ---- create_model: errors before anything is sent
 
-/// That creating was refused for each of these reasons, and nothing was sent.
+/// Asserts that the call is refused for these reasons, and that nothing is sent.
 async fn assert_refused(setup: &Setup, outcome: Result<Model, Error>, reasons: &[&str]) {
     let error = outcome.failure();
     assert!(error.is_invalid_input(), "{error:?}");
     assert_eq!((error.status(), error.upload_id()), (None, None));
-    let told = error.to_string();
+    let message = error.to_string();
     for reason in reasons {
-        assert!(told.contains(reason), "{reason}: {told}");
+        assert!(message.contains(reason), "{reason}: {message}");
     }
-    assert!(!told.contains("chunked_upload"), "{told}");
+    assert!(!message.contains("chunked_upload"), "{message}");
     assert_nothing_sent(&setup.server).await;
 }
 
@@ -659,7 +661,7 @@ async fn create_model_refuses_invalid_texts() {
             .create_model(file, |m| m.name(name).version(version).model_type("detection").project(1));
         assert_refused(&setup, model.await, reasons).await;
     }
-    // Characters, not bytes.
+    // The limit counts characters, not bytes.
     setup
         .client
         .create_model(ModelFile::uploaded(7), |m| m.name(&long[3..]).model_type("detection").project(1))
@@ -736,7 +738,7 @@ async fn create_model_refuses_empty_file() {
     assert_refused(&setup, outcome, &["empty"]).await;
 }
 
-/// That the file could not be read, and nothing was sent.
+/// Asserts that the file is reported as unreadable, and that nothing is sent.
 async fn assert_unreadable(setup: &Setup, path: &Path) {
     let error = setup.create(path).await.failure();
     assert!(error.is_file(), "{error:?}");
@@ -752,7 +754,7 @@ async fn assert_unreadable(setup: &Setup, path: &Path) {
 async fn create_model_missing_file_sends_nothing() {
     let setup = Setup::new("7", created()).await;
     assert_unreadable(&setup, &setup.directory.path().join("missing.pkl")).await;
-    // A file stands where a directory should.
+    // The parent of the path is a file.
     let file = setup.file("model.pkl", CONTENT);
     assert_unreadable(&setup, &file.join("model.pkl")).await;
 }
@@ -762,13 +764,13 @@ async fn create_model_missing_file_sends_nothing() {
 async fn unreadable_model_file_sends_nothing() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new("7", created()).await;
-    // A link to itself: nobody can open it, not even root.
+    // Nobody can open a link to itself, not even root.
     let link = setup.directory.path().join("loop.pkl");
     std::os::unix::fs::symlink(&link, &link).unwrap();
     assert_unreadable(&setup, &link).await;
     let locked = setup.file("locked.pkl", CONTENT);
     std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o000)).unwrap();
-    // Root reads it all the same.
+    // Root can read the file anyway.
     if std::fs::File::open(&locked).is_err() {
         assert_unreadable(&setup, &locked).await;
     }
@@ -778,12 +780,12 @@ async fn unreadable_model_file_sends_nothing() {
     assert_refused(&setup, outcome, &["socket", "regular file"]).await;
 }
 
-// ---- create_model: what the server refuses
+// ---- create_model: errors from the server
 
 #[tokio::test]
 async fn create_model_reports_refused_fields() {
-    let answer = r#"{"name": ["This field must be unique."], "metrics": {"accuracy": ["A valid number is required."]}}"#;
-    let setup = Setup::new("7", json(400, answer)).await;
+    let body = r#"{"name": ["This field must be unique."], "metrics": {"accuracy": ["A valid number is required."]}}"#;
+    let setup = Setup::new("7", json(400, body)).await;
     let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
     assert!(error.is_bad_request());
     assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
@@ -853,12 +855,13 @@ async fn checksum_mismatch_creates_no_model() {
     let error = setup.create(Bytes::from_static(CONTENT)).await.failure();
     assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
     assert_eq!(error.response().unwrap().detail(), Some("checksum does not match"));
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.contains(&format!("the file's MD5 is {CONTENT_MD5}, but the server's copy has a different one")),
-        "{told}"
+        message
+            .contains(&format!("the file's MD5 is {CONTENT_MD5}, but the server's copy has a different one")),
+        "{message}"
     );
-    assert!(error.upload_session().is_none(), "there is nothing to go on with");
+    assert!(error.upload_session().is_none(), "the upload can't be resumed");
     let asked = ["PUT /chunked_upload/", "POST /chunked_upload/7/", "GET /chunked_upload/7/"];
     assert_eq!(lines(&setup.server).await, asked);
 }

@@ -1,4 +1,4 @@
-//! Calls that are awaited outside of a tokio runtime: an error that says what is needed, and no panic.
+//! Calls awaited outside a tokio runtime. They return an error that names the requirement, and don't panic.
 
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
@@ -25,7 +25,7 @@ impl Wake for Unpark {
     }
 }
 
-/// An executor that is not tokio's.
+/// A minimal executor without tokio.
 fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let mut future = pin!(future.into_future());
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -44,21 +44,21 @@ fn assert_needs_runtime<T>(what: &str, outcome: Result<T, Error>) {
     assert!(text.contains("no tokio runtime") && text.contains("#[tokio::main]"), "{what}: {text}");
 }
 
-/// A server in a runtime of its own, which answers everything so.
+/// Returns a server that sends this body to every request, and its separate runtime.
 fn serving(body: &'static str) -> (Runtime, MockServer) {
     starting(ResponseTemplate::new(200).set_body_raw(body, "application/json"))
 }
 
-/// As [`serving`], without an answer while a test lasts.
+/// Like [`serving`], but the server sends no response while a test runs.
 fn silent() -> (Runtime, MockServer) {
     starting(ResponseTemplate::new(200).set_delay(Duration::from_secs(3_600)))
 }
 
-fn starting(answer: ResponseTemplate) -> (Runtime, MockServer) {
+fn starting(response: ResponseTemplate) -> (Runtime, MockServer) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = runtime.block_on(async {
         let server = MockServer::start().await;
-        Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&server).await;
+        Mock::given(wiremock::matchers::any()).respond_with(response).mount(&server).await;
         server
     });
     (runtime, server)
@@ -119,12 +119,12 @@ fn client_built_outside_runtime_works() {
     let client = client(&server);
     assert_needs_runtime("outside", block_on(client.get_model(1)));
     assert_eq!(runtime.block_on(client.get_model(1).into_future()).unwrap().id, 1);
-    // Within a runtime's context any executor will do.
+    // Within a runtime's context, any executor works.
     let entered = runtime.enter();
     assert_eq!(block_on(client.get_model(1)).unwrap().id, 1);
     drop(entered);
     assert_needs_runtime("outside again", block_on(client.get_model(1)));
-    // A runtime of another's.
+    // Another runtime works too.
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     assert_eq!(other.block_on(client.get_model(1).into_future()).unwrap().id, 1);
 }

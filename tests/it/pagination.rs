@@ -657,7 +657,7 @@ async fn circular_link_is_not_prefetched() {
 #[tokio::test]
 async fn throttled_list_completes_with_retries() {
     let (backend, client) = start(backend().ground_truth_events(4_000)).await;
-    let busy = Fault::answer(429).header("Retry-After", "0").json(r#"{"detail": "throttled"}"#);
+    let busy = Fault::response(429).header("Retry-After", "0").json(r#"{"detail": "throttled"}"#);
     backend.inject(busy.method("GET").after(20).times(24));
     let events: Vec<Id> = client
         .list_ground_truth_events()

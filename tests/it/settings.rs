@@ -1,4 +1,4 @@
-//! The settings of a client and of a call, as they show on the wire.
+//! The settings of a client and of a call, as they appear in requests.
 
 use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,9 +22,9 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 const MODEL: &str = r#"{"id": 1, "name": "n", "model_type": "detection"}"#;
 const EMPTY_PAGE: &str = r#"{"count": 0, "next": null, "previous": null, "results": []}"#;
 
-async fn answering(answer: ResponseTemplate) -> MockServer {
+async fn responding(response: ResponseTemplate) -> MockServer {
     let server = server::start().await;
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     server
 }
 
@@ -40,7 +40,7 @@ fn configuration_error(builder: BackendClientBuilder) -> Error {
 
 #[tokio::test]
 async fn base_url_with_or_without_prefix() {
-    let server = answering(json(200, MODEL)).await;
+    let server = responding(json(200, MODEL)).await;
     let uri = server.uri();
     for (base, kept, asked) in [
         (uri.clone(), uri.clone(), "/models/1/"),
@@ -97,7 +97,7 @@ fn invalid_base_url_is_refused() {
     }
 }
 
-// ---- settings that can't be
+// ---- invalid settings
 
 #[test]
 fn invalid_setting_is_named_in_error() {
@@ -134,10 +134,10 @@ fn invalid_setting_is_named_in_error() {
     }
 }
 
-// ---- the environment: it is the process's, so that each of these runs in a process of its own
+// ---- the environment, which belongs to the process: each of these tests runs in a separate process
 
-/// Not a test of its own: what the others start with an environment of theirs. It builds a client from it,
-/// tells what came of it and, where it is asked to, gets a model.
+/// The child process of the tests below, which set its environment. It builds a client from the environment,
+/// prints the result and, if requested, gets a model.
 #[tokio::test]
 async fn client_from_environment_child() {
     if std::env::var_os("CLIENT_OF_THE_ENVIRONMENT").is_none() {
@@ -160,7 +160,7 @@ async fn client_from_environment_child() {
     }
 }
 
-/// What a client of this environment, and of nothing else, tells.
+/// Returns the output of a child process with exactly this environment.
 async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
     let variables: Vec<(OsString, OsString)> =
         variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -176,15 +176,15 @@ async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-/// The four credentials that a client of this environment sends.
+/// Returns the four credentials that a client with this environment sends.
 async fn sent_in_environment(variables: &[(&str, &str)]) -> [Option<String>; 4] {
-    let server = answering(json(200, MODEL)).await;
+    let server = responding(json(200, MODEL)).await;
     let uri = server.uri();
     let mut all: Vec<(&str, &OsStr)> =
         variables.iter().map(|(name, value)| (*name, OsStr::new(*value))).collect();
     all.extend([("SYNAPSE_BASE_URL", OsStr::new(&uri)), ("GET_A_MODEL", OsStr::new("1"))]);
-    let told = in_environment(&all).await;
-    assert!(told.contains("model=Ok(1)"), "{told}");
+    let output = in_environment(&all).await;
+    assert!(output.contains("model=Ok(1)"), "{output}");
     let request = only(&server).await;
     assert_eq!(line(&request), "GET /models/1/");
     ["synapse-access-token", "authorization", "synapse-tenant", "synapse-agent"]
@@ -217,10 +217,10 @@ async fn plain_http_works_without_certificates() {
     ])
     .await;
     assert_eq!(sent[0].as_deref(), Some(&*format!("Token {TOKEN}")));
-    // Without any certificate an https client can't be made: the fallback is what made the other.
+    // An https client can't be built without certificates, so the http client above is the fallback.
     let https = [("SYNAPSE_BASE_URL", "https://h"), ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory)];
-    let told = in_environment(&https.map(|(name, value)| (name, OsStr::new(value)))).await;
-    assert!(told.contains("error=<http: the HTTP client can't be built"), "{told}");
+    let output = in_environment(&https.map(|(name, value)| (name, OsStr::new(value)))).await;
+    assert!(output.contains("error=<http: the HTTP client can't be built"), "{output}");
 }
 
 #[tokio::test]
@@ -244,19 +244,21 @@ async fn variable_whitespace_is_trimmed() {
 
 #[tokio::test]
 async fn default_base_url_is_hosted_platform() {
-    for told in [in_environment(&[]).await, in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(" "))]).await] {
-        assert!(told.contains("base_url=<https://api.synapse.sh>"), "{told}");
+    for output in [in_environment(&[]).await, in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(" "))]).await]
+    {
+        assert!(output.contains("base_url=<https://api.synapse.sh>"), "{output}");
     }
-    let told = in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(" http://h/api/v1/ \n"))]).await;
-    assert!(told.contains("base_url=<http://h/api/v1>"), "{told}");
+    let output = in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(" http://h/api/v1/ \n"))]).await;
+    assert!(output.contains("base_url=<http://h/api/v1>"), "{output}");
 }
 
 #[tokio::test]
 async fn invalid_variable_hides_its_value() {
-    let told = in_environment(&[("SYNAPSE_API_TOKEN", OsStr::new(&format!("{MARKER}\n{MARKER}")))]).await;
-    assert!(told.contains("error=<access_token: ") && !told.contains(MARKER), "{told}");
-    let told = in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(&format!("https://user:{MARKER}@h")))]).await;
-    assert!(told.contains("error=<base_url: ") && !told.contains(MARKER), "{told}");
+    let output = in_environment(&[("SYNAPSE_API_TOKEN", OsStr::new(&format!("{MARKER}\n{MARKER}")))]).await;
+    assert!(output.contains("error=<access_token: ") && !output.contains(MARKER), "{output}");
+    let output =
+        in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(&format!("https://user:{MARKER}@h")))]).await;
+    assert!(output.contains("error=<base_url: ") && !output.contains(MARKER), "{output}");
 }
 
 #[cfg(unix)]
@@ -264,8 +266,9 @@ async fn invalid_variable_hides_its_value() {
 async fn non_unicode_variable_is_named() {
     use std::os::unix::ffi::OsStrExt;
     for name in ["SYNAPSE_BASE_URL", "SYNAPSE_API_TOKEN", "SYNAPSE_AGENT_TOKEN", "SYNAPSE_TENANT"] {
-        let told = in_environment(&[(name, OsStr::from_bytes(&[MARKER.as_bytes(), b"\xff"].concat()))]).await;
-        assert!(told.contains(&format!("error=<{name}: ")) && !told.contains(MARKER), "{told}");
+        let output =
+            in_environment(&[(name, OsStr::from_bytes(&[MARKER.as_bytes(), b"\xff"].concat()))]).await;
+        assert!(output.contains(&format!("error=<{name}: ")) && !output.contains(MARKER), "{output}");
     }
 }
 
@@ -308,7 +311,7 @@ async fn url_host_added_to_every_get() {
 
 #[tokio::test]
 async fn url_host_not_added_to_writes() {
-    let server = answering(json(201, r#"{"id": 7, "name": "n", "model_type": "x", "offset": 1}"#)).await;
+    let server = responding(json(201, r#"{"id": 7, "name": "n", "model_type": "x", "offset": 1}"#)).await;
     let client = BackendClient::builder(server.uri()).url_host("internal").build().unwrap();
     client
         .create_model(Bytes::from_static(b"x"), |m| m.name("n").model_type("detection").project(1))
@@ -319,7 +322,7 @@ async fn url_host_not_added_to_writes() {
 
 #[tokio::test]
 async fn user_agent_defaults_to_crate() {
-    let server = answering(json(200, MODEL)).await;
+    let server = responding(json(200, MODEL)).await;
     BackendClient::builder(server.uri()).build().unwrap().get_model(1).await.unwrap();
     BackendClient::builder(server.uri())
         .user_agent("trainer/2.1 (night)")
@@ -336,7 +339,7 @@ async fn user_agent_defaults_to_crate() {
     );
 }
 
-// ---- what is set for a call
+// ---- settings of a call
 
 #[tokio::test]
 async fn call_parameter_replaces_or_adds() {
@@ -402,18 +405,18 @@ async fn invalid_call_settings_send_nothing() {
         .header("content-length", "3");
     let error = call.timeout(Duration::ZERO).read_timeout(Duration::ZERO).await.failure();
     assert!(error.is_invalid_input());
-    let told = error.to_string();
+    let message = error.to_string();
     for part in
         ["no header", "x-bad", "Host", "content-length", "; timeout: it is zero", "read_timeout: it is zero"]
     {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(message.contains(part), "{part}: {message}");
     }
     assert_nothing_sent(&server).await;
 }
 
 #[tokio::test]
 async fn body_beyond_limit_is_an_error() {
-    let server = answering(json(200, MODEL)).await;
+    let server = responding(json(200, MODEL)).await;
     let limit = |bytes| BackendClient::builder(server.uri()).max_body_size(bytes).build().unwrap();
     assert_eq!(limit(MODEL.len()).get_model(1).await.unwrap().id, 1);
     let error = limit(MODEL.len() - 1).get_model(1).await.failure();
@@ -423,7 +426,7 @@ async fn body_beyond_limit_is_an_error() {
 
 #[tokio::test]
 async fn built_request_has_no_credentials() {
-    let server = answering(json(200, MODEL)).await;
+    let server = responding(json(200, MODEL)).await;
     let base = format!("{}/api", server.uri());
     let builder = BackendClient::builder(&base)
         .access_token(TOKEN)
@@ -453,7 +456,7 @@ async fn built_request_has_no_credentials() {
 
 // ---- a provider of credentials
 
-/// Gives the secrets `1`, `2` and so on, and keeps what it was asked.
+/// Returns the secrets `1`, `2` and so on, and records the arguments of each call.
 #[derive(Clone, Default)]
 struct Rotating {
     given: Arc<AtomicUsize>,
@@ -465,19 +468,19 @@ impl CredentialsProvider for Rotating {
         self.asked.lock().unwrap().push(rejected);
         let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
         Box::pin(async move {
-            // Others may come while it is asked.
+            // Other calls may arrive in the meantime.
             tokio::task::yield_now().await;
             Ok(Credentials::new().access_token(secret(&number.to_string())).tenant(secret("acme")))
         })
     }
 }
 
-/// The header of the token of this number.
+/// Returns the header value of the token with this number.
 fn given(number: usize) -> String {
     format!("Token {}", secret(&number.to_string()))
 }
 
-/// A server that takes one token, and a client whose tokens rotate.
+/// Returns a server that accepts one token, and a client whose tokens rotate.
 async fn rotating(accepted: usize) -> (MockServer, BackendClient, Rotating) {
     let server = server::start().await;
     let token = given(accepted);
@@ -575,7 +578,7 @@ impl CredentialsProvider for Broken {
 
 #[tokio::test]
 async fn failing_provider_sends_nothing() {
-    let server = answering(json(200, MODEL)).await;
+    let server = responding(json(200, MODEL)).await;
     let client = BackendClient::builder(server.uri()).credentials_provider(Broken).build().unwrap();
     let error = client.get_model(1).await.failure();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Credentials, Some("get_model")));
@@ -587,7 +590,7 @@ async fn failing_provider_sends_nothing() {
 
 #[tokio::test]
 async fn custom_http_settings_are_used() {
-    let server = answering(json(200, MODEL)).await;
+    let server = responding(json(200, MODEL)).await;
     let made = Arc::new(AtomicUsize::new(0));
     let counted = made.clone();
     let builder = BackendClient::builder(server.uri()).access_token(TOKEN).http(move || {
@@ -610,8 +613,8 @@ async fn custom_http_settings_are_used() {
 
 #[tokio::test]
 async fn custom_http_keeps_redirect_policy() {
-    let other = answering(json(200, MODEL)).await;
-    let server = answering(
+    let other = responding(json(200, MODEL)).await;
+    let server = responding(
         ResponseTemplate::new(302).insert_header("location", format!("{}/m/?sig={MARKER}", other.uri())),
     )
     .await;
@@ -625,8 +628,8 @@ async fn custom_http_keeps_redirect_policy() {
 
 #[tokio::test]
 async fn every_request_is_proxied() {
-    let proxy = answering(json(200, MODEL)).await;
-    // Nobody answers for this host but the proxy.
+    let proxy = responding(json(200, MODEL)).await;
+    // Only the proxy can serve this host.
     let builder = BackendClient::builder("http://backend.invalid/api").access_token(TOKEN);
     let with_password = proxy.uri().replace("http://", &format!("http://user:{MARKER}@"));
     let client = builder.proxy(format!(" {with_password} ")).build().unwrap();
@@ -649,18 +652,18 @@ async fn every_request_is_proxied() {
 #[cfg(feature = "system-proxy")]
 #[tokio::test]
 async fn system_proxy_used_when_none_set() {
-    let proxy = answering(json(200, MODEL)).await;
+    let proxy = responding(json(200, MODEL)).await;
     let uri = proxy.uri();
     let variables =
         [("SYNAPSE_BASE_URL", "http://backend.invalid"), ("HTTP_PROXY", &uri), ("GET_A_MODEL", "1")];
-    let told = in_environment(&variables.map(|(name, value)| (name, OsStr::new(value)))).await;
-    assert!(told.contains("model=Ok(1)"), "{told}");
+    let output = in_environment(&variables.map(|(name, value)| (name, OsStr::new(value)))).await;
+    assert!(output.contains("model=Ok(1)"), "{output}");
     assert_eq!(only(&proxy).await.url.as_str(), "http://backend.invalid/models/1/");
 }
 
-// ---- proxies of the environment, and the limits of the process
+// ---- proxies from the environment, and limits of the process
 
-/// A proxy that nobody is at, which would be asked in vain.
+/// A proxy URL on which nothing listens.
 const NO_PROXY_THERE: &str = "http://user:MARK@127.0.0.1:9";
 
 #[tokio::test]
@@ -677,14 +680,14 @@ async fn no_proxy_accepts_bracketed_ipv6() {
         ("NO_PROXY", "[::]/8", true),
         ("NO_PROXY", "[::2]", false),
     ] {
-        let told = in_environment(&[
+        let output = in_environment(&[
             ("SYNAPSE_BASE_URL", OsStr::new(&uri)),
             ("GET_A_MODEL", OsStr::new("1")),
             ("HTTP_PROXY", OsStr::new(&proxy)),
             (name, OsStr::new(no_proxy)),
         ])
         .await;
-        assert_eq!(told.contains("model=Ok(1)"), is_taken, "{no_proxy}: {told}");
+        assert_eq!(output.contains("model=Ok(1)"), is_taken, "{no_proxy}: {output}");
     }
 }
 
@@ -693,29 +696,32 @@ async fn failing_proxy_is_named_in_error() {
     let proxy = NO_PROXY_THERE.replace("MARK", MARKER);
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
         for no_proxy in ["", "[::1]"] {
-            let told = in_environment(&[
+            let output = in_environment(&[
                 ("SYNAPSE_BASE_URL", OsStr::new("http://backend.invalid")),
                 ("GET_A_MODEL", OsStr::new("1")),
                 (name, OsStr::new(&proxy)),
                 ("NO_PROXY", OsStr::new(no_proxy)),
             ])
             .await;
-            assert!(told.contains("no connection through the proxy http://127.0.0.1:9: "), "{name}: {told}");
-            assert!(!told.contains(MARKER), "{told}");
+            assert!(
+                output.contains("no connection through the proxy http://127.0.0.1:9: "),
+                "{name}: {output}"
+            );
+            assert!(!output.contains(MARKER), "{output}");
         }
     }
-    // One that is there gets the password; nobody else does.
-    let server = answering(json(200, MODEL)).await;
+    // The working proxy gets the password.
+    let server = responding(json(200, MODEL)).await;
     let proxy = format!("http://us%40er:{MARKER}@{}", server.address());
     for no_proxy in ["", "[::1]"] {
-        let told = in_environment(&[
+        let output = in_environment(&[
             ("SYNAPSE_BASE_URL", OsStr::new("http://backend.invalid")),
             ("GET_A_MODEL", OsStr::new("1")),
             ("HTTP_PROXY", OsStr::new(&proxy)),
             ("NO_PROXY", OsStr::new(no_proxy)),
         ])
         .await;
-        assert!(told.contains("model=Ok(1)"), "{no_proxy}: {told}");
+        assert!(output.contains("model=Ok(1)"), "{no_proxy}: {output}");
     }
     let sent: Vec<_> = requests(&server)
         .await
@@ -723,8 +729,8 @@ async fn failing_proxy_is_named_in_error() {
         .map(|sent| header(sent, "proxy-authorization").map(str::to_owned))
         .collect();
     assert!(sent.len() == 2 && sent[0] == sent[1] && sent[0].is_some(), "{sent:?}");
-    // For a program that a web server runs, `HTTP_PROXY` is a header that anybody may send.
-    let told = in_environment(&[
+    // In a CGI program, `HTTP_PROXY` is a request header that any client can set.
+    let output = in_environment(&[
         ("SYNAPSE_BASE_URL", OsStr::new("http://127.0.0.1:9")),
         ("GET_A_MODEL", OsStr::new("1")),
         ("HTTP_PROXY", OsStr::new("http://127.0.0.1:10")),
@@ -732,22 +738,22 @@ async fn failing_proxy_is_named_in_error() {
         ("NO_PROXY", OsStr::new("[::1]")),
     ])
     .await;
-    assert!(told.contains("no connection: "), "{told}");
+    assert!(output.contains("no connection: "), "{output}");
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn too_many_open_files_names_ulimit() {
-    let server = answering(json(200, MODEL)).await;
+    let server = responding(json(200, MODEL)).await;
     let uri = server.uri();
     let set = [
         ("SYNAPSE_BASE_URL", OsStr::new(&uri)),
         ("GET_A_MODEL", OsStr::new("1")),
         ("OPEN_ALL_FILES", OsStr::new("1")),
     ];
-    let told = in_environment(&set).await;
+    let output = in_environment(&set).await;
     assert!(
-        told.contains("too many open files") && told.contains("ulimit -n") && told.contains("Connect"),
-        "{told}"
+        output.contains("too many open files") && output.contains("ulimit -n") && output.contains("Connect"),
+        "{output}"
     );
 }

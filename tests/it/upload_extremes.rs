@@ -232,7 +232,7 @@ proptest! {
     ) {
         RUNTIME.block_on(async {
             let (backend, client) = start().await;
-            backend.inject(Fault::answer(403).method("PUT").after(1));
+            backend.inject(Fault::response(403).method("PUT").after(1));
             let broken_off = soon(client.create_chunked_upload(CONTENT.to_vec()).chunk_size(4)).await.failure();
             let mut session = serde_json::to_value(broken_off.upload_session().unwrap()).unwrap();
             let edits = [("offset", json!(offset)), ("size", json!(size)), ("chunk_size", json!(chunk_size)), ("modified", json!(modified)), ("version", json!(version))];
@@ -348,7 +348,7 @@ async fn blocking_source_times_out() {
 #[tokio::test]
 async fn resumed_blocking_source_times_out() {
     let (backend, client) = start().await;
-    backend.inject(Fault::answer(403).method("PUT").after(1));
+    backend.inject(Fault::response(403).method("PUT").after(1));
     let session = soon(client.create_chunked_upload(CONTENT.to_vec()).chunk_size(4)).await.failure();
     let session = session.upload_session().unwrap().clone();
     backend.clear_requests();

@@ -461,7 +461,7 @@ async fn stalled_offset_aborts_upload() {
     let backend = setup.backend.clone();
     let upload = setup.upload().on_session(move |session| {
         let stuck = format!(r#"{{"id": "{}", "offset": 65536, "completed_at": null}}"#, session.id);
-        backend.inject(Fault::answer(200).json(stuck).method("PUT").always());
+        backend.inject(Fault::response(200).json(stuck).method("PUT").always());
     });
     let error = soon(upload).await.failure();
     assert!(
@@ -486,7 +486,7 @@ async fn oscillating_offset_aborts_upload() {
     };
     setup
         .backend
-        .inject(Fault::answer(400).json(mismatch).method("PUT").when(from("bytes 196608-")).always());
+        .inject(Fault::response(400).json(mismatch).method("PUT").when(from("bytes 196608-")).always());
     setup
         .backend
         .inject(Fault::edit_json(|upload| upload["offset"] = 65536.into()).on("GET", UPLOADS).always());
@@ -496,7 +496,7 @@ async fn oscillating_offset_aborts_upload() {
             for (first, offset) in [("bytes 65536-", 131_072), ("bytes 131072-", 196_608)] {
                 let answer =
                     format!(r#"{{"id": "{}", "offset": {offset}, "completed_at": null}}"#, session.id);
-                backend.inject(Fault::answer(200).json(answer).method("PUT").when(from(first)).always());
+                backend.inject(Fault::response(200).json(answer).method("PUT").when(from(first)).always());
             }
         }
     });
@@ -528,7 +528,7 @@ async fn middlebox_chunk_answer_is_rechecked() {
     for body in MIDDLEBOX {
         for arrives in [true, false] {
             let setup = Setup::new().await;
-            let answer = if arrives { Fault::replace_body(body) } else { Fault::answer(200).json(body) };
+            let answer = if arrives { Fault::replace_body(body) } else { Fault::response(200).json(body) };
             setup.succeeds(chunk(answer, 4)).await;
             assert_eq!(
                 (setup.count("GET"), setup.sent().len()),
@@ -539,11 +539,11 @@ async fn middlebox_chunk_answer_is_rechecked() {
     }
     // Nothing was begun that could be asked for.
     let setup = Setup::new().await;
-    setup.succeeds(chunk(Fault::answer(200).json(r#"{"ok": true}"#), 0)).await;
+    setup.succeeds(chunk(Fault::response(200).json(r#"{"ok": true}"#), 0)).await;
     assert_eq!((setup.count("GET"), setup.sent().len()), (0, 12));
     // One that never goes away is an error in the end, and no success.
     let setup = Setup::new().await;
-    let error = setup.fails(Fault::answer(200).json(r#"{"ok": true}"#).path(UPLOADS).always()).await;
+    let error = setup.fails(Fault::response(200).json(r#"{"ok": true}"#).path(UPLOADS).always()).await;
     assert!(error.is_decode(), "{error:?}");
 }
 
@@ -555,7 +555,7 @@ async fn middlebox_completion_is_rechecked() {
         assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1), "{body}");
         // Of one that never reached the server nothing is a success.
         let setup = Setup::new().await;
-        setup.backend.inject(completion(Fault::answer(200).json(body)));
+        setup.backend.inject(completion(Fault::response(200).json(body)));
         let error = soon(setup.upload().completion_timeout(Duration::from_millis(50))).await.failure();
         assert!(error.upload_session().is_some() && setup.count("GET") >= 1, "{body}: {error:?}");
         setup.goes_on_after(&error).await;
@@ -623,7 +623,7 @@ async fn non_numeric_offset_is_queried() {
 async fn forbidden_completion_query_fails_fast() {
     for status in [401, 403] {
         let setup = Setup::new().await;
-        setup.backend.inject(Fault::answer(status).json(r#"{"detail": "no"}"#).on("GET", UPLOADS).always());
+        setup.backend.inject(Fault::response(status).json(r#"{"detail": "no"}"#).on("GET", UPLOADS).always());
         // Its time-out is five minutes.
         let error = setup.fails(completion(Fault::lose_answer())).await;
         assert!(error.is_unknown_outcome(), "{error}");
@@ -662,10 +662,10 @@ async fn gateway_timeout_completes_only_once() {
 #[tokio::test]
 async fn throttled_completion_is_reposted() {
     let setup = Setup::new().await;
-    setup.succeeds(completion(Fault::answer(503).json(r#"{"detail": "busy"}"#)).times(2)).await;
+    setup.succeeds(completion(Fault::response(503).json(r#"{"detail": "busy"}"#)).times(2)).await;
     assert_eq!((setup.count("POST"), setup.count("GET")), (3, 0));
     let setup = Setup::new().await;
-    setup.succeeds(completion(Fault::answer(429).json(r#"{"detail": "throttled"}"#))).await;
+    setup.succeeds(completion(Fault::response(429).json(r#"{"detail": "throttled"}"#))).await;
     assert_eq!((setup.count("POST"), setup.count("GET")), (2, 0));
 }
 
@@ -706,7 +706,7 @@ async fn late_completion_found_on_resume() {
 #[tokio::test]
 async fn already_complete_upload_succeeds() {
     let setup = Setup::new().await;
-    let said = Fault::answer(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
+    let said = Fault::response(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
     setup.backend.inject(completion(said));
     setup.backend.inject(
         Fault::edit_json(|upload| upload["completed_at"] = "2026-01-01T00:00:00Z".into()).on("GET", UPLOADS),
@@ -810,7 +810,7 @@ async fn queried_completion_of_other_file_fails() {
 #[tokio::test]
 async fn resumed_upload_of_other_size_fails() {
     let setup = Setup::new().await;
-    setup.fails(chunk(Fault::answer(403), 4)).await;
+    setup.fails(chunk(Fault::response(403), 4)).await;
     let other = Fault::edit_json(|upload| {
         upload["completed_at"] = "2026-01-01T00:00:00Z".into();
         upload["size"] = (SIZE - 1).into();
@@ -827,13 +827,13 @@ async fn resumed_upload_of_other_size_fails() {
 #[tokio::test]
 async fn repeated_503_is_retried() {
     for answer in [
-        || Fault::answer(503).json(r#"{"detail": "busy"}"#).header("Retry-After", "0"),
-        || Fault::answer(503).json(r#"{"detail": "busy"}"#),
+        || Fault::response(503).json(r#"{"detail": "busy"}"#).header("Retry-After", "0"),
+        || Fault::response(503).json(r#"{"detail": "busy"}"#),
         || Fault::proxy_page(503),
         || Fault::proxy_page(502),
-        || Fault::answer(500),
-        || Fault::answer(429).header("Retry-After", "0").json(r#"{"detail": "throttled"}"#),
-        || Fault::answer(408),
+        || Fault::response(500),
+        || Fault::response(429).header("Retry-After", "0").json(r#"{"detail": "throttled"}"#),
+        || Fault::response(408),
     ] {
         let setup = Setup::new().await;
         for number in [0, 4, 10] {
@@ -848,7 +848,7 @@ async fn repeated_503_is_retried() {
 #[tokio::test]
 async fn endless_503_leaves_resumable_session() {
     for answer in
-        [Fault::answer(503).json(r#"{"detail": "busy"}"#), Fault::proxy_page(503), Fault::answer(500)]
+        [Fault::response(503).json(r#"{"detail": "busy"}"#), Fault::proxy_page(503), Fault::response(500)]
     {
         let setup = Setup::new().await;
         let error = setup.fails(chunk(answer, 4).always()).await;
@@ -900,7 +900,7 @@ async fn file_refused_by_application_is_error() {
 async fn forbidden_chunk_leaves_session() {
     for status in [401, 403] {
         let setup = Setup::new().await;
-        let error = setup.fails(chunk(Fault::answer(status).json(r#"{"detail": "no"}"#), 4)).await;
+        let error = setup.fails(chunk(Fault::response(status).json(r#"{"detail": "no"}"#), 4)).await;
         assert_eq!(error.status().unwrap().as_u16(), status);
         assert_eq!(setup.sent().len(), 5);
         setup.goes_on_after(&error).await;
@@ -928,7 +928,7 @@ async fn rotating() -> (Setup, Rotating) {
 }
 
 fn expired() -> Fault {
-    Fault::answer(401).json(r#"{"detail": "Token has expired."}"#)
+    Fault::response(401).json(r#"{"detail": "Token has expired."}"#)
 }
 
 #[tokio::test]
@@ -979,8 +979,8 @@ async fn refused_renewed_token_fails_upload() {
 #[tokio::test]
 async fn expired_upload_restarts_once() {
     for fault in [
-        Fault::answer(404).json(r#"{"detail": "Not found."}"#),
-        Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#),
+        Fault::response(404).json(r#"{"detail": "Not found."}"#),
+        Fault::response(410).json(r#"{"detail": "Upload has expired"}"#),
     ] {
         let setup = Setup::new().await;
         setup.succeeds(chunk(fault, 4)).await;
@@ -1024,7 +1024,7 @@ async fn upload_lost_twice_hints_sticky_sessions() {
             .get("content-range")
             .is_some_and(|range| !range.to_str().unwrap().starts_with("bytes 0-"))
     };
-    let unknown = Fault::answer(404).json(r#"{"detail": "Not found."}"#).method("PUT").when(next).always();
+    let unknown = Fault::response(404).json(r#"{"detail": "Not found."}"#).method("PUT").when(next).always();
     let error = setup.fails(unknown).await;
     assert!(error.is_not_found(), "{error:?}");
     assert!(
@@ -1038,16 +1038,16 @@ async fn upload_lost_twice_hints_sticky_sessions() {
 #[tokio::test]
 async fn upload_expired_at_completion_restarts() {
     let setup = Setup::new().await;
-    setup.succeeds(completion(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#))).await;
+    setup.succeeds(completion(Fault::response(410).json(r#"{"detail": "Upload has expired"}"#))).await;
     assert_eq!((setup.backend.upload_ids().len(), setup.sent().len()), (2, 22));
     // Or while it is asked for whether it is complete.
     let setup = Setup::new().await;
-    setup.backend.inject(Fault::answer(404).json(r#"{"detail": "Not found."}"#).on("GET", UPLOADS));
+    setup.backend.inject(Fault::response(404).json(r#"{"detail": "Not found."}"#).on("GET", UPLOADS));
     setup.succeeds(completion(Fault::close())).await;
     assert_eq!(setup.backend.upload_ids().len(), 2);
     // And no more than once.
     let setup = Setup::new().await;
-    let gone = completion(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#));
+    let gone = completion(Fault::response(410).json(r#"{"detail": "Upload has expired"}"#));
     let error = setup.fails(gone.always()).await;
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
     assert!(
@@ -1060,7 +1060,7 @@ async fn upload_expired_at_completion_restarts() {
 #[tokio::test]
 async fn expired_upload_of_stream_fails() {
     let setup = Setup::new().await;
-    setup.backend.inject(chunk(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#), 4));
+    setup.backend.inject(chunk(Fault::response(410).json(r#"{"detail": "Upload has expired"}"#), 4));
     let source = StreamSource::reader(Cursor::new(setup.content.clone()), SIZE as u64);
     let error = soon(setup.client.create_chunked_upload(source).chunk_size(CHUNK)).await.failure();
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
@@ -1072,10 +1072,10 @@ async fn expired_upload_of_stream_fails() {
 async fn resume_of_expired_upload_restarts() {
     for forgotten in [false, true] {
         let setup = Setup::new().await;
-        let error = setup.fails(chunk(Fault::answer(403), 4)).await;
+        let error = setup.fails(chunk(Fault::response(403), 4)).await;
         let session = error.upload_session().unwrap().clone();
         if forgotten {
-            setup.backend.inject(Fault::answer(404).json(r#"{"detail": "Not found."}"#).on("GET", UPLOADS));
+            setup.backend.inject(Fault::response(404).json(r#"{"detail": "Not found."}"#).on("GET", UPLOADS));
         } else {
             assert!(setup.backend.expire_upload(&session.id.to_string()));
         }
@@ -1113,8 +1113,9 @@ async fn cross_origin_redirect_gets_no_chunk() {
             let setup = Setup::new().await;
             let url = format!("{}/chunked_upload/", elsewhere.url());
             let after = if method == "PUT" { 4 } else { 0 };
-            let error =
-                setup.fails(Fault::answer(status).header("Location", &url).method(method).after(after)).await;
+            let error = setup
+                .fails(Fault::response(status).header("Location", &url).method(method).after(after))
+                .await;
             assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{error}");
             assert_eq!((elsewhere.connections(), setup.count(method) as u64), (0, after + 1));
             setup.goes_on_after(&error).await;
@@ -1152,7 +1153,7 @@ async fn stripped_prefix_restored_in_url() {
         upload["url"] = format!("https://internal.example/chunked_upload/{id}/?{signed}").into();
     });
     setup.backend.inject(chunk(stripped, 0));
-    let error = setup.fails(chunk(Fault::answer(403), 4)).await;
+    let error = setup.fails(chunk(Fault::response(403), 4)).await;
     // The query goes along, in the session too, and is nowhere shown.
     marker::assert_debug_hidden("a session", error.upload_session().unwrap());
     setup.goes_on_after(&error).await;

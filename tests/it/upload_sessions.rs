@@ -75,11 +75,11 @@ impl Setup {
     }
 
     fn refuse_model(&self) {
-        self.backend.inject(Fault::answer(400).json(r#"{"name": ["Taken."]}"#).on("POST", "/models/"));
+        self.backend.inject(Fault::response(400).json(r#"{"name": ["Taken."]}"#).on("POST", "/models/"));
     }
 
     fn break_off(&self, chunks: u64) {
-        self.backend.inject(Fault::answer(403).method("PUT").after(chunks));
+        self.backend.inject(Fault::response(403).method("PUT").after(chunks));
     }
 
     fn session(&self) -> Value {
@@ -434,7 +434,7 @@ async fn malformed_session_file_is_refused() {
     }
     // A chunk's size is taken as it is.
     std::fs::write(setup.at("session"), edited("chunk_size", u64::MAX.into())).unwrap();
-    let error = setup.backend.inject(Fault::answer(403).on("POST", "/models/"));
+    let error = setup.backend.inject(Fault::response(403).on("POST", "/models/"));
     setup.create(content(1)).chunk_size(u64::MAX).await.failure();
     error.remove();
 }
@@ -645,7 +645,7 @@ async fn unproven_session_url_is_queried() {
         .backend
         .inject(Fault::edit_json(|upload| upload["url"] = "/elsewhere/7/?sig=1".into()).method("GET"));
     setup.backend.clear_requests();
-    let elsewhere = Fault::answer(403).on("PUT", "/elsewhere/7/");
+    let elsewhere = Fault::response(403).on("PUT", "/elsewhere/7/");
     setup.backend.inject(elsewhere);
     setup.resume(session, content(1)).await.failure();
     let lines: Vec<_> = setup

@@ -77,7 +77,7 @@ impl Setup {
 
     /// An upload that broke off after two chunks.
     async fn broken_off(&self) -> UploadSession {
-        let fault = self.backend.inject(Fault::answer(403).method("PUT").after(2));
+        let fault = self.backend.inject(Fault::response(403).method("PUT").after(2));
         let error = self.upload().session_file(self.session_file()).await.failure();
         fault.remove();
         self.backend.clear_requests();
@@ -468,7 +468,7 @@ async fn session_shows_no_signature() {
     let sign = |upload: &mut serde_json::Value| {
         upload["url"] = format!("{}?sig={}", upload["url"].as_str().unwrap(), secret("sig")).into();
     };
-    setup.backend.inject(Fault::answer(403).method("PUT").after(2));
+    setup.backend.inject(Fault::response(403).method("PUT").after(2));
     setup.backend.inject(Fault::edit_json(sign).method("PUT").always());
     let error = setup.upload().await.failure();
     let session = error.upload_session().unwrap();
@@ -639,7 +639,7 @@ async fn refused_model_reuses_session_file() {
             .create_model(setup.path(), move |m| m.name(name).model_type("detection").project(123));
         model.chunk_size(CHUNK).session_file(setup.session_file())
     };
-    setup.backend.inject(Fault::answer(400).json(r#"{"name": ["Taken."]}"#).on("POST", "/models/"));
+    setup.backend.inject(Fault::response(400).json(r#"{"name": ["Taken."]}"#).on("POST", "/models/"));
     let error = create("taken").await.failure();
     assert!(error.is_bad_request() && error.upload_id().is_some(), "{error}");
     setup.backend.clear_requests();
@@ -652,7 +652,7 @@ async fn refused_model_reuses_session_file() {
         r#"{"chunked_upload": ["Invalid pk."]}"#,
         r#"{"detail": "No.", "errors": {"chunked_upload": ["Invalid pk."]}}"#,
     ] {
-        setup.backend.inject(Fault::answer(400).json(refusal).on("POST", "/models/"));
+        setup.backend.inject(Fault::response(400).json(refusal).on("POST", "/models/"));
         let error = create("another").await.failure();
         assert!(error.is_bad_request() && !setup.session_file().exists(), "{error}");
     }

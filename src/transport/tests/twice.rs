@@ -80,9 +80,9 @@ async fn no_fault_creates_twice() {
 #[tokio::test]
 async fn unprocessed_creation_is_retried() {
     for fault in [
-        Fault::answer(429).json(r#"{"detail": "Request was throttled."}"#),
-        Fault::answer(503).json(r#"{"detail": "Down for maintenance."}"#),
-        Fault::answer(503).json(r#"{"detail": ["Down for maintenance."]}"#),
+        Fault::response(429).json(r#"{"detail": "Request was throttled."}"#),
+        Fault::response(503).json(r#"{"detail": "Down for maintenance."}"#),
+        Fault::response(503).json(r#"{"detail": ["Down for maintenance."]}"#),
         Fault::proxy_page(503).header("Retry-After", "2"),
     ] {
         let world = world().await;

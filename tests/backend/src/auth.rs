@@ -59,7 +59,7 @@ fn admitted(headers: &HeaderMap, settings: &Settings) -> Result<(), Refusal> {
 
 fn tenant(headers: &HeaderMap, settings: &Settings) -> Result<(), Refusal> {
     match (token(headers, TENANT)?, settings.tenant.as_deref()) {
-        (Some(told), Some(known)) if told != known => {
+        (Some(given), Some(known)) if given != known => {
             Err(Refusal::detail(StatusCode::FORBIDDEN, "You do not have permission to perform this action."))
         }
         _ => Ok(()),

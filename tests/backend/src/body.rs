@@ -19,8 +19,8 @@ const LARGEST: usize = 64 << 20;
 /// The largest body that is kept with a recorded request, in bytes.
 const CAPTURED: usize = 64 << 10;
 
-/// A request's body that several owners can read in turn. A response is sent only after the whole request was
-/// received, as behind a buffering proxy; so the service drains what the handler left unread.
+/// A request's body that several owners can read in turn. As behind a buffering proxy, the response is sent
+/// only after the whole request has arrived, so the service drains what the handler left unread.
 #[derive(Clone)]
 pub(crate) struct SharedBody(Arc<Mutex<Inner>>);
 

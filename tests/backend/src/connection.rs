@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// Ends a connection immediately. As the error of a service or a body, it makes hyper write nothing more.
+/// Ends a connection immediately. As the error of a service or a body, it stops hyper from writing more.
 #[derive(Debug)]
 pub(crate) struct HungUp;
 

@@ -54,7 +54,7 @@ fn page(app: &App, asked: &Asked, choice: &Choice<'_>, render: Render) -> Result
     let page = Page::of(selection.len(), asked, &app.settings)?;
     let links = app.signer.links(asked);
     let items = (page.end - page.start) as usize;
-    Ok(page.answer(items * 1800, |out| {
+    Ok(page.response(items * 1800, |out| {
         for (place, index) in selection.indices(page.start..page.end).enumerate() {
             if place > 0 {
                 out.push(b',');

@@ -19,7 +19,7 @@
 //!
 //! # The world
 //! All data are computed from the seed and are the same at every start. Projects have the ids 123, 124, …,
-//! dataset versions 123, 124, …, datasets 7, 8, …, models 456, 457, … and events 1001, 1002, …. Nothing has
+//! dataset versions 123, 124, …, datasets 7, 8, …, models 456, 457, … and events 1001, 1002, …. No object has
 //! the id 999. (See the constants of [`Backend`].) Events are not stored but rendered on request, so a
 //! million of them take no start-up time, and a page costs the same at any position.
 

@@ -13,7 +13,7 @@ pub(crate) struct Signer {
     prefix: String,
     relative: bool,
     seed: u64,
-    answers: AtomicU64,
+    responses: AtomicU64,
 }
 
 impl Signer {
@@ -23,7 +23,7 @@ impl Signer {
             prefix: settings.signature_prefix.clone(),
             relative: settings.relative_urls,
             seed: mix(settings.seed, 3),
-            answers: AtomicU64::new(0),
+            responses: AtomicU64::new(0),
         }
     }
 
@@ -31,12 +31,12 @@ impl Signer {
     pub(crate) fn links<'a>(&self, asked: &'a Asked) -> FileLinks<'a> {
         let mut signature = String::new();
         if self.signed {
-            let answer = self.answers.fetch_add(1, Relaxed);
+            let number = self.responses.fetch_add(1, Relaxed);
             signature.push_str("?X-Amz-Expires=3600&X-Amz-Signature=");
             signature.push_str(&self.prefix);
             for word in 0..4 {
                 // Can't fail: writing to a String never does.
-                let _ = write!(signature, "{:016x}", mix(mix(self.seed, answer), word));
+                let _ = write!(signature, "{:016x}", mix(mix(self.seed, number), word));
             }
         }
         FileLinks { origin: if self.relative { "" } else { &asked.file_origin }, signature }

@@ -104,7 +104,7 @@ impl Log {
         self.bodies && self.on.load(Relaxed)
     }
 
-    /// Records a request. The returned number is passed to `answered`.
+    /// Records a request. The returned number is passed to `responded`.
     pub(crate) fn arrived(&self, parts: &Parts, connection: u64) -> Option<u64> {
         if !self.on.load(Relaxed) {
             return None;
@@ -132,7 +132,7 @@ impl Log {
         Some(number)
     }
 
-    pub(crate) fn answered(&self, number: Option<u64>, status: Option<StatusCode>, body: (u64, Bytes)) {
+    pub(crate) fn responded(&self, number: Option<u64>, status: Option<StatusCode>, body: (u64, Bytes)) {
         let Some(number) = number else { return };
         let mut entries = self.lock();
         let place = number.checked_sub(entries.first).and_then(|place| usize::try_from(place).ok());

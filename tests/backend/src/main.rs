@@ -65,7 +65,7 @@ async fn main() -> ExitCode {
 
 /// Returns the settings from the arguments, or `None` if help is requested.
 fn arguments(mut args: impl Iterator<Item = String>) -> Result<Option<BackendBuilder>, String> {
-    // Recording is off: nobody can query this process for its requests.
+    // Recording is off because no test can query this process for its requests.
     let quiet = Backend::builder().record_requests(false).newest(SystemTime::now());
     let mut builder = quiet.port(8000).ground_truth_events(10_000);
     while let Some(argument) = args.next() {

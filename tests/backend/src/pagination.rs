@@ -77,7 +77,7 @@ impl Page {
     }
 
     /// Builds the list's response. `items` appends the items of the page, separated by commas.
-    pub(crate) fn answer(&self, capacity: usize, items: impl FnOnce(&mut Vec<u8>)) -> Response {
+    pub(crate) fn response(&self, capacity: usize, items: impl FnOnce(&mut Vec<u8>)) -> Response {
         let mut out = Vec::with_capacity(capacity + 512);
         out.push(b'{');
         if let Some(count) = self.count {

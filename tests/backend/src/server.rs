@@ -139,7 +139,7 @@ async fn connect(
     });
     let mut serving =
         std::pin::pin!(http1::Builder::new().timer(TokioTimer::new()).serve_connection(socket, serve));
-    // Errors here are caused by the client or by a fault; nobody needs them.
+    // Errors here are caused by the client or by a fault, so they are ignored.
     tokio::select! {
         _ = serving.as_mut() => return,
         _ = stopping.wait_for(|stop| *stop != Stop::NotYet) => {}

@@ -21,7 +21,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Marks a response that is sent while the request's body is still being received.
 #[derive(Clone)]
-pub(crate) struct EarlyAnswer;
+pub(crate) struct EarlyResponse;
 
 /// Serves a request in its own task: like a real server, it finishes a request even if the client
 /// disconnects.
@@ -36,15 +36,15 @@ pub(crate) async fn serve(
         let (parts, body) = request.into_parts();
         let number = app.log.arrived(&parts, connection.id);
         let body = SharedBody::new(body, app.log.keeps_bodies());
-        let answer = answer(&app, router, &connection, parts, &body).await;
-        app.log.answered(number, answer.as_ref().ok().map(Response::status), body.seen());
-        answer
+        let response = respond(&app, router, &connection, parts, &body).await;
+        app.log.responded(number, response.as_ref().ok().map(Response::status), body.seen());
+        response
     });
     // A handler that panicked closes the connection.
     task.await.unwrap_or(Err(HungUp))
 }
 
-async fn answer(
+async fn respond(
     app: &App,
     mut router: Router,
     connection: &Arc<Connection>,
@@ -57,7 +57,7 @@ async fn answer(
     let standing = app.faults.striking(&parts, &app.settings.path_prefix);
     if let Some(standing) = &standing {
         strike_before(standing, connection, body).await?;
-        if let Outcome::Answer { status, headers, body: text } = &standing.fault.outcome {
+        if let Outcome::Response { status, headers, body: text } = &standing.fault.outcome {
             body.drain(u64::MAX).await;
             let mut response = Response::new(Body::from(text.clone()));
             *response.status_mut() = *status;
@@ -71,7 +71,7 @@ async fn answer(
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    if response.extensions().get::<EarlyAnswer>().is_some() {
+    if response.extensions().get::<EarlyResponse>().is_some() {
         let rest = body.clone();
         tokio::spawn(async move { rest.drain(u64::MAX).await });
     } else {
@@ -112,9 +112,9 @@ async fn strike_after(
 ) -> Result<Response, HungUp> {
     wait_after(standing).await;
     match &standing.fault.outcome {
-        Outcome::Act | Outcome::Answer { .. } | Outcome::Close { .. } => Ok(response),
-        Outcome::LoseAnswer => Err(connection.hang_up(standing.fault.reset)),
-        Outcome::CutAnswer { after, stall } => {
+        Outcome::Act | Outcome::Response { .. } | Outcome::Close { .. } => Ok(response),
+        Outcome::LoseResponse => Err(connection.hang_up(standing.fault.reset)),
+        Outcome::CutResponse { after, stall } => {
             Ok(cut(response, *after, *stall, standing.fault.reset, Arc::clone(connection)))
         }
         Outcome::Replace { headers, body } => {

@@ -146,7 +146,7 @@ impl Reader<'_> {
         (length > 0).then(|| (0..6).fold(0, |n, i| n * 10 + digit(i)))
     }
 
-    /// Parses `Z`, `+09:00`, `+0900`, `+09` or nothing; anything else is invalid.
+    /// Parses `Z`, `+09:00`, `+0900`, `+09` or an empty text. Anything else is invalid.
     fn offset(&mut self) -> Option<Option<i64>> {
         if self.0.is_empty() {
             return Some(None);

@@ -60,7 +60,7 @@ pub(crate) async fn list(State(app): State<App>, asked: Asked) -> Result<Respons
         .iter()
         .map(|version| serde_json::to_vec(&describe(&app.world, *version)).map_err(|e| Refusal::internal(&e)))
         .collect::<Result<_, _>>()?;
-    Ok(page.answer(versions.len() * 500, |out| out.extend_from_slice(&versions.join(&b","[..]))))
+    Ok(page.response(versions.len() * 500, |out| out.extend_from_slice(&versions.join(&b","[..]))))
 }
 
 pub(crate) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {

@@ -13,7 +13,7 @@ use synapse_test_backend::{Backend, Fault};
 async fn injected_answer_replaces_response() {
     let site = start(Backend::builder().path_prefix("/api")).await;
     let fault = site.backend.inject(
-        Fault::answer(503)
+        Fault::response(503)
             .header("Retry-After", "7")
             .json(r#"{"detail":"later"}"#)
             .on("GET", "/models/")
@@ -69,7 +69,7 @@ async fn cut_answer_is_incomplete() {
         let error = loop {
             match response.chunk().await {
                 Ok(Some(bytes)) => got.extend_from_slice(&bytes),
-                Ok(None) => panic!("the answer came to an end"),
+                Ok(None) => panic!("the response ended"),
                 Err(error) => break error,
             }
         };

@@ -1,5 +1,5 @@
-//! Starts this test binary again for one test, in a separate process. Tests need that for what belongs to a
-//! whole process: its memory, its environment, its limits, its death.
+//! Starts this test binary again for one test, in a separate process. Some tests change or measure a whole
+//! process: its memory, its environment, its limits, its end.
 
 use std::any::type_name;
 use std::process::{Command, Output};
@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 const ALONE: &str = "SYNAPSE_TEST_ALONE";
 
 /// Returns a command that starts this binary again for `test` only. The caller sets environment variables for
-/// it; a test for children does nothing without them.
+/// it. A test for children does nothing without them.
 pub fn command<T: Fn()>(test: T) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(arguments(test));
@@ -24,17 +24,17 @@ pub fn command_after<T: Fn()>(setup: &str, test: T) -> Command {
     command
 }
 
-/// Runs a child to its end and returns what it printed. Fails unless it ran its test, and that passed.
+/// Runs a child to its end and returns its output. Fails unless the child ran its test and the test passed.
 pub fn output(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
-    let told = String::from_utf8_lossy(&stdout).into_owned();
-    assert!(status.success(), "{status}: {told}{}", String::from_utf8_lossy(&stderr));
-    assert!(told.contains("test result: ok. 1 passed"), "no test ran: {told}");
-    told
+    let printed = String::from_utf8_lossy(&stdout).into_owned();
+    assert!(status.success(), "{status}: {printed}{}", String::from_utf8_lossy(&stderr));
+    assert!(printed.contains("test result: ok. 1 passed"), "no test ran: {printed}");
+    printed
 }
 
-/// Runs `test`, which calls this first, in a separate process. Returns `false` in that process, and `true` in
-/// the one that started it, once the test has passed.
+/// Runs `test`, which calls this first, in a separate process. Returns `false` in that process. Returns
+/// `true` in the caller's process once the test has passed.
 pub fn passed_alone<T: Fn()>(test: T) -> bool {
     if std::env::var_os(ALONE).is_some() {
         return false;
@@ -43,7 +43,7 @@ pub fn passed_alone<T: Fn()>(test: T) -> bool {
     true
 }
 
-/// Fails if there is no such test: a child without one would run nothing and succeed.
+/// Fails if there is no such test, because a child without a test would succeed.
 fn arguments<T: Fn()>(_: T) -> [&'static str; 3] {
     let (_, name) = type_name::<T>().split_once("::").unwrap();
     let listed = Command::new(std::env::current_exe().unwrap()).args(["--list", "--exact", name]).output();

@@ -1,21 +1,21 @@
-//! A server of one file whose every answer is the test's, byte by byte, each on a connection of its own.
+//! A server of one file. The test decides each response byte by byte, and each has its own connection.
 
 use std::path::Path;
 
 use super::tcp_server::{Act, Seen, Server};
 
-/// Stops when it is dropped.
+/// Dropping it stops the server.
 pub struct FileServer(Server);
 
 impl FileServer {
-    /// Writes what `answer` gives for each request, counted from 0, and closes the connection.
-    pub async fn start(answer: impl Fn(usize, &Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        FileServer(Server::with(move |which| Act::Close(answer(which.number, which.seen))).await)
+    /// Sends what `response` returns for each request, counted from 0, and closes the connection.
+    pub async fn start(response: impl Fn(usize, &Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        FileServer(Server::with(move |which| Act::Close(response(which.number, which.seen))).await)
     }
 
-    /// As [`start`](FileServer::start), but connections stay open, and nothing more comes.
-    pub async fn holding(answer: impl Fn(usize, &Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        FileServer(Server::with(move |which| Act::Hold(answer(which.number, which.seen))).await)
+    /// Like [`start`](FileServer::start), but the connections stay open and nothing more is sent.
+    pub async fn holding(response: impl Fn(usize, &Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        FileServer(Server::with(move |which| Act::Hold(response(which.number, which.seen))).await)
     }
 
     pub fn url(&self) -> String {
@@ -26,27 +26,27 @@ impl FileServer {
         self.0.seen()
     }
 
-    /// Where the range begins that each request asked for.
+    /// Returns the first byte of the range that each request asked for.
     pub fn ranges(&self) -> Vec<Option<usize>> {
         self.seen().iter().map(Seen::range_start).collect()
     }
 }
 
-/// An answer with this head (`200 OK`, then headers) and as much of a body as there is.
-pub fn answer(head: &str, body: &[u8]) -> Vec<u8> {
-    let mut answer =
+/// Returns a response with this head (`200 OK`, then headers) and this body, even a partial one.
+pub fn response(head: &str, body: &[u8]) -> Vec<u8> {
+    let mut response =
         format!("HTTP/1.1 {}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n")).into_bytes();
-    answer.extend_from_slice(body);
-    answer
+    response.extend_from_slice(body);
+    response
 }
 
-/// The whole of `file`, or the range that was asked for, as a server with ranges gives it; `up_to` bytes of
-/// it at most.
+/// Returns the requested range of `file`, or the whole, like a server with ranges. At most `up_to` bytes of
+/// the body are sent.
 pub fn ranged(asked: &Seen, file: &[u8], etag: &str, up_to: usize) -> Vec<u8> {
     let size = file.len();
     let same = asked.header("if-range").is_none_or(|known| known == etag);
     match asked.range_start().filter(|_| same) {
-        Some(from) if from >= size => answer(
+        Some(from) if from >= size => response(
             &format!("416 Range Not Satisfiable\nContent-Range: bytes */{size}\nContent-Length: 0"),
             b"",
         ),
@@ -56,24 +56,24 @@ pub fn ranged(asked: &Seen, file: &[u8], etag: &str, up_to: usize) -> Vec<u8> {
                 size - 1,
                 size - from
             );
-            answer(&head, &file[from..size.min(from.saturating_add(up_to))])
+            response(&head, &file[from..size.min(from.saturating_add(up_to))])
         }
-        None => answer(&format!("200 OK\nETag: {etag}\nContent-Length: {size}"), &file[..size.min(up_to)]),
+        None => response(&format!("200 OK\nETag: {etag}\nContent-Length: {size}"), &file[..size.min(up_to)]),
     }
 }
 
-/// The rest of `file` from what was asked for, or the whole, with more headers; `up_to` bytes of it at most.
-/// The whole comes without its length.
+/// Returns the rest of `file` from the requested offset, or the whole without its length, with more headers.
+/// At most `up_to` bytes of the body are sent.
 pub fn labelled(asked: &Seen, file: &[u8], labels: &str, up_to: usize) -> Vec<u8> {
     let (from, size) = (asked.range_start().unwrap_or(0), file.len());
     let head = match asked.range_start() {
         Some(_) => format!("206 Partial Content\nContent-Range: bytes {from}-{}/{size}\n{labels}", size - 1),
         None => format!("200 OK\n{labels}"),
     };
-    answer(head.trim_end(), &file[from..size.min(from.saturating_add(up_to))])
+    response(head.trim_end(), &file[from..size.min(from.saturating_add(up_to))])
 }
 
-/// Bytes that differ from place to place.
+/// Returns pseudo-random bytes.
 pub fn noise(size: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     (0..size)
@@ -84,7 +84,7 @@ pub fn noise(size: usize, seed: u64) -> Vec<u8> {
         .collect()
 }
 
-/// Names in a directory, in order.
+/// Returns the names in a directory, sorted.
 pub fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

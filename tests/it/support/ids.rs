@@ -1,4 +1,4 @@
-//! Items of which only the id matters.
+//! Items with only an id.
 
 use serde::Deserialize;
 use synapse_backend_client::{Error, ListAll};
@@ -8,7 +8,7 @@ pub struct Id {
     pub id: i64,
 }
 
-/// What a list gives, up to its error.
+/// Returns the ids that a list yields, and the error that ends it, if any.
 pub async fn ids_of(list: &mut ListAll<Id>) -> (Vec<i64>, Option<Error>) {
     let mut ids = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! A list that changes and fails as a test says, served by pages; and what was served.
+//! A paginated list that changes and fails as scripted. It records the pages that it served.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,20 +9,20 @@ use super::tcp_server::{Act, Seen, Server, json, then};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Failing {
     Status(u16),
-    /// The connection is closed without an answer.
+    /// Closes the connection without a response.
     Cut,
 }
 
-/// What happens to the list.
+/// A change of the list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// New ids come in at this place.
+    /// Inserts these ids at this position.
     Insert(usize, Vec<u64>),
-    /// As many go from this place on.
+    /// Removes this many ids from this position on.
     Remove(usize, usize),
 }
 
-/// How the pages are told of one another.
+/// How links identify pages.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Paging {
     Numbers,
@@ -33,13 +33,13 @@ pub enum Paging {
 pub struct Script {
     pub ids: Vec<u64>,
     pub paging: Paging,
-    /// Items on a page where nothing is asked for, and the most that are given.
+    /// The default page size, and the largest one.
     pub most: usize,
-    /// What happens when so many requests were answered.
+    /// The changes, each with the number of pages served before it.
     pub changes: Vec<(usize, Change)>,
     /// How the first requests for a page fail.
     pub failures: HashMap<u64, Vec<Failing>>,
-    /// Items that no client of these tests can decode.
+    /// Ids of items that the tests' clients can't decode.
     pub broken: Vec<u64>,
 }
 
@@ -55,13 +55,13 @@ pub struct Served {
 struct State {
     script: Script,
     served: Vec<Served>,
-    /// Requests for each page, those that failed included.
+    /// The number of requests for each page, including failed ones.
     asked: HashMap<u64, usize>,
     in_flight: usize,
     peak: usize,
 }
 
-/// Stops when it is dropped.
+/// Dropping it stops the server.
 pub struct ListServer {
     pub url: String,
     state: Arc<Mutex<State>>,
@@ -75,7 +75,7 @@ impl ListServer {
         let shared = state.clone();
         let server = Server::with(move |_| {
             let state = shared.clone();
-            then("", move |seen| answer(seen, state.clone()))
+            then("", move |seen| respond(seen, state.clone()))
         });
         let server = server.await;
         ListServer { url: server.url.clone(), state, _server: server }
@@ -103,28 +103,28 @@ impl ListServer {
     }
 }
 
-async fn answer(seen: Seen, state: Arc<Mutex<State>>) -> Act {
+async fn respond(seen: Seen, state: Arc<Mutex<State>>) -> Act {
     {
         let mut state = state.lock().unwrap();
         state.in_flight += 1;
         state.peak = state.peak.max(state.in_flight);
     }
-    // Others that are under way get their turn.
+    // Lets other requests in progress run.
     for _ in 0..5 {
         tokio::task::yield_now().await;
     }
     let mut state = state.lock().unwrap();
     state.in_flight -= 1;
     let query = seen.line.split_once('?').map_or("", |(_, query)| query);
-    match state.answer(query, &format!("http://{}", seen.header("host").unwrap())) {
+    match state.respond(query, &format!("http://{}", seen.header("host").unwrap())) {
         Some((status, body)) => Act::Keep(json(status, body)),
         None => Act::Close(Vec::new()),
     }
 }
 
 impl State {
-    /// Nothing where the connection is closed instead.
-    fn answer(&mut self, query: &str, base: &str) -> Option<(u16, String)> {
+    /// Returns the status and body, or `None` if the connection is closed instead.
+    fn respond(&mut self, query: &str, base: &str) -> Option<(u16, String)> {
         let params: HashMap<_, _> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let number = |name: &str| params.get(name).map(|value| value.parse::<u64>().unwrap());
         let page = number("page").or_else(|| number("cursor").map(|cursor| cursor / 1_000)).unwrap_or(1);
@@ -138,8 +138,8 @@ impl State {
                 Failing::Cut => None,
             };
         }
-        let answered = self.served.len();
-        for (_, change) in self.script.changes.iter().filter(|(at, _)| *at == answered) {
+        let responses = self.served.len();
+        for (_, change) in self.script.changes.iter().filter(|(at, _)| *at == responses) {
             match change {
                 Change::Insert(place, ids) => {
                     let place = (*place).min(self.script.ids.len());
@@ -151,11 +151,11 @@ impl State {
                 }
             }
         }
-        self.script.changes.retain(|(at, _)| *at != answered);
+        self.script.changes.retain(|(at, _)| *at != responses);
         let size = number("page_size").map_or(self.script.most, |size| (size as usize).min(self.script.most));
         let ids = &self.script.ids;
         let count = ids.len() as u64;
-        // A cursor names the id that was last.
+        // A cursor contains the last id of the previous page.
         let start = match self.script.paging {
             Paging::Numbers => (page as usize - 1) * size,
             Paging::Cursors => {
@@ -186,12 +186,14 @@ impl State {
                 format!("\"{base}/models/?cursor={cursor}{asked_size}\"")
             }
         };
-        let count_told = match self.script.paging {
+        let count_field = match self.script.paging {
             Paging::Numbers => format!(r#""count": {count}, "#),
             Paging::Cursors => String::new(),
         };
-        let body =
-            format!(r#"{{{count_told}"next": {next}, "previous": null, "results": [{}]}}"#, items.join(", "));
+        let body = format!(
+            r#"{{{count_field}"next": {next}, "previous": null, "results": [{}]}}"#,
+            items.join(", ")
+        );
         self.served.push(Served { page, ids: given, count, last });
         Some((200, body))
     }

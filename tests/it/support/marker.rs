@@ -1,5 +1,5 @@
-//! The marker that every token, password and signature of the tests carries, and what fails where it is
-//! shown: a guard over all that is traced and logged in the process, and a check of each error.
+//! A marker in every token, password and signature of the tests. The tests fail if it is shown: a guard
+//! checks everything that the process traces and logs, and each error is checked.
 
 use std::error::Error as StdError;
 use std::fmt::{self, Debug, Write as _};
@@ -19,13 +19,13 @@ macro_rules! marker {
     };
 }
 
-/// In lower case, so that it stays what it is where heads are compared in lower case.
+/// In lower case, because some tests compare heads in lower case.
 pub const MARKER: &str = marker!();
 
 /// The access token of the tests.
 pub const TOKEN: &str = concat!(marker!(), "-token");
 
-/// A secret that can be told from others.
+/// Returns a secret that differs from the others.
 pub fn secret(name: &str) -> String {
     format!("{MARKER}-{name}")
 }
@@ -45,7 +45,7 @@ pub fn assert_debug_hidden(what: &str, value: &(impl Debug + ?Sized)) {
     assert_hidden(what, &format!("{value:#?}"));
 }
 
-/// That neither the error nor what is behind it shows a secret.
+/// Asserts that neither the error nor its sources show a secret.
 #[track_caller]
 pub fn assert_error_hidden(error: &(dyn StdError + 'static)) {
     let mut next = Some(error);
@@ -56,13 +56,13 @@ pub fn assert_error_hidden(error: &(dyn StdError + 'static)) {
     }
 }
 
-/// Takes the error out of a result, as `unwrap_err` does, and sees to it that it shows no secret.
+/// Returns the error of a result, like `unwrap_err`, and asserts that it shows no secret.
 pub trait Failure {
     type Error;
 
     fn failure(self) -> Self::Error;
 
-    /// As `expect_err`.
+    /// Like `expect_err`.
     fn failure_of(self, what: &str) -> Self::Error;
 }
 
@@ -82,34 +82,34 @@ impl<T: Debug, E: StdError + 'static> Failure for Result<T, E> {
     }
 }
 
-// ---- what is traced and logged
+// ---- traces and logs
 
-/// From here on the process ends, and its tests fail, where a span, an event or a log record shows a secret.
-/// A panic wouldn't do: in a task that nobody waits for it fails nothing.
+/// From now on the process ends, and its tests fail, if a span, an event or a log record shows a secret. A
+/// panic is not enough: in a detached task it fails nothing.
 pub fn watch() {
     static WATCHING: Once = Once::new();
     static GUARD: Guard = Guard::new(end_process);
     WATCHING.call_once(|| {
         tracing::subscriber::set_global_default(Guard::new(end_process))
             .expect("there is another subscriber");
-        // reqwest and wiremock log, and don't trace.
+        // reqwest and wiremock log instead of tracing.
         log::set_logger(&GUARD).expect("there is another logger");
         log::set_max_level(log::LevelFilter::Trace);
     });
 }
 
-fn end_process(told: &str) {
-    // The test harness would keep to itself what is printed by `eprintln!`.
+fn end_process(text: &str) {
+    // The test harness captures the output of `eprintln!`.
     let thread = std::thread::current();
     let _ = writeln!(
         std::io::stderr(),
-        "\na secret is shown, on thread {:?}: {told}",
+        "\na secret is shown, on thread {:?}: {text}",
         thread.name().unwrap_or_default()
     );
     std::process::exit(101);
 }
 
-/// Looks at everything of every level and target.
+/// Checks every span, event and record, of any level and target.
 pub struct Guard {
     spans: AtomicU64,
     on_secret: fn(&str),
@@ -120,21 +120,21 @@ impl Guard {
         Guard { spans: AtomicU64::new(0), on_secret }
     }
 
-    /// One that ends the process, to put before another subscriber.
+    /// A guard that ends the process, to be placed before another subscriber.
     #[allow(dead_code, reason = "only a unit test of the library does so")]
     pub const fn ending_the_process() -> Self {
         Guard::new(end_process)
     }
 
     fn look_at(&self, metadata: &Metadata<'_>, record: impl FnOnce(&mut Fields<'_>)) {
-        let mut told = format!("{} {} {}", metadata.level(), metadata.target(), metadata.name());
-        record(&mut Fields(&mut told));
-        self.look_at_text(&told);
+        let mut text = format!("{} {} {}", metadata.level(), metadata.target(), metadata.name());
+        record(&mut Fields(&mut text));
+        self.look_at_text(&text);
     }
 
-    fn look_at_text(&self, told: &str) {
-        if shows_secret(told) {
-            (self.on_secret)(told);
+    fn look_at_text(&self, text: &str) {
+        if shows_secret(text) {
+            (self.on_secret)(text);
         }
     }
 }
@@ -159,9 +159,9 @@ impl Subscriber for Guard {
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
-        let mut told = String::from("a span's");
-        values.record(&mut Fields(&mut told));
-        self.look_at_text(&told);
+        let mut text = String::from("a span's");
+        values.record(&mut Fields(&mut text));
+        self.look_at_text(&text);
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
@@ -181,8 +181,8 @@ impl log::Log for Guard {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        // The tests' own server prints each request that no mock matches, with all its headers: it is to get
-        // them.
+        // The tests' server logs each unmatched request with all its headers, which contain secrets
+        // legitimately.
         if record.target().starts_with("wiremock") {
             return;
         }
@@ -197,12 +197,12 @@ impl log::Log for Guard {
     fn flush(&self) {}
 }
 
-// ---- that the guard works
+// ---- tests of the guard
 
 #[test]
 fn guard_detects_only_the_marker() {
     static SEEN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
-    let guard = || Guard::new(|told| SEEN.lock().unwrap().push(told.to_owned()));
+    let guard = || Guard::new(|text| SEEN.lock().unwrap().push(text.to_owned()));
     let seen = |work: &dyn Fn()| {
         tracing::subscriber::with_default(guard(), work);
         std::mem::take(&mut *SEEN.lock().unwrap()).len()
@@ -260,7 +260,7 @@ fn marker_found_anywhere_in_error() {
     assert!(!shows(Shown("", String::new(), Some(Box::new(Shown("", String::new(), None))))));
 }
 
-/// Not a test of its own: what the one below starts.
+/// The child process of the test below.
 #[test]
 fn secret_leaking_child() {
     if std::env::var_os("A_LEAKING_CHILD").is_none() {
@@ -268,7 +268,7 @@ fn secret_leaking_child() {
     }
     watch();
     match std::env::var("A_LEAKING_CHILD").as_deref() {
-        // In a thread whose end nobody waits for.
+        // In a detached thread.
         Ok("traces") => drop(std::thread::spawn(|| tracing::trace!(token = TOKEN))),
         Ok("logs") => drop(std::thread::spawn(|| log::trace!(target: "reqwest", "{TOKEN}"))),
         _ => return,
@@ -280,8 +280,12 @@ fn secret_leaking_child() {
 fn leak_ends_the_process() {
     for (how, code) in [("traces", 101), ("logs", 101), ("nothing", 0)] {
         let child = child::command(secret_leaking_child).env("A_LEAKING_CHILD", how).output().unwrap();
-        let told = String::from_utf8_lossy(&child.stderr);
-        assert_eq!((child.status.code(), shows_secret(&told)), (Some(code), code == 101), "{how}: {told}");
+        let printed = String::from_utf8_lossy(&child.stderr);
+        assert_eq!(
+            (child.status.code(), shows_secret(&printed)),
+            (Some(code), code == 101),
+            "{how}: {printed}"
+        );
         assert!(code == 101 || String::from_utf8_lossy(&child.stdout).contains("1 passed"));
     }
 }

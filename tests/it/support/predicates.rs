@@ -1,8 +1,8 @@
-//! What an error says that it is.
+//! The predicates of an error.
 
 use synapse_backend_client::Error;
 
-/// The names of the predicates that hold.
+/// Returns the names of the predicates that are true.
 pub fn predicates(error: &Error) -> Vec<&'static str> {
     let all = [
         ("configuration", error.is_configuration()),

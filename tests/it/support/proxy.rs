@@ -1,4 +1,4 @@
-//! A proxy, and what it was told.
+//! A proxy that records the requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -11,15 +11,15 @@ use super::tcp_server::{accept, header, listener, read_head};
 
 #[derive(Debug, Clone, Copy)]
 pub enum Does {
-    /// Sends each request on, whichever host it names, to this address.
+    /// Forwards each request to this address, whichever host it names.
     Forward(SocketAddr),
-    /// Opens a tunnel, whichever host is named, to this address.
+    /// Opens a tunnel to this address, whichever host is named.
     Tunnel(SocketAddr),
-    /// Answers so, and closes.
-    Answer(&'static str),
+    /// Sends this response and closes the connection.
+    Respond(&'static str),
 }
 
-/// Stops when it is dropped.
+/// Dropping it stops the proxy.
 pub struct Proxy {
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
@@ -30,24 +30,24 @@ impl Proxy {
     pub async fn start(does: Does) -> Self {
         let (listener, address) = listener().await;
         let heads = Arc::<Mutex<Vec<String>>>::default();
-        let told = heads.clone();
+        let recorded = heads.clone();
         let tasks = accept(listener, move |stream, _| {
             let heads = heads.clone();
             async move { _ = serve(stream, does, &heads).await }
         });
-        Proxy { address, heads: told, _tasks: tasks }
+        Proxy { address, heads: recorded, _tasks: tasks }
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// With a user and a password.
+    /// Returns the proxy's URL with a user and a password.
     pub fn url_for(&self, user_info: &str) -> String {
         format!("http://{user_info}@{}", self.address)
     }
 
-    /// The heads of the requests that came, as they came.
+    /// Returns the heads of the requests as received.
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -60,7 +60,7 @@ async fn serve(mut stream: TcpStream, does: Does, heads: &Mutex<Vec<String>>) ->
     let head = String::from_utf8(read).unwrap();
     heads.lock().unwrap().push(head.clone());
     match does {
-        Does::Answer(answer) => stream.write_all(answer.as_bytes()).await.ok(),
+        Does::Respond(response) => stream.write_all(response.as_bytes()).await.ok(),
         Does::Tunnel(to) => {
             let mut server = TcpStream::connect(to).await.unwrap();
             stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.ok()?;
@@ -74,14 +74,15 @@ async fn serve(mut stream: TcpStream, does: Does, heads: &Mutex<Vec<String>>) ->
             }
             let mut server = TcpStream::connect(to).await.unwrap();
             server.write_all(&[forwarded(&head).as_bytes(), &body].concat()).await.ok()?;
-            let mut answer = Vec::new();
-            server.read_to_end(&mut answer).await.ok()?;
-            stream.write_all(&answer).await.ok()
+            let mut response = Vec::new();
+            server.read_to_end(&mut response).await.ok()?;
+            stream.write_all(&response).await.ok()
         }
     }
 }
 
-/// A head as the host that it names gets it: without what is meant for the proxy, and for one request.
+/// Returns a head without the absolute URL and the headers for the proxy, on a connection that closes after
+/// one request.
 fn forwarded(head: &str) -> String {
     let mut lines = head.trim_end().lines();
     let mut first = lines.next().unwrap().splitn(2, "http://");

@@ -25,13 +25,13 @@ pub enum Act {
     Close(Vec<u8>),
     /// Like `Close`, with a TCP reset.
     Reset(Vec<u8>),
-    /// Sends the response, even a partial one, and then nothing until the client closes the connection.
+    /// Sends the response, even a partial one, and then waits until the client closes the connection.
     Hold(Vec<u8>),
     /// Sends the head at once, and the body byte by byte, with a pause before each byte.
     Drip(Vec<u8>, Duration),
     /// Reads the body in small parts, with a pause before each, and then sends the response.
     ReadSlowly(Vec<u8>),
-    /// Reads this many bytes of the body and no more; sends nothing.
+    /// Reads only this many bytes of the body, and sends no response.
     StopReading(usize),
     /// Sends the response as soon as the head has arrived, and discards the body.
     Early(Vec<u8>),
@@ -89,7 +89,7 @@ pub struct Which<'w> {
     pub number: usize,
     pub on_connection: usize,
     pub line: &'w str,
-    /// The request as far as it has arrived: its head.
+    /// The head of the request, which is all that has arrived so far.
     pub seen: &'w Seen,
 }
 
@@ -122,12 +122,12 @@ impl Server {
         let listener = socket.listen(64).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let log = Arc::<Log>::default();
-        let (told, script) = (log.clone(), Arc::new(script));
+        let (recorded, script) = (log.clone(), Arc::new(script));
         let tasks = accept(listener, move |stream, number| {
             log.connections.send_replace(number + 1);
             serve(stream, number, script.clone(), log.clone())
         });
-        Server { url, log: told, _tasks: tasks }
+        Server { url, log: recorded, _tasks: tasks }
     }
 
     /// Starts a server that performs the acts in order, and repeats the last one.
@@ -187,8 +187,8 @@ where
     tasks
 }
 
-/// Returns a port that refuses connections, and its URL. It is bound, so that nobody else uses it, but not
-/// listened on.
+/// Returns a port that refuses connections, and its URL. The port is bound, so nobody else uses it, but
+/// nothing listens on it.
 pub fn refusing() -> (TcpSocket, String) {
     marker::watch();
     let socket = TcpSocket::new_v4().unwrap();
@@ -311,7 +311,7 @@ async fn drain(stream: &mut TcpStream) {
     while stream.read(&mut chunk).await.is_ok_and(|length| length > 0) {}
 }
 
-/// Returns a response with its `Content-Length`; `headers` are lines, each with its line break.
+/// Returns a response with its `Content-Length`. `headers` are lines, each with its line break.
 pub fn response(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut response =

@@ -1,4 +1,4 @@
-//! Servers that speak TLS, with certificates of an authority of their own, and what they saw.
+//! TLS servers with certificates from their own authority. They record the requests.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -30,7 +30,7 @@ use super::tcp_server::{accept, listener};
 pub const HTTP_1: &[&str] = &["http/1.1"];
 pub const HTTP_2: &[&str] = &["h2", "http/1.1"];
 
-/// Who signs certificates.
+/// An authority that signs certificates.
 pub struct Authority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
@@ -60,7 +60,7 @@ impl Authority {
         self.certificate.der().to_vec()
     }
 
-    /// Valid for a name, or an address.
+    /// Returns a certificate for a name or an address.
     pub fn issue(&self, name: &str) -> Identity {
         self.issue_for_years(name, 2000, 4000)
     }
@@ -74,7 +74,7 @@ impl Authority {
     }
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug, Clone)]
 pub struct Seen {
     /// Method, path and query: `GET /models/1/`.
@@ -87,39 +87,39 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// A header that stands once in the request.
+    /// Returns a header, which must not occur twice.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next().map(|value| value.to_str().unwrap());
-        assert!(values.next().is_none(), "{name} stands there twice");
+        assert!(values.next().is_none(), "{name} occurs twice");
         value
     }
 }
 
-pub type Answer = Response<Full<Bytes>>;
-type Answering = dyn Fn(Seen) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync;
+pub type FullResponse = Response<Full<Bytes>>;
+type Responding = dyn Fn(Seen) -> Pin<Box<dyn Future<Output = FullResponse> + Send>> + Send + Sync;
 
-pub fn json(status: u16, body: impl Into<Bytes>) -> Answer {
-    let answer = Response::builder().status(status).header("content-type", "application/json");
-    answer.body(Full::new(body.into())).unwrap()
+pub fn json(status: u16, body: impl Into<Bytes>) -> FullResponse {
+    let response = Response::builder().status(status).header("content-type", "application/json");
+    response.body(Full::new(body.into())).unwrap()
 }
 
-/// What it was asked, as JSON: of a request with a body, the body.
-pub async fn echo(seen: Seen) -> Answer {
+/// Returns the request's body or, if it has none, its line as JSON.
+pub async fn echo(seen: Seen) -> FullResponse {
     match seen.body.is_empty() {
         true => json(200, format!(r#"{{"line": "{}"}}"#, seen.line)),
         false => json(200, seen.body),
     }
 }
 
-/// What a server does besides answering.
+/// How a server handles connections.
 #[derive(Clone, Copy)]
 pub struct Manner {
-    /// The protocols that it offers, best first; none where it knows of no such offer.
+    /// The protocols that it offers, in order of preference. If empty, it doesn't support the negotiation.
     pub protocols: &'static [&'static str],
-    /// How many streams of a connection may be open at a time.
+    /// The largest number of concurrent streams on a connection.
     pub streams: u32,
-    /// So many connections, the first ones, break off within the handshake.
+    /// The number of first connections that break during the handshake.
     pub broken: usize,
 }
 
@@ -132,16 +132,16 @@ impl Manner {
 #[derive(Default)]
 struct Log {
     seen: Mutex<Vec<Seen>>,
-    /// Of handshakes that failed, why.
+    /// The reasons of failed handshakes.
     refused: Mutex<Vec<String>>,
     shaken: watch::Sender<usize>,
     accepted: watch::Sender<usize>,
-    /// Connections that came to their end, on the client's side too.
+    /// The number of connections that have ended, on the client's side too.
     ended: watch::Sender<usize>,
     goodbyes: watch::Sender<usize>,
 }
 
-/// Stops when it is dropped.
+/// Dropping it stops the server.
 pub struct TlsServer {
     pub address: SocketAddr,
     log: Arc<Log>,
@@ -149,28 +149,28 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// Answers every request by what it was asked.
+    /// Starts a server that responds with [`echo`].
     pub async fn echoing(identity: Identity, manner: Manner) -> Self {
-        TlsServer::answering(identity, manner, echo).await
+        TlsServer::responding(identity, manner, echo).await
     }
 
-    pub async fn answering<F>(
+    pub async fn responding<F>(
         identity: Identity,
         manner: Manner,
-        answer: impl Fn(Seen) -> F + Send + Sync + 'static,
+        response: impl Fn(Seen) -> F + Send + Sync + 'static,
     ) -> Self
     where
-        F: Future<Output = Answer> + Send + 'static,
+        F: Future<Output = FullResponse> + Send + 'static,
     {
-        let answer: Arc<Answering> = Arc::new(move |seen| Box::pin(answer(seen)));
+        let response: Arc<Responding> = Arc::new(move |seen| Box::pin(response(seen)));
         TlsServer::start(identity, manner, move |stream, number, log| {
-            serve(stream, number, manner, answer.clone(), log)
+            serve(stream, number, manner, response.clone(), log)
         })
         .await
     }
 
-    /// Answers by HTTP/2, with `{}`: on its first connection the first request, and what comes next there it
-    /// treats so. What it saw is what it acted on, without the headers.
+    /// Starts an HTTP/2 server that responds with `{}`. It applies the treatment to the second request of its
+    /// first connection. It records the requests that it processed, without their headers.
     pub async fn treating_second(identity: Identity, treatment: Treatment) -> Self {
         let manner = Manner::of(&["h2"]);
         TlsServer::start(identity, manner, move |stream, number, log| {
@@ -190,7 +190,7 @@ impl TlsServer {
         let (listener, address) = listener().await;
         let acceptor = TlsAcceptor::from(Arc::new(configuration(identity, manner.protocols)));
         let log = Arc::<Log>::default();
-        let told = log.clone();
+        let recorded = log.clone();
         let tasks = accept(listener, move |mut stream, number| {
             log.accepted.send_replace(number + 1);
             let (log, acceptor, serve) = (log.clone(), acceptor.clone(), serve.clone());
@@ -213,7 +213,7 @@ impl TlsServer {
                 log.ended.send_modify(|count| *count += 1);
             }
         });
-        TlsServer { address, log: told, _tasks: tasks }
+        TlsServer { address, log: recorded, _tasks: tasks }
     }
 
     pub fn url(&self) -> String {
@@ -228,23 +228,23 @@ impl TlsServer {
         self.seen().into_iter().map(|seen| seen.line).collect()
     }
 
-    /// How many connections came.
+    /// Returns the number of connections.
     pub fn connections(&self) -> usize {
         *self.log.accepted.borrow()
     }
 
-    /// How many handshakes succeeded.
+    /// Returns the number of completed handshakes.
     pub fn handshakes(&self) -> usize {
         *self.log.shaken.borrow()
     }
 
-    /// Of handshakes that failed, why; once every connection has ended.
+    /// Waits until every connection has ended, and returns the reasons of failed handshakes.
     pub async fn refused(&self) -> Vec<String> {
         self.all_ended().await;
         self.log.refused.lock().unwrap().clone()
     }
 
-    /// Ends all connections, as a server does that is restarted, and waits until the client has noticed.
+    /// Ends all connections, like a server that restarts, and waits until the client has noticed.
     pub async fn say_goodbye(&self) {
         self.log.goodbyes.send_modify(|count| *count += 1);
         self.all_ended().await;
@@ -267,27 +267,27 @@ fn configuration(identity: Identity, protocols: &[&str]) -> ServerConfig {
     configuration
 }
 
-/// Serves a connection, by the protocol that was agreed on, until it is closed or a goodbye is said.
+/// Serves a connection with the negotiated protocol, until it is closed or the server says goodbye.
 async fn serve(
     stream: TlsStream<TcpStream>,
     connection: usize,
     manner: Manner,
-    answer: Arc<Answering>,
+    response: Arc<Responding>,
     log: Arc<Log>,
 ) {
     let mut goodbye = log.goodbyes.subscribe();
     let by_http_2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request: Request<Incoming>| {
-        let (answer, log) = (answer.clone(), log.clone());
+        let (response, log) = (response.clone(), log.clone());
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let target = head.uri.path_and_query().map_or("*", |target| target.as_str());
-            // A body that breaks off is no request.
+            // A request with an incomplete body is not recorded.
             let body = body.collect().await?.to_bytes();
             let line = format!("{} {target}", head.method);
             let seen = Seen { line, version: head.version, headers: head.headers, body, connection };
             log.seen.lock().unwrap().push(seen.clone());
-            Ok::<_, hyper::Error>(answer(seen).await)
+            Ok::<_, hyper::Error>(response(seen).await)
         })
     });
     if by_http_2 {
@@ -299,7 +299,7 @@ async fn serve(
             _ = &mut serving => return,
             _ = goodbye.changed() => serving.as_mut().graceful_shutdown(),
         }
-        // Ends once the client has confirmed that it got the GOAWAY.
+        // Ends when the client has confirmed the GOAWAY.
         let _ = serving.await;
         return;
     }
@@ -314,24 +314,24 @@ async fn serve(
     drain(&mut stream).await;
 }
 
-/// Reads until the client hangs up as well.
+/// Reads until the client closes the connection.
 async fn drain(stream: &mut (impl AsyncRead + Unpin)) {
-    let mut piece = [0; 1024];
-    while stream.read(&mut piece).await.is_ok_and(|length| length > 0) {}
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
 }
 
-// ---- HTTP/2, frame by frame: what a server that was made well doesn't do when it is told to
+// ---- HTTP/2, frame by frame, for behaviour that a complete implementation doesn't offer
 
-/// What becomes of a request that gets no answer.
+/// What happens to a request that gets no response.
 #[derive(Debug, Clone, Copy)]
 pub enum Treatment {
-    /// The connection ends, and this stream is beyond the last one that is acted on.
+    /// The connection ends, and the GOAWAY excludes this stream from the processed ones.
     RefuseAndGoAway,
-    /// Just the stream is reset, as one that wasn't acted on.
+    /// Only the stream is reset, as not processed.
     RefuseStream,
-    /// It is acted on, and the connection ends with it.
+    /// The request is processed, and the connection ends with it.
     ActAndGoAway,
-    /// It is acted on, and its stream is reset by a fault.
+    /// The request is processed, and its stream is reset with an error.
     ActAndReset,
 }
 
@@ -354,7 +354,7 @@ async fn serve_frames(
     treatment: Treatment,
     log: Arc<Log>,
 ) {
-    // It fails once the client hangs up.
+    // Fails when the client closes the connection.
     let _ = serve_streams(&mut stream, connection, treatment, &log).await;
 }
 
@@ -388,7 +388,7 @@ async fn serve_streams(
                 _ if (connection, number) != (0, 1) => {
                     (number, last) = (number + 1, id);
                     act();
-                    // `:status: 200`, from the table that every connection begins with.
+                    // `:status: 200` from the static table.
                     write_frame(stream, HEADERS, END_HEADERS, id, &[0x88]).await?;
                     write_frame(stream, DATA, END_STREAM, id, b"{}").await?;
                 }
@@ -426,16 +426,16 @@ async fn write_frame(
     stream.flush().await
 }
 
-// ---- servers that don't get as far as TLS
+// ---- servers without TLS
 
-/// How a connection ends once the client's first TLS message came.
+/// How a connection ends after the client's first TLS message.
 #[derive(Debug, Clone, Copy)]
 pub enum Ending {
     Close,
     Reset,
 }
 
-/// Reads the client's first TLS message, writes bytes and ends the connection so.
+/// Reads the client's first TLS message, sends bytes and ends the connection.
 pub struct NoTls {
     pub address: SocketAddr,
     accepted: watch::Receiver<usize>,
@@ -443,16 +443,16 @@ pub struct NoTls {
 }
 
 impl NoTls {
-    pub async fn start(answer: impl Into<Vec<u8>>, ending: Ending) -> Self {
-        let answer = answer.into();
+    pub async fn start(response: impl Into<Vec<u8>>, ending: Ending) -> Self {
+        let response = response.into();
         let (listener, address) = listener().await;
         let (count, accepted) = watch::channel(0);
         let tasks = accept(listener, move |mut stream, number| {
             count.send_replace(number + 1);
-            let answer = answer.clone();
+            let response = response.clone();
             async move {
                 read_hello(&mut stream).await;
-                let _ = stream.write_all(&answer).await;
+                let _ = stream.write_all(&response).await;
                 if let Ending::Reset = ending {
                     stream.set_zero_linger().unwrap();
                 }
@@ -470,7 +470,7 @@ impl NoTls {
     }
 }
 
-/// Reads the first record whole: a connection that is closed with bytes unread is reset.
+/// Reads the whole first record, because closing a connection with unread bytes resets it.
 async fn read_hello(stream: &mut TcpStream) {
     let mut head = [0; 5];
     if stream.read_exact(&mut head).await.is_ok() {

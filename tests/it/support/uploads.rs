@@ -1,4 +1,4 @@
-//! Chunked uploads as the platform takes them, on a [`MockServer`].
+//! Chunked uploads on a [`MockServer`], in the format of the platform.
 
 use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -6,7 +6,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 use super::marker::TOKEN;
 use super::server::{header, json};
 
-/// Takes any upload, under the id that is given as JSON (`7`, or `"a-uuid"`).
+/// Accepts any upload, with this id as JSON (`7` or `"a-uuid"`).
 pub async fn take_uploads(server: &MockServer, id: &str) {
     let url = format!("{}/chunked_upload/{}/", server.uri(), id.trim_matches('"'));
     let id = id.to_owned();
@@ -29,7 +29,7 @@ pub async fn take_uploads(server: &MockServer, id: &str) {
         .await;
 }
 
-/// First byte, last byte and total of a `Content-Range`.
+/// Returns the first byte, the last byte and the total of a `Content-Range`.
 pub fn range(request: &Request) -> (u64, u64, u64) {
     let text = header(request, "content-range").unwrap().strip_prefix("bytes ").unwrap();
     let (bytes, total) = text.split_once('/').unwrap();
@@ -37,7 +37,7 @@ pub fn range(request: &Request) -> (u64, u64, u64) {
     (first.parse().unwrap(), last.parse().unwrap(), total.parse().unwrap())
 }
 
-/// That a request sends this chunk: its every header and byte.
+/// Asserts that a request sends this chunk, including every header and byte.
 pub fn assert_chunk(request: &Request, path: &str, range: &str, file_name: &str, content: &[u8]) {
     assert_eq!((request.method.as_str(), request.url.path(), request.url.query()), ("PUT", path, None));
     assert_eq!(header(request, "content-range"), Some(range));
@@ -58,7 +58,7 @@ pub fn assert_chunk(request: &Request, path: &str, range: &str, file_name: &str,
     assert_eq!(request.body, expected);
 }
 
-/// That a request completes the upload at `path` with this sum.
+/// Asserts that a request completes the upload at `path` with this checksum.
 pub fn assert_completion(request: &Request, path: &str, md5: &str) {
     assert_eq!((request.method.as_str(), request.url.path(), request.url.query()), ("POST", path, None));
     assert_eq!(header(request, "content-type"), Some("application/json"));

@@ -1,6 +1,6 @@
 //! Pseudo-random numbers from a seed: by position (`mix`) or in sequence (`Noise`). SplitMix64.
 
-/// A number that depends on both arguments and on nothing else.
+/// A number that depends only on the arguments.
 pub(crate) fn mix(a: u64, b: u64) -> u64 {
     let mut z = a.wrapping_add(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(b.wrapping_add(1)));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -32,7 +32,7 @@ type Edit = Arc<dyn Fn(&mut Value) + Send + Sync>;
 /// // The model is created, and the response is lost.
 /// backend.inject(Fault::lose_answer().on("POST", "/models/"));
 /// // Throttled, with another body than usual.
-/// backend.inject(Fault::answer(429).header("Retry-After", "1").json(r#"{"detail":"slow down"}"#));
+/// backend.inject(Fault::response(429).header("Retry-After", "1").json(r#"{"detail":"slow down"}"#));
 /// // Only requests with a header, delayed beyond every time-out.
 /// backend.inject(
 ///     Fault::delay_before(Duration::from_secs(60)).when(|request| request.headers.contains_key("range")),
@@ -59,7 +59,7 @@ pub struct Fault {
 pub(crate) enum Outcome {
     /// Serves the request normally, perhaps late.
     Act,
-    Answer {
+    Response {
         status: StatusCode,
         headers: HeaderMap,
         body: Bytes,
@@ -67,8 +67,8 @@ pub(crate) enum Outcome {
     Close {
         after: u64,
     },
-    LoseAnswer,
-    CutAnswer {
+    LoseResponse,
+    CutResponse {
         after: u64,
         stall: bool,
     },
@@ -105,19 +105,19 @@ impl Fault {
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
     /// use synapse_test_backend::Fault;
-    /// backend.inject(Fault::answer(301).header("Location", "/elsewhere/").on("POST", "/models/"));
+    /// backend.inject(Fault::response(301).header("Location", "/elsewhere/").on("POST", "/models/"));
     /// # }
     /// ```
     #[track_caller]
-    pub fn answer(status: u16) -> Self {
+    pub fn response(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a status from 100 to 999");
-        Self::new(Outcome::Answer { status, headers: HeaderMap::new(), body: Bytes::new() })
+        Self::new(Outcome::Response { status, headers: HeaderMap::new(), body: Bytes::new() })
     }
 
     /// Responds with the HTML error page of a proxy with this status, and doesn't process the request.
     ///
     /// # Panics
-    /// Panics like [`answer`](Self::answer).
+    /// Panics like [`response`](Self::response).
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
@@ -126,8 +126,8 @@ impl Fault {
     /// ```
     #[track_caller]
     pub fn proxy_page(status: u16) -> Self {
-        let fault = Self::answer(status);
-        let Outcome::Answer { status, .. } = fault.outcome else { return fault };
+        let fault = Self::response(status);
+        let Outcome::Response { status, .. } = fault.outcome else { return fault };
         fault.body(drf::proxy_page(status)).header("Content-Type", "text/html")
     }
 
@@ -161,7 +161,7 @@ impl Fault {
     /// # }
     /// ```
     pub fn lose_answer() -> Self {
-        Self::new(Outcome::LoseAnswer)
+        Self::new(Outcome::LoseResponse)
     }
 
     /// Processes the request, sends the full `Content-Length`, and closes the connection after this many
@@ -173,7 +173,7 @@ impl Fault {
     /// # }
     /// ```
     pub fn cut_answer(bytes: u64) -> Self {
-        Self::new(Outcome::CutAnswer { after: bytes, stall: false })
+        Self::new(Outcome::CutResponse { after: bytes, stall: false })
     }
 
     /// Like [`cut_answer`](Self::cut_answer), but the connection stays open and nothing more is sent.
@@ -184,7 +184,7 @@ impl Fault {
     /// # }
     /// ```
     pub fn stall_answer(bytes: u64) -> Self {
-        Self::new(Outcome::CutAnswer { after: bytes, stall: true })
+        Self::new(Outcome::CutResponse { after: bytes, stall: true })
     }
 
     /// Processes the request, and responds with the normal status and another body.
@@ -297,7 +297,7 @@ impl Fault {
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
-    /// let fault = Fault::answer(503).when(|request| request.uri.query().unwrap_or_default().contains("page=3"));
+    /// let fault = Fault::response(503).when(|request| request.uri.query().unwrap_or_default().contains("page=3"));
     /// ```
     pub fn when(mut self, predicate: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.predicate = Some(Arc::new(predicate));
@@ -371,46 +371,46 @@ impl Fault {
         self
     }
 
-    /// Sets a header of an [`answer`](Self::answer) or of a [replaced body](Self::replace_body).
+    /// Sets a header of a [`response`](Self::response) or of a [replaced body](Self::replace_body).
     ///
     /// # Panics
     /// Panics if the name or the value is not valid in an HTTP header.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
-    /// let fault = Fault::answer(503).header("Retry-After", "2");
+    /// let fault = Fault::response(503).header("Retry-After", "2");
     /// ```
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let Outcome::Answer { headers, .. } | Outcome::Replace { headers, .. } = &mut self.outcome {
+        if let Outcome::Response { headers, .. } | Outcome::Replace { headers, .. } = &mut self.outcome {
             let name: HeaderName = name.parse().expect("a header name");
             headers.insert(name, HeaderValue::from_str(value).expect("a header value"));
         }
         self
     }
 
-    /// Sets the body of an [`answer`](Self::answer).
+    /// Sets the body of a [`response`](Self::response).
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
-    /// let fault = Fault::answer(500).body("<h1>Server Error (500)</h1>").header("Content-Type", "text/html");
+    /// let fault = Fault::response(500).body("<h1>Server Error (500)</h1>").header("Content-Type", "text/html");
     /// ```
     pub fn body(mut self, bytes: impl Into<Bytes>) -> Self {
-        if let Outcome::Answer { body, .. } | Outcome::Replace { body, .. } = &mut self.outcome {
+        if let Outcome::Response { body, .. } | Outcome::Replace { body, .. } = &mut self.outcome {
             *body = bytes.into();
         }
         self
     }
 
-    /// Sets the body of an [`answer`](Self::answer) to this JSON text, and sets its content type.
+    /// Sets the body of a [`response`](Self::response) to this JSON text, and sets its content type.
     ///
     /// ```
     /// # use synapse_test_backend::Fault;
-    /// let fault = Fault::answer(403).json(r#"{"detail":"You do not have permission to perform this action."}"#);
+    /// let fault = Fault::response(403).json(r#"{"detail":"You do not have permission to perform this action."}"#);
     /// ```
     pub fn json(self, text: impl Into<String>) -> Self {
         let mut fault = self.body(text.into());
-        if let Outcome::Answer { headers, .. } | Outcome::Replace { headers, .. } = &mut fault.outcome {
+        if let Outcome::Response { headers, .. } | Outcome::Replace { headers, .. } = &mut fault.outcome {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         fault

@@ -172,7 +172,7 @@ pub(crate) async fn list(State(app): State<App>, asked: Asked) -> Result<Respons
         .iter()
         .map(|model| serde_json::to_vec(&model.shown(Some(&links))).map_err(|e| Refusal::internal(&e)))
         .collect::<Result<_, _>>()?;
-    Ok(page.answer(models.len() * 800, |out| out.extend_from_slice(&models.join(&b","[..]))))
+    Ok(page.response(models.len() * 800, |out| out.extend_from_slice(&models.join(&b","[..]))))
 }
 
 pub(crate) async fn get(

@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::asked::Asked;
 use crate::body::{self, bad_multipart};
 use crate::drf::{self, Refusal};
-use crate::service::EarlyAnswer;
+use crate::service::EarlyResponse;
 
 const LONGEST_NAME: usize = 255;
 
@@ -45,7 +45,7 @@ impl IntoResponse for Refused {
             Self::Proxy => {
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
                 let mut page = drf::html(status, drf::proxy_page(status));
-                page.extensions_mut().insert(EarlyAnswer);
+                page.extensions_mut().insert(EarlyResponse);
                 page
             }
         }

@@ -26,15 +26,15 @@ pub(crate) async fn post(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let mut form = body::form(request).await?;
-    let told = match form.remove("md5") {
+    let md5 = match form.remove("md5") {
         Some(serde_json::Value::String(md5)) => Some(md5),
         Some(serde_json::Value::Null) | None => None,
-        // Not a text: a value that no checksum equals.
+        // A value that isn't text, which no checksum equals.
         Some(other) => Some(other.to_string()),
     };
-    let told = needed(told)?;
+    let md5 = needed(md5)?;
     let upload = app.uploads.named(&id).ok_or_else(Refusal::not_found)?;
-    complete(&upload, &told).await?;
+    complete(&upload, &md5).await?;
     upload.shown(&app, &asked)
 }
 
@@ -60,17 +60,17 @@ fn needed(md5: Option<String>) -> Result<String, Refusal> {
         .ok_or_else(|| Refusal::bad_request("Checksum of type 'md5' is required"))
 }
 
-async fn complete(upload: &Arc<Upload>, told: &str) -> Result<(), Refusal> {
+async fn complete(upload: &Arc<Upload>, expected: &str) -> Result<(), Refusal> {
     let _busy = upload.busy.clone().lock_owned().await;
     upload.refuse_if_over()?;
     let (path, length) = (upload.path.clone(), upload.offset());
-    let sum = tokio::task::spawn_blocking(move || md5_of(path, length)).await;
-    let sum = sum.map_err(io::Error::other).and_then(|sum| sum).map_err(disk)?;
-    if sum != told {
+    let checksum = tokio::task::spawn_blocking(move || md5_of(path, length)).await;
+    let checksum = checksum.map_err(io::Error::other).and_then(|result| result).map_err(disk)?;
+    if checksum != expected {
         return Err(Refusal::bad_request("checksum does not match"));
     }
     let mut state = upload.state();
-    state.completed = Some((Timestamp::now(), sum));
+    state.completed = Some((Timestamp::now(), checksum));
     state.completions += 1;
     Ok(())
 }

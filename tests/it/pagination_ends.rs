@@ -1,5 +1,5 @@
-//! Where lists end and where they are taken up: behind a limit, a page that was passed over, a link that
-//! isn't followed.
+//! Where lists end and where they are resumed: after a limit, after a skipped page, at a link that isn't
+//! followed.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use synapse_backend_client::{BackendClient, ErrorKind, ListAnomaly, ListPolicy, 
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// A server whose pages are made by the parameter `name`.
+/// Starts a server with a page for each value of the parameter `name`.
 async fn serving_by(
     name: &'static str,
     answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
@@ -60,7 +60,7 @@ async fn unfollowed_next_is_not_list_end() {
     let mut models = client.list_models().list_all_as::<Id>();
     let (ids, error) = ids_of(&mut models).await;
     assert_eq!((ids, error.unwrap().kind()), (vec![1, 2], ErrorKind::CrossOrigin));
-    // What isn't read isn't lost without a word.
+    // The unread items are reported as an error again.
     assert!(!models.checkpoint().is_end());
     let mut rest = client.list_models().list_all_as::<Id>().resume(models.checkpoint());
     assert_eq!(rest.next().await.unwrap().failure().kind(), ErrorKind::CrossOrigin);
@@ -99,7 +99,7 @@ async fn skipped_page_does_not_use_up_limit() {
     let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).limit(4);
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
-    // At the least: what wasn't read isn't said to be.
+    // The checkpoint doesn't skip unread items.
     assert!(!models.checkpoint().is_end(), "{ids:?}");
     assert_eq!(ids, [10, 11, 30, 31]);
 }
@@ -140,7 +140,7 @@ async fn offset_list_resumes_mid_page() {
     assert_eq!(ids, [3, 4, 5]);
 }
 
-/// Page of a list of `count` models by limit and offset, two at a time.
+/// Returns a page of a list of `count` models by limit and offset, two items a page.
 fn page_at(offset: u64, count: u64) -> ResponseTemplate {
     let end = count.min(offset + 2);
     let items: Vec<_> = (offset..end).map(|id| format!(r#"{{"id": {id}}}"#)).collect();
@@ -166,7 +166,7 @@ async fn list_starting_at_offset_yields_rest() {
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none(), "{offset}: {error:?}");
         assert_eq!(ids, expected, "{offset}");
-        // So it has wherever it is taken up, and as a part.
+        // A resumed list and a partition give the same items.
         let mut partitions =
             client.list_models().param("limit", 2).param("offset", offset).partitions(2).await.unwrap();
         assert_eq!(partitions.len(), 1);
@@ -204,7 +204,7 @@ async fn missing_items_after_offset_reported() {
 
 #[tokio::test]
 async fn unsupported_offset_is_plain_parameter() {
-    // Pages by number, and a list of one page that the offset would lie behind.
+    // A list with page numbers, shorter than some of the offsets.
     let numbered = |page| {
         let next = if page == 1 { "\"/models/?offset=3&page=2\"" } else { "null" };
         server::json(
@@ -231,9 +231,9 @@ async fn unsupported_offset_is_plain_parameter() {
     }
 }
 
-// ---- time-outs
+// ---- timeouts
 
-/// A list of 10 pages, each of which takes its time.
+/// Starts a server with a list of 10 pages, each with a delay.
 async fn slow_list() -> (MockServer, BackendClient) {
     serving_by("page", |page| {
         let next = if page == 10 { "null".to_owned() } else { format!("\"/models/?page={}\"", page + 1) };
@@ -254,7 +254,7 @@ async fn timed_out_list_resumes_at_checkpoint() {
         let (mut ids, error) = ids_of(&mut models).await;
         let error = error.expect("ten pages take longer than the time-out");
         assert!(error.is_timeout() && error.to_string().contains("500ms"), "{error}");
-        // It is no failure of that page.
+        // The timeout isn't reported as a failure of that page.
         assert!(models.report().page_failures.is_empty(), "{:?}", models.report());
         let (rest, error) =
             ids_of(&mut client.list_models().list_all_as::<Id>().resume(models.checkpoint())).await;
@@ -282,7 +282,7 @@ async fn client_timeout_applies_per_page() {
     assert!(ids == [1] && failures.len() == 1 && failures[0].error.is_timeout(), "{ids:?} {failures:?}");
 }
 
-// ---- what is no list, or another one
+// ---- responses that aren't pages, and checkpoints of other lists
 
 #[tokio::test]
 async fn bare_list_answer_is_no_page() {
@@ -371,7 +371,7 @@ async fn forged_checkpoint_is_refused() {
         assert!(told.len() < 1_500, "{field}: {} bytes", told.len());
     }
     server::assert_nothing_sent(&server).await;
-    // What is nested deep is no checkpoint.
+    // Deeply nested JSON isn't a checkpoint.
     let deep = format!(r#"{{"version": 1, "query": "q", "at": {}"#, r#"{"link":"#.repeat(100_000));
     assert!(serde_json::from_str::<synapse_backend_client::Checkpoint>(&deep).is_err());
 }

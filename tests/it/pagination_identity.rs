@@ -1,4 +1,4 @@
-//! Lists judged by what tells their items apart: pages that shift, ids that repeat, lists that are resumed.
+//! Lists with item identities: pages that shift, repeated ids, resumed lists.
 
 use crate::support::ids::{Id, ids_of};
 use crate::support::marker::{self, Failure};
@@ -10,7 +10,7 @@ use synapse_test_backend::Backend;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request};
 
-/// A list of these pages.
+/// Starts a server with a list of these pages.
 async fn list_of(
     pages: Vec<Vec<i64>>,
     count: impl Fn(u64) -> u64 + Send + Sync + 'static,
@@ -36,8 +36,8 @@ async fn list_of(
     (server, client)
 }
 
-/// Five pages of a hundred, of which from the third on each begins with the last seven of the page before:
-/// seven items came in before them, and seven behind them went.
+/// Returns five pages of a hundred items. From the third page on, each begins with the last seven items of
+/// the page before: seven items were inserted before them, and seven after them were removed.
 fn shifted() -> Vec<Vec<i64>> {
     let page = |number: i64| {
         let first = 100 * number - if number >= 2 { 7 } else { 0 };
@@ -133,7 +133,7 @@ async fn anomalies_span_resumed_lists() {
     }
 }
 
-/// As another process would get it.
+/// Returns the checkpoint as another process would read it.
 fn sent_over(list: &ListAll<Id>) -> Checkpoint {
     serde_json::from_str(&serde_json::to_string(&list.checkpoint()).unwrap()).unwrap()
 }
@@ -141,7 +141,7 @@ fn sent_over(list: &ListAll<Id>) -> Checkpoint {
 #[tokio::test]
 async fn old_release_checkpoint_is_resumed() {
     let (server, client) = list_of(vec![vec![1, 2, 3], vec![3, 4, 5], vec![6, 7, 8]], |_| 9).await;
-    // What it kept where duplicates were dropped, and where not.
+    // The ids that the old release kept with deduplication, and none without it.
     let query = format!("list_models {}/models/", server.uri());
     let known =
         [1, 2, 3].map(|id: u8| (0xcbf2_9ce4_8422_2325 ^ u64::from(b'0' + id)).wrapping_mul(0x0100_0000_01b3));
@@ -164,8 +164,8 @@ async fn old_release_checkpoint_is_resumed() {
 
 #[tokio::test]
 async fn page_shifted_before_resume_is_reported() {
-    // Two items of the first page went, and two came in at the end: the two that follow are passed with the
-    // others.
+    // Two items of the first page were removed, and two were appended. The checkpoint's offset skips two
+    // unread items.
     let before = list_of(vec![vec![1, 2, 3, 4, 5, 6], vec![7, 8, 9]], |_| 9).await;
     let mut first = before.1.list_models().list_all_as::<Id>();
     for _ in 0..4 {
@@ -182,7 +182,7 @@ async fn page_shifted_before_resume_is_reported() {
 
 #[tokio::test]
 async fn growing_list_keeps_earlier_items() {
-    // Two came in at the head while the list was read.
+    // Two items were inserted at the start while the list was read.
     let (_server, client) =
         list_of(vec![vec![1, 2, 3], vec![2, 3, 4], vec![5, 6]], |page| if page == 1 { 6 } else { 8 }).await;
     let list = || client.list_models().list_all_as::<Id>();
@@ -194,7 +194,7 @@ async fn growing_list_keeps_earlier_items() {
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
-    // So it has when it is resumed.
+    // A resumed list gives the same items.
     for stop in 1..6 {
         let mut first = list().deduplicate(true);
         for _ in 0..stop {
@@ -216,7 +216,7 @@ async fn partition_anomalies_by_own_items() {
         assert!(ids_of(&mut part).await.1.is_none());
         events.push(part.report().anomalies.clone());
     }
-    // What is twice in two of them none can see.
+    // Duplicates across partitions can't be detected.
     assert_eq!(events, [vec![], vec![]]);
     let (_server, client) = list_of(vec![vec![1, 2], vec![2, 3], vec![4, 5], vec![6, 7]], |_| 8).await;
     let partition = client.list_models().partitions(2).await.unwrap().remove(0);
@@ -227,7 +227,7 @@ async fn partition_anomalies_by_own_items() {
     );
 }
 
-// ---- which field it is
+// ---- identity fields
 
 #[derive(Debug, Deserialize)]
 struct Event {
@@ -254,14 +254,14 @@ async fn events_identified_by_own_key() {
     let typed: Vec<GroundTruthEvent> =
         client.list_ground_truth_events().list_all().try_collect().await.unwrap();
     assert!(typed.iter().zip(&all).all(|(typed, own)| typed.pgh_id == own.pgh_id));
-    // Of their data and files nothing tells them apart, and nothing is dropped.
+    // Their data and files have no identity, so no item is dropped.
     let mut data = client.list_ground_truth_events_data().list_all_as::<Id>().deduplicate(true);
     assert_eq!(ids_of(&mut data).await.0.len(), 1_000);
     assert!(data.report().identity.is_none() && data.report().is_complete());
     let mut files = client.list_ground_truth_events_files().list_all_as::<Id>().deduplicate(true);
     assert_eq!(ids_of(&mut files).await.0.len(), 1_000);
     assert!(files.report().identity.is_none());
-    // Unless the caller says so.
+    // The caller can set an identity.
     let mut data =
         client.list_ground_truth_events_data().list_all_as::<Id>().deduplicate(true).identity(["id"]);
     assert_eq!(ids_of(&mut data).await.0.len(), 334);
@@ -317,7 +317,7 @@ async fn identity_from_first_nonempty_page() {
             match page {
                 "" => r#"{"count": 6, "next": "/models/?page=2", "results": []}"#,
                 "page=2" => r#"{"count": 6, "next": "/models/?page=3", "results": [{"id": 1}, {"id": 2}]}"#,
-                // Of another field, and of none.
+                // Items with another identity field, and then with none.
                 "page=3" => {
                     r#"{"count": 6, "next": "/models/?page=4", "results": [{"id": 3, "key": 1}, {"id": 4, "key": 1}]}"#
                 }

@@ -1,4 +1,4 @@
-//! Bodies that aren't JSON arrive whole, whether their length is told or not.
+//! Bodies that aren't JSON arrive completely, with or without a known length.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use synapse_backend_client::{BackendClient, RawBody};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// Sends a body, and gives the request as it arrived.
+/// Sends a body, and returns the request that arrived.
 async fn arrived(body: impl Into<RawBody>) -> Request {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(204)).mount(&server).await;
@@ -25,7 +25,7 @@ fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
     request.headers.get(name).map(|value| value.to_str().unwrap())
 }
 
-/// A stream that doesn't tell its length, of some pieces.
+/// Returns a stream of these chunks, without a known length.
 fn pieces(pieces: &[&'static [u8]]) -> Body {
     let pieces: Vec<_> =
         pieces.iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece))).collect();

@@ -1,4 +1,4 @@
-//! Tokens and signed URLs: shown nowhere, and sent to the base URL's origin only.
+//! Tokens and signed URLs are never shown, and are sent only to the base URL's origin.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use synapse_backend_client::{
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// That neither the error, nor what it gives, nor what is behind it shows a secret.
+/// Asserts that the error, its parts and its sources show no secret.
 fn assert_error_hidden(error: &Error, kind: ErrorKind) {
     assert_eq!(error.kind(), kind, "{error:?}");
     marker::assert_error_hidden(error);
@@ -25,7 +25,7 @@ fn assert_error_hidden(error: &Error, kind: ErrorKind) {
     }
 }
 
-/// A builder with every credential set.
+/// Returns a builder with every credential set.
 fn builder(url: &str) -> BackendClientBuilder {
     marker::watch();
     BackendClient::builder(url)
@@ -40,12 +40,12 @@ fn signed(path: &str) -> String {
     format!("https://files.example.com{path}?X-Amz-Signature={MARKER}&x={{{MARKER}}},[{MARKER}]")
 }
 
-/// A query may hold what ends a URL in a sentence: RFC 3986 lets brackets and apostrophes stand in it.
+/// RFC 3986 allows brackets and apostrophes in a query, although they end a URL in a sentence.
 fn oddly_signed() -> String {
     format!("https://files.example.com/a?filename='model(1)>.pt'&X-Amz-Signature={MARKER}")
 }
 
-/// The credentials that a request carries, as the wire has them.
+/// Returns the credentials in a request's headers.
 fn credentials(request: &Request) -> [Option<&str>; 4] {
     ["synapse-access-token", "authorization", "synapse-tenant", "synapse-agent"]
         .map(|name| header(request, name))
@@ -59,14 +59,14 @@ fn assert_credentials(request: &Request) {
     assert_eq!(credentials(request).map(|value| value.map(str::to_owned)), all_credentials());
 }
 
-/// That no header of a request holds a secret.
+/// Asserts that no header of a request contains a secret.
 fn assert_no_credentials(request: &Request) {
     assert_eq!(credentials(request), [None; 4]);
     assert_debug_hidden("a header", &request.headers);
     assert_eq!(header(request, "referer"), None);
 }
 
-/// A server that answers everything so, and a client of it with every credential.
+/// Starts a server with this response to every request. Its client has every credential.
 async fn serving(answer: ResponseTemplate) -> (MockServer, BackendClient) {
     let server = server::start().await;
     Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&server).await;
@@ -81,7 +81,7 @@ async fn create(client: &BackendClient, file: impl Into<ModelFile>) -> Result<Mo
         .await
 }
 
-// ---- what is sent, and where to
+// ---- which requests carry credentials
 
 #[tokio::test]
 async fn credentials_sent_as_four_headers() {
@@ -244,7 +244,7 @@ async fn input_or_file_error_shows_no_secret() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    // A header's name is no secret; its value may be.
+    // A header's name isn't secret, but its value may be.
     assert_hidden("Display", &error.to_string().replace(&format!("x {MARKER}"), ""));
     let error = client.get_model(1).header("host", secret("host")).timeout(Duration::ZERO).await.failure();
     assert_error_hidden(&error, ErrorKind::InvalidInput);
@@ -302,7 +302,7 @@ async fn connection_error_shows_no_secret() {
     }
 }
 
-/// A body that holds signed URLs wherever a server may put them.
+/// A body with signed URLs in all the fields where a server may put them.
 fn leaky() -> String {
     let (url, escaped) = (signed("/a"), signed("/b").replace('/', "\\/").replace('&', "\\u0026"));
     format!(
@@ -438,7 +438,7 @@ async fn token_in_redirect_path_is_redacted() {
         assert_error_hidden(&error, ErrorKind::Status);
         assert!(error.to_string().contains("/moved/<secret>/"), "{error}");
     }
-    // One that is refused, and one that leads nowhere.
+    // One redirect target refuses connections, and the other has an unsupported scheme.
     let (_port, refused) = refusing();
     for moved in [format!("ftp://h/{MARKER}%2F+=/"), format!("{}/{MARKER}/%2b=/", refused)] {
         let (server, _) = serving(ResponseTemplate::new(302).insert_header("location", moved.as_str())).await;
@@ -467,7 +467,7 @@ async fn token_in_ids_and_keys_is_redacted() {
     assert_eq!(error.request_id(), None);
 }
 
-/// Gives a token, and another once that is rejected.
+/// Returns one token, and another after the first is rejected.
 struct Renewing;
 
 impl CredentialsProvider for Renewing {
@@ -557,7 +557,7 @@ async fn failed_conversion_shows_no_secret() {
     assert!(error.to_string().contains("https://files.example.com/a?…"), "{error}");
 }
 
-// ---- Debug of everything
+// ---- `Debug` output
 
 #[tokio::test]
 async fn client_and_call_debug_is_redacted() {
@@ -583,7 +583,7 @@ async fn client_and_call_debug_is_redacted() {
     assert_debug_hidden("a call's future", &call().send());
     assert_debug_hidden("a list", &call().list_all());
     assert_debug_hidden("a checkpoint", &call().list_all().checkpoint());
-    // The request carries no credentials; what the user put into it is the user's.
+    // The request carries no credentials. Its contents come from the user.
     assert_debug_hidden("a request", &client.get_model(1).request().unwrap());
 }
 
@@ -611,7 +611,7 @@ fn file_url_debug_is_redacted() {
         format!("data:image/png;base64,{MARKER}"),
     ] {
         assert_debug_hidden("a file URL", &FileUrl::from(url.as_str()));
-        // What is to be used is whole.
+        // The caller gets the complete URL.
         assert_eq!(
             (FileUrl::from(url.as_str()).as_str(), FileUrl::from(url.clone()).to_string()),
             (url.as_str(), url.clone())
@@ -702,7 +702,7 @@ async fn query_redacted_for_any_file_name() {
 
 #[test]
 fn page_links_debug_is_redacted() {
-    // They repeat the query that was asked for.
+    // The links repeat the query of the request.
     let link = format!("https://h/models/?page=2&token={MARKER}");
     let page: ModelPage =
         serde_json::from_str(&format!(r#"{{"results": [], "next": "{link}", "previous": "{link}"}}"#))

@@ -1,4 +1,4 @@
-//! The settings of a client and of a call, as they show on the wire.
+//! The settings of a client and of a call, and their effect on requests.
 
 use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,7 +60,7 @@ async fn base_url_with_or_without_prefix() {
 #[tokio::test]
 async fn upload_requests_keep_base_url_prefix() {
     let server = server::start().await;
-    // The server doesn't know of the prefix that a proxy strips.
+    // The server doesn't know the prefix that a proxy strips.
     let upload = json(200, r#"{"id": 7, "url": "http://internal:8000/chunked_upload/7/", "offset": 2}"#);
     Mock::given(path("/api/v1/chunked_upload/")).respond_with(upload).mount(&server).await;
     Mock::given(path("/api/v1/chunked_upload/7/"))
@@ -97,7 +97,7 @@ fn invalid_base_url_is_refused() {
     }
 }
 
-// ---- settings that can't be
+// ---- invalid settings
 
 #[test]
 fn invalid_setting_is_named_in_error() {
@@ -134,10 +134,10 @@ fn invalid_setting_is_named_in_error() {
     }
 }
 
-// ---- the environment: it is the process's, so that each of these runs in a process of its own
+// ---- the environment belongs to the process, so each of these tests runs in a child process
 
-/// Not a test of its own: what the others start with an environment of theirs. It builds a client from it,
-/// tells what came of it and, where it is asked to, gets a model.
+/// Not a test by itself: other tests run it in a child process with another environment. It builds a client,
+/// prints the result, and gets a model on request.
 #[tokio::test]
 async fn client_from_environment_child() {
     if std::env::var_os("CLIENT_OF_THE_ENVIRONMENT").is_none() {
@@ -160,7 +160,7 @@ async fn client_from_environment_child() {
     }
 }
 
-/// What a client of this environment, and of nothing else, tells.
+/// Returns the output of a child process with only these environment variables.
 async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
     let variables: Vec<(OsString, OsString)> =
         variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -176,7 +176,7 @@ async fn in_environment(variables: &[(&str, &OsStr)]) -> String {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-/// The four credentials that a client of this environment sends.
+/// Returns the four credentials that a client with this environment sends.
 async fn sent_in_environment(variables: &[(&str, &str)]) -> [Option<String>; 4] {
     let server = answering(json(200, MODEL)).await;
     let uri = server.uri();
@@ -217,7 +217,7 @@ async fn plain_http_works_without_certificates() {
     ])
     .await;
     assert_eq!(sent[0].as_deref(), Some(&*format!("Token {TOKEN}")));
-    // Without any certificate an https client can't be made: the fallback is what made the other.
+    // Without any certificate, no HTTPS client can be built. The HTTP client above used the fallback.
     let https = [("SYNAPSE_BASE_URL", "https://h"), ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory)];
     let told = in_environment(&https.map(|(name, value)| (name, OsStr::new(value)))).await;
     assert!(told.contains("error=<http: the HTTP client can't be built"), "{told}");
@@ -336,7 +336,7 @@ async fn user_agent_defaults_to_crate() {
     );
 }
 
-// ---- what is set for a call
+// ---- settings of a call
 
 #[tokio::test]
 async fn call_parameter_replaces_or_adds() {
@@ -451,9 +451,9 @@ async fn built_request_has_no_credentials() {
     assert_nothing_sent(&server).await;
 }
 
-// ---- a provider of credentials
+// ---- credentials providers
 
-/// Gives the secrets `1`, `2` and so on, and keeps what it was asked.
+/// Returns the secrets `1`, `2` and so on, and records the arguments.
 #[derive(Clone, Default)]
 struct Rotating {
     given: Arc<AtomicUsize>,
@@ -465,19 +465,19 @@ impl CredentialsProvider for Rotating {
         self.asked.lock().unwrap().push(rejected);
         let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
         Box::pin(async move {
-            // Others may come while it is asked.
+            // Other requests may call the provider meanwhile.
             tokio::task::yield_now().await;
             Ok(Credentials::new().access_token(secret(&number.to_string())).tenant(secret("acme")))
         })
     }
 }
 
-/// The header of the token of this number.
+/// Returns the header value of the token with this number.
 fn given(number: usize) -> String {
     format!("Token {}", secret(&number.to_string()))
 }
 
-/// A server that takes one token, and a client whose tokens rotate.
+/// Returns a server that accepts one token, and a client with rotating tokens.
 async fn rotating(accepted: usize) -> (MockServer, BackendClient, Rotating) {
     let server = server::start().await;
     let token = given(accepted);
@@ -626,7 +626,7 @@ async fn custom_http_keeps_redirect_policy() {
 #[tokio::test]
 async fn every_request_is_proxied() {
     let proxy = answering(json(200, MODEL)).await;
-    // Nobody answers for this host but the proxy.
+    // Only the proxy accepts requests for this host.
     let builder = BackendClient::builder("http://backend.invalid/api").access_token(TOKEN);
     let with_password = proxy.uri().replace("http://", &format!("http://user:{MARKER}@"));
     let client = builder.proxy(format!(" {with_password} ")).build().unwrap();
@@ -658,9 +658,9 @@ async fn system_proxy_used_when_none_set() {
     assert_eq!(only(&proxy).await.url.as_str(), "http://backend.invalid/models/1/");
 }
 
-// ---- proxies of the environment, and the limits of the process
+// ---- proxies from the environment, and process limits
 
-/// A proxy that nobody is at, which would be asked in vain.
+/// A proxy address where no server listens.
 const NO_PROXY_THERE: &str = "http://user:MARK@127.0.0.1:9";
 
 #[tokio::test]
@@ -704,7 +704,7 @@ async fn failing_proxy_is_named_in_error() {
             assert!(!told.contains(MARKER), "{told}");
         }
     }
-    // One that is there gets the password; nobody else does.
+    // An available proxy gets the password, and no other host does.
     let server = answering(json(200, MODEL)).await;
     let proxy = format!("http://us%40er:{MARKER}@{}", server.address());
     for no_proxy in ["", "[::1]"] {
@@ -723,7 +723,7 @@ async fn failing_proxy_is_named_in_error() {
         .map(|sent| header(sent, "proxy-authorization").map(str::to_owned))
         .collect();
     assert!(sent.len() == 2 && sent[0] == sent[1] && sent[0].is_some(), "{sent:?}");
-    // For a program that a web server runs, `HTTP_PROXY` is a header that anybody may send.
+    // If a web server runs the program as CGI, any client can set `HTTP_PROXY` by a header.
     let told = in_environment(&[
         ("SYNAPSE_BASE_URL", OsStr::new("http://127.0.0.1:9")),
         ("GET_A_MODEL", OsStr::new("1")),

@@ -1,6 +1,5 @@
-//! Whatever a server takes of each chunk, and however it says so: the file that it puts together is the one
-//! that was uploaded, of any length and from any source, and nothing is sent from another byte than the one
-//! that it expects.
+//! A server may accept any part of each chunk and report it in any way. The stored file is still identical,
+//! for any length and any source, and every chunk begins at the byte that the server expects.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -30,26 +29,27 @@ use synapse_backend_client::{
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::JoinSet;
 
-// ---- what the server does
+// ---- the server's behaviour
 
-/// What becomes of a chunk. Shares are of 255.
+/// How the server handles a chunk. Shares are fractions of 255.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    /// Takes this share of the chunk, which may be nothing, and tells how far it is.
+    /// Accepts this share of the chunk, which may be zero, and reports the offset.
     Take(u8),
-    /// As that, without reading the rest.
+    /// The same, without reading the rest.
     TakeAndHangUp(u8),
-    /// Takes this share, and says that the chunk is not what it expects.
+    /// Accepts this share, and reports an offset mismatch.
     Refuse(u8),
-    /// Takes this share, and closes the connection without an answer, having read all of the chunk or not.
+    /// Accepts this share, and closes the connection without a response, after reading all of the chunk or
+    /// only the share.
     Drop { taken: u8, reads_all: bool },
-    /// Reads this share, takes nothing, and closes the connection.
+    /// Reads this share, accepts nothing, and closes the connection.
     Lose(u8),
-    /// Takes nothing, and says that it is busy.
+    /// Accepts nothing, and reports that it is busy.
     Busy(u16),
 }
 
-/// What becomes of a question where the upload stands.
+/// How the server handles an offset request.
 #[derive(Debug, Clone, Copy)]
 enum Told {
     Truth,
@@ -61,11 +61,11 @@ enum Told {
 struct Script {
     chunks: Vec<Act>,
     asked: Vec<Told>,
-    /// Completes the upload, and closes the connection without an answer.
+    /// Completes the upload, and closes the connection without a response.
     loses_completion: bool,
 }
 
-/// So often in a row nothing comes on.
+/// The server's limit of consecutive requests without progress.
 const MISSES: u32 = 5;
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ struct State {
     asked: VecDeque<Told>,
     loses_completion: bool,
     uploads: Vec<Upload>,
-    /// The furthest byte that was told, and how often since nothing came on.
+    /// The highest offset that the server reported, and the number of requests without progress since.
     furthest: usize,
     misses: u32,
     puts: usize,
@@ -108,7 +108,7 @@ impl State {
         if self.misses > MISSES { Told::Truth } else { told }
     }
 
-    /// The upload as the server tells it; from here on the client knows how far it is.
+    /// Returns the upload as the server reports it. From here on the client knows the offset.
     fn shown(&mut self, number: usize) -> String {
         let Upload { content, complete } = &self.uploads[number];
         let length = content.len();
@@ -116,7 +116,7 @@ impl State {
         let shown = format!(
             r#"{{"id": {number}, "url": "/chunked_upload/{number}/", "offset": {length}, "completed_at": {completed}}}"#
         );
-        // As the client counts: a few bytes of a chunk are no progress.
+        // The client counts in the same way: a few bytes of a chunk are no progress.
         let least = usize::try_from(self.chunk_size / 16).unwrap().max(1);
         if length >= self.furthest + least || (length == self.expected.len() && length > self.furthest) {
             (self.furthest, self.misses) = (length, 0);
@@ -124,7 +124,7 @@ impl State {
         shown
     }
 
-    /// That a chunk is the one which is expected. Gives its length.
+    /// Checks that the chunk is the expected one, and returns its length.
     fn look_at(&mut self, number: Option<usize>, range: &str) -> usize {
         let size = self.expected.len() as u64;
         let start = number.map_or(0, |number| self.uploads[number].content.len() as u64);
@@ -135,7 +135,7 @@ impl State {
         usize::try_from(end - start).unwrap()
     }
 
-    /// Takes what is there of a chunk, at most `share` of `length`. Gives the upload's number.
+    /// Accepts the received bytes of a chunk, at most `share` of `length`. Returns the upload's number.
     fn take(&mut self, number: Option<usize>, file: &[u8], length: usize, share: u8) -> usize {
         let number = number.unwrap_or_else(|| {
             self.uploads.push(Upload::default());
@@ -191,7 +191,7 @@ impl Server {
             let service = hyper::service::service_fn(move |request| serve(state.clone(), request));
             let serving =
                 hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // Where it is closed on purpose it ends in an error.
+            // A connection that is closed on purpose ends with an error.
             async move { drop(serving.await) }
         });
         Server { address, state, _tasks: tasks }
@@ -206,7 +206,7 @@ impl Server {
         let retry = retry.initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(2));
         let client =
             BackendClient::builder(format!("http://{}", self.address)).access_token(TOKEN).retry(retry);
-        // Reading the system's certificates takes longer than most uploads here.
+        // Loading the system's certificates takes longer than most uploads here.
         client.http(|| reqwest::ClientBuilder::new().tls_certs_only([])).build().unwrap()
     }
 }
@@ -292,7 +292,7 @@ async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incom
             let said = r#"{"detail": "Offsets do not match", "expected_offset": "#;
             Ok(answer(400, format!("{said}{expected}, \"provided_offset\": {start}}}")))
         }
-        // Of what isn't begun no offset can be another.
+        // Before the upload exists, there is no offset to mismatch.
         Act::Refuse(share) | Act::Drop { taken: share, .. } => {
             state.take(number, chunk.file(), length, share);
             Err(closed())
@@ -302,16 +302,16 @@ async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incom
     }
 }
 
-/// A form, as far as it was read.
+/// The part of a form that was read.
 struct Chunk {
     form: String,
     read: Vec<u8>,
-    /// Of the file in it.
+    /// The length of the file in the form.
     length: usize,
 }
 
 impl Chunk {
-    /// Reads all of the form, or until so many bytes of the file have come.
+    /// Reads the whole form, or until this many bytes of the file have arrived.
     async fn read(&mut self, mut body: Incoming, enough: Option<usize>) -> io::Result<()> {
         while enough.is_none_or(|enough| self.file().len() < enough || enough == 0 && self.read.is_empty()) {
             let Some(frame) = body.frame().await else { return Ok(()) };
@@ -320,12 +320,12 @@ impl Chunk {
         Ok(())
     }
 
-    /// What is there of the file.
+    /// Returns the received bytes of the file.
     fn file(&self) -> &[u8] {
         let ends = |from: usize| {
             self.read[from..].windows(4).position(|four| four == b"\r\n\r\n").map(|at| from + at + 4)
         };
-        // Each of the two parts has a head.
+        // Each of the two form parts has a head.
         let Some(start) = ends(0).and_then(ends) else { return &[] };
         &self.read[start..self.read.len().min(start + self.length)]
     }
@@ -336,12 +336,12 @@ impl Chunk {
     }
 }
 
-/// By another implementation than the client's.
+/// Uses another implementation than the client does.
 fn md5_of(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-// ---- what is uploaded
+// ---- sources
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
@@ -354,7 +354,7 @@ enum Kind {
 
 const KINDS: [Kind; 5] = [Kind::Path, Kind::Bytes, Kind::RewindableSource, Kind::Reader, Kind::Stream];
 
-/// Bytes that come in pieces of any length.
+/// Bytes that arrive in chunks of any length.
 #[derive(Clone)]
 struct Pieces {
     content: Bytes,
@@ -408,7 +408,7 @@ impl Iterator for Pieces {
         if self.content.is_empty() {
             return None;
         }
-        // Some are empty.
+        // Some chunks are empty.
         let room = if self.random.u8(..) < 30 { 0 } else { usize::MAX };
         Some(Ok(Pieces::next(self, room)))
     }
@@ -425,7 +425,7 @@ impl RewindableSource for Pieces {
     }
 }
 
-/// Gives also what the path's file is there with.
+/// Returns the source, and the temporary file that must outlive it.
 fn source(kind: Kind, content: &Bytes, pieces: usize) -> (UploadSource, Option<tempfile::NamedTempFile>) {
     let size = content.len() as u64;
     let came = Pieces::of(content, pieces);
@@ -443,7 +443,7 @@ fn source(kind: Kind, content: &Bytes, pieces: usize) -> (UploadSource, Option<t
     (source, None)
 }
 
-// ---- the tests
+// ---- tests
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -455,15 +455,15 @@ fn content(length: usize) -> Bytes {
     content.into()
 }
 
-/// A client of its own for each server: retries are paid from a bucket, and these servers fail more than any
-/// other.
+/// Uploads with a separate client for each server. These servers fail more often than a shared retry budget
+/// allows.
 async fn upload(server: &Server, source: UploadSource, chunk_size: u64) -> Result<ChunkedUpload> {
     let upload = server.client().create_chunked_upload(source).chunk_size(chunk_size);
     soon(upload.send()).await
 }
 
-/// A length and the chunk size that it is cut by: at, before and after each edge, of chunks and of the pieces
-/// of files.
+/// Lengths and chunk sizes: at, before and after each boundary, of chunks and of the blocks that files are
+/// read in.
 fn lengths() -> impl Strategy<Value = (usize, u64)> {
     let chunk_size = prop_oneof![
         4 => 1_usize..10,
@@ -481,7 +481,7 @@ fn lengths() -> impl Strategy<Value = (usize, u64)> {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    // Nothing and all of it are as likely as anything between.
+    // Zero and the whole chunk have a higher weight.
     let share = || prop_oneof![1 => Just(0_u8), 3 => any::<u8>(), 1 => Just(u8::MAX)];
     prop_oneof![
         4 => share().prop_map(Act::Take),
@@ -516,7 +516,7 @@ fn assert_done(
     assert_eq!(done.id.to_string(), number.to_string());
     assert!(upload.content == *content, "the file is another");
     assert_eq!(state.posts, 1);
-    // An act takes a chunk at most, and after the last one each request has a chunk taken.
+    // Each act concerns one chunk at most. After the last act, each request completes a chunk.
     let chunks = content.len().div_ceil(usize::try_from(chunk_size).unwrap());
     assert!(state.puts <= acts + chunks, "{} requests for {chunks} chunks and {acts} acts", state.puts);
     assert!(state.gets <= 2 * acts + 10, "{} questions for {acts} acts", state.gets);

@@ -1,5 +1,5 @@
-//! Uploads where something goes wrong, on the embedded backend: what is stored is identical or the error says
-//! what to do, no byte range is accepted twice, and no completion is acted on twice.
+//! Failing uploads on the embedded backend. The stored file is identical, or the error says what to do. No
+//! byte range is accepted twice, and no upload is completed twice.
 
 use std::io::{Cursor, Write};
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 const CHUNK: u64 = 1 << 16;
-/// Ten chunks and an odd rest.
+/// Ten chunks and an incomplete one.
 const SIZE: usize = 10 * (1 << 16) + 12_345;
 const UPLOADS: &str = "/chunked_upload/";
 
@@ -36,14 +36,14 @@ struct Setup {
     directory: TempDir,
 }
 
-/// Bytes of which no two chunks are alike.
+/// Returns bytes in which no two chunks are equal.
 fn content(size: usize) -> Vec<u8> {
     let words =
         (0..size as u64 / 8 + 1).flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
     words.take(size).collect()
 }
 
-/// By another implementation than the client's.
+/// Uses another implementation than the client does.
 fn md5_of(content: &[u8]) -> String {
     Md5::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -75,7 +75,7 @@ impl Setup {
     ) -> Self {
         let backend = Arc::new(backend.record_bodies(false).start().await.unwrap());
         let client = BackendClient::builder(backend.url()).access_token(backend.token()).retry(quick_retry());
-        // The system's certificates, which take long to read, are of no use here.
+        // The system's certificates aren't needed, and loading them takes long.
         let client = client.http(|| reqwest::ClientBuilder::new().tls_certs_only([]));
         let client = set(client).build().unwrap();
         let (content, directory) = (content(size), tempfile::tempdir().unwrap());
@@ -95,7 +95,7 @@ impl Setup {
         self.directory.path().join("model.pt.session")
     }
 
-    /// What every upload that succeeds comes to, whatever happened on the way.
+    /// Asserts the result of every upload that succeeds, whatever happened before.
     fn assert_stored(&self, upload: &ChunkedUpload) {
         let id = upload.id.to_string();
         let stored = std::fs::read(self.backend.uploaded_file(&id).unwrap()).unwrap();
@@ -124,7 +124,7 @@ impl Setup {
         soon(self.upload()).await.failure()
     }
 
-    /// What an error leaves is gone on with, and nothing that the server has is sent again.
+    /// Resumes the upload after an error. No byte that the server has is sent again.
     async fn goes_on_after(&self, error: &Error) {
         let session = error.upload_session().expect("there is something to go on with").clone();
         assert!(self.session_file().exists());
@@ -137,7 +137,7 @@ impl Setup {
         assert_eq!(resent, self.content.len() as u64 - session.offset);
     }
 
-    /// What an error leaves is gone on with; the server may be further than the error could tell.
+    /// Resumes the upload after an error. The server may have more bytes than the error reported.
     async fn succeeds_after(&self) {
         self.backend.clear_faults();
         let upload = soon(self.upload()).await.unwrap();
@@ -145,7 +145,7 @@ impl Setup {
         assert_eq!(self.backend.upload_ids().len(), 1);
     }
 
-    /// The byte ranges that were sent, whether they were taken or not.
+    /// Returns the byte ranges that were sent, whether they were accepted or not.
     fn sent(&self) -> Vec<(u64, u64)> {
         let range = |text: &str| {
             let (range, _) = text.strip_prefix("bytes ")?.split_once('/')?;
@@ -170,7 +170,7 @@ impl Setup {
     }
 }
 
-/// The chunk with this number, counted from 0.
+/// Applies the fault to the chunk with this number, counted from 0.
 fn chunk(fault: Fault, number: u64) -> Fault {
     fault.method("PUT").path(UPLOADS).after(number)
 }
@@ -179,7 +179,7 @@ fn completion(fault: Fault) -> Fault {
     fault.on("POST", UPLOADS)
 }
 
-// ---- the connection breaks
+// ---- broken connections
 
 #[tokio::test]
 async fn connection_cut_in_chunk_resends_chunk() {
@@ -259,7 +259,7 @@ async fn truncated_answer_counts_as_lost() {
     let setup = Setup::new().await;
     setup.succeeds(chunk(half(), 0)).await;
     assert_eq!((setup.sent().len(), setup.backend.upload_ids().len()), (12, 2));
-    // Of a completion no answer that can't be read is a failure: it was acted on.
+    // The server acted on the completion, so an unreadable response isn't a failure.
     for answer in [half(), Fault::replace_body("<html>Welcome!</html>")] {
         let setup = Setup::new().await;
         setup.succeeds(completion(answer)).await;
@@ -300,14 +300,14 @@ async fn uncertain_completion_is_not_reposted() {
         assert_eq!(setup.count("POST"), 1);
         assert_eq!(error.upload_id(), Some(&*setup.backend.upload_ids()[0]));
         assert!(error.to_string().contains("resume it"), "{error}");
-        // Resumed, nothing is sent but what completes it.
+        // The resumed upload sends no chunk, only the completion.
         setup.goes_on_after(&error).await;
         assert_eq!((setup.sent().len(), setup.count("POST")), (0, 1));
     }
 }
 
-/// A client that waits for a server however long it is away, and what tells of its third connection that is
-/// refused.
+/// Returns a client that retries for as long as the server is unavailable, and a notification of its third
+/// refused connection.
 fn patient(setup: &Setup, address: SocketAddr) -> (BackendClient, Arc<Notify>) {
     let (refused, third) = (AtomicUsize::new(0), Arc::new(Notify::new()));
     let told = third.clone();
@@ -322,7 +322,7 @@ fn patient(setup: &Setup, address: SocketAddr) -> (BackendClient, Arc<Notify>) {
     (client.build().unwrap(), third)
 }
 
-/// Takes connections on to the backend; shut down, it breaks them off.
+/// Forwards connections to the backend. A shutdown of the tasks closes them.
 fn forward(setup: &Setup, listener: TcpListener) -> JoinSet<()> {
     let upstream = setup.backend.address();
     accept(listener, move |mut near, _| async move {
@@ -331,8 +331,8 @@ fn forward(setup: &Setup, listener: TcpListener) -> JoinSet<()> {
     })
 }
 
-/// Bound and not listening, it refuses connections. Others may be bound to the same address, of which one
-/// listens.
+/// Returns a socket that is bound but doesn't listen, so it refuses connections. Several sockets can be bound
+/// to the same address if only one of them listens.
 fn refusing(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
@@ -386,7 +386,8 @@ async fn server_restart_during_upload_recovers() {
 #[tokio::test]
 async fn short_offset_in_answer_is_followed() {
     let setup = Setup::new().await;
-    // The answer says less than the server has: it refuses what is sent again, and says where it is.
+    // The response reports less than the server has. The server refuses the chunk that is sent again, and the
+    // client asks for the offset.
     setup
         .succeeds(chunk(
             Fault::edit_json(|upload| upload["offset"] = (upload["offset"].as_u64().unwrap() - 1_000).into()),
@@ -445,7 +446,7 @@ async fn impossible_queried_offset_is_an_error() {
         );
         assert_eq!(setup.count("POST"), 0);
     }
-    // Asked, it has to say something.
+    // The response to an offset request must contain an offset.
     let setup = Setup::new().await;
     setup.backend.inject(
         Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("offset"))).on("GET", UPLOADS),
@@ -505,9 +506,9 @@ async fn oscillating_offset_aborts_upload() {
     assert!(setup.sent().len() < 20, "{:?}", setup.sent());
 }
 
-// ---- answers that aren't the server's own
+// ---- responses that aren't from the server
 
-/// What something between client and server may answer with 200, as JSON.
+/// JSON responses with status 200 that a middlebox may send.
 const MIDDLEBOX: [&str; 12] = [
     r#"{"ok": true}"#,
     "[]",
@@ -537,11 +538,11 @@ async fn middlebox_chunk_answer_is_rechecked() {
             );
         }
     }
-    // Nothing was begun that could be asked for.
+    // The upload has no id yet, so its offset can't be requested.
     let setup = Setup::new().await;
     setup.succeeds(chunk(Fault::answer(200).json(r#"{"ok": true}"#), 0)).await;
     assert_eq!((setup.count("GET"), setup.sent().len()), (0, 12));
-    // One that never goes away is an error in the end, and no success.
+    // If every response is invalid, the upload fails in the end.
     let setup = Setup::new().await;
     let error = setup.fails(Fault::answer(200).json(r#"{"ok": true}"#).path(UPLOADS).always()).await;
     assert!(error.is_decode(), "{error:?}");
@@ -553,7 +554,7 @@ async fn middlebox_completion_is_rechecked() {
         let setup = Setup::new().await;
         setup.succeeds(completion(Fault::replace_body(body))).await;
         assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1), "{body}");
-        // Of one that never reached the server nothing is a success.
+        // The completion never reached the server, so no response counts as a success.
         let setup = Setup::new().await;
         setup.backend.inject(completion(Fault::answer(200).json(body)));
         let error = soon(setup.upload().completion_timeout(Duration::from_millis(50))).await.failure();
@@ -568,7 +569,7 @@ async fn incomplete_completion_is_queried() {
     let fault = completion(Fault::edit_json(|upload| upload["completed_at"] = serde_json::Value::Null));
     setup.succeeds(fault).await;
     assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
-    // Where a release says nothing of it, its success is one.
+    // A release without `completed_at` reports success by the status alone.
     let setup = Setup::new().await;
     setup
         .succeeds(completion(Fault::edit_json(|upload| {
@@ -576,7 +577,7 @@ async fn incomplete_completion_is_queried() {
         })))
         .await;
     assert_eq!((setup.count("POST"), setup.count("GET")), (1, 0));
-    // A question that is answered of another upload is no answer.
+    // The response to an offset request is invalid if it is for another upload.
     let setup = Setup::new().await;
     let other = Fault::edit_json(|upload| {
         upload["id"] = "another".into();
@@ -624,7 +625,7 @@ async fn forbidden_completion_query_fails_fast() {
     for status in [401, 403] {
         let setup = Setup::new().await;
         setup.backend.inject(Fault::answer(status).json(r#"{"detail": "no"}"#).on("GET", UPLOADS).always());
-        // Its time-out is five minutes.
+        // The default completion timeout is five minutes, but the upload fails at once.
         let error = setup.fails(completion(Fault::lose_answer())).await;
         assert!(error.is_unknown_outcome(), "{error}");
         assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
@@ -636,7 +637,7 @@ async fn forbidden_completion_query_fails_fast() {
 async fn gateway_timeout_completes_only_once() {
     for status in [500, 502, 503, 504, 520] {
         let setup = Setup::new().await;
-        // The server behind it goes on and finishes: so it says the third time that it is asked.
+        // The server behind the gateway completes the upload, and reports it on the third request.
         let asked = AtomicUsize::new(0);
         let finishing = Fault::edit_json(move |upload| {
             if asked.fetch_add(1, Ordering::SeqCst) == 2 {
@@ -716,7 +717,7 @@ async fn already_complete_upload_succeeds() {
     assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
 }
 
-/// Turns a byte over in what the server has, when all of it is there.
+/// Flips the first byte of the server's copy when all chunks have arrived.
 fn spoiling(setup: &Setup) -> CreateChunkedUpload {
     let backend = setup.backend.clone();
     setup.upload().on_progress(move |progress| {
@@ -748,7 +749,7 @@ async fn checksum_mismatch_reports_both_md5() {
     );
     assert_eq!(setup.backend.completions(&setup.backend.upload_ids()[0]), 0);
 
-    // Where the server tells its own sum, that is told too.
+    // If the server reports its checksum, the error contains it.
     let setup = Setup::new().await;
     let theirs = "00112233445566778899aabbccddeeff";
     setup
@@ -758,7 +759,7 @@ async fn checksum_mismatch_reports_both_md5() {
     assert!(told.contains(&format!(" has {theirs}: upload it again")), "{told}");
 }
 
-/// What a completed upload may say that isn't the file's, and the error.
+/// Returns fields of a completed upload that contradict the file, and the errors.
 fn other_files() -> [(&'static str, serde_json::Value, String); 2] {
     let theirs = "00112233445566778899aabbccddeeff";
     let sum = format!("the server's copy has {theirs}: upload it again");
@@ -779,7 +780,7 @@ async fn completion_of_other_file_fails() {
             "there is nothing to go on with"
         );
     }
-    // A sum of another kind is none that can be compared, and one in capitals is the same.
+    // A checksum of another algorithm is ignored, and case makes no difference.
     for sum in ["sha256:00".to_owned(), md5_of(&content(SIZE)).to_uppercase()] {
         let setup = Setup::new().await;
         let told = Fault::edit_json(move |upload| {
@@ -869,13 +870,13 @@ async fn failing_offset_query_leaves_session() {
 
 #[tokio::test]
 async fn oversized_chunk_suggests_smaller_size() {
-    // In front of the application, whose answer comes before the chunk is sent.
+    // A proxy in front of the application responds before the chunk is sent.
     let setup = Setup::with(backend().max_upload_bytes(1 << 20), 9 << 20).await;
     let error = soon(setup.upload().chunk_size(3 << 20)).await.failure();
     assert!(error.is_too_large() && error.upload_session().is_none(), "{error:?}");
     let hint = "sending a chunk of 3145728 bytes, more than the server accepts: set a smaller chunk_size: ";
     assert!(error.to_string().starts_with(hint), "{error}");
-    // As it says.
+    // The upload succeeds with a smaller chunk size, as the error suggests.
     let upload = soon(setup.upload().chunk_size(1 << 19)).await.unwrap();
     setup.assert_stored(&upload);
 
@@ -907,7 +908,7 @@ async fn forbidden_chunk_leaves_session() {
     }
 }
 
-/// Gives another tenant each time that it is asked.
+/// Returns another tenant on each call.
 #[derive(Clone, Default)]
 struct Rotating(Arc<AtomicUsize>);
 
@@ -939,7 +940,7 @@ async fn expired_token_renewed_amid_chunks() {
         let (sent, number) = (setup.sent(), usize::try_from(number).unwrap());
         assert_eq!((sent.len(), sent[number]), (12, sent[number + 1]));
         assert_eq!((setup.count("GET"), provider.0.load(Ordering::SeqCst)), (0, 2));
-        // From there on the new ones, and no old one any more.
+        // After the renewal, every request carries the new credentials.
         for (index, request) in setup.backend.requests().iter().enumerate() {
             let tenant = secret(if index <= number { "0" } else { "1" });
             assert!(request.header("synapse-tenant") == Some(&format!("Token {tenant}")), "request {index}");
@@ -958,7 +959,7 @@ async fn expired_token_renewed_at_completion() {
     setup.succeeds(chunk(Fault::lose_answer(), 4)).await;
     assert_eq!((setup.sent().len(), setup.count("GET"), provider.0.load(Ordering::SeqCst)), (11, 2, 2));
 
-    // Twice in one upload, and the same chunk's.
+    // Renewed twice in one upload, for the same chunk.
     let (setup, provider) = rotating().await;
     setup.succeeds(chunk(expired(), 4).times(2)).await;
     assert_eq!((setup.sent().len(), provider.0.load(Ordering::SeqCst)), (13, 3));
@@ -974,7 +975,7 @@ async fn refused_renewed_token_fails_upload() {
     setup.goes_on_after(&error).await;
 }
 
-// ---- the server loses the upload
+// ---- lost uploads
 
 #[tokio::test]
 async fn expired_upload_restarts_once() {
@@ -986,7 +987,7 @@ async fn expired_upload_restarts_once() {
         setup.succeeds(chunk(fault, 4)).await;
         assert_eq!((setup.backend.upload_ids().len(), setup.sent().len()), (2, 5 + 11));
     }
-    // By the server's own clock.
+    // The upload expires on the server.
     let setup = Setup::new().await;
     let backend = setup.backend.clone();
     let upload = setup.upload().on_session(move |session| {
@@ -1016,7 +1017,7 @@ async fn repeatedly_expired_upload_fails() {
 
 #[tokio::test]
 async fn upload_lost_twice_hints_sticky_sessions() {
-    // Each chunk but the first comes to an instance that doesn't know the upload.
+    // Each chunk but the first reaches an instance that doesn't know the upload.
     let setup = Setup::new().await;
     let next = |parts: &synapse_test_backend::http::request::Parts| {
         parts
@@ -1040,12 +1041,12 @@ async fn upload_expired_at_completion_restarts() {
     let setup = Setup::new().await;
     setup.succeeds(completion(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#))).await;
     assert_eq!((setup.backend.upload_ids().len(), setup.sent().len()), (2, 22));
-    // Or while it is asked for whether it is complete.
+    // The upload is also lost if the status request after a completion finds nothing.
     let setup = Setup::new().await;
     setup.backend.inject(Fault::answer(404).json(r#"{"detail": "Not found."}"#).on("GET", UPLOADS));
     setup.succeeds(completion(Fault::close())).await;
     assert_eq!(setup.backend.upload_ids().len(), 2);
-    // And no more than once.
+    // The upload restarts only once.
     let setup = Setup::new().await;
     let gone = completion(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#));
     let error = setup.fails(gone.always()).await;
@@ -1087,7 +1088,7 @@ async fn resume_of_expired_upload_restarts() {
     }
 }
 
-// ---- where the chunks go
+// ---- destinations of chunks
 
 #[tokio::test]
 async fn foreign_upload_url_gets_nothing() {
@@ -1153,7 +1154,7 @@ async fn stripped_prefix_restored_in_url() {
     });
     setup.backend.inject(chunk(stripped, 0));
     let error = setup.fails(chunk(Fault::answer(403), 4)).await;
-    // The query goes along, in the session too, and is nowhere shown.
+    // The query is sent and kept in the session, but never shown.
     marker::assert_debug_hidden("a session", error.upload_session().unwrap());
     setup.goes_on_after(&error).await;
     let requests = setup.backend.requests();

@@ -1,4 +1,4 @@
-//! What an upload does where all goes well, and where its source, its session or its caller doesn't go along.
+//! Uploads without server faults, and uploads whose source, session or caller causes an error.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ impl Setup {
         assert_eq!(self.backend.completions(&id), 1);
     }
 
-    /// Requests as `PUT 0-999`, `POST`, `GET`.
+    /// Returns the requests as `PUT 0-999`, `POST`, `GET`.
     fn requests(&self) -> Vec<String> {
         let requests = self.backend.requests();
         let line = |request: &synapse_test_backend::RecordedRequest| match request.header("content-range") {
@@ -75,7 +75,7 @@ impl Setup {
         requests.iter().map(line).collect()
     }
 
-    /// An upload that broke off after two chunks.
+    /// Returns the session of an upload that failed after two chunks.
     async fn broken_off(&self) -> UploadSession {
         let fault = self.backend.inject(Fault::answer(403).method("PUT").after(2));
         let error = self.upload().session_file(self.session_file()).await.failure();
@@ -87,10 +87,10 @@ impl Setup {
 
 // ---- sources
 
-/// A file that is opened again by hand.
+/// A file as a custom source.
 struct Again {
     path: PathBuf,
-    /// Reads end so early.
+    /// Whether reads end in the middle.
     short: bool,
     refuses: bool,
 }
@@ -205,7 +205,7 @@ async fn unreadable_source_leaves_session() {
         error.is_file() && error.to_string().contains("again.pt: the file can't be read: the store is away"),
         "{error}"
     );
-    // Of two megabytes the second can't be read.
+    // The second of two megabytes can't be read.
     let mut setup = setup;
     setup.content = (0..2_u32 << 20).map(|at| (at * 31 / 7) as u8).collect();
     std::fs::write(setup.path(), &setup.content).unwrap();
@@ -220,7 +220,7 @@ async fn unreadable_source_leaves_session() {
 
 type Change = dyn Fn(&Path) + Send + Sync;
 
-/// Does something to the file when the second chunk is there.
+/// Changes the file when the second chunk has arrived.
 async fn changing(setup: &Setup, change: Box<Change>) -> Error {
     let path = setup.path();
     let upload = setup.upload().session_file(setup.session_file()).on_session(move |session| {
@@ -255,7 +255,7 @@ async fn changed_file_is_never_completed() {
         assert!(error.is_file() && error.to_string().contains(told), "{error}");
         assert!(error.to_string().contains("model.pt"), "{error}");
         assert!(!setup.requests().contains(&"POST".to_owned()));
-        // What is there now is another file, whose upload begins anew.
+        // The current file is another one, so its upload restarts.
         std::fs::write(setup.path(), &setup.content).unwrap();
         let upload = setup.upload().session_file(setup.session_file()).await.unwrap();
         setup.assert_stored(&upload);
@@ -306,7 +306,7 @@ async fn resumed_upload_reports_hashing() {
     let within =
         |pair: &[UploadProgress]| pair[0].phase != pair[1].phase || pair[0].bytes_sent <= pair[1].bytes_sent;
     assert!(told.windows(2).all(within), "{told:?}");
-    // What the server had isn't sent again, and counts as sent.
+    // Bytes that the server already has count as sent.
     let sending = told.iter().find(|progress| progress.phase == UploadPhase::Sending);
     assert_eq!(sending.map(|progress| progress.bytes_sent), Some(2 * CHUNK));
 }
@@ -340,7 +340,7 @@ async fn session_resumes_at_server_offset() {
     let setup = Setup::new().await;
     let session = setup.broken_off().await;
     assert_eq!(session.offset, 2 * CHUNK);
-    // An older one of the same upload is as good.
+    // An older session of the same upload works as well.
     let older: UploadSession = {
         let mut json = serde_json::to_value(&session).unwrap();
         json["offset"] = 1_000.into();
@@ -382,7 +382,7 @@ async fn unusable_session_sends_nothing() {
     let edited = |field: &str, value: serde_json::Value| {
         let mut session = session.clone();
         if field == "digest" {
-            // Without one the time of the last change is all that there is.
+            // Without a digest, only the modification time is compared.
             session["modified"] = 7.into();
         }
         session[field] = value;
@@ -432,7 +432,7 @@ async fn invalid_session_file_is_kept() {
     assert!(error.is_invalid_input() && error.to_string().contains("contains no session"), "{error}");
     assert_eq!(std::fs::read(setup.session_file()).unwrap(), b"my notes");
     assert_eq!(setup.requests(), [""; 0]);
-    // Nor is one where none can be kept.
+    // A session file that can't be created is an error.
     let error =
         setup.upload().session_file(setup.directory.path().join("no/such/directory/s")).await.failure();
     assert!(error.is_file() && error.upload_session().is_some(), "{error}");
@@ -486,12 +486,12 @@ async fn session_shows_no_signature() {
     assert_debug_hidden("an upload", &upload);
 }
 
-// ---- being given up
+// ---- dropped and timed-out uploads
 
 /// Longer than any test waits.
 const ENDLESS: Duration = Duration::from_secs(3_600);
 
-/// Waits until it is so. What never is so is to fail, not to hang.
+/// Waits for a condition. Fails after a minute.
 async fn until(is_so: impl Fn() -> bool) {
     let waiting = async {
         while !is_so() {
@@ -524,7 +524,7 @@ async fn dropped_upload_stops_and_resumes() {
 #[tokio::test]
 async fn dropped_upload_never_overlaps_resume() {
     let setup = Setup::new().await;
-    // The server has the second chunk, and its answer doesn't come.
+    // The server has the second chunk and holds its response.
     let held = setup.backend.inject(Fault::hold_after().method("PUT").after(1));
     let alive = Arc::new(());
     let kept = alive.clone();
@@ -538,7 +538,7 @@ async fn dropped_upload_never_overlaps_resume() {
         outcome = upload.send() => panic!("{outcome:?}"),
         () = second_is_there => {}
     }
-    // Whatever could send or tell is gone.
+    // The dropped upload's tasks have ended.
     until(|| Arc::strong_count(&alive) == 1).await;
     setup.backend.clear_requests();
     let upload = setup.upload().session_file(setup.session_file()).await.unwrap();
@@ -566,7 +566,7 @@ async fn chunk_timeout_retries_chunk() {
     let retry = RetryPolicy::new().max_retries(50).initial_backoff(Duration::from_millis(1));
     let upload = setup.upload().retry(retry).chunk_timeout(Duration::from_millis(200)).await.unwrap();
     setup.assert_stored(&upload);
-    // More than once where the machine is slower than the time-out.
+    // On a slow machine, more than one chunk may time out.
     assert!(setup.requests().contains(&"GET".to_owned()));
     held.release();
 }
@@ -647,7 +647,7 @@ async fn refused_model_reuses_session_file() {
     assert_eq!((model.name.as_str(), setup.requests()), ("free", vec!["GET".to_owned(), "POST".to_owned()]));
     assert!(!setup.session_file().exists());
 
-    // An upload that the server has no use for is not kept.
+    // A session isn't kept if the server refuses its upload.
     for refusal in [
         r#"{"chunked_upload": ["Invalid pk."]}"#,
         r#"{"detail": "No.", "errors": {"chunked_upload": ["Invalid pk."]}}"#,
@@ -728,7 +728,7 @@ async fn upload_all_reaches_concurrency() {
     assert!(setup.client.upload_all(Vec::<PathBuf>::new()).await.unwrap().is_empty());
 }
 
-/// A source of which it can be seen how many are there.
+/// A source whose instances are counted.
 struct Counted {
     _alive: Arc<()>,
 }
@@ -779,7 +779,7 @@ async fn upload_all_never_exceeds_concurrency() {
     held.remove();
 }
 
-/// One whose store is away altogether.
+/// A source whose store is unavailable.
 struct Away;
 
 impl RewindableSource for Away {

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Answers each connection on a thread of its own.
+/// Serves each connection on a separate thread.
 pub struct Server {
     address: SocketAddr,
-    /// The next answer.
+    /// The next response.
     answer: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -33,7 +33,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// The next answer's body; those after it are a last page without items.
+    /// Sets the body of the next response. Later responses are a last page without items.
     pub fn serve(&self, body: &[u8]) {
         let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         answer.clear();

@@ -413,17 +413,18 @@ async fn growing_deduplicated_list_stays_strict() {
 async fn only_own_not_found_ends_list() {
     let (numbered, cursor) = (r#""/models/?page=2""#, r#""/models/?cursor=x&page=2""#);
     let invalid = || server::json(404, r#"{"detail": "Invalid page."}"#);
-    let answers: [(&str, &str, ResponseTemplate); 4] = [
+    let responses: [(&str, &str, ResponseTemplate); 4] = [
         (r#""count": 4, "#, numbered, server::html(404, "<h1>Not Found</h1>")),
         (r#""count": 4, "#, numbered, server::json(403, r#"{"detail": "No."}"#)),
         ("", numbered, invalid()),
         (r#""count": 4, "#, cursor, invalid()),
     ];
-    for (count, next, second) in answers {
+    for (count, next, second) in responses {
         let first = format!(r#"{{{count}"next": {next}, "results": [{{"id": 1}}, {{"id": 2}}]}}"#);
-        let status = server_of_answers(
-            move |number| if number == 1 { server::json(200, &*first) } else { second.clone() },
-        );
+        let status =
+            server_of_responses(
+                move |number| if number == 1 { server::json(200, &*first) } else { second.clone() },
+            );
         let server = status.await;
         let mut models =
             server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
@@ -436,7 +437,7 @@ async fn only_own_not_found_ends_list() {
 
 #[tokio::test]
 async fn shortened_list_reported_once_at_end() {
-    let server = server_of_answers(|number| match number {
+    let server = server_of_responses(|number| match number {
         1 | 2 => server::json(200, format!("{{{}}}", page_of(&[&[1, 2], &[3, 4], &[]], number, 10))),
         _ => server::json(404, r#"{"detail": "Invalid page."}"#),
     })
@@ -455,7 +456,7 @@ async fn shortened_list_reported_once_at_end() {
 #[tokio::test]
 async fn checkpoint_lies_after_skipped_page() {
     // The last page is skipped.
-    let server = server_of_answers(|number| match number {
+    let server = server_of_responses(|number| match number {
         1 => server::json(200, format!("{{{}}}", page_of(&[&[1, 2], &[]], 1, 4))),
         _ => server::json(500, "{}"),
     })
@@ -465,7 +466,7 @@ async fn checkpoint_lies_after_skipped_page() {
     assert_eq!(models.report().page_failures.len(), 1);
     assert!(models.checkpoint().is_end());
     // A page is skipped, and the next page ends the list.
-    let server = server_of_answers(|number| match number {
+    let server = server_of_responses(|number| match number {
         2 => server::json(500, "{}"),
         _ => {
             let count = if number == 1 { 8 } else { 9 };
@@ -621,7 +622,7 @@ async fn resumed_partition_stops_at_own_end() {
 #[tokio::test]
 async fn prefetched_pages_dropped_for_links() {
     let server = server::start().await;
-    let answer = |request: &Request| {
+    let response = |request: &Request| {
         let query = request.url.query().unwrap_or_default();
         server::json(
             200,
@@ -633,7 +634,7 @@ async fn prefetched_pages_dropped_for_links() {
             },
         )
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let mut models = server::client_of(&server).list_models().list_all_as::<Id>();
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
@@ -857,14 +858,16 @@ async fn checkpoint_keeps_cursor_hides_secret() {
 
 /// Starts a server with a page for each page number. `page` returns the page's JSON without the outer braces.
 async fn server_of_pages(page: impl Fn(u64) -> String + Send + Sync + 'static) -> MockServer {
-    server_of_answers(move |number| server::json(200, format!("{{{}}}", page(number)))).await
+    server_of_responses(move |number| server::json(200, format!("{{{}}}", page(number)))).await
 }
 
 /// Starts a server with a response for each page number.
-async fn server_of_answers(answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static) -> MockServer {
+async fn server_of_responses(
+    response: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
+) -> MockServer {
     let server = server::start().await;
-    let answer = move |request: &Request| {
-        answer(
+    let response = move |request: &Request| {
+        response(
             request
                 .url
                 .query_pairs()
@@ -872,7 +875,7 @@ async fn server_of_answers(answer: impl Fn(u64) -> ResponseTemplate + Send + Syn
                 .map_or(1, |(_, value)| value.parse().unwrap()),
         )
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     server
 }
 

@@ -14,8 +14,8 @@ use wiremock::{Mock, MockServer, Request};
 /// Starts a server with a page for each query.
 async fn serving(page: impl Fn(&str) -> String + Send + Sync + 'static) -> (MockServer, BackendClient) {
     let server = server::start().await;
-    let answer = move |request: &Request| server::json(200, page(request.url.query().unwrap_or_default()));
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let response = move |request: &Request| server::json(200, page(request.url.query().unwrap_or_default()));
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let client = server::client_of(&server);
     (server, client)
 }
@@ -117,8 +117,8 @@ async fn overlong_next_is_decode_error() {
         };
         let error = models.next().await.unwrap().failure();
         assert_eq!(error.kind(), kind, "{error}");
-        let told = (error.operation(), error.url(), error.attempts());
-        assert_eq!(told, (Some("list_models"), Some(&*format!("{}/models/", server.uri())), 1));
+        let context = (error.operation(), error.url(), error.attempts());
+        assert_eq!(context, (Some("list_models"), Some(&*format!("{}/models/", server.uri())), 1));
         let text = error.to_string();
         assert!(text.len() < 500 && text.contains("page 1's `next`") && text.contains("bytes"), "{text}");
         assert!(!models.checkpoint().is_end() && server::requests(&server).await.len() == 1);

@@ -13,11 +13,11 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 /// Starts a server with a page for each value of the parameter `name`.
 async fn serving_by(
     name: &'static str,
-    answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
+    response: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
 ) -> (MockServer, BackendClient) {
     let server = server::start().await;
-    let answer = move |request: &Request| {
-        answer(
+    let response = move |request: &Request| {
+        response(
             request
                 .url
                 .query_pairs()
@@ -25,7 +25,7 @@ async fn serving_by(
                 .map_or(1, |(_, value)| value.parse().unwrap()),
         )
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let client = server::client_of(&server);
     (server, client)
 }
@@ -297,9 +297,10 @@ async fn bare_list_answer_is_no_page() {
         ];
         for error in errors {
             assert!(error.is_decode() && error.json_path().is_none(), "{text}: {error}");
-            let told = error.to_string();
+            let message = error.to_string();
             assert!(
-                told.contains("it is a JSON list, not a page") && told.contains("`send_as::<Vec<…>>()`"),
+                message.contains("it is a JSON list, not a page")
+                    && message.contains("`send_as::<Vec<…>>()`"),
                 "{text}: {error}"
             );
         }
@@ -363,12 +364,12 @@ async fn forged_checkpoint_is_refused() {
         let checkpoint = serde_json::from_value(checkpoint).unwrap();
         assert!(format!("{checkpoint:?}").len() < 2_000);
         let error = list().resume(checkpoint).next().await.unwrap().failure();
-        let told = error.to_string();
+        let message = error.to_string();
         assert!(
-            error.is_invalid_input() && told.contains("read the list from its beginning"),
-            "{field}: {told}"
+            error.is_invalid_input() && message.contains("read the list from its beginning"),
+            "{field}: {message}"
         );
-        assert!(told.len() < 1_500, "{field}: {} bytes", told.len());
+        assert!(message.len() < 1_500, "{field}: {} bytes", message.len());
     }
     server::assert_nothing_sent(&server).await;
     // Deeply nested JSON isn't a checkpoint.
@@ -381,7 +382,7 @@ async fn checkpoint_mismatch_names_parameters() {
     let (server, client) = serving_by("page", |_| server::json(200, "{}")).await;
     let list = || client.list_models().params(|p| p.project(1)).param("token", secret("one"));
     let checkpoint = list().list_all().checkpoint();
-    for (other, told) in [
+    for (other, message) in [
         (list().param("order", "x").params(|p| p.project(2)), "without `order`, with another `project`"),
         (list().param("token", secret("two")), "with another `token`"),
         (list().param_list("token", [""; 0]).param("project", 1), "with a `token`"),
@@ -390,7 +391,7 @@ async fn checkpoint_mismatch_names_parameters() {
         assert!(
             error.is_invalid_input()
                 && error.to_string().ends_with(&format!(
-                    "it belongs to another query: {told}: read the list from its beginning instead"
+                    "it belongs to another query: {message}: read the list from its beginning instead"
                 )),
             "{error}"
         );

@@ -16,7 +16,7 @@ async fn list_of(
     count: impl Fn(u64) -> u64 + Send + Sync + 'static,
 ) -> (MockServer, BackendClient) {
     let server = server::start().await;
-    let answer = move |request: &Request| {
+    let response = move |request: &Request| {
         let number: u64 = request
             .url
             .query_pairs()
@@ -31,7 +31,7 @@ async fn list_of(
         let (count, items) = (count(number), items.join(", "));
         server::json(200, format!(r#"{{"count": {count}, "next": {next}, "results": [{items}]}}"#))
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let client = server::client_of(&server);
     (server, client)
 }
@@ -310,7 +310,7 @@ async fn identity_fields_set_by_caller() {
 #[tokio::test]
 async fn identity_from_first_nonempty_page() {
     let server = server::start().await;
-    let answer = |request: &Request| {
+    let response = |request: &Request| {
         let page = request.url.query().unwrap_or_default();
         server::json(
             200,
@@ -325,7 +325,7 @@ async fn identity_from_first_nonempty_page() {
             },
         )
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let list =
         server::client_of(&server).list_models().list_all_raw().identity(["key", "id"]).deduplicate(true);
     let mut models = list.policy(ListPolicy::Lenient);

@@ -343,10 +343,10 @@ proptest! {
                 prop_assert_eq!(failure.error.status().map(|status| status.as_u16()), Some(500));
                 prop_assert!(failure.url.ends_with("/models/"));
             }
-            let mut lost: Vec<_> = broken.iter().copied().filter(|id| *id <= count && !pages.contains(&page_of(*id))).collect();
-            lost.sort_unstable();
-            let told: Vec<u64> = list.report().item_failures.iter().map(|failure| failure.id.clone().unwrap().parse().unwrap()).collect();
-            prop_assert_eq!(told, lost);
+            let mut expected_failures: Vec<_> = broken.iter().copied().filter(|id| *id <= count && !pages.contains(&page_of(*id))).collect();
+            expected_failures.sort_unstable();
+            let reported: Vec<u64> = list.report().item_failures.iter().map(|failure| failure.id.clone().unwrap().parse().unwrap()).collect();
+            prop_assert_eq!(reported, expected_failures);
             prop_assert_eq!(list.report().is_complete(), list.report().page_failures.is_empty() && list.report().item_failures.is_empty());
             Ok(())
         })?;

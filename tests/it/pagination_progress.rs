@@ -17,18 +17,18 @@ const STALLED: usize = 100;
 
 /// Starts a server with a response for each number in the parameter `page` or `cursor`.
 async fn serving(
-    answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
+    response: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
 ) -> (MockServer, BackendClient) {
     let server = server::start().await;
-    let answer = move |request: &Request| {
+    let response = move |request: &Request| {
         let mut pairs = request.url.query_pairs();
-        answer(
+        response(
             pairs
                 .find(|(name, _)| name == "page" || name == "cursor")
                 .map_or(1, |(_, value)| value.parse().unwrap()),
         )
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::never());
     let client = builder.build().unwrap();
     (server, client)
@@ -88,10 +88,10 @@ async fn repeated_items_new_cursors_end_list() {
 #[tokio::test]
 async fn circular_pages_new_cursors_end_list() {
     // Three pages in a cycle. Their items have no identity, and their signatures change.
-    let answer = |number: u64| {
+    let response = |number: u64| {
         cursor_page(number, &format!(r#"{{"data": {}, "url": "/a?sig={number}"}}"#, number % 3))
     };
-    let (server, client) = serving(answer).await;
+    let (server, client) = serving(response).await;
     let mut models = client.list_models().list_all_raw();
     let mut given = 0;
     let error = loop {
@@ -115,10 +115,10 @@ async fn endless_empty_pages_end_list() {
 #[tokio::test]
 async fn endless_failing_items_end_list() {
     for count in [30, 1_000_000_000_000_000] {
-        let answer = move |number: u64| {
+        let response = move |number: u64| {
             numbered_page(number, count, &format!(r#"{{"id": "{number}a"}}, {{"id": "{number}b"}}, 0"#))
         };
-        let (server, client) = serving(answer).await;
+        let (server, client) = serving(response).await;
         let list =
             client.list_models().list_all_as::<Id>().skip_failed_items(true).policy(ListPolicy::Lenient);
         let mut models = list.concurrency(4);
@@ -130,11 +130,11 @@ async fn endless_failing_items_end_list() {
 
 #[tokio::test]
 async fn endless_failing_pages_end_list() {
-    let answer = |number: u64| match number {
+    let response = |number: u64| match number {
         1 => numbered_page(1, 1_000_000_000_000_000, TWO),
         _ => server::json(500, r#"{"detail": "broken"}"#),
     };
-    let (server, client) = serving(answer).await;
+    let (server, client) = serving(response).await;
     let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).concurrency(4);
     let (ids, error) = ids_of(&mut models).await;
     let error = error.unwrap();
@@ -171,11 +171,11 @@ async fn ignored_page_number_hits_stall_limit() {
 #[tokio::test]
 async fn identical_pages_without_ids_allowed() {
     // Pages of items without an identity may repeat ninety times.
-    let answer = |number: u64| match number {
+    let response = |number: u64| match number {
         92 => server::json(200, r#"{"next": null, "results": [{"data": 2}]}"#),
         number => cursor_page(number, r#"{"data": 1}"#),
     };
-    let (_server, client) = serving(answer).await;
+    let (_server, client) = serving(response).await;
     let items: Vec<RawItem> =
         client.list_models().list_all_raw().policy(ListPolicy::Strict).try_collect().await.unwrap();
     assert_eq!(items.len(), 92);
@@ -184,12 +184,12 @@ async fn identical_pages_without_ids_allowed() {
 #[tokio::test]
 async fn scattered_failing_pages_continue() {
     // Every second page of 500 fails.
-    let answer = |number: u64| match number {
+    let response = |number: u64| match number {
         500 => server::json(200, r#"{"count": 500, "next": null, "results": [{"id": 500}]}"#),
         number if number % 2 == 1 && number > 1 => server::json(500, "{}"),
         number => numbered_page(number, 500, &format!(r#"{{"id": {number}}}"#)),
     };
-    let (_server, client) = serving(answer).await;
+    let (_server, client) = serving(response).await;
     let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).skip_failed_items(true);
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
@@ -307,11 +307,11 @@ async fn kept_failures_are_bounded() {
     assert!(kept <= 1 << 20 && kept > 900_000, "{kept}");
     assert_eq!(report.item_failures.len() as u64 + report.omitted, 60);
     // The kept bodies of failed pages have a total limit.
-    let answer = |number: u64| match number {
+    let response = |number: u64| match number {
         1 => numbered_page(1, 40, r#"{"id": 1}"#),
         _ => server::json(500, format!(r#"{{"detail": "{}"}}"#, "z".repeat(100_000))),
     };
-    let (_server, client) = serving(answer).await;
+    let (_server, client) = serving(response).await;
     let mut models =
         client.list_models().list_all_as::<Id>().skip_failed_pages(true).policy(ListPolicy::Lenient);
     assert_eq!(ids_of(&mut models).await.0, [1]);
@@ -323,7 +323,7 @@ async fn kept_failures_are_bounded() {
 
 #[tokio::test]
 async fn failed_pages_are_skipped_after_resume() {
-    let answer = |number: u64| match number {
+    let response = |number: u64| match number {
         2 | 3 => server::json(500, "{}"),
         _ => {
             let next =
@@ -331,7 +331,7 @@ async fn failed_pages_are_skipped_after_resume() {
             server::json(200, format!(r#"{{"count": 5, "next": {next}, "results": [{{"id": {number}}}]}}"#))
         }
     };
-    let (_server, client) = serving(answer).await;
+    let (_server, client) = serving(response).await;
     let list = || {
         client
             .list_models()

@@ -67,9 +67,9 @@ fn assert_no_credentials(request: &Request) {
 }
 
 /// Starts a server with this response to every request. Its client has every credential.
-async fn serving(answer: ResponseTemplate) -> (MockServer, BackendClient) {
+async fn serving(response: ResponseTemplate) -> (MockServer, BackendClient) {
     let server = server::start().await;
-    Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&server).await;
+    Mock::given(wiremock::matchers::any()).respond_with(response).mount(&server).await;
     let client = builder(&server.uri()).build().unwrap();
     (server, client)
 }
@@ -288,15 +288,15 @@ async fn connection_error_shows_no_secret() {
         .proxy(format!("http://user:{MARKER}@{}", url.trim_start_matches("http://")));
     assert_error_hidden(&get(&proxied.build().unwrap()).await.failure(), ErrorKind::Connect);
 
-    for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": "] {
-        let server = Server::of([Act::Close(answer.into())]).await;
+    for response in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": "] {
+        let server = Server::of([Act::Close(response.into())]).await;
         let client = builder(&server.url).build().unwrap();
         assert_error_hidden(&get(&client).await.failure(), ErrorKind::ConnectionLost);
         assert_error_hidden(
             &create(&client, ModelFile::uploaded(7)).await.failure(),
             ErrorKind::UnknownOutcome,
         );
-        let server = Server::of([Act::Hold(answer.into())]).await;
+        let server = Server::of([Act::Hold(response.into())]).await;
         let client = builder(&server.url).read_timeout(Duration::from_millis(100)).build().unwrap();
         assert_error_hidden(&get(&client).await.failure(), ErrorKind::Timeout);
     }
@@ -315,11 +315,11 @@ async fn server_error_shows_no_secret() {
     let text = format!("<title>Not at {}</title>\n{}", signed("/t"), signed("/u"));
     let fields = format!(r#"{{"file": ["Can't fetch {}"]}}"#, signed("/f"));
     for body in [leaky(), text, fields] {
-        let answer = json(400, body)
+        let response = json(400, body)
             .insert_header("location", signed("/l").as_str())
             .insert_header("set-cookie", MARKER);
-        let answer = answer.insert_header("link", format!("<{}>; rel=\"next\"", signed("/n")).as_str());
-        let (_server, client) = serving(answer).await;
+        let response = response.insert_header("link", format!("<{}>; rel=\"next\"", signed("/n")).as_str());
+        let (_server, client) = serving(response).await;
         assert_error_hidden(
             &client.get_model(1).param("sig", secret("param")).await.failure(),
             ErrorKind::Status,
@@ -336,9 +336,9 @@ async fn echoed_token_is_redacted() {
         serving(json(401, format!(r#"{{"detail": "Invalid token {MARKER}-access."}}"#))).await;
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
     let page = format!("<title>DEBUG</title><td>HTTP_AUTHORIZATION</td><td>Token {MARKER}-legacy</td>");
-    let answer = ResponseTemplate::new(500).set_body_raw(page, "text/html");
+    let response = ResponseTemplate::new(500).set_body_raw(page, "text/html");
     let (_server, client) =
-        serving(answer.insert_header("synapse-tenant", format!("Token {MARKER}-tenant").as_str())).await;
+        serving(response.insert_header("synapse-tenant", format!("Token {MARKER}-tenant").as_str())).await;
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
 }
 
@@ -358,14 +358,14 @@ async fn token_redacted_in_every_escaping() {
         for written in
             [inner, &inner.replace('/', "\\/"), &ascii(&token), &latin_quoted[1..latin_quoted.len() - 1]]
         {
-            let answers = [
+            let responses = [
                 json(401, format!(r#"{{"detail": "Invalid token {written}."}}"#)),
                 json(200, format!(r#"{{"id": "{written}"}}"#)),
                 json(200, format!(r#"{{"id": 1, "name": ["{written}"]}}"#)),
                 ResponseTemplate::new(500).set_body_raw(format!("no {token}"), "text/plain"),
             ];
-            for answer in answers {
-                let (server, _) = serving(answer).await;
+            for response in responses {
+                let (server, _) = serving(response).await;
                 let client = builder(&server.uri()).access_token(token.as_str()).build().unwrap();
                 let error = client.get_model(1).await.failure();
                 let sent = only(&server).await;
@@ -459,9 +459,9 @@ async fn token_in_ids_and_keys_is_redacted() {
         assert_error_hidden(&models.failure(), ErrorKind::Decode);
     }
     let id = format!("{MARKER}-access");
-    let answer = json(400, format!(r#"{{"{MARKER}-access": ["no {MARKER}-access"]}}"#))
+    let response = json(400, format!(r#"{{"{MARKER}-access": ["no {MARKER}-access"]}}"#))
         .insert_header("x-request-id", id.as_str());
-    let (_server, client) = serving(answer).await;
+    let (_server, client) = serving(response).await;
     let error = client.get_model(1).await.failure();
     assert_error_hidden(&error, ErrorKind::Status);
     assert_eq!(error.request_id(), None);
@@ -501,7 +501,7 @@ async fn renewed_token_is_redacted() {
 async fn server_text_becomes_one_clean_line() {
     let said = "\u{1b}[2J\u{9b}31m\u{202e}a\u{2028}b\u{85}c\nd\u{7f}\u{200b}\0";
     let written = serde_json::to_string(said).unwrap();
-    for answer in [
+    for response in [
         json(400, format!(r#"{{"detail": {written}}}"#)),
         json(400, format!("{{{written}: [{written}]}}")),
         ResponseTemplate::new(500).set_body_raw(said, "text/plain"),
@@ -510,7 +510,7 @@ async fn server_text_becomes_one_clean_line() {
         json(200, format!(r#"{{"id": 1, "name": {{{written}: 1}}}}"#)),
         ResponseTemplate::new(200).set_body_raw("x", "text/\u{9b}31m"),
     ] {
-        let (_server, client) = serving(answer).await;
+        let (_server, client) = serving(response).await;
         let error = client.get_model(1).await.failure();
         for text in [error.to_string(), format!("{error:?}")] {
             let odd = |shown: char| shown.is_control() || "\u{202e}\u{2028}\u{200b}".contains(shown);
@@ -535,8 +535,8 @@ async fn circular_list_error_shows_no_secret() {
 
 #[tokio::test]
 async fn bad_upload_offset_shows_no_secret() {
-    let answer = format!(r#"{{"id": 7, "url": "/chunked_upload/7/?sig={MARKER}", "offset": 99}}"#);
-    let (_server, client) = serving(json(200, answer)).await;
+    let response = format!(r#"{{"id": 7, "url": "/chunked_upload/7/?sig={MARKER}", "offset": 99}}"#);
+    let (_server, client) = serving(json(200, response)).await;
     assert_error_hidden(&create(&client, Bytes::from_static(b"x")).await.failure(), ErrorKind::Upload);
 }
 
@@ -686,8 +686,8 @@ async fn query_redacted_for_any_file_name() {
             let (_server, client) = serving(json(200, format!(r#"{{"id": "{url}"}}"#))).await;
             assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Decode);
             let link = format!("<{url}>; rel=\"next\"");
-            let headers = |answer: ResponseTemplate| {
-                answer.insert_header("location", &*url).insert_header("link", &*link)
+            let headers = |response: ResponseTemplate| {
+                response.insert_header("location", &*url).insert_header("link", &*link)
             };
             let (_server, client) = serving(headers(json(400, format!(r#"{{"file": ["{url}"]}}"#)))).await;
             assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);

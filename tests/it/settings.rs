@@ -183,8 +183,8 @@ async fn sent_in_environment(variables: &[(&str, &str)]) -> [Option<String>; 4] 
     let mut all: Vec<(&str, &OsStr)> =
         variables.iter().map(|(name, value)| (*name, OsStr::new(*value))).collect();
     all.extend([("SYNAPSE_BASE_URL", OsStr::new(&uri)), ("GET_A_MODEL", OsStr::new("1"))]);
-    let told = in_environment(&all).await;
-    assert!(told.contains("model=Ok(1)"), "{told}");
+    let output = in_environment(&all).await;
+    assert!(output.contains("model=Ok(1)"), "{output}");
     let request = only(&server).await;
     assert_eq!(line(&request), "GET /models/1/");
     ["synapse-access-token", "authorization", "synapse-tenant", "synapse-agent"]
@@ -219,8 +219,8 @@ async fn plain_http_works_without_certificates() {
     assert_eq!(sent[0].as_deref(), Some(&*format!("Token {TOKEN}")));
     // Without any certificate, no HTTPS client can be built. The HTTP client above used the fallback.
     let https = [("SYNAPSE_BASE_URL", "https://h"), ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory)];
-    let told = in_environment(&https.map(|(name, value)| (name, OsStr::new(value)))).await;
-    assert!(told.contains("error=<http: the HTTP client can't be built"), "{told}");
+    let output = in_environment(&https.map(|(name, value)| (name, OsStr::new(value)))).await;
+    assert!(output.contains("error=<http: the HTTP client can't be built"), "{output}");
 }
 
 #[tokio::test]
@@ -244,19 +244,21 @@ async fn variable_whitespace_is_trimmed() {
 
 #[tokio::test]
 async fn default_base_url_is_hosted_platform() {
-    for told in [in_environment(&[]).await, in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(" "))]).await] {
-        assert!(told.contains("base_url=<https://api.synapse.sh>"), "{told}");
+    for output in [in_environment(&[]).await, in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(" "))]).await]
+    {
+        assert!(output.contains("base_url=<https://api.synapse.sh>"), "{output}");
     }
-    let told = in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(" http://h/api/v1/ \n"))]).await;
-    assert!(told.contains("base_url=<http://h/api/v1>"), "{told}");
+    let output = in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(" http://h/api/v1/ \n"))]).await;
+    assert!(output.contains("base_url=<http://h/api/v1>"), "{output}");
 }
 
 #[tokio::test]
 async fn invalid_variable_hides_its_value() {
-    let told = in_environment(&[("SYNAPSE_API_TOKEN", OsStr::new(&format!("{MARKER}\n{MARKER}")))]).await;
-    assert!(told.contains("error=<access_token: ") && !told.contains(MARKER), "{told}");
-    let told = in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(&format!("https://user:{MARKER}@h")))]).await;
-    assert!(told.contains("error=<base_url: ") && !told.contains(MARKER), "{told}");
+    let output = in_environment(&[("SYNAPSE_API_TOKEN", OsStr::new(&format!("{MARKER}\n{MARKER}")))]).await;
+    assert!(output.contains("error=<access_token: ") && !output.contains(MARKER), "{output}");
+    let output =
+        in_environment(&[("SYNAPSE_BASE_URL", OsStr::new(&format!("https://user:{MARKER}@h")))]).await;
+    assert!(output.contains("error=<base_url: ") && !output.contains(MARKER), "{output}");
 }
 
 #[cfg(unix)]
@@ -264,8 +266,9 @@ async fn invalid_variable_hides_its_value() {
 async fn non_unicode_variable_is_named() {
     use std::os::unix::ffi::OsStrExt;
     for name in ["SYNAPSE_BASE_URL", "SYNAPSE_API_TOKEN", "SYNAPSE_AGENT_TOKEN", "SYNAPSE_TENANT"] {
-        let told = in_environment(&[(name, OsStr::from_bytes(&[MARKER.as_bytes(), b"\xff"].concat()))]).await;
-        assert!(told.contains(&format!("error=<{name}: ")) && !told.contains(MARKER), "{told}");
+        let output =
+            in_environment(&[(name, OsStr::from_bytes(&[MARKER.as_bytes(), b"\xff"].concat()))]).await;
+        assert!(output.contains(&format!("error=<{name}: ")) && !output.contains(MARKER), "{output}");
     }
 }
 
@@ -402,11 +405,11 @@ async fn invalid_call_settings_send_nothing() {
         .header("content-length", "3");
     let error = call.timeout(Duration::ZERO).read_timeout(Duration::ZERO).await.failure();
     assert!(error.is_invalid_input());
-    let told = error.to_string();
+    let output = error.to_string();
     for part in
         ["no header", "x-bad", "Host", "content-length", "; timeout: it is zero", "read_timeout: it is zero"]
     {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(output.contains(part), "{part}: {output}");
     }
     assert_nothing_sent(&server).await;
 }
@@ -653,8 +656,8 @@ async fn system_proxy_used_when_none_set() {
     let uri = proxy.uri();
     let variables =
         [("SYNAPSE_BASE_URL", "http://backend.invalid"), ("HTTP_PROXY", &uri), ("GET_A_MODEL", "1")];
-    let told = in_environment(&variables.map(|(name, value)| (name, OsStr::new(value)))).await;
-    assert!(told.contains("model=Ok(1)"), "{told}");
+    let output = in_environment(&variables.map(|(name, value)| (name, OsStr::new(value)))).await;
+    assert!(output.contains("model=Ok(1)"), "{output}");
     assert_eq!(only(&proxy).await.url.as_str(), "http://backend.invalid/models/1/");
 }
 
@@ -677,14 +680,14 @@ async fn no_proxy_accepts_bracketed_ipv6() {
         ("NO_PROXY", "[::]/8", true),
         ("NO_PROXY", "[::2]", false),
     ] {
-        let told = in_environment(&[
+        let output = in_environment(&[
             ("SYNAPSE_BASE_URL", OsStr::new(&uri)),
             ("GET_A_MODEL", OsStr::new("1")),
             ("HTTP_PROXY", OsStr::new(&proxy)),
             (name, OsStr::new(no_proxy)),
         ])
         .await;
-        assert_eq!(told.contains("model=Ok(1)"), is_taken, "{no_proxy}: {told}");
+        assert_eq!(output.contains("model=Ok(1)"), is_taken, "{no_proxy}: {output}");
     }
 }
 
@@ -693,29 +696,32 @@ async fn failing_proxy_is_named_in_error() {
     let proxy = NO_PROXY_THERE.replace("MARK", MARKER);
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
         for no_proxy in ["", "[::1]"] {
-            let told = in_environment(&[
+            let output = in_environment(&[
                 ("SYNAPSE_BASE_URL", OsStr::new("http://backend.invalid")),
                 ("GET_A_MODEL", OsStr::new("1")),
                 (name, OsStr::new(&proxy)),
                 ("NO_PROXY", OsStr::new(no_proxy)),
             ])
             .await;
-            assert!(told.contains("no connection through the proxy http://127.0.0.1:9: "), "{name}: {told}");
-            assert!(!told.contains(MARKER), "{told}");
+            assert!(
+                output.contains("no connection through the proxy http://127.0.0.1:9: "),
+                "{name}: {output}"
+            );
+            assert!(!output.contains(MARKER), "{output}");
         }
     }
     // An available proxy gets the password, and no other host does.
     let server = answering(json(200, MODEL)).await;
     let proxy = format!("http://us%40er:{MARKER}@{}", server.address());
     for no_proxy in ["", "[::1]"] {
-        let told = in_environment(&[
+        let output = in_environment(&[
             ("SYNAPSE_BASE_URL", OsStr::new("http://backend.invalid")),
             ("GET_A_MODEL", OsStr::new("1")),
             ("HTTP_PROXY", OsStr::new(&proxy)),
             ("NO_PROXY", OsStr::new(no_proxy)),
         ])
         .await;
-        assert!(told.contains("model=Ok(1)"), "{no_proxy}: {told}");
+        assert!(output.contains("model=Ok(1)"), "{no_proxy}: {output}");
     }
     let sent: Vec<_> = requests(&server)
         .await
@@ -724,7 +730,7 @@ async fn failing_proxy_is_named_in_error() {
         .collect();
     assert!(sent.len() == 2 && sent[0] == sent[1] && sent[0].is_some(), "{sent:?}");
     // If a web server runs the program as CGI, any client can set `HTTP_PROXY` by a header.
-    let told = in_environment(&[
+    let output = in_environment(&[
         ("SYNAPSE_BASE_URL", OsStr::new("http://127.0.0.1:9")),
         ("GET_A_MODEL", OsStr::new("1")),
         ("HTTP_PROXY", OsStr::new("http://127.0.0.1:10")),
@@ -732,7 +738,7 @@ async fn failing_proxy_is_named_in_error() {
         ("NO_PROXY", OsStr::new("[::1]")),
     ])
     .await;
-    assert!(told.contains("no connection: "), "{told}");
+    assert!(output.contains("no connection: "), "{output}");
 }
 
 #[cfg(unix)]
@@ -745,9 +751,9 @@ async fn too_many_open_files_names_ulimit() {
         ("GET_A_MODEL", OsStr::new("1")),
         ("OPEN_ALL_FILES", OsStr::new("1")),
     ];
-    let told = in_environment(&set).await;
+    let output = in_environment(&set).await;
     assert!(
-        told.contains("too many open files") && told.contains("ulimit -n") && told.contains("Connect"),
-        "{told}"
+        output.contains("too many open files") && output.contains("ulimit -n") && output.contains("Connect"),
+        "{output}"
     );
 }

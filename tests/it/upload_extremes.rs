@@ -201,10 +201,10 @@ proptest! {
     ) {
         RUNTIME.block_on(async {
             let (backend, client) = start().await;
-            for (method, field, told) in [("PUT", "offset", chunks), ("GET", "offset", asked), ("POST", "size", vec![size])] {
-                for (number, told) in told.into_iter().enumerate() {
-                    let edit = move |upload: &mut serde_json::Value| match &told {
-                        Some(told) => upload[field] = told.clone(),
+            for (method, field, values) in [("PUT", "offset", chunks), ("GET", "offset", asked), ("POST", "size", vec![size])] {
+                for (number, value) in values.into_iter().enumerate() {
+                    let edit = move |upload: &mut serde_json::Value| match &value {
+                        Some(value) => upload[field] = value.clone(),
                         None => drop(upload.as_object_mut().unwrap().remove(field)),
                     };
                     backend.inject(Fault::edit_json(edit).on(method, "/chunked_upload/").after(number as u64));
@@ -404,8 +404,8 @@ async fn early_completed_at_is_ignored() {
         [("2025-01-01T00:00:00Z", None), ("2025-01-01T00:00:00Z", Some("00112233445566778899aabbccddeeff"))]
     {
         let server = MockServer::start().await;
-        let put = |answer: ResponseTemplate, times| {
-            Mock::given(method("PUT")).respond_with(answer).up_to_n_times(times)
+        let put = |response: ResponseTemplate, times| {
+            Mock::given(method("PUT")).respond_with(response).up_to_n_times(times)
         };
         put(ResponseTemplate::new(200).set_body_json(at(4, None)), 1).mount(&server).await;
         put(ResponseTemplate::new(500), 1).mount(&server).await;

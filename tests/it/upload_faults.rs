@@ -99,7 +99,7 @@ impl Setup {
     fn assert_stored(&self, upload: &ChunkedUpload) {
         let id = upload.id.to_string();
         let stored = std::fs::read(self.backend.uploaded_file(&id).unwrap()).unwrap();
-        assert!(stored == self.content, "the stored file is another");
+        assert!(stored == self.content, "the stored file has other bytes");
         let mut end = 0;
         for range in self.backend.accepted_ranges(&id) {
             assert_eq!(range.start, end, "{:?}", self.backend.accepted_ranges(&id));
@@ -109,7 +109,7 @@ impl Setup {
         for other in self.backend.upload_ids() {
             assert_eq!(self.backend.completions(&other), u64::from(other == id), "completions of {other}");
         }
-        assert!(!self.session_file().exists(), "a session stays behind");
+        assert!(!self.session_file().exists(), "the session file still exists");
     }
 
     async fn succeeds(&self, fault: Fault) -> ChunkedUpload {
@@ -125,8 +125,8 @@ impl Setup {
     }
 
     /// Resumes the upload after an error. No byte that the server has is sent again.
-    async fn goes_on_after(&self, error: &Error) {
-        let session = error.upload_session().expect("there is something to go on with").clone();
+    async fn resumes_after(&self, error: &Error) {
+        let session = error.upload_session().expect("a session is left").clone();
         assert!(self.session_file().exists());
         self.backend.clear_faults();
         self.backend.clear_requests();
@@ -260,9 +260,9 @@ async fn truncated_answer_counts_as_lost() {
     setup.succeeds(chunk(half(), 0)).await;
     assert_eq!((setup.sent().len(), setup.backend.upload_ids().len()), (12, 2));
     // The server acted on the completion, so an unreadable response isn't a failure.
-    for answer in [half(), Fault::replace_body("<html>Welcome!</html>")] {
+    for fault in [half(), Fault::replace_body("<html>Welcome!</html>")] {
         let setup = Setup::new().await;
-        setup.succeeds(completion(answer)).await;
+        setup.succeeds(completion(fault)).await;
         assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
     }
 }
@@ -301,7 +301,7 @@ async fn uncertain_completion_is_not_reposted() {
         assert_eq!(error.upload_id(), Some(&*setup.backend.upload_ids()[0]));
         assert!(error.to_string().contains("resume it"), "{error}");
         // The resumed upload sends no chunk, only the completion.
-        setup.goes_on_after(&error).await;
+        setup.resumes_after(&error).await;
         assert_eq!((setup.sent().len(), setup.count("POST")), (0, 1));
     }
 }
@@ -310,13 +310,13 @@ async fn uncertain_completion_is_not_reposted() {
 /// refused connection.
 fn patient(setup: &Setup, address: SocketAddr) -> (BackendClient, Arc<Notify>) {
     let (refused, third) = (AtomicUsize::new(0), Arc::new(Notify::new()));
-    let told = third.clone();
+    let notify = third.clone();
     let client = BackendClient::builder(format!("http://{address}"))
         .access_token(setup.backend.token())
         .retry(quick_retry().max_retries(1_000_000).max_elapsed(Duration::from_secs(60)))
         .on_attempt(move |attempt| {
             if attempt.error == Some(ErrorKind::Connect) && refused.fetch_add(1, Ordering::SeqCst) == 2 {
-                told.notify_one();
+                notify.notify_one();
             }
         });
     (client.build().unwrap(), third)
@@ -423,10 +423,7 @@ async fn impossible_offset_is_an_error() {
             error.to_string().contains(&format!("expects byte {offset} next: start a new upload")),
             "{error}"
         );
-        assert!(
-            error.upload_session().is_none() && !setup.session_file().exists(),
-            "there is nothing to go on with"
-        );
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
         assert_eq!(setup.count("POST"), 0);
     }
 }
@@ -440,10 +437,7 @@ async fn impossible_queried_offset_is_an_error() {
             .inject(Fault::edit_json(move |upload| upload["offset"] = offset.into()).on("GET", UPLOADS));
         let error = setup.fails(chunk(Fault::lose_answer(), 2)).await;
         assert!(error.to_string().contains(&format!("expects byte {offset} next")), "{error}");
-        assert!(
-            error.upload_session().is_none() && !setup.session_file().exists(),
-            "there is nothing to go on with"
-        );
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
         assert_eq!(setup.count("POST"), 0);
     }
     // The response to an offset request must contain an offset.
@@ -472,7 +466,7 @@ async fn stalled_offset_aborts_upload() {
         "{error}"
     );
     assert_eq!(setup.sent().len(), 5);
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
 }
 
 #[tokio::test]
@@ -495,9 +489,9 @@ async fn oscillating_offset_aborts_upload() {
     let upload = setup.upload().on_session(move |session| {
         if session.offset == CHUNK {
             for (first, offset) in [("bytes 65536-", 131_072), ("bytes 131072-", 196_608)] {
-                let answer =
+                let response =
                     format!(r#"{{"id": "{}", "offset": {offset}, "completed_at": null}}"#, session.id);
-                backend.inject(Fault::answer(200).json(answer).method("PUT").when(from(first)).always());
+                backend.inject(Fault::answer(200).json(response).method("PUT").when(from(first)).always());
             }
         }
     });
@@ -529,8 +523,8 @@ async fn middlebox_chunk_answer_is_rechecked() {
     for body in MIDDLEBOX {
         for arrives in [true, false] {
             let setup = Setup::new().await;
-            let answer = if arrives { Fault::replace_body(body) } else { Fault::answer(200).json(body) };
-            setup.succeeds(chunk(answer, 4)).await;
+            let fault = if arrives { Fault::replace_body(body) } else { Fault::answer(200).json(body) };
+            setup.succeeds(chunk(fault, 4)).await;
             assert_eq!(
                 (setup.count("GET"), setup.sent().len()),
                 (1, if arrives { 11 } else { 12 }),
@@ -559,7 +553,7 @@ async fn middlebox_completion_is_rechecked() {
         setup.backend.inject(completion(Fault::answer(200).json(body)));
         let error = soon(setup.upload().completion_timeout(Duration::from_millis(50))).await.failure();
         assert!(error.upload_session().is_some() && setup.count("GET") >= 1, "{body}: {error:?}");
-        setup.goes_on_after(&error).await;
+        setup.resumes_after(&error).await;
     }
 }
 
@@ -587,7 +581,7 @@ async fn incomplete_completion_is_queried() {
     setup.backend.inject(completion(Fault::close()));
     let error = soon(setup.upload().completion_timeout(Duration::from_millis(50))).await.failure();
     assert!(error.is_unknown_outcome(), "{error:?}");
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
     let setup = Setup::new().await;
     setup.backend.inject(Fault::edit_json(|upload| upload["id"] = "another".into()).on("GET", UPLOADS));
     let error = setup.fails(chunk(Fault::lose_answer(), 4)).await;
@@ -656,7 +650,7 @@ async fn gateway_timeout_completes_only_once() {
         assert_eq!((setup.count("POST"), error.status().unwrap().as_u16()), (1, status), "{error}");
         assert!(error.is_unknown_outcome() || status == 500, "{error:?}");
         assert_eq!(error.upload_id(), Some(&*setup.backend.upload_ids()[0]));
-        setup.goes_on_after(&error).await;
+        setup.resumes_after(&error).await;
     }
 }
 
@@ -707,8 +701,8 @@ async fn late_completion_found_on_resume() {
 #[tokio::test]
 async fn already_complete_upload_succeeds() {
     let setup = Setup::new().await;
-    let said = Fault::answer(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
-    setup.backend.inject(completion(said));
+    let refused = Fault::answer(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
+    setup.backend.inject(completion(refused));
     setup.backend.inject(
         Fault::edit_json(|upload| upload["completed_at"] = "2026-01-01T00:00:00Z".into()).on("GET", UPLOADS),
     );
@@ -737,16 +731,13 @@ async fn checksum_mismatch_reports_both_md5() {
         error.is_bad_request() && error.response().unwrap().detail() == Some("checksum does not match"),
         "{error}"
     );
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.contains(&format!("the file's MD5 is {}, but the server's copy has", md5_of(&setup.content))),
-        "{told}"
+        message.contains(&format!("the file's MD5 is {}, but the server's copy has", md5_of(&setup.content))),
+        "{message}"
     );
-    assert!(told.contains("the server's copy has a different one: upload it again"), "{told}");
-    assert!(
-        error.upload_session().is_none() && !setup.session_file().exists(),
-        "there is nothing to go on with"
-    );
+    assert!(message.contains("the server's copy has a different one: upload it again"), "{message}");
+    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     assert_eq!(setup.backend.completions(&setup.backend.upload_ids()[0]), 0);
 
     // If the server reports its checksum, the error contains it.
@@ -755,17 +746,17 @@ async fn checksum_mismatch_reports_both_md5() {
     setup
         .backend
         .inject(Fault::edit_json(move |upload| upload["checksum"] = theirs.into()).on("GET", UPLOADS));
-    let told = soon(spoiling(&setup)).await.failure().to_string();
-    assert!(told.contains(&format!(" has {theirs}: upload it again")), "{told}");
+    let message = soon(spoiling(&setup)).await.failure().to_string();
+    assert!(message.contains(&format!(" has {theirs}: upload it again")), "{message}");
 }
 
 /// Returns fields of a completed upload that contradict the file, and the errors.
 fn other_files() -> [(&'static str, serde_json::Value, String); 2] {
     let theirs = "00112233445566778899aabbccddeeff";
-    let sum = format!("the server's copy has {theirs}: upload it again");
+    let checksum = format!("the server's copy has {theirs}: upload it again");
     let size =
         format!("the server's file has {} bytes, but this one has {SIZE}: start a new upload", SIZE - 1);
-    [("checksum", theirs.into(), sum), ("size", (SIZE - 1).into(), size)]
+    [("checksum", theirs.into(), checksum), ("size", (SIZE - 1).into(), size)]
 }
 
 #[tokio::test]
@@ -775,19 +766,16 @@ async fn completion_of_other_file_fails() {
         let error =
             setup.fails(completion(Fault::edit_json(move |upload| upload[field] = value.clone()))).await;
         assert!(error.to_string().contains(&said), "{error}");
-        assert!(
-            error.upload_session().is_none() && !setup.session_file().exists(),
-            "there is nothing to go on with"
-        );
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     }
     // A checksum of another algorithm is ignored, and case makes no difference.
-    for sum in ["sha256:00".to_owned(), md5_of(&content(SIZE)).to_uppercase()] {
+    for checksum in ["sha256:00".to_owned(), md5_of(&content(SIZE)).to_uppercase()] {
         let setup = Setup::new().await;
-        let told = Fault::edit_json(move |upload| {
-            upload["checksum"] = sum.clone().into();
+        let edited = Fault::edit_json(move |upload| {
+            upload["checksum"] = checksum.clone().into();
             upload["size"] = SIZE.into();
         });
-        setup.succeeds(completion(told)).await;
+        setup.succeeds(completion(edited)).await;
     }
 }
 
@@ -800,10 +788,7 @@ async fn queried_completion_of_other_file_fails() {
         );
         let error = setup.fails(completion(Fault::lose_answer())).await;
         assert!(error.to_string().contains(&said), "{error}");
-        assert!(
-            error.upload_session().is_none() && !setup.session_file().exists(),
-            "there is nothing to go on with"
-        );
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
         assert_eq!(setup.count("POST"), 1);
     }
 }
@@ -827,7 +812,7 @@ async fn resumed_upload_of_other_size_fails() {
 
 #[tokio::test]
 async fn repeated_503_is_retried() {
-    for answer in [
+    for fault in [
         || Fault::answer(503).json(r#"{"detail": "busy"}"#).header("Retry-After", "0"),
         || Fault::answer(503).json(r#"{"detail": "busy"}"#),
         || Fault::proxy_page(503),
@@ -838,7 +823,7 @@ async fn repeated_503_is_retried() {
     ] {
         let setup = Setup::new().await;
         for number in [0, 4, 10] {
-            setup.backend.inject(chunk(answer(), number).times(3));
+            setup.backend.inject(chunk(fault(), number).times(3));
         }
         let upload = soon(setup.upload()).await.unwrap();
         setup.assert_stored(&upload);
@@ -848,14 +833,14 @@ async fn repeated_503_is_retried() {
 
 #[tokio::test]
 async fn endless_503_leaves_resumable_session() {
-    for answer in
+    for fault in
         [Fault::answer(503).json(r#"{"detail": "busy"}"#), Fault::proxy_page(503), Fault::answer(500)]
     {
         let setup = Setup::new().await;
-        let error = setup.fails(chunk(answer, 4).always()).await;
+        let error = setup.fails(chunk(fault, 4).always()).await;
         assert_eq!(error.attempts(), 4, "{error}");
         assert_eq!(error.upload_session().unwrap().offset, 4 * CHUNK);
-        setup.goes_on_after(&error).await;
+        setup.resumes_after(&error).await;
     }
 }
 
@@ -865,7 +850,7 @@ async fn failing_offset_query_leaves_session() {
     setup.backend.inject(Fault::proxy_page(503).on("GET", UPLOADS).always());
     let error = setup.fails(chunk(Fault::proxy_page(502), 4).always()).await;
     assert!(error.to_string().starts_with("asking for the upload's offset, after: "), "{error}");
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
 }
 
 #[tokio::test]
@@ -883,7 +868,7 @@ async fn oversized_chunk_suggests_smaller_size() {
     let setup = Setup::new().await;
     let error = setup.fails(chunk(Fault::proxy_page(413), 4)).await;
     assert!(error.is_too_large(), "{error}");
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
 }
 
 #[tokio::test]
@@ -904,7 +889,7 @@ async fn forbidden_chunk_leaves_session() {
         let error = setup.fails(chunk(Fault::answer(status).json(r#"{"detail": "no"}"#), 4)).await;
         assert_eq!(error.status().unwrap().as_u16(), status);
         assert_eq!(setup.sent().len(), 5);
-        setup.goes_on_after(&error).await;
+        setup.resumes_after(&error).await;
     }
 }
 
@@ -972,7 +957,7 @@ async fn refused_renewed_token_fails_upload() {
     assert!(setup.sent().len() <= 4 + 5 && provider.0.load(Ordering::SeqCst) <= 6, "{:?}", setup.sent());
     assert!(error.to_string().contains("Token has expired."), "{error}");
     assert!(error.is_unauthorized(), "{error:?}");
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
 }
 
 // ---- lost uploads
@@ -1008,10 +993,7 @@ async fn repeatedly_expired_upload_fails() {
         setup.upload().on_session(move |session| assert!(backend.expire_upload(&session.id.to_string())));
     let error = soon(upload).await.failure();
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
-    assert!(
-        error.upload_session().is_none() && !setup.session_file().exists(),
-        "there is nothing to go on with"
-    );
+    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     assert_eq!(setup.backend.upload_ids().len(), 2);
 }
 
@@ -1051,10 +1033,7 @@ async fn upload_expired_at_completion_restarts() {
     let gone = completion(Fault::answer(410).json(r#"{"detail": "Upload has expired"}"#));
     let error = setup.fails(gone.always()).await;
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
-    assert!(
-        error.upload_session().is_none() && !setup.session_file().exists(),
-        "there is nothing to go on with"
-    );
+    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     assert_eq!((setup.backend.upload_ids().len(), setup.count("POST")), (2, 2));
 }
 
@@ -1099,10 +1078,7 @@ async fn foreign_upload_url_gets_nothing() {
         setup.fails(chunk(Fault::edit_json(move |upload| upload["url"] = url.clone().into()), 0)).await;
     assert_eq!(error.kind(), ErrorKind::CrossOrigin);
     assert!(error.to_string().contains("nothing was sent there"), "{error}");
-    assert!(
-        error.upload_session().is_none() && !setup.session_file().exists(),
-        "there is nothing to go on with"
-    );
+    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     assert_eq!((elsewhere.connections(), setup.sent().len()), (0, 1));
 }
 
@@ -1118,7 +1094,7 @@ async fn cross_origin_redirect_gets_no_chunk() {
                 setup.fails(Fault::answer(status).header("Location", &url).method(method).after(after)).await;
             assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{error}");
             assert_eq!((elsewhere.connections(), setup.count(method) as u64), (0, after + 1));
-            setup.goes_on_after(&error).await;
+            setup.resumes_after(&error).await;
         }
     }
 }
@@ -1156,7 +1132,7 @@ async fn stripped_prefix_restored_in_url() {
     let error = setup.fails(chunk(Fault::answer(403), 4)).await;
     // The query is sent and kept in the session, but never shown.
     marker::assert_debug_hidden("a session", error.upload_session().unwrap());
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
     let requests = setup.backend.requests();
     assert!(requests.iter().all(|request| request.path.starts_with("/api/v1/chunked_upload/")));
     let sent: Vec<_> = requests.iter().filter(|request| request.method != "GET").collect();

@@ -83,8 +83,8 @@ impl Stop {
 
 /// Reports that the point is reached. The parent process then kills this one.
 fn reached(stop: Stop) {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    if !TOLD.swap(true, Ordering::SeqCst) {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    if !REPORTED.swap(true, Ordering::SeqCst) {
         println!("\nreached {stop:?}");
     }
     if !matches!(stop, Stop::RunningOn(_)) {
@@ -133,7 +133,7 @@ fn session_file(file: &Path) -> PathBuf {
 #[derive(Debug, Clone, Copy)]
 enum Point {
     /// The child reported that it reached this point. It stopped, or it continues for a short time.
-    Told(Stop),
+    Reported(Stop),
     /// The server has received this request and hasn't acted on it. It acts later, or after another process
     /// resumed the upload.
     HeldBefore { request: u64, acts_late: bool },
@@ -149,23 +149,23 @@ impl Point {
         // The last request completes the upload.
         let request = random.u64(0..=CHUNKS);
         match number % 9 {
-            0 => Point::Told(Stop::Sending(random.u64(0..=SIZE))),
+            0 => Point::Reported(Stop::Sending(random.u64(0..=SIZE))),
             1 => Point::HeldAfter { request },
-            2 => Point::Told(Stop::Session(random.u64(0..CHUNKS))),
+            2 => Point::Reported(Stop::Session(random.u64(0..CHUNKS))),
             3 => Point::HeldBefore { request, acts_late: random.bool() },
             4 => Point::HeldAfter { request: CHUNKS },
-            5 => Point::Told(Stop::RunningOn(random.u64(0..SIZE))),
+            5 => Point::Reported(Stop::RunningOn(random.u64(0..SIZE))),
             6 => Point::Arriving { request },
-            7 => Point::Told(if random.bool() { Stop::Completing } else { Stop::Complete }),
+            7 => Point::Reported(if random.bool() { Stop::Completing } else { Stop::Complete }),
             // Before anything is sent, or before the client knows the upload's id.
-            _ if random.bool() => Point::Told(Stop::Sending(0)),
+            _ if random.bool() => Point::Reported(Stop::Sending(0)),
             _ => Point::HeldAfter { request: 0 },
         }
     }
 
     /// Returns a point for the process that resumes the upload.
     fn second(random: &mut fastrand::Rng) -> Self {
-        Point::Told(match random.u64(0..4) {
+        Point::Reported(match random.u64(0..4) {
             0 => Stop::Hashing(random.u64(0..SIZE)),
             1 => Stop::Sending(random.u64(0..=SIZE)),
             2 => Stop::RunningOn(random.u64(0..SIZE)),
@@ -174,7 +174,7 @@ impl Point {
     }
 
     fn runs_on(self) -> bool {
-        matches!(self, Point::Told(Stop::RunningOn(_)) | Point::Arriving { .. })
+        matches!(self, Point::Reported(Stop::RunningOn(_)) | Point::Arriving { .. })
     }
 }
 
@@ -201,18 +201,18 @@ impl Process {
     }
 
     /// Returns the rest of the next line with this start. `None` if the output ends first.
-    fn told(&mut self, start: &str) -> Option<String> {
+    fn reported(&mut self, start: &str) -> Option<String> {
         let lines = self.out.by_ref().lines().map_while(Result::ok);
         lines.filter_map(|line| line.strip_prefix(start).map(str::to_owned)).next()
     }
 
     /// Returns the id of the completed upload.
     fn uploaded(mut self) -> String {
-        let id = self.told("uploaded ");
+        let id = self.reported("uploaded ");
         let mut errors = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         assert!(self.child.wait().unwrap().success(), "{errors}");
-        id.unwrap_or_else(|| panic!("it says nothing: {errors}"))
+        id.unwrap_or_else(|| panic!("it printed no id: {errors}"))
     }
 
     /// Kills the process. Returns false if it had already exited.
@@ -257,9 +257,9 @@ impl Setup {
             request => fault.on("PUT", UPLOADS).after(request),
         };
         match point {
-            Point::Told(stop) => {
+            Point::Reported(stop) => {
                 let mut process = Process::start(self, stop);
-                let reached = process.told("reached ").is_some();
+                let reached = process.reported("reached ").is_some();
                 (process.kill() && reached, None)
             }
             Point::HeldBefore { request, acts_late } => {
@@ -326,7 +326,7 @@ impl Setup {
 
     fn assert_stored(&self, id: &str) {
         let stored = std::fs::read(self.backend.uploaded_file(id).unwrap()).unwrap();
-        assert!(stored == self.content, "the stored file is another");
+        assert!(stored == self.content, "the stored file has other bytes");
         let mut end = 0;
         for range in self.backend.accepted_ranges(id) {
             assert_eq!(range.start, end, "{:?}", self.backend.accepted_ranges(id));
@@ -371,7 +371,7 @@ async fn upload_kill_costs_at_most_one_chunk() {
             }
             if let Some(session) = setup.session() {
                 let known = id.get_or_insert_with(|| session.id.to_string()).clone();
-                assert_eq!(session.id.to_string(), known, "another upload goes on");
+                assert_eq!(session.id.to_string(), known, "another upload is resumed");
             }
         }
         let uploaded = match setup.is_done() {
@@ -380,7 +380,7 @@ async fn upload_kill_costs_at_most_one_chunk() {
         };
         held.iter().for_each(Injected::release);
         if let Some(id) = id {
-            assert_eq!(uploaded, id, "another upload was made, of which a session was kept");
+            assert_eq!(uploaded, id, "the session is of another upload");
         }
         setup.assert_stored(&uploaded);
 

@@ -44,14 +44,14 @@ enum Act {
     /// only the share.
     Drop { taken: u8, reads_all: bool },
     /// Reads this share, accepts nothing, and closes the connection.
-    Lose(u8),
+    ReadAndDrop(u8),
     /// Accepts nothing, and reports that it is busy.
     Busy(u16),
 }
 
 /// How the server handles an offset request.
 #[derive(Debug, Clone, Copy)]
-enum Told {
+enum Status {
     Truth,
     Nothing,
     Busy,
@@ -60,9 +60,9 @@ enum Told {
 #[derive(Debug, Clone)]
 struct Script {
     chunks: Vec<Act>,
-    asked: Vec<Told>,
+    asked: Vec<Status>,
     /// Completes the upload, and closes the connection without a response.
-    loses_completion: bool,
+    drops_completion: bool,
 }
 
 /// The server's limit of consecutive requests without progress.
@@ -73,8 +73,8 @@ struct State {
     expected: Vec<u8>,
     chunk_size: u64,
     chunks: VecDeque<Act>,
-    asked: VecDeque<Told>,
-    loses_completion: bool,
+    asked: VecDeque<Status>,
+    drops_completion: bool,
     uploads: Vec<Upload>,
     /// The highest offset that the server reported, and the number of requests without progress since.
     furthest: usize,
@@ -102,10 +102,10 @@ impl State {
         if self.misses > MISSES { Act::Take(u8::MAX) } else { act }
     }
 
-    fn next_told(&mut self) -> Told {
-        let told = self.asked.pop_front().unwrap_or(Told::Truth);
+    fn next_status(&mut self) -> Status {
+        let status = self.asked.pop_front().unwrap_or(Status::Truth);
         self.misses += 1;
-        if self.misses > MISSES { Told::Truth } else { told }
+        if self.misses > MISSES { Status::Truth } else { status }
     }
 
     /// Returns the upload as the server reports it. From here on the client knows the offset.
@@ -151,9 +151,9 @@ fn part(length: usize, share: u8) -> usize {
     length * usize::from(share) / usize::from(u8::MAX)
 }
 
-type Answer = Response<Full<Bytes>>;
+type HttpResponse = Response<Full<Bytes>>;
 
-fn answer(status: u16, text: impl Into<Bytes>) -> Answer {
+fn respond(status: u16, text: impl Into<Bytes>) -> HttpResponse {
     let response = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
     response.body(Full::new(text.into())).unwrap()
 }
@@ -176,7 +176,7 @@ impl Server {
             chunk_size,
             chunks: script.chunks.into(),
             asked: script.asked.into(),
-            loses_completion: script.loses_completion,
+            drops_completion: script.drops_completion,
             uploads: Vec::new(),
             furthest: 0,
             misses: 0,
@@ -211,7 +211,7 @@ impl Server {
     }
 }
 
-async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Result<Answer> {
+async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Result<HttpResponse> {
     let path = request.uri().path().to_owned();
     let number = path.strip_prefix("/chunked_upload/").map(|rest| rest.trim_end_matches('/'));
     let number = match number.map(|number| (number.is_empty(), number.parse::<usize>().ok())) {
@@ -219,7 +219,7 @@ async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Resu
         Some((false, Some(number))) if number < state.lock().unwrap().uploads.len() => Some(number),
         _ => {
             state.lock().unwrap().problem(format!("{path} is no upload's"));
-            return Ok(answer(404, "{}"));
+            return Ok(respond(404, "{}"));
         }
     };
     match (request.method().clone(), number) {
@@ -227,35 +227,39 @@ async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Resu
         (Method::GET, Some(number)) => {
             let mut state = state.lock().unwrap();
             state.gets += 1;
-            match state.next_told() {
-                Told::Truth => Ok(answer(200, state.shown(number))),
-                Told::Nothing => Err(closed()),
-                Told::Busy => Ok(answer(503, r#"{"detail": "busy"}"#)),
+            match state.next_status() {
+                Status::Truth => Ok(respond(200, state.shown(number))),
+                Status::Nothing => Err(closed()),
+                Status::Busy => Ok(respond(503, r#"{"detail": "busy"}"#)),
             }
         }
         (Method::POST, Some(number)) => {
             let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
             let mut state = state.lock().unwrap();
             state.posts += 1;
-            let sum = md5_of(&state.uploads[number].content);
-            if body != format!(r#"{{"md5":"{sum}"}}"#) {
-                state.problem(format!("its MD5 is {sum}, and {body:?} is told"));
-                return Ok(answer(400, r#"{"detail": "checksum does not match"}"#));
+            let md5 = md5_of(&state.uploads[number].content);
+            if body != format!(r#"{{"md5":"{md5}"}}"#) {
+                state.problem(format!("its MD5 is {md5}, and {body:?} was sent"));
+                return Ok(respond(400, r#"{"detail": "checksum does not match"}"#));
             }
             state.uploads[number].complete = true;
-            match state.loses_completion {
+            match state.drops_completion {
                 true => Err(closed()),
-                false => Ok(answer(200, state.shown(number))),
+                false => Ok(respond(200, state.shown(number))),
             }
         }
         (method, _) => {
             state.lock().unwrap().problem(format!("{method} {path}"));
-            Ok(answer(405, "{}"))
+            Ok(respond(405, "{}"))
         }
     }
 }
 
-async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incoming>) -> io::Result<Answer> {
+async fn put(
+    state: &Mutex<State>,
+    number: Option<usize>,
+    request: Request<Incoming>,
+) -> io::Result<HttpResponse> {
     let header = |name| {
         request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
@@ -267,7 +271,7 @@ async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incom
     };
     let share = match act {
         Act::Take(_) | Act::Refuse(_) | Act::Busy(_) | Act::Drop { reads_all: true, .. } => None,
-        Act::TakeAndHangUp(share) | Act::Drop { taken: share, .. } | Act::Lose(share) => Some(share),
+        Act::TakeAndHangUp(share) | Act::Drop { taken: share, .. } | Act::ReadAndDrop(share) => Some(share),
     };
     let mut chunk = Chunk { form, read: Vec::new(), length };
     chunk.read(request.into_body(), share.map(|share| part(length, share))).await?;
@@ -284,21 +288,21 @@ async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incom
     match act {
         Act::Take(share) | Act::TakeAndHangUp(share) => {
             let number = state.take(number, chunk.file(), length, share);
-            Ok(answer(200, state.shown(number)))
+            Ok(respond(200, state.shown(number)))
         }
         Act::Refuse(share) if number.is_some() => {
             let number = state.take(number, chunk.file(), length, share);
             let expected = state.uploads[number].content.len();
             let said = r#"{"detail": "Offsets do not match", "expected_offset": "#;
-            Ok(answer(400, format!("{said}{expected}, \"provided_offset\": {start}}}")))
+            Ok(respond(400, format!("{said}{expected}, \"provided_offset\": {start}}}")))
         }
         // Before the upload exists, there is no offset to mismatch.
         Act::Refuse(share) | Act::Drop { taken: share, .. } => {
             state.take(number, chunk.file(), length, share);
             Err(closed())
         }
-        Act::Lose(_) => Err(closed()),
-        Act::Busy(status) => Ok(answer(status, r#"{"detail": "busy"}"#)),
+        Act::ReadAndDrop(_) => Err(closed()),
+        Act::Busy(status) => Ok(respond(status, r#"{"detail": "busy"}"#)),
     }
 }
 
@@ -356,17 +360,17 @@ const KINDS: [Kind; 5] = [Kind::Path, Kind::Bytes, Kind::RewindableSource, Kind:
 
 /// Bytes that arrive in chunks of any length.
 #[derive(Clone)]
-struct Pieces {
+struct Chunks {
     content: Bytes,
     longest: usize,
     random: fastrand::Rng,
 }
 
-impl Pieces {
-    fn of(content: &Bytes, pieces: usize) -> Self {
-        Pieces {
+impl Chunks {
+    fn of(content: &Bytes, chunk_count: usize) -> Self {
+        Chunks {
             content: content.clone(),
-            longest: 2 * content.len() / pieces + 1,
+            longest: 2 * content.len() / chunk_count + 1,
             random: fastrand::Rng::with_seed(7),
         }
     }
@@ -377,15 +381,15 @@ impl Pieces {
     }
 }
 
-impl Read for Pieces {
+impl Read for Chunks {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let piece = self.next(room.len());
-        room[..piece.len()].copy_from_slice(&piece);
-        Ok(piece.len())
+        let chunk = self.next(room.len());
+        room[..chunk.len()].copy_from_slice(&chunk);
+        Ok(chunk.len())
     }
 }
 
-impl AsyncRead for Pieces {
+impl AsyncRead for Chunks {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -395,13 +399,13 @@ impl AsyncRead for Pieces {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let piece = self.next(room.remaining());
-        room.put_slice(&piece);
+        let chunk = self.next(room.remaining());
+        room.put_slice(&chunk);
         Poll::Ready(Ok(()))
     }
 }
 
-impl Iterator for Pieces {
+impl Iterator for Chunks {
     type Item = Result<Bytes, Infallible>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -410,25 +414,29 @@ impl Iterator for Pieces {
         }
         // Some chunks are empty.
         let room = if self.random.u8(..) < 30 { 0 } else { usize::MAX };
-        Some(Ok(Pieces::next(self, room)))
+        Some(Ok(Chunks::next(self, room)))
     }
 }
 
-impl RewindableSource for Pieces {
+impl RewindableSource for Chunks {
     fn size(&self) -> io::Result<u64> {
         Ok(self.content.len() as u64)
     }
 
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         let content = self.content.slice(usize::try_from(offset).unwrap()..);
-        Ok(Box::new(Pieces { content, ..self.clone() }))
+        Ok(Box::new(Chunks { content, ..self.clone() }))
     }
 }
 
 /// Returns the source, and the temporary file that must outlive it.
-fn source(kind: Kind, content: &Bytes, pieces: usize) -> (UploadSource, Option<tempfile::NamedTempFile>) {
+fn source(
+    kind: Kind,
+    content: &Bytes,
+    chunk_count: usize,
+) -> (UploadSource, Option<tempfile::NamedTempFile>) {
     let size = content.len() as u64;
-    let came = Pieces::of(content, pieces);
+    let came = Chunks::of(content, chunk_count);
     let source = match kind {
         Kind::Path => {
             let file = tempfile::NamedTempFile::new().unwrap();
@@ -488,15 +496,15 @@ fn act() -> impl Strategy<Value = Act> {
         1 => share().prop_map(Act::TakeAndHangUp),
         2 => share().prop_map(Act::Refuse),
         2 => (share(), any::<bool>()).prop_map(|(taken, reads_all)| Act::Drop { taken, reads_all }),
-        1 => share().prop_map(Act::Lose),
+        1 => share().prop_map(Act::ReadAndDrop),
         1 => prop::sample::select(&[408_u16, 429, 500, 502, 503][..]).prop_map(Act::Busy),
     ]
 }
 
 fn script() -> impl Strategy<Value = Script> {
-    let told = prop_oneof![3 => Just(Told::Truth), 1 => Just(Told::Nothing), 1 => Just(Told::Busy)];
-    (prop::collection::vec(act(), 0..16), prop::collection::vec(told, 0..8), any::<bool>())
-        .prop_map(|(chunks, asked, loses_completion)| Script { chunks, asked, loses_completion })
+    let status = prop_oneof![3 => Just(Status::Truth), 1 => Just(Status::Nothing), 1 => Just(Status::Busy)];
+    (prop::collection::vec(act(), 0..16), prop::collection::vec(status, 0..8), any::<bool>())
+        .prop_map(|(chunks, asked, drops_completion)| Script { chunks, asked, drops_completion })
 }
 
 fn assert_done(
@@ -514,7 +522,7 @@ fn assert_done(
     assert_eq!(complete.len(), 1);
     let (number, upload) = complete[0];
     assert_eq!(done.id.to_string(), number.to_string());
-    assert!(upload.content == *content, "the file is another");
+    assert!(upload.content == *content, "the file has other bytes");
     assert_eq!(state.posts, 1);
     // Each act concerns one chunk at most. After the last act, each request completes a chunk.
     let chunks = content.len().div_ceil(usize::try_from(chunk_size).unwrap());
@@ -529,14 +537,14 @@ proptest! {
     fn partially_accepted_chunks_arrive_whole(
         kind in prop::sample::select(&KINDS[..]),
         (length, chunk_size) in lengths(),
-        pieces in 1_usize..60,
+        chunk_count in 1_usize..60,
         script in script(),
     ) {
         let content = content(length);
         RUNTIME.block_on(async {
             let acts = script.chunks.len();
             let server = Server::start(&content, chunk_size, script).await;
-            let (source, _file) = source(kind, &content, pieces);
+            let (source, _file) = source(kind, &content, chunk_count);
             let outcome = upload(&server, source, chunk_size).await;
             assert_done(&server, outcome, &content, acts, chunk_size);
         });
@@ -552,7 +560,7 @@ async fn chunk_boundary_lengths_arrive_whole() {
             {
                 let content = content(length.max(1));
                 let chunk_size = chunk_size as u64;
-                let nothing_wrong = Script { chunks: Vec::new(), asked: Vec::new(), loses_completion: false };
+                let nothing_wrong = Script { chunks: Vec::new(), asked: Vec::new(), drops_completion: false };
                 let server = Server::start(&content, chunk_size, nothing_wrong).await;
                 let (source, _file) = source(kind, &content, 3);
                 let outcome = upload(&server, source, chunk_size).await;
@@ -566,7 +574,7 @@ async fn chunk_boundary_lengths_arrive_whole() {
 #[tokio::test]
 async fn empty_source_sends_nothing() {
     for kind in KINDS {
-        let script = Script { chunks: Vec::new(), asked: Vec::new(), loses_completion: false };
+        let script = Script { chunks: Vec::new(), asked: Vec::new(), drops_completion: false };
         let server = Server::start(b"", 5, script).await;
         let (source, _file) = source(kind, &Bytes::new(), 1);
         let error = upload(&server, source, 5).await.failure();

@@ -160,25 +160,25 @@ async fn equal_size_and_time_not_mistaken() {
     setup.create(a.as_path()).await.failure();
     let session = setup.session();
     setup.backend.clear_requests();
-    let told = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
-    let keep = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
+    let sink = reported.clone();
     let model = setup
         .create(b.as_path())
-        .on_progress(move |progress| keep.lock().unwrap().push(progress))
+        .on_progress(move |progress| sink.lock().unwrap().push(progress))
         .await
         .unwrap();
     assert!(setup.bytes_of(&model) == content(2));
     let old = format!("/chunked_upload/{}/", session["id"].as_str().unwrap());
     assert!(
         setup.backend.requests().iter().all(|request| request.path != old),
-        "the old upload was asked or sent to"
+        "a request went to the old upload"
     );
     // The reported progress begins at zero.
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    assert!(told.iter().any(|progress| progress.phase == UploadPhase::Hashing));
+    let reported = std::mem::take(&mut *reported.lock().unwrap());
+    assert!(reported.iter().any(|progress| progress.phase == UploadPhase::Hashing));
     assert!(
-        told.iter().any(|progress| progress.phase == UploadPhase::Sending && progress.bytes_sent == 0),
-        "{told:?}"
+        reported.iter().any(|progress| progress.phase == UploadPhase::Sending && progress.bytes_sent == 0),
+        "{reported:?}"
     );
 }
 
@@ -205,11 +205,11 @@ async fn resume_with_other_bytes_is_refused() {
 async fn session_digest_covers_sent_bytes() {
     let setup = Setup::new().await;
     let sessions = Arc::new(Mutex::new(Vec::new()));
-    let keep = sessions.clone();
+    let sink = sessions.clone();
     let path = setup.write("a.pt", &content(1));
     let upload = setup.client.create_chunked_upload(path.as_path()).chunk_size(CHUNK);
     upload
-        .on_session(move |session| keep.lock().unwrap().push(serde_json::to_value(session).unwrap()))
+        .on_session(move |session| sink.lock().unwrap().push(serde_json::to_value(session).unwrap()))
         .await
         .unwrap();
     let sessions = std::mem::take(&mut *sessions.lock().unwrap());
@@ -241,9 +241,9 @@ impl tracing::Subscriber for Warnings {
     }
 
     fn event(&self, event: &tracing::Event<'_>) {
-        let mut told = String::new();
-        event.record(&mut Fields(&mut told));
-        self.0.lock().unwrap().push(told);
+        let mut message = String::new();
+        event.record(&mut Fields(&mut message));
+        self.0.lock().unwrap().push(message);
     }
 
     fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
@@ -258,13 +258,13 @@ async fn unused_session_logs_warning() {
     let path = setup.write("a.pt", &content(1));
     let warnings = Warnings::default();
     let _watching = tracing::subscriber::set_default(warnings.clone());
-    let told = || std::mem::take(&mut *warnings.0.lock().unwrap());
+    let logged = || std::mem::take(&mut *warnings.0.lock().unwrap());
     setup.refuse_model();
     setup.create(path.as_path()).await.failure();
-    assert_eq!(told(), [""; 0]);
+    assert_eq!(logged(), [""; 0]);
     setup.refuse_model();
     setup.create(content(2)).await.failure();
-    let of_another = told();
+    let of_another = logged();
     assert!(
         matches!(&of_another[..], [one] if one.contains("the saved session can't be used (the source isn't the file")),
         "{of_another:?}"
@@ -273,12 +273,12 @@ async fn unused_session_logs_warning() {
     touch(&path, 3);
     setup.refuse_model();
     setup.create(path.as_path()).await.failure();
-    let by_time = told();
+    let by_time = logged();
     assert!(matches!(&by_time[..], [one] if one.contains("was changed since")), "{by_time:?}");
     // A file with another modification time but the same bytes causes no warning.
     touch(&path, 4);
     setup.create(path.as_path()).await.unwrap();
-    assert_eq!(told(), [""; 0]);
+    assert_eq!(logged(), [""; 0]);
 }
 
 // ---- the same file
@@ -357,9 +357,9 @@ async fn old_complete_session_checks_bytes() {
     // A checksum in the server's response is proof.
     let before = setup.backend.upload_ids().len();
     let id = old["id"].as_str().unwrap().to_owned();
-    let sum = md5_of(&content(1));
+    let checksum = md5_of(&content(1));
     setup.backend.inject(
-        Fault::edit_json(move |upload| upload["checksum"] = sum.clone().into())
+        Fault::edit_json(move |upload| upload["checksum"] = checksum.clone().into())
             .on("GET", "/chunked_upload/")
             .always(),
     );
@@ -407,7 +407,7 @@ async fn malformed_session_file_is_refused() {
         let error = setup.create(content(1)).await.failure();
         assert!(error.is_invalid_input() && error.to_string().contains("contains no session"), "{error}");
         assert!(error.to_string().len() < 4096);
-        assert_eq!(std::fs::read(setup.at("session")).unwrap(), text.as_bytes(), "it stays");
+        assert_eq!(std::fs::read(setup.at("session")).unwrap(), text.as_bytes(), "the file is unchanged");
     }
     // A session of another format, with invalid values, or of another file isn't used, and the upload
     // restarts.
@@ -468,8 +468,9 @@ async fn linked_session_file_is_refused() {
     let session = setup.session();
     std::fs::rename(setup.at("session"), setup.at("kept")).unwrap();
     setup.backend.clear_requests();
-    let refused =
-        |error: Error, told: &str| assert!(error.is_file() && error.to_string().contains(told), "{error}");
+    let refused = |error: Error, message: &str| {
+        assert!(error.is_file() && error.to_string().contains(message), "{error}")
+    };
     type Plant = fn(&Path, &Path);
     let plants: [(Plant, &str); 5] = [
         (|at, kept| symlink(kept, at).unwrap(), "it is a symbolic link"),
@@ -481,13 +482,13 @@ async fn linked_session_file_is_refused() {
         ),
         (|at, _| drop(std::os::unix::net::UnixListener::bind(at).unwrap()), "it is a socket"),
     ];
-    for (plant, told) in plants {
+    for (plant, message) in plants {
         plant(&setup.at("session"), &setup.at("kept"));
-        refused(setup.create(content(1)).await.failure(), told);
+        refused(setup.create(content(1)).await.failure(), message);
         // A session that is passed explicitly is also stored there.
         refused(
             setup.resume(session.clone(), content(1)).session_file(setup.at("session")).await.failure(),
-            told,
+            message,
         );
         std::fs::remove_file(setup.at("session")).unwrap();
         assert!(!setup.at("nowhere").exists());

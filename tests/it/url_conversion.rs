@@ -279,11 +279,11 @@ async fn failed_conversion_ends_or_is_reported() {
     );
     let (_server, client) = serving(&item).await;
     let seen = Arc::default();
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let reported = Arc::new(Mutex::new(Vec::new()));
     let call = || {
-        let told = told.clone();
+        let reported = reported.clone();
         let call = client.list_models().url_conversion_with("files", Picky(Arc::clone(&seen)));
-        call.on_failed_conversion(move |failure| told.lock().unwrap().push(failure.clone()))
+        call.on_failed_conversion(move |failure| reported.lock().unwrap().push(failure.clone()))
     };
     for error in [
         call().await.failure(),
@@ -297,7 +297,7 @@ async fn failed_conversion_ends_or_is_reported() {
             "{shown}"
         );
     }
-    assert_eq!(told.lock().unwrap().len(), 3);
+    assert_eq!(reported.lock().unwrap().len(), 3);
     let page = call().skip_failed_conversions(true).send_as::<Json>().await.unwrap();
     assert_eq!(page["results"][0]["files"][0]["url"], format!("/bad?sig={MARKER}"));
     assert_eq!(page["results"][0]["files"][1]["url"], "good");
@@ -399,10 +399,10 @@ async fn strict_text_must_be_url() {
                     true => outcome.unwrap(),
                     false => {
                         let error = outcome.failure();
-                        let told = format!(
+                        let message = format!(
                             "`{field}` of the item with id 7 isn't a file field: it contains `{value}`, which isn't a URL"
                         );
-                        assert!(error.is_url_conversion() && error.to_string().contains(&told), "{error}");
+                        assert!(error.is_url_conversion() && error.to_string().contains(&message), "{error}");
                     }
                 }
             }
@@ -512,10 +512,10 @@ async fn converted_file_read_from_cache() {
     let (server, client) = serving(&item).await;
     let directory = tempfile::tempdir().unwrap();
     let last = Arc::new(Mutex::new(None));
-    let so_far = last.clone();
+    let latest = last.clone();
     let to = client
         .download_to(directory.path())
-        .on_progress(move |progress| *so_far.lock().unwrap() = Some(progress));
+        .on_progress(move |progress| *latest.lock().unwrap() = Some(progress));
     assert!(!format!("{to:?}").contains(MARKER));
     let model = client.get_model(7).url_conversion_with("files", to).await.unwrap();
     let entries = model.extra["files"].files();

@@ -1,5 +1,5 @@
-//! Counts steps: `.cargo/config.toml` makes the compiler call this function at the start of every basic block
-//! outside the standard library. libFuzzer has its own counters.
+//! Counts steps: `.cargo/config.toml` makes the compiler call a function of this module at the start of every
+//! basic block outside the standard library. libFuzzer has its own counters.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -164,7 +164,7 @@ fn debugged(value: &impl Debug) -> usize {
 }
 
 /// Checks that an error is a single line of at most 4 KiB, and that its sources are no longer.
-fn tell(error: &Error) {
+fn check_error(error: &Error) {
     assert!(shown(error) <= 4 << 10, "`Display` is {} bytes long", shown(error));
     debugged(error);
     let mut source = std::error::Error::source(error);
@@ -195,7 +195,7 @@ fn status_error(data: &[u8]) -> Error {
 }
 
 fn error_shown(data: &[u8]) {
-    tell(&status_error(data));
+    check_error(&status_error(data));
 }
 
 fn error_fields(data: &[u8]) {
@@ -205,7 +205,7 @@ fn error_fields(data: &[u8]) {
 
 fn error_json(data: &[u8]) {
     let error = status_error(data);
-    let response = error.response().expect("it was answered");
+    let response = error.response().expect("it has a response");
     black_box((response.json(), response.detail(), response.text()));
 }
 
@@ -226,7 +226,7 @@ fn page<T: Send + 'static>(data: &[u8], list: impl FnOnce(&BackendClient) -> Lis
             while let Some(item) = list.next().await {
                 match item {
                     Ok(item) => drop(black_box(item)),
-                    Err(error) => tell(&error),
+                    Err(error) => check_error(&error),
                 }
             }
             let report = list.report();
@@ -275,7 +275,7 @@ fn item_typed(data: &[u8]) {
             black_box((event.data_unit.id(), event.ground_truth_dataset_version.id()));
             black_box(event.created_at.map(|time| time.to_system_time().is_ok()));
         }
-        Err(error) => tell(&error),
+        Err(error) => check_error(&error),
     }
 }
 
@@ -384,7 +384,7 @@ fn converted(data: &[u8], list: bool) {
             let is_usable =
                 || wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, |_| {})).is_ok();
             assert!(error.is_url_conversion() || !is_usable(), "the conversion broke the body: {error}");
-            tell(&error);
+            check_error(&error);
         }
     }
 }
@@ -409,10 +409,10 @@ fn links(data: &[u8]) {
             );
             black_box(fuzzing::query("list_models", &url));
         }
-        Err(error) => tell(&error),
+        Err(error) => check_error(&error),
     }
     if let Err(error) = fuzzing::redirect(data) {
-        tell(&error);
+        check_error(&error);
     }
 }
 
@@ -454,7 +454,7 @@ fn checkpoints(data: &[u8]) {
             let first =
                 std::future::poll_fn(|context| std::task::Poll::Ready(next.as_mut().poll(context))).await;
             if let std::task::Poll::Ready(Some(Err(error))) = first {
-                tell(&error);
+                check_error(&error);
             }
         });
     });

@@ -27,14 +27,14 @@ fn measure(arguments: &[&str]) -> Output {
 /// Returns why a process ended early, with the last lines of its output.
 fn last_words(output: &Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
-    let told =
+    let cause =
         errors.lines().find(|line| line.contains("overflowed its stack") || line.contains("panicked at"));
     let message = errors.lines().skip_while(|line| !line.contains("panicked at")).nth(1).unwrap_or_default();
     let given_up = String::from_utf8_lossy(&output.stdout)
         .lines()
         .find(|line| line.starts_with("given up"))
         .map(str::to_owned);
-    let mut words = given_up.or(told.map(str::to_owned)).unwrap_or_else(|| output.status.to_string());
+    let mut words = given_up.or(cause.map(str::to_owned)).unwrap_or_else(|| output.status.to_string());
     write!(words, " {message}").expect("it can be written");
     words.chars().take(300).collect()
 }
@@ -52,10 +52,10 @@ fn hostile(name: &str) {
     let mut from = 0;
     while from < TARGETS.len() {
         let output = measure(&["hostile", name, &SIZE.to_string(), &from.to_string()]);
-        let told = String::from_utf8_lossy(&output.stdout);
-        let mut told = told.split("target ").skip(1).peekable();
-        assert!(told.peek().is_some(), "{}", last_words(&output));
-        while let Some(of_target) = told.next() {
+        let output_text = String::from_utf8_lossy(&output.stdout);
+        let mut targets = output_text.split("target ").skip(1).peekable();
+        assert!(targets.peek().is_some(), "{}", last_words(&output));
+        while let Some(of_target) = targets.next() {
             let numbers = |word: &str| -> Vec<Vec<u64>> {
                 let lines = of_target.lines().filter_map(|line| line.strip_prefix(word));
                 lines
@@ -63,7 +63,7 @@ fn hostile(name: &str) {
                     .collect()
             };
             let sizes = numbers("size ").concat();
-            let problem = match told.peek() {
+            let problem = match targets.peek() {
                 None if !output.status.success() => {
                     Some(format!("{} bytes of input: {}", sizes.last().unwrap_or(&0), last_words(&output)))
                 }
@@ -89,15 +89,15 @@ fn random(name: &str) {
         if output.status.success() {
             break;
         }
-        let told = String::from_utf8_lossy(&output.stdout);
-        let case = told
+        let output_text = String::from_utf8_lossy(&output.stdout);
+        let case = output_text
             .lines()
             .rev()
             .find_map(|line| line.strip_prefix("case "))
             .expect("a case")
             .parse::<u64>()
             .expect("a number");
-        let problem = told
+        let problem = output_text
             .lines()
             .find_map(|line| line.strip_prefix("too much: "))
             .map_or_else(|| last_words(&output), str::to_owned);

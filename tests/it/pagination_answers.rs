@@ -206,7 +206,7 @@ fn many_ids_compared_on_blocking_thread() {
         client.list_models().send_as::<serde::de::IgnoredAny>().await.unwrap();
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let taken = tokio::task::spawn_blocking(move || gate.recv());
-        let there = async {
+        let decoded = async {
             DECODED.notified().await;
             for _ in 0..100 {
                 tokio::task::yield_now().await;
@@ -215,20 +215,20 @@ fn many_ids_compared_on_blocking_thread() {
         tokio::select! {
             biased;
             item = models.next() => panic!("it was compared on the thread of the requests: {item:?}"),
-            () = there => {}
+            () = decoded => {}
         }
         // The checkpoint is available meanwhile.
         let checkpoint = models.checkpoint();
         assert_eq!((checkpoint.total(), checkpoint.is_end()), (None, false));
         open.send(()).unwrap();
         taken.await.unwrap().unwrap();
-        let mut given = 0;
+        let mut yielded = 0;
         while let Some(item) = models.next().await {
             item.unwrap();
-            given += 1;
+            yielded += 1;
         }
         assert_eq!(
-            (given, models.report().identity.as_deref(), models.report().is_complete()),
+            (yielded, models.report().identity.as_deref(), models.report().is_complete()),
             (MANY, Some("id"), true)
         );
     });

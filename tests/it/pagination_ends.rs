@@ -252,7 +252,7 @@ async fn timed_out_list_resumes_at_checkpoint() {
         let list = client.list_models().timeout(timeout).list_all_as::<Id>().concurrency(1);
         let mut models = list.skip_failed_pages(skip).policy(ListPolicy::Lenient);
         let (mut ids, error) = ids_of(&mut models).await;
-        let error = error.expect("ten pages take longer than the time-out");
+        let error = error.expect("ten pages take longer than the timeout");
         assert!(error.is_timeout() && error.to_string().contains("500ms"), "{error}");
         // The timeout isn't reported as a failure of that page.
         assert!(models.report().page_failures.is_empty(), "{:?}", models.report());

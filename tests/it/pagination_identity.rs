@@ -108,9 +108,9 @@ async fn anomalies_span_resumed_lists() {
     let pages: Vec<Vec<i64>> = vec![vec![1, 2, 3], vec![4, 5, 6], vec![5, 6, 7], vec![8, 9, 9]];
     let (_server, client) = list_of(pages, |_| 12).await;
     for distinct in [false, true] {
-        let given = if distinct { 9 } else { 12 };
-        for stop in 0..given {
-            for again in stop..given {
+        let yielded = if distinct { 9 } else { 12 };
+        for stop in 0..yielded {
+            for again in stop..yielded {
                 let list = || {
                     client.list_models().list_all_as::<Id>().deduplicate(distinct).policy(ListPolicy::Lenient)
                 };
@@ -124,7 +124,7 @@ async fn anomalies_span_resumed_lists() {
                 }
                 let mut third = list().resume(sent_over(&second));
                 let (ids, error) = ids_of(&mut third).await;
-                assert!(error.is_none() && ids.len() == given - again, "{error:?}");
+                assert!(error.is_none() && ids.len() == yielded - again, "{error:?}");
                 let fewer = ListAnomaly::Fewer { promised: 12, items: 9 };
                 assert_eq!(third.report().anomalies.last(), Some(&fewer), "{distinct} {stop} {again}");
                 assert!(!third.report().is_complete());
@@ -329,11 +329,11 @@ async fn identity_from_first_nonempty_page() {
     let list =
         server::client_of(&server).list_models().list_all_raw().identity(["key", "id"]).deduplicate(true);
     let mut models = list.policy(ListPolicy::Lenient);
-    let mut given = 0;
+    let mut yielded = 0;
     while let Some(model) = models.next().await {
         model.unwrap();
-        given += 1;
+        yielded += 1;
     }
-    assert_eq!((given, models.report().identity.as_deref()), (6, Some("id")));
+    assert_eq!((yielded, models.report().identity.as_deref()), (6, Some("id")));
     assert!(models.report().is_complete(), "{:?}", models.report());
 }

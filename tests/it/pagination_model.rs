@@ -215,12 +215,12 @@ proptest! {
                     list = list.resume(serde_json::from_str(&text).unwrap());
                 }
                 let stop = stops.next().unwrap_or(usize::MAX);
-                let mut given = 0;
+                let mut yielded = 0;
                 let ended = loop {
-                    if given == stop {
+                    if yielded == stop {
                         break false;
                     }
-                    given += 1;
+                    yielded += 1;
                     match list.next().await {
                         Some(Ok(item)) => ids.push(item.id),
                         Some(Err(error)) => {
@@ -250,7 +250,7 @@ proptest! {
         stops in prop::collection::vec(0_usize..30, 0..3), policy in prop_oneof![Just(ListPolicy::Complete), Just(ListPolicy::Lenient)],
     ) {
         run(async {
-            // One end gains as many items as the other end loses, so the count stays the same.
+            // One end gains as many items as the other end drops, so the count stays the same.
             let shift = |(number, (at, length, forward)): (usize, (usize, usize, bool))| {
                 let length = length.min(count as usize);
                 let ids: Vec<u64> = (0..length as u64).map(|id| 500 + 20 * number as u64 + id).collect();
@@ -262,7 +262,7 @@ proptest! {
             let changes = shifts.into_iter().enumerate().flat_map(shift).collect();
             let server = ListServer::start(Script { changes, ..script(count, most) }).await;
             let client = client(&server.url, 0);
-            let mut given = Vec::new();
+            let mut yielded = Vec::new();
             let mut checkpoint: Option<Checkpoint> = None;
             let mut stops = stops.into_iter();
             let (complete, error) = loop {
@@ -273,22 +273,22 @@ proptest! {
                 }
                 let Some(stop) = stops.next() else {
                     let (ids, error) = read(&mut list).await;
-                    given.extend(ids);
+                    yielded.extend(ids);
                     break (list.report().is_complete(), error);
                 };
                 for _ in 0..stop {
                     match list.next().await {
-                        Some(Ok(item)) => given.push(item.id),
+                        Some(Ok(item)) => yielded.push(item.id),
                         _ => break,
                     }
                 }
                 checkpoint = Some(list.checkpoint());
             };
-            let different: HashSet<_> = given.iter().copied().collect();
+            let different: HashSet<_> = yielded.iter().copied().collect();
             let whole = different.len() as u64 == count;
-            prop_assert!(whole || error.is_some() || policy == ListPolicy::Lenient, "{:?}", given);
-            prop_assert!(whole || !complete, "{:?}", given);
-            prop_assert!(!distinct || different.len() == given.len());
+            prop_assert!(whole || error.is_some() || policy == ListPolicy::Lenient, "{:?}", yielded);
+            prop_assert!(whole || !complete, "{:?}", yielded);
+            prop_assert!(!distinct || different.len() == yielded.len());
             Ok(())
         })?;
     }

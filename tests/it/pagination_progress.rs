@@ -93,15 +93,15 @@ async fn circular_pages_new_cursors_end_list() {
     };
     let (server, client) = serving(response).await;
     let mut models = client.list_models().list_all_raw();
-    let mut given = 0;
+    let mut yielded = 0;
     let error = loop {
         match models.next().await.unwrap() {
-            Ok(_) => given += 1,
+            Ok(_) => yielded += 1,
             Err(error) => break error,
         }
     };
     assert!(matches!(error.list_anomaly(), Some(ListAnomaly::Endless { page: 103 })), "{error}");
-    assert_eq!((given, server::requests(&server).await.len()), (3 + STALLED, 3 + STALLED));
+    assert_eq!((yielded, server::requests(&server).await.len()), (3 + STALLED, 3 + STALLED));
     assert_eq!(models.report().identity, None);
 }
 

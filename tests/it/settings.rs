@@ -405,11 +405,11 @@ async fn invalid_call_settings_send_nothing() {
         .header("content-length", "3");
     let error = call.timeout(Duration::ZERO).read_timeout(Duration::ZERO).await.failure();
     assert!(error.is_invalid_input());
-    let output = error.to_string();
+    let message = error.to_string();
     for part in
         ["no header", "x-bad", "Host", "content-length", "; timeout: it is zero", "read_timeout: it is zero"]
     {
-        assert!(output.contains(part), "{part}: {output}");
+        assert!(message.contains(part), "{part}: {message}");
     }
     assert_nothing_sent(&server).await;
 }

@@ -269,7 +269,7 @@ struct Blocking {
     /// The call that blocks: 1 and 2 for `size`, 10 for `open`, 20 for `read`.
     at: usize,
     sizes: AtomicUsize,
-    let_go: Arc<Mutex<mpsc::Receiver<()>>>,
+    release: Arc<Mutex<mpsc::Receiver<()>>>,
 }
 
 impl Blocking {
@@ -279,34 +279,34 @@ impl Blocking {
             ResumableSource::reopen(Blocking {
                 at,
                 sizes: AtomicUsize::new(0),
-                let_go: Arc::new(Mutex::new(receiver)),
+                release: Arc::new(Mutex::new(receiver)),
             }),
             sender,
         )
     }
 
-    fn block(let_go: &Mutex<mpsc::Receiver<()>>) {
-        let _ = let_go.lock().unwrap().recv();
+    fn block(release: &Mutex<mpsc::Receiver<()>>) {
+        let _ = release.lock().unwrap().recv();
     }
 }
 
 impl RewindableSource for Blocking {
     fn size(&self) -> io::Result<u64> {
         if self.sizes.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
-            Blocking::block(&self.let_go);
+            Blocking::block(&self.release);
         }
         Ok(10)
     }
 
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         if self.at == 10 {
-            Blocking::block(&self.let_go);
+            Blocking::block(&self.release);
         }
         struct Reader(usize, Option<Arc<Mutex<mpsc::Receiver<()>>>>);
         impl Read for Reader {
             fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-                if let Some(let_go) = &self.1 {
-                    Blocking::block(let_go);
+                if let Some(release) = &self.1 {
+                    Blocking::block(release);
                 }
                 let left = &CONTENT[self.0..];
                 let length = left.len().min(room.len());
@@ -315,7 +315,7 @@ impl RewindableSource for Blocking {
                 Ok(length)
             }
         }
-        Ok(Box::new(Reader(usize::try_from(offset).unwrap(), (self.at == 20).then(|| self.let_go.clone()))))
+        Ok(Box::new(Reader(usize::try_from(offset).unwrap(), (self.at == 20).then(|| self.release.clone()))))
     }
 }
 
@@ -430,6 +430,6 @@ async fn early_completed_at_is_ignored() {
             .collect();
         let again = ["bytes 0-3/10", "bytes 4-7/10", "bytes 8-9/10"];
         assert_eq!(ranges, [&["bytes 0-3/10", "bytes 4-7/10"], &again[..]].concat());
-        assert!(requests.iter().any(|request| request.method == "POST"), "nobody asked for the completion");
+        assert!(requests.iter().any(|request| request.method == "POST"), "the completion was requested");
     }
 }

@@ -761,11 +761,11 @@ fn other_files() -> [(&'static str, serde_json::Value, String); 2] {
 
 #[tokio::test]
 async fn completion_of_other_file_fails() {
-    for (field, value, said) in other_files() {
+    for (field, value, message) in other_files() {
         let setup = Setup::new().await;
         let error =
             setup.fails(completion(Fault::edit_json(move |upload| upload[field] = value.clone()))).await;
-        assert!(error.to_string().contains(&said), "{error}");
+        assert!(error.to_string().contains(&message), "{error}");
         assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     }
     // A checksum of another algorithm is ignored, and case makes no difference.
@@ -781,13 +781,13 @@ async fn completion_of_other_file_fails() {
 
 #[tokio::test]
 async fn queried_completion_of_other_file_fails() {
-    for (field, value, said) in other_files() {
+    for (field, value, message) in other_files() {
         let setup = Setup::new().await;
         setup.backend.inject(
             Fault::edit_json(move |upload| upload[field] = value.clone()).on("GET", UPLOADS).always(),
         );
         let error = setup.fails(completion(Fault::lose_answer())).await;
-        assert!(error.to_string().contains(&said), "{error}");
+        assert!(error.to_string().contains(&message), "{error}");
         assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
         assert_eq!(setup.count("POST"), 1);
     }

@@ -339,7 +339,7 @@ impl Setup {
     }
 
     /// Returns the names of the other files in the directory.
-    fn beside(&self) -> Vec<String> {
+    fn temporary_files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.directory.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.filter(|name| name != "model.pt").collect()
@@ -389,10 +389,13 @@ async fn upload_kill_costs_at_most_one_chunk() {
         most_resent = most_resent.max(resent);
 
         // Only a process that is killed while it writes its session leaves a temporary file.
-        let beside = setup.beside();
-        let written_amid = kills.iter().filter(|point| point.runs_on()).count();
-        assert!(beside.len() <= written_amid, "{beside:?}");
-        assert!(beside.iter().all(|name| name.starts_with("model.pt.session.")), "{beside:?}");
+        let temporary_files = setup.temporary_files();
+        let killed_while_running = kills.iter().filter(|point| point.runs_on()).count();
+        assert!(temporary_files.len() <= killed_while_running, "{temporary_files:?}");
+        assert!(
+            temporary_files.iter().all(|name| name.starts_with("model.pt.session.")),
+            "{temporary_files:?}"
+        );
     }
     println!("{points} points, at most {most_resent} bytes sent again, of chunks of {CHUNK}");
 }

@@ -77,7 +77,7 @@ struct State {
     drops_completion: bool,
     uploads: Vec<Upload>,
     /// The highest offset that the server reported, and the number of requests without progress since.
-    furthest: usize,
+    highest_offset: usize,
     misses: u32,
     puts: usize,
     gets: usize,
@@ -118,14 +118,16 @@ impl State {
         );
         // The client counts in the same way: a few bytes of a chunk are no progress.
         let least = usize::try_from(self.chunk_size / 16).unwrap().max(1);
-        if length >= self.furthest + least || (length == self.expected.len() && length > self.furthest) {
-            (self.furthest, self.misses) = (length, 0);
+        if length >= self.highest_offset + least
+            || (length == self.expected.len() && length > self.highest_offset)
+        {
+            (self.highest_offset, self.misses) = (length, 0);
         }
         shown
     }
 
     /// Checks that the chunk is the expected one, and returns its length.
-    fn look_at(&mut self, number: Option<usize>, range: &str) -> usize {
+    fn check_range(&mut self, number: Option<usize>, range: &str) -> usize {
         let size = self.expected.len() as u64;
         let start = number.map_or(0, |number| self.uploads[number].content.len() as u64);
         let end = size.min(start + self.chunk_size);
@@ -178,7 +180,7 @@ impl Server {
             asked: script.asked.into(),
             drops_completion: script.drops_completion,
             uploads: Vec::new(),
-            furthest: 0,
+            highest_offset: 0,
             misses: 0,
             puts: 0,
             gets: 0,
@@ -267,7 +269,7 @@ async fn put(
     let (length, act) = {
         let mut state = state.lock().unwrap();
         state.puts += 1;
-        (state.look_at(number, &range), state.next_act())
+        (state.check_range(number, &range), state.next_act())
     };
     let share = match act {
         Act::Take(_) | Act::Refuse(_) | Act::Busy(_) | Act::Drop { reads_all: true, .. } => None,
@@ -293,8 +295,8 @@ async fn put(
         Act::Refuse(share) if number.is_some() => {
             let number = state.take(number, chunk.file(), length, share);
             let expected = state.uploads[number].content.len();
-            let said = r#"{"detail": "Offsets do not match", "expected_offset": "#;
-            Ok(respond(400, format!("{said}{expected}, \"provided_offset\": {start}}}")))
+            let mismatch = r#"{"detail": "Offsets do not match", "expected_offset": "#;
+            Ok(respond(400, format!("{mismatch}{expected}, \"provided_offset\": {start}}}")))
         }
         // Before the upload exists, there is no offset to mismatch.
         Act::Refuse(share) | Act::Drop { taken: share, .. } => {
@@ -436,7 +438,7 @@ fn source(
     chunk_count: usize,
 ) -> (UploadSource, Option<tempfile::NamedTempFile>) {
     let size = content.len() as u64;
-    let came = Chunks::of(content, chunk_count);
+    let chunks = Chunks::of(content, chunk_count);
     let source = match kind {
         Kind::Path => {
             let file = tempfile::NamedTempFile::new().unwrap();
@@ -444,9 +446,9 @@ fn source(
             return (file.path().into(), Some(file));
         }
         Kind::Bytes => content.clone().into(),
-        Kind::RewindableSource => ResumableSource::reopen(came).into(),
-        Kind::Reader => StreamSource::reader(came, size).into(),
-        Kind::Stream => StreamSource::stream(futures_util::stream::iter(came), size).into(),
+        Kind::RewindableSource => ResumableSource::reopen(chunks).into(),
+        Kind::Reader => StreamSource::reader(chunks, size).into(),
+        Kind::Stream => StreamSource::stream(futures_util::stream::iter(chunks), size).into(),
     };
     (source, None)
 }
